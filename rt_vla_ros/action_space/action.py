@@ -1,0 +1,34 @@
+"""One decoded step of a policy, in SI units: what every policy returns and every controller takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class EndEffectorAction:
+    """How the end effector shall move during the next `period`.
+
+    translation: displacement in [m], shape (3,), float64, in the axes of `frame`.
+    rotation: rotation vector (axis times angle) in [rad], shape (3,), float64, in the axes of `frame`.
+    gripper: 0 open ... 1 closed.
+    terminate: the policy says that the instruction is carried out.
+    confidence: probability that the policy gives to what it chose, 0 ... 1.
+    period: time in which the displacement shall be made [s].
+    tokens: the action tokens in the order of the card's dimensions; empty where the policy has none.
+    plan: what the policy said it would do, in words; may be empty.
+    frame: "base" or "end_effector" (see ActionCard.frame).
+    """
+
+    translation: NDArray[np.float64]
+    rotation: NDArray[np.float64]
+    gripper: float
+    terminate: bool
+    confidence: float
+    period: float
+    tokens: tuple[int, ...] = ()
+    plan: str = ""
+    frame: str = "base"

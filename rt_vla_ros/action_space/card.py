@@ -1,0 +1,258 @@
+"""The action card: what the numbers of a checkpoint mean. It travels with the weights and is checked when they are loaded."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+CARD_FILE = "action_card.json"
+ROLES = (
+    "terminate",
+    "translation_x",
+    "translation_y",
+    "translation_z",
+    "rotation_x",
+    "rotation_y",
+    "rotation_z",
+    "gripper",
+    "unused",
+)
+UNITS = {"terminate": "mode", "gripper": "1"} | {f"translation_{a}": "m" for a in "xyz"} | {f"rotation_{a}": "rad" for a in "xyz"}
+FRAMES = ("base", "end_effector")
+ROTATIONS = ("rotation_vector", "rpy")
+QUANTIZATIONS = ("round", "truncate")
+
+_T = TypeVar("_T")
+
+
+class ActionCardError(ValueError):
+    """The card is missing, incomplete or contradicts itself; the message says where and what was expected."""
+
+
+@dataclass(frozen=True)
+class ActionDimension:
+    """One token of an action.
+
+    name: the name in the training data, such as "world_vector_x".
+    role: what it does to the arm, one of ROLES; "unused" ones are decoded and dropped.
+    low, high: range covered by the bins, in `unit`; both 0 for the role "terminate".
+    unit: "m", "rad", "1" or "mode", as the role demands.
+    modes: for the role "terminate": what each token means, "terminate" among them; empty otherwise.
+    """
+
+    name: str
+    role: str
+    low: float
+    high: float
+    unit: str
+    modes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CameraSpec:
+    """The camera that the policy was trained with.
+
+    name: name of the camera ("front", "wrist").
+    width, height: size of the image the policy takes [pixel].
+    crop: how a camera image of another shape was brought to this one: "none", "center" (cut to the aspect ratio) or
+    "stretch".
+    vertical_fov: opening angle of the image the policy takes, top to bottom [rad]; 0 where it is not known.
+    """
+
+    name: str
+    width: int
+    height: int
+    crop: str
+    vertical_fov: float
+
+
+@dataclass(frozen=True)
+class ActionCard:
+    """Everything a controller must know to carry out a checkpoint's tokens.
+
+    name: what was trained on what, in a few words.
+    dimensions: one per token, in the order of the tokens.
+    bins: number of bins of the continuous dimensions.
+    quantization: how a value became a token: "round" to the nearest bin or "truncate" (RT-1's public code).
+    frame: "base" or "end_effector": the axes in which translation and rotation are given (REP-103).
+    frame_id: name of that frame in the TF tree of the arm it was trained on.
+    rotation: "rotation_vector" or "rpy" (fixed axes x, y, z).
+    gripper_open, gripper_closed: values of the gripper dimension at which it is open and closed.
+    control_rate: actions per second [Hz].
+    cameras: what the policy sees, in its order.
+    """
+
+    name: str
+    dimensions: tuple[ActionDimension, ...]
+    bins: int
+    quantization: str
+    frame: str
+    frame_id: str
+    rotation: str
+    gripper_open: float
+    gripper_closed: float
+    control_rate: float
+    cameras: tuple[CameraSpec, ...]
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        _check_choices(self)
+        _check_dimensions(self)
+        _check_cameras(self)
+
+    @property
+    def period(self) -> float:
+        """Time between two actions [s]."""
+        return 1.0 / self.control_rate
+
+    def index(self, role: str) -> int | None:
+        """Position of the dimension with this role, None where the policy has none."""
+        return next((i for i, d in enumerate(self.dimensions) if d.role == role), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON knows it; `from_dict` reverses it."""
+        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ActionCard:
+        """Raises ActionCardError for keys that are missing or unknown and for values that contradict each other."""
+        values = dict(_checked_keys(cls, data, "the action card", optional=()))
+        values["dimensions"] = tuple(_dimension(d, i) for i, d in enumerate(_list(values["dimensions"], "dimensions")))
+        values["cameras"] = tuple(
+            _build(CameraSpec, _checked_keys(CameraSpec, c, f"cameras[{i}] of the action card", optional=()))
+            for i, c in enumerate(_list(values["cameras"], "cameras"))
+        )
+        return _build(cls, values)
+
+    @classmethod
+    def load(cls, directory: Path) -> ActionCard:
+        """Reads DIRECTORY/action_card.json. Raises ActionCardError."""
+        path = Path(directory) / CARD_FILE
+        if not path.is_file():
+            raise ActionCardError(
+                f"{directory} has no {CARD_FILE}: without it nobody knows what the actions mean. "
+                "Add the card of the checkpoint (docs/action_card.md shows one)."
+            )
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ActionCardError(f"{path} is not JSON: {error}") from error
+        if not isinstance(data, dict):
+            raise ActionCardError(f"{path} holds a {type(data).__name__}, expected a JSON object.")
+        try:
+            return cls.from_dict(data)
+        except ActionCardError as error:
+            raise ActionCardError(f"{path}: {error}") from error
+
+    def save(self, directory: Path) -> None:
+        """Writes DIRECTORY/action_card.json."""
+        (Path(directory) / CARD_FILE).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+def _list(value: Any, what: str) -> Sequence[Mapping[str, Any]]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(v, dict) for v in value):
+        raise ActionCardError(f"{what} must be a list of objects, got {value!r}.")
+    return value
+
+
+def _dimension(data: Mapping[str, Any], index: int) -> ActionDimension:
+    values = dict(_checked_keys(ActionDimension, data, f"dimensions[{index}] of the action card", optional=("modes",)))
+    values["modes"] = tuple(values.get("modes", ()))
+    return _build(ActionDimension, values)
+
+
+def _checked_keys(kind: type, data: Mapping[str, Any], what: str, optional: Sequence[str]) -> Mapping[str, Any]:
+    known = [f.name for f in fields(kind)]
+    unknown = [key for key in data if key not in known]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ActionCardError(f"{what} has the unknown key {unknown[0]!r}; it knows {', '.join(known)}.{hint}")
+    missing = [key for key in known if key not in data and key not in optional]
+    if missing:
+        raise ActionCardError(f"{what} lacks {', '.join(missing)}.")
+    return data
+
+
+def _build(kind: type[_T], values: Mapping[str, Any]) -> _T:
+    """Builds the dataclass after checking each value against its annotation."""
+    for field in fields(kind):  # type: ignore[arg-type]
+        value, expected = values[field.name], str(field.type)
+        allowed = {"str": str, "int": int, "float": (int, float)}.get(expected)
+        if allowed and (not isinstance(value, allowed) or isinstance(value, bool)):
+            raise ActionCardError(f"{field.name} must be {expected}, got {value!r}.")
+    return kind(**values)
+
+
+def _check_choices(card: ActionCard) -> None:
+    for key, choices in (("frame", FRAMES), ("rotation", ROTATIONS), ("quantization", QUANTIZATIONS)):
+        if getattr(card, key) not in choices:
+            raise ActionCardError(f"{key} is {getattr(card, key)!r}, expected one of {', '.join(choices)}.")
+    if card.version != 1:
+        raise ActionCardError(f"version is {card.version}, this program reads version 1.")
+    if not 2 <= card.bins <= 65536:
+        raise ActionCardError(f"bins is {card.bins}, expected 2 to 65536.")
+    if not (math.isfinite(card.control_rate) and 0 < card.control_rate <= 1000):
+        raise ActionCardError(f"control_rate is {card.control_rate}, expected more than 0 and at most 1000 Hz.")
+
+
+def _check_dimensions(card: ActionCard) -> None:
+    if not card.dimensions:
+        raise ActionCardError("dimensions is empty, expected one entry per action token.")
+    roles = [d.role for d in card.dimensions if d.role != "unused"]
+    doubled = sorted({role for role in roles if roles.count(role) > 1})
+    if doubled:
+        raise ActionCardError(f"the role {doubled[0]!r} is given to two dimensions.")
+    for dimension in card.dimensions:
+        _check_dimension(dimension, card.bins)
+    if "gripper" in roles:
+        gripper = card.dimensions[roles_index(card, "gripper")]
+        for key in ("gripper_open", "gripper_closed"):
+            if not gripper.low <= getattr(card, key) <= gripper.high:
+                raise ActionCardError(f"{key} is {getattr(card, key)}, outside the gripper's range {gripper.low} to {gripper.high}.")
+        if card.gripper_open == card.gripper_closed:
+            raise ActionCardError(f"gripper_open and gripper_closed are both {card.gripper_open}.")
+
+
+def roles_index(card: ActionCard, role: str) -> int:
+    """Position of the dimension with this role. Raises ActionCardError where there is none."""
+    index = card.index(role)
+    if index is None:
+        raise ActionCardError(f"no dimension has the role {role!r}.")
+    return index
+
+
+def _check_dimension(dimension: ActionDimension, bins: int) -> None:
+    name = f"the dimension {dimension.name!r}"
+    if dimension.role not in ROLES:
+        raise ActionCardError(f"{name} has the role {dimension.role!r}, expected one of {', '.join(ROLES)}.")
+    unit = UNITS.get(dimension.role)
+    if unit is not None and dimension.unit != unit:
+        raise ActionCardError(f"{name} has the unit {dimension.unit!r}, the role {dimension.role} is in {unit!r}.")
+    if dimension.role == "terminate":
+        if "terminate" not in dimension.modes or len(dimension.modes) > bins:
+            raise ActionCardError(f"{name} has the modes {list(dimension.modes)}, expected 'terminate' among at most {bins}.")
+    elif dimension.modes:
+        raise ActionCardError(f"{name} has modes, only the role 'terminate' may.")
+    elif not (math.isfinite(dimension.low) and math.isfinite(dimension.high) and dimension.low < dimension.high):
+        raise ActionCardError(f"{name} ranges from {dimension.low} to {dimension.high}, expected a finite low below high.")
+
+
+def _check_cameras(card: ActionCard) -> None:
+    if not card.cameras:
+        raise ActionCardError("cameras is empty, expected at least one.")
+    names = [c.name for c in card.cameras]
+    if len(set(names)) != len(names):
+        raise ActionCardError(f"two cameras have the same name: {', '.join(names)}.")
+    for camera in card.cameras:
+        if not (0 < camera.width <= 8192 and 0 < camera.height <= 8192):
+            raise ActionCardError(f"camera {camera.name!r} is {camera.width}x{camera.height}, expected 1 to 8192 pixels.")
+        if camera.crop not in ("none", "center", "stretch"):
+            raise ActionCardError(f"camera {camera.name!r} has the crop {camera.crop!r}, expected none, center or stretch.")
+        if not 0 <= camera.vertical_fov < math.pi:
+            raise ActionCardError(f"camera {camera.name!r} has the vertical_fov {camera.vertical_fov}, expected 0 to pi rad.")

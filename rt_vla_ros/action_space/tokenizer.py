@@ -1,0 +1,114 @@
+"""Actions as tokens and back: one bin number per dimension of the action card (RT-1, section 5.1; RT-2, section 3.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.rotation import rotation_vector_from_rpy, rpy_from_rotation_vector
+
+
+class ActionTokenizer:
+    """Encodes values into bins and decodes tokens, or distributions over tokens, into values.
+
+    A value vector has shape (..., D), one entry per dimension of the card in its unit; the entry of the role "terminate" is
+    the number of its mode. A token vector has the same shape, int64, each entry in 0 ... bins - 1.
+    """
+
+    def __init__(self, card: ActionCard) -> None:
+        self.card = card
+        self._is_mode = np.array([d.role == "terminate" for d in card.dimensions])
+        self._modes = np.array([max(len(d.modes), 1) for d in card.dimensions])
+        self._low = np.array([0.0 if d.role == "terminate" else d.low for d in card.dimensions])
+        self._high = np.array([float(card.bins - 1) if d.role == "terminate" else d.high for d in card.dimensions])
+        self._gripper = card.index("gripper")
+        self._terminate = card.index("terminate")
+        self._terminate_mode = card.dimensions[self._terminate].modes.index("terminate") if self._terminate is not None else -1
+
+    @property
+    def legal(self) -> NDArray[np.bool_]:
+        """Which tokens each dimension may take, shape (D, bins): all bins, or one per mode."""
+        limits = np.where(self._is_mode, self._modes, self.card.bins)  # (D,)
+        return np.arange(self.card.bins)[None, :] < limits[:, None]
+
+    def encode(self, values: ArrayLike) -> NDArray[np.int64]:
+        """Values (..., D) -> tokens (..., D); values beyond the range are taken at its limit.
+
+        Raises ValueError for NaN, infinity or a wrong number of dimensions.
+        """
+        array = self._checked(values)
+        position = (np.clip(array, self._low, self._high) - self._low) / (self._high - self._low) * (self.card.bins - 1)
+        binned = np.rint(position) if self.card.quantization == "round" else np.trunc(position)
+        tokens: NDArray[np.int64] = binned.astype(np.int64)
+        return np.where(self._is_mode, np.minimum(tokens, self._modes - 1), tokens)
+
+    def decode(self, tokens: ArrayLike) -> NDArray[np.float64]:
+        """Tokens (..., D) -> values (..., D), the point that the bin stands for.
+
+        Raises ValueError for a token that the dimension does not have.
+        """
+        array = np.asarray(tokens, dtype=np.int64)
+        limits = np.where(self._is_mode, self._modes, self.card.bins)
+        if array.shape[-1:] != limits.shape or (array < 0).any() or (array >= limits).any():
+            raise ValueError(f"expected {len(limits)} tokens below {limits.tolist()}, got {array.tolist()}")
+        return self._low + array / (self.card.bins - 1) * (self._high - self._low)
+
+    def decode_expected(self, probabilities: ArrayLike) -> NDArray[np.float64]:
+        """Probabilities (..., D, bins) -> values (..., D): the mean over the bins; for modes the most likely one."""
+        p = np.asarray(probabilities, dtype=np.float64)
+        bins = np.arange(self.card.bins)
+        mean = self._low + (p @ bins) / (self.card.bins - 1) * (self._high - self._low)  # (..., D)
+        return np.where(self._is_mode, p.argmax(-1), mean)
+
+    def to_action(
+        self, values: ArrayLike, *, confidence: float = 1.0, tokens: tuple[int, ...] = (), plan: str = ""
+    ) -> EndEffectorAction:
+        """Values (D,) -> an action in SI units, rotation vector and 0 open ... 1 closed."""
+        array = self._checked(values)
+        rotation = self._vector("rotation", array)
+        if self.card.rotation == "rpy":
+            rotation = rotation_vector_from_rpy(rotation)
+        return EndEffectorAction(
+            translation=self._vector("translation", array),
+            rotation=rotation,
+            gripper=self._closedness(array),
+            terminate=self._terminate is not None and int(array[self._terminate]) == self._terminate_mode,
+            confidence=confidence,
+            period=self.card.period,
+            tokens=tokens,
+            plan=plan,
+            frame=self.card.frame,
+        )
+
+    def from_action(self, action: EndEffectorAction) -> NDArray[np.float64]:
+        """The reverse of `to_action`: values (D,). A mode other than "terminate" is the first other one; unused entries are 0."""
+        rotation = action.rotation if self.card.rotation == "rotation_vector" else rpy_from_rotation_vector(action.rotation)
+        parts = {f"translation_{a}": action.translation[i] for i, a in enumerate("xyz")}
+        parts |= {f"rotation_{a}": rotation[i] for i, a in enumerate("xyz")}
+        parts["gripper"] = self.card.gripper_open + action.gripper * (self.card.gripper_closed - self.card.gripper_open)
+        other = next((i for i in range(len(self._modes_of_terminate())) if i != self._terminate_mode), 0)
+        parts["terminate"] = float(self._terminate_mode if action.terminate else other)
+        return np.array([parts.get(d.role, 0.0) for d in self.card.dimensions])
+
+    def _modes_of_terminate(self) -> tuple[str, ...]:
+        return () if self._terminate is None else self.card.dimensions[self._terminate].modes
+
+    def _vector(self, kind: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        indices = [self.card.index(f"{kind}_{axis}") for axis in "xyz"]
+        return np.array([0.0 if i is None else values[i] for i in indices])
+
+    def _closedness(self, values: NDArray[np.float64]) -> float:
+        if self._gripper is None:
+            return 0.0
+        span = self.card.gripper_closed - self.card.gripper_open
+        return float(np.clip((values[self._gripper] - self.card.gripper_open) / span, 0.0, 1.0))
+
+    def _checked(self, values: ArrayLike) -> NDArray[np.float64]:
+        array = np.asarray(values, dtype=np.float64)
+        if array.shape[-1:] != (len(self.card.dimensions),):
+            raise ValueError(f"expected {len(self.card.dimensions)} values per action, got shape {array.shape}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"an action must be finite, got {array.tolist()}")
+        return array

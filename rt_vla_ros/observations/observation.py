@@ -1,0 +1,21 @@
+"""What a policy sees: camera pixels and a time, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One moment as the cameras saw it.
+
+    images: camera name -> RGB image, uint8, shape (H, W, 3), sizes as the action card's cameras say.
+    stamp: when the newest image was taken [s].
+    """
+
+    images: Mapping[str, NDArray[np.uint8]]
+    stamp: float

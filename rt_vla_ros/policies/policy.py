@@ -1,0 +1,31 @@
+"""The only surface of a policy that the rest of the house sees."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.observations.observation import Observation
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Turns what the cameras see and a sentence into actions; keeps its own history between calls."""
+
+    @property
+    def name(self) -> str:
+        """Short name for messages and reports, such as "rt1-mini"."""
+
+    @property
+    def card(self) -> ActionCard:
+        """What this policy's actions mean and what its cameras must be."""
+
+    def reset(self, instruction: str) -> None:
+        """Forget the history and take a new instruction.
+
+        Raises ValueError, with a sentence, where the instruction cannot be used (empty, too long).
+        """
+
+    def act(self, observation: Observation) -> EndEffectorAction:
+        """One step. Raises RuntimeError before the first reset and ValueError for images the card does not allow."""
