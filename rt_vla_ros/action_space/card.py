@@ -22,7 +22,11 @@ ROLES = (
     "gripper",
     "unused",
 )
-UNITS = {"terminate": "mode", "gripper": "1"} | {f"translation_{a}": "m" for a in "xyz"} | {f"rotation_{a}": "rad" for a in "xyz"}
+UNITS = (
+    {"terminate": "mode", "gripper": "1"}
+    | {f"translation_{a}": "m" for a in "xyz"}
+    | {f"rotation_{a}": "rad" for a in "xyz"}
+)
 FRAMES = ("base", "end_effector")
 ROTATIONS = ("rotation_vector", "rpy")
 QUANTIZATIONS = ("round", "truncate")
@@ -214,7 +218,9 @@ def _check_dimensions(card: ActionCard) -> None:
         gripper = card.dimensions[roles_index(card, "gripper")]
         for key in ("gripper_open", "gripper_closed"):
             if not gripper.low <= getattr(card, key) <= gripper.high:
-                raise ActionCardError(f"{key} is {getattr(card, key)}, outside the gripper's range {gripper.low} to {gripper.high}.")
+                raise ActionCardError(
+                    f"{key} is {getattr(card, key)}, outside the gripper's range {gripper.low} to {gripper.high}."
+                )
         if card.gripper_open == card.gripper_closed:
             raise ActionCardError(f"gripper_open and gripper_closed are both {card.gripper_open}.")
 
@@ -236,11 +242,15 @@ def _check_dimension(dimension: ActionDimension, bins: int) -> None:
         raise ActionCardError(f"{name} has the unit {dimension.unit!r}, the role {dimension.role} is in {unit!r}.")
     if dimension.role == "terminate":
         if "terminate" not in dimension.modes or len(dimension.modes) > bins:
-            raise ActionCardError(f"{name} has the modes {list(dimension.modes)}, expected 'terminate' among at most {bins}.")
+            raise ActionCardError(
+                f"{name} has the modes {list(dimension.modes)}, expected 'terminate' among at most {bins}."
+            )
     elif dimension.modes:
         raise ActionCardError(f"{name} has modes, only the role 'terminate' may.")
     elif not (math.isfinite(dimension.low) and math.isfinite(dimension.high) and dimension.low < dimension.high):
-        raise ActionCardError(f"{name} ranges from {dimension.low} to {dimension.high}, expected a finite low below high.")
+        raise ActionCardError(
+            f"{name} ranges from {dimension.low} to {dimension.high}, expected a finite low below high."
+        )
 
 
 def _check_cameras(card: ActionCard) -> None:
@@ -251,8 +261,14 @@ def _check_cameras(card: ActionCard) -> None:
         raise ActionCardError(f"two cameras have the same name: {', '.join(names)}.")
     for camera in card.cameras:
         if not (0 < camera.width <= 8192 and 0 < camera.height <= 8192):
-            raise ActionCardError(f"camera {camera.name!r} is {camera.width}x{camera.height}, expected 1 to 8192 pixels.")
+            raise ActionCardError(
+                f"camera {camera.name!r} is {camera.width}x{camera.height}, expected 1 to 8192 pixels."
+            )
         if camera.crop not in ("none", "center", "stretch"):
-            raise ActionCardError(f"camera {camera.name!r} has the crop {camera.crop!r}, expected none, center or stretch.")
+            raise ActionCardError(
+                f"camera {camera.name!r} has the crop {camera.crop!r}, expected none, center or stretch."
+            )
         if not 0 <= camera.vertical_fov < math.pi:
-            raise ActionCardError(f"camera {camera.name!r} has the vertical_fov {camera.vertical_fov}, expected 0 to pi rad.")
+            raise ActionCardError(
+                f"camera {camera.name!r} has the vertical_fov {camera.vertical_fov}, expected 0 to pi rad."
+            )

@@ -25,7 +25,9 @@ class ActionTokenizer:
         self._high = np.array([float(card.bins - 1) if d.role == "terminate" else d.high for d in card.dimensions])
         self._gripper = card.index("gripper")
         self._terminate = card.index("terminate")
-        self._terminate_mode = card.dimensions[self._terminate].modes.index("terminate") if self._terminate is not None else -1
+        self._terminate_mode = (
+            card.dimensions[self._terminate].modes.index("terminate") if self._terminate is not None else -1
+        )
 
     @property
     def legal(self) -> NDArray[np.bool_]:
@@ -84,7 +86,9 @@ class ActionTokenizer:
 
     def from_action(self, action: EndEffectorAction) -> NDArray[np.float64]:
         """The reverse of `to_action`: values (D,). A mode other than "terminate" is the first other one; unused entries are 0."""
-        rotation = action.rotation if self.card.rotation == "rotation_vector" else rpy_from_rotation_vector(action.rotation)
+        rotation = (
+            action.rotation if self.card.rotation == "rotation_vector" else rpy_from_rotation_vector(action.rotation)
+        )
         parts = {f"translation_{a}": action.translation[i] for i, a in enumerate("xyz")}
         parts |= {f"rotation_{a}": rotation[i] for i, a in enumerate("xyz")}
         parts["gripper"] = self.card.gripper_open + action.gripper * (self.card.gripper_closed - self.card.gripper_open)
