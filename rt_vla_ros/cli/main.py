@@ -1,0 +1,107 @@
+"""`rt-vla`: one program, one subcommand a module.
+
+How to add a command `rt-vla NAME`: write the module `rt_vla_ros/cli/NAME.py` with two functions and a docstring, and add a line
+to `COMMANDS` below.
+
+    def add_arguments(parser: argparse.ArgumentParser) -> None: ...    # declare options on the command's own parser
+    def run(args: argparse.Namespace) -> int: ...                      # do it; the exit code
+
+- The module is imported only when its command is asked for, so `rt-vla --help` loads nothing heavy.
+- `ros=True` says that the command needs ROS: `rt_vla_ros.ros.ensure()` has run before the module is imported, so that the module may
+  say `import rclpy` at its top like any node.
+- What the user got wrong is raised as `CliError("a sentence: what was given, what was expected, what to do")`: it is printed without
+  a traceback and the exit code is 2. Ctrl-C ends a command with 130.
+- A command's own subcommands (`topic pub`) are `parser.add_subparsers(...)` inside `add_arguments`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rt_vla_ros import __version__
+from rt_vla_ros.cli.errors import CliError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: its module, and the line that `--help` says of it."""
+
+    module: str
+    summary: str
+    ros: bool = False
+
+
+COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "rt_vla_ros.cli.demo", "the main job once: simulated arm, policy, an instruction; says what happened"
+    ),
+    "launch": Command("rt_vla_ros.cli.launch", "start a launch file, e.g. policy.launch.py arm:=sim", ros=True),
+    "run": Command("rt_vla_ros.cli.run", "start one node of a package"),
+    "topic": Command("rt_vla_ros.cli.topic", "pub, echo, list, info, hz", ros=True),
+    "node": Command("rt_vla_ros.cli.node", "list, info", ros=True),
+    "param": Command("rt_vla_ros.cli.param", "list, get, set, dump", ros=True),
+    "service": Command("rt_vla_ros.cli.service", "list, call, type", ros=True),
+    "bench": Command("rt_vla_ros.cli.bench", "measure latencies and write them down"),
+    "doctor": Command("rt_vla_ros.cli.doctor", "what this machine has, what it lacks, what to do"),
+    "test": Command("rt_vla_ros.cli.test", "run the project's tests"),
+}
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: rt-vla COMMAND ...",
+            "",
+            "Say what you want in words, and an arm on a ROS 2 graph does it.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "`rt-vla COMMAND --help` says more of one.",
+        ]
+    )
+
+
+def _run_command(name: str, argv: Sequence[str]) -> int:
+    command = COMMANDS[name]
+    if command.ros:
+        importlib.import_module("rt_vla_ros.ros").ensure()
+    module = importlib.import_module(command.module)
+    parser = argparse.ArgumentParser(
+        prog=f"rt-vla {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module.add_arguments(parser)
+    return int(module.run(parser.parse_args(list(argv))))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the process's exit code (0 done, 2 refused, 130 interrupted, else the command's own)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0 if arguments else 2
+    name = arguments[0]
+    if name in ("-V", "--version"):
+        print(f"rt-vla {__version__}")
+        return 0
+    if name not in COMMANDS:
+        print(f"rt-vla: unknown command {name!r}. {did_you_mean(name, COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        return _run_command(name, arguments[1:])
+    except CliError as error:
+        print(f"rt-vla {name}: {error}", file=sys.stderr)
+        return 2
+    except SystemExit as exit_:  # argparse, which has printed its own sentence
+        return exit_.code if isinstance(exit_.code, int) else 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `rt-vla topic list | head`
+        sys.stderr.close()
+        return 0
