@@ -1,16 +1,16 @@
 """`rt-vla`: one program, one subcommand a module.
 
-How to add a command `rt-vla NAME`: write the module `rt_vla_ros/cli/NAME.py` with two functions and a docstring, and add a line
-to `COMMANDS` below.
+How to add a command `rt-vla NAME`: write the module `rt_vla_ros/cli/NAME.py` with a docstring and two functions and add
+a line to `COMMANDS` below.
 
     def add_arguments(parser: argparse.ArgumentParser) -> None: ...    # declare options on the command's own parser
     def run(args: argparse.Namespace) -> int: ...                      # do it; the exit code
 
 - The module is imported only when its command is asked for, so `rt-vla --help` loads nothing heavy.
-- `ros=True` says that the command needs ROS: `rt_vla_ros.ros.ensure()` has run before the module is imported, so that the module may
-  say `import rclpy` at its top like any node.
-- What the user got wrong is raised as `CliError("a sentence: what was given, what was expected, what to do")`: it is printed without
-  a traceback and the exit code is 2. Ctrl-C ends a command with 130.
+- `ros=True` says that the command needs ROS: `rt_vla_ros.ros.ensure()` has run before the module is imported: the
+  module may say `import rclpy` at its top like any node.
+- What the user got wrong is raised as `CliError("a sentence: what was given, what was expected, what to do")`: it is
+  printed without a traceback and the exit code is 2. Ctrl-C ends a command with 130.
 - A command's own subcommands (`topic pub`) are `parser.add_subparsers(...)` inside `add_arguments`.
 """
 
@@ -36,9 +36,7 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
-    "demo": Command(
-        "rt_vla_ros.cli.demo", "the main job once: simulated arm, policy, an instruction; says what happened"
-    ),
+    "demo": Command("rt_vla_ros.cli.demo", "the main job once: simulated arm, policy, an instruction"),
     "launch": Command("rt_vla_ros.cli.launch", "start a launch file, e.g. policy.launch.py arm:=sim", ros=True),
     "run": Command("rt_vla_ros.cli.run", "start one node of a package"),
     "topic": Command("rt_vla_ros.cli.topic", "pub, echo, list, info, hz", ros=True),
@@ -81,7 +79,7 @@ def _run_command(name: str, argv: Sequence[str]) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the process's exit code (0 done, 2 refused, 130 interrupted, else the command's own)."""
+    """Runs one command; returns its exit code (0 done, 2 refused, 130 interrupted, or its own)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview())
