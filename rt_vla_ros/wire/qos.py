@@ -1,0 +1,157 @@
+"""Quality of service, and how rmw_zenoh writes it into liveliness tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+INFINITE_NS = 9223372036854775807
+_SECOND_NS = 1_000_000_000
+
+
+class Reliability(IntEnum):
+    """Numbers of rmw_qos_reliability_policy_e."""
+
+    SYSTEM_DEFAULT = 0
+    RELIABLE = 1
+    BEST_EFFORT = 2
+    UNKNOWN = 3
+    BEST_AVAILABLE = 4
+
+
+class Durability(IntEnum):
+    """Numbers of rmw_qos_durability_policy_e."""
+
+    SYSTEM_DEFAULT = 0
+    TRANSIENT_LOCAL = 1
+    VOLATILE = 2
+    UNKNOWN = 3
+    BEST_AVAILABLE = 4
+
+
+class History(IntEnum):
+    """Numbers of rmw_qos_history_policy_e."""
+
+    SYSTEM_DEFAULT = 0
+    KEEP_LAST = 1
+    KEEP_ALL = 2
+    UNKNOWN = 3
+
+
+class Liveliness(IntEnum):
+    """Numbers of rmw_qos_liveliness_policy_e."""
+
+    SYSTEM_DEFAULT = 0
+    AUTOMATIC = 1
+    MANUAL_BY_NODE = 2
+    MANUAL_BY_TOPIC = 3
+    UNKNOWN = 4
+    BEST_AVAILABLE = 5
+
+
+DEFAULT_DEPTH = 42
+
+
+@dataclass(frozen=True)
+class QosProfile:
+    """Quality of service of one endpoint; the defaults are rmw_zenoh's own.
+
+    Attributes:
+        depth: how many messages are kept with KEEP_LAST; 0 means the default depth (42).
+        deadline_ns, lifespan_ns, lease_ns: [ns]; 0 (unspecified) means infinite.
+    """
+
+    reliability: Reliability = Reliability.RELIABLE
+    durability: Durability = Durability.VOLATILE
+    history: History = History.KEEP_LAST
+    depth: int = DEFAULT_DEPTH
+    deadline_ns: int = INFINITE_NS
+    lifespan_ns: int = INFINITE_NS
+    liveliness: Liveliness = Liveliness.AUTOMATIC
+    lease_ns: int = INFINITE_NS
+
+    def resolved(self) -> QosProfile:
+        """The profile with every "system default", "best available" and unspecified part made definite."""
+        return QosProfile(
+            reliability=Reliability.BEST_EFFORT
+            if self.reliability == Reliability.BEST_EFFORT
+            else Reliability.RELIABLE,
+            durability=Durability.TRANSIENT_LOCAL
+            if self.durability == Durability.TRANSIENT_LOCAL
+            else Durability.VOLATILE,
+            history=History.KEEP_ALL if self.history == History.KEEP_ALL else History.KEEP_LAST,
+            depth=self.depth or DEFAULT_DEPTH,
+            deadline_ns=self.deadline_ns or INFINITE_NS,
+            lifespan_ns=self.lifespan_ns or INFINITE_NS,
+            liveliness=Liveliness.MANUAL_BY_TOPIC
+            if self.liveliness == Liveliness.MANUAL_BY_TOPIC
+            else Liveliness.AUTOMATIC,
+            lease_ns=self.lease_ns or INFINITE_NS,
+        )
+
+    @property
+    def queue_length(self) -> int | None:
+        """How many samples a subscriber keeps: the depth, or None (no bound) with KEEP_ALL."""
+        return None if self.history == History.KEEP_ALL else max(1, self.depth)
+
+    def encode(self) -> str:
+        """The token's field, e.g. `::,10:,:,:,,`: parts equal to the default are left empty."""
+        profile = self.resolved()
+        return ":".join(
+            (
+                _unless(profile.reliability, DEFAULT.reliability),
+                _unless(profile.durability, DEFAULT.durability),
+                f"{_unless(profile.history, DEFAULT.history)},{_unless(profile.depth, DEFAULT.depth)}",
+                _encode_duration(profile.deadline_ns),
+                _encode_duration(profile.lifespan_ns),
+                f"{_unless(profile.liveliness, DEFAULT.liveliness)},{_encode_duration(profile.lease_ns)}",
+            )
+        )
+
+    @classmethod
+    def decode(cls, text: str) -> QosProfile:
+        """Read a token's field; parts that a later protocol adds at the end are ignored.
+
+        Raises:
+            ValueError: for fewer than six parts, or one that is not a known number.
+        """
+        parts = [part.split(",") for part in text.split(":")]
+        expected = (1, 1, 2, 2, 2, 3)
+        if len(parts) < 6 or any(len(part) < count for part, count in zip(parts, expected, strict=False)):
+            raise ValueError(
+                f"QoS field {text!r}: expected reliability:durability:history,depth:deadline_s,ns:lifespan_s,ns:"
+                "liveliness,s,ns"
+            )
+        return cls(
+            reliability=Reliability(_number(parts[0][0], DEFAULT.reliability)),
+            durability=Durability(_number(parts[1][0], DEFAULT.durability)),
+            history=History(_number(parts[2][0], DEFAULT.history)),
+            depth=_number(parts[2][1], DEFAULT.depth),
+            deadline_ns=_decode_duration(parts[3]),
+            lifespan_ns=_decode_duration(parts[4]),
+            liveliness=Liveliness(_number(parts[5][0], DEFAULT.liveliness)),
+            lease_ns=_decode_duration(parts[5][1:]),
+        )
+
+
+DEFAULT = QosProfile()
+SERVICES = QosProfile(depth=10)
+
+
+def _unless(value: int, default: int) -> str:
+    return "" if value == default else str(int(value))
+
+
+def _number(text: str, default: int) -> int:
+    return int(text) if text else int(default)
+
+
+def _encode_duration(nanoseconds: int) -> str:
+    seconds, rest = divmod(nanoseconds, _SECOND_NS)
+    default_seconds, default_rest = divmod(INFINITE_NS, _SECOND_NS)
+    return f"{_unless(seconds, default_seconds)},{_unless(rest, default_rest)}"
+
+
+def _decode_duration(parts: list[str]) -> int:
+    default_seconds, default_rest = divmod(INFINITE_NS, _SECOND_NS)
+    return min(INFINITE_NS, _number(parts[0], default_seconds) * _SECOND_NS + _number(parts[1], default_rest))

@@ -1,0 +1,155 @@
+"""Receives the messages of one topic into a bounded queue; whoever takes them decodes them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import zenoh
+from zenoh import ext
+
+from rt_vla_ros.wire.attachment import Attachment
+from rt_vla_ros.wire.cdr import deserialize
+from rt_vla_ros.wire.errors import DecodeError
+from rt_vla_ros.wire.keys import EndpointKey, EndpointKind
+from rt_vla_ros.wire.messages import Message
+from rt_vla_ros.wire.qos import Durability, QosProfile, Reliability
+
+if TYPE_CHECKING:
+    from rt_vla_ros.wire.session import Session
+
+_LOG = logging.getLogger("rt_vla_ros.wire")
+_KEEP_ALL_HISTORY = 10_000
+
+
+class MessageInfo(NamedTuple):
+    """Where and when a message came from; times in nanoseconds since the epoch."""
+
+    sequence: int
+    source_time_ns: int
+    received_time_ns: int
+    publisher_gid: bytes
+
+
+class Subscription:
+    """A subscription of a node; made by `Node.create_subscription`.
+
+    Keeps the newest `depth` messages (all with KEEP_ALL); older ones are dropped and counted.
+
+    Attributes:
+        key: its entry in the graph (name, type, hash, QoS, gid).
+        dropped: how many messages gave way to newer ones before they were taken.
+        malformed: how many messages could not be read.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        key: EndpointKey,
+        message_class: type[Message],
+        on_data: Callable[[], None] | None = None,
+    ) -> None:
+        self.key = key
+        self.message_class = message_class
+        self.dropped = 0
+        self.malformed = 0
+        self._session = session
+        self._queue: deque[tuple[zenoh.Sample, int]] = deque(maxlen=key.qos.queue_length)
+        self._on_data = on_data
+        self._complained: set[bytes] = set()
+        self._closed = False
+        self._token = session.zenoh.liveliness().declare_token(key.token())
+        self._subscriber = _declare(session.zenoh, key.data_key(), key.qos, self._receive)
+
+    @property
+    def pending(self) -> int:
+        """How many messages wait to be taken."""
+        return len(self._queue)
+
+    @property
+    def publisher_count(self) -> int:
+        """How many publishers of the graph this subscription hears."""
+        return self._session.graph.count(EndpointKind.PUBLISHER, self.key.name, self.key.data_key())
+
+    def take(self) -> tuple[Message, MessageInfo] | None:
+        """The oldest message that waits, decoded; None if none does. What cannot be read is counted and skipped."""
+        while (taken := self.take_bytes()) is not None:
+            payload, info = taken
+            try:
+                return deserialize(payload, self.message_class), info
+            except DecodeError as error:
+                self._complain(info.publisher_gid, str(error))
+        return None
+
+    def take_bytes(self) -> tuple[bytes, MessageInfo] | None:
+        """The oldest message that waits, as CDR bytes."""
+        while True:
+            try:
+                sample, received = self._queue.popleft()
+            except IndexError:
+                return None
+            try:
+                raw = sample.attachment
+                attachment = Attachment.unpack(b"" if raw is None else raw.to_bytes())
+            except ValueError as error:
+                self._complain(b"", str(error))
+                continue
+            return sample.payload.to_bytes(), MessageInfo(*attachment[:2], received, attachment.gid)
+
+    def close(self) -> None:
+        """Take the subscription off the graph; may be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.clear()
+        if not self._session.closed:
+            self._token.undeclare()
+            self._subscriber.undeclare()
+
+    def _receive(self, sample: zenoh.Sample) -> None:
+        """Runs in Zenoh's receive thread: whatever takes long here delays every other topic."""
+        if self._closed or sample.kind != zenoh.SampleKind.PUT:
+            return
+        if len(self._queue) == self._queue.maxlen:
+            self.dropped += 1
+        self._queue.append((sample, time.time_ns()))
+        if self._on_data is not None:
+            self._on_data()
+
+    def _complain(self, gid: bytes, reason: str) -> None:
+        """Once per publisher, for a broken one would fill the log."""
+        self.malformed += 1
+        if gid in self._complained:
+            return
+        self._complained.add(gid)
+        sender = next(
+            (e.node.full_name for e in self._session.graph.endpoints(EndpointKind.PUBLISHER, self.key.name) if e.gid == gid),
+            "an unknown publisher",
+        )
+        _LOG.warning(
+            "%s: a message from %s cannot be read as %s (%s); such messages are dropped and counted",
+            self.key.name,
+            sender,
+            self.key.type_name,
+            reason,
+        )
+
+
+def _declare(
+    session: zenoh.Session, key: str, qos: QosProfile, receive: Callable[[zenoh.Sample], None]
+) -> zenoh.Subscriber[None] | ext.AdvancedSubscriber[None]:
+    handler = zenoh.handlers.Callback(receive, indirect=False)
+    if qos.durability != Durability.TRANSIENT_LOCAL:
+        return session.declare_subscriber(key, handler)
+    reliable = qos.reliability != Reliability.BEST_EFFORT
+    return ext.declare_advanced_subscriber(
+        session,
+        key,
+        handler,
+        history=ext.HistoryConfig(detect_late_publishers=True, max_samples=qos.queue_length or _KEEP_ALL_HISTORY),
+        recovery=ext.RecoveryConfig(periodic_queries=None, heartbeat=True) if reliable else None,
+        subscriber_detection=True,
+    )
