@@ -1,0 +1,233 @@
+"""The one state machine between a policy and an arm: for the smoother node and for the offline rollout alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.control.gripper import GripperSettings, GripperSwitch
+from rt_vla_ros.control.limits import Limits
+from rt_vla_ros.control.motion import Motion
+from rt_vla_ros.control.status import Command, State
+from rt_vla_ros.control.watchdog import ClockWatchdog, SilenceWatchdog
+
+ACTIVE = (State.MOVING, State.HOLDING)
+
+
+@dataclass(frozen=True)
+class ControllerSettings:
+    """Times in [s].
+
+    smoothing_time_constant: of the exponential smoothing of the velocity; 0 for none.
+    action_timeout: silence of the policy after which a running request is a fault; more than the policy's period.
+    max_action_age: an action whose image is older is refused.
+    max_stamp_lead: an action whose image lies further in the future is refused: the clocks are not in step.
+    max_tick_gap: a tick that comes later than this after the last is a fault.
+    halt_duration: how long velocities of zero are still sent once the arm stands still.
+    """
+
+    smoothing_time_constant: float = 0.05
+    action_timeout: float = 1.0
+    max_action_age: float = 1.0
+    max_stamp_lead: float = 0.5
+    max_tick_gap: float = 0.25
+    halt_duration: float = 0.5
+    gripper: GripperSettings = field(default_factory=GripperSettings)
+
+    def __post_init__(self) -> None:
+        for name in ("action_timeout", "max_action_age", "max_stamp_lead", "max_tick_gap", "halt_duration"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} is {value} s, expected a finite time above 0")
+
+
+class Controller:
+    """Takes actions as they come and says at every tick what the arm shall do; docs/safety.md lists its stops.
+
+    An action's displacement is demanded at a constant velocity during its period, counted from its acceptance, and
+    smoothed. A newer action takes over at once and without a step in velocity; the part of the older one that has not
+    come due is dropped, because the newer one was decided from a newer image. After the period nothing more is
+    demanded: the arm ends at the commanded displacement, up to 0.1 mm and 0.5 mrad, and never beyond it.
+
+    Not thread-safe. `now` is any clock in [s]; the same one for all calls.
+    """
+
+    def __init__(self, limits: Limits | None = None, settings: ControllerSettings | None = None) -> None:
+        """Raises ValueError for settings that make no sense."""
+        self.limits = limits or Limits()
+        self.settings = settings or ControllerSettings()
+        self._motion = Motion(self.limits, self.settings.smoothing_time_constant)
+        self._gripper = GripperSwitch(self.settings.gripper)
+        self._silence = SilenceWatchdog(self.settings.action_timeout)
+        self._clock = ClockWatchdog(self.settings.max_tick_gap)
+        self._state, self._reason = State.IDLE, "No action has come yet."
+        self._position: NDArray[np.float64] | None = None
+        self._last: float | None = None  # time of the last tick
+        self._still_since: float | None = -math.inf  # None: not yet told to stand still
+        self._newest: float | None = None  # stamp of the newest action of this request
+        self._frame = ""
+        self._wish: float | None = None  # for the gripper; not yet looked at by a tick
+        self.action_stamp: float | None = None
+        self.accepted = 0
+        self.refused = 0
+
+    @property
+    def state(self) -> State:
+        """What it is doing; see ControllerStatus."""
+        return self._state
+
+    @property
+    def reason(self) -> str:
+        """One sentence: why this state."""
+        return self._reason
+
+    def accept(self, action: EndEffectorAction, *, stamp: float, now: float) -> str | None:
+        """Takes over a new action whose image was taken at `stamp`. Returns the sentence why it was refused, else None.
+
+        A refused action leads to State.FAULT, except where one that was seen before comes again or the controller is
+        stopped:
+        these change nothing. A terminate is accepted however old it is, because standing still is always right.
+        """
+        self._check_clock(now)
+        if self._state is State.STOPPED:
+            return self._refuse(f"No action is taken until the stop is released. {self._reason}")
+        if action.terminate:
+            self._accepted(stamp)
+            self._newest = None
+            self._halt(State.TERMINATED, action.plan or "The policy says that the instruction is carried out.")
+            return None
+        if self._newest is not None and stamp <= self._newest:
+            return self._refuse(f"The action's image ({stamp:.3f} s) is no newer than that of the action before.")
+        sentence = self.limits.refuse(action) or self._refuse_stamp(stamp, now) or self._refuse_frame(action.frame)
+        if sentence is not None:
+            self.fault(sentence)
+            return self._refuse(sentence)
+        self._accepted(stamp)
+        self._follow(action, stamp, now)
+        return None
+
+    def tick(self, now: float) -> Command:
+        """Says what the arm shall do from now until the next tick."""
+        self._check_clock(now)
+        if self._last is not None and now > self._last:
+            self._motion.advance(self._last, now, self._position)
+            self._last = now
+        self._update_state(now)
+        velocity = self._motion.velocity
+        wish, self._wish = self._wish, None
+        return Command(
+            linear=velocity[:3].copy(),
+            angular=velocity[3:].copy(),
+            gripper=None if wish is None else self._gripper.command(wish),
+            state=self._state,
+            reason=self._reason,
+            terminate=self._state is State.TERMINATED,
+            commanding=self._commanding(now),
+        )
+
+    def stop(self, reason: str = "The stop service was called.") -> None:
+        """Stands still, whatever comes, until `release`."""
+        self._halt(State.STOPPED, reason)
+
+    def fault(self, reason: str) -> None:
+        """Stands still until a good action comes. Changes nothing while stopped."""
+        if self._state is not State.STOPPED:
+            self._halt(State.FAULT, reason)
+
+    def release(self) -> None:
+        """Ends `stop`; the next good action moves the arm again."""
+        if self._state is State.STOPPED:
+            self._halt(State.IDLE, "The stop was released; no action has come since.")
+            self._newest = None
+
+    def reset(self) -> None:
+        """Brakes and forgets everything but a latched stop."""
+        if self._state is not State.STOPPED:
+            self._halt(State.IDLE, "Reset; no action has come since.")
+        self._newest = self.action_stamp = self._position = None
+
+    def set_pose(self, position: Sequence[float] | NDArray[np.float64] | None) -> None:
+        """Where the end effector is [m], shape (3,), in the frame of the actions; None where nobody knows."""
+        known = position is not None and bool(np.isfinite(position).all())
+        self._position = np.asarray(position, dtype=np.float64) if known else None
+
+    def _accepted(self, stamp: float) -> None:
+        self.accepted += 1
+        self.action_stamp = stamp
+
+    def _refuse(self, sentence: str) -> str:
+        self.refused += 1
+        return sentence
+
+    def _refuse_stamp(self, stamp: float, now: float) -> str | None:
+        age, settings = now - stamp, self.settings
+        if not math.isfinite(stamp):
+            return "The action's stamp is not a time."
+        if age > settings.max_action_age:
+            return f"The action's image is {age:.3g} s old, more than max_action_age ({settings.max_action_age:g} s)."
+        if -age > settings.max_stamp_lead:
+            return f"The action's image lies {-age:.3g} s in the future: the clocks of camera and controller differ."
+        return None
+
+    def _refuse_frame(self, frame: str) -> str | None:
+        if frame == self._frame or not self._motion.velocity.any():
+            return None
+        return f"The action is given in the frame {frame!r} while the arm moves in {self._frame!r}."
+
+    def _follow(self, action: EndEffectorAction, stamp: float, now: float) -> None:
+        self._motion.begin(action, now)
+        self._silence.heard(now)
+        self._newest, self._frame, self._wish = stamp, action.frame, action.gripper
+        self._still_since = None
+        self._state, self._reason = State.MOVING, self._moving_reason()
+
+    def _moving_reason(self) -> str:
+        if self._motion.walled:
+            return "Following an action, held back by the wall of the workspace."
+        return "Following an action" + (", slowed down to the velocity limit." if self._motion.slowed else ".")
+
+    def _halt(self, state: State, reason: str) -> None:
+        """Every stop goes this way. The gripper keeps what it holds; the next request tells it anew what to do."""
+        if self._state in ACTIVE:
+            self._still_since = None
+        self._motion.halt()
+        self._silence.reset()
+        self._gripper.reset()
+        self._wish = None
+        self._state, self._reason = state, reason
+
+    def _check_clock(self, now: float) -> None:
+        """After a jump of the clock nothing that was measured by it counts any more."""
+        sentence = None if self._last is None else self._clock.alarm(self._last, now)
+        if self._last is None or sentence is not None:
+            self._last = now
+        if sentence is None:
+            return
+        self._newest = self._position = None
+        if self._state in ACTIVE:
+            self.fault(sentence)
+        self._motion.freeze()
+
+    def _update_state(self, now: float) -> None:
+        if self._state not in ACTIVE:
+            return
+        silent = self._silence.alarm(now)
+        if silent is not None:
+            self.fault(silent)
+        elif self._motion.finished(now):
+            self._state = State.HOLDING
+            self._reason = "The last action is carried out and the next has not come."
+        else:
+            self._reason = self._moving_reason()
+
+    def _commanding(self, now: float) -> bool:
+        if self._state in ACTIVE:
+            return True
+        if self._still_since is None and not self._motion.velocity.any():
+            self._still_since = now
+        return self._still_since is None or 0 <= now - self._still_since <= self.settings.halt_duration

@@ -1,0 +1,123 @@
+"""What an arm may be asked to do: how far per action, how fast, how abruptly, and where."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.action_space.action import EndEffectorAction
+
+Vector = NDArray[np.float64]
+# The wall of the workspace is approached so that it would be reached after this time [s] at the present velocity.
+WALL_HORIZON = 0.2
+LONGEST_PERIOD = 10.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Norms, not per axis: a limit must not depend on how the axes happen to lie.
+
+    max_translation [m], max_rotation [rad]: an action beyond them is refused whole, it is no action of a sane policy.
+    max_linear_velocity [m/s], max_angular_velocity [rad/s]: a faster action is slowed down and so goes less far.
+    max_linear_acceleration [m/s^2], max_angular_acceleration [rad/s^2]: also the deceleration of every stop.
+    workspace_low, workspace_high [m]: corners of the box that the end effector may not leave, in the frame of the
+    actions; it acts only where the position is known (Controller.set_pose). Infinite: no wall.
+    """
+
+    max_translation: float = 0.15
+    max_rotation: float = 0.8
+    max_linear_velocity: float = 0.5
+    max_angular_velocity: float = 2.5
+    max_linear_acceleration: float = 6.0
+    max_angular_acceleration: float = 20.0
+    workspace_low: tuple[float, float, float] = (-math.inf, -math.inf, -math.inf)
+    workspace_high: tuple[float, float, float] = (math.inf, math.inf, math.inf)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name.startswith("max_") and not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{field.name} is {value}, expected a finite number above 0")
+        low, high = self.workspace_low, self.workspace_high
+        if len(low) != 3 or len(high) != 3 or not all(a < b for a, b in zip(low, high, strict=True)):
+            raise ValueError(
+                f"the workspace reaches from {list(low)} to {list(high)} m, expected x, y, z each from low to high"
+            )
+
+    @property
+    def stopping_time(self) -> float:
+        """Longest time [s] from the wish to stop to standstill."""
+        return max(
+            self.max_linear_velocity / self.max_linear_acceleration,
+            self.max_angular_velocity / self.max_angular_acceleration,
+        )
+
+    def refuse(self, action: EndEffectorAction) -> str | None:
+        """A sentence where the action is no action of a sane policy, else None."""
+        numbers = [*action.translation, *action.rotation, action.gripper, action.confidence, action.period]
+        if np.shape(action.translation) != (3,) or np.shape(action.rotation) != (3,):
+            return "The action does not have three numbers each for translation and rotation."
+        if not np.isfinite(numbers).all():
+            return "The action holds a number that is not finite."
+        if not 0 < action.period <= LONGEST_PERIOD:
+            return f"The action's period is {action.period:g} s, expected more than 0 and at most {LONGEST_PERIOD:g} s."
+        if not 0 <= action.gripper <= 1:
+            return f"The action's gripper is {action.gripper:g}, expected 0 (open) to 1 (closed)."
+        if not action.frame:
+            return "The action names no frame."
+        return self._refuse_size(action)
+
+    def _refuse_size(self, action: EndEffectorAction) -> str | None:
+        distance, angle = float(np.linalg.norm(action.translation)), float(np.linalg.norm(action.rotation))
+        if distance > self.max_translation:
+            return f"The action goes {distance:.3g} m far, more than max_translation ({self.max_translation:g} m)."
+        if angle > self.max_rotation:
+            return f"The action turns by {angle:.3g} rad, more than max_rotation ({self.max_rotation:g} rad)."
+        return None
+
+    def slow_down(self, velocity: Vector) -> Vector:
+        """Linear and angular velocity, shape (6,), each brought to its limit where it is beyond it, direction kept."""
+        return np.concatenate(
+            [clip_norm(velocity[:3], self.max_linear_velocity), clip_norm(velocity[3:], self.max_angular_velocity)]
+        )
+
+    def brakeable(self, velocity: Vector, owed: Vector, interval: float) -> Vector:
+        """Velocity (6,) from which the arm can come to rest within `owed` (6,), with ticks `interval` [s] apart."""
+        linear = _brakeable_speed(float(np.linalg.norm(owed[:3])), self.max_linear_acceleration, interval)
+        angular = _brakeable_speed(float(np.linalg.norm(owed[3:])), self.max_angular_acceleration, interval)
+        return np.concatenate([clip_norm(velocity[:3], linear), clip_norm(velocity[3:], angular)])
+
+    def approach(self, velocity: Vector, previous: Vector, interval: float) -> Vector:
+        """The velocity (6,) nearest to `velocity` that can be reached from `previous` (6,) within `interval` [s]."""
+        change = velocity - previous
+        return previous + np.concatenate(
+            [
+                clip_norm(change[:3], self.max_linear_acceleration * interval),
+                clip_norm(change[3:], self.max_angular_acceleration * interval),
+            ]
+        )
+
+    def keep_inside(self, velocity: Vector, position: Vector) -> Vector:
+        """Velocity (6,) whose linear part slows down towards the walls of the workspace; position (3,) [m]."""
+        up = np.maximum(np.asarray(self.workspace_high) - position, 0) / WALL_HORIZON  # (3,)
+        down = np.minimum(np.asarray(self.workspace_low) - position, 0) / WALL_HORIZON
+        linear: Vector = np.clip(velocity[:3], down, up)
+        return np.concatenate([linear, velocity[3:]])
+
+
+def clip_norm(vector: Vector, limit: float) -> Vector:
+    """The vector, shortened to the length `limit` where it is longer."""
+    norm = float(np.linalg.norm(vector))
+    if norm <= limit:
+        return vector
+    shortened: Vector = vector * (limit / norm)
+    return shortened
+
+
+def _brakeable_speed(distance: float, acceleration: float, interval: float) -> float:
+    """Speed v whose ramp down in steps of a * interval covers `distance`: v^2 / 2a + v * interval / 2 = distance."""
+    half = acceleration * interval / 2
+    return math.sqrt(half * half + 2 * acceleration * distance) - half

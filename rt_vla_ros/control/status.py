@@ -1,0 +1,41 @@
+"""What a controller says of itself at every tick: the state, one sentence why, and the command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class State(IntEnum):
+    """The numbers of rt_vla_ros/msg/ControllerStatus."""
+
+    IDLE = 0
+    MOVING = 1
+    HOLDING = 2
+    TERMINATED = 3
+    STOPPED = 4
+    FAULT = 5
+
+
+@dataclass(frozen=True)
+class Command:
+    """What the arm shall do until the next tick.
+
+    linear: velocity of the end effector [m/s], shape (3,), float64, in the axes of the action's frame.
+    angular: angular velocity [rad/s], shape (3,), in the same axes.
+    gripper: 0 open ... 1 closed, to be sent now; None where nothing changed.
+    state, reason: as in ControllerStatus; the reason is one sentence.
+    terminate: the policy said that it is done and no newer action has come.
+    commanding: a velocity is to be sent at this tick; false once the arm was told to stand still for long enough.
+    """
+
+    linear: NDArray[np.float64]
+    angular: NDArray[np.float64]
+    gripper: float | None
+    state: State
+    reason: str
+    terminate: bool
+    commanding: bool
