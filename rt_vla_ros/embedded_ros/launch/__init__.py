@@ -1,0 +1,42 @@
+"""`launch` for launch files in Python where there is no ROS 2: the names and signatures of the real package.
+
+Facts from https://github.com/ros2/launch (Apache-2.0). XML and YAML files, log files and the introspector are left out.
+What differs on purpose: signals go to each process's group, SIGTERM to the launch shuts down in order, processes die with
+the launch, and PythonExpression knows expressions only.
+"""
+
+from . import actions, conditions, event_handlers, events, launch_description_sources, logging, substitutions, utilities
+from .action import Action
+from .condition import Condition
+from .event import Event
+from .event_handler import BaseEventHandler, EventHandler
+from .launch_context import LaunchContext
+from .launch_description import LaunchDescription
+from .launch_description_entity import LaunchDescriptionEntity, SomeEntitiesType
+from .launch_description_source import LaunchDescriptionSource
+from .launch_service import LaunchService
+from .substitution import SomeSubstitutionsType, Substitution
+
+__all__ = [
+    "Action",
+    "BaseEventHandler",
+    "Condition",
+    "Event",
+    "EventHandler",
+    "LaunchContext",
+    "LaunchDescription",
+    "LaunchDescriptionEntity",
+    "LaunchDescriptionSource",
+    "LaunchService",
+    "SomeEntitiesType",
+    "SomeSubstitutionsType",
+    "Substitution",
+    "actions",
+    "conditions",
+    "event_handlers",
+    "events",
+    "launch_description_sources",
+    "logging",
+    "substitutions",
+    "utilities",
+]

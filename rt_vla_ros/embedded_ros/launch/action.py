@@ -1,0 +1,30 @@
+"""The base of all actions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .launch_description_entity import LaunchDescriptionEntity
+
+if TYPE_CHECKING:
+    from .condition import Condition
+    from .launch_context import LaunchContext
+
+
+class Action(LaunchDescriptionEntity):
+    """An entity that does something when it is visited, where its condition holds."""
+
+    def __init__(self, *, condition: Condition | None = None) -> None:
+        self.condition = condition
+
+    def visit(self, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
+        if self.condition is not None and not self.condition.evaluate(context):
+            return None
+        return self.execute(context)
+
+    def execute(self, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
+        """Does it; subclasses say what."""
+        return None
+
+    def describe(self) -> str:
+        return f"{type(self).__name__}()"

@@ -1,0 +1,70 @@
+"""Actions that emit events or answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..action import Action
+from ..event import Event
+from ..event_handler import BaseEventHandler
+from ..events import Shutdown as ShutdownEvent
+from ..launch_context import LaunchContext
+from ..launch_description_entity import LaunchDescriptionEntity
+from ..substitution import SomeSubstitutionsType
+from ..utilities import normalize_to_list_of_entities, normalize_to_list_of_substitutions, perform_substitutions
+
+
+class EmitEvent(Action):
+    """Emits an event."""
+
+    def __init__(self, *, event: Event, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.event = event
+
+    def execute(self, context: LaunchContext) -> None:
+        context.emit_event_sync(self.event)
+
+
+class RegisterEventHandler(Action):
+    """Registers an event handler from now on."""
+
+    def __init__(self, event_handler: BaseEventHandler, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.event_handler = event_handler
+
+    def execute(self, context: LaunchContext) -> None:
+        context.register_event_handler(self.event_handler)
+
+    def describe_conditional_sub_entities(self) -> list[tuple[str, Iterable[LaunchDescriptionEntity]]]:
+        known = normalize_to_list_of_entities(self.event_handler.describe_entities())
+        return [("the event comes", known)]
+
+
+class UnregisterEventHandler(Action):
+    """Takes an event handler off."""
+
+    def __init__(self, event_handler: BaseEventHandler, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self.event_handler = event_handler
+
+    def execute(self, context: LaunchContext) -> None:
+        context.unregister_event_handler(self.event_handler)
+
+
+class Shutdown(Action):
+    """Ends the launch.
+
+    Args:
+        reason: why, in a sentence.
+    """
+
+    def __init__(self, *, reason: SomeSubstitutionsType = "reason not given", **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]
+        self._reason = normalize_to_list_of_substitutions(reason)
+
+    def execute(self, context: LaunchContext) -> None:
+        reason = perform_substitutions(context, self._reason)
+        event = context.get_locals_as_dict().get("event")
+        if event is not None and hasattr(event, "process_name"):
+            reason = f"{reason} (process {event.process_name} exited)"
+        context.emit_event_sync(ShutdownEvent(reason=reason))

@@ -1,0 +1,7 @@
+"""The base of all events."""
+
+
+class Event:
+    """Something that happened."""
+
+    name = "launch.Event"

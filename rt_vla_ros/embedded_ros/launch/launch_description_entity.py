@@ -1,0 +1,36 @@
+"""What a launch description is made of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .condition import Condition
+    from .launch_context import LaunchContext
+
+
+class LaunchDescriptionEntity:
+    """Something that can be visited: it acts on the context and may yield further entities."""
+
+    condition: Condition | None = None
+
+    def visit(self, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
+        """Acts, and returns what shall be visited next."""
+        return None
+
+    def get_sub_entities(self) -> Iterable[LaunchDescriptionEntity]:
+        """The entities that are known before anything runs (for `--show-args`)."""
+        return []
+
+    def describe_conditional_sub_entities(self) -> list[tuple[str, Iterable[LaunchDescriptionEntity]]]:
+        """As `get_sub_entities`, for those that are visited only if something happens: (when, entities)."""
+        return []
+
+    def get_asyncio_future(self) -> asyncio.Future[None] | None:
+        """Done when the entity is; None where visiting it was all."""
+        return None
+
+
+SomeEntitiesType = LaunchDescriptionEntity | Iterable[LaunchDescriptionEntity]

@@ -1,0 +1,174 @@
+"""Runs launch descriptions: the loop of events and processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Iterable
+
+from . import logging
+from .event import Event
+from .events import Shutdown
+from .launch_context import LaunchContext
+from .launch_description import LaunchDescription
+from .launch_description_entity import LaunchDescriptionEntity
+from .utilities import normalize_to_list_of_entities
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
+
+
+class _Included(Event):
+    """A description to visit."""
+
+    name = "launch.events.IncludeLaunchDescription"
+
+    def __init__(self, launch_description: LaunchDescription) -> None:
+        self.launch_description = launch_description
+
+
+class LaunchService:
+    """Visits launch descriptions and looks after what they start, until all has ended.
+
+    Ctrl-C, SIGTERM, SIGQUIT and SIGHUP shut everything down: each process gets SIGINT, then SIGTERM, then SIGKILL.
+
+    Args:
+        argv: for entities that ask the context for it.
+        noninteractive: no person is at a terminal.
+        debug: errors come with their tracebacks.
+    """
+
+    def __init__(self, *, argv: Iterable[str] | None = None, noninteractive: bool = False, debug: bool = False) -> None:
+        self.context = LaunchContext(argv=argv, noninteractive=noninteractive)
+        self._debug = debug
+        self._logger = logging.get_logger("launch")
+        self._futures: list[asyncio.Future[None]] = []
+        self._shutting_down = False
+        self._return_code = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_lock = threading.Lock()
+
+    @property
+    def event_loop(self) -> asyncio.AbstractEventLoop | None:
+        return self._loop
+
+    def include_launch_description(self, launch_description: LaunchDescription) -> None:
+        """Adds a description; while it runs, only from the thread that runs it."""
+        self.context.emit_event_sync(_Included(launch_description))
+
+    def emit_event(self, event: Event) -> None:
+        """Queues an event, from any thread."""
+        with self._loop_lock:
+            if self._loop is None:
+                self.context.emit_event_sync(event)
+            else:
+                self._loop.call_soon_threadsafe(self.context.emit_event_sync, event)
+
+    def shutdown(self) -> None:
+        """Ends everything, from any thread; does nothing where nothing runs."""
+        if self._loop is not None:
+            self.emit_event(Shutdown(reason="LaunchService.shutdown() called"))
+
+    def run(self, *, shutdown_when_idle: bool = True) -> int:
+        """Blocks until all has ended; 0, or 1 where something could not be done."""
+        return asyncio.run(self.run_async(shutdown_when_idle=shutdown_when_idle))
+
+    async def run_async(self, *, shutdown_when_idle: bool = True) -> int:
+        """As `run`, inside of a running loop of the main thread.
+
+        Raises:
+            RuntimeError: it is not the main thread, which alone hears signals.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("LaunchService can only be run in the main thread.")
+        loop = asyncio.get_running_loop()
+        with self._loop_lock:
+            self._loop = loop
+        self.context.asyncio_loop = loop
+        try:
+            with _signals(loop, self._on_signal):
+                await self._run_until_idle(shutdown_when_idle)
+        finally:
+            with self._loop_lock:
+                self._loop = None
+        return self._return_code
+
+    async def _run_until_idle(self, shutdown_when_idle: bool) -> None:
+        while True:
+            try:
+                if self.context._events:
+                    self._process(self.context._events.popleft())
+                    continue
+                self._collect_finished()
+                if not self._futures and not self.context._events:
+                    if self._shutting_down:
+                        return
+                    if shutdown_when_idle:
+                        self._process(Shutdown(reason="idle"))
+                        continue
+                await self._wait()
+            except Exception as error:
+                self._return_code = 1
+                self._logger.error(f"Caught exception in launch: {error}", exc_info=error if self._debug else None)
+                self.context.emit_event_sync(Shutdown(reason=f"error in launch: {error}"))
+
+    async def _wait(self) -> None:
+        self.context._event_arrived.clear()
+        arrived = asyncio.ensure_future(self.context._event_arrived.wait())
+        await asyncio.wait([arrived, *self._futures], return_when=asyncio.FIRST_COMPLETED)
+        arrived.cancel()
+
+    def _collect_finished(self) -> None:
+        finished = [future for future in self._futures if future.done()]
+        self._futures = [future for future in self._futures if not future.done()]
+        for future in finished:
+            future.result()
+
+    def _process(self, event: Event) -> None:
+        if isinstance(event, _Included):
+            self._visit(event.launch_description)
+            return
+        if isinstance(event, Shutdown):
+            if self._shutting_down:
+                return
+            self._shutting_down = True
+            self.context.is_shutdown = True
+        for handler in tuple(self.context._event_handlers):
+            if not handler.matches(event):
+                continue
+            self.context._push_locals()
+            try:
+                for entity in normalize_to_list_of_entities(handler.handle(event, self.context)):
+                    self._visit(entity)
+            finally:
+                self.context._pop_locals()
+
+    def _visit(self, entity: LaunchDescriptionEntity) -> None:
+        for yielded in entity.visit(self.context) or []:
+            self._visit(yielded)
+        future = entity.get_asyncio_future()
+        if future is not None and future not in self._futures:
+            self._futures.append(future)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._shutting_down:
+            self._logger.warning(f"user interrupted with {number.name} again, ignoring: processes are shutting down")
+            return
+        text = "ctrl-c (SIGINT)" if number is signal.SIGINT else number.name
+        self._logger.warning(f"user interrupted with {text}")
+        self.context.emit_event_sync(Shutdown(reason=text, due_to_sigint=number is signal.SIGINT))
+
+
+@contextlib.contextmanager
+def _signals(loop: asyncio.AbstractEventLoop, function: object) -> Iterable[None]:  # type: ignore[misc]
+    """Hands the signals that end a launch to the function, and gives them back afterwards."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, function, number)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)

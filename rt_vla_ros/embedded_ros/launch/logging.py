@@ -1,0 +1,68 @@
+"""What launch prints: `[INFO] [policy_node-1]: process started with pid [42]`, and the lines of the processes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from typing import TextIO
+
+
+class _Screen(logging.Handler):
+    """Writes to whatever standard output is now; a closed or full one never ends the launch."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        write_line(f"[{record.levelname}] [{record.name.removeprefix('launch:')}]: {record.getMessage()}")
+        if record.exc_info and record.exc_info[1] is not None:
+            write_line("".join(traceback.format_exception(record.exc_info[1])).rstrip())
+
+
+def write_line(line: str, stream: TextIO | None = None) -> None:
+    """One line to standard output, at once."""
+    target = stream or sys.stdout
+    try:
+        encoding = target.encoding or "utf-8"
+        target.write(line.encode(encoding, errors="replace").decode(encoding) + "\n")
+        target.flush()
+    except (OSError, ValueError):
+        return  # nobody reads any more: processes must still be shut down in order
+
+
+def get_logger(name: str | None = None) -> logging.Logger:
+    """The logger of a part of launch or of a process; it prints to the screen."""
+    logger = logging.getLogger(f"launch:{name or 'launch'}")
+    if not logger.handlers:
+        logger.addHandler(_Screen())
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+    return logger
+
+
+_DESTINATIONS = {
+    "screen": (True, True),
+    "both": (True, True),
+    "full": (True, True),
+    "log": (False, True),
+    "own_log": (False, False),
+}
+
+
+def screen_streams(output: str | dict[str, str]) -> tuple[bool, bool]:
+    """Whether a process's (standard output, standard error) go to the screen.
+
+    Args:
+        output: "screen", "both" or "full": both; "log": only standard error; "own_log": none; or a dict of the keys
+            "stdout", "stderr" and "both" with such a destination each.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if isinstance(output, dict):
+        streams = {"stdout", "stderr", "both"}
+        if not set(output) <= streams:
+            raise ValueError(f"output={output!r}: expected only the keys {sorted(streams)}")
+        shown = {stream for stream, destinations in output.items() if "screen" in destinations}
+        return bool(shown & {"stdout", "both"}), bool(shown & {"stderr", "both"})
+    if output not in _DESTINATIONS:
+        raise ValueError(f"output={output!r} is not one of {', '.join(_DESTINATIONS)}")
+    return _DESTINATIONS[output]

@@ -1,0 +1,25 @@
+"""Text that is known only when the launch file runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Union
+
+if TYPE_CHECKING:
+    from .launch_context import LaunchContext
+
+
+class Substitution:
+    """Gives a text when it is performed."""
+
+    def perform(self, context: LaunchContext) -> str:
+        raise TypeError(f"{type(self).__name__} does not say how it is performed")
+
+    def describe(self) -> str:
+        """How `--show-args` shows it."""
+        return f"{type(self).__name__}()"
+
+
+SomeSubstitutionsType = Union[str, "PathLike[str]", Substitution, Iterable[Any]]
+"""A text, a path, a substitution, or an iterable of them, which are joined without a separator."""

@@ -1,0 +1,5 @@
+"""A substitution that has no text."""
+
+
+class SubstitutionFailure(RuntimeError):
+    """Says which substitution failed and why."""

@@ -1,0 +1,65 @@
+"""What actions share: texts from substitutions, values from texts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..launch_description_entity import LaunchDescriptionEntity, SomeEntitiesType
+from ..substitution import SomeSubstitutionsType, Substitution
+
+if TYPE_CHECKING:
+    from ..launch_context import LaunchContext
+
+
+def normalize_to_list_of_substitutions(subs: SomeSubstitutionsType) -> list[Substitution]:
+    """One list of substitutions of whatever may be given for a text.
+
+    Raises:
+        TypeError: it is neither a text, a path, a substitution nor an iterable of them.
+    """
+    from ..substitutions import TextSubstitution
+
+    if isinstance(subs, Substitution):
+        return [subs]
+    if isinstance(subs, (str, os.PathLike)):
+        return [TextSubstitution(text=os.fspath(subs))]
+    if isinstance(subs, Iterable):
+        return [single for part in subs for single in normalize_to_list_of_substitutions(part)]
+    raise TypeError(f"expected a text, a path, a substitution or a list of them, got {subs!r} ({type(subs).__name__})")
+
+
+def perform_substitutions(context: LaunchContext, subs: Iterable[Substitution]) -> str:
+    """The texts of all, joined."""
+    return "".join(context.perform_substitution(sub) for sub in subs)
+
+
+def perform(context: LaunchContext, subs: SomeSubstitutionsType) -> str:
+    """`normalize_to_list_of_substitutions` and `perform_substitutions` in one."""
+    return perform_substitutions(context, normalize_to_list_of_substitutions(subs))
+
+
+def describe_substitutions(subs: Iterable[Substitution]) -> str:
+    """How a person reads them."""
+    return " + ".join(sub.describe() for sub in subs)
+
+
+def normalize_to_list_of_entities(entities: SomeEntitiesType | None) -> list[LaunchDescriptionEntity]:
+    """A list, of one entity, many or none.
+
+    Raises:
+        TypeError: something in it is no launch description entity.
+    """
+    if entities is None:
+        return []
+    listed = [entities] if isinstance(entities, LaunchDescriptionEntity) else list(entities)
+    for entity in listed:
+        if not isinstance(entity, LaunchDescriptionEntity):
+            raise TypeError(f"expected a LaunchDescriptionEntity (an action, an include ...), got {entity!r}")
+    return listed
+
+
+def is_a_subclass(obj: Any, entity_type: type) -> bool:
+    """Whether obj is an instance or a subclass of the type."""
+    return isinstance(obj, entity_type) or (isinstance(obj, type) and issubclass(obj, entity_type))
