@@ -1,1 +1,1 @@
-"""From a policy's actions to an arm's velocities: smoothing, limits, watchdogs and the table of stops. No ROS, no torch."""
+"""From actions to velocities of an arm: smoothing, limits, watchdogs and the table of stops. No ROS, no torch."""

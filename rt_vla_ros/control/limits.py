@@ -93,12 +93,10 @@ class Limits:
     def approach(self, velocity: Vector, previous: Vector, interval: float) -> Vector:
         """The velocity (6,) nearest to `velocity` that can be reached from `previous` (6,) within `interval` [s]."""
         change = velocity - previous
-        return previous + np.concatenate(
-            [
-                clip_norm(change[:3], self.max_linear_acceleration * interval),
-                clip_norm(change[3:], self.max_angular_acceleration * interval),
-            ]
-        )
+        linear = clip_norm(change[:3], self.max_linear_acceleration * interval)
+        angular = clip_norm(change[3:], self.max_angular_acceleration * interval)
+        reached: Vector = previous + np.concatenate([linear, angular])
+        return reached
 
     def keep_inside(self, velocity: Vector, position: Vector) -> Vector:
         """Velocity (6,) whose linear part slows down towards the walls of the workspace; position (3,) [m]."""
