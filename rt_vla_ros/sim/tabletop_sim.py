@@ -1,0 +1,343 @@
+"""Physics of the simulated arm: velocity commands in, camera pictures and joint states out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.sim.arm import ArmDescription, find_arm
+from rt_vla_ros.sim.geometry import lowest_point, rotation_matrix, rotation_vector
+from rt_vla_ros.sim.inverse_kinematics import InverseKinematics
+from rt_vla_ros.sim.layout import Layout
+from rt_vla_ros.sim.objects import COLOURS, SHAPES, ObjectKind
+from rt_vla_ros.sim.rendering import OffscreenRenderer
+from rt_vla_ros.sim.tabletop_model import (
+    DRAWN,
+    FOR_PEOPLE,
+    FRONT_POSITION,
+    FRONT_TARGET,
+    HAND_BIT,
+    OBJECT_BIT,
+    UNSEEN,
+    build_model,
+    look_at,
+)
+
+Vector = NDArray[np.float64]
+
+CONTROL_PERIOD = 0.02  # [s]: commands and joint targets change this often
+LEASH = 0.05  # [m]: the reference pose is never farther than this from where the tool is
+ANGULAR_LEASH = 0.35  # [rad]
+WORKSPACE_LOW, WORKSPACE_HIGH = (0.30, -0.32, 0.012), (0.72, 0.32, 0.45)  # tool positions in the base frame [m]
+POINTING_DOWN = np.diag([1.0, -1.0, -1.0])  # tool axes at yaw 0: x forward, z to the table
+GRIPPER_SPEED = 4.0  # closedness per second that the commanded position moves
+CAMERAS = ("front", "wrist")
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Position [m], shape (3,), and unit quaternion x, y, z, w, shape (4,), in the base frame."""
+
+    position: Vector
+    quaternion: Vector
+
+
+class TabletopSim:
+    """The table, the arm and the objects. Everything is a function of the layout and the commands; nothing is random.
+
+    Pictures must be taken in the thread that took the first one (OpenGL).
+    """
+
+    def __init__(
+        self,
+        *,
+        size: tuple[int, int] = (96, 96),
+        max_objects: int = 3,
+        arm: ArmDescription | None = None,
+        detailed: bool = False,
+    ) -> None:
+        """size: width and height of `render`'s pictures [px]. detailed: the arm's own look in `render_for_people` (slower).
+
+        Raises FileNotFoundError where the arm's MJCF is missing, ValueError where it does not fit its description.
+        """
+        self.arm = arm or find_arm()
+        self.size, self.max_objects, self._detailed = size, max_objects, detailed
+        self.model = build_model(self.arm, max_objects, detailed=detailed)
+        self.data = mujoco.MjData(self.model)
+        self._ik = InverseKinematics(self.model, self.arm.joints, self.arm.tool_site, np.array(self.arm.home))
+        self._renderers: dict[tuple[int, int, bool], OffscreenRenderer] = {}
+        self._index_model()
+        self.layout = Layout(())
+        self.reset(self.layout)
+
+    def _index_model(self) -> None:
+        model, arm = self.model, self.arm
+        self._qpos = np.array([model.joint(name).qposadr[0] for name in arm.joints])
+        self._qvel = np.array([model.joint(name).dofadr[0] for name in arm.joints])
+        self._servos = np.array([model.actuator(f"servo_{name}").id for name in arm.joints])
+        self._gripper_actuator = model.actuator(arm.gripper_actuator).id
+        self._gripper_qpos = model.joint(arm.gripper_joint).qposadr[0]
+        self._gripper_qvel = model.joint(arm.gripper_joint).dofadr[0]
+        self._site = model.site(arm.tool_site).id
+        self._cameras = {name: model.camera(name).id for name in CAMERAS}
+        self._links = [(model.body(body).id, frame) for body, frame in arm.link_frames]
+        self._base = model.body(arm.base).id
+        self._object_bodies = np.array([model.body(f"object{i}").id for i in range(self.max_objects)], int)
+        names = [model.body(i).name for i in range(model.nbody)]
+        hand = {i for i in range(model.nbody) if model.body(arm.hand).id in _ancestors(model, i)}
+        self._finger_of_body = np.full(model.nbody, -1)
+        for body in hand:
+            for finger, prefix in enumerate(arm.fingers):
+                if names[body].startswith(prefix):
+                    self._finger_of_body[body] = finger
+        self._object_of_body = np.full(model.nbody, -1)
+        self._object_of_body[self._object_bodies] = np.arange(self.max_objects)
+
+    # Reset ----------------------------------------------------------------------------------------------------------
+
+    def reset(self, layout: Layout) -> None:
+        """Lay the table and put the arm at its start, at time 0. Raises ValueError for more objects than there is room for."""
+        if len(layout.objects) > self.max_objects:
+            raise ValueError(
+                f"The layout has {len(layout.objects)} objects, but this simulator was made for {self.max_objects}; "
+                "make it with TabletopSim(max_objects=...)."
+            )
+        self.layout = layout
+        mujoco.mj_resetData(self.model, self.data)
+        for slot in range(self.max_objects):
+            self._lay_object(slot)
+        self._apply_look()
+        self._place_arm()
+        self._linear, self._angular = np.zeros(3), np.zeros(3)
+        self._gripper_target = self._gripper_command = 0.0
+        self.data.ctrl[self._gripper_actuator] = self.model.actuator_ctrlrange[self._gripper_actuator, 0]
+        mujoco.mj_forward(self.model, self.data)
+        self.peak_clearances = self.clearances
+
+    def _lay_object(self, slot: int) -> None:
+        model, data = self.model, self.data
+        placed = self.layout.objects[slot] if slot < len(self.layout.objects) else None
+        for shape in SHAPES.values():
+            geom = model.geom(f"object{slot}_{shape.name}").id
+            present = placed is not None and placed.kind.shape == shape.name
+            model.geom_contype[geom] = OBJECT_BIT if present else 0
+            model.geom_conaffinity[geom] = OBJECT_BIT | HAND_BIT if present else 0
+            model.geom_group[geom] = DRAWN if present else UNSEEN
+            if present and placed is not None:
+                model.geom_rgba[geom] = (*COLOURS[placed.kind.colour], 1.0)
+        start = model.joint(f"object{slot}").qposadr[0]
+        body = self._object_bodies[slot]
+        model.body_gravcomp[body] = 0.0 if placed else 1.0
+        if placed is None:
+            data.qpos[start : start + 7] = (3.0 + slot, 3.0, -0.5, 1, 0, 0, 0)
+            return
+        height = SHAPES[placed.kind.shape].half_height
+        half = placed.yaw / 2
+        data.qpos[start : start + 7] = (placed.x, placed.y, height, np.cos(half), 0, 0, np.sin(half))
+
+    def _apply_look(self) -> None:
+        model, look = self.model, self.layout.look
+        model.geom_rgba[model.geom("table").id] = (*look.table, 1.0)
+        model.light_diffuse[0] = 0.65 * look.light
+        model.light_specular[0] = 0.12
+        model.light_dir[0] = np.asarray(look.light_direction) / np.linalg.norm(look.light_direction)
+        model.vis.headlight.ambient[:] = np.array((0.35, 0.35, 0.36)) * look.light
+        position = np.add(FRONT_POSITION, look.camera_shift)
+        camera = self._cameras["front"]
+        model.cam_pos[camera] = position
+        model.cam_quat[camera] = look_at(position, np.add(FRONT_TARGET, look.target_shift))
+
+    def _place_arm(self) -> None:
+        self._reference = np.clip(self.layout.start, WORKSPACE_LOW, WORKSPACE_HIGH)
+        self._reference_rotation = rotation_matrix((0.0, 0.0, self.layout.start_yaw)) @ POINTING_DOWN
+        self._ik.reset(np.array(self.arm.home))
+        for _ in range(40):
+            joints = self._ik.step(self._reference, self._reference_rotation)
+        self.data.qpos[self._qpos] = joints
+        self.data.ctrl[self._servos] = joints
+
+    # Commands -------------------------------------------------------------------------------------------------------
+
+    def command(self, linear: Vector, angular: Vector) -> None:
+        """Velocity of the tool in base axes [m/s], [rad/s], shapes (3,); it holds until the next command. Zero: stand still."""
+        linear, angular = np.asarray(linear, np.float64), np.asarray(angular, np.float64)
+        if linear.shape != (3,) or angular.shape != (3,) or not np.isfinite([linear, angular]).all():
+            raise ValueError(f"A velocity command needs two vectors of 3 finite numbers, not {linear} and {angular}.")
+        self._linear, self._angular = linear.copy(), angular.copy()
+
+    def command_gripper(self, closedness: float) -> None:
+        """0 open ... 1 closed; values outside are clipped. Raises ValueError for NaN."""
+        if not np.isfinite(closedness):
+            raise ValueError(f"A gripper command is a number from 0 (open) to 1 (closed), not {closedness}.")
+        self._gripper_target = float(np.clip(closedness, 0.0, 1.0))
+
+    def step(self, duration: float = CONTROL_PERIOD) -> None:
+        """Let time pass [s]: a multiple of 0.02 s."""
+        for _ in range(round(duration / CONTROL_PERIOD)):
+            self._move_reference()
+            self.data.ctrl[self._servos] = self._ik.step(self._reference, self._reference_rotation)
+            limit = GRIPPER_SPEED * CONTROL_PERIOD
+            self._gripper_command += float(np.clip(self._gripper_target - self._gripper_command, -limit, limit))
+            low, high = self.model.actuator_ctrlrange[self._gripper_actuator]
+            self.data.ctrl[self._gripper_actuator] = low + (high - low) * self._gripper_command
+            mujoco.mj_step(self.model, self.data, nstep=round(CONTROL_PERIOD / self.model.opt.timestep))
+            self.peak_clearances = np.maximum(self.peak_clearances, self.clearances)
+
+    def _move_reference(self) -> None:
+        here = self.ee_position
+        wanted = self._reference + self._linear * CONTROL_PERIOD
+        lead = wanted - here
+        distance = float(np.linalg.norm(lead))
+        if distance > LEASH:
+            wanted = here + lead * (LEASH / distance)
+        self._reference = np.clip(wanted, WORKSPACE_LOW, WORKSPACE_HIGH)
+        if self._angular.any():
+            self._reference_rotation = rotation_matrix(self._angular * CONTROL_PERIOD) @ self._reference_rotation
+            lead = rotation_vector(self._reference_rotation @ self.ee_rotation.T)
+            angle = float(np.linalg.norm(lead))
+            if angle > ANGULAR_LEASH:
+                self._reference_rotation = rotation_matrix(lead * (ANGULAR_LEASH / angle)) @ self.ee_rotation
+
+    # What can be measured -------------------------------------------------------------------------------------------
+
+    @property
+    def time(self) -> float:
+        """Simulated time since the reset [s]."""
+        return float(self.data.time)
+
+    @property
+    def ee_position(self) -> Vector:
+        """Where the middle between the fingertips is, in the base frame [m], shape (3,)."""
+        return self.data.site_xpos[self._site].copy()
+
+    @property
+    def ee_rotation(self) -> Vector:
+        """Axes of the tool in the base frame, shape (3, 3): z points out of the gripper, the fingers close along y."""
+        return self.data.site_xmat[self._site].reshape(3, 3).copy()
+
+    @property
+    def ee_yaw(self) -> float:
+        """Turn of the gripper about the vertical [rad], 0 where its fingers close along the base's y axis."""
+        axes = self.ee_rotation
+        return float(np.arctan2(axes[1, 0], axes[0, 0]))
+
+    @property
+    def reference_position(self) -> Vector:
+        """Where the tool is being led to, in the base frame [m], shape (3,)."""
+        return self._reference.copy()
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """Names for joint_states: the arm's joints, then the gripper's."""
+        return (*self.arm.joint_names, self.arm.gripper_joint_name)
+
+    @property
+    def joint_positions(self) -> Vector:
+        """Angles in the order of `joint_names` [rad], shape (n,)."""
+        return np.append(self.data.qpos[self._qpos], self.data.qpos[self._gripper_qpos])
+
+    @property
+    def joint_velocities(self) -> Vector:
+        """In the order of `joint_names` [rad/s], shape (n,)."""
+        return np.append(self.data.qvel[self._qvel], self.data.qvel[self._gripper_qvel])
+
+    @property
+    def gripper_closedness(self) -> float:
+        """How far the fingers are closed, 0 open ... 1 closed."""
+        low, high = self.arm.gripper_range
+        return float(np.clip((self.data.qpos[self._gripper_qpos] - low) / (high - low), 0.0, 1.0))
+
+    @property
+    def link_poses(self) -> dict[str, Pose]:
+        """Poses of the arm's links in the base frame, by TF frame id; the base link is the identity."""
+        return {frame: self._pose(body) for body, frame in self._links}
+
+    @property
+    def object_kinds(self) -> tuple[ObjectKind, ...]:
+        """What lies on the table, in the layout's order."""
+        return tuple(placed.kind for placed in self.layout.objects)
+
+    @property
+    def object_positions(self) -> Vector:
+        """Centres of the objects in the base frame [m], shape (objects, 3), in the layout's order."""
+        return self.data.xpos[self._object_bodies[: len(self.layout.objects)]].copy()
+
+    @property
+    def object_rotations(self) -> Vector:
+        """Axes of the objects in the base frame, shape (objects, 3, 3)."""
+        return self.data.xmat[self._object_bodies[: len(self.layout.objects)]].reshape(-1, 3, 3).copy()
+
+    @property
+    def clearances(self) -> Vector:
+        """How high each object's lowest point is above the table [m], shape (objects,)."""
+        placed = zip(self.layout.objects, self.object_positions, self.object_rotations, strict=True)
+        return np.array([at[2] - lowest_point(SHAPES[thing.kind.shape], axes) for thing, at, axes in placed])
+
+    def touched(self) -> list[set[int]]:
+        """Per finger, the indices of the objects that it touches."""
+        fingers: list[set[int]] = [set() for _ in self.arm.fingers]
+        for contact in self.data.contact[: self.data.ncon]:
+            bodies = self.model.geom_bodyid[contact.geom]
+            for hand, thing in (bodies, bodies[::-1]):
+                if self._finger_of_body[hand] >= 0 and self._object_of_body[thing] >= 0:
+                    fingers[self._finger_of_body[hand]].add(int(self._object_of_body[thing]))
+        return fingers
+
+    def gripped(self) -> int | None:
+        """Index of the object between the fingers, touched by both; None where there is none."""
+        both = set.intersection(*self.touched())
+        return min(both) if both else None
+
+    def _pose(self, body: int) -> Pose:
+        w, x, y, z = self.data.xquat[body]
+        return Pose(self.data.xpos[body].copy(), np.array([x, y, z, w]))
+
+    # Pictures -------------------------------------------------------------------------------------------------------
+
+    def render(self, camera: str) -> NDArray[np.uint8]:
+        """What a policy's camera sees now: RGB, uint8, shape (height, width, 3) of the constructor's size.
+
+        Raises ValueError for an unknown camera, RuntimeError where no OpenGL library is found.
+        """
+        return self._renderer(*self.size, for_people=False).render(self.model, self.data, self.camera_id(camera))
+
+    def render_for_people(self, camera: str, width: int, height: int) -> NDArray[np.uint8]:
+        """The same moment with shadows and smooth edges, RGB, uint8, shape (height, width, 3); slower than `render`."""
+        return self._renderer(width, height, for_people=True).render(self.model, self.data, self.camera_id(camera))
+
+    def intrinsics(self, camera: str, width: int, height: int) -> Vector:
+        """Camera matrix K [px] of a picture of this size, shape (3, 3); the pixels are square and nothing is distorted."""
+        focal = height / 2 / np.tan(np.deg2rad(self.model.cam_fovy[self.camera_id(camera)]) / 2)
+        return np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
+
+    def camera_id(self, camera: str) -> int:
+        """MuJoCo's number of a camera. Raises ValueError for an unknown name."""
+        if camera not in self._cameras:
+            raise ValueError(f"There is no camera {camera!r}; there are {', '.join(self._cameras)}.")
+        return int(self._cameras[camera])
+
+    def _renderer(self, width: int, height: int, *, for_people: bool) -> OffscreenRenderer:
+        key = (width, height, for_people)
+        if key not in self._renderers:
+            self._renderers[key] = OffscreenRenderer(
+                self.model, width, height, shadows=for_people, oversample=2 if for_people else 1,
+                groups=(DRAWN, FOR_PEOPLE) if for_people else (DRAWN,),
+            )  # fmt: skip
+        return self._renderers[key]
+
+    def close(self) -> None:
+        """Give the graphics memory back."""
+        for renderer in self._renderers.values():
+            renderer.close()
+        self._renderers.clear()
+
+
+def _ancestors(model: mujoco.MjModel, body: int) -> set[int]:
+    found = {body}
+    while body:
+        body = int(model.body_parentid[body])
+        found.add(body)
+    return found
