@@ -129,9 +129,14 @@ class Graph:
         """Sentences on endpoints of this process that will never hear of `new` because their types differ."""
         sentences = []
         for other in self._endpoints.values():
-            if other.name != new.name or other.kind != _COUNTERPARTS[new.kind] or self._zid not in (
-                other.node.zid,
-                new.node.zid,
+            if (
+                other.name != new.name
+                or other.kind != _COUNTERPARTS[new.kind]
+                or self._zid
+                not in (
+                    other.node.zid,
+                    new.node.zid,
+                )
             ):
                 continue
             if (other.type_name, other.type_hash) == (new.type_name, new.type_hash):

@@ -31,7 +31,9 @@ _Loader.add_implicit_resolver(
 )
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))$|^\.(?:nan|NaN|NAN)$"),
+    re.compile(
+        r"^[-+]?(?:(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))$|^\.(?:nan|NaN|NAN)$"
+    ),
     list("-+.0123456789"),
 )
 _Loader.add_constructor(
@@ -40,7 +42,9 @@ _Loader.add_constructor(
 )
 _Loader.add_constructor(
     "tag:yaml.org,2002:float",
-    lambda loader, node: float(str(loader.construct_scalar(node)).replace(".inf", "inf").replace(".nan", "nan").lower()),  # type: ignore[arg-type]
+    lambda loader, node: float(
+        str(loader.construct_scalar(node)).replace(".inf", "inf").replace(".nan", "nan").lower()
+    ),  # type: ignore[arg-type]
 )
 
 

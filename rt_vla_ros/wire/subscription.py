@@ -126,7 +126,11 @@ class Subscription:
             return
         self._complained.add(gid)
         sender = next(
-            (e.node.full_name for e in self._session.graph.endpoints(EndpointKind.PUBLISHER, self.key.name) if e.gid == gid),
+            (
+                e.node.full_name
+                for e in self._session.graph.endpoints(EndpointKind.PUBLISHER, self.key.name)
+                if e.gid == gid
+            ),
             "an unknown publisher",
         )
         _LOG.warning(

@@ -1,0 +1,190 @@
+"""The log as ROS prints it (rcutils): levels per logger, `[INFO] [time] [name]: message` on stderr, and sinks for /rosout."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from enum import IntEnum
+from typing import NamedTuple
+
+FORMAT_VARIABLE = "RCUTILS_CONSOLE_OUTPUT_FORMAT"
+COLOR_VARIABLE = "RCUTILS_COLORIZED_OUTPUT"
+STDOUT_VARIABLE = "RCUTILS_LOGGING_USE_STDOUT"
+DEFAULT_FORMAT = "[{severity}] [{time}] [{name}]: {message}"
+SEPARATOR = "."
+_RESET = "\033[0m"
+
+
+class Severity(IntEnum):
+    """Numbers of rcutils' RCUTILS_LOG_SEVERITY."""
+
+    UNSET = 0
+    DEBUG = 10
+    INFO = 20
+    WARN = 30
+    ERROR = 40
+    FATAL = 50
+
+
+_COLORS = {
+    Severity.DEBUG: "\033[32m",
+    Severity.WARN: "\033[33m",
+    Severity.ERROR: "\033[31m",
+    Severity.FATAL: "\033[31m",
+}
+
+
+class Record(NamedTuple):
+    """One line of the log; `stamp_ns` is since the epoch [ns]."""
+
+    severity: Severity
+    name: str
+    message: str
+    stamp_ns: int
+    function: str
+    file: str
+    line: int
+
+
+class Console:
+    """Levels and sinks of one process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._levels: dict[str, Severity] = {}
+        self._sinks: dict[str, Callable[[Record], None]] = {}
+        self._print = True
+
+    def configure(self, levels: Iterable[tuple[str, str]], switches: Mapping[str, bool]) -> None:
+        """Take over what the command line says.
+
+        Args:
+            levels: pairs of logger name ("" for all) and level name.
+            switches: "stdout" tells whether lines are printed at all.
+
+        Raises:
+            ValueError: a level that does not exist.
+        """
+        for name, level in levels:
+            self.set_level(name, severity_from_string(level))
+        self._print = switches.get("stdout", True)
+
+    def clear(self) -> None:
+        """Forget every level."""
+        with self._lock:
+            self._levels.clear()
+
+    def set_level(self, name: str, level: Severity) -> None:
+        """Print lines of `level` and above for a logger and those under it; UNSET goes back to what is above it."""
+        with self._lock:
+            self._levels[name] = level
+
+    def level(self, name: str) -> Severity:
+        """Give the level that was set for exactly this logger."""
+        return self._levels.get(name, Severity.UNSET)
+
+    def effective_level(self, name: str) -> Severity:
+        """Give the level that counts: the logger's own, else its parent's, else INFO."""
+        while True:
+            level = self._levels.get(name, Severity.UNSET)
+            if level != Severity.UNSET or not name:
+                return level or Severity.INFO
+            name = name.rpartition(SEPARATOR)[0]
+
+    def add_sink(self, name: str, sink: Callable[[Record], None]) -> None:
+        """Hand the lines of a logger, and of those under it, to `sink` too."""
+        with self._lock:
+            self._sinks[name] = sink
+
+    def remove_sink(self, name: str, sink: Callable[[Record], None]) -> None:
+        """Stop that; does nothing where another sink has taken the name."""
+        with self._lock:
+            if self._sinks.get(name) == sink:
+                del self._sinks[name]
+
+    def log(self, severity: Severity, name: str, message: str, function: str, file: str, line: int) -> None:
+        """Print one line and hand it to the logger's sink."""
+        record = Record(severity, name, message, time.time_ns(), function, file, line)
+        if self._print:
+            stream = sys.stdout if os.environ.get(STDOUT_VARIABLE) == "1" else sys.stderr
+            with self._lock:
+                _write(stream, format_record(record, colored=_wants_color(stream)) + "\n")
+        sink = self._sink(name)
+        if sink is not None:
+            sink(record)
+
+    def _sink(self, name: str) -> Callable[[Record], None] | None:
+        while name:
+            sink = self._sinks.get(name)
+            if sink is not None:
+                return sink
+            name = name.rpartition(SEPARATOR)[0]
+        return None
+
+
+def _write(stream: object, text: str) -> None:
+    try:
+        stream.write(text)  # type: ignore[attr-defined]
+        stream.flush()  # type: ignore[attr-defined]
+    except (OSError, ValueError):
+        pass  # the terminal has gone; a node must not end for it
+
+
+def _wants_color(stream: object) -> bool:
+    wanted = os.environ.get(COLOR_VARIABLE)
+    return wanted == "1" if wanted in ("0", "1") else bool(getattr(stream, "isatty", lambda: False)())
+
+
+def format_record(record: Record, *, colored: bool = False) -> str:
+    """Fill in RCUTILS_CONSOLE_OUTPUT_FORMAT."""
+    seconds, nanoseconds = divmod(record.stamp_ns, 1_000_000_000)
+    text = os.environ.get(FORMAT_VARIABLE, DEFAULT_FORMAT)
+    values = {
+        "severity": record.severity.name,
+        "time": f"{seconds}.{nanoseconds:09d}",
+        "time_as_nanoseconds": str(record.stamp_ns),
+        "name": record.name,
+        "function_name": record.function,
+        "file_name": record.file,
+        "line_number": str(record.line),
+        "message": record.message,  # last, so that braces in a message stay as they are
+    }
+    for key, value in values.items():
+        text = text.replace(f"{{{key}}}", value)
+    color = _COLORS.get(record.severity, "") if colored else ""
+    return f"{color}{text}{_RESET}" if color else text
+
+
+def severity_from_string(text: str) -> Severity:
+    """Read a level's name in any case.
+
+    Raises:
+        ValueError: there is no such level.
+    """
+    name = text.strip().upper()
+    name = {"WARNING": "WARN"}.get(name, name)
+    if name not in Severity.__members__:
+        raise ValueError(f"log level '{text}' does not exist; choose one of {', '.join(Severity.__members__)}")
+    return Severity[name]
+
+
+class ConsoleHandler(logging.Handler):
+    """Lets this project's own Python loggers speak through the console."""
+
+    def __init__(self, target: Console) -> None:
+        super().__init__()
+        self._target = target
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the record."""
+        severity = Severity(max(10, min(50, record.levelno // 10 * 10)))
+        if severity >= self._target.effective_level(record.name):
+            message = record.getMessage()
+            self._target.log(severity, record.name, message, record.funcName, record.pathname, record.lineno)
+
+
+console = Console()
