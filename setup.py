@@ -1,0 +1,22 @@
+"""For pip, beside pyproject.toml: carries what a ROS 2 package is made of into the wheel, under share/rt_vla_ros."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+SHARE = "share/rt_vla_ros"
+FOLDERS = ("msg", "srv", "launch", "config")
+
+
+def files(folder: str) -> list[str]:
+    return sorted(str(path.relative_to(HERE)) for path in (HERE / folder).glob("*.*") if path.is_file())
+
+
+setup(
+    data_files=[
+        ("share/ament_index/resource_index/packages", ["resource/rt_vla_ros"]),
+        (SHARE, ["package.xml"]),
+        *((f"{SHARE}/{folder}", files(folder)) for folder in FOLDERS),
+    ]
+)
