@@ -1,8 +1,8 @@
 """`launch` for launch files in Python where there is no ROS 2: the names and signatures of the real package.
 
 Facts from https://github.com/ros2/launch (Apache-2.0). XML and YAML files, log files and the introspector are left out.
-What differs on purpose: signals go to each process's group, SIGTERM to the launch shuts down in order, processes die with
-the launch, and PythonExpression knows expressions only.
+What differs on purpose: signals go to each process's group, SIGTERM to the launch shuts down in order, processes die
+with the launch, and PythonExpression knows expressions only.
 """
 
 from . import actions, conditions, event_handlers, events, launch_description_sources, logging, substitutions, utilities

@@ -1,0 +1,8 @@
+"""`cv_bridge` on NumPy and Pillow where there is no ROS 2: the names and signatures of the real package, without OpenCV.
+
+Facts from https://github.com/ros-perception/vision_opencv (BSD). Bayer and YUV encodings are left out.
+"""
+
+from .core import CvBridge, CvBridgeError
+
+__all__ = ["CvBridge", "CvBridgeError"]

@@ -1,0 +1,98 @@
+"""Parameters of nodes in launch files."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch.utilities import normalize_to_list_of_substitutions, perform, perform_substitutions
+from launch.utilities.type_utils import perform_typed_substitution
+
+from launch import LaunchContext, SomeSubstitutionsType
+
+
+class ParameterValue:
+    """A value with a type.
+
+    Args:
+        value: a value, or a substitution for one.
+        value_type: bool, int, float, str or a List of one of them; None: as YAML reads it.
+    """
+
+    def __init__(self, value: Any, *, value_type: Any = None) -> None:
+        self.value = value
+        self.value_type = value_type
+
+    def evaluate(self, context: LaunchContext) -> Any:
+        """The value; ValueError where a substitution's text is none of this type."""
+        return perform_typed_substitution(context, self.value, self.value_type)
+
+
+class Parameter:
+    """A parameter by name."""
+
+    def __init__(self, name: SomeSubstitutionsType, value: Any, *, value_type: Any = None) -> None:
+        self.name = normalize_to_list_of_substitutions(name)
+        self._value = ParameterValue(value, value_type=value_type)
+
+    def evaluate(self, context: LaunchContext) -> tuple[str, Any]:
+        return perform_substitutions(context, self.name), self._value.evaluate(context)
+
+
+class ParameterFile:
+    """A YAML file of parameters.
+
+    Args:
+        param_file: its path.
+        allow_substs: `$(var NAME)` and `$(env NAME)` in it are replaced.
+    """
+
+    def __init__(
+        self,
+        param_file: SomeSubstitutionsType | os.PathLike[str],
+        *,
+        allow_substs: bool | SomeSubstitutionsType = False,
+    ) -> None:
+        self.param_file = normalize_to_list_of_substitutions(param_file)
+        self._allow_substs = allow_substs
+
+    def evaluate(self, context: LaunchContext) -> Path:
+        """The path of the file to hand to a node.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        path = Path(perform_substitutions(context, self.param_file))
+        if not path.is_file():
+            raise FileNotFoundError(f"parameter file '{path}' does not exist")
+        if not perform_typed_substitution(context, self._allow_substs, bool):
+            return path
+        return write_parameter_text(_substituted(context, path.read_text(encoding="utf-8")))
+
+
+def _substituted(context: LaunchContext, text: str) -> str:
+    kinds = {"var": LaunchConfiguration, "env": EnvironmentVariable}
+    return re.sub(r"\$\((var|env) ([^)\s]+)\)", lambda match: perform(context, kinds[match[1]](match[2])), text)
+
+
+def write_parameter_text(text: str) -> Path:
+    """A temporary file with the text, which is gone when this process has ended."""
+    with tempfile.NamedTemporaryFile("w", prefix="launch_params_", suffix=".yaml", delete=False) as file:
+        file.write(text)
+    path = Path(file.name)
+    atexit.register(path.unlink, missing_ok=True)
+    return path
+
+
+def write_parameters(node_name: str, parameters: dict[str, Any]) -> Path:
+    """A temporary parameter file for one node, or for all of `/**`."""
+    return write_parameter_text(yaml.safe_dump({node_name: {"ros__parameters": parameters}}, sort_keys=False))
+
+
+__all__ = ["Parameter", "ParameterFile", "ParameterValue"]
