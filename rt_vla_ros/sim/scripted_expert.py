@@ -22,7 +22,8 @@ GRASP_ZONE = (0.014, 0.012)  # [m]: sideways and vertical distance at which the 
 CLOSING_ZONE = (0.028, 0.022)  # [m]: the same while they are closing
 OPEN, SHUT = 0.15, 0.93  # closedness below which the gripper is open, above which nothing is between the fingers
 DONE_CLEARANCE = 0.10  # [m] above the table: high enough to be seen in the picture
-LOWEST_GRASP = 0.014  # [m]
+GRASP_ABOVE = 0.006  # [m] of the tool over the object's centre: closing fingers swing down by that much
+LOWEST_GRASP = 0.021  # [m]
 GAIN = 0.75  # of the remaining way per action: the arm trails behind its commands
 
 
@@ -48,7 +49,7 @@ class ScriptedExpert:
 
     def _approach(self, sim: TabletopSim) -> EndEffectorAction:
         grasp = sim.object_positions[self._target]
-        grasp[2] = max(grasp[2], LOWEST_GRASP)
+        grasp[2] = max(grasp[2] + GRASP_ABOVE, LOWEST_GRASP)
         way = grasp - sim.ee_position
         aside, above = float(np.hypot(way[0], way[1])), float(-way[2])
         closing = sim.gripper_closedness > OPEN

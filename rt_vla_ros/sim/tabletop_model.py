@@ -14,8 +14,8 @@ from rt_vla_ros.sim.arm import ArmDescription
 from rt_vla_ros.sim.objects import MASS, SHAPES
 
 FRONT_POSITION = (1.15, 0.0, 0.75)
-FRONT_TARGET = (0.48, 0.0, 0.06)
-FRONT_FOVY = 34.0  # [deg]
+FRONT_TARGET = (0.47, 0.0, 0.08)
+FRONT_FOVY = 32.0  # [deg]
 TABLE_CENTRE, TABLE_HALF_SIZE = (0.40, 0.0, -0.02), (0.50, 0.60, 0.02)
 TIMESTEP = 0.004  # [s]
 
@@ -141,8 +141,9 @@ def _add_room(spec: Any) -> None:
     spec.visual.headlight.ambient = (0.35, 0.35, 0.36)
     spec.visual.headlight.diffuse = (0.25, 0.25, 0.25)
     spec.visual.headlight.specular = (0.05, 0.05, 0.05)
-    spec.visual.map.znear = 0.02
-    spec.visual.map.zfar = 30.0
+    spec.visual.map.znear, spec.visual.map.zfar = 0.02, 20.0
+    spec.visual.map.shadowclip = 1.0
+    spec.stat.extent, spec.stat.center = 1.0, (0.4, 0.0, 0.2)
     spec.add_texture(
         name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
         rgb1=(0.80, 0.86, 0.92), rgb2=(0.45, 0.52, 0.62), width=64, height=384,

@@ -31,7 +31,8 @@ Vector = NDArray[np.float64]
 CONTROL_PERIOD = 0.02  # [s]: commands and joint targets change this often
 LEASH = 0.05  # [m]: the reference pose is never farther than this from where the tool is
 ANGULAR_LEASH = 0.35  # [rad]
-WORKSPACE_LOW, WORKSPACE_HIGH = (0.30, -0.32, 0.012), (0.72, 0.32, 0.45)  # tool positions in the base frame [m]
+# Tool positions in the base frame [m]; the lowest is where closing fingers just do not scrape over the table.
+WORKSPACE_LOW, WORKSPACE_HIGH = (0.30, -0.32, 0.019), (0.72, 0.32, 0.45)
 POINTING_DOWN = np.diag([1.0, -1.0, -1.0])  # tool axes at yaw 0: x forward, z to the table
 GRIPPER_SPEED = 4.0  # closedness per second that the commanded position moves
 CAMERAS = ("front", "wrist")
