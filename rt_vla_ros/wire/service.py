@@ -156,7 +156,7 @@ class Client:
     def service_is_ready(self) -> bool:
         """Whether the graph shows a service of this name and type, and requests would reach it."""
         shown = self._session.graph.count(EndpointKind.SERVICE, self.key.name, self.key.data_key()) > 0
-        return shown and bool(self._querier.matching_status)
+        return shown and self._matches()
 
     @property
     def pending(self) -> int:
@@ -218,10 +218,14 @@ class Client:
             self._listener.undeclare()
             self._querier.undeclare()
 
+    def _matches(self) -> bool:
+        """The stub declares a bool, the library gives an object that is always true."""
+        return bool(getattr(self._querier.matching_status, "matching", False))
+
     def _send_waiting(self) -> None:
         while True:
             with self._lock:
-                if self._closed or not self._waiting or not self._querier.matching_status:
+                if self._closed or not self._waiting or not self._matches():
                     return
                 sequence, payload = self._waiting.popleft()
             attachment = Attachment.now(sequence, self._gid).pack()
