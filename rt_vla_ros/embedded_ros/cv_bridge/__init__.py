@@ -1,4 +1,4 @@
-"""`cv_bridge` on NumPy and Pillow where there is no ROS 2: the names and signatures of the real package, without OpenCV.
+"""`cv_bridge` on NumPy and Pillow where there is no ROS 2: the real package's names, without OpenCV.
 
 Facts from https://github.com/ros-perception/vision_opencv (BSD). Bayer and YUV encodings are left out.
 """

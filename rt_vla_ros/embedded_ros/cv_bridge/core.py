@@ -31,17 +31,16 @@ class CvBridge:
     def imgmsg_to_cv2(self, img_msg: Any, desired_encoding: str = _PASSTHROUGH) -> np.ndarray[Any, Any]:
         """The image of a sensor_msgs/Image.
 
-        The array is a view of the message's data, read-only where these are, unless rows are padded, the byte order is not
-        the machine's, or the encoding changes: then it is a copy.
+        The array is a view of the message's data, read-only where these are, unless rows are padded, the byte order is
+        not the machine's, or the encoding changes: then it is a copy.
 
         Raises:
             CvBridgeError: an unknown encoding, a conversion that makes no sense, or fewer data than height times step.
         """
         source = encoding(img_msg.encoding)
         image = _view(img_msg, source)
-        if img_msg.is_bigendian and source.dtype.itemsize > 1:
-            image = image.view(source.dtype.newbyteorder(">"))
-        image = np.ascontiguousarray(image, dtype=source.dtype)
+        sent = source.dtype.newbyteorder(">" if img_msg.is_bigendian else "<")
+        image = np.ascontiguousarray(image.view(sent), dtype=source.dtype)
         if desired_encoding == _PASSTHROUGH:
             return image
         return convert(image, source, encoding(desired_encoding))
