@@ -182,10 +182,11 @@ def why_pip_failed(environment: Environment, title: str) -> str:
     again = "Then start again: what is installed already is kept."
     if "No space left" in said:
         reason = f"The disk of {environment.folder} is full. Make room (about 3 GB), or set RT_VLA_VENV. {again}"
-    elif any(sign in said for sign in ("NewConnectionError", "ConnectTimeout", "name resolution", "Max retries")):
+    elif any(sign in said for sign in ("NewConnectionError", "ConnectTimeout", "Max retries", "from versions: none")):
         reason = (
-            "pip reached no package index: the first start needs a network (later ones do not). Connect, or point "
-            f"pip at an index or a folder of wheels (PIP_INDEX_URL, PIP_FIND_LINKS). {again}"
+            "pip reached no package index (or one that has nothing for this Python): the first start needs a network, "
+            "later ones do not. Connect, or point pip at an index or a folder of wheels (PIP_INDEX_URL, "
+            f"PIP_FIND_LINKS). {again}"
         )
     else:
         reason = f"pip could not install this (its words: {environment.log}). {again}"
