@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import sys
+import weakref
 from typing import Any, Protocol
 
 import mujoco
@@ -59,6 +62,15 @@ def _forget(name: str) -> None:
         del sys.modules[module]
 
 
+_open: weakref.WeakSet[OffscreenRenderer] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    """EGL complains about contexts that outlive it, so they go first when the process ends."""
+    for renderer in list(_open):
+        renderer.close()
+
+
 class OffscreenRenderer:
     """Draws one model at one size. Make it and use it in one thread: OpenGL contexts belong to threads."""
 
@@ -70,7 +82,7 @@ class OffscreenRenderer:
         *,
         shadows: bool = False,
         oversample: int = 1,
-        groups: tuple[int, ...] = (0, 1),
+        groups: tuple[int, ...],
     ) -> None:
         """width, height: of the pictures [px]. oversample: each pixel is the mean of oversample^2 (for people, not policies).
 
@@ -96,6 +108,10 @@ class OffscreenRenderer:
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._rect = mujoco.MjrRect(0, 0, *size)
         self._pixels = np.empty((size[1], size[0], 3), np.uint8)
+        if not _open:  # after EGL registered its own end, so as to run before it
+            atexit.unregister(_close_all)
+            atexit.register(_close_all)
+        _open.add(self)
 
     def render(self, model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> NDArray[np.uint8]:
         """RGB picture of a fixed camera (its id), uint8, shape (height, width, 3), first row on top."""
@@ -114,5 +130,8 @@ class OffscreenRenderer:
 
     def close(self) -> None:
         """Give the graphics memory back; the renderer cannot be used afterwards."""
-        self._draw.free()
-        self._context.free()
+        _open.discard(self)
+        with contextlib.suppress(Exception):  # a context in use by another thread cannot be freed from here
+            self._context.make_current()
+            self._draw.free()
+            self._context.free()

@@ -19,8 +19,8 @@ FRONT_FOVY = 32.0  # [deg]
 TABLE_CENTRE, TABLE_HALF_SIZE = (0.40, 0.0, -0.02), (0.50, 0.60, 0.02)
 TIMESTEP = 0.004  # [s]
 
-# Geom groups: what a policy's camera draws, what exists for contacts only, what is drawn for people only.
-DRAWN, UNSEEN, FOR_PEOPLE = 1, 4, 2
+# Geom groups: drawn for all, the arm as policies see it, the arm as people see it, there for contacts only.
+DRAWN, ARM, DETAILED_ARM, UNSEEN = 1, 3, 2, 4
 # Contact bits: the hand meets objects and table, objects meet each other and the table, the arm meets nothing.
 OBJECT_BIT, HAND_BIT = 1, 2
 LARGE_MESH_BYTES = 60_000
@@ -96,7 +96,7 @@ def _lighten_arm(spec: Any, arm: ArmDescription, *, detailed: bool) -> None:
             spec.delete(geom)
             continue
         in_hand = geom.parent.name in hand
-        geom.group = FOR_PEOPLE if seen_only else DRAWN
+        geom.group = DETAILED_ARM if seen_only else ARM
         geom.contype, geom.conaffinity = (HAND_BIT if in_hand and not seen_only else 0), 0
         if not seen_only:
             _paint(geom, in_hand)

@@ -15,8 +15,9 @@ from rt_vla_ros.sim.layout import Layout
 from rt_vla_ros.sim.objects import COLOURS, SHAPES, ObjectKind
 from rt_vla_ros.sim.rendering import OffscreenRenderer
 from rt_vla_ros.sim.tabletop_model import (
+    ARM,
+    DETAILED_ARM,
     DRAWN,
-    FOR_PEOPLE,
     FRONT_POSITION,
     FRONT_TARGET,
     HAND_BIT,
@@ -323,10 +324,10 @@ class TabletopSim:
     def _renderer(self, width: int, height: int, *, for_people: bool) -> OffscreenRenderer:
         key = (width, height, for_people)
         if key not in self._renderers:
+            arm = DETAILED_ARM if for_people and self._detailed else ARM
             self._renderers[key] = OffscreenRenderer(
-                self.model, width, height, shadows=for_people, oversample=2 if for_people else 1,
-                groups=(DRAWN, FOR_PEOPLE) if for_people else (DRAWN,),
-            )  # fmt: skip
+                self.model, width, height, groups=(DRAWN, arm), shadows=for_people, oversample=2 if for_people else 1
+            )
         return self._renderers[key]
 
     def close(self) -> None:
