@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from launch import LaunchContext, SomeSubstitutionsType
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch.utilities import normalize_to_list_of_substitutions, perform, perform_substitutions
 from launch.utilities.type_utils import perform_typed_substitution
-
-from launch import LaunchContext, SomeSubstitutionsType
 
 
 class ParameterValue:

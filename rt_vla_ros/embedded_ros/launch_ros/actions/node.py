@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from launch import LaunchContext, LaunchDescriptionEntity, SomeSubstitutionsType
 from launch.actions import ExecuteProcess
 from launch.utilities import perform
-
-from launch import LaunchContext, LaunchDescriptionEntity, SomeSubstitutionsType
 
 from ..parameter_descriptions import Parameter, ParameterFile, write_parameters
 from ..substitutions import OWN_PACKAGE, ExecutableInPackage, own_node

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from launch import LaunchContext, SomeSubstitutionsType
 from launch.action import Action
 from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
-
-from launch import LaunchContext, SomeSubstitutionsType
 
 from ..utilities import evaluate_parameter_dict, make_namespace_absolute, prefix_namespace
 

@@ -8,10 +8,9 @@ import shutil
 from pathlib import Path
 
 from ament_index_python import get_package_prefix, get_package_share_directory
+from launch import LaunchContext, SomeSubstitutionsType, Substitution
 from launch.substitutions import SubstitutionFailure
 from launch.utilities import describe_substitutions, normalize_to_list_of_substitutions, perform_substitutions
-
-from launch import LaunchContext, SomeSubstitutionsType, Substitution
 
 OWN_PACKAGE = "rt_vla_ros"
 _OWN_NODES = Path(__file__).resolve().parents[3] / "nodes"

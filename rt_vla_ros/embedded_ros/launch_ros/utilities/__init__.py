@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from launch import LaunchContext, Substitution
 from launch.utilities import perform
 from launch.utilities.type_utils import coerce_to_type, is_substitution
-
-from launch import LaunchContext, Substitution
 
 from ..parameter_descriptions import ParameterValue
 
