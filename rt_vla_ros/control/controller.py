@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.control.gripper import GripperSettings, GripperSwitch
 from rt_vla_ros.control.limits import Limits
-from rt_vla_ros.control.motion import Motion
+from rt_vla_ros.control.motion import Motion, to_nanosecond
 from rt_vla_ros.control.status import Command, State
 from rt_vla_ros.control.watchdog import ClockWatchdog, SilenceWatchdog
 
@@ -93,6 +93,7 @@ class Controller:
         stopped:
         these change nothing. A terminate is accepted however old it is, because standing still is always right.
         """
+        now, stamp = to_nanosecond(now), to_nanosecond(stamp)
         self._check_clock(now)
         if self._state is State.STOPPED:
             return self._refuse(f"No action is taken until the stop is released. {self._reason}")
@@ -113,6 +114,7 @@ class Controller:
 
     def tick(self, now: float) -> Command:
         """Says what the arm shall do from now until the next tick."""
+        now = to_nanosecond(now)
         self._check_clock(now)
         if self._last is not None and now > self._last:
             self._motion.advance(self._last, now, self._position)

@@ -17,6 +17,11 @@ REST_TRANSLATION = 1e-4  # [m]
 REST_ROTATION = 5e-4  # [rad]
 
 
+def to_nanosecond(seconds: float) -> float:
+    """So that a run is the same to the last bit wherever its clock began and whether it counts in [s] or [ns]."""
+    return round(seconds, 9)
+
+
 class Motion:
     """Demands an action's displacement at constant velocity during its period, smoothed and within the limits.
 
@@ -39,7 +44,7 @@ class Motion:
         wanted = np.concatenate([action.translation, action.rotation]) / action.period
         self._target = self._limits.slow_down(wanted)
         self.slowed = not np.array_equal(self._target, wanted)
-        self._start, self._end, self._halted = now, now + action.period, False
+        self._start, self._end, self._halted = now, to_nanosecond(now + action.period), False
 
     def halt(self) -> None:
         """Nothing is demanded or owed any more: from the next tick on the arm brakes."""
@@ -58,7 +63,7 @@ class Motion:
 
     def advance(self, last: float, now: float, position: Vector | None) -> None:
         """Works out the velocity at the tick `now` [s], the last one being at `last`; position (3,) [m] if known."""
-        interval = now - last
+        interval = to_nanosecond(now - last)
         self._ema.account(self._due(last, now), self.velocity * interval)
         if now >= self._end and (self._halted or self._rests()):
             self._ema.reset()
@@ -70,7 +75,7 @@ class Motion:
 
     def _due(self, last: float, now: float) -> Vector:
         """Displacement that the running action demanded between two ticks, shape (6,)."""
-        duration = min(now, self._end) - max(last, self._start)
+        duration = to_nanosecond(min(now, self._end) - max(last, self._start))
         return self._target * max(duration, 0.0)
 
     def _rests(self) -> bool:

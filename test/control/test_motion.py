@@ -178,15 +178,17 @@ def test_without_a_known_position_the_walls_do_not_act() -> None:
     assert run(controller, 0, 0.2)[-1].linear[0] > 0.1
 
 
-def test_a_run_is_a_function_of_what_came_in() -> None:
+@pytest.mark.parametrize("start", [0.0, 1.0, 12345.6])
+def test_a_run_is_a_function_of_what_came_in_and_not_of_when(start: float) -> None:
     runs = []
-    for _ in range(2):
+    for begin in (0.0, start):
         controller = Controller()
         commands = []
         rng = np.random.default_rng(3)
         for k in range(20):
-            controller.accept(action(rng.uniform(-0.04, 0.04, 3)), stamp=0.2 * k, now=0.2 * k)
-            commands += run(controller, 0.2 * k, 0.2)
+            now = begin + 0.2 * k
+            controller.accept(action(rng.uniform(-0.04, 0.04, 3)), stamp=now, now=now)
+            commands += run(controller, now, 0.2)
         runs.append(np.array([np.concatenate([c.linear, c.angular]) for c in commands]))
     assert runs[0].any()
     np.testing.assert_array_equal(runs[0], runs[1])
