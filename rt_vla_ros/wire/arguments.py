@@ -1,4 +1,4 @@
-"""The ROS arguments of a command line: remaps, parameters, log levels (docs.ros.org, "Passing ROS arguments to nodes")."""
+"""The ROS arguments of a command line (docs.ros.org, "Passing ROS arguments to nodes")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log as ROS prints it (rcutils): levels per logger, `[INFO] [time] [name]: message` on stderr, and sinks for /rosout."""
+"""The log as ROS prints it (rcutils): levels per logger, lines on stderr, and sinks for /rosout."""
 
 from __future__ import annotations
 

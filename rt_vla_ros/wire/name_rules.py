@@ -1,4 +1,4 @@
-"""What a ROS name may look like, and what a relative or private one expands to (rcl's rules, design.ros2.org/topic_names)."""
+"""What a ROS name may look like, and what it expands to (design.ros2.org/articles/topic_and_service_names)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def namespace_fault(namespace: str) -> NameFault | None:
 
 
 def name_fault(name: str, what: str = "topic name") -> NameFault | None:
-    """Check a topic or service name as a node's author writes it: relative, absolute, private (~) or with {node}, {ns}."""
+    """Check a topic or service name as a node's author writes it: also relative, private (~) or with {node}, {ns}."""
     if not name:
         return NameFault(f"{what} must not be empty", 0)
     if name.endswith("/"):

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import yaml
 
-ParameterValue = Union[bool, int, float, str, list[bool], list[int], list[float], list[str]]
+ParameterValue = bool | int | float | str | list[bool] | list[int] | list[float] | list[str]
 ANY_NODE = "/**"
 PARAMETERS_KEY = "ros__parameters"
 
@@ -32,20 +32,23 @@ _Loader.add_implicit_resolver(
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(
-        r"^[-+]?(?:(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))$|^\.(?:nan|NaN|NAN)$"
+        r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$"
+        r"|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
     ),
     list("-+.0123456789"),
 )
-_Loader.add_constructor(
-    "tag:yaml.org,2002:int",
-    lambda loader, node: int(str(loader.construct_scalar(node)), 16 if "x" in str(node.value) else 10),  # type: ignore[arg-type]
-)
-_Loader.add_constructor(
-    "tag:yaml.org,2002:float",
-    lambda loader, node: float(
-        str(loader.construct_scalar(node)).replace(".inf", "inf").replace(".nan", "nan").lower()
-    ),  # type: ignore[arg-type]
-)
+
+
+def _integer(_loader: _Loader, node: yaml.ScalarNode) -> int:
+    return int(node.value, 16 if "x" in node.value else 10)
+
+
+def _number(_loader: _Loader, node: yaml.ScalarNode) -> float:
+    return float(re.sub(r"\.(?=[a-z])", "", node.value.lower()))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+_Loader.add_constructor("tag:yaml.org,2002:float", _number)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def parse_value(text: str) -> ParameterValue:
         ValueError: nothing, a mapping, or a list of different types.
     """
     try:
-        return _checked(yaml.load(text, Loader=_Loader))  # noqa: S506 (a SafeLoader with fewer types)
+        return _checked(yaml.load(text, Loader=_Loader))
     except yaml.YAMLError as error:
         raise ValueError(f"not YAML ({error})") from error
 
@@ -87,7 +90,7 @@ def load_rules(path: str | Path) -> list[ParameterRule]:
         ValueError: it is not a ROS parameter file; the message says where.
     """
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"not YAML: {error}") from error
     if content is None:

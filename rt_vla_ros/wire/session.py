@@ -7,6 +7,7 @@ know each other go on, and the next process that starts binds the endpoint again
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import socket
@@ -30,6 +31,8 @@ DEFAULT_ROUTER = "tcp/localhost:7447"
 PATIENCE_S = 4.0
 _CONNECT_WAIT_S = 1.5
 _QUERY_TIMEOUT_MS = 600_000
+# A program that accepts the connection and says nothing is given up after this.
+_OPEN_TIMEOUT_MS = 3_000
 
 
 class Session:
@@ -53,6 +56,8 @@ class Session:
         self._numbers = count(1)
         self._nodes: list[Node] = []
         self._lock = threading.Lock()
+        # Zenoh's threads call Python: an interpreter that ends while they run waits for them for ever.
+        atexit.register(self.close)
 
     @classmethod
     def open(cls, *, domain: int | None = None, router: str | None = None, patience: float = PATIENCE_S) -> Session:
@@ -66,7 +71,7 @@ class Session:
         Raises:
             WireError: the endpoint is taken by a program that is no Zenoh router, cannot be reached, or is malformed.
         """
-        domain = _domain_from_environment() if domain is None else domain
+        domain = domain_from_environment() if domain is None else domain
         router = router or os.environ.get(ROUTER_VARIABLE) or DEFAULT_ROUTER
         if domain < 0:
             raise WireError(f"ROS domain id {domain}: expected 0 or more")
@@ -115,9 +120,15 @@ class Session:
         self.graph.close()
         if not self.closed:
             self.zenoh.close()
+        atexit.unregister(self.close)
 
 
-def _domain_from_environment() -> int:
+def domain_from_environment() -> int:
+    """The ROS domain that $ROS_DOMAIN_ID names, 0 by default.
+
+    Raises:
+        WireError: it is not a number.
+    """
     text = os.environ.get(DOMAIN_VARIABLE, "").strip() or "0"
     if not text.isdecimal():
         raise WireError(f"{DOMAIN_VARIABLE}={text!r}: expected a number, 0 or more")
@@ -165,7 +176,7 @@ def _explain(router: str, host: str, port: int, reason: str) -> str:
     try:
         with socket.create_connection((host.strip("[]"), port), timeout=1.0):
             return (
-                f"{router} is taken by a program that is not a Zenoh router of this graph; end that program "
+                f"{router} is answered by a program that is not a Zenoh router of this graph; end that program "
                 f"or choose another port with {ROUTER_VARIABLE}=tcp/localhost:PORT"
             )
     except OSError as error:
@@ -184,6 +195,8 @@ def _configuration(mode: str, *, listen: str, connect: str = "") -> zenoh.Config
         "connect/timeout_ms": -1 if connect else 0,
         "connect/exit_on_failure": False,
         "connect/retry": {"period_init_ms": 100, "period_max_ms": 1000, "period_increase_factor": 2},
+        "transport/unicast/open_timeout": _OPEN_TIMEOUT_MS,
+        "transport/unicast/accept_timeout": _OPEN_TIMEOUT_MS,
         "scouting/multicast/enabled": False,
         "scouting/gossip/enabled": True,
         "scouting/delay": 0 if mode == "router" else 500,
@@ -191,7 +204,7 @@ def _configuration(mode: str, *, listen: str, connect: str = "") -> zenoh.Config
         "queries_default_timeout": _QUERY_TIMEOUT_MS,
         "transport/shared_memory/enabled": os.access("/dev/shm", os.W_OK),
     }
-    config = zenoh.Config()
+    config: zenoh.Config = zenoh.Config()
     for key, value in settings.items():
         config.insert_json5(key, json.dumps(value))
     return config

@@ -1,0 +1,1 @@
+"""What rclpy keeps to itself, as far as others import it."""

@@ -1,0 +1,28 @@
+"""Messages as bytes (CDR with its 4-byte header)."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from rclpy._rclpy_pybind11 import RCLError
+from rt_vla_ros.wire import cdr
+from rt_vla_ros.wire.errors import DecodeError
+
+MsgT = TypeVar("MsgT")
+
+
+def serialize_message(message: Any) -> bytes:
+    """Give the bytes of a message."""
+    return bytes(cdr.serialize(message))
+
+
+def deserialize_message(serialized_message: bytes, message_type: type[MsgT]) -> MsgT:
+    """Read a message.
+
+    Raises:
+        RCLError: the bytes are not such a message.
+    """
+    try:
+        return cdr.deserialize(serialized_message, message_type)  # type: ignore[type-var]
+    except DecodeError as error:
+        raise RCLError(f"failed to deserialize ROS message: {error}") from error

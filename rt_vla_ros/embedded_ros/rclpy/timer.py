@@ -1,0 +1,180 @@
+"""Timers and rates."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.clock import Clock
+from rclpy.context import Context
+from rclpy.exceptions import ROSInterruptException
+
+
+class Timer:
+    """Calls back every period of its clock; made by Node.create_timer.
+
+    The next call is a whole number of periods after the first one was due, however late a call was: it does not drift.
+    Periods that were missed altogether are left out.
+    """
+
+    def __init__(
+        self,
+        callback: Callable[[], Any] | None,
+        callback_group: CallbackGroup,
+        timer_period_ns: int,
+        clock: Clock,
+        *,
+        context: Context | None = None,
+        autostart: bool = True,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.callback = callback
+        self.callback_group = callback_group
+        self._clock = clock
+        self._context = context
+        self._period = int(timer_period_ns)
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._destroyed = False
+        self._canceled = not autostart
+        self._credit: int | None = None
+        self._last = clock._timer_now()
+        self._next = self._last + self._period
+        clock._timers.add(self)
+
+    @property
+    def clock(self) -> Clock:
+        """What it counts in."""
+        return self._clock
+
+    @property
+    def timer_period_ns(self) -> int:
+        """Time between two calls [ns]."""
+        return self._period
+
+    @timer_period_ns.setter
+    def timer_period_ns(self, value: int) -> None:
+        self._period = int(value)
+        self._wake()
+
+    def is_ready(self) -> bool:
+        """Tell whether a call is due."""
+        return not self._canceled and not self._destroyed and self._clock._timer_now() >= self._next
+
+    def is_canceled(self) -> bool:
+        """Tell whether it stands still."""
+        return self._canceled
+
+    def cancel(self) -> None:
+        """Stand still until reset."""
+        self._canceled = True
+
+    def reset(self) -> None:
+        """Begin a new period now; also sets a canceled timer going."""
+        with self._lock:
+            self._last = self._clock._timer_now()
+            self._next = self._last + self._period
+            self._canceled = False
+        self._wake()
+
+    def time_since_last_call(self) -> int:
+        """Give the time since the last call [ns]."""
+        return self._clock._timer_now() - self._last
+
+    def time_until_next_call(self) -> int | None:
+        """Give the time until a call is due [ns], negative when it is late, None when canceled."""
+        return None if self._canceled else self._next - self._clock._timer_now()
+
+    def destroy(self) -> None:
+        """Never call again."""
+        self._destroyed = True
+        self._clock._timers.discard(self)
+
+    def _is_ready(self) -> bool:
+        return self.is_ready()
+
+    def _take(self) -> Callable[[], Any] | None:
+        with self._lock:
+            now = self._clock._timer_now()
+            if self._canceled or now < self._next:
+                return None
+            self._last = now
+            self._next += self._period
+            if self._next < now:
+                behind = now - self._next
+                self._next = (
+                    now if self._period == 0 else self._next + self._period * (1 + (behind - 1) // self._period)
+                )
+        return self.callback
+
+    def _wait_ns(self) -> int | None:
+        """Time until an executor must look again [ns]; None where only a reset or a clock can make it ready."""
+        if self._canceled or self._destroyed or self._clock._is_driven():
+            return None
+        return self._next - self._clock._timer_now()
+
+    def _before_source_change(self) -> None:
+        self._credit = self._clock._timer_now() - self._last
+
+    def _after_source_change(self) -> None:
+        """Keep the part of the period that has passed, in the new source's time."""
+        with self._lock:
+            credit, self._credit = self._credit or 0, None
+            self._last = self._clock._timer_now() - max(0, min(credit, self._period))
+            self._next = self._last + self._period
+        self._wake()
+
+    def _after_step(self) -> None:
+        """Take a step of a driven clock; one that went back beyond the last call begins a new period."""
+        with self._lock:
+            now = self._clock._timer_now()
+            if now < self._last:
+                self._last = now
+                self._next = now + self._period
+            due = now >= self._next
+        if due:
+            self._wake()
+
+    def __enter__(self) -> Timer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.destroy()
+
+
+class Rate:
+    """Sleeps at a fixed rate; made by Node.create_rate. Its timer needs an executor in another thread."""
+
+    def __init__(self, timer: Timer, *, context: Context) -> None:
+        self._timer = timer
+        self._event = threading.Event()
+        self._context = context
+        self._destroyed = False
+        timer.callback = self._event.set
+        context._wake_on_interrupt(self)
+
+    def wake(self) -> None:
+        """End a sleep early."""
+        self._event.set()
+
+    def sleep(self) -> None:
+        """Block until the timer's next call.
+
+        Raises:
+            ROSInterruptException: the context was shut down.
+            RuntimeError: the rate was destroyed.
+        """
+        self._event.clear()
+        if self._context.ok() and not self._destroyed:
+            self._event.wait()
+        if not self._context.ok():
+            raise ROSInterruptException()
+        if self._destroyed:
+            raise RuntimeError("Rate cannot sleep because it has been destroyed")
+
+    def destroy(self) -> None:
+        """Wake who sleeps and sleep no more."""
+        self._destroyed = True
+        self._event.set()

@@ -1,0 +1,5 @@
+"""Checks a namespace."""
+
+from rclpy.validate_names import validate_namespace
+
+__all__ = ["validate_namespace"]

@@ -1,0 +1,5 @@
+"""Checks a node name."""
+
+from rclpy.validate_names import validate_node_name
+
+__all__ = ["validate_node_name"]

@@ -1,0 +1,5 @@
+"""Checks a topic name."""
+
+from rclpy.validate_names import validate_topic_name
+
+__all__ = ["validate_topic_name"]
