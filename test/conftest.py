@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from itertools import count
 from typing import NamedTuple
 
@@ -29,11 +28,11 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def ros_graph(monkeypatch: pytest.MonkeyPatch) -> Iterator[RosGraph]:
+def ros_graph(monkeypatch: pytest.MonkeyPatch) -> RosGraph:
     """Sets router and domain for this process and those it starts."""
     port, domain = free_port(), next(_DOMAINS) % 230
     graph = RosGraph(port, domain, f"tcp/localhost:{port}")
     monkeypatch.setenv("RT_VLA_ROS_ROUTER", graph.router)
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     monkeypatch.delenv("ZENOH_CONFIG_OVERRIDE", raising=False)
-    yield graph
+    return graph

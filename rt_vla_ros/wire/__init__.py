@@ -1,11 +1,11 @@
 """ROS 2 over Zenoh, speaking rmw_zenoh's protocol, without rclpy's shape.
 
-    session = Session.open()                                   # one per process context; hosts the router or connects to it
+    session = Session.open()                                   # hosts the router or connects to it
     node = session.create_node("policy", "/demo")
     publisher = node.create_publisher("/demo/action", EndEffectorAction, QosProfile(depth=10))
     publisher.publish(message)
     subscription = node.create_subscription("/demo/image", Image, QosProfile(depth=1), on_data=wake_the_executor)
-    taken = subscription.take()                                # (message, MessageInfo) or None; decoded in the caller's thread
+    taken = subscription.take()                                # (message, MessageInfo) or None; decoded here
     service = node.create_service("/demo/stop", Trigger, on_data=wake_the_executor)
     taken = service.take()                                     # (request, Request) or None; Request.reply(response)
     client = node.create_client("/demo/stop", Trigger, on_data=wake_the_executor)

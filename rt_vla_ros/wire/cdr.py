@@ -11,7 +11,7 @@ import operator
 import struct
 import sys
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -95,7 +95,7 @@ def _size(field: Field) -> int:
     return struct.calcsize(f"<{_FORMATS[field.base]}")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _writer(type_name: str) -> Writer:
     fields = visible_fields(definition(type_name))
     if not fields:
@@ -201,7 +201,7 @@ def _write_string(body: bytearray, value: str) -> None:
     body.append(0)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _reader(type_name: str, order: str) -> Reader:
     fields = visible_fields(definition(type_name))
     if not fields:

@@ -44,9 +44,10 @@ def integer_range(base: str) -> tuple[int, int]:
 
 def _message_check(field: Field, item_class: type) -> Check:
     def check(value: Any) -> Any:
-        assert isinstance(value, item_class), (
-            f"The '{field.name}' field must be a sub message of type '{item_class.__name__}', got {_short(value)}"
-        )
+        if not isinstance(value, item_class):
+            raise AssertionError(
+                f"The '{field.name}' field must be a sub message of type '{item_class.__name__}', got {_short(value)}"
+            )
         return value
 
     return check
@@ -59,15 +60,26 @@ def _scalar_check(field: Field) -> Check:
         return _float_check(field)
     if field.base == "byte":
         return _byte_check(field)
-    kind: type = bool if field.base == "bool" else str
+    return _bool_check(field) if field.base == "bool" else _string_check(field)
 
+
+def _bool_check(field: Field) -> Check:
     def check(value: Any) -> Any:
-        assert isinstance(value, kind), (
-            f"The '{field.name}' field must be of type '{kind.__name__}', got {_short(value)}"
-        )
-        assert not field.string_bound or len(value) <= field.string_bound, (
-            f"The '{field.name}' field must be string value not longer than {field.string_bound}, got {len(value)}"
-        )
+        if not isinstance(value, bool):
+            raise AssertionError(f"The '{field.name}' field must be of type 'bool', got {_short(value)}")
+        return value
+
+    return check
+
+
+def _string_check(field: Field) -> Check:
+    def check(value: Any) -> Any:
+        if not isinstance(value, str):
+            raise AssertionError(f"The '{field.name}' field must be of type 'str', got {_short(value)}")
+        if field.string_bound and len(value) > field.string_bound:
+            raise AssertionError(
+                f"The '{field.name}' field must be a string not longer than {field.string_bound}, got {len(value)}"
+            )
         return value
 
     return check
@@ -77,9 +89,10 @@ def _integer_check(field: Field) -> Check:
     low, high = integer_range(field.base)
 
     def check(value: Any) -> Any:
-        assert isinstance(value, int) and low <= value <= high, (
-            f"The '{field.name}' field must be of type 'int' in [{low}, {high}], got {_short(value)}"
-        )
+        if not (isinstance(value, int) and low <= value <= high):
+            raise AssertionError(
+                f"The '{field.name}' field must be of type 'int' in [{low}, {high}], got {_short(value)}"
+            )
         return value
 
     return check
@@ -89,11 +102,11 @@ def _float_check(field: Field) -> Check:
     limit = _FLOAT32_MAX if field.base == "float32" else float("inf")
 
     def check(value: Any) -> Any:
-        assert isinstance(value, float), f"The '{field.name}' field must be of type 'float', got {_short(value)}"
+        if not isinstance(value, float):
+            raise AssertionError(f"The '{field.name}' field must be of type 'float', got {_short(value)}")
         # NaN and infinity may travel; a finite value must fit.
-        assert not limit < abs(value) < float("inf"), (
-            f"The '{field.name}' field must be a float in [-{limit}, {limit}], got {value}"
-        )
+        if limit < abs(value) < float("inf"):
+            raise AssertionError(f"The '{field.name}' field must be a float in [-{limit}, {limit}], got {value}")
         return value
 
     return check
@@ -101,9 +114,10 @@ def _float_check(field: Field) -> Check:
 
 def _byte_check(field: Field) -> Check:
     def check(value: Any) -> Any:
-        assert isinstance(value, bytes) and len(value) == 1, (
-            f"The '{field.name}' field must be of type 'bytes' and of length 1, got {_short(value)}"
-        )
+        if not (isinstance(value, bytes) and len(value) == 1):
+            raise AssertionError(
+                f"The '{field.name}' field must be of type 'bytes' and of length 1, got {_short(value)}"
+            )
         return value
 
     return check
@@ -115,14 +129,16 @@ def _fixed_array_check(field: Field) -> Check:
 
     def check(value: Any) -> Any:
         if isinstance(value, np.ndarray):
-            assert value.dtype == dtype and value.shape == (length,), (
-                f"The '{field.name}' field must be a numpy.ndarray of {dtype} and shape ({length},), "
-                f"got {value.dtype} {value.shape}"
-            )
+            if not (value.dtype == dtype and value.shape == (length,)):
+                raise AssertionError(
+                    f"The '{field.name}' field must be a numpy.ndarray of {dtype} and shape ({length},), "
+                    f"got {value.dtype} {value.shape}"
+                )
             return value
-        assert _is_sequence(value) and len(value) == length, (
-            f"The '{field.name}' field must be a sequence with length {length}, got {_short(value)}"
-        )
+        if not (_is_sequence(value) and len(value) == length):
+            raise AssertionError(
+                f"The '{field.name}' field must be a sequence with length {length}, got {_short(value)}"
+            )
         return np.array([item(entry) for entry in value], dtype=dtype)
 
     return check
@@ -134,14 +150,16 @@ def _number_sequence_check(field: Field) -> Check:
 
     def check(value: Any) -> Any:
         if isinstance(value, array.array):
-            assert value.typecode == code, f"The '{field.name}' array.array() must have the type code of '{code}'"
+            if value.typecode != code:
+                raise AssertionError(f"The '{field.name}' array.array() must have the type code of '{code}'")
             numbers = value
         elif isinstance(value, np.ndarray) or (code == "B" and isinstance(value, (bytes, bytearray, memoryview))):
             numbers = _from_buffer(field.name, code, value)
         else:
-            assert _is_sequence(value) or isinstance(value, (set, frozenset)), (
-                f"The '{field.name}' field must be a set or sequence of numbers, got {_short(value)}"
-            )
+            if not (_is_sequence(value) or isinstance(value, (set, frozenset))):
+                raise AssertionError(
+                    f"The '{field.name}' field must be a set or sequence of numbers, got {_short(value)}"
+                )
             numbers = array.array(code, [item(entry) for entry in value])
         _check_bound(field, numbers)
         return numbers
@@ -152,9 +170,10 @@ def _number_sequence_check(field: Field) -> Check:
 def _from_buffer(name: str, code: str, value: Any) -> array.array[Any]:
     """A copy of a buffer's bytes; an image takes 15 µs this way."""
     if isinstance(value, np.ndarray):
-        assert value.dtype == np.dtype(code) and value.ndim == 1, (
-            f"The '{name}' field must be a one-dimensional array of {np.dtype(code)}, got {value.dtype} {value.shape}"
-        )
+        if not (value.dtype == np.dtype(code) and value.ndim == 1):
+            raise AssertionError(
+                f"The '{name}' field must be a one-dimensional array of {np.dtype(code)}, got {value.dtype} {value.shape}"
+            )
         value = np.ascontiguousarray(value)
     numbers = array.array(code)
     numbers.frombytes(memoryview(value).cast("B"))
@@ -163,10 +182,10 @@ def _from_buffer(name: str, code: str, value: Any) -> array.array[Any]:
 
 def _sequence_check(field: Field, item: Check) -> Check:
     def check(value: Any) -> Any:
-        assert _is_sequence(value), f"The '{field.name}' field must be a sequence, got {_short(value)}"
-        assert field.array_length is None or len(value) == field.array_length, (
-            f"The '{field.name}' field must have length {field.array_length}, got {len(value)}"
-        )
+        if not _is_sequence(value):
+            raise AssertionError(f"The '{field.name}' field must be a sequence, got {_short(value)}")
+        if field.array_length is not None and len(value) != field.array_length:
+            raise AssertionError(f"The '{field.name}' field must have length {field.array_length}, got {len(value)}")
         _check_bound(field, value)
         for entry in value:
             item(entry)
@@ -176,9 +195,10 @@ def _sequence_check(field: Field, item: Check) -> Check:
 
 
 def _check_bound(field: Field, value: Sequence[Any]) -> None:
-    assert not field.bound or len(value) <= field.bound, (
-        f"The '{field.name}' field must be a sequence with length <= {field.bound}, got {len(value)}"
-    )
+    if field.bound and len(value) > field.bound:
+        raise AssertionError(
+            f"The '{field.name}' field must be a sequence with length <= {field.bound}, got {len(value)}"
+        )
 
 
 def _is_sequence(value: Any) -> bool:

@@ -114,7 +114,7 @@ class Graph:
         with self._changed:
             known = self._nodes if isinstance(entity, NodeKey) else self._endpoints
             if sample.kind == zenoh.SampleKind.PUT:
-                known[token] = entity  # type: ignore[index,assignment]
+                known[token] = entity  # type: ignore[assignment]
             else:
                 known.pop(token, None)
             listeners = list(self._listeners)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import array
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -78,7 +78,7 @@ class ServiceClass:
         raise TypeError("service classes cannot be instantiated; use .Request() or .Response()")
 
 
-@lru_cache(maxsize=None)
+@cache
 def message_class(type_name: str) -> type[Message]:
     """The class of a message type such as "sensor_msgs/msg/Image"; the same class every time.
 
@@ -95,7 +95,7 @@ def message_class(type_name: str) -> type[Message]:
         "_TYPE_NAME": type_name,
     }
     body |= {constant: _constant(*typed) for constant, typed in described.constants.items()}
-    cls = type(name, (Message,), body)
+    cls: Any = type(name, (Message,), body)
     # A slot under a second name: reading `message.field` costs what reading any slot costs.
     for field in fields:
         setattr(cls, field.name, getattr(cls, f"_{field.name}"))
@@ -104,10 +104,11 @@ def message_class(type_name: str) -> type[Message]:
     cls._CHECKS = {field.name: make_check(field, items[field.name]) for field in fields}
     cls._DEFAULTS = tuple((cls._SETTERS[field.name], _default(field, items[field.name])) for field in fields)
     cls._FIELD_TYPES = {field.name: _idl_type(field) for field in fields}
-    return cls
+    made: type[Message] = cls
+    return made
 
 
-@lru_cache(maxsize=None)
+@cache
 def service_class(type_name: str) -> type[ServiceClass]:
     """The class of a service type such as "std_srvs/srv/Trigger"; the same class every time.
 
@@ -135,17 +136,17 @@ def _constant(primitive: str, value: Any) -> Any:
 
 
 def _default(field: Field, item_class: type[Message] | None) -> Callable[[], Any]:
+    code = TYPE_CODES.get(field.base, "")
     if field.is_sequence:
-        code = TYPE_CODES.get(field.base)
-        return list if code is None or field.is_message else lambda: array.array(code)
+        return (lambda: array.array(code)) if code else list
     if item_class is not None:
         count = field.array_length
         return item_class if count is None else lambda: [item_class() for _ in range(count)]
     value = field.default if field.default is not None else _ZEROS.get(field.base, 0)
     if field.array_length is None:
         return lambda: value
-    length, code = field.array_length, TYPE_CODES.get(field.base)
-    return (lambda: [value] * length) if code is None else lambda: np.full(length, value, dtype=code)
+    length = field.array_length
+    return (lambda: np.full(length, value, dtype=code)) if code else lambda: [value] * length
 
 
 def _idl_type(field: Field) -> str:

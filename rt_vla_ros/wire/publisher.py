@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import zenoh
 from zenoh import ext
@@ -76,7 +76,7 @@ class Publisher:
                 self._publisher.undeclare()
 
 
-def _declare(session: zenoh.Session, key: str, qos: QosProfile) -> zenoh.Publisher | ext.AdvancedPublisher:
+def _declare(session: zenoh.Session, key: str, qos: QosProfile) -> Any:
     reliable = qos.reliability != Reliability.BEST_EFFORT
     block = reliable and qos.history == History.KEEP_ALL
     congestion = zenoh.CongestionControl.BLOCK if block else zenoh.CongestionControl.DROP

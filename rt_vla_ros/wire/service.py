@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -229,7 +230,7 @@ class Client:
                     return
                 sequence, payload = self._waiting.popleft()
             attachment = Attachment.now(sequence, self._gid).pack()
-            handler = zenoh.handlers.Callback(lambda reply, of=sequence: self._receive(of, reply), indirect=False)
+            handler = zenoh.handlers.Callback(partial(self._receive, sequence), indirect=False)
             self._querier.get(handler, payload=payload, attachment=attachment)
 
     def _receive(self, sequence: int, reply: zenoh.Reply) -> None:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zenoh
 from zenoh import ext
@@ -142,9 +142,7 @@ class Subscription:
         )
 
 
-def _declare(
-    session: zenoh.Session, key: str, qos: QosProfile, receive: Callable[[zenoh.Sample], None]
-) -> zenoh.Subscriber[None] | ext.AdvancedSubscriber[None]:
+def _declare(session: zenoh.Session, key: str, qos: QosProfile, receive: Callable[[zenoh.Sample], None]) -> Any:
     handler = zenoh.handlers.Callback(receive, indirect=False)
     if qos.durability != Durability.TRANSIENT_LOCAL:
         return session.declare_subscriber(key, handler)

@@ -11,7 +11,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def check_service(type_name: str) -> None:
         raise UnknownType(_unknown(type_name, service_names()))
 
 
-@lru_cache(maxsize=None)
+@cache
 def type_hash(type_name: str) -> str:
     """RIHS01 hash of a message or service type (REP-2016), as rosidl computes it.
 
