@@ -189,13 +189,13 @@ def why_pip_failed(environment: Environment, title: str) -> str:
             f"PIP_FIND_LINKS). {again}"
         )
     else:
-        reason = f"pip could not install this (its words: {environment.log}). {again}"
+        reason = f"pip could not install this (all its words: {environment.log}). {again}"
     return f"{title}: failed.\n{tail(environment.log)}\n{reason}"
 
 
 def pip_install(environment: Environment, title: str, *arguments: str, required: bool = True) -> bool:
     """`pip install`, deaf to PYTHONPATH (a sourced ROS 2 sets it). Returns whether it worked; Refusal if `required`."""
-    options = ["--disable-pip-version-check", "--no-input", "--constraint", str(project_files()[1])]
+    options = ["--disable-pip-version-check", "--no-input"]
     command = [str(environment.python), "-I", "-m", "pip", "install", *options, *arguments]
     status = run_logged(command, environment.log, title)
     if status < 0:
@@ -277,7 +277,8 @@ def install(environment: Environment, extras: Sequence[str]) -> None:
         environment.write_stamp("nothing yet", [])
     site_packages = next(environment.folder.glob("lib/python3*/site-packages"))
     install_torch(environment)
-    pip_install(environment, "libraries", *requirements(extras, site_packages))
+    constraints = ("--constraint", str(project_files()[1]))
+    pip_install(environment, "libraries", *constraints, *requirements(extras, site_packages))
     # Only gym-hil's model files are used. It asks for pynput, that for evdev, and that for a C compiler.
     pip_install(environment, "model of the arm", "--no-deps", pinned("gym-hil"))
     (site_packages / "rt_vla_ros_checkout.pth").write_text(f"{CHECKOUT}\n")
