@@ -13,7 +13,7 @@ from rt_vla_ros.control.limits import Limits
 from rt_vla_ros.control.motion import REST_ROTATION, REST_TRANSLATION
 from rt_vla_ros.control.status import State
 
-ROUNDING = 1e-8  # times count in whole nanoseconds
+ROUNDING = 1e-7  # times count in whole nanoseconds
 
 
 @pytest.mark.parametrize("rate", [20, 50, 100])
