@@ -19,7 +19,7 @@ MAX_TURN = 0.35  # [rad] per action
 HOVER = 0.09  # [m] of the fingertips above the grasp while they are not yet over the object
 FUNNEL = (0.012, 0.045)  # [m]: nearer than this go down; farther than this stay at hover height
 GRASP_ZONE = (0.014, 0.012)  # [m]: sideways and vertical distance at which the fingers close
-CLOSING_ZONE = (0.028, 0.022)  # [m]: the same while they are closing
+CLOSING_ZONE = (0.022, 0.022)  # [m]: the same while they are closing
 OPEN, SHUT = 0.15, 0.93  # closedness below which the gripper is open, above which nothing is between the fingers
 DONE_CLEARANCE = 0.10  # [m] above the table: high enough to be seen in the picture
 GRASP_ABOVE = 0.006  # [m] of the tool over the object's centre: closing fingers swing down by that much
@@ -55,7 +55,7 @@ class ScriptedExpert:
         closing = sim.gripper_closedness > OPEN
         zone = CLOSING_ZONE if closing else GRASP_ZONE
         if aside < zone[0] and abs(above) < zone[1] and sim.gripper_closedness < SHUT:
-            return _act(np.zeros(3), 0.0, gripper=1.0)
+            return _act(GAIN * way, GAIN * self._turn(sim), gripper=1.0)
         # Descend in a funnel; a gripper that is not open yet waits above.
         share = 1.0 if closing else float(np.clip((aside - FUNNEL[0]) / (FUNNEL[1] - FUNNEL[0]), 0.0, 1.0))
         way[2] += HOVER * share
