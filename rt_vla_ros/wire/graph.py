@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 import zenoh
 
 from rt_vla_ros.wire.keys import EndpointKey, EndpointKind, NodeKey, graph_key, parse_token
+from rt_vla_ros.wire.qos import incompatibility
 
 _LOG = logging.getLogger("rt_vla_ros.wire")
 _COUNTERPARTS = {
@@ -73,6 +74,16 @@ class Graph:
         found = self.endpoints(kind, name)
         return sum(1 for endpoint in found if data_key is None or endpoint.data_key() == data_key)
 
+    def matches(self, endpoint: EndpointKey) -> list[EndpointKey]:
+        """Endpoints at the other end of `endpoint`'s topic that it exchanges data with: same type, compatible QoS."""
+        publishes = endpoint.kind == EndpointKind.PUBLISHER
+        return [
+            other
+            for other in self.endpoints(_COUNTERPARTS[endpoint.kind], endpoint.name)
+            if other.data_key() == endpoint.data_key()
+            and not incompatibility(*((endpoint.qos, other.qos) if publishes else (other.qos, endpoint.qos)))
+        ]
+
     def on_change(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` after every change, from Zenoh's thread (it must only wake somebody).
 
@@ -126,28 +137,40 @@ class Graph:
             listener()
 
     def _mismatches(self, new: EndpointKey) -> Iterable[str]:
-        """Sentences on endpoints of this process that will never hear of `new` because their types differ."""
+        """Sentences on endpoints of this process that will never hear of `new`: their types or QoS do not fit."""
         sentences = []
         for other in self._endpoints.values():
-            if (
-                other.name != new.name
-                or other.kind != _COUNTERPARTS[new.kind]
-                or self._zid
-                not in (
-                    other.node.zid,
-                    new.node.zid,
-                )
-            ):
+            if other.name != new.name or other.kind != _COUNTERPARTS[new.kind]:
                 continue
-            if (other.type_name, other.type_hash) == (new.type_name, new.type_hash):
+            if self._zid not in (other.node.zid, new.node.zid):
                 continue
-            pair = (new.name, *sorted((other.type_name + other.type_hash, new.type_name + new.type_hash)))
-            if pair in self._warned:
-                continue
-            self._warned.add(pair)  # type: ignore[arg-type]
-            sentences.append(
-                f"{new.name}: {new.node.full_name} uses {new.type_name} ({new.type_hash[:15]}…), "
-                f"{other.node.full_name} uses {other.type_name} ({other.type_hash[:15]}…); "
-                "they will not hear each other: both sides need the same message definition"
+            by_type = (other.type_name, other.type_hash) != (new.type_name, new.type_hash)
+            sentence = _type_mismatch(new, other) if by_type else _qos_mismatch(new, other)
+            subject = (
+                (other.type_name + other.type_hash, new.type_name + new.type_hash) if by_type else (other.eid, new.eid)
             )
+            pair = (new.name, *sorted(subject))
+            if sentence and pair not in self._warned:
+                self._warned.add(pair)  # type: ignore[arg-type]
+                sentences.append(sentence)
         return sentences
+
+
+def _type_mismatch(new: EndpointKey, other: EndpointKey) -> str:
+    return (
+        f"{new.name}: {new.node.full_name} uses {new.type_name} ({new.type_hash[:15]}…), "
+        f"{other.node.full_name} uses {other.type_name} ({other.type_hash[:15]}…); "
+        "they will not hear each other: both sides need the same message definition"
+    )
+
+
+def _qos_mismatch(new: EndpointKey, other: EndpointKey) -> str:
+    """The sentence that rclpy logs for an incompatible QoS; "" where both fit."""
+    offers, asks = (new, other) if new.kind == EndpointKind.PUBLISHER else (other, new)
+    policy = incompatibility(offers.qos, asks.qos) if offers.kind == EndpointKind.PUBLISHER else ""
+    if not policy:
+        return ""
+    return (
+        f"New publisher discovered on topic '{new.name}': {offers.node.full_name} offers incompatible QoS to "
+        f"{asks.node.full_name}. No messages will be received from it. Last incompatible policy: {policy}"
+    )

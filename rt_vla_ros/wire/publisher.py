@@ -11,7 +11,7 @@ from zenoh import ext
 from rt_vla_ros.wire.attachment import Attachment
 from rt_vla_ros.wire.cdr import Buffer, serialize
 from rt_vla_ros.wire.errors import WireError
-from rt_vla_ros.wire.keys import EndpointKey, EndpointKind
+from rt_vla_ros.wire.keys import EndpointKey
 from rt_vla_ros.wire.messages import Message
 from rt_vla_ros.wire.qos import Durability, History, QosProfile, Reliability
 
@@ -44,7 +44,7 @@ class Publisher:
     @property
     def subscription_count(self) -> int:
         """How many subscriptions of the graph hear this publisher."""
-        return self._session.graph.count(EndpointKind.SUBSCRIPTION, self.key.name, self.key.data_key())
+        return len(self._session.graph.matches(self.key))
 
     def publish(self, message: Message) -> None:
         """Send a message of `message_class`.

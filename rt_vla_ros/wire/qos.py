@@ -138,6 +138,19 @@ DEFAULT = QosProfile()
 SERVICES = QosProfile(depth=10)
 
 
+def incompatibility(offered: QosProfile, requested: QosProfile) -> str:
+    """Which policy of a publisher (offered) does not satisfy a subscription (requested), "" if they fit.
+
+    ROS 2's rule for DDS; rmw_zenoh itself matches everything, but a graph that works here shall work there.
+    """
+    offered, requested = offered.resolved(), requested.resolved()
+    if offered.reliability == Reliability.BEST_EFFORT and requested.reliability == Reliability.RELIABLE:
+        return "RELIABILITY"
+    if offered.durability == Durability.VOLATILE and requested.durability == Durability.TRANSIENT_LOCAL:
+        return "DURABILITY"
+    return ""
+
+
 def _unless(value: int, default: int) -> str:
     return "" if value == default else str(int(value))
 

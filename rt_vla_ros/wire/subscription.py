@@ -16,7 +16,7 @@ from rt_vla_ros.wire.cdr import deserialize
 from rt_vla_ros.wire.errors import DecodeError
 from rt_vla_ros.wire.keys import EndpointKey, EndpointKind
 from rt_vla_ros.wire.messages import Message
-from rt_vla_ros.wire.qos import Durability, QosProfile, Reliability
+from rt_vla_ros.wire.qos import Durability, QosProfile, Reliability, incompatibility
 
 if TYPE_CHECKING:
     from rt_vla_ros.wire.session import Session
@@ -60,6 +60,7 @@ class Subscription:
         self._queue: deque[tuple[zenoh.Sample, int]] = deque(maxlen=key.qos.queue_length)
         self._on_data = on_data
         self._complained: set[bytes] = set()
+        self._verdicts: dict[bytes, bool] = {}
         self._closed = False
         self._token = session.zenoh.liveliness().declare_token(key.token())
         self._subscriber = _declare(session.zenoh, key.data_key(), key.qos, self._receive)
@@ -72,7 +73,7 @@ class Subscription:
     @property
     def publisher_count(self) -> int:
         """How many publishers of the graph this subscription hears."""
-        return self._session.graph.count(EndpointKind.PUBLISHER, self.key.name, self.key.data_key())
+        return len(self._session.graph.matches(self.key))
 
     def take(self) -> tuple[Message, MessageInfo] | None:
         """The oldest message that waits, decoded; None if none does. What cannot be read is counted and skipped."""
@@ -97,6 +98,8 @@ class Subscription:
             except ValueError as error:
                 self._complain(b"", str(error))
                 continue
+            if not self._accepts(attachment.gid):
+                continue
             return sample.payload.to_bytes(), MessageInfo(*attachment[:2], received, attachment.gid)
 
     def close(self) -> None:
@@ -118,6 +121,17 @@ class Subscription:
         self._queue.append((sample, time.time_ns()))
         if self._on_data is not None:
             self._on_data()
+
+    def _accepts(self, gid: bytes) -> bool:
+        """Whether the sender's QoS satisfies this subscription; yes while its token has not come."""
+        verdict = self._verdicts.get(gid)
+        if verdict is None:
+            publishers = self._session.graph.endpoints(EndpointKind.PUBLISHER, self.key.name)
+            sender = next((endpoint for endpoint in publishers if endpoint.gid == gid), None)
+            if sender is None:
+                return True
+            verdict = self._verdicts[gid] = not incompatibility(sender.qos, self.key.qos)
+        return verdict
 
     def _complain(self, gid: bytes, reason: str) -> None:
         """Once per publisher, for a broken one would fill the log."""
