@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ class LaunchContext:
         self._locals_stack: list[dict[str, Any]] = []
         self._event_handlers: collections.deque[BaseEventHandler] = collections.deque()
         self._events: collections.deque[Event] = collections.deque()
+        self._at_end: list[Callable[[], None]] = []  # called when all processes have ended
         self._event_arrived = asyncio.Event()
 
     @property

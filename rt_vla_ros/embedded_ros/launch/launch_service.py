@@ -92,6 +92,8 @@ class LaunchService:
         finally:
             with self._loop_lock:
                 self._loop = None
+            for function in self.context._at_end:
+                function()
         return self._return_code
 
     async def _run_until_idle(self, shutdown_when_idle: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -153,5 +152,5 @@ def _host_router(context: LaunchContext) -> None:
     from rt_vla_ros.wire.session import Session
 
     session = Session.open()
-    atexit.register(session.close)
+    context._at_end.append(session.close)
     context.extend_globals({"ros_graph": session})

@@ -1,0 +1,59 @@
+"""Runs launch descriptions in this process, and launch files in another one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rt_vla_ros import ros
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def launch_entities(*entities: Any) -> int:
+    """Visits the entities until all has ended; the return code."""
+    ros.ensure()
+    from launch import LaunchDescription, LaunchService
+
+    service = LaunchService(noninteractive=True)
+    service.include_launch_description(LaunchDescription(list(entities)))
+    return int(service.run())
+
+
+def python(code: str, *arguments: str) -> list[str]:
+    """A command that runs the code, with its output unbuffered and no site-packages to wait for."""
+    return [sys.executable, "-u", "-I", "-S", "-c", code, *arguments]
+
+
+@contextmanager
+def launched(path: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`rt-vla launch PATH ARGUMENT...` in a process of its own, whose output can be read; killed at the end."""
+    command = [sys.executable, "-u", "-m", "rt_vla_ros.cli", "launch", str(path), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
+    """The lines up to the one that holds the text.
+
+    Raises:
+        AssertionError: the output ended before.
+    """
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line.rstrip("\n"))
+        if text in line:
+            return lines
+    raise AssertionError(f"{text!r} did not come; the output was:\n" + "\n".join(lines))
