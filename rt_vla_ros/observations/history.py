@@ -1,0 +1,46 @@
+"""The last few moments that a policy sees, by one rule for a running robot and for a recorded episode."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class History(Generic[T]):
+    """Keeps the newest `length` items, oldest first.
+
+    At the start of a request there are fewer: nothing is invented to fill the window. `window` says the same of a
+    recorded episode, so that training and a running robot see equal histories.
+    """
+
+    def __init__(self, length: int) -> None:
+        """Raises ValueError for a length below 1."""
+        if length < 1:
+            raise ValueError(f"a history holds at least 1 item, got the length {length}")
+        self.length = length
+        self._items: deque[T] = deque(maxlen=length)
+
+    def append(self, item: T) -> None:
+        """Add the newest item; the oldest goes where the window is full."""
+        self._items.append(item)
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._items.clear()
+
+    @property
+    def items(self) -> tuple[T, ...]:
+        """Oldest first, at most `length`."""
+        return tuple(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+def window(step: int, length: int) -> range:
+    """Steps of an episode that a history of `length` holds at `step` (counted from 0), oldest first."""
+    if step < 0 or length < 1:
+        raise ValueError(f"expected a step of at least 0 and a length of at least 1, got {step} and {length}")
+    return range(max(0, step - length + 1), step + 1)

@@ -1,0 +1,64 @@
+"""Brings a camera's image to the size that a policy was trained with, as its action card says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rt_vla_ros.action_space.card import CameraSpec
+
+Pixels = NDArray[np.uint8]
+
+
+def fit_image(image: NDArray[Any], camera: CameraSpec) -> Pixels:
+    """RGB uint8 (H, W, 3) -> RGB uint8 (camera.height, camera.width, 3) by the card's crop.
+
+    "none": the size must be right already. "center": the middle is cut out at the card's aspect ratio, then resized.
+    "stretch": resized whole. Resizing is bilinear with antialiasing.
+    Raises ValueError, with a sentence, for an image that this cannot be done with.
+    """
+    check_pixels(image, camera.name)
+    height, width = image.shape[:2]
+    if (width, height) == (camera.width, camera.height):
+        return np.ascontiguousarray(image)
+    if camera.crop == "none":
+        raise ValueError(
+            f"The image of camera {camera.name!r} is {width}x{height}, but the policy takes {camera.width}x{camera.height} "
+            'and its action card allows no other size (crop is "none"). Set the camera to that size.'
+        )
+    if camera.crop == "center":
+        image = _cut_center(image, camera.width / camera.height)
+    resized = Image.fromarray(np.ascontiguousarray(image)).resize(
+        (camera.width, camera.height), Image.Resampling.BILINEAR
+    )
+    return np.asarray(resized, dtype=np.uint8).copy()
+
+
+def check_image(image: NDArray[Any], camera: CameraSpec) -> None:
+    """Raises ValueError, with a sentence, unless the image is RGB uint8 of exactly the card's size."""
+    check_pixels(image, camera.name)
+    if image.shape[:2] != (camera.height, camera.width):
+        raise ValueError(
+            f"The image of camera {camera.name!r} is {image.shape[1]}x{image.shape[0]}, the policy takes "
+            f"{camera.width}x{camera.height} (width x height)."
+        )
+
+
+def check_pixels(image: NDArray[Any], name: str) -> None:
+    """Raises ValueError, with a sentence, unless the image is an array of RGB uint8, (H, W, 3), of at least one pixel."""
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        shape = f"an array of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"The image of camera {name!r} is {shape}, expected (height, width, 3) in the order R, G, B.")
+    if image.dtype != np.uint8:
+        raise ValueError(f"The image of camera {name!r} has the type {image.dtype}, expected uint8 (0 ... 255).")
+
+
+def _cut_center(image: NDArray[Any], aspect: float) -> NDArray[Any]:
+    height, width = image.shape[:2]
+    cut_width = min(width, max(1, round(height * aspect)))
+    cut_height = min(height, max(1, round(width / aspect)))
+    top, left = (height - cut_height) // 2, (width - cut_width) // 2
+    return image[top : top + cut_height, left : left + cut_width]

@@ -1,0 +1,117 @@
+"""A checkpoint on disk: config.json, model.safetensors, action_card.json, and README.md as its model card."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
+from rt_vla_ros.policies.rt1.configuration import RT1Config
+from rt_vla_ros.policies.rt1.modeling import RT1Model
+
+CONFIG_FILE, WEIGHTS_FILE, MODEL_CARD_FILE = "config.json", "model.safetensors", "README.md"
+REQUIRED = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE)
+
+
+class CheckpointError(ValueError):
+    """The checkpoint cannot be used; the message says which file and why."""
+
+
+def save_checkpoint(directory: Path, model: RT1Model, card: ActionCard, model_card: str) -> None:
+    """Write a whole checkpoint; an older one at this place is replaced only when the new one is complete.
+
+    Raises CheckpointError where card and model contradict each other.
+    """
+    check_card(card, model.config, directory)
+    new, old = directory.with_name(directory.name + ".new"), directory.with_name(directory.name + ".old")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    model.save_pretrained(new)
+    card.save(new)
+    (new / MODEL_CARD_FILE).write_text(model_card, encoding="utf-8")
+    shutil.rmtree(old, ignore_errors=True)
+    if directory.exists():
+        os.replace(directory, old)
+    os.replace(new, directory)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(directory: Path) -> tuple[RT1Model, ActionCard]:
+    """The model, on the CPU, and its card.
+
+    Raises CheckpointError or ActionCardError for files that are missing, damaged or at odds with each other.
+    """
+    missing = [name for name in REQUIRED if not (directory / name).is_file()]
+    if CARD_FILE in missing and len(missing) == 1:
+        ActionCard.load(directory)  # says why a card is needed
+    if missing:
+        raise CheckpointError(f"{directory} is no checkpoint: it lacks {', '.join(missing)}.")
+    config = _read_config(directory / CONFIG_FILE)
+    card = ActionCard.load(directory)
+    check_card(card, config, directory)
+    return _read_weights(directory / WEIGHTS_FILE, config), card
+
+
+def check_card(card: ActionCard, config: RT1Config, where: Path) -> None:
+    """Raises ActionCardError, naming both sides, where the card contradicts the network."""
+    camera = card.cameras[0]
+    counts = [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions]
+    pairs = (
+        ("dimensions", len(card.dimensions), "num_action_tokens", config.num_action_tokens),
+        ("bins", card.bins, "vocab_size", config.vocab_size),
+        ("tokens per dimension", counts, "tokens_per_dimension", list(config.tokens_per_dimension)),
+        ("width of the camera", camera.width, "image_size", config.image_size),
+        ("height of the camera", camera.height, "image_size", config.image_size),
+        ("cameras", len(card.cameras), "number of cameras", 1),
+    )
+    for card_key, card_value, config_key, config_value in pairs:
+        if card_value != config_value:
+            raise ActionCardError(
+                f"{where}: the action card says {card_key} {card_value}, the network's {config_key} is {config_value}."
+            )
+
+
+def _read_config(path: Path) -> RT1Config:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    kind = data.get("model_type") if isinstance(data, dict) else None
+    if kind != RT1Config.model_type:
+        raise CheckpointError(f"{path} describes a model of the type {kind!r}, expected {RT1Config.model_type!r}.")
+    try:
+        return RT1Config.from_dict(data)  # type: ignore[no-any-return]
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _read_weights(path: Path, config: RT1Config) -> RT1Model:
+    model = RT1Model(config)
+    wanted = model.state_dict()
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
+    missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    if missing or unknown:
+        raise CheckpointError(f"{path} lacks {_some(missing)} and has the unknown {_some(unknown)}.")
+    for name, tensor in found.items():
+        if tensor.shape != wanted[name].shape:
+            raise CheckpointError(
+                f"{path}: {name} has the shape {tuple(tensor.shape)}, the config asks for {tuple(wanted[name].shape)}."
+            )
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{path}: {name} holds numbers that are not finite; the file is not to be trusted.")
+    model.load_state_dict(found)
+    return model.eval()  # type: ignore[no-any-return]
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:4]) or "nothing"
+    return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown

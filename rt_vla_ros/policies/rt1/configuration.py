@@ -1,0 +1,161 @@
+"""What an RT-1 network is made of (arXiv 2212.06817, sections 5.1 and 5.2), with the paper's names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import PretrainedConfig
+
+TRUNKS = ("film_efficientnet", "film_resnet")
+FEED_FORWARDS = ("linear", "swiglu")
+LANGUAGES = ("embedding", "hashed_words")
+
+
+class RT1Config(PretrainedConfig):
+    """The defaults are the paper's; `RT1Config.preset("rt1-mini")` is the small network that this project trains.
+
+    Image
+    image_size: height and width of the images [pixel].
+    image_mean, image_std: of R, G and B, on the scale 0 ... 1.
+    trunk: "film_efficientnet" (the paper's) or "film_resnet" (dense convolutions, many times faster on a CPU).
+    width_coefficient, depth_coefficient, drop_connect_rate: of the EfficientNet; 1.2 and 1.4 make B3.
+    resnet_widths, resnet_blocks: channels of each stage of the ResNet and residual blocks per stage. The stem and every
+    stage but the first halve the resolution.
+    token_embedding_size: channels of the image tokens.
+    spatial_positions: add a learned vector per place of the feature map before the TokenLearner, so that a token can say
+    where in the image it comes from. The paper's EfficientNet is deep enough to learn that from its padding.
+    num_image_tokens, token_learner_bottleneck: of the TokenLearner (v1.1).
+
+    Language
+    language: "embedding" takes a sentence vector of `language_size`; "hashed_words" takes bucket numbers
+    (language.HashedWords) and learns a vector for each of `word_buckets`, mixed into `language_size`.
+
+    Transformer
+    time_sequence_length: images in the history.
+    num_layers, num_heads, layer_size (key dimension of a head), d_model, dropout_rate: as in the paper's code.
+    feed_forward: "linear" is the release of RT-1 (one Dense without activation), "swiglu" that of RT-1-X.
+    feed_forward_size: hidden size of "swiglu".
+    image_attends_past_actions: whether rows of an image may attend the action rows of earlier steps (RT-1's release) or
+    not (RT-1-X).
+
+    Actions
+    vocab_size: bins per dimension.
+    tokens_per_dimension: how many tokens are legal in each dimension, in the card's order: vocab_size, or the number of
+    modes.
+    decoding: how a policy reads a distribution: "argmax" (the paper) or "expected_value".
+    target_smoothing: standard deviation [bins] of the Gaussian around the target in the loss; 0 is plain cross-entropy.
+    """
+
+    model_type = "rt1"
+
+    def __init__(
+        self,
+        *,
+        image_size: int = 300,
+        image_mean: tuple[float, ...] = (0.485, 0.456, 0.406),
+        image_std: tuple[float, ...] = (0.229, 0.224, 0.225),
+        trunk: str = "film_efficientnet",
+        width_coefficient: float = 1.2,
+        depth_coefficient: float = 1.4,
+        drop_connect_rate: float = 0.2,
+        resnet_widths: tuple[int, ...] = (16, 32, 64),
+        resnet_blocks: int = 2,
+        token_embedding_size: int = 512,
+        spatial_positions: bool = False,
+        num_image_tokens: int = 8,
+        token_learner_bottleneck: int = 64,
+        language: str = "embedding",
+        language_size: int = 512,
+        word_buckets: int = 4096,
+        time_sequence_length: int = 6,
+        num_layers: int = 8,
+        num_heads: int = 8,
+        layer_size: int = 128,
+        d_model: int = 512,
+        feed_forward: str = "linear",
+        feed_forward_size: int = 512,
+        dropout_rate: float = 0.1,
+        image_attends_past_actions: bool = True,
+        vocab_size: int = 256,
+        tokens_per_dimension: tuple[int, ...] = (3, *[256] * 10),
+        decoding: str = "argmax",
+        target_smoothing: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.image_size = image_size
+        self.image_mean, self.image_std = list(image_mean), list(image_std)
+        self.trunk = trunk
+        self.width_coefficient, self.depth_coefficient = width_coefficient, depth_coefficient
+        self.drop_connect_rate = drop_connect_rate
+        self.resnet_widths, self.resnet_blocks = list(resnet_widths), resnet_blocks
+        self.token_embedding_size = token_embedding_size
+        self.spatial_positions = spatial_positions
+        self.num_image_tokens, self.token_learner_bottleneck = num_image_tokens, token_learner_bottleneck
+        self.language, self.language_size, self.word_buckets = language, language_size, word_buckets
+        self.time_sequence_length = time_sequence_length
+        self.num_layers, self.num_heads, self.layer_size, self.d_model = num_layers, num_heads, layer_size, d_model
+        self.feed_forward, self.feed_forward_size = feed_forward, feed_forward_size
+        self.dropout_rate = dropout_rate
+        self.image_attends_past_actions = image_attends_past_actions
+        self.vocab_size, self.tokens_per_dimension = vocab_size, list(tokens_per_dimension)
+        self.decoding, self.target_smoothing = decoding, target_smoothing
+        self._check()
+
+    @property
+    def num_action_tokens(self) -> int:
+        """Dimensions of an action."""
+        return len(self.tokens_per_dimension)
+
+    @classmethod
+    def preset(cls, name: str, **overrides: Any) -> RT1Config:
+        """A named configuration, with options changed. Raises ValueError for an unknown name."""
+        if name not in PRESETS:
+            raise ValueError(f"There is no preset {name!r}; there are {', '.join(PRESETS)}.")
+        return cls(**{**PRESETS[name], **overrides})
+
+    def _check(self) -> None:
+        for key, choices in (
+            ("trunk", TRUNKS),
+            ("feed_forward", FEED_FORWARDS),
+            ("language", LANGUAGES),
+            ("decoding", ("argmax", "expected_value")),
+        ):
+            if getattr(self, key) not in choices:
+                raise ValueError(f"{key} is {getattr(self, key)!r}, expected one of {', '.join(choices)}")
+        for key in ("image_size", "num_image_tokens", "time_sequence_length", "num_layers", "num_heads", "d_model"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key} is {getattr(self, key)}, expected at least 1")
+        if not self.tokens_per_dimension or not all(1 <= n <= self.vocab_size for n in self.tokens_per_dimension):
+            raise ValueError(
+                f"tokens_per_dimension is {self.tokens_per_dimension}, expected 1 to vocab_size ({self.vocab_size}) each"
+            )
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "rt1": {},
+    "rt1-mini": {
+        "image_size": 96,
+        "image_mean": (0.5, 0.5, 0.5),
+        "image_std": (0.25, 0.25, 0.25),
+        "trunk": "film_resnet",
+        "resnet_widths": (16, 48, 96),
+        "token_embedding_size": 128,
+        "spatial_positions": True,
+        "language": "hashed_words",
+        "language_size": 128,
+        "time_sequence_length": 3,
+        "num_layers": 4,
+        "num_heads": 4,
+        "layer_size": 32,
+        "d_model": 128,
+        "feed_forward": "swiglu",
+        "feed_forward_size": 256,
+        "dropout_rate": 0.0,
+        "image_attends_past_actions": False,
+        "tokens_per_dimension": (2, 256, 256, 256, 256, 256),
+        "decoding": "expected_value",
+        "target_smoothing": 1.5,
+    },
+}
+"""`rt1`: the paper's network (EfficientNet-B3 at 300 px, 35 M parameters). `rt1-mini`: what this project trains on two cores."""

@@ -1,0 +1,149 @@
+"""EfficientNet with FiLM after every block (arXiv 1905.11946; RT-1, section 5.1): B3 at width 1.2 and depth 1.4."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rt_vla_ros.policies.rt1.film import FiLM
+
+BN_EPSILON, BN_MOMENTUM = 1e-3, 0.01
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Blocks of one resolution of B0, before scaling. stride: of the first block."""
+
+    channels: int
+    kernel: int
+    stride: int
+    repeats: int
+    expansion: int
+
+
+STAGES = (
+    Stage(16, 3, 1, 1, 1),
+    Stage(24, 3, 2, 2, 6),
+    Stage(40, 5, 2, 2, 6),
+    Stage(80, 3, 2, 3, 6),
+    Stage(112, 5, 1, 3, 6),
+    Stage(192, 5, 2, 4, 6),
+    Stage(320, 3, 1, 1, 6),
+)
+STEM_CHANNELS, HEAD_CHANNELS = 32, 1280
+
+
+def scaled_channels(channels: int, width: float) -> int:
+    """Channels times width, to the nearest multiple of 8 that is not more than 10% below."""
+    scaled = channels * width
+    rounded = max(8, int(scaled + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * scaled else rounded
+
+
+class SameConv(nn.Conv2d):
+    """A convolution without bias, padded as TensorFlow's SAME: the odd pixel goes to the right and to the bottom."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
+        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="linear")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) -> (N, outputs, ceil(h / stride), ceil(w / stride))."""
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        (top, bottom), (left, right) = (_same_padding(size, kernel, stride) for size in x.shape[-2:])
+        return super().forward(functional.pad(x, (left, right, top, bottom)))
+
+
+def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+class ConvNorm(nn.Module):
+    """Convolution, batch normalisation and, where wanted, swish."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, swish: bool = True) -> None:
+        super().__init__()
+        self.conv = SameConv(inputs, outputs, kernel, stride, groups)
+        self.norm = nn.BatchNorm2d(outputs, eps=BN_EPSILON, momentum=BN_MOMENTUM)
+        self.activation = nn.SiLU() if swish else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) -> (N, outputs, h', w')."""
+        return self.activation(self.norm(self.conv(x)))
+
+
+class SqueezeExcite(nn.Module):
+    """Scales channels by what the whole image says."""
+
+    def __init__(self, channels: int, squeezed: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, squeezed, 1)
+        self.expand = nn.Conv2d(squeezed, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) -> the same shape."""
+        mean = x.mean(dim=(2, 3), keepdim=True)
+        return x * torch.sigmoid(self.expand(functional.silu(self.reduce(mean))))
+
+
+class MBConv(nn.Module):
+    """Expand, depthwise convolution, squeeze-excite, project; a shortcut where shapes allow; FiLM at the end."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int, language_size: int, drop: float
+    ) -> None:
+        super().__init__()
+        hidden = inputs * expansion
+        self.expand = ConvNorm(inputs, hidden, 1) if expansion > 1 else nn.Identity()
+        self.depthwise = ConvNorm(hidden, hidden, kernel, stride, groups=hidden)
+        self.squeeze_excite = SqueezeExcite(hidden, max(1, int(0.25 * inputs)))
+        self.project = ConvNorm(hidden, outputs, 1, swish=False)
+        self.film = FiLM(language_size, outputs)
+        self.has_shortcut = inputs == outputs and stride == 1
+        self.drop = drop
+
+    def forward(self, x: Tensor, sentence: Tensor) -> Tensor:
+        """x (N, inputs, h, w), sentence (N, language_size) -> (N, outputs, h / stride, w / stride)."""
+        hidden = self.project(self.squeeze_excite(self.depthwise(self.expand(x))))
+        if self.has_shortcut:
+            hidden = x + self._drop_connect(hidden)
+        return self.film(hidden, sentence)
+
+    def _drop_connect(self, x: Tensor) -> Tensor:
+        if not self.training or self.drop == 0:
+            return x
+        keep = torch.rand(x.shape[0], 1, 1, 1, device=x.device) >= self.drop
+        return x * keep / (1 - self.drop)
+
+
+class FiLMEfficientNet(nn.Module):
+    """Stem, 26 blocks (at depth 1.4) with FiLM, and the 1x1 head."""
+
+    def __init__(self, width: float, depth: float, drop_connect_rate: float, language_size: int) -> None:
+        super().__init__()
+        inputs = scaled_channels(STEM_CHANNELS, width)
+        self.stem = ConvNorm(3, inputs, 3, 2)
+        self.blocks = nn.ModuleList()
+        repeats = [math.ceil(stage.repeats * depth) for stage in STAGES]
+        for stage, count in zip(STAGES, repeats, strict=True):
+            outputs = scaled_channels(stage.channels, width)
+            for block in range(count):
+                stride = stage.stride if block == 0 else 1
+                drop = drop_connect_rate * len(self.blocks) / sum(repeats)
+                self.blocks.append(MBConv(inputs, outputs, stage.kernel, stride, stage.expansion, language_size, drop))
+                inputs = outputs
+        self.channels = scaled_channels(HEAD_CHANNELS, width)
+        self.head = ConvNorm(inputs, self.channels, 1)
+        self.reduction = 32
+
+    def forward(self, images: Tensor, sentence: Tensor) -> Tensor:
+        """Normalised images (N, 3, H, W), sentence (N, language_size) -> (N, channels, ceil(H / 32), ceil(W / 32))."""
+        features = self.stem(images)
+        for block in self.blocks:
+            features = block(features, sentence)
+        return self.head(features)

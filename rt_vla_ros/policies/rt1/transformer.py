@@ -1,0 +1,122 @@
+"""The decoder over the history: image tokens of each step, then one empty row for each action token after the first."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rt_vla_ros.policies.rt1.configuration import RT1Config
+
+
+def attention_mask(steps: int, image_rows: int, action_rows: int, image_attends_past_actions: bool) -> Tensor:
+    """Which row (first axis) may attend which (second axis), bool, shape (R, R), R = steps * (image + action rows).
+
+    A row attends no later row; an action row attends no action row, not even itself; an image row attends action rows of
+    earlier steps only where it is said to.
+    """
+    rows = torch.arange(steps * (image_rows + action_rows))
+    is_action = rows % (image_rows + action_rows) >= image_rows
+    allowed = rows[:, None] >= rows[None, :]
+    to_action = is_action[None, :].expand(len(rows), -1)
+    blocked = to_action & is_action[:, None] if image_attends_past_actions else to_action
+    return allowed & ~blocked
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention with biases; the heads' size is independent of the model's."""
+
+    def __init__(self, config: RT1Config) -> None:
+        super().__init__()
+        self.heads, self.dropout = config.num_heads, config.dropout_rate
+        inner = config.num_heads * config.layer_size
+        self.query = nn.Linear(config.d_model, inner)
+        self.key = nn.Linear(config.d_model, inner)
+        self.value = nn.Linear(config.d_model, inner)
+        self.out = nn.Linear(inner, config.d_model)
+
+    def forward(self, rows: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+        """rows (B, R, d) attend keys (B, K, d) where mask (R, K) is true -> (B, R, d)."""
+        query, key, value = (
+            layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for layer, x in ((self.query, rows), (self.key, keys), (self.value, keys))
+        )
+        dropout = self.dropout if self.training else 0.0
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class SwiGLU(nn.Module):
+    """The feed-forward layer of RT-1-X: gated, without biases."""
+
+    def __init__(self, size: int, hidden: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(size, hidden, bias=False)
+        self.up = nn.Linear(size, hidden, bias=False)
+        self.down = nn.Linear(hidden, size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., size) -> (..., size)."""
+        return self.down(functional.silu(self.gate(x)) * self.up(x))
+
+
+class Layer(nn.Module):
+    """Pre-norm attention and feed-forward, each with a shortcut."""
+
+    def __init__(self, config: RT1Config) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(config.d_model, eps=1e-6)
+        self.attention = SelfAttention(config)
+        self.norm2 = nn.LayerNorm(config.d_model, eps=1e-6)
+        self.feed_forward = (
+            SwiGLU(config.d_model, config.feed_forward_size)
+            if config.feed_forward == "swiglu"
+            else nn.Linear(config.d_model, config.d_model)
+        )
+        self.dropout = nn.Dropout(config.dropout_rate)
+
+    def forward(self, rows: Tensor, key_rows: Tensor, mask: Tensor) -> Tensor:
+        """rows (B, R, d); key_rows (K,): numbers of the rows that anybody attends; mask (R, K)."""
+        normed = self.norm1(rows)
+        rows = rows + self.attention(normed, normed[:, key_rows], mask)
+        return rows + self.dropout(self.feed_forward(self.norm2(rows)))
+
+
+class CausalTransformer(nn.Module):
+    """Image tokens of up to `time_sequence_length` steps -> logits of each step's action tokens.
+
+    Action tokens are never fed back (RT-1's release puts zeros in their place), so all of a step come from one pass.
+    """
+
+    def __init__(self, config: RT1Config) -> None:
+        super().__init__()
+        self.config = config
+        rows = config.num_image_tokens + config.num_action_tokens
+        self.embed = nn.Linear(config.token_embedding_size, config.d_model)
+        self.positions = nn.Parameter(torch.empty(config.time_sequence_length * rows, config.d_model).normal_(std=0.05))
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
+        self.head = nn.Linear(config.d_model, config.vocab_size)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, T, num_image_tokens, token_embedding_size) -> logits (B, T, num_action_tokens, vocab_size).
+
+        Raises ValueError for more steps than the position table has.
+        """
+        config = self.config
+        batch, steps = tokens.shape[:2]
+        if steps > config.time_sequence_length:
+            raise ValueError(f"got {steps} steps, this network's window has {config.time_sequence_length}")
+        image = self.embed(tokens)
+        action = image.new_zeros(()) + self.embed.bias
+        action = action.expand(batch, steps, config.num_action_tokens, config.d_model).to(image.dtype)
+        rows = torch.cat([image, action], dim=2).flatten(1, 2)  # (B, R, d)
+        rows = rows + self.positions[: rows.shape[1]].to(rows.dtype)
+        mask = attention_mask(
+            steps, config.num_image_tokens, config.num_action_tokens, config.image_attends_past_actions
+        ).to(rows.device)
+        key_rows = mask.any(dim=0).nonzero()[:, 0]
+        for layer in self.layers:
+            rows = layer(rows, key_rows, mask[:, key_rows])
+        rows = rows.unflatten(1, (steps, -1))
+        first = config.num_image_tokens - 1  # the row before a token predicts it
+        return self.head(rows[:, :, first : first + config.num_action_tokens])
