@@ -1,4 +1,4 @@
-"""The simulated arm: a table with a Franka Panda, tasks on it, a scripted expert and a judge (MuJoCo, no ROS, no torch)."""
+"""The simulated arm: a table with a Franka Panda, tasks on it, a scripted expert and a judge (MuJoCo)."""
 
 from rt_vla_ros.sim.judge import Judge, Outcome
 from rt_vla_ros.sim.layout import Layout, Look, PlacedObject

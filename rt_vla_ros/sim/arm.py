@@ -19,7 +19,7 @@ NO_ARM = (
 
 @dataclass(frozen=True)
 class ArmDescription:
-    """The names that the simulator needs in an arm's MJCF; the defaults are those of gym-hil's Panda with a Robotiq 2F-85.
+    """The names that the simulator needs in an arm's MJCF; by default those of gym-hil's Panda with a Robotiq 2F-85.
 
     mjcf: file to load.
     joints: the arm's hinge joints in order, and the names they get in joint_states.
@@ -47,7 +47,10 @@ class ArmDescription:
     fingers: tuple[str, str] = ("left_", "right_")
     hand: str = "base_mount"
     base: str = "link0"
-    link_frames: tuple[tuple[str, str], ...] = (*((f"link{i}", f"panda_link{i}") for i in range(8)), ("base", "robotiq_85_base_link"))
+    link_frames: tuple[tuple[str, str], ...] = (
+        *((f"link{i}", f"panda_link{i}") for i in range(8)),
+        ("base", "robotiq_85_base_link"),
+    )
 
 
 def find_arm() -> ArmDescription:
@@ -59,7 +62,9 @@ def find_arm() -> ArmDescription:
     if given:
         path = Path(given).expanduser()
         if not path.is_file():
-            raise FileNotFoundError(f"{ARM_MJCF_VARIABLE} is {given!r}, but there is no such file; give the path of an MJCF.")
+            raise FileNotFoundError(
+                f"{ARM_MJCF_VARIABLE} is {given!r}, but there is no such file; give the path of an MJCF."
+            )
         return ArmDescription(path)
     try:
         path = Path(str(importlib.metadata.distribution("gym-hil").locate_file(GYM_HIL_MJCF)))
@@ -69,5 +74,7 @@ def find_arm() -> ArmDescription:
             raise FileNotFoundError(NO_ARM) from None
         path = Path(spec.submodule_search_locations[0]) / "assets" / "panda.xml"
     if not path.is_file():
-        raise FileNotFoundError(f"gym-hil is installed, but {path} is missing; reinstall it or set {ARM_MJCF_VARIABLE}.")
+        raise FileNotFoundError(
+            f"gym-hil is installed, but {path} is missing; reinstall it or set {ARM_MJCF_VARIABLE}."
+        )
     return ArmDescription(path)

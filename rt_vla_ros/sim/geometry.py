@@ -12,12 +12,11 @@ Vector = NDArray[np.float64]
 
 def rotation_matrix(vector: ArrayLike) -> Vector:
     """Rotation vector [rad], shape (3,) -> rotation matrix, shape (3, 3) (Rodrigues)."""
-    x, y, z = vector = np.asarray(vector, np.float64)
+    x, y, z = np.asarray(vector, np.float64)
     angle = float(np.sqrt(x * x + y * y + z * z))
     skew = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    if angle < 1e-9:
-        return np.eye(3) + skew
-    return np.eye(3) + np.sin(angle) / angle * skew + (1 - np.cos(angle)) / angle**2 * (skew @ skew)
+    first, second = (1.0, 0.0) if angle < 1e-9 else (np.sin(angle) / angle, (1 - np.cos(angle)) / angle**2)
+    return np.asarray(np.eye(3) + first * skew + second * (skew @ skew), np.float64)
 
 
 def rotation_vector(matrix: Vector) -> Vector:

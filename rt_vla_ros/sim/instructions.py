@@ -28,7 +28,10 @@ UNSEEN_PICK_PHRASINGS: tuple[str, ...] = (
 """Never used in training: how an `unseen` suite speaks."""
 
 OTHER_COLOURS = frozenset(
-    "white black grey gray pink brown magenta violet turquoise teal lime gold silver beige maroon navy olive".split()
+    (
+        *("white", "black", "grey", "gray", "pink", "brown", "magenta", "violet", "turquoise", "teal", "lime"),
+        *("gold", "golden", "silver", "beige", "maroon", "navy", "olive"),
+    )
 )
 """Colours that people may ask for and no object has: refused, where "the pink cube" would else mean any cube."""
 
@@ -60,7 +63,7 @@ def matches(instruction: str, choices: Sequence[ObjectKind]) -> list[ObjectKind]
 
 def vocabulary() -> str:
     """A sentence that says which words an instruction can use."""
-    return f"Say a colour ({', '.join(COLOURS)}) and a shape ({', '.join(SHAPES)}), such as \"pick up the red cube\"."
+    return f'Say a colour ({", ".join(COLOURS)}) and a shape ({", ".join(SHAPES)}), such as "pick up the red cube".'
 
 
 def shorten(text: str, limit: int = 80) -> str:

@@ -1,4 +1,7 @@
-"""Joint angles for a wanted tool pose: damped least squares with a null space (Buss 2009, "Introduction to Inverse Kinematics")."""
+"""Joint angles for a wanted tool pose: damped least squares with a null space.
+
+Buss, "Introduction to Inverse Kinematics with Jacobian Transpose, Pseudoinverse and Damped Least Squares" (2009).
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,21 @@ class InverseKinematics:
     def __init__(
         self, model: mujoco.MjModel, joints: tuple[str, ...], site: str, home: Vector, *, damping: float = 0.02
     ) -> None:
-        """home: joint angles that the spare degree of freedom is drawn to [rad], shape (n,). damping: in task space [m, rad]."""
+        """home: joint angles that the spare degree of freedom is drawn to [rad], shape (n,).
+
+        damping: added in task space [m, rad]; larger is calmer near singular poses and slower.
+        """
         self._model, self._data = model, mujoco.MjData(model)
         self._site = model.site(site).id
         ids = [model.joint(name).id for name in joints]
         self._qpos = np.array([model.jnt_qposadr[i] for i in ids])
         self._dofs = np.array([model.jnt_dofadr[i] for i in ids])
         self._low, self._high = model.jnt_range[ids].T
-        self._home, self._damping = np.asarray(home, np.float64), damping
+        self._home: Vector = np.asarray(home, np.float64)
+        self._damping = damping
         self._jacobian = np.zeros((6, model.nv))
         self._identity = np.eye(len(ids))
-        self.joints = self._home.copy()
+        self.joints: Vector = self._home.copy()
 
     def reset(self, joints: Vector) -> None:
         """Start from these joint angles [rad], shape (n,)."""
@@ -38,7 +45,10 @@ class InverseKinematics:
         return self._data.site_xpos[self._site].copy(), self._data.site_xmat[self._site].reshape(3, 3).copy()
 
     def step(self, position: Vector, rotation: Vector) -> Vector:
-        """One step towards a tool position [m], shape (3,), and rotation matrix, shape (3, 3); returns joint angles, shape (n,)."""
+        """One step towards a tool position [m], shape (3,), and rotation matrix, shape (3, 3).
+
+        Returns the joint angles, shape (n,).
+        """
         here, axes = self.pose()
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_jacSite(self._model, self._data, self._jacobian[:3], self._jacobian[3:], self._site)

@@ -27,6 +27,19 @@ class Outcome(str, Enum):
     DROP = "drop"
     TIMEOUT = "timeout"
 
+    @property
+    def sentence(self) -> str:
+        """The same for people."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Outcome.SUCCESS: "The named object, and no other, was held 5 cm above the table for a second.",
+    Outcome.WRONG_OBJECT: "Another object than the named one was lifted.",
+    Outcome.DROP: "The named object was lifted, but not held.",
+    Outcome.TIMEOUT: "Nothing was lifted by the end.",
+}
+
 
 class Judge:
     """Watches the last second of an episode."""
@@ -41,14 +54,16 @@ class Judge:
         return bool(up[self._target]) and int(up.sum()) == 1
 
     def settle(self, sim: TabletopSim) -> Outcome:
-        """Hold the arm still for one second of simulated time and say how it ended. The simulator moves on by that second."""
+        """Hold the arm still for one second of simulated time, watch, and say how the episode ended."""
         sim.command(np.zeros(3), np.zeros(3))
         held = self.held(sim)
         for _ in range(round(HOLD_TIME / CONTROL_PERIOD)):
             sim.step(CONTROL_PERIOD)
             held = held and self.held(sim)
-        if held:
-            return Outcome.SUCCESS
+        return Outcome.SUCCESS if held else self.outcome_now(sim)
+
+    def outcome_now(self, sim: TabletopSim) -> Outcome:
+        """How an episode that did not succeed has ended, as things lie now."""
         up = sim.clearances >= LIFTED
         if np.delete(up, self._target).any():
             return Outcome.WRONG_OBJECT

@@ -84,7 +84,7 @@ class OffscreenRenderer:
         oversample: int = 1,
         groups: tuple[int, ...],
     ) -> None:
-        """width, height: of the pictures [px]. oversample: each pixel is the mean of oversample^2 (for people, not policies).
+        """width, height: of the pictures [px]. oversample: each pixel is the mean of oversample^2 (not for policies).
 
         groups: MuJoCo geom groups that are drawn.
         """
@@ -121,12 +121,12 @@ class OffscreenRenderer:
         mujoco.mjv_updateScene(model, data, self._option, None, self._camera, everything, self._scene)
         mujoco.mjr_render(self._rect, self._scene, self._draw)
         mujoco.mjr_readPixels(self._pixels, None, self._rect, self._draw)
-        picture = self._pixels[::-1]
+        picture: NDArray[np.uint8] = self._pixels[::-1]
         if self._oversample > 1:
             k = self._oversample
             blocks = picture.reshape(self.height, k, self.width, k, 3)
             return np.asarray(blocks.mean(axis=(1, 3)), np.uint8)
-        return picture.copy()
+        return np.array(picture)
 
     def close(self) -> None:
         """Give the graphics memory back; the renderer cannot be used afterwards."""

@@ -70,7 +70,7 @@ SUITES: MappingProxyType[str, Suite] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Task:
-    """What shall be done. target: index of the named object in the layout. time_limit: for the episode [s], simulated."""
+    """What shall be done. target: index of the named object in the layout. time_limit: simulated [s]."""
 
     instruction: str
     target: int
@@ -85,6 +85,11 @@ class Scene:
     seed: int
     layout: Layout
     task: Task
+
+    @property
+    def target(self) -> ObjectKind:
+        """What the instruction names."""
+        return self.layout.objects[self.task.target].kind
 
 
 def find_suite(name: str) -> Suite:
@@ -103,6 +108,8 @@ def make_scene(suite: str, seed: int, instruction: str = "") -> Scene:
     Raises ValueError for an unknown suite, and for an instruction that names no object this scene can have.
     """
     rules = find_suite(suite)
+    if seed < 0:
+        raise ValueError(f"The seed is {seed}, expected 0 or more.")
     rng = np.random.default_rng([seed, *suite.encode()])
     kinds = _draw_kinds(rules, rng)
     target = int(rng.integers(len(kinds)))
@@ -115,7 +122,8 @@ def make_scene(suite: str, seed: int, instruction: str = "") -> Scene:
     if instruction.strip():
         kinds, target = _lay_named(instruction, kinds, target, rules, rng)
     objects = tuple(
-        PlacedObject(kind, float(x), float(y), float(yaw)) for kind, (x, y), yaw in zip(kinds, places, yaws, strict=True)
+        PlacedObject(kind, float(x), float(y), float(yaw))
+        for kind, (x, y), yaw in zip(kinds, places, yaws, strict=True)
     )
     said = instruction.strip() or phrase(template, kinds[target])
     layout = Layout(objects, (float(start[0]), float(start[1]), float(start[2])), start_yaw, look)

@@ -28,7 +28,7 @@ GAIN = 0.75  # of the remaining way per action: the arm trails behind its comman
 
 
 class ScriptedExpert:
-    """A function of the simulator's state without memory, so it can correct any state that a policy got into (DAgger)."""
+    """A function of the simulator's state, without memory: it can label any state that a policy got into (DAgger)."""
 
     def __init__(self, scene: Scene) -> None:
         self._target = scene.task.target

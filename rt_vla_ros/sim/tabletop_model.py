@@ -149,7 +149,13 @@ def _add_room(spec: Any) -> None:
         rgb1=(0.80, 0.86, 0.92), rgb2=(0.45, 0.52, 0.62), width=64, height=384,
     )  # fmt: skip
     world = spec.worldbody
-    world.add_light(name="lamp", pos=(0.9, -0.5, 2.0), dir=(-0.35, 0.25, -1.0), type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=True)
+    world.add_light(
+        name="lamp",
+        pos=(0.9, -0.5, 2.0),
+        dir=(-0.35, 0.25, -1.0),
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        castshadow=True,
+    )
     world.add_geom(
         name="table", type=mujoco.mjtGeom.mjGEOM_BOX, pos=TABLE_CENTRE, size=TABLE_HALF_SIZE, group=DRAWN,
         contype=0, conaffinity=0,
@@ -170,11 +176,15 @@ def _add_cameras(spec: Any, arm: ArmDescription) -> None:
         spec.delete(camera)
     position, target = np.array(FRONT_POSITION), np.array(FRONT_TARGET)
     spec.worldbody.add_camera(name="front", pos=position, quat=look_at(position, target), fovy=FRONT_FOVY)
+    overview = np.array((1.45, -0.95, 0.85))
+    spec.worldbody.add_camera(
+        name="overview", pos=overview, quat=look_at(overview, np.array((0.28, 0.0, 0.24))), fovy=36
+    )
     site = next(site for site in spec.sites if site.name == arm.tool_site)
     wrist = site.parent.add_camera(name="wrist", fovy=65)
     # Behind the knuckles, looking along the gripper at what is between the fingertips.
-    wrist.pos = np.asarray(site.pos) + (0.075, 0.0, -0.125)
-    wrist.quat = look_at(np.asarray(wrist.pos), np.asarray(site.pos) + (0.0, 0.0, 0.01))
+    wrist.pos = np.add(site.pos, (0.075, 0.0, -0.125))
+    wrist.quat = look_at(np.asarray(wrist.pos), np.add(site.pos, (0.0, 0.0, 0.01)))
 
 
 def _add_object(spec: Any, index: int) -> None:

@@ -36,7 +36,7 @@ ANGULAR_LEASH = 0.35  # [rad]
 WORKSPACE_LOW, WORKSPACE_HIGH = (0.30, -0.32, 0.019), (0.72, 0.32, 0.45)
 POINTING_DOWN = np.diag([1.0, -1.0, -1.0])  # tool axes at yaw 0: x forward, z to the table
 GRIPPER_SPEED = 4.0  # closedness per second that the commanded position moves
-CAMERAS = ("front", "wrist")
+CAMERAS = ("front", "wrist", "overview")  # the last one is for people: the whole arm
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class TabletopSim:
         arm: ArmDescription | None = None,
         detailed: bool = False,
     ) -> None:
-        """size: width and height of `render`'s pictures [px]. detailed: the arm's own look in `render_for_people` (slower).
+        """size: width, height of `render`'s pictures [px]. detailed: the arm's true look in `render_for_people`.
 
         Raises FileNotFoundError where the arm's MJCF is missing, ValueError where it does not fit its description.
         """
@@ -87,7 +87,7 @@ class TabletopSim:
         self._cameras = {name: model.camera(name).id for name in CAMERAS}
         self._links = [(model.body(body).id, frame) for body, frame in arm.link_frames]
         self._base = model.body(arm.base).id
-        self._object_bodies = np.array([model.body(f"object{i}").id for i in range(self.max_objects)], int)
+        self._object_bodies = np.array([model.body(f"object{i}").id for i in range(self.max_objects)], np.int64)
         names = [model.body(i).name for i in range(model.nbody)]
         hand = {i for i in range(model.nbody) if model.body(arm.hand).id in _ancestors(model, i)}
         self._finger_of_body = np.full(model.nbody, -1)
@@ -101,7 +101,7 @@ class TabletopSim:
     # Reset ----------------------------------------------------------------------------------------------------------
 
     def reset(self, layout: Layout) -> None:
-        """Lay the table and put the arm at its start, at time 0. Raises ValueError for more objects than there is room for."""
+        """Lay the table and put the arm at its start, at time 0. Raises ValueError for too many objects."""
         if len(layout.objects) > self.max_objects:
             raise ValueError(
                 f"The layout has {len(layout.objects)} objects, but this simulator was made for {self.max_objects}; "
@@ -114,6 +114,7 @@ class TabletopSim:
         self._apply_look()
         self._place_arm()
         self._linear, self._angular = np.zeros(3), np.zeros(3)
+        self._ticks = 0
         self._gripper_target = self._gripper_command = 0.0
         self.data.ctrl[self._gripper_actuator] = self.model.actuator_ctrlrange[self._gripper_actuator, 0]
         mujoco.mj_forward(self.model, self.data)
@@ -164,7 +165,11 @@ class TabletopSim:
     # Commands -------------------------------------------------------------------------------------------------------
 
     def command(self, linear: Vector, angular: Vector) -> None:
-        """Velocity of the tool in base axes [m/s], [rad/s], shapes (3,); it holds until the next command. Zero: stand still."""
+        """Velocity of the tool in base axes [m/s], [rad/s], shapes (3,), until the next command; zero: stand still.
+
+        The gripper points down at first; a turn about x or y tilts it, and it stays tilted.
+        Raises ValueError for anything but finite numbers.
+        """
         linear, angular = np.asarray(linear, np.float64), np.asarray(angular, np.float64)
         if linear.shape != (3,) or angular.shape != (3,) or not np.isfinite([linear, angular]).all():
             raise ValueError(f"A velocity command needs two vectors of 3 finite numbers, not {linear} and {angular}.")
@@ -186,6 +191,7 @@ class TabletopSim:
             low, high = self.model.actuator_ctrlrange[self._gripper_actuator]
             self.data.ctrl[self._gripper_actuator] = low + (high - low) * self._gripper_command
             mujoco.mj_step(self.model, self.data, nstep=round(CONTROL_PERIOD / self.model.opt.timestep))
+            self._ticks += 1
             self.peak_clearances = np.maximum(self.peak_clearances, self.clearances)
 
     def _move_reference(self) -> None:
@@ -207,18 +213,18 @@ class TabletopSim:
 
     @property
     def time(self) -> float:
-        """Simulated time since the reset [s]."""
-        return float(self.data.time)
+        """Simulated time since the reset [s]: a whole number of control periods, without rounding drift."""
+        return self._ticks * CONTROL_PERIOD
 
     @property
     def ee_position(self) -> Vector:
         """Where the middle between the fingertips is, in the base frame [m], shape (3,)."""
-        return self.data.site_xpos[self._site].copy()
+        return np.array(self.data.site_xpos[self._site], np.float64)
 
     @property
     def ee_rotation(self) -> Vector:
         """Axes of the tool in the base frame, shape (3, 3): z points out of the gripper, the fingers close along y."""
-        return self.data.site_xmat[self._site].reshape(3, 3).copy()
+        return np.array(self.data.site_xmat[self._site], np.float64).reshape(3, 3)
 
     @property
     def ee_yaw(self) -> float:
@@ -229,7 +235,7 @@ class TabletopSim:
     @property
     def reference_position(self) -> Vector:
         """Where the tool is being led to, in the base frame [m], shape (3,)."""
-        return self._reference.copy()
+        return np.array(self._reference, np.float64)
 
     @property
     def joint_names(self) -> tuple[str, ...]:
@@ -265,12 +271,12 @@ class TabletopSim:
     @property
     def object_positions(self) -> Vector:
         """Centres of the objects in the base frame [m], shape (objects, 3), in the layout's order."""
-        return self.data.xpos[self._object_bodies[: len(self.layout.objects)]].copy()
+        return np.array(self.data.xpos[self._present()], np.float64)
 
     @property
     def object_rotations(self) -> Vector:
         """Axes of the objects in the base frame, shape (objects, 3, 3)."""
-        return self.data.xmat[self._object_bodies[: len(self.layout.objects)]].reshape(-1, 3, 3).copy()
+        return np.array(self.data.xmat[self._present()], np.float64).reshape(-1, 3, 3)
 
     @property
     def clearances(self) -> Vector:
@@ -293,6 +299,9 @@ class TabletopSim:
         both = set.intersection(*self.touched())
         return min(both) if both else None
 
+    def _present(self) -> NDArray[np.int64]:
+        return self._object_bodies[: len(self.layout.objects)]
+
     def _pose(self, body: int) -> Pose:
         w, x, y, z = self.data.xquat[body]
         return Pose(self.data.xpos[body].copy(), np.array([x, y, z, w]))
@@ -311,7 +320,7 @@ class TabletopSim:
         return self._renderer(width, height, for_people=True).render(self.model, self.data, self.camera_id(camera))
 
     def intrinsics(self, camera: str, width: int, height: int) -> Vector:
-        """Camera matrix K [px] of a picture of this size, shape (3, 3); the pixels are square and nothing is distorted."""
+        """Camera matrix K [px] of a picture of this size, shape (3, 3): square pixels, no distortion."""
         focal = height / 2 / np.tan(np.deg2rad(self.model.cam_fovy[self.camera_id(camera)]) / 2)
         return np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
 
