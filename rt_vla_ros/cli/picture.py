@@ -1,0 +1,162 @@
+"""Draws a moment of a run for people: the arm, what the policy sees, and what it commands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from rt_vla_ros.action_space.action import EndEffectorAction
+
+Pixels = NDArray[np.uint8]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Point = tuple[float, float]
+
+SCENE = (480, 360)  # the arm [px]
+SIDE, HEADER = 160, 44  # width of the column at the right, height of the line on top [px]
+SIZE = (SCENE[0] + SIDE, HEADER + SCENE[1])  # both even, as H.264 wants them
+FULL_SCALE = 0.04  # displacement that fills the dial [m]
+FULL_TURN = 0.35  # rotation about the vertical that fills the arc [rad]
+
+PAPER, INK, FAINT = (24, 27, 33), (236, 238, 242), (128, 136, 150)
+ARROW, LIFT, GRIP = (255, 176, 46), (92, 200, 255), (120, 220, 140)
+BAD = (255, 110, 100)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is drawn into one frame.
+
+    time: simulated [s]. arm: people's view, RGB, shape (360, 480, 3). seen: the policy's newest image, RGB, any size,
+    or None before the first. action: what is being carried out, or None. latency: of that action [s]. verdict: the
+    last frame says how it ended.
+    """
+
+    time: float
+    arm: Pixels
+    seen: Pixels | None = None
+    action: EndEffectorAction | None = None
+    latency: float = 0.0
+    verdict: str = ""
+    success: bool = False
+
+
+@cache
+def font(size: int) -> Font:
+    """Pillow's own typeface, which is everywhere."""
+    return ImageFont.load_default(size)
+
+
+def shortened(text: str, width: float, face: Font) -> str:
+    """The text, cut to what fits into `width` pixels."""
+    if face.getlength(text) <= width:
+        return text
+    while text and face.getlength(text + " ...") > width:
+        text = text[: -max(1, len(text) // 16)]
+    return text + " ..."
+
+
+def draw_moment(moment: Moment, instruction: str) -> Pixels:
+    """One frame of the clip, RGB, uint8, shape (404, 640, 3)."""
+    canvas = Image.new("RGB", SIZE, PAPER)
+    canvas.paste(Image.fromarray(moment.arm).resize(SCENE), (0, HEADER))
+    draw = ImageDraw.Draw(canvas)
+    said = shortened(f"“{instruction}”", SIZE[0] - 100, font(20))
+    draw.text((14, HEADER / 2), said, INK, font(20), anchor="lm")
+    draw.text((SIZE[0] - 14, HEADER / 2), f"{moment.time:.1f} s", FAINT, font(16), anchor="rm")
+    _draw_seen(canvas, draw, moment.seen)
+    if moment.action is not None:
+        _draw_action(draw, moment.action, moment.latency)
+    if moment.verdict:
+        _draw_verdict(draw, moment.verdict, GRIP if moment.success else BAD)
+    return np.asarray(canvas)
+
+
+def draw_filmstrip(frames: Sequence[Pixels], columns: int = 2) -> Image.Image:
+    """Frames side by side, row by row."""
+    width, height = SIZE
+    gap = 8
+    rows = math.ceil(len(frames) / columns)
+    strip = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), (255, 255, 255))
+    for index, frame in enumerate(frames):
+        row, column = divmod(index, columns)
+        strip.paste(Image.fromarray(frame), (gap + column * (width + gap), gap + row * (height + gap)))
+    return strip
+
+
+def _draw_seen(canvas: Image.Image, draw: ImageDraw.ImageDraw, seen: Pixels | None) -> None:
+    left, size = SCENE[0] + 8, SIDE - 16
+    if seen is not None:
+        canvas.paste(Image.fromarray(seen).resize((size, size), Image.Resampling.NEAREST), (left, HEADER))
+    draw.text((left + size / 2, HEADER + size + 4), "what the policy sees", FAINT, font(12), anchor="ma")
+
+
+def _draw_action(draw: ImageDraw.ImageDraw, action: EndEffectorAction, latency: float) -> None:
+    left, top = SCENE[0] + 8, HEADER + SIDE + 12
+    _draw_dial(draw, (left + 48, top + 46), 40, action)
+    _draw_height(draw, (left + 112, top + 6), 80, float(action.translation[2]))
+    _draw_gripper(draw, (left + 4, top + 108), action.gripper)
+    centimetres = " ".join(f"{100 * value:+.1f}" for value in action.translation)
+    lines = (f"{centimetres} cm", f"sure {100 * action.confidence:.0f} %, {1000 * latency:.0f} ms")
+    for number, line in enumerate(lines):
+        draw.text((left, top + 142 + 17 * number), line, INK if number == 0 else FAINT, font(13))
+
+
+def _draw_dial(draw: ImageDraw.ImageDraw, centre: Point, radius: float, action: EndEffectorAction) -> None:
+    """The displacement over the table as the front camera sees it: away from the base (x) is down, y is right."""
+    x, y = centre
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=FAINT)
+    length = float(np.hypot(*action.translation[:2])) / FULL_SCALE
+    scale = radius / FULL_SCALE / max(1.0, length)
+    tip = (x + float(action.translation[1]) * scale, y + float(action.translation[0]) * scale)
+    _draw_arrow(draw, centre, tip, ARROW)
+    turn = math.degrees(float(np.clip(action.rotation[2] / FULL_TURN, -1.0, 1.0)) * math.pi / 2)
+    box = (x - radius - 5, y - radius - 5, x + radius + 5, y + radius + 5)
+    if abs(turn) >= 1.0:
+        draw.arc(box, -90 - max(turn, 0.0), -90 - min(turn, 0.0), ARROW, 3)
+
+
+def _draw_height(draw: ImageDraw.ImageDraw, top_left: Point, height: float, rise: float) -> None:
+    x, y = top_left
+    draw.rectangle((x, y, x + 14, y + height), outline=FAINT)
+    middle = y + height / 2
+    end = middle - float(np.clip(rise / FULL_SCALE, -1.0, 1.0)) * height / 2
+    draw.rectangle((x + 2, min(middle, end), x + 12, max(middle, end)), fill=LIFT)
+    draw.text((x + 7, y + height + 2), "up/down", FAINT, font(10), anchor="ma")
+
+
+def _draw_gripper(draw: ImageDraw.ImageDraw, top_left: Point, closedness: float) -> None:
+    x, y = top_left
+    gap = 26 * (1.0 - float(np.clip(closedness, 0.0, 1.0))) + 3
+    for side in (-1.0, 1.0):
+        edge = x + 38 + side * gap / 2
+        draw.rectangle((min(edge, edge + 6 * side), y, max(edge, edge + 6 * side), y + 22), fill=GRIP)
+    draw.text((x + 78, y + 11), "closed" if closedness > 0.5 else "open", FAINT, font(12), anchor="lm")
+
+
+def _draw_arrow(draw: ImageDraw.ImageDraw, tail: Point, tip: Point, colour: tuple[int, int, int]) -> None:
+    dx, dy = tip[0] - tail[0], tip[1] - tail[1]
+    length = math.hypot(dx, dy)
+    if length < 2.0:
+        draw.ellipse((tail[0] - 2, tail[1] - 2, tail[0] + 2, tail[1] + 2), fill=colour)
+        return
+    ux, uy = dx / length, dy / length
+    head = min(10.0, length)
+    base = (tip[0] - head * ux, tip[1] - head * uy)
+    draw.line((tail, base), fill=colour, width=4)
+    wing = (-uy * head * 0.6, ux * head * 0.6)
+    draw.polygon((tip, (base[0] + wing[0], base[1] + wing[1]), (base[0] - wing[0], base[1] - wing[1])), fill=colour)
+
+
+def _draw_verdict(draw: ImageDraw.ImageDraw, verdict: str, colour: tuple[int, int, int]) -> None:
+    face = font(18)
+    text = shortened(verdict, SCENE[0] - 40, face)
+    half = face.getlength(text) / 2 + 12
+    x, y = SCENE[0] / 2, HEADER + SCENE[1] - 28
+    draw.rounded_rectangle((x - half, y - 17, x + half, y + 17), 8, fill=PAPER, outline=colour, width=2)
+    draw.text((x, y), text, colour, face, anchor="mm")
