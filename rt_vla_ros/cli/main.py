@@ -22,7 +22,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rt_vla_ros import __version__
+from rt_vla_ros import __version__, ros
 from rt_vla_ros.cli.errors import CliError, did_you_mean
 
 
@@ -69,7 +69,10 @@ def _overview() -> str:
 def _run_command(name: str, argv: Sequence[str]) -> int:
     command = COMMANDS[name]
     if command.ros:
-        importlib.import_module("rt_vla_ros.ros").ensure()
+        try:
+            ros.ensure()
+        except ImportError as error:
+            raise CliError(str(error)) from error
     module = importlib.import_module(command.module)
     parser = argparse.ArgumentParser(
         prog=f"rt-vla {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

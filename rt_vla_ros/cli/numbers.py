@@ -1,0 +1,32 @@
+"""Numbers on the command line, within bounds."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+
+def positive_float(text: str) -> float:
+    """A number above zero; argparse says what was wrong."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def nonnegative_int(text: str) -> int:
+    """A whole number, 0 or more; argparse says what was wrong."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}")
+    return int(text)
+
+
+def positive_int(text: str) -> int:
+    """A whole number, 1 or more; argparse says what was wrong."""
+    value = nonnegative_int(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("expected a whole number, 1 or more, got '0'")
+    return value

@@ -1,0 +1,62 @@
+"""Services: list them, say the type of one, call one."""
+
+from __future__ import annotations
+
+import argparse
+
+from rt_vla_ros.cli.graph import PATIENCE, absolute, call, graph_node, is_hidden, require_name, services, settle
+from rt_vla_ros.cli.numbers import positive_float
+from rt_vla_ros.cli.values import fill, interface, parse_values, stamp
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    listing = verbs.add_parser("list", help="list all services")
+    listing.add_argument("-t", "--show-types", action="store_true", help="with their types")
+    listing.add_argument("-c", "--count-services", action="store_true", help="only how many there are")
+    listing.add_argument("--include-hidden-services", action="store_true", help="also those with a _ in front")
+    kind = verbs.add_parser("type", help="say the type of a service")
+    kind.add_argument("service_name", help="e.g. /smoother_node/stop")
+    asking = verbs.add_parser("call", help="call a service")
+    asking.add_argument("service_name", help="e.g. /smoother_node/stop")
+    asking.add_argument("service_type", help="e.g. std_srvs/srv/Trigger")
+    asking.add_argument("values", nargs="?", default="{}", help="the request in YAML")
+    asking.add_argument(
+        "--timeout", type=positive_float, default=PATIENCE, metavar="S", help="for service and answer (%(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    return {"list": _list, "type": _type, "call": _call}[args.verb](args)
+
+
+def _list(args: argparse.Namespace) -> int:
+    with graph_node() as node:
+        settle(node)
+        found = {
+            name: types for name, types in services(node).items() if args.include_hidden_services or not is_hidden(name)
+        }
+    if args.count_services:
+        print(len(found))
+        return 0
+    for name, types in sorted(found.items()):
+        print(f"{name} [{', '.join(types)}]" if args.show_types else name)
+    return 0
+
+
+def _type(args: argparse.Namespace) -> int:
+    with graph_node() as node:
+        print(*require_name(absolute(args.service_name), "service", lambda: services(node)), sep="\n")
+    return 0
+
+
+def _call(args: argparse.Namespace) -> int:
+    service_type = interface(args.service_type, "srv")
+    request = service_type.Request()
+    stamps = fill(request, parse_values(args.values))
+    with graph_node() as node:
+        stamp(stamps, node.get_clock().now().to_msg())
+        print(f"requester: making request: {request!r}\n", flush=True)
+        response = call(node, service_type, absolute(args.service_name), request, args.timeout)
+    print(f"response:\n{response!r}\n")
+    return 0
