@@ -142,7 +142,7 @@ def _add_room(spec: Any) -> None:
     spec.visual.headlight.diffuse = (0.25, 0.25, 0.25)
     spec.visual.headlight.specular = (0.05, 0.05, 0.05)
     spec.visual.map.znear, spec.visual.map.zfar = 0.02, 20.0
-    spec.visual.map.shadowclip = 1.0
+    spec.visual.map.shadowclip = 2.0
     spec.stat.extent, spec.stat.center = 1.0, (0.4, 0.0, 0.2)
     spec.add_texture(
         name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,

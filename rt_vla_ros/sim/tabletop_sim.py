@@ -32,8 +32,8 @@ Vector = NDArray[np.float64]
 CONTROL_PERIOD = 0.02  # [s]: commands and joint targets change this often
 LEASH = 0.05  # [m]: the reference pose is never farther than this from where the tool is
 ANGULAR_LEASH = 0.35  # [rad]
-# Tool positions in the base frame [m]; the lowest is where closing fingers just do not scrape over the table.
-WORKSPACE_LOW, WORKSPACE_HIGH = (0.30, -0.32, 0.019), (0.72, 0.32, 0.45)
+# Tool positions in the base frame [m]: all within reach; at the lowest, closing fingers just clear the table.
+WORKSPACE_LOW, WORKSPACE_HIGH = (0.30, -0.30, 0.019), (0.70, 0.30, 0.35)
 POINTING_DOWN = np.diag([1.0, -1.0, -1.0])  # tool axes at yaw 0: x forward, z to the table
 GRIPPER_SPEED = 4.0  # closedness per second that the commanded position moves
 CAMERAS = ("front", "wrist", "overview")  # the last one is for people: the whole arm

@@ -1,0 +1,50 @@
+"""The arm's MJCF is found without importing its package, and a wrong one is refused in a sentence."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import sys
+
+import pytest
+
+from rt_vla_ros.sim.arm import ARM_MJCF_VARIABLE, ArmDescription, find_arm
+from rt_vla_ros.sim.tabletop_model import build_model
+
+
+def test_gym_hil_is_found_and_not_imported(sim):
+    assert find_arm().mjcf.is_file()
+    assert sim.arm.mjcf == find_arm().mjcf
+    assert "gym_hil" not in sys.modules
+
+
+def test_without_gym_hil_a_sentence_says_what_to_do(monkeypatch):
+    def absent(name: str) -> importlib.metadata.Distribution:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.delenv(ARM_MJCF_VARIABLE, raising=False)
+    monkeypatch.setattr(importlib.metadata, "distribution", absent)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(FileNotFoundError, match=r"pip install --no-deps gym-hil.*RT_VLA_ROS_ARM_MJCF"):
+        find_arm()
+
+
+def test_another_mjcf_by_environment(monkeypatch, tmp_path):
+    file = tmp_path / "other.xml"
+    monkeypatch.setenv(ARM_MJCF_VARIABLE, str(file))
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        find_arm()
+    file.write_text("<mujoco/>")
+    assert find_arm().mjcf == file
+
+
+def test_an_mjcf_that_does_not_fit_its_description_is_refused(tmp_path):
+    file = tmp_path / "arm.xml"
+    file.write_text('<mujoco><worldbody><body><joint name="elbow"/><geom size=".1"/></body></worldbody></mujoco>')
+    with pytest.raises(ValueError, match=r"has no joint joint1, .*; it has elbow"):
+        build_model(ArmDescription(file), 1)
+
+
+def test_the_same_file_by_path_is_the_same_arm(monkeypatch, sim):
+    monkeypatch.setenv(ARM_MJCF_VARIABLE, str(sim.arm.mjcf))
+    assert build_model(find_arm(), 3).nq == sim.model.nq
