@@ -31,6 +31,7 @@ class Graph:
         self._warned: set[tuple[str, str, str]] = set()
         self._listeners: list[Callable[[], None]] = []
         self._changed = threading.Condition()
+        self._closed = False
         handler = zenoh.handlers.Callback(self._receive, indirect=False)
         self._subscriber = session.liveliness().declare_subscriber(graph_key(domain), handler, history=True)
 
@@ -113,9 +114,11 @@ class Graph:
 
     def close(self) -> None:
         """Stop following the graph; may be called twice."""
-        self._subscriber.undeclare()
         with self._changed:
+            closed, self._closed = self._closed, True
             self._listeners.clear()
+        if not closed:
+            self._subscriber.undeclare()
 
     def _receive(self, sample: zenoh.Sample) -> None:
         token = str(sample.key_expr)

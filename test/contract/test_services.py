@@ -41,7 +41,9 @@ def test_two_clients_get_their_own_answers(world: Any) -> None:
     clients = [world.node(name).create_client(SetBool, "echo") for name in ("first", "second")]
     assert all(client.wait_for_service(20.0) for client in clients)
     futures = [
-        client.call_async(SetBool.Request(data=wanted)) for _ in range(5) for client, wanted in zip(clients, (True, False))
+        client.call_async(SetBool.Request(data=wanted))
+        for _ in range(5)
+        for client, wanted in zip(clients, (True, False), strict=True)
     ]
     answers = [world.answer(future).success for future in futures]
     assert answers == [True, False] * 5

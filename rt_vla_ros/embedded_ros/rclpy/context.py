@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import sys
 import threading
@@ -186,9 +185,3 @@ def interrupt_all() -> bool:
     for context in contexts:
         context._interrupt()
     return bool(contexts)
-
-
-@atexit.register
-def _leave_the_graph() -> None:
-    for context in list(_live):
-        context.try_shutdown()

@@ -1,0 +1,86 @@
+"""What a node sees of the graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.topic_endpoint_info import TopicEndpointTypeEnum
+from std_msgs.msg import Float64, String
+from std_srvs.srv import Trigger
+
+STRING, TRIGGER = "std_msgs/msg/String", "std_srvs/srv/Trigger"
+
+
+@pytest.fixture
+def seen(make_world: Any) -> tuple[Any, Any, Any]:
+    """A world with an observer, and a node of another process's kind: another context on the same graph."""
+    here, there = make_world(), make_world()
+    observer, other = here.node("observer"), there.node("other", namespace="/arm")
+    other.create_publisher(
+        String,
+        "said",
+        QoSProfile(depth=3, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE),
+    )
+    other.create_subscription(Float64, "heard", lambda message: None, 10)
+    other.create_service(Trigger, "serve", lambda request, response: response)
+    other.create_client(Trigger, "ask")
+    assert here.spin_until(lambda: observer.count_clients("/arm/ask") == 1)
+    return here, observer, other
+
+
+def test_nodes(seen: tuple[Any, Any, Any]) -> None:
+    _, observer, other = seen
+    assert observer.wait_for_node("/arm/other", timeout=20.0)
+    assert sorted(observer.get_node_names()) == ["observer", "other"]
+    assert sorted(observer.get_node_names_and_namespaces()) == [("observer", "/"), ("other", "/arm")]
+    assert "/arm/other" in observer.get_fully_qualified_node_names()
+    assert not observer.wait_for_node("/nobody", timeout=0.05)
+    other.destroy_node()
+    assert seen[0].spin_until(lambda: observer.get_node_names() == ["observer"])
+
+
+def test_topics_and_services(seen: tuple[Any, Any, Any]) -> None:
+    _, observer, _ = seen
+    topics = dict(observer.get_topic_names_and_types())
+    assert topics["/arm/said"] == [STRING]
+    assert topics["/arm/heard"] == ["std_msgs/msg/Float64"]
+    assert topics["/rosout"] == ["rcl_interfaces/msg/Log"]
+    services = dict(observer.get_service_names_and_types())
+    assert services["/arm/serve"] == [TRIGGER]
+    assert services["/arm/other/get_parameters"] == ["rcl_interfaces/srv/GetParameters"]
+
+
+def test_what_one_node_has(seen: tuple[Any, Any, Any]) -> None:
+    _, observer, _ = seen
+    assert ("/arm/said", [STRING]) in observer.get_publisher_names_and_types_by_node("other", "/arm")
+    assert ("/arm/heard", ["std_msgs/msg/Float64"]) in observer.get_subscriber_names_and_types_by_node("other", "/arm")
+    assert ("/arm/serve", [TRIGGER]) in observer.get_service_names_and_types_by_node("other", "/arm")
+    assert ("/arm/ask", [TRIGGER]) in observer.get_client_names_and_types_by_node("other", "/arm")
+    assert "/arm/said" not in dict(observer.get_publisher_names_and_types_by_node("observer", "/"))
+    with pytest.raises(RuntimeError, match="nobody"):
+        observer.get_publisher_names_and_types_by_node("nobody", "/")
+
+
+def test_counts(seen: tuple[Any, Any, Any]) -> None:
+    _, observer, other = seen
+    assert (observer.count_publishers("/arm/said"), observer.count_subscribers("/arm/said")) == (1, 0)
+    assert (other.count_publishers("said"), other.count_subscribers("heard")) == (1, 1)
+    assert (observer.count_services("/arm/serve"), observer.count_clients("/arm/ask")) == (1, 1)
+    assert observer.count_publishers("/nothing") == 0
+
+
+def test_endpoints(seen: tuple[Any, Any, Any]) -> None:
+    _, observer, _ = seen
+    (publisher,) = observer.get_publishers_info_by_topic("/arm/said")
+    assert (publisher.node_name, publisher.node_namespace) == ("other", "/arm")
+    assert publisher.topic_type == STRING
+    assert publisher.endpoint_type == TopicEndpointTypeEnum.PUBLISHER
+    assert publisher.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+    assert publisher.qos_profile.durability == DurabilityPolicy.VOLATILE
+    assert len(publisher.endpoint_gid) in (16, 24)
+    (subscription,) = observer.get_subscriptions_info_by_topic("/arm/heard")
+    assert subscription.endpoint_type == TopicEndpointTypeEnum.SUBSCRIPTION
+    assert subscription.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+    assert observer.get_publishers_info_by_topic("/nothing") == []
