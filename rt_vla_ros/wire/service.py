@@ -224,9 +224,10 @@ class Client:
         return bool(getattr(self._querier.matching_status, "matching", False))
 
     def _send_waiting(self) -> None:
-        while True:
+        # Zenoh is never called with the lock held: its threads take the lock to deliver a reply.
+        while self._waiting and self._matches():
             with self._lock:
-                if self._closed or not self._waiting or not self._matches():
+                if self._closed or not self._waiting:
                     return
                 sequence, payload = self._waiting.popleft()
             attachment = Attachment.now(sequence, self._gid).pack()
