@@ -1,0 +1,28 @@
+"""An exponential average of a network's weights: steadier than the weights themselves."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class AveragedWeights:
+    """Follows parameters and buffers; the average starts as a plain mean, so that the first weights weigh little."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay, self.updates = decay, 0
+        self.values: dict[str, Tensor] = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Take in the present weights; call after every step of the optimiser."""
+        self.updates += 1
+        share = 1 - min(self.decay, self.updates / (self.updates + 10))
+        mine, present = [], []
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                mine.append(self.values[name])
+                present.append(value)
+            else:
+                self.values[name].copy_(value)
+        torch._foreach_lerp_(mine, present, share)

@@ -1,0 +1,99 @@
+"""A process that plays episodes in the simulator and writes them down, with the newest policy of a training run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from rt_vla_ros.control.controller import Controller
+from rt_vla_ros.evaluation.rollout import rollout
+from rt_vla_ros.policies.cards import tabletop_card
+from rt_vla_ros.policies.rt1.configuration import RT1Config
+from rt_vla_ros.policies.rt1.modeling import RT1Model
+from rt_vla_ros.policies.rt1.policy import RT1Policy
+from rt_vla_ros.sim.scenes import make_scene
+from rt_vla_ros.sim.tabletop_sim import TabletopSim
+from rt_vla_ros.training.corrected_policy import CorrectedPolicy, Leading
+from rt_vla_ros.training.episode_file import SUFFIX, RecordedEpisode
+from rt_vla_ros.training.recipe import FIRST_SEED, RECIPES, Recipe
+
+EPISODES, WEIGHTS = "episodes", "policy.safetensors"
+COLLECTOR_SEEDS = 1 << 32  # every collector has this many seeds of its own
+
+
+class Collector:
+    """Plays one episode after the other; everything random comes from its seed and the weights it finds."""
+
+    def __init__(self, run: Path, recipe: Recipe, number: int) -> None:
+        """run: directory of the training run. number: of this collector."""
+        self._run, self._recipe, self._number = run, recipe, number
+        self._card = tabletop_card(recipe.preset)
+        self._model = RT1Model(RT1Config.preset(recipe.preset))
+        self._learner = RT1Policy(self._model, self._card)
+        self._sim, self._controller = TabletopSim(), Controller()
+        self._version: int | None = None
+        (run / EPISODES).mkdir(parents=True, exist_ok=True)
+
+    def play(self, index: int) -> RecordedEpisode:
+        """Episode number `index`; again the same with the same weights."""
+        self._load_newest()
+        seed = FIRST_SEED + self._number * COLLECTOR_SEEDS + index
+        rng = np.random.default_rng([seed, 1])
+        scene = make_scene(self._recipe.suites[index % len(self._recipe.suites)], seed)
+        leading = self._draw_leading(rng)
+        policy = CorrectedPolicy(self._card, self._learner, self._sim, rng)
+        policy.begin(scene, leading)
+        episode = rollout(policy, scene, self._sim, self._controller, max_steps=self._recipe.episode_steps)
+        return policy.recorded(episode.success)
+
+    def write(self, index: int) -> RecordedEpisode:
+        """Play and write it to the run's directory."""
+        recorded = self.play(index)
+        recorded.save(self._run / EPISODES / f"{self._number:02d}_{index:08d}{SUFFIX}")
+        return recorded
+
+    def next_index(self) -> int:
+        """One after the last written by this collector."""
+        written = (self._run / EPISODES).glob(f"{self._number:02d}_*{SUFFIX}")
+        return max((int(path.stem.split("_")[1]) + 1 for path in written), default=0)
+
+    def _draw_leading(self, rng: np.random.Generator) -> Leading:
+        kind, strength = rng.random(), float(rng.choice([0.0, 0.4, 1.0]))
+        if self._version is None:
+            return Leading("expert", 1.0, strength)
+        if kind < self._recipe.learner_share:
+            return Leading("learner", 0.0, 0.0)
+        if kind < self._recipe.learner_share + self._recipe.mixed_share:
+            return Leading("mixed", float(rng.uniform(0.1, 0.9)), strength)
+        return Leading("expert", 1.0, strength)
+
+    def _load_newest(self) -> None:
+        path = self._run / WEIGHTS
+        if not path.exists() or path.stat().st_mtime_ns == self._version:
+            return
+        self._version = path.stat().st_mtime_ns
+        self._model.load_state_dict(load_file(path))
+
+
+def main() -> None:
+    """Collect until the process that started this one is gone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True, help="directory of the training run")
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="rt1-mini")
+    parser.add_argument("--number", type=int, default=0, help="of this collector, 0 and up")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    collector = Collector(args.run, RECIPES[args.recipe], args.number)
+    parent, index = os.getppid(), collector.next_index()
+    while os.getppid() == parent:
+        collector.write(index)
+        index += 1
+
+
+if __name__ == "__main__":
+    main()

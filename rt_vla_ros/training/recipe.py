@@ -1,0 +1,46 @@
+"""What a training run consists of, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FIRST_SEED = 1 << 40
+"""Scenes of training count their seeds from here; evaluations count theirs from 0."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A run of continuous DAgger: the expert corrects the states that the policy itself gets into, while it is trained.
+
+    preset: of RT1Config. suites: drawn from in turn. minutes: of wall time; the learning rate falls to its end over them.
+    windows: histories per step of the optimiser; each gives `time_sequence_length` supervised images.
+    learning_rate, warmup (steps), weight_decay: of AdamW. ema: decay per step of the averaged weights.
+    replay: frames kept. first_frames: frames by the expert before training starts. publish: seconds between two
+    versions of the policy for the collector. learner_after: images trained on before the policy collects.
+    learner_share, mixed_share: of the episodes, led by the policy alone or by both in turn; the rest by the expert.
+    episode_steps: longest episode in training. shift: of the images [pixel]. jitter: of brightness and contrast.
+    heatmap_weight, position_weight: of the auxiliary losses.
+    """
+
+    preset: str = "rt1-mini"
+    suites: tuple[str, ...] = ("pick-colours", "pick-any")
+    minutes: float = 60.0
+    windows: int = 32
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    weight_decay: float = 0.05
+    ema: float = 0.995
+    replay: int = 150_000
+    first_frames: int = 3_000
+    publish: float = 45.0
+    learner_after: int = 25_000
+    learner_share: float = 0.35
+    mixed_share: float = 0.4
+    episode_steps: int = 40
+    shift: int = 2
+    jitter: float = 0.12
+    heatmap_weight: float = 0.3
+    position_weight: float = 0.5
+
+
+RECIPES: dict[str, Recipe] = {"rt1-mini": Recipe()}
