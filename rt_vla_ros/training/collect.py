@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from rt_vla_ros.training.episode_file import SUFFIX, RecordedEpisode
 from rt_vla_ros.training.recipe import FIRST_SEED, RECIPES, Recipe
 
 EPISODES, WEIGHTS = "episodes", "policy.safetensors"
+ENOUGH = "enough_episodes"  # while this file is there, collectors wait
 COLLECTOR_SEEDS = 1 << 32  # every collector has this many seeds of its own
 
 
@@ -91,6 +93,9 @@ def main() -> None:
     collector = Collector(args.run, RECIPES[args.recipe], args.number)
     parent, index = os.getppid(), collector.next_index()
     while os.getppid() == parent:
+        if (args.run / ENOUGH).exists():
+            time.sleep(0.1)
+            continue
         collector.write(index)
         index += 1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from rt_vla_ros.training.averaged import AveragedWeights
 from rt_vla_ros.training.recipe import Recipe
 from rt_vla_ros.training.replay import Batch
 
-STATE, PROGRESS = "state.safetensors", "progress.json"
+STATE = "state.safetensors"
 LAST_RATE = 0.02  # of the learning rate, at the end
 LONGEST_GRADIENT = 1.0
 
@@ -56,6 +55,7 @@ class Learner:
             [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
             lr=recipe.learning_rate,
             betas=(0.9, 0.98),
+            fused=True,
         )
 
     def step(self, batch: Batch, progress: float) -> Losses:
@@ -118,7 +118,6 @@ class Learner:
                 tensors[f"optimizer.{index}.{name}"] = value
         tensors["counters"] = torch.tensor([self.steps, self.average.updates, round(seconds * 1000)])
         _save(tensors, run / STATE)
-        (run / PROGRESS).write_text(json.dumps({"steps": self.steps, "seconds": seconds}) + "\n", encoding="utf-8")
 
     def load(self, run: Path) -> float:
         """Carry on from `save`. Returns the seconds that the run has taken."""

@@ -17,6 +17,7 @@ class Recipe:
     learning_rate, warmup (steps), weight_decay: of AdamW. ema: decay per step of the averaged weights.
     replay: frames kept. first_frames: frames by the expert before training starts. publish: seconds between two
     versions of the policy for the collector. learner_after: images trained on before the policy collects.
+    reuse: images trained on per new frame; collectors wait where they are ahead of that.
     learner_share, mixed_share: of the episodes, led by the policy alone or by both in turn; the rest by the expert.
     episode_steps: longest episode in training. shift: of the images [pixel]. jitter: of brightness and contrast.
     heatmap_weight, position_weight: of the auxiliary losses.
@@ -34,6 +35,7 @@ class Recipe:
     first_frames: int = 3_000
     publish: float = 45.0
     learner_after: int = 25_000
+    reuse: float = 6.0
     learner_share: float = 0.35
     mixed_share: float = 0.4
     episode_steps: int = 40

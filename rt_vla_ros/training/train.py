@@ -20,7 +20,7 @@ import torch
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.checkpoint import save_checkpoint
-from rt_vla_ros.training.collect import EPISODES, WEIGHTS
+from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
 from rt_vla_ros.training.episode_file import SUFFIX, RecordedEpisode
 from rt_vla_ros.training.learner import STATE, Learner, Losses
 from rt_vla_ros.training.recipe import RECIPES, Recipe
@@ -102,6 +102,11 @@ class Run:
             self._leaders[episode.leader] += 1
             if episode.leader == "learner":
                 self._outcomes.append(episode.success)
+        wanted = self.recipe.first_frames + self.images / self.recipe.reuse
+        if self.replay.frames_seen > wanted:
+            (self.directory / ENOUGH).touch()
+        else:
+            (self.directory / ENOUGH).unlink(missing_ok=True)
         mean = self.replay.frames_seen / max(1, len(self._read))
         for path in names[: max(0, len(names) - int(self.recipe.replay / max(mean, 1)))]:
             path.unlink()
@@ -141,6 +146,7 @@ def main() -> None:
     if args.minutes is not None:
         recipe = replace(recipe, minutes=args.minutes)
     args.run.mkdir(parents=True, exist_ok=True)
+    (args.run / ENOUGH).unlink(missing_ok=True)
     collectors = [_start_collector(args.run, args.recipe, number) for number in range(args.collectors)]
     try:
         run = Run(args.run, recipe, args.seed)

@@ -139,7 +139,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "image_mean": (0.5, 0.5, 0.5),
         "image_std": (0.25, 0.25, 0.25),
         "trunk": "film_resnet",
-        "resnet_widths": (16, 48, 96),
         "token_embedding_size": 128,
         "spatial_positions": True,
         "language": "hashed_words",

@@ -28,7 +28,8 @@ class SelfAttention(nn.Module):
 
     def __init__(self, config: RT1Config) -> None:
         super().__init__()
-        self.heads, self.dropout = config.num_heads, config.dropout_rate
+        self.heads = config.num_heads
+        self.dropout = nn.Dropout(config.dropout_rate)
         inner = config.num_heads * config.layer_size
         self.query = nn.Linear(config.d_model, inner)
         self.key = nn.Linear(config.d_model, inner)
@@ -41,9 +42,10 @@ class SelfAttention(nn.Module):
             layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for layer, x in ((self.query, rows), (self.key, keys), (self.value, keys))
         )
-        dropout = self.dropout if self.training else 0.0
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
-        return self.out(mixed.transpose(1, 2).flatten(2))
+        # Written out: for rows as few as these, torch's fused attention is several times slower on a CPU in bf16.
+        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5  # (B, heads, R, K)
+        weights = self.dropout(scores.masked_fill(~mask, -torch.inf).softmax(dim=-1))
+        return self.out((weights.to(value.dtype) @ value).transpose(1, 2).flatten(2))
 
 
 class SwiGLU(nn.Module):

@@ -1,0 +1,81 @@
+"""Real tokenizers of the three kinds that vision-language models use, made on the spot from a page of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+KINDS = ("byte_bpe", "byte_fallback_unigram", "split_digits")
+WORDS = (
+    "what action should the robot take to pick up red green blue cube ball cylinder on table in and put it down "
+    "Instruction Plan Action Question Answer answer image where is how many do you see user assistant move left right"
+)
+
+
+def small_tokenizer(
+    kind: str, *, special: Sequence[str] = (), named: dict[str, str] | None = None, words: int = 700
+) -> PreTrainedTokenizerFast:
+    """A tokenizer of about `words` tokens.
+
+    kind: "byte_bpe" (GPT-2's scheme: " 128" is one token where it was frequent, else two or three),
+    "byte_fallback_unigram" (SentencePiece's: numbers of one to three tokens behind "▁"), "split_digits" (Qwen's and Llama's:
+    one token a digit).
+    special: further special tokens. named: attributes that a processor looks for, such as {"image_token": "<image>"}.
+    Raises ValueError for an unknown kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"There is no kind of tokenizer {kind!r}; there are {', '.join(KINDS)}.")
+    own = ["<pad>", "<s>", "</s>", *special]
+    tokenizer = _unigram(own, words) if kind == "byte_fallback_unigram" else _bpe(own, words, kind == "split_digits")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        extra_special_tokens=dict(named or {}) or list(special),
+    )
+
+
+def _corpus() -> list[str]:
+    """Sentences and actions; small numbers are frequent, so some numbers are one token and others more."""
+    numbers = [" ".join(str(n) for n in range(start, start + 8)) for start in (0, 8, 96, 120, 128, 248)]
+    return [f"Q: {WORDS}? A:", f"{WORDS}.", *numbers * 6, " ".join(str(n) for n in range(256))]
+
+
+def _bpe(special: list[str], size: int, split_digits: bool) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not split_digits)
+    if split_digits:
+        split = pre_tokenizers.Split(Regex(r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+"), behavior="isolated")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
+    else:
+        tokenizer.pre_tokenizer = byte_level
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_corpus(), trainer)
+    return tokenizer
+
+
+def _unigram(special: list[str], size: int) -> Tokenizer:
+    """Scores fall with length, so that the longest piece wins, as in a trained model; bytes stand in for what is unknown."""
+    pieces = {f"<0x{byte:02X}>": -20.0 for byte in range(256)}
+    pieces |= dict.fromkeys("▁0123456789", -8.0)
+    pieces |= {f"▁{number}": -6.0 for number in range(0, 130, 3)}
+    pieces |= {f"▁{word}": -7.0 for word in WORDS.split()}
+    pieces |= {mark: -8.0 for mark in "?:.QA"}
+    pieces |= {letter: -10.0 for letter in "abcdefghijklmnopqrstuvwxyz"}
+    vocabulary = [(token, 0.0) for token in special] + list(pieces.items())[: size - len(special)]
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=0, byte_fallback=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="never"), decoders.Fuse()]
+    )
+    tokenizer.add_special_tokens(special)
+    return tokenizer
