@@ -43,6 +43,7 @@ COMMANDS: dict[str, Command] = {
     "node": Command("rt_vla_ros.cli.node", "list, info", ros=True),
     "param": Command("rt_vla_ros.cli.param", "list, get, set, dump", ros=True),
     "service": Command("rt_vla_ros.cli.service", "list, call, type", ros=True),
+    "evaluate": Command("rt_vla_ros.cli.evaluate", "how often a policy does what it is told, in the simulator"),
     "bench": Command("rt_vla_ros.cli.bench", "measure latencies and write them down"),
     "doctor": Command("rt_vla_ros.cli.doctor", "what this machine has, what it lacks, what to do"),
     "test": Command("rt_vla_ros.cli.test", "run the project's tests"),

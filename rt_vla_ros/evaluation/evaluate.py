@@ -1,0 +1,111 @@
+"""How often a policy does what it is told: many episodes of a suite, and what the count says about the true rate."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rt_vla_ros.control.controller import Controller
+from rt_vla_ros.evaluation.rollout import Episode, rollout
+from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.sim.judge import Outcome
+from rt_vla_ros.sim.scenes import find_suite, make_scene
+from rt_vla_ros.sim.tabletop_sim import TabletopSim
+
+CONFIDENCE_95 = 1.959964
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Episodes of one policy on one suite. Episode i has the seed `seed` + i; training uses seeds from 2**40 up."""
+
+    policy: str
+    suite: str
+    seed: int
+    episodes: tuple[Episode, ...]
+
+    @property
+    def successes(self) -> int:
+        """Episodes in which the named object, alone, was held up."""
+        return sum(episode.success for episode in self.episodes)
+
+    @property
+    def success_rate(self) -> float:
+        """0 ... 1."""
+        return self.successes / len(self.episodes)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the true rate lies with 95% confidence (Wilson)."""
+        return wilson_interval(self.successes, len(self.episodes))
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many episodes ended in which way; all ways are listed."""
+        counts = Counter(episode.outcome for episode in self.episodes)
+        return {outcome.value: counts[outcome] for outcome in Outcome}
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON knows it."""
+        latencies = np.array([latency for episode in self.episodes for latency in episode.latencies]) * 1000
+        return {
+            "policy": self.policy,
+            "suite": self.suite,
+            "seed": self.seed,
+            "episodes": len(self.episodes),
+            "success_rate": self.success_rate,
+            "interval_95": list(self.interval),
+            "outcomes": self.outcomes,
+            "latency_ms": {"median": float(np.median(latencies)), "p99": float(np.percentile(latencies, 99))},
+            "rows": [
+                {
+                    "seed": episode.seed,
+                    "instruction": episode.instruction,
+                    "outcome": episode.outcome.value,
+                    "steps": episode.steps,
+                    "seconds": episode.seconds,
+                    "terminated": episode.terminated,
+                }
+                for episode in self.episodes
+            ],
+        }
+
+
+def evaluate(
+    policy: Policy, suite: str, episodes: int, seed: int, *, on_episode: Callable[[Episode], None] | None = None
+) -> Evaluation:
+    """Run a policy in the simulator. The result is a function of policy, suite, episodes and seed, but for latencies.
+
+    on_episode: sees every episode when it is over.
+    Raises ValueError for an unknown suite, a number of episodes below 1 or a camera that the simulator does not have.
+    """
+    find_suite(suite)
+    if episodes < 1:
+        raise ValueError(f"An evaluation needs at least 1 episode, not {episodes}.")
+    camera = policy.card.cameras[0]
+    sim, controller = TabletopSim(size=(camera.width, camera.height)), Controller()
+    done: list[Episode] = []
+    try:
+        for number in range(seed, seed + episodes):
+            done.append(rollout(policy, make_scene(suite, number), sim, controller))
+            if on_episode is not None:
+                on_episode(done[-1])
+    finally:
+        sim.close()
+    return Evaluation(policy.name, suite, seed, tuple(done))
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """95% interval of a rate from `successes` out of `trials` (Wilson, 1927). Raises ValueError for impossible counts."""
+    if not 0 <= successes <= trials or trials < 1:
+        raise ValueError(f"expected 0 <= successes <= trials and a trial, got {successes} of {trials}")
+    z2 = CONFIDENCE_95**2
+    rate = successes / trials
+    middle = (rate + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = CONFIDENCE_95 / (1 + z2 / trials) * math.sqrt(rate * (1 - rate) / trials + z2 / (4 * trials**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
