@@ -22,15 +22,15 @@ class ArmDescription:
     """The names that the simulator needs in an arm's MJCF; by default those of gym-hil's Panda with a Robotiq 2F-85.
 
     mjcf: file to load.
-    joints: the arm's hinge joints in order, and the names they get in joint_states.
+    joints, joint_names: the arm's hinge joints in order, and the names they get in joint_states.
     home: joint angles to start the inverse kinematics from [rad].
     stiffness, torque_limits: of the position servos, per joint [N m/rad], [N m].
     tool_site: site between the fingertips; z points out of the gripper.
     gripper_actuator, gripper_joint: the actuator of the fingers and the joint that tells how far they are closed.
-    gripper_range: angle of that joint when open and when closed [rad].
+    gripper_joint_name: its name in joint_states. gripper_range: angle of that joint when open and when closed [rad].
     fingers: name prefixes of the bodies that touch what is gripped, one per finger.
     hand: body from which on geoms collide; the arm above it is only seen.
-    links: body names and the frame ids they get in TF.
+    link_frames: body names and the frame ids they get in TF. tool_frame: frame id of the tool site.
     """
 
     mjcf: Path
@@ -46,7 +46,7 @@ class ArmDescription:
     gripper_range: tuple[float, float] = (0.0, 0.8)
     fingers: tuple[str, str] = ("left_", "right_")
     hand: str = "base_mount"
-    base: str = "link0"
+    tool_frame: str = "panda_hand_tcp"
     link_frames: tuple[tuple[str, str], ...] = (
         *((f"link{i}", f"panda_link{i}") for i in range(8)),
         ("base", "robotiq_85_base_link"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
+import importlib
 import os
 import sys
 import weakref
@@ -13,9 +15,10 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-HEADLESS_LIBRARIES = ("egl", "osmesa")
+LIBRARIES = ("egl", "osmesa", "glfw")
+EGL_PLATFORM_DEVICE_EXT = 0x313F
 NO_LIBRARY = (
-    "No OpenGL library for pictures without a screen was found (tried {tried}). Install one of them, for example "
+    "No OpenGL library for pictures without a screen works here ({tried}). Install one of them, for example "
     "`apt-get install libosmesa6` or `apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri`, or choose with the "
     "environment variable MUJOCO_GL=egl|osmesa|glfw."
 )
@@ -31,35 +34,70 @@ class GLContext(Protocol):
 def open_context(width: int, height: int) -> GLContext:
     """Make an OpenGL context: the user's MUJOCO_GL if set, else EGL if it works, else OSMesa.
 
+    The choice is left in MUJOCO_GL, where MuJoCo's own loader looks for it.
     Raises RuntimeError, naming the packages to install, where nothing works.
     """
-    chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
-    names = (chosen,) if chosen in (*HEADLESS_LIBRARIES, "glfw") else HEADLESS_LIBRARIES
+    name = choose_library()
+    try:
+        context = _import_context(name)(width, height)
+        context.make_current()
+    except Exception as error:
+        raise RuntimeError(NO_LIBRARY.format(tried=f"{name}: {error}")) from error
+    return context  # type: ignore[no-any-return]
+
+
+def choose_library() -> str:
+    """The name of MuJoCo's module for the OpenGL library to use: egl, osmesa or glfw; gl_context where not on Linux."""
     if not sys.platform.startswith("linux"):
-        names = ("gl_context",)
-    problems = []
-    for name in names:
-        try:
-            context = _import_context(name)(width, height)
-            context.make_current()
-            return context  # type: ignore[no-any-return]
-        except Exception as error:
-            problems.append(f"{name}: {error}")
-            _forget(name)
-    raise RuntimeError(NO_LIBRARY.format(tried="; ".join(problems)))
+        return "gl_context"
+    chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
+    if chosen not in LIBRARIES:
+        chosen = "egl" if egl_works() else "osmesa"
+        os.environ["MUJOCO_GL"] = chosen
+    return chosen
+
+
+def egl_works() -> bool:
+    """Whether EGL finds a device to draw with.
+
+    Asked privately (RTLD_LOCAL): PyOpenGL's EGL, once loaded, would keep OSMesa from working in this process.
+    """
+    try:
+        egl = ctypes.CDLL("libEGL.so.1")
+        _load_any("libOpenGL.so.0", "libGL.so.1")
+    except OSError:
+        return False
+    egl.eglGetProcAddress.restype = ctypes.c_void_p
+    query, display_of = (egl.eglGetProcAddress(name) for name in (b"eglQueryDevicesEXT", b"eglGetPlatformDisplayEXT"))
+    if not (query and display_of):
+        return False
+    handles, integer = ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_int)
+    query_devices = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_int, handles, integer)(query)
+    platform_display = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, integer)(display_of)
+    egl.eglInitialize.argtypes = (ctypes.c_void_p, integer, integer)
+    devices, count = (ctypes.c_void_p * 32)(), ctypes.c_int()
+    if not query_devices(32, devices, ctypes.byref(count)):
+        return False
+    selected = os.environ.get("MUJOCO_EGL_DEVICE_ID")
+    for device in devices[: count.value] if selected is None else devices[int(selected) :][:1]:
+        display = platform_display(EGL_PLATFORM_DEVICE_EXT, device, None) if device else None
+        if display and egl.eglInitialize(display, None, None):
+            return True
+    return False
+
+
+def _load_any(*names: str) -> ctypes.CDLL:
+    """The first of these shared libraries that can be loaded. Raises OSError where none can."""
+    for name in names[:-1]:
+        with contextlib.suppress(OSError):
+            return ctypes.CDLL(name)
+    return ctypes.CDLL(names[-1])
 
 
 def _import_context(name: str) -> Any:
-    module = __import__(f"mujoco.{name}", fromlist=["GLContext"])
-    return module.GLContext
-
-
-def _forget(name: str) -> None:
-    """PyOpenGL keeps the first platform it was imported with: a failed one must go before the next is tried."""
-    if os.environ.get("PYOPENGL_PLATFORM") == name:
-        del os.environ["PYOPENGL_PLATFORM"]
-    for module in [m for m in sys.modules if m == "OpenGL" or m.startswith(("OpenGL.", f"mujoco.{name}"))]:
-        del sys.modules[module]
+    context = importlib.import_module(f"mujoco.{name}").GLContext
+    context._context = None  # else one that failed to open complains on standard error when it is deleted
+    return context
 
 
 _open: weakref.WeakSet[OffscreenRenderer] = weakref.WeakSet()

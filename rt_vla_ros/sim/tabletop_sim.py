@@ -86,7 +86,6 @@ class TabletopSim:
         self._site = model.site(arm.tool_site).id
         self._cameras = {name: model.camera(name).id for name in CAMERAS}
         self._links = [(model.body(body).id, frame) for body, frame in arm.link_frames]
-        self._base = model.body(arm.base).id
         self._object_bodies = np.array([model.body(f"object{i}").id for i in range(self.max_objects)], np.int64)
         names = [model.body(i).name for i in range(model.nbody)]
         hand = {i for i in range(model.nbody) if model.body(arm.hand).id in _ancestors(model, i)}
@@ -260,8 +259,11 @@ class TabletopSim:
 
     @property
     def link_poses(self) -> dict[str, Pose]:
-        """Poses of the arm's links in the base frame, by TF frame id; the base link is the identity."""
-        return {frame: self._pose(body) for body, frame in self._links}
+        """Poses of the arm's links and of the tool in the base frame, by TF frame id; the base link is the identity."""
+        quat = np.empty(4)
+        mujoco.mju_mat2Quat(quat, self.data.site_xmat[self._site])
+        tool = Pose(self.ee_position, np.roll(quat, -1))
+        return {**{frame: self._pose(body) for body, frame in self._links}, self.arm.tool_frame: tool}
 
     @property
     def object_kinds(self) -> tuple[ObjectKind, ...]:

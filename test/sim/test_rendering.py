@@ -18,9 +18,8 @@ class _Context:
         self.current = False
 
 
-def _only(working: set[str], tried: list[str]):
+def _only(working: set[str]):
     def load(name: str):
-        tried.append(name)
         if name not in working:
             raise ImportError(f"no library for {name}")
         return _Context
@@ -29,26 +28,33 @@ def _only(working: set[str], tried: list[str]):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "working", "tried"),
-    [
-        ("", {"egl", "osmesa"}, ["egl"]),
-        ("", {"osmesa"}, ["egl", "osmesa"]),
-        ("osmesa", {"egl", "osmesa"}, ["osmesa"]),
-        ("EGL ", {"egl"}, ["egl"]),
-    ],
+    ("chosen", "egl", "used"),
+    [("", True, "egl"), ("", False, "osmesa"), ("osmesa", True, "osmesa"), ("EGL ", False, "egl"), ("on", True, "egl")],
 )
-def test_the_users_choice_then_egl_then_osmesa(monkeypatch, chosen, working, tried):
-    seen: list[str] = []
-    monkeypatch.setattr(rendering, "_forget", lambda name: None)
-    monkeypatch.setattr(rendering, "_import_context", _only(working, seen))
+def test_the_users_choice_then_egl_then_osmesa(monkeypatch, chosen, egl, used):
+    monkeypatch.setattr(rendering, "egl_works", lambda: egl)
+    monkeypatch.setattr(rendering, "_import_context", _only({used}))
     monkeypatch.setenv("MUJOCO_GL", chosen)
+    assert rendering.choose_library() == used
     assert rendering.open_context(8, 8).current
-    assert seen == tried
 
 
 def test_without_any_library_a_sentence_names_the_packages(monkeypatch):
-    monkeypatch.setattr(rendering, "_forget", lambda name: None)
-    monkeypatch.setattr(rendering, "_import_context", _only(set(), []))
-    monkeypatch.delenv("MUJOCO_GL", raising=False)
-    with pytest.raises(RuntimeError, match=r"egl: no library.*libosmesa6.*libegl1 libegl-mesa0 libgl1-mesa-dri"):
+    monkeypatch.setattr(rendering, "egl_works", lambda: False)
+    monkeypatch.setattr(rendering, "_import_context", _only(set()))
+    monkeypatch.setenv("MUJOCO_GL", "")
+    with pytest.raises(RuntimeError, match=r"osmesa: no library.*libosmesa6.*libegl1 libegl-mesa0 libgl1-mesa-dri"):
         rendering.open_context(8, 8)
+
+
+def test_egl_without_a_device_does_not_work(monkeypatch):
+    monkeypatch.setenv("MUJOCO_EGL_DEVICE_ID", "31")
+    assert not rendering.egl_works()
+
+
+def test_without_the_shared_libraries_egl_does_not_work(monkeypatch):
+    def absent(name: str):
+        raise OSError(name)
+
+    monkeypatch.setattr(rendering.ctypes, "CDLL", absent)
+    assert not rendering.egl_works()

@@ -175,6 +175,8 @@ def test_joints_links_and_cameras_have_names_and_sane_values(sim):
     poses = sim.link_poses
     np.testing.assert_allclose(poses["panda_link0"].position, 0.0)
     np.testing.assert_allclose(poses["panda_link0"].quaternion, [0, 0, 0, 1])
+    np.testing.assert_allclose(poses["panda_hand_tcp"].position, sim.ee_position)
+    np.testing.assert_allclose(np.abs(poses["panda_hand_tcp"].quaternion), [1, 0, 0, 0], atol=0.01)  # pointing down
     assert all(np.linalg.norm(pose.quaternion) == pytest.approx(1.0) for pose in poses.values())
     matrix = sim.intrinsics("front", 96, 96)
     assert matrix[0, 0] == matrix[1, 1] == pytest.approx(48 / np.tan(np.deg2rad(16)))
