@@ -119,15 +119,23 @@ def type_hash(type_name: str) -> str:
     Raises:
         UnknownType: if there is no such type.
     """
+    text = json.dumps(type_description(type_name))
+    return f"RIHS01_{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def type_description(type_name: str) -> dict[str, Any]:
+    """A type and those within it, with the keys of type_description_interfaces/msg/TypeDescription.
+
+    Raises:
+        UnknownType: if there is no such type.
+    """
     described: dict[str, dict[str, object]] = {}
     if type_name in _services():
         _describe_service(type_name, described)
     else:
         _describe(type_name, described)
     main = described.pop(type_name)
-    referenced = [described[name] for name in sorted(described)]
-    text = json.dumps({"type_description": main, "referenced_type_descriptions": referenced})
-    return f"RIHS01_{hashlib.sha256(text.encode()).hexdigest()}"
+    return {"type_description": main, "referenced_type_descriptions": [described[name] for name in sorted(described)]}
 
 
 def _describe(type_name: str, described: dict[str, dict[str, object]]) -> None:

@@ -9,6 +9,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointTypeEnum
 from std_msgs.msg import Float64, String
 from std_srvs.srv import Trigger
+from type_description_interfaces.srv import GetTypeDescription
 
 STRING, TRIGGER = "std_msgs/msg/String", "std_srvs/srv/Trigger"
 
@@ -84,3 +85,18 @@ def test_endpoints(seen: tuple[Any, Any, Any]) -> None:
     assert subscription.endpoint_type == TopicEndpointTypeEnum.SUBSCRIPTION
     assert subscription.qos_profile.reliability == ReliabilityPolicy.RELIABLE
     assert observer.get_publishers_info_by_topic("/nothing") == []
+
+
+def test_types_are_described(world: Any) -> None:
+    node = world.node("node")
+    node.create_publisher(String, "said", 10)
+    client = world.node("asker").create_client(GetTypeDescription, "node/get_type_description")
+    assert client.wait_for_service(20.0)
+    known = "RIHS01_df668c740482bbd48fb39d76a70dfd4bd59db1288021743503259e948f6b1a18"
+    answer = world.answer(client.call_async(GetTypeDescription.Request(type_name=STRING, type_hash=known)))
+    assert answer.successful, answer.failure_reason
+    described = answer.type_description.type_description
+    assert (described.type_name, [field.name for field in described.fields]) == (STRING, ["data"])
+    unknown = world.answer(client.call_async(GetTypeDescription.Request(type_name="a/msg/B", type_hash=known)))
+    assert not unknown.successful
+    assert unknown.failure_reason

@@ -23,6 +23,7 @@ from rclpy.exceptions import (
     ParameterUninitializedException,
 )
 from rclpy.parameter import Parameter
+from rclpy.parameter_client import AsyncParameterClient
 
 RATE = ParameterDescriptor(
     description="Commands per second [Hz]",
@@ -279,3 +280,19 @@ def test_parameter_values() -> None:
         Parameter("a", value={"a": 1})
     with pytest.raises(TypeError):
         Parameter("a", value=[1, "two"])
+
+
+def test_a_parameter_client(world: Any, tmp_path: Path) -> None:
+    node = world.node("node")
+    node.declare_parameter("rate", 50.0, RATE)
+    client = AsyncParameterClient(world.node("other"), "node")
+    assert client.wait_for_services(20.0)
+    assert "rate" in world.answer(client.list_parameters()).result.names
+    assert world.answer(client.get_parameters(["rate"])).values[0].double_value == 50.0
+    assert world.answer(client.set_parameters([Parameter("rate", value=10.0)])).results[0].successful
+    assert list(world.answer(client.get_parameter_types(["rate"])).types) == [ParameterType.PARAMETER_DOUBLE]
+    assert world.answer(client.describe_parameters(["rate"])).descriptors[0].name == "rate"
+    path = tmp_path / "parameters.yaml"
+    path.write_text("node:\n  ros__parameters:\n    rate: 30.0\n")
+    assert world.answer(client.load_parameter_file(str(path))).results[0].successful
+    assert node.get_parameter("rate").value == 30.0

@@ -18,6 +18,7 @@ from rclpy.qos import (
     qos_profile_system_default,
 )
 from rclpy.serialization import deserialize_message, serialize_message
+from rclpy.wait_for_message import wait_for_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64, String
 
@@ -219,3 +220,13 @@ def test_qos_profiles() -> None:
     assert plain != QoSProfile(depth=7, deadline=Duration(seconds=1))
     with pytest.raises(InvalidQoSProfileException):
         QoSProfile()
+
+
+def test_one_message_can_be_waited_for(world: Any) -> None:
+    talker, waiter = world.node("talker"), world.node("waiter", spins=False)
+    talker.create_publisher(String, "state", LATCHED).publish(String(data="here"))
+    assert wait_for_message(String, waiter, "state", qos_profile=LATCHED, time_to_wait=20) == (
+        True,
+        String(data="here"),
+    )
+    assert wait_for_message(String, waiter, "silent", time_to_wait=0.05) == (False, None)

@@ -21,6 +21,7 @@ from rclpy.parameter_service import ParameterService
 from rclpy.qos import qos_profile_parameter_events
 from rclpy.rosout import RosoutPublisher
 from rclpy.time_source import TimeSource
+from rclpy.type_description_service import TypeDescriptionService
 from rclpy.utilities import get_default_context
 from rclpy.validate_names import validate_full_topic_name, validate_namespace, validate_node_name, validate_topic_name
 from rt_vla_ros.wire.arguments import RosArguments, parse_arguments
@@ -91,6 +92,7 @@ class Node(NodeEntities, NodeParameters, NodeGraph):
         self._time_source.attach_clock(self._clock)
         if start_parameter_services:
             self._parameter_service = ParameterService(self)
+        self._type_description_service = TypeDescriptionService(self)
 
     def _arguments(self, cli_args: list[str] | None, use_global: bool) -> list[RosArguments]:
         """The node's own arguments, then the process's: the first rule that fits wins."""
