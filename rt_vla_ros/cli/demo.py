@@ -1,0 +1,181 @@
+"""The main job, once: a simulated arm, a policy and a smoother, a process each, and an instruction in words.
+
+It runs on a ROS graph of its own on this machine, so no real arm can hear it. Writes demo.mp4, demo.png and demo.json.
+Exit status: 0 the policy did it, 1 it did not, 2 something was refused, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rt_vla_ros import ros
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.cli.errors import CliError
+from rt_vla_ros.cli.private_graph import PrivateGraph
+from rt_vla_ros.cli.progress import Progress
+from rt_vla_ros.policies.catalogue import UNTRAINED, find_checkpoint
+
+if TYPE_CHECKING:
+    from rt_vla_ros.cli.demo_run import Outcome
+    from rt_vla_ros.sim import Scene
+
+LINGER = 12  # the last frame is shown this many times, for a second and a half of stillness
+WRITTEN = {"demo.mp4": "the clip", "demo.png": "six moments of it", "demo.json": "the figures"}
+UNTRAINED_NOTE = (
+    f"The policy {UNTRAINED} has random weights: it knows nothing yet, and nothing else was to be expected."
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for, checked."""
+
+    scene: Scene
+    policy: str
+    out: Path
+    timeout: float
+    lock_step: bool
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--instruction", default="pick up the red cube", metavar="TEXT", help="what the arm shall do")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the scene is a function of suite and seed")
+    parser.add_argument("--suite", default="pick-colours", help="which kind of scene lies on the table")
+    parser.add_argument(
+        "--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="a checkpoint, by name or directory"
+    )
+    parser.add_argument("--out", type=Path, default=Path("demo_out"), metavar="DIR", help="where the files go")
+    parser.add_argument("--timeout", type=float, metavar="S", help="simulated seconds that the policy gets; 20")
+    parser.add_argument(
+        "--lock-step", action="store_true", help="every step waits for the last: the same run on every machine"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """The exit status; raises CliError for what cannot be done, and KeyboardInterrupt."""
+    _take_signals()
+    settings = checked(args)
+    progress = Progress()
+    with PrivateGraph() as graph:
+        try:
+            ros.ensure()
+        except ImportError as error:
+            raise CliError(str(error)) from error
+        from rt_vla_ros.cli.demo_run import perform  # imports rclpy
+
+        outcome = perform(settings, graph, progress)
+    progress.line("Drawing what happened ...")
+    files = write(settings, outcome)
+    for line in (*said_at_the_end(settings, outcome), *files):
+        progress.line(line)
+    return 0 if outcome.success else 1
+
+
+def _take_signals() -> None:
+    """A closed terminal or a `kill` ends the demo like Ctrl-C, with everything tidied up."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, interrupt)
+
+
+def checked(args: argparse.Namespace) -> Settings:
+    """Everything that can be known to be wrong before anything starts. Raises CliError."""
+    from rt_vla_ros.sim import make_scene
+
+    try:
+        scene = make_scene(args.suite, args.seed, args.instruction)
+        directory = find_checkpoint(args.policy)
+        if directory is not None:
+            ActionCard.load(directory)
+    except ValueError as error:
+        raise CliError(str(error)) from error
+    timeout = scene.task.time_limit if args.timeout is None else args.timeout
+    if not 0 < timeout <= 3600:
+        raise CliError(f"--timeout is {timeout:g}, expected more than 0 and at most 3600 seconds.")
+    policy = args.policy if directory is None else str(directory.resolve())
+    return Settings(scene, policy, writable(args.out), timeout, args.lock_step)
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made if it is missing. Raises CliError where nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CliError(
+            f"nothing can be written into {folder} ({error.strerror}); name another folder: --out DIR."
+        ) from error
+    return folder
+
+
+def write(settings: Settings, outcome: Outcome) -> list[str]:
+    """Writes the three files, each whole or not at all; a line about each. Raises CliError."""
+    from rt_vla_ros.cli.clip import write_clip
+    from rt_vla_ros.cli.picture import draw_filmstrip
+    from rt_vla_ros.cli.replay import RATE, draw_run, key_frames
+
+    verdict = ("Done: " if outcome.success else "Not done: ") + outcome.message[:1].lower() + outcome.message[1:]
+    lines = []
+    try:
+        frames = list(draw_run(outcome.recording, settings.scene, verdict, success=outcome.success))
+        with tempfile.TemporaryDirectory(dir=settings.out, prefix=".demo-") as folder:
+            made = Path(folder)
+            if frames:
+                write_clip(made / "demo.mp4", [*frames, *[frames[-1]] * LINGER], RATE)
+                draw_filmstrip(key_frames(frames)).save(made / "demo.png")
+            (made / "demo.json").write_text(json.dumps(figures(settings, outcome), indent=2, ensure_ascii=False) + "\n")
+            for name, meaning in WRITTEN.items():
+                if (made / name).exists():
+                    os.replace(made / name, settings.out / name)
+                    lines.append(f"  {settings.out / name}  {meaning}")
+    except OSError as error:
+        raise CliError(f"the result cannot be written into {settings.out} ({error.strerror}).") from error
+    return lines
+
+
+def figures(settings: Settings, outcome: Outcome) -> dict[str, object]:
+    """What demo.json says."""
+    latencies = [1000 * latency for _, _, latency in outcome.recording.actions]
+    median, p99 = (round(float(x), 2) for x in np.percentile(latencies, (50, 99))) if latencies else (None, None)
+    return {
+        "instruction": settings.scene.task.instruction,
+        "success": outcome.success,
+        "outcome": outcome.outcome,
+        "message": outcome.message,
+        "seconds": round(outcome.seconds, 3),
+        "steps": outcome.steps,
+        "policy": Path(settings.policy).name,
+        "suite": settings.scene.suite,
+        "seed": settings.scene.seed,
+        "lock_step": settings.lock_step,
+        "latency_ms": {"median": median, "p99": p99},
+    }
+
+
+def said_at_the_end(settings: Settings, outcome: Outcome) -> list[str]:
+    """The result in plain words."""
+    latency = figures(settings, outcome)["latency_ms"]
+    assert isinstance(latency, dict)
+    lines = [f"{'Done' if outcome.success else 'Not done'}: {outcome.message}"]
+    if outcome.steps:
+        lines.append(
+            f"{outcome.seconds:.1f} simulated seconds, {outcome.steps} actions; from an image at the policy to its "
+            f"action {latency['median']} ms (median), {latency['p99']} ms (p99)."
+        )
+    if settings.policy == UNTRAINED:
+        lines.append(UNTRAINED_NOTE)
+    return lines

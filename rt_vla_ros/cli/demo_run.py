@@ -1,0 +1,162 @@
+"""The part of the demo that is on the ROS graph: starts the launch file, gives the instruction, waits for the end."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rt_vla_ros.cli.errors import CliError
+from rt_vla_ros.cli.private_graph import PrivateGraph
+from rt_vla_ros.cli.progress import Progress
+from rt_vla_ros.cli.recorder import Recorder, Recording, join, leave
+
+if TYPE_CHECKING:
+    from rt_vla_ros.cli.demo import Settings
+
+NAMESPACE = "/rt_vla_demo"
+NODES = {"policy_node", "smoother_node", "sim_arm_node"}
+START_UP = 120.0  # for three processes on a slow machine [s]
+ANSWER = 20.0  # for a service [s]
+STALL = 30.0  # without anything happening [s]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it ended. outcome: the judge's word, or "error" where it came to no judgement. seconds: simulated."""
+
+    success: bool
+    outcome: str
+    message: str
+    seconds: float = 0.0
+    steps: int = 0
+    recording: Recording = field(default_factory=Recording)
+
+
+class Trouble(Exception):
+    """The run cannot go on; the message says why."""
+
+
+def perform(settings: Settings, graph: PrivateGraph, progress: Progress) -> Outcome:
+    """Starts the graph, has the instruction carried out and judged. Raises CliError where the policy cannot be used."""
+    log = settings.out / "demo.log"
+    log.write_bytes(b"")
+    progress.line(
+        f"Starting policy, smoother and simulated arm, a process each (ROS domain {graph.variables['ROS_DOMAIN_ID']}, "
+        f"{graph.variables['RT_VLA_ROS_ROUTER']}, namespace {NAMESPACE})."
+    )
+    launched = graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *launch_arguments(settings), log=log)
+    recorder = join(NAMESPACE)
+    try:
+        return Attempt(settings, recorder, launched, progress).outcome()
+    except Trouble as trouble:
+        message = f"{trouble} What the processes said: {log}\n{tail(log)}".rstrip()
+        return Outcome(False, "error", message, recorder.recording.time, 0, recorder.recording)
+    finally:
+        leave(recorder)
+
+
+def launch_arguments(settings: Settings) -> list[str]:
+    """For policy.launch.py. The scene's instruction comes later, with the instruction itself."""
+    return [
+        "arm:=sim",
+        f"policy:={settings.policy}",
+        f"namespace:={NAMESPACE}",
+        f"lock_step:={str(settings.lock_step).lower()}",
+        f"suite:={settings.scene.suite}",
+        f"seed:={settings.scene.seed}",
+    ]
+
+
+def tail(log: Path, lines: int = 8) -> str:
+    """The end of a log, indented."""
+    kept = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-lines:]
+    return "\n".join("    " + line[:300] for line in kept)
+
+
+class Attempt:
+    """One instruction, from the start of the processes to the judgement."""
+
+    def __init__(
+        self, settings: Settings, recorder: Recorder, launched: subprocess.Popen[bytes], progress: Progress
+    ) -> None:
+        self._settings, self._recorder = settings, recorder
+        self._launched, self._progress = launched, progress
+
+    def outcome(self) -> Outcome:
+        """Does it all. Raises Trouble and CliError."""
+        self._wait_for_nodes()
+        self._give_instruction()
+        ended = self._watch()
+        return self._judged(ended)
+
+    def _check(self) -> None:
+        """Raises what must end the run."""
+        if self._recorder.policy_failure:
+            raise CliError(self._recorder.policy_failure)
+        if self._launched.poll() is not None:
+            raise Trouble(f"The processes ended by themselves (status {self._launched.returncode}).")
+
+    def _wait_for_nodes(self) -> None:
+        recorder, begin = self._recorder, time.monotonic()
+        told: set[str] = set()
+
+        def ready() -> bool:
+            self._check()
+            for name in sorted((recorder.nodes & NODES) - told):
+                told.add(name)
+                self._progress.line(f"  {name} is there ({time.monotonic() - begin:.0f} s).")
+            return told == NODES and recorder.policy_ready and bool(recorder.recording.images)
+
+        if not recorder.wait(ready, begin + START_UP):
+            missing = ", ".join(sorted(NODES - told)) or "the policy, or a first image,"
+            raise Trouble(f"After {START_UP:.0f} s {missing} had not come.")
+
+    def _give_instruction(self) -> None:
+        task, scene = self._settings.scene.task, self._settings.scene
+        deadline = time.monotonic() + ANSWER
+        refused = self._recorder.lay_scene(scene.suite, scene.seed, task.instruction, deadline)
+        if refused is not None:
+            raise Trouble(f"The scene could not be laid: {refused}.")
+        self._progress.line(f"Publishing on {NAMESPACE}/instruction: {task.instruction!r}")
+        if not self._recorder.instruct(task.instruction, deadline):
+            raise Trouble("Nobody listened to the instruction.")
+
+    def _watch(self) -> str:
+        """Until the policy says that it is done, time is over, or nothing happens any more; which of them."""
+        recorder, seen, changed = self._recorder, -1, time.monotonic()
+        while recorder.recording.time < self._settings.timeout:
+            events = len(recorder.recording.states) + len(recorder.recording.actions)
+            if events != seen:
+                seen, changed = events, time.monotonic()
+            if recorder.terminated and recorder.recording.actions:
+                return "terminated"
+            if time.monotonic() - changed > STALL:
+                reason = recorder.status.reason if recorder.status is not None else "the smoother is silent"
+                raise Trouble(f"Nothing happened for {STALL:.0f} s: {reason}")
+            self._check()
+            self._show()
+            recorder.wait(lambda: False, time.monotonic() + 0.1)
+        return "timeout"
+
+    def _show(self) -> None:
+        recording = self._recorder.recording
+        if recording.actions:
+            _, action, latency = recording.actions[-1]
+            x, y, z = (100 * value for value in action.translation)
+            gripper = "closed" if action.gripper > 0.5 else "open"
+            self._progress.update(
+                f"  {recording.time:5.1f} s  {x:+5.1f} {y:+5.1f} {z:+5.1f} cm  gripper {gripper:6}  "
+                f"sure {action.confidence:4.0%}  {1000 * latency:4.0f} ms"
+            )
+
+    def _judged(self, ended: str) -> Outcome:
+        seconds = self._recorder.recording.time
+        verdict = self._recorder.judge(time.monotonic() + ANSWER)
+        if verdict is None:
+            raise Trouble("The simulated arm did not say how the scene stands.")
+        after = "" if ended == "terminated" else f" Time was up after {self._settings.timeout:g} s."
+        recording = self._recorder.recording
+        return Outcome(verdict.success, verdict.outcome, verdict.message + after, seconds, verdict.steps, recording)

@@ -1,0 +1,121 @@
+"""A ROS graph of one's own on this machine: nothing that is done on it reaches a robot, and nothing stays behind."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+PR_SET_PDEATHSIG = 1
+GRACE = 3.5  # time that processes get to end by themselves [s]
+# What could lead elsewhere: another configuration of the wire, a discovery server, a static peer.
+LEADS_ELSEWHERE = (
+    *("ZENOH_CONFIG_OVERRIDE", "ZENOH_SESSION_CONFIG_URI", "ZENOH_ROUTER_CONFIG_URI"),
+    *("ROS_DISCOVERY_SERVER", "ROS_STATIC_PEERS", "CYCLONEDDS_URI", "FASTDDS_DEFAULT_PROFILES_FILE"),
+)
+
+
+def free_port() -> int:
+    """A port of localhost that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def private_variables() -> dict[str, str]:
+    """Environment variables of a graph that nobody else is on: own port, own domain, this machine only."""
+    return {
+        "RT_VLA_ROS_ROUTER": f"tcp/localhost:{free_port()}",
+        "ROS_DOMAIN_ID": str(50 + os.getpid() % 50),
+        "ROS_LOCALHOST_ONLY": "1",
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+    }
+
+
+class PrivateGraph:
+    """Processes on a graph of their own; all of them have ended when the `with` block is left, however it is left.
+
+    Entering it puts this process on the graph too: its environment variables are changed, so enter before rclpy.init.
+    """
+
+    def __init__(self) -> None:
+        self.variables = private_variables()
+        self._before: dict[str, str | None] = {}
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> PrivateGraph:
+        self._before = {name: os.environ.get(name) for name in (*self.variables, *LEADS_ELSEWHERE)}
+        for name in LEADS_ELSEWHERE:
+            os.environ.pop(name, None)
+        os.environ.update(self.variables)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+        for name, value in self._before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+    def start(
+        self, module: str, *arguments: str, log: Path, variables: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """`python -m module arguments` in a process group of its own, what it prints going to `log`."""
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **(variables or {})},
+                start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            )
+        self._processes.append(process)
+        return process
+
+    def stop(self) -> None:
+        """Asks all processes to end, and ends those that do not within 3.5 s. Ctrl-C does not cut this short."""
+        with _deaf_to_interrupts():
+            _stop_all(self._processes)
+        self._processes.clear()
+
+
+def _end_with_parent() -> None:
+    """In the child: be interrupted when the parent dies, even where it was killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def _stop_all(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + GRACE
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, deadline - time.monotonic()))
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # also what a process left behind in its group
+        process.wait()
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts():  # type: ignore[no-untyped-def]
+    """The handlers are put back at the end."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,152 @@
+"""An ordinary ROS node that gives an instruction, watches what becomes of it and writes it down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from numpy.typing import NDArray
+from rclpy.client import Client
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image
+from std_msgs.msg import Float64MultiArray, String
+
+from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.srv import ResetScene, TaskOutcome
+
+
+@dataclass
+class Recording:
+    """What was seen, each with the simulated time since the scene was laid [s].
+
+    states: generalised positions of the simulator, shape (nq,). images: what the policy saw, RGB. actions: with the
+    latency from the image's arrival at the policy [s].
+    """
+
+    states: list[tuple[float, NDArray[np.float64]]] = field(default_factory=list)
+    images: list[tuple[float, NDArray[np.uint8]]] = field(default_factory=list)
+    actions: list[tuple[float, EndEffectorAction, float]] = field(default_factory=list)
+
+    @property
+    def time(self) -> float:
+        """Simulated time of the newest state [s]."""
+        return self.states[-1][0] if self.states else 0.0
+
+
+class Recorder:
+    """Lives on the graph in `namespace`; `recording` grows while it spins."""
+
+    def __init__(self, namespace: str) -> None:
+        self.recording = Recording()
+        self.status: ControllerStatus | None = None
+        self.policy_failure = ""
+        self.policy_ready = False
+        self._node = Node("demo", namespace=namespace)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        node, newest = self._node, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._instructions = node.create_publisher(String, "instruction", 10)
+        self._reset = node.create_client(ResetScene, "sim_arm_node/reset_scene")
+        self._outcome = node.create_client(TaskOutcome, "sim_arm_node/outcome")
+        node.create_subscription(Image, "image", self._on_image, newest)
+        node.create_subscription(ActionMsg, "action", self._on_action, 100)
+        node.create_subscription(ControllerStatus, "controller_status", self._on_status, 10)
+        node.create_subscription(Float64MultiArray, "sim_arm_node/state", self._on_state, 100)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+
+    # What comes in ---------------------------------------------------------------------------------------------------
+
+    def _on_image(self, message: Image) -> None:
+        self.recording.images.append((self.recording.time, convert.rgb_from_image(message).copy()))
+
+    def _on_action(self, message: ActionMsg) -> None:
+        latency = convert.seconds(convert.nanoseconds(message.latency))
+        self.recording.actions.append((self.recording.time, convert.action_from_message(message), latency))
+
+    def _on_status(self, message: ControllerStatus) -> None:
+        self.status = message
+
+    def _on_state(self, message: Float64MultiArray) -> None:
+        values = np.array(message.data, np.float64)
+        self.recording.states.append((float(values[0]), values[1:]))
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name.endswith("policy_node"):
+                values = {pair.key: pair.value for pair in status.values}
+                self.policy_ready = self.policy_ready or bool(values.get("policy"))
+                self.policy_failure = status.message if "cannot be loaded" in status.message else ""
+
+    # What goes out ---------------------------------------------------------------------------------------------------
+
+    @property
+    def nodes(self) -> set[str]:
+        """Names of the nodes on the graph."""
+        return set(self._node.get_node_names())
+
+    @property
+    def terminated(self) -> bool:
+        """Whether the arm stands still because the policy said that it is done."""
+        return self.status is not None and self.status.state == ControllerStatus.TERMINATED
+
+    def wait(self, condition: Callable[[], bool], deadline: float) -> bool:
+        """Spins until the condition holds; False where `deadline` (time.monotonic) comes first."""
+        while not condition():
+            if time.monotonic() >= deadline:
+                return False
+            self._executor.spin_once(timeout_sec=0.05)
+        return True
+
+    def lay_scene(self, suite: str, seed: int, instruction: str, deadline: float) -> str | None:
+        """Begins a scene at time 0, and the recording with it; None, or why it cannot be."""
+        request = ResetScene.Request(suite=suite, seed=seed, instruction=instruction)
+        response = self._call(self._reset, request, deadline)
+        if response is None:
+            return "the simulated arm did not answer"
+        self.recording = Recording()
+        return None if response.success else str(response.message)
+
+    def instruct(self, instruction: str, deadline: float) -> bool:
+        """Publishes the instruction once somebody listens, as a user would."""
+        if not self.wait(lambda: self._instructions.get_subscription_count() > 0, deadline):
+            return False
+        self._instructions.publish(String(data=instruction))
+        return True
+
+    def judge(self, deadline: float) -> TaskOutcome.Response | None:
+        """How the scene stands; None where the arm does not answer."""
+        return self._call(self._outcome, TaskOutcome.Request(), deadline)
+
+    def _call(self, client: Client, request: object, deadline: float) -> Any:
+        if not self.wait(client.service_is_ready, deadline):
+            return None
+        future = client.call_async(request)
+        return future.result() if self.wait(future.done, deadline) else None
+
+    def close(self) -> None:
+        """Leaves the graph."""
+        self._executor.shutdown()
+        self._node.destroy_node()
+
+
+def join(namespace: str) -> Recorder:
+    """Brings this process onto the graph."""
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is the command's affair
+    return Recorder(namespace)
+
+
+def leave(recorder: Recorder) -> None:
+    """The reverse of `join`."""
+    recorder.close()
+    rclpy.try_shutdown()
