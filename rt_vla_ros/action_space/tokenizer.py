@@ -9,6 +9,9 @@ from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.rotation import rotation_vector_from_rpy, rpy_from_rotation_vector
 
+ROUNDING_ERROR = 1e-6
+"""[bin]: without it, truncating the very value that a bin stands for could give the bin below."""
+
 
 class ActionTokenizer:
     """Encodes values into bins and decodes tokens, or distributions over tokens, into values.
@@ -42,7 +45,7 @@ class ActionTokenizer:
         """
         array = self._checked(values)
         position = (np.clip(array, self._low, self._high) - self._low) / (self._high - self._low) * (self.card.bins - 1)
-        binned = np.rint(position) if self.card.quantization == "round" else np.trunc(position)
+        binned = np.rint(position) if self.card.quantization == "round" else np.trunc(position + ROUNDING_ERROR)
         tokens: NDArray[np.int64] = binned.astype(np.int64)
         return np.where(self._is_mode, np.minimum(tokens, self._modes - 1), tokens)
 

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
+from support.cards import card, card_data
+
+
+def test_survives_the_disk(tmp_path: Path) -> None:
+    card().save(tmp_path)
+    assert ActionCard.load(tmp_path) == card()
+
+
+def test_period_is_the_inverse_of_the_rate() -> None:
+    assert card(control_rate=4.0).period == 0.25
+
+
+def test_index_finds_roles() -> None:
+    assert (card().index("terminate"), card().index("gripper"), card().index("translation_z")) == (0, 7, 3)
+    assert card(dimensions=card_data()["dimensions"][1:]).index("terminate") is None
+
+
+def changed_dimension(index: int, **changes: Any) -> dict[str, Any]:
+    dimensions = card_data()["dimensions"]
+    dimensions[index] = {**dimensions[index], **changes}
+    return {"dimensions": dimensions}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"frame": "world"}, "frame is 'world', expected one of base, end_effector"),
+        ({"rotation": "quaternion"}, "expected one of rotation_vector, rpy"),
+        ({"quantization": "floor"}, "expected one of round, truncate"),
+        ({"bins": 1}, "bins is 1"),
+        ({"bins": "256"}, "bins must be int, got '256'"),
+        ({"control_rate": 0.0}, "control_rate is 0.0"),
+        ({"control_rate": float("nan")}, "control_rate is nan"),
+        ({"version": 2}, "version is 2"),
+        ({"gripper_open": 3.0}, "outside the gripper's range"),
+        ({"gripper_open": -1.0}, "are both -1.0"),
+        ({"dimensions": []}, "dimensions is empty"),
+        ({"dimensions": "seven"}, "dimensions must be a list of objects"),
+        ({"cameras": []}, "cameras is empty"),
+        ({"cameras": [{"name": "front"}]}, "lacks width, height, crop, vertical_fov"),
+        ({"camera_s": []}, "unknown key 'camera_s'"),
+        (changed_dimension(1, role="translation_w"), "expected one of terminate"),
+        (changed_dimension(1, unit="mm"), "is in 'm'"),
+        (changed_dimension(1, low=1.0, high=-1.0), "expected a finite low below high"),
+        (changed_dimension(1, high=float("inf")), "expected a finite low below high"),
+        (changed_dimension(1, role="translation_y"), "is given to two dimensions"),
+        (changed_dimension(1, modes=["terminate"]), "only the role 'terminate' may"),
+        (changed_dimension(0, modes=["go", "stay"]), "expected 'terminate' among"),
+        (changed_dimension(0, modes=[]), "expected 'terminate' among"),
+        (changed_dimension(1, lo=0), "unknown key 'lo'"),
+    ],
+)
+def test_refuses_what_makes_no_sense(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ActionCardError) as refusal:
+        card(**changes)
+    assert sentence in str(refusal.value)
+
+
+@pytest.mark.parametrize("key", [key for key in card_data() if key != "name"])
+def test_refuses_a_card_that_lacks_something(key: str) -> None:
+    data = card_data()
+    del data[key]
+    with pytest.raises(ActionCardError, match=f"lacks {key}"):
+        ActionCard.from_dict(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"), [("{", "is not JSON"), ("[]", "holds a list"), (json.dumps({"name": "x"}), "lacks")]
+)
+def test_refuses_a_file_that_is_no_card(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / CARD_FILE).write_text(text)
+    with pytest.raises(ActionCardError, match=sentence):
+        ActionCard.load(tmp_path)
+
+
+def test_says_what_to_do_without_a_card(tmp_path: Path) -> None:
+    with pytest.raises(ActionCardError, match="without it nobody knows what the actions mean"):
+        ActionCard.load(tmp_path)
