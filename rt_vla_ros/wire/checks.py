@@ -172,7 +172,7 @@ def _from_buffer(name: str, code: str, value: Any) -> array.array[Any]:
     if isinstance(value, np.ndarray):
         if not (value.dtype == np.dtype(code) and value.ndim == 1):
             raise AssertionError(
-                f"The '{name}' field must be a one-dimensional array of {np.dtype(code)}, got {value.dtype} {value.shape}"
+                f"The '{name}' field must be a flat array of {np.dtype(code)}, got {value.dtype} {value.shape}"
             )
         value = np.ascontiguousarray(value)
     numbers = array.array(code)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from support.processes import ROOT, Program
-from wire.conftest import Waiter
 
 from rt_vla_ros.wire.cdr import serialize
 from rt_vla_ros.wire.errors import WireError
 from rt_vla_ros.wire.messages import message_class
 from rt_vla_ros.wire.qos import Durability, History, QosProfile, Reliability
 from rt_vla_ros.wire.session import Session
+from wire.conftest import Waiter
 
 PEER = ROOT / "test" / "support" / "wire_peer.py"
 String: Any = message_class("std_msgs/msg/String")
@@ -48,6 +48,11 @@ def test_a_late_joiner_gets_what_is_latched(session: Session, waiter: Waiter) ->
         for text in ("oldest", "older", "newest"):
             peer.tell(f"latch {text}")
         assert peer.ask("at_least 2", "nodes") == "2"
+        # A message that is still on its way would be heard live: the echo comes after all that was sent before it.
+        asked, echo = node.create_publisher("/in", String, TEN), node.create_subscription("/out", String, TEN, waiter)
+        assert session.graph.wait_for(lambda _: asked.subscription_count + echo.publisher_count == 2, 10)
+        asked.publish(String(data="after you"))
+        waiter.take(echo.take)
         subscription = node.create_subscription("/latched", String, LATCHED, waiter)
         assert [waiter.take(subscription.take)[0].data for _ in range(2)] == ["older", "newest"]
         volatile = node.create_subscription("/latched", String, TEN, waiter)
