@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         outcome = perform(settings, graph, progress)
     progress.line("Drawing what happened ...")
     files = write(settings, outcome)
-    for line in (*said_at_the_end(settings, outcome), *files):
+    for line in (*said_at_the_end(settings, outcome), *files, *([outcome.details] if outcome.details else [])):
         progress.line(line)
     return 0 if outcome.success else 1
 

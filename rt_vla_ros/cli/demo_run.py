@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,14 +25,18 @@ STALL = 30.0  # without anything happening [s]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it ended. outcome: the judge's word, or "error" where it came to no judgement. seconds: simulated."""
+    """How it ended. outcome: the judge's word, or "error" where it came to no judgement, with `details`.
+
+    seconds: simulated, from the instruction's scene being laid to the end. steps: actions of the policy.
+    """
 
     success: bool
     outcome: str
     message: str
-    seconds: float = 0.0
-    steps: int = 0
-    recording: Recording = field(default_factory=Recording)
+    seconds: float
+    steps: int
+    recording: Recording
+    details: str = ""
 
 
 class Trouble(Exception):
@@ -52,14 +56,15 @@ def perform(settings: Settings, graph: PrivateGraph, progress: Progress) -> Outc
     try:
         return Attempt(settings, recorder, launched, progress).outcome()
     except Trouble as trouble:
-        message = f"{trouble} What the processes said: {log}\n{tail(log)}".rstrip()
-        return Outcome(False, "error", message, recorder.recording.time, 0, recorder.recording)
+        recording = recorder.recording
+        details = f"What the processes said last ({log}):\n{tail(log)}"
+        return Outcome(False, "error", str(trouble), recording.time, len(recording.actions), recording, details)
     finally:
         leave(recorder)
 
 
 def launch_arguments(settings: Settings) -> list[str]:
-    """For policy.launch.py. The scene's instruction comes later, with the instruction itself."""
+    """For policy.launch.py; its instruction only lays the scene."""
     return [
         "arm:=sim",
         f"policy:={settings.policy}",
@@ -67,6 +72,7 @@ def launch_arguments(settings: Settings) -> list[str]:
         f"lock_step:={str(settings.lock_step).lower()}",
         f"suite:={settings.scene.suite}",
         f"seed:={settings.scene.seed}",
+        f"instruction:={settings.scene.task.instruction}",
     ]
 
 
@@ -84,6 +90,8 @@ class Attempt:
     ) -> None:
         self._settings, self._recorder = settings, recorder
         self._launched, self._progress = launched, progress
+        self._there: set[str] = set()
+        recorder.check = self._check
 
     def outcome(self) -> Outcome:
         """Does it all. Raises Trouble and CliError."""
@@ -98,20 +106,21 @@ class Attempt:
             raise CliError(self._recorder.policy_failure)
         if self._launched.poll() is not None:
             raise Trouble(f"The processes ended by themselves (status {self._launched.returncode}).")
+        gone = self._there - self._recorder.nodes
+        if gone:
+            raise Trouble(f"The process of {' and '.join(sorted(gone))} has gone.")
 
     def _wait_for_nodes(self) -> None:
         recorder, begin = self._recorder, time.monotonic()
-        told: set[str] = set()
 
         def ready() -> bool:
-            self._check()
-            for name in sorted((recorder.nodes & NODES) - told):
-                told.add(name)
+            for name in sorted((recorder.nodes & NODES) - self._there):
+                self._there.add(name)
                 self._progress.line(f"  {name} is there ({time.monotonic() - begin:.0f} s).")
-            return told == NODES and recorder.policy_ready and bool(recorder.recording.images)
+            return self._there == NODES and recorder.policy_ready and bool(recorder.recording.images)
 
         if not recorder.wait(ready, begin + START_UP):
-            missing = ", ".join(sorted(NODES - told)) or "the policy, or a first image,"
+            missing = ", ".join(sorted(NODES - self._there)) or "the policy, or a first image,"
             raise Trouble(f"After {START_UP:.0f} s {missing} had not come.")
 
     def _give_instruction(self) -> None:
@@ -136,7 +145,6 @@ class Attempt:
             if time.monotonic() - changed > STALL:
                 reason = recorder.status.reason if recorder.status is not None else "the smoother is silent"
                 raise Trouble(f"Nothing happened for {STALL:.0f} s: {reason}")
-            self._check()
             self._show()
             recorder.wait(lambda: False, time.monotonic() + 0.1)
         return "timeout"
@@ -153,10 +161,11 @@ class Attempt:
             )
 
     def _judged(self, ended: str) -> Outcome:
-        seconds = self._recorder.recording.time
         verdict = self._recorder.judge(time.monotonic() + ANSWER)
         if verdict is None:
             raise Trouble("The simulated arm did not say how the scene stands.")
-        after = "" if ended == "terminated" else f" Time was up after {self._settings.timeout:g} s."
-        recording = self._recorder.recording
-        return Outcome(verdict.success, verdict.outcome, verdict.message + after, seconds, verdict.steps, recording)
+        recording, message = self._recorder.recording, verdict.message
+        if ended == "timeout":
+            recording = recording.until(self._settings.timeout)
+            message += f" Time was up after {self._settings.timeout:g} s."
+        return Outcome(verdict.success, verdict.outcome, message, recording.time, len(recording.actions), recording)

@@ -43,9 +43,26 @@ class Recording:
         """Simulated time of the newest state [s]."""
         return self.states[-1][0] if self.states else 0.0
 
+    def until(self, end: float) -> Recording:
+        """What was seen up to `end` [s]; of the actions, those that were begun before."""
+        return Recording(
+            states=[event for event in self.states if event[0] <= end],
+            images=[event for event in self.images if event[0] <= end],
+            actions=[event for event in self.actions if event[0] < end],
+        )
+
+
+def nothing_wrong() -> None:
+    """For a recorder that nobody else watches over."""
+
 
 class Recorder:
-    """Lives on the graph in `namespace`; `recording` grows while it spins."""
+    """Lives on the graph in `namespace`; `recording` grows while it spins.
+
+    check: called again and again while something is waited for; what it raises ends the waiting.
+    """
+
+    check: Callable[[], None] = staticmethod(nothing_wrong)
 
     def __init__(self, namespace: str) -> None:
         self.recording = Recording()
@@ -105,6 +122,7 @@ class Recorder:
         while not condition():
             if time.monotonic() >= deadline:
                 return False
+            self.check()
             self._executor.spin_once(timeout_sec=0.05)
         return True
 
@@ -114,7 +132,8 @@ class Recorder:
         response = self._call(self._reset, request, deadline)
         if response is None:
             return "the simulated arm did not answer"
-        self.recording = Recording()
+        # The first image of the scene comes before the answer, and in lock-step only once.
+        self.recording = Recording(images=[(0.0, pixels) for _, pixels in self.recording.images[-1:]])
         return None if response.success else str(response.message)
 
     def instruct(self, instruction: str, deadline: float) -> bool:

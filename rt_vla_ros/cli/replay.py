@@ -15,8 +15,8 @@ from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.cli.picture import SCENE, Moment, draw_moment
 from rt_vla_ros.sim import Scene, TabletopSim
 
-RATE = Fraction(25, 2)  # frames per simulated second, shown at real speed
-MOST_FRAMES = 120  # a longer run is shown faster
+RATE = Fraction(10)  # frames per simulated second, shown at real speed
+MOST_FRAMES = 100  # a longer run is shown faster
 
 T = TypeVar("T")
 
