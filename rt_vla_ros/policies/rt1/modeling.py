@@ -52,9 +52,6 @@ class RT1Model(PreTrainedModel):  # type: ignore[misc]
             config.token_embedding_size, config.num_image_tokens, config.token_learner_bottleneck
         )
         self.transformer = CausalTransformer(config)
-        self.register_buffer("pixel_scale", 1 / (255 * torch.tensor(config.image_std)), persistent=False)
-        self.register_buffer("pixel_shift", -torch.tensor(config.image_mean) / torch.tensor(config.image_std), persistent=False)
-        self.register_buffer("legal", legal_tokens(config.tokens_per_dimension, config.vocab_size), persistent=False)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -74,19 +71,29 @@ class RT1Model(PreTrainedModel):  # type: ignore[misc]
         targets = soft_targets(config.tokens_per_dimension, config.vocab_size, config.target_smoothing).to(logits.device)
         return RT1Output(loss=action_loss(logits, labels, self.legal, targets).mean(), logits=logits)
 
+    @property
+    def legal(self) -> Tensor:
+        """Which tokens each dimension has, bool, shape (D, V)."""
+        return legal_tokens(self.config.tokens_per_dimension, self.config.vocab_size).to(self.device)
+
     def sentence(self, instruction: Tensor) -> Tensor:
         """Instructions (B, ...) -> sentence vectors (B, language_size); once per instruction is enough."""
         return self.language(instruction)
 
     def image_features(self, images: Tensor, sentence: Tensor) -> Tensor:
         """uint8 RGB (N, H, W, 3) and sentences (N, language_size) -> feature maps (N, token_embedding_size, h, w)."""
-        pixels = images.to(self.pixel_scale.dtype) * self.pixel_scale + self.pixel_shift
-        features = self.projection(self.trunk(pixels.permute(0, 3, 1, 2), sentence))
+        features = self.projection(self.trunk(self._normalised(images), sentence))
         return self.places(self.film(features, sentence))
 
     def image_tokens(self, images: Tensor, sentence: Tensor) -> Tensor:
         """uint8 RGB (N, H, W, 3) and sentences (N, language_size) -> tokens (N, num_image_tokens, token_embedding_size)."""
         return self.token_learner(self.image_features(images, sentence))
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        """uint8 RGB (N, H, W, 3) -> (N, 3, H, W) in the network's type; the memory keeps its order (channels last)."""
+        std = torch.tensor(self.config.image_std, dtype=self.dtype, device=images.device)
+        mean = torch.tensor(self.config.image_mean, dtype=self.dtype, device=images.device)
+        return (images.to(self.dtype) * (1 / (255 * std)) - mean / std).permute(0, 3, 1, 2)
 
 
 def _trunk(config: RT1Config) -> FiLMResNet | FiLMEfficientNet:

@@ -20,8 +20,8 @@ def small_tokenizer(
     """A tokenizer of about `words` tokens.
 
     kind: "byte_bpe" (GPT-2's scheme: " 128" is one token where it was frequent, else two or three),
-    "byte_fallback_unigram" (SentencePiece's: numbers of one to three tokens behind "▁"), "split_digits" (Qwen's and Llama's:
-    one token a digit).
+    "byte_fallback_unigram" (SentencePiece's: numbers of one to three tokens behind "▁"), "split_digits" (Qwen's and
+    Llama's: one token a digit).
     special: further special tokens. named: attributes that a processor looks for, such as {"image_token": "<image>"}.
     Raises ValueError for an unknown kind.
     """
@@ -64,13 +64,13 @@ def _bpe(special: list[str], size: int, split_digits: bool) -> Tokenizer:
 
 
 def _unigram(special: list[str], size: int) -> Tokenizer:
-    """Scores fall with length, so that the longest piece wins, as in a trained model; bytes stand in for what is unknown."""
+    """Scores are made so that the longest piece wins, as in a trained model; bytes stand in for what is unknown."""
     pieces = {f"<0x{byte:02X}>": -20.0 for byte in range(256)}
     pieces |= dict.fromkeys("▁0123456789", -8.0)
     pieces |= {f"▁{number}": -6.0 for number in range(0, 130, 3)}
     pieces |= {f"▁{word}": -7.0 for word in WORDS.split()}
-    pieces |= {mark: -8.0 for mark in "?:.QA"}
-    pieces |= {letter: -10.0 for letter in "abcdefghijklmnopqrstuvwxyz"}
+    pieces |= dict.fromkeys("?:.QA", -8.0)
+    pieces |= dict.fromkeys("abcdefghijklmnopqrstuvwxyz", -10.0)
     vocabulary = [(token, 0.0) for token in special] + list(pieces.items())[: size - len(special)]
     tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=0, byte_fallback=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")

@@ -1,0 +1,107 @@
+"""How a checkpoint writes actions: rt2_config.json, beside the weights and the action card."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+CONFIG_FILE = "rt2_config.json"
+VOCABULARIES = ("integers", "overwritten", "openvla")
+PAPER_PROMPT = "Q: what action should the robot take to {instruction}? A:"
+PLAN_PROMPT = "Instruction: {instruction}. Plan:"
+QUESTION_PROMPT = "Q: {question} A:"
+LONGEST_PLAN = 256
+
+
+class RT2ConfigError(ValueError):
+    """rt2_config.json is missing, incomplete or contradicts itself; the message says where and what was expected."""
+
+
+@dataclass(frozen=True)
+class RT2Config:
+    """How a vision-language model was taught to write actions.
+
+    vocabulary: "integers" (bin numbers as text, PaLI-X), "overwritten" (256 seldom used tokens, PaLM-E) or "openvla"
+    (the last 256 tokens, descending).
+    tokens: for "overwritten": the token id of each bin, in the order of the bins; else empty.
+    prompt: with {instruction} in it. question: with {question} in it.
+    plan_tokens: longest plan that the model may write before "Action:" [tokens]; 0: it writes no plan.
+    chat: whether prompts are put into the chat template of the tokenizer.
+    leading_space: for "integers": whether the first number has a space before it, as behind "A:".
+    lower_case: whether instructions are put in lower case (OpenVLA).
+    """
+
+    vocabulary: str
+    tokens: tuple[int, ...] = ()
+    prompt: str = PAPER_PROMPT
+    question: str = QUESTION_PROMPT
+    plan_tokens: int = 0
+    chat: bool = False
+    leading_space: bool = True
+    lower_case: bool = False
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        if self.vocabulary not in VOCABULARIES:
+            raise RT2ConfigError(f"vocabulary is {self.vocabulary!r}, expected one of {', '.join(VOCABULARIES)}.")
+        if bool(self.tokens) != (self.vocabulary == "overwritten"):
+            raise RT2ConfigError(
+                f"tokens lists {len(self.tokens)} ids for the vocabulary {self.vocabulary!r}: "
+                'it is given for "overwritten" and only there.'
+            )
+        for key in ("prompt", "question"):
+            hole = "{instruction}" if key == "prompt" else "{question}"
+            if hole not in getattr(self, key):
+                raise RT2ConfigError(f"{key} is {getattr(self, key)!r}, expected a text with {hole} in it.")
+        if not 0 <= self.plan_tokens <= LONGEST_PLAN:
+            raise RT2ConfigError(f"plan_tokens is {self.plan_tokens}, expected 0 to {LONGEST_PLAN}.")
+        if self.version != 1:
+            raise RT2ConfigError(f"version is {self.version}, this program reads version 1.")
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RT2Config:
+        """Raises RT2ConfigError for keys that are missing or unknown and for values of the wrong kind."""
+        known = {field.name: str(field.type) for field in fields(cls)}
+        for key, value in data.items():
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise RT2ConfigError(f"unknown key {key!r}; it knows {', '.join(known)}.{hint}")
+            kind = {"str": str, "int": int, "bool": bool}.get(known[key], (list, tuple))
+            if not isinstance(value, kind) or (known[key] == "int" and isinstance(value, bool)):
+                raise RT2ConfigError(f"{key} is {value!r}, expected {known[key]}.")
+        if "vocabulary" not in data:
+            raise RT2ConfigError(f"vocabulary is missing, expected one of {', '.join(VOCABULARIES)}.")
+        tokens = data.get("tokens", ())
+        if not all(isinstance(token, int) and not isinstance(token, bool) for token in tokens):
+            raise RT2ConfigError("tokens holds something that is no token id.")
+        return cls(**{**data, "tokens": tuple(tokens)})
+
+    @classmethod
+    def load(cls, directory: Path) -> RT2Config:
+        """Reads DIRECTORY/rt2_config.json. Raises RT2ConfigError."""
+        path = Path(directory) / CONFIG_FILE
+        if not path.is_file():
+            raise RT2ConfigError(
+                f"{directory} has no {CONFIG_FILE}: without it nobody knows how the model writes actions. "
+                'The smallest one is {"vocabulary": "integers"}; docs/rt2.md lists the others.'
+            )
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RT2ConfigError(f"{path} is not JSON: {error}") from error
+        if not isinstance(data, dict):
+            raise RT2ConfigError(f"{path} holds a {type(data).__name__}, expected a JSON object.")
+        try:
+            return cls.from_dict(data)
+        except RT2ConfigError as error:
+            raise RT2ConfigError(f"{path}: {error}") from error
+
+    def save(self, directory: Path) -> None:
+        """Writes DIRECTORY/rt2_config.json."""
+        text = json.dumps(asdict(self), indent=2) + "\n"
+        (Path(directory) / CONFIG_FILE).write_text(text, encoding="utf-8")

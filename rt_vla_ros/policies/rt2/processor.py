@@ -1,0 +1,208 @@
+"""From images and a prompt to a model's inputs: through the checkpoint's own processor, or composed of its parts.
+
+Several combined processors of transformers insist on a video processor and with it on torchvision, which nothing here
+needs. Their image processors have twins that use PIL, and their tokenizers stand alone; what is left is to write the
+right number of image tokens into the prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_string
+
+Inputs = dict[str, Tensor]
+Pixels = NDArray[np.uint8]
+NOT_FOR_THE_MODEL = ("labels", "attention_mask", "rows", "cols", "num_crops")
+"""Outputs of processors that are for training or for the prompt; a mask of ones says nothing."""
+
+
+class ProcessorError(ValueError):
+    """The processor is missing or of no use; the message says what is needed."""
+
+
+class Processor(Protocol):
+    """What a policy needs of a processor."""
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer of prompts and answers."""
+
+    def render(self, prompt: str, images: int, *, chat: bool) -> str:
+        """The text with placeholders for images."""
+
+    def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
+        """Everything that the model takes, batch size 1."""
+
+    def image_inputs(self, images: Sequence[Pixels]) -> Inputs:
+        """Of that, only what is made from the images."""
+
+
+class CombinedProcessor:
+    """A processor of transformers that works as it is."""
+
+    def __init__(self, processor: Any) -> None:
+        self._processor = processor
+        self.tokenizer: PreTrainedTokenizerBase = processor.tokenizer
+        self._placeholder = str(getattr(processor, "image_token", "<image>"))
+
+    def render(self, prompt: str, images: int, *, chat: bool) -> str:
+        """See Processor."""
+        if chat:
+            return _chat(self._processor if self._processor.chat_template else self.tokenizer, prompt, images)
+        return self._placeholder * images + prompt
+
+    def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
+        """See Processor."""
+        return _tensors(self._processor(images=list(images), text=text, return_tensors="pt"))
+
+    def image_inputs(self, images: Sequence[Pixels]) -> Inputs:
+        """See Processor."""
+        return _tensors(self._processor.image_processor(list(images), return_tensors="pt"))
+
+
+class ComposedProcessor:
+    """An image processor and a tokenizer, with the image tokens written as the model's family writes them."""
+
+    def __init__(
+        self,
+        image_processor: Any,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        image_tokens: int | None = None,
+        chat_template: str | None = None,
+    ) -> None:
+        """image_tokens: number of tokens an image (or a tile of one) takes, where the image processor does not tell.
+
+        Raises ProcessorError where the family cannot be told from the image processor.
+        """
+        self._image_processor, self.tokenizer = image_processor, tokenizer
+        self._image_tokens = image_tokens
+        if chat_template and not tokenizer.chat_template:
+            tokenizer.chat_template = chat_template
+        names = getattr(image_processor, "model_input_names", ())
+        self._expand: Callable[[Mapping[str, Any], int], str]
+        if "image_grid_thw" in names:
+            self._expand, self._nested = self._expand_grid, False
+        elif hasattr(image_processor, "do_image_splitting"):
+            self._expand, self._nested = self._expand_tiles, True
+        else:
+            raise ProcessorError(
+                "The combined processor of this model needs a library that is not there, and how "
+                f"{type(image_processor).__name__} counts image tokens is not known here. "
+                "Install torchvision, or what the model's page names."
+            )
+        named = {"grid": ("<|image_pad|>",), "tiles": ("<image>",)}["tiles" if self._nested else "grid"]
+        self._image_token = str(getattr(tokenizer, "image_token", None) or named[0])
+        self._image_id = token_id(tokenizer, self._image_token)
+
+    def render(self, prompt: str, images: int, *, chat: bool) -> str:
+        """See Processor."""
+        if chat:
+            return _chat(self.tokenizer, prompt, images)
+        around = ("", "") if self._nested else ("<|vision_start|>", "<|vision_end|>")
+        return (around[0] + self._image_token + around[1]) * images + prompt
+
+    def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
+        """See Processor. Raises ProcessorError where text and images do not fit each other."""
+        features = self._features(images)
+        parts = text.split(self._image_token)
+        if len(parts) != len(images) + 1:
+            raise ProcessorError(f"The prompt has {len(parts) - 1} places for images, there are {len(images)} images.")
+        whole = parts[0] + "".join(self._expand(features, i) + part for i, part in enumerate(parts[1:]))
+        ids = self.tokenizer(whole, return_tensors="pt")["input_ids"]
+        inputs = {"input_ids": ids} | _tensors(features)
+        if not self._nested:
+            inputs["mm_token_type_ids"] = (ids == self._image_id).int()
+        return inputs
+
+    def image_inputs(self, images: Sequence[Pixels]) -> Inputs:
+        """See Processor."""
+        return _tensors(self._features(images))
+
+    def _features(self, images: Sequence[Pixels]) -> Mapping[str, Any]:
+        if self._nested:
+            found = self._image_processor([list(images)], return_tensors="pt", return_row_col_info=True)
+        else:
+            found = self._image_processor(list(images), return_tensors="pt")
+        return dict(found)
+
+    def _expand_grid(self, features: Mapping[str, Any], index: int) -> str:
+        patches = int(features["image_grid_thw"][index].prod())
+        return self._image_token * (patches // int(self._image_processor.merge_size) ** 2)
+
+    def _expand_tiles(self, features: Mapping[str, Any], index: int) -> str:
+        if not self._image_tokens:
+            raise ProcessorError("The checkpoint's processor_config.json lacks image_seq_len, the tokens of one tile.")
+        rows, columns = ([n for row in features[key] for n in row][index] for key in ("rows", "cols"))
+        around = str(getattr(self.tokenizer, "fake_image_token", None) or "<fake_token_around_image>")
+        whole = str(getattr(self.tokenizer, "global_image_token", None) or "<global-img>")
+        return str(get_image_prompt_string(rows, columns, self._image_tokens, around, self._image_token, whole))
+
+
+class PreparedPrompt:
+    """A prompt whose text is tokenized once; a frame costs only its images.
+
+    The first frame is taken through the whole processor. Later ones only through its image part, if that gave the very
+    same tensors for the first frame and a later frame's shapes are the same.
+    """
+
+    def __init__(self, processor: Processor, text: str) -> None:
+        self._processor, self.text = processor, text
+        self._first: Inputs | None = None
+        self._alone = False  # whether the image part can be taken alone
+
+    def inputs(self, images: Sequence[Pixels]) -> Inputs:
+        """Everything the model takes for these images, on the CPU."""
+        if self._first is not None and self._alone:
+            fresh = self._processor.image_inputs(images)
+            if self._same_layout(fresh):
+                return {**self._first, **fresh}
+        inputs = self._processor.inputs(images, self.text)
+        if self._first is None:
+            part = self._processor.image_inputs(images)
+            self._alone = all(key in inputs and torch.equal(inputs[key], value) for key, value in part.items())
+            self._first = inputs
+        return inputs
+
+    def _same_layout(self, fresh: Inputs) -> bool:
+        """What steers the layout of the prompt (grids, masks) must be equal; of pixels only the shape."""
+        first = self._first or {}
+        return all(
+            key in first
+            and value.shape == first[key].shape
+            and (value.is_floating_point() or torch.equal(value, first[key]))
+            for key, value in fresh.items()
+        )
+
+
+def token_id(tokenizer: PreTrainedTokenizerBase, token: str) -> int:
+    """Raises ProcessorError for a token that the tokenizer does not have."""
+    found = tokenizer.get_vocab().get(token)
+    if found is None:
+        raise ProcessorError(
+            f"The tokenizer has no token {token!r}, which stands for an image in this model's prompts."
+        )
+    return int(found)
+
+
+def _chat(owner: Any, prompt: str, images: int) -> str:
+    if not owner.chat_template:
+        raise ProcessorError(
+            "rt2_config.json asks for the chat template, the tokenizer has none. "
+            "Add chat_template.jinja, or say chat: false."
+        )
+    content = [{"type": "image"}] * images + [{"type": "text", "text": prompt}]
+    return str(
+        owner.apply_chat_template([{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True)
+    )
+
+
+def _tensors(features: Mapping[str, Any]) -> Inputs:
+    return {key: value for key, value in features.items() if isinstance(value, Tensor) and key not in NOT_FOR_THE_MODEL}

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from support.rt1 import tiny_config, tiny_model
+
+from rt_vla_ros.policies.rt1.configuration import PRESETS, RT1Config
+from rt_vla_ros.policies.rt1.modeling import RT1Model
+
+
+def batch(size: int = 2, steps: int = 3, side: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(0, 256, (size, steps, side, side, 3), dtype=torch.uint8, generator=generator)
+    return images, torch.randint(1, 64, (size, 5), generator=generator)
+
+
+def test_shapes() -> None:
+    model = tiny_model()
+    output = model(*batch())
+    assert output.logits.shape == (2, 3, 6, 256)
+    assert output.loss is None
+    assert model.image_tokens(batch()[0][0], torch.zeros(3, 8)).shape == (3, 3, 16)
+
+
+def test_the_sentence_matters() -> None:
+    model, (images, words) = tiny_model(), batch(1)
+    with torch.inference_mode():
+        assert (model(images, words).logits - model(images, words + 1).logits).abs().max() > 1e-3
+
+
+def test_padding_of_the_sentence_does_not_matter() -> None:
+    model, (images, words) = tiny_model(), batch(1)
+    padded = torch.cat([words, torch.zeros(1, 4, dtype=torch.int64)], dim=1)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(images, words).logits, model(images, padded).logits)
+
+
+def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
+    model, inputs = tiny_model(), batch()
+    model.save_pretrained(tmp_path)
+    loaded = RT1Model.from_pretrained(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(*inputs).logits, model(*inputs).logits, rtol=0, atol=0)
+
+
+def test_learns_by_heart() -> None:
+    """Every part passes gradients on: thirty steps suffice for two histories."""
+    torch.manual_seed(0)
+    model, inputs = RT1Model(tiny_config(target_smoothing=0.0)).train(), batch()
+    labels = torch.randint(0, 2, (2, 3, 6), generator=torch.Generator().manual_seed(2)) * 100
+    labels[..., 0] = labels[..., 0] // 100
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(30):
+        loss = model(*inputs, labels=labels).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[0] > 4
+    assert losses[-1] < 0.7
+    assert not [name for name, p in model.named_parameters() if p.grad is None]
+
+
+def test_the_papers_network_has_its_size() -> None:
+    """The release has 35,339,431 variables. Three things among them are not needed: an embedding of action tokens that is
+    multiplied by zero (256 x 512 + 512), the second bias of a sum (512), and a normalisation layer's 7 numbers."""
+    with torch.device("meta"):
+        model = RT1Model(RT1Config.preset("rt1"))
+    numbers = sum(v.numel() for name, v in model.state_dict().items() if "num_batches" not in name)
+    assert numbers == 35_339_431 - (256 * 512 + 512) - 512 - 7
+
+
+def test_the_papers_trunk_runs_in_the_whole_network() -> None:
+    config = tiny_config(
+        trunk="film_efficientnet", width_coefficient=0.25, depth_coefficient=0.5, language="embedding", image_size=64
+    )
+    images = batch(2, 2, 64)[0]
+    assert RT1Model(config).eval()(images, torch.randn(2, 8)).logits.shape == (2, 2, 6, 256)
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_presets_survive_the_disk(preset: str, tmp_path: Path) -> None:
+    config = RT1Config.preset(preset)
+    config.save_pretrained(tmp_path)
+    assert RT1Config.from_pretrained(tmp_path).to_dict() == config.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"trunk": "vit"}, "trunk is 'vit', expected one of film_efficientnet, film_resnet"),
+        ({"feed_forward": "moe"}, "expected one of linear, swiglu"),
+        ({"language": "use"}, "expected one of embedding, hashed_words"),
+        ({"decoding": "beam"}, "expected one of argmax, expected_value"),
+        ({"num_layers": 0}, "num_layers is 0"),
+        ({"tokens_per_dimension": (2, 257)}, "expected 1 to vocab_size"),
+        ({"tokens_per_dimension": ()}, "expected 1 to vocab_size"),
+    ],
+)
+def test_refuses_options_that_do_not_exist(changes: dict, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        tiny_config(**changes)
+
+
+def test_refuses_unknown_presets() -> None:
+    with pytest.raises(ValueError, match="There is no preset 'rt3'; there are rt1, rt1-mini"):
+        RT1Config.preset("rt3")
