@@ -1,0 +1,131 @@
+"""Policy, smoother and, with arm:=sim, the simulated arm.
+
+`ros2 launch rt_vla_ros policy.launch.py`, or `./rt-vla launch policy.launch.py` where there is no ROS 2. Then publish
+what shall be done on the topic `instruction` (std_msgs/String).
+"""
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    GroupAction,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+)
+from launch.conditions import IfCondition
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import (
+    EqualsSubstitution,
+    LaunchConfiguration,
+    OrSubstitution,
+    PathJoinSubstitution,
+    PythonExpression,
+)
+from launch_ros.actions import Node, PushRosNamespace, SetParameter
+from launch_ros.substitutions import FindPackageShare
+
+PACKAGE = "rt_vla_ros"
+SWITCH = ["true", "false"]
+PASSED_ON = ("namespace", "params_file", "lock_step", "suite", "seed", "instruction")
+# Ctrl-C ends everything within five seconds, whatever the nodes are doing.
+PATIENCE = {"sigterm_timeout": "2", "sigkill_timeout": "1"}
+
+ARGUMENTS = (
+    DeclareLaunchArgument(
+        "arm", default_value="sim", choices=["sim", "none"], description="Which arm is started: simulated, or one's own"
+    ),
+    DeclareLaunchArgument("policy", default_value="", description="Name or directory of a checkpoint; empty: rt1-mini"),
+    DeclareLaunchArgument(
+        "cameras",
+        default_value="",
+        description="Names of the policy's cameras, with commas between: the first one's images come on `image`, those "
+        "of a further one on `NAME_image`; empty: front",
+    ),
+    DeclareLaunchArgument(
+        "device", default_value="", description="cpu, cuda, cuda:1 ...; empty: a GPU if there is one"
+    ),
+    DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes; empty: none"),
+    DeclareLaunchArgument(
+        "use_sim_time", default_value="false", choices=SWITCH, description="Whether policy and smoother follow /clock"
+    ),
+    DeclareLaunchArgument(
+        "dry_run", default_value="", choices=["", *SWITCH], description="true: everything but commands to the arm"
+    ),
+    DeclareLaunchArgument(
+        "params_file", default_value="", description="ROS parameter file for the nodes; what is given here wins over it"
+    ),
+    DeclareLaunchArgument(
+        "respawn_policy",
+        default_value="false",
+        choices=SWITCH,
+        description="Whether a policy that died is started again",
+    ),
+    DeclareLaunchArgument(
+        "lock_step",
+        default_value="false",
+        choices=SWITCH,
+        description="true: the simulation waits for policy and smoother at every step: a run is a function of its seed "
+        "alone",
+    ),
+    DeclareLaunchArgument("suite", default_value="", description="Suite of scenes for the simulated arm"),
+    DeclareLaunchArgument("seed", default_value="", description="The scene is a function of suite and seed"),
+    DeclareLaunchArgument(
+        "instruction", default_value="", description="Lays a scene in which the object that this names is on the table"
+    ),
+)
+
+
+def chosen_parameters(context: LaunchContext, **types: type) -> list:
+    """The parameter file, then the arguments that were given, as the nodes take them."""
+    file = LaunchConfiguration("params_file").perform(context)
+    texts = {name: LaunchConfiguration(name).perform(context) for name in types}
+    read = {list: lambda text: text.split(","), bool: lambda text: text == "true", str: str}
+    given = {name: read[types[name]](text) for name, text in texts.items() if text}
+    return [*([file] if file else []), *([given] if given else [])]
+
+
+def policy_and_smoother(context: LaunchContext) -> list[Node]:
+    """Both nodes; without an argument or a file they keep their own defaults."""
+    return [
+        Node(
+            package=PACKAGE,
+            executable="policy_node",
+            name="policy_node",
+            output="screen",
+            parameters=chosen_parameters(context, policy=str, cameras=list, device=str),
+            respawn=LaunchConfiguration("respawn_policy"),
+            respawn_delay=1.0,
+            **PATIENCE,
+        ),
+        Node(
+            package=PACKAGE,
+            executable="smoother_node",
+            name="smoother_node",
+            output="screen",
+            parameters=chosen_parameters(context, dry_run=bool),
+            **PATIENCE,
+        ),
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch` asks for."""
+    follow_clock = OrSubstitution(LaunchConfiguration("use_sim_time"), LaunchConfiguration("lock_step"))
+    wrist_image = PythonExpression(["str('wrist' in '", LaunchConfiguration("cameras"), "'.split(',')).lower()"])
+    passed_on = [
+        *[(name, LaunchConfiguration(name)) for name in PASSED_ON],
+        ("publish_clock", follow_clock),
+        ("wrist_image", wrist_image),
+    ]
+    arm = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "sim_arm.launch.py"])),
+        launch_arguments=passed_on,
+        condition=IfCondition(EqualsSubstitution(LaunchConfiguration("arm"), "sim")),
+    )
+    nodes = GroupAction(
+        [
+            PushRosNamespace(LaunchConfiguration("namespace")),
+            SetParameter("use_sim_time", follow_clock),
+            OpaqueFunction(function=policy_and_smoother),
+        ]
+    )
+    return LaunchDescription([*ARGUMENTS, arm, nodes])

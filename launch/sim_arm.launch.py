@@ -1,0 +1,61 @@
+"""The simulated arm alone: takes velocities, gives images, joint states and transforms."""
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction, Shutdown
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node, PushRosNamespace
+
+SWITCH = ["true", "false"]
+ARGUMENTS = (
+    DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node; empty: none"),
+    DeclareLaunchArgument(
+        "params_file", default_value="", description="ROS parameter file for the node; what is given here wins over it"
+    ),
+    DeclareLaunchArgument(
+        "publish_clock", default_value="false", choices=SWITCH, description="Whether simulated time goes out on /clock"
+    ),
+    DeclareLaunchArgument(
+        "lock_step",
+        default_value="false",
+        choices=SWITCH,
+        description="true: the simulation waits for policy and smoother at every step; they must follow /clock",
+    ),
+    DeclareLaunchArgument(
+        "wrist_image", default_value="false", choices=SWITCH, description="Whether the wrist camera is on too"
+    ),
+    DeclareLaunchArgument("suite", default_value="", description="Suite of scenes; empty: the node's own choice"),
+    DeclareLaunchArgument("seed", default_value="", description="The scene is a function of suite and seed"),
+    DeclareLaunchArgument(
+        "instruction", default_value="", description="Lays a scene in which the object that this names is on the table"
+    ),
+)
+
+
+def sim_arm(context: LaunchContext) -> list[Node]:
+    """The node; without an argument or a file it keeps its own defaults."""
+
+    def value(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    given = {name: value(name) for name in ("suite", "instruction") if value(name)}
+    given |= {name: value(name) == "true" for name in ("publish_clock", "lock_step", "wrist_image")}
+    if value("seed"):
+        given["seed"] = int(value("seed"))
+    return [
+        Node(
+            package="rt_vla_ros",
+            executable="sim_arm_node",
+            name="sim_arm_node",
+            output="screen",
+            parameters=[*([value("params_file")] if value("params_file") else []), given],
+            sigterm_timeout="2",
+            sigkill_timeout="1",
+            on_exit=Shutdown(reason="there is nothing to do without an arm"),
+        )
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch` asks for."""
+    node = GroupAction([PushRosNamespace(LaunchConfiguration("namespace")), OpaqueFunction(function=sim_arm)])
+    return LaunchDescription([*ARGUMENTS, node])
