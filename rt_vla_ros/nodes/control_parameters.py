@@ -1,0 +1,65 @@
+"""The Controller's settings as parameters; the defaults are the Controller's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rt_vla_ros.control.controller import Controller, ControllerSettings
+from rt_vla_ros.control.gripper import MODES, GripperSettings
+from rt_vla_ros.control.limits import Limits
+from rt_vla_ros.nodes.parameters import Parameter
+from rt_vla_ros.nodes.running import StartError
+
+_limits, _settings = Limits(), ControllerSettings()
+_gripper = _settings.gripper
+_LIMITS = (
+    ("max_translation", "An action that goes farther is refused [m].", 1.0),
+    ("max_rotation", "An action that turns farther is refused [rad].", 6.3),
+    ("max_linear_velocity", "Faster motion is slowed down [m/s].", 5.0),
+    ("max_angular_velocity", "Faster turning is slowed down [rad/s].", 20.0),
+    ("max_linear_acceleration", "Also the deceleration of every stop [m/s^2].", 50.0),
+    ("max_angular_acceleration", "Also the deceleration of every stop [rad/s^2].", 200.0),
+)
+_SETTINGS = (
+    ("smoothing_time_constant", "Of the exponential smoothing; 0 for none [s].", 0.0, 2.0),
+    ("action_timeout", "Silence of the policy after which it is a fault; more than its period [s].", 0.05, 60.0),
+    ("max_action_age", "An action from an older image is refused [s].", 0.05, 60.0),
+    ("max_stamp_lead", "An action from an image this far in the future is refused [s].", 0.01, 60.0),
+    ("max_tick_gap", "A pause between two ticks that is a fault [s].", 0.06, 10.0),
+    ("halt_duration", "How long velocities of zero are still sent once the arm stands still [s].", 0.02, 10.0),
+)
+
+CONTROL_PARAMETERS = (
+    *(Parameter(name, getattr(_limits, name), text, low=1e-4, high=high) for name, text, high in _LIMITS),
+    Parameter(
+        "workspace_low", list(_limits.workspace_low), "Lower corner x, y, z of the workspace [m]; -.inf: no wall."
+    ),
+    Parameter(
+        "workspace_high", list(_limits.workspace_high), "Upper corner x, y, z of the workspace [m]; .inf: no wall."
+    ),
+    *(Parameter(name, getattr(_settings, name), text, low=low, high=high) for name, text, low, high in _SETTINGS),
+    Parameter("gripper_mode", _gripper.mode, "binary sends 0 or 1, continuous the policy's own value.", choices=MODES),
+    Parameter("gripper_open_below", _gripper.open_below, "Binary: it opens below this.", low=0.01, high=0.99),
+    Parameter("gripper_close_above", _gripper.close_above, "Binary: it closes above this.", low=0.01, high=0.99),
+    Parameter("gripper_deadband", _gripper.deadband, "Continuous: smaller changes are not sent.", low=0.001, high=0.5),
+)
+
+
+def make_controller(values: Mapping[str, Any]) -> Controller:
+    """A controller with the parameters' values. Raises StartError for values that contradict each other."""
+    try:
+        limits = Limits(
+            **{name: values[name] for name, *_ in _LIMITS},
+            workspace_low=tuple(values["workspace_low"]),
+            workspace_high=tuple(values["workspace_high"]),
+        )
+        gripper = GripperSettings(
+            mode=values["gripper_mode"],
+            open_below=values["gripper_open_below"],
+            close_above=values["gripper_close_above"],
+            deadband=values["gripper_deadband"],
+        )
+        return Controller(limits, ControllerSettings(**{name: values[name] for name, *_ in _SETTINGS}, gripper=gripper))
+    except ValueError as error:
+        raise StartError(f"The smoother's parameters make no sense: {error}.") from error

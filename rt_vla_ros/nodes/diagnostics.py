@@ -1,0 +1,73 @@
+"""What a node says of its health on /diagnostics: once a second, and at once when it changes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+PERIOD = 1.0  # [s]
+CHECK_PERIOD = 0.1  # [s]
+
+
+class Level(Enum):
+    """How bad it is."""
+
+    OK = DiagnosticStatus.OK
+    WARN = DiagnosticStatus.WARN
+    ERROR = DiagnosticStatus.ERROR
+
+
+@dataclass(frozen=True)
+class Report:
+    """One sentence and the figures that go with it."""
+
+    level: Level
+    message: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+class Diagnostics:
+    """Publishes a node's reports, by the steady clock: also a simulated clock that stands still is told of.
+
+    Reports are only made in the executor's thread.
+    """
+
+    def __init__(self, node: Node, report: Callable[[], Report]) -> None:
+        self._node, self._report = node, report
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._told: tuple[Level, str] | None = None
+        self._next = time.monotonic()
+        self._timer = node.create_timer(CHECK_PERIOD, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _check(self) -> None:
+        report = self._report()
+        changed = (report.level, report.message) != self._told
+        if changed:
+            self._log(report)
+        if changed or time.monotonic() >= self._next:
+            self._publish(report)
+
+    def _log(self, report: Report) -> None:
+        if report.level is Level.ERROR:
+            self._node.get_logger().error(report.message)
+        elif report.level is Level.WARN:
+            self._node.get_logger().warning(report.message)
+
+    def _publish(self, report: Report) -> None:
+        self._told, self._next = (report.level, report.message), time.monotonic() + PERIOD
+        status = DiagnosticStatus(
+            level=report.level.value,
+            name=self._node.get_fully_qualified_name(),
+            message=report.message,
+            hardware_id="",
+            values=[KeyValue(key=key, value=str(value)) for key, value in report.values.items()],
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(message)

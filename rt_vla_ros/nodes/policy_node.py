@@ -1,0 +1,258 @@
+"""Camera images and an instruction in, actions out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
+from std_srvs.srv import SetBool, Trigger
+
+from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.diagnostics import Diagnostics, Report
+from rt_vla_ros.nodes.frames import Frame, FrameBuffer
+from rt_vla_ros.nodes.instructions import InstructionDesk, Kind
+from rt_vla_ros.nodes.parameters import Parameter, declare
+from rt_vla_ros.nodes.policy_health import PolicyHealth
+from rt_vla_ros.nodes.policy_runner import PolicyRunner, Step
+from rt_vla_ros.nodes.running import ProgramNode, StartError, run
+from rt_vla_ros.observations.image import fit_image
+from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.registry import load_policy
+
+Picture: TypeAlias = "Image | CompressedImage"
+
+PARAMETERS = (
+    Parameter("policy", "rt1-mini", "Name or directory of the checkpoint."),
+    Parameter("device", "auto", "Where it runs: auto, cpu, cuda, cuda:1 ..."),
+    Parameter(
+        "cameras",
+        ["front"],
+        "Names of the cameras as the policy's action card has them. The first one's images come on `image`, those of "
+        "any further one on `NAME_image`.",
+    ),
+    Parameter(
+        "image_transport",
+        "raw",
+        "raw: sensor_msgs/Image; compressed: sensor_msgs/CompressedImage (JPEG, PNG) on the topic's /compressed.",
+        choices=("raw", "compressed"),
+    ),
+    Parameter(
+        "image_fit",
+        "card",
+        "How an image of another size is brought to the policy's: as its action card says, or against it.",
+        choices=("card", "center", "stretch"),
+    ),
+    Parameter("frame_id", "", "Frame of the actions; empty: as the action card says."),
+    Parameter("max_image_age", 0.5, "Older images are not acted on [s].", low=0.01, high=60.0),
+    Parameter("max_instruction_length", 1000, "Longer instructions are refused [characters].", low=1, high=100_000),
+    Parameter(
+        "instruction_pause",
+        3.0,
+        "The same instruction again after a pause longer than this is a new request once the first one is over [s].",
+        low=0.0,
+        high=3600.0,
+    ),
+)
+
+
+class PolicyNode(ProgramNode):
+    """Acts on the newest image whenever one is due by its stamp; inference runs in a thread of its own."""
+
+    def __init__(self) -> None:
+        super().__init__("policy_node")
+        self._settings: dict[str, Any] = declare(self, PARAMETERS)
+        self._topics = self._camera_topics()
+        self._enabled = True
+        self._desk = InstructionDesk(self._settings["max_instruction_length"], self._settings["instruction_pause"])
+        self._health = PolicyHealth(self._settings["max_image_age"], self._topics)
+        self._policy: Policy | None = None
+        self._runner: PolicyRunner[Picture] = PolicyRunner(
+            self._load, self._make_buffer, self._decode, lambda: self.get_clock().now().nanoseconds, self
+        )
+        reliable = QoSProfile(depth=10)
+        self._actions = self.create_publisher(ActionMsg, "action", reliable)
+        self._diagnostics = Diagnostics(self, self._report)
+        self.create_subscription(String, "instruction", self._on_instruction, reliable)
+        self._subscribe_to_cameras()
+        self.create_service(SetBool, "~/enable", self._on_enable)
+        self.create_service(Trigger, "~/stop", self._on_stop)
+        self.create_service(Trigger, "~/restart", self._on_restart)
+        self.get_logger().info(f"Loading the policy {self._settings['policy']!r}.")
+        self._runner.start()
+
+    # What the policy thread tells ------------------------------------------------------------------------------------
+
+    def ready(self, policy: Policy, warm_up_ns: int) -> None:
+        """See policy_runner.Listener."""
+        self._policy = policy
+        self._health.ready(policy)
+        self.get_logger().info(
+            f"Ready: {policy.name}, {policy.card.control_rate:g} actions a second, {warm_up_ns / 1e6:.0f} ms each."
+        )
+
+    def acted(self, step: Step) -> None:
+        """See policy_runner.Listener."""
+        self._publish(step.action, step.stamp_ns, time.monotonic_ns() - step.arrival_ns)
+        self._health.acted(step.inference_ns)
+        if step.action.terminate:
+            self.get_logger().info("The policy says that the instruction is carried out.")
+
+    def stumbled(self, sentence: str) -> None:
+        """See policy_runner.Listener."""
+        self._health.problem(sentence)
+
+    def ended(self, sentence: str) -> None:
+        """See policy_runner.Listener."""
+        self._say_stop(f"The policy gave up: {sentence}")
+        self._health.problem(f"The policy gave up: {sentence}", lasting=True)
+
+    def broken(self, sentence: str) -> None:
+        """See policy_runner.Listener."""
+        self._health.fail(f"The policy {self._settings['policy']!r} cannot be loaded: {sentence}")
+        self.failure = self._health.failure
+
+    # Instructions and services ---------------------------------------------------------------------------------------
+
+    def _on_instruction(self, message: String) -> None:
+        decision = self._desk.decide(message.data, running=self._runner.running, now=time.monotonic())
+        if decision.kind is Kind.REPEATED:
+            return
+        self.get_logger().info(decision.sentence)
+        if decision.kind is Kind.NEW:
+            self._begin(decision.text)
+        else:
+            self._end(decision.sentence)
+            if decision.kind is Kind.REFUSED:
+                self._health.problem(decision.sentence, lasting=True)
+
+    def _begin(self, instruction: str) -> None:
+        if not self._enabled:
+            self._health.problem(
+                "The policy is disabled; call ~/enable to have instructions carried out.", lasting=True
+            )
+            return
+        self._health.begin()
+        self._runner.request(instruction)
+
+    def _end(self, sentence: str) -> None:
+        """Ends the request; the arm is told to stand still, and no action of it comes after that."""
+        with self._runner.lock:
+            self._runner.cancel()
+            self._say_stop(sentence)
+        self._health.end()
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._enabled = request.data
+        if not request.data:
+            self._end("The policy was disabled.")
+        self._health.enable(request.data)
+        response.success, response.message = True, "enabled" if request.data else "disabled, the arm was told to stop"
+        return response
+
+    def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._end("The policy was stopped by its service.")
+        response.success, response.message = True, "the request is over; send an instruction or call ~/restart"
+        return response
+
+    def _on_restart(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        text = self._desk.text
+        response.success = self._enabled and text is not None
+        if not self._enabled:
+            response.message = "the policy is disabled; call ~/enable first"
+        elif text is None:
+            response.message = "no instruction has come yet; publish one on the topic instruction"
+        else:
+            self._begin(text)
+            response.message = f"carrying out {text!r} from the start"
+        return response
+
+    # Images ----------------------------------------------------------------------------------------------------------
+
+    def _camera_topics(self) -> dict[str, str]:
+        names: list[str] = self._settings["cameras"]
+        if not names or len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
+            raise StartError(
+                f"The parameter 'cameras' is {names}, expected at least one name, each once, of letters, digits and _."
+            )
+        return {name: "image" if i == 0 else f"{name}_image" for i, name in enumerate(names)}
+
+    def _subscribe_to_cameras(self) -> None:
+        newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        compressed = self._settings["image_transport"] == "compressed"
+        for name, topic in self._topics.items():
+            kind, full = (CompressedImage, f"{topic}/compressed") if compressed else (Image, topic)
+            self.create_subscription(kind, full, partial(self._on_image, name), newest)
+
+    def _on_image(self, camera: str, message: Picture) -> None:
+        arrival_ns = time.monotonic_ns()
+        problem = convert.check_image(message) if isinstance(message, Image) else None
+        self._health.image(camera, arrival_ns, problem)
+        if problem is None:
+            self._runner.offer(camera, Frame(message, convert.nanoseconds(message.header.stamp), arrival_ns))
+
+    def _decode(self, policy: Policy, camera: str, message: Picture) -> NDArray[np.uint8]:
+        pixels = convert.rgb_from_image(message) if isinstance(message, Image) else convert.rgb_from_compressed(message)
+        spec = next(spec for spec in policy.card.cameras if spec.name == camera)
+        fit = self._settings["image_fit"]
+        return fit_image(pixels, spec if fit == "card" else replace(spec, crop=fit))
+
+    # The policy ------------------------------------------------------------------------------------------------------
+
+    def _load(self) -> Policy:
+        policy = load_policy(self._settings["policy"], device=self._settings["device"])
+        missing = [camera.name for camera in policy.card.cameras if camera.name not in self._topics]
+        if missing:
+            raise ValueError(
+                f"It looks through the camera {missing[0]!r}; the parameter 'cameras' has {', '.join(self._topics)}."
+            )
+        return policy
+
+    def _make_buffer(self, policy: Policy) -> FrameBuffer[Picture]:
+        names = [camera.name for camera in policy.card.cameras]
+        return FrameBuffer(names, round(policy.card.period * 1e9), round(self._settings["max_image_age"] * 1e9))
+
+    # Out -------------------------------------------------------------------------------------------------------------
+
+    def _publish(self, action: EndEffectorAction, stamp_ns: int, latency_ns: int) -> None:
+        frame_id = self._settings["frame_id"] or ("" if self._policy is None else self._policy.card.frame_id)
+        self._actions.publish(convert.action_message(action, stamp_ns, frame_id, latency_ns))
+
+    def _say_stop(self, sentence: str) -> None:
+        """A terminate without a policy behind it; `plan` says why."""
+        still = EndEffectorAction(
+            translation=np.zeros(3),
+            rotation=np.zeros(3),
+            gripper=0.0,
+            terminate=True,
+            confidence=1.0,
+            period=0.1 if self._policy is None else self._policy.card.period,
+            plan=sentence,
+        )
+        self._publish(still, self.get_clock().now().nanoseconds, 0)
+
+    def _report(self) -> Report:
+        return self._health.report(self._runner.buffer, running=self._runner.running, text=self._desk.text or "")
+
+    def close(self) -> None:
+        """The arm is told to stand still where it was moving."""
+        if self._runner.running:
+            self._end("The policy node was ended.")
+        self._runner.close()
+
+
+def main() -> int:
+    """The program `policy_node`; its exit code."""
+    return run(PolicyNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

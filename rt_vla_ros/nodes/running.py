@@ -1,0 +1,78 @@
+"""How a node's process starts and ends: one way for all of them."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.logging import get_logger
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+# A signal or a failure is noticed at the latest after this time [s].
+WAKE_UP = 0.1
+# A node that failed stays for this time [s], so that its diagnostics reach those who listen.
+FAREWELL = 1.0
+
+
+class StartError(Exception):
+    """The node cannot do its work; the message is a sentence for the user."""
+
+
+class ProgramNode(Node):  # type: ignore[misc]
+    """A node that is a process of its own.
+
+    failure: why the process must end, in a sentence; None while all is well.
+    """
+
+    failure: str | None = None
+
+    def close(self) -> None:
+        """Stops threads and says the last things on the wire; called once, with the graph still up."""
+
+
+def run(make: Callable[[], ProgramNode], argv: Sequence[str] | None = None) -> int:
+    """Runs the node until SIGINT, SIGTERM or its own failure; the exit code: 0, or 1 after a failure.
+
+    The signals are taken here and not by rclpy, which would take the graph down before the node could say its last
+    word.
+    """
+    signals: list[int] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        signals.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    rclpy.init(args=list(sys.argv if argv is None else argv), signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        return _spin(make(), signals)
+    except StartError as error:
+        get_logger("rt_vla_ros").fatal(str(error))
+        return 1
+    finally:
+        rclpy.try_shutdown()
+
+
+def _spin(node: ProgramNode, signals: list[int]) -> int:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        while not signals and node.failure is None:
+            executor.spin_once(timeout_sec=WAKE_UP)
+        if node.failure is None:
+            return 0
+        node.get_logger().fatal(node.failure)
+        last = time.monotonic() + FAREWELL
+        while not signals and time.monotonic() < last:
+            executor.spin_once(timeout_sec=WAKE_UP)
+        return 1
+    finally:
+        node.close()
+        executor.shutdown()
+        node.destroy_node()

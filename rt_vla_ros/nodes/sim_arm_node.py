@@ -1,0 +1,241 @@
+"""A table, an arm and its cameras on a ROS graph: takes velocities, shows what happens."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from geometry_msgs.msg import TwistStamped
+from rclpy.clock import Clock, ClockType
+from rclpy.qos import QoSProfile
+from std_msgs.msg import Bool, Float64
+
+from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
+from rt_vla_ros.nodes.lock_step import LockStep, Status
+from rt_vla_ros.nodes.parameters import Parameter, declare
+from rt_vla_ros.nodes.running import ProgramNode, StartError, run
+from rt_vla_ros.nodes.sim_publishers import SimPublishers
+from rt_vla_ros.nodes.sim_world import STEP_NS, SimWorld, Velocity
+from rt_vla_ros.nodes.wall_pace import WallPace
+from rt_vla_ros.sim import SUITES, TabletopSim
+from rt_vla_ros.srv import ResetScene, TaskOutcome
+
+PARAMETERS = (
+    Parameter("suite", "pick-colours", "Which kind of scenes.", choices=tuple(SUITES)),
+    Parameter("seed", 0, "The scene is a function of suite, seed and instruction.", low=0, high=2**53),
+    Parameter("instruction", "", 'Such as "pick up the red cube": the object it names is laid on the table.'),
+    Parameter("image_width", 96, "Of all images [pixel].", low=16, high=1920),
+    Parameter("image_height", 96, "Of all images [pixel].", low=16, high=1080),
+    Parameter("image_rate", 10.0, "Images per second; 50 divided by a whole number [Hz].", low=1.0, high=50.0),
+    Parameter("wrist_image", False, "Whether the wrist camera is on too."),
+    Parameter("publish_clock", False, "Publish /clock and stamp by it; the other nodes then need use_sim_time."),
+    Parameter("lock_step", False, "Each step waits for the last; implies publish_clock, the others need use_sim_time."),
+    Parameter("policy_period", 0.2, "Lock step: time from one action to the next; a multiple of 0.02 [s].", 0.02, 10.0),
+    Parameter("twist_timeout", 0.1, "Older velocities count as zero [s].", low=0.02, high=10.0),
+)
+NUDGE_PERIOD = 0.5  # [s]
+
+
+class SimArmNode(ProgramNode):
+    """Everything happens in the executor's one thread, which therefore also owns the graphics context."""
+
+    def __init__(self) -> None:
+        super().__init__("sim_arm_node")
+        self._settings: dict[str, Any] = declare(self, PARAMETERS)
+        self._cameras = ("front", "wrist") if self._settings["wrist_image"] else ("front",)
+        self._world = self._make_world()
+        self._own_clock = self._settings["publish_clock"] or self._settings["lock_step"]
+        self._outputs = SimPublishers(self, self._world.sim, self._cameras, clock=self._own_clock)
+        self._twist: tuple[int, Velocity] | None = None
+        self._gripper: float | None = None
+        self._last_word = "No command has come yet."
+        reliable = QoSProfile(depth=10)
+        self.create_subscription(TwistStamped, "delta_twist_cmds", self._on_twist, reliable)
+        self.create_subscription(Float64, "gripper_command", self._on_gripper, reliable)
+        self.create_subscription(ControllerStatus, "controller_status", self._on_status, reliable)
+        self.create_subscription(ActionMsg, "action", self._on_action, reliable)
+        self.create_subscription(Bool, "terminate", self._on_terminate, reliable)
+        self.create_service(ResetScene, "~/reset_scene", self._on_reset_scene)
+        self.create_service(TaskOutcome, "~/outcome", self._on_outcome)
+        self._diagnostics = Diagnostics(self, self._report)
+        self._steps_per_image = _whole(50 / self._settings["image_rate"], "image_rate", "50 Hz by a whole number")
+        self._pace = WallPace(STEP_NS)
+        self._until_image = 0
+        self._nudged = time.monotonic()
+        self._lock_step = self._make_lock_step() if self._settings["lock_step"] else None
+        if self._lock_step is None:
+            self.create_timer(STEP_NS / 1e9, self._on_wall_tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        else:
+            self.create_timer(NUDGE_PERIOD / 2, self._on_nudge, clock=Clock(clock_type=ClockType.STEADY_TIME))
+            self._lock_step.begin()
+        self.get_logger().info(f"The scene is laid: {self._world.scene.task.instruction!r}.")
+
+    def _make_world(self) -> SimWorld:
+        s = self._settings
+        try:
+            sim = TabletopSim(size=(s["image_width"], s["image_height"]))
+            world = SimWorld(sim, s["suite"], s["seed"], s["instruction"])
+            sim.render("front")
+        except (ValueError, OSError, RuntimeError) as error:
+            raise StartError(f"The simulated arm cannot start: {error}") from error
+        return world
+
+    # Pace ------------------------------------------------------------------------------------------------------------
+
+    def _make_lock_step(self) -> LockStep:
+        steps = _whole(self._settings["policy_period"] / 0.02, "policy_period", "a multiple of 0.02 s")
+        return LockStep(self, steps * STEP_NS)
+
+    def _on_wall_tick(self) -> None:
+        for _ in range(self._pace.due(time.monotonic_ns())):
+            gripper, self._gripper = self._gripper, None
+            self.advance(self._fresh_velocity(), gripper)
+            if self._own_clock:
+                self.tell_time(self._world.time_ns)
+            self._outputs.publish_state(self._stamp_ns())
+            if self._until_image == 0:
+                self.show()
+            self._until_image = (self._until_image + 1) % self._steps_per_image
+
+    def _on_nudge(self) -> None:
+        if self._lock_step is not None and time.monotonic() - self._nudged > NUDGE_PERIOD:
+            self._lock_step.nudge()
+
+    def _fresh_velocity(self) -> Velocity | None:
+        if self._twist is None:
+            return None
+        stamp_ns, velocity = self._twist
+        if self._stamp_ns() - stamp_ns <= self._settings["twist_timeout"] * 1e9:
+            return velocity
+        self._twist = None
+        self._last_word = "Standing still: no fresh velocity comes."
+        return None
+
+    # What LockStep drives --------------------------------------------------------------------------------------------
+
+    @property
+    def time_ns(self) -> int:
+        """See lock_step.Stage."""
+        return self._world.time_ns
+
+    def advance(self, velocity: Velocity | None, gripper: float | None) -> None:
+        """See lock_step.Stage."""
+        self._world.advance(velocity, gripper)
+        self._outputs.publish_whole_state()
+
+    def tell_time(self, time_ns: int) -> None:
+        """See lock_step.Stage."""
+        self._nudged = time.monotonic()
+        self._outputs.publish_clock(time_ns)
+
+    def show(self) -> None:
+        """See lock_step.Stage."""
+        self._nudged = time.monotonic()
+        if self._lock_step is not None:
+            self._outputs.publish_state(self._stamp_ns())
+        self._outputs.publish_images(self._stamp_ns())
+
+    def _stamp_ns(self) -> int:
+        return self._world.time_ns if self._own_clock else int(self.get_clock().now().nanoseconds)
+
+    # In --------------------------------------------------------------------------------------------------------------
+
+    def _on_twist(self, message: TwistStamped) -> None:
+        stamp_ns, velocity = convert.nanoseconds(message.header.stamp), convert.velocities(message)
+        problem = self._outputs.refuse_twist(message)
+        if problem is not None:
+            self._last_word = problem
+            return
+        self._last_word = "Following velocities."
+        if self._lock_step is not None:
+            self._lock_step.on_twist(stamp_ns, velocity)
+        else:
+            self._twist = (stamp_ns, velocity)
+
+    def _on_gripper(self, message: Float64) -> None:
+        if not 0 <= message.data <= 1:
+            self._last_word = f"The gripper command is {message.data}, expected 0 (open) to 1 (closed)."
+        elif self._lock_step is not None:
+            self._lock_step.on_gripper(message.data)
+        else:
+            self._gripper = message.data
+
+    def _on_status(self, message: ControllerStatus) -> None:
+        if self._lock_step is not None:
+            self._lock_step.on_status(
+                Status(
+                    convert.nanoseconds(message.header.stamp),
+                    convert.nanoseconds(message.action_stamp),
+                    message.state,
+                    message.commanding,
+                    message.gripper_commanded,
+                )
+            )
+
+    def _on_action(self, _message: ActionMsg) -> None:
+        self._world.steps += 1
+
+    def _on_terminate(self, message: Bool) -> None:
+        if message.data:
+            self._last_word = "The policy says that it is done."
+
+    # Services --------------------------------------------------------------------------------------------------------
+
+    def _on_reset_scene(self, request: ResetScene.Request, response: ResetScene.Response) -> ResetScene.Response:
+        try:
+            scene = self._world.reset(request.suite, request.seed, request.instruction)
+        except ValueError as error:
+            response.success, response.message = False, str(error)
+            return response
+        self._twist = self._gripper = None
+        self._resume()
+        response.success, response.instruction = True, scene.task.instruction
+        return response
+
+    def _on_outcome(self, _request: TaskOutcome.Request, response: TaskOutcome.Response) -> TaskOutcome.Response:
+        verdict = self._world.verdict()
+        self._resume()
+        response.success, response.outcome = verdict.outcome == "success", verdict.outcome
+        response.message, response.seconds, response.steps = verdict.sentence, verdict.seconds, verdict.steps
+        return response
+
+    def _resume(self) -> None:
+        """After something that took the simulation out of its pace."""
+        self._pace.restart()
+        if self._lock_step is not None:
+            self._lock_step.begin()
+
+    def _report(self) -> Report:
+        factor = self._pace.factor
+        level, message = Level.OK, self._last_word
+        if factor is not None and factor < 0.9:
+            level, message = Level.WARN, f"The simulation runs at {factor:.0%} of real time: this machine is too slow."
+        values = {
+            "instruction": self._world.scene.task.instruction,
+            "seconds": round(self._world.sim.time, 2),
+            "steps": self._world.steps,
+            "real_time_factor": "" if factor is None else round(factor, 2),
+        }
+        return Report(level, message, values)
+
+    def close(self) -> None:
+        """Gives the graphics memory back."""
+        self._world.sim.close()
+
+
+def _whole(number: float, name: str, expected: str) -> int:
+    if round(number) < 1 or abs(number - round(number)) > 1e-6:
+        raise StartError(f"The parameter {name!r} must be {expected}.")
+    return round(number)
+
+
+def main() -> int:
+    """The program `sim_arm_node`; its exit code."""
+    return run(SimArmNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,128 @@
+"""What the simulated arm publishes: images, joint states, transforms, the clock."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+from geometry_msgs.msg import Quaternion, TransformStamped, TwistStamped, Vector3
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import Float64MultiArray, Header
+from tf2_msgs.msg import TFMessage
+
+from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.sim import TabletopSim
+from rt_vla_ros.sim.tabletop_sim import Pose
+
+BASE_FRAME = "panda_link0"
+TOOL_FRAME = "panda_hand_tcp"
+
+
+class SimPublishers:
+    """Publishes only what somebody listens to, except images and clock: those are few and everybody waits for them."""
+
+    def __init__(self, node: Node, sim: TabletopSim, cameras: Sequence[str], *, clock: bool) -> None:
+        self._sim = sim
+        newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        names = {camera: "image" if camera == "front" else f"{camera}_image" for camera in cameras}
+        self._images = {camera: node.create_publisher(Image, topic, newest) for camera, topic in names.items()}
+        self._infos = {
+            camera: node.create_publisher(CameraInfo, topic.replace("image", "camera_info"), newest)
+            for camera, topic in names.items()
+        }
+        self._joints = node.create_publisher(JointState, "joint_states", 10)
+        self._transforms = node.create_publisher(TFMessage, "/tf", 10)
+        self._whole_state = node.create_publisher(Float64MultiArray, "~/state", 100)
+        self._clock = node.create_publisher(Clock, "/clock", 10) if clock else None
+
+    def publish_clock(self, time_ns: int) -> None:
+        """Simulated time."""
+        if self._clock is not None:
+            self._clock.publish(Clock(clock=convert.time_message(time_ns)))
+
+    def publish_images(self, stamp_ns: int) -> None:
+        """What every camera sees now."""
+        for camera, publisher in self._images.items():
+            frame_id = f"{camera}_camera"
+            if self._infos[camera].get_subscription_count():
+                self._infos[camera].publish(self._info(camera, stamp_ns, frame_id))
+            publisher.publish(convert.image_message(self._sim.render(camera), stamp_ns, frame_id))
+
+    def publish_state(self, stamp_ns: int) -> None:
+        """Joint states and transforms."""
+        header = Header(stamp=convert.time_message(stamp_ns))
+        if self._joints.get_subscription_count():
+            self._joints.publish(
+                JointState(
+                    header=header,
+                    name=list(self._sim.joint_names),
+                    position=array("d", self._sim.joint_positions),
+                    velocity=array("d", self._sim.joint_velocities),
+                )
+            )
+        if self._transforms.get_subscription_count():
+            poses = {frame: pose for frame, pose in self._sim.link_poses.items() if frame != BASE_FRAME}
+            poses[TOOL_FRAME] = Pose(self._sim.ee_position, _quaternion(self._sim.ee_rotation))
+            self._transforms.publish(
+                TFMessage(transforms=[_transform(pose, frame, header.stamp) for frame, pose in poses.items()])
+            )
+
+    def publish_whole_state(self) -> None:
+        """Time since the scene was laid [s], then the simulator's generalised positions: to draw the run again later."""
+        if self._whole_state.get_subscription_count():
+            data = self._sim.data
+            self._whole_state.publish(Float64MultiArray(data=array("d", [data.time, *data.qpos])))
+
+    def refuse_twist(self, message: TwistStamped) -> str | None:
+        """Why a velocity is not followed, in a sentence; None where it is."""
+        linear, angular = convert.velocities(message)
+        if not (np.isfinite(linear).all() and np.isfinite(angular).all()):
+            return "A velocity with a number that is not finite was refused."
+        if message.header.frame_id != BASE_FRAME:
+            return f"A velocity in the frame {message.header.frame_id!r} was refused, expected {BASE_FRAME!r}."
+        return None
+
+    def _info(self, camera: str, stamp_ns: int, frame_id: str) -> CameraInfo:
+        width, height = self._sim.size
+        matrix = self._sim.intrinsics(camera, width, height)
+        projection = np.hstack([matrix, np.zeros((3, 1))])  # (3, 4)
+        return CameraInfo(
+            header=Header(stamp=convert.time_message(stamp_ns), frame_id=frame_id),
+            width=width,
+            height=height,
+            distortion_model="plumb_bob",
+            d=[0.0] * 5,
+            k=matrix.ravel(),
+            r=np.eye(3).ravel(),
+            p=projection.ravel(),
+        )
+
+
+def _transform(pose: Pose, frame: str, stamp: object) -> TransformStamped:
+    message = TransformStamped(header=Header(stamp=stamp, frame_id=BASE_FRAME), child_frame_id=frame)
+    x, y, z = map(float, pose.position)
+    message.transform.translation = Vector3(x=x, y=y, z=z)
+    qx, qy, qz, qw = map(float, pose.quaternion)
+    message.transform.rotation = Quaternion(x=qx, y=qy, z=qz, w=qw)
+    return message
+
+
+def _quaternion(axes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rotation matrix (3, 3) -> unit quaternion x, y, z, w."""
+    k = np.array(
+        [
+            [axes[0, 0] - axes[1, 1] - axes[2, 2], 0, 0, 0],
+            [axes[0, 1] + axes[1, 0], axes[1, 1] - axes[0, 0] - axes[2, 2], 0, 0],
+            [axes[0, 2] + axes[2, 0], axes[1, 2] + axes[2, 1], axes[2, 2] - axes[0, 0] - axes[1, 1], 0],
+            [axes[2, 1] - axes[1, 2], axes[0, 2] - axes[2, 0], axes[1, 0] - axes[0, 1], np.trace(axes)],
+        ]
+    )
+    # Bar-Itzhack: the quaternion is the eigenvector of the largest eigenvalue; right for every rotation.
+    _, vectors = np.linalg.eigh(k, UPLO="L")
+    quaternion: NDArray[np.float64] = vectors[:, -1]
+    return quaternion if quaternion[3] >= 0 else -quaternion

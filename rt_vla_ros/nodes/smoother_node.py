@@ -1,0 +1,175 @@
+"""Actions in at the policy's rate, velocities out at the arm's rate: the Controller on a ROS graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from geometry_msgs.msg import TwistStamped
+from rclpy.qos import QoSProfile
+from std_msgs.msg import Bool, Float64
+from std_srvs.srv import Trigger
+
+from rt_vla_ros.control.controller import ACTIVE, Controller
+from rt_vla_ros.control.status import Command, State
+from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.control_parameters import CONTROL_PARAMETERS, make_controller
+from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
+from rt_vla_ros.nodes.parameters import Parameter, declare
+from rt_vla_ros.nodes.running import ProgramNode, run
+from rt_vla_ros.nodes.tip_position import TipPosition, make_tip_position
+
+PARAMETERS = (
+    Parameter("command_rate", 50.0, "Velocities per second [Hz].", low=20.0, high=500.0),
+    Parameter("dry_run", False, "Everything but commands: the arm is told nothing.", read_only=False),
+    Parameter("tip_frame", "", "TF frame of the end effector; needed for the walls of a workspace."),
+    *CONTROL_PARAMETERS,
+)
+# How often it is looked whether there still is a policy [s], by the node's clock.
+POLICY_CHECK_PERIOD = 0.1
+
+
+class SmootherNode(ProgramNode):
+    """Ticks a Controller by the node's clock, be it the host's or a simulation's."""
+
+    def __init__(self) -> None:
+        super().__init__("smoother_node")
+        settings: dict[str, Any] = declare(self, PARAMETERS)
+        self._controller: Controller = make_controller(settings)
+        self._tip: TipPosition | None = make_tip_position(self, settings)
+        self._frame_id = ""
+        self._gripper: float | None = None
+        self._terminated = False
+        self._policy_seen = False
+        self._sending = not self._dry_run
+        reliable = QoSProfile(depth=10)
+        self._twists = self.create_publisher(TwistStamped, "delta_twist_cmds", reliable)
+        self._grippers = self.create_publisher(Float64, "gripper_command", reliable)
+        self._terminates = self.create_publisher(Bool, "terminate", reliable)
+        self._statuses = self.create_publisher(ControllerStatus, "controller_status", reliable)
+        self._actions = self.create_subscription(ActionMsg, "action", self._on_action, reliable)
+        self.create_service(Trigger, "~/stop", self._on_stop)
+        self.create_service(Trigger, "~/release", self._on_release)
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        self._diagnostics = Diagnostics(self, self._report)
+        self.create_timer(1 / settings["command_rate"], self._on_tick)
+        self.create_timer(POLICY_CHECK_PERIOD, self._look_for_policy)
+
+    @property
+    def _dry_run(self) -> bool:
+        return bool(self.get_parameter("dry_run").value)
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _on_action(self, message: ActionMsg) -> None:
+        now_ns = self._now_ns()
+        stamp = convert.seconds(convert.nanoseconds(message.header.stamp))
+        refused = self._controller.accept(
+            convert.action_from_message(message), stamp=stamp, now=convert.seconds(now_ns)
+        )
+        if refused is None:
+            self._policy_seen = True
+            self._frame_id = message.header.frame_id or self._frame_id
+        self._publish_status(now_ns, commanding=False, gripper_commanded=False)
+
+    def _on_tick(self) -> None:
+        now_ns = self._now_ns()
+        if self._tip is not None:
+            self._controller.set_pose(self._tip.position(self._frame_id))
+        sending = not self._dry_run
+        if sending != self._sending:
+            self._sending = sending
+            self._controller.reset()  # what the arm was told, or was not, is another story from now on
+        command = self._controller.tick(convert.seconds(now_ns))
+        if command.gripper is not None:
+            self._gripper = command.gripper
+        if sending:
+            self._publish(command, now_ns)
+        self._publish_status(
+            now_ns,
+            commanding=sending and command.commanding,
+            gripper_commanded=sending and command.gripper is not None,
+        )
+
+    def _publish(self, command: Command, now_ns: int) -> None:
+        if command.commanding:
+            self._twists.publish(convert.twist_message(command, now_ns, self._frame_id))
+        if command.gripper is not None:
+            self._grippers.publish(Float64(data=command.gripper))
+        if command.terminate != self._terminated:
+            self._terminated = command.terminate
+            self._terminates.publish(Bool(data=command.terminate))
+
+    def _publish_status(self, now_ns: int, *, commanding: bool, gripper_commanded: bool) -> None:
+        controller = self._controller
+        status = ControllerStatus(
+            state=int(controller.state),
+            reason=controller.reason,
+            commanding=commanding,
+            gripper_commanded=gripper_commanded,
+            dry_run=self._dry_run,
+        )
+        status.header.stamp = convert.time_message(now_ns)
+        status.header.frame_id = self._frame_id
+        if controller.action_stamp is not None:
+            status.action_stamp = convert.time_message(round(controller.action_stamp * convert.NANOSECONDS))
+        self._statuses.publish(status)
+
+    def _look_for_policy(self) -> None:
+        """The graph knows of a policy that died before its silence says so."""
+        if self._policy_seen and self._controller.state in ACTIVE and self.count_publishers("action") == 0:
+            self._controller.fault("The policy has gone: nobody publishes actions any more.")
+            self._policy_seen = False
+
+    def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._controller.stop()
+        response.success, response.message = True, "stopped until ~/release is called"
+        return response
+
+    def _on_release(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._controller.release()
+        response.success, response.message = True, "the next action moves the arm"
+        return response
+
+    def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._controller.reset()
+        response.success = self._controller.state is not State.STOPPED
+        response.message = "everything forgotten" if response.success else "stopped: call ~/release first"
+        return response
+
+    def _report(self) -> Report:
+        controller = self._controller
+        level = {State.FAULT: Level.ERROR, State.STOPPED: Level.WARN}.get(controller.state, Level.OK)
+        message = controller.reason
+        if level is Level.OK and self._tip is not None and self._tip.problem is not None:
+            level, message = Level.WARN, self._tip.problem
+        values = {
+            "state": controller.state.name,
+            "actions_accepted": controller.accepted,
+            "actions_refused": controller.refused,
+            "gripper": "" if self._gripper is None else self._gripper,
+            "dry_run": self._dry_run,
+        }
+        return Report(level, message, values)
+
+    def close(self) -> None:
+        """The last word to the arm is to stand still."""
+        moving = self._controller.state in ACTIVE
+        self._controller.stop("The smoother node was ended.")
+        if moving and not self._dry_run:
+            now_ns = self._now_ns()
+            still = TwistStamped()
+            still.header.stamp, still.header.frame_id = convert.time_message(now_ns), self._frame_id
+            self._twists.publish(still)
+            self._publish_status(now_ns, commanding=True, gripper_commanded=False)
+
+
+def main() -> int:
+    """The program `smoother_node`; its exit code."""
+    return run(SmootherNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
