@@ -264,7 +264,8 @@ def test_futures() -> None:
 
 def test_the_global_functions(ros_graph: Any) -> None:
     assert not rclpy.ok()
-    with rclpy.init(args=[]):
+    rclpy.init(args=[])
+    try:
         assert rclpy.ok()
         node = rclpy.create_node("node")
         calls: list[int] = []
@@ -275,6 +276,8 @@ def test_the_global_functions(ros_graph: Any) -> None:
         node.create_timer(0.005, lambda: future.done() or future.set_result(True))
         rclpy.spin_until_future_complete(node, future, timeout_sec=PATIENCE)
         assert future.result() is True
+    finally:
+        rclpy.shutdown()
     assert not rclpy.ok()
     rclpy.try_shutdown()
     rclpy.init(args=[])

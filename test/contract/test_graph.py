@@ -60,7 +60,7 @@ def test_what_one_node_has(seen: tuple[Any, Any, Any]) -> None:
     assert ("/arm/serve", [TRIGGER]) in observer.get_service_names_and_types_by_node("other", "/arm")
     assert ("/arm/ask", [TRIGGER]) in observer.get_client_names_and_types_by_node("other", "/arm")
     assert "/arm/said" not in dict(observer.get_publisher_names_and_types_by_node("observer", "/"))
-    with pytest.raises(RuntimeError, match="nobody"):
+    with pytest.raises(RuntimeError):
         observer.get_publisher_names_and_types_by_node("nobody", "/")
 
 

@@ -5,7 +5,6 @@ It is on the path only where no ROS 2 is (see rt_vla_ros/ros.py). Reference: git
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rclpy.context import Context
@@ -41,49 +40,26 @@ __all__ = [
 _global_executor: Executor | None = None
 
 
-class InitContextManager:
-    """What init() returns; shuts down at the end of a `with`."""
-
-    def __init__(
-        self,
-        args: list[str] | None,
-        context: Context | None,
-        domain_id: int | None,
-        signal_handler_options: SignalHandlerOptions | None,
-    ) -> None:
-        default = context is None or context is get_default_context()
-        if signal_handler_options is None:
-            signal_handler_options = SignalHandlerOptions.ALL if default else SignalHandlerOptions.NO
-        self.context = get_default_context() if context is None else context
-        self.installed_signal_handlers = signal_handler_options != SignalHandlerOptions.NO
-        self._default = default
-        self.context.init(args, domain_id=domain_id)
-        install_signal_handlers(signal_handler_options)
-
-    def __enter__(self) -> InitContextManager:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> None:
-        context = None if self._default else self.context
-        try_shutdown(context=context, uninstall_handlers=self.installed_signal_handlers)
-
-
 def init(
     *,
     args: list[str] | None = None,
     context: Context | None = None,
     domain_id: int | None = None,
     signal_handler_options: SignalHandlerOptions | None = None,
-) -> InitContextManager:
-    """Begin. The default context handles SIGINT and SIGTERM unless told otherwise.
+) -> None:
+    """Begin.
 
     Args:
         args: command line with `--ros-args`; None for sys.argv.
+        context: None for the default one.
         domain_id: None for $ROS_DOMAIN_ID, else 0.
+        signal_handler_options: None handles SIGINT and SIGTERM for the default context, and none for another.
     """
-    return InitContextManager(args, context, domain_id, signal_handler_options)
+    default = context is None or context is get_default_context()
+    (context or get_default_context()).init(args, domain_id=domain_id)
+    if signal_handler_options is None:
+        signal_handler_options = SignalHandlerOptions.ALL if default else SignalHandlerOptions.NO
+    install_signal_handlers(signal_handler_options)
 
 
 def get_global_executor() -> Executor:
