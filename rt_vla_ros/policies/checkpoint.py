@@ -32,6 +32,7 @@ def save_checkpoint(directory: Path, model: RT1Model, card: ActionCard, model_ca
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     model.save_pretrained(new)
+    (new / WEIGHTS_FILE).chmod(0o644)  # safetensors lets nobody else read it, but an installation is for all users
     card.save(new)
     (new / MODEL_CARD_FILE).write_text(model_card, encoding="utf-8")
     shutil.rmtree(old, ignore_errors=True)

@@ -186,7 +186,7 @@ def token_id(tokenizer: PreTrainedTokenizerBase, token: str) -> int:
     """Raises ProcessorError for a token that the tokenizer does not have."""
     found = tokenizer.get_vocab().get(token)
     if found is None:
-        raise ProcessorError(
+    """Raises ProcessorError for a token that the tokenizer does not have."""
             f"The tokenizer has no token {token!r}, which stands for an image in this model's prompts."
         )
     return int(found)

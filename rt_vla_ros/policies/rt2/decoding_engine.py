@@ -1,0 +1,201 @@
+"""Writes an action in as few passes through the model as can be, without changing a token.
+
+Three things save passes and bytes, none of them changes what is chosen (Leviathan et al. 2023, arXiv:2211.17192, with a
+draft that costs nothing):
+- the previous action's tokens, and whatever the grammar leaves no choice about, are verified in the very pass that reads the
+  prompt; where one is rejected, the next pass verifies a new guess behind the token that was right;
+- only the rows of the output head that are legal somewhere in an action are multiplied, where this was seen to give the
+  model's own logits;
+- tokens that must follow (a space between two numbers) cost no pass of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel
+
+from rt_vla_ros.policies.rt2.constrained_decoding import END, Grammar, choose
+
+HEAD_TOLERANCE = 1e-2
+"""Largest difference between logits from some rows of the head and the model's own, as a share of their spread."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """tokens: what was written. probabilities: of each, among what was legal. passes: how often the model was run."""
+
+    tokens: tuple[int, ...]
+    probabilities: tuple[float, ...]
+    passes: int
+
+
+class Session:
+    """One prompt and what was written behind it: the cache of keys and values, and the positions.
+
+    Several sessions of one model may take turns.
+    """
+
+    def __init__(self, model: PreTrainedModel, inputs: Mapping[str, Tensor]) -> None:
+        self._model, self._inputs = model, dict(inputs)
+        self._cache = DynamicCache(config=model.config)
+        self._cache.activate_past_recording()
+        self._rope_deltas: Any = None
+
+    def prompt(self, guess: Sequence[int], *, logits: bool) -> Tensor:
+        """Reads the prompt and a guess; rows (1 + len(guess), ...): behind the prompt and behind each guessed token."""
+        inputs = dict(self._inputs)
+        if guess:
+            inputs = self._model._update_model_kwargs_for_generation({}, inputs, num_new_tokens=len(guess))
+            inputs["input_ids"] = torch.cat([self._inputs["input_ids"], self._row(guess)], dim=1)
+        return self._run(inputs, 1 + len(guess), logits)
+
+    def more(self, tokens: Sequence[int], *, logits: bool) -> Tensor:
+        """Reads further tokens; rows (len(tokens), ...)."""
+        return self._run({"input_ids": self._row(tokens)}, len(tokens), logits)
+
+    def forget(self, count: int) -> None:
+        """Takes back the last tokens; to be called after each reading, if only with 0."""
+        self._cache.crop(-count)
+
+    def _row(self, tokens: Sequence[int]) -> Tensor:
+        return torch.tensor([list(tokens)], device=self._inputs["input_ids"].device)
+
+    def _run(self, inputs: Mapping[str, Any], rows: int, logits: bool) -> Tensor:
+        """Rows (rows, C) of logits over all tokens, or (rows, hidden) of the last hidden state."""
+        base = self._model.base_model
+        if self._rope_deltas is not None:
+            base.rope_deltas = self._rope_deltas  # Qwen-VL keeps it in the model, where another session may have been
+        if logits:
+            output = self._model(**inputs, past_key_values=self._cache, use_cache=True, logits_to_keep=rows)
+            found: Tensor = output.logits[0, -rows:]
+        else:
+            found = base(**inputs, past_key_values=self._cache, use_cache=True).last_hidden_state[0, -rows:]
+        self._rope_deltas = getattr(base, "rope_deltas", None)
+        return found
+
+
+class DecodingEngine:
+    """Constrained decoding with one model, batch size 1."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
+        self._head = model.get_output_embeddings()
+        self._softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+        self._sliced = False
+        self._rows: dict[int, tuple[Grammar, Tensor]] = {}
+        self._masks: dict[tuple[int, Hashable], Tensor] = {}
+
+    @torch.inference_mode()
+    def prepare(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> None:
+        """Sees on one prompt whether rows of the head give the model's own logits; else whole heads are used."""
+        self._rows, self._masks, self._sliced = {}, {}, False
+        if not isinstance(self._head, nn.Linear) or self.model.base_model is self.model:
+            return
+        own = Session(self.model, inputs).prompt((), logits=True)[:, self._columns(grammar)].float()
+        self._sliced = True
+        found = self._logits(Session(self.model, inputs).prompt((), logits=False), grammar).float()
+        spread = float(own.std()) + 1e-6
+        self._sliced = own.shape == found.shape and float((own - found).abs().max()) <= HEAD_TOLERANCE * spread
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        inputs: Mapping[str, Tensor],
+        grammar: Grammar,
+        *,
+        previous: Sequence[int] = (),
+        temperature: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Decoded:
+        """Writes what the grammar allows.
+
+        inputs: of the prompt, on the model's device. previous: tokens of an earlier output, to be tried first.
+        temperature: 0 takes the most likely token each time.
+        """
+        session, state, passes = Session(self.model, inputs), grammar.start, 1
+        guess = grammar.guess(state, previous)
+        rows = session.prompt(guess, logits=not self._sliced)
+        tokens: list[int] = []
+        probabilities: list[float] = []
+        while True:
+            chosen = self._choose(rows, grammar, state, guess, temperature, generator)
+            for i, (token, probability) in enumerate(chosen):
+                tokens.append(token)
+                probabilities.append(probability)
+                state = grammar.advance(state, token)
+                if state == END or i == len(guess) or token != guess[i]:
+                    break
+            if state == END:
+                return Decoded(tuple(tokens), tuple(probabilities), passes)
+            session.forget(len(guess) - i)
+            guess = grammar.guess(state, previous)
+            rows = session.more([tokens[-1], *guess], logits=not self._sliced)
+            passes += 1
+
+    @torch.inference_mode()
+    def write(self, inputs: Mapping[str, Tensor], stop: frozenset[int], limit: int) -> Iterator[int]:
+        """Free text, the most likely token each time, one pass a token; ends at a token of `stop` or after `limit`."""
+        session = Session(self.model, inputs)
+        rows = session.prompt((), logits=True)
+        for _ in range(limit):
+            session.forget(0)
+            token = int(rows[-1].argmax())
+            if token in stop:
+                return
+            yield token
+            rows = session.more([token], logits=True)
+
+    def _choose(
+        self,
+        rows: Tensor,
+        grammar: Grammar,
+        state: Hashable,
+        guess: Sequence[int],
+        temperature: float,
+        generator: torch.Generator | None,
+    ) -> list[tuple[int, float]]:
+        """What is chosen behind each token of the guess, with its probability."""
+        masks = [self._mask(grammar, state)]
+        for token in guess:
+            state = grammar.advance(state, token)
+            if state == END:
+                break
+            masks.append(self._mask(grammar, state))
+        logits = self._logits(rows[: len(masks)], grammar)  # (len(masks), C)
+        columns, chances = choose(logits, torch.stack(masks), temperature, generator)
+        found = torch.stack([self._columns(grammar)[columns].double(), chances.double()]).tolist()  # one copy to the host
+        return [(int(token), chance) for token, chance in zip(*found, strict=True)]
+
+    def _logits(self, rows: Tensor, grammar: Grammar) -> Tensor:
+        columns = self._columns(grammar)
+        if not self._sliced:
+            return rows[:, columns] if len(columns) < rows.shape[-1] else rows
+        weight = self._kept(grammar)
+        logits = rows @ weight.T
+        if self._head.bias is not None:
+            logits = logits + self._head.bias[columns]
+        return logits if self._softcap is None else torch.tanh(logits / self._softcap) * self._softcap
+
+    def _kept(self, grammar: Grammar) -> Tensor:
+        """The head's rows for a grammar's columns, copied once."""
+        key = id(grammar)
+        if key not in self._rows:
+            self._rows[key] = (grammar, self._head.weight[self._columns(grammar)])
+        return self._rows[key][1]
+
+    def _columns(self, grammar: Grammar) -> Tensor:
+        return self._cached(grammar, "columns", lambda: grammar.columns)
+
+    def _mask(self, grammar: Grammar, state: Hashable) -> Tensor:
+        return self._cached(grammar, ("mask", grammar.mask_index(state)), lambda: grammar.mask(state))
+
+    def _cached(self, grammar: Grammar, key: Hashable, make: Any) -> Tensor:
+        whole = (id(grammar), key)
+        if whole not in self._masks:
+            self._masks[whole] = torch.from_numpy(make()).to(self.model.device)
+        return self._masks[whole]

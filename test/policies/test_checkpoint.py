@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from support.rt1 import tiny_card, tiny_model
+
+from rt_vla_ros.action_space.card import ActionCardError
+from rt_vla_ros.policies.cards import tabletop_card
+from rt_vla_ros.policies.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    save_checkpoint(tmp_path / "tiny", tiny_model(), tiny_card(), "# tiny\n")
+    return tmp_path / "tiny"
+
+
+def test_survives_the_disk(checkpoint: Path) -> None:
+    files = sorted(path.name for path in checkpoint.iterdir())
+    assert files == ["README.md", "action_card.json", "config.json", "model.safetensors"]
+    model, card = load_checkpoint(checkpoint)
+    assert card == tiny_card()
+    for name, value in tiny_model().state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], value, rtol=0, atol=0)
+    assert not model.training
+
+
+def test_replaces_an_older_one_whole(checkpoint: Path) -> None:
+    save_checkpoint(checkpoint, tiny_model(seed=1), tiny_card(), "# newer\n")
+    assert (checkpoint / "README.md").read_text() == "# newer\n"
+    assert [path.name for path in checkpoint.parent.iterdir()] == ["tiny"]
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_says_what_is_missing(checkpoint: Path, name: str) -> None:
+    (checkpoint / name).unlink()
+    with pytest.raises(CheckpointError, match=f"is no checkpoint: it lacks {name}"):
+        load_checkpoint(checkpoint)
+
+
+def test_refuses_a_checkpoint_without_a_card(checkpoint: Path) -> None:
+    (checkpoint / "action_card.json").unlink()
+    with pytest.raises(ActionCardError, match="nobody knows what the actions mean"):
+        load_checkpoint(checkpoint)
+
+
+def test_an_empty_directory_lists_all(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"config\.json, model\.safetensors, action_card\.json"):
+        load_checkpoint(tmp_path)
+
+
+def edit(path: Path, change: Callable[[dict], None]) -> None:
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda d: d["dimensions"].pop(), "dimensions 5, the network's num_action_tokens is 6"),
+        (lambda d: d.update(bins=128), "bins 128, the network's vocab_size is 256"),
+        (lambda d: d["dimensions"][0]["modes"].append("base"), r"\[3, 256.*tokens_per_dimension is \[2, 256"),
+        (lambda d: d["cameras"][0].update(width=300), "width of the camera 300, the network's image_size is 32"),
+        (lambda d: d["cameras"][0].update(height=300), "height of the camera 300"),
+        (lambda d: d["cameras"].append({**d["cameras"][0], "name": "wrist"}), "cameras 2"),
+        (lambda d: d.update(frame="moon"), "frame is 'moon'"),
+    ],
+)
+def test_refuses_a_card_that_contradicts_the_network(checkpoint: Path, change: Callable, sentence: str) -> None:
+    edit(checkpoint / "action_card.json", change)
+    with pytest.raises(ActionCardError, match=sentence):
+        load_checkpoint(checkpoint)
+
+
+def test_does_not_write_what_it_would_not_load(tmp_path: Path) -> None:
+    with pytest.raises(ActionCardError, match="width of the camera 96"):
+        save_checkpoint(tmp_path / "x", tiny_model(), tabletop_card("x"), "")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda d: d.update(model_type="bert"), "type 'bert', expected 'rt1'"),
+        (lambda d: d.update(trunk="vit"), "trunk is 'vit'"),
+        (lambda d: d.update(d_model=32), "has the shape"),
+        (lambda d: d.update(num_layers=3), "lacks transformer.layers.2"),
+        (lambda d: d.update(num_layers=1), "the unknown transformer.layers.1"),
+    ],
+)
+def test_refuses_a_config_that_contradicts_the_weights(checkpoint: Path, change: Callable, sentence: str) -> None:
+    edit(checkpoint / "config.json", change)
+    with pytest.raises(CheckpointError, match=sentence):
+        load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_refuses_weights_that_are_not_finite(checkpoint: Path, bad: float) -> None:
+    weights = load_file(checkpoint / "model.safetensors")
+    weights["projection.weight"][0, 0] = bad
+    save_file(weights, checkpoint / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"projection\.weight holds numbers that are not finite"):
+        load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("length", [0, 7, 500, -1])
+def test_refuses_truncated_weights(checkpoint: Path, length: int) -> None:
+    path = checkpoint / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(CheckpointError, match="damaged or no safetensors file"):
+        load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null"])
+def test_refuses_a_config_that_is_none(checkpoint: Path, text: str) -> None:
+    (checkpoint / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        load_checkpoint(checkpoint)
