@@ -97,6 +97,8 @@ def test_types_are_described(world: Any) -> None:
     assert answer.successful, answer.failure_reason
     described = answer.type_description.type_description
     assert (described.type_name, [field.name for field in described.fields]) == (STRING, ["data"])
-    unknown = world.answer(client.call_async(GetTypeDescription.Request(type_name="a/msg/B", type_hash=known)))
+    unknown = world.answer(
+        client.call_async(GetTypeDescription.Request(type_name="a/msg/B", type_hash="RIHS01_" + "0" * 64))
+    )
     assert not unknown.successful
     assert unknown.failure_reason

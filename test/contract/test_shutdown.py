@@ -67,6 +67,8 @@ try:
     executor.spin()
 except KeyboardInterrupt:
     pass
+executor.shutdown()
+rclpy.try_shutdown()
 print("ended")
 """
 

@@ -79,11 +79,11 @@ def test_what_is_not_known_is_said(buffer: Buffer) -> None:
 
 def test_old_transforms_are_forgotten() -> None:
     buffer = Buffer(cache_time=Duration(seconds=2.0))
-    for stamp in (1.0, 2.0, 5.0):
+    for stamp in (1.0, 2.0, 5.0, 5.5):
         buffer.set_transform(_transform("base", "arm", stamp, stamp=stamp), "test")
     with pytest.raises(ExtrapolationException):
         _where(buffer, "base", "arm", 1.5)
-    assert _where(buffer, "base", "arm")[0] == 5.0
+    assert _where(buffer, "base", "arm")[0] == 5.5
 
 
 def test_broadcasters_fill_a_late_listeners_buffer(world: Any) -> None:
