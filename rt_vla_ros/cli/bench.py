@@ -1,0 +1,78 @@
+"""Measure: `rt-vla bench node` times the way from a camera image to a velocity command, on a graph of its own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+import time
+from pathlib import Path
+
+from rt_vla_ros import ros
+from rt_vla_ros.cli.errors import CliError
+from rt_vla_ros.cli.private_graph import PrivateGraph
+from rt_vla_ros.policies.catalogue import find_checkpoint
+
+NAMESPACE = "/rt_vla_bench"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    node = what.add_parser(
+        "node", help="image -> policy node -> smoother node -> command, and the plainest pair beside it"
+    )
+    node.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
+    node.add_argument("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="whose inference is measured beside")
+    node.add_argument("--seconds", type=float, default=30.0, metavar="S", help="how long to measure; 30")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0; raises CliError where nothing can be measured."""
+    if not 1 <= args.seconds <= 3600:
+        raise CliError(f"--seconds is {args.seconds:g}, expected 1 to 3600.")
+    try:
+        find_checkpoint(args.policy)
+    except ValueError as error:
+        raise CliError(str(error)) from error
+    if args.out is not None and not args.out.absolute().parent.is_dir():
+        raise CliError(f"there is no folder {args.out.absolute().parent} to write {args.out.name} into.")
+    figures = measure(args.policy, args.seconds)
+    from rt_vla_ros.benchmarks.node_path import table
+
+    print(table(figures))
+    if args.out is not None:
+        args.out.write_text(json.dumps(figures, indent=2) + "\n")
+        print(f"Written: {args.out}")
+    return 0
+
+
+def measure(policy: str, seconds: float) -> dict[str, object]:
+    """Runs the processes and listens for `seconds` [s]. Raises CliError."""
+    with PrivateGraph() as graph, tempfile.TemporaryDirectory(prefix="rt-vla-bench-") as folder:
+        try:
+            ros.ensure()
+        except ImportError as error:
+            raise CliError(str(error)) from error
+        from rt_vla_ros.benchmarks.node_path import summary
+        from rt_vla_ros.cli.bench_listener import COMMAND_RATE, listen
+
+        log = Path(folder) / "log"
+        to_namespace = ("--ros-args", "-r", f"__ns:={NAMESPACE}")
+        nodes = "rt_vla_ros.cli.bench_nodes"
+        processes = [
+            graph.start(nodes, "camera", *to_namespace, log=log),
+            graph.start(nodes, "echo", *to_namespace, log=log),
+            graph.start(nodes, "policy", *to_namespace, "-p", f"policy:='{policy}'", log=log),
+            graph.start("rt_vla_ros.nodes.smoother_node", *to_namespace, log=log),
+        ]
+        begin = time.time()
+        try:
+            heard = listen(NAMESPACE, seconds, lambda: all(process.poll() is None for process in processes))
+            figures = summary(heard, 1 / COMMAND_RATE)
+        except (RuntimeError, ValueError) as error:
+            said = log.read_text(errors="replace").strip()
+            raise CliError(f"{error}\n{said[-2000:]}") from error
+    about = {"policy": Path(policy).name, "seconds": seconds, "unix_time": round(begin), "cpus": os.cpu_count()}
+    return {**about, "machine": platform.machine(), "python": platform.python_version(), **figures}

@@ -1,0 +1,82 @@
+"""Listens at the arm's place and writes down when everything came."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import rclpy
+from geometry_msgs.msg import TwistStamped
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import String
+
+from rt_vla_ros.benchmarks.node_path import Heard
+from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.nodes import conversions as convert
+
+COMMAND_RATE = 50.0  # the smoother's default [Hz]
+START_UP = 120.0  # [s]
+WARM_UP = 2.0  # [s]
+
+
+class Listener(Node):  # type: ignore[misc]
+    """Fills `heard`."""
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__("bench_listener", namespace=namespace)
+        self.heard = Heard()
+        self.instructions = self.create_publisher(String, "instruction", 10)
+        self.create_subscription(TwistStamped, "delta_twist_cmds", self._on_command, 100)
+        self.create_subscription(TwistStamped, "echo", self._on_echo, 100)
+        self.create_subscription(ActionMsg, "action", self._on_action, 100)
+        self.create_subscription(ControllerStatus, "controller_status", self._on_status, 100)
+
+    def _on_command(self, message: TwistStamped) -> None:
+        self.heard.arrivals[convert.nanoseconds(message.header.stamp)] = time.time_ns()
+
+    def _on_echo(self, message: TwistStamped) -> None:
+        self.heard.echoes[convert.nanoseconds(message.header.stamp)] = time.time_ns()
+
+    def _on_action(self, message: ActionMsg) -> None:
+        if message.plan.isdigit():
+            self.heard.inference[convert.nanoseconds(message.header.stamp)] = int(message.plan)
+
+    def _on_status(self, message: ControllerStatus) -> None:
+        if not message.commanding:  # sent because an action came, not because of a tick
+            stamp = convert.nanoseconds(message.action_stamp)
+            self.heard.accepted.setdefault(stamp, convert.nanoseconds(message.header.stamp))
+
+
+def listen(namespace: str, seconds: float, alive: Callable[[], bool]) -> Heard:
+    """What was heard in `seconds` [s] after everything was warm. Raises RuntimeError where nothing comes."""
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    node = Listener(namespace)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        _until(executor, lambda: node.instructions.get_subscription_count() > 0, alive)
+        node.instructions.publish(String(data="measure"))
+        _until(executor, lambda: len(node.heard.accepted) > 3 and len(node.heard.echoes) > 3, alive)
+        for duration in (WARM_UP, seconds):
+            node.heard = Heard()
+            end = time.monotonic() + duration
+            while time.monotonic() < end:
+                executor.spin_once(timeout_sec=0.1)
+        return node.heard
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _until(executor: SingleThreadedExecutor, condition: Callable[[], bool], alive: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_UP
+    while not condition():
+        if not alive():
+            raise RuntimeError("A process of the benchmark ended by itself.")
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"Nothing came within {START_UP:.0f} s.")
+        executor.spin_once(timeout_sec=0.1)
