@@ -2,8 +2,8 @@
 
 Three things save passes and bytes, none of them changes what is chosen (Leviathan et al. 2023, arXiv:2211.17192, with a
 draft that costs nothing):
-- the previous action's tokens, and whatever the grammar leaves no choice about, are verified in the very pass that reads the
-  prompt; where one is rejected, the next pass verifies a new guess behind the token that was right;
+- the previous action's tokens, and whatever the grammar leaves no choice about, are verified in the very pass that
+  reads the prompt; where one is rejected, the next pass verifies a new guess behind the token that was right;
 - only the rows of the output head that are legal somewhere in an action are multiplied, where this was seen to give the
   model's own logits;
 - tokens that must follow (a space between two numbers) cost no pass of their own.
@@ -168,7 +168,9 @@ class DecodingEngine:
             masks.append(self._mask(grammar, state))
         logits = self._logits(rows[: len(masks)], grammar)  # (len(masks), C)
         columns, chances = choose(logits, torch.stack(masks), temperature, generator)
-        found = torch.stack([self._columns(grammar)[columns].double(), chances.double()]).tolist()  # one copy to the host
+        found = torch.stack(
+            [self._columns(grammar)[columns].double(), chances.double()]
+        ).tolist()  # one copy to the host
         return [(int(token), chance) for token, chance in zip(*found, strict=True)]
 
     def _logits(self, rows: Tensor, grammar: Grammar) -> Tensor:

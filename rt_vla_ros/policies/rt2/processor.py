@@ -186,7 +186,7 @@ def token_id(tokenizer: PreTrainedTokenizerBase, token: str) -> int:
     """Raises ProcessorError for a token that the tokenizer does not have."""
     found = tokenizer.get_vocab().get(token)
     if found is None:
-    """Raises ProcessorError for a token that the tokenizer does not have."""
+        raise ProcessorError(
             f"The tokenizer has no token {token!r}, which stands for an image in this model's prompts."
         )
     return int(found)
