@@ -1,0 +1,196 @@
+"""Looks at this machine and says in sentences what is here, what is missing and what to do about it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.metadata
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rt_vla_ros import ros
+
+_PACKAGE = "rt_vla_ros"
+_LOWEST, _HIGHEST = (3, 10), (3, 14)
+_LIBRARIES = (
+    ("numpy", "numpy"),
+    ("torch", "torch"),
+    ("transformers", "transformers"),
+    ("mujoco", "mujoco"),
+    ("av", "av"),
+    ("Pillow", "PIL"),
+    ("PyYAML", "yaml"),
+)
+_WIRE_LIBRARIES = (("eclipse-zenoh", "zenoh"), ("rosbags", "rosbags"), ("xxhash", "xxhash"))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence, and whether what it tells stands in the way."""
+
+    fine: bool
+    sentence: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No options: it looks at everything."""
+
+
+def run(args: argparse.Namespace) -> int:
+    found = [finding for look in LOOKS for finding in look()]
+    for finding in found:
+        print(f"{'  ok ' if finding.fine else ' !!! '} {finding.sentence}", flush=True)
+    troubles = sum(not finding.fine for finding in found)
+    print("\nEverything is here." if not troubles else f"\n{troubles} of these want looking at.")
+    return int(troubles > 0)
+
+
+def python() -> Iterator[Finding]:
+    """The interpreter."""
+    here = sys.version_info[:2]
+    text = f"Python {'.'.join(map(str, sys.version_info[:3]))} at {sys.executable}"
+    if _LOWEST <= here <= _HIGHEST:
+        yield Finding(True, f"{text}.")
+    else:
+        bounds = f"{'.'.join(map(str, _LOWEST))} to {'.'.join(map(str, _HIGHEST))}"
+        yield Finding(False, f"{text}; {bounds} are supported: start with another one.")
+
+
+def ros_runtime() -> Iterator[Finding]:
+    """Which ROS there is."""
+    try:
+        which = ros.ensure()
+    except ImportError as error:
+        yield Finding(False, f"ROS: {error}.")
+        return
+    if which == ros.ROS2:
+        middleware = os.environ.get("RMW_IMPLEMENTATION", "the default middleware")
+        yield Finding(True, f"ROS 2 {os.environ.get('ROS_DISTRO', '')} is sourced, with {middleware}.")
+    else:
+        yield Finding(
+            True,
+            "No ROS 2 is sourced: the embedded runtime is used; a ROS 2 with rmw_zenoh_cpp hears it and is heard.",
+        )
+
+
+def libraries() -> Iterator[Finding]:
+    """Python libraries: there, and importable."""
+    wanted = _LIBRARIES + (_WIRE_LIBRARIES if ros.EMBEDDED_PATH.is_dir() else ())
+    versions, missing = [], []
+    for distribution, module in wanted:
+        try:
+            importlib.import_module(module)
+            versions.append(f"{distribution} {importlib.metadata.version(distribution)}")
+        except (ImportError, OSError) as error:
+            missing.append((distribution, error))
+    yield Finding(True, f"Libraries: {', '.join(versions)}.")
+    for distribution, error in missing:
+        yield Finding(
+            False, f"{distribution} cannot be imported ({error}): {sys.executable} -m pip install {distribution}"
+        )
+
+
+def accelerator() -> Iterator[Finding]:
+    """What the policy runs on."""
+    try:
+        import torch
+    except (ImportError, OSError):
+        return
+    if torch.cuda.is_available():
+        yield Finding(True, f"Policies run on {torch.cuda.get_device_name(0)}.")
+    elif shutil.which("nvidia-smi") or Path("/proc/driver/nvidia/version").exists():
+        yield Finding(
+            False,
+            f"There is an NVIDIA driver, but torch {torch.__version__} cannot use it: install a torch built for CUDA, "
+            "or a driver that is new enough for it. Policies run on the processor meanwhile.",
+        )
+    else:
+        yield Finding(True, f"No GPU: policies run on the processor, {os.cpu_count()} cores.")
+
+
+def pictures() -> Iterator[Finding]:
+    """Whether the simulated cameras can draw."""
+    try:
+        from rt_vla_ros.sim import rendering
+
+        rendering.open_context(16, 16).free()
+    except (ImportError, OSError, RuntimeError) as error:
+        yield Finding(False, f"The simulated cameras cannot draw: {error}")
+        return
+    yield Finding(True, f"The simulated cameras draw with OpenGL by {os.environ.get('MUJOCO_GL', 'the system')}.")
+
+
+def checkpoints() -> Iterator[Finding]:
+    """Which policies there are."""
+    try:
+        from rt_vla_ros.policies import registry
+    except (ImportError, OSError):
+        return
+    names = registry.policy_names()
+    shipped = [name for name in names if name != registry.UNTRAINED]
+    if shipped:
+        yield Finding(True, f"Policies: {', '.join(names)}.")
+    else:
+        yield Finding(
+            False, f"No trained policy is in {registry.CHECKPOINTS}: only {', '.join(names)}, which moves senselessly."
+        )
+
+
+def launch_files() -> Iterator[Finding]:
+    """Whether the launch files came along."""
+    try:
+        from ament_index_python.packages import get_package_share_directory
+
+        share = get_package_share_directory(_PACKAGE)
+    except (ImportError, KeyError) as error:
+        yield Finding(False, f"Launch files: {error}.")
+        return
+    names = sorted(path.name for path in Path(share, "launch").glob("*.launch.py"))
+    yield Finding(bool(names), f"Launch files in {share}: {', '.join(names) or 'none; install the package again'}.")
+
+
+def port() -> Iterator[Finding]:
+    """Whether the graph's port is free, or has a graph behind it."""
+    if not ros.EMBEDDED_PATH.is_dir():
+        return
+    try:
+        from rt_vla_ros.wire import session as wire
+    except (ImportError, OSError):
+        return
+    router = os.environ.get(wire.ROUTER_VARIABLE) or wire.DEFAULT_ROUTER
+    was_free = not _answers(router)
+    try:
+        session = wire.Session.open(patience=1.0)
+    except wire.WireError as error:
+        yield Finding(False, f"The graph cannot be joined: {error}.")
+        return
+    domain = session.domain
+    session.close()
+    state = "is free: the first node to start will host the graph" if was_free else "has a graph behind it"
+    yield Finding(True, f"{router} (domain {domain}) {state}.")
+
+
+def _answers(router: str) -> bool:
+    host, _, number = router.partition("/")[2].rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(number)), timeout=1.0):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    python,
+    ros_runtime,
+    libraries,
+    accelerator,
+    pictures,
+    checkpoints,
+    launch_files,
+    port,
+)
