@@ -25,6 +25,8 @@ from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.srv import ResetScene, TaskOutcome
 
+SAME_TIME = 1e-6  # simulated time is a sum of steps [s]
+
 
 @dataclass
 class Recording:
@@ -46,9 +48,9 @@ class Recording:
     def until(self, end: float) -> Recording:
         """What was seen up to `end` [s]; of the actions, those that were begun before."""
         return Recording(
-            states=[event for event in self.states if event[0] <= end],
-            images=[event for event in self.images if event[0] <= end],
-            actions=[event for event in self.actions if event[0] < end],
+            states=[event for event in self.states if event[0] < end + SAME_TIME],
+            images=[event for event in self.images if event[0] < end + SAME_TIME],
+            actions=[event for event in self.actions if event[0] < end - SAME_TIME],
         )
 
 

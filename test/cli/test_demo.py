@@ -1,0 +1,151 @@
+"""The demo as a user starts it: its own process, three more, the wire between them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image
+
+from rt_vla_ros.cli import demo
+from rt_vla_ros.cli.main import main
+from rt_vla_ros.cli.private_graph import PrivateGraph
+from rt_vla_ros.policies.cards import tabletop_card
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Demo:
+    """`rt-vla demo` in the background, and all processes that come from it."""
+
+    def __init__(self, out: Path, *arguments: str) -> None:
+        self._mark = f"RT_VLA_TEST={uuid.uuid4()}"
+        name, _, value = self._mark.partition("=")
+        self.log = out / "demo.log"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "rt_vla_ros.cli", "demo", "--out", str(out), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, name: value, "OMP_NUM_THREADS": "1"},
+        )
+
+    def finish(self) -> tuple[int, str]:
+        """Exit status and what was printed."""
+        out, _ = self.process.communicate(timeout=200)
+        return self.process.returncode, out
+
+    def alive(self) -> list[str]:
+        """Command lines of what runs."""
+        return [Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ") for pid in self._pids()]
+
+    def _pids(self) -> list[int]:
+        found = []
+        for folder in Path("/proc").iterdir():
+            try:
+                if folder.name.isdigit() and self._mark.encode() in (folder / "environ").read_bytes():
+                    found.append(int(folder.name))
+            except OSError:  # another user's, or just ended
+                continue
+        return found
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float) -> None:
+        """Fails where the condition does not come true in time."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.log.read_text() if self.log.exists() else "no log"
+            time.sleep(0.02)
+
+
+def figures(out: Path) -> dict[str, object]:
+    read = json.loads((out / "demo.json").read_text())
+    assert isinstance(read, dict)
+    return read
+
+
+def test_an_untrained_policy_goes_all_the_way_and_does_not_do_it(tmp_path: Path) -> None:
+    run = Demo(tmp_path, "--policy", "rt1-untrained", "--lock-step", "--timeout", "2", "--seed", "3")
+    status, printed = run.finish()
+    assert status == 1, printed
+    assert "it knows nothing yet" in printed
+    assert run.alive() == []
+    said = figures(tmp_path)
+    assert said["instruction"] == "pick up the red cube"
+    assert (said["success"], said["outcome"]) == (False, "timeout")
+    assert (said["policy"], said["seed"], said["lock_step"]) == ("rt1-untrained", 3, True)
+    assert (said["steps"], said["seconds"]) == (10, 2.0)
+    latency = said["latency_ms"]
+    assert isinstance(latency, dict)
+    assert 0 < latency["median"] <= latency["p99"]
+    with av.open(str(tmp_path / "demo.mp4")) as file:
+        assert sum(1 for _ in file.decode(video=0)) > 20
+    with Image.open(tmp_path / "demo.png") as picture:
+        picture.load()
+    assert {path.name for path in tmp_path.iterdir()} == {"demo.json", "demo.log", "demo.mp4", "demo.png"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--policy", "rt1-untraind"], "Did you mean 'rt1-untrained'?"),
+        (["--instruction", "make me a coffee"], "make me a coffee"),
+        (["--suite", "pick-colors"], "Did you mean 'pick-colours'?"),
+        (["--seed", "-1"], "The seed is -1"),
+        (["--timeout", "0"], "--timeout is 0"),
+        (["--out", "/proc/nowhere"], "name another folder: --out DIR"),
+        (["--policy", "."], "action_card.json"),
+    ],
+)
+def test_what_is_wrong_is_refused_before_anything_starts(
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(PrivateGraph, "start", lambda *_, **__: pytest.fail("a process was started"))
+    monkeypatch.setattr(demo, "_take_signals", lambda: None)
+    assert main(["demo", "--policy", "rt1-untrained", *arguments]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_only_the_policy_finds_wrong_is_refused_with_its_words(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    tabletop_card("broken").save(checkpoint)
+    (checkpoint / "config.json").write_text('{"model_type": "something-else"}')
+    (checkpoint / "model.safetensors").write_bytes(b"no weights")
+    status, printed = Demo(tmp_path / "out", "--policy", str(checkpoint)).finish()
+    assert status == 2, printed
+    assert "expected 'rt1'" in printed
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "process started"),
+        (signal.SIGINT, "New instruction"),
+        (signal.SIGTERM, "The scene is laid"),
+        (signal.SIGKILL, "Ready: "),
+    ],
+)
+def test_nothing_stays_behind_whenever_it_is_interrupted(number: signal.Signals, moment: str, tmp_path: Path) -> None:
+    run = Demo(tmp_path, "--policy", "rt1-untrained")
+    run.wait_for(lambda: run.log.exists() and moment in run.log.read_text(), 90)
+    run.process.send_signal(number)
+    run.wait_for(lambda: run.process.poll() is not None and run.alive() == [], 5.0)
+    status, printed = run.finish()
+    assert status == (-signal.SIGKILL if number == signal.SIGKILL else 130), printed
+    assert not (tmp_path / "demo.json").exists()
