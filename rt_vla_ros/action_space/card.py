@@ -1,4 +1,4 @@
-"""The action card: what the numbers of a checkpoint mean. It travels with the weights and is checked when they are loaded."""
+"""The action card: what the numbers of a checkpoint mean. It travels with the weights and is checked at load."""
 
 from __future__ import annotations
 

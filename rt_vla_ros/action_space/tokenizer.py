@@ -1,4 +1,4 @@
-"""Actions as tokens and back: one bin number per dimension of the action card (RT-1, section 5.1; RT-2, section 3.2)."""
+"""Actions as tokens and back: one bin number per dimension of the action card (RT-1, 5.1; RT-2, 3.2)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ROUNDING_ERROR = 1e-6
 class ActionTokenizer:
     """Encodes values into bins and decodes tokens, or distributions over tokens, into values.
 
-    A value vector has shape (..., D), one entry per dimension of the card in its unit; the entry of the role "terminate" is
-    the number of its mode. A token vector has the same shape, int64, each entry in 0 ... bins - 1.
+    A value vector has shape (..., D), one entry per dimension of the card in its unit; the entry of the role
+    "terminate" is the number of its mode. A token vector has the same shape, int64, each entry in 0 ... bins - 1.
     """
 
     def __init__(self, card: ActionCard) -> None:
@@ -88,7 +88,10 @@ class ActionTokenizer:
         )
 
     def from_action(self, action: EndEffectorAction) -> NDArray[np.float64]:
-        """The reverse of `to_action`: values (D,). A mode other than "terminate" is the first other one; unused entries are 0."""
+        """The reverse of `to_action`: values (D,); unused entries are 0.
+
+        A mode other than "terminate" is the first other one.
+        """
         rotation = (
             action.rotation if self.card.rotation == "rotation_vector" else rpy_from_rotation_vector(action.rotation)
         )

@@ -51,4 +51,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_episode(episode: Episode) -> None:
-    print(f"{episode.seed:>8}  {episode.outcome.value:<12}  {episode.seconds:4.1f} s  {episode.instruction}", flush=True)
+    print(
+        f"{episode.seed:>8}  {episode.outcome.value:<12}  {episode.seconds:4.1f} s  {episode.instruction}", flush=True
+    )

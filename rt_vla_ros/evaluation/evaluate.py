@@ -101,7 +101,10 @@ def evaluate(
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """95% interval of a rate from `successes` out of `trials` (Wilson, 1927). Raises ValueError for impossible counts."""
+    """95% interval of a rate from `successes` out of `trials` (Wilson, 1927).
+
+    Raises ValueError for impossible counts.
+    """
     if not 0 <= successes <= trials or trials < 1:
         raise ValueError(f"expected 0 <= successes <= trials and a trial, got {successes} of {trials}")
     z2 = CONFIDENCE_95**2

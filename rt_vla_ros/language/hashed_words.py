@@ -1,10 +1,11 @@
-"""A bag of words and word pairs, each hashed into one of a fixed number of buckets: needs no vocabulary and no download."""
+"""A bag of words and word pairs, each hashed into one of a fixed number of buckets: no vocabulary, no download."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import unicodedata
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +32,12 @@ class HashedWords:
         """Raises InstructionError for an instruction without words, or with more than MAX_WORDS."""
         found = words(checked(instruction))
         if not found:
-            raise InstructionError(f"The instruction {instruction.strip()[:40]!r} has no words; say what to do in words.")
+            raise InstructionError(
+                f"The instruction {instruction.strip()[:40]!r} has no words; say what to do in words."
+            )
         if len(found) > MAX_WORDS:
             raise InstructionError(f"The instruction has {len(found)} words, this policy reads at most {MAX_WORDS}.")
-        terms = [*found, *(f"{a} {b}" for a, b in zip(found, found[1:], strict=False))]
+        terms = [*found, *(f"{a} {b}" for a, b in pairwise(found))]
         padded = np.full(2 * MAX_WORDS - 1, PADDING, dtype=np.int64)
         padded[: len(terms)] = [self._bucket(term) for term in terms]
         return padded

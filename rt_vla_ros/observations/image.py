@@ -23,10 +23,12 @@ def fit_image(image: NDArray[Any], camera: CameraSpec) -> Pixels:
     check_pixels(image, camera.name)
     height, width = image.shape[:2]
     if (width, height) == (camera.width, camera.height):
-        return np.ascontiguousarray(image)
+        same: Pixels = np.ascontiguousarray(image)
+        return same
     if camera.crop == "none":
         raise ValueError(
-            f"The image of camera {camera.name!r} is {width}x{height}, but the policy takes {camera.width}x{camera.height} "
+            f"The image of camera {camera.name!r} is {width}x{height}, but the policy takes "
+            f"{camera.width}x{camera.height} "
             'and its action card allows no other size (crop is "none"). Set the camera to that size.'
         )
     if camera.crop == "center":
@@ -48,7 +50,7 @@ def check_image(image: NDArray[Any], camera: CameraSpec) -> None:
 
 
 def check_pixels(image: NDArray[Any], name: str) -> None:
-    """Raises ValueError, with a sentence, unless the image is an array of RGB uint8, (H, W, 3), of at least one pixel."""
+    """Raises ValueError, with a sentence, unless the image is RGB uint8, (H, W, 3), of at least one pixel."""
     if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         shape = f"an array of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise ValueError(f"The image of camera {name!r} is {shape}, expected (height, width, 3) in the order R, G, B.")
@@ -61,4 +63,5 @@ def _cut_center(image: NDArray[Any], aspect: float) -> NDArray[Any]:
     cut_width = min(width, max(1, round(height * aspect)))
     cut_height = min(height, max(1, round(width / aspect)))
     top, left = (height - cut_height) // 2, (width - cut_width) // 2
-    return image[top : top + cut_height, left : left + cut_width]
+    cut: NDArray[Any] = image[top : top + cut_height, left : left + cut_width]
+    return cut

@@ -28,11 +28,11 @@ class Decoded:
 class ActionDecoder:
     """Reads an action out of the probabilities of its tokens.
 
-    argmax: the most likely bin (RT-1). expected_value: the mean over the bins, which lies between them and does not stick
-    where the most likely bin of small motions is "none".
+    argmax: the most likely bin (RT-1). expected_value: the mean over the bins, which lies between them and does not
+    stick where the most likely bin of small motions is "none".
     Terminate is chosen only with more than half of the probability; otherwise the most likely other mode.
-    The confidence is the geometric mean over the dimensions of the probability of what was chosen: of the mode, or of all
-    bins within 1/32 of the range around the chosen value.
+    The confidence is the geometric mean over the dimensions of the probability of what was chosen: of the mode, or of
+    all bins within 1/32 of the range around the chosen value.
     """
 
     def __init__(self, card: ActionCard, decoding: str) -> None:
@@ -47,7 +47,10 @@ class ActionDecoder:
         self._near = card.bins * NEAR
 
     def action(self, probabilities: NDArray[np.float64]) -> EndEffectorAction:
-        """Probabilities (D, bins), zero for illegal tokens -> the action. Raises ValueError where they are not finite."""
+        """Probabilities (D, bins), zero for illegal tokens -> the action.
+
+        Raises ValueError where they are not finite.
+        """
         decoded = self.decode(probabilities)
         return self.tokenizer.to_action(
             decoded.values, confidence=decoded.confidence, tokens=tuple(int(token) for token in decoded.tokens)

@@ -1,4 +1,4 @@
-"""Heads that only training has: where the target and the tool are. They make the network ground words in the image early."""
+"""Heads that only training has: where target and tool are. They make the network ground words in the image early."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A policy under correction: the learner acts or the expert does, and the expert says each time what were right (DAgger)."""
+"""A policy under correction (DAgger): the learner or the expert acts, and the expert says each time what were right."""
 
 from __future__ import annotations
 

@@ -88,7 +88,9 @@ class Learner:
         dimensions = action_loss(logits, torch.from_numpy(batch.tokens), model.legal, self._targets)
         auxiliary = self.heads(features, tokens, torch.from_numpy(batch.scene).flatten(0, 1))
         action = dimensions.mean()
-        total = action + self.recipe.heatmap_weight * auxiliary.heatmap + self.recipe.position_weight * auxiliary.position
+        total = (
+            action + self.recipe.heatmap_weight * auxiliary.heatmap + self.recipe.position_weight * auxiliary.position
+        )
         losses = Losses(
             action.item(),
             tuple(dimensions.tolist()),

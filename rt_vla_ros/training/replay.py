@@ -13,7 +13,10 @@ from rt_vla_ros.training.episode_file import RecordedEpisode
 
 @dataclass(frozen=True)
 class Batch:
-    """Histories: images uint8 (B, T, H, W, 3), instruction int64 (B, L), tokens int64 (B, T, D), scene float32 (B, T, 10)."""
+    """Histories.
+
+    images: uint8 (B, T, H, W, 3). instruction: int64 (B, L). tokens: int64 (B, T, D). scene: float32 (B, T, 10).
+    """
 
     images: NDArray[np.uint8]
     instruction: NDArray[np.int64]
@@ -24,9 +27,7 @@ class Batch:
 class Replay:
     """A ring of frames; old ones are overwritten."""
 
-    def __init__(
-        self, capacity: int, steps: int, encoder: LanguageEncoder, image_size: int, dimensions: int
-    ) -> None:
+    def __init__(self, capacity: int, steps: int, encoder: LanguageEncoder, image_size: int, dimensions: int) -> None:
         """steps: length of a history."""
         self.capacity, self._steps, self._encoder = capacity, steps, encoder
         self._images = np.zeros((capacity, image_size, image_size, 3), np.uint8)

@@ -11,29 +11,36 @@ import subprocess
 import sys
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from rt_vla_ros.evaluation.evaluate import Evaluation, evaluate
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.checkpoint import save_checkpoint
+from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
 from rt_vla_ros.training.episode_file import SUFFIX, RecordedEpisode
 from rt_vla_ros.training.learner import STATE, Learner, Losses
+from rt_vla_ros.training.model_card import model_card
 from rt_vla_ros.training.recipe import RECIPES, Recipe
 from rt_vla_ros.training.replay import Replay
 
 REPORT, SAVE = 20.0, 180.0  # [s] between progress lines and between saved states
+EVALUATION_SEED = 0
 
 
 class Run:
-    """A training run in its directory."""
+    """A training run in its directory; starting it again carries on from the last saved state."""
 
-    def __init__(self, directory: Path, recipe: Recipe, seed: int) -> None:
-        self.directory, self.recipe = directory, recipe
+    def __init__(self, directory: Path, out: Path, recipe_name: str, recipe: Recipe, seed: int) -> None:
+        """directory: for episodes and state. out: of the checkpoint, written now and then and at the end."""
+        self.directory, self.out = directory, out
+        self.recipe_name, self.recipe, self.seed = recipe_name, recipe, seed
         self.learner = Learner(recipe, seed)
         config = self.learner.model.config
         self.steps_per_window = config.time_sequence_length
@@ -66,7 +73,7 @@ class Run:
     @property
     def images(self) -> int:
         """Images learned from so far."""
-        return self.learner.steps * self.recipe.windows * self.steps_per_window
+        return self.learner.steps * self.recipe.windows * int(self.steps_per_window)
 
     def train(self) -> None:
         """Learn until the recipe's time is over."""
@@ -84,16 +91,40 @@ class Run:
                 published = self.seconds
             if self.seconds - saved > SAVE:
                 self.learner.save(self.directory, self.seconds)
+                self.write_checkpoint()
                 saved = self.seconds
             if self.seconds - self._reported > REPORT:
                 self._report()
         self.learner.save(self.directory, self.seconds)
+        self.write_checkpoint()
+
+    def write_checkpoint(self, evaluations: Sequence[Evaluation] = ()) -> None:
+        """The averaged weights as a policy that can be loaded, described by its model card."""
+        model = self.learner.averaged_model()
+        text = model_card(
+            self.recipe_name,
+            self.recipe,
+            seed=self.seed,
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            window=self.steps_per_window,
+            images=self.images,
+            frames=self.replay.frames_seen,
+            seconds=min(self.seconds, 60 * self.recipe.minutes),
+            evaluations=evaluations,
+        )
+        save_checkpoint(self.out, model, tabletop_card(self.recipe.preset), text)
+
+    def evaluate(self, episodes: int) -> None:
+        """Measure the checkpoint on the recipe's suites and write the figures into its model card."""
+        policy, results = load_policy(str(self.out), device="cpu"), []
+        for suite in self.recipe.suites:
+            results.append(evaluate(policy, suite, episodes, EVALUATION_SEED))
+            print(f"{suite}: {results[-1].successes} of {episodes}", flush=True)
+        self.write_checkpoint(results)
 
     def _read_episodes(self) -> None:
         """Take over new episodes; files that no longer fit into the replay are deleted."""
-        names = sorted(
-            (self.directory / EPISODES).glob(f"*{SUFFIX}"), key=lambda path: path.stem.split("_")[::-1]
-        )
+        names = sorted((self.directory / EPISODES).glob(f"*{SUFFIX}"), key=lambda path: path.stem.split("_")[::-1])
         fresh = [path for path in names if path.name not in self._read]
         for path in fresh:
             episode = RecordedEpisode.load(path)
@@ -135,9 +166,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="rt1-mini")
     parser.add_argument("--run", type=Path, required=True, help="directory for episodes and state; may exist: carry on")
-    parser.add_argument("--out", type=Path, required=True, help="directory of the checkpoint that is written at the end")
+    parser.add_argument("--out", type=Path, required=True, help="directory of the checkpoint, written every 3 minutes")
     parser.add_argument("--minutes", type=float, help="wall time; default: the recipe's")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--evaluate", type=int, default=100, help="episodes per suite at the end (default 100; 0: none)"
+    )
     parser.add_argument("--collectors", type=int, default=1, help="processes that play episodes (default 1)")
     parser.add_argument("--threads", type=int, default=1, help="of this process (default 1)")
     args = parser.parse_args()
@@ -149,14 +183,14 @@ def main() -> None:
     (args.run / ENOUGH).unlink(missing_ok=True)
     collectors = [_start_collector(args.run, args.recipe, number) for number in range(args.collectors)]
     try:
-        run = Run(args.run, recipe, args.seed)
+        run = Run(args.run, args.out, args.recipe, recipe, args.seed)
         run.train()
     finally:
         for collector in collectors:
             collector.terminate()
             collector.wait()
-    text = f"# {recipe.preset}\n\nTrained by the recipe `{args.recipe}` on {run.images:,} images, seed {args.seed}.\n"
-    save_checkpoint(args.out, run.learner.averaged_model(), tabletop_card(recipe.preset), text)
+    if args.evaluate:
+        run.evaluate(args.evaluate)
     print(f"Wrote {args.out}")
 
 

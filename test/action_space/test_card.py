@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.cards import card, card_data
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
-from support.cards import card, card_data
 
 
 def test_survives_the_disk(tmp_path: Path) -> None:

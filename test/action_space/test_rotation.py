@@ -18,7 +18,9 @@ def matrix(vector: np.ndarray) -> np.ndarray:
 def test_rpy_turns_about_fixed_axes() -> None:
     for roll, pitch, yaw in np.random.default_rng(0).uniform(-1.5, 1.5, (50, 3)):
         x, y, z = matrix(np.array([roll, 0, 0])), matrix(np.array([0, pitch, 0])), matrix(np.array([0, 0, yaw]))
-        np.testing.assert_allclose(matrix(rotation_vector_from_rpy(np.array([roll, pitch, yaw]))), z @ y @ x, atol=1e-12)
+        np.testing.assert_allclose(
+            matrix(rotation_vector_from_rpy(np.array([roll, pitch, yaw]))), z @ y @ x, atol=1e-12
+        )
 
 
 def test_round_trip() -> None:

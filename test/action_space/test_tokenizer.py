@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.cards import card, card_data
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.rotation import rotation_vector_from_rpy
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
-from support.cards import card, card_data
 
 QUANTIZATIONS = pytest.mark.parametrize("quantization", ["round", "truncate"])
 LOW = np.array([0, -0.5, -0.5, -0.5, -0.9, -0.9, -0.9, -1, -3])

@@ -26,7 +26,9 @@ def test_numbers_are_buckets() -> None:
 
 def test_the_same_in_another_process() -> None:
     """Python's own hash differs from process to process; a checkpoint's may not."""
-    code = "from rt_vla_ros.language.hashed_words import HashedWords as H; print(H(4096).encode('red cube').tolist()[:3])"
+    code = (
+        "from rt_vla_ros.language.hashed_words import HashedWords as H; print(H(4096).encode('red cube').tolist()[:3])"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == str(HashedWords(4096).encode("red cube").tolist()[:3])
 

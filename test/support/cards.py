@@ -10,7 +10,14 @@ from rt_vla_ros.action_space.card import ActionCard
 def card_data(**changes: Any) -> dict[str, Any]:
     """A complete card as JSON knows it, with some of its keys changed."""
     dimensions = [
-        {"name": "end", "role": "terminate", "low": 0, "high": 0, "unit": "mode", "modes": ["terminate", "arm", "base"]},
+        {
+            "name": "end",
+            "role": "terminate",
+            "low": 0,
+            "high": 0,
+            "unit": "mode",
+            "modes": ["terminate", "arm", "base"],
+        },
         *({"name": f"t{a}", "role": f"translation_{a}", "low": -0.5, "high": 1.0, "unit": "m"} for a in "xyz"),
         *({"name": f"r{a}", "role": f"rotation_{a}", "low": -0.9, "high": 0.9, "unit": "rad"} for a in "xyz"),
         {"name": "grip", "role": "gripper", "low": -1, "high": 1, "unit": "1"},

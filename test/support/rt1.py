@@ -64,7 +64,9 @@ def picture(seed: int, side: int = SIDE) -> np.ndarray:
     rng = np.random.default_rng(seed)
     waves = rng.uniform(0, 2 * np.pi, (3, 2)), rng.uniform(0.1, 0.6, (3, 2))
     at = np.arange(side)
-    channels = [np.sin(p[0] + f[0] * at)[:, None] + np.sin(p[1] + f[1] * at)[None, :] for p, f in zip(*waves)]
+    channels = [
+        np.sin(p[0] + f[0] * at)[:, None] + np.sin(p[1] + f[1] * at)[None, :] for p, f in zip(*waves, strict=True)
+    ]
     return ((np.stack(channels, axis=-1) + 2) * 63).astype(np.uint8)
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class FiLM(nn.Module):
-    """(1 + scale) * x + shift, both linear in the sentence and zero at first, so that a pretrained trunk is unchanged."""
+    """(1 + scale) * x + shift, both linear in the sentence and zero at first: a pretrained trunk is unchanged."""
 
     def __init__(self, language_size: int, channels: int) -> None:
         super().__init__()
@@ -20,4 +20,5 @@ class FiLM(nn.Module):
         """features (N, C, h, w), sentence (N, language_size) -> (N, C, h, w)."""
         scale = self.scale(sentence)[:, :, None, None]
         shift = self.shift(sentence)[:, :, None, None]
-        return (1 + scale) * features + shift
+        modulated: Tensor = (1 + scale) * features + shift
+        return modulated

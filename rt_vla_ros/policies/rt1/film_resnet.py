@@ -48,7 +48,7 @@ class FiLMResNet(nn.Module):
         self.reduction = 2 ** len(widths)
 
     def forward(self, images: Tensor, sentence: Tensor) -> Tensor:
-        """Normalised images (N, 3, H, W), sentence (N, language_size) -> (N, channels, H / reduction, W / reduction)."""
+        """Images (N, 3, H, W), sentence (N, language_size) -> (N, channels, H / reduction, W / reduction)."""
         features = functional.relu(self.norm(self.stem(images)))
         for block in self.blocks:
             features = block(features, sentence)

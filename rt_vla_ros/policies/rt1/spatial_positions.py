@@ -21,7 +21,7 @@ class SpatialPositions(nn.Module):
 
 
 def _waves(channels: int, side: int) -> Tensor:
-    """Cosines of both coordinates, shape (channels, side, side): low frequencies, so a mean over places means a place."""
+    """Cosines of both coordinates, shape (channels, side, side): slow ones, so a mean over places means a place."""
     at = (torch.arange(side) + 0.5) / side  # (side,) 0 ... 1
     order = torch.arange(channels) // 2 % 8 + 1
     phase = torch.cos(math.pi * order[:, None] * at[None, :])  # (C, side)

@@ -19,4 +19,5 @@ class TokenLearner(nn.Module):
         """Features (N, C, h, w) -> tokens (N, tokens, C)."""
         places = features.flatten(2).transpose(1, 2)  # (N, h * w, C)
         weights = self.weights(self.activation(self.hidden(self.norm(places)))).softmax(dim=1)  # (N, h * w, tokens)
-        return weights.transpose(1, 2) @ places
+        tokens: Tensor = weights.transpose(1, 2) @ places
+        return tokens

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.scripted_policy import ConstantPolicy, ExpertPolicy
+
+from rt_vla_ros.control.controller import Controller
+from rt_vla_ros.evaluation.rollout import Episode, Step, rollout
+from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.sim.judge import Outcome
+from rt_vla_ros.sim.scenes import make_scene
+from rt_vla_ros.sim.tabletop_sim import TabletopSim
+
+
+def test_the_expert_succeeds(sim: TabletopSim) -> None:
+    for seed in range(4):
+        scene = make_scene("pick-any", seed)
+        policy, steps = ExpertPolicy(sim, scene), []
+        episode = rollout(policy, scene, sim, Controller(), on_step=steps.append)
+        assert episode.outcome is Outcome.SUCCESS
+        assert episode.success
+        assert episode.terminated
+        assert policy.instructions == [scene.task.instruction]
+        assert len(steps) == len(policy.seen) == len(episode.latencies) == episode.steps
+        assert episode.seconds == pytest.approx(0.2 * (episode.steps - 1)), "it ends at the image of the terminate"
+
+
+def test_images_come_at_the_policys_period_as_the_card_says(sim: TabletopSim) -> None:
+    scene = make_scene("pick-colours", 0)
+    policy = ExpertPolicy(sim, scene)
+    rollout(policy, scene, sim, Controller(), max_steps=5)
+    assert [seen.stamp for seen in policy.seen] == [step * 200_000_000 / 1e9 for step in range(5)]
+    for seen in policy.seen:
+        assert list(seen.images) == ["front"]
+        assert seen.images["front"].shape == (96, 96, 3)
+
+
+def test_an_action_moves_the_arm_by_what_it_says(sim: TabletopSim) -> None:
+    scene = make_scene("pick-colours", 0)
+    policy = ConstantPolicy(translation=np.array([0.0, 0.02, 0.0]))
+    episode = rollout(policy, scene, sim, Controller(), max_steps=5)
+    moved = sim.ee_position - np.array(scene.layout.start)
+    np.testing.assert_allclose(moved, [0.0, 0.1, 0.0], atol=0.02)
+    assert (episode.steps, episode.terminated, episode.outcome) == (5, False, Outcome.TIMEOUT)
+
+
+def test_terminate_ends_at_once(sim: TabletopSim) -> None:
+    episode = rollout(ConstantPolicy(terminate=True), make_scene("pick-colours", 0), sim, Controller())
+    assert (episode.steps, episode.seconds, episode.terminated) == (1, 0.0, True)
+    assert episode.outcome is Outcome.TIMEOUT
+
+
+def test_the_time_limit_is_the_scenes(sim: TabletopSim) -> None:
+    scene = make_scene("pick-colours", 0)
+    episode = rollout(ConstantPolicy(), scene, sim, Controller())
+    assert episode.seconds == scene.task.time_limit
+    assert not episode.terminated
+
+
+@pytest.mark.parametrize("bad", [np.nan, 5.0])
+def test_a_bad_action_moves_nothing(sim: TabletopSim, bad: float) -> None:
+    scene = make_scene("pick-colours", 0)
+    rollout(ConstantPolicy(translation=np.array([bad, 0.0, 0.0])), scene, sim, Controller(), max_steps=5)
+    np.testing.assert_allclose(sim.ee_position, scene.layout.start, atol=0.005)
+
+
+def test_the_same_seed_gives_the_same_actions(sim: TabletopSim) -> None:
+    """Also with simulator and controller that were used before, and for another scene in between."""
+    policy, controller = load_policy("rt1-mini", device="cpu"), Controller()
+
+    def play(seed: int) -> tuple[Episode, list[Step]]:
+        steps: list[Step] = []
+        return rollout(policy, make_scene("pick-any", seed), sim, controller, max_steps=12, on_step=steps.append), steps
+
+    first, steps = play(3)
+    play(4)
+    again, steps_again = play(3)
+    assert (first.outcome, first.steps) == (again.outcome, again.steps)
+    for a, b in zip(steps, steps_again, strict=True):
+        np.testing.assert_array_equal(a.image, b.image)
+        np.testing.assert_array_equal(a.action.translation, b.action.translation)
+        assert (a.action.tokens, a.action.confidence) == (b.action.tokens, b.action.confidence)

@@ -1,0 +1,74 @@
+"""The checkpoint that the demo runs on really looks and really listens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.scripted_policy import Blindfolded
+
+from rt_vla_ros.control.controller import Controller
+from rt_vla_ros.evaluation.rollout import rollout
+from rt_vla_ros.policies.catalogue import CHECKPOINTS
+from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.sim.scenes import make_scene
+from rt_vla_ros.sim.tabletop_sim import TabletopSim
+
+EPISODES = 10
+LIFTED = 0.05  # [m]
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return load_policy("rt1-mini", device="cpu")
+
+
+def successes(policy: Policy, sim: TabletopSim) -> int:
+    scenes = [make_scene("pick-colours", 700_000 + i) for i in range(EPISODES)]
+    return sum(rollout(policy, scene, sim, Controller()).success for scene in scenes)
+
+
+def test_it_usually_succeeds(policy: Policy, sim: TabletopSim) -> None:
+    assert successes(policy, sim) >= 8
+
+
+def test_black_images_leave_nothing_of_it(policy: Policy, sim: TabletopSim) -> None:
+    assert successes(Blindfolded(policy), sim) == 0
+
+
+def test_another_colour_word_lifts_another_object(policy: Policy, sim: TabletopSim) -> None:
+    """The very same table, once with the name of each of its three objects."""
+    right = 0
+    for seed in range(4):
+        scene = make_scene("pick-colours", 800_000 + seed)
+        for index, placed in enumerate(scene.layout.objects):
+            task = replace(scene.task, instruction=f"pick up the {placed.kind.name}", target=index)
+            rollout(policy, replace(scene, task=task), sim, Controller())
+            right += np.nonzero(sim.clearances >= LIFTED)[0].tolist() == [index]
+    assert right >= 10, f"{right} of 12"
+
+
+def test_confidence_tells_blindness_from_sight(policy: Policy, sim: TabletopSim) -> None:
+    scene = make_scene("pick-colours", 900_000)
+    confidence: dict[str, list[float]] = {"seeing": [], "blind": []}
+    for name, who in (("seeing", policy), ("blind", Blindfolded(policy))):
+        rollout(
+            who,
+            scene,
+            sim,
+            Controller(),
+            max_steps=5,
+            on_step=lambda s, n=name: confidence[n].append(s.action.confidence),
+        )
+    assert np.median(confidence["seeing"]) > np.median(confidence["blind"])
+
+
+def test_checkpoint_is_small_and_described() -> None:
+    directory: Path = CHECKPOINTS / "rt1-mini"
+    assert sum(path.stat().st_size for path in directory.iterdir()) < 30e6
+    text = (directory / "README.md").read_text()
+    assert "pick-colours" in text
+    assert "rt-vla evaluate" in text
