@@ -101,7 +101,8 @@ def _draw_action(draw: ImageDraw.ImageDraw, action: EndEffectorAction, latency: 
     _draw_dial(draw, (left + 48, top + 46), 40, action)
     _draw_height(draw, (left + 112, top + 6), 80, float(action.translation[2]))
     _draw_gripper(draw, (left + 4, top + 108), action.gripper)
-    centimetres = " ".join(f"{100 * value:+.1f}" for value in action.translation)
+    # Adding zero turns the -0.0 of a rounded value into 0.0.
+    centimetres = " ".join(f"{round(100 * float(value), 1) + 0.0:+.1f}" for value in action.translation)
     lines = (f"{centimetres} cm", f"sure {100 * action.confidence:.0f} %, {1000 * latency:.0f} ms")
     for number, line in enumerate(lines):
         draw.text((left, top + 142 + 17 * number), line, INK if number == 0 else FAINT, font(13))

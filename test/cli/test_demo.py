@@ -95,6 +95,14 @@ def test_an_untrained_policy_goes_all_the_way_and_does_not_do_it(tmp_path: Path)
     assert {path.name for path in tmp_path.iterdir()} == {"demo.json", "demo.log", "demo.mp4", "demo.png"}
 
 
+def test_the_trained_policy_does_what_the_sentence_says(tmp_path: Path) -> None:
+    status, printed = Demo(tmp_path, "--lock-step", "--instruction", "lift the blue cylinder", "--seed", "1").finish()
+    assert status == 0, printed
+    assert "Done: " in printed
+    said = figures(tmp_path)
+    assert (said["success"], said["policy"], said["instruction"]) == (True, "rt1-mini", "lift the blue cylinder")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
