@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import time
@@ -57,6 +58,7 @@ def run(make: Callable[[], ProgramNode], argv: Sequence[str] | None = None) -> i
         return 1
     finally:
         rclpy.try_shutdown()
+        gc.freeze()  # the interpreter's last collection takes longer than a second where torch is loaded
 
 
 def _spin(node: ProgramNode, signals: list[int]) -> int:
