@@ -35,7 +35,8 @@ def private_variables() -> dict[str, str]:
     return {
         "RT_VLA_ROS_ROUTER": f"tcp/localhost:{free_port()}",
         "ROS_DOMAIN_ID": str(50 + os.getpid() % 50),
-        "ROS_LOCALHOST_ONLY": "1",
+        # Humble knows only the first; its successors complain about it.
+        **({"ROS_LOCALHOST_ONLY": "1"} if os.environ.get("ROS_DISTRO") == "humble" else {}),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
     }
 
