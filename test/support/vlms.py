@@ -93,5 +93,6 @@ def save_vlm(directory: Path, family: str, *, seed: int = 0, card: ActionCard | 
 
 
 def random_image(seed: int, height: int = 96, width: int = 96) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Noise, uint8 (height, width, 3)."""
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    """Twelve blocks of colour, uint8 (height, width, 3)."""
+    blocks = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+    return np.repeat(np.repeat(blocks, -(-height // 3), axis=0), -(-width // 4), axis=1)[:height, :width].copy()

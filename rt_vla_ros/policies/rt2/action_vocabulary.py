@@ -71,7 +71,7 @@ def make_vocabulary(
     elif config.vocabulary == "overwritten":
         vocabulary = overwritten(config.tokens, bins, end)
     else:
-        vocabulary = openvla(len(tokenizer) if vocabulary_size < bins else vocabulary_size - OPENVLA_TAIL, bins, end)
+        vocabulary = openvla(vocabulary_size - OPENVLA_TAIL, bins, end)
     highest = max(token for sequence in (*vocabulary.first, *vocabulary.others) for token in sequence)
     if highest >= vocabulary_size:
         raise VocabularyError(

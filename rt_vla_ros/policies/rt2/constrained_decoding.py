@@ -28,6 +28,10 @@ class Grammar(Protocol):
     def columns(self) -> NDArray[np.int64]:
         """All tokens that are legal anywhere, ascending, shape (C,)."""
 
+    @property
+    def longest(self) -> int:
+        """Number of tokens of the longest output."""
+
     def mask(self, state: Hashable) -> NDArray[np.bool_]:
         """Which columns are legal in a state, shape (C,)."""
 
@@ -76,6 +80,9 @@ class ActionGrammar:
         self._join()
         self.columns: NDArray[np.int64] = np.array(sorted({t for moves in self._moves for t in moves}), dtype=np.int64)
         self.start: Hashable = START
+        self.longest = 1 + sum(
+            max(len(sequence) for sequence in vocabulary.sequences(d)[:n]) for d, n in enumerate(counts)
+        )
 
     def legal(self, state: Hashable) -> list[int]:
         """Tokens that may follow, ascending; none at the END."""

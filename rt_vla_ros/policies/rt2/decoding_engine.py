@@ -50,7 +50,8 @@ class Session:
         """Reads the prompt and a guess; rows (1 + len(guess), ...): behind the prompt and behind each guessed token."""
         inputs = dict(self._inputs)
         if guess:
-            inputs = self._model._update_model_kwargs_for_generation({}, inputs, num_new_tokens=len(guess))
+            extend: Any = self._model._update_model_kwargs_for_generation
+            inputs = extend({}, inputs, num_new_tokens=len(guess))
             inputs["input_ids"] = torch.cat([self._inputs["input_ids"], self._row(guess)], dim=1)
         return self._run(inputs, 1 + len(guess), logits)
 

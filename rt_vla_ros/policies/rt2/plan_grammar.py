@@ -32,6 +32,7 @@ class PlanGrammar:
         # Only what the tokenizer can write: not its special tokens, nor the rows that pad the embedding table.
         self._free = np.isin(self.columns, list(set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids)))
         self.start: Hashable = ()
+        self.longest = limit + len(self._marker) + action.longest
 
     def mask_index(self, state: Hashable) -> Hashable:
         """See Grammar; all of a plan has one mask."""

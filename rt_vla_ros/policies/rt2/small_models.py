@@ -28,6 +28,8 @@ SPECIAL = {
     },
 }
 """Tokens that a family's processor looks for, by the name it knows them by."""
+SHARP = 2.0
+"""Gain of queries and keys: attention that picks, where random weights of gain 1 only average."""
 
 
 def small_config(
@@ -83,7 +85,8 @@ def random_model(config: PreTrainedConfig, seed: int, *, dtype: torch.dtype = to
         model: PreTrainedModel = AutoModelForImageTextToText.from_config(config, dtype=dtype)
         for name, parameter in model.named_parameters():
             if parameter.dim() >= 2 and "embed" not in name:
-                parameter.normal_(std=parameter[0].numel() ** -0.5)
+                sharp = SHARP if ".q_proj" in name or ".k_proj" in name else 1.0
+                parameter.normal_(std=sharp * parameter[0].numel() ** -0.5)
     model.eval()
     return model
 

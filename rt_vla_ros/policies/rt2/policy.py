@@ -1,0 +1,180 @@
+"""RT-2 as a policy: a prompt with images in, a legal action out; and the same model answers questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.observations.image import check_image
+from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.rt2.action_vocabulary import make_vocabulary
+from rt_vla_ros.policies.rt2.constrained_decoding import ActionGrammar, Grammar
+from rt_vla_ros.policies.rt2.decoding_engine import Decoded, DecodingEngine
+from rt_vla_ros.policies.rt2.loading import RT2Parts, context_length
+from rt_vla_ros.policies.rt2.plan_grammar import PlanGrammar
+from rt_vla_ros.policies.rt2.processor import Inputs, PreparedPrompt
+from rt_vla_ros.policies.rt2.prompt import question_prompt, robot_prompt
+from rt_vla_ros.policies.rt2.taking_turns import TakingTurns
+
+LONGEST_ANSWER = 64
+
+
+class RT2Policy:
+    """Implements policies.policy.Policy, and `ask`.
+
+    `act` and `ask` may be called from two threads: an action waits for at most one pass of an answer.
+    """
+
+    def __init__(
+        self,
+        parts: RT2Parts,
+        *,
+        name: str = "rt2",
+        temperature: float = 0.0,
+        seed: int = 0,
+        speculate: bool = True,
+    ) -> None:
+        """temperature: 0 takes the most likely token. seed: of the choice at other temperatures.
+
+        speculate: whether the previous action is tried first; the tokens are the same either way.
+        Raises VocabularyError, a ValueError, where tokenizer and card do not fit each other.
+        """
+        self._name, self._card, self._parts = name, parts.card, parts
+        self._temperature, self._speculate = temperature, speculate
+        self._generator = torch.Generator(parts.model.device).manual_seed(seed)
+        self._engine = DecodingEngine(parts.model)
+        self._tokenizer = ActionTokenizer(parts.card)
+        self._grammar = make_grammar(parts)
+        self._prompt: PreparedPrompt | None = None
+        self._previous: tuple[int, ...] = ()
+        self._prepared = False
+        self._turns = TakingTurns()
+
+    @property
+    def name(self) -> str:
+        """Name of the checkpoint."""
+        return self._name
+
+    @property
+    def card(self) -> ActionCard:
+        """What the actions mean and what the cameras must be."""
+        return self._card
+
+    def reset(self, instruction: str) -> None:
+        """Forget the previous action and take a new instruction.
+
+        Raises ValueError for an empty instruction and for one with which the prompt is longer than the model's context.
+        """
+        self._prompt = None
+        prompt = self._make_prompt(robot_prompt(self._parts.config, instruction))
+        inputs = prompt.inputs(self._black())
+        self._check_length(inputs, self._grammar.longest, "The instruction")
+        if not self._prepared:
+            with self._turns.first():
+                self._engine.prepare(self._to_device(inputs), self._grammar)
+            self._prepared = True
+        self._prompt, self._previous = prompt, ()
+
+    def act(self, observation: Observation) -> EndEffectorAction:
+        """One step. Raises RuntimeError before the first reset and ValueError for images the card does not allow."""
+        decoded = self.decode(observation)
+        bins = self._grammar.decode(decoded.tokens)
+        return self._tokenizer.to_action(
+            self._tokenizer.decode(bins),
+            confidence=self._confidence(decoded),
+            tokens=bins,
+            plan=self._grammar.plan(decoded.tokens),
+        )
+
+    def decode(self, observation: Observation) -> Decoded:
+        """One step, before its tokens are given a meaning."""
+        if self._prompt is None:
+            raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
+        inputs = self._to_device(self._prompt.inputs(self._images(observation.images)))
+        with self._turns.first():
+            decoded = self._engine.decode(
+                inputs,
+                self._grammar,
+                previous=self._previous,
+                temperature=self._temperature,
+                generator=self._generator,
+            )
+        if self._speculate:
+            self._previous = decoded.tokens
+        return decoded
+
+    def ask(self, images: Mapping[str, NDArray[np.uint8]], question: str, *, limit: int = LONGEST_ANSWER) -> str:
+        """An answer in the model's own words, of at most `limit` tokens.
+
+        images: as in Observation. Raises ValueError for an empty or too long question and for images the card does not
+        allow.
+        """
+        prompt = self._make_prompt(question_prompt(self._parts.config, question))
+        inputs = prompt.inputs(self._images(images))
+        self._check_length(inputs, limit, "The question")
+        tokenizer = self._parts.processor.tokenizer
+        words = self._engine.write(self._to_device(inputs), frozenset(tokenizer.all_special_ids), limit)
+        tokens: list[int] = []
+        while True:
+            with self._turns.whenever_free():  # a pass at a time, so that control comes in between
+                token = next(words, None)
+            if token is None:
+                return str(tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+            tokens.append(token)
+
+    def _make_prompt(self, text: str) -> PreparedPrompt:
+        processor = self._parts.processor
+        rendered = processor.render(text, len(self._card.cameras), chat=self._parts.config.chat)
+        return PreparedPrompt(processor, rendered)
+
+    def _confidence(self, decoded: Decoded) -> float:
+        """Geometric mean over the dimensions of the probability of their tokens."""
+        length = self._grammar.action_length(decoded.tokens)
+        chances = np.clip(decoded.probabilities[len(decoded.tokens) - length :], 1e-12, 1.0)
+        return float(np.exp(np.log(chances).sum() / len(self._card.dimensions)))
+
+    def _images(self, images: Mapping[str, NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]:
+        missing = [camera.name for camera in self._card.cameras if camera.name not in images]
+        if missing:
+            there = ", ".join(sorted(images)) or "none"
+            raise ValueError(f"The policy needs an image of the camera {missing[0]!r}; there is: {there}.")
+        for camera in self._card.cameras:
+            check_image(images[camera.name], camera)
+        return [np.ascontiguousarray(images[camera.name]) for camera in self._card.cameras]
+
+    def _black(self) -> Sequence[NDArray[np.uint8]]:
+        return [np.zeros((camera.height, camera.width, 3), np.uint8) for camera in self._card.cameras]
+
+    def _check_length(self, inputs: Inputs, output: int, what: str) -> None:
+        length, room = inputs["input_ids"].shape[1], context_length(self._parts.model.config)
+        if room is not None and length + output > room:
+            raise ValueError(
+                f"{what} is too long: prompt and images take {length} tokens and the output up to {output}, "
+                f"the model's context has {room}."
+            )
+
+    def _to_device(self, inputs: Inputs) -> dict[str, Tensor]:
+        model = self._parts.model
+        return {
+            key: value.to(model.device, model.dtype if value.is_floating_point() else None)
+            for key, value in inputs.items()
+        }
+
+
+def make_grammar(parts: RT2Parts) -> Grammar:
+    """What the model may write on a robot prompt. Raises VocabularyError."""
+    card, config, tokenizer = parts.card, parts.config, parts.processor.tokenizer
+    rows = parts.model.config.get_text_config().vocab_size
+    vocabulary = make_vocabulary(config, tokenizer, card.bins, int(rows))
+    counts = [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions]
+    action = ActionGrammar(vocabulary, counts)
+    if not config.plan_tokens:
+        return action
+    return PlanGrammar(action, tokenizer, config.plan_tokens, int(rows))
