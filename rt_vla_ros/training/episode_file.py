@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +46,14 @@ class RecordedEpisode:
 
     @classmethod
     def load(cls, path: Path) -> RecordedEpisode:
-        """Raises OSError or ValueError for a file that is not whole."""
+        """Raises OSError, or ValueError for a file that is not whole."""
+        try:
+            return cls._load(path)
+        except (zipfile.BadZipFile, EOFError, KeyError) as error:
+            raise ValueError(f"{path} is not a whole episode: {error}") from error
+
+    @classmethod
+    def _load(cls, path: Path) -> RecordedEpisode:
         with np.load(path) as data:
             return cls(
                 instruction=str(data["instruction"]),

@@ -127,12 +127,11 @@ class Run:
         names = sorted((self.directory / EPISODES).glob(f"*{SUFFIX}"), key=lambda path: path.stem.split("_")[::-1])
         fresh = [path for path in names if path.name not in self._read]
         for path in fresh:
-            episode = RecordedEpisode.load(path)
-            self.replay.add(episode)
             self._read.add(path.name)
-            self._leaders[episode.leader] += 1
-            if episode.leader == "learner":
-                self._outcomes.append(episode.success)
+            try:
+                self._take(RecordedEpisode.load(path))
+            except ValueError as error:
+                print(f"Left out: {error}", flush=True)
         wanted = self.recipe.first_frames + self.images / self.recipe.reuse
         if self.replay.frames_seen > wanted:
             (self.directory / ENOUGH).touch()
@@ -141,6 +140,12 @@ class Run:
         mean = self.replay.frames_seen / max(1, len(self._read))
         for path in names[: max(0, len(names) - int(self.recipe.replay / max(mean, 1)))]:
             path.unlink()
+
+    def _take(self, episode: RecordedEpisode) -> None:
+        self.replay.add(episode)
+        self._leaders[episode.leader] += 1
+        if episode.leader == "learner":
+            self._outcomes.append(episode.success)
 
     def _report(self) -> None:
         seconds, steps = self.seconds, self.learner.steps

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from rt_vla_ros.training.collect import EPISODES, WEIGHTS, Collector
+from rt_vla_ros.training.learner import Learner
+from rt_vla_ros.training.recipe import FIRST_SEED, Recipe
+
+RECIPE = Recipe(learner_share=1.0, mixed_share=0.0, episode_steps=6)
+
+
+def test_the_expert_plays_until_there_is_a_policy(tmp_path: Path) -> None:
+    collector = Collector(tmp_path, RECIPE, 0)
+    assert collector.play(0).leader == "expert"
+    Learner(RECIPE, seed=0).publish(tmp_path / WEIGHTS)
+    assert collector.play(0).leader == "learner"
+
+
+def test_an_episode_is_a_function_of_its_number(tmp_path: Path) -> None:
+    first, second = Collector(tmp_path, RECIPE, 0), Collector(tmp_path, RECIPE, 1)
+    a, b, other = first.play(3), first.play(3), second.play(3)
+    np.testing.assert_array_equal(a.images, b.images)
+    np.testing.assert_array_equal(a.tokens, b.tokens)
+    assert a.instruction != other.instruction or (a.images[0] != other.images[0]).any()
+
+
+def test_written_episodes_are_numbered_on(tmp_path: Path) -> None:
+    collector = Collector(tmp_path, RECIPE, 2)
+    collector.write(collector.next_index())
+    assert [path.name for path in (tmp_path / EPISODES).iterdir()] == ["02_00000000.npz"]
+    assert Collector(tmp_path, RECIPE, 2).next_index() == 1
+    assert Collector(tmp_path, RECIPE, 0).next_index() == 0
+
+
+def test_seeds_are_far_from_those_of_evaluations() -> None:
+    assert FIRST_SEED > 10**12

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.recorded import made_up
+
+from rt_vla_ros.language.hashed_words import HashedWords
+from rt_vla_ros.training.augmentation import jitter_colours
+from rt_vla_ros.training.averaged import AveragedWeights
+from rt_vla_ros.training.learner import Learner
+from rt_vla_ros.training.recipe import Recipe
+from rt_vla_ros.training.replay import Batch, Replay
+
+RECIPE = Recipe(windows=4, warmup=2)
+
+
+def batches() -> list[Batch]:
+    memory = Replay(100, 3, HashedWords(4096), 96, 6)
+    for number in range(4):
+        memory.add(made_up(number))
+    rng = np.random.default_rng(0)
+    return [memory.sample(rng, 4, 2) for _ in range(4)]
+
+
+def test_learns() -> None:
+    learner, batch = Learner(replace(RECIPE, jitter=0.0), seed=0), batches()[0]
+    losses = [learner.step(batch, 0.0) for _ in range(12)]
+    assert losses[-1].action < 0.75 * losses[0].action
+    assert losses[-1].heatmap < losses[0].heatmap
+    assert losses[-1].target_error < losses[0].target_error
+    assert len(losses[0].dimensions) == 6
+
+
+def test_carries_on_after_an_interruption_as_if_there_had_been_none(tmp_path: Path) -> None:
+    data = batches()
+    straight = Learner(replace(RECIPE, jitter=0.0), seed=0)
+    for batch in data:
+        straight.step(batch, 0.1)
+    broken = Learner(replace(RECIPE, jitter=0.0), seed=0)
+    for batch in data[:2]:
+        broken.step(batch, 0.1)
+    broken.save(tmp_path, 12.5)
+    resumed = Learner(replace(RECIPE, jitter=0.0), seed=99)
+    assert resumed.load(tmp_path) == 12.5
+    assert resumed.steps == 2
+    for batch in data[2:]:
+        resumed.step(batch, 0.1)
+    before = Learner(RECIPE, seed=0).model.state_dict()
+    for name, value in straight.model.state_dict().items():
+        moved = (value.float() - before[name].float()).abs().mean()
+        apart = (value.float() - resumed.model.state_dict()[name].float()).abs().mean()
+        assert apart <= 1e-2 * moved, name
+        torch.testing.assert_close(resumed.average.values[name], straight.average.values[name], rtol=0, atol=2e-3)
+
+
+def test_a_checkpoint_holds_no_helping_heads() -> None:
+    learner = Learner(RECIPE, seed=0)
+    assert set(learner.averaged_model().state_dict()) == set(learner.model.state_dict())
+    assert not [name for name in learner.average.values if "heatmap" in name]
+
+
+def test_learning_rate_rises_and_falls() -> None:
+    learner = Learner(Recipe(learning_rate=1.0, warmup=10), seed=0)
+    assert learner.learning_rate(0.0) == pytest.approx(0.1)
+    learner.steps = 10
+    rates = [learner.learning_rate(p) for p in (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)]
+    assert rates[0] == pytest.approx(1.0)
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] == pytest.approx(0.02)
+
+
+def test_average_follows_slowly() -> None:
+    model = torch.nn.Linear(1, 1)
+    torch.nn.init.zeros_(model.weight)
+    average = AveragedWeights(model, decay=0.9)
+    torch.nn.init.ones_(model.weight)
+    seen = []
+    for _ in range(100):
+        average.update(model)
+        seen.append(average.values["weight"].item())
+    assert seen == sorted(seen)
+    assert 0.5 < seen[0] < 1.0
+    assert seen[-1] > 0.99
+
+
+def test_jitter_changes_light_and_never_the_name_of_a_colour() -> None:
+    colours = torch.tensor(
+        [[204, 13, 15], [250, 217, 20], [20, 140, 31], [25, 199, 217], [20, 41, 204]], dtype=torch.uint8
+    )
+    images = colours.reshape(1, 1, 1, 5, 3).expand(50, 1, 1, 5, 3)
+    generator = torch.Generator().manual_seed(0)
+    changed = jitter_colours(images, 0.12, generator)
+    assert changed.dtype == torch.uint8
+    assert changed.float().std(dim=0).max() > 3
+    strongest = [set(c.tolist()) for c in changed[:, 0, 0].argmax(-1).T]
+    assert strongest[:3] + strongest[4:] == [{0}, {0}, {1}, {2}]
+    assert changed[:, 0, 0, 3, 0].max() < 60, "cyan stays without red"
+    assert jitter_colours(images, 0.0, generator) is images

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.recorded import made_up
+
+from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
+from rt_vla_ros.training.recipe import Recipe
+from rt_vla_ros.training.train import Run, main
+
+QUICK = Recipe(minutes=0.03, windows=2, first_frames=20, learner_after=0, publish=0.0)
+
+
+def written(run: Path, count: int) -> None:
+    (run / EPISODES).mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        made_up(number, leader="learner").save(run / EPISODES / f"00_{number:08d}.npz")
+
+
+def test_a_run_learns_publishes_and_leaves_a_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path / "run", 5)
+    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK, seed=0)
+    run.train()
+    assert run.learner.steps >= 10
+    assert (tmp_path / "run" / WEIGHTS).exists()
+    run.evaluate(1)
+    policy = load_policy(str(tmp_path / "out"), device="cpu")
+    policy.reset("pick up the red cube")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| pick-any | 0 | 1 |" in card
+    assert f"{run.images:,} images" in card
+    assert "pick-any: 0 of 1" in capsys.readouterr().out
+
+
+def test_a_second_start_carries_on(tmp_path: Path) -> None:
+    written(tmp_path / "run", 5)
+    first = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK, seed=0)
+    first.train()
+    second = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, minutes=0.06), seed=0)
+    assert second.learner.steps == first.learner.steps
+    assert second.seconds >= 1.8
+    second.train()
+    assert second.learner.steps > first.learner.steps
+
+
+@pytest.mark.parametrize("reuse", [1e-3, 1e9])
+def test_collectors_wait_where_there_are_more_frames_than_wanted(tmp_path: Path, reuse: float) -> None:
+    written(tmp_path / "run", 5)
+    Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, minutes=0.02, reuse=reuse), seed=0).train()
+    assert (tmp_path / "run" / ENOUGH).exists() is (reuse > 1)
+
+
+def test_a_damaged_episode_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path / "run", 5)
+    path = tmp_path / "run" / EPISODES / "00_00000002.npz"
+    path.write_bytes(path.read_bytes()[:5000])
+    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, minutes=0.02), seed=0)
+    run.train()
+    assert "00_00000002.npz is not a whole episode" in capsys.readouterr().out
+    assert run.replay.frames_seen == 24
+
+
+def test_old_episodes_are_deleted(tmp_path: Path) -> None:
+    written(tmp_path / "run", 12)
+    Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, replay=30), seed=0).train()
+    left = sorted(path.name for path in (tmp_path / "run" / EPISODES).iterdir())
+    assert left == [f"00_{number:08d}.npz" for number in range(7, 12)]
+
+
+def test_collectors_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    """Even when it is killed without a chance to say so."""
+    command = [
+        sys.executable,
+        "-m",
+        "rt_vla_ros.training.train",
+        "--run",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    root = str(Path(__file__).resolve().parents[2])
+    train = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"})
+    try:
+        wait_until(lambda: list((tmp_path / EPISODES).glob("*.npz")), "an episode is written")
+        collector = children(train.pid)
+        assert len(collector) == 1
+    finally:
+        train.send_signal(signal.SIGKILL)
+        train.wait()
+    wait_until(lambda: not Path(f"/proc/{collector[0]}").exists(), "the collector is gone")
+
+
+def children(pid: int) -> list[int]:
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def wait_until(condition, what: str, seconds: float = 60.0) -> None:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.05)
+
+
+def test_refuses_unknown_recipes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", "--recipe", "rt9", "--run", "x", "--out", "y"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "invalid choice: 'rt9'" in capsys.readouterr().err
