@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .. import logging
 from ..action import Action
 from ..event import Event
 from ..event_handler import BaseEventHandler
 from ..events import Shutdown as ShutdownEvent
+from ..events.process import ProcessExited
 from ..launch_context import LaunchContext
 from ..launch_description_entity import LaunchDescriptionEntity
 from ..substitution import SomeSubstitutionsType
@@ -65,6 +67,8 @@ class Shutdown(Action):
     def execute(self, context: LaunchContext) -> None:
         reason = perform_substitutions(context, self._reason)
         event = context.get_locals_as_dict().get("event")
-        if event is not None and hasattr(event, "process_name"):
-            reason = f"{reason} (process {event.process_name} exited)"
+        if isinstance(event, ProcessExited):
+            logging.get_logger("launch").info(
+                f"process[{event.process_name}] was required: shutting down launched system ({reason})"
+            )
         context.emit_event_sync(ShutdownEvent(reason=reason))
