@@ -31,13 +31,15 @@ def free_port() -> int:
 
 
 def private_variables() -> dict[str, str]:
-    """Environment variables of a graph that nobody else is on: own port, own domain, this machine only."""
+    """Environment variables for a graph that nobody else is on: own port, own domain, this machine only."""
     return {
         "RT_VLA_ROS_ROUTER": f"tcp/localhost:{free_port()}",
         "ROS_DOMAIN_ID": str(50 + os.getpid() % 50),
         # Humble knows only the first; its successors complain about it.
         **({"ROS_LOCALHOST_ONLY": "1"} if os.environ.get("ROS_DISTRO") == "humble" else {}),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        # A small policy is quickest on one core when three other processes want theirs, and then always adds alike.
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
     }
 
 
