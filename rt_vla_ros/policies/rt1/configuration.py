@@ -9,21 +9,36 @@ from transformers import PretrainedConfig
 TRUNKS = ("film_efficientnet", "film_resnet")
 FEED_FORWARDS = ("linear", "swiglu")
 LANGUAGES = ("embedding", "hashed_words")
+STRIDE_PADDINGS = ("same", "keras")
+ACTION_EMBEDDINGS = ("none", "zeroed", "previous")
+HISTORY_STARTS = ("short", "zero_frames")
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class RT1Config(PretrainedConfig):
-    """The defaults are the paper's; `RT1Config.preset("rt1-mini")` is the small network that this project trains.
+    """The defaults are the paper's; `preset` names the public networks and the small one that this project trains.
+
+    Two different networks are called RT-1: the release in TensorFlow (google-research/robotics_transformer) and RT-1-X
+    in JAX (google-deepmind/open_x_embodiment). Every difference between them is an option here.
 
     Image
-    image_size: height and width of the images [pixel].
+    image_size: height and width of the images in the network [pixel]; others are resized, bilinear without antialiasing
+    and without keeping the aspect, as both public pipelines do.
+    input_height, input_width: size of the images that a policy takes [pixel]; None is image_size. RT-1's robots were
+    recorded at 256 x 320, and the resize belongs to the network.
     image_mean, image_std: of R, G and B, on the scale 0 ... 1.
+    stored_normalisation: the release keeps mean and variance in a Keras layer that its checkpoint owns, followed by a
+    division by sqrt(image_std); they are part of the weights then.
     trunk: "film_efficientnet" (the paper's) or "film_resnet" (dense convolutions, many times faster on a CPU).
     width_coefficient, depth_coefficient, drop_connect_rate: of the EfficientNet; 1.2 and 1.4 make B3.
+    stride_padding: of its convolutions with stride 2. "same" is TensorFlow's and Flax' SAME, which looks at the size
+    (300 px give a 10 x 10 map); "keras" is what Keras' EfficientNet pads for an unknown size, one pixel less before
+    than after (9 x 9): the release was built so. Weights of one rule give other logits under the other.
     resnet_widths, resnet_blocks: channels of each stage of the ResNet and residual blocks per stage. The stem and every
     stage but the first halve the resolution.
     token_embedding_size: channels of the image tokens.
-    spatial_positions: add a learned vector per place of the feature map before the TokenLearner, so that a token can say
-    where in the image it comes from. The paper's EfficientNet is deep enough to learn that from its padding.
+    spatial_positions: add a learned vector per place of the feature map before the TokenLearner, so that a token can
+    say where in the image it comes from. The paper's EfficientNet is deep enough to learn that from its padding.
     num_image_tokens, token_learner_bottleneck: of the TokenLearner (v1.1).
 
     Language
@@ -35,13 +50,25 @@ class RT1Config(PretrainedConfig):
     num_layers, num_heads, layer_size (key dimension of a head), d_model, dropout_rate: as in the paper's code.
     feed_forward: "linear" is the release of RT-1 (one Dense without activation), "swiglu" that of RT-1-X.
     feed_forward_size: hidden size of "swiglu".
+    feed_forward_bias: whether "linear" has a bias: in the release yes, in the JAX code no.
+    position_bias: positions are a Dense layer of a one-hot number in both public codes, so they have a bias besides
+    their table. The table has a row for each of time_sequence_length x (image + action tokens): a checkpoint fixes its
+    window.
     image_attends_past_actions: whether rows of an image may attend the action rows of earlier steps (RT-1's release) or
     not (RT-1-X).
+    action_embedding: what stands in the rows of action tokens. "none": zeros. "zeroed": zeros too, but the checkpoint
+    carries an embedding that the release multiplies by zero. "previous": the tokens of earlier steps, embedded, and the
+    embedding of token 0 in the newest (`include_prev_timesteps_actions` of the JAX code).
+    history_start: what a window holds before it is full. "short": it begins with the first image at position 0, which
+    is what the release does: its empty slots lie in the future, where nothing looks. "zero_frames": black images with a
+    zero sentence in front, as RT-1-X was trained.
 
     Actions
     vocab_size: bins per dimension.
     tokens_per_dimension: how many tokens are legal in each dimension, in the card's order: vocab_size, or the number of
-    modes.
+    modes; None: three modes of "terminate", then ten dimensions of vocab_size.
+    world_vector_range: low and high of the translation in the public checkpoints' own unit: (-1, 1) in RT-1, (-2, 2) in
+    RT-1-X; None where only the action card says it.
     decoding: how a policy reads a distribution: "argmax" (the paper) or "expected_value".
     target_smoothing: standard deviation [bins] of the Gaussian around the target in the loss; 0 is plain cross-entropy.
     """
@@ -52,12 +79,16 @@ class RT1Config(PretrainedConfig):
         self,
         *,
         image_size: int = 300,
+        input_height: int | None = None,
+        input_width: int | None = None,
         image_mean: tuple[float, ...] = (0.485, 0.456, 0.406),
-        image_std: tuple[float, ...] = (0.229, 0.224, 0.225),
+        image_std: tuple[float, ...] = IMAGENET_STD,
+        stored_normalisation: bool = False,
         trunk: str = "film_efficientnet",
         width_coefficient: float = 1.2,
         depth_coefficient: float = 1.4,
         drop_connect_rate: float = 0.2,
+        stride_padding: str = "same",
         resnet_widths: tuple[int, ...] = (16, 32, 64),
         resnet_blocks: int = 2,
         token_embedding_size: int = 512,
@@ -74,18 +105,24 @@ class RT1Config(PretrainedConfig):
         d_model: int = 512,
         feed_forward: str = "linear",
         feed_forward_size: int = 512,
+        feed_forward_bias: bool = True,
+        position_bias: bool = False,
         dropout_rate: float = 0.1,
         image_attends_past_actions: bool = True,
+        action_embedding: str = "none",
+        history_start: str = "short",
         vocab_size: int = 256,
-        tokens_per_dimension: tuple[int, ...] = (3, *[256] * 10),
+        tokens_per_dimension: tuple[int, ...] | None = None,
+        world_vector_range: tuple[float, float] | None = None,
         decoding: str = "argmax",
         target_smoothing: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.image_size = image_size
+        self.image_size, self.input_height, self.input_width = image_size, input_height, input_width
         self.image_mean, self.image_std = list(image_mean), list(image_std)
-        self.trunk = trunk
+        self.stored_normalisation = stored_normalisation
+        self.trunk, self.stride_padding = trunk, stride_padding
         self.width_coefficient, self.depth_coefficient = width_coefficient, depth_coefficient
         self.drop_connect_rate = drop_connect_rate
         self.resnet_widths, self.resnet_blocks = list(resnet_widths), resnet_blocks
@@ -96,9 +133,15 @@ class RT1Config(PretrainedConfig):
         self.time_sequence_length = time_sequence_length
         self.num_layers, self.num_heads, self.layer_size, self.d_model = num_layers, num_heads, layer_size, d_model
         self.feed_forward, self.feed_forward_size = feed_forward, feed_forward_size
+        self.feed_forward_bias, self.position_bias = feed_forward_bias, position_bias
         self.dropout_rate = dropout_rate
         self.image_attends_past_actions = image_attends_past_actions
-        self.vocab_size, self.tokens_per_dimension = vocab_size, list(tokens_per_dimension)
+        self.action_embedding, self.history_start = action_embedding, history_start
+        self.vocab_size = vocab_size
+        self.tokens_per_dimension = list(
+            (3, *[vocab_size] * 10) if tokens_per_dimension is None else tokens_per_dimension
+        )
+        self.world_vector_range = None if world_vector_range is None else list(world_vector_range)
         self.decoding, self.target_smoothing = decoding, target_smoothing
         self._check()
 
@@ -106,6 +149,11 @@ class RT1Config(PretrainedConfig):
     def num_action_tokens(self) -> int:
         """Dimensions of an action."""
         return len(self.tokens_per_dimension)
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the images that a policy takes [pixel]."""
+        return self.input_height or self.image_size, self.input_width or self.image_size
 
     @classmethod
     def preset(cls, name: str, **overrides: Any) -> RT1Config:
@@ -119,6 +167,9 @@ class RT1Config(PretrainedConfig):
             ("trunk", TRUNKS),
             ("feed_forward", FEED_FORWARDS),
             ("language", LANGUAGES),
+            ("stride_padding", STRIDE_PADDINGS),
+            ("action_embedding", ACTION_EMBEDDINGS),
+            ("history_start", HISTORY_STARTS),
             ("decoding", ("argmax", "expected_value")),
         ):
             if getattr(self, key) not in choices:
@@ -128,12 +179,46 @@ class RT1Config(PretrainedConfig):
                 raise ValueError(f"{key} is {getattr(self, key)}, expected at least 1")
         if not self.tokens_per_dimension or not all(1 <= n <= self.vocab_size for n in self.tokens_per_dimension):
             raise ValueError(
-                f"tokens_per_dimension is {self.tokens_per_dimension}, expected 1 to vocab_size ({self.vocab_size}) each"
+                f"tokens_per_dimension is {self.tokens_per_dimension}, expected 1 to vocab_size ({self.vocab_size}) "
+                "each"
             )
 
 
+_RELEASE: dict[str, Any] = {
+    "input_height": 256,
+    "input_width": 320,
+    "stored_normalisation": True,
+    "stride_padding": "keras",
+    "feed_forward": "linear",
+    "position_bias": True,
+    "image_attends_past_actions": True,
+    "action_embedding": "zeroed",
+    "world_vector_range": (-1.0, 1.0),
+}
+_JAX: dict[str, Any] = {
+    "input_height": 256,
+    "input_width": 320,
+    "stride_padding": "same",
+    "feed_forward": "swiglu",
+    "feed_forward_bias": False,
+    "position_bias": True,
+    "image_attends_past_actions": False,
+    "history_start": "zero_frames",
+    "world_vector_range": (-1.0, 1.0),
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
-    "rt1": {},
+    "rt1": _RELEASE,
+    "rt1-multirobot": {**_RELEASE, "num_layers": 10, "d_model": 1024, "layer_size": 256},
+    "rt1-jax": _JAX,
+    "rt1-x": {
+        **_JAX,
+        "num_image_tokens": 81,
+        "layer_size": 256,
+        "vocab_size": 512,
+        "time_sequence_length": 15,
+        "world_vector_range": (-2.0, 2.0),
+    },
     "rt1-mini": {
         "image_size": 96,
         "image_mean": (0.5, 0.5, 0.5),
@@ -157,4 +242,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "target_smoothing": 1.5,
     },
 }
-"""`rt1`: the paper's network (EfficientNet-B3 at 300 px, 35 M parameters). `rt1-mini`: what this project trains on two cores."""
+"""`rt1`: the release in TensorFlow (rt1main, rt1simreal; 35 M parameters). `rt1-multirobot`: its larger sibling.
+`rt1-jax`: the defaults of the JAX code. `rt1-x`: RT-1-X as published (57 M). `rt1-mini`: what this project trains on two
+cores."""

@@ -37,6 +37,11 @@ STAGES = (
 STEM_CHANNELS, HEAD_CHANNELS = 32, 1280
 
 
+def block_expansions(depth: float) -> list[int]:
+    """Of every block, how many times its inner channels are its input's."""
+    return [stage.expansion for stage in STAGES for _ in range(math.ceil(stage.repeats * depth))]
+
+
 def scaled_channels(channels: int, width: float) -> int:
     """Channels times width, to the nearest multiple of 8 that is not more than 10% below."""
     scaled = channels * width
@@ -45,16 +50,28 @@ def scaled_channels(channels: int, width: float) -> int:
 
 
 class SameConv(nn.Conv2d):
-    """A convolution without bias, padded as TensorFlow's SAME: the odd pixel goes to the right and to the bottom."""
+    """A convolution without bias, padded by one of two rules of TensorFlow.
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+    "same": as much as the output's size ceil(size / stride) needs; the odd pixel goes to the right and to the bottom.
+    "keras": with stride 2, one pixel less before than after, whatever the size (`correct_pad` of Keras' EfficientNet).
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, stride_padding: str = "same"
+    ) -> None:
         super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
+        self.stride_padding = stride_padding
         nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="linear")
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, h, w) -> (N, outputs, ceil(h / stride), ceil(w / stride))."""
+        """(N, inputs, h, w) -> (N, outputs, h', w'); h' is ceil(h / stride), with "keras" floor(h / stride)."""
         kernel, stride = self.kernel_size[0], self.stride[0]
-        (top, bottom), (left, right) = (_same_padding(size, kernel, stride) for size in x.shape[-2:])
+        if stride > 1 and self.stride_padding == "keras":
+            (top, bottom), (left, right) = ((kernel // 2 - 1, kernel // 2),) * 2
+        else:
+            (top, bottom), (left, right) = (_same_padding(size, kernel, stride) for size in x.shape[-2:])
+        if (top, left) == (bottom, right):  # the convolution pads without a copy
+            return functional.conv2d(x, self.weight, self.bias, self.stride, (top, left), 1, self.groups)
         return super().forward(functional.pad(x, (left, right, top, bottom)))
 
 
@@ -66,9 +83,18 @@ def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 class ConvNorm(nn.Module):
     """Convolution, batch normalisation and, where wanted, swish."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, swish: bool = True) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        swish: bool = True,
+        stride_padding: str = "same",
+    ) -> None:
         super().__init__()
-        self.conv = SameConv(inputs, outputs, kernel, stride, groups)
+        self.conv = SameConv(inputs, outputs, kernel, stride, groups, stride_padding)
         self.norm = nn.BatchNorm2d(outputs, eps=BN_EPSILON, momentum=BN_MOMENTUM)
         self.activation = nn.SiLU() if swish else nn.Identity()
 
@@ -95,12 +121,20 @@ class MBConv(nn.Module):
     """Expand, depthwise convolution, squeeze-excite, project; a shortcut where shapes allow; FiLM at the end."""
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int, language_size: int, drop: float
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int,
+        expansion: int,
+        language_size: int,
+        drop: float,
+        stride_padding: str = "same",
     ) -> None:
         super().__init__()
         hidden = inputs * expansion
         self.expand = ConvNorm(inputs, hidden, 1) if expansion > 1 else nn.Identity()
-        self.depthwise = ConvNorm(hidden, hidden, kernel, stride, groups=hidden)
+        self.depthwise = ConvNorm(hidden, hidden, kernel, stride, groups=hidden, stride_padding=stride_padding)
         self.squeeze_excite = SqueezeExcite(hidden, max(1, int(0.25 * inputs)))
         self.project = ConvNorm(hidden, outputs, 1, swish=False)
         self.film = FiLM(language_size, outputs)
@@ -124,10 +158,12 @@ class MBConv(nn.Module):
 class FiLMEfficientNet(nn.Module):
     """Stem, 26 blocks (at depth 1.4) with FiLM, and the 1x1 head."""
 
-    def __init__(self, width: float, depth: float, drop_connect_rate: float, language_size: int) -> None:
+    def __init__(
+        self, width: float, depth: float, drop_connect_rate: float, language_size: int, stride_padding: str = "same"
+    ) -> None:
         super().__init__()
         inputs = scaled_channels(STEM_CHANNELS, width)
-        self.stem = ConvNorm(3, inputs, 3, 2)
+        self.stem = ConvNorm(3, inputs, 3, 2, stride_padding=stride_padding)
         self.blocks = nn.ModuleList()
         repeats = [math.ceil(stage.repeats * depth) for stage in STAGES]
         for stage, count in zip(STAGES, repeats, strict=True):
@@ -135,14 +171,16 @@ class FiLMEfficientNet(nn.Module):
             for block in range(count):
                 stride = stage.stride if block == 0 else 1
                 drop = drop_connect_rate * len(self.blocks) / sum(repeats)
-                self.blocks.append(MBConv(inputs, outputs, stage.kernel, stride, stage.expansion, language_size, drop))
+                self.blocks.append(
+                    MBConv(inputs, outputs, stage.kernel, stride, stage.expansion, language_size, drop, stride_padding)
+                )
                 inputs = outputs
         self.channels = scaled_channels(HEAD_CHANNELS, width)
         self.head = ConvNorm(inputs, self.channels, 1)
         self.reduction = 32
 
     def forward(self, images: Tensor, sentence: Tensor) -> Tensor:
-        """Normalised images (N, 3, H, W), sentence (N, language_size) -> (N, channels, ceil(H / 32), ceil(W / 32))."""
+        """Normalised images (N, 3, H, W), sentence (N, language_size) -> (N, channels, h, w), 1/32."""
         features = self.stem(images)
         for block in self.blocks:
             features = block(features, sentence)

@@ -15,6 +15,7 @@ from rt_vla_ros.policies.rt1.film_efficientnet import FiLMEfficientNet
 from rt_vla_ros.policies.rt1.film_resnet import FiLMResNet
 from rt_vla_ros.policies.rt1.instruction_encoder import WordBag
 from rt_vla_ros.policies.rt1.loss import action_loss, legal_tokens, soft_targets
+from rt_vla_ros.policies.rt1.normalisation import Normalisation, StoredNormalisation
 from rt_vla_ros.policies.rt1.spatial_positions import SpatialPositions
 from rt_vla_ros.policies.rt1.token_learner import TokenLearner
 from rt_vla_ros.policies.rt1.transformer import CausalTransformer
@@ -32,7 +33,8 @@ class RT1Model(PreTrainedModel):  # type: ignore[misc]
     """Trunk with FiLM, TokenLearner, causal Transformer.
 
     B: batch, T: steps, N: images, D: dimensions of an action, V: bins.
-    instruction: (B, L) int64 bucket numbers for the language "hashed_words", (B, language_size) float for "embedding".
+    instruction: (B, L) int64 bucket numbers for the language "hashed_words", (B, language_size) float for "embedding";
+    (B, T, language_size) gives every step a sentence of its own.
     """
 
     config_class = RT1Config
@@ -40,6 +42,9 @@ class RT1Model(PreTrainedModel):  # type: ignore[misc]
 
     def __init__(self, config: RT1Config) -> None:
         super().__init__(config)
+        self.normalisation = (
+            StoredNormalisation(config.image_mean, config.image_std) if config.stored_normalisation else None
+        )
         self.language = (
             WordBag(config.word_buckets, config.language_size) if config.language == "hashed_words" else nn.Identity()
         )
@@ -51,24 +56,40 @@ class RT1Model(PreTrainedModel):  # type: ignore[misc]
         self.token_learner = TokenLearner(
             config.token_embedding_size, config.num_image_tokens, config.token_learner_bottleneck
         )
+        if config.action_embedding != "none":
+            self.action_embedding = nn.Linear(config.vocab_size, config.token_embedding_size)
+            self.action_embedding.requires_grad_(config.action_embedding == "previous")
         self.transformer = CausalTransformer(config)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
         """Every module initialises itself when it is made."""
 
-    def forward(self, images: Tensor, instruction: Tensor, labels: Tensor | None = None) -> RT1Output:
-        """images: uint8 RGB (B, T, H, W, 3), oldest first. labels: tokens (B, T, D), -100 where there is none.
+    def forward(
+        self,
+        images: Tensor,
+        instruction: Tensor,
+        labels: Tensor | None = None,
+        action_tokens: Tensor | None = None,
+    ) -> RT1Output:
+        """Logits (B, T, D, V): every step's see the images up to that step only.
 
-        Every step's logits see the images up to that step only.
+        images: uint8 RGB (B, T, H, W, 3), oldest first, of any size (see `RT1Config.image_size`).
+        labels: tokens (B, T, D), -100 where there is none.
+        action_tokens: tokens (B, T, D), int64, that were chosen at these steps, the newest step's are not looked at;
+        for the action embedding "previous" alone, None where there were none (they count as 0).
         """
-        sentence = self.sentence(instruction)  # (B, language_size)
-        tokens = self.image_tokens(images.flatten(0, 1), sentence.repeat_interleave(images.shape[1], dim=0))
-        logits = self.transformer(tokens.unflatten(0, images.shape[:2]))
+        steps = images.shape[1]
+        sentence = self.sentence(instruction)  # (B, language_size) or (B, T, language_size)
+        each = sentence.flatten(0, 1) if sentence.dim() == 3 else sentence.repeat_interleave(steps, dim=0)
+        tokens = self.image_tokens(images.flatten(0, 1), each).unflatten(0, images.shape[:2])
+        logits = self.transformer(tokens, self.action_rows(action_tokens, tokens))
         if labels is None:
             return RT1Output(logits=logits)
         config = self.config
-        targets = soft_targets(config.tokens_per_dimension, config.vocab_size, config.target_smoothing).to(logits.device)
+        targets = soft_targets(config.tokens_per_dimension, config.vocab_size, config.target_smoothing).to(
+            logits.device
+        )
         return RT1Output(loss=action_loss(logits, labels, self.legal, targets).mean(), logits=logits)
 
     @property
@@ -80,25 +101,40 @@ class RT1Model(PreTrainedModel):  # type: ignore[misc]
         """Instructions (B, ...) -> sentence vectors (B, language_size); once per instruction is enough."""
         return self.language(instruction)
 
+    def action_rows(self, action_tokens: Tensor | None, tokens: Tensor) -> Tensor | None:
+        """What stands in the action rows, (B, T, D, token_embedding_size); None where that is zeros.
+
+        action_tokens: (B, T, D) int64 or None, as in `forward`. tokens: of the images, (B, T, ...).
+        """
+        if self.config.action_embedding != "previous":
+            return None
+        chosen = torch.zeros(*tokens.shape[:2], self.config.num_action_tokens, dtype=torch.int64, device=tokens.device)
+        if action_tokens is not None:
+            chosen[:, :-1] = action_tokens[:, :-1]
+        table: Tensor = self.action_embedding.weight.T  # (V, C); a Dense of a one-hot number is a row of its kernel
+        return table[chosen] + self.action_embedding.bias
+
     def image_features(self, images: Tensor, sentence: Tensor) -> Tensor:
         """uint8 RGB (N, H, W, 3) and sentences (N, language_size) -> feature maps (N, token_embedding_size, h, w)."""
         features = self.projection(self.trunk(self._normalised(images), sentence))
         return self.places(self.film(features, sentence))
 
     def image_tokens(self, images: Tensor, sentence: Tensor) -> Tensor:
-        """uint8 RGB (N, H, W, 3) and sentences (N, language_size) -> tokens (N, num_image_tokens, token_embedding_size)."""
+        """uint8 RGB (N, H, W, 3), sentences (N, language_size) -> tokens (N, num_image_tokens, token_embedding_size)."""
         return self.token_learner(self.image_features(images, sentence))
 
     def _normalised(self, images: Tensor) -> Tensor:
-        """uint8 RGB (N, H, W, 3) -> (N, 3, H, W) in the network's type; the memory keeps its order (channels last)."""
-        std = torch.tensor(self.config.image_std, dtype=self.dtype, device=images.device)
-        mean = torch.tensor(self.config.image_mean, dtype=self.dtype, device=images.device)
-        return (images.to(self.dtype) * (1 / (255 * std)) - mean / std).permute(0, 3, 1, 2)
+        """uint8 RGB (N, H, W, 3) -> (N, 3, image_size, image_size) in the network's type."""
+        return Normalisation(self.config, self.normalisation, self.dtype, images.device)(images)
 
 
 def _trunk(config: RT1Config) -> FiLMResNet | FiLMEfficientNet:
     if config.trunk == "film_resnet":
         return FiLMResNet(config.resnet_widths, config.resnet_blocks, config.language_size)
     return FiLMEfficientNet(
-        config.width_coefficient, config.depth_coefficient, config.drop_connect_rate, config.language_size
+        config.width_coefficient,
+        config.depth_coefficient,
+        config.drop_connect_rate,
+        config.language_size,
+        config.stride_padding,
     )

@@ -12,8 +12,8 @@ from rt_vla_ros.policies.rt1.configuration import RT1Config
 def attention_mask(steps: int, image_rows: int, action_rows: int, image_attends_past_actions: bool) -> Tensor:
     """Which row (first axis) may attend which (second axis), bool, shape (R, R), R = steps * (image + action rows).
 
-    A row attends no later row; an action row attends no action row, not even itself; an image row attends action rows of
-    earlier steps only where it is said to.
+    A row attends no later row; an action row attends no action row, not even itself; an image row attends action rows
+    of earlier steps only where it is said to.
     """
     rows = torch.arange(steps * (image_rows + action_rows))
     is_action = rows % (image_rows + action_rows) >= image_rows
@@ -73,7 +73,7 @@ class Layer(nn.Module):
         self.feed_forward = (
             SwiGLU(config.d_model, config.feed_forward_size)
             if config.feed_forward == "swiglu"
-            else nn.Linear(config.d_model, config.d_model)
+            else nn.Linear(config.d_model, config.d_model, bias=config.feed_forward_bias)
         )
         self.dropout = nn.Dropout(config.dropout_rate)
 
@@ -87,7 +87,8 @@ class Layer(nn.Module):
 class CausalTransformer(nn.Module):
     """Image tokens of up to `time_sequence_length` steps -> logits of each step's action tokens.
 
-    Action tokens are never fed back (RT-1's release puts zeros in their place), so all of a step come from one pass.
+    Action tokens are not fed back within a step (both public codes put zeros in their place), so all of a step come
+    from one pass.
     """
 
     def __init__(self, config: RT1Config) -> None:
@@ -96,29 +97,51 @@ class CausalTransformer(nn.Module):
         rows = config.num_image_tokens + config.num_action_tokens
         self.embed = nn.Linear(config.token_embedding_size, config.d_model)
         self.positions = nn.Parameter(torch.empty(config.time_sequence_length * rows, config.d_model).normal_(std=0.05))
+        if config.position_bias:
+            self.position_bias = nn.Parameter(torch.zeros(config.d_model))
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
         self.head = nn.Linear(config.d_model, config.vocab_size)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, T, num_image_tokens, token_embedding_size) -> logits (B, T, num_action_tokens, vocab_size).
+    def forward(self, tokens: Tensor, actions: Tensor | None = None) -> Tensor:
+        """Logits of every step, (B, T, num_action_tokens, vocab_size).
 
+        tokens: of the images, (B, T, num_image_tokens, token_embedding_size). actions: what stands in the action rows,
+        (B, T, num_action_tokens, token_embedding_size); None: zeros.
         Raises ValueError for more steps than the position table has.
         """
+        first = self.config.num_image_tokens - 1  # the row before a token predicts it
+        rows = self.all_rows(tokens, actions).unflatten(1, (tokens.shape[1], -1))
+        return self.head(rows[:, :, first : first + self.config.num_action_tokens])
+
+    def all_rows(self, tokens: Tensor, actions: Tensor | None = None) -> Tensor:
+        """The rows before the head, (B, T * (image + action tokens), d_model); arguments as in `forward`."""
         config = self.config
-        batch, steps = tokens.shape[:2]
-        if steps > config.time_sequence_length:
-            raise ValueError(f"got {steps} steps, this network's window has {config.time_sequence_length}")
-        image = self.embed(tokens)
-        action = image.new_zeros(()) + self.embed.bias
-        action = action.expand(batch, steps, config.num_action_tokens, config.d_model).to(image.dtype)
-        rows = torch.cat([image, action], dim=2).flatten(1, 2)  # (B, R, d)
-        rows = rows + self.positions[: rows.shape[1]].to(rows.dtype)
+        steps = tokens.shape[1]
+        rows = self.embedded(tokens, actions)
         mask = attention_mask(
             steps, config.num_image_tokens, config.num_action_tokens, config.image_attends_past_actions
         ).to(rows.device)
         key_rows = mask.any(dim=0).nonzero()[:, 0]
         for layer in self.layers:
             rows = layer(rows, key_rows, mask[:, key_rows])
-        rows = rows.unflatten(1, (steps, -1))
-        first = config.num_image_tokens - 1  # the row before a token predicts it
-        return self.head(rows[:, :, first : first + config.num_action_tokens])
+        return rows
+
+    def embedded(self, tokens: Tensor, actions: Tensor | None) -> Tensor:
+        """Rows of the first layer: tokens and actions embedded, and their positions added; (B, R, d_model)."""
+        config = self.config
+        batch, steps = tokens.shape[:2]
+        if steps > config.time_sequence_length:
+            raise ValueError(f"got {steps} steps, this network's window has {config.time_sequence_length}")
+        image = self.embed(tokens)
+        if actions is None:
+            action = image.new_zeros(()) + self.embed.bias
+            action = action.expand(batch, steps, config.num_action_tokens, config.d_model).to(image.dtype)
+        else:
+            action = self.embed(actions)
+        rows = torch.cat([image, action], dim=2).flatten(1, 2)  # (B, R, d)
+        return rows + self.position_table[: rows.shape[1]].to(rows.dtype)
+
+    @property
+    def position_table(self) -> Tensor:
+        """One row for each place in a full window, (T * (num_image_tokens + num_action_tokens), d_model)."""
+        return self.positions + self.position_bias if self.config.position_bias else self.positions

@@ -65,13 +65,13 @@ def test_learns_by_heart() -> None:
     assert not [name for name, p in model.named_parameters() if p.grad is None]
 
 
-def test_the_papers_network_has_its_size() -> None:
-    """The release has 35,339,431 variables. Three things among them are not needed: an embedding of action tokens that is
-    multiplied by zero (256 x 512 + 512), the second bias of a sum (512), and a normalisation layer's 7 numbers."""
+def test_public_networks_have_their_size() -> None:
+    """The release counts its statistics; RT-1-X is counted without them."""
     with torch.device("meta"):
-        model = RT1Model(RT1Config.preset("rt1"))
-    numbers = sum(v.numel() for name, v in model.state_dict().items() if "num_batches" not in name)
-    assert numbers == 35_339_431 - (256 * 512 + 512) - 512 - 7
+        release, rt1_x = (RT1Model(RT1Config.preset(name)) for name in ("rt1", "rt1-x"))
+    variables = {name: v for name, v in release.state_dict().items() if "num_batches_tracked" not in name}
+    assert sum(v.numel() for v in variables.values()) == 35_339_431
+    assert sum(p.numel() for p in rt1_x.parameters()) == 56_896_809
 
 
 def test_the_papers_trunk_runs_in_the_whole_network() -> None:
@@ -96,6 +96,9 @@ def test_presets_survive_the_disk(preset: str, tmp_path: Path) -> None:
         ({"feed_forward": "moe"}, "expected one of linear, swiglu"),
         ({"language": "use"}, "expected one of embedding, hashed_words"),
         ({"decoding": "beam"}, "expected one of argmax, expected_value"),
+        ({"stride_padding": "valid"}, "expected one of same, keras"),
+        ({"action_embedding": "learned"}, "expected one of none, zeroed, previous"),
+        ({"history_start": "long"}, "expected one of short, zero_frames"),
         ({"num_layers": 0}, "num_layers is 0"),
         ({"tokens_per_dimension": (2, 257)}, "expected 1 to vocab_size"),
         ({"tokens_per_dimension": ()}, "expected 1 to vocab_size"),
@@ -107,5 +110,7 @@ def test_refuses_options_that_do_not_exist(changes: dict, sentence: str) -> None
 
 
 def test_refuses_unknown_presets() -> None:
-    with pytest.raises(ValueError, match="There is no preset 'rt3'; there are rt1, rt1-mini"):
+    with pytest.raises(
+        ValueError, match="There is no preset 'rt3'; there are rt1, rt1-multirobot, rt1-jax, rt1-x, rt1-mini"
+    ):
         RT1Config.preset("rt3")

@@ -1,0 +1,84 @@
+"""What the public codes computed (test/data/rt1_golden/README.md), and our networks with the same seeded weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from support import seeded_parameters
+
+from rt_vla_ros.policies.rt1.configuration import RT1Config
+from rt_vla_ros.policies.rt1.convert import state_dict_from_flax, state_dict_from_tf
+from rt_vla_ros.policies.rt1.modeling import RT1Model
+
+GOLDEN = Path(__file__).resolve().parents[1] / "data" / "rt1_golden"
+SMALL = {
+    "width_coefficient": 0.25,
+    "depth_coefficient": 0.5,
+    "num_layers": 2,
+    "layer_size": 16,
+    "num_heads": 4,
+    "d_model": 64,
+    "vocab_size": 32,
+}
+SMALL_JAX = {
+    **SMALL,
+    "time_sequence_length": 3,
+    "feed_forward_size": 96,
+    "num_image_tokens": 12,
+    "token_embedding_size": 48,
+    "world_vector_range": (-2.0, 2.0),
+}
+CASES: dict[str, dict[str, Any]] = {
+    "swiglu": {},
+    "linear": {"feed_forward": "linear"},
+    "prevact": {"action_embedding": "previous", "image_attends_past_actions": True},
+}
+
+
+def golden(name: str) -> dict[str, np.ndarray]:
+    with np.load(GOLDEN / f"{name}.npz") as file:
+        return {key: file[key] for key in file.files}
+
+
+def flax_config(case: str) -> RT1Config:
+    return RT1Config.preset("rt1-jax", **SMALL_JAX, **CASES[case])
+
+
+def flax_flat(case: str, seed: int = 0) -> dict[str, np.ndarray]:
+    """The seeded parameters of a small Flax network."""
+    return seeded_parameters.gen(seeded_parameters.parse_tree(golden("flax_small")[f"{case}/tree"]), seed, 1.52)
+
+
+def flax_model(case: str) -> RT1Model:
+    return loaded(flax_config(case), state_dict_from_flax(flax_flat(case)))
+
+
+def flax_full(preset: str, tree: str) -> RT1Model:
+    flat = seeded_parameters.gen(seeded_parameters.read_tree(GOLDEN / f"param_tree_{tree}.txt"), 0, 1.39)
+    return loaded(RT1Config.preset(preset), state_dict_from_flax(flat))
+
+
+def tf_flat(name: str, gain: float, seed: int = 0) -> dict[str, np.ndarray]:
+    """The seeded variables of a TensorFlow network; the normalisation is left to its constants."""
+    tree = seeded_parameters.parse_tree(golden(name)["tree"])
+    return seeded_parameters.gen({k: v for k, v in tree.items() if "layer_with_weights-0/" not in k}, seed, gain)
+
+
+def tf_model(name: str) -> RT1Model:
+    small = {**SMALL, "time_sequence_length": 4} if name == "tf_small" else {}
+    gain = 1.5 if name == "tf_small" else 1.4
+    return loaded(RT1Config.preset("rt1", **small), state_dict_from_tf(tf_flat(name, gain)))
+
+
+def tf_images(data: dict[str, np.ndarray]) -> torch.Tensor:
+    """uint8 (T, 256, 320, 3)."""
+    return torch.from_numpy(np.repeat(np.repeat(data["images_u8_16x20_before_x16_repeat"], 16, 1), 16, 2))
+
+
+def loaded(config: RT1Config, state: dict[str, torch.Tensor]) -> RT1Model:
+    model = RT1Model(config)
+    model.load_state_dict(state)
+    return model.eval()  # type: ignore[no-any-return]
