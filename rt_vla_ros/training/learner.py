@@ -130,13 +130,20 @@ class Learner:
         for index, parameter in enumerate(self._parameters):
             state = _part(tensors, f"optimizer.{index}.")
             if state:
-                self.optimizer.state[parameter] = state
+                self.optimizer.state[parameter] = {
+                    name: _laid_out_as(parameter, value) for name, value in state.items()
+                }
         self.steps, self.average.updates, milliseconds = (int(value) for value in tensors["counters"])
         return milliseconds / 1000
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """The same numbers in the parameter's order of memory, which the fused optimiser takes for granted."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:
