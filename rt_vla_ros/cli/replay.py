@@ -33,7 +33,7 @@ class Replay:
     """A simulator that is shown states instead of computing them."""
 
     def __init__(self, scene: Scene) -> None:
-        self._sim = TabletopSim(detailed=True, max_objects=max(3, len(scene.layout.objects)))
+        self._sim = TabletopSim(detailed=True)
         self._sim.reset(scene.layout)
 
     def picture(self, state: NDArray[np.float64]) -> NDArray[np.uint8]:

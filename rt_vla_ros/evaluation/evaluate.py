@@ -14,7 +14,8 @@ from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.rollout import Episode, rollout
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim.judge import Outcome
-from rt_vla_ros.sim.scenes import find_suite, make_scene
+from rt_vla_ros.sim.scenes import make_scene
+from rt_vla_ros.sim.suites import find_suite
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 
 CONFIDENCE_95 = 1.959964

@@ -2,8 +2,9 @@
 
 from rt_vla_ros.sim.judge import Judge, Outcome
 from rt_vla_ros.sim.layout import Layout, Look, PlacedObject
-from rt_vla_ros.sim.scenes import SUITES, Scene, Suite, Task, make_scene
+from rt_vla_ros.sim.scenes import Scene, Task, make_scene
 from rt_vla_ros.sim.scripted_expert import ScriptedExpert
+from rt_vla_ros.sim.suites import SUITES, Suite
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 
 __all__ = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rt_vla_ros.sim.objects import RGB, ObjectKind
+from rt_vla_ros.sim.table_patterns import PLAIN
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class PlacedObject:
 class Look:
     """What the scene looks like.
 
-    table: colour of the table, RGB 0 ... 1. light: brightness, 1 is the usual.
+    table: colour of the table, RGB 0 ... 1. pattern: what is on it, see table_patterns.
+    light: brightness, 1 is the usual.
     light_direction: where the light shines to in the base frame (need not be normalised).
     camera_shift, target_shift: displacement of the front camera and of the point that it looks at [m].
     """
@@ -31,6 +33,7 @@ class Look:
     light_direction: tuple[float, float, float] = (-0.35, 0.25, -1.0)
     camera_shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
     target_shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    pattern: str = PLAIN
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.sim.judge import HOLD_TIME, Judge, Outcome
-from rt_vla_ros.sim.scenes import Scene, find_suite, make_scene
+from rt_vla_ros.sim.scenes import Scene, make_scene
 from rt_vla_ros.sim.scripted_expert import MAX_STEP, MAX_TURN, PERIOD
+from rt_vla_ros.sim.suites import find_suite
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 
 ENV_ID = "rt_vla_ros/Tabletop-v0"
@@ -45,7 +46,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"The render mode is {render_mode!r}, expected None or 'rgb_array'.")
         self._suite, self._cameras, self.render_mode = find_suite(suite), tuple(cameras), render_mode
-        self.sim = TabletopSim(size=size, max_objects=self._suite.objects)
+        self.sim = TabletopSim(size=size)
         for camera in self._cameras:
             self.sim.camera_id(camera)
         picture = gymnasium.spaces.Box(0, 255, (size[1], size[0], 3), np.uint8)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.sim.arm import ArmDescription
 from rt_vla_ros.sim.objects import MASS, SHAPES
+from rt_vla_ros.sim.table_patterns import PATTERNS, draw_pattern
 
 FRONT_POSITION = (1.15, 0.0, 0.75)
 FRONT_TARGET = (0.47, 0.0, 0.08)
@@ -148,6 +149,8 @@ def _add_room(spec: Any) -> None:
         name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
         rgb1=(0.80, 0.86, 0.92), rgb2=(0.45, 0.52, 0.62), width=64, height=384,
     )  # fmt: skip
+    for pattern in PATTERNS:
+        _add_pattern(spec, pattern)
     world = spec.worldbody
     world.add_light(
         name="lamp",
@@ -169,6 +172,17 @@ def _add_room(spec: Any) -> None:
         name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, pos=(0, 0, -0.75), size=(6, 6, 0.1), group=DRAWN,
         contype=0, conaffinity=0, rgba=(0.36, 0.40, 0.45, 1),
     )  # fmt: skip
+
+
+def _add_pattern(spec: Any, name: str) -> None:
+    """A material that the table can take on."""
+    pixels = draw_pattern(name)
+    texture = spec.add_texture(
+        name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=pixels.shape[1], height=pixels.shape[0], nchannel=3
+    )
+    texture.data = pixels.tobytes()
+    material = spec.add_material(name=name, texrepeat=(5, 5), texuniform=False, specular=0.5, shininess=0.5)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
 
 
 def _add_cameras(spec: Any, arm: ArmDescription) -> None:

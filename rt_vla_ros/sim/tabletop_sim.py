@@ -14,6 +14,7 @@ from rt_vla_ros.sim.inverse_kinematics import InverseKinematics
 from rt_vla_ros.sim.layout import Layout
 from rt_vla_ros.sim.objects import COLOURS, SHAPES, ObjectKind
 from rt_vla_ros.sim.rendering import OffscreenRenderer
+from rt_vla_ros.sim.table_patterns import PLAIN
 from rt_vla_ros.sim.tabletop_model import (
     ARM,
     DETAILED_ARM,
@@ -36,6 +37,7 @@ ANGULAR_LEASH = 0.35  # [rad]
 WORKSPACE_LOW, WORKSPACE_HIGH = (0.30, -0.30, 0.019), (0.70, 0.30, 0.35)
 POINTING_DOWN = np.diag([1.0, -1.0, -1.0])  # tool axes at yaw 0: x forward, z to the table
 GRIPPER_SPEED = 4.0  # closedness per second that the commanded position moves
+CAPACITIES = (3, 9)  # objects that a model has room for
 CAMERAS = ("front", "wrist", "overview")  # the last one is for people: the whole arm
 
 
@@ -57,7 +59,6 @@ class TabletopSim:
         self,
         *,
         size: tuple[int, int] = (96, 96),
-        max_objects: int = 3,
         arm: ArmDescription | None = None,
         detailed: bool = False,
     ) -> None:
@@ -66,14 +67,23 @@ class TabletopSim:
         Raises FileNotFoundError where the arm's MJCF is missing, ValueError where it does not fit its description.
         """
         self.arm = arm or find_arm()
-        self.size, self.max_objects, self._detailed = size, max_objects, detailed
-        self.model = build_model(self.arm, max_objects, detailed=detailed)
-        self.data = mujoco.MjData(self.model)
-        self._ik = InverseKinematics(self.model, self.arm.joints, self.arm.tool_site, np.array(self.arm.home))
-        self._renderers: dict[tuple[int, int, bool], OffscreenRenderer] = {}
-        self._index_model()
+        self.size, self._detailed = size, detailed
+        self._models: dict[int, mujoco.MjModel] = {}
+        self._renderers: dict[tuple[int, int, int, bool], OffscreenRenderer] = {}
+        self.max_objects = 0
         self.layout = Layout(())
         self.reset(self.layout)
+
+    def _use_model(self, max_objects: int) -> None:
+        """Of the layout's size, so that few objects cost little and a layout always meets the same model."""
+        if max_objects == self.max_objects:
+            return
+        if max_objects not in self._models:
+            self._models[max_objects] = build_model(self.arm, max_objects, detailed=self._detailed)
+        self.model, self.max_objects = self._models[max_objects], max_objects
+        self.data = mujoco.MjData(self.model)
+        self._ik = InverseKinematics(self.model, self.arm.joints, self.arm.tool_site, np.array(self.arm.home))
+        self._index_model()
 
     def _index_model(self) -> None:
         model, arm = self.model, self.arm
@@ -101,11 +111,10 @@ class TabletopSim:
 
     def reset(self, layout: Layout) -> None:
         """Lay the table and put the arm at its start, at time 0. Raises ValueError for too many objects."""
-        if len(layout.objects) > self.max_objects:
-            raise ValueError(
-                f"The layout has {len(layout.objects)} objects, but this simulator was made for {self.max_objects}; "
-                "make it with TabletopSim(max_objects=...)."
-            )
+        count = len(layout.objects)
+        if count > CAPACITIES[-1]:
+            raise ValueError(f"The layout has {count} objects, but there is room for {CAPACITIES[-1]} at most.")
+        self._use_model(next(capacity for capacity in CAPACITIES if capacity >= count))
         self.layout = layout
         mujoco.mj_resetData(self.model, self.data)
         for slot in range(self.max_objects):
@@ -142,7 +151,9 @@ class TabletopSim:
 
     def _apply_look(self) -> None:
         model, look = self.model, self.layout.look
-        model.geom_rgba[model.geom("table").id] = (*look.table, 1.0)
+        table = model.geom("table").id
+        model.geom_rgba[table] = (*look.table, 1.0)
+        model.geom_matid[table] = -1 if look.pattern == PLAIN else model.material(look.pattern).id
         model.light_diffuse[0] = 0.65 * look.light
         model.light_specular[0] = 0.12
         model.light_dir[0] = np.asarray(look.light_direction) / np.linalg.norm(look.light_direction)
@@ -333,7 +344,7 @@ class TabletopSim:
         return int(self._cameras[camera])
 
     def _renderer(self, width: int, height: int, *, for_people: bool) -> OffscreenRenderer:
-        key = (width, height, for_people)
+        key = (self.max_objects, width, height, for_people)
         if key not in self._renderers:
             arm = DETAILED_ARM if for_people and self._detailed else ARM
             self._renderers[key] = OffscreenRenderer(

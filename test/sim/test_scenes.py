@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -10,31 +12,87 @@ import pytest
 from rt_vla_ros.sim import SUITES, make_scene
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, UNSEEN_PICK_PHRASINGS, matches
 from rt_vla_ros.sim.objects import ALL_KINDS, COLOURS
-from rt_vla_ros.sim.scenes import AREA_HIGH, AREA_LOW, MINIMUM_DISTANCE, SEEN_KINDS, UNSEEN_KINDS
+from rt_vla_ros.sim.scenes import AREA_HIGH, AREA_LOW, MINIMUM_DISTANCE
+from rt_vla_ros.sim.suites import SEEN_KINDS, UNSEEN_KINDS, UNSEEN_TABLES
+
+FIRST_SEED = 1 << 40  # of training's scenes
 
 
-@pytest.mark.parametrize("suite", SUITES)
+LAYOUTS = {
+    "pick-colours": "92eb7560c591a786727c5a707afe6692d81a40aaa263f44c2a873319ab8cc5fe",
+    "pick-any": "7a23b1a99458987082aaed7ffb3aec7485f9106db040754d7a2663e14ae0e537",
+}
+
+
+def as_laid(scene):
+    things = [[o.kind.name, *(round(value, 12) for value in (o.x, o.y, o.yaw))] for o in scene.layout.objects]
+    look, layout = scene.layout.look, scene.layout
+    numbers = (*layout.start, layout.start_yaw, *look.table, look.light, *look.light_direction)
+    rounded = [round(value, 12) for value in (*numbers, *look.camera_shift, *look.target_shift)]
+    return [scene.suite, scene.seed, scene.task.instruction, scene.task.target, things, rounded]
+
+
+@pytest.mark.parametrize("suite", LAYOUTS)
+def test_seeds_lay_the_tables_that_published_figures_were_measured_on(suite):
+    seeds = (*range(50), *range(FIRST_SEED, FIRST_SEED + 50))
+    laid = json.dumps([as_laid(make_scene(suite, seed)) for seed in seeds])
+    assert hashlib.sha256(laid.encode()).hexdigest() == LAYOUTS[suite]
+
+
+@pytest.mark.parametrize("suite", SUITES.values(), ids=lambda suite: suite.name)
 def test_scenes_keep_the_rules_of_their_suite(suite):
-    phrasings, targets = set(), set()
-    for seed in range(200):
-        scene = make_scene(suite, seed)
-        assert scene == make_scene(suite, seed)
+    phrasings, targets, counts = set(), set(), set()
+    for seed in range(300):
+        scene = make_scene(suite.name, seed)
+        assert scene == make_scene(suite.name, seed)
         things = scene.layout.objects
-        assert len(things) == 3
-        assert len({thing.kind for thing in things}) == 3
-        if suite == "pick-colours":
-            assert len({thing.kind.colour for thing in things}) == 3
-        for thing in things:
+        counts.add(len(things))
+        assert len({thing.kind for thing in things}) == len(things)
+        if suite.distinct == "colour":
+            assert len({thing.kind.colour for thing in things}) == len(things)
+        for index, thing in enumerate(things):
             assert AREA_LOW[0] <= thing.x <= AREA_HIGH[0]
             assert AREA_LOW[1] <= thing.y <= AREA_HIGH[1]
-            assert thing.kind in SEEN_KINDS
+            assert thing.kind in SEEN_KINDS or (suite.name == "unseen" and index == scene.task.target)
         for one, other in itertools.combinations(things, 2):
             assert np.hypot(one.x - other.x, one.y - other.y) >= MINIMUM_DISTANCE
         assert matches(scene.task.instruction, [thing.kind for thing in things]) == [scene.target]
         phrasings.add(scene.task.instruction.replace(scene.target.colour, "C").replace(scene.target.shape, "S"))
         targets.add(scene.target)
-    assert len(phrasings) == len(PICK_PHRASINGS)
-    assert targets == set(SEEN_KINDS)
+    assert phrasings == {phrasing.format(colour="C", shape="S") for phrasing in suite.phrasings}
+    assert targets == set(UNSEEN_KINDS if suite.name == "unseen" else SEEN_KINDS)
+    assert counts == {"distractors": {6, 7, 8, 9}, "train-clutter": {3, 4, 5, 6, 7}}.get(suite.name, {3})
+
+
+def test_what_is_measured_as_unseen_is_never_trained_on():
+    trained = [suite for suite in SUITES.values() if suite.training or suite.name.startswith("pick-")]
+    assert len(trained) == 4
+    for suite in trained:
+        assert not set(suite.phrasings) & set(SUITES["unseen"].phrasings)
+        assert not set(suite.kinds) & set(SUITES["unseen"].targets)
+
+
+def test_looks_of_backgrounds_and_of_training_have_nothing_in_common():
+    measured = [make_scene("backgrounds", seed).layout.look for seed in range(200)]
+    trained = [
+        make_scene(suite, seed).layout.look
+        for suite in ("pick-colours", "pick-any", "train-looks", "train-clutter")
+        for seed in range(200)
+    ]
+    assert {(look.table, look.pattern) for look in measured} == set(UNSEEN_TABLES)
+    assert {look.pattern for look in measured} & {look.pattern for look in trained} == {"plain"}
+    tables = np.array([look.table for look in trained])
+    for table in {look.table for look in measured}:
+        assert np.abs(tables - table).max(axis=1).min() > 0.05, table
+    trained_light = [look.light for look in trained]
+    for look in measured:
+        assert not min(trained_light) <= look.light <= max(trained_light)
+        assert np.linalg.norm(look.camera_shift) > max(np.linalg.norm(seen.camera_shift) for seen in trained)
+        assert np.linalg.norm(look.target_shift) > max(np.linalg.norm(seen.target_shift) for seen in trained)
+    trained_azimuths = np.rad2deg([np.arctan2(*look.light_direction[1::-1]) % (2 * np.pi) for look in trained])
+    measured_azimuths = np.rad2deg([np.arctan2(*look.light_direction[1::-1]) for look in measured])
+    assert trained_azimuths.min() > 50 >= measured_azimuths.max()
+    assert trained_azimuths.max() < 240 <= measured_azimuths.min() + 360
 
 
 def test_suites_and_seeds_lay_different_tables():
@@ -56,7 +114,7 @@ def test_an_instruction_brings_its_object_to_the_table(suite, kind):
         scene = make_scene(suite, seed, f"  Pick up the {kind.name.upper()}!")
         assert scene.target == kind
         assert scene.task.instruction == f"Pick up the {kind.name.upper()}!"
-        assert len({thing.kind for thing in scene.layout.objects}) == 3
+        assert len({thing.kind for thing in scene.layout.objects}) == len(scene.layout.objects)
         assert scene == make_scene(suite, seed, f"  Pick up the {kind.name.upper()}!")
         if suite == "pick-colours":
             assert len({thing.kind.colour for thing in scene.layout.objects}) == 3

@@ -9,6 +9,7 @@ import pytest
 
 from rt_vla_ros.sim import Layout, Look, PlacedObject, TabletopSim, make_scene
 from rt_vla_ros.sim.objects import ALL_KINDS, COLOURS, SHAPES, ObjectKind
+from rt_vla_ros.sim.table_patterns import PATTERNS
 from rt_vla_ros.sim.tabletop_sim import LEASH, WORKSPACE_HIGH, WORKSPACE_LOW
 
 STILL = np.zeros(3)
@@ -192,6 +193,34 @@ def test_bad_input_is_refused_in_a_sentence(sim):
         sim.command_gripper(float("nan"))
     with pytest.raises(ValueError, match="There is no camera 'side'; there are front, wrist"):
         sim.render("side")
-    things = tuple(PlacedObject(kind, 0.4, 0.0) for kind in ALL_KINDS[:4])
-    with pytest.raises(ValueError, match="4 objects, but this simulator was made for 3"):
+    things = tuple(PlacedObject(kind, 0.4, 0.0) for kind in ALL_KINDS[:10])
+    with pytest.raises(ValueError, match="10 objects, but there is room for 9"):
         sim.reset(Layout(things))
+
+
+def test_nine_objects_fit_and_three_are_none_the_worse_for_it(sim, drive):
+    scene, crowd = make_scene("pick-any", 4), make_scene("distractors", 1)
+    sim.reset(scene.layout)
+    alone = sim.render("front"), sim.data.qpos.copy()
+    sim.reset(crowd.layout)
+    assert len(sim.clearances) == len(crowd.layout.objects) >= 6
+    np.testing.assert_allclose(sim.clearances, 0.0, atol=1e-6)
+    drive(sim, crowd, steps=3)
+    assert sim.render("front").shape == (96, 96, 3)
+    sim.reset(scene.layout)
+    np.testing.assert_array_equal(sim.render("front"), alone[0])
+    np.testing.assert_array_equal(sim.data.qpos, alone[1])
+
+
+def test_patterns_change_the_table_and_plain_is_plain(sim):
+    def table(look):
+        sim.reset(Layout((), look=look))
+        return sim.render("front")[60:, :, :]
+
+    plain = table(Look())
+    assert np.ptp(plain.astype(int), axis=(0, 1)).max() < 10
+    pictures = {pattern: table(Look(pattern=pattern)) for pattern in PATTERNS}
+    for picture in pictures.values():
+        assert np.ptp(picture.astype(int), axis=(0, 1)).min() > 15
+    assert len({picture.tobytes() for picture in pictures.values()}) == len(PATTERNS)
+    np.testing.assert_array_equal(table(Look()), plain)

@@ -1,0 +1,174 @@
+"""Suites: families of tasks and of looks, as data. Every rule by which a scene is laid is here."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from rt_vla_ros.sim.instructions import PICK_PHRASINGS, UNSEEN_PICK_PHRASINGS
+from rt_vla_ros.sim.layout import Look
+from rt_vla_ros.sim.objects import ALL_KINDS, RGB, ObjectKind
+from rt_vla_ros.sim.table_patterns import PLAIN
+
+UNSEEN_KINDS: tuple[ObjectKind, ...] = (
+    ObjectKind("yellow", "ball"),
+    ObjectKind("purple", "cube"),
+    ObjectKind("green", "cylinder"),
+)
+"""Combinations that only `unseen` names, and that lie on no other suite's tables, be it as the named object or beside
+it; their colours and shapes occur in others."""
+SEEN_KINDS: tuple[ObjectKind, ...] = tuple(kind for kind in ALL_KINDS if kind not in UNSEEN_KINDS)
+
+
+@dataclass(frozen=True)
+class LookJitter:
+    """How much a suite's looks differ from the usual one: largest deviation, uniformly distributed.
+
+    table: of each colour channel (0 ... 1). light: of the brightness (1). light_direction: of x and y.
+    """
+
+    table: float = 0.03
+    light: float = 0.08
+    light_direction: float = 0.15
+
+    def draw(self, rng: np.random.Generator) -> Look:
+        """A look."""
+        usual = Look()
+        table = np.clip(np.add(usual.table, rng.uniform(-self.table, self.table, 3)), 0, 1)
+        sideways = rng.uniform(-self.light_direction, self.light_direction, 2)
+        direction = np.add(usual.light_direction, [*sideways, 0.0])
+        rng.random(6)  # a camera that stays in its place
+        light = 1.0 + rng.uniform(-self.light, self.light)
+        return Look(triple(table), float(light), triple(direction))
+
+
+@dataclass(frozen=True)
+class LookRanges:
+    """Looks from sets and ranges, so that two suites can have none in common.
+
+    tables: colour and pattern of each; empty: a pattern of `patterns` and any muted colour (a grey, each channel up to
+    TINT away from it) that is not near one of `not_near`. light: ranges of the brightness (1 is usual).
+    azimuth: of where the light shines to, from the base's x axis [deg]. tilt: of the light from the vertical [deg].
+    camera, target: how far the front camera, and the point that it looks at, are from where they belong [m].
+    """
+
+    light: tuple[tuple[float, float], ...]
+    azimuth: tuple[float, float]
+    tilt: tuple[float, float]
+    camera: tuple[float, float]
+    target: tuple[float, float]
+    tables: tuple[tuple[RGB, str], ...] = ()
+    patterns: tuple[str, ...] = (PLAIN,)
+    not_near: tuple[RGB, ...] = ()
+
+    def draw(self, rng: np.random.Generator) -> Look:
+        """A look."""
+        table, pattern = self._draw_table(rng)
+        light = rng.uniform(*self.light[int(rng.integers(len(self.light)))])
+        azimuth, tilt = np.deg2rad(rng.uniform(*self.azimuth)), np.deg2rad(rng.uniform(*self.tilt))
+        direction = np.array([np.tan(tilt) * np.cos(azimuth), np.tan(tilt) * np.sin(azimuth), -1.0])
+        camera, target = (_shift(rng, distances) for distances in (self.camera, self.target))
+        return Look(table, float(light), triple(direction), camera, target, pattern)
+
+    def _draw_table(self, rng: np.random.Generator) -> tuple[RGB, str]:
+        if self.tables:
+            return self.tables[int(rng.integers(len(self.tables)))]
+        pattern = self.patterns[int(rng.integers(len(self.patterns)))]
+        while True:
+            colour = np.clip(rng.uniform(0.15, 0.9) + rng.uniform(-TINT, TINT, 3), 0.0, 1.0)
+            if all(np.abs(np.subtract(colour, other)).max() >= APART for other in self.not_near):
+                return triple(colour), pattern
+
+
+TINT = 0.15  # how far a muted colour's channels are from grey at most
+APART = 0.12  # a colour at least this far from another, in one channel, is not near it
+
+UNSEEN_TABLES: tuple[tuple[RGB, str], ...] = (
+    ((0.42, 0.27, 0.17), "wood"),
+    ((0.78, 0.62, 0.42), "wood"),
+    ((0.92, 0.91, 0.89), "marble"),
+    ((0.30, 0.34, 0.40), "marble"),
+    ((0.62, 0.72, 0.86), "gingham"),
+    ((0.86, 0.62, 0.62), "gingham"),
+    ((0.80, 0.78, 0.70), "stripes"),
+    ((0.20, 0.36, 0.27), PLAIN),
+    ((0.12, 0.13, 0.15), PLAIN),
+)
+"""Colours and patterns on which nothing was trained."""
+
+TRAINING_LOOKS = LookRanges(
+    light=((0.75, 1.25),),
+    azimuth=(70.0, 220.0),
+    tilt=(5.0, 35.0),
+    camera=(0.0, 0.015),
+    target=(0.0, 0.01),
+    patterns=(PLAIN, PLAIN, "checks", "speckles", "clouds"),
+    not_near=tuple(colour for colour, _ in UNSEEN_TABLES),
+)
+UNSEEN_LOOKS = LookRanges(
+    light=((0.55, 0.75), (1.25, 1.45)),
+    azimuth=(-120.0, 50.0),
+    tilt=(15.0, 45.0),
+    camera=(0.02, 0.035),
+    target=(0.012, 0.02),
+    tables=UNSEEN_TABLES,
+)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A family of tasks.
+
+    objects: how many lie on the table, from ... to. distinct: what differs between them: "colour", or "kind" (colour or
+    shape). kinds: which are used. targets: which are named; empty: any that lies there. phrasings: how the instruction
+    is said. looks: of table, light and camera. training: made to learn from, not to be measured on.
+    """
+
+    name: str
+    objects: tuple[int, int] = (3, 3)
+    distinct: str = "kind"
+    kinds: tuple[ObjectKind, ...] = SEEN_KINDS
+    targets: tuple[ObjectKind, ...] = ()
+    phrasings: tuple[str, ...] = PICK_PHRASINGS
+    looks: LookJitter | LookRanges = LookJitter()
+    training: bool = False
+
+
+SUITES: MappingProxyType[str, Suite] = MappingProxyType(
+    {
+        suite.name: suite
+        for suite in (
+            Suite("pick-colours", distinct="colour"),
+            Suite("pick-any"),
+            Suite("unseen", targets=UNSEEN_KINDS, phrasings=UNSEEN_PICK_PHRASINGS),
+            Suite("distractors", objects=(6, 9)),
+            Suite("backgrounds", looks=UNSEEN_LOOKS),
+            Suite("train-looks", looks=TRAINING_LOOKS, training=True),
+            Suite("train-clutter", objects=(3, 7), looks=TRAINING_LOOKS, training=True),
+        )
+    }
+)
+
+
+def find_suite(name: str) -> Suite:
+    """Raises ValueError, with the names that exist, for an unknown one."""
+    if name in SUITES:
+        return SUITES[name]
+    close = difflib.get_close_matches(name, SUITES, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ValueError(f"There is no suite {name!r}.{hint} There are: {', '.join(SUITES)}.")
+
+
+def triple(values: np.ndarray) -> tuple[float, float, float]:
+    """An array of shape (3,) as what a layout holds."""
+    x, y, z = (float(value) for value in values)
+    return x, y, z
+
+
+def _shift(rng: np.random.Generator, distances: tuple[float, float]) -> tuple[float, float, float]:
+    """A displacement in any direction whose length is in a range [m]."""
+    direction = rng.normal(size=3)
+    return triple(direction * (rng.uniform(*distances) / np.linalg.norm(direction)))
