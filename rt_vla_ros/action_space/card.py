@@ -29,7 +29,7 @@ UNITS = (
 )
 FRAMES = ("base", "end_effector")
 ROTATIONS = ("rotation_vector", "rpy")
-QUANTIZATIONS = ("round", "truncate")
+QUANTIZATIONS = ("round", "truncate", "centers")
 
 _T = TypeVar("_T")
 
@@ -82,7 +82,8 @@ class ActionCard:
     name: what was trained on what, in a few words.
     dimensions: one per token, in the order of the tokens.
     bins: number of bins of the continuous dimensions.
-    quantization: how a value became a token: "round" to the nearest bin or "truncate" (RT-1's public code).
+    quantization: how a value became a token: "round" to the nearest bin, "truncate" (RT-1's public code), or "centers":
+    `bins` edges; a token is the gap that a value lies in and stands for its middle, the last bin for the last gap (OpenVLA).
     frame: "base" or "end_effector": the axes in which translation and rotation are given (REP-103).
     frame_id: name of that frame in the TF tree of the arm it was trained on.
     rotation: "rotation_vector" or "rpy" (fixed axes x, y, z).

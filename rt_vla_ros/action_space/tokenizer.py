@@ -58,14 +58,21 @@ class ActionTokenizer:
         limits = np.where(self._is_mode, self._modes, self.card.bins)
         if array.shape[-1:] != limits.shape or (array < 0).any() or (array >= limits).any():
             raise ValueError(f"expected {len(limits)} tokens below {limits.tolist()}, got {array.tolist()}")
-        return self._low + array / (self.card.bins - 1) * (self._high - self._low)
+        places = np.where(self._is_mode, array, self._place(array))
+        return self._low + places / (self.card.bins - 1) * (self._high - self._low)
 
     def decode_expected(self, probabilities: ArrayLike) -> NDArray[np.float64]:
         """Probabilities (..., D, bins) -> values (..., D): the mean over the bins; for modes the most likely one."""
         p = np.asarray(probabilities, dtype=np.float64)
-        bins = np.arange(self.card.bins)
-        mean = self._low + (p @ bins) / (self.card.bins - 1) * (self._high - self._low)  # (..., D)
+        places = self._place(np.arange(self.card.bins))
+        mean = self._low + (p @ places) / (self.card.bins - 1) * (self._high - self._low)  # (..., D)
         return np.where(self._is_mode, p.argmax(-1), mean)
+
+    def _place(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Bins, any shape -> where in a dimension's range they stand, 0 ... bins - 1."""
+        if self.card.quantization == "centers":
+            return np.minimum(tokens, self.card.bins - 2) + 0.5
+        return tokens.astype(np.float64)
 
     def to_action(
         self, values: ArrayLike, *, confidence: float = 1.0, tokens: tuple[int, ...] = (), plan: str = ""

@@ -121,7 +121,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "damaged weights": (damaged_weights, "weights in .* cannot be loaded"),
     "shard gone": (second_shard_gone, "weights in .* cannot be loaded.*model-00002-of-00002"),
     "shard cut": (second_shard_cut, "weights in .* cannot be loaded"),
-    "missing tensor": (missing_tensor, "lack .*q_proj.weight; the model would act on random numbers"),
+    "missing tensor": (missing_tensor, "lack .*q_proj.weight.*; the model would act on random numbers"),
     "not finite": (not_finite, "holds numbers that are not finite"),
     "pickle": (pickled_weights, "weights in .* cannot be loaded"),
     "other shapes": (other_shapes, "other shapes than config.json says: .*q_proj"),
