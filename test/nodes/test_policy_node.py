@@ -1,0 +1,314 @@
+"""The policy node on a graph, with a policy that is played: images and instructions in, actions out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
+from std_srvs.srv import SetBool, Trigger
+from support.node_bench import NEWEST, NodeBench
+from support.scripted_policy import ConstantPolicy
+
+from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.card import CameraSpec
+from rt_vla_ros.nodes import policy_node
+from rt_vla_ros.nodes.conversions import image_message, nanoseconds, time_message
+from rt_vla_ros.nodes.policy_node import PolicyNode
+from rt_vla_ros.nodes.running import StartError
+from rt_vla_ros.observations.observation import Observation
+
+OK, WARN, ERROR = 0, 1, 2
+PERIOD_NS = 200_000_000
+GREY = np.full((96, 96, 3), 128, np.uint8)
+
+
+class PlayedPolicy(ConstantPolicy):
+    """Steps forward, and notes what it is given; takes images of its own size only."""
+
+    card = replace(ConstantPolicy.card, cameras=(CameraSpec("front", 96, 96, "none", 0.0),))
+
+    def __init__(self) -> None:
+        super().__init__(translation=np.array([0.01, 0.0, 0.0]), tokens=(1, 2, 3))
+        self.instructions: list[str] = []
+        self.seen: list[Observation] = []
+
+    def reset(self, instruction: str) -> None:
+        if "nonsense" in instruction:
+            raise ValueError("The instruction is nonsense.")
+        self.instructions.append(instruction)
+
+    def act(self, observation: Observation) -> EndEffectorAction:
+        self.seen.append(observation)
+        return super().act(observation)
+
+
+class Rig:
+    """A policy node, with a camera, a user and a smoother that are played."""
+
+    def __init__(self, bench: NodeBench, policy: PlayedPolicy) -> None:
+        self.bench, self.policy = bench, policy
+        self.actions = bench.listen(ActionMsg, "action")
+        self.node = bench.add(PolicyNode())
+        self.camera = bench.publisher(Image, "image", NEWEST)
+        self.user = bench.publisher(String, "instruction")
+        bench.until(lambda: self.node.count_subscribers("action"))
+        bench.until(lambda: "is being loaded" not in bench.diagnostics.get("/policy_node", (0, "is being loaded"))[1])
+        policy.instructions.clear()
+        policy.seen.clear()
+        self.stamp_ns = 0
+
+    def now_ns(self) -> int:
+        return int(self.node.get_clock().now().nanoseconds)
+
+    def show(self, pixels: np.ndarray = GREY, *, age: float = 0.0, **changes: Any) -> int:
+        """Publishes an image that is due and `age` [s] old; its stamp."""
+        self.bench.until(lambda: self.now_ns() - round(age * 1e9) >= self.stamp_ns + PERIOD_NS)
+        self.stamp_ns = self.now_ns() - round(age * 1e9)
+        message = image_message(pixels, self.stamp_ns, "camera")
+        for name, value in changes.items():
+            setattr(message, name, value)
+        self.camera.publish(message)
+        return self.stamp_ns
+
+    def say(self, text: str) -> None:
+        self.user.publish(String(data=text))
+
+    def until_action(self) -> ActionMsg:
+        """Shows images until there is one more action."""
+        count = len(self.actions)
+        while len(self.actions) == count:
+            stamp_ns = self.show()
+            self.bench.until(lambda at=stamp_ns: len(self.actions) > count or self.now_ns() > at + PERIOD_NS)
+        return self.actions[-1]
+
+    def until_stop(self) -> ActionMsg:
+        self.bench.until(lambda: self.actions and self.actions[-1].terminate, "it did not stop")
+        return self.actions[-1]
+
+
+@pytest.fixture
+def policy(monkeypatch: pytest.MonkeyPatch) -> PlayedPolicy:
+    played = PlayedPolicy()
+    monkeypatch.setattr(policy_node, "load_policy", lambda name, *, device: played)
+    return played
+
+
+@pytest.fixture
+def rig(bench: NodeBench, policy: PlayedPolicy) -> Rig:
+    return Rig(bench, policy)
+
+
+def test_without_an_instruction_it_does_nothing(rig: Rig) -> None:
+    for _ in range(3):
+        rig.show()
+    rig.bench.until_diagnostics("policy_node", OK, "Waiting for an instruction.")
+    rig.bench.spin_for(0.3)
+    assert rig.actions == []
+    assert rig.policy.seen == []
+
+
+def test_it_acts_on_the_image_and_says_which(rig: Rig) -> None:
+    rig.say("pick up the red cube")
+    action = rig.until_action()
+    assert nanoseconds(action.header.stamp) == rig.stamp_ns
+    assert action.header.frame_id == "panda_link0"
+    assert (action.translation.x, list(action.tokens), action.terminate) == (0.01, [1, 2, 3], False)
+    assert nanoseconds(action.period) == PERIOD_NS
+    assert 0 < nanoseconds(action.latency) < 5e9
+    np.testing.assert_array_equal(rig.policy.seen[-1].images["front"], GREY)
+    assert rig.policy.instructions == ["pick up the red cube"]
+    rig.bench.until_diagnostics("policy_node", OK, "Carrying out the instruction.")
+
+
+def test_an_image_before_its_time_is_not_acted_on(rig: Rig) -> None:
+    rig.say("pick up the red cube")
+    first = rig.until_action()
+    early = image_message(GREY, nanoseconds(first.header.stamp) + PERIOD_NS // 2, "camera")
+    rig.camera.publish(early)
+    again = image_message(GREY, nanoseconds(first.header.stamp), "camera")
+    rig.camera.publish(again)
+    rig.bench.spin_for(0.3)
+    assert len(rig.actions) == 1
+
+
+def test_a_repeated_instruction_is_one_request_and_another_takes_over(rig: Rig) -> None:
+    for _ in range(3):
+        rig.say("pick up the red cube")
+        rig.until_action()
+    rig.say("pick up the blue ball")
+    rig.until_action()
+    rig.until_action()
+    assert rig.policy.instructions == ["pick up the red cube", "pick up the blue ball"]
+
+
+@pytest.mark.parametrize(
+    ("text", "plan"),
+    [("  ", "The instruction is empty: stop."), ("x" * 10_000, "The instruction has 10000 characters, at most 1000")],
+)
+def test_an_empty_or_overlong_instruction_stops_at_once(rig: Rig, text: str, plan: str) -> None:
+    rig.say("pick up the red cube")
+    rig.until_action()
+    rig.say(text)
+    assert plan in rig.until_stop().plan
+    count = len(rig.actions)
+    rig.show()
+    rig.show()
+    rig.bench.spin_for(0.3)
+    assert len(rig.actions) == count
+    if text.strip():
+        rig.bench.until_diagnostics("policy_node", ERROR, plan)
+    rig.say("pick up the red ball 🤖")
+    assert not rig.until_action().terminate
+
+
+def test_an_instruction_that_the_policy_refuses_moves_nothing(rig: Rig) -> None:
+    rig.say("nonsense")
+    rig.show()
+    assert "The instruction is nonsense." in rig.until_stop().plan
+    rig.bench.until_diagnostics("policy_node", ERROR, "The instruction is nonsense.")
+    assert [a.terminate for a in rig.actions] == [True]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"encoding": "32FC1"}, "Camera 'front' cannot be used: The image's encoding is '32FC1', expected one of rgb8"),
+        ({"step": 3}, "A row of the image has 3 bytes, expected at least 288"),
+    ],
+)
+def test_an_image_of_a_wrong_kind_moves_nothing_until_a_good_one_comes(
+    rig: Rig, changes: dict[str, Any], words: str
+) -> None:
+    rig.say("pick up the red cube")
+    rig.show(**changes)
+    rig.bench.until_diagnostics("policy_node", ERROR, words)
+    assert rig.actions == []
+    rig.until_action()
+
+
+def test_an_image_of_a_wrong_size_moves_nothing(rig: Rig) -> None:
+    rig.say("pick up the red cube")
+    rig.show(np.zeros((480, 640, 3), np.uint8))
+    rig.bench.until_diagnostics("policy_node", ERROR, "is 640x480, but the policy takes 96x96")
+    assert rig.actions == []
+    rig.until_action()
+
+
+def test_another_size_can_be_allowed(make_bench: Callable[..., NodeBench], policy: PlayedPolicy) -> None:
+    rig = Rig(make_bench("-p", "policy_node:image_fit:=center", "-p", "policy_node:frame_id:=base"), policy)
+    rig.say("pick up the red cube")
+    rig.show(np.full((480, 640, 3), 128, np.uint8))
+    rig.bench.until(lambda: rig.actions)
+    np.testing.assert_array_equal(rig.policy.seen[-1].images["front"], GREY)
+    assert rig.actions[0].header.frame_id == "base"
+
+
+def test_a_stale_image_moves_nothing(rig: Rig) -> None:
+    rig.say("pick up the red cube")
+    rig.show(age=2.0)
+    rig.bench.until_diagnostics("policy_node", ERROR, "s old, more than max_image_age (0.5 s)")
+    assert rig.actions == []
+    rig.until_action()
+
+
+def test_a_missing_camera_is_named(rig: Rig) -> None:
+    rig.bench.until_diagnostics(
+        "policy_node", WARN, "No image of camera 'front' has come for more than 2 s on the topic"
+    )
+    rig.say("pick up the red cube")
+    rig.bench.until_diagnostics("policy_node", ERROR, "No image of camera 'front'")
+    assert rig.actions == []
+
+
+def test_a_camera_that_is_too_slow_is_named_with_advice(rig: Rig) -> None:
+    now = rig.now_ns()
+    for i in range(12):
+        message = image_message(GREY, now - (12 - i) * 700_000_000, "camera")
+        rig.camera.publish(message)
+        rig.bench.until(lambda count=i: rig.node._runner.buffer.received == count + 1)
+    rig.bench.until_diagnostics("policy_node", WARN, "come at 1.4 Hz, the policy acts at 5 Hz")
+
+
+def test_stop_disable_and_restart(rig: Rig) -> None:
+    assert not rig.bench.call(Trigger, "policy_node/restart").success
+    rig.say("pick up the red cube")
+    rig.until_action()
+    assert rig.bench.call(Trigger, "policy_node/stop").success
+    assert rig.until_stop().plan == "The policy was stopped by its service."
+    assert (
+        rig.bench.call(Trigger, "policy_node/restart").message == "carrying out 'pick up the red cube' from the start"
+    )
+    rig.until_action()
+    assert rig.bench.call(SetBool, "policy_node/enable", data=False).success
+    assert rig.until_stop().plan == "The policy was disabled."
+    rig.say("pick up the blue ball")
+    rig.bench.until_diagnostics("policy_node", ERROR, "The policy is disabled; call ~/enable")
+    assert not rig.bench.call(Trigger, "policy_node/restart").success
+    assert rig.bench.call(SetBool, "policy_node/enable", data=True).success
+    assert rig.bench.call(Trigger, "policy_node/restart").success
+    rig.until_action()
+    assert rig.policy.instructions == ["pick up the red cube"] * 2 + ["pick up the blue ball"]
+
+
+def test_it_stops_the_arm_when_it_is_ended(rig: Rig) -> None:
+    rig.say("pick up the red cube")
+    rig.until_action()
+    rig.node.close()
+    assert rig.until_stop().plan == "The policy node was ended."
+
+
+def test_compressed_images(make_bench: Callable[..., NodeBench], policy: PlayedPolicy) -> None:
+    import io
+
+    from PIL import Image as PillowImage
+
+    bench = make_bench("-p", "policy_node:image_transport:=compressed")
+    actions = bench.listen(ActionMsg, "action")
+    node = bench.add(PolicyNode())
+    camera = bench.publisher(CompressedImage, "image/compressed", NEWEST)
+    bench.publisher(String, "instruction").publish(String(data="pick up the red cube"))
+    stream = io.BytesIO()
+    PillowImage.fromarray(GREY).save(stream, "PNG")
+
+    def show() -> list[ActionMsg]:
+        message = CompressedImage(format="png", data=stream.getvalue())
+        message.header.stamp = time_message(node.get_clock().now().nanoseconds)
+        camera.publish(message)
+        bench.spin_for(0.05)
+        return actions
+
+    bench.until(show)
+    np.testing.assert_array_equal(policy.seen[-1].images["front"], GREY)
+    camera.publish(CompressedImage(format="png", data=b"nonsense", header=actions[0].header))
+
+
+def test_a_policy_that_looks_through_another_camera_is_refused(
+    make_bench: Callable[..., NodeBench], policy: PlayedPolicy
+) -> None:
+    bench = make_bench("-p", "policy_node:cameras:=[wrist]")
+    node = bench.add(PolicyNode())
+    bench.until_diagnostics(
+        "policy_node", ERROR, "It looks through the camera 'front'; the parameter 'cameras' has wrist."
+    )
+    assert node.failure is not None
+
+
+def test_an_unknown_policy_lists_what_there_is(make_bench: Callable[..., NodeBench]) -> None:
+    bench = make_bench("-p", "policy_node:policy:=rt1-mni")
+    node = bench.add(PolicyNode())
+    bench.until_diagnostics("policy_node", ERROR, "There is no policy 'rt1-mni'.")
+    assert node.failure is not None
+    assert "rt1-untrained" in node.failure
+
+
+@pytest.mark.parametrize("cameras", ["[front, front]", "['no name']"])
+def test_camera_names_must_be_names(make_bench: Callable[..., NodeBench], cameras: str) -> None:
+    make_bench("-p", f"policy_node:cameras:={cameras}")
+    with pytest.raises(StartError, match="expected at least one name, each once"):
+        PolicyNode()

@@ -1,0 +1,202 @@
+"""The smoother node on a graph: what it sends, when it stops, what it says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import TwistStamped
+from rclpy.parameter import Parameter
+from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from std_msgs.msg import Bool, Float64
+from std_srvs.srv import Trigger
+from support.actions import action
+from support.node_bench import NodeBench
+
+from rt_vla_ros.control.status import State
+from rt_vla_ros.nodes.conversions import action_message, nanoseconds
+from rt_vla_ros.nodes.running import StartError
+from rt_vla_ros.nodes.smoother_node import SmootherNode
+
+OK, WARN, ERROR = 0, 1, 2
+
+
+class Rig:
+    """A smoother, a policy and an arm that are played."""
+
+    def __init__(self, bench: NodeBench) -> None:
+        self.bench = bench
+        self.twists = bench.listen(TwistStamped, "delta_twist_cmds")
+        self.grippers = bench.listen(Float64, "gripper_command")
+        self.terminates = bench.listen(Bool, "terminate")
+        self.statuses = bench.listen(ControllerStatus, "controller_status")
+        self.node = bench.add(SmootherNode())
+        self.policy = bench.publisher(ActionMsg, "action")
+        bench.until(lambda: self.node.count_subscribers("delta_twist_cmds") and self.statuses)
+        bench.until(lambda: self.node.count_publishers("action"))
+
+    def act(self, *, age: float = 0.0, frame: str = "panda_link0", **changes: Any) -> int:
+        """Publishes an action on an image of `age` [s]; its stamp."""
+        stamp_ns = self.node.get_clock().now().nanoseconds - round(age * 1e9)
+        self.policy.publish(action_message(action(**changes), stamp_ns, frame, 0))
+        return stamp_ns
+
+    def until_state(self, state: State) -> ControllerStatus:
+        self.bench.until(lambda: self.statuses and self.statuses[-1].state == state, f"never {state.name}")
+        return self.statuses[-1]
+
+    def until_still(self) -> None:
+        """The arm was told to stand still and then nothing more."""
+        self.bench.until(lambda: not self.statuses[-1].commanding and self.twists, "it still commands")
+        assert np.linalg.norm(velocity(self.twists[-1])) == 0
+
+
+def velocity(twist: TwistStamped) -> np.ndarray:
+    return np.array([twist.twist.linear.x, twist.twist.linear.y, twist.twist.linear.z])
+
+
+@pytest.fixture
+def rig(bench: NodeBench) -> Rig:
+    return Rig(bench)
+
+
+def test_before_an_action_it_says_that_it_waits_and_sends_nothing(rig: Rig) -> None:
+    rig.bench.until(lambda: len(rig.statuses) > 10)
+    assert not rig.twists
+    assert (rig.statuses[-1].state, rig.statuses[-1].reason) == (State.IDLE, "No action has come yet.")
+    rig.bench.until_diagnostics("smoother_node", OK, "No action has come yet.")
+
+
+def test_an_action_becomes_fresh_velocities_in_its_frame(rig: Rig) -> None:
+    stamp_ns = rig.act(translation=(0.0, 0.04, 0.0), gripper=1.0)
+    rig.until_state(State.HOLDING)
+    moving = [t for t in rig.twists if velocity(t).any()]
+    assert len(moving) >= 8
+    assert all(t.header.frame_id == "panda_link0" for t in moving)
+    stamps = [nanoseconds(t.header.stamp) for t in moving]
+    assert stamps == sorted(stamps)
+    assert stamps[0] >= stamp_ns
+    assert max(velocity(t)[1] for t in moving) == pytest.approx(0.2, abs=0.03)
+    assert all(velocity(t)[0] == 0 for t in moving)
+    assert [g.data for g in rig.grippers] == [1.0]
+    assert nanoseconds(rig.statuses[-1].action_stamp) == pytest.approx(stamp_ns, abs=1000)
+    assert sum(s.gripper_commanded for s in rig.statuses) == 1
+
+
+def test_a_silent_policy_is_a_fault_and_the_arm_stands_still(rig: Rig) -> None:
+    rig.act()
+    status = rig.until_state(State.FAULT)
+    assert status.reason == "The policy has been silent for more than 1 s."
+    rig.until_still()
+    rig.bench.until_diagnostics("smoother_node", ERROR, "The policy has been silent")
+
+
+def test_a_policy_that_left_the_graph_is_noticed_before_its_silence(rig: Rig) -> None:
+    rig.act(period=0.5)
+    rig.until_state(State.MOVING)
+    rig.bench.world.destroy_publisher(rig.policy)
+    status = rig.until_state(State.FAULT)
+    assert status.reason == "The policy has gone: nobody publishes actions any more."
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"translation": (np.nan, 0, 0)}, "The action holds a number that is not finite."),
+        ({"translation": (3.0, 0, 0)}, "The action goes 3 m far, more than max_translation (0.15 m)."),
+        ({"frame": ""}, "The action names no frame."),
+        ({"age": 5.0}, "s old, more than max_action_age (1 s)."),
+        ({"age": -5.0}, "s in the future: the clocks of camera and controller differ."),
+    ],
+)
+def test_a_bad_action_moves_nothing(rig: Rig, changes: dict[str, Any], reason: str) -> None:
+    rig.act(**changes)
+    assert reason in rig.until_state(State.FAULT).reason
+    rig.bench.until_diagnostics("smoother_node", ERROR, reason)
+    assert not any(velocity(t).any() for t in rig.twists)
+    rig.act()
+    rig.until_state(State.MOVING)
+
+
+def test_a_terminate_is_passed_on_and_taken_back_by_the_next_action(rig: Rig) -> None:
+    rig.act()
+    rig.until_state(State.MOVING)
+    rig.act(terminate=True, plan="The instruction is empty: stop.")
+    assert rig.until_state(State.TERMINATED).reason == "The instruction is empty: stop."
+    rig.bench.until(lambda: [t.data for t in rig.terminates] == [True])
+    rig.until_still()
+    rig.act()
+    rig.bench.until(lambda: [t.data for t in rig.terminates] == [True, False])
+
+
+def test_a_stop_is_latched_until_released(rig: Rig) -> None:
+    rig.act()
+    rig.until_state(State.MOVING)
+    assert rig.bench.call(Trigger, "smoother_node/stop").success
+    rig.until_state(State.STOPPED)
+    rig.until_still()
+    rig.act()
+    assert not rig.bench.call(Trigger, "smoother_node/reset").success
+    assert rig.until_state(State.STOPPED).reason == "The stop service was called."
+    rig.bench.until_diagnostics("smoother_node", WARN, "The stop service was called.")
+    assert rig.bench.call(Trigger, "smoother_node/release").success
+    rig.until_state(State.IDLE)
+    rig.act()
+    rig.until_state(State.MOVING)
+
+
+def test_a_reset_forgets(rig: Rig) -> None:
+    rig.act(translation=(np.nan, 0, 0))
+    rig.until_state(State.FAULT)
+    assert rig.bench.call(Trigger, "smoother_node/reset").success
+    assert nanoseconds(rig.until_state(State.IDLE).action_stamp) == 0
+
+
+def test_dry_run_is_everything_but_commands_and_can_be_ended(make_bench: Callable[..., NodeBench]) -> None:
+    rig = Rig(make_bench("-p", "smoother_node:dry_run:=true"))
+    rig.act(gripper=1.0)
+    rig.until_state(State.MOVING)
+    rig.until_state(State.HOLDING)
+    rig.act(terminate=True)
+    rig.until_state(State.TERMINATED)
+    assert all(s.dry_run and not s.commanding and not s.gripper_commanded for s in rig.statuses)
+    assert [*rig.twists, *rig.grippers, *rig.terminates] == []
+    (result,) = rig.node.set_parameters([Parameter("dry_run", value=False)])
+    assert result.successful
+    rig.until_state(State.IDLE)
+    rig.act(gripper=1.0)
+    rig.bench.until(lambda: rig.twists and rig.grippers)
+
+
+def test_its_last_word_is_to_stand_still(rig: Rig) -> None:
+    rig.act(period=1.0)
+    rig.bench.until(lambda: rig.twists and velocity(rig.twists[-1]).any())
+    rig.node.close()
+    rig.bench.until(lambda: not velocity(rig.twists[-1]).any())
+
+
+def test_the_walls_of_a_workspace_need_to_know_the_tip(make_bench: Callable[..., NodeBench]) -> None:
+    make_bench("-p", "smoother_node:workspace_high:=[0.5, .inf, .inf]")
+    with pytest.raises(StartError, match="'tip_frame' must name the TF frame"):
+        SmootherNode()
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("gripper_open_below:=0.9", "expected 0 < open_below <= close_above < 1"),
+        ("workspace_low:=[1.0, 2.0]", "expected x, y, z each from low to high"),
+        ("gripper_mode:=sometimes", "is 'sometimes', expected one of binary, continuous"),
+        ("command_rate:=5.0", "'command_rate' must be float from 20 to 500"),
+        ("dry_run:=3", "'dry_run' must be bool"),
+    ],
+)
+def test_parameters_that_make_no_sense_are_refused(
+    make_bench: Callable[..., NodeBench], argument: str, words: str
+) -> None:
+    make_bench("-p", f"smoother_node:{argument}")
+    with pytest.raises(StartError, match=words):
+        SmootherNode()
