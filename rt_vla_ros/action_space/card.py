@@ -31,6 +31,7 @@ FRAMES = ("base", "end_effector")
 ROTATIONS = ("rotation_vector", "rpy")
 QUANTIZATIONS = ("round", "truncate", "centers")
 
+KINDS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
 _T = TypeVar("_T")
 
 
@@ -188,7 +189,7 @@ def _build(kind: type[_T], values: Mapping[str, Any]) -> _T:
     """Builds the dataclass after checking each value against its annotation."""
     for field in fields(kind):  # type: ignore[arg-type]
         value, expected = values[field.name], str(field.type)
-        allowed = {"str": str, "int": int, "float": (int, float)}.get(expected)
+        allowed = KINDS.get(expected)
         if allowed and (not isinstance(value, allowed) or isinstance(value, bool)):
             raise ActionCardError(f"{field.name} must be {expected}, got {value!r}.")
     return kind(**values)

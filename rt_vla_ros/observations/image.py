@@ -36,7 +36,8 @@ def fit_image(image: NDArray[Any], camera: CameraSpec) -> Pixels:
     resized = Image.fromarray(np.ascontiguousarray(image)).resize(
         (camera.width, camera.height), Image.Resampling.BILINEAR
     )
-    return np.asarray(resized, dtype=np.uint8).copy()
+    fitted: Pixels = np.array(resized, dtype=np.uint8)
+    return fitted
 
 
 def check_image(image: NDArray[Any], camera: CameraSpec) -> None:

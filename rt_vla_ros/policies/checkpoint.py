@@ -86,7 +86,7 @@ def _read_config(path: Path) -> RT1Config:
     if kind != RT1Config.model_type:
         raise CheckpointError(f"{path} describes a model of the type {kind!r}, expected {RT1Config.model_type!r}.")
     try:
-        return RT1Config.from_dict(data)  # type: ignore[no-any-return]
+        return RT1Config.from_dict(data)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
@@ -110,7 +110,9 @@ def _read_weights(path: Path, config: RT1Config) -> RT1Model:
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"{path}: {name} holds numbers that are not finite; the file is not to be trusted.")
     model.load_state_dict(found)
-    return model.eval()  # type: ignore[no-any-return]
+    model.requires_grad_(False)
+    model.train(False)
+    return model
 
 
 def _some(names: list[str]) -> str:

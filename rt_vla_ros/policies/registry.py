@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.catalogue import UNTRAINED, UnknownPolicyError, find_checkpoint, policy_names
@@ -28,7 +29,8 @@ def load_policy(name_or_path: str, *, device: str = "auto", decoding: str | None
     if directory is None:
         return _untrained(where, decoding)
     model, card = load_checkpoint(directory)
-    return RT1Policy(model.to(where), card, name=directory.resolve().name, decoding=decoding)
+    nn.Module.to(model, where)
+    return RT1Policy(model, card, name=directory.resolve().name, decoding=decoding)
 
 
 def find_device(name: str) -> torch.device:
@@ -51,4 +53,5 @@ def _untrained(device: torch.device, decoding: str | None) -> Policy:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(UNTRAINED_SEED)
         model = RT1Model(RT1Config.preset("rt1-mini"))
-    return RT1Policy(model.to(device), tabletop_card(UNTRAINED), name=UNTRAINED, decoding=decoding)
+    nn.Module.to(model, device)
+    return RT1Policy(model, tabletop_card(UNTRAINED), name=UNTRAINED, decoding=decoding)

@@ -43,7 +43,8 @@ class Learner:
         torch.manual_seed(seed)
         self.recipe, self.steps = recipe, 0
         config = RT1Config.preset(recipe.preset)
-        self.model = RT1Model(config).to(memory_format=torch.channels_last)
+        self.model = RT1Model(config)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-arg]
         self.heads = AuxiliaryHeads(config)
         self.average = AveragedWeights(self.model, recipe.ema)
         self._targets = soft_targets(config.tokens_per_dimension, config.vocab_size, config.target_smoothing)
@@ -104,7 +105,8 @@ class Learner:
         """A network of its own with the averaged weights, for acting."""
         model = RT1Model(self.model.config)
         model.load_state_dict(self.average.values)
-        return model.eval()  # type: ignore[no-any-return]
+        model.train(False)
+        return model
 
     def publish(self, path: Path) -> None:
         """The averaged weights as one file, whole or not at all."""

@@ -100,7 +100,8 @@ class ConvNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, h, w) -> (N, outputs, h', w')."""
-        return self.activation(self.norm(self.conv(x)))
+        result: Tensor = self.activation(self.norm(self.conv(x)))
+        return result
 
 
 class SqueezeExcite(nn.Module):
@@ -146,7 +147,8 @@ class MBConv(nn.Module):
         hidden = self.project(self.squeeze_excite(self.depthwise(self.expand(x))))
         if self.has_shortcut:
             hidden = x + self._drop_connect(hidden)
-        return self.film(hidden, sentence)
+        result: Tensor = self.film(hidden, sentence)
+        return result
 
     def _drop_connect(self, x: Tensor) -> Tensor:
         if not self.training or self.drop == 0:
@@ -184,4 +186,5 @@ class FiLMEfficientNet(nn.Module):
         features = self.stem(images)
         for block in self.blocks:
             features = block(features, sentence)
-        return self.head(features)
+        result: Tensor = self.head(features)
+        return result

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.film import FiLM
@@ -29,7 +29,7 @@ class RT1Output(ModelOutput):
     logits: Tensor | None = None
 
 
-class RT1Model(PreTrainedModel):  # type: ignore[misc]
+class RT1Model(PreTrainedModel):
     """Trunk with FiLM, TokenLearner, causal Transformer.
 
     B: batch, T: steps, N: images, D: dimensions of an action, V: bins.
@@ -37,6 +37,7 @@ class RT1Model(PreTrainedModel):  # type: ignore[misc]
     (B, T, language_size) gives every step a sentence of its own.
     """
 
+    config: RT1Config
     config_class = RT1Config
     main_input_name = "images"
 
@@ -60,7 +61,7 @@ class RT1Model(PreTrainedModel):  # type: ignore[misc]
             self.action_embedding = nn.Linear(config.vocab_size, config.token_embedding_size)
             self.action_embedding.requires_grad_(config.action_embedding == "previous")
         self.transformer = CausalTransformer(config)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
         """Every module initialises itself when it is made."""
@@ -82,7 +83,8 @@ class RT1Model(PreTrainedModel):  # type: ignore[misc]
         steps = images.shape[1]
         sentence = self.sentence(instruction)  # (B, language_size) or (B, T, language_size)
         each = sentence.flatten(0, 1) if sentence.dim() == 3 else sentence.repeat_interleave(steps, dim=0)
-        tokens = self.image_tokens(images.flatten(0, 1), each).unflatten(0, images.shape[:2])
+        tokens = self.image_tokens(images.flatten(0, 1), each)
+        tokens = tokens.reshape(*images.shape[:2], *tokens.shape[1:])
         logits = self.transformer(tokens, self.action_rows(action_tokens, tokens))
         if labels is None:
             return RT1Output(logits=logits)
@@ -99,7 +101,8 @@ class RT1Model(PreTrainedModel):  # type: ignore[misc]
 
     def sentence(self, instruction: Tensor) -> Tensor:
         """Instructions (B, ...) -> sentence vectors (B, language_size); once per instruction is enough."""
-        return self.language(instruction)
+        result: Tensor = self.language(instruction)
+        return result
 
     def action_rows(self, action_tokens: Tensor | None, tokens: Tensor) -> Tensor | None:
         """What stands in the action rows, (B, T, D, token_embedding_size); None where that is zeros.
@@ -117,11 +120,13 @@ class RT1Model(PreTrainedModel):  # type: ignore[misc]
     def image_features(self, images: Tensor, sentence: Tensor) -> Tensor:
         """uint8 RGB (N, H, W, 3) and sentences (N, language_size) -> feature maps (N, token_embedding_size, h, w)."""
         features = self.projection(self.trunk(self._normalised(images), sentence))
-        return self.places(self.film(features, sentence))
+        result: Tensor = self.places(self.film(features, sentence))
+        return result
 
     def image_tokens(self, images: Tensor, sentence: Tensor) -> Tensor:
-        """uint8 RGB (N, H, W, 3), sentences (N, language_size) -> tokens (N, num_image_tokens, token_embedding_size)."""
-        return self.token_learner(self.image_features(images, sentence))
+        """uint8 RGB (N, H, W, 3), sentences (N, language_size) -> tokens (N, num_image_tokens, C)."""
+        result: Tensor = self.token_learner(self.image_features(images, sentence))
+        return result
 
     def _normalised(self, images: Tensor) -> Tensor:
         """uint8 RGB (N, H, W, 3) -> (N, 3, image_size, image_size) in the network's type."""

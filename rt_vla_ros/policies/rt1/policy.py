@@ -42,7 +42,8 @@ class RT1Policy:
         Raises ValueError for a model of the language "embedding" without an encoder, and for an unknown decoding.
         """
         self._name, self._card = name, card
-        self.model = model.eval()
+        self.model = model
+        self.model.train(False)
         self._encoder = encoder or _own_encoder(model, name)
         self._decoder = ActionDecoder(card, decoding or model.config.decoding)
         self._history: History[Tensor] = History(model.config.time_sequence_length)
@@ -95,6 +96,6 @@ def _own_encoder(model: RT1Model, name: str) -> LanguageEncoder:
     if model.config.language == "hashed_words":
         return HashedWords(model.config.word_buckets)
     raise ValueError(
-        f"The policy {name!r} takes sentence vectors of {model.config.language_size} numbers and has no encoder of its own; "
-        "give one as RT1Policy(..., encoder=...)."
+        f"The policy {name!r} takes sentence vectors of {model.config.language_size} numbers and has no encoder of its "
+        "own; give one as RT1Policy(..., encoder=...)."
     )

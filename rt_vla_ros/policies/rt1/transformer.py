@@ -45,7 +45,8 @@ class SelfAttention(nn.Module):
         # Written out: for rows as few as these, torch's fused attention is several times slower on a CPU in bf16.
         scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5  # (B, heads, R, K)
         weights = self.dropout(scores.masked_fill(~mask, -torch.inf).softmax(dim=-1))
-        return self.out((weights.to(value.dtype) @ value).transpose(1, 2).flatten(2))
+        mixed: Tensor = self.out((weights.to(value.dtype) @ value).transpose(1, 2).flatten(2))
+        return mixed
 
 
 class SwiGLU(nn.Module):
@@ -59,7 +60,8 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., size) -> (..., size)."""
-        return self.down(functional.silu(self.gate(x)) * self.up(x))
+        gated: Tensor = self.down(functional.silu(self.gate(x)) * self.up(x))
+        return gated
 
 
 class Layer(nn.Module):
@@ -81,7 +83,8 @@ class Layer(nn.Module):
         """rows (B, R, d); key_rows (K,): numbers of the rows that anybody attends; mask (R, K)."""
         normed = self.norm1(rows)
         rows = rows + self.attention(normed, normed[:, key_rows], mask)
-        return rows + self.dropout(self.feed_forward(self.norm2(rows)))
+        result: Tensor = rows + self.dropout(self.feed_forward(self.norm2(rows)))
+        return result
 
 
 class CausalTransformer(nn.Module):
@@ -110,8 +113,10 @@ class CausalTransformer(nn.Module):
         Raises ValueError for more steps than the position table has.
         """
         first = self.config.num_image_tokens - 1  # the row before a token predicts it
-        rows = self.all_rows(tokens, actions).unflatten(1, (tokens.shape[1], -1))
-        return self.head(rows[:, :, first : first + self.config.num_action_tokens])
+        rows = self.all_rows(tokens, actions)
+        steps = rows.reshape(rows.shape[0], tokens.shape[1], -1, rows.shape[-1])
+        logits: Tensor = self.head(steps[:, :, first : first + self.config.num_action_tokens])
+        return logits
 
     def all_rows(self, tokens: Tensor, actions: Tensor | None = None) -> Tensor:
         """The rows before the head, (B, T * (image + action tokens), d_model); arguments as in `forward`."""

@@ -1,0 +1,1 @@
+"""Readers of the public checkpoints' files; none needs JAX, Flax or TensorFlow."""
