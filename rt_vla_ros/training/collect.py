@@ -46,7 +46,8 @@ class Collector:
         self._load_newest()
         seed = FIRST_SEED + self._number * COLLECTOR_SEEDS + index
         rng = np.random.default_rng([seed, 1])
-        scene = make_scene(self._recipe.suites[index % len(self._recipe.suites)], seed)
+        suites = self._recipe.suites if index < self._recipe.later_from else self._recipe.later_suites
+        scene = make_scene(suites[index % len(suites)], seed)
         leading = self._draw_leading(rng)
         policy = CorrectedPolicy(self._card, self._learner, self._sim, rng)
         policy.begin(scene, leading)

@@ -12,7 +12,8 @@ FIRST_SEED = 1 << 40
 class Recipe:
     """A run of continuous DAgger: the expert corrects the states that the policy itself gets into, while it is trained.
 
-    preset: of RT1Config. suites: drawn from in turn. minutes: of wall time, over which the learning rate falls.
+    preset: of RT1Config. suites: drawn from in turn; later_suites: in their place from episode `later_from` of a collector on,
+    once the policy can pick things from a tidy table. minutes: of wall time, over which the learning rate falls.
     windows: histories per step of the optimiser; each gives `time_sequence_length` supervised images.
     learning_rate, warmup (steps), weight_decay: of AdamW. ema: decay per step of the averaged weights.
     replay: frames kept. first_frames: frames by the expert before training starts. publish: seconds between two
@@ -25,7 +26,9 @@ class Recipe:
 
     preset: str = "rt1-mini"
     suites: tuple[str, ...] = ("pick-colours", "pick-any")
-    minutes: float = 60.0
+    later_suites: tuple[str, ...] = ("pick-colours", "pick-any", "train-looks", "train-clutter", "train-clutter")
+    later_from: int = 2_500
+    minutes: float = 80.0
     windows: int = 32
     learning_rate: float = 1e-3
     warmup: int = 200
