@@ -58,8 +58,9 @@ class ActionTokenizer:
         limits = np.where(self._is_mode, self._modes, self.card.bins)
         if array.shape[-1:] != limits.shape or (array < 0).any() or (array >= limits).any():
             raise ValueError(f"expected {len(limits)} tokens below {limits.tolist()}, got {array.tolist()}")
-        places = np.where(self._is_mode, array, self._place(array))
-        return self._low + places / (self.card.bins - 1) * (self._high - self._low)
+        places: NDArray[np.float64] = np.where(self._is_mode, array, self._place(array))
+        values: NDArray[np.float64] = self._low + places / (self.card.bins - 1) * (self._high - self._low)
+        return values
 
     def decode_expected(self, probabilities: ArrayLike) -> NDArray[np.float64]:
         """Probabilities (..., D, bins) -> values (..., D): the mean over the bins; for modes the most likely one."""
@@ -71,7 +72,7 @@ class ActionTokenizer:
     def _place(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
         """Bins, any shape -> where in a dimension's range they stand, 0 ... bins - 1."""
         if self.card.quantization == "centers":
-            return np.minimum(tokens, self.card.bins - 2) + 0.5
+            return np.minimum(tokens, self.card.bins - 2).astype(np.float64) + 0.5
         return tokens.astype(np.float64)
 
     def to_action(
