@@ -1,4 +1,4 @@
-"""A bench for nodes: they run in this process, on a graph of their own, beside a node that plays the rest of the world."""
+"""A bench for nodes: they run in this process on a graph of their own; a node plays the rest of the world."""
 
 from __future__ import annotations
 

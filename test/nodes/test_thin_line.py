@@ -1,0 +1,114 @@
+"""Camera to arm through three processes: what a user starts, what happens when one of them dies, what Ctrl-C does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import TwistStamped
+from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.srv import TaskOutcome
+from std_msgs.msg import String
+from support.node_bench import NodeBench
+from support.node_processes import NodeProcess
+from support.played_policies import make
+
+from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.control.controller import Controller
+from rt_vla_ros.control.status import State
+from rt_vla_ros.evaluation.rollout import Step, rollout
+from rt_vla_ros.nodes.conversions import action_from_message, nanoseconds
+from rt_vla_ros.nodes.sim_world import START_NS
+from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.sim import TabletopSim, make_scene
+
+INSTRUCTION = "pick up the red cube"
+SEED = 11
+STEPS = 25
+Start = Callable[..., NodeProcess]
+
+
+@pytest.fixture
+def start(bench: NodeBench) -> Iterator[Start]:
+    """Starts node processes on the bench's graph; they end with the test."""
+    with ExitStack() as running:
+        yield lambda *arguments, **options: running.enter_context(NodeProcess(*arguments, **options))
+
+
+def say(bench: NodeBench, text: str) -> None:
+    """Once the policy is ready, as a user would."""
+    bench.until(lambda: bench.diagnostics.get("/policy_node", (1, ""))[1] == "Waiting for an instruction.")
+    bench.publisher(String, "instruction").publish(String(data=text))
+
+
+def speed(twist: TwistStamped) -> float:
+    v = twist.twist.linear
+    return float(np.linalg.norm([v.x, v.y, v.z]))
+
+
+def test_when_the_policy_is_killed_the_arm_stands_still_and_the_reason_is_told(bench: NodeBench, start: Start) -> None:
+    twists = bench.listen(TwistStamped, "delta_twist_cmds")
+    statuses = bench.listen(ControllerStatus, "controller_status")
+    arm = start("sim_arm_node")
+    smoother = start("smoother_node")
+    policy = start("policy_node", played="riser")
+    say(bench, INSTRUCTION)
+    bench.until(lambda: len([t for t in twists if speed(t) > 0.03]) > 20, "the arm does not move")
+    killed_ns = time.time_ns()
+    policy.kill()
+    bench.until(lambda: statuses[-1].state == State.FAULT and not statuses[-1].commanding, "it goes on")
+    moving = [t for t in twists if speed(t) > 0]
+    # The action's period, the smoothing's tail, and time for a busy machine to deliver.
+    assert (nanoseconds(moving[-1].header.stamp) - killed_ns) / 1e9 < 0.2 + 0.3 + 0.5
+    assert speed(twists[-1]) == 0
+    bench.until_diagnostics("smoother_node", 2, "The policy has ")
+    bench.until_diagnostics("sim_arm_node", 0, "Standing still: no fresh velocity comes.")
+    again = start("policy_node", played="riser")
+    say(bench, INSTRUCTION)
+    bench.until(lambda: statuses[-1].state == State.MOVING, "a new policy does not move the arm")
+    started = time.monotonic()
+    assert [process.interrupt() for process in (again, smoother, arm)] == [0, 0, 0]
+    assert time.monotonic() - started < 15
+
+
+def test_a_policy_that_cannot_be_loaded_ends_its_process_with_an_error(bench: NodeBench, start: Start) -> None:
+    policy = start("policy_node", "policy:=rt1-mni")
+    bench.until_diagnostics("policy_node", 2, "There is no policy 'rt1-mni'.")
+    assert policy.process.wait(20) == 1
+
+
+def direct(policy: Policy) -> list[EndEffectorAction]:
+    """The actions of the rollout without ROS."""
+    scene = make_scene("pick-colours", SEED, INSTRUCTION)
+    sim, steps = TabletopSim(), list[Step]()
+    rollout(policy, scene, sim, Controller(), max_steps=STEPS, on_step=steps.append)
+    sim.close()
+    return [step.action for step in steps]
+
+
+@pytest.mark.parametrize("name", ["reactive", "rt1-untrained"])
+def test_in_lock_step_the_processes_do_what_the_rollout_does_to_the_last_bit(
+    bench: NodeBench, start: Start, name: str
+) -> None:
+    heard = bench.listen(ActionMsg, "action")
+    played = "reactive" if name == "reactive" else ""
+    start("sim_arm_node", "lock_step:=true", f"seed:={SEED}", f"instruction:={INSTRUCTION}")
+    start("smoother_node", "use_sim_time:=true")
+    start("policy_node", "use_sim_time:=true", f"policy:={name}", "device:=cpu", played=played)
+    say(bench, INSTRUCTION)
+    bench.until(lambda: len(heard) >= STEPS, "it does not go on")
+    stamps = [nanoseconds(message.header.stamp) for message in heard[:STEPS]]
+    assert stamps == [START_NS + i * 200_000_000 for i in range(STEPS)]
+    expected = direct(make(name) if played else load_policy(name, device="cpu"))
+    for message, action in zip(heard, expected, strict=False):
+        said = action_from_message(message)
+        np.testing.assert_array_equal(said.translation, action.translation)
+        np.testing.assert_array_equal(said.rotation, action.rotation)
+        assert (said.tokens, said.gripper, said.terminate) == (action.tokens, action.gripper, action.terminate)
+    assert len({message.translation.x for message in heard[:STEPS]}) > 1
+    assert bench.call(TaskOutcome, "sim_arm_node/outcome").steps >= STEPS

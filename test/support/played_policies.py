@@ -1,0 +1,56 @@
+"""Played policies, for a policy node in a process of its own: `python played_policies.py NAME --ros-args ...`."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+
+import numpy as np
+
+from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.cards import tabletop_card
+from rt_vla_ros.policies.policy import Policy
+
+
+class Reactive:
+    """Does something else for every pixel that changes: two runs stay equal only if they are equal to the last bit."""
+
+    name = "reactive"
+    card = tabletop_card("reactive")
+
+    def reset(self, instruction: str) -> None:
+        self._seed = instruction.encode()
+
+    def act(self, observation: Observation) -> EndEffectorAction:
+        pixels = np.ascontiguousarray(observation.images["front"]).tobytes()
+        digest = np.frombuffer(hashlib.sha256(self._seed + pixels).digest(), np.uint8)
+        numbers = digest[:8] / 255 - 0.5  # -0.5 ... 0.5
+        turn = np.array([0.0, 0.0, numbers[3] / 2])
+        return EndEffectorAction(numbers[:3] / 15, turn, float(digest[4] > 127), False, 1.0, 0.2, (int(digest[5]),))
+
+
+class Riser:
+    """Upwards, always."""
+
+    name = "riser"
+    card = tabletop_card("riser")
+
+    def reset(self, instruction: str) -> None:
+        pass
+
+    def act(self, observation: Observation) -> EndEffectorAction:
+        return EndEffectorAction(np.array([0.0, 0.0, 0.01]), np.zeros(3), 0.0, False, 1.0, 0.2)
+
+
+def make(name: str) -> Policy:
+    """The policy of this name."""
+    return {"reactive": Reactive, "riser": Riser}[name]()
+
+
+if __name__ == "__main__":
+    from rt_vla_ros.nodes import policy_node
+
+    played = make(sys.argv.pop(1))
+    policy_node.load_policy = lambda name, *, device: played
+    sys.exit(policy_node.main())
