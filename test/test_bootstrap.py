@@ -51,9 +51,10 @@ class Machine:
         self.venv = self.checkout / ".venv"
         (self.checkout / "rt_vla_ros" / "cli").mkdir(parents=True)
         self.wheels.mkdir()
-        for path in ("rt-vla", "rt_vla_ros/__init__.py", "rt_vla_ros/bootstrap.py", "rt_vla_ros/cli/__main__.py"):
-            shutil.copy(ROOT / path, self.checkout / path)
-        for name in ("__init__.py", "main.py", "errors.py"):
+        shutil.copy(ROOT / "rt-vla", self.checkout)
+        for path in (ROOT / "rt_vla_ros").glob("*.py"):
+            shutil.copy(path, self.checkout / "rt_vla_ros")
+        for name in ("__init__.py", "__main__.py", "main.py", "errors.py"):
             shutil.copy(ROOT / "rt_vla_ros" / "cli" / name, self.checkout / "rt_vla_ros" / "cli" / name)
         (self.checkout / "rt_vla_ros" / "cli" / "doctor.py").write_text(DOCTOR)
         (self.checkout / "constraints.txt").write_text("torch==2.13.0\ngym-hil==0.1.14\n")

@@ -19,7 +19,8 @@ ROWS = (
     ("observations",),
     ("language", "control", "sim", "wire"),
     ("ros.py", "policies", "embedded_ros"),
-    ("training", "evaluation", "benchmarks", "nodes"),
+    ("evaluation", "benchmarks", "nodes"),
+    ("training",),
     ("cli",),
     ("bootstrap.py",),
 )
