@@ -13,7 +13,8 @@ class Recipe:
     """A run of continuous DAgger: the expert corrects the states that the policy itself gets into, while it is trained.
 
     preset: of RT1Config. suites: drawn from in turn; later_suites: in their place from episode `later_from` of a
-    collector on, once the policy can pick things from a tidy table. minutes: of wall time, over which the learning rate falls.
+    collector on, once the policy can pick things from a tidy table. minutes: of wall time, over which the learning
+    rate falls.
     windows: histories per step of the optimiser; each gives `time_sequence_length` supervised images.
     learning_rate, warmup (steps), weight_decay: of AdamW. ema: decay per step of the averaged weights.
     replay: frames kept. first_frames: frames by the expert before training starts. publish: seconds between two
