@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_NEAR, _AS_NEAR = 0.6, 0.05  # ratios of difflib
+
 
 class CliError(Exception):
     """What the user gave cannot be done; the message is a whole sentence and the exit code is 2."""
@@ -13,9 +15,11 @@ class CliError(Exception):
 def did_you_mean(given: str, choices: Iterable[str], *, most: int = 12) -> str:
     """`Did you mean 'x'?` for a near miss, else the first `most` of what there is."""
     names = sorted(set(choices))
-    near = difflib.get_close_matches(given, names, n=3, cutoff=0.6)
-    if near:
-        return "Did you mean " + " or ".join(repr(name) for name in near) + "?"
+    near = {name: difflib.SequenceMatcher(None, given, name).ratio() for name in names}
+    nearest = max(near.values(), default=0.0)
+    if nearest >= _NEAR:
+        meant = [name for name in names if near[name] > nearest - _AS_NEAR]
+        return "Did you mean " + " or ".join(repr(name) for name in meant[:3]) + "?"
     if not names:
         return "There is none."
     shown = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import rclpy
+from rclpy.exceptions import NameValidationException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -16,7 +17,9 @@ from rclpy.signals import SignalHandlerOptions
 from rt_vla_ros.cli.errors import CliError, did_you_mean
 
 # What a command that asks for something by name waits for it [s].
-PATIENCE = 5.0
+PATIENCE = 3.0
+# And for a service and its answer [s].
+ANSWER = 5.0
 _QUIET = 0.4
 _POLL = 0.02
 
@@ -26,17 +29,19 @@ def graph_node(name: str | None = None) -> Iterator[Node]:
     """A node of this process, hidden unless it is given a name; off the graph afterwards.
 
     Raises:
-        CliError: the graph cannot be joined.
+        CliError: the graph cannot be joined; also for a name within the block that is none.
     """
     try:
         # Ctrl-C stays Python's: the commands end by KeyboardInterrupt, wherever they are.
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         node = rclpy.create_node(name or f"_rt_vla_{os.getpid()}", enable_rosout=False, start_parameter_services=False)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, NameValidationException) as error:
         rclpy.try_shutdown()
-        raise CliError(str(error)) from error
+        raise CliError(" ".join(str(error).split())) from error
     try:
         yield node
+    except NameValidationException as error:
+        raise CliError(" ".join(str(error).split())) from error
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
@@ -53,7 +58,7 @@ def settle(node: Node, *, quiet: float = _QUIET, longest: float = 3.0) -> None:
             last, since = now, time.monotonic()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float | None = PATIENCE) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float | None) -> bool:
     """Whether the condition became true in time; None: waits for ever."""
     end = None if seconds is None else time.monotonic() + seconds
     while not condition():
@@ -104,7 +109,7 @@ def require_node(node: Node, name: str) -> str:
         CliError: it does not come within PATIENCE.
     """
     wanted = absolute(name)
-    if not wait_until(lambda: wanted in node_names(node)):
+    if not wait_until(lambda: wanted in node_names(node), PATIENCE):
         raise CliError(f"no node {wanted!r} on the graph. {did_you_mean(wanted, node_names(node))}")
     return wanted
 
@@ -115,7 +120,7 @@ def require_name(wanted: str, kind: str, known: Callable[[], dict[str, list[str]
     Raises:
         CliError: it does not come within PATIENCE.
     """
-    if not wait_until(lambda: wanted in known()):
+    if not wait_until(lambda: wanted in known(), PATIENCE):
         raise CliError(f"no {kind} {wanted!r} on the graph. {did_you_mean(wanted, known())}")
     return known()[wanted]
 
@@ -130,7 +135,7 @@ def services(node: Node) -> dict[str, list[str]]:
     return dict(node.get_service_names_and_types())
 
 
-def call(node: Node, service_type: Any, name: str, request: Any, seconds: float = PATIENCE) -> Any:
+def call(node: Node, service_type: Any, name: str, request: Any, seconds: float = ANSWER) -> Any:
     """The response of a service.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from rt_vla_ros.cli.graph import PATIENCE, absolute, call, graph_node, is_hidden, require_name, services, settle
+from rt_vla_ros.cli.graph import ANSWER, absolute, call, graph_node, is_hidden, require_name, services, settle
 from rt_vla_ros.cli.numbers import positive_float
 from rt_vla_ros.cli.values import fill, interface, parse_values, stamp
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     asking.add_argument("service_type", help="e.g. std_srvs/srv/Trigger")
     asking.add_argument("values", nargs="?", default="{}", help="the request in YAML")
     asking.add_argument(
-        "--timeout", type=positive_float, default=PATIENCE, metavar="S", help="for service and answer (%(default)s)"
+        "--timeout", type=positive_float, default=ANSWER, metavar="S", help="for service and answer (%(default)s)"
     )
 
 

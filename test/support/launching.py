@@ -15,6 +15,12 @@ from rt_vla_ros import ros
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+def child_environment() -> dict[str, str]:
+    """This process's environment, for a child that imports this project from wherever it is started."""
+    path = [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path)), "PYTHONUNBUFFERED": "1"}
+
+
 def launch_entities(*entities: Any) -> int:
     """Visits the entities until all has ended; the return code."""
     ros.ensure()
@@ -34,9 +40,8 @@ def python(code: str, *arguments: str) -> list[str]:
 def launched(path: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """`rt-vla launch PATH ARGUMENT...` in a process of its own, whose output can be read; killed at the end."""
     command = [sys.executable, "-u", "-m", "rt_vla_ros.cli", "launch", str(path), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=child_environment()
     ) as process:
         try:
             yield process

@@ -1,0 +1,119 @@
+"""`rt-vla topic` against a node in another process."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from support.launching import child_environment
+
+
+def test_topics_are_listed(command: Any) -> None:
+    code, out, _ = command("topic", "list")
+    assert code == 0
+    assert {"/demo/chatter", "/demo/image", "/demo/instruction", "/rosout"} <= set(out.split())
+    code, out, _ = command("topic", "list", "-t")
+    assert "/demo/chatter [std_msgs/msg/String]" in out.splitlines()
+    assert command("topic", "list", "-c")[1].strip() == str(len(out.splitlines()))
+
+
+def test_a_topic_is_described(command: Any) -> None:
+    code, out, _ = command("topic", "info", "/demo/chatter")
+    assert code == 0
+    assert out == "Type: std_msgs/msg/String\nPublisher count: 1\nSubscription count: 0\n"
+    code, out, _ = command("topic", "info", "-v", "demo/instruction")
+    assert code == 0
+    assert "Node name: talker" in out
+    assert "Node namespace: /demo" in out
+    assert "Reliability: RELIABLE" in out
+
+
+def test_messages_are_printed(command: Any) -> None:
+    assert command("topic", "echo", "--once", "/demo/chatter") == (0, "data: hello\n---\n", "")
+    assert command("topic", "echo", "--once", "--field", "data", "/demo/chatter")[1] == "hello\n---\n"
+    code, out, _ = command("topic", "echo", "--once", "--no-arr", "demo/image")
+    assert code == 0
+    assert "data: '<sequence type: uint8, length: 400>'" in out
+    assert "encoding: mono8" in out
+    code, out, _ = command("topic", "echo", "--once", "-l", "3", "--field", "data", "/demo/image")
+    assert out == "- 0\n- 0\n- 0\n- '...'\n---\n"
+    code, out, _ = command("topic", "echo", "--once", "--flow-style", "--field", "header.stamp", "/demo/image")
+    assert out == "{sec: 0, nanosec: 0}\n---\n"
+
+
+def test_a_message_is_published_once_and_heard(command: Any) -> None:
+    text = "pick up the red cube"
+    code, out, _ = command("topic", "pub", "--once", "/demo/instruction", "std_msgs/msg/String", f"data: {text}")
+    assert code == 0
+    assert f"publishing #1: std_msgs.msg.String(data='{text}')" in out
+    code, out, _ = command("topic", "echo", "--once", "/demo/echo")
+    assert out == f"data: {text}\n---\n"
+
+
+def test_a_message_is_published_some_times(command: Any) -> None:
+    arguments = ("-t", "3", "-r", "50", "-p", "2", "-w", "1", "/demo/instruction", "std_msgs/String", "{data: again}")
+    code, out, _ = command("topic", "pub", *arguments)
+    assert code == 0
+    assert re.findall(r"publishing #(\d)", out) == ["2"]
+
+
+def test_nobody_listening_is_said_in_time(command: Any) -> None:
+    code, out, err = command("topic", "pub", "-1", "--max-wait-time-secs", "0.2", "/nobody", "std_msgs/msg/String")
+    assert code == 2
+    assert "Waiting for at least 1 matching subscription(s)..." in out
+    assert "1 listener(s) expected within 0.2 s, there are 0" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["pub", "/t", "std_msgs/msg/Strin"], "no message type 'std_msgs/msg/Strin'"),
+        (["pub", "/t", "String"], "Did you mean 'std_msgs/msg/String'?"),
+        (["pub", "/t", "std_msgs/msg/String", "data: [1"], "the values are not YAML at line 1, column 9"),
+        (["pub", "/t", "std_msgs/msg/String", "hello"], "must be a YAML mapping such as 'data: hello', got 'hello'"),
+        (["pub", "/t", "std_msgs/msg/String", "{dat: x}"], "has no field 'dat'. Did you mean 'data'?"),
+        (["pub", "/t", "std_msgs/msg/String", "{data: yes}"], "put it in quotes"),
+        (["pub", "-r", "0", "/t", "std_msgs/msg/String"], "expected a number above 0, got '0'"),
+        (["pub", "a b", "std_msgs/msg/String"], "Invalid topic name"),
+        (["pub", "-n", "a b", "/t", "std_msgs/msg/String"], "Invalid node name"),
+        (["echo", "/demo/chattr"], "no topic '/demo/chattr' on the graph. Did you mean '/demo/chatter'?"),
+        (["echo", "--field", "dada", "/demo/chatter"], "no field 'dada' in this message. Did you mean 'data'?"),
+        (["info", "/nowhere"], "no topic '/nowhere' on the graph"),
+        (["publish"], "invalid choice: 'publish'"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(command: Any, arguments: list[str], sentence: str) -> None:
+    code, _, err = command("topic", *arguments)
+    assert code == 2
+    assert sentence in err
+    assert "Traceback" not in err
+
+
+def test_silence_has_an_end(command: Any) -> None:
+    assert command("topic", "echo", "--timeout", "0.2", "/quiet", "std_msgs/msg/String") == (1, "", "")
+
+
+@pytest.mark.parametrize("arguments", [["hz", "/demo/chatter"], ["echo", "/demo/chatter"]])
+def test_ctrl_c_ends_what_goes_on_for_ever(talker: Any, arguments: list[str]) -> None:
+    line = [sys.executable, "-m", "rt_vla_ros.cli", "topic", *arguments]
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=child_environment()
+    ) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(2)]
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    if arguments[0] == "hz":
+        assert float(lines[0].removeprefix("average rate: ")) == pytest.approx(20.0, rel=0.5)
+        assert re.fullmatch(r"\tmin: \d.\d+s max: \d.\d+s std dev: \d.\d+s window: \d+\n", lines[1])
+    else:
+        assert lines == ["data: hello\n", "---\n"]
