@@ -84,7 +84,7 @@ class ActionCard:
     dimensions: one per token, in the order of the tokens.
     bins: number of bins of the continuous dimensions.
     quantization: how a value became a token: "round" to the nearest bin, "truncate" (RT-1's public code), or "centers":
-    `bins` edges; a token is the gap that a value lies in and stands for its middle, the last for the last gap (OpenVLA).
+    `bins` edges; a token is the gap that a value lies in and stands for its middle, the last for the last (OpenVLA).
     frame: "base" or "end_effector": the axes in which translation and rotation are given (REP-103).
     frame_id: name of that frame in the TF tree of the arm it was trained on.
     rotation: "rotation_vector" or "rpy" (fixed axes x, y, z).

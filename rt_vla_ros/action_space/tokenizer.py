@@ -67,13 +67,15 @@ class ActionTokenizer:
         p = np.asarray(probabilities, dtype=np.float64)
         places = self._place(np.arange(self.card.bins))
         mean = self._low + (p @ places) / (self.card.bins - 1) * (self._high - self._low)  # (..., D)
-        return np.where(self._is_mode, p.argmax(-1), mean)
+        values: NDArray[np.float64] = np.where(self._is_mode, p.argmax(-1), mean)
+        return values
 
     def _place(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
         """Bins, any shape -> where in a dimension's range they stand, 0 ... bins - 1."""
         if self.card.quantization == "centers":
-            return np.minimum(tokens, self.card.bins - 2).astype(np.float64) + 0.5
-        return tokens.astype(np.float64)
+            tokens = np.minimum(tokens, self.card.bins - 2)
+        places: NDArray[np.float64] = tokens + (0.5 if self.card.quantization == "centers" else 0.0)
+        return places
 
     def to_action(
         self, values: ArrayLike, *, confidence: float = 1.0, tokens: tuple[int, ...] = (), plan: str = ""

@@ -33,6 +33,8 @@ class RT2Config:
     chat: whether prompts are put into the chat template of the tokenizer.
     leading_space: for "integers": whether the first number has a space before it, as behind "A:".
     lower_case: whether instructions are put in lower case (OpenVLA).
+    unnorm_key: for OpenVLA: which of the checkpoint's statistics its actions have; empty where there is only one.
+    center_crop: for OpenVLA: whether the model was fine-tuned with random crops, so that it wants the image's middle.
     """
 
     vocabulary: str
@@ -43,6 +45,8 @@ class RT2Config:
     chat: bool = False
     leading_space: bool = True
     lower_case: bool = False
+    unnorm_key: str = ""
+    center_crop: bool = False
     version: int = 1
 
     def __post_init__(self) -> None:

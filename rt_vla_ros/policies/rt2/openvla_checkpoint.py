@@ -1,0 +1,175 @@
+"""Loads published OpenVLA checkpoints from their directory as they are, and LoRA adapters of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
+from rt_vla_ros.policies.checkpoint import CheckpointError
+from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE, RT2Config
+from rt_vla_ros.policies.rt2.loading import RT2Parts, default_dtype, read_config
+from rt_vla_ros.policies.rt2.lora import Adapter
+from rt_vla_ros.policies.rt2.memory import check_memory
+from rt_vla_ros.policies.rt2.openvla import OpenVLAConfig, OpenVLAForActionPrediction, empty_model
+from rt_vla_ros.policies.rt2.openvla_processor import OpenVLAProcessor, read_settings
+from rt_vla_ros.policies.rt2.openvla_statistics import ROLES, card_from_statistics
+from rt_vla_ros.policies.rt2.openvla_weights import fill, tower_settings
+from rt_vla_ros.policies.rt2.processor import ProcessorError
+from rt_vla_ros.policies.rt2.prompt import OPENVLA_PROMPT, OPENVLA_QUESTION
+
+MODEL_TYPE = "openvla"
+INDEX = "model.safetensors.index.json"
+STATISTICS = "dataset_statistics.json"
+
+
+def is_openvla(directory: Path) -> bool:
+    """Whether config.json says so. Raises CheckpointError where there is none."""
+    return read_config(directory).get("model_type") == MODEL_TYPE
+
+
+def load_openvla(
+    directory: Path,
+    *,
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+    unnorm_key: str = "",
+    adapter: Path | None = None,
+) -> RT2Parts:
+    """Everything of a checkpoint's directory; rt2_config.json and action_card.json are used where they are there.
+
+    dtype: None: bfloat16 on a GPU, float32 elsewhere. unnorm_key: whose statistics, if not what rt2_config.json says.
+    adapter: directory of a LoRA adapter (peft); its own statistics go before those of the checkpoint.
+    Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, OutOfMemoryError: all ValueErrors.
+    """
+    dtype = dtype or default_dtype(device)
+    data = read_config(directory)
+    config = _rt2_config(adapter, directory)
+    card = _card(adapter, directory, data, unnorm_key or config.unnorm_key)
+    settings = read_settings(directory)
+    tokenizer = _tokenizer(directory)
+    model = load_model(directory, data, device=device, dtype=dtype, adapter=Adapter.load(adapter) if adapter else None)
+    processor = OpenVLAProcessor(
+        settings,
+        tokenizer,
+        image_tokens=model.config.image_tokens,
+        image_token_id=model.config.image_token_id,
+        center_crop=config.center_crop,
+    )
+    return RT2Parts(model, processor, config, card)
+
+
+def load_model(
+    directory: Path,
+    data: dict[str, Any],
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    adapter: Adapter | None = None,
+) -> OpenVLAForActionPrediction:
+    """The model with all its weights; data: its config.json. Raises CheckpointError and OutOfMemoryError."""
+    files = weight_files(directory)
+    check_memory(directory, device, dtype)
+    shapes = _shapes(files)
+    config = OpenVLAConfig(
+        text_config=data.get("text_config"),
+        towers=tower_settings(shapes),
+        image_size=int(data.get("image_sizes", [224])[0]),
+        image_token_id=int(data.get("pad_token_id", 32000)),
+    )
+    model = empty_model(config, device, dtype)
+    weights = _tensors(files)
+    try:
+        fill(model, adapter.merged(weights) if adapter else weights, shapes)
+    except CheckpointError as error:
+        raise CheckpointError(f"{directory}: {error}") from error
+    return model
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The safetensors files of a checkpoint. Raises CheckpointError where one is missing."""
+    index = directory / INDEX
+    if not index.is_file():
+        files = sorted(directory.glob("*.safetensors"))
+        if not files:
+            raise CheckpointError(f"{directory} has no weights (*.safetensors).")
+        return files
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"{index} is no index of weights: {error!r}.") from error
+    missing = [name for name in names if not (directory / name).is_file()]
+    if missing:
+        raise CheckpointError(f"{directory} lacks {', '.join(missing)}, which {INDEX} names. Download it again.")
+    return [directory / name for name in names]
+
+
+def _shapes(files: list[Path]) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in files:
+        try:
+            with safe_open(path, framework="pt") as file:
+                shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
+    return shapes
+
+
+def _tensors(files: list[Path]) -> Iterator[tuple[str, Tensor]]:
+    for path in files:
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 (not a mapping)
+                yield name, file.get_tensor(name)
+
+
+def _rt2_config(adapter: Path | None, directory: Path) -> RT2Config:
+    for place in (adapter, directory):
+        if place is not None and (place / CONFIG_FILE).is_file():
+            config = RT2Config.load(place)
+            if config.vocabulary != "openvla":
+                raise CheckpointError(f"{place / CONFIG_FILE} says {config.vocabulary!r} for an OpenVLA checkpoint.")
+            return config
+    return RT2Config("openvla", prompt=OPENVLA_PROMPT, question=OPENVLA_QUESTION, lower_case=True)
+
+
+def _card(adapter: Path | None, directory: Path, data: dict[str, Any], key: str) -> ActionCard:
+    places = [place for place in (adapter, directory) if place is not None]
+    for place in places:
+        if (place / CARD_FILE).is_file():
+            return _checked_card(ActionCard.load(place), place, data)
+    statistics = data.get("norm_stats") or {}
+    for place in places:
+        path = place / STATISTICS
+        if path.is_file():
+            statistics = json.loads(path.read_text(encoding="utf-8"))
+            break
+    size = int(data.get("image_sizes", [224])[0])
+    return card_from_statistics(statistics, key, bins=int(data.get("n_action_bins", 256)), image_size=size)
+
+
+def _checked_card(card: ActionCard, place: Path, data: dict[str, Any]) -> ActionCard:
+    bins = int(data.get("n_action_bins", 256))
+    pairs = (
+        ("dimensions", len(card.dimensions), len(ROLES)),
+        ("bins", card.bins, bins),
+        ("quantization", card.quantization, "centers"),
+    )
+    for what, given, expected in pairs:
+        if given != expected:
+            raise ActionCardError(f"{place}: the action card says {what} {given}, an OpenVLA model has {expected}.")
+    return card
+
+
+def _tokenizer(directory: Path) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(directory, local_files_only=True)
+    except (ImportError, ValueError, OSError, TypeError, KeyError) as error:
+        raise ProcessorError(f"The tokenizer in {directory} cannot be loaded: {str(error).splitlines()[0]}") from error
+    return tokenizer  # type: ignore[no-any-return]

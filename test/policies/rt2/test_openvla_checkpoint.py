@@ -1,0 +1,242 @@
+"""OpenVLA checkpoints as they are published: shards, statistics, adapters; small ones with random weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from support.vlms import random_image, rt2_card
+
+from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.policies.rt2.openvla_checkpoint import INDEX, is_openvla, load_openvla
+from rt_vla_ros.policies.rt2.openvla_processor import EMPTY_TOKEN
+from rt_vla_ros.policies.rt2.policy import RT2Policy
+from rt_vla_ros.policies.rt2.small_tokenizers import small_tokenizer
+
+CPU = torch.device("cpu")
+WIDTHS = {"vision_backbone.featurizer": 64, "vision_backbone.fused_featurizer": 32}
+TEXT, VOCABULARY, PATCHES = 48, 32064, 256
+SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+
+
+def published_shapes(*, fused: bool = True) -> dict[str, tuple[int, ...]]:
+    """Names and shapes as in the released checkpoint, everything small but the vocabulary."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    widths = WIDTHS if fused else {"vision_backbone.featurizer": 32}
+    for prefix, width in widths.items():
+        dino = width == 64
+        shapes |= {f"{prefix}.pos_embed": (1, PATCHES, width), f"{prefix}.norm.weight": (width,)}
+        shapes |= {f"{prefix}.patch_embed.proj.weight": (width, 3, 14, 14), f"{prefix}.patch_embed.proj.bias": (width,)}
+        if dino:
+            shapes |= {f"{prefix}.cls_token": (1, 1, width), f"{prefix}.reg_token": (1, 4, width)}
+        for block in range(2):
+            own: dict[str, tuple[int, ...]] = {f"norm{i}.{p}": (width,) for i in (1, 2) for p in ("weight", "bias")}
+            own |= {"attn.qkv.weight": (3 * width, width), "attn.qkv.bias": (3 * width,)}
+            own |= {"attn.proj.weight": (width, width), "attn.proj.bias": (width,)}
+            own |= {"mlp.fc1.weight": (4 * width, width), "mlp.fc1.bias": (4 * width,)}
+            own |= {"mlp.fc2.weight": (width, 4 * width), "mlp.fc2.bias": (width,)}
+            own |= {f"ls{i}.scale_factor": (width,) for i in (1, 2) if dino}
+            shapes |= {f"{prefix}.blocks.{block}.{name}": shape for name, shape in own.items()}
+    sizes = [96, 384, TEXT, TEXT] if fused else [32, TEXT, TEXT]
+    for i in range(1, len(sizes)):
+        shapes |= {f"projector.fc{i}.weight": (sizes[i], sizes[i - 1]), f"projector.fc{i}.bias": (sizes[i],)}
+    text = {"embed_tokens.weight": (VOCABULARY, TEXT), "norm.weight": (TEXT,)}
+    text |= {f"layers.0.self_attn.{p}_proj.weight": (TEXT, TEXT) for p in "qkvo"}
+    text |= {f"layers.0.mlp.{p}_proj.weight": (64, TEXT) for p in ("gate", "up")}
+    text |= {"layers.0.mlp.down_proj.weight": (TEXT, 64)}
+    text |= {f"layers.0.{name}_layernorm.weight": (TEXT,) for name in ("input", "post_attention")}
+    shapes |= {f"language_model.model.{name}": shape for name, shape in text.items()}
+    return shapes | {"language_model.lm_head.weight": (VOCABULARY, TEXT)}
+
+
+def statistics(*names: str) -> dict[str, Any]:
+    action = {"q01": [-0.1] * 6 + [0.0], "q99": [0.2] * 6 + [1.0], "mask": [True] * 6 + [False]}
+    return {name: {"action": action, "num_transitions": 1} for name in names}
+
+
+def save_openvla(directory: Path, *, keys: tuple[str, ...] = ("bridge_orig",), fused: bool = True) -> Path:
+    """A directory like the published one, in two shards."""
+    generator = torch.Generator().manual_seed(0)
+    weights = {
+        name: torch.ones(shape) if "norm" in name else torch.randn(shape, generator=generator) * shape[-1] ** -0.5
+        for name, shape in published_shapes(fused=fused).items()
+    }
+    names = sorted(weights)
+    parts = {SHARDS[0]: names[::2], SHARDS[1]: names[1::2]}
+    for file, part in parts.items():
+        save_file({name: weights[name] for name in part}, directory / file, metadata={"format": "pt"})
+    index = {"weight_map": {name: file for file, part in parts.items() for name in part}}
+    (directory / INDEX).write_text(json.dumps(index))
+    text = {"hidden_size": TEXT, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+    text |= {"num_key_value_heads": 4, "vocab_size": VOCABULARY, "pad_token_id": 32000, "model_type": "llama"}
+    config = {
+        "model_type": "openvla",
+        "architectures": ["OpenVLAForActionPrediction"],
+        "auto_map": {"AutoModelForVision2Seq": "modeling_prismatic.OpenVLAForActionPrediction"},
+        "image_sizes": [224, 224],
+        "n_action_bins": 256,
+        "norm_stats": statistics(*keys),
+        "pad_token_id": 32000,
+        "text_config": text,
+        "use_fused_vision_backbone": fused,
+    }
+    (directory / "config.json").write_text(json.dumps(config))
+    towers = 2 if fused else 1
+    preprocessor = {
+        "image_processor_type": "PrismaticImageProcessor",
+        "image_resize_strategy": "resize-naive",
+        "input_sizes": [[3, 224, 224]] * towers,
+        "means": [[0.5] * 3] * towers,
+        "stds": [[0.5] * 3] * towers,
+    }
+    (directory / "preprocessor_config.json").write_text(json.dumps(preprocessor))
+    small_tokenizer("byte_fallback_unigram", words=520).save_pretrained(directory)
+    return directory
+
+
+def observe(seed: int) -> Observation:
+    return Observation({"front": random_image(seed, 224, 224)}, 0.0)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_openvla(tmp_path_factory.mktemp("openvla"))
+
+
+def test_a_published_directory_is_a_policy_as_it_is(checkpoint: Path) -> None:
+    assert is_openvla(checkpoint)
+    parts = load_openvla(checkpoint, device=CPU)
+    policy = RT2Policy(parts)
+    policy.reset("Pick UP the red cube.")
+    assert policy._prompt is not None
+    assert policy._prompt.text == "In: What action should the robot take to pick up the red cube?\nOut:"
+    inputs = policy._prompt.inputs(list(observe(0).images.values()))
+    ids = inputs["input_ids"][0].tolist()
+    assert ids[1:257] == [32000] * 256
+    assert ids[-1] == EMPTY_TOKEN
+    first = policy.decode(observe(0))
+    assert all(31744 <= token < 32000 for token in first.tokens)
+    assert len(first.tokens) == 7
+    assert policy.decode(observe(0)).passes == 1
+    action = policy.act(observe(0))
+    low, high = -0.1, 0.2
+    middle = low + (min(action.tokens[0], 254) + 0.5) / 255 * (high - low)
+    assert action.translation[0] == pytest.approx(middle)
+    assert action.period == pytest.approx(0.2)
+    assert policy.card.name == "OpenVLA, actions of bridge_orig"
+    assert len({policy.decode(observe(seed)).tokens for seed in range(4)}) > 1
+    assert isinstance(policy.ask(observe(0).images, "what is on the table?", limit=4), str)
+
+
+def test_one_of_several_statistics_must_be_named(tmp_path: Path) -> None:
+    save_openvla(tmp_path, keys=("bridge_orig", "libero_spatial"))
+    with pytest.raises(ValueError, match=r"2 data sets: say which.*There are: bridge_orig, libero_spatial\."):
+        load_openvla(tmp_path, device=CPU)
+    with pytest.raises(ValueError, match=r"'bridge'\. Did you mean 'bridge_orig'\? There are: bridge_orig, libero"):
+        load_openvla(tmp_path, device=CPU, unnorm_key="bridge")
+    assert load_openvla(tmp_path, device=CPU, unnorm_key="libero_spatial").card.control_rate == 20
+    RT2Config("openvla", unnorm_key="bridge_orig").save(tmp_path)
+    assert load_openvla(tmp_path, device=CPU).card.control_rate == 5
+
+
+def test_a_card_goes_before_the_statistics_and_must_fit(tmp_path: Path) -> None:
+    save_openvla(tmp_path)
+    own = load_openvla(tmp_path, device=CPU).card
+    dataclasses.replace(own, control_rate=8.0).save(tmp_path)
+    assert load_openvla(tmp_path, device=CPU).card.control_rate == 8
+    rt2_card(quantization="centers").save(tmp_path)
+    with pytest.raises(ValueError, match="card says dimensions 8, an OpenVLA model has 7"):
+        load_openvla(tmp_path, device=CPU)
+
+
+def test_older_checkpoints_have_siglip_alone(tmp_path: Path) -> None:
+    parts = load_openvla(save_openvla(tmp_path, fused=False), device=CPU)
+    assert list(parts.model.config.towers) == ["siglip"]
+    policy = RT2Policy(parts)
+    policy.reset("pick up the red cube")
+    assert len(policy.decode(observe(0)).tokens) == 7
+
+
+def damage(directory: Path, kind: str) -> None:
+    path = directory / SHARDS[1]
+    if kind == "gone":
+        path.unlink()
+    elif kind == "cut":
+        path.write_bytes(path.read_bytes()[:-5000])
+    else:
+        weights = load_file(path)
+        name = next(n for n in sorted(weights) if "blocks.0" in n)
+        if kind == "lacking":
+            del weights[name]
+        elif kind == "unknown":
+            weights["vision_backbone.featurizer.blocks.0.extra"] = torch.zeros(1)
+        else:
+            weights[name] = weights[name] * float("nan")
+        save_file(weights, path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("gone", f"lacks {SHARDS[1]}, which {INDEX} names"),
+        ("cut", "damaged or no safetensors file"),
+        ("lacking", "The weights lack model.towers"),
+        ("unknown", "hold vision_backbone.featurizer.blocks.0.extra, which an OpenVLA model does not have"),
+        ("nan", "holds numbers that are not finite"),
+    ],
+)
+def test_damaged_shards_are_refused(kind: str, message: str, tmp_path: Path) -> None:
+    damage(save_openvla(tmp_path), kind)
+    with pytest.raises(ValueError, match=message):
+        load_openvla(tmp_path, device=CPU)
+
+
+def test_a_lora_adapter_is_added_to_the_weights(checkpoint: Path, tmp_path: Path) -> None:
+    module = "vision_backbone.featurizer.blocks.0.attn.qkv"
+    generator = torch.Generator().manual_seed(1)
+    a, b = torch.randn(2, 64, generator=generator), torch.randn(192, 2, generator=generator)
+    pairs = {f"base_model.model.{module}.lora_A.weight": a, f"base_model.model.{module}.lora_B.weight": b}
+    save_file(pairs, tmp_path / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 8, "base_model_name_or_path": str(checkpoint)}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    (tmp_path / "dataset_statistics.json").write_text(json.dumps(statistics("my_kitchen")))
+    plain, adapted = (load_openvla(checkpoint, device=CPU, adapter=adapter) for adapter in (None, tmp_path))
+    assert adapted.card.name == "OpenVLA, actions of my_kitchen"
+    for i, part in enumerate("qkv"):
+        name = f"model.towers.dino.encoder.layer.0.attention.{part}_proj.weight"
+        change = adapted.model.state_dict()[name] - plain.model.state_dict()[name]
+        np.testing.assert_allclose(change, 4 * (b @ a).chunk(3)[i], atol=1e-5)
+    config["peft_type"] = "IA3"
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="another kind; plain LoRA can be loaded"):
+        load_openvla(checkpoint, device=CPU, adapter=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_resize_strategy": "squeeze"}, "'squeeze' in preprocessor_config.json, expected one of resize-naive"),
+        ({"input_sizes": []}, "preprocessor_config.json is not OpenVLA's"),
+    ],
+)
+def test_unknown_preprocessing_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    path = save_openvla(tmp_path) / "preprocessor_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ValueError, match=message):
+        load_openvla(tmp_path, device=CPU)
+
+
+def test_statistics_of_another_arm_are_refused(tmp_path: Path) -> None:
+    path = save_openvla(tmp_path) / "config.json"
+    config = json.loads(path.read_text())
+    config["norm_stats"]["bridge_orig"]["action"]["q01"] = [0.0] * 14
+    path.write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="have no q01 and q99 of 7 numbers each"):
+        load_openvla(tmp_path, device=CPU)
