@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +16,7 @@ import zenoh
 from rt_vla_ros.wire.attachment import Attachment
 from rt_vla_ros.wire.cdr import deserialize, serialize
 from rt_vla_ros.wire.errors import DecodeError, WireError
+from rt_vla_ros.wire.graph import Graph
 from rt_vla_ros.wire.keys import EndpointKey, EndpointKind
 from rt_vla_ros.wire.messages import Message, ServiceClass
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("rt_vla_ros.wire")
 _TIMEOUT_S = 600.0
+_MATCH_POLL_S = 0.01  # from a service's token to the match of its queryable
+_LOOK_AGAIN_S = 1.0
 
 
 class Request:
@@ -143,6 +147,7 @@ class Client:
         self._replies: deque[tuple[int, bytes]] = deque()
         self._lock = threading.Lock()
         self._closed = False
+        self._searching = False
         self._querier = session.zenoh.declare_querier(
             key.data_key(),
             target=zenoh.QueryTarget.ALL_COMPLETE,
@@ -150,7 +155,6 @@ class Client:
             congestion_control=zenoh.CongestionControl.BLOCK,
             timeout=_TIMEOUT_S,
         )
-        self._listener = self._querier.declare_matching_listener(lambda _status: self._send_waiting())
         self._token = session.zenoh.liveliness().declare_token(key.token())
 
     @property
@@ -184,6 +188,7 @@ class Client:
             self._open.add(sequence)
             self._waiting.append((sequence, payload))
         self._send_waiting()
+        self._search()
         return sequence
 
     def take(self) -> tuple[Message, int] | None:
@@ -216,12 +221,43 @@ class Client:
             self._open.clear()
         if not self._session.closed:
             self._token.undeclare()
-            self._listener.undeclare()
             self._querier.undeclare()
 
     def _matches(self) -> bool:
         """The stub declares a bool, the library gives an object that is always true."""
         return bool(getattr(self._querier.matching_status, "matching", False))
+
+    def _search(self) -> None:
+        """Have a thread wait for the service while a request does.
+
+        A matching listener of Zenoh's would do, but a direct one runs in the thread that AdvancedPublisher.undeclare
+        waits for with the GIL held (10 s of standstill), and an indirect one has a thread that Python waits for at its
+        end.
+        """
+        with self._lock:
+            if self._searching or self._closed or not self._waiting:
+                return
+            self._searching = True
+        threading.Thread(target=self._wait_for_service, daemon=True, name=f"waits for {self.key.name}").start()
+
+    def _wait_for_service(self) -> None:
+        graph = self._session.graph
+        while True:
+            with self._lock:
+                if self._closed or self._session.closed or not self._waiting:
+                    self._searching = False
+                    return
+            shown = graph.count(EndpointKind.SERVICE, self.key.name, self.key.data_key()) > 0
+            if shown and self._matches():
+                self._send_waiting()
+            elif shown:
+                time.sleep(_MATCH_POLL_S)
+            else:
+                graph.wait_for(self._is_news, timeout=_LOOK_AGAIN_S)
+
+    def _is_news(self, graph: Graph) -> bool:
+        found = graph.count(EndpointKind.SERVICE, self.key.name, self.key.data_key()) > 0
+        return found or self._closed or not self._waiting
 
     def _send_waiting(self) -> None:
         # Zenoh is never called with the lock held: its threads take the lock to deliver a reply.

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
+from rclpy.constants import LONGEST_WAIT_S
 from rclpy.context import Context
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
@@ -52,9 +53,13 @@ class Client:
         answered = threading.Event()
         future = self.call_async(request)
         future._add_waker(answered.set)
-        if not answered.wait(timeout_sec):
-            self.remove_pending_request(future)
-            raise TimeoutError()
+        end = None if timeout_sec is None else time.monotonic() + timeout_sec
+        while not answered.wait(
+            LONGEST_WAIT_S if end is None else min(LONGEST_WAIT_S, max(0.0, end - time.monotonic()))
+        ):
+            if end is not None and time.monotonic() >= end:
+                self.remove_pending_request(future)
+                raise TimeoutError()
         return future.result()
 
     def call_async(self, request: Any) -> Future[Any]:

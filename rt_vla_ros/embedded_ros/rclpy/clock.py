@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Any
 
 from rclpy.clock_type import ClockType
+from rclpy.constants import LONGEST_WAIT_S
 from rclpy.context import Context
 from rclpy.duration import Duration
 from rclpy.exceptions import NotInitializedException
@@ -17,8 +18,6 @@ from rclpy.time import Time
 from rclpy.utilities import get_default_context
 
 __all__ = ["Clock", "ClockChange", "ClockType", "JumpHandle", "JumpThreshold", "ROSClock", "TimeJump"]
-
-_POLL_S = 1.0  # a sleeper looks at its clock at least this often
 
 
 class ClockChange(IntEnum):
@@ -200,7 +199,7 @@ class Clock:
                 left = until.nanoseconds - self.now().nanoseconds
                 if left <= 0:
                     return True
-                sleeper.wait(_POLL_S if self._is_driven() else min(_POLL_S, left / 1e9))
+                sleeper.wait(LONGEST_WAIT_S if self._is_driven() else min(LONGEST_WAIT_S, left / 1e9))
         return False
 
     def sleep_for(self, rel_time: Duration, context: Context | None = None) -> bool:

@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from rclpy.constants import LONGEST_WAIT_S
 from rclpy.context import Context
 from rclpy.task import Future, Task
 from rclpy.utilities import get_default_context
@@ -111,8 +112,7 @@ class Executor:
     def spin_until_future_complete(self, future: Future[Any], timeout_sec: float | None = None) -> None:
         """Call callbacks until the future is done, or the time is over."""
         future._add_waker(self.wake)
-        endless = timeout_sec is None or timeout_sec < 0
-        end = None if endless else time.monotonic() + timeout_sec
+        end = None if timeout_sec is None or timeout_sec < 0 else time.monotonic() + timeout_sec
         while self._context.ok() and not self._is_shutdown and not future.done() and not future.cancelled():
             left = None if end is None else max(0.0, end - time.monotonic())
             self._spin_once(left, future.done)
@@ -177,15 +177,10 @@ class Executor:
     def _sleep(self, longest: float | None) -> None:
         waits = [timer._wait_ns() for timer in self._timers()] if self._has_capacity() else []
         seconds = [wait / 1e9 for wait in waits if wait is not None]
-        if longest is not None:
-            seconds.append(longest)
-        try:
-            if not seconds:
-                self._tokens.get()
-            elif (shortest := min(seconds)) > 0:
+        shortest = min([LONGEST_WAIT_S, *seconds] if longest is None else [LONGEST_WAIT_S, longest, *seconds])
+        if shortest > 0:
+            with contextlib.suppress(Empty):
                 self._tokens.get(timeout=shortest)
-        except Empty:
-            pass
 
     def _timers(self) -> Iterator[Any]:
         for node in self._nodes:

@@ -78,7 +78,7 @@ class Node(NodeEntities, NodeParameters, NodeGraph):
         self._destroyed = False
         self._executor: weakref.ref[Executor] | None = None
         self._logger = get_logger(self.get_fully_qualified_name().strip("/").replace("/", "."))
-        self._clock = ROSClock()
+        self._clock: ROSClock = ROSClock()
         self._impl = self._context.session().create_node(self._name, self._namespace, self._enclave())
         self._init_entities()
         self._init_parameters(self._overrides(parameter_overrides or []), allow_undeclared_parameters)

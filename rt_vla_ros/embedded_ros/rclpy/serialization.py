@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from rclpy._rclpy_pybind11 import RCLError
 from rt_vla_ros.wire import cdr
 from rt_vla_ros.wire.errors import DecodeError
-
-MsgT = TypeVar("MsgT")
 
 
 def serialize_message(message: Any) -> bytes:
@@ -16,13 +14,13 @@ def serialize_message(message: Any) -> bytes:
     return bytes(cdr.serialize(message))
 
 
-def deserialize_message(serialized_message: bytes, message_type: type[MsgT]) -> MsgT:
+def deserialize_message(serialized_message: bytes, message_type: Any) -> Any:
     """Read a message.
 
     Raises:
         RCLError: the bytes are not such a message.
     """
     try:
-        return cdr.deserialize(serialized_message, message_type)  # type: ignore[type-var]
+        return cdr.deserialize(serialized_message, message_type)
     except DecodeError as error:
         raise RCLError(f"failed to deserialize ROS message: {error}") from error

@@ -8,6 +8,7 @@ from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock
+from rclpy.constants import LONGEST_WAIT_S
 from rclpy.context import Context
 from rclpy.exceptions import ROSInterruptException
 
@@ -167,8 +168,8 @@ class Rate:
             RuntimeError: the rate was destroyed.
         """
         self._event.clear()
-        if self._context.ok() and not self._destroyed:
-            self._event.wait()
+        while self._context.ok() and not self._destroyed and not self._event.wait(LONGEST_WAIT_S):
+            pass
         if not self._context.ok():
             raise ROSInterruptException()
         if self._destroyed:

@@ -162,8 +162,9 @@ class Buffer:
             )
         shared = next((frame for frame in to_source if frame in to_target), None)
         if shared is None:
-            if target_gap or source_gap:
-                raise target_gap or source_gap
+            for gap in (target_gap, source_gap):
+                if gap is not None:
+                    raise gap
             raise ConnectivityException(
                 f"Could not find a connection between '{target}' and '{source}' because they are not part of the "
                 "same tree. Tf has two or more unconnected trees."

@@ -40,7 +40,8 @@ def multiply(first: Array, second: Array) -> Array:
 def rotate(quaternion: Array, vector: Array) -> Array:
     """Rotate a vector (3,)."""
     twice = 2.0 * np.cross(quaternion[:3], vector)
-    return vector + quaternion[3] * twice + np.cross(quaternion[:3], twice)
+    rotated: Array = vector + quaternion[3] * twice + np.cross(quaternion[:3], twice)
+    return rotated
 
 
 def interpolate(first: Rigid, second: Rigid, ratio: float) -> Rigid:
