@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import TransformStamped, TwistStamped
 from rclpy.parameter import Parameter
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
@@ -15,6 +15,7 @@ from std_msgs.msg import Bool, Float64
 from std_srvs.srv import Trigger
 from support.actions import action
 from support.node_bench import NodeBench
+from tf2_msgs.msg import TFMessage
 
 from rt_vla_ros.control.status import State
 from rt_vla_ros.nodes.conversions import action_message, nanoseconds
@@ -176,6 +177,37 @@ def test_its_last_word_is_to_stand_still(rig: Rig) -> None:
     rig.bench.until(lambda: rig.twists and velocity(rig.twists[-1]).any())
     rig.node.close()
     rig.bench.until(lambda: not velocity(rig.twists[-1]).any())
+
+
+WALLS = ("-p", "smoother_node:workspace_high:=[.inf, .inf, 0.5]", "-p", "smoother_node:tip_frame:=tip")
+
+
+def test_walls_without_transforms_are_warned_of(make_bench: Callable[..., NodeBench]) -> None:
+    rig = Rig(make_bench(*WALLS))
+    rig.act(translation=(0, 0, 0.04))
+    rig.bench.until_diagnostics(
+        "smoother_node", WARN, "The walls of the workspace do not act, because TF does not know"
+    )
+
+
+def test_a_wall_acts_where_tf_knows_the_tip(make_bench: Callable[..., NodeBench]) -> None:
+    rig = Rig(make_bench(*WALLS))
+    transforms = rig.bench.publisher(TFMessage, "/tf", 100)
+
+    def act_at(height: float) -> str:
+        tip = TransformStamped(child_frame_id="tip")
+        tip.header.frame_id = "panda_link0"
+        tip.header.stamp = rig.node.get_clock().now().to_msg()
+        tip.transform.translation.z = height
+        tip.transform.rotation.w = 1.0
+        transforms.publish(TFMessage(transforms=[tip]))
+        rig.act(translation=(0, 0, 0.04))
+        rig.bench.spin_for(0.02)
+        return str(rig.statuses[-1].reason)
+
+    rig.bench.until(lambda: act_at(0.5) == "Following an action, held back by the wall of the workspace.")
+    rig.bench.until(lambda: act_at(0.5) and not velocity(rig.twists[-1]).any(), "it goes through the wall")
+    rig.bench.until(lambda: act_at(0.1) == "Following an action." and velocity(rig.twists[-1]).any())
 
 
 def test_the_walls_of_a_workspace_need_to_know_the_tip(make_bench: Callable[..., NodeBench]) -> None:

@@ -1,0 +1,25 @@
+"""docs/action_card.md shows a card that loads, and explains every key of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from rt_vla_ros.action_space.card import CROPS, QUANTIZATIONS, ActionCard, ActionDimension, CameraSpec
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "action_card.md"
+
+
+def test_the_card_in_the_document_is_a_card() -> None:
+    (block,) = re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    card = ActionCard.from_dict(json.loads(block))
+    assert card.control_rate == 5
+
+
+def test_the_document_explains_every_key_and_choice() -> None:
+    rows = "\n".join(line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith("| `"))
+    keys = [field.name for kind in (ActionCard, ActionDimension, CameraSpec) for field in fields(kind)]
+    missing = [key for key in (*keys, *CROPS, *QUANTIZATIONS) if not re.search(rf"[`.]{key}`", rows)]
+    assert not missing
