@@ -60,9 +60,10 @@ def test_rosout_tells_late_listeners(world: Any) -> None:
 
 def test_rosout_can_be_left_out(world: Any) -> None:
     world.node("quiet", enable_rosout=False)
-    watcher = world.node("watcher", enable_rosout=False)
+    watcher = world.node("watcher")
     assert watcher.wait_for_node("/quiet", timeout=20.0)
-    assert "/rosout" not in dict(watcher.get_topic_names_and_types())
+    assert world.spin_until(lambda: "/rosout" in dict(watcher.get_publisher_names_and_types_by_node("watcher", "/")))
+    assert "/rosout" not in dict(watcher.get_publisher_names_and_types_by_node("quiet", "/"))
 
 
 def test_filters(world: Any) -> None:
