@@ -3,6 +3,7 @@
 Every process tries to bind the router's endpoint first; whoever comes first hosts the router for all, so that a graph
 needs no daemon. Processes find each other through it by gossip and then talk directly: when the host ends, those that
 know each other go on, and the next process that starts binds the endpoint again and is found by all within a second.
+A router on another host is never bound, only connected to, and everything goes through it.
 """
 
 from __future__ import annotations
@@ -146,7 +147,9 @@ def _bind_or_connect(router: str, patience: float) -> tuple[zenoh.Session, bool]
                 return zenoh.open(_configuration("router", listen=router)), True
             except zenoh.ZError as error:
                 reason = str(error)
-        session = zenoh.open(_configuration("peer", listen="tcp/localhost:0", connect=router))
+        # Peers of another host listen on their own localhost, so only their router can carry what is said to them.
+        mode, listen = ("peer", "tcp/localhost:0") if local else ("client", "")
+        session = zenoh.open(_configuration(mode, listen=listen, connect=router))
         if _connected(session, min(deadline, time.monotonic() + _CONNECT_WAIT_S)):
             return session, False
         session.close()
@@ -188,7 +191,7 @@ def _configuration(mode: str, *, listen: str, connect: str = "") -> zenoh.Config
     """rmw_zenoh's session and router configuration, where it differs from Zenoh's own."""
     settings: dict[str, object] = {
         "mode": mode,
-        "listen/endpoints": [listen],
+        "listen/endpoints": [listen] if listen else [],
         "listen/timeout_ms": 0,
         "listen/exit_on_failure": True,
         "connect/endpoints": [connect] if connect else [],

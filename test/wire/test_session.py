@@ -8,11 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import zenoh
 from conftest import RosGraph, free_port
 from support.processes import ROOT, Program
 
 from rt_vla_ros.wire.errors import WireError
+from rt_vla_ros.wire.messages import message_class
+from rt_vla_ros.wire.qos import QosProfile
 from rt_vla_ros.wire.session import Session
+from wire.conftest import Waiter
 
 PEER = ROOT / "test" / "support" / "wire_peer.py"
 
@@ -51,6 +55,27 @@ def test_the_graph_outlives_its_router(ros_graph: RosGraph) -> None:
                 assert heir.expect("ready") == "router"
                 answers = [program.ask("at_least 3", "nodes") for program in (one, two, heir)]
                 assert answers == ["3", "3", "3"]
+
+
+def test_another_hosts_router_carries_what_its_peers_say(ros_graph: RosGraph, waiter: Waiter) -> None:
+    """127.0.0.2 stands for another host: its router is not ours to bind, and its peers cannot be reached directly."""
+    settings = zenoh.Config()
+    settings.insert_json5("mode", '"router"')
+    settings.insert_json5("listen/endpoints", f'["tcp/127.0.0.2:{ros_graph.port}", "{ros_graph.router}"]')
+    settings.insert_json5("scouting/multicast/enabled", "false")
+    string = message_class("std_msgs/msg/String")
+    with zenoh.open(settings), Program(PEER, "there") as there:
+        assert there.expect("ready") == "peer"
+        here = Session.open(router=f"tcp/127.0.0.2:{ros_graph.port}")
+        assert not here.hosts_router
+        node = here.create_node("here")
+        heard = node.create_subscription("/out", string, QosProfile(depth=10), waiter)
+        sent = node.create_publisher("/in", string, QosProfile(depth=10))
+        assert there.ask("at_least 2", "nodes") == "2"
+        assert here.graph.wait_for(lambda _: (heard.publisher_count, sent.subscription_count) == (1, 1), 20)
+        sent.publish(string(data="hello"))
+        assert waiter.take(heard.take)[0].data == "echo hello"
+        here.close()
 
 
 def test_domains_do_not_hear_each_other(session: Session) -> None:
