@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ COMMANDS: dict[str, Command] = {
     "param": Command("rt_vla_ros.cli.param", "list, get, set, dump", ros=True),
     "service": Command("rt_vla_ros.cli.service", "list, call, type", ros=True),
     "evaluate": Command("rt_vla_ros.cli.evaluate", "how often a policy does what it is told, in the simulator"),
+    "convert": Command("rt_vla_ros.cli.convert", "bring a public RT-1 checkpoint here"),
     "bench": Command("rt_vla_ros.cli.bench", "measure latencies and write them down"),
     "doctor": Command("rt_vla_ros.cli.doctor", "what this machine has, what it lacks, what to do"),
     "test": Command("rt_vla_ros.cli.test", "run the project's tests"),
@@ -79,12 +81,27 @@ def _run_command(name: str, argv: Sequence[str]) -> int:
         prog=f"rt-vla {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     module.add_arguments(parser)
-    return int(module.run(parser.parse_args(list(argv))))
+    return int(module.run(_parsed(parser, list(argv))))
+
+
+def _parsed(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
+    """Options may stand anywhere, except where a part of the line is for another program or a subcommand."""
+    free = all(action.nargs not in (argparse.REMAINDER, argparse.PARSER) for action in parser._actions)
+    return parser.parse_intermixed_args(argv) if free else parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code (0 done, 2 refused, 130 interrupted, or its own)."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except BrokenPipeError:  # `rt-vla topic list | head -1`: nobody reads any more, also not what is still buffered
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview())
         return 0 if arguments else 2
@@ -104,6 +121,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exit_.code if isinstance(exit_.code, int) else 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `rt-vla topic list | head`
-        sys.stderr.close()
-        return 0

@@ -1,0 +1,123 @@
+"""`rt-vla`: finds its commands, refuses in sentences, and loads nothing before it is asked to."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from support.launching import child_environment
+
+from rt_vla_ros import __version__
+from rt_vla_ros.cli import main as program
+from rt_vla_ros.cli.errors import CliError, did_you_mean
+from rt_vla_ros.cli.main import COMMANDS, Command, main
+
+
+@pytest.mark.parametrize("argument", ["-h", "--help"])
+def test_help_names_every_command(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([argument]) == 0
+    out = capsys.readouterr().out
+    for name, command in COMMANDS.items():
+        assert f"  {name} " in out
+        assert command.summary in out
+
+
+def test_no_command_is_answered_with_the_help_and_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "usage: rt-vla COMMAND" in capsys.readouterr().out
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"rt-vla {__version__}\n"
+
+
+def test_an_unknown_command_is_answered_with_a_near_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["topik"]) == 2
+    assert capsys.readouterr().err == "rt-vla: unknown command 'topik'. Did you mean 'topic'?\n"
+    assert main(["xyzzy"]) == 2
+    assert "There is: bench, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "test"])  # whose options are all pytest's
+def test_every_command_keeps_the_convention(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    out = capsys.readouterr().out
+    module = importlib.import_module(COMMANDS[name].module)
+    assert out.startswith(f"usage: rt-vla {name} ")
+    assert str(module.__doc__).strip().splitlines()[0] in out
+    assert callable(module.run)
+
+
+def test_help_loads_neither_torch_nor_ros_nor_numpy() -> None:
+    code = (
+        "import sys\n"
+        "from rt_vla_ros.cli.main import main\n"
+        "assert main(['--help']) == 0\n"
+        "print([name for name in ('torch', 'numpy', 'rclpy', 'zenoh', 'yaml', 'launch') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=child_environment())
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_the_module_runs_as_a_program() -> None:
+    line = [sys.executable, "-m", "rt_vla_ros.cli", "topik"]
+    done = subprocess.run(line, capture_output=True, text=True, env=child_environment())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Did you mean 'topic'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "printed"),
+    [
+        (CliError("nothing came of it"), 2, "rt-vla fake: nothing came of it\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (SystemExit(5), 5, ""),
+    ],
+)
+def test_how_a_command_ends_is_the_exit_code(
+    error: BaseException, code: int, printed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(args: argparse.Namespace) -> int:
+        raise error
+
+    fake = SimpleNamespace(__doc__="A fake.", add_arguments=lambda parser: None, run=run)
+    monkeypatch.setitem(sys.modules, "rt_vla_ros.cli.fake", fake)  # type: ignore[arg-type]
+    monkeypatch.setitem(COMMANDS, "fake", Command("rt_vla_ros.cli.fake", "a fake"))
+    assert main(["fake"]) == code
+    assert capsys.readouterr().err == printed
+
+
+def test_a_ros_that_cannot_be_imported_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ensure() -> str:
+        raise ImportError("rclpy is for another Python")
+
+    monkeypatch.setattr(program.ros, "ensure", ensure)
+    assert main(["topic", "list"]) == 2
+    assert capsys.readouterr().err == "rt-vla topic: rclpy is for another Python\n"
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    line = [sys.executable, "-m", "rt_vla_ros.cli", "--help"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(line, stdout=writer, stderr=subprocess.PIPE, text=True, env=child_environment())
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_near_names_are_offered_and_else_what_there_is() -> None:
+    assert did_you_mean("polcy", ["policy", "smoother"]) == "Did you mean 'policy'?"
+    assert did_you_mean("ab", ["ax", "bx", "abc", "abd"]) == "Did you mean 'abc' or 'abd'?"
+    assert did_you_mean("q", ["b", "a"]) == "There is: a, b."
+    assert did_you_mean("q", [f"n{i:02}" for i in range(20)], most=2) == "There is: n00, n01 and 18 more."
+    assert did_you_mean("q", []) == "There is none."
