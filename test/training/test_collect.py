@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from rt_vla_ros.sim.scenes import Scene, make_scene
+from rt_vla_ros.training import collect
 from rt_vla_ros.training.collect import EPISODES, WEIGHTS, Collector
 from rt_vla_ros.training.learner import Learner
 from rt_vla_ros.training.recipe import FIRST_SEED, Recipe
@@ -36,3 +40,18 @@ def test_written_episodes_are_numbered_on(tmp_path: Path) -> None:
 
 def test_seeds_are_far_from_those_of_evaluations() -> None:
     assert FIRST_SEED > 10**12
+
+
+def test_later_episodes_come_from_the_later_suites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def remembered(suite: str, seed: int) -> Scene:
+        asked.append(suite)
+        return make_scene(suite, seed)
+
+    monkeypatch.setattr(collect, "make_scene", remembered)
+    recipe = replace(RECIPE, suites=("pick-colours", "pick-any"), later_suites=("train-clutter",), later_from=3)
+    collector = Collector(tmp_path, recipe, 0)
+    for index in range(5):
+        collector.play(index)
+    assert asked == ["pick-colours", "pick-any", "pick-colours", "train-clutter", "train-clutter"]
