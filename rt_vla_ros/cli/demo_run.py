@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.private_graph import PrivateGraph
 from rt_vla_ros.cli.progress import Progress
-from rt_vla_ros.cli.recorder import Recorder, Recording, join, leave
+from rt_vla_ros.cli.recorder import Recorder, join, leave
+from rt_vla_ros.evaluation.recording import Recording
 
 if TYPE_CHECKING:
     from rt_vla_ros.cli.demo import Settings

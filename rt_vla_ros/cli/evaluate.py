@@ -1,56 +1,188 @@
 """Run a policy many times in the simulator and say how often it does what it is told.
 
-rt-vla evaluate --policy rt1-mini --suite pick-colours --episodes 100 --seed 0
+rt-vla evaluate --policy rt1-mini --suite pick-colours --episodes 200 --seed 0 --out evaluation/pick-colours
+rt-vla evaluate --policy rt1-mini --suite all --episodes 200 --seed 0 --out evaluation
+
+Writes evaluation.json, report.html, episodes.jsonl and clips. The same command again goes on where it was ended.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from rt_vla_ros.cli.errors import CliError
-from rt_vla_ros.evaluation.evaluate import evaluate
-from rt_vla_ros.evaluation.rollout import Episode
+from rt_vla_ros.cli.evaluate_suite import SuiteRun
+from rt_vla_ros.cli.progress import Progress
+from rt_vla_ros.evaluation.baselines import EXPERT, HANDICAPS, ExpertPolicy, Handicapped
+from rt_vla_ros.evaluation.player import DirectPlayer, Player
+from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
+from rt_vla_ros.evaluation.report import write_report
+from rt_vla_ros.evaluation.summary import compare
+from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, MEASURED, find_suite
+
+ALL = "all"
+RESULT, REPORT = "evaluation.json", "report.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("--policy", default="rt1-mini", help="name or path of a checkpoint (default rt1-mini)")
-    parser.add_argument("--suite", default="pick-colours", help="family of tasks (default pick-colours)")
-    parser.add_argument("--episodes", type=int, default=100, help="how many (default 100)")
+    parser.add_argument("--policy", default="rt1-mini", help=f"name or path of a checkpoint, or {EXPERT}; rt1-mini")
+    parser.add_argument("--suite", default="pick-colours", help="families of tasks, with commas between, or all")
+    parser.add_argument("--episodes", type=int, default=100, help="how many of each suite (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="of the first episode; the next ones count up (default 0)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the files go; without it nothing is written")
+    parser.add_argument("--through-ros", action="store_true", help="policy, smoother and arm as a process each")
+    parser.add_argument(
+        "--compare-with", type=Path, metavar="DIR", help="an evaluation that must have the same actions"
+    )
+    parser.add_argument("--handicap", choices=HANDICAPS, help="what the policy is denied; then it must fail")
     parser.add_argument("--decoding", choices=("argmax", "expected_value"), help="default: the checkpoint's")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
-    parser.add_argument("--out", type=Path, help="directory for evaluation.json")
-    parser.add_argument("--quiet", action="store_true", help="no line per episode")
+    parser.add_argument(
+        "--clips", type=int, default=3, metavar="N", help="of the first successes and failures each (3)"
+    )
+    parser.add_argument("--fresh", action="store_true", help="begin anew where the directory holds an evaluation")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the evaluation was made, whatever it says."""
-    torch.set_num_threads(1)  # one small image at a time: more threads only get into each other's way
+    """0 when the evaluation was made, whatever it says; 1 where --compare-with found a difference."""
     try:
-        policy = load_policy(args.policy, device=args.device, decoding=args.decoding)
-        result = evaluate(
-            policy, args.suite, args.episodes, args.seed, on_episode=None if args.quiet else _print_episode
-        )
-        if args.out is not None:
-            args.out.mkdir(parents=True, exist_ok=True)
-            (args.out / "evaluation.json").write_text(json.dumps(result.to_dict(), indent=2) + "\n", encoding="utf-8")
+        suites = _checked(args)
+        about = _about(args)
+        progress, results = Progress(), {}
+        with _player(args, progress) as player:
+            for suite in suites:
+                out = args.out if args.out is None or len(suites) == 1 else args.out / suite
+                made = SuiteRun(player, suite, about, out, progress).play(args)
+                results[suite] = {**about, "suite": suite, **made.summary}
+                progress.line(_sentence(results[suite]))
+                if out is not None:
+                    _write(out, results[suite], [results[suite]])
+        if args.out is not None and len(suites) > 1:
+            _write_overview(args.out, about, results)
+        return 0 if args.compare_with is None else _compare(args.compare_with, results, progress)
     except (ValueError, OSError) as error:
         raise CliError(str(error)) from error
-    low, high = result.interval
-    print(
-        f"{result.policy} on {result.suite}: {result.successes} of {len(result.episodes)} done "
-        f"({result.success_rate:.0%}, 95% interval {low:.0%} to {high:.0%}); {result.outcomes}"
-    )
-    return 0
 
 
-def _print_episode(episode: Episode) -> None:
-    print(
-        f"{episode.seed:>8}  {episode.outcome.value:<12}  {episode.seconds:4.1f} s  {episode.instruction}", flush=True
+def _checked(args: argparse.Namespace) -> list[str]:
+    """The suites. Raises ValueError for what can be known to be wrong before anything starts."""
+    suites = list(MEASURED) if args.suite == ALL else [find_suite(name.strip()).name for name in args.suite.split(",")]
+    if len(set(suites)) < len(suites):
+        raise ValueError(f"--suite {args.suite} names a suite twice.")
+    if args.episodes < 1:
+        raise ValueError(f"An evaluation needs at least 1 episode, not {args.episodes}.")
+    if not 0 <= args.seed <= FIRST_TRAINING_SEED - args.episodes:
+        raise ValueError(
+            f"Seeds are from 0 to {FIRST_TRAINING_SEED - 1}: training uses those above. Given: {args.seed}."
+        )
+    if args.clips < 0:
+        raise ValueError(f"--clips is {args.clips}, expected 0 or more.")
+    beyond = [name for name in ("handicap", "decoding") if getattr(args, name)]
+    if args.through_ros and (beyond or args.policy == EXPERT):
+        raise ValueError(f"--through-ros runs a checkpoint as it is, without {beyond[0] if beyond else EXPERT}.")
+    if args.compare_with is not None and not (args.compare_with / RESULT).is_file():
+        raise ValueError(f"--compare-with: there is no {args.compare_with / RESULT}.")
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+    return suites
+
+
+def _about(args: argparse.Namespace) -> dict[str, Any]:
+    """What the figures belong to. Raises UnknownPolicyError."""
+    digest = None if args.policy == EXPERT else checkpoint_hash(args.policy)
+    return {
+        "policy": Path(args.policy).name,
+        "checkpoint_sha256": digest,
+        "seed": args.seed,
+        "through_ros": args.through_ros,
+        "handicap": args.handicap,
+        "decoding": args.decoding,
+        "command": _command(args),
+        "versions": versions(),
+    }
+
+
+def _command(args: argparse.Namespace) -> str:
+    words = ["rt-vla", "evaluate", "--policy", args.policy, "--suite", args.suite]
+    words += ["--episodes", str(args.episodes), "--seed", str(args.seed)]
+    for name in ("handicap", "decoding", "out"):
+        value = getattr(args, name)
+        words += [f"--{name}", str(value)] if value else []
+    return shlex.join([*words, *(["--through-ros"] if args.through_ros else [])])
+
+
+@contextmanager
+def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
+    if args.through_ros:
+        from rt_vla_ros.cli.evaluate_through_ros import ros_player
+
+        with ros_player(args.policy, args.device, progress) as player:
+            yield player
+        return
+    direct = DirectPlayer(_load(args))
+    try:
+        yield direct
+    finally:
+        direct.close()
+
+
+def _load(args: argparse.Namespace) -> Policy:
+    import torch
+
+    torch.set_num_threads(1)  # one small image at a time: more threads only get into each other's way
+    if args.policy == EXPERT:
+        policy: Policy = ExpertPolicy()
+    else:
+        policy = load_policy(args.policy, device=args.device, decoding=args.decoding)
+    return Handicapped(policy, args.handicap) if args.handicap else policy
+
+
+def _sentence(result: dict[str, Any]) -> str:
+    low, high = result["interval_95"]
+    rest = ", ".join(f"{count} {name}" for name, count in result["outcomes"].items() if count and name != "success")
+    return (
+        f"{result['policy']} on {result['suite']}: {result['successes']} of {result['episodes']} done "
+        f"({result['success_rate']:.1%}, 95% interval {low:.1%} to {high:.1%}){'; ' + rest if rest else ''}"
     )
+
+
+def _write(out: Path, data: dict[str, Any], results: list[dict[str, Any]]) -> None:
+    """Both files, each whole or not at all."""
+    whole = out / f".{RESULT}"
+    whole.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(whole, out / RESULT)
+    write_report(out / REPORT, results, {result["suite"]: _clips(out, result["suite"]) for result in results})
+
+
+def _clips(out: Path, suite: str) -> list[Path]:
+    folder = out / suite if (out / suite).is_dir() else out
+    return sorted((folder / "clips").glob("*.mp4"))
+
+
+def _write_overview(out: Path, about: dict[str, Any], results: dict[str, dict[str, Any]]) -> None:
+    """All suites in one file and one report; each suite's own are in its directory."""
+    _write(out, {**about, "suites": results}, list(results.values()))
+
+
+def _compare(other: Path, results: dict[str, dict[str, Any]], progress: Progress) -> int:
+    theirs = json.loads((other / RESULT).read_text(encoding="utf-8"))
+    theirs = theirs.get("suites", {theirs.get("suite"): theirs})
+    same = True
+    for suite, ours in results.items():
+        found = compare(ours["log"], theirs.get(suite, {}).get("log", []))
+        progress.line(
+            f"{suite}: of {found['episodes']} episodes that {other} has too, {found['same_outcome']} have the same "
+            f"outcome and {found['same_actions']} the same actions, bit for bit."
+        )
+        same = same and 0 < found["episodes"] == found["same_actions"] == found["same_outcome"]
+    return 0 if same else 1

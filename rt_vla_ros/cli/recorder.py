@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from numpy.typing import NDArray
 from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -19,39 +17,11 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray, String
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.evaluation.recording import Recording
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.srv import ResetScene, TaskOutcome
-
-SAME_TIME = 1e-6  # simulated time is a sum of steps [s]
-
-
-@dataclass
-class Recording:
-    """What was seen, each with the simulated time since the scene was laid [s].
-
-    states: generalised positions of the simulator, shape (nq,). images: what the policy saw, RGB. actions: with the
-    latency from the image's arrival at the policy [s].
-    """
-
-    states: list[tuple[float, NDArray[np.float64]]] = field(default_factory=list)
-    images: list[tuple[float, NDArray[np.uint8]]] = field(default_factory=list)
-    actions: list[tuple[float, EndEffectorAction, float]] = field(default_factory=list)
-
-    @property
-    def time(self) -> float:
-        """Simulated time of the newest state [s]."""
-        return self.states[-1][0] if self.states else 0.0
-
-    def until(self, end: float) -> Recording:
-        """What was seen up to `end` [s]; of the actions, those that were begun before."""
-        return Recording(
-            states=[event for event in self.states if event[0] < end + SAME_TIME],
-            images=[event for event in self.images if event[0] < end + SAME_TIME],
-            actions=[event for event in self.actions if event[0] < end - SAME_TIME],
-        )
 
 
 def nothing_wrong() -> None:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Run(Protocol):
-    """What is drawn; see recorder.Recording."""
+    """What is drawn; see evaluation.recording.Recording."""
 
     states: list[tuple[float, NDArray[np.float64]]]
     images: list[tuple[float, NDArray[np.uint8]]]
@@ -50,9 +50,9 @@ class Replay:
         self._sim.close()
 
 
-def frame_times(end: float) -> list[float]:
-    """When frames are drawn, from 0 to `end` [s] inclusive."""
-    count = min(MOST_FRAMES, max(1, round(end * RATE)))
+def frame_times(end: float, rate: Fraction = RATE) -> list[float]:
+    """When frames are drawn, from 0 to `end` [s] inclusive, `rate` of them a simulated second."""
+    count = min(MOST_FRAMES, max(1, round(end * rate)))
     return [float(time) for time in np.linspace(0.0, end, count + 1)]
 
 
@@ -62,13 +62,15 @@ def newest(events: Sequence[tuple[float, T]], time: float) -> T | None:
     return events[index - 1][1] if index else None
 
 
-def draw_run(run: Run, scene: Scene, verdict: str, *, success: bool) -> Iterator[NDArray[np.uint8]]:
+def draw_run(
+    run: Run, scene: Scene, verdict: str, *, success: bool, rate: Fraction = RATE
+) -> Iterator[NDArray[np.uint8]]:
     """All frames of a run, in order; nothing where no state was recorded. The verdict is on the last one."""
     if not run.states:
         return
     replay = Replay(scene)
     actions = [(time, (action, latency)) for time, action, latency in run.actions]
-    times = frame_times(run.states[-1][0])
+    times = frame_times(run.states[-1][0], rate)
     try:
         for number, time in enumerate(times):
             state = newest(run.states, time)

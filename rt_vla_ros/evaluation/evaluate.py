@@ -6,9 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.rollout import Episode, rollout
@@ -50,31 +47,6 @@ class Evaluation:
         """How many episodes ended in which way; all ways are listed."""
         counts = Counter(episode.outcome for episode in self.episodes)
         return {outcome.value: counts[outcome] for outcome in Outcome}
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON knows it."""
-        latencies = np.array([latency for episode in self.episodes for latency in episode.latencies]) * 1000
-        return {
-            "policy": self.policy,
-            "suite": self.suite,
-            "seed": self.seed,
-            "episodes": len(self.episodes),
-            "success_rate": self.success_rate,
-            "interval_95": list(self.interval),
-            "outcomes": self.outcomes,
-            "latency_ms": {"median": float(np.median(latencies)), "p99": float(np.percentile(latencies, 99))},
-            "rows": [
-                {
-                    "seed": episode.seed,
-                    "instruction": episode.instruction,
-                    "outcome": episode.outcome.value,
-                    "steps": episode.steps,
-                    "seconds": episode.seconds,
-                    "terminated": episode.terminated,
-                }
-                for episode in self.episodes
-            ],
-        }
 
 
 def evaluate(

@@ -153,6 +153,12 @@ SUITES: MappingProxyType[str, Suite] = MappingProxyType(
 )
 
 
+MEASURED: tuple[str, ...] = tuple(suite.name for suite in SUITES.values() if not suite.training)
+"""Names of the suites that policies are measured on."""
+FIRST_TRAINING_SEED = 1 << 40
+"""Training draws its scenes' seeds from here up, so every smaller one lays a table that no training saw."""
+
+
 def find_suite(name: str) -> Suite:
     """Raises ValueError, with the names that exist, for an unknown one."""
     if name in SUITES:

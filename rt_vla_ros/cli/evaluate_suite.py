@@ -1,0 +1,91 @@
+"""The episodes of one suite: played, written down, shown, and a few of them filmed."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import time
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from rt_vla_ros.cli.clip import write_clip
+from rt_vla_ros.cli.progress import Progress
+from rt_vla_ros.cli.replay import draw_run
+from rt_vla_ros.evaluation.player import Played, Player
+from rt_vla_ros.evaluation.record import Journal, Record
+from rt_vla_ros.evaluation.summary import summarize
+from rt_vla_ros.sim.scenes import Scene, make_scene
+
+JOURNAL, CLIPS = "episodes.jsonl", "clips"
+FILMED, SHOWN = Fraction(5, 2), Fraction(5)  # frames per simulated second, and per second of the clip
+LINGER = 5  # the last frame of a clip is shown this many times
+DEPENDS_ON = ("policy", "checkpoint_sha256", "through_ros", "handicap", "decoding")
+
+
+class SuiteRun:
+    """Plays the suite's episodes that have not been played yet; `records` are all of them, in order of the seeds."""
+
+    def __init__(self, player: Player, suite: str, about: dict[str, Any], out: Path | None, progress: Progress) -> None:
+        """out: of the files; None: nothing is written."""
+        self._player, self._suite, self._about, self._out, self._progress = player, suite, about, out, progress
+        self.records: list[Record] = []
+        self._filmed: Counter[bool] = Counter()
+        self._begun, self._played = time.monotonic(), 0
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """See summarize."""
+        return summarize(self.records)
+
+    def play(self, args: argparse.Namespace) -> SuiteRun:
+        """Raises JournalError where the directory holds another evaluation."""
+        journal = self._open(args)
+        for number in range(args.episodes):
+            seed = args.seed + number
+            known = None if journal is None else journal.find(seed)
+            if known is None:
+                scene = make_scene(self._suite, seed)
+                played = self._player.play(scene)
+                self._played += 1
+                self._film(scene, played, args.clips)
+                known = played.record
+                if journal is not None:
+                    journal.add(known)
+            self.records.append(known)
+            self._show(args.episodes)
+        return self
+
+    def _open(self, args: argparse.Namespace) -> Journal | None:
+        if self._out is None:
+            return None
+        if args.fresh:
+            (self._out / JOURNAL).unlink(missing_ok=True)
+            shutil.rmtree(self._out / CLIPS, ignore_errors=True)
+        self._out.mkdir(parents=True, exist_ok=True)
+        subject = {"suite": self._suite, **{name: self._about[name] for name in DEPENDS_ON}}
+        journal = Journal(self._out / JOURNAL, subject)
+        for path in (self._out / CLIPS).glob("*.mp4"):
+            self._filmed[path.stem.startswith("success")] += 1
+        return journal
+
+    def _film(self, scene: Scene, played: Played, most: int) -> None:
+        record = played.record
+        if self._out is None or self._filmed[record.success] >= most:
+            return
+        self._filmed[record.success] += 1
+        frames = list(draw_run(played.recording, scene, record.reason, success=record.success, rate=FILMED))
+        if frames:
+            (self._out / CLIPS).mkdir(exist_ok=True)
+            name = f"{record.outcome}_{record.seed}.mp4"
+            write_clip(self._out / CLIPS / name, [*frames, *[frames[-1]] * LINGER], SHOWN)
+
+    def _show(self, episodes: int) -> None:
+        done, last = len(self.records), self.records[-1]
+        rate = sum(record.success for record in self.records) / done
+        left = (episodes - done) * (time.monotonic() - self._begun) / max(1, self._played)
+        self._progress.update(
+            f"  {self._suite} {done}/{episodes}  success {rate:.0%}  {left:3.0f} s left  "
+            f"last: {last.outcome}, {last.seconds:.1f} s, {last.instruction}"
+        )

@@ -1,0 +1,142 @@
+"""An evaluation as one HTML file that needs no other: tables, plots, clips."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from html import escape
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rt_vla_ros.evaluation.evaluate import wilson_interval
+from rt_vla_ros.evaluation.plots import plot_bars, plot_histogram, plot_rate
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a202c; max-width: 1100px; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2.5rem; border-top: 1px solid #cbd5e0; padding-top: 1rem }
+table { border-collapse: collapse; margin: .6rem 0 } td, th { padding: .2rem .7rem; border-bottom: 1px solid #e2e8f0;
+text-align: left } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums } .big { font-size: 1.3rem }
+figure { display: inline-block; margin: .5rem .8rem .5rem 0; vertical-align: top } figcaption { font-size: .85rem;
+color: #4a5568; max-width: 520px } video { max-width: 420px; border-radius: 6px } pre { white-space: pre-wrap;
+background: #f7fafc; padding: .6rem } .bad { color: #c05621 }
+"""
+MOST_FAILURES = 60  # that are listed
+
+
+def write_report(path: Path, results: Sequence[Mapping[str, Any]], clips: Mapping[str, Sequence[Path]]) -> None:
+    """results: of one or more suites, as in evaluation.json. clips: MP4 files of each suite, by its name."""
+    title = f"{results[0]['policy']}: {', '.join(result['suite'] for result in results)}"
+    body = [f"<h1>How often {escape(results[0]['policy'])} does what it is told</h1>", _overview(results)]
+    for result in results:
+        body += _section(result, clips.get(result["suite"], ()))
+    body.append(_provenance(results[0]))
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f"<style>{STYLE}</style></head><body>{''.join(body)}</body></html>\n"
+    )
+    whole = path.with_name(f".{path.name}")
+    whole.write_text(page, encoding="utf-8")
+    os.replace(whole, path)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Numbers to the right, texts to the left."""
+
+    def cell(value: object, tag: str) -> str:
+        number = isinstance(value, int | float) or (isinstance(value, str) and value[-1:] in "%0123456789")
+        return f"<{tag}{' class=n' if number else ''}>{escape(str(value))}</{tag}>"
+
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(f"<tr>{''.join(cell(value, 'td') for value in row)}</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _overview(results: Sequence[Mapping[str, Any]]) -> str:
+    names = list(results[0]["outcomes"])
+    rows = [
+        [
+            result["suite"],
+            result["episodes"],
+            f"{result['success_rate']:.1%}",
+            "{:.1%} to {:.1%}".format(*result["interval_95"]),
+            *(result["outcomes"][name] for name in names),
+            result["latency_ms"]["median"],
+            result["latency_ms"]["p99"],
+        ]
+        for result in results
+    ]
+    header = ["suite", "episodes", "success", "95% interval", *names, "median ms", "p99 ms"]
+    note = (
+        "<p>Success: at the end the named object, and no other, was held 5 cm above the table for a second. The "
+        "interval (Wilson) says where the true rate lies with 95% confidence. Latency: of one action of the policy.</p>"
+    )
+    return _table(header, rows) + note
+
+
+def _section(result: Mapping[str, Any], clips: Sequence[Path]) -> list[str]:
+    log, rows = result["log"], result["rows"]
+    good = list(accumulate(entry["outcome"] == "success" for entry in log))
+    rates = [count / (i + 1) for i, count in enumerate(good)]
+    bounds = [wilson_interval(int(count), i + 1) for i, count in enumerate(good)]
+    counts, edges = np.histogram([entry["seconds"] for entry in log], bins=20, range=(0.0, 20.0))
+    lows, highs = zip(*bounds, strict=True)
+    plots = {
+        "Success rate so far, over the seeds": plot_rate(rates, lows, highs, log[0]["seed"]),
+        "Simulated time of an episode": plot_histogram(edges.tolist(), counts.tolist(), "s", "Duration of episodes"),
+        "Latency of an action": plot_histogram(**result["latency_histogram"], unit="ms", title="Latency of an action"),
+        "By the object named": plot_bars(
+            [row["task"] for row in rows], [row["successes"] for row in rows], [row["episodes"] for row in rows]
+        ),
+    }
+    failures = [entry for entry in log if entry["outcome"] != "success"]
+    return [
+        f"<h2>{escape(result['suite'])}: <span class=big>{result['success_rate']:.1%}</span> "
+        f"({result['successes']} of {result['episodes']})</h2>",
+        *(f"<figure>{plot}<figcaption>{escape(name)}</figcaption></figure>" for name, plot in plots.items()),
+        _tasks(rows),
+        _failures(failures),
+        *(_clip(path) for path in clips),
+    ]
+
+
+def _tasks(rows: Sequence[Mapping[str, Any]]) -> str:
+    body = [
+        [row["task"], row["episodes"], row["successes"], "; ".join(f"{n} x {why}" for why, n in row["reasons"].items())]
+        for row in rows
+    ]
+    table = _table(["object named", "episodes", "successes", "outcomes and reasons"], body)
+    return f"<details><summary>Each task</summary>{table}</details>"
+
+
+def _failures(failures: Sequence[Mapping[str, Any]]) -> str:
+    if not failures:
+        return "<p>No episode failed.</p>"
+    rows = [
+        [entry["seed"], entry["outcome"], entry["instruction"], entry["seconds"], entry["reason"]]
+        for entry in failures[:MOST_FAILURES]
+    ]
+    table = _table(["seed", "outcome", "instruction", "seconds", "reason"], rows)
+    return f"<details open><summary>Episodes that failed: {len(failures)}</summary>{table}</details>"
+
+
+def _clip(path: Path) -> str:
+    outcome, _, seed = path.stem.rpartition("_")
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    return (
+        f'<figure><video controls loop muted playsinline preload="metadata" src="data:video/mp4;base64,{data}"></video>'
+        f"<figcaption>{escape(outcome.replace('_', ' '))}, seed {escape(seed)}</figcaption></figure>"
+    )
+
+
+def _provenance(result: Mapping[str, Any]) -> str:
+    rows = [
+        ["checkpoint (SHA-256 of its weights)", result["checkpoint_sha256"] or "none: made in memory"],
+        ["way", "through ROS, in lock-step" if result["through_ros"] else "in the simulator, without ROS"],
+        ["handicap", result["handicap"] or "none"],
+        *([name, version] for name, version in result["versions"].items()),
+    ]
+    return f"<h2>How this was measured</h2><pre>{escape(result['command'])}</pre>{_table(['', ''], rows)}"

@@ -1,0 +1,125 @@
+"""`rt-vla evaluate` as a user runs it: what it writes, what it goes on with, what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rt_vla_ros.cli.main import main
+from rt_vla_ros.policies.catalogue import CHECKPOINTS
+from rt_vla_ros.sim.suites import MEASURED
+
+
+def evaluate(out: Path, *arguments: str, expected: int = 0) -> dict[str, Any]:
+    assert main(["evaluate", "--out", str(out), *arguments]) == expected
+    data: dict[str, Any] = json.loads((out / "evaluation.json").read_text())
+    return data
+
+
+def test_everything_that_a_figure_needs_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = evaluate(tmp_path, "--policy", "rt1-mini", "--episodes", "3", "--seed", "11", "--clips", "1")
+    assert (data["policy"], data["suite"], data["seed"], data["episodes"]) == ("rt1-mini", "pick-colours", 11, 3)
+    weights = (CHECKPOINTS / "rt1-mini" / "model.safetensors").read_bytes()
+    assert data["checkpoint_sha256"] == hashlib.sha256(weights).hexdigest()
+    assert data["success_rate"] == data["successes"] / 3
+    assert data["interval_95"][0] <= data["success_rate"] <= data["interval_95"][1]
+    assert "--policy rt1-mini --suite pick-colours --episodes 3 --seed 11" in data["command"]
+    assert {"rt_vla_ros", "python", "torch", "numpy", "mujoco"} <= set(data["versions"])
+    assert data["latency_ms"]["median"] > 0
+    assert [entry["seed"] for entry in data["log"]] == [11, 12, 13]
+    assert sum(row["episodes"] for row in data["rows"]) == sum(data["outcomes"].values()) == 3
+    for row in data["rows"]:
+        assert sum(row["reasons"].values()) == row["episodes"]
+        assert all("." in reason for reason in row["reasons"])
+    report = (tmp_path / "report.html").read_text()
+    clips = list((tmp_path / "clips").glob("*.mp4"))
+    assert len(clips) == report.count("data:video/mp4;base64,") >= 1
+    assert report.count("<svg") == 4
+    assert not re.search(r'(src|href)="(?!data:)', report), "the report is one file"
+    assert f"{data['successes']} of 3 done" in capsys.readouterr().out
+
+
+def test_an_evaluation_that_was_ended_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--policy", "expert", "--suite", "pick-any", "--clips", "0")
+    first = evaluate(tmp_path, *arguments, "--episodes", "2")
+    journal = tmp_path / "episodes.jsonl"
+    written = journal.read_text()
+    journal.write_text(written + '{"seed": 2, "instruc')  # killed while it wrote
+    both = evaluate(tmp_path, *arguments, "--episodes", "4")
+    assert both["log"][:2] == first["log"]
+    assert (both["episodes"], both["success_rate"]) == (4, 1.0)
+    assert journal.read_text().startswith(written)
+    assert len(journal.read_text().splitlines()) == 5
+    capsys.readouterr()
+
+    assert main(["evaluate", "--out", str(tmp_path), "--policy", "rt1-untrained", "--suite", "pick-any"]) == 2
+    refused = capsys.readouterr().err
+    assert "another evaluation (policy 'expert', not 'rt1-untrained'" in refused
+    assert "--fresh" in refused
+    journal.write_text("nonsense\n")
+    assert main(["evaluate", "--out", str(tmp_path), *arguments, "--episodes", "1"]) == 2
+    assert "no journal of an evaluation" in capsys.readouterr().err
+    assert evaluate(tmp_path, *arguments, "--episodes", "1", "--fresh")["episodes"] == 1
+
+
+def test_the_expert_does_all_suites(tmp_path: Path) -> None:
+    data = evaluate(tmp_path, "--policy", "expert", "--suite", "all", "--episodes", "2", "--clips", "0")
+    assert tuple(data["suites"]) == MEASURED
+    assert not any(suite.startswith("train") for suite in MEASURED)
+    for suite, result in data["suites"].items():
+        assert result["success_rate"] == 1.0, suite
+        own = json.loads((tmp_path / suite / "evaluation.json").read_text())
+        assert own == result
+        assert (tmp_path / suite / "report.html").is_file()
+    report = (tmp_path / "report.html").read_text()
+    assert all(f"<h2>{suite}:" in report for suite in MEASURED)
+
+
+def test_the_same_again_has_the_same_actions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--suite", "pick-any", "--episodes", "2", "--clips", "0")
+    evaluate(tmp_path / "one", "--policy", "rt1-untrained", *arguments)
+    same = ["--compare-with", str(tmp_path / "one")]
+    evaluate(tmp_path / "two", "--policy", "rt1-untrained", *arguments, *same)
+    assert "2 have the same outcome and 2 the same actions, bit for bit" in capsys.readouterr().out
+    evaluate(tmp_path / "expert", "--policy", "expert", *arguments, *same, expected=1)
+    assert "0 the same actions" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("handicap", ["black-images", "other-instruction"])
+def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, handicap: str) -> None:
+    data = evaluate(tmp_path, "--policy", "rt1-mini", "--episodes", "4", "--handicap", handicap, "--clips", "0")
+    assert data["handicap"] == handicap
+    assert data["success_rate"] == 0.0
+    if handicap == "other-instruction":
+        assert data["outcomes"]["wrong_object"] >= 2, "it still listens: it picks what it was told"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--policy", "rt1-mimi"], "Did you mean 'rt1-mini'?"),
+        (["--suite", "pick-colors"], "Did you mean 'pick-colours'?"),
+        (["--suite", "pick-any,unsen"], "Did you mean 'unseen'?"),
+        (["--suite", "pick-any,pick-any"], "names a suite twice"),
+        (["--episodes", "0"], "at least 1 episode"),
+        (["--seed", "-1"], "Seeds are from 0 to"),
+        (["--seed", str(1 << 40)], "training uses those above"),
+        (["--device", "cuda:77"], "'cuda:77'"),
+        (["--clips", "-1"], "expected 0 or more"),
+        (["--through-ros", "--policy", "expert"], "without expert"),
+        (["--through-ros", "--handicap", "black-images"], "without handicap"),
+        (["--compare-with", "nowhere"], "there is no nowhere/evaluation.json"),
+    ],
+)
+def test_refuses_with_a_sentence(
+    arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "--out", str(tmp_path), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert "Traceback" not in error
