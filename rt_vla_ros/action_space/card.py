@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rt_vla_ros.action_space.after_processing import TRANSFORMS
+
 CARD_FILE = "action_card.json"
 ROLES = (
     "terminate",
@@ -29,6 +31,7 @@ UNITS = (
 )
 FRAMES = ("base", "end_effector")
 ROTATIONS = ("rotation_vector", "rpy")
+CROPS = ("none", "center", "stretch", "pad")
 QUANTIZATIONS = ("round", "truncate", "centers")
 
 KINDS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
@@ -64,8 +67,8 @@ class CameraSpec:
 
     name: name of the camera ("front", "wrist").
     width, height: size of the image the policy takes [pixel].
-    crop: how a camera image of another shape was brought to this one: "none", "center" (cut to the aspect ratio) or
-    "stretch".
+    crop: how a camera image of another shape was brought to this one: "none", "center" (cut to the aspect ratio),
+    "stretch" or "pad" (whole, black beside it; RT-1's own way).
     vertical_fov: opening angle of the image the policy takes, top to bottom [rad]; 0 where it is not known.
     """
 
@@ -91,6 +94,9 @@ class ActionCard:
     gripper_open, gripper_closed: values of the gripper dimension at which it is open and closed.
     control_rate: actions per second [Hz].
     cameras: what the policy sees, in its order.
+    after_processing: what is done to the decoded values before they have the dimensions' units and meaning, a name in
+    action_space.after_processing; empty for nothing.
+    notes: where the facts on this card are from, and which of them nobody could verify.
     """
 
     name: str
@@ -105,6 +111,8 @@ class ActionCard:
     control_rate: float
     cameras: tuple[CameraSpec, ...]
     version: int = 1
+    after_processing: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_choices(self)
@@ -127,7 +135,9 @@ class ActionCard:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ActionCard:
         """Raises ActionCardError for keys that are missing or unknown and for values that contradict each other."""
-        values = dict(_checked_keys(cls, data, "the action card", optional=()))
+        values = {"after_processing": "", "notes": ()}
+        values |= _checked_keys(cls, data, "the action card", optional=tuple(values))
+        values["notes"] = _sentences(values["notes"])
         values["dimensions"] = tuple(_dimension(d, i) for i, d in enumerate(_list(values["dimensions"], "dimensions")))
         values["cameras"] = tuple(
             _build(CameraSpec, _checked_keys(CameraSpec, c, f"cameras[{i}] of the action card", optional=()))
@@ -166,6 +176,12 @@ def _list(value: Any, what: str) -> Sequence[Mapping[str, Any]]:
     return value
 
 
+def _sentences(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
+        raise ActionCardError(f"notes must be a list of sentences, got {value!r}.")
+    return tuple(value)
+
+
 def _dimension(data: Mapping[str, Any], index: int) -> ActionDimension:
     values = dict(_checked_keys(ActionDimension, data, f"dimensions[{index}] of the action card", optional=("modes",)))
     values["modes"] = tuple(values.get("modes", ()))
@@ -196,7 +212,13 @@ def _build(kind: type[_T], values: Mapping[str, Any]) -> _T:
 
 
 def _check_choices(card: ActionCard) -> None:
-    for key, choices in (("frame", FRAMES), ("rotation", ROTATIONS), ("quantization", QUANTIZATIONS)):
+    named = (
+        ("frame", FRAMES),
+        ("rotation", ROTATIONS),
+        ("quantization", QUANTIZATIONS),
+        ("after_processing", tuple(TRANSFORMS)),
+    )
+    for key, choices in named:
         if getattr(card, key) not in choices:
             raise ActionCardError(f"{key} is {getattr(card, key)!r}, expected one of {', '.join(choices)}.")
     if card.version != 1:
@@ -266,9 +288,9 @@ def _check_cameras(card: ActionCard) -> None:
             raise ActionCardError(
                 f"camera {camera.name!r} is {camera.width}x{camera.height}, expected 1 to 8192 pixels."
             )
-        if camera.crop not in ("none", "center", "stretch"):
+        if camera.crop not in CROPS:
             raise ActionCardError(
-                f"camera {camera.name!r} has the crop {camera.crop!r}, expected none, center or stretch."
+                f"camera {camera.name!r} has the crop {camera.crop!r}, expected one of {', '.join(CROPS)}."
             )
         if not 0 <= camera.vertical_fov < math.pi:
             raise ActionCardError(

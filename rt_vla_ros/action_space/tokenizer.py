@@ -73,9 +73,8 @@ class ActionTokenizer:
     def _place(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
         """Bins, any shape -> where in a dimension's range they stand, 0 ... bins - 1."""
         if self.card.quantization == "centers":
-            tokens = np.minimum(tokens, self.card.bins - 2)
-        places: NDArray[np.float64] = tokens + (0.5 if self.card.quantization == "centers" else 0.0)
-        return places
+            return np.asarray(np.minimum(tokens, self.card.bins - 2) + 0.5, dtype=np.float64)
+        return tokens.astype(np.float64)
 
     def to_action(
         self, values: ArrayLike, *, confidence: float = 1.0, tokens: tuple[int, ...] = (), plan: str = ""

@@ -8,6 +8,9 @@ from pathlib import Path
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 CONFIG_FILE = "config.json"
 UNTRAINED = "rt1-untrained"
+UNTRAINED_RT2 = "rt2-untrained"
+MADE_IN_MEMORY = (UNTRAINED, UNTRAINED_RT2)
+"""Policies with random weights, for which there are no files."""
 
 
 class UnknownPolicyError(ValueError):
@@ -15,26 +18,29 @@ class UnknownPolicyError(ValueError):
 
 
 def policy_names() -> list[str]:
-    """Names that `load_policy` knows: the shipped checkpoints, and one with random weights."""
+    """Names that `load_policy` knows: the shipped checkpoints, and those with random weights."""
     shipped = sorted(path.parent.name for path in CHECKPOINTS.glob(f"*/{CONFIG_FILE}"))
-    return [*shipped, UNTRAINED]
+    return [*shipped, *MADE_IN_MEMORY]
 
 
 def find_checkpoint(name_or_path: str) -> Path | None:
-    """The directory of a policy; None for the one with random weights, which is made in memory.
+    """The directory of a policy; None for those with random weights, which are made in memory.
+
+    DIRECTORY#KEY names one of several statistics of an OpenVLA checkpoint; the key is not looked at here.
 
     Raises UnknownPolicyError.
     """
     if not name_or_path.strip():
         raise UnknownPolicyError(f"No policy was named. {_choices()}")
-    if name_or_path == UNTRAINED:
+    if name_or_path in MADE_IN_MEMORY:
         return None
     shipped = CHECKPOINTS / name_or_path
     if "/" not in name_or_path and (shipped / CONFIG_FILE).is_file():
         return shipped
-    path = Path(name_or_path).expanduser()
-    if path.is_dir():
-        return path
+    for name in (name_or_path, name_or_path.rpartition("#")[0]):
+        path = Path(name).expanduser()
+        if name and path.is_dir():
+            return path
     close = difflib.get_close_matches(name_or_path, policy_names(), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise UnknownPolicyError(f"There is no policy {name_or_path!r}.{hint} {_choices()}")

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import nn
 
 from rt_vla_ros.policies.cards import tabletop_card
-from rt_vla_ros.policies.catalogue import UNTRAINED, UnknownPolicyError, find_checkpoint, policy_names
+from rt_vla_ros.policies.catalogue import (
+    UNTRAINED,
+    UNTRAINED_RT2,
+    UnknownPolicyError,
+    find_checkpoint,
+    policy_names,
+)
 from rt_vla_ros.policies.checkpoint import load_checkpoint
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy
+from rt_vla_ros.policies.rt2.recognition import HUB_ID, is_rt2
 
 __all__ = ["UNTRAINED", "UnknownPolicyError", "find_device", "load_policy", "policy_names"]
 
@@ -19,18 +28,49 @@ UNTRAINED_SEED = 0
 
 
 def load_policy(name_or_path: str, *, device: str = "auto", decoding: str | None = None) -> Policy:
-    """A shipped policy by its name, or one's own by the path of its directory.
+    """A shipped policy by its name, or one's own by the path of its directory or its name on the Hugging Face Hub.
 
-    device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1" ... decoding: see RT1Policy.
+    name_or_path: also DIRECTORY#KEY, see catalogue. device: "auto" (a GPU where there is one), "cpu", "cuda",
+    "cuda:1" ... decoding: see RT1Policy; RT-2 has the most likely tokens only.
     Raises UnknownPolicyError, CheckpointError, ActionCardError: all ValueErrors with a sentence.
     """
     where = find_device(device)
-    directory = find_checkpoint(name_or_path)
+    directory = _find(name_or_path)
+    if name_or_path == UNTRAINED_RT2 or (directory is not None and is_rt2(directory)):
+        return _rt2(name_or_path, directory, where, decoding)
     if directory is None:
         return _untrained(where, decoding)
     model, card = load_checkpoint(directory)
     nn.Module.to(model, where)
     return RT1Policy(model, card, name=directory.resolve().name, decoding=decoding)
+
+
+def _rt2(name_or_path: str, directory: Path | None, device: torch.device, decoding: str | None) -> Policy:
+    # The vision-language models of transformers take seconds to import; who runs RT-1 shall not wait for them.
+    from rt_vla_ros.policies.rt2.checkpoint import open_checkpoint
+    from rt_vla_ros.policies.rt2.untrained import untrained_policy
+
+    if decoding not in (None, "argmax"):
+        raise ValueError(f"RT-2 policies have no decoding {decoding!r}; they take the most likely tokens (argmax).")
+    if directory is None:
+        return untrained_policy(UNTRAINED_RT2, device)
+    whole = Path(name_or_path).expanduser().is_dir()
+    return open_checkpoint(directory, device=device, unnorm_key="" if whole else name_or_path.partition("#")[2])
+
+
+def _find(name_or_path: str) -> Path | None:
+    try:
+        return find_checkpoint(name_or_path)
+    except UnknownPolicyError as error:
+        hub_id = name_or_path.partition("#")[0]
+        if not HUB_ID.fullmatch(hub_id):
+            raise
+        from rt_vla_ros.policies.rt2.checkpoint import download
+
+        try:
+            return download(hub_id)
+        except ValueError as reason:
+            raise UnknownPolicyError(f"{error} And {reason}") from reason
 
 
 def find_device(name: str) -> torch.device:

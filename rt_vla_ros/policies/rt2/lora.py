@@ -17,8 +17,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from rt_vla_ros.policies.checkpoint import CheckpointError
+from rt_vla_ros.policies.rt2.recognition import ADAPTER_CONFIG
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."
 
 
@@ -34,10 +35,10 @@ class Adapter:
     def load(cls, directory: Path) -> Adapter:
         """Raises CheckpointError for files that are missing or damaged and for other kinds of adapters."""
         try:
-            config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+            config = json.loads((directory / ADAPTER_CONFIG).read_text(encoding="utf-8"))
             weights = load_file(directory / WEIGHTS)
         except (OSError, ValueError, SafetensorError) as error:
-            raise CheckpointError(f"{directory} is no LoRA adapter ({CONFIG}, {WEIGHTS}): {error}") from error
+            raise CheckpointError(f"{directory} is no LoRA adapter ({ADAPTER_CONFIG}, {WEIGHTS}): {error}") from error
         if config.get("peft_type") != "LORA" or config.get("use_dora") or config.get("modules_to_save"):
             raise CheckpointError(f"{directory} is an adapter of another kind; plain LoRA can be loaded.")
         rank = int(config["r"])

@@ -1,0 +1,106 @@
+"""What is done to a policy's decoded values before they are an action: the conventions of the robots it was trained on.
+
+The rules are those that SimplerEnv applies to RT-1 and RT-1-X (simpler_env/policies/rt1/rt1_model.py, commit 4ab7178).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+SMALL_GRIPPER = 1e-2
+WIDOWX_TRANSLATION, WIDOWX_ROTATION = (1.75, 0.05), (1.4, 0.25)
+"""Bounds of what the network says, and what they stand for on the robot, in [m] and [rad]."""
+
+
+class AfterProcessing(Protocol):
+    """Turns decoded values (D,), in the order of `roles`, into the values that the card's units speak of."""
+
+    def reset(self) -> None:
+        """Forget what was commanded; at the start of a request."""
+
+    def __call__(self, values: Values) -> Values:
+        """A new array; the given one is left as it is."""
+
+
+class Unchanged:
+    """For policies whose values are what the card says."""
+
+    def __init__(self, roles: tuple[str, ...]) -> None:
+        self.roles = roles
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def __call__(self, values: Values) -> Values:
+        """The same numbers."""
+        return np.array(values, dtype=np.float64)
+
+
+class GoogleRobot:
+    """RT-1's own robot: the gripper's value is a change, 1 closes it all, -1 opens it, a small one is none.
+
+    Translation [m] and rotation (axis times angle) [rad] stay as they are. The gripper's entry becomes where the fingers
+    shall be, -1 open ... 1 closed; a request starts with the gripper open.
+    """
+
+    def __init__(self, roles: tuple[str, ...]) -> None:
+        self._gripper = roles.index("gripper")
+        self.reset()
+
+    def reset(self) -> None:
+        """The gripper is taken to be open."""
+        self._target = -1.0
+
+    def __call__(self, values: Values) -> Values:
+        """See the class."""
+        result = np.array(values, dtype=np.float64)
+        self._target = float(np.clip(self._target + 2 * small_gripper_is_zero(result[self._gripper]), -1.0, 1.0))
+        result[self._gripper] = self._target
+        return result
+
+
+class WidowX:
+    """BridgeData's robot: values within +-1.75 and +-1.4 stand for +-0.05 m and +-0.25 rad (roll, pitch, yaw).
+
+    The gripper's sign is inverted, because there 1 is open and -1 closed, and it is one or the other.
+    """
+
+    def __init__(self, roles: tuple[str, ...]) -> None:
+        self._gripper = roles.index("gripper")
+        self._translation = [i for i, role in enumerate(roles) if role.startswith("translation_")]
+        self._rotation = [i for i, role in enumerate(roles) if role.startswith("rotation_")]
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def __call__(self, values: Values) -> Values:
+        """See the class."""
+        result = np.array(values, dtype=np.float64)
+        result[self._translation] = rescaled(result[self._translation], *WIDOWX_TRANSLATION)
+        result[self._rotation] = rescaled(result[self._rotation], *WIDOWX_ROTATION)
+        result[self._gripper] = 1.0 if -result[self._gripper] > 0 else -1.0
+        return result
+
+
+TRANSFORMS = {"": Unchanged, "google_robot": GoogleRobot, "widowx": WidowX}
+
+
+def after_processing(name: str, roles: tuple[str, ...]) -> AfterProcessing:
+    """The transform of this name for dimensions with these roles. Raises ValueError for an unknown name."""
+    if name not in TRANSFORMS:
+        raise ValueError(f"There is no after-processing {name!r}; there are {', '.join(filter(None, TRANSFORMS))}.")
+    return TRANSFORMS[name](roles)
+
+
+def small_gripper_is_zero(value: float) -> float:
+    """Changes of the gripper below 0.01 are noise."""
+    return 0.0 if abs(value) < SMALL_GRIPPER else float(value)
+
+
+def rescaled(values: Values, bound: float, target: float) -> Values:
+    """From -bound ... bound to -target ... target, held within."""
+    return np.clip(values / bound * target, -target, target)

@@ -1,0 +1,30 @@
+"""A tiny vision-language model with random weights: it knows nothing, and takes every step that a large one takes."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from rt_vla_ros.policies.cards import tabletop_card
+from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.policies.rt2.loading import RT2Parts
+from rt_vla_ros.policies.rt2.policy import RT2Policy
+from rt_vla_ros.policies.rt2.processor import ComposedProcessor
+from rt_vla_ros.policies.rt2.small_models import SPECIAL, random_model, small_config
+from rt_vla_ros.policies.rt2.small_tokenizers import small_tokenizer
+
+FAMILY = "qwen2_vl"
+SEED = 0
+PIXELS = 84 * 84
+
+
+def untrained_policy(name: str, device: torch.device) -> RT2Policy:
+    """The same random weights every time, made in memory, with the action card of the simulated arm."""
+    special = SPECIAL[FAMILY]
+    tokenizer = small_tokenizer("byte_bpe", special=list(special.values()), named=special)
+    model = random_model(small_config(FAMILY, tokenizer), SEED)
+    nn.Module.to(model, device)
+    images = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": PIXELS})
+    processor = ComposedProcessor(images, tokenizer)
+    return RT2Policy(RT2Parts(model, processor, RT2Config("integers"), tabletop_card(name)), name=name)

@@ -1,0 +1,99 @@
+"""RT-2 checkpoints by path, with the name of a data set behind it, as an adapter, from the Hub; one by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.vlms import save_openvla, save_vlm
+
+from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies import registry
+from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.policies.rt2 import checkpoint as rt2_checkpoint
+from rt_vla_ros.policies.rt2.checkpoint import HUB_FILES
+from rt_vla_ros.policies.rt2.policy import RT2Policy
+from rt_vla_ros.policies.rt2.recognition import is_rt2
+
+
+def test_directories_of_vision_language_models_are_rt2(tmp_path: Path) -> None:
+    save_vlm(tmp_path / "mine", "smolvlm")
+    policy = load_policy(str(tmp_path / "mine"), device="cpu")
+    assert isinstance(policy, RT2Policy)
+    assert policy.name == "mine"
+    with pytest.raises(ValueError, match="RT-2 policies have no decoding 'expected_value'"):
+        load_policy(str(tmp_path / "mine"), device="cpu", decoding="expected_value")
+    with pytest.raises(ValueError, match="is no OpenVLA checkpoint, so there is no 'bridge' to choose"):
+        load_policy(f"{tmp_path / 'mine'}#bridge", device="cpu")
+    assert not is_rt2(tmp_path)
+
+
+def test_the_statistics_of_openvla_are_named_behind_the_path(tmp_path: Path) -> None:
+    save_openvla(tmp_path, keys=("bridge_orig", "libero_spatial"))
+    with pytest.raises(ValueError, match="say which one your arm is like"):
+        load_policy(str(tmp_path), device="cpu")
+    assert load_policy(f"{tmp_path}#libero_spatial", device="cpu").card.name == "OpenVLA, actions of libero_spatial"
+
+
+def test_an_adapter_finds_its_model(tmp_path: Path) -> None:
+    base = save_openvla(tmp_path / "base")
+    adapter = save_adapter(tmp_path / "adapter", base)
+    assert load_policy(str(adapter), device="cpu").name == "adapter"
+    save_adapter(tmp_path / "lost", tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="as the model it belongs to, which is no directory"):
+        load_policy(str(tmp_path / "lost"), device="cpu")
+    other = save_adapter(tmp_path / "other", save_vlm(tmp_path / "vlm", "paligemma"))
+    with pytest.raises(ValueError, match="'paligemma'; only OpenVLA's are loaded"):
+        load_policy(str(other), device="cpu")
+
+
+def save_adapter(directory: Path, base: Path) -> Path:
+    from safetensors.torch import save_file
+
+    directory.mkdir()
+    module = "base_model.model.language_model.model.layers.0.self_attn.q_proj"
+    weights = {f"{module}.lora_A.weight": torch.zeros(2, 48), f"{module}.lora_B.weight": torch.zeros(48, 2)}
+    save_file(weights, directory / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": str(base)}
+    (directory / "adapter_config.json").write_text(json.dumps(config))
+    return directory
+
+
+def test_a_name_on_the_hub_is_downloaded_without_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_vlm(tmp_path, "paligemma")
+    asked: list[tuple[str, Any]] = []
+
+    def snapshot(hub_id: str, allow_patterns: list[str]) -> str:
+        asked.append((hub_id, allow_patterns))
+        return str(tmp_path)
+
+    monkeypatch.setattr(rt2_checkpoint, "snapshot_download", snapshot)
+    assert isinstance(load_policy("someone/a-policy", device="cpu"), RT2Policy)
+    assert asked == [("someone/a-policy", list(HUB_FILES))]
+    assert not any(pattern.endswith((".py", ".bin", "*")) for pattern in HUB_FILES)
+
+
+def test_a_hub_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_args: object, **_options: object) -> str:
+        raise OSError("no route to the host")
+
+    monkeypatch.setattr(rt2_checkpoint, "snapshot_download", unreachable)
+    with pytest.raises(registry.UnknownPolicyError, match=r"no policy 'a/b'.*And 'a/b' cannot be had.*no route"):
+        load_policy("a/b", device="cpu")
+
+
+def test_untrained_knows_nothing_but_goes_all_the_way() -> None:
+    actions = []
+    for _ in range(2):
+        policy = load_policy("rt2-untrained", device="cpu")
+        policy.reset("pick up the red cube")
+        image = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+        actions.append(policy.act(Observation({"front": image}, 0.0)))
+        assert isinstance(policy, RT2Policy)
+        assert isinstance(policy.ask({"front": image}, "what do you see?", limit=4), str)
+    assert actions[0].tokens == actions[1].tokens
+    assert len(actions[0].tokens) == 6
