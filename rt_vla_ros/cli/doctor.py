@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rt_vla_ros import ros
+from rt_vla_ros.policies import catalogue
 
 _PACKAGE = "rt_vla_ros"
 _LOWEST, _HIGHEST = (3, 10), (3, 14)
@@ -89,9 +90,9 @@ def libraries() -> Iterator[Finding]:
         except (ImportError, OSError) as error:
             missing.append((distribution, error))
     yield Finding(True, f"Libraries: {', '.join(versions)}.")
-    for distribution, error in missing:
+    for distribution, reason in missing:
         yield Finding(
-            False, f"{distribution} cannot be imported ({error}): {sys.executable} -m pip install {distribution}"
+            False, f"{distribution} cannot be imported ({reason}): {sys.executable} -m pip install {distribution}"
         )
 
 
@@ -127,17 +128,12 @@ def pictures() -> Iterator[Finding]:
 
 def checkpoints() -> Iterator[Finding]:
     """Which policies there are."""
-    try:
-        from rt_vla_ros.policies import registry
-    except (ImportError, OSError):
-        return
-    names = registry.policy_names()
-    shipped = [name for name in names if name != registry.UNTRAINED]
-    if shipped:
+    names = catalogue.policy_names()
+    if set(names) - set(catalogue.MADE_IN_MEMORY):
         yield Finding(True, f"Policies: {', '.join(names)}.")
     else:
         yield Finding(
-            False, f"No trained policy is in {registry.CHECKPOINTS}: only {', '.join(names)}, which moves senselessly."
+            False, f"No trained policy is in {catalogue.CHECKPOINTS}, and {', '.join(names)} move senselessly: get one."
         )
 
 
@@ -160,13 +156,14 @@ def port() -> Iterator[Finding]:
         return
     try:
         from rt_vla_ros.wire import session as wire
+        from rt_vla_ros.wire.errors import WireError
     except (ImportError, OSError):
         return
     router = os.environ.get(wire.ROUTER_VARIABLE) or wire.DEFAULT_ROUTER
     was_free = not _answers(router)
     try:
         session = wire.Session.open(patience=1.0)
-    except wire.WireError as error:
+    except WireError as error:
         yield Finding(False, f"The graph cannot be joined: {error}.")
         return
     domain = session.domain

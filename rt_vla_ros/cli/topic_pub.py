@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 
 from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.graph import absolute, graph_node, spin_until, wait_until
@@ -68,15 +70,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _repeat(node: Node, publish: object, period: float, enough: object) -> None:
-    timer = node.create_timer(period, publish)  # type: ignore[arg-type]
-    spin_until(node, enough)  # type: ignore[arg-type]
+def _repeat(node: Node, publish: Callable[[], None], period: float, enough: Callable[[], bool]) -> None:
+    timer = node.create_timer(period, publish)
+    spin_until(node, enough)
     node.destroy_timer(timer)
 
 
-def _wait_for_listeners(publisher: object, wanted: int, longest: float | None) -> None:
+def _wait_for_listeners(publisher: Publisher, wanted: int, longest: float | None) -> None:
     def there() -> int:
-        return int(publisher.get_subscription_count())  # type: ignore[attr-defined]
+        return int(publisher.get_subscription_count())
 
     if there() >= wanted:
         return

@@ -1,0 +1,185 @@
+"""policy.launch.py: which nodes its arguments start, and how; and all of them together, from start to end."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.launching import REPOSITORY, child_environment, launched, read_until
+
+from rt_vla_ros import ros
+
+ros.ensure()
+
+from launch import LaunchDescription, LaunchService  # noqa: E402
+from launch.actions import IncludeLaunchDescription  # noqa: E402
+from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
+from launch_ros.actions import Node  # noqa: E402
+
+FILE = REPOSITORY / "launch" / "policy.launch.py"
+ARGUMENTS = {
+    *("arm", "policy", "cameras", "device", "namespace", "use_sim_time", "dry_run", "params_file", "respawn_policy"),
+    *("lock_step", "suite", "seed", "instruction"),
+}
+
+
+class Planned:
+    """What would be started with these arguments: commands and parameters by executable."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **arguments: str) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.commands: dict[str, list[str]] = {}
+        self.parameters: dict[str, dict[str, Any]] = {}
+
+        def plan(node: Node, context: Any) -> None:
+            command = node.prepare_command(context)
+            executable = str(node.node_executable)
+            self.nodes[executable], self.commands[executable] = node, command
+            self.parameters[executable] = _parameters(command)
+
+        monkeypatch.setattr(Node, "execute", plan)
+        include = IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(str(FILE)), launch_arguments=list(arguments.items())
+        )
+        service = LaunchService()
+        service.include_launch_description(LaunchDescription([include]))
+        self.code = service.run()
+
+    def values(self, executable: str, option: str) -> list[str]:
+        command = self.commands[executable]
+        return [after for word, after in itertools.pairwise(command) if word == option]
+
+
+def _parameters(command: list[str]) -> dict[str, Any]:
+    """The parameters as a node would have them: later ones win."""
+    values: dict[str, Any] = {}
+    for word, after in itertools.pairwise(command):
+        if word == "-p":
+            name, _, text = after.partition(":=")
+            values[name] = yaml.safe_load(text)
+        elif word == "--params-file":
+            for section in yaml.safe_load(Path(after).read_text()).values():
+                values |= section["ros__parameters"]
+    return values
+
+
+def test_without_arguments_there_are_policy_smoother_and_simulated_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = Planned(monkeypatch)
+    assert planned.code == 0
+    assert set(planned.commands) == {"policy_node", "smoother_node", "sim_arm_node"}
+    assert planned.parameters["policy_node"] == planned.parameters["smoother_node"] == {"use_sim_time": False}
+    assert planned.parameters["sim_arm_node"] == {"publish_clock": False, "lock_step": False, "wrist_image": False}
+    for executable in planned.commands:
+        assert planned.values(executable, "-r") == [f"__node:={executable}", "__ns:=/"]
+        assert planned.commands[executable][:3] == [sys.executable, "-m", f"rt_vla_ros.nodes.{executable}"]
+
+
+def test_with_ones_own_arm_there_is_no_simulated_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(Planned(monkeypatch, arm="none").commands) == {"policy_node", "smoother_node"}
+
+
+def test_arguments_become_parameters_of_their_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = Planned(
+        monkeypatch,
+        policy="./checkpoint",
+        cameras="front,wrist",
+        device="cuda:1",
+        namespace="lab/left",
+        dry_run="true",
+        suite="pick-any",
+        seed="007",
+        instruction="yes",
+    )
+    policy, smoother, arm = (planned.parameters[name] for name in ("policy_node", "smoother_node", "sim_arm_node"))
+    assert {name: policy[name] for name in ("policy", "cameras", "device")} == {
+        "policy": "./checkpoint",
+        "cameras": ["front", "wrist"],
+        "device": "cuda:1",
+    }
+    assert smoother["dry_run"] is True
+    assert {name: arm[name] for name in ("suite", "seed", "instruction", "wrist_image")} == {
+        "suite": "pick-any",
+        "seed": 7,
+        "instruction": "yes",
+        "wrist_image": True,
+    }
+    assert {planned.values(name, "-r")[1] for name in planned.commands} == {"__ns:=/lab/left"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "follow", "lock_step"),
+    [({"use_sim_time": "true"}, True, False), ({"lock_step": "true"}, True, True), ({}, False, False)],
+)
+def test_who_follows_the_clock_has_one(
+    arguments: dict[str, str], follow: bool, lock_step: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = Planned(monkeypatch, **arguments)
+    assert planned.parameters["policy_node"]["use_sim_time"] is follow
+    assert planned.parameters["smoother_node"]["use_sim_time"] is follow
+    assert planned.parameters["sim_arm_node"]["publish_clock"] is follow
+    assert planned.parameters["sim_arm_node"]["lock_step"] is lock_step
+    assert "use_sim_time" not in planned.parameters["sim_arm_node"]
+
+
+def test_what_is_given_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text("/**: {ros__parameters: {device: cpu, policy: mine, seed: 3}}\n")
+    planned = Planned(monkeypatch, params_file=str(file), device="cuda")
+    assert planned.parameters["policy_node"]["device"] == "cuda"
+    assert planned.parameters["policy_node"]["policy"] == "mine"
+    assert planned.parameters["sim_arm_node"]["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"arm": "real"}, {"use_sim_time": "maybe"}, {"seed": "many"}, {"params_file": "/no/such/file.yaml"}]
+)
+def test_values_that_make_no_sense_end_the_launch(arguments: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Planned(monkeypatch, **arguments).code == 1
+
+
+def test_every_argument_is_described() -> None:
+    line = [sys.executable, "-m", "rt_vla_ros.cli", "launch", "policy.launch.py", "--show-args"]
+    done = subprocess.run(line, capture_output=True, text=True, env=child_environment(), cwd=os.sep)
+    assert done.returncode == 0, done.stderr
+    blocks = dict(block.split("':", 1) for block in done.stdout.split("\n    '")[1:])
+    assert set(blocks) >= ARGUMENTS
+    for name, text in blocks.items():
+        assert len(text.split("(default:")[0].split()) >= 4, name
+        assert "no description given" not in text
+
+
+def test_the_three_processes_run_together_and_end_together(ros_graph: Any) -> None:
+    arguments = ("policy:=rt1-untrained", "device:=cpu", "namespace:=lab", "cameras:=front", "respawn_policy:=true")
+    with launched(FILE, *arguments) as process:
+        lines = read_until(process, "Ready: rt1-untrained")
+        pids = {
+            line.split("] [")[1].rpartition("-")[0]: int(line.rpartition("[")[2].rstrip("]"))
+            for line in lines
+            if "process started with pid" in line
+        }
+        assert set(pids) == {"policy_node", "smoother_node", "sim_arm_node"}
+        assert command("node", "list").split() == ["/lab/policy_node", "/lab/sim_arm_node", "/lab/smoother_node"]
+        command("topic", "pub", "--once", "/lab/instruction", "std_msgs/msg/String", "data: pick up the red cube")
+        action = yaml.safe_load(command("topic", "echo", "--once", "--field", "tokens", "/lab/action").split("---")[0])
+        assert len(action) == 6
+        os.kill(pids["policy_node"], signal.SIGKILL)
+        read_until(process, "process has died")
+        read_until(process, "Ready: rt1-untrained")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids.values())
+
+
+def command(*arguments: str) -> str:
+    """What `rt-vla ARGUMENT...` prints."""
+    line = [sys.executable, "-m", "rt_vla_ros.cli", *arguments]
+    done = subprocess.run(line, capture_output=True, text=True, env=child_environment(), timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
