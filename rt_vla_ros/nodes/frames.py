@@ -66,7 +66,9 @@ class FrameBuffer(Generic[Message]):
         self._acted_ns = None
 
     def put(self, camera: str, frame: Frame[Message]) -> None:
-        """A frame has come."""
+        """A frame has come; those of cameras that the policy does not look through are left alone."""
+        if camera not in self._frames:
+            return
         self.received += 1
         self.rates[camera].add(frame.stamp_ns)
         if self._acted_ns is not None and frame.stamp_ns <= self._acted_ns:

@@ -92,6 +92,13 @@ def test_one_stale_camera_does_not_cost_the_other_its_frame() -> None:
     assert frames.take(1610 * MS) is not None
 
 
+def test_a_camera_that_the_policy_does_not_look_through_changes_nothing() -> None:
+    frames = buffer("front")
+    frames.put("wrist", frame(1000))
+    assert frames.received == 0
+    assert frames.take(1000 * MS) is None
+
+
 def test_the_rate_is_that_of_the_stamps() -> None:
     rate = CameraRate()
     for i in range(11):
