@@ -47,6 +47,8 @@ class Diagnostics:
 
     def _check(self) -> None:
         report = self._report()
+        if report.level is Level.OK and self._node.get_clock().now().nanoseconds == 0:
+            report = Report(Level.WARN, "use_sim_time is set, but no /clock has come: does a simulator publish it?")
         changed = (report.level, report.message) != self._told
         if changed:
             self._log(report)

@@ -172,6 +172,12 @@ def test_dry_run_is_everything_but_commands_and_can_be_ended(make_bench: Callabl
     rig.bench.until(lambda: rig.twists and rig.grippers)
 
 
+def test_a_clock_that_never_comes_is_named(make_bench: Callable[..., NodeBench]) -> None:
+    bench = make_bench("-p", "smoother_node:use_sim_time:=true")
+    bench.add(SmootherNode())
+    bench.until_diagnostics("smoother_node", WARN, "use_sim_time is set, but no /clock has come")
+
+
 def test_its_last_word_is_to_stand_still(rig: Rig) -> None:
     rig.act(period=1.0)
     rig.bench.until(lambda: rig.twists and velocity(rig.twists[-1]).any())

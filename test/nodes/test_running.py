@@ -1,0 +1,33 @@
+"""How a node's process ends: its exit code, and in time."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.node_bench import NodeBench
+from support.node_processes import NodeProcess
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly_and_soon(bench: NodeBench, number: signal.Signals) -> None:
+    with NodeProcess("smoother_node") as smoother:
+        bench.until(lambda: "/smoother_node" in bench.diagnostics)
+        started = time.monotonic()
+        smoother.process.send_signal(number)
+        assert smoother.process.wait(10) == 0
+        assert time.monotonic() - started < 5
+
+
+def test_a_node_that_cannot_start_says_why_and_fails(bench: NodeBench) -> None:
+    command = [sys.executable, "-m", "rt_vla_ros.nodes.smoother_node", "--ros-args", "-p", "command_rate:=5.0"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "The parameter 'command_rate' must be float from 20 to 500" in ended.stderr
+    assert "Traceback" not in ended.stderr
