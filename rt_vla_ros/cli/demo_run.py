@@ -5,10 +5,9 @@ from __future__ import annotations
 import subprocess
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rt_vla_ros.cli.errors import CliError
+from rt_vla_ros.cli.attended import ANSWER, STALL, Attended, Trouble, tail
 from rt_vla_ros.cli.private_graph import PrivateGraph
 from rt_vla_ros.cli.progress import Progress
 from rt_vla_ros.cli.recorder import Recorder, join, leave
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
     from rt_vla_ros.cli.demo import Settings
 
 NAMESPACE = "/rt_vla_demo"
-NODES = {"policy_node", "smoother_node", "sim_arm_node"}
-START_UP = 120.0  # for three processes on a slow machine [s]
-ANSWER = 20.0  # for a service [s]
-STALL = 30.0  # without anything happening [s]
 
 
 @dataclass(frozen=True)
@@ -38,10 +33,6 @@ class Outcome:
     steps: int
     recording: Recording
     details: str = ""
-
-
-class Trouble(Exception):
-    """The run cannot go on; the message says why."""
 
 
 def perform(settings: Settings, graph: PrivateGraph, progress: Progress) -> Outcome:
@@ -77,66 +68,35 @@ def launch_arguments(settings: Settings) -> list[str]:
     ]
 
 
-def tail(log: Path, lines: int = 8) -> str:
-    """The end of a log, indented."""
-    kept = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-lines:]
-    return "\n".join("    " + line[:300] for line in kept)
-
-
-class Attempt:
+class Attempt(Attended):
     """One instruction, from the start of the processes to the judgement."""
 
     def __init__(
         self, settings: Settings, recorder: Recorder, launched: subprocess.Popen[bytes], progress: Progress
     ) -> None:
-        self._settings, self._recorder = settings, recorder
-        self._launched, self._progress = launched, progress
-        self._there: set[str] = set()
-        recorder.check = self._check
+        super().__init__(recorder, launched, progress)
+        self._settings = settings
 
     def outcome(self) -> Outcome:
         """Does it all. Raises Trouble and CliError."""
-        self._wait_for_nodes()
+        self.wait_for_nodes()
         self._give_instruction()
         ended = self._watch()
         return self._judged(ended)
 
-    def _check(self) -> None:
-        """Raises what must end the run."""
-        if self._recorder.policy_failure:
-            raise CliError(self._recorder.policy_failure)
-        if self._launched.poll() is not None:
-            raise Trouble(f"The processes ended by themselves (status {self._launched.returncode}).")
-        gone = self._there - self._recorder.nodes
-        if gone:
-            raise Trouble(f"The process of {' and '.join(sorted(gone))} has gone.")
-
-    def _wait_for_nodes(self) -> None:
-        recorder, begin = self._recorder, time.monotonic()
-
-        def ready() -> bool:
-            for name in sorted((recorder.nodes & NODES) - self._there):
-                self._there.add(name)
-                self._progress.line(f"  {name} is there ({time.monotonic() - begin:.0f} s).")
-            return self._there == NODES and recorder.policy_ready and bool(recorder.recording.images)
-
-        if not recorder.wait(ready, begin + START_UP):
-            missing = ", ".join(sorted(NODES - self._there)) or "the policy, or a first image,"
-            raise Trouble(f"After {START_UP:.0f} s {missing} had not come.")
-
     def _give_instruction(self) -> None:
         task, scene = self._settings.scene.task, self._settings.scene
         deadline = time.monotonic() + ANSWER
-        refused = self._recorder.lay_scene(scene.suite, scene.seed, task.instruction, deadline)
+        refused = self.recorder.lay_scene(scene.suite, scene.seed, task.instruction, deadline)
         if refused is not None:
             raise Trouble(f"The scene could not be laid: {refused}.")
-        self._progress.line(f"Publishing on {NAMESPACE}/instruction: {task.instruction!r}")
-        if not self._recorder.instruct(task.instruction, deadline):
+        self.progress.line(f"Publishing on {NAMESPACE}/instruction: {task.instruction!r}")
+        if not self.recorder.instruct(task.instruction, deadline):
             raise Trouble("Nobody listened to the instruction.")
 
     def _watch(self) -> str:
         """Until the policy says that it is done, time is over, or nothing happens any more; which of them."""
-        recorder, seen, changed = self._recorder, -1, time.monotonic()
+        recorder, seen, changed = self.recorder, -1, time.monotonic()
         while recorder.recording.time < self._settings.timeout:
             events = len(recorder.recording.states) + len(recorder.recording.actions)
             if events != seen:
@@ -151,21 +111,21 @@ class Attempt:
         return "timeout"
 
     def _show(self) -> None:
-        recording = self._recorder.recording
+        recording = self.recorder.recording
         if recording.actions:
             _, action, latency = recording.actions[-1]
             x, y, z = (100 * value for value in action.translation)
             gripper = "closed" if action.gripper > 0.5 else "open"
-            self._progress.update(
+            self.progress.update(
                 f"  {recording.time:5.1f} s  {x:+5.1f} {y:+5.1f} {z:+5.1f} cm  gripper {gripper:6}  "
                 f"sure {action.confidence:4.0%}  {1000 * latency:4.0f} ms"
             )
 
     def _judged(self, ended: str) -> Outcome:
-        verdict = self._recorder.judge(time.monotonic() + ANSWER)
+        verdict = self.recorder.judge(time.monotonic() + ANSWER)
         if verdict is None:
             raise Trouble("The simulated arm did not say how the scene stands.")
-        recording, message = self._recorder.recording, verdict.message
+        recording, message = self.recorder.recording, verdict.message
         if ended == "timeout":
             recording = recording.until(self._settings.timeout)
             message += f" Time was up after {self._settings.timeout:g} s."

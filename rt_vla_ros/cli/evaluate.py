@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rt_vla_ros import ros
+from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.evaluate_suite import SuiteRun
 from rt_vla_ros.cli.progress import Progress
@@ -25,6 +27,8 @@ from rt_vla_ros.evaluation.player import DirectPlayer, Player
 from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
 from rt_vla_ros.evaluation.report import write_report
 from rt_vla_ros.evaluation.summary import compare
+from rt_vla_ros.policies.cards import tabletop_card
+from rt_vla_ros.policies.catalogue import UNTRAINED, find_checkpoint
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, MEASURED, find_suite
@@ -70,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         if args.out is not None and len(suites) > 1:
             _write_overview(args.out, about, results)
         return 0 if args.compare_with is None else _compare(args.compare_with, results, progress)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         raise CliError(str(error)) from error
 
 
@@ -124,9 +128,13 @@ def _command(args: argparse.Namespace) -> str:
 @contextmanager
 def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
     if args.through_ros:
-        from rt_vla_ros.cli.evaluate_through_ros import ros_player
+        ros.ensure()
+        from rt_vla_ros.cli.evaluate_through_ros import ros_player  # imports rclpy
 
-        with ros_player(args.policy, args.device, progress) as player:
+        directory = find_checkpoint(args.policy)
+        card = tabletop_card(UNTRAINED) if directory is None else ActionCard.load(directory)
+        policy = args.policy if directory is None else str(directory.resolve())
+        with ros_player(policy, card, args.device, progress) as player:
             yield player
         return
     direct = DirectPlayer(_load(args))

@@ -16,6 +16,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray, String
+from std_srvs.srv import Trigger
 
 from rt_vla_ros.evaluation.recording import Recording
 from rt_vla_ros.msg import ControllerStatus
@@ -36,18 +37,21 @@ class Recorder:
 
     check: Callable[[], None] = staticmethod(nothing_wrong)
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, name: str = "demo") -> None:
         self.recording = Recording()
+        self.action_stamps: list[int] = []  # of the images that the recorded actions were made from [ns]
         self.status: ControllerStatus | None = None
         self.policy_failure = ""
         self.policy_ready = False
-        self._node = Node("demo", namespace=namespace)
+        self._node = Node(name, namespace=namespace)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         node, newest = self._node, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._instructions = node.create_publisher(String, "instruction", 10)
         self._reset = node.create_client(ResetScene, "sim_arm_node/reset_scene")
         self._outcome = node.create_client(TaskOutcome, "sim_arm_node/outcome")
+        self._stop = node.create_client(Trigger, "policy_node/stop")
+        self._restart = node.create_client(Trigger, "policy_node/restart")
         node.create_subscription(Image, "image", self._on_image, newest)
         node.create_subscription(ActionMsg, "action", self._on_action, 100)
         node.create_subscription(ControllerStatus, "controller_status", self._on_status, 10)
@@ -61,6 +65,7 @@ class Recorder:
 
     def _on_action(self, message: ActionMsg) -> None:
         latency = convert.seconds(convert.nanoseconds(message.latency))
+        self.action_stamps.append(convert.nanoseconds(message.header.stamp))
         self.recording.actions.append((self.recording.time, convert.action_from_message(message), latency))
 
     def _on_status(self, message: ControllerStatus) -> None:
@@ -105,6 +110,7 @@ class Recorder:
         if response is None:
             return "the simulated arm did not answer"
         # The first image of the scene comes before the answer, and in lock-step only once.
+        self.action_stamps = []
         self.recording = Recording(images=[(0.0, pixels) for _, pixels in self.recording.images[-1:]])
         return None if response.success else str(response.message)
 
@@ -114,6 +120,15 @@ class Recorder:
             return False
         self._instructions.publish(String(data=instruction))
         return True
+
+    def stop_policy(self, deadline: float) -> bool:
+        """Ends the running request; whether the policy node answered."""
+        return self._call(self._stop, Trigger.Request(), deadline) is not None
+
+    def restart_policy(self, deadline: float) -> bool:
+        """Carries out the last instruction again, from its start; whether the policy node does."""
+        response = self._call(self._restart, Trigger.Request(), deadline)
+        return response is not None and bool(response.success)
 
     def judge(self, deadline: float) -> TaskOutcome.Response | None:
         """How the scene stands; None where the arm does not answer."""
@@ -131,10 +146,10 @@ class Recorder:
         self._node.destroy_node()
 
 
-def join(namespace: str) -> Recorder:
+def join(namespace: str, name: str = "demo") -> Recorder:
     """Brings this process onto the graph."""
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is the command's affair
-    return Recorder(namespace)
+    return Recorder(namespace, name)
 
 
 def leave(recorder: Recorder) -> None:

@@ -34,6 +34,7 @@ PARAMETERS = (
     Parameter("publish_clock", False, "Publish /clock and stamp by it; the other nodes then need use_sim_time."),
     Parameter("lock_step", False, "Each step waits for the last; implies publish_clock, the others need use_sim_time."),
     Parameter("policy_period", 0.2, "Lock step: time from one action to the next; a multiple of 0.02 [s].", 0.02, 10.0),
+    Parameter("time_limit", 0.0, "Lock step: a scene stands still after this; 0: never [s].", low=0.0, high=3600.0),
     Parameter("twist_timeout", 0.1, "Older velocities count as zero [s].", low=0.02, high=10.0),
 )
 NUDGE_PERIOD = 0.5  # [s]
@@ -136,7 +137,14 @@ class SimArmNode(ProgramNode):
         self._nudged = time.monotonic()
         if self._lock_step is not None:
             self._outputs.publish_state(self._stamp_ns())
+            if self._time_is_up():
+                return
         self._outputs.publish_images(self._stamp_ns())
+
+    def _time_is_up(self) -> bool:
+        """Without an image there is no action, and without an action no step."""
+        limit = float(self._settings["time_limit"])
+        return 0 < limit <= self._world.sim.time + STEP_NS / 2e9
 
     def _stamp_ns(self) -> int:
         return self._world.time_ns if self._own_clock else int(self.get_clock().now().nanoseconds)

@@ -14,6 +14,7 @@ Velocity = tuple[NDArray[np.float64], NDArray[np.float64]]
 STEP_NS = 20_000_000
 # The clock does not begin at 0: a stamp of zero means "none" in many messages.
 START_NS = 1_000_000_000
+BETWEEN_SCENES_NS = 1_000_000_000
 SENTENCES = {
     "success": "The object named is held 5 cm above the table.",
     "wrong_object": "Another object than the one named is in the air.",
@@ -51,8 +52,12 @@ class SimWorld:
         self.scene = self._lay(suite, seed, instruction)
 
     def reset(self, suite: str, seed: int, instruction: str) -> Scene:
-        """Lays a new scene; an empty suite keeps the one before. Raises ValueError, and changes nothing then."""
+        """Lays a new scene; an empty suite keeps the one before. Raises ValueError, and changes nothing then.
+
+        The new scene begins a second later, so that no image of the one before can be taken for one of it.
+        """
         self.scene = self._lay(suite or self.suite, seed, instruction)
+        self.time_ns += BETWEEN_SCENES_NS
         return self.scene
 
     def advance(self, velocity: Velocity | None, gripper: float | None) -> None:

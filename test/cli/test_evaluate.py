@@ -123,3 +123,20 @@ def test_refuses_with_a_sentence(
     error = capsys.readouterr().err
     assert sentence in error
     assert "Traceback" not in error
+
+
+@pytest.mark.timeout(240)
+def test_through_ros_every_action_is_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Parity: the trained policy, which terminates by itself, and the untrained one, whose time runs out."""
+    for policy, suite, episodes in (("rt1-mini", "distractors", "2"), ("rt1-untrained", "backgrounds", "1")):
+        arguments = ("--policy", policy, "--suite", suite, "--episodes", episodes, "--seed", "5", "--clips", "0")
+        direct = evaluate(tmp_path / policy, *arguments)
+        same = ("--through-ros", "--compare-with", str(tmp_path / policy))
+        through = evaluate(tmp_path / f"{policy}-ros", *arguments, *same)
+        assert f"{episodes} the same actions, bit for bit" in capsys.readouterr().out
+        assert through["through_ros"]
+        for one, other in zip(direct["log"], through["log"], strict=True):
+            assert one["steps"] == other["steps"] > 3
+            assert {**one, "latency_ms": None} == {**other, "latency_ms": None}
+    assert not through["log"][0]["terminated"]
+    assert through["log"][0]["seconds"] == 20.0
