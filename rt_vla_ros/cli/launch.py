@@ -35,8 +35,10 @@ def run(args: argparse.Namespace) -> int:
     given = launch_arguments(word for word in args.what if ":=" in word)
     try:
         declared = get_launch_description_from_any_launch_file(path).get_launch_arguments()
-    except (RuntimeError, OSError) as error:
-        raise CliError(str(error)) from error
+    except Exception as error:  # the file is the user's own program: anything may come out of it
+        if args.debug:
+            raise
+        raise CliError(f"{type(error).__name__}: {error}; --debug shows where") from error
     if args.show_args:
         print(described(declared))
         return 0

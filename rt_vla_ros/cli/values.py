@@ -13,8 +13,9 @@ import yaml
 
 from rt_vla_ros.cli.errors import CliError, did_you_mean
 
-_SEQUENCE = re.compile(r"sequence<(?P<item>.+?)(?:, \d+)?>")
-_ARRAY = re.compile(r"(?P<item>.+)\[\d+\]")
+_SEQUENCE = re.compile(r"sequence<(?P<item>.+?)(?:, (?P<most>\d+))?>")
+_ARRAY = re.compile(r"(?P<item>.+)\[(?P<length>\d+)\]")
+_WHOLE = re.compile(r"(?P<unsigned>u?)int(?P<bits>8|16|32|64)")
 _COMMON_PACKAGES = (
     "std_msgs", "geometry_msgs", "sensor_msgs", "std_srvs", "rt_vla_ros", "diagnostic_msgs", "nav_msgs", "tf2_msgs",
     "builtin_interfaces", "control_msgs", "trajectory_msgs", "rcl_interfaces", "rosgraph_msgs", "visualization_msgs",
@@ -165,6 +166,7 @@ def _converted(type_name: str, value: Any, path: str) -> Any:
     if many is not None:
         if not isinstance(value, list):
             raise CliError(f"field {path!r} is a list of {many['item']}: expected [...], got {value!r}")
+        _check_length(many.groupdict(), value, path)
         return [_converted(many["item"], item, f"{path}[{index}]") for index, item in enumerate(value)]
     if "/" in type_name:
         package, name = type_name.split("/")
@@ -187,7 +189,28 @@ def _scalar(type_name: str, value: Any, path: str) -> Any:
     fits = isinstance(value, bool) if type_name == "boolean" else is_number and float(value).is_integer()
     if not fits:
         raise CliError(f"field {path!r} is a {type_name}, got {value!r}")
+    if type_name != "boolean":
+        _check_range(type_name, int(value), path)
     return value if type_name == "boolean" else int(value)
+
+
+def _check_length(bounds: dict[str, str | None], value: list[Any], path: str) -> None:
+    length, most = bounds.get("length"), bounds.get("most")
+    if length is not None and len(value) != int(length):
+        raise CliError(f"field {path!r} has {length} values, got {len(value)}")
+    if most is not None and len(value) > int(most):
+        raise CliError(f"field {path!r} has at most {most} values, got {len(value)}")
+
+
+def _check_range(type_name: str, value: int, path: str) -> None:
+    """Message classes check this only where they are told to (ROS_PYTHON_CHECK_FIELDS)."""
+    match = _WHOLE.fullmatch(type_name)
+    if match is None:
+        return
+    span = 2 ** int(match["bits"])
+    low = 0 if match["unsigned"] else -span // 2
+    if not low <= value < low + span:
+        raise CliError(f"field {path!r} is a {type_name}, from {low} to {low + span - 1}, got {value}")
 
 
 def _plain(value: Any, type_name: str, limit: int | None, no_arr: bool, no_str: bool) -> Any:
