@@ -5,6 +5,7 @@ The rules are those that SimplerEnv applies to RT-1 and RT-1-X (simpler_env/poli
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -41,7 +42,7 @@ class Unchanged:
 
 
 class GoogleRobot:
-    """RT-1's own robot: the gripper's value is a change, 1 closes it all, -1 opens it, a small one is none.
+    """RT-1's own robot: the gripper's value is a change; 1 closes it, -1 opens it, a small one is none.
 
     Translation [m] and rotation (axis times angle) [rad] stay as they are. The gripper's entry becomes where the fingers
     shall be, -1 open ... 1 closed; a request starts with the gripper open.
@@ -86,7 +87,11 @@ class WidowX:
         return result
 
 
-TRANSFORMS = {"": Unchanged, "google_robot": GoogleRobot, "widowx": WidowX}
+TRANSFORMS: dict[str, Callable[[tuple[str, ...]], AfterProcessing]] = {
+    "": Unchanged,
+    "google_robot": GoogleRobot,
+    "widowx": WidowX,
+}
 
 
 def after_processing(name: str, roles: tuple[str, ...]) -> AfterProcessing:

@@ -135,7 +135,7 @@ class ActionCard:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ActionCard:
         """Raises ActionCardError for keys that are missing or unknown and for values that contradict each other."""
-        values = {"after_processing": "", "notes": ()}
+        values: dict[str, Any] = {"after_processing": "", "notes": ()}
         values |= _checked_keys(cls, data, "the action card", optional=tuple(values))
         values["notes"] = _sentences(values["notes"])
         values["dimensions"] = tuple(_dimension(d, i) for i, d in enumerate(_list(values["dimensions"], "dimensions")))

@@ -18,6 +18,8 @@ def fit_image(image: NDArray[Any], camera: CameraSpec) -> Pixels:
 
     "none": the size must be right already. "center": the middle is cut out at the card's aspect ratio, then resized.
     "stretch": resized whole. Resizing is bilinear with antialiasing.
+    "pad": resized whole without changing its aspect ratio, black beside it; bilinear without antialiasing and truncated
+    to whole numbers, as `tf.image.resize_with_pad` did it for RT-1.
     Raises ValueError, with a sentence, for an image that this cannot be done with.
     """
     check_pixels(image, camera.name)
@@ -31,6 +33,8 @@ def fit_image(image: NDArray[Any], camera: CameraSpec) -> Pixels:
             f"{camera.width}x{camera.height} "
             'and its action card allows no other size (crop is "none"). Set the camera to that size.'
         )
+    if camera.crop == "pad":
+        return _padded(image, camera.width, camera.height)
     if camera.crop == "center":
         image = _cut_center(image, camera.width / camera.height)
     resized = Image.fromarray(np.ascontiguousarray(image)).resize(
@@ -57,6 +61,27 @@ def check_pixels(image: NDArray[Any], name: str) -> None:
         raise ValueError(f"The image of camera {name!r} is {shape}, expected (height, width, 3) in the order R, G, B.")
     if image.dtype != np.uint8:
         raise ValueError(f"The image of camera {name!r} has the type {image.dtype}, expected uint8 (0 ... 255).")
+
+
+def _padded(image: NDArray[Any], width: int, height: int) -> Pixels:
+    scale = max(image.shape[1] / width, image.shape[0] / height)
+    inner_width, inner_height = max(1, int(image.shape[1] / scale)), max(1, int(image.shape[0] / scale))
+    rows = _bilinear(image.astype(np.float32), inner_height)
+    inner = _bilinear(rows.swapaxes(0, 1), inner_width).swapaxes(0, 1)
+    result = np.zeros((height, width, 3), dtype=np.uint8)
+    top, left = (height - inner_height) // 2, (width - inner_width) // 2
+    result[top : top + inner_height, left : left + inner_width] = inner.astype(np.uint8)
+    return result
+
+
+def _bilinear(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Resizes the first axis; centres of pixels are at halves."""
+    at = np.clip((np.arange(size) + 0.5) * (len(image) / size) - 0.5, 0, len(image) - 1).astype(np.float32)
+    below = np.minimum(np.floor(at).astype(np.int64), len(image) - 1)
+    above = np.minimum(below + 1, len(image) - 1)
+    share = (at - below)[:, None, None]
+    mixed: NDArray[np.float32] = image[below] * (1 - share) + image[above] * share
+    return mixed
 
 
 def _cut_center(image: NDArray[Any], aspect: float) -> NDArray[Any]:

@@ -30,11 +30,15 @@ def save_checkpoint(directory: Path, model: RT1Model, card: ActionCard, model_ca
     check_card(card, model.config, directory)
     new, old = directory.with_name(directory.name + ".new"), directory.with_name(directory.name + ".old")
     shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    model.save_pretrained(new)
-    (new / WEIGHTS_FILE).chmod(0o644)  # safetensors lets nobody else read it, but an installation is for all users
-    card.save(new)
-    (new / MODEL_CARD_FILE).write_text(model_card, encoding="utf-8")
+    try:
+        new.mkdir(parents=True)
+        model.save_pretrained(new)
+        (new / WEIGHTS_FILE).chmod(0o644)  # safetensors lets nobody else read it, but an installation is for all users
+        card.save(new)
+        (new / MODEL_CARD_FILE).write_text(model_card, encoding="utf-8")
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
     shutil.rmtree(old, ignore_errors=True)
     if directory.exists():
         os.replace(directory, old)
@@ -66,8 +70,8 @@ def check_card(card: ActionCard, config: RT1Config, where: Path) -> None:
         ("dimensions", len(card.dimensions), "num_action_tokens", config.num_action_tokens),
         ("bins", card.bins, "vocab_size", config.vocab_size),
         ("tokens per dimension", counts, "tokens_per_dimension", list(config.tokens_per_dimension)),
-        ("width of the camera", camera.width, "image_size", config.image_size),
-        ("height of the camera", camera.height, "image_size", config.image_size),
+        ("width of the camera", camera.width, "width of the input", config.input_size[1]),
+        ("height of the camera", camera.height, "height of the input", config.input_size[0]),
         ("cameras", len(card.cameras), "number of cameras", 1),
     )
     for card_key, card_value, config_key, config_value in pairs:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.after_processing import after_processing
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 
@@ -41,10 +42,15 @@ class ActionDecoder:
             raise ValueError(f"There is no decoding {decoding!r}; there are {', '.join(DECODINGS)}.")
         self.decoding = decoding
         self.tokenizer = ActionTokenizer(card)
+        self._after = after_processing(card.after_processing, tuple(d.role for d in card.dimensions))
         self._terminate = card.index("terminate")
         if self._terminate is not None:
             self._terminate_mode = card.dimensions[self._terminate].modes.index("terminate")
         self._near = card.bins * NEAR
+
+    def reset(self) -> None:
+        """A new request begins."""
+        self._after.reset()
 
     def action(self, probabilities: NDArray[np.float64]) -> EndEffectorAction:
         """Probabilities (D, bins), zero for illegal tokens -> the action.
@@ -53,7 +59,7 @@ class ActionDecoder:
         """
         decoded = self.decode(probabilities)
         return self.tokenizer.to_action(
-            decoded.values, confidence=decoded.confidence, tokens=tuple(int(token) for token in decoded.tokens)
+            self._after(decoded.values), confidence=decoded.confidence, tokens=tuple(int(token) for token in decoded.tokens)
         )
 
     def decode(self, probabilities: NDArray[np.float64]) -> Decoded:

@@ -243,5 +243,5 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 """`rt1`: the release in TensorFlow (rt1main, rt1simreal; 35 M parameters). `rt1-multirobot`: its larger sibling.
-`rt1-jax`: the defaults of the JAX code. `rt1-x`: RT-1-X as published (57 M). `rt1-mini`: what this project trains on two
-cores."""
+`rt1-jax`: the defaults of the JAX code. `rt1-x`: RT-1-X as published (57 M). `rt1-mini`: what this project trains on
+two cores."""

@@ -65,6 +65,7 @@ class RT1Policy:
         features = torch.from_numpy(np.asarray(self._encoder.encode(instruction)))
         self._sentence = self.model.sentence(features[None].to(self.model.device))
         self._history.reset()
+        self._decoder.reset()
 
     def act(self, observation: Observation) -> EndEffectorAction:
         """One step. Raises RuntimeError before the first reset and ValueError for images the card does not allow."""

@@ -220,6 +220,32 @@ def _norm(source: str, target: str, scale: str, shift: str) -> Iterator[Weight]:
     yield Weight(f"{source}/{shift}", f"{target}.bias")
 
 
+def saved_model_order(structure: Structure) -> list[str]:
+    """The release's SavedModels number their variables instead of naming them; this is which follows which.
+
+    It is the order in which TensorFlow walks through the network's attributes.
+    """
+    names = [w.source for w in tensorflow_weights(structure)]
+    return sorted(names, key=_walk)
+
+
+_WALK = (  # of the network's parts, then of the variables within a layer
+    ("_action_token_emb", "_image_tokenizer", "_transformer"),
+    ("_tokenizer", "_token_learner", "_layers", "_output_tokens", "_position_emb", "_token_emb"),
+    ("conv1x1", "net", "film_layer", "mlp", "layernorm", "layernorm1", "mha1", "ff", "layernorm2"),
+    ("_hidden_layer", "_output_layer", "_key_dense", "_output_dense", "_query_dense", "_value_dense"),
+    ("_projection_add", "_projection_mult"),
+    ("mean", "variance", "count", "moving_mean", "moving_variance", "gamma", "beta"),
+    ("kernel", "bias"),
+)
+_PLACE = {part: place for parts in _WALK for place, part in enumerate(parts)}
+
+
+def _walk(name: str) -> tuple[int, ...]:
+    parts = (part.removeprefix("layer_with_weights-") for part in name.split("/"))
+    return tuple(int(part) if part.isdigit() else _PLACE.get(part, 0) for part in parts)
+
+
 def weights_of(structure: Structure, flavour: str) -> list[Weight]:
     """Every weight of a network, as its flavour names it. Raises ValueError for an unknown flavour."""
     if flavour not in FLAVOURS:

@@ -1,7 +1,7 @@
 """CRC-32C (Castagnoli, RFC 3720), fast enough for checkpoints without a C extension: many lanes at a time in numpy.
 
-A checksum that starts at zero is linear: that of A followed by B is that of A, moved on by len(B) zero bytes, xor that of
-B. So lanes of equal length are summed side by side, then joined in pairs.
+A checksum that starts at zero is linear: that of A followed by B is that of A, moved on by len(B) zero bytes, xor that
+of B. So lanes of equal length are summed side by side, then joined in pairs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def crc32c(data: bytes | memoryview | NDArray[np.uint8]) -> int:
     sums = np.zeros(lanes, dtype=np.uint32)
     for column in np.ascontiguousarray(padded.reshape(lanes, length).T):
         sums = (sums >> 8) ^ TABLE[(sums ^ column) & 0xFF]
-    move = _moved_by(length)
+    move: Words = _moved_by(length)
     while len(sums) > 1:
         sums = _apply(move, sums[0::2]) ^ sums[1::2]
         move = _apply(move, move)
@@ -51,8 +51,9 @@ def masked_crc32c(data: bytes | memoryview | NDArray[np.uint8]) -> int:
 
 def _moved_by(count: int) -> Words:
     """What `count` zero bytes do to each bit of a checksum, shape (32,)."""
-    bits = np.uint32(1) << np.arange(32, dtype=np.uint32)
-    result, power = bits, (bits >> 8) ^ TABLE[bits & 0xFF]
+    bits: Words = np.uint32(1) << np.arange(32, dtype=np.uint32)
+    result: Words = bits
+    power: Words = (bits >> 8) ^ TABLE[bits & 0xFF]
     while count:
         if count & 1:
             result = _apply(power, result)
@@ -63,7 +64,7 @@ def _moved_by(count: int) -> Words:
 
 def _apply(operator: Words, sums: Words) -> Words:
     """operator: (32,), the image of every bit. sums: (N,) -> (N,)."""
-    out = np.zeros_like(sums)
+    out: Words = np.zeros_like(sums)
     for bit in range(32):
-        out ^= np.where((sums >> np.uint32(bit)) & 1, operator[bit], np.uint32(0))
+        np.bitwise_xor(out, np.where((sums >> np.uint32(bit)) & 1, operator[bit], np.uint32(0)), out=out)
     return out

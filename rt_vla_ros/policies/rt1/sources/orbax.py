@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from rt_vla_ros.policies.rt1.sources.errors import SourceError
 from rt_vla_ros.policies.rt1.sources.flax_msgpack import KEPT
 
-MARKERS = ("manifest.ocdbt", "_METADATA", "_CHECKPOINT_METADATA")
+MARKERS = ("manifest.ocdbt", "_METADATA")
 DRIVERS = {".zarray": "zarr", "zarr.json": "zarr3"}
 
 
 def find_orbax(directory: Path) -> Path | None:
     """The directory of the arrays: this one, or the only such one up to two levels below (`STEP/default`)."""
-    for pattern in (".", "*", "*/*"):
-        found = [path for path in directory.glob(pattern) if path.is_dir() and _has_arrays(path)]
+    for candidates in ((directory,), directory.glob("*"), directory.glob("*/*")):
+        found = [path for path in candidates if path.is_dir() and _has_arrays(path)]
         if len(found) == 1:
             return found[0]
         if found:
@@ -62,4 +62,4 @@ def _parts(path: str) -> list[str]:
 
 
 def _has_arrays(path: Path) -> bool:
-    return any((path / name).exists() for name in MARKERS[:2]) or any(path.glob("params*/.zarray"))
+    return any((path / name).exists() for name in MARKERS) or any(path.glob("params*/.zarray"))

@@ -36,11 +36,13 @@ def read_sstable(path: Path) -> dict[bytes, bytes]:
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
     if len(data) < FOOTER or data[-8:] != MAGIC:
-        raise SourceError(f"{path} is no index of a TensorFlow checkpoint, or cut short (its last bytes are not a table's).")
+        raise SourceError(
+            f"{path} is no index of a TensorFlow checkpoint, or cut short (its last bytes are not a table's)."
+        )
     try:
         _, _, at = _handle(data[-FOOTER:], 0)  # of the meta index, which TensorFlow leaves empty
         offset, size, _ = _handle(data[-FOOTER:], at)
-        entries = {}
+        entries: dict[bytes, bytes] = {}
         for _, handle in _entries(_block(data, offset, size)):
             block_offset, block_size, _ = _handle(handle, 0)
             entries.update(_entries(_block(data, block_offset, block_size)))

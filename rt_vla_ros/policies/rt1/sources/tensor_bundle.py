@@ -16,7 +16,20 @@ from rt_vla_ros.policies.rt1.sources.sstable import TruncatedError, read_sstable
 
 ATTRIBUTE = "/.ATTRIBUTES/VARIABLE_VALUE"
 BFLOAT16 = 14
-TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?", 17: "<u2", 19: "<f2", 22: "<u4", 23: "<u8"}
+TYPES = {
+    1: "<f4",
+    2: "<f8",
+    3: "<i4",
+    4: "u1",
+    5: "<i2",
+    6: "i1",
+    9: "<i8",
+    10: "?",
+    17: "<u2",
+    19: "<f2",
+    22: "<u4",
+    23: "<u8",
+}
 """DataType of types.proto -> numpy; BFLOAT16 is read as the upper half of a float32."""
 
 
@@ -44,8 +57,8 @@ def read_tensor_bundle(prefix: Path) -> dict[str, NDArray[Any]]:
         raise SourceError(f"{prefix}.index has no header; it is no TensorFlow checkpoint.")
     try:
         shards, endianness = _header(header)
-        where = {key.decode(): _entry(value) for key, value in entries.items()}
-    except (ValueError, UnicodeDecodeError) as error:
+        where = {key.decode(errors="replace"): _entry(value) for key, value in entries.items()}
+    except ValueError as error:
         raise SourceError(f"{prefix}.index is damaged: {error}") from error
     if endianness != 0:
         raise SourceError(f"{prefix}.index was written on a big-endian machine, which is not read.")
@@ -53,7 +66,11 @@ def read_tensor_bundle(prefix: Path) -> dict[str, NDArray[Any]]:
     missing = [file.name for file in files if not file.is_file()]
     if missing:
         raise SourceError(f"The checkpoint {prefix} lacks {', '.join(missing)} beside its index.")
-    data = [np.memmap(file, dtype=np.uint8, mode="r") if file.stat().st_size else np.zeros(0, np.uint8) for file in files]
+    data = [
+        np.memmap(file, dtype=np.uint8, mode="r") if file.stat().st_size else np.zeros(0, np.uint8) for file in files
+    ]
+    for name, entry in where.items():
+        _check_place(name, entry, data, files)
     return {
         name.removesuffix(ATTRIBUTE): _array(name, entry, data, files)
         for name, entry in where.items()
@@ -61,12 +78,15 @@ def read_tensor_bundle(prefix: Path) -> dict[str, NDArray[Any]]:
     }
 
 
-def _array(name: str, entry: Entry, data: list[Any], files: list[Path]) -> NDArray[Any]:
-    if entry.sliced:
-        raise SourceError(f"{name} is stored in slices (a partitioned variable), which RT-1 has none of.")
+def _check_place(name: str, entry: Entry, data: list[Any], files: list[Path]) -> None:
     if entry.shard >= len(files) or entry.offset + entry.size > len(data[entry.shard]):
         where = files[min(entry.shard, len(files) - 1)]
         raise SourceError(f"{where} is cut short: {name} should end at byte {entry.offset + entry.size}.")
+
+
+def _array(name: str, entry: Entry, data: list[Any], files: list[Path]) -> NDArray[Any]:
+    if entry.sliced:
+        raise SourceError(f"{name} is stored in slices (a partitioned variable), which RT-1 has none of.")
     raw = np.array(data[entry.shard][entry.offset : entry.offset + entry.size])
     if masked_crc32c(raw) != entry.crc:
         raise SourceError(f"{files[entry.shard]} is damaged: the checksum of {name} is wrong.")

@@ -1,0 +1,93 @@
+"""Bring a public checkpoint here: `rt-vla convert rt1 --from SOURCE --to DIR`.
+
+SOURCE is a Flax msgpack file, an Orbax directory, the prefix of a TensorFlow checkpoint (ckpt-..., without .index) or a
+SavedModel directory. What is written loads as any policy: `rt-vla evaluate --policy DIR`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from rt_vla_ros.cli.errors import CliError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    rt1 = what.add_parser("rt1", help="RT-1 and RT-1-X")
+    rt1.add_argument("--from", dest="source", type=Path, required=True, metavar="SOURCE", help="the public checkpoint")
+    rt1.add_argument("--to", dest="directory", type=Path, required=True, metavar="DIR", help="a new directory")
+    rt1.add_argument(
+        "--preset", metavar="NAME", help="rt1, rt1-multirobot, rt1-jax, rt1-x; without it, the one whose shapes fit"
+    )
+    rt1.add_argument(
+        "--robot", default="google_robot", metavar="NAME", help="whose conventions: google_robot (default), widowx"
+    )
+    rt1.add_argument(
+        "--action-order",
+        metavar="ORDER",
+        help="order of the action's tokens, needed for TensorFlow checkpoints, whose code does not say it: "
+        "base-vector-first (a third party's list for rt1main), jax, or the six names with commas between",
+    )
+    rt1.add_argument(
+        "--set",
+        dest="options",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of RT1Config that differs from the preset, such as time_sequence_length=10; may be repeated",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """0; raises CliError where nothing was converted."""
+    from transformers.utils.logging import disable_progress_bar
+
+    from rt_vla_ros.policies.rt1.conversion import convert_checkpoint, find_preset
+    from rt_vla_ros.policies.rt1.public_cards import JAX_ORDER, action_order, public_card
+    from rt_vla_ros.policies.rt1.sources.detect import read_source
+    from rt_vla_ros.policies.rt1.weight_names import FLAX
+
+    disable_progress_bar()
+    overrides = options(args.options)
+    try:
+        order = action_order(args.action_order) if args.action_order else None
+        source = read_source(args.source)
+        if order is None and source.flavour != FLAX:
+            raise CliError(
+                "the public code of the TensorFlow release does not say in which order an action's tokens are. Say "
+                "which one you have: --action-order base-vector-first (a third party lists it for rt1main), jax, or "
+                "the six names."
+            )
+        preset = args.preset or find_preset(source, overrides)
+        name = f"{preset} for {args.robot}, converted from {args.source.name}"
+        report = convert_checkpoint(
+            source,
+            args.directory,
+            preset,
+            lambda config: public_card(
+                config, name, robot=args.robot, order=order or JAX_ORDER, verified=source.flavour == FLAX
+            ),
+            overrides,
+        )
+    except (ValueError, TypeError, OSError) as error:
+        raise CliError(str(error)) from error
+    print(report.table())
+    print(f"Written: {args.directory}. It takes 512-d sentence vectors; make a table of them with `rt-vla embed`.")
+    return 0
+
+
+def options(pairs: list[str]) -> dict[str, Any]:
+    """KEY=VALUE -> options of RT1Config; values are JSON, or plain words. Raises CliError."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise CliError(f"--set {pair}: expected KEY=VALUE, such as time_sequence_length=10.")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
