@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rt_vla_ros.nodes.sim_world import SENTENCES, START_NS, STEP_NS, SimWorld
+from rt_vla_ros.nodes.sim_world import BETWEEN_SCENES_NS, SENTENCES, START_NS, STEP_NS, SimWorld
 from rt_vla_ros.sim import Outcome, TabletopSim
 
 
@@ -21,7 +21,7 @@ def test_its_clock_runs_on_over_scenes(sim: TabletopSim) -> None:
     world.steps = 7
     scene = world.reset("", 4, "")
     assert (scene.suite, scene.seed) == ("pick-colours", 4)
-    assert (world.time_ns, world.steps) == (START_NS + STEP_NS, 0)
+    assert (world.time_ns, world.steps) == (START_NS + STEP_NS + BETWEEN_SCENES_NS, 0)
     assert sim.time == 0
 
 
