@@ -3,6 +3,7 @@
 Facts from https://github.com/ros-perception/vision_opencv (BSD). Bayer and YUV encodings are left out.
 """
 
-from .core import CvBridge, CvBridgeError
+from .core import CvBridge
+from .encodings import CvBridgeError
 
 __all__ = ["CvBridge", "CvBridgeError"]

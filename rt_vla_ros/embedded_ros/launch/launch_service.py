@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from . import logging
 from .event import Event
@@ -118,7 +119,8 @@ class LaunchService:
     async def _wait(self) -> None:
         self.context._event_arrived.clear()
         arrived = asyncio.ensure_future(self.context._event_arrived.wait())
-        await asyncio.wait([arrived, *self._futures], return_when=asyncio.FIRST_COMPLETED)
+        waited: list[asyncio.Future[Any]] = [arrived, *self._futures]
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         arrived.cancel()
 
     def _collect_finished(self) -> None:
@@ -163,11 +165,11 @@ class LaunchService:
 
 
 @contextlib.contextmanager
-def _signals(loop: asyncio.AbstractEventLoop, function: object) -> Iterable[None]:  # type: ignore[misc]
+def _signals(loop: asyncio.AbstractEventLoop, function: Callable[[signal.Signals], None]) -> Iterator[None]:
     """Hands the signals that end a launch to the function, and gives them back afterwards."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number in _SIGNALS:
-        loop.add_signal_handler(number, function, number)  # type: ignore[arg-type]
+        loop.add_signal_handler(number, function, number)
     try:
         yield
     finally:

@@ -87,7 +87,7 @@ class SignalProcess(Event):
     name = "launch.events.process.SignalProcess"
 
     def __init__(self, *, signal_number: int | str, process_matcher: Callable[[Any], bool]) -> None:
-        named = isinstance(signal_number, str)
-        self.signal = signal.Signals[signal_number] if named else signal.Signals(signal_number)
+        by_name = isinstance(signal_number, str)
+        self.signal = signal.Signals[str(signal_number)] if by_name else signal.Signals(int(signal_number))
         self.signal_name = self.signal.name
         self.process_matcher = process_matcher
