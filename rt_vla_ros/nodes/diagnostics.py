@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -13,6 +14,7 @@ from rclpy.node import Node
 
 PERIOD = 1.0  # [s]
 CHECK_PERIOD = 0.1  # [s]
+LOG_AGAIN = 10.0  # [s]
 
 
 class Level(Enum):
@@ -43,6 +45,7 @@ class Diagnostics:
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._told: tuple[Level, str] | None = None
         self._next = time.monotonic()
+        self._logged: deque[tuple[float, str]] = deque(maxlen=8)
         self._timer = node.create_timer(CHECK_PERIOD, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _check(self) -> None:
@@ -56,6 +59,11 @@ class Diagnostics:
             self._publish(report)
 
     def _log(self, report: Report) -> None:
+        """Errors and warnings; one that comes and goes is not repeated every time."""
+        recent = [sentence for time_, sentence in self._logged if time.monotonic() - time_ < LOG_AGAIN]
+        if report.message in recent:
+            return
+        self._logged.append((time.monotonic(), report.message))
         if report.level is Level.ERROR:
             self._node.get_logger().error(report.message)
         elif report.level is Level.WARN:

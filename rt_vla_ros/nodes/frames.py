@@ -63,7 +63,7 @@ class FrameBuffer(Generic[Message]):
 
     def restart(self) -> None:
         """For a new request: any frame is due, also one that was acted on before."""
-        self._acted_ns = None
+        self._acted_ns = self.age_ns = None
 
     def put(self, camera: str, frame: Frame[Message]) -> None:
         """A frame has come; those of cameras that the policy does not look through are left alone."""

@@ -19,7 +19,8 @@ SLOW = 0.8
 class PolicyHealth:
     """Collects what happens in a policy node; `report` puts it in order.
 
-    A problem stays until an action was made, a lasting one until the next request.
+    A problem stays until an action was made, a lasting one until the next request. The sentences hold no measured
+    numbers, because each new sentence is published and logged at once; the numbers are among the values.
     """
 
     def __init__(self, max_image_age: float, topics: Mapping[str, str]) -> None:
@@ -95,9 +96,8 @@ class PolicyHealth:
             return (Level.ERROR if running else Level.WARN), camera
         if buffer is not None and running and buffer.age_ns is not None and buffer.age_ns > self._max_image_age * 1e9:
             return Level.ERROR, (
-                f"The newest image is {buffer.age_ns / 1e9:.3g} s old, more than max_image_age "
-                f"({self._max_image_age:g} s). Nothing is done until a fresh one comes. "
-                "Are the clocks of camera and policy in step?"
+                f"The newest image is older than max_image_age ({self._max_image_age:g} s): nothing is done until a "
+                "fresh one comes. Are the clocks of camera and policy in step?"
             )
         slow = None if buffer is None else self._slow_camera(buffer)
         if slow is not None:
@@ -115,9 +115,10 @@ class PolicyHealth:
         return None
 
     def _missing_camera(self) -> str | None:
+        assert self._policy is not None
         now = time.monotonic_ns()
-        for camera, arrival_ns in self._arrivals.items():
-            if now - arrival_ns > MISSED * 1e9:
+        for camera in (spec.name for spec in self._policy.card.cameras):
+            if now - self._arrivals[camera] > MISSED * 1e9:
                 return (
                     f"No image of camera {camera!r} has come for more than {MISSED:g} s on the topic "
                     f"{self._topics[camera]!r}: does a camera publish there?"
@@ -130,9 +131,9 @@ class PolicyHealth:
         for camera, measured in buffer.rates.items():
             if measured.rate is not None and measured.rate < SLOW * wanted:
                 return (
-                    f"Images of camera {camera!r} come at {measured.rate:.1f} Hz, the policy acts at {wanted:g} Hz. "
-                    "If the camera sends faster, the network loses them: use image_transport:=compressed "
-                    "or give Fast DDS larger shared memory (docs/cameras.md)."
+                    f"Images of camera {camera!r} come slower than the policy acts ({wanted:g} Hz). If the camera "
+                    "sends faster, the network loses them: use image_transport:=compressed or give Fast DDS larger "
+                    "shared memory (docs/cameras.md)."
                 )
         return None
 

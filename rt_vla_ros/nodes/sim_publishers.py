@@ -73,7 +73,7 @@ class SimPublishers:
             )
 
     def publish_whole_state(self) -> None:
-        """Time since the scene was laid [s], then the simulator's generalised positions: to draw the run again later."""
+        """Time since the scene was laid [s], then the simulator's generalised positions: to draw the run later."""
         if self._whole_state.get_subscription_count():
             data = self._sim.data
             self._whole_state.publish(Float64MultiArray(data=array("d", [data.time, *data.qpos])))

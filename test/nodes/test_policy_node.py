@@ -212,7 +212,7 @@ def test_another_size_can_be_allowed(make_bench: Callable[..., NodeBench], polic
 def test_a_stale_image_moves_nothing(rig: Rig) -> None:
     rig.say("pick up the red cube")
     rig.show(age=2.0)
-    rig.bench.until_diagnostics("policy_node", ERROR, "s old, more than max_image_age (0.5 s)")
+    rig.bench.until_diagnostics("policy_node", ERROR, "The newest image is older than max_image_age (0.5 s)")
     assert rig.actions == []
     rig.until_action()
 
@@ -232,7 +232,9 @@ def test_a_camera_that_is_too_slow_is_named_with_advice(rig: Rig) -> None:
         message = image_message(GREY, now - (12 - i) * 700_000_000, "camera")
         rig.camera.publish(message)
         rig.bench.until(lambda count=i: rig.node._runner.buffer.received == count + 1)
-    rig.bench.until_diagnostics("policy_node", WARN, "come at 1.4 Hz, the policy acts at 5 Hz")
+    rig.bench.until_diagnostics(
+        "policy_node", WARN, "Images of camera 'front' come slower than the policy acts (5 Hz)."
+    )
 
 
 def test_stop_disable_and_restart(rig: Rig) -> None:
