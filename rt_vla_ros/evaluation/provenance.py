@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import platform
 from importlib import metadata
-from pathlib import Path
 
 from rt_vla_ros import __version__
 from rt_vla_ros.policies.catalogue import find_checkpoint
-from rt_vla_ros.policies.checkpoint import WEIGHTS_FILE
 
 PACKAGES = ("torch", "numpy", "mujoco", "transformers")
 
@@ -23,11 +21,15 @@ def versions() -> dict[str, str]:
 
 
 def checkpoint_hash(policy: str) -> str | None:
-    """SHA-256 of the weights of a policy by name or path, in hexadecimal; None for one that is made in memory.
+    """SHA-256 of a policy's safetensors, of all in the order of their names where they are several, in hexadecimal.
 
-    Raises UnknownPolicyError, OSError.
+    None for a policy that is made in memory. Raises UnknownPolicyError, OSError.
     """
-    directory: Path | None = find_checkpoint(policy)
-    if directory is None:
-        return None
-    return hashlib.sha256((directory / WEIGHTS_FILE).read_bytes()).hexdigest()
+    directory = find_checkpoint(policy)
+    files = [] if directory is None else sorted(directory.glob("*.safetensors"))
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest() if files else None

@@ -1,0 +1,94 @@
+"""The page for people: whole, self-contained, and no text of it is taken for HTML."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from rt_vla_ros.evaluation.plots import plot_bars, plot_histogram, plot_rate
+from rt_vla_ros.evaluation.record import Record
+from rt_vla_ros.evaluation.report import write_report
+from rt_vla_ros.evaluation.summary import compare, summarize
+
+VOID = {"meta", "rect", "line", "polygon", "polyline"}
+
+
+def record(seed: int, outcome: str = "success", task: str = "red cube", actions: str = "a") -> Record:
+    return Record(seed, f"lift the {task}", task, outcome, "Because.", 10, 2.0, True, (5.0, 7.0), actions)
+
+
+class Balanced(HTMLParser):
+    """Fails where a tag is closed that was not the last one opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.seen.add(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: object) -> None:
+        self.seen.add(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_a_report_is_whole_and_nothing_in_it_is_taken_for_html(tmp_path: Path) -> None:
+    about = {
+        "policy": "<script>alert(1)</script>",
+        "checkpoint_sha256": None,
+        "through_ros": False,
+        "handicap": None,
+        "command": "rt-vla evaluate --policy '<b>'",
+        "versions": {"python": "3"},
+    }
+    records = [record(0), record(1, "wrong_object", "blue ball"), record(2, "timeout")]
+    (tmp_path / "success_0.mp4").write_bytes(b"film")
+    result = {**about, "suite": "pick-any", **summarize(records)}
+    write_report(tmp_path / "report.html", [result], {"pick-any": [tmp_path / "success_0.mp4"]})
+    page = (tmp_path / "report.html").read_text()
+    parser = Balanced()
+    parser.feed(page)
+    assert parser.open == []
+    assert {"table", "svg", "video", "details"} <= parser.seen
+    assert "script" not in parser.seen
+    assert "Episodes that failed: 2" in page
+    assert "33.3%" in page
+
+
+def test_figures_of_a_few_episodes() -> None:
+    data = summarize([record(0), record(1, "wrong_object", "blue ball"), record(2)])
+    assert (data["episodes"], data["successes"], data["success_rate"]) == (3, 2, 2 / 3)
+    assert data["outcomes"] == {"success": 2, "wrong_object": 1, "drop": 0, "timeout": 0}
+    assert data["latency_ms"] == {"median": 6.0, "p99": 7.0}
+    assert sum(data["latency_histogram"]["counts"]) == 6
+    assert [(row["task"], row["episodes"], row["successes"]) for row in data["rows"]] == [
+        ("blue ball", 1, 0),
+        ("red cube", 2, 2),
+    ]
+    assert data["rows"][0]["seeds_that_failed"] == [1]
+    with pytest.raises(ValueError, match="no episode"):
+        summarize([])
+
+
+def test_comparing_counts_only_what_both_have() -> None:
+    ours = summarize([record(0), record(1), record(2)])["log"]
+    theirs = summarize([record(1), record(2, actions="b"), record(3)])["log"]
+    assert compare(ours, theirs) == {"episodes": 2, "same_outcome": 2, "same_actions": 1}
+
+
+def test_plots_are_well_formed_even_of_very_little() -> None:
+    plots = [
+        plot_rate([1.0], [0.2], [1.0], 7),
+        plot_histogram([0.0, 0.0], [0], "ms", "<nothing>"),
+        plot_bars(["red cube"], [0], [1]),
+    ]
+    for plot in plots:
+        assert ElementTree.fromstring(plot).tag == "svg"
