@@ -13,7 +13,7 @@ from rt_vla_ros.evaluation.record import Record
 from rt_vla_ros.evaluation.report import write_report
 from rt_vla_ros.evaluation.summary import compare, summarize
 
-VOID = {"meta", "rect", "line", "polygon", "polyline"}
+VOID = {"meta"}
 
 
 def record(seed: int, outcome: str = "success", task: str = "red cube", actions: str = "a") -> Record:
