@@ -20,6 +20,7 @@ import importlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -243,7 +244,14 @@ def requirements(extras: Sequence[str], site_packages: Path) -> list[str]:
     sys.path.append(str(site_packages))  # Python 3.10 has no parser of its own; pip carries the same
     tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "pip._vendor.tomli")
     project = tomllib.loads(project_files()[0].read_text())["project"]
-    return [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
+    wanted, asked = list(project["dependencies"]), list(extras)
+    for extra in asked:  # grows while it is gone through: an extra may ask for others of this project
+        for line in project["optional-dependencies"][extra]:
+            of_our_own = re.fullmatch(r"rt[-_.]vla[-_.]ros\[(.+)\]", line.strip())
+            more = [name.strip() for name in of_our_own[1].split(",")] if of_our_own else []
+            asked += [name for name in more if name not in asked]
+            wanted += [] if of_our_own else [line]
+    return wanted
 
 
 def make_environment(environment: Environment) -> None:

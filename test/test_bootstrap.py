@@ -150,6 +150,17 @@ def test_a_changed_requirement_is_installed_at_the_next_start(
     assert (machine.venv / "pyvenv.cfg").stat().st_mtime_ns == before
 
 
+def test_extras_may_ask_for_other_extras(monkeypatch: pytest.MonkeyPatch, machine: Machine, tmp_path: Path) -> None:
+    (machine.checkout / "pyproject.toml").write_text(
+        "[project]\ndependencies = ['alpha']\n[project.optional-dependencies]\n"
+        "one = ['beta>=1']\ntwo = ['gamma; python_version > \"3\"']\ntest = ['delta[x]', 'rt_vla_ros[one, two]']\n"
+    )
+    monkeypatch.setattr(bootstrap, "CHECKOUT", machine.checkout)
+    assert bootstrap.requirements([], tmp_path) == ["alpha"]
+    everything = ["alpha", "delta[x]", "beta>=1", 'gamma; python_version > "3"']
+    assert bootstrap.requirements(["test"], tmp_path) == everything
+
+
 def test_help_and_a_mistyped_command_install_nothing(machine: Machine) -> None:
     assert machine.start("--help").returncode == 0
     typo = machine.start("doktor")
