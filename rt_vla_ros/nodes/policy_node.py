@@ -26,7 +26,6 @@ from rt_vla_ros.nodes.policy_runner import PolicyRunner, Step
 from rt_vla_ros.nodes.running import ProgramNode, StartError, run
 from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.policies.policy import Policy
-from rt_vla_ros.policies.registry import load_policy
 
 Picture: TypeAlias = "Image | CompressedImage"
 
@@ -62,6 +61,13 @@ PARAMETERS = (
         high=3600.0,
     ),
 )
+
+
+def load_policy(name: str, *, device: str) -> Policy:
+    """See policies.registry; imported here, in the policy's thread, because torch takes seconds to load."""
+    from rt_vla_ros.policies import registry
+
+    return registry.load_policy(name, device=device)
 
 
 class PolicyNode(ProgramNode):

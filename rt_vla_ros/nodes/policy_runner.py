@@ -113,7 +113,7 @@ class PolicyRunner(Generic[Message]):
                 self.buffer.put(camera, frame)
                 self._changed.notify_all()
 
-    def close(self, timeout: float = 2.0) -> None:
+    def close(self, timeout: float = 1.0) -> None:
         """Ends the thread; an inference that runs longer than `timeout` [s] is left behind."""
         with self._changed:
             self._closing = True

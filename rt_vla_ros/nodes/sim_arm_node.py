@@ -220,7 +220,7 @@ class SimArmNode(ProgramNode):
         factor = self._pace.factor
         level, message = Level.OK, self._last_word
         if factor is not None and factor < 0.9:
-            level, message = Level.WARN, f"The simulation runs at {factor:.0%} of real time: this machine is too slow."
+            level, message = Level.WARN, "The simulation runs slower than real time: this machine is too slow."
         values = {
             "instruction": self._world.scene.task.instruction,
             "seconds": round(self._world.sim.time, 2),

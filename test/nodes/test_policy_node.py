@@ -226,6 +226,19 @@ def test_a_missing_camera_is_named(rig: Rig) -> None:
     assert rig.actions == []
 
 
+def test_a_camera_that_the_policy_does_not_look_through_is_not_missed(
+    make_bench: Callable[..., NodeBench], policy: PlayedPolicy
+) -> None:
+    rig = Rig(make_bench("-p", "policy_node:cameras:=[front, wrist]"), policy)
+    wrist = rig.bench.publisher(Image, "wrist_image", NEWEST)
+    rig.say("pick up the red cube")
+    rig.until_action()
+    wrist.publish(image_message(GREY, rig.now_ns(), "wrist"))
+    for _ in range(12):
+        rig.until_action()
+    rig.bench.until_diagnostics("policy_node", OK, "Carrying out the instruction.")
+
+
 def test_a_camera_that_is_too_slow_is_named_with_advice(rig: Rig) -> None:
     now = rig.now_ns()
     for i in range(12):
