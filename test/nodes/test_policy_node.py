@@ -266,6 +266,7 @@ def test_stop_disable_and_restart(rig: Rig) -> None:
     rig.bench.until_diagnostics("policy_node", ERROR, "The policy is disabled; call ~/enable")
     assert not rig.bench.call(Trigger, "policy_node/restart").success
     assert rig.bench.call(SetBool, "policy_node/enable", data=True).success
+    rig.bench.until_diagnostics("policy_node", OK, "Waiting for an instruction.")
     assert rig.bench.call(Trigger, "policy_node/restart").success
     rig.until_action()
     assert rig.policy.instructions == ["pick up the red cube"] * 2 + ["pick up the blue ball"]

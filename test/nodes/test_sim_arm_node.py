@@ -78,10 +78,11 @@ def test_a_velocity_that_cannot_be_followed_moves_nothing(rig: Rig, frame: str, 
     assert np.linalg.norm(rig.sim.ee_position - before) < 2e-3
 
 
-def test_an_old_velocity_moves_nothing(rig: Rig) -> None:
+@pytest.mark.parametrize("age", [0.5, -0.5, -1.7e9])
+def test_an_old_velocity_or_one_from_the_future_moves_nothing(rig: Rig, age: float) -> None:
     before = rig.sim.ee_position
     for _ in range(10):
-        rig.drive(UP, age=0.5)
+        rig.drive(UP, age=age)
         rig.bench.spin_for(0.02)
     rig.bench.until_diagnostics("sim_arm_node", 0, "Standing still")
     assert np.linalg.norm(rig.sim.ee_position - before) < 2e-3

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped, TwistStamped
+from rclpy.clock import ClockType
 from rclpy.parameter import Parameter
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
@@ -183,6 +184,41 @@ def test_its_last_word_is_to_stand_still(rig: Rig) -> None:
     rig.bench.until(lambda: rig.twists and velocity(rig.twists[-1]).any())
     rig.node.close()
     rig.bench.until(lambda: not velocity(rig.twists[-1]).any())
+
+
+def test_its_last_word_is_to_stand_still_also_while_it_brakes(make_bench: Callable[..., NodeBench]) -> None:
+    rig = Rig(make_bench("-p", "smoother_node:max_linear_acceleration:=0.1"))
+    rig.act(period=1.0, translation=(0.1, 0.0, 0.0))
+    rig.bench.until(lambda: rig.twists and velocity(rig.twists[-1])[0] > 0.03)
+    rig.act(terminate=True)
+    rig.until_state(State.TERMINATED)
+    assert velocity(rig.twists[-1]).any()
+    rig.node.close()
+    rig.bench.until(lambda: not velocity(rig.twists[-1]).any())
+    assert nanoseconds(rig.twists[-1].header.stamp) <= nanoseconds(rig.statuses[-1].header.stamp)
+
+
+def test_a_dry_run_begins_with_a_velocity_of_zero(rig: Rig) -> None:
+    rig.act(period=1.0)
+    rig.bench.until(lambda: rig.twists and velocity(rig.twists[-1]).any())
+    assert rig.node.set_parameters([Parameter("dry_run", value=True)])[0].successful
+    rig.bench.until(lambda: rig.statuses[-1].dry_run)
+    told = len(rig.twists)
+    rig.bench.until(lambda: not velocity(rig.twists[-1]).any())
+    rig.bench.spin_for(0.1)
+    assert len(rig.twists) <= told + 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "counts_in"),
+    [((), ClockType.STEADY_TIME), (("-p", "smoother_node:use_sim_time:=true"), ClockType.ROS_TIME)],
+)
+def test_it_ticks_on_when_the_clock_of_the_host_is_set_back(
+    make_bench: Callable[..., NodeBench], arguments: tuple[str, ...], counts_in: ClockType
+) -> None:
+    node = make_bench(*arguments).add(SmootherNode())
+    (tick,) = [timer for timer in node.timers if timer.timer_period_ns == 20_000_000]
+    assert tick.clock.clock_type is counts_in
 
 
 WALLS = ("-p", "smoother_node:workspace_high:=[.inf, .inf, 0.5]", "-p", "smoother_node:tip_frame:=tip")

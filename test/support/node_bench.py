@@ -11,7 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-PATIENCE = 30.0  # [s] until something that never comes is a failure
+PATIENCE = 90.0  # [s] until something that never comes is a failure
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 N = TypeVar("N")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 10.0  # [s]
+PATIENCE = 30.0  # [s]
 
 
 class NodeProcess:
