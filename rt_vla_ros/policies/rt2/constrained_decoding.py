@@ -119,6 +119,13 @@ class ActionGrammar:
             raise ValueError(f"expected the tokens of {len(self.counts)} numbers, got {len(bins)}: {list(tokens)}")
         return tuple(bins)
 
+    def is_whole(self, tokens: Sequence[int]) -> bool:
+        """Whether nothing can follow. Raises ValueError for illegal tokens."""
+        state = START
+        for token in tokens:
+            state = self.advance(state, token)
+        return state == END
+
     def plan(self, tokens: Sequence[int]) -> str:
         """See Grammar: there is none."""
         return ""

@@ -30,6 +30,7 @@ class RT2Policy:
     """Implements policies.policy.Policy, and `ask`.
 
     `act` and `ask` may be called from two threads: an action waits for at most one pass of an answer.
+    previous: tokens of the action before, which are tried first. prompt_tokens: length of the prompt with its images.
     """
 
     def __init__(
@@ -53,7 +54,8 @@ class RT2Policy:
         self._tokenizer = ActionTokenizer(parts.card)
         self._grammar = make_grammar(parts)
         self._prompt: PreparedPrompt | None = None
-        self._previous: tuple[int, ...] = ()
+        self.previous: tuple[int, ...] = ()
+        self.prompt_tokens = 0
         self._prepared = False
         self._turns = TakingTurns()
 
@@ -80,7 +82,7 @@ class RT2Policy:
             with self._turns.first():
                 self._engine.prepare(self._to_device(inputs), self._grammar)
             self._prepared = True
-        self._prompt, self._previous = prompt, ()
+        self._prompt, self.previous, self.prompt_tokens = prompt, (), inputs["input_ids"].shape[1]
 
     def act(self, observation: Observation) -> EndEffectorAction:
         """One step. Raises RuntimeError before the first reset and ValueError for images the card does not allow."""
@@ -102,12 +104,12 @@ class RT2Policy:
             decoded = self._engine.decode(
                 inputs,
                 self._grammar,
-                previous=self._previous,
+                previous=self.previous,
                 temperature=self._temperature,
                 generator=self._generator,
             )
         if self._speculate:
-            self._previous = decoded.tokens
+            self.previous = decoded.tokens
         return decoded
 
     def ask(self, images: Mapping[str, NDArray[np.uint8]], question: str, *, limit: int = LONGEST_ANSWER) -> str:

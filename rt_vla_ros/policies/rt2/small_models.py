@@ -44,6 +44,9 @@ def small_config(
     vision_size: int = 32,
     vision_layers: int = 2,
     heads: int = 4,
+    key_value_heads: int | None = None,
+    vision_heads: int = 4,
+    vision_intermediate_size: int | None = None,
 ) -> PreTrainedConfig:
     """Configuration of a model of a family, with patches of 14 pixels.
 
@@ -59,7 +62,7 @@ def small_config(
         "intermediate_size": intermediate_size or 4 * hidden_size,
         "num_hidden_layers": layers,
         "num_attention_heads": heads,
-        "num_key_value_heads": max(heads // 4, 1),
+        "num_key_value_heads": key_value_heads or max(heads // 4, 1),
         "vocab_size": vocabulary_size or len(tokenizer),
         "max_position_embeddings": 2048,
         "pad_token_id": tokenizer.pad_token_id,
@@ -67,7 +70,8 @@ def small_config(
         "eos_token_id": tokenizer.eos_token_id,
     }
     vision = {"hidden_size": vision_size, "num_hidden_layers": vision_layers, "patch_size": 14}
-    vision |= {"num_attention_heads": 4, "intermediate_size": 4 * vision_size, "image_size": image_size}
+    vision |= {"num_attention_heads": vision_heads, "image_size": image_size}
+    vision["intermediate_size"] = vision_intermediate_size or 4 * vision_size
     make = {"paligemma": _paligemma, "smolvlm": _smolvlm}.get(family, _qwen)
     config = CONFIG_MAPPING[family](**make(family, text, vision, tokens))
     for name in ("pad_token_id", "bos_token_id", "eos_token_id"):
@@ -108,7 +112,11 @@ def _qwen(family: str, text: dict[str, Any], vision: dict[str, Any], tokens: dic
     third = text["hidden_size"] // text["num_attention_heads"] // 2 // 4
     sections = [2 * third, third, third]  # of half a head, over time, height and width
     text["rope_parameters"] = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": sections}
-    common = {"patch_size": vision["patch_size"], "num_heads": 4, "depth": vision["num_hidden_layers"]}
+    common = {
+        "patch_size": vision["patch_size"],
+        "num_heads": vision["num_attention_heads"],
+        "depth": vision["num_hidden_layers"],
+    }
     if family == "qwen2_vl":
         own = {"embed_dim": vision["hidden_size"], "hidden_size": text["hidden_size"], "mlp_ratio": 4}
     else:

@@ -63,7 +63,7 @@ def test_tokens_are_those_of_generate_whatever_was_guessed(parts: RT2Parts) -> N
         drafts["wrong, then right"] = other[:4] + bins[4:]
         passes = {}
         for name, draft in drafts.items():
-            policy._previous = tuple(vocabulary.encode(draft))
+            policy.previous = tuple(vocabulary.encode(draft))
             speculated = policy.decode(observation)
             assert speculated.tokens == plain.tokens, (name, seed)
             assert speculated.probabilities == pytest.approx(plain.probabilities, rel=1e-3)

@@ -1,0 +1,159 @@
+"""Models of published sizes, and smaller ones that a CPU can bear, with random weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.models.paligemma.processing_paligemma import PaliGemmaProcessor
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+from rt_vla_ros.action_space.card import ActionCard, ActionDimension, CameraSpec
+from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.policies.rt2.loading import RT2Parts
+from rt_vla_ros.policies.rt2.openvla import OpenVLAConfig, OpenVLAForActionPrediction, empty_model
+from rt_vla_ros.policies.rt2.openvla_processor import OpenVLAProcessor
+from rt_vla_ros.policies.rt2.processor import CombinedProcessor, ComposedProcessor, Processor
+from rt_vla_ros.policies.rt2.prompt import OPENVLA_PROMPT
+from rt_vla_ros.policies.rt2.small_models import SPECIAL, random_model, small_config
+from rt_vla_ros.policies.rt2.small_tokenizers import small_tokenizer
+
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a model; vision_*: of each vision tower. image_size [pixel] makes 256 image tokens throughout."""
+
+    family: str
+    hidden_size: int
+    layers: int
+    intermediate_size: int
+    heads: int
+    key_value_heads: int
+    vocabulary_size: int
+    image_size: int
+    vision_size: int
+    vision_layers: int
+    vision_heads: int
+    vision_intermediate_size: int
+
+
+SHAPES = {
+    "paligemma-3b-224": Shape("paligemma", 2048, 18, 16384, 8, 1, 257216, 224, 1152, 27, 16, 4304),
+    "qwen2.5-vl-3b": Shape("qwen2_5_vl", 2048, 36, 11008, 16, 2, 151936, 448, 1280, 32, 16, 3420),
+    "openvla-7b": Shape("openvla", 4096, 32, 11008, 32, 32, 32064, 224, 1152, 27, 16, 4304),
+    "paligemma-cpu": Shape("paligemma", 1024, 6, 4096, 8, 1, 257216, 224, 384, 6, 6, 1536),
+    "qwen2.5-vl-cpu": Shape("qwen2_5_vl", 1024, 6, 4096, 8, 2, 151936, 448, 384, 6, 6, 1536),
+    "openvla-cpu": Shape("openvla", 1024, 6, 4096, 8, 8, 32064, 224, 384, 6, 6, 1536),
+}
+FOR_GPU = ("paligemma-3b-224", "qwen2.5-vl-3b", "openvla-7b")
+FOR_CPU = ("paligemma-cpu", "qwen2.5-vl-cpu", "openvla-cpu")
+
+
+def make_parts(shape: Shape, device: torch.device, dtype: torch.dtype) -> RT2Parts:
+    """A whole model of this shape, with a tokenizer that splits digits, as those of these families do."""
+    if shape.family == "openvla":
+        return _openvla(shape, device, dtype)
+    special = SPECIAL[shape.family]
+    tokenizer = small_tokenizer("split_digits", special=list(special.values()), named=special)
+    config = config_of(shape, tokenizer)
+    with torch.device(device):
+        model = random_model(config, SEED, dtype=dtype)
+    nn.Module.to(model, device)
+    side = shape.image_size
+    processor: Processor
+    if shape.family == "paligemma":
+        images: Any = SiglipImageProcessorPil(size={"height": side, "width": side})
+        images.image_seq_length = (side // 14) ** 2
+        processor = CombinedProcessor(PaliGemmaProcessor(images, tokenizer))
+    else:
+        pixels = {"shortest_edge": side * side, "longest_edge": side * side}
+        processor = ComposedProcessor(Qwen2VLImageProcessorPil(size=pixels), tokenizer)
+    return RT2Parts(model, processor, RT2Config("integers"), paper_card(side))
+
+
+def config_of(shape: Shape, tokenizer: PreTrainedTokenizerBase) -> PreTrainedConfig:
+    """Configuration of a PaliGemma or a Qwen-VL of this shape."""
+    return small_config(
+        shape.family,
+        tokenizer,
+        hidden_size=shape.hidden_size,
+        layers=shape.layers,
+        intermediate_size=shape.intermediate_size,
+        vocabulary_size=shape.vocabulary_size,
+        image_size=shape.image_size,
+        vision_size=shape.vision_size,
+        vision_layers=shape.vision_layers,
+        heads=shape.heads,
+        key_value_heads=shape.key_value_heads,
+        vision_heads=shape.vision_heads,
+        vision_intermediate_size=shape.vision_intermediate_size,
+    )
+
+
+def paper_card(image_size: int) -> ActionCard:
+    """The paper's eight numbers: terminate, translation, rotation, gripper."""
+    dimensions = [ActionDimension("terminate", "terminate", 0.0, 0.0, "mode", ("continue", "terminate"))]
+    dimensions += [ActionDimension(f"d{a}", f"translation_{a}", -0.1, 0.1, "m") for a in "xyz"]
+    dimensions += [ActionDimension(f"r{a}", f"rotation_{a}", -0.5, 0.5, "rad") for a in "xyz"]
+    dimensions += [ActionDimension("gripper", "gripper", 0.0, 1.0, "1")]
+    return ActionCard(
+        name="random weights",
+        dimensions=tuple(dimensions),
+        bins=256,
+        quantization="round",
+        frame="base",
+        frame_id="base_link",
+        rotation="rpy",
+        gripper_open=0.0,
+        gripper_closed=1.0,
+        control_rate=5.0,
+        cameras=(CameraSpec("front", image_size, image_size, "stretch", 0.0),),
+    )
+
+
+def _openvla(shape: Shape, device: torch.device, dtype: torch.dtype) -> RT2Parts:
+    siglip = {
+        "width": shape.vision_size,
+        "layers": shape.vision_layers,
+        "heads": shape.vision_heads,
+        "feed_forward": shape.vision_intermediate_size,
+    }
+    full = shape.vision_size == 1152
+    dino = {"width": 1024, "layers": 24, "heads": 16, "feed_forward": 4096} if full else siglip
+    text = {
+        "hidden_size": shape.hidden_size,
+        "intermediate_size": shape.intermediate_size,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.key_value_heads,
+        "vocab_size": shape.vocabulary_size,
+        "pad_token_id": 32000,
+    }
+    config = OpenVLAConfig(text, {"dino": {**dino, "registers": 4}, "siglip": siglip})
+    model = empty_model(config, device, dtype)
+    _randomize(model)
+    settings = {"image_resize_strategy": "resize-naive", "input_sizes": [[3, shape.image_size, shape.image_size]]}
+    statistics = {"means": [[0.5] * 3] * 2, "stds": [[0.5] * 3] * 2}
+    processor = OpenVLAProcessor(
+        settings | statistics, small_tokenizer("split_digits"), image_tokens=config.image_tokens, image_token_id=32000
+    )
+    card = paper_card(shape.image_size)
+    card = replace(card, dimensions=card.dimensions[1:], quantization="centers")
+    typed: PreTrainedModel = model
+    return RT2Parts(typed, processor, RT2Config("openvla", prompt=OPENVLA_PROMPT), card)
+
+
+def _randomize(model: OpenVLAForActionPrediction) -> None:
+    generator = torch.Generator(model.device).manual_seed(SEED)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() < 2:
+                parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+            else:
+                parameter.normal_(std=parameter[0].numel() ** -0.5, generator=generator)

@@ -1,0 +1,48 @@
+"""`rt-vla bench rt2`: vision-language models with random weights, transformers' own `generate` beside ours."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from rt_vla_ros.cli.errors import CliError, did_you_mean
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
+    parser.add_argument("--shapes", nargs="+", metavar="SHAPE", help="which models; those that this machine can bear")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="runs of each way, of which the median; 5")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0; raises CliError where nothing can be measured."""
+    from rt_vla_ros.benchmarks.rt2 import measure, table
+    from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SHAPES
+    from rt_vla_ros.policies.registry import find_device
+    from rt_vla_ros.policies.rt2.loading import default_dtype
+
+    if not 1 <= args.repeats <= 1000:
+        raise CliError(f"--repeats is {args.repeats}, expected 1 to 1000.")
+    if args.out is not None and not args.out.absolute().parent.is_dir():
+        raise CliError(f"there is no folder {args.out.absolute().parent} to write {args.out.name} into.")
+    try:
+        device = find_device(args.device)
+    except ValueError as error:
+        raise CliError(str(error)) from error
+    names = args.shapes or (FOR_GPU if device.type == "cuda" else FOR_CPU)
+    for name in names:
+        if name not in SHAPES:
+            raise CliError(f"there is no shape {name!r}. {did_you_mean(name, SHAPES)}")
+    results = []
+    for name in names:
+        try:
+            results.append(measure(name, SHAPES[name], device, default_dtype(device), args.repeats))
+        except RuntimeError as error:
+            raise CliError(str(error)) from error
+        print(table(results[-1:]), flush=True)
+    if args.out is not None:
+        args.out.write_text(json.dumps(results, indent=2) + "\n")
+        print(f"Written: {args.out}")
+    return 0

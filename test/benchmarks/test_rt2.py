@@ -1,0 +1,101 @@
+"""The benchmark of RT-2, on models small enough for a test."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText
+
+from rt_vla_ros.benchmarks import rt2
+from rt_vla_ros.benchmarks.rt2 import WAYS, measure, table
+from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SHAPES, Shape, config_of
+from rt_vla_ros.cli import bench_rt2
+from rt_vla_ros.cli.errors import CliError
+from rt_vla_ros.policies.rt2.small_models import SPECIAL
+from rt_vla_ros.policies.rt2.small_tokenizers import small_tokenizer
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def machine_is_judged_by_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rt2, "SQUARE", 128)
+
+
+def small(name: str) -> Shape:
+    vocabulary = 32064 if "openvla" in name else 1000
+    sizes = {"hidden_size": 64, "layers": 1, "intermediate_size": 64, "heads": 4, "key_value_heads": 2}
+    vision = {"vision_size": 64, "vision_layers": 2, "vision_heads": 4, "vision_intermediate_size": 64}
+    if "openvla" in name:
+        vision["vision_intermediate_size"] = 128
+    image = 448 if "qwen" in name else 224
+    return dataclasses.replace(SHAPES[name], vocabulary_size=vocabulary, image_size=image, **sizes, **vision)
+
+
+@pytest.mark.parametrize("name", FOR_CPU)
+def test_every_way_gives_the_tokens_of_generate(name: str) -> None:
+    result = measure(name, small(name), CPU, torch.float32, repeats=1)
+    ways = result["ways"]
+    assert tuple(ways) == WAYS
+    assert all(way["same_tokens"] for way in ways.values())
+    assert ways["accepted 100 %"]["passes"] == 1
+    assert 1 < ways["accepted 50 %"]["passes"] < ways["no speculation"]["passes"] <= ways["stock"]["passes"]
+    assert ways["stock"]["passes"] == result["action_tokens"]
+    assert ways["stock"]["faster"] == 1
+    assert 256 < result["prompt_tokens"] < 320
+    assert result["weight_bytes"] == 4 * result["parameters"]
+    text = table([result])
+    assert name in text
+    assert all(way in text for way in WAYS)
+
+
+def test_published_sizes_are_those_published() -> None:
+    """Counted without memory: PaliGemma-3B has 2.9 milliard parameters, OpenVLA-7B 7.5, Qwen2.5-VL-3B 3.8."""
+    counted = {}
+    for name in ("paligemma-3b-224", "qwen2.5-vl-3b"):
+        shape = SHAPES[name]
+        special = SPECIAL[shape.family]
+        tokenizer = small_tokenizer("split_digits", special=list(special.values()), named=special)
+        config = config_of(shape, tokenizer)
+        with torch.device("meta"):
+            model = AutoModelForImageTextToText.from_config(config)
+        counted[name] = sum(p.numel() for p in model.parameters())
+    assert counted["paligemma-3b-224"] == pytest.approx(2.92e9, rel=0.01)
+    assert counted["qwen2.5-vl-3b"] == pytest.approx(3.75e9, rel=0.1)
+    assert set(FOR_CPU) | set(FOR_GPU) == set(SHAPES)
+
+
+def arguments(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    bench_rt2.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def test_the_command_writes_what_it_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(SHAPES, "paligemma-cpu", small("paligemma-cpu"))
+    out = tmp_path / "rt2.json"
+    words = ("--shapes", "paligemma-cpu", "--repeats", "1", "--device", "cpu", "--out", str(out))
+    assert bench_rt2.run(arguments(*words)) == 0
+    assert json.loads(out.read_text())[0]["shape"] == "paligemma-cpu"
+    assert "accepted 100 %" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--shapes", "paligema-cpu"), "no shape 'paligema-cpu'. Did you mean 'paligemma-cpu'"),
+        (("--repeats", "0"), "--repeats is 0, expected 1 to 1000"),
+        (("--device", "gpu"), "no device 'gpu'"),
+        (("--out", "/no/such/folder/x.json"), "there is no folder"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(CliError, match=message):
+        bench_rt2.run(arguments(*words))
