@@ -32,7 +32,8 @@ from typing import Any, NoReturn
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
-NEEDS_PICTURES = ("demo", "test", "launch")
+NEEDS_PICTURES = ("demo", "test", "launch", "evaluate", "collect", "train")
+EXTRAS = {"test": ["test"], "collect": ["train"], "train": ["train"]}  # what a command needs besides
 SPACE_NEEDED = 3 * 2**30  # the environment with the CPU build, and pip's cache of it [bytes]
 
 
@@ -353,7 +354,7 @@ def start(arguments: Sequence[str]) -> int:
     if answered is not None:
         return answered
     environment = Environment(Path(os.environ.get("RT_VLA_VENV") or CHECKOUT / ".venv").absolute())
-    extras = ["test"] if arguments[0] == "test" else []
+    extras = EXTRAS.get(arguments[0], [])
     if not environment.is_ready(extras):
         prepare(environment, extras)
     if arguments[0] in NEEDS_PICTURES and not {"-h", "--help"} & set(arguments):

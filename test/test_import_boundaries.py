@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "rt_vla_ros"
 ROWS = (
     ("action_space",),
     ("observations",),
-    ("language", "control", "sim", "wire"),
+    ("language", "control", "sim", "data", "wire"),
     ("ros.py", "policies", "embedded_ros"),
     ("evaluation", "benchmarks", "nodes"),
     ("training",),

@@ -1,0 +1,121 @@
+"""One demonstration: what the cameras saw, and what would have been right to do. The contract of all data formats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.observations.image import check_image
+
+SCENE_SIZE = 10
+LEADERS = ("expert", "mixed", "learner", "unknown")
+
+
+class EpisodeError(ValueError):
+    """The episode contradicts itself or its action card; the message says where."""
+
+
+class DatasetError(ValueError):
+    """The dataset cannot be read or written; the message says which file, why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """N moments of one demonstration of one instruction.
+
+    card: what the values mean and what the cameras are.
+    images: camera name -> RGB uint8 (N, H, W, 3), for every camera of the card, in its size.
+    values: what would have been right at each moment, float64 (N, D) in the card's dimensions and units, as
+    ActionTokenizer encodes them. Under correction (DAgger) the arm may have done something else.
+    stamps: when the images were taken, from the start of the episode [s], float64 (N,), rising.
+    scene: where things were, for auxiliary losses in training, never for a policy: float32 (N, 10), the target's and
+    the tool's x, y, z in the base frame [m], then where both are in the first camera's image, u, v in 0 ... 1 from the
+    top left corner; None where nobody knows.
+    leader: who acted: "expert", "learner", "mixed" (both in turn), or "unknown". success: how it ended.
+    suite, seed: of the simulated scene; empty and -1 for others.
+    Raises EpisodeError for anything else.
+    """
+
+    card: ActionCard
+    instruction: str
+    images: Mapping[str, NDArray[np.uint8]]
+    values: NDArray[np.float64]
+    stamps: NDArray[np.float64]
+    scene: NDArray[np.float32] | None = None
+    leader: str = "unknown"
+    success: bool = False
+    suite: str = ""
+    seed: int = -1
+
+    def __post_init__(self) -> None:
+        count = len(self.stamps)
+        if count == 0:
+            raise EpisodeError("An episode needs at least one moment; this one has none.")
+        if not self.instruction.strip():
+            raise EpisodeError("The episode has no instruction.")
+        if self.leader not in LEADERS:
+            raise EpisodeError(f"The episode's leader is {self.leader!r}, expected one of {', '.join(LEADERS)}.")
+        self._check_numbers("values", self.values, (count, len(self.card.dimensions)))
+        self._check_numbers("stamps", self.stamps, (count,))
+        if self.scene is not None:
+            self._check_numbers("scene", self.scene, (count, SCENE_SIZE))
+        if (np.diff(self.stamps) <= 0).any():
+            raise EpisodeError("The episode's stamps do not rise.")
+        self._check_images(count)
+
+    def __len__(self) -> int:
+        return len(self.stamps)
+
+    def _check_numbers(self, name: str, array: NDArray[np.generic], shape: tuple[int, ...]) -> None:
+        if array.shape != shape:
+            raise EpisodeError(f"The episode's {name} have the shape {array.shape}, expected {shape}.")
+        bad = ~np.isfinite(array.astype(np.float64)).reshape(len(array), -1).all(axis=1)
+        if bad.any():
+            raise EpisodeError(
+                f"The episode's {name} are not finite at {int(bad.sum())} of {len(array)} moments, first at number "
+                f"{int(bad.argmax())}: {array[bad.argmax()].tolist()}."
+            )
+
+    def _check_images(self, count: int) -> None:
+        cameras = [camera.name for camera in self.card.cameras]
+        if sorted(self.images) != sorted(cameras):
+            there = ", ".join(sorted(self.images)) or "none"
+            raise EpisodeError(f"The episode has images of: {there}; the card's cameras are: {', '.join(cameras)}.")
+        for camera in self.card.cameras:
+            images = self.images[camera.name]
+            if len(images) != count:
+                raise EpisodeError(
+                    f"The episode has {len(images)} images of the camera {camera.name!r} for {count} moments."
+                )
+            try:
+                check_image(images[0], camera)
+            except ValueError as error:
+                raise EpisodeError(str(error)) from error
+
+
+def card_difference(ours: ActionCard, theirs: ActionCard) -> str:
+    """What two cards' actions and cameras differ in, as "KEY A instead of B, ..."; empty where they mean the same.
+
+    The name and the notes are for people and may differ.
+    """
+    mine, other = ours.to_dict(), theirs.to_dict()
+    keys = [key for key in mine if key not in ("name", "notes") and mine[key] != other[key]]
+    return ", ".join(_difference(key, mine[key], other[key]) for key in keys)
+
+
+def _difference(key: str, ours: object, theirs: object) -> str:
+    """Of lists, the first entries that differ."""
+    if isinstance(ours, list) and isinstance(theirs, list):
+        if len(ours) != len(theirs):
+            return f"{key}: {len(theirs)} instead of {len(ours)}"
+        index = next(i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
+        return _difference(f"{key}[{index}]", ours[index], theirs[index])
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        changed = next(name for name in ours if ours[name] != theirs.get(name))
+        return _difference(f"{key}.{changed}", ours[changed], theirs.get(changed))
+    return f"{key} {json.dumps(theirs)} instead of {json.dumps(ours)}"

@@ -1,0 +1,289 @@
+"""Writes datasets in the LeRobot format v3.0, several episodes a file, each file whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rt_vla_ros.action_space.card import ActionCard, ActionCardError
+from rt_vla_ros.data.episode import DatasetError, Episode, card_difference
+from rt_vla_ros.data.lerobot import read_info
+from rt_vla_ros.data.lerobot_layout import (
+    ACTION,
+    DATA,
+    EPISODES,
+    FILES_PER_CHUNK,
+    INFO,
+    META,
+    ROBOT,
+    SCENE,
+    STATISTICS,
+    TASKS,
+    VERSION,
+    VIDEO,
+    features,
+    place,
+    video_key,
+    write_json,
+)
+from rt_vla_ros.data.parquet import arrow, read_table, write_table
+from rt_vla_ros.data.statistics import Statistics, column_statistics, merged_columns
+from rt_vla_ros.data.video import write_video
+
+LATE = 1e-3  # how far a stamp may be from its place in the rate [s]
+
+
+class LeRobotWriter:
+    """Appends episodes to a dataset, new or there already.
+
+    Episodes are kept in memory until there are `episodes_per_file`, then a table, a film per camera and the rows that
+    describe them are written beside their places and moved there, and info.json, which counts them, comes last. What a
+    killed writer left uncounted is removed by the next one.
+    """
+
+    def __init__(self, directory: Path, card: ActionCard, *, with_scene: bool, episodes_per_file: int = 50) -> None:
+        """with_scene: whether the episodes have `scene`.
+
+        Raises ActionCardError for a dataset with another action card, DatasetError for a directory that holds something
+        else, and for a control rate that LeRobot, which counts whole frames per second, does not know. OSError.
+        """
+        self.directory, self.card = Path(directory), card
+        if abs(card.control_rate - round(card.control_rate)) > 1e-9:
+            raise DatasetError(
+                f"The card's control_rate is {card.control_rate} Hz; LeRobot datasets have whole frames per second."
+            )
+        self.rate, self.with_scene, self.episodes_per_file = round(card.control_rate), with_scene, episodes_per_file
+        arrow()
+        self._buffer: list[Episode] = []
+        self._tasks: dict[str, int] = {}
+        self._statistics: dict[str, Statistics] = {}
+        self.episodes = self.frames = self._files = 0
+        if (self.directory / INFO).exists():
+            self._carry_on()
+        else:
+            self._begin()
+
+    def add(self, episode: Episode) -> None:
+        """Take an episode; it is on disk after the next `commit`, which comes by itself now and then.
+
+        Raises ActionCardError, DatasetError, OSError.
+        """
+        if episode.card != self.card:
+            raise ActionCardError(
+                f"The episode has another action card ({card_difference(self.card, episode.card) or 'its name'})."
+            )
+        if (episode.scene is not None) != self.with_scene:
+            raise DatasetError(f"The column {SCENE!r} is in some episodes only; a dataset has it in all or in none.")
+        ideal = episode.stamps[0] + np.arange(len(episode)) / self.rate
+        if np.abs(episode.stamps - ideal).max() > LATE:
+            raise DatasetError(f"The episode's stamps are not {1 / self.rate:g} s apart, as its card's rate demands.")
+        self._buffer.append(episode)
+        if len(self._buffer) >= self.episodes_per_file:
+            self.commit()
+
+    def commit(self) -> None:
+        """Write what was added. Raises OSError; the dataset is then what it was before."""
+        if not self._buffer:
+            return
+        new_tasks = [e.instruction for e in self._buffer if e.instruction not in self._tasks]
+        tasks = self._tasks | {task: len(self._tasks) + i for i, task in enumerate(dict.fromkeys(new_tasks))}
+        parts = [_columns(episode) for episode in self._buffer]
+        own = [{name: column_statistics(column) for name, column in part.items()} for part in parts]
+        statistics = merged_columns([*([self._statistics] if self._statistics else []), *own])
+        self._write_files(tasks, own)
+        self._replace_table(TASKS, _tasks_table(tasks))
+        write_json(self.directory / STATISTICS, statistics)
+        frames = self.frames + sum(map(len, self._buffer))
+        write_json(self.directory / INFO, self._info(self.episodes + len(self._buffer), frames, len(tasks)))
+        self._tasks, self._statistics = tasks, statistics
+        self.episodes, self.frames, self._files = self.episodes + len(self._buffer), frames, self._files + 1
+        self._buffer.clear()
+
+    # Files ----------------------------------------------------------------------------------------------------------
+
+    def _write_files(self, tasks: dict[str, int], own: list[dict[str, Statistics]]) -> None:
+        """The new table, films and rows: all beside their places, then all moved there."""
+        writes: dict[Path, Callable[[Path], object]] = {}
+        for camera in self.card.cameras:
+            key = video_key(camera.name)
+            images = (image for episode in self._buffer for image in episode.images[camera.name])
+            writes[self._path(VIDEO, video_key=key)] = lambda path, images=images: write_video(  # type: ignore[misc]
+                path, images, self.rate
+            )
+        writes[self._path(DATA)] = lambda path: write_table(self._data_table(tasks), path)
+        writes[self._path(EPISODES)] = lambda path: write_table(self._rows_table(own), path)
+        try:
+            for path, write in writes.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write(_beside(path))
+            for path in writes:
+                _beside(path).replace(path)
+        except BaseException:
+            for path in writes:
+                _beside(path).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+            raise
+
+    def _path(self, pattern: str, **names: str) -> Path:
+        return self.directory / place(pattern, self._files, **names)
+
+    def _replace_table(self, name: str, table: Any) -> None:
+        path = self.directory / name
+        write_table(table, _beside(path))
+        _beside(path).replace(path)
+
+    def _begin(self) -> None:
+        if self.directory.exists() and any(self.directory.iterdir()):
+            raise DatasetError(f"{self.directory} holds something that is no dataset; name a new or empty directory.")
+        (self.directory / META).mkdir(parents=True, exist_ok=True)
+        self.card.save(self.directory / META)
+        write_json(self.directory / INFO, self._info(0, 0, 0))
+
+    def _carry_on(self) -> None:
+        info = read_info(self.directory)
+        there = ActionCard.load(self.directory / META)
+        difference = card_difference(there, self.card)
+        if difference:
+            raise ActionCardError(
+                f"{self.directory} has another action card ({difference}); a dataset has one. Name another directory."
+            )
+        if (SCENE in info["features"]) != self.with_scene:
+            raise DatasetError(f"{self.directory} was begun with another set of columns ({SCENE!r}).")
+        self.card = there
+        self.episodes, self.frames = int(info["total_episodes"]), int(info["total_frames"])
+        self._files = self._remove_uncounted()
+        if self.episodes:
+            table = read_table(self.directory / TASKS).to_pydict()
+            counted = zip(table["task"], table["task_index"], strict=True)
+            self._tasks = {task: number for task, number in counted if number < int(info["total_tasks"])}
+            self._statistics = merged_columns(list(self._written_statistics()))
+
+    def _remove_uncounted(self) -> int:
+        """Files of episodes that info.json does not count. Returns the number of the next file."""
+        numbers = [0]
+        for path in self.directory.glob("meta/episodes/*/*.parquet"):
+            first = read_table(path).column("episode_index")[0].as_py()
+            if first < self.episodes:
+                numbers.append(_file_number(path) + 1)
+        for path in [*self.directory.glob("*/*/*/file-*"), *self.directory.glob("data/*/file-*")]:
+            if path.suffix == ".part" or _file_number(path) >= max(numbers):
+                path.unlink()
+        return max(numbers)
+
+    def _written_statistics(self) -> Iterator[dict[str, Statistics]]:
+        """Of every episode that is there, from its row: what stats.json says may count episodes that do not."""
+        for path in sorted(self.directory.glob("meta/episodes/*/*.parquet")):
+            for row in read_table(path).to_pylist():
+                found: dict[str, Statistics] = {}
+                for name, value in row.items():
+                    if name.startswith("stats/"):
+                        column, _, key = name.removeprefix("stats/").rpartition("/")
+                        found.setdefault(column, {})[key] = value
+                yield found
+
+    # Contents -------------------------------------------------------------------------------------------------------
+
+    def _info(self, episodes: int, frames: int, tasks: int) -> dict[str, Any]:
+        return {
+            "codebase_version": VERSION,
+            "robot_type": ROBOT,
+            "total_episodes": episodes,
+            "total_frames": frames,
+            "total_tasks": tasks,
+            "chunks_size": FILES_PER_CHUNK,
+            "data_files_size_in_mb": 100,
+            "video_files_size_in_mb": 200,
+            "fps": self.rate,
+            "splits": {"train": f"0:{episodes}"},
+            "data_path": DATA,
+            "video_path": VIDEO,
+            "features": features(self.card, self.rate, self.with_scene),
+        }
+
+    def _data_table(self, tasks: dict[str, int]) -> Any:
+        pa = arrow()
+        lengths = [len(episode) for episode in self._buffer]
+        frame = np.concatenate([np.arange(length) for length in lengths])
+        total = len(frame)
+        columns = {
+            ACTION: _lists(np.concatenate([episode.values for episode in self._buffer])),
+            "timestamp": pa.array((frame / self.rate).astype(np.float32)),
+            "frame_index": pa.array(frame.astype(np.int64)),
+            "episode_index": pa.array(np.repeat(self.episodes + np.arange(len(lengths)), lengths)),
+            "index": pa.array(self.frames + np.arange(total)),
+            "task_index": pa.array(np.repeat([tasks[e.instruction] for e in self._buffer], lengths).astype(np.int64)),
+        }
+        if self.with_scene:
+            columns[SCENE] = _lists(np.concatenate([e.scene for e in self._buffer if e.scene is not None]))
+        return pa.table(columns)
+
+    def _rows_table(self, own: list[dict[str, Statistics]]) -> Any:
+        rows, start = [], 0
+        number = {"chunk_index": self._files // FILES_PER_CHUNK, "file_index": self._files % FILES_PER_CHUNK}
+        for i, episode in enumerate(self._buffer):
+            row: dict[str, Any] = {
+                "episode_index": self.episodes + i,
+                "tasks": [episode.instruction],
+                "length": len(episode),
+                "dataset_from_index": self.frames + start,
+                "dataset_to_index": self.frames + start + len(episode),
+                "leader": episode.leader,
+                "success": episode.success,
+                "suite": episode.suite,
+                "seed": episode.seed,
+            }
+            for kind in ("data", "meta/episodes", *(f"videos/{video_key(c.name)}" for c in self.card.cameras)):
+                row |= {f"{kind}/{name}": value for name, value in number.items()}
+            for camera in self.card.cameras:
+                kind = f"videos/{video_key(camera.name)}"
+                row[f"{kind}/from_timestamp"] = start / self.rate
+                row[f"{kind}/to_timestamp"] = (start + len(episode)) / self.rate
+            row |= {f"stats/{column}/{key}": v for column, found in own[i].items() for key, v in found.items()}
+            rows.append(row)
+            start += len(episode)
+        return arrow().Table.from_pylist(rows)
+
+
+def _columns(episode: Episode) -> dict[str, Any]:
+    """What statistics are made of."""
+    columns: dict[str, Any] = {ACTION: episode.values.astype(np.float32)}
+    columns |= {video_key(name): images for name, images in episode.images.items()}
+    return columns | ({} if episode.scene is None else {SCENE: episode.scene})
+
+
+def _lists(values: Any) -> Any:
+    """(N, D) as a column of D numbers each."""
+    pa = arrow()
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.astype(np.float32).ravel()), values.shape[1])
+
+
+def _tasks_table(tasks: dict[str, int]) -> Any:
+    """As pandas writes a frame with the index "task", which is how the lerobot package reads it."""
+    pa = arrow()
+    kinds = (("task_index", "int64", "int64"), ("task", "unicode", "object"))
+    about = {
+        "index_columns": ["task"],
+        "column_indexes": [],
+        "columns": [
+            {"name": name, "field_name": name, "pandas_type": kind, "numpy_type": stored, "metadata": None}
+            for name, kind, stored in kinds
+        ],
+        "creator": {"library": "pyarrow", "version": pa.__version__},
+        "pandas_version": "2.0.0",
+    }
+    table = pa.table({"task_index": pa.array(list(tasks.values()), pa.int64()), "task": pa.array(list(tasks))})
+    return table.replace_schema_metadata({b"pandas": json.dumps(about).encode()})
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
+
+
+def _file_number(path: Path) -> int:
+    """The running number of a file, over all chunks."""
+    chunk, file = path.parent.name.removeprefix("chunk-"), path.name.partition(".")[0].removeprefix("file-")
+    return int(chunk) * FILES_PER_CHUNK + int(file)

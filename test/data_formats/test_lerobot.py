@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rt_vla_ros.action_space.card import ActionCard, ActionCardError
+from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.data.episode import DatasetError, Episode
+from rt_vla_ros.data.lerobot import LeRobotDataset, load_datasets
+from rt_vla_ros.data.parquet import arrow, read_table, write_table
+
+Make = Callable[..., Episode]
+FILM = "videos/observation.images.front/chunk-000/file-001.mp4"
+TABLE = "data/chunk-000/file-001.parquet"
+
+
+def test_every_episode_comes_back_as_it_was(dataset: Path, make_episode: Make) -> None:
+    found = LeRobotDataset(dataset)
+    assert (len(found), found.frames) == (5, 5 + 6 + 7 + 8 + 9)
+    tokenizer = ActionTokenizer(found.card)
+    for seed, episode in enumerate(found):
+        wanted = make_episode(seed, length=5 + seed)
+        np.testing.assert_array_equal(episode.images["front"], wanted.images["front"])  # the film loses nothing
+        np.testing.assert_allclose(episode.values, wanted.values, atol=1e-7)
+        np.testing.assert_array_equal(tokenizer.encode(episode.values), tokenizer.encode(wanted.values))
+        np.testing.assert_allclose(episode.stamps, wanted.stamps, atol=1e-6)
+        assert episode.scene is not None
+        np.testing.assert_array_equal(episode.scene, wanted.scene)
+        for name in ("card", "instruction", "leader", "success", "suite", "seed"):
+            assert getattr(episode, name) == getattr(wanted, name)
+
+
+def test_a_single_episode_can_be_read_in_any_order(dataset: Path, make_episode: Make) -> None:
+    found = LeRobotDataset(dataset)
+    for seed in (4, 0, 3):
+        np.testing.assert_array_equal(found[seed].images["front"], make_episode(seed, length=5 + seed).images["front"])
+
+
+def test_images_of_another_size_are_brought_to_the_cards(dataset: Path) -> None:
+    card = ActionCard.load(dataset / "meta")
+    replace(card, cameras=(replace(card.cameras[0], width=16, height=16),)).save(dataset / "meta")
+    assert LeRobotDataset(dataset)[0].images["front"].shape == (5, 16, 16, 3)
+
+
+def test_a_missing_film_is_named(dataset: Path) -> None:
+    (dataset / FILM).unlink()
+    with pytest.raises(DatasetError, match=r"is not whole: .*file-001\.mp4 is missing"):
+        LeRobotDataset(dataset)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.8])
+def test_a_film_that_was_cut_off_is_named(dataset: Path, share: float) -> None:
+    whole = (dataset / FILM).read_bytes()
+    (dataset / FILM).write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(DatasetError, match=r"The film .*file-001\.mp4 (cannot be read|ends early)"):
+        LeRobotDataset(dataset)[4]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_a_table_that_was_cut_off_is_named(dataset: Path, share: float) -> None:
+    whole = (dataset / TABLE).read_bytes()
+    (dataset / TABLE).write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(DatasetError, match=r"The table .*file-001\.parquet is damaged or cut off"):
+        LeRobotDataset(dataset)[4]
+
+
+def test_an_action_that_is_no_number_is_named_with_its_episode(dataset: Path) -> None:
+    table = read_table(dataset / TABLE)
+    values = table.column("action").to_pylist()
+    values[9][1] = float("nan")  # the second moment of the last episode
+    column = arrow().array(values, table.schema.field("action").type)
+    write_table(table.set_column(table.schema.get_field_index("action"), "action", column), dataset / TABLE)
+    with pytest.raises(DatasetError, match=r"episode 4: .*values are not finite at 1 of 9 moments, first at number 1"):
+        LeRobotDataset(dataset)[4]
+
+
+def change_info(dataset: Path, **changes: object) -> None:
+    path = dataset / "meta/info.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_dataset_without_episodes_says_how_to_get_some(dataset: Path) -> None:
+    change_info(dataset, total_episodes=0)
+    with pytest.raises(DatasetError, match=r"has no episodes; collect some: rt-vla collect"):
+        LeRobotDataset(dataset)
+
+
+def test_episodes_that_are_counted_but_not_there_are_missed(dataset: Path) -> None:
+    change_info(dataset, total_episodes=6)
+    with pytest.raises(DatasetError, match="meta/episodes describes 5 of 6 episodes"):
+        LeRobotDataset(dataset)
+
+
+def test_other_directories_and_versions_are_refused(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="is no dataset in the LeRobot format"):
+        LeRobotDataset(tmp_path)
+    change_info(dataset, codebase_version="v2.1")
+    with pytest.raises(DatasetError, match=r"says version v2\.1; this reads v3\.0"):
+        LeRobotDataset(dataset)
+    (dataset / "meta/info.json").write_text("{")
+    with pytest.raises(DatasetError, match="is not JSON"):
+        LeRobotDataset(dataset)
+
+
+def test_without_a_card_nobody_knows_what_the_actions_mean(dataset: Path) -> None:
+    (dataset / "meta/action_card.json").unlink()
+    with pytest.raises(ActionCardError, match="nobody knows what the actions mean"):
+        LeRobotDataset(dataset)
+
+
+def test_a_card_with_other_cameras_or_dimensions_is_refused(dataset: Path) -> None:
+    card = ActionCard.load(dataset / "meta")
+    replace(card, cameras=(replace(card.cameras[0], name="wrist"),)).save(dataset / "meta")
+    with pytest.raises(
+        DatasetError, match=r"no film 'observation\.images\.wrist' .* there is: observation\.images\.front"
+    ):
+        LeRobotDataset(dataset)
+    replace(card, dimensions=card.dimensions[:-1]).save(dataset / "meta")
+    with pytest.raises(DatasetError, match=r"'action' has the shape \[6\], the action card has 5 dimensions"):
+        LeRobotDataset(dataset)
+
+
+def test_datasets_with_different_cards_do_not_mix(dataset: Path, tmp_path: Path) -> None:
+    import shutil
+
+    other = tmp_path / "other"
+    shutil.copytree(dataset, other)
+    assert len(load_datasets([dataset, other])) == 2
+    replace(ActionCard.load(other / "meta"), gripper_open=1.0, gripper_closed=0.0).save(other / "meta")
+    with pytest.raises(ActionCardError, match=r"another action card than .* \(gripper_open 1\.0 instead of 0\.0"):
+        load_datasets([dataset, other])
+
+
+def test_the_lerobot_package_reads_the_same(dataset: Path, make_episode: Make) -> None:
+    package = pytest.importorskip("lerobot.datasets.lerobot_dataset", exc_type=ImportError)
+    found = package.LeRobotDataset("someone/some", root=dataset, video_backend="pyav")
+    assert (found.num_episodes, len(found)) == (5, 35)
+    for index, seed, moment in ((0, 0, 0), (4, 0, 4), (5, 1, 0), (34, 4, 8)):
+        item, wanted = found[index], make_episode(seed, length=5 + seed)
+        pixels = (item["observation.images.front"].permute(1, 2, 0) * 255).round().numpy().astype(np.uint8)
+        np.testing.assert_array_equal(pixels, wanted.images["front"][moment])
+        np.testing.assert_allclose(item["action"].numpy(), wanted.values[moment], atol=1e-7)
+        assert item["task"] == wanted.instruction
+        assert float(item["timestamp"]) == pytest.approx(moment * 0.2)
+        assert int(item["episode_index"]) == seed
+    assert found.meta.stats["action"]["mean"].shape == (6,)
