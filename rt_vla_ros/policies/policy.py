@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
@@ -29,3 +33,11 @@ class Policy(Protocol):
 
     def act(self, observation: Observation) -> EndEffectorAction:
         """One step. Raises RuntimeError before the first reset and ValueError for images the card does not allow."""
+
+
+@runtime_checkable
+class AnsweringPolicy(Policy, Protocol):
+    """A policy whose model also answers questions about what the cameras see, from another thread than `act` too."""
+
+    def ask(self, images: Mapping[str, NDArray[np.uint8]], question: str) -> str:
+        """An answer in words. images: as in Observation. Raises ValueError, with a sentence, for what cannot be asked."""

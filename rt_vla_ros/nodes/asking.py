@@ -1,0 +1,79 @@
+"""Questions about the current images, answered by the policy's own model in a thread of its own. No ROS in here."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.policies.policy import AnsweringPolicy, Policy
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """text: what the model said. problem: why there is none, in a sentence. seconds: how long it took [s]."""
+
+    text: str = ""
+    problem: str = ""
+    seconds: float = 0.0
+
+
+class AskDesk:
+    """Takes one question at a time; who comes meanwhile is told so, instead of waiting in a line of unknown length."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._busy = False
+
+    def ask(
+        self,
+        policy: Policy | None,
+        images: Callable[[Policy], Mapping[str, Pixels]],
+        question: str,
+        tell: Callable[[Answer], None],
+    ) -> None:
+        """Returns at once; `tell` gets the answer, in this thread or another.
+
+        images: gives the newest images as the policy's cameras are, or raises ValueError with a sentence.
+        """
+        problem = self._refusal(policy, question)
+        if problem is None:
+            with self._lock:
+                if self._busy:
+                    problem = "Another question is being answered; ask again when it is."
+                else:
+                    self._busy = True
+        if problem is not None:
+            tell(Answer(problem=problem))
+            return
+        arguments = (policy, images, question, tell)
+        threading.Thread(target=self._work, args=arguments, name="answer", daemon=True).start()
+
+    def _refusal(self, policy: Policy | None, question: str) -> str | None:
+        if policy is None:
+            return "The policy is still being loaded."
+        if not isinstance(policy, AnsweringPolicy):
+            return f"The policy {policy.name!r} has no words; RT-2 policies answer questions."
+        return None if question.strip() else "The question is empty; ask something about the image."
+
+    def _work(
+        self,
+        policy: AnsweringPolicy,
+        images: Callable[[Policy], Mapping[str, Pixels]],
+        question: str,
+        tell: Callable[[Answer], None],
+    ) -> None:
+        begin = time.monotonic()
+        try:
+            answer = Answer(policy.ask(images(policy), question))
+        except Exception as error:  # whoever asked waits for an answer, whatever happens
+            answer = Answer(problem=str(error).strip() or type(error).__name__)
+        with self._lock:
+            self._busy = False
+        tell(Answer(answer.text, answer.problem, time.monotonic() - begin))
