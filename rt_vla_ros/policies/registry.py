@@ -7,6 +7,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from rt_vla_ros.language.encoder import LanguageEncoder
+from rt_vla_ros.language.instruction_table import TABLE_FILE
+from rt_vla_ros.language.sources import find_encoder
 from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.catalogue import (
     UNTRAINED,
@@ -20,18 +23,29 @@ from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy
+from rt_vla_ros.policies.rt1.steps import FoldedSteps
 from rt_vla_ros.policies.rt2.recognition import HUB_ID, is_rt2
 
 __all__ = ["UNTRAINED", "UnknownPolicyError", "find_device", "load_policy", "policy_names"]
 
 UNTRAINED_SEED = 0
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def load_policy(name_or_path: str, *, device: str = "auto", decoding: str | None = None) -> Policy:
+def load_policy(
+    name_or_path: str,
+    *,
+    device: str = "auto",
+    decoding: str | None = None,
+    language: str | None = None,
+    dtype: str = "float32",
+) -> Policy:
     """A shipped policy by its name, or one's own by the path of its directory or its name on the Hugging Face Hub.
 
     name_or_path: also DIRECTORY#KEY, see catalogue. device: "auto" (a GPU where there is one), "cpu", "cuda",
     "cuda:1" ... decoding: see RT1Policy; RT-2 has the most likely tokens only.
+    language: path of the sentence encoder of a network that takes sentence vectors (language.sources); None: the table
+    beside its weights. dtype: "float32" or "bfloat16", of networks with an EfficientNet.
     Raises UnknownPolicyError, CheckpointError, ActionCardError: all ValueErrors with a sentence.
     """
     where = find_device(device)
@@ -42,7 +56,23 @@ def load_policy(name_or_path: str, *, device: str = "auto", decoding: str | None
         return _untrained(where, decoding)
     model, card = load_checkpoint(directory)
     nn.Module.to(model, where)
-    return RT1Policy(model, card, name=directory.resolve().name, decoding=decoding)
+    encoder = _sentence_encoder(directory, language) if model.config.language == "embedding" else None
+    steps = FoldedSteps(model, _dtype(dtype)) if model.config.trunk == "film_efficientnet" else None
+    name = directory.resolve().name
+    return RT1Policy(model, card, name=name, decoding=decoding, encoder=encoder, steps=steps)
+
+
+def _sentence_encoder(directory: Path, language: str | None) -> LanguageEncoder | None:
+    if language is not None:
+        return find_encoder(Path(language).expanduser())
+    table = directory / TABLE_FILE
+    return find_encoder(table) if table.is_file() else None
+
+
+def _dtype(name: str) -> torch.dtype:
+    if name not in DTYPES:
+        raise ValueError(f"There is no dtype {name!r} here; there are {', '.join(DTYPES)}.")
+    return DTYPES[name]
 
 
 def _rt2(name_or_path: str, directory: Path | None, device: torch.device, decoding: str | None) -> Policy:

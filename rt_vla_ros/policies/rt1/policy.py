@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.hashed_words import HashedWords
-from rt_vla_ros.observations.history import History
+from rt_vla_ros.language.remembering import Remembering
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.decoding import ActionDecoder
 from rt_vla_ros.policies.rt1.loss import ILLEGAL
 from rt_vla_ros.policies.rt1.modeling import RT1Model
+from rt_vla_ros.policies.rt1.steps import PlainSteps, Steps
+
+WARM_UP_INSTRUCTION = "warm up"
 
 
 class RT1Policy:
     """Implements policies.policy.Policy.
 
-    At the start of a request the window is short: the first image stands at position 0, as in training, and nothing is
-    padded. When the window is full the oldest step leaves.
+    How a request begins is the network's `history_start`: with a short window, the first image at position 0, or with
+    black images in front. When the window is full the oldest step leaves.
     """
 
     def __init__(
@@ -36,18 +39,20 @@ class RT1Policy:
         name: str = "rt1",
         encoder: LanguageEncoder | None = None,
         decoding: str | None = None,
+        steps: Steps | None = None,
     ) -> None:
         """encoder: for a model that takes sentence vectors. decoding: "argmax" or "expected_value"; None: the model's.
 
+        steps: how this model is run; None: as it is, keeping its image tokens.
         Raises ValueError for a model of the language "embedding" without an encoder, and for an unknown decoding.
         """
         self._name, self._card = name, card
         self.model = model
         self.model.train(False)
-        self._encoder = encoder or _own_encoder(model, name)
+        self._encoder = Remembering(encoder or _own_encoder(model, name))
         self._decoder = ActionDecoder(card, decoding or model.config.decoding)
-        self._history: History[Tensor] = History(model.config.time_sequence_length)
-        self._sentence: Tensor | None = None
+        self._steps = steps or PlainSteps(model)
+        self._newest: float | None = None  # stamp of the last image; None before the first reset
 
     @property
     def name(self) -> str:
@@ -59,27 +64,52 @@ class RT1Policy:
         """What the actions mean and what the camera must be."""
         return self._card
 
+    @property
+    def warm_up_instruction(self) -> str:
+        """One that this policy understands."""
+        return self._encoder.known or WARM_UP_INSTRUCTION
+
+    @property
+    def warm_up_runs(self) -> int:
+        """Steps after which every kind of step has been made once: until the window rolls."""
+        return self.model.config.time_sequence_length + 1
+
     @torch.inference_mode()
     def reset(self, instruction: str) -> None:
         """Forget the history and take a new instruction. Raises InstructionError, a ValueError."""
         features = torch.from_numpy(np.asarray(self._encoder.encode(instruction)))
-        self._sentence = self.model.sentence(features[None].to(self.model.device))
-        self._history.reset()
+        size = self.model.config.language_size
+        if self.model.config.language == "embedding" and features.shape != (size,):
+            raise ValueError(
+                f"The encoder gives sentence vectors of shape {tuple(features.shape)}, the network takes ({size},)."
+            )
+        self._steps.begin(features[None].to(self.model.device))
         self._decoder.reset()
+        self._newest = -math.inf
 
     def act(self, observation: Observation) -> EndEffectorAction:
-        """One step. Raises RuntimeError before the first reset and ValueError for images the card does not allow."""
-        return self._decoder.action(self.probabilities(observation))
+        """One step.
+
+        Raises RuntimeError before the first reset, and ValueError for images that the card does not allow or that are
+        older than the last one: the history would be out of order.
+        """
+        action = self._decoder.action(self.probabilities(observation))
+        self._steps.chosen(torch.tensor(action.tokens))
+        return action
 
     @torch.inference_mode()
     def probabilities(self, observation: Observation) -> NDArray[np.float64]:
         """One step, before decoding: probabilities of the action's tokens, shape (D, bins), zero for illegal ones."""
-        if self._sentence is None:
+        if self._newest is None:
             raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
+        if observation.stamp < self._newest:
+            raise ValueError(
+                f"The image was taken at {observation.stamp:.3f} s, before the last one ({self._newest:.3f} s); images "
+                "must come in the order of their stamps."
+            )
         image = torch.from_numpy(self._image(observation)).to(self.model.device)
-        self._history.append(self.model.image_tokens(image[None], self._sentence))
-        tokens = torch.stack(self._history.items, dim=1)  # (1, T, tokens, C)
-        logits = self.model.transformer(tokens)[0, -1].float().masked_fill(~self.model.legal, ILLEGAL)
+        self._newest = observation.stamp
+        logits = self._steps.step(image[None]).float().masked_fill(~self.model.legal, ILLEGAL)
         result: NDArray[Any] = logits.softmax(dim=-1).cpu().numpy().astype(np.float64)
         return result
 
@@ -98,5 +128,6 @@ def _own_encoder(model: RT1Model, name: str) -> LanguageEncoder:
         return HashedWords(model.config.word_buckets)
     raise ValueError(
         f"The policy {name!r} takes sentence vectors of {model.config.language_size} numbers and has no encoder of its "
-        "own; give one as RT1Policy(..., encoder=...)."
+        "own; give one as RT1Policy(..., encoder=...), or put a table of them beside the weights: "
+        "rt-vla embed --encoder USE.onnx --to CHECKPOINT/instructions.safetensors 'pick up the red cube' ..."
     )

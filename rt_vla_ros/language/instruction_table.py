@@ -1,0 +1,82 @@
+"""A table of instructions and their sentence vectors, made once where the encoder is (`rt-vla embed`)."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from rt_vla_ros.language.encoder import InstructionError, checked
+
+TABLE_FILE = "instructions.safetensors"
+VECTORS, TEXTS, ENCODER = "vectors", "instructions", "encoder"
+NEAREST = 3
+
+
+class InstructionTable:
+    """Instruction -> vector, float32 (size,). What is not in the table is refused: nobody guesses a meaning.
+
+    Upper and lower case, blanks and a full stop at the end do not matter.
+    """
+
+    def __init__(self, vectors: Mapping[str, NDArray[np.float32]], encoder: str = "") -> None:
+        """encoder: what made the vectors, for people. Raises ValueError for an empty table, or vectors that do not fit."""
+        if not vectors:
+            raise ValueError("A table of instructions needs at least one.")
+        shapes = {np.shape(vector) for vector in vectors.values()}
+        if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+            raise ValueError(f"The vectors of a table have one length, got the shapes {sorted(shapes)}.")
+        broken = [text for text, vector in vectors.items() if not np.isfinite(vector).all()]
+        if broken:
+            raise ValueError(f"The vectors of these instructions are not finite: {', '.join(broken[:4])}.")
+        self.instructions = list(vectors)
+        self.encoder = encoder
+        self._vectors = {_key(text): np.asarray(vector, dtype=np.float32) for text, vector in vectors.items()}
+
+    @property
+    def size(self) -> int:
+        """Numbers in a vector."""
+        return len(next(iter(self._vectors.values())))
+
+    @property
+    def known(self) -> str:
+        """An instruction that is in the table."""
+        return self.instructions[0]
+
+    def encode(self, instruction: str) -> NDArray[np.float32]:
+        """Raises InstructionError, naming the nearest ones, for an instruction that the table lacks."""
+        vector = self._vectors.get(_key(checked(instruction)))
+        if vector is None:
+            near = difflib.get_close_matches(instruction, self.instructions, n=NEAREST, cutoff=0.0)
+            raise InstructionError(
+                f"The table has no vector for {instruction.strip()!r}; the nearest of its {len(self.instructions)} "
+                f"instructions are: {'; '.join(near)}. Add it with `rt-vla embed`."
+            )
+        return vector
+
+    def save(self, path: Path) -> None:
+        """Writes a safetensors file: `vectors` (N, size), and the instructions in its header."""
+        vectors = np.stack([self._vectors[_key(text)] for text in self.instructions])
+        meta = {TEXTS: json.dumps(self.instructions), ENCODER: self.encoder}
+        save_file({VECTORS: vectors}, path, metadata=meta)
+
+    @classmethod
+    def load(cls, path: Path) -> InstructionTable:
+        """Raises ValueError, with a sentence, for a file that is missing, damaged or no table."""
+        try:
+            with safe_open(path, framework="numpy") as file:
+                meta, vectors = file.metadata() or {}, file.get_tensor(VECTORS)
+            texts = json.loads(meta[TEXTS])
+            return cls(dict(zip(texts, vectors, strict=True)), meta.get(ENCODER, ""))
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise ValueError(f"{path} is no table of instructions: {error}") from error
+
+
+def _key(text: str) -> str:
+    return " ".join(text.casefold().split()).rstrip(".")

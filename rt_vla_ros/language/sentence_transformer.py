@@ -1,0 +1,52 @@
+"""A folder in the format of sentence-transformers: a transformer, and the mean of its last layer over the words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModel, AutoTokenizer
+
+from rt_vla_ros.language.encoder import checked
+
+NORMALIZE = "sentence_transformers.models.Normalize"
+POOLING = "1_Pooling/config.json"
+
+
+class SentenceTransformer:
+    """Instruction -> vector, float32 (size,). Loaded from disk alone, with no code of the folder's own."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ValueError, with a sentence, for a folder that cannot be used, or that pools otherwise than by the mean."""
+        self._check_pooling(folder)
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            self._model = AutoModel.from_pretrained(folder, local_files_only=True).train(False)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"{folder} cannot be loaded as a sentence-transformers folder: {error}") from error
+        modules = folder / "modules.json"
+        kinds = json.loads(modules.read_text()) if modules.is_file() else []
+        self._normalize = any(NORMALIZE == module.get("type") for module in kinds)
+
+    @torch.inference_mode()
+    def encode(self, instruction: str) -> NDArray[np.float32]:
+        """Raises InstructionError."""
+        inputs = self._tokenizer(checked(instruction), return_tensors="pt", truncation=True)
+        states = self._model(**inputs).last_hidden_state[0]  # (L, size)
+        weights = inputs["attention_mask"][0, :, None].to(states.dtype)
+        vector = (states * weights).sum(dim=0) / weights.sum()
+        if self._normalize:
+            vector = torch.nn.functional.normalize(vector, dim=0)
+        result: NDArray[np.float32] = vector.float().numpy()
+        return result
+
+    @staticmethod
+    def _check_pooling(folder: Path) -> None:
+        path = folder / POOLING
+        if path.is_file() and not json.loads(path.read_text()).get("pooling_mode_mean_tokens", True):
+            raise ValueError(
+                f"{folder} pools its words otherwise than by the mean ({POOLING}), which is not supported."
+            )

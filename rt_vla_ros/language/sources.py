@@ -1,0 +1,28 @@
+"""Encoders by the path that a user gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rt_vla_ros.language.encoder import LanguageEncoder
+from rt_vla_ros.language.instruction_table import InstructionTable
+
+FORMS = "a table (.safetensors), an encoder in ONNX (.onnx) or a sentence-transformers folder"
+
+
+def find_encoder(path: Path) -> LanguageEncoder:
+    """A table, an ONNX network or a sentence-transformers folder, by what lies there.
+
+    Raises ValueError, with a sentence, for anything else, and ImportError where a package is missing.
+    """
+    if path.suffix == ".safetensors" and path.is_file():
+        return InstructionTable.load(path)
+    if path.suffix == ".onnx" and path.is_file():
+        from rt_vla_ros.language.onnx_sentences import OnnxSentences
+
+        return OnnxSentences(path)
+    if path.is_dir() and (path / "config.json").is_file():
+        from rt_vla_ros.language.sentence_transformer import SentenceTransformer
+
+        return SentenceTransformer(path)
+    raise ValueError(f"There is no sentence encoder at {path}; expected {FORMS}.")
