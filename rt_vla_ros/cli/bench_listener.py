@@ -18,7 +18,7 @@ from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
 
 COMMAND_RATE = 50.0  # the smoother's default [Hz]
-START_UP = 120.0  # [s]
+START_UP = 180.0  # [s]
 WARM_UP = 2.0  # [s]
 
 

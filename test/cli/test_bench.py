@@ -1,0 +1,47 @@
+"""The benchmark as a user starts it, for a moment only: what it says is written down, how fast it is, is not tested."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rt_vla_ros.cli.main import main
+from rt_vla_ros.cli.private_graph import PrivateGraph
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_whole_way_is_measured_and_written_down(tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    command = [sys.executable, "-m", "rt_vla_ros.cli", "bench", "node", "--policy", "rt1-untrained", "--seconds", "3"]
+    done = subprocess.run([*command, "--out", str(out)], capture_output=True, text=True, cwd=ROOT, timeout=250)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(out.read_text())
+    assert figures["policy"] == "rt1-untrained"
+    for name in ("path", "plain_pair", "inference", "wait_for_tick", "total", "period_deviation"):
+        row = figures[name]
+        assert row["count"] >= 2
+        assert 0 <= row["median"] <= row["p99"] <= row["largest"]
+    assert figures["total"]["median"] > figures["path"]["median"] > 0
+    assert figures["path_to_plain_pair"] > 0
+    assert f"path : plain pair = {figures['path_to_plain_pair']} : 1" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--seconds", "0"], "--seconds is 0, expected 1 to 3600."),
+        (["--policy", "rt2-mini"], "There is no policy 'rt2-mini'."),
+        (["--out", "/nowhere/bench.json"], "there is no folder /nowhere to write bench.json into."),
+    ],
+)
+def test_what_is_wrong_is_refused_before_anything_starts(
+    arguments: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(PrivateGraph, "start", lambda *_, **__: pytest.fail("a process was started"))
+    assert main(["bench", "node", *arguments]) == 2
+    assert sentence in capsys.readouterr().err
