@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.data.episode import Episode
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim.scenes import Scene
@@ -42,11 +43,13 @@ class CorrectedPolicy:
     def begin(self, scene: Scene, leading: Leading) -> None:
         """Prepare for one episode."""
         self._expert = ScriptedExpert(scene)
-        self._target, self._leading = scene.task.target, leading
+        self._target, self._leading, self._from = scene.task.target, leading, scene
         self._disturbance = Disturbance(self._rng, leading.disturbance)
         self._expert_leads = self._rng.random() < leading.expert_share
         self._done = 0
         self._images: list[NDArray[np.uint8]] = []
+        self._stamps: list[float] = []
+        self._values: list[NDArray[np.float64]] = []
         self._tokens: list[NDArray[np.int64]] = []
         self._scene: list[NDArray[np.float32]] = []
 
@@ -81,6 +84,21 @@ class CorrectedPolicy:
             success,
         )
 
+    def demonstration(self, success: bool) -> Episode:
+        """The episode so far, as datasets hold it. Raises EpisodeError where there is nothing yet."""
+        return Episode(
+            card=self.card,
+            instruction=self._instruction,
+            images={self.card.cameras[0].name: np.stack(self._images)},
+            values=np.stack(self._values),
+            stamps=np.array(self._stamps),
+            scene=np.stack(self._scene),
+            leader=self._leading.name,
+            success=success,
+            suite=self._from.suite,
+            seed=self._from.seed,
+        )
+
     def _disturbed(self, action: EndEffectorAction) -> EndEffectorAction:
         return replace(self._disturbance.apply(action), terminate=self._done > LAST_STEPS)
 
@@ -88,7 +106,9 @@ class CorrectedPolicy:
         camera = self.card.cameras[0].name
         target, tool = self._sim.object_positions[self._target], self._sim.ee_position
         self._images.append(observation.images[camera])
-        self._tokens.append(self._tokenizer.encode(self._tokenizer.from_action(right)))
+        self._stamps.append(observation.stamp)
+        self._values.append(self._tokenizer.from_action(right))
+        self._tokens.append(self._tokenizer.encode(self._values[-1]))
         pixels = [image_position(self._sim, camera, point) for point in (target, tool)]
         self._scene.append(np.concatenate([target, tool, *pixels]).astype(np.float32))
 

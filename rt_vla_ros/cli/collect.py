@@ -1,0 +1,125 @@
+"""Play episodes in the simulator and write them down as a dataset (LeRobot format v3.0).
+
+rt-vla collect --suite pick-colours,pick-any --episodes 1000 --noise 0.5 --out data/expert
+rt-vla collect --suite pick-any --episodes 500 --policy rt1-mini --noise 0.3 --out data/corrected
+
+Without --policy a scripted expert leads; with one the policy does, and the expert says at each moment what would have
+been right (DAgger). The same command again goes on where it was ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rt_vla_ros.cli.errors import CliError
+from rt_vla_ros.cli.numbers import nonnegative_int, positive_int
+from rt_vla_ros.cli.progress import Progress
+from rt_vla_ros.data.lerobot_layout import META, write_json
+from rt_vla_ros.data.lerobot_writer import LeRobotWriter
+from rt_vla_ros.evaluation.provenance import checkpoint_hash
+from rt_vla_ros.policies.cards import tabletop_card
+from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.training.demonstrator import Collection, Demonstrator, measured_only
+
+ABOUT = "collection.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("--suite", default="pick-colours,pick-any", help="families of tasks, with commas between")
+    parser.add_argument("--episodes", type=positive_int, default=100, help="in the dataset at the end (default 100)")
+    parser.add_argument("--seed", type=nonnegative_int, default=0, help="of the dataset (default 0)")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="the dataset: new, or to be gone on with"
+    )
+    parser.add_argument("--policy", metavar="P", help="name or path of a checkpoint that leads; default: the expert")
+    parser.add_argument(
+        "--expert-share", type=float, default=0.0, help="of the steps, where a policy leads: 0 to 1 (default 0)"
+    )
+    parser.add_argument("--noise", type=float, default=0.5, help="pushes off the way: 0 none, 1 strong (default 0.5)")
+    parser.add_argument("--image-size", type=positive_int, default=96, metavar="PX", help="of the camera (default 96)")
+    parser.add_argument("--per-file", type=positive_int, default=50, help="episodes in each file (default 50)")
+    parser.add_argument("--device", default="auto", help="of the policy: auto, cpu, cuda, cuda:N (default auto)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when the dataset has its episodes."""
+    try:
+        suites = tuple(name.strip() for name in args.suite.split(","))
+        collection = Collection(suites, args.seed, args.noise, args.expert_share)
+        _collect(args, collection, Progress())
+    except (ValueError, OSError) as error:
+        raise CliError(str(error)) from error
+    return 0
+
+
+def _collect(args: argparse.Namespace, collection: Collection, progress: Progress) -> None:
+    about = _about(args, collection)
+    card = tabletop_card("tabletop", image_size=args.image_size)
+    _check_same(args.out, about)
+    policy = _load(args)
+    demonstrator = Demonstrator(collection, card, policy)
+    writer = LeRobotWriter(args.out, card, with_scene=True, episodes_per_file=args.per_file)
+    write_json(args.out / META / ABOUT, about)
+    for suite in measured_only(collection.suites):
+        progress.line(f"Note: a policy that learns from {suite!r} must not be judged by its figures on {suite!r}.")
+    if writer.episodes:
+        progress.line(f"{args.out} has {writer.episodes} episodes already.")
+    try:
+        _play(args, demonstrator, writer, progress)
+    except KeyboardInterrupt:
+        writer.commit()
+        raise
+    finally:
+        demonstrator.close()
+    writer.commit()
+    progress.line(f"{args.out}: {writer.episodes} episodes, {writer.frames:,} frames.")
+
+
+def _play(args: argparse.Namespace, demonstrator: Demonstrator, writer: LeRobotWriter, progress: Progress) -> None:
+    outcomes: Counter[bool] = Counter()
+    first, started = writer.episodes, time.monotonic()
+    for index in range(first, args.episodes):
+        episode = demonstrator.play(index)
+        outcomes[episode.success] += 1
+        writer.add(episode)
+        rate = (index + 1 - first) / (time.monotonic() - started)
+        progress.update(
+            f"episode {index + 1} of {args.episodes}, {outcomes[True]} of {outcomes.total()} succeeded, "
+            f"{60 * rate:.0f} a minute, {(args.episodes - index - 1) / rate:.0f} s left"
+        )
+
+
+def _about(args: argparse.Namespace, collection: Collection) -> dict[str, Any]:
+    """What the episodes depend on."""
+    digest = None if args.policy is None else checkpoint_hash(args.policy)
+    policy = "" if args.policy is None else Path(args.policy).name
+    return {**asdict(collection), "suites": list(collection.suites), "policy": policy, "checkpoint_sha256": digest}
+
+
+def _check_same(out: Path, about: dict[str, Any]) -> None:
+    """Raises ValueError where a dataset was made of other episodes."""
+    path = out / META / ABOUT
+    if not path.is_file():
+        return
+    there = json.loads(path.read_text(encoding="utf-8"))
+    different = ", ".join(
+        f"{key} {there.get(key)!r}, not {value!r}" for key, value in about.items() if there.get(key) != value
+    )
+    if different:
+        raise ValueError(f"{out} holds another collection ({different}). Name another directory; train takes several.")
+
+
+def _load(args: argparse.Namespace) -> Policy | None:
+    import torch
+
+    from rt_vla_ros.policies.registry import load_policy
+
+    torch.set_num_threads(1)  # one small image at a time
+    return None if args.policy is None else load_policy(args.policy, device=args.device)
