@@ -149,7 +149,8 @@ def write(settings: Settings, outcome: Outcome) -> list[str]:
 
 def figures(settings: Settings, outcome: Outcome) -> dict[str, object]:
     """What demo.json says."""
-    latencies = [1000 * latency for _, _, latency in outcome.recording.actions]
+    # A stop has no latency: no image was looked at for it.
+    latencies = [1000 * latency for _, _, latency in outcome.recording.actions if latency > 0]
     median, p99 = (round(float(x), 2) for x in np.percentile(latencies, (50, 99))) if latencies else (None, None)
     return {
         "instruction": settings.scene.task.instruction,

@@ -47,7 +47,7 @@ class PolicyHealth:
 
     def enable(self, enabled: bool) -> None:
         """Whether instructions are carried out."""
-        self._enabled = enabled
+        self._enabled, self._problem = enabled, None
 
     def begin(self) -> None:
         """A new request."""

@@ -142,12 +142,11 @@ class PolicyNode(ProgramNode):
 
     def _begin(self, instruction: str) -> None:
         if not self._enabled:
-            self._health.problem(
-                "The policy is disabled; call ~/enable to have instructions carried out.", lasting=True
-            )
+            self._health.problem("The policy is disabled; call ~/enable to have instructions carried out.")
             return
-        self._health.begin()
-        self._runner.request(instruction)
+        with self._runner.lock:
+            self._health.begin()
+            self._runner.request(instruction)
 
     def _end(self, sentence: str) -> None:
         """Ends the request; the arm is told to stand still, and no action of it comes after that."""

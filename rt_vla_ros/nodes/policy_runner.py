@@ -24,7 +24,11 @@ WARM_UP_INSTRUCTION = "warm up"
 
 @dataclass(frozen=True)
 class Step:
-    """One action and what it was made from: `stamp_ns` of the newest image; the rest on this host's monotonic clock."""
+    """One action and what it was made from.
+
+    stamp_ns: of the newest image. The rest is on this host's monotonic clock; arrival_ns: when the last of what it
+    needs was there, an image or the request.
+    """
 
     action: EndEffectorAction
     stamp_ns: int
@@ -72,6 +76,7 @@ class PolicyRunner(Generic[Message]):
         self._instruction: str | None = None
         self._fresh = False  # the running request has not reached the policy yet
         self._request = 0
+        self._requested_ns = 0
         self._closing = False
         self._policy: Policy | None = None
         self.buffer: FrameBuffer[Message] | None = None
@@ -96,6 +101,7 @@ class PolicyRunner(Generic[Message]):
         with self._changed:
             self._instruction, self._fresh = instruction, True
             self._request += 1
+            self._requested_ns = time.monotonic_ns()
             if self.buffer is not None:
                 self.buffer.restart()
             self._changed.notify_all()
@@ -137,7 +143,8 @@ class PolicyRunner(Generic[Message]):
                 if frames is None:
                     return
                 request, instruction, fresh = self._request, self._instruction, self._fresh
-            self._act(policy, request, instruction if fresh else None, frames)
+                arrival_ns = max(self._requested_ns, *(frame.arrival_ns for frame in frames.values()))
+            self._act(policy, request, instruction if fresh else None, frames, arrival_ns)
 
     def _load_and_warm_up(self) -> tuple[Policy, int]:
         """The first inferences of a process are slow; nobody shall wait for them with an arm in motion."""
@@ -160,9 +167,15 @@ class PolicyRunner(Generic[Message]):
             self._changed.wait()
         return None
 
-    def _act(self, policy: Policy, request: int, instruction: str | None, frames: Mapping[str, Frame[Message]]) -> None:
+    def _act(
+        self,
+        policy: Policy,
+        request: int,
+        instruction: str | None,
+        frames: Mapping[str, Frame[Message]],
+        arrival_ns: int,
+    ) -> None:
         newest = max(frames.values(), key=lambda frame: frame.stamp_ns)
-        arrival_ns = max(frame.arrival_ns for frame in frames.values())
         try:
             if instruction is not None:
                 policy.reset(instruction)
@@ -182,12 +195,19 @@ class PolicyRunner(Generic[Message]):
         except Exception as error:
             self._end(request, error)
             return
-        step = Step(action, newest.stamp_ns, arrival_ns, time.monotonic_ns() - started)
+        self._tell(request, Step(action, newest.stamp_ns, arrival_ns, time.monotonic_ns() - started))
+
+    def _tell(self, request: int, step: Step) -> None:
+        """An action that cannot be told must not end the thread: nobody would learn why nothing comes any more."""
         with self._changed:
-            if request == self._request:
-                if action.terminate:
-                    self._instruction = None
+            if request != self._request:
+                return
+            if step.action.terminate:
+                self._instruction = None
+            try:
                 self._listener.acted(step)
+            except Exception as error:
+                self._end(request, error)
 
     def _settle(self, request: int) -> None:
         with self._changed:

@@ -35,7 +35,7 @@ PARAMETERS = (
     Parameter("lock_step", False, "Each step waits for the last; implies publish_clock, the others need use_sim_time."),
     Parameter("policy_period", 0.2, "Lock step: time from one action to the next; a multiple of 0.02 [s].", 0.02, 10.0),
     Parameter("time_limit", 0.0, "Lock step: a scene stands still after this; 0: never [s].", low=0.0, high=3600.0),
-    Parameter("twist_timeout", 0.1, "Older velocities count as zero [s].", low=0.02, high=10.0),
+    Parameter("twist_timeout", 0.1, "Velocities older, or this far in the future, count as zero [s].", 0.02, 10.0),
 )
 NUDGE_PERIOD = 0.5  # [s]
 
@@ -109,7 +109,8 @@ class SimArmNode(ProgramNode):
         if self._twist is None:
             return None
         stamp_ns, velocity = self._twist
-        if self._stamp_ns() - stamp_ns <= self._settings["twist_timeout"] * 1e9:
+        # A stamp from the future would stay fresh for as long: whose clock differs is not followed at all.
+        if abs(self._stamp_ns() - stamp_ns) <= self._settings["twist_timeout"] * 1e9:
             return velocity
         self._twist = None
         self._last_word = "Standing still: no fresh velocity comes."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from geometry_msgs.msg import TwistStamped
+from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Bool, Float64
 from std_srvs.srv import Trigger
@@ -43,6 +44,7 @@ class SmootherNode(ProgramNode):
         self._terminated = False
         self._policy_seen = False
         self._sending = not self._dry_run
+        self._commanding = False  # whether the last tick told the arm a velocity
         reliable = QoSProfile(depth=10)
         self._twists = self.create_publisher(TwistStamped, "delta_twist_cmds", reliable)
         self._grippers = self.create_publisher(Float64, "gripper_command", reliable)
@@ -53,12 +55,17 @@ class SmootherNode(ProgramNode):
         self.create_service(Trigger, "~/release", self._on_release)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self._diagnostics = Diagnostics(self, self._report)
-        self.create_timer(1 / settings["command_rate"], self._on_tick)
+        self.create_timer(1 / settings["command_rate"], self._on_tick, clock=self._tick_clock())
         self.create_timer(POLICY_CHECK_PERIOD, self._look_for_policy)
 
     @property
     def _dry_run(self) -> bool:
         return bool(self.get_parameter("dry_run").value)
+
+    def _tick_clock(self) -> Clock:
+        """A host's clock that is set back would stop a timer of its own for as long, with an arm in motion."""
+        simulated = self.get_parameter("use_sim_time").value
+        return self.get_clock() if simulated else Clock(clock_type=ClockType.STEADY_TIME)
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
@@ -81,15 +88,17 @@ class SmootherNode(ProgramNode):
         sending = not self._dry_run
         if sending != self._sending:
             self._sending = sending
+            self._stand_still(now_ns)
             self._controller.reset()  # what the arm was told, or was not, is another story from now on
         command = self._controller.tick(convert.seconds(now_ns))
+        self._commanding = sending and command.commanding
         if command.gripper is not None:
             self._gripper = command.gripper
         if sending:
             self._publish(command, now_ns)
         self._publish_status(
             now_ns,
-            commanding=sending and command.commanding,
+            commanding=self._commanding,
             gripper_commanded=sending and command.gripper is not None,
         )
 
@@ -156,14 +165,18 @@ class SmootherNode(ProgramNode):
 
     def close(self) -> None:
         """The last word to the arm is to stand still."""
-        moving = self._controller.state in ACTIVE
+        now_ns = self._now_ns()
         self._controller.stop("The smoother node was ended.")
-        if moving and not self._dry_run:
-            now_ns = self._now_ns()
+        self._publish_status(now_ns, commanding=self._stand_still(now_ns), gripper_commanded=False)
+
+    def _stand_still(self, now_ns: int) -> bool:
+        """A velocity of zero, where the arm was told one at the last tick, be it only to brake; whether that was so."""
+        was, self._commanding = self._commanding, False
+        if was:
             still = TwistStamped()
             still.header.stamp, still.header.frame_id = convert.time_message(now_ns), self._frame_id
             self._twists.publish(still)
-            self._publish_status(now_ns, commanding=True, gripper_commanded=False)
+        return was
 
 
 def main() -> int:
