@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 import rclpy
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
@@ -50,15 +51,23 @@ def run(make: Callable[[], ProgramNode], argv: Sequence[str] | None = None) -> i
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
-    rclpy.init(args=list(sys.argv if argv is None else argv), signal_handler_options=SignalHandlerOptions.NO)
     try:
-        return _spin(make(), signals)
+        return _spin(_join(make, list(sys.argv if argv is None else argv)), signals)
     except StartError as error:
         get_logger("rt_vla_ros").fatal(str(error))
         return 1
     finally:
         rclpy.try_shutdown()
         gc.freeze()  # the interpreter's last collection takes longer than a second where torch is loaded
+
+
+def _join(make: Callable[[], ProgramNode], argv: list[str]) -> ProgramNode:
+    """The node, on the graph. Raises StartError, also where there is no graph to join."""
+    try:
+        rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+        return make()
+    except RCLError as error:
+        raise StartError(" ".join(str(error).split())) from error
 
 
 def _spin(node: ProgramNode, signals: list[int]) -> int:

@@ -149,7 +149,10 @@ def _bind_or_connect(router: str, patience: float) -> tuple[zenoh.Session, bool]
                 reason = str(error)
         # Peers of another host listen on their own localhost, so only their router can carry what is said to them.
         mode, listen = ("peer", "tcp/localhost:0") if local else ("client", "")
-        session = zenoh.open(_configuration(mode, listen=listen, connect=router))
+        try:
+            session = zenoh.open(_configuration(mode, listen=listen, connect=router))
+        except zenoh.ZError as error:  # such as a protocol that there is not
+            raise WireError(f"router endpoint {router!r} cannot be used ({error})") from error
         if _connected(session, min(deadline, time.monotonic() + _CONNECT_WAIT_S)):
             return session, False
         session.close()

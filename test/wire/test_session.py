@@ -115,6 +115,11 @@ def test_a_malformed_endpoint_is_said(router: str) -> None:
         Session.open(router=router)
 
 
+def test_a_protocol_that_there_is_not_is_said() -> None:
+    with pytest.raises(WireError, match=r"'carrier/localhost:7447' cannot be used .*carrier protocol"):
+        Session.open(router="carrier/localhost:7447")
+
+
 @pytest.mark.parametrize("domain", ["minus one", "-1", "1.5"])
 def test_a_malformed_domain_is_said(monkeypatch: pytest.MonkeyPatch, domain: str) -> None:
     monkeypatch.setenv("ROS_DOMAIN_ID", domain)
