@@ -26,7 +26,7 @@ class InstructionTable:
     """
 
     def __init__(self, vectors: Mapping[str, NDArray[np.float32]], encoder: str = "") -> None:
-        """encoder: what made the vectors, for people. Raises ValueError for an empty table, or vectors that do not fit."""
+        """encoder: what made the vectors, for people. Raises ValueError for no vectors, or such as do not fit."""
         if not vectors:
             raise ValueError("A table of instructions needs at least one.")
         shapes = {np.shape(vector) for vector in vectors.values()}

@@ -20,7 +20,7 @@ class SentenceTransformer:
     """Instruction -> vector, float32 (size,). Loaded from disk alone, with no code of the folder's own."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises ValueError, with a sentence, for a folder that cannot be used, or that pools otherwise than by the mean."""
+        """Raises ValueError, with a sentence, for a folder that cannot be used or pools otherwise than by the mean."""
         self._check_pooling(folder)
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -29,7 +29,7 @@ class SentenceTransformer:
             raise ValueError(f"{folder} cannot be loaded as a sentence-transformers folder: {error}") from error
         modules = folder / "modules.json"
         kinds = json.loads(modules.read_text()) if modules.is_file() else []
-        self._normalize = any(NORMALIZE == module.get("type") for module in kinds)
+        self._normalize = any(module.get("type") == NORMALIZE for module in kinds)
 
     @torch.inference_mode()
     def encode(self, instruction: str) -> NDArray[np.float32]:

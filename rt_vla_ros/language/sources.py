@@ -7,11 +7,11 @@ from pathlib import Path
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.instruction_table import InstructionTable
 
-FORMS = "a table (.safetensors), an encoder in ONNX (.onnx) or a sentence-transformers folder"
+FORMS = "a table (.safetensors), an encoder in ONNX (.onnx), a SavedModel or a sentence-transformers folder"
 
 
 def find_encoder(path: Path) -> LanguageEncoder:
-    """A table, an ONNX network or a sentence-transformers folder, by what lies there.
+    """A table, an ONNX network, a SavedModel or a sentence-transformers folder, by what lies there.
 
     Raises ValueError, with a sentence, for anything else, and ImportError where a package is missing.
     """
@@ -25,4 +25,8 @@ def find_encoder(path: Path) -> LanguageEncoder:
         from rt_vla_ros.language.sentence_transformer import SentenceTransformer
 
         return SentenceTransformer(path)
+    if path.is_dir() and (path / "saved_model.pb").is_file():
+        from rt_vla_ros.language.tensorflow_sentences import TensorflowSentences
+
+        return TensorflowSentences(path)
     raise ValueError(f"There is no sentence encoder at {path}; expected {FORMS}.")

@@ -1,0 +1,37 @@
+"""Universal Sentence Encoder as it was published, a TensorFlow SavedModel; where TensorFlow is installed."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.language.encoder import checked
+
+
+class TensorflowSentences:
+    """Instruction -> vector, float32 (size,). Meant for making a table, so that the robot needs no TensorFlow."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ImportError, with a sentence, without TensorFlow, and ValueError for a folder that cannot be used."""
+        try:
+            tensorflow: Any = importlib.import_module("tensorflow")
+        except ImportError as error:
+            raise ImportError(
+                f"{folder} is a TensorFlow SavedModel, and TensorFlow is not installed here. Make the table where it "
+                "is (pip install tensorflow-cpu), or give the encoder in ONNX."
+            ) from error
+        try:
+            self._model = tensorflow.saved_model.load(str(folder))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{folder} cannot be loaded as a SavedModel: {error}") from error
+
+    def encode(self, instruction: str) -> NDArray[np.float32]:
+        """Raises InstructionError, and ValueError where the network gives something else than one vector."""
+        output = np.asarray(self._model([checked(instruction)]))
+        if output.ndim != 2 or len(output) != 1:
+            raise ValueError(f"The encoder gave an array of shape {output.shape}, expected (1, size).")
+        return output[0].astype(np.float32)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rt_vla_ros.language.encoder import InstructionError
+from rt_vla_ros.language.instruction_table import InstructionTable
+
+VECTORS = {"pick up the red cube": np.array([1.0, 2.0]), "pick up the blue ball": np.array([3.0, 4.0])}
+
+
+def table() -> InstructionTable:
+    return InstructionTable({**VECTORS, "open the drawer": np.array([5.0, 6.0])}, encoder="USE")
+
+
+@pytest.mark.parametrize("text", ["pick up the red cube", " Pick up  the RED cube. "])
+def test_case_and_blanks_do_not_matter(text: str) -> None:
+    vector = table().encode(text)
+    assert vector.dtype == np.float32
+    assert vector.tolist() == [1, 2]
+
+
+def test_what_it_lacks_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InstructionError) as refusal:
+        table().encode("pick up the red ball")
+    assert "no vector for 'pick up the red ball'; the nearest of its 3 instructions are: pick up the" in str(
+        refusal.value
+    )
+    with pytest.raises(InstructionError, match="is empty"):
+        table().encode(" ")
+
+
+def test_survives_the_disk(tmp_path: Path) -> None:
+    table().save(tmp_path / "t.safetensors")
+    loaded = InstructionTable.load(tmp_path / "t.safetensors")
+    assert (loaded.instructions, loaded.encoder, loaded.size) == (table().instructions, "USE", 2)
+    assert loaded.known == "pick up the red cube"
+    np.testing.assert_array_equal(loaded.encode("open the drawer"), [5, 6])
+
+
+def test_refuses_files_that_are_no_tables(tmp_path: Path) -> None:
+    path = tmp_path / "t.safetensors"
+    for content in (None, b"", b"nonsense" * 10):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(ValueError, match="is no table of instructions"):
+            InstructionTable.load(path)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "sentence"),
+    [
+        ({}, "needs at least one"),
+        ({"a": np.zeros(2), "b": np.zeros(3)}, "one length"),
+        ({"a": np.array([np.nan, 0])}, "not finite: a"),
+    ],
+)
+def test_refuses_vectors_that_do_not_fit(vectors: dict, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        InstructionTable(vectors)
