@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tempfile
 import time
@@ -60,7 +59,7 @@ def ros_player(policy: str, card: ActionCard, device: str, progress: Progress) -
 
 
 def _parameters(card: ActionCard) -> str:
-    """A ROS parameter file: JSON is YAML."""
+    """A ROS parameter file for the arm."""
     camera = card.cameras[0]
     values = {
         "image_width": camera.width,
@@ -68,7 +67,8 @@ def _parameters(card: ActionCard) -> str:
         "policy_period": card.period,
         "time_limit": TIME_LIMIT,
     }
-    return json.dumps({f"{NAMESPACE}/sim_arm_node": {"ros__parameters": values}})
+    lines = [f"    {name}: {value}" for name, value in values.items()]
+    return "\n".join([f"{NAMESPACE}/sim_arm_node:", "  ros__parameters:", *lines, ""])
 
 
 class RosPlayer(Attended):

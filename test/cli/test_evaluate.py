@@ -125,7 +125,7 @@ def test_refuses_with_a_sentence(
     assert "Traceback" not in error
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_through_ros_every_action_is_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Parity: the trained policy, which terminates by itself, and the untrained one, whose time runs out."""
     for policy, suite, episodes in (("rt1-mini", "distractors", "2"), ("rt1-untrained", "backgrounds", "1")):
