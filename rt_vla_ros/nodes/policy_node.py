@@ -9,7 +9,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
@@ -17,6 +19,8 @@ from std_srvs.srv import SetBool, Trigger
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.asking import Answer, AskDesk
+from rt_vla_ros.nodes.confidence_gate import ConfidenceGate
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Report
 from rt_vla_ros.nodes.frames import Frame, FrameBuffer
 from rt_vla_ros.nodes.instructions import InstructionDesk, Kind
@@ -26,6 +30,7 @@ from rt_vla_ros.nodes.policy_runner import PolicyRunner, Step
 from rt_vla_ros.nodes.running import ProgramNode, StartError, run
 from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.srv import Ask
 
 Picture: TypeAlias = "Image | CompressedImage"
 
@@ -52,6 +57,13 @@ PARAMETERS = (
     ),
     Parameter("frame_id", "", "Frame of the actions; empty: as the action card says."),
     Parameter("max_image_age", 0.5, "Older images are not acted on [s].", low=0.01, high=60.0),
+    Parameter(
+        "min_confidence",
+        0.0,
+        "The arm holds still in place of actions that the policy is less sure of; 0: never.",
+        low=0.0,
+        high=1.0,
+    ),
     Parameter("max_instruction_length", 1000, "Longer instructions are refused [characters].", low=1, high=100_000),
     Parameter(
         "instruction_pause",
@@ -80,6 +92,9 @@ class PolicyNode(ProgramNode):
         self._enabled = True
         self._desk = InstructionDesk(self._settings["max_instruction_length"], self._settings["instruction_pause"])
         self._health = PolicyHealth(self._settings["max_image_age"], self._topics)
+        self._gate = ConfidenceGate(self._settings["min_confidence"])
+        self._questions = AskDesk()
+        self._newest: dict[str, Picture] = {}
         self._policy: Policy | None = None
         self._runner: PolicyRunner[Picture] = PolicyRunner(
             self._load, self._make_buffer, self._decode, lambda: self.get_clock().now().nanoseconds, self
@@ -92,6 +107,8 @@ class PolicyNode(ProgramNode):
         self.create_service(SetBool, "~/enable", self._on_enable)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/restart", self._on_restart)
+        # In a group of its own: one that waits for an answer would keep the images out.
+        self.create_service(Ask, "~/ask", self._on_ask, callback_group=ReentrantCallbackGroup())
         self.get_logger().info(f"Loading the policy {self._settings['policy']!r}.")
         self._runner.start()
 
@@ -107,8 +124,11 @@ class PolicyNode(ProgramNode):
 
     def acted(self, step: Step) -> None:
         """See policy_runner.Listener."""
-        self._publish(step.action, step.stamp_ns, time.monotonic_ns() - step.arrival_ns)
+        action, unsure = self._gate.admit(step.action)
+        self._publish(action, step.stamp_ns, time.monotonic_ns() - step.arrival_ns)
         self._health.acted(step.inference_ns)
+        if unsure is not None:
+            self._health.problem(unsure)
         if step.action.terminate:
             self.get_logger().info("The policy says that the instruction is carried out.")
 
@@ -145,6 +165,7 @@ class PolicyNode(ProgramNode):
             self._health.problem("The policy is disabled; call ~/enable to have instructions carried out.")
             return
         with self._runner.lock:
+            self._gate.reset()
             self._health.begin()
             self._runner.request(instruction)
 
@@ -180,6 +201,21 @@ class PolicyNode(ProgramNode):
             response.message = f"carrying out {text!r} from the start"
         return response
 
+    async def _on_ask(self, request: Ask.Request, response: Ask.Response) -> Ask.Response:
+        """The answer takes seconds, so it is awaited: callbacks go on meanwhile."""
+        answered: Future[Answer] = Future()
+        self._questions.ask(self._policy, self._newest_images, request.question, answered.set_result)
+        answer = await answered
+        response.success, response.message = not answer.problem, answer.problem
+        response.answer, response.seconds = answer.text, answer.seconds
+        return response
+
+    def _newest_images(self, policy: Policy) -> dict[str, NDArray[np.uint8]]:
+        missing = [spec.name for spec in policy.card.cameras if spec.name not in self._newest]
+        if missing:
+            raise ValueError(f"No image of the camera {missing[0]!r} has come yet.")
+        return {spec.name: self._decode(policy, spec.name, self._newest[spec.name]) for spec in policy.card.cameras}
+
     # Images ----------------------------------------------------------------------------------------------------------
 
     def _camera_topics(self) -> dict[str, str]:
@@ -202,6 +238,7 @@ class PolicyNode(ProgramNode):
         problem = convert.check_image(message) if isinstance(message, Image) else None
         self._health.image(camera, arrival_ns, problem)
         if problem is None:
+            self._newest[camera] = message
             self._runner.offer(camera, Frame(message, convert.nanoseconds(message.header.stamp), arrival_ns))
 
     def _decode(self, policy: Policy, camera: str, message: Picture) -> NDArray[np.uint8]:

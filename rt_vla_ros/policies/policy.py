@@ -40,4 +40,4 @@ class AnsweringPolicy(Policy, Protocol):
     """A policy whose model also answers questions about what the cameras see, from another thread than `act` too."""
 
     def ask(self, images: Mapping[str, NDArray[np.uint8]], question: str) -> str:
-        """An answer in words. images: as in Observation. Raises ValueError, with a sentence, for what cannot be asked."""
+        """An answer in words. images: as in Observation. Raises ValueError, with a sentence."""
