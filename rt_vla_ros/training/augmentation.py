@@ -15,7 +15,7 @@ def jitter_colours(images: Tensor, amount: float, generator: torch.Generator) ->
     batch = images.shape[0]
 
     def draw(*shape: int) -> Tensor:
-        return (torch.rand(*shape, generator=generator) * 2 - 1) * amount
+        return ((torch.rand(*shape, generator=generator) * 2 - 1) * amount).to(images.device)
 
     gain = 1 + draw(batch, 1) + CHANNEL_SHARE * draw(batch, 3)  # (B, 3)
     offset = 255 * 0.5 * draw(batch, 1)

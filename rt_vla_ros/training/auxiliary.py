@@ -46,8 +46,8 @@ class AuxiliaryHeads(nn.Module):
 
 def _heatmaps(places: Tensor, height: int, width: int) -> Tensor:
     """Image positions (N, K, 2) in 0 ... 1 -> distributions (N, K, h * w), each a Gaussian around its position."""
-    x = torch.arange(width) + 0.5
-    y = torch.arange(height) + 0.5
+    x = torch.arange(width, device=places.device) + 0.5
+    y = torch.arange(height, device=places.device) + 0.5
     u, v = places[..., 0, None].clamp(0, 1) * width, places[..., 1, None].clamp(0, 1) * height  # (N, K, 1)
     log_x, log_y = -0.5 * ((x - u) / SPREAD) ** 2, -0.5 * ((y - v) / SPREAD) ** 2
     return (log_y[..., :, None] + log_x[..., None, :]).flatten(2).softmax(dim=-1)

@@ -39,16 +39,20 @@ class Losses:
 class Learner:
     """Network, optimiser and averaged weights of a run."""
 
-    def __init__(self, recipe: Recipe, seed: int) -> None:
+    def __init__(self, recipe: Recipe, seed: int, *, config: RT1Config | None = None, device: str = "cpu") -> None:
+        """config: of the network; None: the recipe's preset. device: to learn on."""
         torch.manual_seed(seed)
         self.recipe, self.steps = recipe, 0
-        config = RT1Config.preset(recipe.preset)
+        self.device, self._seed = torch.device(device), seed
+        config = config or RT1Config.preset(recipe.preset)
         self.model = RT1Model(config)
+        self.model.to(self.device)  # type: ignore[arg-type]
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-arg]
-        self.heads = AuxiliaryHeads(config)
+        self.heads = AuxiliaryHeads(config).to(self.device)
         self.average = AveragedWeights(self.model, recipe.ema)
-        self._targets = soft_targets(config.tokens_per_dimension, config.vocab_size, config.target_smoothing)
-        self._generator = torch.Generator().manual_seed(seed)
+        targets = soft_targets(config.tokens_per_dimension, config.vocab_size, config.target_smoothing)
+        self._targets = targets.to(self.device)
+        self._generator = torch.Generator()
         self._parameters = [*self.model.parameters(), *self.heads.parameters()]
         decayed = [p for p in self._parameters if p.ndim > 1]
         others = [p for p in self._parameters if p.ndim <= 1]
@@ -64,8 +68,9 @@ class Learner:
         self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(progress)
-        images = jitter_colours(torch.from_numpy(batch.images), self.recipe.jitter, self._generator)
-        with torch.autocast("cpu", torch.bfloat16):
+        self._generator.manual_seed(self._seed << 32 | self.steps)  # the same after a break as without one
+        images = jitter_colours(torch.from_numpy(batch.images).to(self.device), self.recipe.jitter, self._generator)
+        with torch.autocast(self.device.type, torch.bfloat16):
             losses, total = self._losses(images, batch)
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
@@ -82,12 +87,12 @@ class Learner:
 
     def _losses(self, images: Tensor, batch: Batch) -> tuple[Losses, Tensor]:
         model, steps = self.model, images.shape[1]
-        sentence = model.sentence(torch.from_numpy(batch.instruction)).repeat_interleave(steps, dim=0)
+        sentence = model.sentence(torch.from_numpy(batch.instruction).to(self.device)).repeat_interleave(steps, dim=0)
         features = model.image_features(images.flatten(0, 1), sentence)
         tokens = model.token_learner(features)
         logits = model.transformer(tokens.unflatten(0, images.shape[:2]))
-        dimensions = action_loss(logits, torch.from_numpy(batch.tokens), model.legal, self._targets)
-        auxiliary = self.heads(features, tokens, torch.from_numpy(batch.scene).flatten(0, 1))
+        dimensions = action_loss(logits, torch.from_numpy(batch.tokens).to(self.device), model.legal, self._targets)
+        auxiliary = self.heads(features, tokens, torch.from_numpy(batch.scene).to(self.device).flatten(0, 1))
         action = dimensions.mean()
         total = (
             action + self.recipe.heatmap_weight * auxiliary.heatmap + self.recipe.position_weight * auxiliary.position
@@ -105,6 +110,7 @@ class Learner:
         """A network of its own with the averaged weights, for acting."""
         model = RT1Model(self.model.config)
         model.load_state_dict(self.average.values)
+        model.to(self.device)  # type: ignore[arg-type]
         model.train(False)
         return model
 
@@ -128,7 +134,9 @@ class Learner:
         tensors = load_file(run / STATE)
         self.model.load_state_dict(_part(tensors, "model."))
         self.heads.load_state_dict(_part(tensors, "heads."))
-        self.average.values = {name: value.clone() for name, value in _part(tensors, "average.").items()}
+        self.average.values = {
+            name: value.clone().to(self.device) for name, value in _part(tensors, "average.").items()
+        }
         for index, parameter in enumerate(self._parameters):
             state = _part(tensors, f"optimizer.{index}.")
             if state:
@@ -145,10 +153,15 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
     """The same numbers in the parameter's order of memory, which the fused optimiser takes for granted."""
-    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
+    if value.shape == parameter.shape:
+        return torch.empty_like(parameter).copy_(value)
+    return value.to(parameter.device)
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:
     unfinished = path.with_suffix(".part")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, unfinished)
-    os.replace(unfinished, path)
+    try:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)

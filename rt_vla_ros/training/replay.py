@@ -65,7 +65,7 @@ class Replay:
         at = (starts[:, None] + np.arange(self._steps)) % self.capacity  # (B, T)
         images, scene = self._images[at], self._scene[at]
         if shift:
-            _shift(images, scene, rng.integers(-shift, shift + 1, (count, 2)))
+            shift_images(images, scene, rng.integers(-shift, shift + 1, (count, 2)))
         sentences = np.stack([self._sentences[i] for i in self._sentence[starts]])
         return Batch(images, sentences, self._tokens[at], scene)
 
@@ -85,7 +85,7 @@ class Replay:
         return self._sentence_numbers[instruction]
 
 
-def _shift(images: NDArray[np.uint8], scene: NDArray[np.float32], shifts: NDArray[np.int64]) -> None:
+def shift_images(images: NDArray[np.uint8], scene: NDArray[np.float32], shifts: NDArray[np.int64]) -> None:
     """Move images (B, T, H, W, 3) by shifts (B, 2) in x and y [pixel], in place."""
     height, width = images.shape[2:4]
     rows, columns = np.arange(height), np.arange(width)

@@ -180,23 +180,51 @@ def main() -> None:
     parser.add_argument("--collectors", type=int, default=1, help="processes that play episodes (default 1)")
     parser.add_argument("--threads", type=int, default=1, help="of this process (default 1)")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    recipe = RECIPES[args.recipe]
-    if args.minutes is not None:
-        recipe = replace(recipe, minutes=args.minutes)
-    args.run.mkdir(parents=True, exist_ok=True)
-    (args.run / ENOUGH).unlink(missing_ok=True)
-    collectors = [_start_collector(args.run, args.recipe, number) for number in range(args.collectors)]
+    train_by_recipe(
+        args.recipe,
+        args.run,
+        args.out,
+        minutes=args.minutes,
+        seed=args.seed,
+        episodes=args.evaluate,
+        collectors=args.collectors,
+        threads=args.threads,
+    )
+
+
+def train_by_recipe(
+    recipe_name: str,
+    directory: Path,
+    out: Path,
+    *,
+    minutes: float | None = None,
+    seed: int = 0,
+    episodes: int = 100,
+    collectors: int = 1,
+    threads: int = 1,
+) -> None:
+    """Train from nothing, or carry on in a directory that holds such a run.
+
+    directory: for episodes and state. out: of the checkpoint. minutes: wall time; None: the recipe's. episodes: per
+    suite that are evaluated at the end, 0 for none. collectors: processes that play. threads: of this process.
+    """
+    torch.set_num_threads(threads)
+    recipe = RECIPES[recipe_name]
+    if minutes is not None:
+        recipe = replace(recipe, minutes=minutes)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / ENOUGH).unlink(missing_ok=True)
+    players = [_start_collector(directory, recipe_name, number) for number in range(collectors)]
     try:
-        run = Run(args.run, args.out, args.recipe, recipe, args.seed)
+        run = Run(directory, out, recipe_name, recipe, seed)
         run.train()
     finally:
-        for collector in collectors:
-            collector.terminate()
-            collector.wait()
-    if args.evaluate:
-        run.evaluate(args.evaluate)
-    print(f"Wrote {args.out}")
+        for player in players:
+            player.terminate()
+            player.wait()
+    if episodes:
+        run.evaluate(episodes)
+    print(f"Wrote {out}")
 
 
 def _start_collector(run: Path, recipe: str, number: int) -> subprocess.Popen[bytes]:

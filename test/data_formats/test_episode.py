@@ -1,23 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.datasets import CARD, make_episode
 
-from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.data.episode import Episode, EpisodeError, card_difference
-
-Make = Callable[..., Episode]
+from rt_vla_ros.data.episode import EpisodeError, card_difference
 
 
-def test_an_episode_knows_its_length(make_episode: Make) -> None:
+def test_an_episode_knows_its_length() -> None:
     assert len(make_episode(0, length=7)) == 7
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_value_that_is_no_number_is_refused_with_its_moment(make_episode: Make, bad: float) -> None:
+def test_a_value_that_is_no_number_is_refused_with_its_moment(bad: float) -> None:
     values = make_episode(0).values.copy()
     values[3, 2] = bad
     with pytest.raises(EpisodeError, match="values are not finite at 1 of 6 moments, first at number 3"):
@@ -38,17 +35,15 @@ def test_a_value_that_is_no_number_is_refused_with_its_moment(make_episode: Make
         ({"scene": np.zeros((6, 9), np.float32)}, "scene have the shape"),
     ],
 )
-def test_contradictions_are_refused_in_a_sentence(
-    make_episode: Make, changes: dict[str, object], sentence: str
-) -> None:
+def test_contradictions_are_refused_in_a_sentence(changes: dict[str, object], sentence: str) -> None:
     with pytest.raises(EpisodeError, match=sentence):
         make_episode(0, **changes)
 
 
-def test_cards_differ_in_what_they_mean_only(card: ActionCard) -> None:
-    assert card_difference(card, replace(card, name="another", notes=("measured by nobody",))) == ""
-    slower = replace(card, control_rate=3.0)
-    assert card_difference(card, slower) == "control_rate 3.0 instead of 5.0"
-    camera = replace(card.cameras[0], width=64)
-    assert card_difference(card, replace(card, cameras=(camera,))) == "cameras[0].width 64 instead of 32"
-    assert card_difference(card, replace(card, dimensions=card.dimensions[:-1])) == "dimensions: 5 instead of 6"
+def test_cards_differ_in_what_they_mean_only() -> None:
+    assert card_difference(CARD, replace(CARD, name="another", notes=("measured by nobody",))) == ""
+    slower = replace(CARD, control_rate=3.0)
+    assert card_difference(CARD, slower) == "control_rate 3.0 instead of 5.0"
+    camera = replace(CARD.cameras[0], width=64)
+    assert card_difference(CARD, replace(CARD, cameras=(camera,))) == "cameras[0].width 64 instead of 32"
+    assert card_difference(CARD, replace(CARD, dimensions=CARD.dimensions[:-1])) == "dimensions: 5 instead of 6"

@@ -1,25 +1,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.datasets import make_episode
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
-from rt_vla_ros.data.episode import DatasetError, Episode
+from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset, load_datasets
 from rt_vla_ros.data.parquet import arrow, read_table, write_table
 
-Make = Callable[..., Episode]
 FILM = "videos/observation.images.front/chunk-000/file-001.mp4"
 TABLE = "data/chunk-000/file-001.parquet"
 
 
-def test_every_episode_comes_back_as_it_was(dataset: Path, make_episode: Make) -> None:
+def test_every_episode_comes_back_as_it_was(dataset: Path) -> None:
     found = LeRobotDataset(dataset)
     assert (len(found), found.frames) == (5, 5 + 6 + 7 + 8 + 9)
     tokenizer = ActionTokenizer(found.card)
@@ -35,7 +34,7 @@ def test_every_episode_comes_back_as_it_was(dataset: Path, make_episode: Make) -
             assert getattr(episode, name) == getattr(wanted, name)
 
 
-def test_a_single_episode_can_be_read_in_any_order(dataset: Path, make_episode: Make) -> None:
+def test_a_single_episode_can_be_read_in_any_order(dataset: Path) -> None:
     found = LeRobotDataset(dataset)
     for seed in (4, 0, 3):
         np.testing.assert_array_equal(found[seed].images["front"], make_episode(seed, length=5 + seed).images["front"])
@@ -136,7 +135,7 @@ def test_datasets_with_different_cards_do_not_mix(dataset: Path, tmp_path: Path)
         load_datasets([dataset, other])
 
 
-def test_the_lerobot_package_reads_the_same(dataset: Path, make_episode: Make) -> None:
+def test_the_lerobot_package_reads_the_same(dataset: Path) -> None:
     package = pytest.importorskip("lerobot.datasets.lerobot_dataset", exc_type=ImportError)
     found = package.LeRobotDataset("someone/some", root=dataset, video_backend="pyav")
     assert (found.num_episodes, len(found)) == (5, 35)

@@ -2,28 +2,26 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.datasets import CARD, make_episode
 
-from rt_vla_ros.action_space.card import ActionCard, ActionCardError
+from rt_vla_ros.action_space.card import ActionCardError
 from rt_vla_ros.data import lerobot_writer
-from rt_vla_ros.data.episode import DatasetError, Episode
+from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
-
-Make = Callable[..., Episode]
 
 
 def files(directory: Path) -> dict[str, bytes]:
     return {str(p.relative_to(directory)): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}
 
 
-def test_a_dataset_grows_over_several_sittings(dataset: Path, card: ActionCard, make_episode: Make) -> None:
-    writer = LeRobotWriter(dataset, card, with_scene=True)
+def test_a_dataset_grows_over_several_sittings(dataset: Path) -> None:
+    writer = LeRobotWriter(dataset, CARD, with_scene=True)
     assert (writer.episodes, writer.frames) == (5, 35)
     writer.add(make_episode(5, length=4))
     writer.commit()
@@ -32,8 +30,8 @@ def test_a_dataset_grows_over_several_sittings(dataset: Path, card: ActionCard, 
     np.testing.assert_array_equal(found[5].images["front"], make_episode(5, length=4).images["front"])
 
 
-def test_statistics_are_those_of_all_rows(dataset: Path, card: ActionCard, make_episode: Make) -> None:
-    writer = LeRobotWriter(dataset, card, with_scene=True)
+def test_statistics_are_those_of_all_rows(dataset: Path) -> None:
+    writer = LeRobotWriter(dataset, CARD, with_scene=True)
     writer.add(make_episode(5, length=4))
     writer.commit()
     episodes = [make_episode(seed, length=5 + seed) for seed in range(5)] + [make_episode(5, length=4)]
@@ -49,16 +47,16 @@ def test_statistics_are_those_of_all_rows(dataset: Path, card: ActionCard, make_
     assert found["action"]["count"] == [39]
 
 
-def test_what_a_killed_writer_left_is_removed(dataset: Path, card: ActionCard, make_episode: Make) -> None:
+def test_what_a_killed_writer_left_is_removed(dataset: Path) -> None:
     before = files(dataset)
-    writer = LeRobotWriter(dataset, card, with_scene=True)
+    writer = LeRobotWriter(dataset, CARD, with_scene=True)
     writer.add(make_episode(7))
     writer.commit()
     for name in ("meta/info.json",):  # it died just before the episode was counted
         (dataset / name).write_bytes(before[name])
     (dataset / "data/chunk-000/file-003.parquet.part").write_bytes(b"half")
     assert len(LeRobotDataset(dataset)) == 5
-    writer = LeRobotWriter(dataset, card, with_scene=True)
+    writer = LeRobotWriter(dataset, CARD, with_scene=True)
     writer.add(make_episode(5, length=4))
     writer.commit()
     found = LeRobotDataset(dataset)
@@ -70,9 +68,7 @@ def test_what_a_killed_writer_left_is_removed(dataset: Path, card: ActionCard, m
 
 
 @pytest.mark.parametrize("failing", ["write_video", "write_table"])
-def test_a_full_disk_leaves_the_dataset_as_it_was(
-    dataset: Path, card: ActionCard, make_episode: Make, monkeypatch: pytest.MonkeyPatch, failing: str
-) -> None:
+def test_a_full_disk_leaves_the_dataset_as_it_was(dataset: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     before = files(dataset)
 
     def fail(_: object, path: Path, *rest: object) -> int:
@@ -80,7 +76,7 @@ def test_a_full_disk_leaves_the_dataset_as_it_was(
         path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    writer = LeRobotWriter(dataset, card, with_scene=True)
+    writer = LeRobotWriter(dataset, CARD, with_scene=True)
     writer.add(make_episode(5))
     with monkeypatch.context() as patch:
         patch.setattr(lerobot_writer, failing, fail)
@@ -91,23 +87,23 @@ def test_a_full_disk_leaves_the_dataset_as_it_was(
     assert len(LeRobotDataset(dataset)) == 6
 
 
-def test_another_action_card_is_refused(dataset: Path, card: ActionCard, make_episode: Make) -> None:
-    other = replace(card, control_rate=10.0)
+def test_another_action_card_is_refused(dataset: Path) -> None:
+    other = replace(CARD, control_rate=10.0)
     with pytest.raises(ActionCardError, match=r"another action card \(control_rate 10\.0 instead of 5\.0\)"):
         LeRobotWriter(dataset, other, with_scene=True)
-    writer = LeRobotWriter(dataset, card, with_scene=True)
+    writer = LeRobotWriter(dataset, CARD, with_scene=True)
     with pytest.raises(ActionCardError, match=r"episode has another action card \(control_rate"):
         writer.add(replace(make_episode(0), card=other))
 
 
-def test_what_the_format_cannot_hold_is_refused(tmp_path: Path, card: ActionCard, make_episode: Make) -> None:
+def test_what_the_format_cannot_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"control_rate is 2\.5 Hz; LeRobot datasets have whole frames"):
-        LeRobotWriter(tmp_path / "a", replace(card, control_rate=2.5), with_scene=True)
+        LeRobotWriter(tmp_path / "a", replace(CARD, control_rate=2.5), with_scene=True)
     (tmp_path / "b").mkdir()
     (tmp_path / "b/notes.txt").write_text("mine")
     with pytest.raises(DatasetError, match="holds something that is no dataset"):
-        LeRobotWriter(tmp_path / "b", card, with_scene=True)
-    writer = LeRobotWriter(tmp_path / "c", card, with_scene=True)
+        LeRobotWriter(tmp_path / "b", CARD, with_scene=True)
+    writer = LeRobotWriter(tmp_path / "c", CARD, with_scene=True)
     with pytest.raises(DatasetError, match=r"stamps are not 0\.2 s apart"):
         writer.add(make_episode(0, stamps=np.arange(6) * 0.3))
     with pytest.raises(DatasetError, match="'scene' is in some episodes only"):

@@ -1,0 +1,111 @@
+"""Train a policy: from datasets, or by a recipe that collects its own episodes.
+
+rt-vla train rt1 --data data/expert data/corrected --out runs/mine
+rt-vla train rt1 --recipe rt1-mini --out runs/mini
+rt-vla train rt1 --data data/300px --preset rt1 --windows 16 --out runs/full     # the paper's size; wants a GPU
+
+The policy is OUT/checkpoint: rt-vla evaluate --policy OUT/checkpoint. The same command again carries on where a run was
+ended, however it ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from transformers.utils import logging as transformers_logging
+
+from rt_vla_ros.cli.errors import CliError, did_you_mean
+from rt_vla_ros.cli.numbers import nonnegative_int, positive_float, positive_int
+from rt_vla_ros.cli.progress import Progress
+from rt_vla_ros.data.lerobot import load_datasets
+from rt_vla_ros.policies.registry import find_device
+from rt_vla_ros.policies.rt1.configuration import PRESETS
+from rt_vla_ros.training.learner import STATE
+from rt_vla_ros.training.recipe import RECIPES
+from rt_vla_ros.training.supervised import CHECKPOINT, LOSSES, PLOT, Settings, SupervisedRun
+from rt_vla_ros.training.train import train_by_recipe
+
+FAMILIES = ("rt1",)
+USUAL = Settings()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("family", help="what to train: rt1")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the run; its policy: DIR/checkpoint")
+    parser.add_argument("--seed", type=nonnegative_int, default=USUAL.seed, help="of the run (default 0)")
+    parser.add_argument("--threads", type=positive_int, help="of the CPU (default: all; with --recipe 1)")
+    data = parser.add_argument_group("from datasets")
+    data.add_argument("--data", type=Path, nargs="+", metavar="DIR", help="datasets; all with the same action card")
+    data.add_argument("--preset", default=USUAL.preset, help=f"size of the network: {', '.join(PRESETS)}")
+    data.add_argument("--steps", type=positive_int, default=USUAL.steps, help=f"default {USUAL.steps:,}")
+    data.add_argument("--windows", type=positive_int, default=USUAL.windows, help=f"per step (default {USUAL.windows})")
+    data.add_argument("--learning-rate", type=positive_float, default=USUAL.learning_rate, help="highest; default 1e-3")
+    data.add_argument(
+        "--validation", type=float, default=USUAL.validation, help="share of the episodes held back (default 0.1)"
+    )
+    data.add_argument("--every", type=positive_int, default=500, help="steps between two savings (default 500)")
+    data.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
+    recipe = parser.add_argument_group("by a recipe")
+    recipe.add_argument("--recipe", help=f"from nothing, with episodes of its own: {', '.join(RECIPES)}")
+    recipe.add_argument("--minutes", type=positive_float, help="wall time (default: the recipe's)")
+    recipe.add_argument("--collectors", type=positive_int, default=1, help="processes that play episodes (default 1)")
+    recipe.add_argument("--evaluate", type=nonnegative_int, default=100, help="episodes per suite at the end (100)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when the policy is trained."""
+    if args.family not in FAMILIES:
+        raise CliError(f"{args.family!r} cannot be trained. {did_you_mean(args.family, FAMILIES)}")
+    if (args.data is None) == (args.recipe is None):
+        raise CliError("give either --data DIR ... to learn from datasets, or --recipe NAME to collect while learning.")
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        if args.recipe is not None:
+            _by_recipe(args)
+        else:
+            _from_datasets(args, Progress())
+    except (SafetensorError, ValueError, OSError) as error:
+        raise CliError(str(error)) from error
+    return 0
+
+
+def _by_recipe(args: argparse.Namespace) -> None:
+    if args.recipe not in RECIPES:
+        raise CliError(f"there is no recipe {args.recipe!r}. {did_you_mean(args.recipe, RECIPES)}")
+    train_by_recipe(
+        args.recipe,
+        args.out,
+        args.out / CHECKPOINT,
+        minutes=args.minutes,
+        seed=args.seed,
+        episodes=args.evaluate,
+        collectors=args.collectors,
+        threads=args.threads or 1,
+    )
+
+
+def _from_datasets(args: argparse.Namespace, progress: Progress) -> None:
+    if args.preset not in PRESETS:
+        raise CliError(f"there is no preset {args.preset!r}. {did_you_mean(args.preset, PRESETS)}")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    device = find_device(args.device)
+    settings = Settings(args.preset, args.steps, args.windows, args.learning_rate, args.validation, args.seed)
+    datasets = load_datasets(args.data)
+    made = SupervisedRun(args.out, datasets, settings, str(device), progress.update)
+    progress.line(
+        f"{len(made.training)} episodes to learn from, {len(made.validation)} held back, {made.store.frames:,} frames; "
+        f"on {device}."
+    )
+    if made.learner.steps:
+        progress.line(f"Carrying on after step {made.learner.steps:,} ({args.out / STATE}).")
+    made.train(args.every, progress.update)
+    last = made.log[-1]
+    rest = f", {last['validation']:.3f} on the episodes held back" if "validation" in last else ""
+    progress.line(
+        f"Loss {last['training']:.3f}{rest}. Policy: {args.out / CHECKPOINT}. Losses: {args.out / PLOT}, {LOSSES}."
+    )

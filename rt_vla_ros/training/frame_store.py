@@ -1,0 +1,153 @@
+"""All frames of some datasets, decoded once into flat files, and random histories out of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError, Episode
+from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.data.lerobot_layout import INFO, STATISTICS, write_json
+from rt_vla_ros.language.encoder import LanguageEncoder
+from rt_vla_ros.training.replay import Batch, shift_images
+
+INDEX = "frames.json"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where an episode's frames are. has_scene: whether the auxiliary losses have something to learn from."""
+
+    start: int
+    length: int
+    instruction: str
+    has_scene: bool
+
+
+class FrameStore:
+    """Frames in memory-mapped files: a dataset may be larger than memory."""
+
+    def __init__(self, directory: Path, datasets: Sequence[LeRobotDataset], on_episode: Callable[[int], None]) -> None:
+        """directory: of the files, filled at first use. on_episode: is told how many episodes are decoded.
+
+        Raises DatasetError for damaged data and OSError for a disk without room.
+        """
+        self.card = datasets[0].card
+        self.fingerprint = _fingerprint(datasets)
+        self._directory = directory
+        if not self._is_filled():
+            self._fill(datasets, on_episode)
+        index = json.loads((directory / INDEX).read_text(encoding="utf-8"))
+        self.episodes = [Span(**span) for span in index["episodes"]]
+        self._images, self._tokens, self._scene = (
+            np.load(directory / f"{name}.npy", mmap_mode="r") for name in ("images", "tokens", "scene")
+        )
+
+    @property
+    def frames(self) -> int:
+        """In all episodes."""
+        return len(self._tokens)
+
+    def batch(self, starts: Sequence[tuple[Span, int]], steps: int, encoder: LanguageEncoder) -> Batch:
+        """Histories of `steps` frames, each from a place in an episode on."""
+        at = np.array([span.start + offset for span, offset in starts])[:, None] + np.arange(steps)  # (B, T)
+        sentences = np.stack([encoder.encode(span.instruction) for span, _ in starts])
+        return Batch(self._images[at], sentences, self._tokens[at].astype(np.int64), self._scene[at])
+
+    def sample(
+        self,
+        spans: Sequence[Span],
+        rng: np.random.Generator,
+        count: int,
+        steps: int,
+        shift: int,
+        encoder: LanguageEncoder,
+    ) -> Batch:
+        """`count` random histories of `steps` frames from these episodes, each moved by up to `shift` pixels."""
+        room = np.array([span.length - steps + 1 for span in spans])
+        chosen = rng.choice(len(spans), count, p=room / room.sum())
+        batch = self.batch([(spans[i], int(rng.integers(room[i]))) for i in chosen], steps, encoder)
+        if shift:
+            shift_images(batch.images, batch.scene, rng.integers(-shift, shift + 1, (count, 2)))
+        return batch
+
+    def _is_filled(self) -> bool:
+        path = self._directory / INDEX
+        if not path.is_file():
+            return False
+        return bool(json.loads(path.read_text(encoding="utf-8"))["fingerprint"] == self.fingerprint)
+
+    def _fill(self, datasets: Sequence[LeRobotDataset], on_episode: Callable[[int], None]) -> None:
+        directory, camera = self._directory, self.card.cameras[0]
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / INDEX).unlink(missing_ok=True)
+        total = sum(dataset.frames for dataset in datasets)
+        images = _reserve(directory / "images.npy", np.uint8, (total, camera.height, camera.width, 3))
+        tokens = _reserve(directory / "tokens.npy", np.int16, (total, len(self.card.dimensions)))
+        scene = _reserve(directory / "scene.npy", np.float32, (total, SCENE_SIZE))
+        tokenizer, spans, at = ActionTokenizer(self.card), [], 0
+        for dataset in datasets:
+            for episode in dataset:
+                part = slice(at, at + len(episode))
+                images[part] = episode.images[camera.name]
+                tokens[part] = tokenizer.encode(episode.values)
+                scene[part] = 0 if episode.scene is None else episode.scene
+                spans.append(_span(episode, at))
+                at = part.stop
+                on_episode(len(spans))
+        for array in (images, tokens, scene):
+            array.flush()
+        write_json(directory / INDEX, {"fingerprint": self.fingerprint, "episodes": spans})
+
+
+def split(spans: Sequence[Span], share: float, steps: int, seed: int) -> tuple[list[Span], list[Span]]:
+    """Episodes to learn from and to validate on; those shorter than a history of `steps` are in neither.
+
+    Raises DatasetError where nothing is left to learn from, ValueError for a share outside 0 ... 0.9.
+    """
+    if not 0 <= share <= 0.9:
+        raise ValueError(f"The share for validation is {share}, expected 0 to 0.9.")
+    long = [span for span in spans if span.length >= steps]
+    held_back = 0 if share == 0 else max(1, round(share * len(long)))
+    if len(long) <= held_back:
+        raise DatasetError(
+            f"Of {len(spans)} episodes, {len(long)} have the {steps} frames of a history and {held_back} would be held "
+            "back for validation: nothing is left to learn from. Collect more."
+        )
+    order = np.random.default_rng([seed, 3]).permutation(len(long))
+    return [long[i] for i in sorted(order[held_back:])], [long[i] for i in sorted(order[:held_back])]
+
+
+def _span(episode: Episode, start: int) -> dict[str, Any]:
+    return {
+        "start": start,
+        "length": len(episode),
+        "instruction": episode.instruction,
+        "has_scene": episode.scene is not None,
+    }
+
+
+def _reserve(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> np.memmap[Any, Any]:
+    """A new file of this array, with its room on the disk taken at once: a write into a map cannot say "disk full"."""
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
+def _fingerprint(datasets: Sequence[LeRobotDataset]) -> str:
+    digest = hashlib.sha256()
+    for dataset in datasets:
+        digest.update(json.dumps(dataset.card.to_dict(), sort_keys=True).encode())
+        for name in (INFO, STATISTICS):
+            path = dataset.directory / name
+            digest.update(path.read_bytes() if path.is_file() else b"")
+    return digest.hexdigest()

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from rt_vla_ros.training.loss_plot import loss_plot
+
+
+def test_is_a_picture_with_a_line_for_each_series() -> None:
+    root = ElementTree.fromstring(
+        loss_plot({"training": [(10, 4.0), (20, 2.0), (30, math.nan)], "validation": [(20, 3.0)]}, "a < b")
+    )
+    lines = [e for e in root if e.tag.endswith("polyline")]
+    assert [len(line.attrib["points"].split()) for line in lines] == [2, 1]
+    (x0, y0), (x1, y1) = (map(float, point.split(",")) for point in lines[0].attrib["points"].split())
+    assert x1 > x0
+    assert y1 > y0  # a smaller loss is further down
+    assert {"a < b", "training", "validation"} <= {e.text for e in root}
+
+
+def test_nothing_to_draw_is_said() -> None:
+    with pytest.raises(ValueError, match="no loss to plot"):
+        loss_plot({"training": []}, "nothing")
