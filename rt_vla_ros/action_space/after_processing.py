@@ -44,8 +44,8 @@ class Unchanged:
 class GoogleRobot:
     """RT-1's own robot: the gripper's value is a change; 1 closes it, -1 opens it, a small one is none.
 
-    Translation [m] and rotation (axis times angle) [rad] stay as they are. The gripper's entry becomes where the fingers
-    shall be, -1 open ... 1 closed; a request starts with the gripper open.
+    Translation [m] and rotation (axis times angle) [rad] stay as they are. The gripper's entry becomes where the
+    fingers shall be, -1 open ... 1 closed; a request starts with the gripper open.
     """
 
     def __init__(self, roles: tuple[str, ...]) -> None:

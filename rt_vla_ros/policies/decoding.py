@@ -58,9 +58,8 @@ class ActionDecoder:
         Raises ValueError where they are not finite.
         """
         decoded = self.decode(probabilities)
-        return self.tokenizer.to_action(
-            self._after(decoded.values), confidence=decoded.confidence, tokens=tuple(int(token) for token in decoded.tokens)
-        )
+        tokens = tuple(int(token) for token in decoded.tokens)
+        return self.tokenizer.to_action(self._after(decoded.values), confidence=decoded.confidence, tokens=tokens)
 
     def decode(self, probabilities: NDArray[np.float64]) -> Decoded:
         """The same as numbers: values and tokens in the card's order."""

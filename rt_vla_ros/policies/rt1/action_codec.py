@@ -20,12 +20,14 @@ Singles = NDArray[np.float32]
 
 
 def _by_division(values: Singles, divisor: float) -> Singles:
-    return values / np.float32(divisor)
+    quotient: Singles = values / np.float32(divisor)
+    return quotient
 
 
 def _by_reciprocal(values: Singles, divisor: float) -> Singles:
     """What XLA makes of a division by a constant."""
-    return values * (np.float32(1) / np.float32(divisor))
+    product: Singles = values * (np.float32(1) / np.float32(divisor))
+    return product
 
 
 class RT1ActionCodec:
@@ -46,8 +48,8 @@ class RT1ActionCodec:
     ) -> None:
         """flavour: "jax" or "tensorflow". invalid_terminate: what a token beyond the three modes means.
 
-        The "first" mode, as in the release in TensorFlow (None there), the "last", as in the JAX example (None there), or
-        "none", three zeros, as in the JAX function by itself. Raises ValueError for other names.
+        The "first" mode, as in the release in TensorFlow (None there), the "last", as in the JAX example (None there),
+        or "none", three zeros, as in the JAX function by itself. Raises ValueError for other names.
         """
         if flavour not in DEFAULT_RULE:
             raise ValueError(f"There is no flavour {flavour!r}; there are {', '.join(DEFAULT_RULE)}.")
@@ -92,4 +94,5 @@ class RT1ActionCodec:
     def _modes(self, token: NDArray[Any]) -> NDArray[np.int32]:
         if self.invalid_terminate != "none":
             token = np.where(token < MODES, token, 0 if self.invalid_terminate == "first" else MODES - 1)
-        return (token[..., None] == np.arange(MODES)).astype(np.int32)
+        chosen: NDArray[np.int32] = (token[..., None] == np.arange(MODES)).astype(np.int32)
+        return chosen

@@ -97,8 +97,7 @@ class RcutilsLogger:
                 once, skip_first, kwargs.get("throttle_duration_sec"), kwargs.get("throttle_time_source_type")
             ):
                 return False
-        severity = LoggingSeverity(severity)
-        console.log(severity, name or self.name, str(message), frame.f_code.co_name, file, line)
+        console.log(LoggingSeverity(severity), name or self.name, str(message), frame.f_code.co_name, file, line)
         return True
 
     def debug(self, message: str, **kwargs: Any) -> bool:
