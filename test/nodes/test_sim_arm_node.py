@@ -78,7 +78,7 @@ def test_a_velocity_that_cannot_be_followed_moves_nothing(rig: Rig, frame: str, 
     assert np.linalg.norm(rig.sim.ee_position - before) < 2e-3
 
 
-@pytest.mark.parametrize("age", [0.5, -0.5, -4e8])
+@pytest.mark.parametrize("age", [0.5, -0.5, -3600.0])
 def test_an_old_velocity_or_one_from_the_future_moves_nothing(rig: Rig, age: float) -> None:
     before = rig.sim.ee_position
     for _ in range(10):
