@@ -23,7 +23,7 @@ from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.private_graph import PrivateGraph
 from rt_vla_ros.cli.progress import Progress
-from rt_vla_ros.policies.catalogue import UNTRAINED, find_checkpoint
+from rt_vla_ros.policies.catalogue import MADE_IN_MEMORY, find_checkpoint
 
 if TYPE_CHECKING:
     from rt_vla_ros.cli.demo_run import Outcome
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
 LINGER = 12  # the last frame is shown this many times, for a second and a half of stillness
 WRITTEN = {"demo.mp4": "the clip", "demo.png": "six moments of it", "demo.json": "the figures"}
-UNTRAINED_NOTE = (
-    f"The policy {UNTRAINED} has random weights: it knows nothing yet, and nothing else was to be expected."
-)
+UNTRAINED_NOTE = "The policy {} has random weights: it knows nothing yet, and nothing else was to be expected."
 
 
 @dataclass(frozen=True)
@@ -177,6 +175,6 @@ def said_at_the_end(settings: Settings, outcome: Outcome) -> list[str]:
             f"{outcome.seconds:.1f} simulated seconds, {outcome.steps} actions; from an image at the policy to its "
             f"action {latency['median']} ms (median), {latency['p99']} ms (p99)."
         )
-    if settings.policy == UNTRAINED:
-        lines.append(UNTRAINED_NOTE)
+    if settings.policy in MADE_IN_MEMORY:
+        lines.append(UNTRAINED_NOTE.format(settings.policy))
     return lines
