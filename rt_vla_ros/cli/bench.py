@@ -1,6 +1,6 @@
 """Measure: `rt-vla bench node` times the way from a camera image to a velocity command, on a graph of its own.
 
-`rt-vla bench rt2` times vision-language models, see bench_rt2.
+`rt-vla bench rt1` times RT-1's networks, see bench_rt1; `rt-vla bench rt2` vision-language models, see bench_rt2.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from rt_vla_ros import ros
-from rt_vla_ros.cli import bench_rt2
+from rt_vla_ros.cli import bench_rt1, bench_rt2
 from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.private_graph import PrivateGraph
 from rt_vla_ros.policies.catalogue import find_checkpoint
@@ -30,11 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     node.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
     node.add_argument("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="whose inference is measured beside")
     node.add_argument("--seconds", type=float, default=30.0, metavar="S", help="how long to measure; 30")
+    bench_rt1.add_arguments(what.add_parser("rt1", help="RT-1: a step of each network, part by part"))
     bench_rt2.add_arguments(what.add_parser("rt2", help="RT-2: transformers' own generate beside the decoding engine"))
 
 
 def run(args: argparse.Namespace) -> int:
     """0; raises CliError where nothing can be measured."""
+    if args.what == "rt1":
+        return bench_rt1.run(args)
     if args.what == "rt2":
         return bench_rt2.run(args)
     if not 1 <= args.seconds <= 3600:

@@ -50,4 +50,5 @@ class OnnxSentences:
             raise ValueError(
                 f"The encoder gave an array of shape {output.shape}, expected (1, size) of finite numbers."
             )
-        return output[0].astype(np.float32)
+        vector: NDArray[np.float32] = output[0].astype(np.float32)
+        return vector

@@ -34,4 +34,5 @@ class TensorflowSentences:
         output = np.asarray(self._model([checked(instruction)]))
         if output.ndim != 2 or len(output) != 1:
             raise ValueError(f"The encoder gave an array of shape {output.shape}, expected (1, size).")
-        return output[0].astype(np.float32)
+        vector: NDArray[np.float32] = output[0].astype(np.float32)
+        return vector

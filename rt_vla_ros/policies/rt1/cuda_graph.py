@@ -12,7 +12,7 @@ Function = Callable[[Tensor], Tensor]
 
 
 def graphed(function: Function, device: torch.device) -> Function:
-    """The function itself on a CPU; on a GPU one that records a graph at the first call with a shape and replays it then.
+    """The function itself on a CPU; on a GPU one that records a graph at the first call with a shape, then replays it.
 
     What a replay returns is overwritten by the next one with the same shape: copy it to keep it. Other tensors that the
     function reads must keep their place in memory.
@@ -36,7 +36,7 @@ class _Graphed:
 
     def _record(self, x: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
         given = x.clone()
-        side = torch.cuda.Stream(self._device)
+        side: torch.cuda.Stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(side):
             for _ in range(WARM_UP_RUNS):

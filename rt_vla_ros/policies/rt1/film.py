@@ -20,7 +20,7 @@ class FiLM(nn.Module):
         self._fixed: tuple[Tensor, Tensor] | None = None
 
     def fix(self, sentence: Tensor) -> None:
-        """From now on `forward` takes this sentence (1, language_size), whatever it is given: one product less a step."""
+        """From now on `forward` takes this sentence (1, language_size), whatever it is given."""
         scale, shift = 1 + self.scale(sentence)[:, :, None, None], self.shift(sentence)[:, :, None, None]
         if self._fixed is None:
             self._fixed = scale, shift
@@ -34,4 +34,5 @@ class FiLM(nn.Module):
             return torch.addcmul(self._fixed[1], features, self._fixed[0])
         scale = self.scale(sentence)[:, :, None, None]
         shift = self.shift(sentence)[:, :, None, None]
-        return (1 + scale) * features + shift
+        modulated: Tensor = (1 + scale) * features + shift
+        return modulated

@@ -95,7 +95,7 @@ class ConvNorm(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = SameConv(inputs, outputs, kernel, stride, groups, stride_padding)
-        self.norm = nn.BatchNorm2d(outputs, eps=BN_EPSILON, momentum=BN_MOMENTUM)
+        self.norm: nn.Module = nn.BatchNorm2d(outputs, eps=BN_EPSILON, momentum=BN_MOMENTUM)
         self.activation = nn.SiLU() if swish else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:

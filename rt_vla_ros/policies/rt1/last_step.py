@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from rt_vla_ros.policies.rt1.transformer import CausalTransformer, Layer, attention_mask
@@ -12,9 +12,9 @@ from rt_vla_ros.policies.rt1.transformer import CausalTransformer, Layer, attent
 def last_logits(transformer: CausalTransformer, image: Tensor, actions: Tensor | None = None) -> Tensor:
     """Equal to `transformer(tokens, actions)[:, -1]`, shape (B, num_action_tokens, vocab_size).
 
-    image: the window's image tokens after `transformer.embed`, (B, T, num_image_tokens, d_model): they can be kept between
-    steps. actions: embedded likewise, (B, T, num_action_tokens, d_model); None: zeros.
-    The last row of actions predicts nothing and is left out. Where images attend no actions (RT-1-X), actions of earlier
+    image: the window's image tokens after `transformer.embed`, (B, T, num_image_tokens, d_model): they can be kept
+    between steps. actions: embedded likewise, (B, T, num_action_tokens, d_model); None: zeros.
+    The last row of actions predicts nothing and is left out. Where images attend no actions (RT-1-X), actions of other
     steps are too: 1225 rows are left of 1380. The last layer has queries for the rows that are read only.
     """
     config = transformer.config
@@ -30,7 +30,7 @@ def _with_last_actions(transformer: CausalTransformer, image: Tensor) -> Tensor:
     """Rows that are read, where no row attends an action row: image rows are causal, action rows see all of them."""
     config = transformer.config
     steps, count, actions = image.shape[1], config.num_image_tokens, config.num_action_tokens
-    table = transformer.position_table.to(image.dtype).unflatten(0, (-1, count + actions))
+    table = transformer.position_table.to(image.dtype).reshape(-1, count + actions, config.d_model)
     last = (transformer.embed.bias + table[steps - 1, count : count + actions - 1]).expand(len(image), -1, -1)
     rows = torch.cat([(image + table[:steps, :count]).flatten(1, 2), last.to(image.dtype)], dim=1)
     keys = steps * count
@@ -39,14 +39,15 @@ def _with_last_actions(transformer: CausalTransformer, image: Tensor) -> Tensor:
     return _layer(transformer.layers[-1], rows, keys, keys - 1)
 
 
-def _layer(layer: Layer, rows: Tensor, keys: int, first: int | None) -> Tensor:
+def _layer(layer: nn.Module, rows: Tensor, keys: int, first: int | None) -> Tensor:
     """The first `keys` rows are attended. first: of the rows whose output is wanted; None: all rows."""
+    assert isinstance(layer, Layer)
     attention = layer.attention
     normed = layer.norm1(rows)
     wanted = rows if first is None else rows[:, first:]
     query = attention.query(normed if first is None else normed[:, first:])
     query, key, value = (
-        x.unflatten(-1, (attention.heads, -1)).transpose(1, 2)
+        x.reshape(*x.shape[:2], attention.heads, -1).transpose(1, 2)
         for x in (query, attention.key(normed[:, :keys]), attention.value(normed[:, :keys]))
     )
     if first is None:
@@ -77,7 +78,8 @@ def _with_all_actions(transformer: CausalTransformer, image: Tensor, actions: Te
     return _masked_layer(transformer.layers[-1], rows[:, start:], rows, mask[start:])
 
 
-def _masked_layer(layer: Layer, wanted: Tensor, rows: Tensor, mask: Tensor) -> Tensor:
+def _masked_layer(layer: nn.Module, wanted: Tensor, rows: Tensor, mask: Tensor) -> Tensor:
+    assert isinstance(layer, Layer)
     wanted = wanted + layer.attention(layer.norm1(wanted), layer.norm1(rows), mask)
     result: Tensor = wanted + layer.feed_forward(layer.norm2(wanted))
     return result

@@ -118,13 +118,21 @@ class FoldedSteps(PlainSteps):
     def step(self, image: Tensor) -> Tensor:
         """See Steps."""
         assert self._sentence is not None, "begin comes first"
-        self._tokens.append(self._frame(image).clone())
+        self._tokens.append(self.embedded(image).clone())
         rows = torch.stack(self._tokens.items, dim=1)
         chosen = self._chosen(rows)
         if chosen is None:
             return self._window(rows)[0]
         embedded = self.model.transformer.embed(self.model.action_rows(chosen, rows))
         return last_logits(self.model.transformer, rows, embedded)[0]
+
+    def embedded(self, image: Tensor) -> Tensor:
+        """What is kept of an image, (1, num_image_tokens, d_model); overwritten by the next one on a GPU."""
+        return self._frame(image)
+
+    def window_logits(self) -> Tensor:
+        """Logits of the newest step from what is kept, (D, V)."""
+        return self._window(torch.stack(self._tokens.items, dim=1))[0]
 
     def _embedded_frame(self, image: Tensor) -> Tensor:
         pixels = self._normalise(image).to(self._dtype)

@@ -31,12 +31,16 @@ def test_paper_size_has_a_ten_by_ten_map() -> None:
         assert trunk(torch.zeros(1, 3, 300, 300), torch.zeros(1, 8)).shape[-2:] == (10, 10)
 
 
-@pytest.mark.parametrize(("channels", "width", "scaled"), [(32, 1.2, 40), (16, 1.2, 24), (112, 1.2, 136), (32, 1.0, 32), (16, 0.25, 8)])
+@pytest.mark.parametrize(
+    ("channels", "width", "scaled"), [(32, 1.2, 40), (16, 1.2, 24), (112, 1.2, 136), (32, 1.0, 32), (16, 0.25, 8)]
+)
 def test_channels_are_multiples_of_eight(channels: int, width: float, scaled: int) -> None:
     assert scaled_channels(channels, width) == scaled
 
 
-@pytest.mark.parametrize(("size", "kernel", "first"), [(6, 3, (0, 1)), (7, 3, (1, 1)), (75, 5, (2, 2)), (150, 5, (1, 2))])
+@pytest.mark.parametrize(
+    ("size", "kernel", "first"), [(6, 3, (0, 1)), (7, 3, (1, 1)), (75, 5, (2, 2)), (150, 5, (1, 2))]
+)
 def test_padding_is_tensorflows(size: int, kernel: int, first: tuple[int, int]) -> None:
     """An impulse in a corner shows how much was padded before it."""
     conv = SameConv(1, 1, kernel, stride=2)

@@ -1,0 +1,208 @@
+"""How long a step of RT-1 takes, from a uint8 image on the host to the action's tokens on the host, part by part."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rt_vla_ros.policies.rt1.configuration import RT1Config
+from rt_vla_ros.policies.rt1.modeling import RT1Model
+from rt_vla_ros.policies.rt1.steps import FoldedSteps, PlainSteps, Steps
+
+CASES = (("rt1-x", "float32"), ("rt1-x", "bfloat16"), ("rt1", "float32"), ("rt1", "bfloat16"), ("rt1-mini", "float32"))
+REFERENCE_OF = "rt1-x"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """repeats: steps that are timed. reference: the `models` folder of open_x_embodiment, None: without. python: of the
+    environment that has jax."""
+
+    repeats: int = 5
+    cases: tuple[tuple[str, str], ...] = CASES
+    device: str = "cpu"
+    reference: Path | None = None
+    python: str = sys.executable
+
+
+class Reference:
+    """The JAX example in a process of its own."""
+
+    def __init__(self, models: Path, python: str) -> None:
+        """Raises ValueError, with what the process said, where it does not start."""
+        program = Path(__file__).with_name("rt1_reference.py")
+        self._process = subprocess.Popen(
+            [python, str(program), str(models)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        if self._line() != "ready":
+            self.close()
+            raise ValueError(
+                f"The reference in {models} does not run with {python}; it needs jax and flax (see above)."
+            )
+
+    def step(self) -> float:
+        """Time of one step [s]."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return float(self._line())
+
+    def close(self) -> None:
+        """Ends the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+
+def measure(settings: Settings) -> dict[str, Any]:
+    """All figures, times in [ms]; ours and the reference's steps in alternation. Raises ValueError."""
+    reference = Reference(settings.reference, settings.python) if settings.reference else None
+    rows = []
+    try:
+        for preset, dtype in settings.cases:
+            other = reference if reference is not None and preset == REFERENCE_OF else None
+            rows.append(_case(preset, dtype, settings, other))
+            gc.collect()
+    finally:
+        if reference is not None:
+            reference.close()
+    machine = {
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load_average": round(os.getloadavg()[0], 2),
+        "device": torch.cuda.get_device_name() if settings.device.startswith("cuda") else "cpu",
+        "torch": torch.__version__,
+    }
+    return {**machine, "unix_time": round(time.time()), "networks": rows}
+
+
+@torch.inference_mode()
+def _case(preset: str, dtype: str, settings: Settings, reference: Reference | None) -> dict[str, Any]:
+    device = torch.device(settings.device)
+    model = _network(preset)
+    nn.Module.to(model, device)
+    images, features = _inputs(model)
+    exact = [_tokens(PlainSteps(model), images[:2], features)] if dtype != "float32" else []
+    before = _peak_memory(device)
+    efficient = model.config.trunk == "film_efficientnet"
+    steps: Steps = FoldedSteps(model, DTYPES[dtype]) if efficient else PlainSteps(model)
+    weights = sum(p.numel() * p.element_size() for p in model.parameters()) / MEGABYTE
+    agreement = [_tokens(steps, images[:2], features)] if exact else []
+    steps.begin(features.to(device))
+    for _ in range(model.config.time_sequence_length + 1):
+        steps.step(images[0][None].to(device))  # warm, and the window is full
+    whole, theirs = [], []
+    for number in range(settings.repeats):
+        image = images[number % len(images)][None]
+        whole.append(_seconds(partial(_step, steps, image)))
+        if reference is not None:
+            theirs.append(reference.step())
+    row: dict[str, Any] = {"network": preset, "dtype": dtype, "step_ms": _middle(whole), "fastest_ms": _fastest(whole)}
+    if isinstance(steps, FoldedSteps):
+        row |= steps_by_stage(steps, images, settings.repeats)
+    row |= {"weights_mb": round(weights), "peak_growth_mb": round(max(0.0, _peak_memory(device) - before))}
+    if exact:
+        row["tokens_as_float32"] = round(float((exact[0] == agreement[0]).float().mean()), 3)
+    if theirs:
+        row |= {"reference_ms": _middle(theirs), "times_faster": round(_middle(theirs) / _middle(whole), 1)}
+    return row
+
+
+def steps_by_stage(steps: FoldedSteps, images: Tensor, repeats: int) -> dict[str, float]:
+    """Image to embedded tokens, and the transformer over the window [ms]."""
+    device = steps.model.device
+    frame = [_seconds(lambda: steps.embedded(images[0][None].to(device)).sum().item()) for _ in range(repeats)]
+    window = [_seconds(lambda: steps.window_logits().sum().item()) for _ in range(repeats)]
+    return {"image_ms": _middle(frame), "transformer_ms": _middle(window)}
+
+
+def _network(preset: str) -> RT1Model:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return RT1Model(RT1Config.preset(preset))
+
+
+def _inputs(model: RT1Model) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    height, width = model.config.input_size
+    images = torch.randint(0, 256, (3, height, width, 3), dtype=torch.uint8, generator=generator)
+    if model.config.language == "embedding":
+        return images, torch.randn(1, model.config.language_size, generator=generator)
+    return images, torch.randint(1, model.config.word_buckets, (1, 9), generator=generator)
+
+
+def _tokens(steps: Steps, images: Tensor, features: Tensor) -> Tensor:
+    device = steps.model.device
+    steps.begin(features.to(device))
+    return torch.stack([steps.step(image[None].to(device)).argmax(-1).cpu() for image in images])
+
+
+def _step(steps: Steps, image: Tensor) -> Tensor:
+    return steps.step(image.to(steps.model.device)).argmax(-1).cpu()
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _middle(seconds: list[float]) -> float:
+    return round(1000 * float(np.median(seconds)), 2)
+
+
+def _fastest(seconds: list[float]) -> float:
+    return round(1000 * min(seconds), 2)
+
+
+def _peak_memory(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / MEGABYTE
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+COLUMNS = (
+    ("network", "network"),
+    ("dtype", "dtype"),
+    ("step_ms", "step [ms]"),
+    ("fastest_ms", "fastest"),
+    ("image_ms", "image"),
+    ("transformer_ms", "transformer"),
+    ("tokens_as_float32", "tokens as f32"),
+    ("weights_mb", "weights [MB]"),
+    ("reference_ms", "reference [ms]"),
+    ("times_faster", "times faster"),
+)
+
+
+def table(figures: Mapping[str, Any]) -> str:
+    """The figures for people: medians."""
+    rows = [[title for _, title in COLUMNS]]
+    rows += [[str(row.get(key, "-")) for key, _ in COLUMNS] for row in figures["networks"]]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    about = (
+        f"{figures['device']}, {figures['threads']} threads of {figures['cpus']} CPUs, load {figures['load_average']}"
+    )
+    return "\n".join([*lines, about])

@@ -1,0 +1,50 @@
+"""`rt-vla bench rt1`: a step of RT-1-X, RT-1 and rt1-mini on this machine, beside the JAX example if it is given."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rt_vla_ros.cli.errors import CliError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="steps that are timed; 5")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--only", metavar="NETWORK", help="rt1-x, rt1 or rt1-mini alone")
+    parser.add_argument(
+        "--reference", type=Path, metavar="DIR", help="a checkout of open_x_embodiment; needs jax, flax"
+    )
+    parser.add_argument(
+        "--reference-python", default=sys.executable, metavar="PYTHON", help="one that has jax and flax"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """0; raises CliError where nothing can be measured."""
+    if args.out is not None and not args.out.absolute().parent.is_dir():
+        raise CliError(f"there is no folder {args.out.absolute().parent} to write {args.out.name} into.")
+    if not 1 <= args.repeats <= 1000:
+        raise CliError(f"--repeats is {args.repeats}, expected 1 to 1000.")
+    models = None if args.reference is None else args.reference / "models"
+    if models is not None and not (models / "rt1.py").is_file():
+        raise CliError(f"{args.reference} has no models/rt1.py; give a checkout of google-deepmind/open_x_embodiment.")
+    from rt_vla_ros.benchmarks.rt1 import CASES, Settings, measure, table
+    from rt_vla_ros.policies.registry import find_device
+
+    cases = tuple(case for case in CASES if args.only in (None, case[0]))
+    if not cases:
+        raise CliError(f"--only is {args.only!r}, expected one of {', '.join(sorted({name for name, _ in CASES}))}.")
+    try:
+        device = str(find_device(args.device))
+        figures = measure(Settings(args.repeats, cases, device, models, args.reference_python))
+    except (ValueError, OSError) as error:
+        raise CliError(str(error)) from error
+    print(table(figures))
+    if args.out is not None:
+        args.out.write_text(json.dumps(figures, indent=2) + "\n")
+        print(f"Written: {args.out}")
+    return 0
