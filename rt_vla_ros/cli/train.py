@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         raise CliError(f"{args.family!r} cannot be trained. {did_you_mean(args.family, FAMILIES)}")
     if (args.data is None) == (args.recipe is None):
         raise CliError("give either --data DIR ... to learn from datasets, or --recipe NAME to collect while learning.")
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()
     try:
         if args.recipe is not None:
             _by_recipe(args)

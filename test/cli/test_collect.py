@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.datasets import make_episode, write_dataset
+
+from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.cli.main import main
+from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
+
+EXPERT = ["collect", "--suite", "pick-colours,pick-any", "--per-file", "2"]
+
+
+def test_the_expert_shows_how_and_goes_on_where_it_was_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*EXPERT, "--episodes", "3", "--out", str(tmp_path / "whole")]) == 0
+    assert "3 episodes" in capsys.readouterr().out
+    for episodes in ("1", "3"):
+        assert main([*EXPERT, "--episodes", episodes, "--out", str(tmp_path / "twice")]) == 0
+    assert "has 1 episodes already" in capsys.readouterr().out
+    whole, twice = (list(LeRobotDataset(tmp_path / name)) for name in ("whole", "twice"))
+    assert [episode.suite for episode in whole] == ["pick-colours", "pick-any", "pick-colours"]
+    for index, (one, other) in enumerate(zip(whole, twice, strict=True)):
+        assert one.seed == FIRST_TRAINING_SEED + index
+        assert one.leader == "expert"
+        assert one.instruction == other.instruction
+        np.testing.assert_array_equal(one.images["front"], other.images["front"])
+        np.testing.assert_array_equal(one.values, other.values)
+    assert sum(episode.success for episode in whole) >= 2
+    terminated = ActionTokenizer(whole[0].card).to_action(whole[0].values[-1]).terminate
+    assert terminated == whole[0].success
+
+
+def test_a_policy_leads_and_the_expert_corrects(tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    command = ["collect", "--policy", "rt1-untrained", "--episodes", "1", "--noise", "0", "--device", "cpu"]
+    assert main([*command, "--suite", "pick-any", "--out", str(out)]) == 0
+    (episode,) = LeRobotDataset(out)
+    assert (episode.leader, episode.success) == ("learner", False)
+    assert np.abs(episode.values[:, 1:4]).max() > 0.02  # the expert, not the policy, says what were right
+    assert json.loads((out / "meta/collection.json").read_text())["policy"] == "rt1-untrained"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--suite", "pick-colour"], "There is no suite 'pick-colour'. Did you mean 'pick-colours'?"),
+        (["--policy", "rt1-mimi"], "rt1-mini"),
+        (["--noise", "2"], "noise is 2.0, expected 0 to 1."),
+        (["--seed", "70000"], "The seed is 70000, expected 0 to 65535."),
+        (["--episodes", "0"], "expected a whole number, 1 or more"),
+    ],
+)
+def test_refuses_with_a_sentence(
+    options: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["collect", *options, "--out", str(tmp_path / "set")]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()
+
+
+def test_another_card_or_other_episodes_are_not_mixed_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_dataset(tmp_path / "set", [make_episode(0)])
+    assert main(["collect", "--out", str(tmp_path / "set")]) == 2
+    assert "has another action card (cameras[0].width 96 instead of 32)" in capsys.readouterr().err
+    about = {"suites": ["pick-any"], "seed": 1, "noise": 0.5, "expert_share": 0.0}
+    (tmp_path / "set/meta/collection.json").write_text(json.dumps({**about, "policy": "", "checkpoint_sha256": None}))
+    assert main(["collect", "--suite", "pick-any", "--out", str(tmp_path / "set")]) == 2
+    assert "holds another collection (seed 1, not 0)" in capsys.readouterr().err

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.datasets import CARD, make_episode, write_dataset
+from support.launching import REPOSITORY
+
+from rt_vla_ros.cli import train
+from rt_vla_ros.cli.main import main
+from rt_vla_ros.data.parquet import arrow, read_table, write_table
+from rt_vla_ros.policies.registry import load_policy
+
+OPTIONS = ["--windows", "1", "--every", "1", "--threads", "1", "--device", "cpu"]
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    return write_dataset(tmp_path / "set", [make_episode(seed, length=6) for seed in range(3)])
+
+
+def test_a_killed_run_carries_on(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, data = str(tmp_path / "run"), str(dataset)
+    command = ["train", "rt1", "--data", data, "--out", out, *OPTIONS, "--steps"]
+    child = [sys.executable, "-m", "rt_vla_ros.cli", *command, "100000"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(child, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "run/losses.jsonl").exists() and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    done = len((tmp_path / "run/losses.jsonl").read_text().splitlines())
+    load_policy(str(tmp_path / "run/checkpoint"), device="cpu")
+    assert main([*command, str(done + 3)]) == 2  # another length is another run
+    assert "other settings (steps 100000, not" in capsys.readouterr().err
+    settings = tmp_path / "run/settings.json"
+    settings.write_text(settings.read_text().replace("100000", str(done + 3)))
+    assert main([*command, str(done + 3)]) == 0
+    said = capsys.readouterr().out
+    assert "Carrying on after step" in said
+    assert "Policy: " in said
+    rows = (tmp_path / "run/losses.jsonl").read_text().splitlines()
+    assert len(rows) >= done + 2
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def spoil_an_action(path: Path) -> None:
+    table = read_table(path)
+    values = table.column("action").to_pylist()
+    values[1][2] = float("nan")
+    column = arrow().array(values, table.schema.field("action").type)
+    write_table(table.set_column(table.schema.get_field_index("action"), "action", column), path)
+
+
+def test_bad_datasets_are_refused_with_a_sentence(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, film = dataset / "data/chunk-000/file-000.parquet", next(dataset.rglob("*.mp4"))
+
+    def refused(*more: Path) -> str:
+        names = [str(path) for path in (dataset, *more)]
+        assert main(["train", "rt1", "--data", *names, "--out", str(tmp_path / "run"), *OPTIONS]) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        return said
+
+    whole = table.read_bytes()
+    spoil_an_action(table)
+    assert "episode 0: The episode's values are not finite at 1 of 6 moments, first at number 1" in refused()
+    table.write_bytes(whole)
+    other = [make_episode(seed, card=replace(CARD, control_rate=10.0), stamps=np.arange(6) / 10) for seed in range(2)]
+    fast = write_dataset(tmp_path / "fast", other, replace(CARD, control_rate=10.0))
+    assert "has another action card" in refused(fast)
+    assert "control_rate 10.0 instead of 5.0" in refused(fast)
+    cut(table)
+    assert "file-000.parquet is damaged or cut off" in refused()
+    table.write_bytes(whole)
+    film.unlink()
+    assert "file-000.mp4 is missing" in refused()
+    empty = write_dataset(tmp_path / "empty", [])
+    assert main(["train", "rt1", "--data", str(empty), "--out", str(tmp_path / "run")]) == 2
+    assert "has no episodes; collect some: rt-vla collect" in capsys.readouterr().err
+    assert not (tmp_path / "run/checkpoint").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["rt1"], "give either --data DIR ... to learn from datasets, or --recipe NAME"),
+        (["rt1", "--data", "x", "--recipe", "rt1-mini"], "give either --data"),
+        (["rt2", "--data", "x"], "'rt2' cannot be trained. Did you mean 'rt1'?"),
+        (["rt1", "--recipe", "rt1-minni"], "there is no recipe 'rt1-minni'. Did you mean 'rt1-mini'?"),
+        (["rt1", "--data", "x", "--preset", "rt1-minni"], "no preset 'rt1-minni'. Did you mean 'rt1-mini'?"),
+        (["rt1", "--data", "nowhere"], "nowhere is no dataset in the LeRobot format"),
+    ],
+)
+def test_refuses_with_a_sentence(
+    options: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *options, "--out", str(tmp_path / "run")]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_recipe_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr(train, "train_by_recipe", lambda *a, **k: asked.append((*a, k)))
+    out = tmp_path / "run"
+    assert main(["train", "rt1", "--recipe", "rt1-mini", "--out", str(out), "--minutes", "3", "--evaluate", "0"]) == 0
+    wanted = {"minutes": 3.0, "seed": 0, "episodes": 0, "collectors": 1, "threads": 1}
+    assert asked == [("rt1-mini", out, out / "checkpoint", wanted)]
