@@ -21,7 +21,9 @@ class WordBag(nn.Module):
 
     def forward(self, instruction: Tensor) -> Tensor:
         """Bucket numbers (B, L), int64 -> sentences (B, size)."""
-        count = (instruction != PADDING).sum(dim=1, keepdim=True).clamp(min=1)
-        bag = self.words(instruction).sum(dim=1) / count.sqrt()
+        vectors = self.words(instruction)  # (B, L, size)
+        # Padding has a vector of zeros, and so has a word that training never heard: neither counts.
+        count = vectors.any(dim=2).sum(dim=1, keepdim=True).clamp(min=1)
+        bag = vectors.sum(dim=1) / count.sqrt()
         mixed: Tensor = bag + self.mix(bag)
         return mixed
