@@ -75,11 +75,12 @@ class RT2Policy:
         Raises ValueError for an empty instruction and for one with which the prompt is longer than the model's context.
         """
         self._prompt = None
-        prompt = self._make_prompt(robot_prompt(self._parts.config, instruction))
-        inputs = prompt.inputs(self._black())
-        self._check_length(inputs, self._grammar.longest, "The instruction")
-        if not self._prepared:
-            with self._turns.first():
+        text = robot_prompt(self._parts.config, instruction)
+        with self._turns.first():  # tokenizers are not made for two threads either
+            prompt = self._make_prompt(text)
+            inputs = prompt.inputs(self._black())
+            self._check_length(inputs, self._grammar.longest, "The instruction")
+            if not self._prepared:
                 self._engine.prepare(self._to_device(inputs), self._grammar)
             self._prepared = True
         self._prompt, self.previous, self.prompt_tokens = prompt, (), inputs["input_ids"].shape[1]
@@ -99,10 +100,10 @@ class RT2Policy:
         """One step, before its tokens are given a meaning."""
         if self._prompt is None:
             raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
-        inputs = self._to_device(self._prompt.inputs(self._images(observation.images)))
+        images = self._images(observation.images)
         with self._turns.first():
             decoded = self._engine.decode(
-                inputs,
+                self._to_device(self._prompt.inputs(images)),
                 self._grammar,
                 previous=self.previous,
                 temperature=self._temperature,
@@ -118,8 +119,9 @@ class RT2Policy:
         images: as in Observation. Raises ValueError for an empty or too long question and for images the card does not
         allow.
         """
-        prompt = self._make_prompt(question_prompt(self._parts.config, question))
-        inputs = prompt.inputs(self._images(images))
+        text, pictures = question_prompt(self._parts.config, question), self._images(images)
+        with self._turns.whenever_free():
+            inputs = self._make_prompt(text).inputs(pictures)
         self._check_length(inputs, limit, "The question")
         tokenizer = self._parts.processor.tokenizer
         words = self._engine.write(self._to_device(inputs), frozenset(tokenizer.all_special_ids), limit)
