@@ -61,7 +61,8 @@ class SameConv(nn.Conv2d):
     ) -> None:
         super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
         self.stride_padding = stride_padding
-        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="linear")
+        # Keras' own: variance 2 / fan-out, where a depthwise convolution's fan-out is its kernel alone.
+        nn.init.normal_(self.weight, std=math.sqrt(2 * groups / (outputs * kernel**2)))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, h, w) -> (N, outputs, h', w'); h' is ceil(h / stride), with "keras" floor(h / stride)."""
