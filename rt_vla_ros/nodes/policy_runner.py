@@ -150,9 +150,10 @@ class PolicyRunner(Generic[Message]):
         """The first inferences of a process are slow; nobody shall wait for them with an arm in motion."""
         policy = self._load()
         black = {c.name: np.zeros((c.height, c.width, 3), np.uint8) for c in policy.card.cameras}
-        policy.reset(WARM_UP_INSTRUCTION)
+        # A policy that knows certain instructions only, or has more than one kind of step, says so.
+        policy.reset(getattr(policy, "warm_up_instruction", WARM_UP_INSTRUCTION))
         started = time.monotonic_ns()
-        for i in range(WARM_UP_RUNS):
+        for i in range(getattr(policy, "warm_up_runs", WARM_UP_RUNS)):
             started = time.monotonic_ns()
             policy.act(Observation(black, i * policy.card.period))
         return policy, time.monotonic_ns() - started
