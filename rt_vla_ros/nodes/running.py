@@ -57,6 +57,8 @@ def run(make: Callable[[], ProgramNode], argv: Sequence[str] | None = None) -> i
         get_logger("rt_vla_ros").fatal(str(error))
         return 1
     finally:
+        # The interpreter gives SIGINT back to the system before its end: a second one, as launch sends, would kill it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         rclpy.try_shutdown()
         gc.freeze()  # the interpreter's last collection takes longer than a second where torch is loaded
 

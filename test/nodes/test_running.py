@@ -25,6 +25,16 @@ def test_a_signal_ends_it_cleanly_and_soon(bench: NodeBench, number: signal.Sign
         assert time.monotonic() - started < 5
 
 
+def test_further_sigints_do_not_spoil_its_end(bench: NodeBench) -> None:
+    with NodeProcess("policy_node") as policy:
+        bench.until(lambda: "/policy_node" in bench.diagnostics)
+        last = time.monotonic() + 10
+        while policy.process.poll() is None and time.monotonic() < last:
+            policy.process.send_signal(signal.SIGINT)
+            time.sleep(0.002)
+        assert policy.process.wait(10) == 0
+
+
 def test_a_node_that_cannot_start_says_why_and_fails(bench: NodeBench) -> None:
     command = [sys.executable, "-m", "rt_vla_ros.nodes.smoother_node", "--ros-args", "-p", "command_rate:=5.0"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
