@@ -15,9 +15,8 @@ from rt_vla_ros.policies.rt1.film_efficientnet import (
 def test_b3_is_b3() -> None:
     trunk = FiLMEfficientNet(1.2, 1.4, 0.2, 512).eval()
     blocks = [(block.project.conv.out_channels, block.depthwise.conv.kernel_size[0]) for block in trunk.blocks]
-    assert blocks == [
-        *[(24, 3)] * 2, *[(32, 3)] * 3, *[(48, 5)] * 3, *[(96, 3)] * 5, *[(136, 5)] * 5, *[(232, 5)] * 6, *[(384, 3)] * 2
-    ]  # fmt: skip
+    stages = ((24, 3, 2), (32, 3, 3), (48, 5, 3), (96, 3, 5), (136, 5, 5), (232, 5, 6), (384, 3, 2))
+    assert blocks == [(width, kernel) for width, kernel, repeats in stages for _ in range(repeats)]
     assert [block.depthwise.conv.stride[0] for block in trunk.blocks].count(2) == 4
     assert (trunk.stem.conv.out_channels, trunk.channels) == (40, 1536)
     assert trunk.blocks[2].squeeze_excite.reduce.out_channels == 6
