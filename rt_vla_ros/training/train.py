@@ -29,6 +29,7 @@ from rt_vla_ros.training.learner import STATE, Learner, Losses
 from rt_vla_ros.training.model_card import model_card
 from rt_vla_ros.training.recipe import RECIPES, Recipe
 from rt_vla_ros.training.replay import Replay
+from rt_vla_ros.training.unheard_words import heard_sentences, silence_unheard_words
 
 REPORT, SAVE = 20.0, 180.0  # [s] between progress lines and between saved states
 EVALUATION_SEED = 0
@@ -101,6 +102,7 @@ class Run:
     def write_checkpoint(self, evaluations: Sequence[Evaluation] = ()) -> None:
         """The averaged weights as a policy that can be loaded, described by its model card."""
         model = self.learner.averaged_model()
+        silence_unheard_words(model, heard_sentences((*self.recipe.suites, *self.recipe.later_suites)))
         text = model_card(
             self.recipe_name,
             self.recipe,
