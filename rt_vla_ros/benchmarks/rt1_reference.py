@@ -33,7 +33,6 @@ def build(models: str) -> Any:
     keys = {"params": jax.random.PRNGKey(0), "random": jax.random.PRNGKey(1)}
     variables = jax.jit(lambda: network.init(keys, observation, None, act_tokens=tokens, train=False))()
 
-    @jax.jit
     def step(image: Any) -> Any:
         seen = {**observation, "image": image}
         logits = network.apply(
@@ -42,7 +41,8 @@ def build(models: str) -> Any:
         logits = jnp.reshape(logits, (1, STEPS, IMAGE_TOKENS + ACTION_TOKENS, -1))
         return jnp.argmax(logits[:, -1, IMAGE_TOKENS - 1 : -1], axis=-1)
 
-    return lambda: step(observation["image"]).block_until_ready()
+    compiled = jax.jit(step)
+    return lambda: compiled(observation["image"]).block_until_ready()
 
 
 def main() -> None:
