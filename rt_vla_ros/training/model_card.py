@@ -45,7 +45,7 @@ Recipe: {recipe}.
 ## What it cannot do
 
 - It knows one skill, picking up one of the table's objects, and the words of that: colours red, orange, yellow, green,
-  cyan, blue, purple; shapes cube (block, box), cylinder (can, tube), ball (sphere). Words it has never seen mean
+  cyan, blue, purple; shapes cube, cylinder, ball. Words it has never heard mean
   nothing to it: it will pick something, or stand still.
 - It has only ever seen this simulator's table, camera, light and gripper. It is no policy for a real arm.
 - It does not notice that what was named is not there.
