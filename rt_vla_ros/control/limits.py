@@ -98,12 +98,22 @@ class Limits:
         reached: Vector = previous + np.concatenate([linear, angular])
         return reached
 
-    def keep_inside(self, velocity: Vector, position: Vector) -> Vector:
-        """Velocity (6,) whose linear part slows down towards the walls of the workspace; position (3,) [m]."""
-        up = np.maximum(np.asarray(self.workspace_high) - position, 0) / WALL_HORIZON  # (3,)
-        down = np.minimum(np.asarray(self.workspace_low) - position, 0) / WALL_HORIZON
-        linear: Vector = np.clip(velocity[:3], down, up)
+    def keep_inside(self, velocity: Vector, position: Vector, interval: float) -> Vector:
+        """Velocity (6,) whose linear part slows down towards the walls of the workspace; position (3,) [m].
+
+        It comes to rest before a wall with half of the acceleration limit, for up to three walls may be near at once;
+        ticks are `interval` [s] apart.
+        """
+        up = self._wall_speed(np.asarray(self.workspace_high) - position, interval)  # (3,)
+        down = self._wall_speed(position - np.asarray(self.workspace_low), interval)
+        linear: Vector = np.clip(velocity[:3], -down, up)
         return np.concatenate([linear, velocity[3:]])
+
+    def _wall_speed(self, distance: Vector, interval: float) -> Vector:
+        """Speed (3,) towards walls that are `distance` (3,) [m] away; 0 at a wall and beyond it."""
+        distance = np.maximum(distance, 0)
+        brakeable = [_brakeable_speed(float(d), self.max_linear_acceleration / 2, interval) for d in distance]
+        return np.minimum(distance / WALL_HORIZON, brakeable)
 
 
 def clip_norm(vector: Vector, limit: float) -> Vector:

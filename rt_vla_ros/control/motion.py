@@ -84,7 +84,7 @@ class Motion:
 
     def _behind_wall(self, wanted: Vector, position: Vector, interval: float) -> Vector:
         """What the wall holds back is not made up for: the arm would push against it long after the policy turned."""
-        inside = self._limits.keep_inside(wanted, position)
+        inside = self._limits.keep_inside(wanted, position, interval)
         held = inside != wanted
         self._ema.owed = np.where(held, inside / self._ema.gain(interval), self._ema.owed)
         self.walled = bool(held.any())

@@ -78,7 +78,6 @@ class PolicyRunner(Generic[Message]):
         self._request = 0
         self._requested_ns = 0
         self._closing = False
-        self._policy: Policy | None = None
         self.buffer: FrameBuffer[Message] | None = None
         self._thread = threading.Thread(target=self._work, name="policy", daemon=True)
 
@@ -135,7 +134,9 @@ class PolicyRunner(Generic[Message]):
             self._listener.broken(_sentence(error))
             return
         with self._changed:
-            self._policy, self.buffer = policy, self._make_buffer(policy)
+            if self._closing:
+                return
+            self.buffer = self._make_buffer(policy)
         self._listener.ready(policy, took_ns)
         while True:
             with self._changed:

@@ -39,7 +39,7 @@ class ProgramNode(Node):  # type: ignore[misc]
 
 
 def run(make: Callable[[], ProgramNode], argv: Sequence[str] | None = None) -> int:
-    """Runs the node until SIGINT, SIGTERM or its own failure; the exit code: 0, or 1 after a failure.
+    """Runs the node until SIGINT, SIGTERM, SIGHUP or its own failure; the exit code: 0, or 1 after a failure.
 
     The signals are taken here and not by rclpy, which would take the graph down before the node could say its last
     word.
@@ -49,8 +49,9 @@ def run(make: Callable[[], ProgramNode], argv: Sequence[str] | None = None) -> i
     def on_signal(number: int, _frame: FrameType | None) -> None:
         signals.append(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores it: so do we
+            signal.signal(number, on_signal)
     try:
         return _spin(_join(make, list(sys.argv if argv is None else argv)), signals)
     except StartError as error:

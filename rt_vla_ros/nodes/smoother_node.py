@@ -84,7 +84,7 @@ class SmootherNode(ProgramNode):
     def _on_tick(self) -> None:
         now_ns = self._now_ns()
         if self._tip is not None:
-            self._controller.set_pose(self._tip.position(self._frame_id))
+            self._watch_walls(self._tip)
         sending = not self._dry_run
         if sending != self._sending:
             self._sending = sending
@@ -101,6 +101,12 @@ class SmootherNode(ProgramNode):
             commanding=self._commanding,
             gripper_commanded=sending and command.gripper is not None,
         )
+
+    def _watch_walls(self, tip: TipPosition) -> None:
+        """An arm that must stay within walls does not move while nobody knows where it is."""
+        self._controller.set_pose(tip.position(self._frame_id))
+        if tip.problem is not None and self._controller.state in ACTIVE:
+            self._controller.fault(tip.problem)
 
     def _publish(self, command: Command, now_ns: int) -> None:
         if command.commanding:
@@ -153,7 +159,7 @@ class SmootherNode(ProgramNode):
         level = {State.FAULT: Level.ERROR, State.STOPPED: Level.WARN}.get(controller.state, Level.OK)
         message = controller.reason
         if level is Level.OK and self._tip is not None and self._tip.problem is not None:
-            level, message = Level.WARN, self._tip.problem
+            level, message = Level.ERROR, self._tip.problem
         values = {
             "state": controller.state.name,
             "actions_accepted": controller.accepted,

@@ -50,7 +50,7 @@ class TipPosition:
         return at.x, at.y, at.z
 
     def _unknown(self, why: str) -> None:
-        self.problem = f"The walls of the workspace do not act, because TF does not know where the arm is: {why}."
+        self.problem = f"The workspace has walls, and TF does not know where the arm is: {why}."
 
 
 def make_tip_position(node: Node, values: Mapping[str, Any]) -> TipPosition | None:

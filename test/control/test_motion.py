@@ -159,6 +159,20 @@ def test_the_arm_stops_at_the_wall_of_its_workspace_and_turns_at_once() -> None:
     assert position[1] == pytest.approx(0.4, abs=0.02)
 
 
+def test_an_arm_that_brakes_slowly_stops_before_its_walls_too() -> None:
+    controller = Controller(Limits(workspace_high=(0.5, 0.3, np.inf), max_linear_acceleration=0.3))
+    position, now = np.array([0.2, 0.0, 0.2]), 0.0
+    for _ in range(30):
+        controller.accept(action((0.06, 0.06, 0)), stamp=now, now=now)
+        for _ in range(10):
+            now = round(now + TICK, 9)
+            controller.set_pose(position)
+            position = position + controller.tick(now).linear * TICK
+            assert position[0] <= 0.501
+            assert position[1] <= 0.301
+    assert position[:2] == pytest.approx([0.5, 0.3], abs=0.01)
+
+
 def test_an_arm_outside_its_workspace_may_only_come_back() -> None:
     controller = Controller(Limits(workspace_low=(0.3, -1, 0.0), workspace_high=(0.6, 1, 1)))
     controller.set_pose((0.8, 0.0, 0.5))

@@ -15,7 +15,7 @@ from support.node_processes import NodeProcess
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_cleanly_and_soon(bench: NodeBench, number: signal.Signals) -> None:
     with NodeProcess("smoother_node") as smoother:
         bench.until(lambda: "/smoother_node" in bench.diagnostics)

@@ -223,12 +223,12 @@ def test_it_ticks_on_when_the_clock_of_the_host_is_set_back(
 WALLS = ("-p", "smoother_node:workspace_high:=[.inf, .inf, 0.5]", "-p", "smoother_node:tip_frame:=tip")
 
 
-def test_walls_without_transforms_are_warned_of(make_bench: Callable[..., NodeBench]) -> None:
+def test_within_walls_nothing_moves_while_tf_does_not_know_the_tip(make_bench: Callable[..., NodeBench]) -> None:
     rig = Rig(make_bench(*WALLS))
     rig.act(translation=(0, 0, 0.04))
-    rig.bench.until_diagnostics(
-        "smoother_node", WARN, "The walls of the workspace do not act, because TF does not know"
-    )
+    rig.bench.until_diagnostics("smoother_node", ERROR, "The workspace has walls, and TF does not know where")
+    rig.bench.until(lambda: rig.statuses[-1].state == ControllerStatus.FAULT)
+    assert not any(velocity(twist).any() for twist in rig.twists)
 
 
 def test_a_wall_acts_where_tf_knows_the_tip(make_bench: Callable[..., NodeBench]) -> None:
