@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from support.processes import ROOT, Program
-from wire.conftest import Waiter
 
 from rt_vla_ros.wire.keys import EndpointKey, EndpointKind
 from rt_vla_ros.wire.messages import message_class, service_class
 from rt_vla_ros.wire.qos import Durability, QosProfile, Reliability
 from rt_vla_ros.wire.session import Session
+from wire.conftest import Waiter
 
 PEER = ROOT / "test" / "support" / "wire_peer.py"
 String: Any = message_class("std_msgs/msg/String")

@@ -9,13 +9,13 @@ import numpy as np
 from conftest import RosGraph
 from rosbags.typesys import Stores, get_typestore
 from support.processes import ROOT, Program
-from wire.conftest import Waiter
 
 from rt_vla_ros.wire.keys import EndpointKind
 from rt_vla_ros.wire.messages import message_class
 from rt_vla_ros.wire.qos import QosProfile
 from rt_vla_ros.wire.session import Session
 from rt_vla_ros.wire.types import type_hash
+from wire.conftest import Waiter
 
 SDK_PEER = ROOT / "test" / "support" / "sdk_peer.py"
 String: Any = message_class("std_msgs/msg/String")

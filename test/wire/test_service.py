@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from support.processes import ROOT, Program
-from wire.conftest import Waiter
 
 from rt_vla_ros.wire.errors import WireError
 from rt_vla_ros.wire.messages import service_class
 from rt_vla_ros.wire.session import Session
+from wire.conftest import Waiter
 
 PEER = ROOT / "test" / "support" / "wire_peer.py"
 Trigger: Any = service_class("std_srvs/srv/Trigger")
