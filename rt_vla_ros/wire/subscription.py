@@ -62,8 +62,9 @@ class Subscription:
         self._complained: set[bytes] = set()
         self._verdicts: dict[bytes, bool] = {}
         self._closed = False
-        self._token = session.zenoh.liveliness().declare_token(key.token())
+        # The subscriber comes first: what is published by those who see the token shall be heard.
         self._subscriber = _declare(session.zenoh, key.data_key(), key.qos, self._receive)
+        self._token = session.zenoh.liveliness().declare_token(key.token())
 
     @property
     def pending(self) -> int:
