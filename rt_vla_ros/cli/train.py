@@ -25,6 +25,7 @@ from rt_vla_ros.policies.registry import find_device
 from rt_vla_ros.policies.rt1.configuration import PRESETS
 from rt_vla_ros.training.learner import STATE
 from rt_vla_ros.training.recipe import RECIPES
+from rt_vla_ros.training.recipe_settings import with_settings
 from rt_vla_ros.training.supervised import CHECKPOINT, LOSSES, PLOT, Settings, SupervisedRun
 from rt_vla_ros.training.train import train_by_recipe
 
@@ -37,11 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("family", help="what to train: rt1")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the run; its policy: DIR/checkpoint")
     parser.add_argument("--seed", type=nonnegative_int, default=USUAL.seed, help="of the run (default 0)")
+    parser.add_argument(
+        "--steps", type=positive_int, help=f"of the optimiser (default {USUAL.steps:,}; with --recipe the recipe's)"
+    )
     parser.add_argument("--threads", type=positive_int, help="of the CPU (default: all; with --recipe 1)")
     data = parser.add_argument_group("from datasets")
     data.add_argument("--data", type=Path, nargs="+", metavar="DIR", help="datasets; all with the same action card")
     data.add_argument("--preset", default=USUAL.preset, help=f"size of the network: {', '.join(PRESETS)}")
-    data.add_argument("--steps", type=positive_int, default=USUAL.steps, help=f"default {USUAL.steps:,}")
     data.add_argument("--windows", type=positive_int, default=USUAL.windows, help=f"per step (default {USUAL.windows})")
     data.add_argument("--learning-rate", type=positive_float, default=USUAL.learning_rate, help="highest; default 1e-3")
     data.add_argument(
@@ -51,7 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
     recipe = parser.add_argument_group("by a recipe")
     recipe.add_argument("--recipe", help=f"from nothing, with episodes of its own: {', '.join(RECIPES)}")
-    recipe.add_argument("--minutes", type=positive_float, help="wall time (default: the recipe's)")
+    recipe.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="another setting: a field of Recipe (training/recipe.py) or network.KEY, an option of RT1Config",
+    )
     recipe.add_argument("--collectors", type=positive_int, default=1, help="processes that play episodes (default 1)")
     recipe.add_argument("--evaluate", type=nonnegative_int, default=100, help="episodes per suite at the end (100)")
 
@@ -76,11 +85,12 @@ def run(args: argparse.Namespace) -> int:
 def _by_recipe(args: argparse.Namespace) -> None:
     if args.recipe not in RECIPES:
         raise CliError(f"there is no recipe {args.recipe!r}. {did_you_mean(args.recipe, RECIPES)}")
+    length = [] if args.steps is None else [f"steps={args.steps}"]
     train_by_recipe(
         args.recipe,
+        with_settings(RECIPES[args.recipe], [*args.set, *length]),
         args.out,
         args.out / CHECKPOINT,
-        minutes=args.minutes,
         seed=args.seed,
         episodes=args.evaluate,
         collectors=args.collectors,
@@ -94,7 +104,8 @@ def _from_datasets(args: argparse.Namespace, progress: Progress) -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     device = find_device(args.device)
-    settings = Settings(args.preset, args.steps, args.windows, args.learning_rate, args.validation, args.seed)
+    steps = args.steps or USUAL.steps
+    settings = Settings(args.preset, steps, args.windows, args.learning_rate, args.validation, args.seed)
     datasets = load_datasets(args.data)
     made = SupervisedRun(args.out, datasets, settings, str(device), progress.update)
     progress.line(

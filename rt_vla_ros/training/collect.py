@@ -14,14 +14,14 @@ from safetensors.torch import load_file
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.rollout import rollout
 from rt_vla_ros.policies.cards import tabletop_card
-from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy
 from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 from rt_vla_ros.training.corrected_policy import CorrectedPolicy, Leading
 from rt_vla_ros.training.episode_file import SUFFIX, RecordedEpisode
-from rt_vla_ros.training.recipe import FIRST_SEED, RECIPES, Recipe
+from rt_vla_ros.training.recipe import FIRST_SEED, Recipe
+from rt_vla_ros.training.recipe_settings import load_recipe, network_config, sentence_encoder
 
 EPISODES, WEIGHTS = "episodes", "policy.safetensors"
 ENOUGH = "enough_episodes"  # while this file is there, collectors wait
@@ -31,20 +31,22 @@ COLLECTOR_SEEDS = 1 << 32  # every collector has this many seeds of its own
 class Collector:
     """Plays one episode after the other; everything random comes from its seed and the weights it finds."""
 
-    def __init__(self, run: Path, recipe: Recipe, number: int) -> None:
-        """run: directory of the training run. number: of this collector."""
+    def __init__(self, run: Path, recipe: Recipe, number: int, seed: int = 0) -> None:
+        """run: directory of the training run. number: of this collector. seed: of the run."""
         self._run, self._recipe, self._number = run, recipe, number
-        self._card = tabletop_card(recipe.preset)
-        self._model = RT1Model(RT1Config.preset(recipe.preset))
-        self._learner = RT1Policy(self._model, self._card)
-        self._sim, self._controller = TabletopSim(), Controller()
+        self._first_seed = FIRST_SEED * (1 + seed) + number * COLLECTOR_SEEDS
+        config = network_config(recipe)
+        self._card = tabletop_card(recipe.preset, image_size=config.image_size)
+        self._model = RT1Model(config)
+        self._learner = RT1Policy(self._model, self._card, encoder=sentence_encoder(recipe, config))
+        self._sim, self._controller = TabletopSim(size=(config.image_size, config.image_size)), Controller()
         self._version: int | None = None
         (run / EPISODES).mkdir(parents=True, exist_ok=True)
 
     def play(self, index: int) -> RecordedEpisode:
         """Episode number `index`; again the same with the same weights."""
         self._load_newest()
-        seed = FIRST_SEED + self._number * COLLECTOR_SEEDS + index
+        seed = self._first_seed + index
         rng = np.random.default_rng([seed, 1])
         suites = self._recipe.suites if index < self._recipe.later_from else self._recipe.later_suites
         scene = make_scene(suites[index % len(suites)], seed)
@@ -87,11 +89,11 @@ def main() -> None:
     """Collect until the process that started this one is gone."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="directory of the training run")
-    parser.add_argument("--recipe", choices=sorted(RECIPES), default="rt1-mini")
     parser.add_argument("--number", type=int, default=0, help="of this collector, 0 and up")
+    parser.add_argument("--seed", type=int, default=0, help="of the run")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    collector = Collector(args.run, RECIPES[args.recipe], args.number)
+    collector = Collector(args.run, load_recipe(args.run), args.number, args.seed)
     parent, index = os.getppid(), collector.next_index()
     while os.getppid() == parent:
         if (args.run / ENOUGH).exists():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
+import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import torch
 
 from rt_vla_ros.evaluation.evaluate import Evaluation
-from rt_vla_ros.training.recipe import FIRST_SEED, Recipe
+from rt_vla_ros.training.recipe import FIRST_SEED, RECIPES, Recipe
+from rt_vla_ros.training.recipe_settings import changes, network_config
 
 TEXT = """\
 ---
@@ -21,8 +22,8 @@ tags: [robotics, rt-1, vision-language-action]
 # {name}
 
 A small RT-1 ({parameters:.1f} M parameters): {window} camera images and a sentence in, six action tokens out, five
-times a second. It sees the front camera (96x96 pixels) and the instruction, and nothing else. Trained from nothing
-by this project, on its simulated Franka Panda, with no data from elsewhere.
+times a second. It sees the front camera ({size}x{size} pixels) and the instruction, and nothing else. Trained from
+nothing by this project, on its simulated Franka Panda, with no data from elsewhere.
 
 ## What was measured
 
@@ -34,13 +35,12 @@ count from 0; training draws its own from 2^{first_seed} up, so none of these ta
 
 ## How it was trained
 
-`python -m rt_vla_ros.training.train --recipe {recipe_name} --run RUN --out OUT --seed {seed}`
+`rt-vla train rt1 --recipe {recipe_name} --seed {seed} --out DIR{settings}`
 
 Continuous DAgger: a scripted expert, a function of the simulator's state, says for every state that the policy
-gets into what were right. {images:,} images were learned from, {frames:,} of them different, in {minutes:.0f} minutes
-of wall time on {machine}.
+gets into what were right. {steps:,} steps; {images:,} images were learned from, {frames:,} of them different, in
+{minutes:.0f} minutes of wall time on {machine}.
 Heads that predict where target and tool are helped in training and are not part of the checkpoint.
-Recipe: {recipe}.
 
 ## What it cannot do
 
@@ -59,17 +59,20 @@ def model_card(
     seed: int,
     parameters: int,
     window: int,
+    steps: int,
     images: int,
     frames: int,
     seconds: float,
     evaluations: Sequence[Evaluation] = (),
 ) -> str:
     """Markdown with the front matter that the Hugging Face Hub reads."""
-    settings = ", ".join(f"{key} {value}" for key, value in asdict(recipe).items())
+    settings = "".join(f" --set {shlex.quote(change)}" for change in changes(recipe, RECIPES[recipe_name]))
     return TEXT.format(
         name=recipe.preset,
         parameters=parameters / 1e6,
         window=window,
+        size=network_config(recipe).image_size,
+        steps=steps,
         table=_table(evaluations),
         first_seed=FIRST_SEED.bit_length() - 1,
         recipe_name=recipe_name,
@@ -78,7 +81,7 @@ def model_card(
         frames=frames,
         minutes=seconds / 60,
         machine=f"{torch.get_num_threads()} thread of a {platform.machine()} CPU, with a second one playing episodes",
-        recipe=settings,
+        settings=settings,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 FIRST_SEED = 1 << 40
 """Scenes of training count their seeds from here; evaluations count theirs from 0."""
@@ -12,24 +14,30 @@ FIRST_SEED = 1 << 40
 class Recipe:
     """A run of continuous DAgger: the expert corrects the states that the policy itself gets into, while it is trained.
 
-    preset: of RT1Config. suites: drawn from in turn; later_suites: in their place from episode `later_from` of a
-    collector on, once the policy can pick things from a tidy table. minutes: of wall time, over which the learning
-    rate falls.
+    preset: of RT1Config. network: its options that are other than the preset's. language: path of a table of
+    sentence vectors (`rt-vla embed`) for a network of network.language=embedding; empty: words are learned, hashed.
+    suites: drawn from in turn; later_suites: in their place from episode `later_from` of a collector on, once the
+    policy can pick things from a tidy table. steps: of the optimiser, over which the learning rate falls.
     windows: histories per step of the optimiser; each gives `time_sequence_length` supervised images.
     learning_rate, warmup (steps), weight_decay: of AdamW. ema: decay per step of the averaged weights.
-    replay: frames kept. first_frames: frames by the expert before training starts. publish: seconds between two
-    versions of the policy for the collector. learner_after: images trained on before the policy collects.
-    reuse: images trained on per new frame; collectors wait where they are ahead of that.
+    replay: frames kept. first_frames: frames by the expert before training starts. publish: images trained on between
+    two versions of the policy for the collectors. learner_after: images trained on before the policy collects.
+    reuse: images trained on per new frame; collectors wait where they are ahead of that, and the learner waits where
+    they are far behind.
     learner_share, mixed_share: of the episodes, led by the policy alone or by both in turn; the rest by the expert.
     episode_steps: longest episode in training. shift: of the images [pixel]. jitter: of brightness and contrast.
+    wording: how much sentences that are hashed are said otherwise, 0 ... 1 (said_otherwise.py).
+    wording: how much sentences that are hashed are said otherwise, 0 ... 1 (said_otherwise.py).
     heatmap_weight, position_weight: of the auxiliary losses.
     """
 
     preset: str = "rt1-mini"
+    network: Mapping[str, Any] = field(default_factory=dict)
+    language: str = ""
     suites: tuple[str, ...] = ("pick-colours", "pick-any")
     later_suites: tuple[str, ...] = ("pick-colours", "pick-any", "train-looks", "train-clutter", "train-clutter")
     later_from: int = 2_500
-    minutes: float = 80.0
+    steps: int = 9_200
     windows: int = 32
     learning_rate: float = 1e-3
     warmup: int = 200
@@ -37,7 +45,7 @@ class Recipe:
     ema: float = 0.995
     replay: int = 150_000
     first_frames: int = 3_000
-    publish: float = 45.0
+    publish: int = 10_000
     learner_after: int = 25_000
     reuse: float = 6.0
     learner_share: float = 0.35
@@ -45,6 +53,7 @@ class Recipe:
     episode_steps: int = 40
     shift: int = 2
     jitter: float = 0.12
+    wording: float = 0.5
     heatmap_weight: float = 0.3
     position_weight: float = 0.5
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.training.episode_file import RecordedEpisode
+from rt_vla_ros.training.said_otherwise import said_otherwise
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,23 @@ class Batch:
 class Replay:
     """A ring of frames; old ones are overwritten."""
 
-    def __init__(self, capacity: int, steps: int, encoder: LanguageEncoder, image_size: int, dimensions: int) -> None:
-        """steps: length of a history."""
-        self.capacity, self._steps, self._encoder = capacity, steps, encoder
+    def __init__(
+        self,
+        capacity: int,
+        steps: int,
+        encoder: LanguageEncoder,
+        image_size: int,
+        dimensions: int,
+        *,
+        wording: float = 0.0,
+    ) -> None:
+        """steps: length of a history. wording: how much sentences are said otherwise, 0 ... 1."""
+        self.capacity, self._steps, self._encoder, self._wording = capacity, steps, encoder, wording
         self._images = np.zeros((capacity, image_size, image_size, 3), np.uint8)
         self._tokens = np.zeros((capacity, dimensions), np.int64)
         self._scene = np.zeros((capacity, 10), np.float32)
         self._episode = np.full(capacity, -1, np.int64)
-        self._sentences: list[NDArray[np.int64]] = []
+        self._sentences: list[str] = []
         self._sentence_numbers: dict[str, int] = {}
         self._sentence = np.zeros(capacity, np.int64)
         self._next, self._episodes, self.frames_seen = 0, 0, 0
@@ -66,8 +76,10 @@ class Replay:
         images, scene = self._images[at], self._scene[at]
         if shift:
             shift_images(images, scene, rng.integers(-shift, shift + 1, (count, 2)))
-        sentences = np.stack([self._sentences[i] for i in self._sentence[starts]])
-        return Batch(images, sentences, self._tokens[at], scene)
+        said = [self._sentences[i] for i in self._sentence[starts]]
+        if self._wording:
+            said = [said_otherwise(sentence, rng, self._wording) for sentence in said]
+        return Batch(images, np.stack([self._encoder.encode(text) for text in said]), self._tokens[at], scene)
 
     def _starts(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
         chosen: list[int] = []
@@ -81,7 +93,7 @@ class Replay:
     def _number(self, instruction: str) -> int:
         if instruction not in self._sentence_numbers:
             self._sentence_numbers[instruction] = len(self._sentences)
-            self._sentences.append(self._encoder.encode(instruction))
+            self._sentences.append(instruction)
         return self._sentence_numbers[instruction]
 
 

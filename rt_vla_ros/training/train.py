@@ -1,25 +1,19 @@
-"""Train a policy on the simulated arm from nothing: collectors play, this process learns (continuous DAgger).
-
-python -m rt_vla_ros.training.train --recipe rt1-mini --run runs/mini --out runs/mini/checkpoint
-"""
+"""Train a policy on the simulated arm from nothing: collectors play, this process learns (continuous DAgger)."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from rt_vla_ros.evaluation.evaluate import Evaluation, evaluate
-from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.checkpoint import save_checkpoint
 from rt_vla_ros.policies.registry import load_policy
@@ -27,12 +21,14 @@ from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
 from rt_vla_ros.training.episode_file import SUFFIX, RecordedEpisode
 from rt_vla_ros.training.learner import STATE, Learner, Losses
 from rt_vla_ros.training.model_card import model_card
-from rt_vla_ros.training.recipe import RECIPES, Recipe
+from rt_vla_ros.training.recipe import Recipe
+from rt_vla_ros.training.recipe_settings import network_config, save_recipe, sentence_encoder
 from rt_vla_ros.training.replay import Replay
 from rt_vla_ros.training.unheard_words import heard_sentences, silence_unheard_words
 
 REPORT, SAVE = 20.0, 180.0  # [s] between progress lines and between saved states
 EVALUATION_SEED = 0
+MOST_BEHIND = 1.5  # times the recipe's reuse of a frame at which the learner waits
 
 
 class Run:
@@ -42,15 +38,18 @@ class Run:
         """directory: for episodes and state. out: of the checkpoint, written now and then and at the end."""
         self.directory, self.out = directory, out
         self.recipe_name, self.recipe, self.seed = recipe_name, recipe, seed
-        self.learner = Learner(recipe, seed)
-        config = self.learner.model.config
+        config = network_config(recipe)
+        directory.mkdir(parents=True, exist_ok=True)
+        save_recipe(directory, recipe)
+        self.learner = Learner(recipe, seed, config=config)
         self.steps_per_window = config.time_sequence_length
         self.replay = Replay(
             recipe.replay,
             config.time_sequence_length,
-            HashedWords(config.word_buckets),
+            sentence_encoder(recipe, config),
             config.image_size,
             config.num_action_tokens,
+            wording=0.0 if recipe.language else recipe.wording,
         )
         self.seconds_before = self.learner.load(directory) if (directory / STATE).exists() else 0.0
         self.started = time.monotonic()
@@ -69,27 +68,32 @@ class Run:
     @property
     def progress(self) -> float:
         """0 ... 1."""
-        return self.seconds / (60 * self.recipe.minutes)
+        return self.learner.steps / self.recipe.steps
 
     @property
     def images(self) -> int:
         """Images learned from so far."""
         return self.learner.steps * self.recipe.windows * int(self.steps_per_window)
 
+    @property
+    def collectors_are_behind(self) -> bool:
+        """Whether there are far fewer frames than the recipe wants for what was learned so far."""
+        return self.replay.frames_seen * self.recipe.reuse * MOST_BEHIND < self.images
+
     def train(self) -> None:
-        """Learn until the recipe's time is over."""
-        published = saved = self.seconds
+        """Learn until the recipe's last step."""
+        published, saved = self.images, self.seconds
         while self.progress < 1:
-            self._read_episodes()
-            if len(self.replay) < self.recipe.first_frames:
+            self.read_episodes()
+            if len(self.replay) < self.recipe.first_frames or self.collectors_are_behind:
                 time.sleep(0.5)
                 continue
             for _ in range(10):
                 batch = self.replay.sample(self._rng, self.recipe.windows, self.recipe.shift)
                 self._recent.append(self.learner.step(batch, self.progress))
-            if self.images > self.recipe.learner_after and self.seconds - published > self.recipe.publish:
+            if self.images > self.recipe.learner_after and self.images - published > self.recipe.publish:
                 self.learner.publish(self.directory / WEIGHTS)
-                published = self.seconds
+                published = self.images
             if self.seconds - saved > SAVE:
                 self.learner.save(self.directory, self.seconds)
                 self.write_checkpoint()
@@ -102,19 +106,22 @@ class Run:
     def write_checkpoint(self, evaluations: Sequence[Evaluation] = ()) -> None:
         """The averaged weights as a policy that can be loaded, described by its model card."""
         model = self.learner.averaged_model()
-        silence_unheard_words(model, heard_sentences((*self.recipe.suites, *self.recipe.later_suites)))
+        if not self.recipe.language:
+            silence_unheard_words(model, heard_sentences((*self.recipe.suites, *self.recipe.later_suites)))
         text = model_card(
             self.recipe_name,
             self.recipe,
             seed=self.seed,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             window=self.steps_per_window,
+            steps=self.learner.steps,
             images=self.images,
             frames=self.replay.frames_seen,
-            seconds=min(self.seconds, 60 * self.recipe.minutes),
+            seconds=self.seconds,
             evaluations=evaluations,
         )
-        save_checkpoint(self.out, model, tabletop_card(self.recipe.preset), text)
+        card = tabletop_card(self.recipe.preset, image_size=model.config.image_size)
+        save_checkpoint(self.out, model, card, text, language=self.recipe.language)
 
     def evaluate(self, episodes: int) -> None:
         """Measure the checkpoint on the recipe's suites and write the figures into its model card."""
@@ -124,7 +131,7 @@ class Run:
             print(f"{suite}: {results[-1].successes} of {episodes}", flush=True)
         self.write_checkpoint(results)
 
-    def _read_episodes(self) -> None:
+    def read_episodes(self) -> None:
         """Take over new episodes; files that no longer fit into the replay are deleted."""
         names = sorted((self.directory / EPISODES).glob(f"*{SUFFIX}"), key=lambda path: path.stem.split("_")[::-1])
         fresh = [path for path in names if path.name not in self._read]
@@ -168,38 +175,12 @@ class Run:
         )
 
 
-def main() -> None:
-    """Train; start again with the same --run to carry on."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipe", choices=sorted(RECIPES), default="rt1-mini")
-    parser.add_argument("--run", type=Path, required=True, help="directory for episodes and state; may exist: carry on")
-    parser.add_argument("--out", type=Path, required=True, help="directory of the checkpoint, written every 3 minutes")
-    parser.add_argument("--minutes", type=float, help="wall time; default: the recipe's")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--evaluate", type=int, default=100, help="episodes per suite at the end (default 100; 0: none)"
-    )
-    parser.add_argument("--collectors", type=int, default=1, help="processes that play episodes (default 1)")
-    parser.add_argument("--threads", type=int, default=1, help="of this process (default 1)")
-    args = parser.parse_args()
-    train_by_recipe(
-        args.recipe,
-        args.run,
-        args.out,
-        minutes=args.minutes,
-        seed=args.seed,
-        episodes=args.evaluate,
-        collectors=args.collectors,
-        threads=args.threads,
-    )
-
-
 def train_by_recipe(
-    recipe_name: str,
+    name: str,
+    recipe: Recipe,
     directory: Path,
     out: Path,
     *,
-    minutes: float | None = None,
     seed: int = 0,
     episodes: int = 100,
     collectors: int = 1,
@@ -207,18 +188,15 @@ def train_by_recipe(
 ) -> None:
     """Train from nothing, or carry on in a directory that holds such a run.
 
-    directory: for episodes and state. out: of the checkpoint. minutes: wall time; None: the recipe's. episodes: per
+    name: of the recipe, for the model card. directory: for episodes and state. out: of the checkpoint. episodes: per
     suite that are evaluated at the end, 0 for none. collectors: processes that play. threads: of this process.
+    Raises ValueError for a directory with a run of other settings.
     """
     torch.set_num_threads(threads)
-    recipe = RECIPES[recipe_name]
-    if minutes is not None:
-        recipe = replace(recipe, minutes=minutes)
-    directory.mkdir(parents=True, exist_ok=True)
+    run = Run(directory, out, name, recipe, seed)
     (directory / ENOUGH).unlink(missing_ok=True)
-    players = [_start_collector(directory, recipe_name, number) for number in range(collectors)]
+    players = [_start_collector(directory, number, seed) for number in range(collectors)]
     try:
-        run = Run(directory, out, recipe_name, recipe, seed)
         run.train()
     finally:
         for player in players:
@@ -229,11 +207,7 @@ def train_by_recipe(
     print(f"Wrote {out}")
 
 
-def _start_collector(run: Path, recipe: str, number: int) -> subprocess.Popen[bytes]:
+def _start_collector(run: Path, number: int, seed: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "rt_vla_ros.training.collect"]
-    command += ["--run", str(run), "--recipe", recipe, "--number", str(number)]
+    command += ["--run", str(run), "--number", str(number), "--seed", str(seed)]
     return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-
-
-if __name__ == "__main__":
-    main()

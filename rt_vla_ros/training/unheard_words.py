@@ -10,14 +10,20 @@ from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.policies.rt1.instruction_encoder import WordBag
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.sim.instructions import phrase
+from rt_vla_ros.sim.objects import ObjectKind
 from rt_vla_ros.sim.suites import find_suite
+from rt_vla_ros.training.said_otherwise import synonyms
 
 
 def heard_sentences(suites: Iterable[str]) -> set[str]:
-    """Every instruction that scenes of these suites can have."""
+    """Every instruction that scenes of these suites can have, by every name of the shapes."""
     rules = [find_suite(suite) for suite in suites]
     return {
-        phrase(phrasing, kind) for rule in rules for phrasing in rule.phrasings for kind in rule.targets or rule.kinds
+        phrase(phrasing, ObjectKind(kind.colour, name))
+        for rule in rules
+        for phrasing in rule.phrasings
+        for kind in rule.targets or rule.kinds
+        for name in synonyms(kind.shape)
     }
 
 

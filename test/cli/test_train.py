@@ -17,6 +17,7 @@ from rt_vla_ros.cli import train
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.data.parquet import arrow, read_table, write_table
 from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.training.recipe import RECIPES
 
 OPTIONS = ["--windows", "1", "--every", "1", "--threads", "1", "--device", "cpu"]
 
@@ -101,6 +102,7 @@ def test_bad_datasets_are_refused_with_a_sentence(
         (["rt1", "--data", "x", "--recipe", "rt1-mini"], "give either --data"),
         (["rt2", "--data", "x"], "'rt2' cannot be trained. Did you mean 'rt1'?"),
         (["rt1", "--recipe", "rt1-minni"], "there is no recipe 'rt1-minni'. Did you mean 'rt1-mini'?"),
+        (["rt1", "--recipe", "rt1-mini", "--set", "reuse"], "'reuse' sets nothing; expected KEY=VALUE"),
         (["rt1", "--data", "x", "--preset", "rt1-minni"], "no preset 'rt1-minni'. Did you mean 'rt1-mini'?"),
         (["rt1", "--data", "nowhere"], "nowhere is no dataset in the LeRobot format"),
     ],
@@ -116,6 +118,25 @@ def test_a_recipe_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     asked: list[tuple[object, ...]] = []
     monkeypatch.setattr(train, "train_by_recipe", lambda *a, **k: asked.append((*a, k)))
     out = tmp_path / "run"
-    assert main(["train", "rt1", "--recipe", "rt1-mini", "--out", str(out), "--minutes", "3", "--evaluate", "0"]) == 0
-    wanted = {"minutes": 3.0, "seed": 0, "episodes": 0, "collectors": 1, "threads": 1}
-    assert asked == [("rt1-mini", out, out / "checkpoint", wanted)]
+    assert (
+        main(
+            [
+                "train",
+                "rt1",
+                "--recipe",
+                "rt1-mini",
+                "--out",
+                str(out),
+                "--steps",
+                "3",
+                "--set",
+                'suites=["pick-any"]',
+                "--evaluate",
+                "0",
+            ]
+        )
+        == 0
+    )
+    wanted = {"seed": 0, "episodes": 0, "collectors": 1, "threads": 1}
+    recipe = replace(RECIPES["rt1-mini"], steps=3, suites=("pick-any",))
+    assert asked == [("rt1-mini", recipe, out, out / "checkpoint", wanted)]

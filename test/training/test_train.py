@@ -14,9 +14,9 @@ from support.recorded import made_up
 from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
 from rt_vla_ros.training.recipe import Recipe
-from rt_vla_ros.training.train import Run, main
+from rt_vla_ros.training.train import Run
 
-QUICK = Recipe(minutes=0.03, windows=2, first_frames=20, learner_after=0, publish=0.0)
+QUICK = Recipe(steps=20, windows=2, first_frames=20, learner_after=0, publish=0, reuse=1e9)
 
 
 def written(run: Path, count: int) -> None:
@@ -29,7 +29,7 @@ def test_a_run_learns_publishes_and_leaves_a_policy(tmp_path: Path, capsys: pyte
     written(tmp_path / "run", 5)
     run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK, seed=0)
     run.train()
-    assert run.learner.steps >= 10
+    assert run.learner.steps == 20
     assert (tmp_path / "run" / WEIGHTS).exists()
     run.evaluate(1)
     policy = load_policy(str(tmp_path / "out"), device="cpu")
@@ -44,25 +44,42 @@ def test_a_second_start_carries_on(tmp_path: Path) -> None:
     written(tmp_path / "run", 5)
     first = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK, seed=0)
     first.train()
-    second = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, minutes=0.06), seed=0)
-    assert second.learner.steps == first.learner.steps
-    assert second.seconds >= 1.8
+    second = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, steps=40), seed=0)
+    assert second.learner.steps == first.learner.steps == 20
+    assert second.seconds >= first.learner.load(tmp_path / "run") > 0
     second.train()
-    assert second.learner.steps > first.learner.steps
+    assert second.learner.steps == 40
 
 
-@pytest.mark.parametrize("reuse", [1e-3, 1e9])
-def test_collectors_wait_where_there_are_more_frames_than_wanted(tmp_path: Path, reuse: float) -> None:
+@pytest.mark.parametrize(("first_frames", "waiting"), [(29, True), (31, False)])
+def test_collectors_wait_where_there_are_more_frames_than_wanted(
+    tmp_path: Path, first_frames: int, waiting: bool
+) -> None:
+    written(tmp_path / "run", 5)  # 30 frames
+    recipe = replace(QUICK, first_frames=1)
+    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", recipe, seed=0)
+    run.recipe = replace(recipe, first_frames=first_frames)
+    run.read_episodes()
+    assert (tmp_path / "run" / ENOUGH).exists() is waiting
+
+
+def test_the_learner_waits_for_collectors_that_are_far_behind(tmp_path: Path) -> None:
+    """It has learned from 20 steps of 6 images; 5 episodes' 30 frames at twice each are far less."""
     written(tmp_path / "run", 5)
-    Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, minutes=0.02, reuse=reuse), seed=0).train()
-    assert (tmp_path / "run" / ENOUGH).exists() is (reuse > 1)
+    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK, seed=0)
+    assert not run.collectors_are_behind
+    run.train()
+    run.recipe = replace(QUICK, reuse=2.0)
+    assert run.collectors_are_behind
+    run.recipe = replace(QUICK, reuse=3.0)
+    assert not run.collectors_are_behind
 
 
 def test_a_damaged_episode_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written(tmp_path / "run", 5)
     path = tmp_path / "run" / EPISODES / "00_00000002.npz"
     path.write_bytes(path.read_bytes()[:5000])
-    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, minutes=0.02), seed=0)
+    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK, seed=0)
     run.train()
     assert "00_00000002.npz is not a whole episode" in capsys.readouterr().out
     assert run.replay.frames_seen == 24
@@ -79,12 +96,7 @@ def test_collectors_end_with_the_process_that_started_them(tmp_path: Path) -> No
     """Even when it is killed without a chance to say so."""
     command = [
         sys.executable,
-        "-m",
-        "rt_vla_ros.training.train",
-        "--run",
-        str(tmp_path),
-        "--out",
-        str(tmp_path / "out"),
+        *("-m", "rt_vla_ros.cli", "train", "rt1", "--recipe", "rt1-mini", "--out", str(tmp_path)),
     ]
     root = str(Path(__file__).resolve().parents[2])
     train = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"})
@@ -107,10 +119,3 @@ def wait_until(condition, what: str, seconds: float = 60.0) -> None:  # type: ig
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
         time.sleep(0.05)
-
-
-def test_refuses_unknown_recipes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["train", "--recipe", "rt9", "--run", "x", "--out", "y"])
-    with pytest.raises(SystemExit):
-        main()
-    assert "invalid choice: 'rt9'" in capsys.readouterr().err

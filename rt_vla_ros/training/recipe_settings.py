@@ -1,0 +1,125 @@
+"""A recipe with some settings changed, and on disk, where a run's processes find it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from rt_vla_ros.data.lerobot_layout import write_json
+from rt_vla_ros.language.encoder import LanguageEncoder
+from rt_vla_ros.language.hashed_words import HashedWords
+from rt_vla_ros.language.instruction_table import InstructionTable
+from rt_vla_ros.policies.rt1.configuration import RT1Config
+from rt_vla_ros.training.recipe import Recipe
+
+FILE = "recipe.json"
+NETWORK = "network."
+MAY_CHANGE = ("steps",)
+"""What another sitting of the same run may have otherwise: it can be made longer."""
+
+
+def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
+    """The recipe with settings KEY=VALUE: a field of Recipe, or network.KEY for an option of RT1Config.
+
+    A VALUE is JSON (3, 0.5, true, [16, 32], null) or else text. Raises ValueError, with a sentence, for an unknown KEY
+    or a VALUE of another kind than the one that is there.
+    """
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ValueError(f"{setting!r} sets nothing; expected KEY=VALUE, such as network.time_sequence_length=1.")
+        value = _value(text)
+        if key.startswith(NETWORK):
+            option = key[len(NETWORK) :]
+            _check(key, value, network_config(recipe).to_dict(), option)
+            recipe = replace(recipe, network={**recipe.network, option: value})
+            network_config(recipe)  # says what else is wrong
+        else:
+            there = asdict(recipe)
+            del there["network"]
+            _check(key, value, there, key)
+            recipe = replace(recipe, **_fields({key: value}))
+    return recipe
+
+
+def network_config(recipe: Recipe) -> RT1Config:
+    """What the recipe's network is made of. Raises ValueError for options that do not go together."""
+    return RT1Config.preset(recipe.preset, **recipe.network)
+
+
+def sentence_encoder(recipe: Recipe, config: RT1Config) -> LanguageEncoder:
+    """What turns instructions into what the network takes.
+
+    Raises ValueError where recipe and network contradict each other, or nothing is at the recipe's path.
+    """
+    if (config.language == "embedding") != bool(recipe.language):
+        raise ValueError(
+            f"The network's language is {config.language!r} and the recipe's is {recipe.language!r}; a table's path "
+            "goes with network.language=embedding, and only with that."
+        )
+    if not recipe.language:
+        return HashedWords(config.word_buckets)
+    return InstructionTable.load(Path(recipe.language))
+
+
+def save_recipe(run: Path, recipe: Recipe) -> None:
+    """Write it into the directory of a run.
+
+    Raises ValueError where a run with other settings is there.
+    """
+    ours = json.loads(json.dumps(asdict(recipe)))
+    if (run / FILE).is_file():
+        there = json.loads(json.dumps(asdict(load_recipe(run))))
+        different = [
+            f"{key} {there[key]!r}, not {ours[key]!r}"
+            for key in ours
+            if key not in MAY_CHANGE and there[key] != ours[key]
+        ]
+        if different:
+            raise ValueError(f"{run} holds a run with other settings ({'; '.join(different)}). Name another --out.")
+    write_json(run / FILE, ours)
+
+
+def load_recipe(run: Path) -> Recipe:
+    """The recipe of a run. Raises ValueError for a damaged file, OSError for none."""
+    try:
+        data = json.loads((run / FILE).read_text(encoding="utf-8"))
+        return Recipe(**_fields(data))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{run / FILE} is no recipe: {error}") from error
+
+
+def changes(recipe: Recipe, usual: Recipe) -> list[str]:
+    """The settings KEY=VALUE that make the recipe out of the usual one."""
+    pairs = [(field.name, getattr(recipe, field.name)) for field in fields(recipe) if field.name != "network"]
+    different = [(key, value) for key, value in pairs if value != getattr(usual, key)]
+    different += [(NETWORK + key, value) for key, value in recipe.network.items()]
+    return [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in different]
+
+
+def _fields(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _check(key: str, value: Any, there: dict[str, Any], name: str) -> None:
+    if name not in there:
+        close = get_close_matches(name, there, n=1)
+        hint = f" Did you mean {key.removesuffix(name) + close[0]!r}?" if close else ""
+        raise ValueError(f"There is no setting {key!r}.{hint}")
+    old = there[name]
+    if old is None or value is None:
+        return
+    kinds = (int, float) if isinstance(old, float) else (list,) if isinstance(old, (list, tuple)) else (type(old),)
+    if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(old, bool):
+        raise ValueError(f"{key} is {value!r}, expected something like {json.dumps(old)}.")

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rt_vla_ros.language.hashed_words import HashedWords
+from rt_vla_ros.language.instruction_table import InstructionTable
+from rt_vla_ros.training.recipe import Recipe
+from rt_vla_ros.training.recipe_settings import (
+    FILE,
+    changes,
+    load_recipe,
+    network_config,
+    save_recipe,
+    sentence_encoder,
+    with_settings,
+)
+
+SETTINGS = (
+    "steps=50",
+    'suites=["pick-any"]',
+    "reuse=2",
+    "network.time_sequence_length=1",
+    "network.resnet_widths=[8, 16]",
+)
+
+
+def test_settings_change_recipe_and_network() -> None:
+    recipe = with_settings(Recipe(), SETTINGS)
+    assert (recipe.steps, recipe.suites, recipe.reuse) == (50, ("pick-any",), 2)
+    config = network_config(recipe)
+    assert (config.time_sequence_length, config.resnet_widths, config.num_layers) == (1, [8, 16], 4)
+    assert with_settings(Recipe(), changes(recipe, Recipe())) == recipe
+    assert changes(Recipe(), Recipe()) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("steps", "'steps' sets nothing; expected KEY=VALUE"),
+        ("step=3", "no setting 'step'. Did you mean 'steps'?"),
+        ("network.num_layer=3", "no setting 'network.num_layer'. Did you mean 'network.num_layers'?"),
+        ("steps=many", "steps is 'many', expected something like 9200"),
+        ("steps=true", "steps is True, expected something like 9200"),
+        ("suites=pick-any", "suites is 'pick-any', expected something like"),
+        ("network.trunk=vit", "trunk is 'vit', expected one of film_efficientnet"),
+        ("network=3", "no setting 'network'"),
+    ],
+)
+def test_a_setting_that_there_is_not_is_refused(setting: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        with_settings(Recipe(), [setting])
+
+
+def test_a_run_remembers_its_recipe(tmp_path: Path) -> None:
+    recipe = with_settings(Recipe(), SETTINGS)
+    save_recipe(tmp_path, recipe)
+    assert load_recipe(tmp_path) == with_settings(Recipe(), SETTINGS)
+    save_recipe(tmp_path, replace(recipe, steps=60))  # longer
+    assert load_recipe(tmp_path).steps == 60
+    with pytest.raises(ValueError, match=r"holds a run with other settings \(shift 2, not 3\)\. Name another --out"):
+        save_recipe(tmp_path, replace(recipe, shift=3))
+    (tmp_path / FILE).write_text("{")
+    with pytest.raises(ValueError, match="is no recipe"):
+        load_recipe(tmp_path)
+
+
+def test_sentences_are_hashed_or_looked_up(tmp_path: Path) -> None:
+    assert isinstance(sentence_encoder(Recipe(), network_config(Recipe())), HashedWords)
+    table = tmp_path / "words.safetensors"
+    InstructionTable({"pick up the red cube": np.ones(7, np.float32)}).save(table)
+    language = "network.language=embedding"
+    recipe = with_settings(Recipe(), [language, "network.language_size=7", f"language={table}"])
+    assert sentence_encoder(recipe, network_config(recipe)).encode("pick up the red cube").shape == (7,)
+    for wrong in ([language], [f"language={table}"]):
+        contradicting = with_settings(Recipe(), wrong)
+        with pytest.raises(ValueError, match=r"goes with network\.language=embedding"):
+            sentence_encoder(contradicting, network_config(contradicting))
