@@ -27,7 +27,6 @@ class Recipe:
     learner_share, mixed_share: of the episodes, led by the policy alone or by both in turn; the rest by the expert.
     episode_steps: longest episode in training. shift: of the images [pixel]. jitter: of brightness and contrast.
     wording: how much sentences that are hashed are said otherwise, 0 ... 1 (said_otherwise.py).
-    wording: how much sentences that are hashed are said otherwise, 0 ... 1 (said_otherwise.py).
     heatmap_weight, position_weight: of the auxiliary losses.
     """
 
