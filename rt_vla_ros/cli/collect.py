@@ -20,14 +20,24 @@ from typing import Any
 from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.numbers import nonnegative_int, positive_int
 from rt_vla_ros.cli.progress import Progress
+from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import META, write_json
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.training.data_card import EpisodeCounts, data_card
 from rt_vla_ros.training.demonstrator import Collection, Demonstrator, measured_only
 
 ABOUT = "collection.json"
+DATASET_CARD = """\
+---
+license: apache-2.0
+task_categories: [robotics]
+tags: [LeRobot, rt-1]
+---
+
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +89,7 @@ def _collect(args: argparse.Namespace, collection: Collection, progress: Progres
     finally:
         demonstrator.close()
     writer.commit()
+    (args.out / "README.md").write_text(_data_card(args, collection), encoding="utf-8")
     progress.line(f"{args.out}: {writer.episodes} episodes, {writer.frames:,} frames.")
 
 
@@ -94,6 +105,22 @@ def _play(args: argparse.Namespace, demonstrator: Demonstrator, writer: LeRobotW
             f"episode {index + 1} of {args.episodes}, {outcomes[True]} of {outcomes.total()} succeeded, "
             f"{60 * rate:.0f} a minute, {(args.episodes - index - 1) / rate:.0f} s left"
         )
+
+
+def _data_card(args: argparse.Namespace, collection: Collection) -> str:
+    counts = EpisodeCounts()
+    for row in LeRobotDataset(args.out).rows:
+        counts.add(str(row["tasks"][0]), str(row["leader"]), int(row["length"]), bool(row["success"]))
+    leading = "" if args.policy is None else f" --policy {Path(args.policy).name} --expert-share {args.expert_share}"
+    command = f"rt-vla collect --suite {','.join(collection.suites)} --episodes {args.episodes} --seed {args.seed} "
+    command += f"--noise {args.noise} --image-size {args.image_size}{leading} --out DIR"
+    return DATASET_CARD + data_card(
+        counts,
+        title=f"Episodes of {', '.join(collection.suites)}",
+        origin=f"Played on the simulated table; the same again with `{command}`.",
+        suites=collection.suites,
+        image_size=args.image_size,
+    )
 
 
 def _about(args: argparse.Namespace, collection: Collection) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from safetensors import SafetensorError, safe_open
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
-from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 
@@ -23,10 +24,17 @@ class CheckpointError(ValueError):
     """The checkpoint cannot be used; the message says which file and why."""
 
 
-def save_checkpoint(directory: Path, model: RT1Model, card: ActionCard, model_card: str, *, language: str = "") -> None:
+def save_checkpoint(
+    directory: Path,
+    model: RT1Model,
+    card: ActionCard,
+    model_card: str,
+    *,
+    beside: Mapping[str, str | Path] = MappingProxyType({}),
+) -> None:
     """Write a whole checkpoint; an older one at this place is replaced only when the new one is complete.
 
-    language: path of the table of sentence vectors that belongs to it, if there is one.
+    beside: more files by their names, each a text or the path of a file to copy.
     Raises CheckpointError where card and model contradict each other.
     """
     check_card(card, model.config, directory)
@@ -38,8 +46,11 @@ def save_checkpoint(directory: Path, model: RT1Model, card: ActionCard, model_ca
         (new / WEIGHTS_FILE).chmod(0o644)  # safetensors lets nobody else read it, but an installation is for all users
         card.save(new)
         (new / MODEL_CARD_FILE).write_text(model_card, encoding="utf-8")
-        if language:
-            shutil.copyfile(language, new / TABLE_FILE)
+        for name, content in beside.items():
+            if isinstance(content, Path):
+                shutil.copyfile(content, new / name)
+            else:
+                (new / name).write_text(content, encoding="utf-8")
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise

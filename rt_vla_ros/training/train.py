@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +14,13 @@ import numpy as np
 import torch
 
 from rt_vla_ros.evaluation.evaluate import Evaluation, evaluate
+from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.checkpoint import save_checkpoint
 from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
+from rt_vla_ros.training.data_card import FILE as DATA_CARD
+from rt_vla_ros.training.data_card import EpisodeCounts, data_card
 from rt_vla_ros.training.episode_file import SUFFIX, RecordedEpisode
 from rt_vla_ros.training.learner import STATE, Learner, Losses
 from rt_vla_ros.training.model_card import model_card
@@ -28,6 +31,9 @@ from rt_vla_ros.training.unheard_words import heard_sentences, silence_unheard_w
 
 REPORT, SAVE = 20.0, 180.0  # [s] between progress lines and between saved states
 EVALUATION_SEED = 0
+ORIGIN = """\
+Episodes on the simulated table, played while the policy learned (continuous DAgger). They are not kept; `{command}`
+plays them anew. The scenes are the same then, what happens on them depends on the policy's versions of that run."""
 MOST_BEHIND = 1.5  # times the recipe's reuse of a frame at which the learner waits
 
 
@@ -56,7 +62,7 @@ class Run:
         self._rng = np.random.default_rng([seed, self.learner.steps])
         self._read: set[str] = set()
         self._outcomes: deque[bool] = deque(maxlen=100)
-        self._leaders: Counter[str] = Counter()
+        self.counts = EpisodeCounts()
         self._recent: deque[Losses] = deque(maxlen=100)
         self._reported, self._reported_steps = self.seconds, self.learner.steps
 
@@ -121,7 +127,20 @@ class Run:
             evaluations=evaluations,
         )
         card = tabletop_card(self.recipe.preset, image_size=model.config.image_size)
-        save_checkpoint(self.out, model, card, text, language=self.recipe.language)
+        beside: dict[str, str | Path] = {DATA_CARD: self._data_card(model.config.image_size)}
+        if self.recipe.language:
+            beside[TABLE_FILE] = Path(self.recipe.language)
+        save_checkpoint(self.out, model, card, text, beside=beside)
+
+    def _data_card(self, image_size: int) -> str:
+        command = f"rt-vla train rt1 --recipe {self.recipe_name} --seed {self.seed} --out DIR"
+        return data_card(
+            self.counts,
+            title=f"What {self.recipe.preset} learned from",
+            origin=ORIGIN.format(command=command),
+            suites=(*self.recipe.suites, *self.recipe.later_suites),
+            image_size=image_size,
+        )
 
     def evaluate(self, episodes: int) -> None:
         """Measure the checkpoint on the recipe's suites and write the figures into its model card."""
@@ -152,7 +171,7 @@ class Run:
 
     def _take(self, episode: RecordedEpisode) -> None:
         self.replay.add(episode)
-        self._leaders[episode.leader] += 1
+        self.counts.add(episode.instruction, episode.leader, len(episode.images), episode.success)
         if episode.leader == "learner":
             self._outcomes.append(episode.success)
 
@@ -170,7 +189,7 @@ class Run:
             f"{seconds / 60:5.1f} min  images {self.images:>8,} ({rate:3.0f}/s)  loss {mean['action']:.3f} "
             f"[{' '.join(f'{value:.2f}' for value in dimensions)}]  heatmap {mean['heatmap']:.2f}  "
             f"target {100 * mean['target_error']:.1f} cm  lr {self.learner.learning_rate(self.progress):.1e}  "
-            f"frames {self.replay.frames_seen:,} of {dict(self._leaders)}  success alone {success}",
+            f"frames {self.replay.frames_seen:,} of {dict(self.counts.episodes)}  success alone {success}",
             flush=True,
         )
 

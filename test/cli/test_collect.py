@@ -23,6 +23,9 @@ def test_the_expert_shows_how_and_goes_on_where_it_was_ended(
     for episodes in ("1", "3"):
         assert main([*EXPERT, "--episodes", episodes, "--out", str(tmp_path / "twice")]) == 0
     assert "has 1 episodes already" in capsys.readouterr().out
+    about = (tmp_path / "twice" / "README.md").read_text()
+    assert "| the scripted expert | 3 |" in about
+    assert "rt-vla collect --suite pick-colours,pick-any --episodes 3 --seed 0 --noise 0.5" in about
     whole, twice = (list(LeRobotDataset(tmp_path / name)) for name in ("whole", "twice"))
     assert [episode.suite for episode in whole] == ["pick-colours", "pick-any", "pick-colours"]
     for index, (one, other) in enumerate(zip(whole, twice, strict=True)):

@@ -30,9 +30,15 @@ def test_survives_the_disk(checkpoint: Path) -> None:
     assert not model.training
 
 
-def test_replaces_an_older_one_whole(checkpoint: Path) -> None:
-    save_checkpoint(checkpoint, tiny_model(seed=1), tiny_card(), "# newer\n")
+def test_replaces_an_older_one_whole(checkpoint: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table"
+    table.write_bytes(b"vectors")
+    beside = {"DATA_CARD.md": "# data\n", "instructions.safetensors": table}
+    save_checkpoint(checkpoint, tiny_model(seed=1), tiny_card(), "# newer\n", beside=beside)
     assert (checkpoint / "README.md").read_text() == "# newer\n"
+    assert (checkpoint / "DATA_CARD.md").read_text() == "# data\n"
+    assert (checkpoint / "instructions.safetensors").read_bytes() == b"vectors"
+    table.unlink()
     assert [path.name for path in checkpoint.parent.iterdir()] == ["tiny"]
 
 

@@ -37,6 +37,7 @@ def test_a_run_learns_publishes_and_leaves_a_policy(tmp_path: Path, capsys: pyte
     card = (tmp_path / "out" / "README.md").read_text()
     assert "| pick-any | 0 | 1 |" in card
     assert f"{run.images:,} images" in card
+    assert "| the policy | 5 | 30 | 100.0% |" in (tmp_path / "out" / "DATA_CARD.md").read_text()
     assert "pick-any: 0 of 1" in capsys.readouterr().out
 
 

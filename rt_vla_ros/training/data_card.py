@@ -1,0 +1,126 @@
+"""What is in the episodes that a policy learned from: a data card for people (after Gebru et al., arXiv:1803.09010)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from rt_vla_ros.language.hashed_words import words
+from rt_vla_ros.sim.objects import COLOURS, SHAPE_WORDS, SHAPES
+from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, UNSEEN_KINDS, LookJitter, Suite, find_suite
+
+FILE = "DATA_CARD.md"
+LEADERS = {"expert": "the scripted expert", "mixed": "both in turn", "learner": "the policy"}
+
+TEXT = """\
+# {title}
+
+{origin}
+
+## What a moment is
+
+An RGB image of the front camera ({size}x{size} pixels), the instruction, and what the scripted expert would have done
+then: terminate or move, a displacement of the gripper by up to 4 cm in x, y and z in the base frame, a turn about the
+vertical, and the gripper, all for 0.2 s (`action_card.json`). Besides, for auxiliary losses only: where the named
+object and the gripper are, in space and in the image. The expert is a function of the simulator's state and answers for
+every state, also where the policy led and the arm is where the expert would never have brought it.
+
+## What there is
+
+{leaders}
+
+| named in the instruction | {shapes} |
+|---|{ruler}
+{kinds}
+
+{phrasings} different instructions. Failures are kept: the expert's answers in them are right all the same.
+
+## Which tables
+
+{suites}
+
+Objects lie at random, at least 10 cm apart; colours {colours}.
+
+## What there is not
+
+- Scenes have seeds from 2^{first_seed} up; those below, which `rt-vla evaluate` counts from 0, are on no table here.
+{kept_out}
+- One arm, one gripper, one camera, one skill. No people, no real images, nothing from anybody else.
+"""
+
+
+@dataclass
+class EpisodeCounts:
+    """What a data card counts."""
+
+    episodes: Counter[str] = field(default_factory=Counter)
+    frames: Counter[str] = field(default_factory=Counter)
+    successes: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    instructions: set[str] = field(default_factory=set)
+
+    def add(self, instruction: str, leader: str, frames: int, success: bool) -> None:
+        """Count an episode."""
+        self.episodes[leader] += 1
+        self.frames[leader] += frames
+        self.successes[leader] += success
+        self.instructions.add(instruction)
+        said = words(instruction)
+        colour = next((word for word in said if word in COLOURS), "")
+        shape = next((SHAPE_WORDS[word] for word in said if word in SHAPE_WORDS), "")
+        self.kinds[colour, shape] += 1
+
+
+def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterable[str], image_size: int) -> str:
+    """Markdown. origin: where the episodes come from, and how to get them again. suites: that scenes are drawn from."""
+    suites = list(dict.fromkeys(suites))
+    return TEXT.format(
+        title=title,
+        origin=origin,
+        size=image_size,
+        leaders=_leaders(counts),
+        shapes=" | ".join(SHAPES),
+        ruler="---|" * len(SHAPES),
+        kinds="\n".join(
+            f"| {colour} | " + " | ".join(str(counts.kinds[colour, shape]) for shape in SHAPES) + " |"
+            for colour in COLOURS
+        ),
+        phrasings=len(counts.instructions),
+        suites="\n".join(f"- `{name}`: {_rules(find_suite(name))}" for name in suites),
+        colours=", ".join(COLOURS),
+        first_seed=FIRST_TRAINING_SEED.bit_length() - 1,
+        kept_out="\n".join(_kept_out(suites)),
+    )
+
+
+def _leaders(counts: EpisodeCounts) -> str:
+    rows = ["| led by | episodes | moments | the named object was lifted |", "|---|---|---|---|"]
+    for leader in sorted(counts.episodes, key=list(LEADERS).index):
+        episodes = counts.episodes[leader]
+        share = counts.successes[leader] / episodes
+        rows.append(f"| {LEADERS[leader]} | {episodes:,} | {counts.frames[leader]:,} | {share:.1%} |")
+    rows.append(f"| together | {counts.episodes.total():,} | {counts.frames.total():,} | |")
+    return "\n".join(rows)
+
+
+def _kept_out(suites: Sequence[str]) -> list[str]:
+    """What only the suites for measuring have, as far as these do not have it."""
+    lines = []
+    if "unseen" not in suites:
+        unseen = ", ".join(f"{kind.colour} {kind.shape}" for kind in UNSEEN_KINDS)
+        lines.append(f"- {unseen} are never named and lie nowhere; the phrasings of `unseen` do not occur.")
+    if "backgrounds" not in suites:
+        lines.append("- The tables, light and camera positions of `backgrounds` do not occur.")
+    return lines or ["- Nothing is kept out: no suite measures what a policy that learned from this has not seen."]
+
+
+def _rules(suite: Suite) -> str:
+    low, high = suite.objects
+    objects = f"{low}" if low == high else f"{low} to {high}"
+    what = "different colours" if suite.distinct == "colour" else "any different combinations of colour and shape"
+    looks = "the usual table, its colour and light a little different each time"
+    if not isinstance(suite.looks, LookJitter):
+        looks = "tables of any muted colour, plain or with a pattern, light from many sides, the camera up to "
+        looks += f"{100 * suite.looks.camera[1]:.1f} cm from its place"
+    return f"{objects} objects of {what}; {looks}; {len(suite.phrasings)} phrasings."
