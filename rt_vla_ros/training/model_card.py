@@ -29,9 +29,10 @@ nothing by this project, on its simulated Franka Panda, with no data from elsewh
 
 {table}
 
-Each row: `rt-vla evaluate --policy {name} --suite SUITE --episodes N --seed SEED`. Success means that the named object,
-and no other, is held 5 cm above the table for a second when the policy terminates, or after 20 s. The scenes' seeds
-count from 0; training draws its own from 2^{first_seed} up, so none of these tables was seen before.
+Each row: `rt-vla evaluate --policy {name} --suite SUITE --episodes N --seed SEED`{digest}. Success means that the named
+object, and no other, is held 5 cm above the table for a second when the policy terminates, or after 20 s. Training draws
+its scenes' seeds from 2^{first_seed} up, so none of these tables was seen before; `unseen` adds combinations and phrasings,
+`backgrounds` tables, light and camera positions that training has not.
 
 ## How it was trained
 
@@ -40,12 +41,14 @@ count from 0; training draws its own from 2^{first_seed} up, so none of these ta
 Continuous DAgger: a scripted expert, a function of the simulator's state, says for every state that the policy
 gets into what were right. {steps:,} steps; {images:,} images were learned from, {frames:,} of them different, in
 {minutes:.0f} minutes of wall time on {machine}.
-Heads that predict where target and tool are helped in training and are not part of the checkpoint.
+Heads that predict where target and tool are helped in training and are not part of the checkpoint. Sentences were
+shortened and shapes called by other names at random; at the end the vectors of words that training never had were set
+to zero, and such words do not count. What the episodes were is in `DATA_CARD.md`.
 
 ## What it cannot do
 
 - It knows one skill, picking up one of the table's objects, and the words of that: colours red, orange, yellow, green,
-  cyan, blue, purple; shapes cube, cylinder, ball. Words it has never heard mean
+  cyan, blue, purple; shapes cube (block, box), cylinder (can, tube), ball (sphere). Words it has never heard mean
   nothing to it: it will pick something, or stand still.
 - It has only ever seen this simulator's table, camera, light and gripper. It is no policy for a real arm.
 - It does not notice that what was named is not there.
@@ -64,8 +67,9 @@ def model_card(
     frames: int,
     seconds: float,
     evaluations: Sequence[Evaluation] = (),
+    sha256: str | None = None,
 ) -> str:
-    """Markdown with the front matter that the Hugging Face Hub reads."""
+    """Markdown with the front matter that the Hugging Face Hub reads. sha256: of the weights that were evaluated."""
     settings = "".join(f" --set {shlex.quote(change)}" for change in changes(recipe, RECIPES[recipe_name]))
     return TEXT.format(
         name=recipe.preset,
@@ -74,6 +78,7 @@ def model_card(
         size=network_config(recipe).image_size,
         steps=steps,
         table=_table(evaluations),
+        digest=f", on weights with the SHA-256\n`{sha256}`" if sha256 else "",
         first_seed=FIRST_SEED.bit_length() - 1,
         recipe_name=recipe_name,
         seed=seed,

@@ -14,10 +14,12 @@ import numpy as np
 import torch
 
 from rt_vla_ros.evaluation.evaluate import Evaluation, evaluate
+from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.checkpoint import save_checkpoint
 from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.sim.suites import MEASURED
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
 from rt_vla_ros.training.data_card import FILE as DATA_CARD
 from rt_vla_ros.training.data_card import EpisodeCounts, data_card
@@ -109,7 +111,7 @@ class Run:
         self.learner.save(self.directory, self.seconds)
         self.write_checkpoint()
 
-    def write_checkpoint(self, evaluations: Sequence[Evaluation] = ()) -> None:
+    def write_checkpoint(self, evaluations: Sequence[Evaluation] = (), sha256: str | None = None) -> None:
         """The averaged weights as a policy that can be loaded, described by its model card."""
         model = self.learner.averaged_model()
         if not self.recipe.language:
@@ -125,6 +127,7 @@ class Run:
             frames=self.replay.frames_seen,
             seconds=self.seconds,
             evaluations=evaluations,
+            sha256=sha256,
         )
         card = tabletop_card(self.recipe.preset, image_size=model.config.image_size)
         beside: dict[str, str | Path] = {DATA_CARD: self._data_card(model.config.image_size)}
@@ -143,12 +146,12 @@ class Run:
         )
 
     def evaluate(self, episodes: int) -> None:
-        """Measure the checkpoint on the recipe's suites and write the figures into its model card."""
+        """Measure the checkpoint on all suites for measuring, and write the figures into its model card."""
         policy, results = load_policy(str(self.out), device="cpu"), []
-        for suite in self.recipe.suites:
+        for suite in MEASURED:
             results.append(evaluate(policy, suite, episodes, EVALUATION_SEED))
             print(f"{suite}: {results[-1].successes} of {episodes}", flush=True)
-        self.write_checkpoint(results)
+        self.write_checkpoint(results, checkpoint_hash(str(self.out)))
 
     def read_episodes(self) -> None:
         """Take over new episodes; files that no longer fit into the replay are deleted."""
