@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     from rt_vla_ros.benchmarks.rt2 import measure, table
     from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SHAPES
     from rt_vla_ros.policies.registry import find_device
-    from rt_vla_ros.policies.rt2.loading import default_dtype
+    from rt_vla_ros.policies.rt2.quantization import number_type
 
     if not 1 <= args.repeats <= 1000:
         raise CliError(f"--repeats is {args.repeats}, expected 1 to 1000.")
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     results = []
     for name in names:
         try:
-            results.append(measure(name, SHAPES[name], device, default_dtype(device), args.repeats))
+            results.append(measure(name, SHAPES[name], device, number_type("auto", device), args.repeats))
         except RuntimeError as error:
             raise CliError(str(error)) from error
         print(table(results[-1:]), flush=True)

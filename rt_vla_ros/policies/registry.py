@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -29,7 +31,7 @@ from rt_vla_ros.policies.rt2.recognition import HUB_ID, is_rt2
 __all__ = ["UNTRAINED", "UnknownPolicyError", "find_device", "load_policy", "policy_names"]
 
 UNTRAINED_SEED = 0
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+RT1_WEIGHTS = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def load_policy(
@@ -38,26 +40,36 @@ def load_policy(
     device: str = "auto",
     decoding: str | None = None,
     language: str | None = None,
-    dtype: str = "float32",
+    weights: str = "auto",
+    trust_remote_code: bool = False,
+    tell: Callable[[str], None] | None = None,
 ) -> Policy:
     """A shipped policy by its name, or one's own by the path of its directory or its name on the Hugging Face Hub.
 
     name_or_path: also DIRECTORY#KEY, see catalogue. device: "auto" (a GPU where there is one), "cpu", "cuda",
     "cuda:1" ... decoding: see RT1Policy; RT-2 has the most likely tokens only.
     language: path of the sentence encoder of a network that takes sentence vectors (language.sources); None: the table
-    beside its weights. dtype: "float32" or "bfloat16", of networks with an EfficientNet.
-    Raises UnknownPolicyError, CheckpointError, ActionCardError: all ValueErrors with a sentence.
+    beside its weights.
+    weights: how the weights are held: "auto", "float32", "bfloat16", and for RT-2 "int8" and "int4"; auto is bfloat16
+    for RT-2 on a GPU, float32 for everything else.
+    trust_remote_code: whether Python code that lies beside the weights may be run, for models that transformers lacks.
+    tell: gets a sentence now and then about how far loading is.
+    Raises UnknownPolicyError, CheckpointError, ActionCardError, WeightsError: all ValueErrors with a sentence.
     """
     where = find_device(device)
-    directory = _find(name_or_path)
+    tell = tell or _say_nothing
+    directory = _find(name_or_path, tell)
     if name_or_path == UNTRAINED_RT2 or (directory is not None and is_rt2(directory)):
-        return _rt2(name_or_path, directory, where, decoding)
+        _check_decoding(decoding)
+        options: dict[str, Any] = {"device": where, "weights": weights, "tell": tell}
+        return _rt2(name_or_path, directory, trust_remote_code=trust_remote_code, **options)
+    number = _number(weights)
     if directory is None:
         return _untrained(where, decoding)
     model, card = load_checkpoint(directory)
     nn.Module.to(model, where)
     encoder = _sentence_encoder(directory, language) if model.config.language == "embedding" else None
-    steps = FoldedSteps(model, _dtype(dtype)) if model.config.trunk == "film_efficientnet" else None
+    steps = FoldedSteps(model, number) if model.config.trunk == "film_efficientnet" else None
     name = directory.resolve().name
     return RT1Policy(model, card, name=name, decoding=decoding, encoder=encoder, steps=steps)
 
@@ -69,38 +81,46 @@ def _sentence_encoder(directory: Path, language: str | None) -> LanguageEncoder 
     return find_encoder(table) if table.is_file() else None
 
 
-def _dtype(name: str) -> torch.dtype:
-    if name not in DTYPES:
-        raise ValueError(f"There is no dtype {name!r} here; there are {', '.join(DTYPES)}.")
-    return DTYPES[name]
+def _number(weights: str) -> torch.dtype:
+    if weights not in RT1_WEIGHTS:
+        raise ValueError(f"RT-1 policies have no weights {weights!r}; they have {', '.join(RT1_WEIGHTS)}.")
+    return RT1_WEIGHTS[weights]
 
 
-def _rt2(name_or_path: str, directory: Path | None, device: torch.device, decoding: str | None) -> Policy:
+def _check_decoding(decoding: str | None) -> None:
+    if decoding not in (None, "argmax"):
+        raise ValueError(f"RT-2 policies have no decoding {decoding!r}; they take the most likely tokens (argmax).")
+
+
+def _rt2(name_or_path: str, directory: Path | None, *, trust_remote_code: bool, **options: Any) -> Policy:
     # The vision-language models of transformers take seconds to import; who runs RT-1 shall not wait for them.
     from rt_vla_ros.policies.rt2.checkpoint import open_checkpoint
     from rt_vla_ros.policies.rt2.untrained import untrained_policy
 
-    if decoding not in (None, "argmax"):
-        raise ValueError(f"RT-2 policies have no decoding {decoding!r}; they take the most likely tokens (argmax).")
     if directory is None:
-        return untrained_policy(UNTRAINED_RT2, device)
+        return untrained_policy(UNTRAINED_RT2, options["device"], weights=options["weights"])
     whole = Path(name_or_path).expanduser().is_dir()
-    return open_checkpoint(directory, device=device, unnorm_key="" if whole else name_or_path.partition("#")[2])
+    key = "" if whole else name_or_path.partition("#")[2]
+    return open_checkpoint(directory, unnorm_key=key, trust_remote_code=trust_remote_code, **options)
 
 
-def _find(name_or_path: str) -> Path | None:
+def _find(name_or_path: str, tell: Callable[[str], None]) -> Path | None:
     try:
         return find_checkpoint(name_or_path)
     except UnknownPolicyError as error:
         hub_id = name_or_path.partition("#")[0]
         if not HUB_ID.fullmatch(hub_id):
             raise
-        from rt_vla_ros.policies.rt2.checkpoint import download
+        from rt_vla_ros.policies.rt2.hub import download
 
         try:
-            return download(hub_id)
+            return download(hub_id, tell)
         except ValueError as reason:
             raise UnknownPolicyError(f"{error} And {reason}") from reason
+
+
+def _say_nothing(_sentence: str) -> None:
+    return None
 
 
 def find_device(name: str) -> torch.device:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from safetensors import SafetensorError
+from torch import nn
 from transformers import (
     AutoImageProcessor,
     AutoModelForImageTextToText,
@@ -26,8 +28,11 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.policies.checkpoint import CheckpointError
 from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.policies.rt2.loading_progress import Tell, say_nothing, transformers_progress
 from rt_vla_ros.policies.rt2.memory import OutOfMemoryError, available_bytes, check_memory, needed_bytes, no_room
 from rt_vla_ros.policies.rt2.processor import CombinedProcessor, ComposedProcessor, Processor, ProcessorError
+from rt_vla_ros.policies.rt2.quantization import QUANTIZED, WeightsError, check_quantization, number_type, quantize
+from rt_vla_ros.policies.rt2.remote_code import check_code, check_files, code_files, processor_code, refusal
 
 logger = logging.getLogger(__name__)
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
@@ -44,26 +49,27 @@ class RT2Parts:
 
 
 def load_rt2(
-    directory: Path, *, device: torch.device, dtype: torch.dtype | None = None, trust_remote_code: bool = False
+    directory: Path,
+    *,
+    device: torch.device,
+    weights: str = "auto",
+    trust_remote_code: bool = False,
+    tell: Tell = say_nothing,
 ) -> RT2Parts:
     """Everything of a checkpoint's directory.
 
-    dtype: None: bfloat16 on a GPU, float32 elsewhere. trust_remote_code: whether Python code that came with the
-    checkpoint may be run.
-    Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, OutOfMemoryError: all ValueErrors with a
-    sentence.
+    weights: see quantization. trust_remote_code: whether Python code that lies in the directory may be run. tell: gets
+    a sentence now and then about how far it is.
+    Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError, OutOfMemoryError: all
+    ValueErrors with a sentence.
     """
-    dtype = dtype or default_dtype(device)
-    check_model_type(directory, trust_remote_code=trust_remote_code)
+    check_quantization(weights, device)
+    code = check_model_type(directory, trust_remote_code=trust_remote_code)
     config, card = RT2Config.load(directory), ActionCard.load(directory)
+    tell("reading the processor")
     processor = load_processor(directory, trust_remote_code=trust_remote_code)
-    model = load_model(directory, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    model = load_model(directory, device=device, weights=weights, code=code, tell=tell)
     return RT2Parts(model, processor, config, card)
-
-
-def default_dtype(device: torch.device) -> torch.dtype:
-    """Half precision on a GPU, where memory bandwidth is what a pass costs."""
-    return torch.bfloat16 if device.type == "cuda" else torch.float32
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -80,51 +86,67 @@ def read_config(directory: Path) -> dict[str, Any]:
     return data
 
 
-def check_model_type(directory: Path, *, trust_remote_code: bool) -> None:
-    """Raises CheckpointError unless config.json names a vision-language model that can be run here."""
+def check_model_type(directory: Path, *, trust_remote_code: bool) -> str:
+    """Under which class the checkpoint's own code offers its model; empty for one that transformers has natively.
+
+    Raises CheckpointError unless config.json names a vision-language model that can be run here.
+    """
     data = read_config(directory)
-    kind = str(data.get("model_type"))
+    kind, auto_map = str(data.get("model_type")), data.get("auto_map")
     if kind not in CONFIG_MAPPING:
-        if data.get("auto_map") and trust_remote_code:
-            return
-        if data.get("auto_map"):
+        if not isinstance(auto_map, dict) or not auto_map:
             raise CheckpointError(
-                f"{directory} is a model of the type {kind!r}, which needs Python code that came with it. "
-                "That is not done unless you ask for it: read it, then say trust_remote_code=True (the default is no)."
+                f"{directory} is a model of the type {kind!r}; transformers {transformers_version} has none."
             )
-        raise CheckpointError(
-            f"{directory} is a model of the type {kind!r}; transformers {transformers_version} has none."
-        )
+        if not trust_remote_code:
+            raise CheckpointError(refusal(f"{directory} is a model of the type {kind!r}, which", code_files(auto_map)))
+        return check_code(directory, auto_map)
     if CONFIG_MAPPING[kind] not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
         raise CheckpointError(
             f"{directory} is a model of the type {kind!r}, which takes no images and text together (transformers' "
             "AutoModelForImageTextToText does not know it). RT-2 needs a vision-language model such as PaliGemma, "
             "Qwen-VL or SmolVLM."
         )
+    return ""
 
 
 def load_model(
-    directory: Path, *, device: torch.device, dtype: torch.dtype, trust_remote_code: bool = False
+    directory: Path, *, device: torch.device, weights: str = "auto", code: str = "", tell: Tell = say_nothing
 ) -> PreTrainedModel:
-    """The model with all its weights. Raises CheckpointError and OutOfMemoryError."""
-    check_memory(directory, device, dtype)
+    """The model with all its weights.
+
+    code: class under which the directory's own code offers it; empty: transformers' own is taken.
+    Raises CheckpointError, WeightsError and OutOfMemoryError.
+    """
+    check_memory(directory, device, weights)
+    number = number_type(weights, device)
+    kind: Any = getattr(transformers, code) if code else AutoModelForImageTextToText
+    tell(f"reading the weights, {needed_bytes(directory, number) / 1e9:.1f} GB")
     try:
-        loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            directory,
-            dtype=dtype,
-            use_safetensors=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # reported below, by name
-            trust_remote_code=trust_remote_code,
-            local_files_only=True,
-        )
-        model: PreTrainedModel = loaded[0].to(device).eval()
+        with transformers_progress(tell):
+            loaded: Any = kind.from_pretrained(
+                directory,
+                dtype=number,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # reported below, by name
+                trust_remote_code=bool(code),
+                local_files_only=True,
+            )
+        model: PreTrainedModel = loaded[0].eval()
+        if weights not in QUANTIZED:
+            nn.Module.to(model, device)
+        _check_complete(directory, model, loaded[1])
+        if weights in QUANTIZED:
+            tell(f"making {weights} of the weights")
+            quantize(model, weights, device)
     except torch.cuda.OutOfMemoryError as error:
-        sentence = no_room(directory, device, needed_bytes(directory, dtype), available_bytes(device))
-        raise OutOfMemoryError(sentence) from error
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        needed = needed_bytes(directory, number, weights)
+        raise OutOfMemoryError(no_room(directory, device, weights, needed, available_bytes(device))) from error
+    except (CheckpointError, WeightsError):
+        raise
+    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError, ImportError) as error:
         raise CheckpointError(f"The weights in {directory} cannot be loaded: {_first_line(error)}") from error
-    _check_complete(directory, model, loaded[1])
     return model
 
 
@@ -135,21 +157,24 @@ def load_processor(directory: Path, *, trust_remote_code: bool = False) -> Proce
             f"{directory} has no processor ({' or '.join(PROCESSOR_FILES)}): without it nobody knows how images are "
             "put before the model. Copy it from the model that yours was made from."
         )
+    code = processor_code(directory)
     try:
-        whole = AutoProcessor.from_pretrained(
-            directory, trust_remote_code=trust_remote_code, local_files_only=True, backend="pil"
-        )
-        if getattr(whole, "image_processor", None) is not None and getattr(whole, "tokenizer", None) is not None:
-            return CombinedProcessor(whole)
-    except (ImportError, ValueError, OSError, TypeError, AttributeError) as error:
-        logger.debug("The combined processor of %s is not used: %s", directory, _first_line(error))
-    return _compose(directory)
+        return _whole_processor(directory, trust_remote_code=False) or _compose(directory)
+    except ProcessorError as error:
+        if not code and not trust_remote_code:
+            raise
+        if not trust_remote_code:
+            raise ProcessorError(refusal(f"The processor of {directory}", code)) from error
+    check_files(directory, code)
+    return _whole_processor(directory, trust_remote_code=True) or _compose(directory, trust_remote_code=True)
 
 
-def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
+def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
     """The checkpoint's tokenizer. Raises ProcessorError."""
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(directory, local_files_only=True)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            directory, local_files_only=True, trust_remote_code=trust_remote_code
+        )
     except (ImportError, ValueError, OSError, TypeError, KeyError) as error:
         raise ProcessorError(f"The tokenizer in {directory} cannot be loaded: {_first_line(error)}") from error
     return tokenizer
@@ -161,16 +186,30 @@ def context_length(config: PreTrainedConfig) -> int | None:
     return int(length) if length else None
 
 
-def _compose(directory: Path) -> ComposedProcessor:
+def _whole_processor(directory: Path, *, trust_remote_code: bool) -> CombinedProcessor | None:
     try:
-        images = AutoImageProcessor.from_pretrained(directory, backend="pil", local_files_only=True)
+        whole = AutoProcessor.from_pretrained(
+            directory, trust_remote_code=trust_remote_code, local_files_only=True, backend="pil"
+        )
+        if getattr(whole, "image_processor", None) is not None and getattr(whole, "tokenizer", None) is not None:
+            return CombinedProcessor(whole)
+    except (ImportError, ValueError, OSError, TypeError, AttributeError) as error:
+        logger.debug("The combined processor of %s is not used: %s", directory, _first_line(error))
+    return None
+
+
+def _compose(directory: Path, *, trust_remote_code: bool = False) -> ComposedProcessor:
+    try:
+        images = AutoImageProcessor.from_pretrained(
+            directory, backend="pil", local_files_only=True, trust_remote_code=trust_remote_code
+        )
     except (ImportError, ValueError, OSError, TypeError, KeyError) as error:
         raise ProcessorError(f"The image processor in {directory} cannot be loaded: {_first_line(error)}") from error
     path, template = directory / "processor_config.json", directory / "chat_template.jinja"
     settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return ComposedProcessor(
         images,
-        load_tokenizer(directory),
+        load_tokenizer(directory, trust_remote_code=trust_remote_code),
         image_tokens=settings.get("image_seq_len"),
         chat_template=template.read_text(encoding="utf-8") if template.is_file() else None,
     )

@@ -15,15 +15,17 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
 from rt_vla_ros.policies.checkpoint import CheckpointError
 from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE, RT2Config
-from rt_vla_ros.policies.rt2.loading import RT2Parts, default_dtype, read_config
+from rt_vla_ros.policies.rt2.loading import RT2Parts, read_config
+from rt_vla_ros.policies.rt2.loading_progress import Tell, counted, say_nothing
 from rt_vla_ros.policies.rt2.lora import Adapter
-from rt_vla_ros.policies.rt2.memory import check_memory
+from rt_vla_ros.policies.rt2.memory import OutOfMemoryError, available_bytes, check_memory, needed_bytes, no_room
 from rt_vla_ros.policies.rt2.openvla import OpenVLAConfig, OpenVLAForActionPrediction, empty_model
 from rt_vla_ros.policies.rt2.openvla_processor import OpenVLAProcessor, read_settings
 from rt_vla_ros.policies.rt2.openvla_statistics import ROLES, card_from_statistics
 from rt_vla_ros.policies.rt2.openvla_weights import fill, tower_settings
 from rt_vla_ros.policies.rt2.processor import ProcessorError
 from rt_vla_ros.policies.rt2.prompt import OPENVLA_PROMPT, OPENVLA_QUESTION
+from rt_vla_ros.policies.rt2.quantization import QUANTIZED, check_quantization, number_type, quantize
 
 MODEL_TYPE = "openvla"
 INDEX = "model.safetensors.index.json"
@@ -39,23 +41,27 @@ def load_openvla(
     directory: Path,
     *,
     device: torch.device,
-    dtype: torch.dtype | None = None,
+    weights: str = "auto",
     unnorm_key: str = "",
     adapter: Path | None = None,
+    tell: Tell = say_nothing,
 ) -> RT2Parts:
     """Everything of a checkpoint's directory; rt2_config.json and action_card.json are used where they are there.
 
-    dtype: None: bfloat16 on a GPU, float32 elsewhere. unnorm_key: whose statistics, if not what rt2_config.json says.
+    weights: see quantization. unnorm_key: whose statistics, if not what rt2_config.json says.
     adapter: directory of a LoRA adapter (peft); its own statistics go before those of the checkpoint.
-    Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, OutOfMemoryError: all ValueErrors.
+    tell: gets a sentence now and then about how far it is.
+    Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError, OutOfMemoryError: all
+    ValueErrors.
     """
-    dtype = dtype or default_dtype(device)
+    check_quantization(weights, device)
     data = read_config(directory)
     config = _rt2_config(adapter, directory)
     card = _card(adapter, directory, data, unnorm_key or config.unnorm_key)
     settings = read_settings(directory)
     tokenizer = _tokenizer(directory)
-    model = load_model(directory, data, device=device, dtype=dtype, adapter=Adapter.load(adapter) if adapter else None)
+    lora = Adapter.load(adapter) if adapter else None
+    model = load_model(directory, data, device=device, weights=weights, adapter=lora, tell=tell)
     processor = OpenVLAProcessor(
         settings,
         tokenizer,
@@ -71,12 +77,16 @@ def load_model(
     data: dict[str, Any],
     *,
     device: torch.device,
-    dtype: torch.dtype,
+    weights: str = "auto",
     adapter: Adapter | None = None,
+    tell: Tell = say_nothing,
 ) -> OpenVLAForActionPrediction:
-    """The model with all its weights; data: its config.json. Raises CheckpointError and OutOfMemoryError."""
+    """The model with all its weights; data: its config.json.
+
+    Raises CheckpointError, WeightsError and OutOfMemoryError.
+    """
     files = weight_files(directory)
-    check_memory(directory, device, dtype)
+    check_memory(directory, device, weights)
     shapes = _shapes(files)
     config = OpenVLAConfig(
         text_config=data.get("text_config"),
@@ -84,10 +94,18 @@ def load_model(
         image_size=int(data.get("image_sizes", [224])[0]),
         image_token_id=int(data.get("pad_token_id", 32000)),
     )
-    model = empty_model(config, device, dtype)
-    weights = _tensors(files)
+    number = number_type(weights, device)
+    tell(f"reading the weights, {needed_bytes(directory, number) / 1e9:.1f} GB")
     try:
-        fill(model, adapter.merged(weights) if adapter else weights, shapes)
+        model = empty_model(config, torch.device("cpu") if weights in QUANTIZED else device, number)
+        tensors = counted(_tensors(files), len(shapes), "reading the weights", tell)
+        fill(model, adapter.merged(tensors) if adapter else tensors, shapes)
+        if weights in QUANTIZED:
+            tell(f"making {weights} of the weights")
+            quantize(model, weights, device)
+    except torch.cuda.OutOfMemoryError as error:
+        needed = needed_bytes(directory, number, weights)
+        raise OutOfMemoryError(no_room(directory, device, weights, needed, available_bytes(device))) from error
     except CheckpointError as error:
         raise CheckpointError(f"{directory}: {error}") from error
     return model

@@ -11,6 +11,7 @@ from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.loading import RT2Parts
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.processor import ComposedProcessor
+from rt_vla_ros.policies.rt2.quantization import QUANTIZED, check_quantization, number_type, quantize
 from rt_vla_ros.policies.rt2.small_models import SPECIAL, random_model, small_config
 from rt_vla_ros.policies.rt2.small_tokenizers import small_tokenizer
 
@@ -19,12 +20,19 @@ SEED = 0
 PIXELS = 84 * 84
 
 
-def untrained_policy(name: str, device: torch.device) -> RT2Policy:
-    """The same random weights every time, made in memory, with the action card of the simulated arm."""
+def untrained_policy(name: str, device: torch.device, *, weights: str = "auto") -> RT2Policy:
+    """The same random weights every time, made in memory, with the action card of the simulated arm.
+
+    weights: see quantization. Raises WeightsError.
+    """
+    check_quantization(weights, device)
     special = SPECIAL[FAMILY]
     tokenizer = small_tokenizer("byte_bpe", special=list(special.values()), named=special)
-    model = random_model(small_config(FAMILY, tokenizer), SEED)
-    nn.Module.to(model, device)
+    model = random_model(small_config(FAMILY, tokenizer), SEED, dtype=number_type(weights, device))
+    if weights in QUANTIZED:
+        quantize(model, weights, device)
+    else:
+        nn.Module.to(model, device)
     images = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": PIXELS})
     processor = ComposedProcessor(images, tokenizer)
     return RT2Policy(RT2Parts(model, processor, RT2Config("integers"), tabletop_card(name)), name=name)

@@ -30,9 +30,9 @@ def seen(stamp: float, shape: tuple[int, ...] = (48, 64, 3)) -> Observation:
     return Observation({"front": np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)}, stamp)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_it_acts(converted: Path, dtype: str) -> None:
-    policy = load_policy(str(converted), device="cpu", dtype=dtype)
+@pytest.mark.parametrize("weights", ["auto", "bfloat16"])
+def test_it_acts(converted: Path, weights: str) -> None:
+    policy = load_policy(str(converted), device="cpu", weights=weights)
     assert policy.card.after_processing == "google_robot"
     policy.reset("Open the drawer")
     for stamp in range(3):
@@ -72,9 +72,9 @@ def test_images_of_other_shapes_and_times_are_refused(converted: Path) -> None:
     policy.act(seen(1.0))
 
 
-def test_refuses_unknown_numbers(converted: Path) -> None:
-    with pytest.raises(ValueError, match="There is no dtype 'int4' here; there are float32, bfloat16"):
-        load_policy(str(converted), device="cpu", dtype="int4")
+def test_refuses_unknown_weights(converted: Path) -> None:
+    with pytest.raises(ValueError, match="RT-1 policies have no weights 'int4'; they have auto, float32, bfloat16"):
+        load_policy(str(converted), device="cpu", weights="int4")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,9 @@
-"""RT-2 checkpoints by path, with the name of a data set behind it, as an adapter, from the Hub; one by name."""
+"""RT-2 checkpoints by path, with the name of a data set behind it, as an adapter; one by name."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +11,7 @@ import torch
 from support.vlms import save_openvla, save_vlm
 
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies import registry
 from rt_vla_ros.policies.registry import load_policy
-from rt_vla_ros.policies.rt2 import checkpoint as rt2_checkpoint
-from rt_vla_ros.policies.rt2.checkpoint import HUB_FILES
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.recognition import is_rt2
 
@@ -61,29 +57,6 @@ def save_adapter(directory: Path, base: Path) -> Path:
     config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": str(base)}
     (directory / "adapter_config.json").write_text(json.dumps(config))
     return directory
-
-
-def test_a_name_on_the_hub_is_downloaded_without_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save_vlm(tmp_path, "paligemma")
-    asked: list[tuple[str, Any]] = []
-
-    def snapshot(hub_id: str, allow_patterns: list[str]) -> str:
-        asked.append((hub_id, allow_patterns))
-        return str(tmp_path)
-
-    monkeypatch.setattr(rt2_checkpoint, "snapshot_download", snapshot)
-    assert isinstance(load_policy("someone/a-policy", device="cpu"), RT2Policy)
-    assert asked == [("someone/a-policy", list(HUB_FILES))]
-    assert not any(pattern.endswith((".py", ".bin", "*")) for pattern in HUB_FILES)
-
-
-def test_a_hub_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(*_args: object, **_options: object) -> str:
-        raise OSError("no route to the host")
-
-    monkeypatch.setattr(rt2_checkpoint, "snapshot_download", unreachable)
-    with pytest.raises(registry.UnknownPolicyError, match=r"no policy 'a/b'.*And 'a/b' cannot be had.*no route"):
-        load_policy("a/b", device="cpu")
 
 
 def test_untrained_knows_nothing_but_goes_all_the_way() -> None:

@@ -108,7 +108,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "no tokenizer": (lambda d: (d / "tokenizer.json").unlink(), "The tokenizer in .* cannot be loaded"),
     "remote code": (
         lambda d: edit(d / "config.json", model_type="openflamingo", auto_map={"AutoConfig": "a.B"}),
-        r"needs Python code that came with it.*trust_remote_code=True \(the default is no\)",
+        r"needs Python code that came with it \(a.py\).*trust_remote_code:=true .* default is no\)",
     ),
     "unknown type": (
         lambda d: edit(d / "config.json", model_type="palm-e"),
