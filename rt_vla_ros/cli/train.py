@@ -2,7 +2,8 @@
 
 rt-vla train rt1 --data data/expert data/corrected --out runs/mine
 rt-vla train rt1 --recipe rt1-mini --out runs/mini
-rt-vla train rt1 --data data/300px --preset rt1 --windows 16 --out runs/full     # the paper's size; wants a GPU
+rt-vla train rt1 --data data/300px --preset rt1 --out runs/full                  # the paper's size; wants a GPU
+accelerate launch --num_processes 4 -m rt_vla_ros.cli train rt1 --data data/300px --preset rt1 --out runs/full
 
 The policy is OUT/checkpoint: rt-vla evaluate --policy OUT/checkpoint. The same command again carries on where a run was
 ended, however it ended.
@@ -11,6 +12,7 @@ ended, however it ended.
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
 
 import torch
@@ -20,13 +22,14 @@ from transformers.utils import logging as transformers_logging
 from rt_vla_ros.cli.errors import CliError, did_you_mean
 from rt_vla_ros.cli.numbers import nonnegative_int, positive_float, positive_int
 from rt_vla_ros.cli.progress import Progress
-from rt_vla_ros.data.lerobot import load_datasets
-from rt_vla_ros.policies.registry import find_device
+from rt_vla_ros.data.lerobot import LeRobotDataset, load_datasets
 from rt_vla_ros.policies.rt1.configuration import PRESETS
+from rt_vla_ros.training.distributed import Group, is_launched, joined
 from rt_vla_ros.training.learner import STATE
 from rt_vla_ros.training.recipe import RECIPES
 from rt_vla_ros.training.recipe_settings import with_settings
-from rt_vla_ros.training.supervised import CHECKPOINT, LOSSES, PLOT, Settings, SupervisedRun
+from rt_vla_ros.training.supervised import CHECKPOINT, LOSSES, PLOT, SupervisedRun
+from rt_vla_ros.training.supervised_settings import Settings, table_of_defaults, usual_settings
 from rt_vla_ros.training.train import train_by_recipe
 
 FAMILIES = ("rt1",)
@@ -45,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("from datasets")
     data.add_argument("--data", type=Path, nargs="+", metavar="DIR", help="datasets; all with the same action card")
     data.add_argument("--preset", default=USUAL.preset, help=f"size of the network: {', '.join(PRESETS)}")
-    data.add_argument("--windows", type=positive_int, default=USUAL.windows, help=f"per step (default {USUAL.windows})")
-    data.add_argument("--learning-rate", type=positive_float, default=USUAL.learning_rate, help="highest; default 1e-3")
+    data.add_argument("--windows", type=positive_int, help="histories per step, of all processes (default: see below)")
+    data.add_argument("--learning-rate", type=positive_float, help="the highest (default: see below)")
     data.add_argument(
         "--validation", type=float, default=USUAL.validation, help="share of the episodes held back (default 0.1)"
     )
@@ -54,15 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
     recipe = parser.add_argument_group("by a recipe")
     recipe.add_argument("--recipe", help=f"from nothing, with episodes of its own: {', '.join(RECIPES)}")
-    recipe.add_argument(
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="another setting: a field of Recipe (training/recipe.py) or network.KEY, an option of RT1Config",
+        help="another setting: network.KEY, an option of RT1Config, or a field of Settings "
+        "(training/supervised_settings.py), with --recipe of Recipe (training/recipe.py)",
     )
     recipe.add_argument("--collectors", type=positive_int, default=1, help="processes that play episodes (default 1)")
     recipe.add_argument("--evaluate", type=nonnegative_int, default=100, help="episodes per suite at the end (100)")
+    parser.epilog = f"settings by preset, with --data:\n{table_of_defaults()}"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -74,9 +79,11 @@ def run(args: argparse.Namespace) -> int:
     transformers_logging.disable_progress_bar()
     try:
         if args.recipe is not None:
+            if is_launched():
+                raise CliError("a recipe's learner is one process; several are for --data.")
             _by_recipe(args)
         else:
-            _from_datasets(args, Progress())
+            _from_datasets(args)
     except (SafetensorError, ValueError, OSError) as error:
         raise CliError(str(error)) from error
     return 0
@@ -98,23 +105,34 @@ def _by_recipe(args: argparse.Namespace) -> None:
     )
 
 
-def _from_datasets(args: argparse.Namespace, progress: Progress) -> None:
+def _from_datasets(args: argparse.Namespace) -> None:
     if args.preset not in PRESETS:
         raise CliError(f"there is no preset {args.preset!r}. {did_you_mean(args.preset, PRESETS)}")
     if args.threads:
         torch.set_num_threads(args.threads)
-    device = find_device(args.device)
-    steps = args.steps or USUAL.steps
-    settings = Settings(args.preset, steps, args.windows, args.learning_rate, args.validation, args.seed)
+    given = {"steps": args.steps, "windows": args.windows, "learning_rate": args.learning_rate}
+    changes = {key: value for key, value in given.items() if value is not None}
+    usual = usual_settings(args.preset, validation=args.validation, seed=args.seed, **changes)
+    settings = with_settings(usual, args.set)
     datasets = load_datasets(args.data)
-    made = SupervisedRun(args.out, datasets, settings, str(device), progress.update)
+    with joined(args.device) as group:
+        _train_in(group, args, settings, datasets, Progress(None if group.is_first else io.StringIO()))
+
+
+def _train_in(
+    group: Group, args: argparse.Namespace, settings: Settings, datasets: list[LeRobotDataset], progress: Progress
+) -> None:
+    made = SupervisedRun(args.out, datasets, settings, progress.update, group)
+    together = "" if group.size == 1 else f" and {group.size - 1} more"
     progress.line(
         f"{len(made.training)} episodes to learn from, {len(made.validation)} held back, {made.store.frames:,} frames; "
-        f"on {device}."
+        f"on {group.device}{together}."
     )
     if made.learner.steps:
         progress.line(f"Carrying on after step {made.learner.steps:,} ({args.out / STATE}).")
     made.train(args.every, progress.update)
+    if not group.is_first:
+        return
     last = made.log[-1]
     rest = f", {last['validation']:.3f} on the episodes held back" if "validation" in last else ""
     progress.line(

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError, Episode
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import INFO, STATISTICS, write_json
 from rt_vla_ros.language.encoder import LanguageEncoder
+from rt_vla_ros.training.augmentation import blacken_borders
 from rt_vla_ros.training.replay import Batch, shift_images
 
 INDEX = "frames.json"
@@ -32,6 +34,21 @@ class Span:
     has_scene: bool
 
 
+@dataclass(frozen=True)
+class Draw:
+    """Which histories make a batch: (episode, its step that the history begins with; before 0: with black images).
+
+    shifts: by which their images are moved in x and y [pixel], (B, 2).
+    """
+
+    starts: Sequence[tuple[Span, int]]
+    shifts: NDArray[np.int64]
+
+    def part(self, which: slice) -> Draw:
+        """Some of the histories."""
+        return Draw(self.starts[which], self.shifts[which])
+
+
 class FrameStore:
     """Frames in memory-mapped files: a dataset may be larger than memory."""
 
@@ -43,6 +60,7 @@ class FrameStore:
         self.card = datasets[0].card
         self.fingerprint = _fingerprint(datasets)
         self._directory = directory
+        self._standstill = ActionTokenizer(self.card).encode(np.zeros(len(self.card.dimensions)))
         if not self._is_filled():
             self._fill(datasets, on_episode)
         index = json.loads((directory / INDEX).read_text(encoding="utf-8"))
@@ -56,28 +74,45 @@ class FrameStore:
         """In all episodes."""
         return len(self._tokens)
 
-    def batch(self, starts: Sequence[tuple[Span, int]], steps: int, encoder: LanguageEncoder) -> Batch:
-        """Histories of `steps` frames, each from a place in an episode on."""
-        at = np.array([span.start + offset for span, offset in starts])[:, None] + np.arange(steps)  # (B, T)
-        sentences = np.stack([encoder.encode(span.instruction) for span, _ in starts])
-        return Batch(self._images[at], sentences, self._tokens[at].astype(np.int64), self._scene[at])
+    def batch(self, draw: Draw, steps: int, encoder: LanguageEncoder, *, black_borders: bool = False) -> Batch:
+        """The histories of a draw, each of `steps` frames.
 
-    def sample(
+        Steps before an episode's first are black, and their action is zero, as where RT-1-X was trained.
+        black_borders: of images that are moved; otherwise their edges are repeated.
+        """
+        offsets = np.array([offset for _, offset in draw.starts])[:, None] + np.arange(steps)  # (B, T)
+        at = np.array([span.start for span, _ in draw.starts])[:, None] + offsets.clip(min=0)
+        images, tokens, scene = self._images[at], self._tokens[at].astype(np.int64), self._scene[at]
+        before = offsets < 0
+        images[before], tokens[before], scene[before] = 0, self._standstill, 0
+        if draw.shifts.any():
+            shift_images(images, scene, draw.shifts)
+            if black_borders:
+                blacken_borders(images, draw.shifts)
+        sentences = np.stack([encoder.encode(span.instruction) for span, _ in draw.starts])
+        return Batch(images, sentences, tokens, scene, before.sum(axis=1) if before.any() else None)
+
+    def draw(
         self,
         spans: Sequence[Span],
         rng: np.random.Generator,
         count: int,
         steps: int,
-        shift: int,
-        encoder: LanguageEncoder,
-    ) -> Batch:
-        """`count` random histories of `steps` frames from these episodes, each moved by up to `shift` pixels."""
-        room = np.array([span.length - steps + 1 for span in spans])
+        *,
+        before: int = 0,
+        shift: tuple[float, float] = (0.0, 0.0),
+    ) -> Draw:
+        """`count` random histories of `steps` frames from these episodes.
+
+        before: steps at most that a history may begin before its episode. shift: up to which images are moved, as
+        shares of height and width.
+        """
+        room = np.array([span.length - steps + 1 + before for span in spans])
         chosen = rng.choice(len(spans), count, p=room / room.sum())
-        batch = self.batch([(spans[i], int(rng.integers(room[i]))) for i in chosen], steps, encoder)
-        if shift:
-            shift_images(batch.images, batch.scene, rng.integers(-shift, shift + 1, (count, 2)))
-        return batch
+        starts = [(spans[i], int(rng.integers(room[i])) - before) for i in chosen]
+        camera = self.card.cameras[0]
+        farthest = np.rint([shift[1] * camera.width, shift[0] * camera.height]).astype(np.int64)
+        return Draw(starts, rng.integers(-farthest, farthest + 1, (count, 2)))
 
     def _is_filled(self) -> bool:
         path = self._directory / INDEX

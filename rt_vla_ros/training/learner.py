@@ -4,25 +4,43 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.policies.rt1.loss import action_loss, soft_targets
+from rt_vla_ros.policies.rt1.loss import ILLEGAL, action_loss, soft_targets
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.training.augmentation import jitter_colours
 from rt_vla_ros.training.auxiliary import AuxiliaryHeads
 from rt_vla_ros.training.averaged import AveragedWeights
+from rt_vla_ros.training.distributed import ALONE, Group
 from rt_vla_ros.training.recipe import Recipe
 from rt_vla_ros.training.replay import Batch
+from rt_vla_ros.training.shared_batch_norm import share_batch_norms
 
 STATE = "state.safetensors"
 LAST_RATE = 0.02  # of the learning rate, at the end
-LONGEST_GRADIENT = 1.0
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """cosine: whether the learning rate falls, to 2% in the end. beta2, epsilon: of AdamW.
+
+    longest_gradient: longer ones are shortened to it; 0: none is. precision: "bfloat16" (mixed) or "float32".
+    """
+
+    cosine: bool = True
+    beta2: float = 0.98
+    epsilon: float = 1e-8
+    longest_gradient: float = 1.0
+    precision: str = "bfloat16"
 
 
 @dataclass(frozen=True)
@@ -39,15 +57,28 @@ class Losses:
 class Learner:
     """Network, optimiser and averaged weights of a run."""
 
-    def __init__(self, recipe: Recipe, seed: int, *, config: RT1Config | None = None, device: str = "cpu") -> None:
-        """config: of the network; None: the recipe's preset. device: to learn on."""
+    def __init__(
+        self,
+        recipe: Recipe,
+        seed: int,
+        *,
+        config: RT1Config | None = None,
+        device: str | torch.device = "cpu",
+        optimiser: Optimiser | None = None,
+        group: Group = ALONE,
+    ) -> None:
+        """config: of the network; None: the recipe's preset. device: to learn on. optimiser: None: the usual one.
+
+        group: of processes that learn together, each from its part of every batch.
+        """
         torch.manual_seed(seed)
-        self.recipe, self.steps = recipe, 0
+        self.recipe, self.optimiser, self.group, self.steps = recipe, optimiser or Optimiser(), group, 0
         self.device, self._seed = torch.device(device), seed
         config = config or RT1Config.preset(recipe.preset)
         self.model = RT1Model(config)
         self.model.to(self.device)  # type: ignore[arg-type]
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-arg]
+        share_batch_norms(self.model, group)
         self.heads = AuxiliaryHeads(config).to(self.device)
         self.average = AveragedWeights(self.model, recipe.ema)
         targets = soft_targets(config.tokens_per_dimension, config.vocab_size, config.target_smoothing)
@@ -59,52 +90,103 @@ class Learner:
         self.optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
             lr=recipe.learning_rate,
-            betas=(0.9, 0.98),
+            betas=(0.9, self.optimiser.beta2),
+            eps=self.optimiser.epsilon,
             fused=True,
         )
 
     def step(self, batch: Batch, progress: float) -> Losses:
         """Learn from one batch. progress: share of the run that is over, 0 ... 1."""
+        return self.step_in_parts([batch], 1, progress)
+
+    def step_in_parts(self, batches: Iterable[Batch], count: int, progress: float) -> Losses:
+        """One step from `count` equally large batches, one through the network after the other.
+
+        In a group every process gives its part of each batch, and the losses are those of all. Raises DistributedError.
+        """
         self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(progress)
-        self._generator.manual_seed(self._seed << 32 | self.steps)  # the same after a break as without one
-        images = jitter_colours(torch.from_numpy(batch.images).to(self.device), self.recipe.jitter, self._generator)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            losses, total = self._losses(images, batch)
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._parameters, LONGEST_GRADIENT)
+        self._generator.manual_seed(self._seed << 32 | self.steps)  # the same after a break as without one
+        means: list[Tensor] = []
+        for batch in batches:
+            images = self._jittered(self._moved(batch.images), batch)
+            with self.mixed_precision():
+                measured, total = self._losses(images, batch)
+            (total / count).backward()  # type: ignore[no-untyped-call]
+            means.append(measured)
+        self.group.average_gradients(self._parameters)
+        if self.optimiser.longest_gradient:
+            nn.utils.clip_grad_norm_(self._parameters, self.optimiser.longest_gradient)
         self.optimizer.step()
         self.average.update(self.model)
         self.steps += 1
-        return losses
+        heatmap, position, error, *dimensions = self.group.mean(torch.stack(means).mean(dim=0)).tolist()
+        return Losses(sum(dimensions) / len(dimensions), tuple(dimensions), heatmap, position, error)
 
     def learning_rate(self, progress: float) -> float:
-        """Rises over the warm-up's steps, then follows a cosine down to a fiftieth."""
-        cosine = LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-        return self.recipe.learning_rate * cosine * min(1.0, (self.steps + 1) / self.recipe.warmup)
+        """It rises over the warm-up and, where that is wanted, falls in half a cosine over the run."""
+        rate = self.recipe.learning_rate * min(1.0, (self.steps + 1) / max(1, self.recipe.warmup))
+        if self.optimiser.cosine:
+            rate *= LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        return rate
 
-    def _losses(self, images: Tensor, batch: Batch) -> tuple[Losses, Tensor]:
-        model, steps = self.model, images.shape[1]
-        sentence = model.sentence(torch.from_numpy(batch.instruction).to(self.device)).repeat_interleave(steps, dim=0)
+    def mixed_precision(self) -> torch.autocast:
+        """The context in which the network runs."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.optimiser.precision == "bfloat16")
+
+    @torch.inference_mode()
+    def judge(self, model: RT1Model, batch: Batch) -> tuple[float, Tensor]:
+        """Loss of another network of this kind, and its most likely tokens, (B, T, D), on the CPU."""
+        with self.mixed_precision():
+            logits = self._logits(model, self._moved(batch.images), batch)[0]
+        loss = action_loss(logits, self._moved(batch.tokens), model.legal, self._targets).mean()
+        return float(loss), logits.float().masked_fill(~model.legal, ILLEGAL).argmax(-1).cpu()
+
+    def _losses(self, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What to report, (3 + D,): heatmap, position, error and every dimension's; and what to minimise, a scalar."""
+        logits, features, tokens = self._logits(self.model, images, batch)
+        dimensions = action_loss(logits, self._moved(batch.tokens), self.model.legal, self._targets)
+        total, helping = dimensions.mean(), dimensions.new_zeros(3)
+        if self.recipe.heatmap_weight or self.recipe.position_weight:
+            losses = self.heads(features, tokens, self._moved(batch.scene).flatten(0, 1))
+            total = total + self.recipe.heatmap_weight * losses.heatmap + self.recipe.position_weight * losses.position
+            helping = torch.stack([losses.heatmap, losses.position, losses.error])
+        return torch.cat([helping, dimensions]).detach(), total
+
+    def _logits(self, model: RT1Model, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (B, T, D, V); feature maps (B * T, C, h, w) and image tokens (B * T, n, C) on the way there."""
+        steps = images.shape[1]
+        sentence = model.sentence(self._moved(batch.instruction)).repeat_interleave(steps, dim=0)
+        if batch.before is not None:
+            known = torch.arange(steps)[None, :] >= torch.from_numpy(batch.before)[:, None]  # (B, T)
+            sentence = sentence * known.flatten()[:, None].to(sentence)
         features = model.image_features(images.flatten(0, 1), sentence)
         tokens = model.token_learner(features)
-        logits = model.transformer(tokens.unflatten(0, images.shape[:2]))
-        dimensions = action_loss(logits, torch.from_numpy(batch.tokens).to(self.device), model.legal, self._targets)
-        auxiliary = self.heads(features, tokens, torch.from_numpy(batch.scene).to(self.device).flatten(0, 1))
-        action = dimensions.mean()
-        total = (
-            action + self.recipe.heatmap_weight * auxiliary.heatmap + self.recipe.position_weight * auxiliary.position
+        window = tokens.unflatten(0, images.shape[:2])
+        logits = model.transformer(window, model.action_rows(self._moved(batch.tokens), window))
+        return logits, features, tokens
+
+    def _jittered(self, images: Tensor, batch: Batch) -> Tensor:
+        """With other colours: in every process those that it would have in the whole batch."""
+        count = len(images)
+        jittered = jitter_colours(
+            images, self.recipe.jitter, self._generator, batch=count * self.group.size, first=count * self.group.rank
         )
-        losses = Losses(
-            action.item(),
-            tuple(dimensions.tolist()),
-            auxiliary.heatmap.item(),
-            auxiliary.position.item(),
-            auxiliary.error.item(),
-        )
-        return losses, total
+        if batch.before is not None and self.recipe.jitter:
+            for history, before in zip(jittered, batch.before.tolist(), strict=True):
+                history[:before] = 0
+        return jittered
+
+    def _moved(self, array: NDArray[Any]) -> Tensor:
+        """To the device; to a GPU while the program goes on."""
+        tensor = torch.from_numpy(array)
+        return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
+
+    def weight_sum(self) -> float:
+        """A number that tells weights apart."""
+        return math.fsum(float(parameter.detach().double().sum()) for parameter in self._parameters)
 
     def averaged_model(self) -> RT1Model:
         """A network of its own with the averaged weights, for acting."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rt_vla_ros.data.lerobot_layout import write_json
 from rt_vla_ros.language.encoder import LanguageEncoder
@@ -16,14 +16,19 @@ from rt_vla_ros.language.instruction_table import InstructionTable
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.training.recipe import Recipe
 
+if TYPE_CHECKING:
+    from rt_vla_ros.training.supervised_settings import Settings
+
+Changeable = TypeVar("Changeable", Recipe, "Settings")
+
 FILE = "recipe.json"
 NETWORK = "network."
 MAY_CHANGE = ("steps",)
 """What another sitting of the same run may have otherwise: it can be made longer."""
 
 
-def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """The recipe with settings KEY=VALUE: a field of Recipe, or network.KEY for an option of RT1Config.
+def with_settings(recipe: Changeable, settings: Iterable[str]) -> Changeable:
+    """The recipe with settings KEY=VALUE: a field of it, or network.KEY for an option of RT1Config.
 
     A VALUE is JSON (3, 0.5, true, [16, 32], null) or else text. Raises ValueError, with a sentence, for an unknown KEY
     or a VALUE of another kind than the one that is there.
@@ -46,7 +51,7 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     return recipe
 
 
-def network_config(recipe: Recipe) -> RT1Config:
+def network_config(recipe: Recipe | Settings) -> RT1Config:
     """What the recipe's network is made of. Raises ValueError for options that do not go together."""
     return RT1Config.preset(recipe.preset, **recipe.network)
 

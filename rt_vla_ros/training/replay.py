@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +17,16 @@ from rt_vla_ros.training.said_otherwise import said_otherwise
 class Batch:
     """Histories.
 
-    images: uint8 (B, T, H, W, 3). instruction: int64 (B, L). tokens: int64 (B, T, D). scene: float32 (B, T, 10).
+    images: uint8 (B, T, H, W, 3). instruction: int64 (B, L), or float32 (B, L) for sentence vectors.
+    tokens: int64 (B, T, D). scene: float32 (B, T, 10). before: int64 (B,), how many steps lie before the episode's
+    first, with black images and a zero sentence; None: none.
     """
 
     images: NDArray[np.uint8]
-    instruction: NDArray[np.int64]
+    instruction: NDArray[Any]
     tokens: NDArray[np.int64]
     scene: NDArray[np.float32]
+    before: NDArray[np.int64] | None = None
 
 
 class Replay:

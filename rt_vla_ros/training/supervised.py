@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,17 @@ from safetensors import SafetensorError
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import write_json
-from rt_vla_ros.language.hashed_words import HashedWords
-from rt_vla_ros.policies.checkpoint import check_card, save_checkpoint
-from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.training.frame_store import FrameStore, split
+from rt_vla_ros.language.instruction_table import TABLE_FILE
+from rt_vla_ros.policies.checkpoint import save_checkpoint
+from rt_vla_ros.training.distributed import ALONE, Group
+from rt_vla_ros.training.frame_store import Draw, FrameStore, split
 from rt_vla_ros.training.learner import STATE, Learner
 from rt_vla_ros.training.loss_plot import loss_plot
-from rt_vla_ros.training.recipe import Recipe
+from rt_vla_ros.training.made_ahead import made_ahead
+from rt_vla_ros.training.recipe_settings import sentence_encoder
+from rt_vla_ros.training.replay import Batch
 from rt_vla_ros.training.supervised_card import supervised_card
+from rt_vla_ros.training.supervised_settings import Settings, network_config
 
 CHECKPOINT, SETTINGS, LOSSES, PLOT, FRAMES = "checkpoint", "settings.json", "losses.jsonl", "losses.svg", "frames"
 VALIDATION_WINDOWS = 256  # histories that a validation looks at, at most
@@ -34,69 +39,43 @@ class TrainingError(ValueError):
     """The run cannot begin or go on; the message says why, and what stands."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a run's result depends on, besides its datasets.
-
-    preset: of RT1Config. steps: of the optimiser. windows: histories in each. learning_rate: its highest. validation:
-    share of the episodes that are held back. seed: of weights, order and augmentation.
-    """
-
-    preset: str = "rt1-mini"
-    steps: int = 20_000
-    windows: int = 32
-    learning_rate: float = 1e-3
-    validation: float = 0.1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.seed < 1 << 31:
-            raise ValueError(f"The seed is {self.seed}, expected 0 to {(1 << 31) - 1}.")
-
-
-def network_config(preset: str, card: ActionCard) -> RT1Config:
-    """The preset's network for a card: its dimensions, bins and camera. Sentences are read as hashed words.
-
-    Raises ValueError for an unknown preset, ActionCardError for a card that no such network fits.
-    """
-    usual, camera = RT1Config.preset(preset), card.cameras[0]
-    same_size = (camera.height, camera.width) == (usual.image_size, usual.image_size)
-    config = RT1Config.preset(
-        preset,
-        language="hashed_words",
-        vocab_size=card.bins,
-        tokens_per_dimension=[len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions],
-        input_height=None if same_size else camera.height,
-        input_width=None if same_size else camera.width,
-    )
-    check_card(card, config, Path("the datasets"))
-    return config
-
-
 class SupervisedRun:
     """A run in its directory; starting it again carries on from the last saved state, as if it had not been ended.
 
     DIR/checkpoint: the averaged weights as a policy. DIR/losses.jsonl, DIR/losses.svg: how it went.
     DIR/state.safetensors and DIR/frames: to carry on.
+    In a group of processes all have a SupervisedRun of the same directory, and the first writes.
     """
 
     def __init__(
-        self, directory: Path, datasets: Sequence[LeRobotDataset], settings: Settings, device: str, say: Say
+        self, directory: Path, datasets: Sequence[LeRobotDataset], settings: Settings, say: Say, group: Group = ALONE
     ) -> None:
         """say: is given a line now and then. Raises TrainingError, DatasetError, ActionCardError, OSError."""
-        self.directory, self.settings, self.datasets = directory, settings, datasets
-        config = network_config(settings.preset, datasets[0].card)
-        directory.mkdir(parents=True, exist_ok=True)
-        total = sum(len(dataset) for dataset in datasets)
-        self.store = FrameStore(directory / FRAMES, datasets, lambda n: say(f"decoding films, episode {n} of {total}"))
-        self._check_settings()
+        self.directory, self.settings, self.datasets, self.group = directory, settings, datasets, group
+        config = network_config(settings, datasets[0].card)
+        group.part(settings.part)  # whether it can be shared out
         self.window = int(config.time_sequence_length)
-        self.training, self.validation = split(self.store.episodes, settings.validation, self.window, settings.seed)
-        self.recipe = self._recipe()
-        self.learner = Learner(self.recipe, settings.seed, config=config, device=device)
+        self._before = self.window - 1 if config.history_start == "zero_frames" else 0
+        self.store = group.first_alone(partial(self._prepare, say))
+        self.training, self.validation = split(
+            self.store.episodes, settings.validation, self.window - self._before, settings.seed
+        )
+        self.recipe = settings.recipe
+        if self._before or not all(span.has_scene for span in self.store.episodes):
+            self.recipe = replace(self.recipe, heatmap_weight=0.0, position_weight=0.0)  # nothing is known to them
+        self.learner = Learner(
+            self.recipe,
+            settings.seed,
+            config=config,
+            device=group.device,
+            optimiser=settings.optimiser,
+            group=group,
+        )
+        self._encoder = sentence_encoder(self.recipe, config)
         self.seconds_before = self.learner.load(directory) if (directory / STATE).exists() else 0.0
+        group.check_same("numbers of steps", self.learner.steps)
+        group.check_same("weights", self.learner.weight_sum())
         self.started, self._resumed_at = time.monotonic(), self.learner.steps
-        self._encoder = HashedWords(config.word_buckets)
         self.log = self._read_log()
 
     @property
@@ -107,23 +86,22 @@ class SupervisedRun:
     def train(self, every: int, say: Say) -> None:
         """Learn until the last step; every `every` steps validate, save, and draw the losses.
 
-        Raises TrainingError where something cannot be written; what was saved before stands.
+        Raises TrainingError where something cannot be written, DistributedError where another process has ended; what
+        was saved before stands.
         """
         settings, recent = self.settings, []
+        batches, parts = made_ahead(self._batches(self.learner.steps)), settings.windows // settings.part
         while self.learner.steps < settings.steps:
             step = self.learner.steps
-            torch.manual_seed(settings.seed << 32 | step)  # of dropout: the same after a break as without one
-            rng = np.random.default_rng([settings.seed, 4, step])
-            batch = self.store.sample(
-                self.training, rng, settings.windows, self.window, self.recipe.shift, self._encoder
-            )
-            losses = self.learner.step(batch, step / settings.steps)
+            torch.manual_seed(self._seed_of_dropout(step))
+            losses = self.learner.step_in_parts(islice(batches, parts), parts, step / settings.steps)
             if not np.isfinite(losses.action):
                 raise TrainingError(f"The loss is {losses.action} at step {step}; try a lower --learning-rate.")
             recent.append(losses.action)
             say(self._progress(recent))
             if self.learner.steps % every == 0 or self.learner.steps == settings.steps:
-                self._pause(float(np.mean(recent)))
+                if self.group.is_first:
+                    self._pause(float(np.mean(recent)))
                 recent = []
 
     def validate(self) -> dict[str, float]:
@@ -132,21 +110,54 @@ class SupervisedRun:
             return {}
         model = self.learner.averaged_model()
         rng = np.random.default_rng([self.settings.seed, 5])
+        wide = torch.tensor([0 if d.role == "terminate" else 4 for d in self.store.card.dimensions])
         losses, hits = [], []
-        for _ in range(max(1, min(VALIDATION_WINDOWS, 4 * len(self.validation)) // self.settings.windows)):
-            batch = self.store.sample(self.validation, rng, self.settings.windows, self.window, 0, self._encoder)
-            tensors = [
-                torch.from_numpy(a).to(self.learner.device) for a in (batch.images, batch.instruction, batch.tokens)
-            ]
-            with torch.inference_mode(), torch.autocast(self.learner.device.type, torch.bfloat16):
-                output = model(tensors[0], tensors[1], labels=tensors[2])
-            losses.append(float(output.loss))
-            chosen = output.logits.float().masked_fill(~model.legal, -1e4).argmax(-1)
-            wide = torch.tensor([0 if d.role == "terminate" else 4 for d in self.store.card.dimensions])
-            hits.append(float(((chosen - tensors[2]).abs().cpu() <= wide).float().mean()))
+        at_once = min(self.settings.part, VALIDATION_WINDOWS)
+        for _ in range(max(1, min(VALIDATION_WINDOWS, 4 * len(self.validation)) // at_once)):
+            draw = self.store.draw(self.validation, rng, at_once, self.window, before=self._before)
+            batch = self.store.batch(draw, self.window, self._encoder)
+            loss, chosen = self.learner.judge(model, batch)
+            losses.append(loss)
+            hits.append(float(((chosen - torch.from_numpy(batch.tokens)).abs() <= wide).float().mean()))
         return {"validation": float(np.mean(losses)), "near": float(np.mean(hits))}
 
+    def _batches(self, step: int) -> Iterator[Callable[[], Batch]]:
+        """What makes this process' part of every batch from this step on."""
+        settings = self.settings
+        own = self.group.part(settings.part)
+        for number in range(step, settings.steps):
+            draw = self._draw(number)
+            for first in range(0, settings.windows, settings.part):
+                part = draw.part(slice(first + own.start, first + own.stop))
+                yield partial(self.store.batch, part, self.window, self._encoder, black_borders=settings.black_borders)
+
+    def _draw(self, step: int) -> Draw:
+        settings = self.settings
+        return self.store.draw(
+            self.training,
+            np.random.default_rng([settings.seed, 4, step]),
+            settings.windows,
+            self.window,
+            before=self._before,
+            shift=(settings.shift_rows, settings.shift_columns),
+        )
+
+    def _seed_of_dropout(self, step: int) -> int:
+        """The same after a break as without one; every process draws its own."""
+        words = np.random.SeedSequence([self.settings.seed, step, self.group.rank]).generate_state(1, np.uint64)
+        return int(words[0])
+
     # On disk --------------------------------------------------------------------------------------------------------
+
+    def _prepare(self, say: Say) -> FrameStore:
+        """The directory with all frames; whether it is this run's."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        total = sum(len(dataset) for dataset in self.datasets)
+        store = FrameStore(
+            self.directory / FRAMES, self.datasets, lambda n: say(f"decoding films, episode {n} of {total}")
+        )
+        self._check_settings(store.fingerprint)
+        return store
 
     def _pause(self, loss: float) -> None:
         found = self.validate()
@@ -154,7 +165,11 @@ class SupervisedRun:
         try:
             self.learner.save(self.directory, self.seconds)
             save_checkpoint(
-                self.directory / CHECKPOINT, self.learner.averaged_model(), self._card(), self._model_card()
+                self.directory / CHECKPOINT,
+                self.learner.averaged_model(),
+                self._card(),
+                self._model_card(),
+                beside={TABLE_FILE: Path(self.settings.language)} if self.settings.language else {},
             )
             (self.directory / LOSSES).write_text("".join(json.dumps(row) + "\n" for row in self.log), encoding="utf-8")
             (self.directory / PLOT).write_text(self._plot(), encoding="utf-8")
@@ -185,7 +200,7 @@ class SupervisedRun:
             episodes=(len(self.training), len(self.validation)),
             frames=self.store.frames,
             parameters=sum(parameter.numel() for parameter in self.learner.model.parameters()),
-            device=str(self.learner.device),
+            device=f"{self.group.size} x {self.group.device}",
         )
 
     def _read_log(self) -> list[dict[str, Any]]:
@@ -193,10 +208,10 @@ class SupervisedRun:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
         return [row for row in rows if row["step"] <= self.learner.steps]
 
-    def _check_settings(self) -> None:
+    def _check_settings(self, fingerprint: str) -> None:
         """Raises TrainingError where the directory holds a run with others."""
         path = self.directory / SETTINGS
-        ours = {**asdict(self.settings), "datasets": self.store.fingerprint}
+        ours = json.loads(json.dumps({**asdict(self.settings), "datasets": fingerprint}))
         if path.is_file():
             there = json.loads(path.read_text(encoding="utf-8"))
             different = [
@@ -206,18 +221,13 @@ class SupervisedRun:
                 raise TrainingError(
                     f"{self.directory} holds a run with other settings ({'; '.join(different)}). Name another --out."
                 )
-        write_json(path, ours)
-
-    def _recipe(self) -> Recipe:
-        """The optimiser's settings; without knowledge of the scenes there are no auxiliary losses."""
-        settings, plain = self.settings, not all(span.has_scene for span in self.store.episodes)
-        recipe = Recipe(
-            preset=settings.preset,
-            windows=settings.windows,
-            learning_rate=settings.learning_rate,
-            warmup=max(1, min(200, settings.steps // 10)),
-        )
-        return replace(recipe, heatmap_weight=0.0, position_weight=0.0) if plain else recipe
+        elif self.group.is_first:
+            write_json(path, ours)
+        else:
+            raise TrainingError(
+                f"{path} is not there, though the first process has written it: all processes must see the same --out "
+                "and --data, on several machines by a shared file system."
+            )
 
     def _progress(self, recent: Sequence[float]) -> str:
         step, steps = self.learner.steps, self.settings.steps

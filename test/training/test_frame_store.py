@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.datasets import CARD, make_episode, write_dataset
+from support.datasets import CARD, SIZE, make_episode, write_dataset
 
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.language.hashed_words import HashedWords
-from rt_vla_ros.training.frame_store import FrameStore, split
+from rt_vla_ros.training.frame_store import Draw, FrameStore, split
 
 WORDS = HashedWords(4096)
+STILL = np.zeros((2, 2), np.int64)
 
 
 @pytest.fixture
@@ -28,7 +29,8 @@ def test_a_history_is_what_the_dataset_says(datasets: list[LeRobotDataset], tmp_
     told: list[int] = []
     store = FrameStore(tmp_path / "frames", datasets, told.append)
     assert (store.frames, told) == (35, [1, 2, 3, 4, 5])
-    batch = store.batch([(store.episodes[4], 2), (store.episodes[0], 0)], 3, WORDS)
+    batch = store.batch(Draw([(store.episodes[4], 2), (store.episodes[0], 0)], STILL), 3, WORDS)
+    assert batch.before is None
     wanted = make_episode(4, length=9)
     np.testing.assert_array_equal(batch.images[0], wanted.images["front"][2:5])
     np.testing.assert_array_equal(batch.tokens[0], ActionTokenizer(CARD).encode(wanted.values[2:5]))
@@ -48,13 +50,44 @@ def test_films_are_decoded_once(datasets: list[LeRobotDataset], tmp_path: Path) 
 
 def test_random_histories_never_cross_the_border_of_an_episode(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
     store = FrameStore(tmp_path / "frames", datasets, lambda _: None)
-    batch = store.sample(store.episodes, np.random.default_rng(0), 200, 5, 0, WORDS)
+    batch = store.batch(store.draw(store.episodes, np.random.default_rng(0), 200, 5), 5, WORDS)
     images = {
         frame.tobytes(): (e, i) for e in range(5) for i, frame in enumerate(datasets[e // 3][e % 3].images["front"])
     }
     seen = [[images[frame.tobytes()] for frame in history] for history in batch.images]
     assert all([e for e, _ in row] == [row[0][0]] * 5 and np.all(np.diff([i for _, i in row]) == 1) for row in seen)
     assert {row[0] for row in seen} == {(e, i) for e in range(5) for i in range(e + 1)}
+
+
+def test_a_history_may_begin_before_its_episode(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
+    store = FrameStore(tmp_path / "frames", datasets, lambda _: None)
+    batch = store.batch(Draw([(store.episodes[1], -2), (store.episodes[0], 0)], STILL), 3, WORDS)
+    assert batch.before is not None
+    assert batch.before.tolist() == [2, 0]
+    assert not batch.images[0, :2].any()
+    np.testing.assert_array_equal(batch.images[0, 2], make_episode(1, length=6).images["front"][0])
+    standstill = ActionTokenizer(CARD).encode(np.zeros(6))
+    np.testing.assert_array_equal(batch.tokens[0, :2], [standstill, standstill])
+    drawn = store.draw(store.episodes, np.random.default_rng(0), 500, 20, before=19)
+    assert {start for _, start in drawn.starts} == set(range(-19, -10))
+    assert len({span.start + start + 19 for span, start in drawn.starts}) == 35, "every frame is the last of one"
+
+
+def test_moved_images_have_black_borders_or_repeated_edges(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
+    store = FrameStore(tmp_path / "frames", datasets, lambda _: None)
+    shifts = np.array([[3, -2], [-5, 4]])
+    draw = Draw([(store.episodes[4], 0), (store.episodes[0], 0)], shifts)
+    black, repeated = (store.batch(draw, 2, WORDS, black_borders=choice).images for choice in (True, False))
+    image = make_episode(4, length=9).images["front"][0]
+    np.testing.assert_array_equal(black[0, 0, :-2, 3:], image[2:, :-3])
+    assert not black[0, :, -2:].any()
+    assert not black[0, :, :, :3].any()
+    assert not black[1, :, :4].any()
+    assert not black[1, :, :, -5:].any()
+    np.testing.assert_array_equal(repeated[0, 0, :-2, 3:], image[2:, :-3])
+    np.testing.assert_array_equal(repeated[0, 0, :-2, 0], image[2:, 0])
+    drawn = store.draw(store.episodes, np.random.default_rng(0), 300, 2, shift=(2 / SIZE, 5 / SIZE)).shifts
+    assert (drawn.min(axis=0).tolist(), drawn.max(axis=0).tolist()) == ([-5, -2], [5, 2])
 
 
 def test_episodes_are_held_back_whole(datasets: list[LeRobotDataset], tmp_path: Path) -> None:

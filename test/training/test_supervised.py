@@ -11,13 +11,13 @@ import torch
 from safetensors.torch import load_file
 from support.datasets import CARD, SIZE, make_episode, write_dataset
 
-from rt_vla_ros.action_space.card import ActionCardError
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.policies.rt1.configuration import PRESETS
 from rt_vla_ros.training import learner
-from rt_vla_ros.training.supervised import Settings, SupervisedRun, TrainingError, network_config
+from rt_vla_ros.training.supervised import SupervisedRun, TrainingError
+from rt_vla_ros.training.supervised_settings import Settings
 
 QUICK = Settings(steps=4, windows=2, validation=0.25)
 
@@ -30,7 +30,7 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> list[LeRobotDataset]:
 
 
 def start(out: Path, datasets: list[LeRobotDataset], settings: Settings = QUICK) -> SupervisedRun:
-    return SupervisedRun(out, datasets, settings, "cpu", lambda _: None)
+    return SupervisedRun(out, datasets, settings, lambda _: None)
 
 
 def test_leaves_a_policy_a_log_and_a_picture(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
@@ -135,13 +135,3 @@ def test_the_papers_network_learns_by_the_same_code(
     policy = load_policy(str(tmp_path / "checkpoint"), device="cpu")
     policy.reset("pick up the red cube")
     assert len(policy.act(Observation({"front": np.zeros((SIZE, SIZE, 3), np.uint8)}, 0.0)).tokens) == 6
-
-
-def test_the_full_size_network_takes_the_cards_cameras_and_bins() -> None:
-    config = network_config("rt1", CARD)
-    assert (config.image_size, config.input_size, config.width_coefficient) == (300, (SIZE, SIZE), 1.2)
-    assert config.tokens_per_dimension == [2, 256, 256, 256, 256, 256]
-    with pytest.raises(ActionCardError, match="cameras 2"):
-        network_config("rt1", replace(CARD, cameras=(*CARD.cameras, replace(CARD.cameras[0], name="wrist"))))
-    with pytest.raises(ValueError, match="no preset 'rt9'"):
-        network_config("rt9", CARD)

@@ -1,0 +1,149 @@
+"""Several processes that train one network together, as `torchrun` or `accelerate launch` start them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from rt_vla_ros.policies.registry import find_device
+
+RANK, SIZE, LOCAL_RANK = "RANK", "WORLD_SIZE", "LOCAL_RANK"
+LAUNCHED = (RANK, SIZE, "MASTER_ADDR", "MASTER_PORT")
+"""What both launchers put into the environment."""
+PATIENCE = timedelta(hours=12)
+"""How long a process waits for another: the first decodes all films while the others wait for it."""
+
+CPU = torch.device("cpu")
+Made = TypeVar("Made")
+
+
+class DistributedError(ValueError):
+    """The processes cannot go on together; the message says why, and what stands."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """rank: of this process, 0 ... size - 1; the first one writes and speaks. device: what this process computes on."""
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = CPU
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes and speaks."""
+        return self.rank == 0
+
+    def part(self, count: int) -> slice:
+        """This process' part of `count` things; all parts are equally large. Raises DistributedError."""
+        if count % self.size:
+            raise DistributedError(
+                f"{count} windows cannot be shared out equally among {self.size} processes; say another number of "
+                "them (--windows, --set at_once=...)."
+            )
+        each = count // self.size
+        return slice(self.rank * each, (self.rank + 1) * each)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Of all processes' values, in place. Raises DistributedError where another process has ended."""
+        if self.size > 1:
+            with self._company():
+                dist.all_reduce(values)
+        return values
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Of all processes' values, in place. Raises DistributedError."""
+        return self.sum(values).div_(self.size)
+
+    def average_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Every process has the mean of all gradients afterwards. Raises DistributedError."""
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if self.size == 1 or not gradients:
+            return
+        flat = self.mean(torch.cat([gradient.flatten() for gradient in gradients]))
+        for gradient, mean in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view(gradient.shape))
+
+    def first_alone(self, make: Callable[[], Made]) -> Made:
+        """What `make` gives, in the first process before in all others, which find what it has left on the disk."""
+        made = make() if self.is_first else None
+        self.sum(torch.zeros(1, device=self.device))
+        return make() if made is None else made
+
+    def check_same(self, what: str, value: float) -> None:
+        """Raises DistributedError where the processes begin with different values."""
+        if self.size == 1:
+            return
+        table = torch.zeros(self.size, dtype=torch.float64, device=self.device)
+        table[self.rank] = value
+        values = self.sum(table).tolist()
+        if not all(math.isclose(other, values[0], rel_tol=1e-9) for other in values):
+            raise DistributedError(
+                f"The processes begin with different {what}: {', '.join(f'{other:.12g}' for other in values)}. All of "
+                "them must see the same --data and --out, on several machines by a shared file system."
+            )
+
+    @contextmanager
+    def _company(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            said = str(error).strip().splitlines()[0]
+            raise DistributedError(
+                f"Process {self.rank} of {self.size} ends because another one has: that one's own message says why "
+                f"({said}). What was saved before stands; the same command carries on from there."
+            ) from error
+
+
+ALONE = Group()
+
+
+def is_launched() -> bool:
+    """Whether a launcher started this process as one of several."""
+    return all(os.environ.get(name) for name in LAUNCHED) and os.environ[SIZE] != "1"
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Group]:
+    """The group that this process was started in, or it alone.
+
+    device: as in `find_device`; "auto" and "cuda" are the GPU of this process' number on its machine.
+    Raises ValueError for a device that is not there, DistributedError where the others do not come.
+    """
+    if not is_launched():
+        yield replace(ALONE, device=_made_fast(find_device(device)))
+        return
+    rank, size = int(os.environ[RANK]), int(os.environ[SIZE])
+    where = _made_fast(_own_device(device, int(os.environ.get(LOCAL_RANK, "0"))))
+    try:
+        dist.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        said = str(error).strip().splitlines()[0]
+        raise DistributedError(f"Process {rank} of {size} could not join the others: {said}") from error
+    yield Group(rank, size, where)
+    dist.destroy_process_group()  # after an error the others may be gone, and there is nobody to say farewell to
+
+
+def _own_device(device: str, local_rank: int) -> torch.device:
+    found = find_device(device)
+    if found.type != "cuda" or found.index is not None:
+        return found
+    return find_device(f"cuda:{local_rank}")
+
+
+def _made_fast(device: torch.device) -> torch.device:
+    """A GPU becomes this process' own. What is not bfloat16 is TF32; sizes never change, so convolutions are tried."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.benchmark = True
+    return device
