@@ -30,9 +30,9 @@ nothing by this project, on its simulated Franka Panda, with no data from elsewh
 {table}
 
 Each row: `rt-vla evaluate --policy {name} --suite SUITE --episodes N --seed SEED`{digest}. Success means that the named
-object, and no other, is held 5 cm above the table for a second when the policy terminates, or after 20 s. Training draws
-its scenes' seeds from 2^{first_seed} up, so none of these tables was seen before; `unseen` adds combinations and phrasings,
-`backgrounds` tables, light and camera positions that training has not.
+object, and no other, is held 5 cm above the table for a second when the policy terminates, or after 20 s. Training
+draws its scenes' seeds from 2^{first_seed} up, so none of these tables was seen before; `unseen` adds combinations and
+phrasings, `backgrounds` tables, light and camera positions that training has not.
 
 ## How it was trained
 
