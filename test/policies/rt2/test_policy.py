@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from support.vlms import random_image, rt2_card, save_vlm
+from transformers import PreTrainedModel
 
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
@@ -18,6 +19,7 @@ from rt_vla_ros.policies.rt2.action_vocabulary import least_used
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT
 from rt_vla_ros.policies.rt2.constrained_decoding import prefix_allowed_tokens
 from rt_vla_ros.policies.rt2.loading import RT2Parts, load_rt2
+from rt_vla_ros.policies.rt2.packed_linear import PackedLinear
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.small_models import FAMILIES
 from rt_vla_ros.policies.rt2.small_tokenizers import small_tokenizer
@@ -26,35 +28,47 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RT2Parts:
-    directory = save_vlm(tmp_path_factory.mktemp(request.param), request.param)
+def directory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_vlm(tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(scope="module")
+def parts(directory: Path) -> RT2Parts:
     return load_rt2(directory, device=CPU)
+
+
+@pytest.fixture(scope="module")
+def stock(directory: Path) -> PreTrainedModel:
+    """The model as transformers loads it, for `generate`; that of `parts` is packed by the policy."""
+    return load_rt2(directory, device=CPU).model
 
 
 def seen(seed: int) -> Observation:
     return Observation({"front": random_image(seed)}, float(seed))
 
 
-def generated(policy: RT2Policy, observation: Observation) -> tuple[int, ...]:
+def generated(policy: RT2Policy, observation: Observation, model: PreTrainedModel | None = None) -> tuple[int, ...]:
     """The same by transformers' own constrained greedy decoding."""
     assert policy._prompt is not None
     inputs = policy._to_device(policy._prompt.inputs(policy._images(observation.images)))
     length = inputs["input_ids"].shape[1]
     allowed = prefix_allowed_tokens(policy._grammar, length)
-    output = policy._parts.model.generate(
+    output = (model or policy._parts.model).generate(  # type: ignore[operator]
         **inputs, max_new_tokens=policy._grammar.longest, do_sample=False, prefix_allowed_tokens_fn=allowed
     )
     return tuple(output[0, length:].tolist())
 
 
-def test_tokens_are_those_of_generate_whatever_was_guessed(parts: RT2Parts) -> None:
+def test_tokens_are_those_of_generate_whatever_was_guessed(parts: RT2Parts, stock: PreTrainedModel) -> None:
     policy = RT2Policy(parts, speculate=False)
+    assert any(isinstance(module, PackedLinear) for module in parts.model.modules())
+    assert not any(isinstance(module, PackedLinear) for module in stock.modules())
     policy.reset("pick up the red cube")
     vocabulary = policy._grammar.vocabulary  # type: ignore[attr-defined]
     rng = np.random.default_rng(0)
     for seed in range(3):
         observation = seen(seed)
-        expected = generated(policy, observation)
+        expected = generated(policy, observation, stock)
         plain = policy.decode(observation)
         assert plain.tokens == expected[: len(plain.tokens)]
         bins = policy._grammar.decode(plain.tokens)
