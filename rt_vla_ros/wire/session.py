@@ -138,19 +138,21 @@ def domain_from_environment() -> int:
 
 def _bind_or_connect(router: str, patience: float) -> tuple[zenoh.Session, bool]:
     host, port = _split(router)
-    local = host in ("localhost", "127.0.0.1", "::1", "[::1]")
+    if host not in ("localhost", "127.0.0.1", "::1", "[::1]"):
+        # Peers of another host listen on their own localhost, so only their router can carry what is said to them.
+        try:
+            return zenoh.open(_configuration("client", listen="", connect=router, patience=patience)), False
+        except zenoh.ZError as error:
+            raise WireError(_explain(router, host, port)) from error
     deadline = time.monotonic() + patience
     reason = ""
     while True:
-        if local:
-            try:
-                return zenoh.open(_configuration("router", listen=router)), True
-            except zenoh.ZError as error:
-                reason = str(error)
-        # Peers of another host listen on their own localhost, so only their router can carry what is said to them.
-        mode, listen = ("peer", "tcp/localhost:0") if local else ("client", "")
         try:
-            session = zenoh.open(_configuration(mode, listen=listen, connect=router))
+            return zenoh.open(_configuration("router", listen=router)), True
+        except zenoh.ZError as error:
+            reason = str(error)
+        try:
+            session = zenoh.open(_configuration("peer", listen="tcp/localhost:0", connect=router))
         except zenoh.ZError as error:  # such as a protocol that there is not
             raise WireError(f"router endpoint {router!r} cannot be used ({error})") from error
         if _connected(session, min(deadline, time.monotonic() + _CONNECT_WAIT_S)):
@@ -177,8 +179,8 @@ def _split(router: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _explain(router: str, host: str, port: int, reason: str) -> str:
-    """The sentence for a router that could be neither bound nor reached."""
+def _explain(router: str, host: str, port: int, reason: str = "") -> str:
+    """The sentence for a router that could be neither bound nor reached; reason: why not, where it is known."""
     try:
         with socket.create_connection((host.strip("[]"), port), timeout=1.0):
             return (
@@ -190,15 +192,19 @@ def _explain(router: str, host: str, port: int, reason: str) -> str:
         return f"{router} cannot be bound or reached ({why}); check the host and port in {ROUTER_VARIABLE}"
 
 
-def _configuration(mode: str, *, listen: str, connect: str = "") -> zenoh.Config:
-    """rmw_zenoh's session and router configuration, where it differs from Zenoh's own."""
+def _configuration(mode: str, *, listen: str, connect: str = "", patience: float | None = None) -> zenoh.Config:
+    """rmw_zenoh's session and router configuration, where it differs from Zenoh's own.
+
+    A client is only open once it is connected, for which it gets `patience` [s]; a peer goes on trying.
+    """
+    until_connected = -1 if patience is None else round(patience * 1000)
     settings: dict[str, object] = {
         "mode": mode,
         "listen/endpoints": [listen] if listen else [],
         "listen/timeout_ms": 0,
         "listen/exit_on_failure": True,
         "connect/endpoints": [connect] if connect else [],
-        "connect/timeout_ms": -1 if connect else 0,
+        "connect/timeout_ms": until_connected if connect else 0,
         "connect/exit_on_failure": False,
         "connect/retry": {"period_init_ms": 100, "period_max_ms": 1000, "period_increase_factor": 2},
         "transport/unicast/open_timeout": _OPEN_TIMEOUT_MS,

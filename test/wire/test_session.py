@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -57,16 +58,21 @@ def test_the_graph_outlives_its_router(ros_graph: RosGraph) -> None:
                 assert answers == ["3", "3", "3"]
 
 
-def test_another_hosts_router_carries_what_its_peers_say(ros_graph: RosGraph, waiter: Waiter) -> None:
+def another_hosts_router(*endpoints: str) -> zenoh.Session:
     """127.0.0.2 stands for another host: its router is not ours to bind, and its peers cannot be reached directly."""
     settings = zenoh.Config()
     settings.insert_json5("mode", '"router"')
-    settings.insert_json5("listen/endpoints", f'["tcp/127.0.0.2:{ros_graph.port}", "{ros_graph.router}"]')
+    settings.insert_json5("listen/endpoints", json.dumps(endpoints))
     settings.insert_json5("scouting/multicast/enabled", "false")
+    return zenoh.open(settings)
+
+
+def test_another_hosts_router_carries_what_its_peers_say(ros_graph: RosGraph, waiter: Waiter) -> None:
     string = message_class("std_msgs/msg/String")
-    with zenoh.open(settings), Program(PEER, "there") as there:
+    router = f"tcp/127.0.0.2:{ros_graph.port}"
+    with another_hosts_router(router, ros_graph.router), Program(PEER, "there") as there:
         assert there.expect("ready") == "peer"
-        here = Session.open(router=f"tcp/127.0.0.2:{ros_graph.port}")
+        here = Session.open(router=router)
         assert not here.hosts_router
         node = here.create_node("here")
         heard = node.create_subscription("/out", string, QosProfile(depth=10), waiter)
@@ -76,6 +82,28 @@ def test_another_hosts_router_carries_what_its_peers_say(ros_graph: RosGraph, wa
         sent.publish(string(data="hello"))
         assert waiter.take(heard.take)[0].data == "echo hello"
         here.close()
+
+
+def test_two_hosts_hear_each_other_through_the_router_of_a_third(ros_graph: RosGraph, waiter: Waiter) -> None:
+    router = f"tcp/127.0.0.2:{ros_graph.port}"
+    string = message_class("std_msgs/msg/String")
+    with pytest.raises(WireError, match="cannot be bound or reached"):  # and not: bound
+        Session.open(router=router, patience=0.5)
+    with another_hosts_router(router) as third:
+        one, two = Session.open(router=router), Session.open(router=router)
+        for session in (one, two):
+            assert not session.hosts_router
+            assert (session.zenoh.info.routers_zid(), session.zenoh.info.peers_zid()) == ([third.info.zid()], [])
+        sent = one.create_node("one").create_publisher("/x", string, QosProfile(depth=10))
+        heard = two.create_node("two").create_subscription("/x", string, QosProfile(depth=10), waiter)
+        assert one.graph.wait_for(lambda _: sent.subscription_count == 1, 20)
+        assert two.graph.wait_for(lambda _: heard.publisher_count == 1, 20)
+        sent.publish(string(data="hello"))
+        assert waiter.take(heard.take)[0].data == "hello"
+        one.close()
+        two.close()
+    with pytest.raises(WireError, match="cannot be bound or reached"):  # also where it was there before
+        Session.open(router=router, patience=0.5)
 
 
 def test_domains_do_not_hear_each_other(session: Session) -> None:
