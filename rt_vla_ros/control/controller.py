@@ -70,6 +70,7 @@ class Controller:
         self._last: float | None = None  # time of the last tick
         self._still_since: float | None = -math.inf  # None: not yet told to stand still
         self._newest: float | None = None  # stamp of the newest action of this request
+        self._ended: float | None = None  # when the last request ended with a terminate
         self._frame = ""
         self._wish: float | None = None  # for the gripper; not yet looked at by a tick
         self.action_stamp: float | None = None
@@ -89,9 +90,9 @@ class Controller:
     def accept(self, action: EndEffectorAction, *, stamp: float, now: float) -> str | None:
         """Takes over a new action whose image was taken at `stamp`. Returns the sentence why it was refused, else None.
 
-        A refused action leads to State.FAULT, except where one that was seen before comes again or the controller is
-        stopped:
-        these change nothing. A terminate is accepted however old it is, because standing still is always right.
+        A refused action leads to State.FAULT, except where one that was seen before comes again, where one of a request
+        that was terminated comes late, and where the controller is stopped: these change nothing. A terminate is
+        accepted however old it is, because standing still is always right.
         """
         now, stamp = to_nanosecond(now), to_nanosecond(stamp)
         self._check_clock(now)
@@ -99,11 +100,12 @@ class Controller:
             return self._refuse(f"No action is taken until the stop is released. {self._reason}")
         if action.terminate:
             self._accepted(stamp)
-            self._newest = None
+            self._newest, self._ended = None, now
             self._halt(State.TERMINATED, action.plan or "The policy says that the instruction is carried out.")
             return None
-        if self._newest is not None and stamp <= self._newest:
-            return self._refuse(f"The action's image ({stamp:.3f} s) is no newer than that of the action before.")
+        known = self._known(stamp)
+        if known is not None:
+            return self._refuse(known)
         sentence = self.limits.refuse(action) or self._refuse_stamp(stamp, now) or self._refuse_frame(action.frame)
         if sentence is not None:
             self.fault(sentence)
@@ -145,13 +147,13 @@ class Controller:
         """Ends `stop`; the next good action moves the arm again."""
         if self._state is State.STOPPED:
             self._halt(State.IDLE, "The stop was released; no action has come since.")
-            self._newest = None
+            self._newest = self._ended = None
 
     def reset(self) -> None:
         """Brakes and forgets everything but a latched stop."""
         if self._state is not State.STOPPED:
             self._halt(State.IDLE, "Reset; no action has come since.")
-        self._newest = self.action_stamp = self._position = None
+        self._newest = self._ended = self.action_stamp = self._position = None
 
     def set_pose(self, position: Sequence[float] | NDArray[np.float64] | None) -> None:
         """Where the end effector is [m], shape (3,), in the frame of the actions; None where nobody knows."""
@@ -165,6 +167,15 @@ class Controller:
     def _refuse(self, sentence: str) -> str:
         self.refused += 1
         return sentence
+
+    def _known(self, stamp: float) -> str | None:
+        """A sentence where an action's image belongs to what is past already. NaN is left to the checks of a stamp."""
+        if self._newest is not None and stamp <= self._newest:
+            return f"The action's image ({stamp:.3f} s) is no newer than that of the action before."
+        # An image of that very moment is fine: in lock step a new request begins with it.
+        if self._ended is not None and stamp < self._ended:
+            return f"The action's image ({stamp:.3f} s) was taken before the last request ended ({self._ended:.3f} s)."
+        return None
 
     def _refuse_stamp(self, stamp: float, now: float) -> str | None:
         age, settings = now - stamp, self.settings
@@ -210,7 +221,7 @@ class Controller:
             self._last = now
         if sentence is None:
             return
-        self._newest = self._position = None
+        self._newest = self._ended = self._position = None
         if self._state in ACTIVE:
             self.fault(sentence)
         self._motion.freeze()

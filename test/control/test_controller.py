@@ -61,6 +61,39 @@ def test_a_terminate_brakes_and_waits_for_the_next_request() -> None:
     assert run(controller, 1.1, 0.1)[-1].state is State.MOVING
 
 
+def test_an_action_of_the_request_that_was_terminated_comes_too_late() -> None:
+    controller = moving()
+    assert controller.accept(action(terminate=True), stamp=0.05, now=0.2) is None
+    braked(controller, 0.2)
+    assert controller.accept(action(), stamp=1.1, now=1.2) is None
+    controller.accept(action(terminate=True), stamp=1.3, now=1.3)
+    for stamp in (0.05, 1.1, 1.29):  # also what was newer than anything that was accepted
+        sentence = controller.accept(action(), stamp=stamp, now=1.4)
+        assert sentence == f"The action's image ({stamp:.3f} s) was taken before the last request ended (1.300 s)."
+    commands = braked(controller, 1.4)
+    assert {c.state for c in commands} == {State.TERMINATED}
+    assert (controller.refused, controller.action_stamp) == (3, 1.3)
+
+
+@pytest.mark.parametrize(
+    ("forget", "now"),
+    [(Controller.reset, 0.1), (lambda c: (c.stop(), c.release()), 0.1), (lambda c: c.tick(-30.0), -30.0)],
+)
+def test_the_end_of_a_request_is_forgotten_with_everything_else(
+    forget: Callable[[Controller], object], now: float
+) -> None:
+    controller = moving()
+    controller.accept(action(terminate=True), stamp=0.1, now=0.1)
+    forget(controller)
+    assert controller.accept(action(), stamp=now - 0.05, now=now) is None
+
+
+def test_a_request_may_begin_with_the_image_of_the_moment_in_which_the_last_one_ended() -> None:
+    controller = moving()
+    controller.accept(action(terminate=True), stamp=0.2, now=0.2)
+    assert controller.accept(action(), stamp=0.2, now=0.2) is None
+
+
 def test_a_terminate_carries_its_own_reason() -> None:
     controller = moving()
     controller.accept(action((0, 0, 0), terminate=True, plan="The instruction is empty: stop."), stamp=0.1, now=0.1)
