@@ -118,7 +118,7 @@ def image_message(pixels: NDArray[np.uint8], stamp_ns: int, frame_id: str) -> Im
 
 
 def action_message(action: EndEffectorAction, stamp_ns: int, frame_id: str, latency_ns: int) -> ActionMsg:
-    """stamp_ns: of the newest image that the policy looked at. latency_ns: as in the message."""
+    """stamp_ns: of the oldest image that the policy looked at. latency_ns: as in the message."""
     return ActionMsg(
         header=Header(stamp=time_message(stamp_ns), frame_id=frame_id),
         translation=_vector_message(action.translation),

@@ -26,8 +26,8 @@ WARM_UP_INSTRUCTION = "warm up"
 class Step:
     """One action and what it was made from.
 
-    stamp_ns: of the newest image. The rest is on this host's monotonic clock; arrival_ns: when the last of what it
-    needs was there, an image or the request.
+    stamp_ns: of the oldest of the images, for an action is as old as that. The rest is on this host's monotonic clock;
+    arrival_ns: when the last of what it needs was there, an image or the request.
     """
 
     action: EndEffectorAction
@@ -177,7 +177,7 @@ class PolicyRunner(Generic[Message]):
         frames: Mapping[str, Frame[Message]],
         arrival_ns: int,
     ) -> None:
-        newest = max(frames.values(), key=lambda frame: frame.stamp_ns)
+        stamp_ns = min(frame.stamp_ns for frame in frames.values())
         try:
             if instruction is not None:
                 policy.reset(instruction)
@@ -188,7 +188,7 @@ class PolicyRunner(Generic[Message]):
         try:
             images = {camera: self._decode(policy, camera, frame.message) for camera, frame in frames.items()}
             started = time.monotonic_ns()
-            action = policy.act(Observation(images, newest.stamp_ns / 1_000_000_000))
+            action = policy.act(Observation(images, stamp_ns / 1_000_000_000))
         except ValueError as error:
             with self._changed:
                 if request == self._request:
@@ -197,7 +197,7 @@ class PolicyRunner(Generic[Message]):
         except Exception as error:
             self._end(request, error)
             return
-        self._tell(request, Step(action, newest.stamp_ns, arrival_ns, time.monotonic_ns() - started))
+        self._tell(request, Step(action, stamp_ns, arrival_ns, time.monotonic_ns() - started))
 
     def _tell(self, request: int, step: Step) -> None:
         """An action that cannot be told must not end the thread: nobody would learn why nothing comes any more."""

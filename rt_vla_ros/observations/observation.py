@@ -14,7 +14,7 @@ class Observation:
     """One moment as the cameras saw it.
 
     images: camera name -> RGB image, uint8, shape (H, W, 3), sizes as the action card's cameras say.
-    stamp: when the newest image was taken [s].
+    stamp: when the oldest of the images was taken [s].
     """
 
     images: Mapping[str, NDArray[np.uint8]]

@@ -89,12 +89,12 @@ def decode(policy: Policy, camera: str, message: str) -> NDArray[np.uint8]:
 
 
 class Desk:
-    def __init__(self, policy: Recorder) -> None:
+    def __init__(self, policy: Recorder, *cameras: str) -> None:
         self.policy, self.listener, self.now_ms = policy, Listener(), 1000.0
         self.load: Callable[[], Policy] = lambda: self.policy
         self.runner: PolicyRunner[str] = PolicyRunner(
             lambda: self.load(),
-            lambda policy: FrameBuffer(["front"], 200 * MS, 500 * MS),
+            lambda policy: FrameBuffer(cameras or ["front"], 200 * MS, 500 * MS),
             decode,
             lambda: int(self.now_ms * MS),
             self.listener,
@@ -104,9 +104,9 @@ class Desk:
         self.runner.start()
         self.listener.wait("ready")
 
-    def show(self, stamp_ms: float, message: str = "", arrival_ns: int = 5) -> None:
+    def show(self, stamp_ms: float, message: str = "", arrival_ns: int = 5, camera: str = "front") -> None:
         self.now_ms = max(self.now_ms, stamp_ms)
-        self.runner.offer("front", Frame(message, int(stamp_ms * MS), arrival_ns))
+        self.runner.offer(camera, Frame(message, int(stamp_ms * MS), arrival_ns))
 
 
 @pytest.fixture
@@ -142,6 +142,20 @@ def test_an_action_counts_from_its_image_or_its_request_whichever_came_later(des
     assert isinstance(second, Step)
     assert before_ns <= first.arrival_ns <= after_ns
     assert second.arrival_ns == later_ns
+
+
+@pytest.mark.parametrize(("front", "wrist"), [(1000, 1150), (1150, 1000)])
+def test_an_action_of_two_cameras_is_as_old_as_the_older_image(front: int, wrist: int) -> None:
+    desk = Desk(Recorder(), "front", "wrist")
+    desk.start()
+    desk.runner.request("pick up the red cube")
+    desk.show(front, camera="front")
+    desk.show(wrist, camera="wrist")
+    (step,) = desk.listener.wait("acted")
+    desk.runner.close()
+    assert isinstance(step, Step)
+    assert step.stamp_ns == 1000 * MS
+    assert desk.policy.stamps[-1] == 1.0
 
 
 def test_an_action_that_cannot_be_told_ends_the_request_and_not_the_thread(desk: Desk) -> None:
