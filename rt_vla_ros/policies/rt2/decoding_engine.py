@@ -11,18 +11,24 @@ draft that costs nothing):
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
 from rt_vla_ros.policies.rt2.constrained_decoding import END, Grammar, choose
+from rt_vla_ros.policies.rt2.decoding_session import Session
+from rt_vla_ros.policies.rt2.fixed_shapes import FixedSession, FixedShapes, FixedShapesError, bucket
 
+logger = logging.getLogger(__name__)
 HEAD_TOLERANCE = 1e-2
 """Largest difference between logits from some rows of the head and the model's own, as a share of their spread."""
+FIXED_TOLERANCE = {torch.float32: 1e-3}
+"""The same between passes of fixed shapes and the model's own; 0.1 in half precision, where rounding makes so much."""
 
 
 @dataclass(frozen=True)
@@ -34,57 +40,14 @@ class Decoded:
     passes: int
 
 
-class Session:
-    """One prompt and what was written behind it: the cache of keys and values, and the positions.
-
-    Several sessions of one model may take turns.
-    """
-
-    def __init__(self, model: PreTrainedModel, inputs: Mapping[str, Tensor]) -> None:
-        self._model, self._inputs = model, dict(inputs)
-        self._cache = DynamicCache(config=model.config)
-        self._cache.activate_past_recording()
-        self._rope_deltas: Any = None
-
-    def prompt(self, guess: Sequence[int], *, logits: bool) -> Tensor:
-        """Reads the prompt and a guess; rows (1 + len(guess), ...): behind the prompt and behind each guessed token."""
-        inputs = dict(self._inputs)
-        if guess:
-            extend: Any = self._model._update_model_kwargs_for_generation
-            inputs = extend({}, inputs, num_new_tokens=len(guess))
-            inputs["input_ids"] = torch.cat([self._inputs["input_ids"], self._row(guess)], dim=1)
-        return self._run(inputs, 1 + len(guess), logits)
-
-    def more(self, tokens: Sequence[int], *, logits: bool) -> Tensor:
-        """Reads further tokens; rows (len(tokens), ...)."""
-        return self._run({"input_ids": self._row(tokens)}, len(tokens), logits)
-
-    def forget(self, count: int) -> None:
-        """Takes back the last tokens; to be called after each reading, if only with 0."""
-        self._cache.crop(-count)
-
-    def _row(self, tokens: Sequence[int]) -> Tensor:
-        return torch.tensor([list(tokens)], device=self._inputs["input_ids"].device)
-
-    def _run(self, inputs: Mapping[str, Any], rows: int, logits: bool) -> Tensor:
-        """Rows (rows, C) of logits over all tokens, or (rows, hidden) of the last hidden state."""
-        base = self._model.base_model
-        if self._rope_deltas is not None:
-            base.rope_deltas = self._rope_deltas  # Qwen-VL keeps it in the model, where another session may have been
-        if logits:
-            output = self._model(**inputs, past_key_values=self._cache, use_cache=True, logits_to_keep=rows)
-            found: Tensor = output.logits[0, -rows:]
-        else:
-            found = base(**inputs, past_key_values=self._cache, use_cache=True).last_hidden_state[0, -rows:]
-        self._rope_deltas = getattr(base, "rope_deltas", None)
-        return found
-
-
 class DecodingEngine:
     """Constrained decoding with one model, batch size 1."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, *, fixed: bool = False) -> None:
+        """fixed: whether passes have fixed shapes, which are recorded as CUDA graphs where the model is on a GPU."""
         self.model = model
+        self._fixed = fixed
+        self._shapes: dict[int, FixedShapes] = {}
         self._head = model.get_output_embeddings()
         self._softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
         self._sliced = False
@@ -103,6 +66,45 @@ class DecodingEngine:
         spread = float(own.std()) + 1e-6
         self._sliced = own.shape == found.shape and float((own - found).abs().max()) <= HEAD_TOLERANCE * spread
 
+    @property
+    def recorded(self) -> int:
+        """For how many lengths of prompts there are passes of fixed shapes."""
+        return len(self._shapes)
+
+    @torch.inference_mode()
+    def record(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> None:
+        """Makes passes of fixed shapes for prompts of this length, where they are asked for and not there yet.
+
+        They are compared with the model's own on these inputs and on other pixels; where they cannot be made or differ,
+        the log says so and decoding goes on without them.
+        """
+        rows = bucket(inputs["input_ids"].shape[1], grammar.longest)
+        if not self._fixed or rows in self._shapes:
+            return
+        try:
+            on_gpu = self.model.device.type == "cuda"
+            shapes = FixedShapes(self.model, inputs["input_ids"].shape[1], grammar.longest, record=on_gpu)
+            self._compare(inputs, grammar, shapes)
+        except (RuntimeError, TypeError, KeyError, ValueError) as error:
+            self._fixed = False
+            logger.warning("Decoding goes on without fixed shapes: %s", str(error).splitlines()[0])
+            return
+        self._shapes[rows] = shapes
+
+    def _compare(self, inputs: Mapping[str, Tensor], grammar: Grammar, shapes: FixedShapes) -> None:
+        """Raises FixedShapesError."""
+        token = int(grammar.columns[grammar.mask(grammar.start)][0])
+        others = {key: value.flip(-1) if value.is_floating_point() else value for key, value in inputs.items()}
+        for each in (inputs, others):
+            found: list[Tensor] = []
+            for session in (Session(self.model, each), FixedSession(self.model, each, shapes)):
+                first = session.prompt([token], logits=False).clone()
+                session.forget(1)
+                found.append(torch.cat([first, session.more([token, token], logits=False)]).float())
+            difference = float((found[0] - found[1]).abs().max()) / (float(found[0].std()) + 1e-6)
+            if not difference <= FIXED_TOLERANCE.get(self.model.dtype, 0.1):
+                raise FixedShapesError(f"they differ from the model's own by {difference:.1e} of the spread")
+
     @torch.inference_mode()
     def decode(
         self,
@@ -118,8 +120,8 @@ class DecodingEngine:
         inputs: of the prompt, on the model's device. previous: tokens of an earlier output, to be tried first.
         temperature: 0 takes the most likely token each time.
         """
-        session, state, passes = Session(self.model, inputs), grammar.start, 1
-        guess = grammar.guess(state, previous)
+        session, state, passes = self._session(inputs, grammar), grammar.start, 1
+        guess = grammar.guess(state, previous)[: session.longest_guess]
         rows = session.prompt(guess, logits=not self._sliced)
         tokens: list[int] = []
         probabilities: list[float] = []
@@ -134,7 +136,7 @@ class DecodingEngine:
             if state == END:
                 return Decoded(tuple(tokens), tuple(probabilities), passes)
             session.forget(len(guess) - i)
-            guess = grammar.guess(state, previous)
+            guess = grammar.guess(state, previous)[: session.longest_guess]
             rows = session.more([tokens[-1], *guess], logits=not self._sliced)
             passes += 1
 
@@ -150,6 +152,10 @@ class DecodingEngine:
                 return
             yield token
             rows = session.more([token], logits=True)
+
+    def _session(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> Session:
+        shapes = self._shapes.get(bucket(inputs["input_ids"].shape[1], grammar.longest))
+        return Session(self.model, inputs) if shapes is None else FixedSession(self.model, inputs, shapes)
 
     def _choose(
         self,

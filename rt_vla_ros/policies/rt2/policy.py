@@ -43,11 +43,14 @@ class RT2Policy:
         seed: int = 0,
         speculate: bool = True,
         pack: bool = True,
+        fixed_shapes: bool = False,
     ) -> None:
         """temperature: 0 takes the most likely token. seed: of the choice at other temperatures.
 
         speculate: whether the previous action is tried first; the tokens are the same either way.
         pack: whether the linear layers of a model on a CPU are reordered, in place, for faster passes.
+        fixed_shapes: whether passes have fixed shapes and are recorded as CUDA graphs, for models on a GPU; a reset
+        with a prompt of a new length then takes a moment longer.
         Raises VocabularyError, a ValueError, where tokenizer and card do not fit each other.
         """
         self._name, self._card, self._parts = name, parts.card, parts
@@ -55,7 +58,7 @@ class RT2Policy:
         self._generator = torch.Generator(parts.model.device).manual_seed(seed)
         if pack:
             pack_linears(parts.model, but=parts.model.get_output_embeddings())
-        self._engine = DecodingEngine(parts.model)
+        self._engine = DecodingEngine(parts.model, fixed=fixed_shapes)
         self._tokenizer = ActionTokenizer(parts.card)
         self._grammar = make_grammar(parts)
         self._prompt: PreparedPrompt | None = None
@@ -85,9 +88,11 @@ class RT2Policy:
             prompt = self._make_prompt(text)
             inputs = prompt.inputs(self._black())
             self._check_length(inputs, self._grammar.longest, "The instruction")
+            on_device = self._to_device(inputs)
             if not self._prepared:
-                self._engine.prepare(self._to_device(inputs), self._grammar)
+                self._engine.prepare(on_device, self._grammar)
             self._prepared = True
+            self._engine.record(on_device, self._grammar)
         self._prompt, self.previous, self.prompt_tokens = prompt, (), inputs["input_ids"].shape[1]
 
     def act(self, observation: Observation) -> EndEffectorAction:

@@ -1,0 +1,66 @@
+"""One prompt and what is written behind it: passes through a model whose cache grows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import Cache, DynamicCache, PreTrainedModel
+
+
+class Session:
+    """The cache of keys and values of one prompt, and the positions. Several sessions of one model may take turns.
+
+    longest_guess: how many tokens may be guessed in one pass, None for any number.
+    """
+
+    longest_guess: int | None = None
+
+    def __init__(self, model: PreTrainedModel, inputs: Mapping[str, Tensor]) -> None:
+        self._model, self._inputs = model, dict(inputs)
+        self._cache = self._make_cache()
+        self._rope_deltas: Any = None
+
+    def prompt(self, guess: Sequence[int], *, logits: bool) -> Tensor:
+        """Reads the prompt and a guess; rows (1 + len(guess), ...): behind the prompt and behind each guessed token."""
+        return self._run(self._extended(guess), 1 + len(guess), logits)
+
+    def more(self, tokens: Sequence[int], *, logits: bool) -> Tensor:
+        """Reads further tokens; rows (len(tokens), ...)."""
+        return self._run({"input_ids": self._row(tokens)}, len(tokens), logits)
+
+    def forget(self, count: int) -> None:
+        """Takes back the last tokens; to be called after each reading, if only with 0."""
+        self._cache.crop(-count)
+
+    def _make_cache(self) -> Cache:
+        cache = DynamicCache(config=self._model.config)
+        cache.activate_past_recording()
+        return cache
+
+    def _extended(self, guess: Sequence[int]) -> dict[str, Any]:
+        """The prompt's inputs with a guess behind them."""
+        inputs: dict[str, Any] = dict(self._inputs)
+        if guess:
+            extend: Any = self._model._update_model_kwargs_for_generation
+            inputs = extend({}, inputs, num_new_tokens=len(guess))
+            inputs["input_ids"] = torch.cat([self._inputs["input_ids"], self._row(guess)], dim=1)
+        return inputs
+
+    def _row(self, tokens: Sequence[int]) -> Tensor:
+        return torch.tensor([list(tokens)], device=self._inputs["input_ids"].device)
+
+    def _run(self, inputs: Mapping[str, Any], rows: int, logits: bool) -> Tensor:
+        """The last rows: (rows, C) of logits over all tokens, or (rows, hidden) of the last hidden state."""
+        base = self._model.base_model
+        if self._rope_deltas is not None:
+            base.rope_deltas = self._rope_deltas  # Qwen-VL keeps it in the model, where another session may have been
+        if logits:
+            output = self._model(**inputs, past_key_values=self._cache, use_cache=True, logits_to_keep=rows)
+            found: Tensor = output.logits[0, -rows:]
+        else:
+            found = base(**inputs, past_key_values=self._cache, use_cache=True).last_hidden_state[0, -rows:]
+        self._rope_deltas = getattr(base, "rope_deltas", None)
+        return found

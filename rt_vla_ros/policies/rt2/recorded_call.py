@@ -1,0 +1,52 @@
+"""A function of tensors of fixed shapes, which a GPU records once and replays: its many small kernels in one launch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+RUNS_BEFORE = 3
+"""PyTorch's notes on CUDA graphs: libraries set themselves up in the first runs, which must not be recorded."""
+
+
+class RecordedCall:
+    """Runs `function(**inputs)` on buffers of its own, into which every call's inputs are copied.
+
+    On a CUDA device the function is recorded as a CUDA graph and replayed from then on; it must not look at the values
+    of tensors on the host. Elsewhere it is run as it is, on the same buffers.
+    """
+
+    def __init__(self, function: Callable[..., Tensor], inputs: Mapping[str, Tensor], *, record: bool) -> None:
+        """inputs: as of the first call; the buffers take their shapes and types.
+
+        Raises RuntimeError, of PyTorch, where the function cannot be recorded.
+        """
+        self._function = function
+        self._buffers = {name: tensor.clone() for name, tensor in inputs.items()}
+        self._graph: torch.cuda.CUDAGraph | None = None
+        if record:
+            self._record()
+
+    def __call__(self, **inputs: Tensor) -> Tensor:
+        """The function's output. It is overwritten by the next call."""
+        for name, buffer in self._buffers.items():
+            buffer.copy_(inputs[name])
+        if self._graph is None:
+            return self._function(**self._buffers)
+        self._graph.replay()
+        return self._output
+
+    def _record(self) -> None:
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(RUNS_BEFORE):
+                self._function(**self._buffers)
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        # Other threads (images that are copied, other models) may use the GPU meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            self._output = self._function(**self._buffers)
+        self._graph = graph
