@@ -17,7 +17,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """kind: what is to be done. text: the instruction as the policy gets it. sentence: why, for the log."""
+    """kind: what is to be done. text: the instruction as the policy gets it. sentence: why, for the log; "": no word."""
 
     kind: Kind
     text: str
@@ -28,6 +28,7 @@ class InstructionDesk:
     """`ros2 topic pub` repeats once a second: the same text without a pause is the same request, running or done.
 
     The same text again after a pause of more than `pause` [s] is a new request, unless the first one still runs.
+    Where it is over, somebody may wait for a request that is none: that is said once.
     """
 
     def __init__(self, max_length: int, pause: float) -> None:
@@ -35,6 +36,7 @@ class InstructionDesk:
         self._pause = pause
         self._text: str | None = None
         self._heard = 0.0
+        self._explained = False  # that the last request is over and its text begins no other one
 
     @property
     def text(self) -> str | None:
@@ -55,5 +57,15 @@ class InstructionDesk:
         repeated = text == self._text and (running or now - self._heard <= self._pause)
         self._text, self._heard = text, now
         if repeated:
-            return Decision(Kind.REPEATED, text, "The same instruction again: the same request.")
+            return Decision(Kind.REPEATED, text, "" if running else self._explanation())
+        self._explained = False
         return Decision(Kind.NEW, text, f"New instruction: {text!r}.")
+
+    def _explanation(self) -> str:
+        if self._explained:
+            return ""
+        self._explained = True
+        return (
+            f"The same instruction again within {self._pause:g} s is taken for a repetition, and its request is over: "
+            f"nothing begins. Say it again after {self._pause:g} s of silence, or call ~/restart."
+        )

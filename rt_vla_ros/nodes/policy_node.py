@@ -150,12 +150,11 @@ class PolicyNode(ProgramNode):
 
     def _on_instruction(self, message: String) -> None:
         decision = self._desk.decide(message.data, running=self._runner.running, now=time.monotonic())
-        if decision.kind is Kind.REPEATED:
-            return
-        self.get_logger().info(decision.sentence)
+        if decision.sentence:
+            self.get_logger().info(decision.sentence)
         if decision.kind is Kind.NEW:
             self._begin(decision.text)
-        else:
+        elif decision.kind is not Kind.REPEATED:
             self._end(decision.sentence)
             if decision.kind is Kind.REFUSED:
                 self._health.problem(decision.sentence, lasting=True)

@@ -43,6 +43,22 @@ def test_an_empty_text_is_a_stop_and_repeats_do_not_start_again(text: str) -> No
     assert d.decide(PICK, running=False, now=1.5).kind is Kind.REPEATED
 
 
+def test_a_repetition_that_begins_nothing_is_explained_once_a_request() -> None:
+    d = desk()
+    d.decide(PICK, running=False, now=0)
+    d.decide("", running=True, now=1)
+    sentences = [d.decide(PICK, running=False, now=2 + t).sentence for t in range(3)]
+    assert sentences == [
+        "The same instruction again within 3 s is taken for a repetition, and its request is over: nothing begins. "
+        "Say it again after 3 s of silence, or call ~/restart.",
+        "",
+        "",
+    ]
+    assert d.decide(PICK, running=False, now=8).kind is Kind.NEW
+    assert d.decide(PICK, running=True, now=9).sentence == ""
+    assert d.decide(PICK, running=False, now=10).sentence == sentences[0]
+
+
 def test_white_space_does_not_count() -> None:
     d = desk()
     assert d.decide("  pick up\tthe  red cube\n", running=False, now=0).text == PICK

@@ -147,6 +147,23 @@ def test_a_repeated_instruction_is_one_request_and_another_takes_over(rig: Rig) 
     assert rig.policy.instructions == ["pick up the red cube", "pick up the blue ball"]
 
 
+def test_an_instruction_that_is_taken_for_a_repetition_after_a_stop_is_logged(
+    rig: Rig, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rig.say("pick up the red cube")
+    rig.until_action()
+    rig.say("")
+    rig.until_stop()
+    rig.say("pick up the red cube")
+    said = [""]
+
+    def heard() -> bool:
+        said[0] += "".join(capfd.readouterr())
+        return "nothing begins. Say it again after 3 s of silence, or call ~/restart." in said[0]
+
+    rig.bench.until(heard, "it was not logged")
+
+
 @pytest.mark.parametrize(
     ("text", "plan"),
     [("  ", "The instruction is empty: stop."), ("x" * 10_000, "The instruction has 10000 characters, at most 1000")],
