@@ -1,6 +1,7 @@
 """Measure: `rt-vla bench node` times the way from a camera image to a velocity command, on a graph of its own.
 
-`rt-vla bench rt1` times RT-1's networks, see bench_rt1; `rt-vla bench rt2` vision-language models, see bench_rt2.
+`rt-vla bench rt1` times RT-1's networks, see bench_rt1; `rt-vla bench rt2` vision-language models, see bench_rt2;
+`rt-vla bench rt2-weights` counts what int8 and int4 weights change, see bench_rt2_weights.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from pathlib import Path
 
 from rt_vla_ros import ros
-from rt_vla_ros.cli import bench_rt1, bench_rt2
+from rt_vla_ros.cli import bench_rt1, bench_rt2, bench_rt2_weights
 from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.private_graph import PrivateGraph
 from rt_vla_ros.policies.catalogue import find_checkpoint
@@ -32,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     node.add_argument("--seconds", type=float, default=30.0, metavar="S", help="how long to measure; 30")
     bench_rt1.add_arguments(what.add_parser("rt1", help="RT-1: a step of each network, part by part"))
     bench_rt2.add_arguments(what.add_parser("rt2", help="RT-2: transformers' own generate beside the decoding engine"))
+    bench_rt2_weights.add_arguments(
+        what.add_parser("rt2-weights", help="RT-2: what int8 and int4 weights change in a checkpoint's actions")
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
         return bench_rt1.run(args)
     if args.what == "rt2":
         return bench_rt2.run(args)
+    if args.what == "rt2-weights":
+        return bench_rt2_weights.run(args)
     if not 1 <= args.seconds <= 3600:
         raise CliError(f"--seconds is {args.seconds:g}, expected 1 to 3600.")
     try:

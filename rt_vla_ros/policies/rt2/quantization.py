@@ -7,6 +7,7 @@ rows; norms and convolutions.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,7 +25,7 @@ CPU_ROWS = 16
 """The CPU's int4 kernel takes matrices whose number of rows is a multiple of this."""
 INT4_CAPABILITY = (8, 0)
 """Compute capability of the GPUs that the int4 kernel is made for (Ampere)."""
-INSTALL = 'pip install "rt_vla_ros[quantized]"'
+INSTALL = f"{sys.executable} -m pip install 'torchao>=0.18'"
 
 
 class WeightsError(ValueError):
@@ -98,7 +99,9 @@ def int4_group(layer: nn.Linear, device: torch.device) -> int:
 
 def weight_bytes(model: nn.Module) -> int:
     """Bytes that all weights take, with the scales of quantized ones."""
-    return sum(_bytes(parameter) for parameter in model.parameters())
+    # Layers that are packed for a CPU keep their weights as plain attributes.
+    packed = (w for module in model.modules() if isinstance(w := vars(module).get("weight"), Tensor))
+    return sum(_bytes(tensor) for tensor in (*model.parameters(), *packed))
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -1,0 +1,60 @@
+"""`rt-vla bench rt2-weights`: what int8 and int4 weights change in a checkpoint's actions, and what they save."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from functools import partial
+from pathlib import Path
+
+from rt_vla_ros.cli.errors import CliError, did_you_mean
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--policy", default="rt2-untrained", metavar="PATH_OR_NAME", help="an RT-2 checkpoint")
+    parser.add_argument("--weights", nargs="+", default=["int8", "int4"], metavar="WAY", help="int8 int4, and others")
+    parser.add_argument("--reference", default="auto", metavar="WAY", help="what they are compared with; auto")
+    parser.add_argument("--prompts", type=int, default=20, metavar="N", help="how many actions of each; 20")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="pictures to look at; seeded blocks of colour")
+    parser.add_argument("--instruction", nargs="+", default=[], metavar="TEXT", help="what to be told, by turns")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
+    parser.add_argument("--trust-remote-code", action="store_true", help="run Python code that lies in the checkpoint")
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0; raises CliError where nothing can be compared."""
+    _check(args)
+    from rt_vla_ros.benchmarks.rt2_weights import compare, make_prompts, table
+    from rt_vla_ros.policies.registry import load_policy
+    from rt_vla_ros.policies.rt2.policy import RT2Policy
+    from rt_vla_ros.policies.rt2.quantization import WEIGHTS
+
+    ways = [args.reference, *(way for way in args.weights if way != args.reference)]
+    for way in ways:
+        if way not in WEIGHTS:
+            raise CliError(f"there are no weights {way!r}. {did_you_mean(way, WEIGHTS)}")
+
+    def load(weights: str) -> RT2Policy:
+        policy = load_policy(args.policy, device=args.device, weights=weights, trust_remote_code=args.trust_remote_code)
+        if not isinstance(policy, RT2Policy):
+            raise ValueError(f"{args.policy} is no RT-2 policy; others have no int8 and int4 weights.")
+        return policy
+
+    prompts = partial(make_prompts, count=args.prompts, folder=args.images, instructions=args.instruction)
+    try:
+        figures = compare(load, ways, prompts)
+    except (ValueError, OSError) as error:
+        raise CliError(str(error)) from error
+    print(f"{args.policy}: {table(figures)}")
+    if args.out is not None:
+        args.out.write_text(json.dumps({"policy": args.policy, **figures}, indent=2) + "\n")
+        print(f"Written: {args.out}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    if not 1 <= args.prompts <= 10_000:
+        raise CliError(f"--prompts is {args.prompts}, expected 1 to 10000.")
+    if args.out is not None and not args.out.absolute().parent.is_dir():
+        raise CliError(f"there is no folder {args.out.absolute().parent} to write {args.out.name} into.")
