@@ -17,7 +17,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """kind: what is to be done. text: the instruction as the policy gets it. sentence: why, for the log; "": no word."""
+    """kind: what is to be done. text: the instruction as the policy gets it. sentence: why, for the log, if at all."""
 
     kind: Kind
     text: str

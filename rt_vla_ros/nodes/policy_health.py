@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping
+from statistics import median
 from typing import Any
 
 from rt_vla_ros.nodes.diagnostics import Level, Report
@@ -14,6 +16,10 @@ from rt_vla_ros.policies.policy import Policy
 MISSED = 2.0
 # A camera slower than this part of the policy's rate is worth a warning.
 SLOW = 0.8
+# A step hangs that takes longer than this [s], and than this many warm ones: a large model on a CPU only is slow.
+HUNG, HUNG_STEPS = 5.0, 10
+# The policy's own pace is judged by the median of its last steps, once there are enough of them.
+STEPS, ENOUGH_STEPS = 11, 5
 
 
 class PolicyHealth:
@@ -33,12 +39,15 @@ class PolicyHealth:
         self._bad_image: dict[str, str] = {}
         now = time.monotonic_ns()
         self._arrivals = dict.fromkeys(self._topics, now)
+        self._hung_ns = HUNG * 1e9
+        self._steps_ns: deque[int] = deque(maxlen=STEPS)
+        self._median_ns: float | None = None
         self._inference_ns = self._actions = self._refused_images = 0
         self.failure: str | None = None
 
-    def ready(self, policy: Policy) -> None:
-        """The policy is loaded."""
-        self._policy = policy
+    def ready(self, policy: Policy, warm_up_ns: int) -> None:
+        """The policy is loaded; a warm step takes `warm_up_ns`."""
+        self._policy, self._hung_ns = policy, max(HUNG * 1e9, HUNG_STEPS * warm_up_ns)
         self._arrivals = dict.fromkeys(self._topics, time.monotonic_ns())
 
     def fail(self, sentence: str) -> None:
@@ -51,7 +60,8 @@ class PolicyHealth:
 
     def begin(self) -> None:
         """A new request."""
-        self._problem = self._lasting = None
+        self._problem = self._lasting = self._median_ns = None
+        self._steps_ns.clear()
 
     def end(self) -> None:
         """The request is over."""
@@ -66,9 +76,11 @@ class PolicyHealth:
             self._bad_image[camera] = problem
             self._refused_images += 1
 
-    def acted(self, inference_ns: int) -> None:
-        """The policy made an action."""
+    def acted(self, inference_ns: int, step_ns: int) -> None:
+        """The policy made an action; both times as in policy_runner.Step."""
         self._problem, self._inference_ns = None, inference_ns
+        self._steps_ns.append(step_ns)
+        self._median_ns = median(self._steps_ns) if len(self._steps_ns) >= ENOUGH_STEPS else None
         self._actions += 1
 
     def problem(self, sentence: str, *, lasting: bool = False) -> None:
@@ -78,16 +90,25 @@ class PolicyHealth:
         else:
             self._problem = sentence
 
-    def report(self, buffer: FrameBuffer[Any] | None, *, running: bool, text: str) -> Report:
-        """How it is now. buffer: the frames' counters; running: whether a request runs; text: the last instruction."""
-        level, message = self._judge(buffer, running)
-        return Report(level, message, self._values(buffer, running, text))
+    def report(self, buffer: FrameBuffer[Any] | None, *, running: bool, text: str, busy_ns: int = 0) -> Report:
+        """How it is now.
 
-    def _judge(self, buffer: FrameBuffer[Any] | None, running: bool) -> tuple[Level, str]:
+        buffer: the frames' counters. running: whether a request runs. text: the last instruction. busy_ns: how long the
+        step in the making has taken so far.
+        """
+        level, message = self._judge(buffer, running, busy_ns)
+        return Report(level, message, self._values(buffer, running, text, busy_ns))
+
+    def _judge(self, buffer: FrameBuffer[Any] | None, running: bool, busy_ns: int) -> tuple[Level, str]:
         if self.failure is not None:
             return Level.ERROR, self.failure
         if self._policy is None:
             return Level.WARN, "The policy is being loaded."
+        if busy_ns > self._hung_ns:
+            return Level.ERROR, (
+                f"An inference has been running for more than {self._hung_ns / 1e9:.3g} s: the policy hangs, or waits "
+                "for its device. No action comes before it ends; where it does not, start the policy node anew."
+            )
         serious = self._bad_images() or self._problem or self._lasting
         if serious is not None:
             return Level.ERROR, serious
@@ -99,7 +120,7 @@ class PolicyHealth:
                 f"The newest image is older than max_image_age ({self._max_image_age:g} s): nothing is done until a "
                 "fresh one comes. Are the clocks of camera and policy in step?"
             )
-        slow = None if buffer is None else self._slow_camera(buffer)
+        slow = self._slow_steps(running) or (None if buffer is None else self._slow_camera(buffer))
         if slow is not None:
             return Level.WARN, slow
         return self._all_well(running)
@@ -125,6 +146,16 @@ class PolicyHealth:
                 )
         return None
 
+    def _slow_steps(self, running: bool) -> str | None:
+        assert self._policy is not None
+        period = self._policy.card.period
+        if not running or self._median_ns is None or self._median_ns <= period * 1e9:
+            return None
+        return (
+            f"Most actions take longer than the policy's period ({period:g} s): the arm moves slower than the policy "
+            "was trained for, and stands still in between. A faster device helps, or a smaller policy."
+        )
+
     def _slow_camera(self, buffer: FrameBuffer[Any]) -> str | None:
         assert self._policy is not None
         wanted = self._policy.card.control_rate
@@ -137,13 +168,15 @@ class PolicyHealth:
                 )
         return None
 
-    def _values(self, buffer: FrameBuffer[Any] | None, running: bool, text: str) -> dict[str, object]:
+    def _values(self, buffer: FrameBuffer[Any] | None, running: bool, text: str, busy_ns: int) -> dict[str, object]:
         values: dict[str, object] = {
             "policy": "" if self._policy is None else self._policy.name,
             "running": running,
             "instruction": text[:200],
             "actions": self._actions,
             "inference_ms": round(self._inference_ns / 1e6, 2),
+            "inference_running_s": round(busy_ns / 1e9, 1),
+            "median_step_ms": "" if self._median_ns is None else round(self._median_ns / 1e6, 2),
             "images_refused": self._refused_images,
         }
         if buffer is not None:

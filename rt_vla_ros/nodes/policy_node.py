@@ -117,7 +117,7 @@ class PolicyNode(ProgramNode):
     def ready(self, policy: Policy, warm_up_ns: int) -> None:
         """See policy_runner.Listener."""
         self._policy = policy
-        self._health.ready(policy)
+        self._health.ready(policy, warm_up_ns)
         self.get_logger().info(
             f"Ready: {policy.name}, {policy.card.control_rate:g} actions a second, {warm_up_ns / 1e6:.0f} ms each."
         )
@@ -126,7 +126,7 @@ class PolicyNode(ProgramNode):
         """See policy_runner.Listener."""
         action, unsure = self._gate.admit(step.action)
         self._publish(action, step.stamp_ns, time.monotonic_ns() - step.arrival_ns)
-        self._health.acted(step.inference_ns)
+        self._health.acted(step.inference_ns, step.step_ns)
         if unsure is not None:
             self._health.problem(unsure)
         if step.action.terminate:
@@ -281,7 +281,10 @@ class PolicyNode(ProgramNode):
         self._publish(still, self.get_clock().now().nanoseconds, 0)
 
     def _report(self) -> Report:
-        return self._health.report(self._runner.buffer, running=self._runner.running, text=self._desk.text or "")
+        runner = self._runner
+        return self._health.report(
+            runner.buffer, running=runner.running, text=self._desk.text or "", busy_ns=runner.busy_ns
+        )
 
     def close(self) -> None:
         """The arm is told to stand still where it was moving."""

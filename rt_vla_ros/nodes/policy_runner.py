@@ -26,14 +26,16 @@ WARM_UP_INSTRUCTION = "warm up"
 class Step:
     """One action and what it was made from.
 
-    stamp_ns: of the oldest of the images, for an action is as old as that. The rest is on this host's monotonic clock;
-    arrival_ns: when the last of what it needs was there, an image or the request.
+    stamp_ns: of the oldest of the images, for an action is as old as that. step_ns: how long all of it took by the
+    node's clock, which stands still where a simulation waits. The rest is on this host's monotonic clock; arrival_ns:
+    when the last of what it needs was there, an image or the request.
     """
 
     action: EndEffectorAction
     stamp_ns: int
     arrival_ns: int
     inference_ns: int
+    step_ns: int
 
 
 class Listener(Protocol):
@@ -78,6 +80,7 @@ class PolicyRunner(Generic[Message]):
         self._request = 0
         self._requested_ns = 0
         self._closing = False
+        self._begun_ns: int | None = None  # of the step in the making
         self.buffer: FrameBuffer[Message] | None = None
         self._thread = threading.Thread(target=self._work, name="policy", daemon=True)
 
@@ -90,6 +93,12 @@ class PolicyRunner(Generic[Message]):
     def running(self) -> bool:
         """Whether a request is being carried out."""
         return self._instruction is not None
+
+    @property
+    def busy_ns(self) -> int:
+        """How long the step in the making has taken so far, on the monotonic clock; 0 between two steps."""
+        begun_ns = self._begun_ns
+        return 0 if begun_ns is None else time.monotonic_ns() - begun_ns
 
     def start(self) -> None:
         """Begins to load the policy."""
@@ -145,7 +154,9 @@ class PolicyRunner(Generic[Message]):
                     return
                 request, instruction, fresh = self._request, self._instruction, self._fresh
                 arrival_ns = max(self._requested_ns, *(frame.arrival_ns for frame in frames.values()))
+            self._begun_ns = time.monotonic_ns()
             self._act(policy, request, instruction if fresh else None, frames, arrival_ns)
+            self._begun_ns = None
 
     def _load_and_warm_up(self) -> tuple[Policy, int]:
         """The first inferences of a process are slow; nobody shall wait for them with an arm in motion."""
@@ -177,7 +188,7 @@ class PolicyRunner(Generic[Message]):
         frames: Mapping[str, Frame[Message]],
         arrival_ns: int,
     ) -> None:
-        stamp_ns = min(frame.stamp_ns for frame in frames.values())
+        stamp_ns, begun_ns = min(frame.stamp_ns for frame in frames.values()), self._clock()
         try:
             if instruction is not None:
                 policy.reset(instruction)
@@ -189,6 +200,7 @@ class PolicyRunner(Generic[Message]):
             images = {camera: self._decode(policy, camera, frame.message) for camera, frame in frames.items()}
             started = time.monotonic_ns()
             action = policy.act(Observation(images, stamp_ns / 1_000_000_000))
+            inference_ns = time.monotonic_ns() - started
         except ValueError as error:
             with self._changed:
                 if request == self._request:
@@ -197,7 +209,7 @@ class PolicyRunner(Generic[Message]):
         except Exception as error:
             self._end(request, error)
             return
-        self._tell(request, Step(action, stamp_ns, arrival_ns, time.monotonic_ns() - started))
+        self._tell(request, Step(action, stamp_ns, arrival_ns, inference_ns, self._clock() - begun_ns))
 
     def _tell(self, request: int, step: Step) -> None:
         """An action that cannot be told must not end the thread: nobody would learn why nothing comes any more."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,7 +19,7 @@ from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import CameraSpec
-from rt_vla_ros.nodes import policy_node
+from rt_vla_ros.nodes import policy_health, policy_node
 from rt_vla_ros.nodes.conversions import image_message, nanoseconds, time_message
 from rt_vla_ros.nodes.policy_node import PolicyNode
 from rt_vla_ros.nodes.running import StartError
@@ -37,6 +39,9 @@ class PlayedPolicy(ConstantPolicy):
         super().__init__(translation=np.array([0.01, 0.0, 0.0]), tokens=(1, 2, 3))
         self.instructions: list[str] = []
         self.seen: list[Observation] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.duration = 0.0  # of an inference [s]
 
     def reset(self, instruction: str) -> None:
         if "nonsense" in instruction:
@@ -45,6 +50,8 @@ class PlayedPolicy(ConstantPolicy):
 
     def act(self, observation: Observation) -> EndEffectorAction:
         self.seen.append(observation)
+        self.gate.wait()
+        time.sleep(self.duration)
         return super().act(observation)
 
 
@@ -265,6 +272,34 @@ def test_a_camera_that_is_too_slow_is_named_with_advice(rig: Rig) -> None:
     rig.bench.until_diagnostics(
         "policy_node", WARN, "Images of camera 'front' come slower than the policy acts (5 Hz)."
     )
+
+
+def test_an_inference_that_hangs_is_named_until_it_ends(
+    bench: NodeBench, policy: PlayedPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy_health, "HUNG", 0.3)
+    rig = Rig(bench, policy)
+    rig.say("pick up the red cube")
+    rig.until_action()
+    rig.policy.gate.clear()
+    rig.show()
+    rig.bench.until_diagnostics("policy_node", ERROR, "An inference has been running for more than")
+    assert len(rig.actions) == 1
+    rig.policy.gate.set()
+    rig.until_action()
+    rig.bench.until_diagnostics("policy_node", OK, "Carrying out the instruction.")
+
+
+def test_a_policy_that_is_slower_than_its_period_is_named_while_it_acts(bench: NodeBench, policy: PlayedPolicy) -> None:
+    policy.card = replace(policy.card, control_rate=50.0)
+    policy.duration = 0.03
+    rig = Rig(bench, policy)
+    rig.say("pick up the red cube")
+    for _ in range(policy_health.ENOUGH_STEPS):
+        rig.until_action()
+    rig.bench.until_diagnostics("policy_node", WARN, "Most actions take longer than the policy's period (0.02 s)")
+    rig.say("")
+    rig.bench.until_diagnostics("policy_node", OK, "Waiting for an instruction.")
 
 
 def test_stop_disable_and_restart(rig: Rig) -> None:

@@ -214,6 +214,26 @@ def test_after_a_cancel_no_action_comes_not_even_the_one_in_the_making(desk: Des
     assert desk.policy.instructions[1:] == ["first", "second"]
 
 
+def test_it_says_how_long_the_step_in_the_making_has_taken(desk: Desk) -> None:
+    desk.start()
+    assert desk.runner.busy_ns == 0
+    desk.policy.gate.clear()
+    desk.policy.inside.clear()
+    desk.runner.request("first")
+    desk.show(1000)
+    assert desk.policy.inside.wait(PATIENCE)
+    first = desk.runner.busy_ns
+    desk.now_ms += 300  # by the node's clock
+    assert desk.runner.busy_ns > first > 0
+    desk.policy.gate.set()
+    (step,) = desk.listener.wait("acted")
+    assert isinstance(step, Step)
+    assert step.step_ns == 300 * MS
+    deadline = time.monotonic() + PATIENCE
+    while desk.runner.busy_ns:
+        assert time.monotonic() < deadline
+
+
 def test_frames_that_come_during_an_inference_are_dropped_but_for_the_newest(desk: Desk) -> None:
     desk.start()
     desk.policy.gate.clear()
