@@ -29,6 +29,7 @@ from rt_vla_ros.training.model_card import model_card
 from rt_vla_ros.training.recipe import Recipe
 from rt_vla_ros.training.recipe_settings import network_config, save_recipe, sentence_encoder
 from rt_vla_ros.training.replay import Replay
+from rt_vla_ros.training.run_log import RunLog
 from rt_vla_ros.training.unheard_words import heard_sentences, silence_unheard_words
 
 REPORT, SAVE = 20.0, 180.0  # [s] between progress lines and between saved states
@@ -67,6 +68,7 @@ class Run:
         self.counts = EpisodeCounts()
         self._recent: deque[Losses] = deque(maxlen=100)
         self._reported, self._reported_steps = self.seconds, self.learner.steps
+        self.log = RunLog(directory, self.learner.steps)
 
     @property
     def seconds(self) -> float:
@@ -103,13 +105,16 @@ class Run:
                 self.learner.publish(self.directory / WEIGHTS)
                 published = self.images
             if self.seconds - saved > SAVE:
-                self.learner.save(self.directory, self.seconds)
-                self.write_checkpoint()
+                self._save()
                 saved = self.seconds
             if self.seconds - self._reported > REPORT:
                 self._report()
+        self._save()
+
+    def _save(self) -> None:
         self.learner.save(self.directory, self.seconds)
         self.write_checkpoint()
+        self.log.save(f"{self.recipe_name}: how it went")
 
     def write_checkpoint(self, evaluations: Sequence[Evaluation] = (), sha256: str | None = None) -> None:
         """The averaged weights as a policy that can be loaded, described by its model card."""
@@ -187,7 +192,9 @@ class Run:
             for key in ("action", "heatmap", "position", "target_error")
         }
         dimensions = np.mean([losses.dimensions for losses in self._recent], axis=0)
-        success = f"{np.mean(self._outcomes):.0%} of {len(self._outcomes)}" if self._outcomes else "none yet"
+        alone = float(np.mean(self._outcomes)) if self._outcomes else None
+        self.log.add(steps, seconds, float(mean["action"]), alone)
+        success = "none yet" if alone is None else f"{alone:.0%} of {len(self._outcomes)}"
         print(
             f"{seconds / 60:5.1f} min  images {self.images:>8,} ({rate:3.0f}/s)  loss {mean['action']:.3f} "
             f"[{' '.join(f'{value:.2f}' for value in dimensions)}]  heatmap {mean['heatmap']:.2f}  "

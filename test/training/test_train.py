@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,8 +15,10 @@ from support.recorded import made_up
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.sim.suites import MEASURED
+from rt_vla_ros.training import train
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
 from rt_vla_ros.training.recipe import Recipe
+from rt_vla_ros.training.run_log import PLOT, ROWS
 from rt_vla_ros.training.train import Run
 
 QUICK = Recipe(steps=20, windows=2, first_frames=20, learner_after=0, publish=0, reuse=1e9)
@@ -42,6 +45,16 @@ def test_a_run_learns_publishes_and_leaves_a_policy(tmp_path: Path, capsys: pyte
     assert f"{run.images:,} images" in card
     assert "| the policy | 5 | 30 | 100.0% |" in (tmp_path / "out" / "DATA_CARD.md").read_text()
     assert "pick-any: 0 of 1" in capsys.readouterr().out
+
+
+def test_a_run_says_how_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "REPORT", 0.0)
+    written(tmp_path / "run", 5)
+    Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK, seed=0).train()
+    rows = [json.loads(line) for line in (tmp_path / "run" / ROWS).read_text().splitlines()]
+    assert [row["step"] for row in rows] == [10, 20]
+    assert all(row["loss"] > 1 and row["success_alone"] == 1.0 for row in rows)
+    assert (tmp_path / "run" / PLOT).exists()
 
 
 def test_a_second_start_carries_on(tmp_path: Path) -> None:
@@ -103,14 +116,14 @@ def test_collectors_end_with_the_process_that_started_them(tmp_path: Path) -> No
         *("-m", "rt_vla_ros.cli", "train", "rt1", "--recipe", "rt1-mini", "--out", str(tmp_path)),
     ]
     root = str(Path(__file__).resolve().parents[2])
-    train = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"})
     try:
         wait_until(lambda: list((tmp_path / EPISODES).glob("*.npz")), "an episode is written")
-        collector = children(train.pid)
+        collector = children(process.pid)
         assert len(collector) == 1
     finally:
-        train.send_signal(signal.SIGKILL)
-        train.wait()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     wait_until(lambda: not Path(f"/proc/{collector[0]}").exists(), "the collector is gone")
 
 
