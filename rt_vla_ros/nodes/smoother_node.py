@@ -160,14 +160,27 @@ class SmootherNode(ProgramNode):
         message = controller.reason
         if level is Level.OK and self._tip is not None and self._tip.problem is not None:
             level, message = Level.ERROR, self._tip.problem
+        sources = self._action_sources()
+        if level is Level.OK and len(sources) > 1:
+            level = Level.WARN
+            message = (
+                f"Actions come from {len(sources)} publishers, {' and '.join(sources)}: "
+                "the arm follows each of them in turn. End all but one."
+            )
         values = {
             "state": controller.state.name,
             "actions_accepted": controller.accepted,
             "actions_refused": controller.refused,
             "gripper": "" if self._gripper is None else self._gripper,
+            "action_publishers": len(sources),
             "dry_run": self._dry_run,
         }
         return Report(level, message, values)
+
+    def _action_sources(self) -> list[str]:
+        """Full names of the nodes that publish actions, once for each of their publishers."""
+        found = self.get_publishers_info_by_topic("action")
+        return sorted(f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in found)
 
     def close(self) -> None:
         """The last word to the arm is to stand still."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped, TwistStamped
 from rclpy.clock import ClockType
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
@@ -102,6 +103,22 @@ def test_a_policy_that_left_the_graph_is_noticed_before_its_silence(rig: Rig) ->
     rig.bench.world.destroy_publisher(rig.policy)
     status = rig.until_state(State.FAULT)
     assert status.reason == "The policy has gone: nobody publishes actions any more."
+
+
+def test_a_second_publisher_of_actions_is_named_until_it_is_gone(
+    make_bench: Callable[..., NodeBench], capfd: pytest.CaptureFixture[str]
+) -> None:
+    rig = Rig(make_bench("-r", "action:=/shared/action"))
+    other = rig.bench.add(Node("policy_node", namespace="/other"))
+    rival = other.create_publisher(ActionMsg, "action", 10)
+    sentence = "Actions come from 2 publishers, /other/policy_node and /world: the arm follows each of them in turn."
+    rig.bench.until_diagnostics("smoother_node", WARN, sentence)
+    other.destroy_publisher(rival)
+    rig.bench.until_diagnostics("smoother_node", OK, "No action has come yet.")
+    other.create_publisher(ActionMsg, "action", 10)
+    rig.bench.until_diagnostics("smoother_node", WARN, sentence)
+    rig.bench.spin_for(0.3)
+    assert "".join(capfd.readouterr()).count(sentence) == 1
 
 
 @pytest.mark.parametrize(
