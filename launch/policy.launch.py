@@ -43,6 +43,18 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "device", default_value="", description="cpu, cuda, cuda:1 ...; empty: a GPU if there is one"
     ),
+    DeclareLaunchArgument(
+        "weights",
+        default_value="",
+        choices=["", "auto", "float32", "bfloat16", "int8", "int4"],
+        description="How the policy's weights are held; empty: auto, which is bfloat16 for RT-2 on a GPU, else float32",
+    ),
+    DeclareLaunchArgument(
+        "trust_remote_code",
+        default_value="",
+        choices=["", *SWITCH],
+        description="true: Python code that lies in the checkpoint's directory may be run; read it first",
+    ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes; empty: none"),
     DeclareLaunchArgument(
         "use_sim_time", default_value="false", choices=SWITCH, description="Whether policy and smoother follow /clock"
@@ -91,7 +103,9 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
             executable="policy_node",
             name="policy_node",
             output="screen",
-            parameters=chosen_parameters(context, policy=str, cameras=list, device=str),
+            parameters=chosen_parameters(
+                context, policy=str, cameras=list, device=str, weights=str, trust_remote_code=bool
+            ),
             respawn=LaunchConfiguration("respawn_policy"),
             respawn_delay=1.0,
             **PATIENCE,

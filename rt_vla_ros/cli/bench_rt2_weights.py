@@ -26,9 +26,9 @@ def run(args: argparse.Namespace) -> int:
     """0; raises CliError where nothing can be compared."""
     _check(args)
     from rt_vla_ros.benchmarks.rt2_weights import compare, make_prompts, table
+    from rt_vla_ros.policies.catalogue import WEIGHTS
     from rt_vla_ros.policies.registry import load_policy
     from rt_vla_ros.policies.rt2.policy import RT2Policy
-    from rt_vla_ros.policies.rt2.quantization import WEIGHTS
 
     ways = [args.reference, *(way for way in args.weights if way != args.reference)]
     for way in ways:

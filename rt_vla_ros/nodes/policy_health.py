@@ -44,6 +44,11 @@ class PolicyHealth:
         self._median_ns: float | None = None
         self._inference_ns = self._actions = self._refused_images = 0
         self.failure: str | None = None
+        self._loading = ""
+
+    def loading(self, sentence: str) -> None:
+        """How far the loading of the policy is."""
+        self._loading = sentence
 
     def ready(self, policy: Policy, warm_up_ns: int) -> None:
         """The policy is loaded; a warm step takes `warm_up_ns`."""
@@ -179,6 +184,8 @@ class PolicyHealth:
             "median_step_ms": "" if self._median_ns is None else round(self._median_ns / 1e6, 2),
             "images_refused": self._refused_images,
         }
+        if self._policy is None:
+            values["loading"] = self._loading
         if buffer is not None:
             values |= {
                 "images_received": buffer.received,

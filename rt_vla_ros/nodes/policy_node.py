@@ -29,6 +29,7 @@ from rt_vla_ros.nodes.policy_health import PolicyHealth
 from rt_vla_ros.nodes.policy_runner import PolicyRunner, Step
 from rt_vla_ros.nodes.running import ProgramNode, StartError, run
 from rt_vla_ros.observations.image import fit_image
+from rt_vla_ros.policies.catalogue import WEIGHTS
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.srv import Ask
 
@@ -37,6 +38,17 @@ Picture: TypeAlias = "Image | CompressedImage"
 PARAMETERS = (
     Parameter("policy", "rt1-mini", "Name or directory of the checkpoint."),
     Parameter("device", "auto", "Where it runs: auto, cpu, cuda, cuda:1 ..."),
+    Parameter(
+        "weights",
+        "auto",
+        "How its weights are held; auto: bfloat16 for RT-2 on a GPU, float32 for everything else. int8 and int4: RT-2.",
+        choices=WEIGHTS,
+    ),
+    Parameter(
+        "trust_remote_code",
+        False,
+        "Whether Python code that lies in the checkpoint's directory is run, where a model needs it. Read it first.",
+    ),
     Parameter(
         "cameras",
         ["front"],
@@ -75,11 +87,11 @@ PARAMETERS = (
 )
 
 
-def load_policy(name: str, *, device: str) -> Policy:
+def load_policy(name: str, **options: Any) -> Policy:
     """See policies.registry; imported here, in the policy's thread, because torch takes seconds to load."""
     from rt_vla_ros.policies import registry
 
-    return registry.load_policy(name, device=device)
+    return registry.load_policy(name, **options)
 
 
 class PolicyNode(ProgramNode):
@@ -249,13 +261,19 @@ class PolicyNode(ProgramNode):
     # The policy ------------------------------------------------------------------------------------------------------
 
     def _load(self) -> Policy:
-        policy = load_policy(self._settings["policy"], device=self._settings["device"])
+        options = {name: self._settings[name] for name in ("device", "weights", "trust_remote_code")}
+        policy = load_policy(self._settings["policy"], tell=self._loading, **options)
+        self._loading("warming up")
         missing = [camera.name for camera in policy.card.cameras if camera.name not in self._topics]
         if missing:
             raise ValueError(
                 f"It looks through the camera {missing[0]!r}; the parameter 'cameras' has {', '.join(self._topics)}."
             )
         return policy
+
+    def _loading(self, sentence: str) -> None:
+        self._health.loading(sentence)
+        self.get_logger().info(f"Loading the policy: {sentence}.")
 
     def _make_buffer(self, policy: Policy) -> FrameBuffer[Picture]:
         names = [camera.name for camera in policy.card.cameras]

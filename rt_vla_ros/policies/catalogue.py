@@ -11,6 +11,8 @@ UNTRAINED = "rt1-untrained"
 UNTRAINED_RT2 = "rt2-untrained"
 MADE_IN_MEMORY = (UNTRAINED, UNTRAINED_RT2)
 """Policies with random weights, for which there are no files."""
+WEIGHTS = ("auto", "float32", "bfloat16", "int8", "int4")
+"""How a policy's weights can be held; auto: bfloat16 for RT-2 on a GPU, float32 for everything else."""
 
 
 class UnknownPolicyError(ValueError):

@@ -15,6 +15,7 @@ import yaml
 from support.launching import REPOSITORY, child_environment, launched, read_until
 
 from rt_vla_ros import ros
+from rt_vla_ros.policies.catalogue import WEIGHTS
 
 ros.ensure()
 
@@ -26,7 +27,7 @@ from launch_ros.actions import Node  # noqa: E402
 FILE = REPOSITORY / "launch" / "policy.launch.py"
 ARGUMENTS = {
     *("arm", "policy", "cameras", "device", "namespace", "use_sim_time", "dry_run", "params_file", "respawn_policy"),
-    *("lock_step", "suite", "seed", "instruction"),
+    *("lock_step", "suite", "seed", "instruction", "weights", "trust_remote_code"),
 }
 
 
@@ -85,12 +86,20 @@ def test_with_ones_own_arm_there_is_no_simulated_one(monkeypatch: pytest.MonkeyP
     assert set(Planned(monkeypatch, arm="none").commands) == {"policy_node", "smoother_node"}
 
 
+def test_every_way_to_hold_weights_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for weights in WEIGHTS:
+        assert Planned(monkeypatch, arm="none", weights=weights).parameters["policy_node"]["weights"] == weights
+    assert Planned(monkeypatch, arm="none", weights="int2").code != 0
+
+
 def test_arguments_become_parameters_of_their_type(monkeypatch: pytest.MonkeyPatch) -> None:
     planned = Planned(
         monkeypatch,
         policy="./checkpoint",
         cameras="front,wrist",
         device="cuda:1",
+        weights="int8",
+        trust_remote_code="true",
         namespace="lab/left",
         dry_run="true",
         suite="pick-any",
@@ -98,10 +107,12 @@ def test_arguments_become_parameters_of_their_type(monkeypatch: pytest.MonkeyPat
         instruction="yes",
     )
     policy, smoother, arm = (planned.parameters[name] for name in ("policy_node", "smoother_node", "sim_arm_node"))
-    assert {name: policy[name] for name in ("policy", "cameras", "device")} == {
+    assert {name: policy[name] for name in ("policy", "cameras", "device", "weights", "trust_remote_code")} == {
         "policy": "./checkpoint",
         "cameras": ["front", "wrist"],
         "device": "cuda:1",
+        "weights": "int8",
+        "trust_remote_code": True,
     }
     assert smoother["dry_run"] is True
     assert {name: arm[name] for name in ("suite", "seed", "instruction", "wrist_image")} == {

@@ -102,7 +102,7 @@ class Rig:
 @pytest.fixture
 def policy(monkeypatch: pytest.MonkeyPatch) -> PlayedPolicy:
     played = PlayedPolicy()
-    monkeypatch.setattr(policy_node, "load_policy", lambda name, *, device: played)
+    monkeypatch.setattr(policy_node, "load_policy", lambda name, **_options: played)
     return played
 
 

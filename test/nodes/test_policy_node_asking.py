@@ -39,7 +39,7 @@ class TalkingPolicy(ConstantPolicy):
 
 class Rig:
     def __init__(self, bench: NodeBench, monkeypatch: pytest.MonkeyPatch, policy: ConstantPolicy) -> None:
-        monkeypatch.setattr(policy_node, "load_policy", lambda name, *, device: policy)
+        monkeypatch.setattr(policy_node, "load_policy", lambda name, **_options: policy)
         self.bench = bench
         self.actions = bench.listen(ActionMsg, "action")
         self.node = bench.add(PolicyNode())

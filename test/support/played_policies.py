@@ -52,5 +52,5 @@ if __name__ == "__main__":
     from rt_vla_ros.nodes import policy_node
 
     played = make(sys.argv.pop(1))
-    policy_node.load_policy = lambda name, *, device: played
+    policy_node.load_policy = lambda name, **_options: played
     sys.exit(policy_node.main())

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from rt_vla_ros.policies.catalogue import WEIGHTS
+
 QUANTIZED = ("int8", "int4")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-WEIGHTS = ("auto", *DTYPES, *QUANTIZED)
-"""auto: bfloat16 on a GPU, float32 elsewhere."""
 GROUPS = (128, 64, 32)
 """Numbers of a row that share a scale in int4: the largest that divides the row."""
 CPU_ROWS = 16

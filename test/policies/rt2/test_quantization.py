@@ -13,12 +13,12 @@ from support.vlms import random_image, save_openvla, save_vlm
 from torch import nn
 
 from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.catalogue import WEIGHTS
 from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.policies.rt2 import memory
 from rt_vla_ros.policies.rt2.loading import load_rt2
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.quantization import (
-    WEIGHTS,
     WeightsError,
     check_quantization,
     number_type,

@@ -1,0 +1,127 @@
+"""The policy node with RT-2 checkpoints as they lie on disk: cameras, plans, weights, code, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.srv import Ask
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+from support.node_bench import NEWEST, NodeBench
+from support.vlms import random_image, rt2_card, save_vlm
+
+from rt_vla_ros.nodes import policy_runner
+from rt_vla_ros.nodes.conversions import image_message
+from rt_vla_ros.nodes.policy_node import PARAMETERS, PolicyNode
+from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT
+from rt_vla_ros.policies.rt2.policy import RT2Policy
+
+ERROR, PERIOD_NS = 2, 334_000_000
+Make = Callable[..., NodeBench]
+
+
+def start(make_bench: Make, policy: Path, **parameters: object) -> tuple[NodeBench, PolicyNode]:
+    given = {"policy": str(policy), "device": "cpu", "max_image_age": 60.0, **parameters}
+    words = [word for name, value in given.items() for word in ("-p", f"{name}:={json.dumps(value)}")]
+    bench = make_bench(*words)
+    return bench, bench.add(PolicyNode())
+
+
+def until_ready(bench: NodeBench, node: PolicyNode) -> RT2Policy:
+    policy = bench.until(lambda: node._policy)
+    assert isinstance(policy, RT2Policy)
+    return policy
+
+
+def first_action(bench: NodeBench, node: PolicyNode, *cameras: str) -> Any:
+    """Shows every camera a picture, again and again, until an action of the instruction comes."""
+    actions = bench.listen(ActionMsg, "action")
+    publishers = [bench.publisher(Image, topic, NEWEST) for topic in cameras]
+    bench.publisher(String, "instruction").publish(String(data="pick up the red cube"))
+    now = node.get_clock().now
+    while not actions:
+        stamp_ns = now().nanoseconds
+        for i, publisher in enumerate(publishers):
+            publisher.publish(image_message(random_image(i), stamp_ns, "camera"))
+        bench.until(lambda due=stamp_ns + PERIOD_NS: actions or now().nanoseconds > due)
+    return actions[0]
+
+
+def test_two_cameras_and_a_plan_in_the_action_message(make_bench: Make, tmp_path: Path) -> None:
+    card = rt2_card("front", "wrist")
+    save_vlm(tmp_path, "smolvlm", card=card, prompt=PLAN_PROMPT, plan_tokens=5)
+    bench, node = start(make_bench, tmp_path, cameras=["front", "wrist"])
+    policy = until_ready(bench, node)
+    action = first_action(bench, node, "image", "wrist_image")
+    assert len(action.tokens) == 8
+    assert 0 < action.confidence <= 1
+    assert action.plan == policy._grammar.plan(policy.previous) != ""
+    answer = bench.call(Ask, "policy_node/ask", question="what do you see?")
+    assert (answer.success, answer.message) == (True, "")
+    assert answer.answer == policy.ask({"front": random_image(0), "wrist": random_image(1)}, "what do you see?")
+    assert answer.seconds > 0
+
+
+def test_a_camera_that_the_node_has_not_is_told(make_bench: Make, tmp_path: Path) -> None:
+    bench, _ = start(make_bench, save_vlm(tmp_path, "qwen2_vl", card=rt2_card("front", "wrist")))
+    bench.until_diagnostics(
+        "policy_node", ERROR, "It looks through the camera 'wrist'; the parameter 'cameras' has front"
+    )
+
+
+def test_weights_are_a_parameter(make_bench: Make, tmp_path: Path) -> None:
+    bench, node = start(make_bench, save_vlm(tmp_path, "qwen2_vl"), weights="int8")
+    policy = until_ready(bench, node)
+    kinds = {type(parameter.data).__name__ for parameter in policy._parts.model.parameters()}
+    assert kinds == {"Tensor", "Int8Tensor"}
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("remote code", "trust_remote_code:=true (in Python trust_remote_code=True; the default is no)"),
+        ("no processor", "has no processor (preprocessor_config.json or processor_config.json)"),
+        ("no such directory", "There is no policy"),
+    ],
+)
+def test_what_cannot_be_loaded_is_told(name: str, sentence: str, make_bench: Make, tmp_path: Path) -> None:
+    directory = save_vlm(tmp_path / "mine", "paligemma")
+    if name == "remote code":
+        config = json.loads((directory / "config.json").read_text())
+        config |= {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}}
+        (directory / "config.json").write_text(json.dumps(config))
+    elif name == "no processor":
+        (directory / "preprocessor_config.json").unlink()
+    else:
+        directory = tmp_path / "elsewhere"
+    bench, node = start(make_bench, directory)
+    bench.until_diagnostics("policy_node", ERROR, sentence)
+    assert node.failure is not None
+
+
+def test_trust_is_off_unless_given() -> None:
+    (parameter,) = (parameter for parameter in PARAMETERS if parameter.name == "trust_remote_code")
+    assert parameter.default is False
+
+
+def test_not_ready_before_it_is_warm(make_bench: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    warm, real = threading.Event(), RT2Policy.act
+
+    def act(self: RT2Policy, *args: Any) -> Any:
+        assert warm.wait(60)
+        return real(self, *args)
+
+    monkeypatch.setattr(RT2Policy, "act", act)
+    bench, node = start(make_bench, save_vlm(tmp_path, "qwen2_vl"))
+    bench.until(lambda: node._health._loading == "warming up")
+    bench.until_diagnostics("policy_node", 1, "The policy is being loaded.")
+    assert node._policy is None
+    warm.set()
+    until_ready(bench, node)
+    assert policy_runner.WARM_UP_RUNS >= 2
