@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.nodes.frames import Frame, FrameBuffer
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy, WarmUpPolicy
 
 Message = TypeVar("Message")
-WARM_UP_RUNS = 2
-WARM_UP_INSTRUCTION = "warm up"
 
 
 @dataclass(frozen=True)
@@ -162,10 +160,12 @@ class PolicyRunner(Generic[Message]):
         """The first inferences of a process are slow; nobody shall wait for them with an arm in motion."""
         policy = self._load()
         black = {c.name: np.zeros((c.height, c.width, 3), np.uint8) for c in policy.card.cameras}
-        # A policy that knows certain instructions only, or has more than one kind of step, says so.
-        policy.reset(getattr(policy, "warm_up_instruction", WARM_UP_INSTRUCTION))
+        instruction, runs = WARM_UP_INSTRUCTION, WARM_UP_RUNS
+        if isinstance(policy, WarmUpPolicy):
+            instruction, runs = policy.warm_up_instruction, policy.warm_up_runs
+        policy.reset(instruction)
         started = time.monotonic_ns()
-        for i in range(getattr(policy, "warm_up_runs", WARM_UP_RUNS)):
+        for i in range(runs):
             started = time.monotonic_ns()
             policy.act(Observation(black, i * policy.card.period))
         return policy, time.monotonic_ns() - started

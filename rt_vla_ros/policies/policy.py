@@ -12,6 +12,9 @@ from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.observations.observation import Observation
 
+WARM_UP_INSTRUCTION, WARM_UP_RUNS = "warm up", 2
+"""How a policy is warmed up that does not say so itself, see WarmUpPolicy."""
+
 
 @runtime_checkable
 class Policy(Protocol):
@@ -33,6 +36,22 @@ class Policy(Protocol):
 
     def act(self, observation: Observation) -> EndEffectorAction:
         """One step. Raises RuntimeError before the first reset and ValueError for images the card does not allow."""
+
+
+@runtime_checkable
+class WarmUpPolicy(Policy, Protocol):
+    """A policy that says how it is warmed up, because it knows certain instructions only or has several kinds of step.
+
+    The first steps of a process are slow; they are made on black images before the policy counts as ready.
+    """
+
+    @property
+    def warm_up_instruction(self) -> str:
+        """One that `reset` takes; WARM_UP_INSTRUCTION for other policies."""
+
+    @property
+    def warm_up_runs(self) -> int:
+        """Steps after which every kind of step has been made; the last one is a usual one. WARM_UP_RUNS for others."""
 
 
 @runtime_checkable

@@ -13,9 +13,9 @@ from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.nodes.frames import Frame, FrameBuffer
-from rt_vla_ros.nodes.policy_runner import WARM_UP_RUNS, PolicyRunner, Step
+from rt_vla_ros.nodes.policy_runner import PolicyRunner, Step
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy
 
 MS = 1_000_000
 PATIENCE = 60.0
@@ -119,13 +119,22 @@ def desk() -> Iterator[Desk]:
 
 def test_it_warms_up_before_it_is_ready_and_then_waits_for_a_request(desk: Desk) -> None:
     desk.start()
-    assert len(desk.policy.stamps) == WARM_UP_RUNS
+    assert (desk.policy.instructions, len(desk.policy.stamps)) == ([WARM_UP_INSTRUCTION], WARM_UP_RUNS)
     desk.show(1000)
     desk.runner.request("pick up the red cube")
     (step,) = desk.listener.wait("acted")
     assert isinstance(step, Step)
     assert step.stamp_ns == 1000 * MS
     assert desk.policy.instructions[1:] == ["pick up the red cube"]
+
+
+def test_a_policy_that_says_so_is_warmed_up_in_its_own_way(desk: Desk) -> None:
+    class Choosy(Recorder):
+        warm_up_instruction, warm_up_runs = "open the drawer", 7
+
+    desk.policy = Choosy()
+    desk.start()
+    assert (desk.policy.instructions, len(desk.policy.stamps)) == (["open the drawer"], 7)
 
 
 def test_an_action_counts_from_its_image_or_its_request_whichever_came_later(desk: Desk) -> None:

@@ -17,15 +17,14 @@ from rt_vla_ros.language.remembering import Remembering
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.decoding import ActionDecoder
+from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION
 from rt_vla_ros.policies.rt1.loss import ILLEGAL
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.steps import PlainSteps, Steps
 
-WARM_UP_INSTRUCTION = "warm up"
-
 
 class RT1Policy:
-    """Implements policies.policy.Policy.
+    """Implements policies.policy.WarmUpPolicy.
 
     How a request begins is the network's `history_start`: with a short window, the first image at position 0, or with
     black images in front. When the window is full the oldest step leaves.

@@ -12,6 +12,7 @@ from rt_vla_ros.cli.main import main
 from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.language.instruction_table import TABLE_FILE, InstructionTable
 from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.policy import WarmUpPolicy
 from rt_vla_ros.policies.registry import load_policy
 
 OPTIONS = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
@@ -44,6 +45,7 @@ def test_it_acts(converted: Path, weights: str) -> None:
 
 def test_it_warms_up_with_what_it_knows(converted: Path) -> None:
     policy = load_policy(str(converted), device="cpu")
+    assert isinstance(policy, WarmUpPolicy)
     assert policy.warm_up_instruction == "open the drawer"
     assert policy.warm_up_runs == 3
 
