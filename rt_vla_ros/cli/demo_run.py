@@ -23,16 +23,20 @@ NAMESPACE = "/rt_vla_demo"
 class Outcome:
     """How it ended. outcome: the judge's word, or "error" where it came to no judgement, with `details`.
 
-    seconds: simulated, from the instruction's scene being laid to the end. steps: actions of the policy.
+    seconds: simulated, from the instruction's scene being laid to the end.
     """
 
     success: bool
     outcome: str
     message: str
     seconds: float
-    steps: int
     recording: Recording
     details: str = ""
+
+    @property
+    def steps(self) -> int:
+        """How many actions moved the arm; a terminate does not."""
+        return sum(not action.terminate for _, action, _ in self.recording.actions)
 
 
 def perform(settings: Settings, graph: PrivateGraph, progress: Progress) -> Outcome:
@@ -50,7 +54,7 @@ def perform(settings: Settings, graph: PrivateGraph, progress: Progress) -> Outc
     except Trouble as trouble:
         recording = recorder.recording
         details = f"What the processes said last ({log}):\n{tail(log)}"
-        return Outcome(False, "error", str(trouble), recording.time, len(recording.actions), recording, details)
+        return Outcome(False, "error", str(trouble), recording.time, recording, details)
     finally:
         leave(recorder)
 
@@ -65,6 +69,7 @@ def launch_arguments(settings: Settings) -> list[str]:
         f"suite:={settings.scene.suite}",
         f"seed:={settings.scene.seed}",
         f"instruction:={settings.scene.task.instruction}",
+        f"cameras:={','.join(settings.cameras)}",
     ]
 
 
@@ -129,4 +134,4 @@ class Attempt(Attended):
         if ended == "timeout":
             recording = recording.until(self._settings.timeout)
             message += f" Time was up after {self._settings.timeout:g} s."
-        return Outcome(verdict.success, verdict.outcome, message, recording.time, len(recording.actions), recording)
+        return Outcome(verdict.success, verdict.outcome, message, recording.time, recording)

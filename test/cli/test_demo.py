@@ -101,6 +101,7 @@ def test_the_trained_policy_does_what_the_sentence_says(tmp_path: Path) -> None:
     assert "Done: " in printed
     said = figures(tmp_path)
     assert (said["success"], said["policy"], said["instruction"]) == (True, "rt1-mini", "lift the blue cylinder")
+    assert said["steps"] * 0.2 == pytest.approx(said["seconds"])  # the terminate at the end takes no time
 
 
 @pytest.mark.parametrize(
