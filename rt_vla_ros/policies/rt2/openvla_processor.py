@@ -51,9 +51,10 @@ class OpenVLAProcessor:
             ]
             self._mean = torch.tensor([tower["mean"] for tower in statistics])[:, :, None, None]  # (towers, 3, 1, 1)
             self._std = torch.tensor([tower["std"] for tower in statistics])[:, :, None, None]
+            means = settings["means"][0] if "means" in settings else statistics[0]["mean"]
+            fill = settings.get("tvf_letterbox_fill") or [int(255 * mean) for mean in means]
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ProcessorError(f"preprocessor_config.json is not OpenVLA's: {error!r}.") from error
-        fill = settings.get("tvf_letterbox_fill") or [int(255 * mean) for mean in settings["means"][0]]
         self._fill: tuple[int, ...] = tuple(int(value) for value in fill)
 
     def render(self, prompt: str, images: int, *, chat: bool) -> str:

@@ -17,6 +17,7 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.rt2.action_vocabulary import make_vocabulary
 from rt_vla_ros.policies.rt2.constrained_decoding import ActionGrammar, Grammar
 from rt_vla_ros.policies.rt2.decoding_engine import Decoded, DecodingEngine
+from rt_vla_ros.policies.rt2.device_images import DeviceImages, find_device_images
 from rt_vla_ros.policies.rt2.loading import RT2Parts, context_length
 from rt_vla_ros.policies.rt2.packed_linear import pack_linears
 from rt_vla_ros.policies.rt2.plan_grammar import PlanGrammar
@@ -44,6 +45,7 @@ class RT2Policy:
         speculate: bool = True,
         pack: bool = True,
         fixed_shapes: bool = False,
+        device_images: bool | None = None,
     ) -> None:
         """temperature: 0 takes the most likely token. seed: of the choice at other temperatures.
 
@@ -51,6 +53,8 @@ class RT2Policy:
         pack: whether the linear layers of a model on a CPU are reordered, in place, for faster passes.
         fixed_shapes: whether passes have fixed shapes and are recorded as CUDA graphs, for models on a GPU; a reset
         with a prompt of a new length then takes a moment longer.
+        device_images: whether images are prepared on the model's device, where that gives the very same; None: if that
+        is a GPU.
         Raises VocabularyError, a ValueError, where tokenizer and card do not fit each other.
         """
         self._name, self._card, self._parts = name, parts.card, parts
@@ -61,6 +65,9 @@ class RT2Policy:
         self._engine = DecodingEngine(parts.model, fixed=fixed_shapes)
         self._tokenizer = ActionTokenizer(parts.card)
         self._grammar = make_grammar(parts)
+        on_gpu = parts.model.device.type == "cuda"
+        self._device_images = on_gpu if device_images is None else device_images
+        self._pixels: DeviceImages | None = None
         self._prompt: PreparedPrompt | None = None
         self.previous: tuple[int, ...] = ()
         self.prompt_tokens = 0
@@ -85,6 +92,9 @@ class RT2Policy:
         self._prompt = None
         text = robot_prompt(self._parts.config, instruction)
         with self._turns.first():  # tokenizers are not made for two threads either
+            if not self._prepared and self._device_images:
+                sizes = [(camera.height, camera.width) for camera in self._card.cameras]
+                self._pixels = find_device_images(self._parts.processor, sizes, self._parts.model.device)
             prompt = self._make_prompt(text)
             inputs = prompt.inputs(self._black())
             self._check_length(inputs, self._grammar.longest, "The instruction")
@@ -146,7 +156,7 @@ class RT2Policy:
     def _make_prompt(self, text: str) -> PreparedPrompt:
         processor = self._parts.processor
         rendered = processor.render(text, len(self._card.cameras), chat=self._parts.config.chat)
-        return PreparedPrompt(processor, rendered)
+        return PreparedPrompt(processor, rendered, self._pixels)
 
     def _confidence(self, decoded: Decoded) -> float:
         """Geometric mean over the dimensions of the probability of their tokens."""

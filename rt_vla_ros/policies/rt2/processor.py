@@ -153,14 +153,19 @@ class PreparedPrompt:
     same tensors for the first frame and a later frame's shapes are the same.
     """
 
-    def __init__(self, processor: Processor, text: str) -> None:
-        self._processor, self.text = processor, text
+    def __init__(
+        self, processor: Processor, text: str, pixels: Callable[[Sequence[Pixels]], Inputs] | None = None
+    ) -> None:
+        """pixels: another way to what the image part makes of images of the cameras' sizes, such as DeviceImages."""
+        self._processor, self.text, self._pixels = processor, text, pixels
         self._first: Inputs | None = None
         self._alone = False  # whether the image part can be taken alone
 
     def inputs(self, images: Sequence[Pixels]) -> Inputs:
-        """Everything the model takes for these images, on the CPU."""
+        """Everything the model takes for these images; what `pixels` gave is on its device, the rest on the CPU."""
         if self._first is not None and self._alone:
+            if self._pixels is not None:
+                return {**self._first, **self._pixels(images)}
             fresh = self._processor.image_inputs(images)
             if self._same_layout(fresh):
                 return {**self._first, **fresh}
