@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -23,17 +24,21 @@ LEADS_ELSEWHERE = (
 )
 
 
-def free_port() -> int:
-    """A port of localhost that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def hold_port() -> socket.socket:
+    """A socket whose port of 127.0.0.1 the system gives to nobody who wants just any, before it is closed.
+
+    On Linux a graph's router can listen there all the same: this socket does not, and both allow the address's reuse.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
-def private_variables() -> dict[str, str]:
+def private_variables(port: int) -> dict[str, str]:
     """Environment variables for a graph that nobody else is on: own port, own domain, this machine only."""
     return {
-        "RT_VLA_ROS_ROUTER": f"tcp/localhost:{free_port()}",
+        "RT_VLA_ROS_ROUTER": f"tcp/127.0.0.1:{port}",
         "ROS_DOMAIN_ID": str(50 + os.getpid() % 50),
         # Humble knows only the first; its successors complain about it.
         **({"ROS_LOCALHOST_ONLY": "1"} if os.environ.get("ROS_DISTRO") == "humble" else {}),
@@ -50,7 +55,10 @@ class PrivateGraph:
     """
 
     def __init__(self) -> None:
-        self.variables = private_variables()
+        self._port = hold_port()
+        self.variables = private_variables(self._port.getsockname()[1])
+        if sys.platform != "linux":  # elsewhere the router could not listen there
+            self._port.close()
         self._before: dict[str, str | None] = {}
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -63,6 +71,7 @@ class PrivateGraph:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
+        self._port.close()
         for name, value in self._before.items():
             os.environ.pop(name, None)
             if value is not None:
@@ -80,7 +89,7 @@ class PrivateGraph:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(variables or {})},
                 start_new_session=True,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+                preexec_fn=partial(_end_with_parent, os.getpid()) if sys.platform == "linux" else None,
             )
         self._processes.append(process)
         return process
@@ -92,9 +101,11 @@ class PrivateGraph:
         self._processes.clear()
 
 
-def _end_with_parent() -> None:
-    """In the child: be interrupted when the parent dies, even where it was killed."""
+def _end_with_parent(parent: int) -> None:
+    """In the child: be interrupted when the parent dies, even where it was killed; end where it is dead already."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+    if os.getppid() != parent:
+        os._exit(128 + signal.SIGINT)
 
 
 def _stop_all(processes: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from rt_vla_ros.cli.private_graph import PrivateGraph
+from rt_vla_ros.wire.session import Session
 
 STUBBORN = """
 import signal, subprocess, sys, time
@@ -43,13 +46,32 @@ def test_variables_lead_nowhere_else_and_are_put_back(monkeypatch: pytest.Monkey
     monkeypatch.delenv("RT_VLA_ROS_ROUTER", raising=False)
     with PrivateGraph(), PrivateGraph() as inner:
         assert os.environ["RT_VLA_ROS_ROUTER"] == inner.variables["RT_VLA_ROS_ROUTER"]
-        assert inner.variables["RT_VLA_ROS_ROUTER"].startswith("tcp/localhost:")
+        assert inner.variables["RT_VLA_ROS_ROUTER"].startswith("tcp/127.0.0.1:")
         assert not inner.variables["RT_VLA_ROS_ROUTER"].endswith(":7447")
         assert os.environ["ROS_DOMAIN_ID"] != "0"
         assert "ZENOH_CONFIG_OVERRIDE" not in os.environ
     assert os.environ["ROS_DOMAIN_ID"] == "0"
     assert os.environ["ZENOH_CONFIG_OVERRIDE"] == "connect/endpoints=['tcp/robot:7447']"
     assert "RT_VLA_ROS_ROUTER" not in os.environ
+
+
+def test_its_port_is_kept_for_its_router_alone() -> None:
+    with PrivateGraph() as graph:
+        host, _, port = graph.variables["RT_VLA_ROS_ROUTER"].removeprefix("tcp/").partition(":")
+        for _ in range(2):  # also a router that ended is followed by another
+            with socket.socket() as other, pytest.raises(OSError, match="Address already in use"):
+                other.bind((host, int(port)))
+            session = Session.open()
+            assert session.hosts_router
+            session.close()
+    with socket.create_server((host, int(port))):
+        pass
+
+
+def test_a_process_whose_parent_died_before_it_could_say_so_ends() -> None:
+    code = "import os; from rt_vla_ros.cli.private_graph import _end_with_parent; _end_with_parent(os.getppid() {})"
+    statuses = [subprocess.run([sys.executable, "-c", code.format(other)]).returncode for other in ("", "+ 1")]
+    assert statuses == [0, 128 + signal.SIGINT]
 
 
 def test_processes_end_even_when_they_do_not_want_to(tmp_path: Path) -> None:
