@@ -131,8 +131,14 @@ class Subscription:
             sender = next((endpoint for endpoint in publishers if endpoint.gid == gid), None)
             if sender is None:
                 return True
+            self._forget_all_but({endpoint.gid for endpoint in publishers})
             verdict = self._verdicts[gid] = not incompatibility(sender.qos, self.key.qos)
         return verdict
+
+    def _forget_all_but(self, alive: set[bytes]) -> None:
+        """Publishers come and go, as every `ros2 topic pub` does; nobody shall have to remember them for ever."""
+        self._verdicts = {gid: verdict for gid, verdict in self._verdicts.items() if gid in alive}
+        self._complained &= {*alive, b""}
 
     def _complain(self, gid: bytes, reason: str) -> None:
         """Once per publisher, for a broken one would fill the log."""

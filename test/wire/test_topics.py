@@ -132,6 +132,26 @@ def test_malformed_messages_are_counted_said_once_and_survived(
     assert "/out: a message from /peer/sloppy cannot be read as std_msgs/msg/String" in record.getMessage()
 
 
+def test_publishers_that_went_away_are_forgotten(session: Session, caplog: pytest.LogCaptureFixture) -> None:
+    node = session.create_node("all")
+    subscription, stays = node.create_subscription("/x", String, TEN), node.create_publisher("/x", String, TEN)
+    gids = set()
+    for number in range(1, 6):
+        comes_and_goes = node.create_publisher("/x", String, TEN)
+        assert session.graph.wait_for(lambda _: subscription.publisher_count == 2, 10)
+        stays.publish(String(data=str(number)))
+        taken = subscription.take()
+        assert taken is not None
+        comes_and_goes.publish_bytes(b"\x00\x01\x00\x00nonsense")
+        assert (subscription.take(), subscription.malformed) == (None, number)
+        gids.add(comes_and_goes.key.gid)
+        assert set(subscription._verdicts) <= {stays.key.gid, comes_and_goes.key.gid}
+        assert subscription._complained == {comes_and_goes.key.gid}
+        comes_and_goes.close()
+        assert session.graph.wait_for(lambda _: subscription.publisher_count == 1, 10)
+    assert len(gids) == len(caplog.records) == 5
+
+
 def test_messages_without_attachment_are_counted(session: Session) -> None:
     subscription = session.create_node("strict").create_subscription("/x", String, TEN)
     session.zenoh.put(subscription.key.data_key(), serialize(String(data="anonymous")))
