@@ -1,151 +1,128 @@
 """How long RT-2 takes from a camera image to an action: transformers' own `generate` beside the decoding engine.
 
-Both get the same image, prompt and constraint, and must give the same tokens. The floor is what the machine cannot go
-below: every weight is read once a pass, and the prompt's multiplications are done once.
+All ways get the same image, prompt and constraint, and must give the same tokens. They are measured by turns, one of
+each a round, and compared within a round, so that what else the machine does disturbs all of them alike.
 """
 
 from __future__ import annotations
 
-import resource
+import copy
 import statistics
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
+from rt_vla_ros.benchmarks.rt2_machine import floor_ms, load, measure_machine, peak_bytes, timed
 from rt_vla_ros.benchmarks.rt2_shapes import Shape, make_parts
+from rt_vla_ros.benchmarks.rt2_stock import INSTRUCTION, agreement, generate
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.rt2.constrained_decoding import ActionGrammar, prefix_allowed_tokens
+from rt_vla_ros.policies.rt2.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.loading import RT2Parts
 from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
 
-INSTRUCTION = "pick up the red cube and put it on the green one"
 WAYS = ("stock", "no speculation", "accepted 0 %", "accepted 50 %", "accepted 100 %")
-SQUARE = 2048
-
-
-@dataclass(frozen=True)
-class Machine:
-    """bandwidth: bytes read a second by a matrix times a vector. rate: multiplications and additions a second."""
-
-    bandwidth: float
-    rate: float
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to decode: milliseconds from image to action (median), passes, and whether its tokens are stock's."""
+    """One way to decode: milliseconds from image to action and passes, against stock and against the floor.
+
+    milliseconds: the median; best: the least. faster: median over the rounds of stock's time by this one's.
+    over_floor: the best by the least that this machine could take for so many passes.
+    """
 
     milliseconds: float
+    best: float
     passes: int
     same_tokens: bool
     faster: float
     over_floor: float
 
 
-def measure(name: str, shape: Shape, device: torch.device, dtype: torch.dtype, repeats: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Options:
+    """repeats: rounds. pack, fixed_shapes: as RT2Policy's. images: how many are compared in half precision."""
+
+    repeats: int = 5
+    pack: bool = True
+    fixed_shapes: bool = False
+    images: int = 10
+
+
+def measure(name: str, shape: Shape, device: torch.device, dtype: torch.dtype, options: Options) -> dict[str, Any]:
     """All ways for one shape. Raises RuntimeError where tokens differ in float32, for then the rest means nothing."""
+    before, machine = load(), measure_machine(device, dtype)
     parts = make_parts(shape, device, dtype)
-    side = parts.card.cameras[0].width
-    blocks = np.random.default_rng(0).integers(0, 256, (7, 7, 3), dtype=np.uint8)
-    image = np.repeat(np.repeat(blocks, side // 7, axis=0), side // 7, axis=1)
-    observation = Observation({"front": image}, 0.0)
-    policy = RT2Policy(parts, speculate=False)
+    # A policy packs its model for the CPU; `generate` shall have it as transformers makes it.
+    ours = replace(parts, model=copy.deepcopy(parts.model)) if device.type == "cpu" else parts
+    policy = RT2Policy(ours, speculate=False, pack=options.pack, fixed_shapes=options.fixed_shapes)
     policy.reset(INSTRUCTION)
-    machine = measure_machine(device, dtype)
-    bodies = _bodies(parts, policy, observation)
-    found: dict[str, Way] = {}
-    stock_ms, stock_tokens = 0.0, list[int]()
-    for way, body in bodies.items():
-        tokens, passes = body()  # the first one warms up
-        seconds = [_timed(body, device) for _ in range(repeats)]
-        milliseconds = 1000 * statistics.median(seconds)
-        if way == "stock":
-            stock_ms, stock_tokens = milliseconds, tokens
-        same = tokens == stock_tokens[: len(tokens)]
-        if dtype == torch.float32 and not same:
+    bodies = _bodies(parts, policy, picture(parts, 0))
+    outputs = {way: body() for way, body in bodies.items()}  # the first one warms up
+    stock_tokens = outputs["stock"][0]
+    for way, (tokens, _passes) in outputs.items():
+        if dtype == torch.float32 and tokens != stock_tokens:
             raise RuntimeError(f"{name}, {way}: {tokens} are not the tokens of generate, {stock_tokens}.")
-        floor = floor_ms(parts, policy, machine, passes)
-        found[way] = Way(milliseconds, passes, same, stock_ms / milliseconds, milliseconds / floor)
+    seconds = _by_turns(bodies, device, options.repeats)
+    machine = machine.better(measure_machine(device, dtype))
+    found: dict[str, Way] = {}
+    for way, (tokens, passes) in outputs.items():
+        ratios = [stock / own for stock, own in zip(seconds["stock"], seconds[way], strict=True)]
+        median, best = 1000 * statistics.median(seconds[way]), 1000 * min(seconds[way])
+        floor = floor_ms(parts, shape, policy.prompt_tokens, machine, passes)
+        found[way] = Way(median, best, passes, tokens == stock_tokens, statistics.median(ratios), best / floor)
     return {
         "shape": name,
         "dtype": str(dtype).removeprefix("torch."),
-        "device": _device_name(device),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
         "threads": torch.get_num_threads(),
+        "load": [round(before, 2), round(load(), 2)],
+        "packed": options.pack and device.type == "cpu",
+        "recorded_prompt_lengths": policy.recorded_prompt_lengths,
         "parameters": sum(p.numel() for p in parts.model.parameters()),
-        "weight_bytes": _bytes(parts.model),
+        "weight_bytes": sum(p.numel() * p.element_size() for p in parts.model.parameters()),
         "peak_bytes": peak_bytes(device),
         "prompt_tokens": policy.prompt_tokens,
         "action_tokens": len(stock_tokens),
         "bandwidth_gb_s": machine.bandwidth / 1e9,
         "rate_gflop_s": machine.rate / 1e9,
         "ways": {way: asdict(result) for way, result in found.items()},
+        "agreement": _agreement(parts, policy, options.images) if dtype != torch.float32 else None,
     }
 
 
-def measure_machine(device: torch.device, dtype: torch.dtype) -> Machine:
-    """What this machine reads and multiplies a second, by the operations that a model is made of."""
-    generator = torch.Generator(device).manual_seed(0)
-    options: dict[str, Any] = {"device": device, "dtype": dtype, "generator": generator}
-    matrices = [torch.randn(SQUARE, 4 * SQUARE, **options) for _ in range(8)]
-    vector, square = torch.randn(4 * SQUARE, 1, **options), torch.randn(SQUARE, SQUARE, **options)
-
-    def read() -> None:
-        for matrix in matrices:
-            matrix @ vector
-
-    def multiply() -> None:
-        square @ square
-
-    read()
-    multiply()
-    best_read = min(_timed(read, device) for _ in range(5))
-    best_multiply = min(_timed(multiply, device) for _ in range(5))
-    size = sum(matrix.numel() * matrix.element_size() for matrix in matrices)
-    return Machine(size / best_read, 2 * SQUARE**3 / best_multiply)
-
-
-def floor_ms(parts: RT2Parts, policy: RT2Policy, machine: Machine, passes: int) -> float:
-    """Milliseconds below which nothing can be: the first pass by reading or by multiplying, the others by reading."""
-    inner = [p for n, p in parts.model.named_parameters() if "embed_tokens" not in n and "lm_head" not in n]
-    text = sum(p.numel() for p in _text_model(parts).parameters() if p.dim() >= 2)
-    text -= parts.model.get_input_embeddings().weight.numel()  # type: ignore[operator]
-    vision = sum(p.numel() for p in inner if p.dim() >= 2) - text
-    length = policy.prompt_tokens
-    first = 2.0 * (text * length + vision * 256) / machine.rate
-    reading = sum(p.numel() * p.element_size() for p in inner) / machine.bandwidth
-    again = text * inner[0].element_size() / machine.bandwidth
-    return 1000 * (max(first, reading) + (passes - 1) * again)
-
-
-def peak_bytes(device: torch.device) -> int:
-    """Most memory that this process has held."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def picture(parts: RT2Parts, seed: int) -> Observation:
+    """Blocks of colour, of the camera's size."""
+    side = parts.card.cameras[0].width
+    blocks = np.random.default_rng(seed).integers(0, 256, (7, 7, 3), dtype=np.uint8)
+    return Observation({"front": np.repeat(np.repeat(blocks, side // 7, axis=0), side // 7, axis=1)}, 0.0)
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
     """The figures for people."""
     lines = []
     for result in results:
-        gigabytes = result["weight_bytes"] / 1e9
         lines.append(
-            f"{result['shape']}: {result['parameters'] / 1e6:.0f} M parameters, {gigabytes:.2f} GB {result['dtype']}, "
-            f"{result['prompt_tokens']} tokens of prompt and image, {result['action_tokens']} of action, "
-            f"{result['device']}, {result['threads']} threads, peak {result['peak_bytes'] / 1e9:.1f} GB"
+            f"{result['shape']}: {result['parameters'] / 1e6:.0f} M parameters, {result['weight_bytes'] / 1e9:.2f} GB "
+            f"{result['dtype']}, {result['prompt_tokens']} tokens of prompt and image, {result['action_tokens']} of "
+            f"action, {result['device']}, {result['threads']} threads, peak {result['peak_bytes'] / 1e9:.1f} GB"
         )
-        lines.append(f"  {'':16}{'ms':>10}{'passes':>8}{'faster':>8}{'floor x':>9}  tokens")
+        lines.append(
+            f"  read at {result['bandwidth_gb_s']:.1f} GB/s, multiplied at {result['rate_gflop_s']:.0f} GFLOP/s, "
+            f"load {result['load'][0]:.1f} before and {result['load'][1]:.1f} after"
+        )
+        lines.append(f"  {'':16}{'ms':>10}{'best':>10}{'passes':>8}{'faster':>8}{'floor x':>9}  tokens")
         for way, figures in result["ways"].items():
             same = "the same" if figures["same_tokens"] else "DIFFERENT"
             lines.append(
-                f"  {way:16}{figures['milliseconds']:10.1f}{figures['passes']:8d}{figures['faster']:8.2f}"
-                f"{figures['over_floor']:9.2f}  {same}"
+                f"  {way:16}{figures['milliseconds']:10.1f}{figures['best']:10.1f}{figures['passes']:8d}"
+                f"{figures['faster']:8.2f}{figures['over_floor']:9.2f}  {same}"
             )
+        if result["agreement"]:
+            lines.append(_agreement_line(result["agreement"], result["dtype"]))
     return "\n".join(lines)
 
 
@@ -153,8 +130,7 @@ Body = Callable[[], tuple[list[int], int]]
 
 
 def _bodies(parts: RT2Parts, policy: RT2Policy, observation: Observation) -> dict[str, Body]:
-    grammar = make_grammar(parts)
-    assert isinstance(grammar, ActionGrammar)
+    grammar = _grammar(parts)
     right = grammar.decode(policy.decode(observation).tokens)
     wrong = [(number + count // 2) % count for number, count in zip(right, grammar.counts, strict=True)]
     half = len(right) // 2
@@ -165,68 +141,49 @@ def _bodies(parts: RT2Parts, policy: RT2Policy, observation: Observation) -> dic
         "accepted 100 %": grammar.vocabulary.encode(right),
     }
 
+    def stock() -> tuple[list[int], int]:
+        tokens = generate(parts, grammar, observation)
+        return tokens, len(tokens)
+
     def ours(draft: Sequence[int]) -> tuple[list[int], int]:
         policy.previous = tuple(draft)
         decoded = policy.decode(observation)
         return list(decoded.tokens), decoded.passes
 
-    bodies: dict[str, Body] = {"stock": lambda: _stock(parts, grammar, observation)}
+    bodies: dict[str, Body] = {"stock": stock}
     for way, draft in drafts.items():
         bodies[way] = lambda draft=draft: ours(draft)  # type: ignore[misc]
     return bodies
 
 
-def _stock(parts: RT2Parts, grammar: ActionGrammar, observation: Observation) -> tuple[list[int], int]:
-    """As anybody would write it: processor, then generate with the constraint, for as many tokens as are needed."""
-    prompt = parts.config.prompt.replace("{instruction}", INSTRUCTION)
-    text = parts.processor.render(prompt, 1, chat=False)
-    raw = parts.processor.inputs([np.asarray(observation.images["front"])], text)
-    model = parts.model
-    inputs: dict[str, Tensor] = {
-        key: value.to(model.device, model.dtype if value.is_floating_point() else None) for key, value in raw.items()
-    }
-    length = inputs["input_ids"].shape[1]
-    output: Any = model.generate(  # type: ignore[operator]
-        **inputs,
-        do_sample=False,
-        max_new_tokens=grammar.longest,
-        prefix_allowed_tokens_fn=prefix_allowed_tokens(grammar, length),
-        stopping_criteria=[_Whole(grammar, length)],
+def _by_turns(bodies: dict[str, Body], device: torch.device, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each way in each round."""
+    seconds: dict[str, list[float]] = {way: [] for way in bodies}
+    for _ in range(rounds):
+        for way, body in bodies.items():
+            seconds[way].append(timed(body, device))
+    return seconds
+
+
+def _agreement(parts: RT2Parts, policy: RT2Policy, images: int) -> dict[str, Any]:
+    speculating = RT2Policy(policy.parts, fixed_shapes=policy.recorded_prompt_lengths > 0)
+    speculating.reset(INSTRUCTION)
+    pictures = [picture(parts, seed) for seed in range(images)]
+    return asdict(agreement(parts, speculating, _grammar(parts), pictures))
+
+
+def _agreement_line(found: dict[str, Any], dtype: str) -> str:
+    line = (
+        f"  {found['other_numbers']} of {found['numbers']} numbers in {found['other_actions']} of {found['actions']} "
+        f"actions differ from generate's"
     )
-    tokens = output[0, length:].tolist()
-    return tokens, len(tokens)
+    if not found["steps"]:
+        return f"{line}."
+    steps = f"{statistics.median(found['steps']):.1f}, at most {max(found['steps']):.1f}"
+    return f"{line}; where an action first does, the two tokens' logits are {steps} steps of {dtype} apart."
 
 
-class _Whole:
-    """Stops `generate` when the action is whole, so that it does no pass too many."""
-
-    def __init__(self, grammar: ActionGrammar, length: int) -> None:
-        self._grammar, self._length = grammar, length
-
-    def __call__(self, input_ids: Tensor, _scores: Any, **_options: Any) -> Tensor:
-        whole = self._grammar.is_whole(input_ids[0, self._length :].tolist())
-        return torch.tensor([whole], device=input_ids.device)
-
-
-def _timed(body: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    begin = time.perf_counter()
-    body()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - begin
-
-
-def _text_model(parts: RT2Parts) -> nn.Module:
-    base: Any = parts.model.base_model
-    found: nn.Module = base.language_model if hasattr(base, "language_model") else base.text_model
-    return found
-
-
-def _bytes(model: nn.Module) -> int:
-    return sum(p.numel() * p.element_size() for p in model.parameters())
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+def _grammar(parts: RT2Parts) -> ActionGrammar:
+    grammar = make_grammar(parts)
+    assert isinstance(grammar, ActionGrammar)
+    return grammar

@@ -23,6 +23,7 @@ from rt_vla_ros.policies.rt2.small_models import SPECIAL, random_model, small_co
 from rt_vla_ros.policies.rt2.small_tokenizers import small_tokenizer
 
 SEED = 0
+IMAGE_TOKENS = 256
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Shape:
     vision_layers: int
     vision_heads: int
     vision_intermediate_size: int
+
+    @property
+    def patches_per_token(self) -> int:
+        """How many patches of the vision tower become one image token."""
+        return 4 if self.family.startswith("qwen") else 1
 
 
 SHAPES = {

@@ -8,23 +8,31 @@ from pathlib import Path
 
 from rt_vla_ros.cli.errors import CliError, did_you_mean
 
+NUMBERS = ("auto", "float32", "bfloat16")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
     parser.add_argument("--shapes", nargs="+", metavar="SHAPE", help="which models; those that this machine can bear")
-    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="runs of each way, of which the median; 5")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="rounds, of which the median; 5")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
+    parser.add_argument("--weights", choices=NUMBERS, default="auto", help="auto: float32 on a CPU, bfloat16 on a GPU")
+    parser.add_argument("--images", type=int, default=10, metavar="N", help="actions compared in half precision; 10")
+    parser.add_argument("--no-pack", action="store_true", help="leave a CPU's linear layers as they are stored")
+    parser.add_argument("--cuda-graphs", action="store_true", help="passes of fixed shapes, recorded on a GPU")
 
 
 def run(args: argparse.Namespace) -> int:
     """0; raises CliError where nothing can be measured."""
-    from rt_vla_ros.benchmarks.rt2 import measure, table
+    from rt_vla_ros.benchmarks.rt2 import Options, measure, table
     from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SHAPES
     from rt_vla_ros.policies.registry import find_device
     from rt_vla_ros.policies.rt2.quantization import number_type
 
     if not 1 <= args.repeats <= 1000:
         raise CliError(f"--repeats is {args.repeats}, expected 1 to 1000.")
+    if not 1 <= args.images <= 10_000:
+        raise CliError(f"--images is {args.images}, expected 1 to 10000.")
     if args.out is not None and not args.out.absolute().parent.is_dir():
         raise CliError(f"there is no folder {args.out.absolute().parent} to write {args.out.name} into.")
     try:
@@ -35,10 +43,11 @@ def run(args: argparse.Namespace) -> int:
     for name in names:
         if name not in SHAPES:
             raise CliError(f"there is no shape {name!r}. {did_you_mean(name, SHAPES)}")
+    options = Options(args.repeats, not args.no_pack, args.cuda_graphs, args.images)
     results = []
     for name in names:
         try:
-            results.append(measure(name, SHAPES[name], device, number_type("auto", device), args.repeats))
+            results.append(measure(name, SHAPES[name], device, number_type(args.weights, device), options))
         except RuntimeError as error:
             raise CliError(str(error)) from error
         print(table(results[-1:]), flush=True)

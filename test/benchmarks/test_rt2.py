@@ -9,13 +9,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 from transformers import AutoModelForImageTextToText
 
-from rt_vla_ros.benchmarks import rt2
-from rt_vla_ros.benchmarks.rt2 import WAYS, measure, table
-from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SHAPES, Shape, config_of
+from rt_vla_ros.benchmarks import rt2_machine
+from rt_vla_ros.benchmarks.rt2 import WAYS, Options, measure, picture, table
+from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SHAPES, Shape, config_of, make_parts
+from rt_vla_ros.benchmarks.rt2_stock import INSTRUCTION, Agreement, agreement
 from rt_vla_ros.cli import bench_rt2
 from rt_vla_ros.cli.errors import CliError
+from rt_vla_ros.policies.rt2 import decoding_engine
+from rt_vla_ros.policies.rt2.constrained_decoding import ActionGrammar
+from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
 from rt_vla_ros.policies.rt2.small_models import SPECIAL
 from rt_vla_ros.policies.rt2.small_tokenizers import small_tokenizer
 
@@ -24,7 +29,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def machine_is_judged_by_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rt2, "SQUARE", 128)
+    monkeypatch.setattr(rt2_machine, "SQUARE", 128)
 
 
 def small(name: str) -> Shape:
@@ -39,7 +44,7 @@ def small(name: str) -> Shape:
 
 @pytest.mark.parametrize("name", FOR_CPU)
 def test_every_way_gives_the_tokens_of_generate(name: str) -> None:
-    result = measure(name, small(name), CPU, torch.float32, repeats=1)
+    result = measure(name, small(name), CPU, torch.float32, Options(repeats=2))
     ways = result["ways"]
     assert tuple(ways) == WAYS
     assert all(way["same_tokens"] for way in ways.values())
@@ -49,9 +54,46 @@ def test_every_way_gives_the_tokens_of_generate(name: str) -> None:
     assert ways["stock"]["faster"] == 1
     assert 256 < result["prompt_tokens"] < 320
     assert result["weight_bytes"] == 4 * result["parameters"]
+    assert result["packed"]
+    assert result["agreement"] is None
+    assert all(way["best"] <= way["milliseconds"] for way in ways.values())
+    assert all(way["over_floor"] > 0 for way in ways.values())
     text = table([result])
     assert name in text
     assert all(way in text for way in WAYS)
+
+
+@pytest.mark.parametrize("name", FOR_CPU)
+def test_half_precision_tells_how_many_tokens_differ_and_by_how_little(name: str) -> None:
+    options = Options(repeats=1, images=3, pack=False, fixed_shapes="openvla" in name)
+    result = measure(name, small(name), CPU, torch.bfloat16, options)
+    found = result["agreement"]
+    dimensions = 7 if "openvla" in name else 8
+    assert (found["actions"], found["numbers"]) == (3, 3 * dimensions)
+    assert found["other_actions"] == len(found["steps"]) <= found["other_numbers"] <= found["numbers"]
+    assert result["recorded_prompt_lengths"] == int("openvla" in name)
+    assert not result["packed"]
+    assert f"of {3 * dimensions} numbers in {found['other_actions']} of 3 actions differ" in table([result])
+
+
+def test_where_actions_differ_the_distance_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that takes the second best: the distance is that between the two best tokens."""
+    parts = make_parts(small("openvla-cpu"), CPU, torch.float32)
+    policy = RT2Policy(parts, pack=False)
+    policy.reset(INSTRUCTION)
+    grammar = make_grammar(parts)
+    assert isinstance(grammar, ActionGrammar)
+    assert agreement(parts, policy, grammar, [picture(parts, 0)]) == Agreement(1, 7, 0, 0, ())
+
+    def second_best(logits: Tensor, masks: Tensor, *_: object) -> tuple[Tensor, Tensor]:
+        columns = logits.masked_fill(~masks, -torch.inf).topk(2, dim=-1).indices[:, 1]
+        return columns, torch.ones(len(columns))
+
+    monkeypatch.setattr(decoding_engine, "choose", second_best)
+    found = agreement(parts, policy, grammar, [picture(parts, 0)])
+    assert (found.actions, found.other_actions) == (1, 1)
+    assert found.other_numbers > 0
+    assert found.steps[0] > 1000  # steps of float32, between neighbours among 256 random logits
 
 
 def test_published_sizes_are_those_published() -> None:
@@ -92,6 +134,7 @@ def test_the_command_writes_what_it_prints(
     [
         (("--shapes", "paligema-cpu"), "no shape 'paligema-cpu'. Did you mean 'paligemma-cpu'"),
         (("--repeats", "0"), "--repeats is 0, expected 1 to 1000"),
+        (("--images", "0"), "--images is 0, expected 1 to 10000"),
         (("--device", "gpu"), "no device 'gpu'"),
         (("--out", "/no/such/folder/x.json"), "there is no folder"),
     ],

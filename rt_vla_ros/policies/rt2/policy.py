@@ -84,6 +84,16 @@ class RT2Policy:
         """What the actions mean and what the cameras must be."""
         return self._card
 
+    @property
+    def parts(self) -> RT2Parts:
+        """Model, processor, configuration and card."""
+        return self._parts
+
+    @property
+    def recorded_prompt_lengths(self) -> int:
+        """For how many lengths of prompts there are passes of fixed shapes."""
+        return self._engine.recorded
+
     def reset(self, instruction: str) -> None:
         """Forget the previous action and take a new instruction.
 
