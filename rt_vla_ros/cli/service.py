@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from rt_vla_ros.cli.graph import ANSWER, absolute, call, graph_node, is_hidden, require_name, services, settle
+from rt_vla_ros.cli.graph import ANSWER, absolute, call, graph_node, require_name, services
+from rt_vla_ros.cli.listing import add_list, run_list
 from rt_vla_ros.cli.numbers import positive_float
 from rt_vla_ros.cli.values import fill, interface, parse_values, stamp
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    listing = verbs.add_parser("list", help="list all services")
-    listing.add_argument("-t", "--show-types", action="store_true", help="with their types")
-    listing.add_argument("-c", "--count-services", action="store_true", help="only how many there are")
-    listing.add_argument("--include-hidden-services", action="store_true", help="also those with a _ in front")
+    add_list(verbs, "services")
     kind = verbs.add_parser("type", help="say the type of a service")
     kind.add_argument("service_name", help="e.g. /smoother_node/stop")
     asking = verbs.add_parser("call", help="call a service")
@@ -31,17 +29,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    with graph_node() as node:
-        settle(node)
-        found = {
-            name: types for name, types in services(node).items() if args.include_hidden_services or not is_hidden(name)
-        }
-    if args.count_services:
-        print(len(found))
-        return 0
-    for name, types in sorted(found.items()):
-        print(f"{name} [{', '.join(types)}]" if args.show_types else name)
-    return 0
+    return run_list(args, services)
 
 
 def _type(args: argparse.Namespace) -> int:

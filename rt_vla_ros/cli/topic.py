@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from rt_vla_ros.cli import topic_echo, topic_hz, topic_pub
-from rt_vla_ros.cli.graph import absolute, graph_node, is_hidden, require_name, settle, topics
+from rt_vla_ros.cli.graph import absolute, graph_node, require_name, settle, topics
+from rt_vla_ros.cli.listing import add_list, run_list
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,10 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     topic_pub.add_arguments(verbs.add_parser("pub", help="publish a message", description=topic_pub.__doc__))
     topic_echo.add_arguments(verbs.add_parser("echo", help="print messages", description=topic_echo.__doc__))
     topic_hz.add_arguments(verbs.add_parser("hz", help="measure a rate", description=topic_hz.__doc__))
-    listing = verbs.add_parser("list", help="list all topics")
-    listing.add_argument("-t", "--show-types", action="store_true", help="with their types")
-    listing.add_argument("-c", "--count-topics", action="store_true", help="only how many there are")
-    listing.add_argument("--include-hidden-topics", action="store_true", help="also those with a _ in front")
+    add_list(verbs, "topics")
     info = verbs.add_parser("info", help="say who publishes and who listens")
     info.add_argument("topic_name", help="e.g. /image")
     info.add_argument("-v", "--verbose", action="store_true", help="with nodes and quality of service")
@@ -34,17 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    with graph_node() as node:
-        settle(node)
-        found = {
-            name: types for name, types in topics(node).items() if args.include_hidden_topics or not is_hidden(name)
-        }
-    if args.count_topics:
-        print(len(found))
-        return 0
-    for name, types in sorted(found.items()):
-        print(f"{name} [{', '.join(types)}]" if args.show_types else name)
-    return 0
+    return run_list(args, topics)
 
 
 def _info(args: argparse.Namespace) -> int:
