@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rt_vla_ros import ros
-from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
 from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.private_graph import PrivateGraph
 from rt_vla_ros.cli.progress import Progress
-from rt_vla_ros.policies.catalogue import MADE_IN_MEMORY, find_checkpoint
+from rt_vla_ros.policies.catalogue import MADE_IN_MEMORY, find_or_download, statistics_key, whole_path
+from rt_vla_ros.policies.rt2.recognition import is_rt2
 
 if TYPE_CHECKING:
     from rt_vla_ros.cli.demo_run import Outcome
@@ -43,6 +44,7 @@ class Settings:
     out: Path
     timeout: float
     lock_step: bool
+    cameras: tuple[str, ...] = ("front",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,16 +97,26 @@ def checked(args: argparse.Namespace) -> Settings:
 
     try:
         scene = make_scene(args.suite, args.seed, args.instruction)
-        directory = find_checkpoint(args.policy)
-        if directory is not None:
-            ActionCard.load(directory)
+        directory = find_or_download(args.policy, Progress().line)
+        cameras = _cameras(directory, args.policy)
     except ValueError as error:
         raise CliError(str(error)) from error
     timeout = scene.task.time_limit if args.timeout is None else args.timeout
     if not 0 < timeout <= 3600:
         raise CliError(f"--timeout is {timeout:g}, expected more than 0 and at most 3600 seconds.")
-    policy = args.policy if directory is None else str(directory.resolve())
-    return Settings(scene, policy, writable(args.out), timeout, args.lock_step)
+    policy = whole_path(args.policy, directory)
+    return Settings(scene, policy, writable(args.out), timeout, args.lock_step, cameras)
+
+
+def _cameras(directory: Path | None, policy: str) -> tuple[str, ...]:
+    """What the policy looks through. Raises ValueErrors for a checkpoint that cannot be used."""
+    if directory is None:
+        return ("front",)
+    if (directory / CARD_FILE).is_file() or not is_rt2(directory):
+        return tuple(camera.name for camera in ActionCard.load(directory).cameras)
+    from rt_vla_ros.policies.rt2.checkpoint import read_card  # takes seconds to import
+
+    return tuple(camera.name for camera in read_card(directory, statistics_key(policy)).cameras)
 
 
 def writable(folder: Path) -> Path:

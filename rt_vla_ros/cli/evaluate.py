@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from rt_vla_ros import ros
-from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.evaluate_suite import SuiteRun
 from rt_vla_ros.cli.progress import Progress
@@ -27,10 +26,9 @@ from rt_vla_ros.evaluation.player import DirectPlayer, Player
 from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
 from rt_vla_ros.evaluation.report import write_report
 from rt_vla_ros.evaluation.summary import compare
-from rt_vla_ros.policies.cards import tabletop_card
-from rt_vla_ros.policies.catalogue import UNTRAINED, find_checkpoint
+from rt_vla_ros.policies.catalogue import WEIGHTS, find_or_download, whole_path
 from rt_vla_ros.policies.policy import Policy
-from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.policies.registry import load_policy, read_card
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, MEASURED, find_suite
 
 ALL = "all"
@@ -51,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--handicap", choices=HANDICAPS, help="what the policy is denied; then it must fail")
     parser.add_argument("--decoding", choices=("argmax", "expected_value"), help="default: the checkpoint's")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
+    parser.add_argument("--weights", choices=WEIGHTS, default="auto", help="how the policy's are held (default auto)")
+    parser.add_argument("--trust-remote-code", action="store_true", help="run Python code that lies in the checkpoint")
     parser.add_argument(
         "--clips", type=int, default=3, metavar="N", help="of the first successes and failures each (3)"
     )
@@ -111,6 +111,7 @@ def _about(args: argparse.Namespace) -> dict[str, Any]:
         "through_ros": args.through_ros,
         "handicap": args.handicap,
         "decoding": args.decoding,
+        "weights": args.weights,
         "command": _command(args),
         "versions": versions(),
     }
@@ -122,6 +123,8 @@ def _command(args: argparse.Namespace) -> str:
     for name in ("handicap", "decoding", "out"):
         value = getattr(args, name)
         words += [f"--{name}", str(value)] if value else []
+    words += ["--weights", args.weights] if args.weights != WEIGHTS[0] else []
+    words += ["--trust-remote-code"] if args.trust_remote_code else []
     return shlex.join([*words, *(["--through-ros"] if args.through_ros else [])])
 
 
@@ -131,10 +134,9 @@ def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
         ros.ensure()
         from rt_vla_ros.cli.evaluate_through_ros import ros_player  # imports rclpy
 
-        directory = find_checkpoint(args.policy)
-        card = tabletop_card(UNTRAINED) if directory is None else ActionCard.load(directory)
-        policy = args.policy if directory is None else str(directory.resolve())
-        with ros_player(policy, card, args.device, progress) as player:
+        directory = find_or_download(args.policy, progress.line)
+        options = {name: getattr(args, name) for name in ("device", "weights", "trust_remote_code")}
+        with ros_player(whole_path(args.policy, directory), read_card(args.policy), options, progress) as player:
             yield player
         return
     direct = DirectPlayer(_load(args))
@@ -151,7 +153,8 @@ def _load(args: argparse.Namespace) -> Policy:
     if args.policy == EXPERT:
         policy: Policy = ExpertPolicy()
     else:
-        policy = load_policy(args.policy, device=args.device, decoding=args.decoding)
+        options = {name: getattr(args, name) for name in ("device", "decoding", "weights", "trust_remote_code")}
+        policy = load_policy(args.policy, **options)
     return Handicapped(policy, args.handicap) if args.handicap else policy
 
 

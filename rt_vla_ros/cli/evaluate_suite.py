@@ -21,7 +21,7 @@ from rt_vla_ros.sim.scenes import Scene, make_scene
 JOURNAL, CLIPS = "episodes.jsonl", "clips"
 FILMED, SHOWN = Fraction(5, 2), Fraction(5)  # frames per simulated second, and per second of the clip
 LINGER = 5  # the last frame of a clip is shown this many times
-DEPENDS_ON = ("policy", "checkpoint_sha256", "through_ros", "handicap", "decoding")
+DEPENDS_ON = ("policy", "checkpoint_sha256", "through_ros", "handicap", "decoding", "weights")
 
 
 class SuiteRun:

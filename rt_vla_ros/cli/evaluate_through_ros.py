@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,8 +32,12 @@ SINGLE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 @contextmanager
-def ros_player(policy: str, card: ActionCard, device: str, progress: Progress) -> Iterator[RosPlayer]:
-    """The graph, and a player on it. policy: name or path of a checkpoint. Raises CliError where it breaks down."""
+def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], progress: Progress) -> Iterator[RosPlayer]:
+    """The graph, and a player on it.
+
+    policy: name or path of a checkpoint. options: device, weights, trust_remote_code, as the policy node has them.
+    Raises CliError where it breaks down.
+    """
     with PrivateGraph() as graph, tempfile.TemporaryDirectory() as folder:
         log, parameters = Path(folder) / "graph.log", Path(folder) / "parameters.yaml"
         parameters.write_text(_parameters(card), encoding="utf-8")
@@ -43,7 +47,7 @@ def ros_player(policy: str, card: ActionCard, device: str, progress: Progress) -
             "namespace": NAMESPACE,
             "lock_step": "true",
             "params_file": parameters,
-            "device": "" if device == "auto" else device,
+            **{name: str(value).lower() for name, value in options.items() if value not in ("auto", False)},
         }
         words = ["policy.launch.py", *(f"{name}:={value}" for name, value in arguments.items() if value)]
         launched = graph.start("rt_vla_ros.cli", "launch", *words, log=log, variables=SINGLE_THREAD)

@@ -7,7 +7,7 @@ import platform
 from importlib import metadata
 
 from rt_vla_ros import __version__
-from rt_vla_ros.policies.catalogue import find_checkpoint
+from rt_vla_ros.policies.catalogue import find_or_download
 
 PACKAGES = ("torch", "numpy", "mujoco", "transformers")
 
@@ -25,7 +25,7 @@ def checkpoint_hash(policy: str) -> str | None:
 
     None for a policy that is made in memory. Raises UnknownPolicyError, OSError.
     """
-    directory = find_checkpoint(policy)
+    directory = find_or_download(policy)
     files = [] if directory is None else sorted(directory.glob("*.safetensors"))
     digest = hashlib.sha256()
     for path in files:

@@ -263,12 +263,12 @@ class PolicyNode(ProgramNode):
     def _load(self) -> Policy:
         options = {name: self._settings[name] for name in ("device", "weights", "trust_remote_code")}
         policy = load_policy(self._settings["policy"], tell=self._loading, **options)
-        self._loading("warming up")
         missing = [camera.name for camera in policy.card.cameras if camera.name not in self._topics]
         if missing:
             raise ValueError(
                 f"It looks through the camera {missing[0]!r}; the parameter 'cameras' has {', '.join(self._topics)}."
             )
+        self._loading("warming up")
         return policy
 
     def _loading(self, sentence: str) -> None:

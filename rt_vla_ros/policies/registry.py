@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.language.sources import find_encoder
@@ -17,8 +18,10 @@ from rt_vla_ros.policies.catalogue import (
     UNTRAINED,
     UNTRAINED_RT2,
     UnknownPolicyError,
-    find_checkpoint,
+    find_or_download,
+    is_on_hub,
     policy_names,
+    statistics_key,
 )
 from rt_vla_ros.policies.checkpoint import load_checkpoint
 from rt_vla_ros.policies.policy import Policy
@@ -26,7 +29,7 @@ from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy
 from rt_vla_ros.policies.rt1.steps import FoldedSteps
-from rt_vla_ros.policies.rt2.recognition import HUB_ID, is_rt2
+from rt_vla_ros.policies.rt2.recognition import is_rt2
 
 __all__ = ["UNTRAINED", "UnknownPolicyError", "find_device", "load_policy", "policy_names"]
 
@@ -58,7 +61,7 @@ def load_policy(
     """
     where = find_device(device)
     tell = tell or _say_nothing
-    directory = _find(name_or_path, tell)
+    directory = find_or_download(name_or_path, tell)
     if name_or_path == UNTRAINED_RT2 or (directory is not None and is_rt2(directory)):
         _check_decoding(decoding)
         options: dict[str, Any] = {"device": where, "weights": weights, "tell": tell}
@@ -72,6 +75,18 @@ def load_policy(
     steps = FoldedSteps(model, number) if model.config.trunk == "film_efficientnet" else None
     name = directory.resolve().name
     return RT1Policy(model, card, name=name, decoding=decoding, encoder=encoder, steps=steps)
+
+
+def read_card(name_or_path: str) -> ActionCard:
+    """The action card that a policy of this name will have, without its weights. Raises ValueErrors as load_policy."""
+    directory = find_or_download(name_or_path)
+    if directory is None:
+        return tabletop_card(name_or_path)
+    if not is_rt2(directory):
+        return ActionCard.load(directory)
+    from rt_vla_ros.policies.rt2.checkpoint import read_card as read_rt2_card
+
+    return read_rt2_card(directory, statistics_key(name_or_path))
 
 
 def _sentence_encoder(directory: Path, language: str | None) -> LanguageEncoder | None:
@@ -99,24 +114,8 @@ def _rt2(name_or_path: str, directory: Path | None, *, trust_remote_code: bool, 
 
     if directory is None:
         return untrained_policy(UNTRAINED_RT2, options["device"], weights=options["weights"])
-    whole = Path(name_or_path).expanduser().is_dir()
-    key = "" if whole else name_or_path.partition("#")[2]
-    return open_checkpoint(directory, unnorm_key=key, trust_remote_code=trust_remote_code, **options)
-
-
-def _find(name_or_path: str, tell: Callable[[str], None]) -> Path | None:
-    try:
-        return find_checkpoint(name_or_path)
-    except UnknownPolicyError as error:
-        hub_id = name_or_path.partition("#")[0]
-        if not HUB_ID.fullmatch(hub_id):
-            raise
-        from rt_vla_ros.policies.rt2.hub import download
-
-        try:
-            return download(hub_id, tell)
-        except ValueError as reason:
-            raise UnknownPolicyError(f"{error} And {reason}") from reason
+    options |= {"unnorm_key": statistics_key(name_or_path), "trust_remote_code": trust_remote_code}
+    return open_checkpoint(directory, name=name_or_path if is_on_hub(name_or_path) else "", **options)
 
 
 def _say_nothing(_sentence: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -15,8 +16,10 @@ from pathlib import Path
 import av
 import pytest
 from PIL import Image
+from support.vlms import rt2_card, save_openvla, save_vlm
 
 from rt_vla_ros.cli import demo
+from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.cli.private_graph import PrivateGraph
 from rt_vla_ros.policies.cards import tabletop_card
@@ -74,8 +77,9 @@ def figures(out: Path) -> dict[str, object]:
     return read
 
 
-def test_an_untrained_policy_goes_all_the_way_and_does_not_do_it(tmp_path: Path) -> None:
-    run = Demo(tmp_path, "--policy", "rt1-untrained", "--lock-step", "--timeout", "2", "--seed", "3")
+@pytest.mark.parametrize("policy", ["rt1-untrained", "rt2-untrained"])
+def test_an_untrained_policy_goes_all_the_way_and_does_not_do_it(policy: str, tmp_path: Path) -> None:
+    run = Demo(tmp_path, "--policy", policy, "--lock-step", "--timeout", "2", "--seed", "3")
     status, printed = run.finish()
     assert status == 1, printed
     assert "it knows nothing yet" in printed
@@ -83,7 +87,7 @@ def test_an_untrained_policy_goes_all_the_way_and_does_not_do_it(tmp_path: Path)
     said = figures(tmp_path)
     assert said["instruction"] == "pick up the red cube"
     assert (said["success"], said["outcome"]) == (False, "timeout")
-    assert (said["policy"], said["seed"], said["lock_step"]) == ("rt1-untrained", 3, True)
+    assert (said["policy"], said["seed"], said["lock_step"]) == (policy, 3, True)
     assert (said["steps"], said["seconds"]) == (10, 2.0)
     latency = said["latency_ms"]
     assert isinstance(latency, dict)
@@ -128,6 +132,19 @@ def test_what_is_wrong_is_refused_before_anything_starts(
     monkeypatch.setattr(demo, "_take_signals", lambda: None)
     assert main(["demo", "--policy", "rt1-untrained", *arguments]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_what_the_policy_looks_through_is_switched_on(tmp_path: Path) -> None:
+    rt2 = save_vlm(tmp_path / "rt2", "qwen2_vl", card=rt2_card("front", "wrist"))
+    openvla = save_openvla(tmp_path / "openvla", keys=("bridge_orig", "libero_spatial"))
+    cases = {str(rt2): ("front", "wrist"), f"{openvla}#bridge_orig": ("front",), "rt2-untrained": ("front",)}
+    for name, cameras in cases.items():
+        parser = argparse.ArgumentParser()
+        demo.add_arguments(parser)
+        settings = demo.checked(parser.parse_args(["--policy", name, "--out", str(tmp_path / "out")]))
+        assert (settings.policy, settings.cameras) == (name, cameras)
+    with pytest.raises(CliError, match="There are: bridge_orig, libero_spatial"):
+        demo.checked(parser.parse_args(["--policy", f"{openvla}#bridge"]))
 
 
 def test_a_checkpoint_that_only_the_policy_finds_wrong_is_refused_with_its_words(tmp_path: Path) -> None:

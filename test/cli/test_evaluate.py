@@ -113,6 +113,7 @@ def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, handic
         (["--clips", "-1"], "expected 0 or more"),
         (["--through-ros", "--policy", "expert"], "without expert"),
         (["--through-ros", "--handicap", "black-images"], "without handicap"),
+        (["--weights", "int8"], "RT-1 policies have no weights 'int8'; they have auto, float32, bfloat16"),
         (["--compare-with", "nowhere"], "there is no nowhere/evaluation.json"),
     ],
 )

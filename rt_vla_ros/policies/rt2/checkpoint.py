@@ -6,14 +6,16 @@ from pathlib import Path
 
 import torch
 
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.policies.catalogue import HUB_ID
 from rt_vla_ros.policies.checkpoint import CheckpointError
 from rt_vla_ros.policies.rt2.hub import download
 from rt_vla_ros.policies.rt2.loading import load_rt2, read_config
 from rt_vla_ros.policies.rt2.loading_progress import Tell, say_nothing
 from rt_vla_ros.policies.rt2.lora import Adapter
-from rt_vla_ros.policies.rt2.openvla_checkpoint import is_openvla, load_openvla
+from rt_vla_ros.policies.rt2.openvla_checkpoint import find_card, is_openvla, load_openvla
 from rt_vla_ros.policies.rt2.policy import RT2Policy
-from rt_vla_ros.policies.rt2.recognition import ADAPTER_CONFIG, HUB_ID
+from rt_vla_ros.policies.rt2.recognition import ADAPTER_CONFIG
 
 
 def open_checkpoint(
@@ -23,22 +25,16 @@ def open_checkpoint(
     weights: str = "auto",
     unnorm_key: str = "",
     trust_remote_code: bool = False,
+    name: str = "",
     tell: Tell = say_nothing,
 ) -> RT2Policy:
     """The policy in a directory.
 
-    unnorm_key: for OpenVLA: whose statistics its actions have. Other arguments: see `load_rt2`. Raises ValueErrors with
-    a sentence, see there.
+    unnorm_key: for OpenVLA: whose statistics its actions have. name: of the policy; empty: the directory's. Other
+    arguments: see `load_rt2`. Raises ValueErrors with a sentence, see there.
     """
-    name, adapter = directory.resolve().name, None
-    if (directory / ADAPTER_CONFIG).is_file() and not (directory / "config.json").is_file():
-        directory, adapter = _base_of(directory, tell), directory
-        if not is_openvla(directory):
-            kind = read_config(directory).get("model_type")
-            raise CheckpointError(
-                f"{adapter} is an adapter of a model of the type {kind!r}; only OpenVLA's are loaded as they are. "
-                "Merge this one into its model first (peft: model.merge_and_unload()) and save that."
-            )
+    name = name or directory.resolve().name
+    directory, adapter = _model_and_adapter(directory, tell)
     if is_openvla(directory):
         parts = load_openvla(
             directory, device=device, weights=weights, unnorm_key=unnorm_key, adapter=adapter, tell=tell
@@ -48,6 +44,28 @@ def open_checkpoint(
     else:
         parts = load_rt2(directory, device=device, weights=weights, trust_remote_code=trust_remote_code, tell=tell)
     return RT2Policy(parts, name=name)
+
+
+def read_card(directory: Path, unnorm_key: str = "") -> ActionCard:
+    """The action card that `open_checkpoint` would have, without the weights. Raises ValueErrors as it does."""
+    directory, adapter = _model_and_adapter(directory, say_nothing)
+    if is_openvla(directory):
+        return find_card(directory, read_config(directory), unnorm_key, adapter=adapter)
+    return ActionCard.load(directory)
+
+
+def _model_and_adapter(directory: Path, tell: Tell) -> tuple[Path, Path | None]:
+    """The directory of the model, and of the adapter where that is what was named. Raises CheckpointError."""
+    if not (directory / ADAPTER_CONFIG).is_file() or (directory / "config.json").is_file():
+        return directory, None
+    base = _base_of(directory, tell)
+    if not is_openvla(base):
+        kind = read_config(base).get("model_type")
+        raise CheckpointError(
+            f"{directory} is an adapter of a model of the type {kind!r}; only OpenVLA's are loaded as they are. "
+            "Merge this one into its model first (peft: model.merge_and_unload()) and save that."
+        )
+    return base, directory
 
 
 def _base_of(adapter: Path, tell: Tell) -> Path:

@@ -57,7 +57,7 @@ def load_openvla(
     check_quantization(weights, device)
     data = read_config(directory)
     config = _rt2_config(adapter, directory)
-    card = _card(adapter, directory, data, unnorm_key or config.unnorm_key)
+    card = find_card(directory, data, unnorm_key, adapter=adapter)
     settings = read_settings(directory)
     tokenizer = _tokenizer(directory)
     lora = Adapter.load(adapter) if adapter else None
@@ -157,7 +157,14 @@ def _rt2_config(adapter: Path | None, directory: Path) -> RT2Config:
     return RT2Config("openvla", prompt=OPENVLA_PROMPT, question=OPENVLA_QUESTION, lower_case=True)
 
 
-def _card(adapter: Path | None, directory: Path, data: dict[str, Any], key: str) -> ActionCard:
+def find_card(
+    directory: Path, data: dict[str, Any], unnorm_key: str = "", *, adapter: Path | None = None
+) -> ActionCard:
+    """action_card.json where it is there, else a card made of the statistics. Arguments and errors: as load_openvla.
+
+    data: config.json of the directory.
+    """
+    key = unnorm_key or _rt2_config(adapter, directory).unnorm_key
     places = [place for place in (adapter, directory) if place is not None]
     for place in places:
         if (place / CARD_FILE).is_file():

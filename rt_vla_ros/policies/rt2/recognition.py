@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 ADAPTER_CONFIG = "adapter_config.json"
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-"""OWNER/NAME on the Hugging Face Hub."""
 
 
 def is_rt2(directory: Path) -> bool:

@@ -16,7 +16,8 @@ from rt_vla_ros.policies.rt2.small_models import SPECIAL, random_model, small_co
 from rt_vla_ros.policies.rt2.small_tokenizers import small_tokenizer
 
 FAMILY = "qwen2_vl"
-SEED = 0
+SEED = 3
+"""These weights do not call the task done at once, as half of all do; so there is something to see."""
 PIXELS = 84 * 84
 
 
