@@ -30,6 +30,9 @@ HEAD_TOLERANCE = 1e-2
 FIXED_TOLERANCE = {torch.float32: 1e-3}
 """The same between passes of fixed shapes and the model's own; 0.1 in half precision, where rounding makes so much."""
 
+CPU_GUESS = 8
+"""Tokens that are verified in one pass behind the prompt's on a CPU: more rows take longer than reading the weights."""
+
 
 @dataclass(frozen=True)
 class Decoded:
@@ -46,7 +49,7 @@ class DecodingEngine:
     def __init__(self, model: PreTrainedModel, *, fixed: bool = False) -> None:
         """fixed: whether passes have fixed shapes, which are recorded as CUDA graphs where the model is on a GPU."""
         self.model = model
-        self._fixed = fixed
+        self._fixed, self._later_guess = fixed, CPU_GUESS if model.device.type == "cpu" else None
         self._shapes: dict[int, FixedShapes] = {}
         self._head = model.get_output_embeddings()
         self._softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
@@ -136,7 +139,7 @@ class DecodingEngine:
             if state == END:
                 return Decoded(tuple(tokens), tuple(probabilities), passes)
             session.forget(len(guess) - i)
-            guess = grammar.guess(state, previous)[: session.longest_guess]
+            guess = grammar.guess(state, previous)[: self._later_guess or session.longest_guess]
             rows = session.more([tokens[-1], *guess], logits=not self._sliced)
             passes += 1
 
