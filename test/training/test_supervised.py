@@ -11,13 +11,18 @@ import torch
 from safetensors.torch import load_file
 from support.datasets import CARD, SIZE, make_episode, write_dataset
 
+from rt_vla_ros.data.episode import Episode
 from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.language.instruction_table import InstructionTable
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.policies.rt1.configuration import PRESETS
+from rt_vla_ros.policies.rt1.policy import RT1Policy
 from rt_vla_ros.training import learner
+from rt_vla_ros.training.frame_store import Draw
+from rt_vla_ros.training.replay import Batch
 from rt_vla_ros.training.supervised import SupervisedRun, TrainingError
-from rt_vla_ros.training.supervised_settings import Settings
+from rt_vla_ros.training.supervised_settings import Settings, usual_settings
 
 QUICK = Settings(steps=4, windows=2, validation=0.25)
 
@@ -134,4 +139,112 @@ def test_the_papers_network_learns_by_the_same_code(
     run.train(2, lambda _: None)
     policy = load_policy(str(tmp_path / "checkpoint"), device="cpu")
     policy.reset("pick up the red cube")
+    assert len(policy.act(Observation({"front": np.zeros((SIZE, SIZE, 3), np.uint8)}, 0.0)).tokens) == 6
+
+
+TINY = {
+    "image_size": 64,
+    "width_coefficient": 0.5,
+    "depth_coefficient": 0.2,
+    "token_embedding_size": 64,
+    "num_layers": 2,
+    "num_heads": 4,
+    "layer_size": 16,
+    "time_sequence_length": 3,
+    "dropout_rate": 0.0,
+    "drop_connect_rate": 0.0,
+    "language_size": 32,
+    "word_buckets": 512,
+}
+"""The paper's network and width of its transformer, otherwise small."""
+
+
+def two_histories() -> list[Episode]:
+    """Two episodes as long as the history, of frames that differ, with random actions."""
+    found = []
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        frames = np.kron(rng.integers(0, 2, (3, 4, 4, 3)) * 255, np.ones((1, SIZE // 4, SIZE // 4, 1)))
+        found.append(make_episode(seed, length=3, images={"front": frames.astype(np.uint8)}, scene=None))
+    return found
+
+
+def test_twenty_steps_learn_two_histories_by_heart(tmp_path: Path) -> None:
+    datasets = [LeRobotDataset(write_dataset(tmp_path / "set", two_histories()))]
+    settings = usual_settings("rt1", network=TINY, learning_rate=1e-3, windows=2, validation=0.0, precision="float32")
+    run = start(tmp_path / "run", datasets, settings)
+    losses = [run.learner.step(both_of(run), 0.0).action for _ in range(20)]
+    assert 4.0 < losses[0] < 6.0, "about the logarithm of the number of bins at first"
+    assert losses[-1] < losses[0] / 8
+    assert right(run) > 0.8
+    losses += [run.learner.step(both_of(run), 0.0).action for _ in range(30)]
+    assert losses[-1] < losses[0] / 50
+    assert right(run) == 1.0
+
+
+def both_of(run: SupervisedRun) -> Batch:
+    return run.store.batch(Draw([(span, 0) for span in run.training], np.zeros((2, 2), np.int64)), 3, run._encoder)
+
+
+def right(run: SupervisedRun) -> float:
+    """Share of the tokens of all training histories that are the most likely ones.
+
+    With the batch's own statistics: in as few steps the running ones, which keep 99% of the old at each, have not come.
+    """
+    batch = both_of(run)
+    run.learner.model.train()
+    _, chosen = run.learner.judge(run.learner.model, batch)
+    return float((chosen.numpy() == batch.tokens).mean())
+
+
+def test_a_batch_in_parts_teaches_what_a_whole_one_does(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
+    """Where nothing depends on which histories go through together: batch normalisation does."""
+    runs = [
+        start(
+            tmp_path / str(at_once),
+            datasets,
+            replace(QUICK, windows=4, at_once=at_once, precision="float32", epsilon=1e-3, jitter=0.0),
+        )
+        for at_once in (4, 2)
+    ]
+    for run in runs:
+        for module in run.learner.model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.train = lambda mode=True, module=module: module  # type: ignore[assignment, misc]
+                module.training = False
+        run.train(4, lambda _: None)
+    whole, parts = (run.learner.model.state_dict() for run in runs)
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, rtol=0, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_a_history_before_an_episode_is_black_and_wordless(tmp_path: Path) -> None:
+    """As RT-1-X was trained and begins a request."""
+    datasets = [LeRobotDataset(write_dataset(tmp_path / "set", two_histories()))]
+    settings = usual_settings("rt1-jax", network={**TINY, "time_sequence_length": 5}, steps=2, windows=4)
+    run = start(tmp_path / "run", datasets, replace(settings, validation=0.5))
+    assert (len(run.training), len(run.validation)) == (1, 1), "three frames are enough, four black ones may be before"
+    run.train(2, lambda _: None)
+    assert "validation" in run.log[-1]
+    model = run.learner.averaged_model()
+    span = run.training[0]
+    batch = run.store.batch(Draw([(span, -4)], np.zeros((1, 2), np.int64)), 5, run._encoder)
+    policy = RT1Policy(model, CARD)
+    policy.reset(span.instruction)
+    chosen = policy.probabilities(Observation({"front": batch.images[0, -1]}, 0.0)).argmax(-1)
+    run.learner.optimiser = replace(run.learner.optimiser, precision="float32")
+    np.testing.assert_array_equal(run.learner.judge(model, batch)[1][0, -1].numpy(), chosen)
+
+
+def test_sentence_vectors_from_a_table(tmp_path: Path) -> None:
+    datasets = [LeRobotDataset(write_dataset(tmp_path / "set", two_histories()))]
+    table = tmp_path / "table.safetensors"
+    vectors = {e.instruction: np.full(32, i, np.float32) for i, e in enumerate(two_histories())}
+    InstructionTable(vectors).save(table)
+    run = start(
+        tmp_path / "run", datasets, usual_settings("rt1", network=TINY, language=str(table), steps=1, windows=2)
+    )
+    run.train(1, lambda _: None)
+    policy = load_policy(str(tmp_path / "run/checkpoint"), device="cpu")
+    policy.reset("pick up the blue cube")
     assert len(policy.act(Observation({"front": np.zeros((SIZE, SIZE, 3), np.uint8)}, 0.0)).tokens) == 6

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.datasets import CARD, SIZE
+
+from rt_vla_ros.action_space.card import ActionCardError
+from rt_vla_ros.language.instruction_table import InstructionTable
+from rt_vla_ros.policies.rt1.configuration import PRESETS
+from rt_vla_ros.training.recipe import Recipe
+from rt_vla_ros.training.recipe_settings import with_settings
+from rt_vla_ros.training.supervised_settings import PAPER, Settings, network_config, table_of_defaults, usual_settings
+
+
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "rt1-mini"])
+def test_the_papers_networks_learn_as_in_public(preset: str) -> None:
+    settings = usual_settings(preset)
+    recipe, optimiser = settings.recipe, settings.optimiser
+    assert (recipe.learning_rate, recipe.weight_decay, optimiser.beta2, optimiser.epsilon) == (1e-4, 0, 0.999, 1e-7)
+    assert not optimiser.cosine
+    assert (recipe.warmup, optimiser.longest_gradient, recipe.ema, recipe.jitter) == (0, 0, 0, 0)
+    assert (recipe.heatmap_weight, recipe.position_weight) == (0, 0)
+    assert (settings.windows, settings.part) == (1024, 16)
+    assert (settings.shift_rows * 256, settings.shift_columns * 320, settings.black_borders) == (20, 50, True)
+    config = network_config(settings, CARD)
+    assert (config.target_smoothing, config.dropout_rate, config.drop_connect_rate) == (0, 0.1, 0.2)
+    assert (config.image_size, config.input_size, config.width_coefficient) == (300, (SIZE, SIZE), 1.2)
+    assert config.tokens_per_dimension == [2, 256, 256, 256, 256, 256]
+
+
+def test_our_own_learns_as_its_recipe_does() -> None:
+    settings = usual_settings("rt1-mini")
+    assert settings == Settings()
+    for name in ("windows", "learning_rate", "warmup", "weight_decay", "ema", "jitter", "heatmap_weight"):
+        assert getattr(settings.recipe, name) == getattr(Recipe(), name)
+    assert usual_settings("rt1-mini", steps=50).recipe.warmup == 5
+
+
+def test_whatever_depends_on_the_preset_is_told_and_can_be_set() -> None:
+    assert set(PAPER) <= {field.name for field in fields(Settings)}
+    assert [line.split()[0] for line in table_of_defaults().splitlines()[1:]] == [
+        field.name for field in fields(Settings) if field.name in PAPER
+    ]
+    changed = with_settings(usual_settings("rt1"), ["epsilon=0.001", "network.num_layers=2", "black_borders=false"])
+    assert (changed.epsilon, changed.black_borders) == (1e-3, False)
+    assert network_config(changed, CARD).num_layers == 2
+    with pytest.raises(ValueError, match=r"no setting 'epsilom'\. Did you mean 'epsilon'"):
+        with_settings(changed, ["epsilom=1"])
+
+
+def test_windows_go_through_in_equal_parts() -> None:
+    assert [usual_settings("rt1", windows=count).part for count in (8, 16, 24, 17)] == [8, 16, 12, 1]
+    assert replace(Settings(), windows=48).part == 48
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"windows": 0}, "windows is 0"),
+        ({"precision": "float16"}, "precision is 'float16', expected one of bfloat16, float32"),
+        ({"seed": 1 << 31}, "The seed is 2147483648"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(changes: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        usual_settings("rt1", **changes)
+
+
+def test_a_card_that_no_such_network_fits_is_refused() -> None:
+    two = replace(CARD, cameras=(*CARD.cameras, replace(CARD.cameras[0], name="wrist")))
+    with pytest.raises(ActionCardError, match="cameras 2"):
+        network_config(usual_settings("rt1"), two)
+    with pytest.raises(ActionCardError, match="bins 256, the network's vocab_size is 512"):
+        network_config(usual_settings("rt1", network={"vocab_size": 512}), CARD)
+    with pytest.raises(ValueError, match="no preset 'rt9'"):
+        network_config(usual_settings("rt9"), CARD)
+
+
+def test_a_table_of_sentence_vectors_makes_the_network_take_them(tmp_path: Path) -> None:
+    path = tmp_path / "table.safetensors"
+    InstructionTable({"pick up the red cube": np.ones(24, np.float32)}).save(path)
+    config = network_config(usual_settings("rt1", language=str(path)), CARD)
+    assert (config.language, config.language_size) == ("embedding", 24)
