@@ -134,7 +134,7 @@ class SmootherNode(ProgramNode):
 
     def _look_for_policy(self) -> None:
         """The graph knows of a policy that died before its silence says so."""
-        if self._policy_seen and self._controller.state in ACTIVE and self.count_publishers("action") == 0:
+        if self._policy_seen and self._controller.state in ACTIVE and not self._action_sources():
             self._controller.fault("The policy has gone: nobody publishes actions any more.")
             self._policy_seen = False
 
@@ -179,7 +179,7 @@ class SmootherNode(ProgramNode):
 
     def _action_sources(self) -> list[str]:
         """Full names of the nodes that publish actions, once for each of their publishers."""
-        found = self.get_publishers_info_by_topic("action")
+        found = self.get_publishers_info_by_topic(self._actions.topic_name)
         return sorted(f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in found)
 
     def close(self) -> None:

@@ -72,6 +72,25 @@ def test_counts(seen: tuple[Any, Any, Any]) -> None:
     assert observer.count_publishers("/nothing") == 0
 
 
+def test_names_are_remapped_where_endpoints_are_described_and_not_where_they_are_counted(world: Any) -> None:
+    rules = ["--ros-args", "-r", "said:=/elsewhere/said", "-r", "serve:=/elsewhere/serve"]
+    node = world.node("node", cli_args=rules)
+    publisher = node.create_publisher(String, "said", 10)
+    node.create_subscription(String, "said", lambda message: None, 10)
+    node.create_service(Trigger, "serve", lambda request, response: response)
+    node.create_client(Trigger, "serve")
+    assert publisher.topic_name == "/elsewhere/said"
+    for name, count in (("/elsewhere/said", 1), ("said", 0)):
+        assert world.spin_until(lambda at=name, of=count: node.count_publishers(at) == of)
+        assert world.spin_until(lambda at=name, of=count: node.count_subscribers(at) == of)
+    for name, count in (("/elsewhere/serve", 1), ("serve", 0)):
+        assert world.spin_until(lambda at=name, of=count: node.count_services(at) == of)
+        assert world.spin_until(lambda at=name, of=count: node.count_clients(at) == of)
+    for name in ("said", "/elsewhere/said"):
+        assert len(node.get_publishers_info_by_topic(name)) == 1
+        assert len(node.get_subscriptions_info_by_topic(name)) == 1
+
+
 def test_endpoints(seen: tuple[Any, Any, Any]) -> None:
     _, observer, _ = seen
     (publisher,) = observer.get_publishers_info_by_topic("/arm/said")

@@ -39,7 +39,7 @@ class Rig:
         self.node = bench.add(SmootherNode())
         self.policy = bench.publisher(ActionMsg, "action")
         bench.until(lambda: self.node.count_subscribers("delta_twist_cmds") and self.statuses)
-        bench.until(lambda: self.node.count_publishers("action"))
+        bench.until(lambda: self.node.get_publishers_info_by_topic("action"))
 
     def act(self, *, age: float = 0.0, frame: str = "panda_link0", **changes: Any) -> int:
         """Publishes an action on an image of `age` [s]; its stamp."""
@@ -97,9 +97,15 @@ def test_a_silent_policy_is_a_fault_and_the_arm_stands_still(rig: Rig) -> None:
     rig.bench.until_diagnostics("smoother_node", ERROR, "The policy has been silent")
 
 
-def test_a_policy_that_left_the_graph_is_noticed_before_its_silence(rig: Rig) -> None:
-    rig.act(period=0.5)
+@pytest.mark.parametrize("arguments", [(), ("-r", "action:=/shared/action")])
+def test_a_policy_that_left_the_graph_is_noticed_before_its_silence(
+    make_bench: Callable[..., NodeBench], arguments: tuple[str, ...]
+) -> None:
+    rig = Rig(make_bench(*arguments))
+    rig.act(period=0.9)
     rig.until_state(State.MOVING)
+    rig.bench.spin_for(0.3)
+    assert rig.statuses[-1].state == State.MOVING
     rig.bench.world.destroy_publisher(rig.policy)
     status = rig.until_state(State.FAULT)
     assert status.reason == "The policy has gone: nobody publishes actions any more."

@@ -86,20 +86,20 @@ class NodeGraph:
         return self._by_node(EndpointKind.CLIENT, node_name, node_namespace)
 
     def count_publishers(self, topic_name: str) -> int:
-        """Count the publishers of a topic, which is expanded and remapped."""
-        return self._graph.count(EndpointKind.PUBLISHER, self.resolve_topic_name(topic_name))
+        """Count the publishers of a topic, which is expanded but not remapped."""
+        return self._graph.count(EndpointKind.PUBLISHER, self.resolve_topic_name(topic_name, only_expand=True))
 
     def count_subscribers(self, topic_name: str) -> int:
-        """Count the subscriptions of a topic, which is expanded and remapped."""
-        return self._graph.count(EndpointKind.SUBSCRIPTION, self.resolve_topic_name(topic_name))
+        """Count the subscriptions of a topic, which is expanded but not remapped."""
+        return self._graph.count(EndpointKind.SUBSCRIPTION, self.resolve_topic_name(topic_name, only_expand=True))
 
     def count_clients(self, service_name: str) -> int:
-        """Count the clients of a service, which is expanded and remapped."""
-        return self._graph.count(EndpointKind.CLIENT, self.resolve_service_name(service_name))
+        """Count the clients of a service, which is expanded but not remapped."""
+        return self._graph.count(EndpointKind.CLIENT, self.resolve_service_name(service_name, only_expand=True))
 
     def count_services(self, service_name: str) -> int:
-        """Count the servers of a service, which is expanded and remapped."""
-        return self._graph.count(EndpointKind.SERVICE, self.resolve_service_name(service_name))
+        """Count the servers of a service, which is expanded but not remapped."""
+        return self._graph.count(EndpointKind.SERVICE, self.resolve_service_name(service_name, only_expand=True))
 
     def get_publishers_info_by_topic(self, topic_name: str, no_mangle: bool = False) -> list[TopicEndpointInfo]:
         """Describe the publishers of a topic, which is expanded and remapped."""
