@@ -28,7 +28,6 @@ from rt_vla_ros.evaluation.report import write_report
 from rt_vla_ros.evaluation.summary import compare
 from rt_vla_ros.policies.catalogue import WEIGHTS, find_or_download, whole_path
 from rt_vla_ros.policies.policy import Policy
-from rt_vla_ros.policies.registry import load_policy, read_card
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, MEASURED, find_suite
 
 ALL = "all"
@@ -133,6 +132,7 @@ def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
     if args.through_ros:
         ros.ensure()
         from rt_vla_ros.cli.evaluate_through_ros import ros_player  # imports rclpy
+        from rt_vla_ros.policies.registry import read_card
 
         directory = find_or_download(args.policy, progress.line)
         options = {name: getattr(args, name) for name in ("device", "weights", "trust_remote_code")}
@@ -147,7 +147,10 @@ def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
 
 
 def _load(args: argparse.Namespace) -> Policy:
+    # Torch takes seconds to import; whoever misspelt something shall not wait for it.
     import torch
+
+    from rt_vla_ros.policies.registry import load_policy
 
     torch.set_num_threads(1)  # one small image at a time: more threads only get into each other's way
     if args.policy == EXPERT:

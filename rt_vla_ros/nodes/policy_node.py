@@ -29,7 +29,7 @@ from rt_vla_ros.nodes.policy_health import PolicyHealth
 from rt_vla_ros.nodes.policy_runner import PolicyRunner, Step
 from rt_vla_ros.nodes.running import ProgramNode, StartError, run
 from rt_vla_ros.observations.image import fit_image
-from rt_vla_ros.policies.catalogue import WEIGHTS
+from rt_vla_ros.policies.catalogue import WEIGHTS, check_name
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.srv import Ask
 
@@ -88,7 +88,11 @@ PARAMETERS = (
 
 
 def load_policy(name: str, **options: Any) -> Policy:
-    """See policies.registry; imported here, in the policy's thread, because torch takes seconds to load."""
+    """See policies.registry; imported here, in the policy's thread, because torch takes seconds to load.
+
+    A name that there is not is refused before that.
+    """
+    check_name(name)
     from rt_vla_ros.policies import registry
 
     return registry.load_policy(name, **options)

@@ -52,6 +52,12 @@ def find_checkpoint(name_or_path: str) -> Path | None:
     raise UnknownPolicyError(f"There is no policy {name_or_path!r}.{hint} {_choices()}")
 
 
+def check_name(name_or_path: str) -> None:
+    """Raises UnknownPolicyError for what is no policy here and can be none on the Hugging Face Hub; it is not asked."""
+    if not is_on_hub(name_or_path):
+        find_checkpoint(name_or_path)
+
+
 def find_or_download(name_or_path: str, tell: Callable[[str], None] = lambda _sentence: None) -> Path | None:
     """As find_checkpoint; and OWNER/NAME of the Hugging Face Hub, where no such directory is here, is downloaded.
 

@@ -7,10 +7,12 @@ import importlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from support.launching import child_environment
+from support.processes import ROOT
 
 from rt_vla_ros import __version__
 from rt_vla_ros.cli import main as program
@@ -121,3 +123,15 @@ def test_near_names_are_offered_and_else_what_there_is() -> None:
     assert did_you_mean("q", ["b", "a"]) == "There is: a, b."
     assert did_you_mean("q", [f"n{i:02}" for i in range(20)], most=2) == "There is: n00, n01 and 18 more."
     assert did_you_mean("q", []) == "There is none."
+
+
+def test_a_policy_that_there_is_not_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
+    commands = [["demo"], ["bench", "node"], ["evaluate"], ["collect", "--out", str(tmp_path / "data")]]
+    code = (
+        "import sys; from rt_vla_ros.cli.main import main\n"
+        f"statuses = [main([*command, '--policy', 'rt1-mni']) for command in {commands}]\n"
+        "print(statuses, 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "[2, 2, 2, 2] False\n", done.stderr
+    assert done.stderr.count("Did you mean 'rt1-mini'?") == len(commands)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 from support.node_bench import NEWEST, NodeBench
+from support.processes import ROOT
 from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.action_space.action import EndEffectorAction
@@ -373,6 +376,21 @@ def test_an_unknown_policy_lists_what_there_is(make_bench: Callable[..., NodeBen
     bench.until_diagnostics("policy_node", ERROR, "There is no policy 'rt1-mni'.")
     assert node.failure is not None
     assert "rt1-untrained" in node.failure
+
+
+def test_an_unknown_policy_is_refused_before_torch_is_loaded() -> None:
+    code = (
+        "import sys\n"
+        "from rt_vla_ros import ros; ros.ensure()\n"
+        "from rt_vla_ros.nodes.policy_node import load_policy\n"
+        "try:\n"
+        "    load_policy('rt1-mni')\n"
+        "except ValueError as error:\n"
+        "    print(error, 'torch' in sys.modules)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert "Did you mean 'rt1-mini'?" in said
+    assert said.endswith("False\n")
 
 
 @pytest.mark.parametrize("cameras", ["[front, front]", "['no name']"])

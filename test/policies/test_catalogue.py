@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from rt_vla_ros.policies.catalogue import find_checkpoint, is_on_hub, statistics_key, whole_path
+from rt_vla_ros.policies.catalogue import (
+    UnknownPolicyError,
+    check_name,
+    find_checkpoint,
+    is_on_hub,
+    statistics_key,
+    whole_path,
+)
 
 
 @pytest.fixture
@@ -44,3 +51,11 @@ def test_names_that_mean_no_directory(here: Path) -> None:
     assert not is_on_hub("no/such/directory")
     assert not is_on_hub("rt2-untrained")
     assert (statistics_key("rt2-untrained"), whole_path("rt2-untrained", None)) == ("", "rt2-untrained")
+
+
+def test_a_name_is_checked_without_asking_the_hub(here: Path) -> None:
+    for name in ("mine", "mine#key", "rt1-mini", "rt2-untrained", "openvla/openvla-7b#bridge_orig"):
+        check_name(name)
+    for name in ("rt1-mni", "", "/no/such/folder"):
+        with pytest.raises(UnknownPolicyError, match="There are: rt1-mini, "):
+            check_name(name)
