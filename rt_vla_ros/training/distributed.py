@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from types import FrameType
 from typing import TypeVar
 
 import torch
@@ -76,7 +78,7 @@ class Group:
     def first_alone(self, make: Callable[[], Made]) -> Made:
         """What `make` gives, in the first process before in all others, which find what it has left on the disk."""
         made = make() if self.is_first else None
-        self.sum(torch.zeros(1, device=self.device))
+        float(self.sum(torch.zeros(1, device=self.device)))  # a GPU's program would go on without the others otherwise
         return make() if made is None else made
 
     def check_same(self, what: str, value: float) -> None:
@@ -97,11 +99,14 @@ class Group:
         try:
             yield
         except RuntimeError as error:
-            said = str(error).strip().splitlines()[0]
-            raise DistributedError(
-                f"Process {self.rank} of {self.size} ends because another one has: that one's own message says why "
-                f"({said}). What was saved before stands; the same command carries on from there."
-            ) from error
+            raise self._left_alone(error) from error
+
+    def _left_alone(self, error: RuntimeError) -> DistributedError:
+        said = str(error).strip().splitlines()[0].split(". ")[0]
+        return DistributedError(
+            f"Process {self.rank} of {self.size} ends because another one has: that one's own message says why "
+            f"({said}). What was saved before stands; the same command carries on from there."
+        )
 
 
 ALONE = Group()
@@ -129,8 +134,30 @@ def joined(device: str) -> Iterator[Group]:
     except (RuntimeError, ValueError) as error:
         said = str(error).strip().splitlines()[0]
         raise DistributedError(f"Process {rank} of {size} could not join the others: {said}") from error
-    yield Group(rank, size, where)
+    group = Group(rank, size, where)
+    with _ended_with_a_word(rank, size):
+        try:
+            yield group
+        except dist.DistError as error:  # a GPU tells later, when its results are asked for
+            raise group._left_alone(error) from error
     dist.destroy_process_group()  # after an error the others may be gone, and there is nobody to say farewell to
+
+
+@contextmanager
+def _ended_with_a_word(rank: int, size: int) -> Iterator[None]:
+    """SIGTERM, which is how a launcher ends the others after one process, becomes a DistributedError."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise DistributedError(
+            f"Process {rank} of {size} was told to end, as a launcher does when another one has ended; that one's own "
+            "message says why. What was saved before stands; the same command carries on from there."
+        )
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _own_device(device: str, local_rank: int) -> torch.device:

@@ -94,7 +94,13 @@ class SupervisedRun:
         while self.learner.steps < settings.steps:
             step = self.learner.steps
             torch.manual_seed(self._seed_of_dropout(step))
-            losses = self.learner.step_in_parts(islice(batches, parts), parts, step / settings.steps)
+            try:
+                losses = self.learner.step_in_parts(islice(batches, parts), parts, step / settings.steps)
+            except torch.cuda.OutOfMemoryError as error:
+                raise TrainingError(
+                    f"The GPU has too little memory for {settings.part} histories of {self.window} images at once; let "
+                    f"fewer go through together in another --out, such as --set at_once={max(1, settings.part // 2)}."
+                ) from error
             if not np.isfinite(losses.action):
                 raise TrainingError(f"The loss is {losses.action} at step {step}; try a lower --learning-rate.")
             recent.append(losses.action)

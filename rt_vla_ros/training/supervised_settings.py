@@ -20,7 +20,7 @@ PRECISIONS = ("bfloat16", "float32")
 
 PAPER: dict[str, Any] = {
     "windows": 1024,
-    "at_once": 16,
+    "at_once": 8,
     "learning_rate": 1e-4,
     "warmup": 0,
     "cosine": False,
@@ -40,7 +40,7 @@ PAPER: dict[str, Any] = {
 google-deepmind/open_x_embodiment, which also has epsilon 1e-7 (Keras' own) and says that the batch was 1024. Both take
 the mean cross-entropy over all action tokens of all steps, and crop images at random after padding them with black: 20
 of 256 rows and 50 of 320 columns on each side. Neither has a schedule, decay, clipping, averaged weights or changes of
-colour. `at_once` is this project's: it fits a GPU with 24 GB."""
+colour. `at_once` is this project's, for memory's sake."""
 
 
 @dataclass(frozen=True)

@@ -218,6 +218,19 @@ def test_a_batch_in_parts_teaches_what_a_whole_one_does(datasets: list[LeRobotDa
         torch.testing.assert_close(parts[name], value, rtol=0, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
 
 
+def test_too_little_memory_on_a_gpu_is_said(
+    datasets: list[LeRobotDataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start(tmp_path, datasets)
+
+    def full(*_: object) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(run.learner, "step_in_parts", full)
+    with pytest.raises(TrainingError, match=r"too little memory for 2 histories of 3 images at once; .* at_once=1"):
+        run.train(2, lambda _: None)
+
+
 def test_a_history_before_an_episode_is_black_and_wordless(tmp_path: Path) -> None:
     """As RT-1-X was trained and begins a request."""
     datasets = [LeRobotDataset(write_dataset(tmp_path / "set", two_histories()))]

@@ -23,7 +23,7 @@ def test_the_papers_networks_learn_as_in_public(preset: str) -> None:
     assert not optimiser.cosine
     assert (recipe.warmup, optimiser.longest_gradient, recipe.ema, recipe.jitter) == (0, 0, 0, 0)
     assert (recipe.heatmap_weight, recipe.position_weight) == (0, 0)
-    assert (settings.windows, settings.part) == (1024, 16)
+    assert (settings.windows, settings.part) == (1024, 8)
     assert (settings.shift_rows * 256, settings.shift_columns * 320, settings.black_borders) == (20, 50, True)
     config = network_config(settings, CARD)
     assert (config.target_smoothing, config.dropout_rate, config.drop_connect_rate) == (0, 0.1, 0.2)
@@ -52,7 +52,7 @@ def test_whatever_depends_on_the_preset_is_told_and_can_be_set() -> None:
 
 
 def test_windows_go_through_in_equal_parts() -> None:
-    assert [usual_settings("rt1", windows=count).part for count in (8, 16, 24, 17)] == [8, 16, 12, 1]
+    assert [usual_settings("rt1", windows=count).part for count in (4, 8, 12, 17)] == [4, 8, 6, 1]
     assert replace(Settings(), windows=48).part == 48
 
 
