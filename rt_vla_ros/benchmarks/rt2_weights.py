@@ -63,7 +63,7 @@ def compare(
     expected = np.zeros((0, 0), dtype=np.int64)  # (prompts, dimensions)
     for weights in ways:
         policy = load(weights)
-        size = weight_bytes(policy._parts.model)
+        size = weight_bytes(policy.parts.model)
         found, confidences, seconds = _play(policy, prompts(policy.card))
         expected = found if not held else expected
         other = found != expected

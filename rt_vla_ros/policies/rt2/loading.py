@@ -10,8 +10,7 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 from transformers import (
     AutoImageProcessor,
     AutoModelForImageTextToText,
@@ -75,15 +74,9 @@ def load_rt2(
 def read_config(directory: Path) -> dict[str, Any]:
     """config.json of a checkpoint. Raises CheckpointError."""
     path = directory / "config.json"
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{directory} is no checkpoint: it lacks config.json.") from error
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    if not isinstance(data, dict):
-        raise CheckpointError(f"{path} holds a {type(data).__name__}, expected a JSON object.")
-    return data
+    if not path.is_file():
+        raise CheckpointError(f"{directory} is no checkpoint: it lacks config.json.")
+    return _read_json(path)
 
 
 def check_model_type(directory: Path, *, trust_remote_code: bool) -> str:
@@ -140,13 +133,13 @@ def load_model(
         if weights in QUANTIZED:
             tell(f"making {weights} of the weights")
             quantize(model, weights, device)
-    except torch.cuda.OutOfMemoryError as error:
+    except torch.OutOfMemoryError as error:
         needed = needed_bytes(directory, number, weights)
         raise OutOfMemoryError(no_room(directory, device, weights, needed, available_bytes(device))) from error
     except (CheckpointError, WeightsError):
         raise
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError, ImportError) as error:
-        raise CheckpointError(f"The weights in {directory} cannot be loaded: {_first_line(error)}") from error
+    except Exception as error:  # damaged files make transformers and what it reads them with raise anything
+        raise CheckpointError(f"The weights in {directory} cannot be loaded: {first_line(error)}") from error
     return model
 
 
@@ -175,8 +168,8 @@ def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> PreTr
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             directory, local_files_only=True, trust_remote_code=trust_remote_code
         )
-    except (ImportError, ValueError, OSError, TypeError, KeyError) as error:
-        raise ProcessorError(f"The tokenizer in {directory} cannot be loaded: {_first_line(error)}") from error
+    except Exception as error:  # as for weights
+        raise ProcessorError(f"The tokenizer in {directory} cannot be loaded: {first_line(error)}") from error
     return tokenizer
 
 
@@ -186,6 +179,19 @@ def context_length(config: PreTrainedConfig) -> int | None:
     return int(length) if length else None
 
 
+def check_tokens(model: PreTrainedModel, tokens: Tensor) -> None:
+    """Raises ProcessorError for tokens (B, N) of a prompt that the model does not have."""
+    rows = getattr(model.get_input_embeddings(), "num_embeddings", None)
+    # The place of an image may be held by a token beyond the table.
+    image = getattr(model.config, "image_token_id", getattr(model.config, "image_token_index", None))
+    words = tokens[tokens != image] if image is not None else tokens
+    if rows is not None and words.numel() and int(words.max()) >= rows:
+        raise ProcessorError(
+            f"The tokenizer writes the token {int(words.max())}, the model's embedding table has {rows} rows: they do "
+            "not belong together."
+        )
+
+
 def _whole_processor(directory: Path, *, trust_remote_code: bool) -> CombinedProcessor | None:
     try:
         whole = AutoProcessor.from_pretrained(
@@ -193,8 +199,8 @@ def _whole_processor(directory: Path, *, trust_remote_code: bool) -> CombinedPro
         )
         if getattr(whole, "image_processor", None) is not None and getattr(whole, "tokenizer", None) is not None:
             return CombinedProcessor(whole)
-    except (ImportError, ValueError, OSError, TypeError, AttributeError) as error:
-        logger.debug("The combined processor of %s is not used: %s", directory, _first_line(error))
+    except Exception as error:  # as for weights
+        logger.debug("The combined processor of %s is not used: %s", directory, first_line(error))
     return None
 
 
@@ -203,14 +209,17 @@ def _compose(directory: Path, *, trust_remote_code: bool = False) -> ComposedPro
         images = AutoImageProcessor.from_pretrained(
             directory, backend="pil", local_files_only=True, trust_remote_code=trust_remote_code
         )
-    except (ImportError, ValueError, OSError, TypeError, KeyError) as error:
-        raise ProcessorError(f"The image processor in {directory} cannot be loaded: {_first_line(error)}") from error
+    except Exception as error:  # as for weights
+        raise ProcessorError(f"The image processor in {directory} cannot be loaded: {first_line(error)}") from error
     path, template = directory / "processor_config.json", directory / "chat_template.jinja"
-    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    settings = _read_json(path) if path.is_file() else {}
+    tokens = settings.get("image_seq_len")
+    if tokens is not None and not isinstance(tokens, int):
+        raise ProcessorError(f"{path}: image_seq_len is {tokens!r}, expected a number of tokens.")
     return ComposedProcessor(
         images,
         load_tokenizer(directory, trust_remote_code=trust_remote_code),
-        image_tokens=settings.get("image_seq_len"),
+        image_tokens=tokens,
         chat_template=template.read_text(encoding="utf-8") if template.is_file() else None,
     )
 
@@ -231,12 +240,23 @@ def _check_complete(directory: Path, model: PreTrainedModel, report: dict[str, A
             raise CheckpointError(f"The weights in {directory} are damaged: {name} holds numbers that are not finite.")
 
 
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} holds a {type(data).__name__}, expected a JSON object.")
+    return data
+
+
 def some(names: list[str]) -> str:
     """The first of many names, and how many more there are."""
     shown = ", ".join(names[:3])
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, without the pages that some say behind it."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:300]

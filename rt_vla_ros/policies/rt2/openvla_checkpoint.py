@@ -15,14 +15,14 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
 from rt_vla_ros.policies.checkpoint import CheckpointError
 from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE, RT2Config
-from rt_vla_ros.policies.rt2.loading import RT2Parts, read_config
+from rt_vla_ros.policies.rt2.loading import RT2Parts, first_line, read_config
 from rt_vla_ros.policies.rt2.loading_progress import Tell, counted, say_nothing
 from rt_vla_ros.policies.rt2.lora import Adapter
 from rt_vla_ros.policies.rt2.memory import OutOfMemoryError, available_bytes, check_memory, needed_bytes, no_room
 from rt_vla_ros.policies.rt2.openvla import OpenVLAConfig, OpenVLAForActionPrediction, empty_model
 from rt_vla_ros.policies.rt2.openvla_processor import OpenVLAProcessor, read_settings
 from rt_vla_ros.policies.rt2.openvla_statistics import ROLES, card_from_statistics
-from rt_vla_ros.policies.rt2.openvla_weights import fill, tower_settings
+from rt_vla_ros.policies.rt2.openvla_weights import Shapes, fill, tower_settings
 from rt_vla_ros.policies.rt2.processor import ProcessorError
 from rt_vla_ros.policies.rt2.prompt import OPENVLA_PROMPT, OPENVLA_QUESTION
 from rt_vla_ros.policies.rt2.quantization import QUANTIZED, check_quantization, number_type, quantize
@@ -88,12 +88,7 @@ def load_model(
     files = weight_files(directory)
     check_memory(directory, device, weights)
     shapes = _shapes(files)
-    config = OpenVLAConfig(
-        text_config=data.get("text_config"),
-        towers=tower_settings(shapes),
-        image_size=int(data.get("image_sizes", [224])[0]),
-        image_token_id=int(data.get("pad_token_id", 32000)),
-    )
+    config = _model_config(directory, data, shapes)
     number = number_type(weights, device)
     tell(f"reading the weights, {needed_bytes(directory, number) / 1e9:.1f} GB")
     try:
@@ -103,12 +98,27 @@ def load_model(
         if weights in QUANTIZED:
             tell(f"making {weights} of the weights")
             quantize(model, weights, device)
-    except torch.cuda.OutOfMemoryError as error:
+    except torch.OutOfMemoryError as error:
         needed = needed_bytes(directory, number, weights)
         raise OutOfMemoryError(no_room(directory, device, weights, needed, available_bytes(device))) from error
     except CheckpointError as error:
         raise CheckpointError(f"{directory}: {error}") from error
+    except RuntimeError as error:  # main memory that is not there is told in this way
+        raise CheckpointError(f"The weights in {directory} cannot be loaded: {first_line(error)}") from error
     return model
+
+
+def _model_config(directory: Path, data: dict[str, Any], shapes: Shapes) -> OpenVLAConfig:
+    towers = tower_settings(shapes)
+    try:
+        return OpenVLAConfig(
+            text_config=data.get("text_config"),
+            towers=towers,
+            image_size=int(data.get("image_sizes", [224])[0]),
+            image_token_id=int(data.get("pad_token_id", 32000)),
+        )
+    except Exception as error:  # transformers checks the text's part by a library of its own
+        raise CheckpointError(f"{directory / 'config.json'} is not OpenVLA's: {first_line(error)}") from error
 
 
 def weight_files(directory: Path) -> list[Path]:
@@ -121,7 +131,7 @@ def weight_files(directory: Path) -> list[Path]:
         return files
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise CheckpointError(f"{index} is no index of weights: {error!r}.") from error
     missing = [name for name in names if not (directory / name).is_file()]
     if missing:
@@ -195,6 +205,6 @@ def _checked_card(card: ActionCard, place: Path, data: dict[str, Any]) -> Action
 def _tokenizer(directory: Path) -> PreTrainedTokenizerBase:
     try:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(directory, local_files_only=True)
-    except (ImportError, ValueError, OSError, TypeError, KeyError) as error:
-        raise ProcessorError(f"The tokenizer in {directory} cannot be loaded: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # damaged files make transformers and what it reads them with raise anything
+        raise ProcessorError(f"The tokenizer in {directory} cannot be loaded: {first_line(error)}") from error
     return tokenizer  # type: ignore[no-any-return]

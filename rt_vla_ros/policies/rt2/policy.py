@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -18,10 +19,11 @@ from rt_vla_ros.policies.rt2.action_vocabulary import make_vocabulary
 from rt_vla_ros.policies.rt2.constrained_decoding import ActionGrammar, Grammar
 from rt_vla_ros.policies.rt2.decoding_engine import Decoded, DecodingEngine
 from rt_vla_ros.policies.rt2.device_images import DeviceImages, find_device_images
-from rt_vla_ros.policies.rt2.loading import RT2Parts, context_length
+from rt_vla_ros.policies.rt2.loading import RT2Parts, check_tokens, context_length, first_line
+from rt_vla_ros.policies.rt2.memory import OutOfMemoryError
 from rt_vla_ros.policies.rt2.packed_linear import pack_linears
 from rt_vla_ros.policies.rt2.plan_grammar import PlanGrammar
-from rt_vla_ros.policies.rt2.processor import Inputs, PreparedPrompt
+from rt_vla_ros.policies.rt2.processor import Inputs, PreparedPrompt, ProcessorError
 from rt_vla_ros.policies.rt2.prompt import question_prompt, robot_prompt
 from rt_vla_ros.policies.rt2.taking_turns import TakingTurns
 
@@ -101,7 +103,7 @@ class RT2Policy:
         """
         self._prompt = None
         text = robot_prompt(self._parts.config, instruction)
-        with self._turns.first():  # tokenizers are not made for two threads either
+        with self._turns.first(), self._explained():  # tokenizers are not made for two threads either
             if not self._prepared and self._device_images:
                 sizes = [(camera.height, camera.width) for camera in self._card.cameras]
                 self._pixels = find_device_images(self._parts.processor, sizes, self._parts.model.device)
@@ -163,6 +165,24 @@ class RT2Policy:
                 return str(tokenizer.decode(tokens, skip_special_tokens=True)).strip()
             tokens.append(token)
 
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What goes wrong with the first prompt is told in a sentence; what goes wrong later is another matter."""
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemoryError(
+                f"There is no room for the prompt beside the model: {first_line(error)} End what else uses "
+                f"{self._parts.model.device}, or say weights:=int8 or int4."
+            ) from error
+        except (RuntimeError, IndexError, TypeError, KeyError, AttributeError) as error:
+            if self._prepared:
+                raise
+            raise ProcessorError(
+                f"The model cannot read what its processor makes of an image and a prompt ({first_line(error)}): do "
+                "its configuration, processor and tokenizer belong together?"
+            ) from error
+
     def _make_prompt(self, text: str) -> PreparedPrompt:
         processor = self._parts.processor
         rendered = processor.render(text, len(self._card.cameras), chat=self._parts.config.chat)
@@ -187,6 +207,7 @@ class RT2Policy:
         return [np.zeros((camera.height, camera.width, 3), np.uint8) for camera in self._card.cameras]
 
     def _check_length(self, inputs: Inputs, output: int, what: str) -> None:
+        check_tokens(self._parts.model, inputs["input_ids"])
         length, room = inputs["input_ids"].shape[1], context_length(self._parts.model.config)
         if room is not None and length + output > room:
             raise ValueError(

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.vlms import rt2_card, save_vlm
+from support.vlms import rt2_card, save_openvla, save_vlm
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.policies.rt2 import memory
 from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE, RT2Config
-from rt_vla_ros.policies.rt2.loading import load_rt2
+from rt_vla_ros.policies.rt2.loading import check_tokens, load_rt2
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 
 CPU = torch.device("cpu")
@@ -126,6 +127,45 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "pickle": (pickled_weights, "weights in .* cannot be loaded"),
     "other shapes": (other_shapes, "other shapes than config.json says: .*q_proj"),
 }
+
+
+def cut_in_half(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+SPOIL: dict[str, Callable[[Path], object]] = {
+    "cut": cut_in_half,
+    "empty": lambda path: path.write_bytes(b""),
+    "null": lambda path: path.write_text("null"),
+    "list": lambda path: path.write_text("[1, 2]"),
+    "other keys": lambda path: path.write_text('{"model": {}, "version": [], "size": "large"}'),
+}
+
+
+@pytest.mark.parametrize("family", ["paligemma", "qwen2_vl", "smolvlm", "openvla"])
+def test_every_damaged_file_is_refused_or_does_no_harm(family: str, tmp_path: Path) -> None:
+    whole, copy = tmp_path / "whole", tmp_path / "copy"
+    save_openvla(whole) if family == "openvla" else save_vlm(whole, family)
+    sentences = []
+    for name in sorted(file.name for file in whole.iterdir()):
+        for spoil in SPOIL.values():
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(whole, copy)
+            spoil(copy / name)
+            try:
+                load_policy(str(copy), device="cpu").reset("pick up the red cube")
+            except ValueError as error:
+                sentences.append(str(error))
+    assert len(sentences) >= 20
+    assert min(map(len, sentences)) > 30, min(sentences, key=len)
+
+
+def test_a_tokenizer_of_another_model_is_told(checkpoint: Path) -> None:
+    model = load_rt2(checkpoint, device=CPU).model
+    check_tokens(model, torch.tensor([[0, 1, model.config.image_token_id]]))
+    with pytest.raises(ValueError, match="writes the token 100000, the model's embedding table has"):
+        check_tokens(model, torch.tensor([[1, 100_000]]))
 
 
 @pytest.mark.parametrize("case", BAD)
