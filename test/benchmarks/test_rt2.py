@@ -71,7 +71,7 @@ def test_half_precision_tells_how_many_tokens_differ_and_by_how_little(name: str
     dimensions = 7 if "openvla" in name else 8
     assert (found["actions"], found["numbers"]) == (3, 3 * dimensions)
     assert found["other_actions"] == len(found["steps"]) <= found["other_numbers"] <= found["numbers"]
-    assert result["recorded_prompt_lengths"] == int("openvla" in name)
+    assert result["recorded_prompt_lengths"] == (2 if "openvla" in name else 0)
     assert not result["packed"]
     assert f"of {3 * dimensions} numbers in {found['other_actions']} of 3 actions differ" in table([result])
 

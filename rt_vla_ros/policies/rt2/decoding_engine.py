@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 
 from rt_vla_ros.policies.rt2.constrained_decoding import END, Grammar, choose
 from rt_vla_ros.policies.rt2.decoding_session import Session
-from rt_vla_ros.policies.rt2.fixed_shapes import FixedSession, FixedShapes, FixedShapesError, bucket
+from rt_vla_ros.policies.rt2.fixed_shapes import BUCKET, FixedSession, FixedShapes, FixedShapesError, bucket
 
 logger = logging.getLogger(__name__)
 HEAD_TOLERANCE = 1e-2
@@ -78,21 +78,24 @@ class DecodingEngine:
     def record(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> None:
         """Makes passes of fixed shapes for prompts of this length, where they are asked for and not there yet.
 
+        The first time, in the warm-up, also for somewhat longer prompts, so that few instructions have to wait later.
         They are compared with the model's own on these inputs and on other pixels; where they cannot be made or differ,
         the log says so and decoding goes on without them.
         """
-        rows = bucket(inputs["input_ids"].shape[1], grammar.longest)
-        if not self._fixed or rows in self._shapes:
-            return
-        try:
-            on_gpu = self.model.device.type == "cuda"
-            shapes = FixedShapes(self.model, inputs["input_ids"].shape[1], grammar.longest, record=on_gpu)
-            self._compare(inputs, grammar, shapes)
-        except (RuntimeError, TypeError, KeyError, ValueError) as error:
-            self._fixed = False
-            logger.warning("Decoding goes on without fixed shapes: %s", str(error).splitlines()[0])
-            return
-        self._shapes[rows] = shapes
+        tokens = inputs["input_ids"].shape[1]
+        for more in (0,) if self._shapes else (0, BUCKET):
+            rows = bucket(tokens + more, grammar.longest)
+            if not self._fixed or rows in self._shapes:
+                return
+            try:
+                on_gpu = self.model.device.type == "cuda"
+                shapes = FixedShapes(self.model, tokens + more, grammar.longest, record=on_gpu)
+                self._compare(inputs, grammar, shapes)
+            except (RuntimeError, TypeError, KeyError, ValueError) as error:
+                self._fixed = False
+                logger.warning("Decoding goes on without fixed shapes: %s", (str(error) or repr(error)).splitlines()[0])
+                return
+            self._shapes[rows] = shapes
 
     def _compare(self, inputs: Mapping[str, Tensor], grammar: Grammar, shapes: FixedShapes) -> None:
         """Raises FixedShapesError."""

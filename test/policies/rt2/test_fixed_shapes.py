@@ -105,11 +105,11 @@ def test_what_is_recorded_reads_nothing_on_the_host(parts: RT2Parts, monkeypatch
     monkeypatch.setattr(FixedShapes, "_hidden", watched)
     policy = RT2Policy(parts, fixed_shapes=True)
     policy.reset("pick up the red cube")
+    assert len(modes) == 8  # a prompt and what follows, of two images, for two lengths
     policy.decode(seen(parts, 0))
-    assert policy._engine.recorded == 1
-    assert len(modes) > 2
+    assert len(modes) > 8
     assert min(modes) > 10
-    assert len(set(modes[1:])) <= 2  # the same operations each time, of a prompt and of what follows
+    assert len(set(modes[8:])) <= 2  # the same operations each time, of a prompt and of what follows
     with pytest.raises(AssertionError, match="_local_scalar_dense"), NothingForTheHost():
         bool(torch.ones(1).sum() == 1)
 
@@ -118,7 +118,7 @@ def test_tokens_are_the_same_whatever_was_guessed(parts: RT2Parts) -> None:
     plain, fixed = RT2Policy(parts, speculate=False), RT2Policy(parts, speculate=False, fixed_shapes=True)
     for policy in (plain, fixed):
         policy.reset("pick up the red cube")
-    assert (plain._engine.recorded, fixed._engine.recorded) == (0, 1)
+    assert (plain.recorded_prompt_lengths, fixed.recorded_prompt_lengths) == (0, 2)
     grammar = plain._grammar
     assert isinstance(grammar, ActionGrammar)
     for seed in range(3):
@@ -155,9 +155,24 @@ def test_a_recording_serves_all_prompts_of_a_bucket(parts: RT2Parts) -> None:
             each.reset("go " * words)
         lengths.add(bucket(policy.prompt_tokens, policy._grammar.longest))
         assert policy.decode(seen(parts, 0)).tokens == plain.decode(seen(parts, 0)).tokens
-    assert policy._engine.recorded == len(lengths)
-    assert 2 <= len(lengths) <= 3
+    assert 2 <= len(lengths) <= policy.recorded_prompt_lengths <= 3
     assert all(length % BUCKET == 0 for length in lengths)
+
+
+def test_after_the_warm_up_nothing_is_recorded(parts: RT2Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an action nor a new instruction of usual length makes a robot wait."""
+    policy = RT2Policy(parts, fixed_shapes=True)
+    policy.reset("warm up")
+    assert [len(shapes._calls) for shapes in policy._engine._shapes.values()] == [2, 2]
+    monkeypatch.setattr(fixed_shapes, "RecordedCall", _not_now)
+    for words in (2, 12, 25):
+        policy.reset("go " * words)
+        for seed in range(2):
+            policy.decode(seen(parts, seed))
+
+
+def _not_now(*_: object, **__: object) -> None:
+    raise AssertionError("recorded while a robot waits")
 
 
 def test_a_plan_longer_than_a_guess_may_be(parts: RT2Parts, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +185,7 @@ def test_a_plan_longer_than_a_guess_may_be(parts: RT2Parts, monkeypatch: pytest.
     for _ in range(2):
         expected, found = plain.decode(seen(parts, 0)), fixed.decode(seen(parts, 0))
         assert found.tokens == expected.tokens
-    assert fixed._engine.recorded == 1
+    assert fixed.recorded_prompt_lengths == 2
     assert expected.passes == 1 < found.passes
 
 
@@ -186,7 +201,7 @@ def test_what_differs_from_the_model_is_not_used(
     with caplog.at_level(logging.WARNING):
         policy.reset("pick up the red cube")
     assert "goes on without fixed shapes: they differ from the model's own by" in caplog.text
-    assert policy._engine.recorded == 0
+    assert policy.recorded_prompt_lengths == 0
     assert policy.decode(seen(parts, 0)).tokens == expected.decode(seen(parts, 0)).tokens
 
 
@@ -209,7 +224,7 @@ def test_models_that_cannot_are_run_as_ever(
     with caplog.at_level(logging.WARNING):
         policy._engine.record(policy_inputs(policy), policy._grammar)
     assert message in caplog.text
-    assert policy._engine.recorded == 0
+    assert policy.recorded_prompt_lengths == 0
 
 
 def _not_found(_model: object) -> None:
