@@ -50,7 +50,7 @@ def supervised_card(
         training=episodes[0],
         validation=episodes[1],
         frames=frames,
-        settings=", ".join(f"{key} {value}" for key, value in settings.items()),
+        settings=", ".join(f"{key} {value}" for key, value in settings.items() if value not in ("", {})),
         device=device,
         machine=platform.machine(),
         minutes=last["seconds"] / 60,
