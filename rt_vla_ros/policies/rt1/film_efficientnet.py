@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rt_vla_ros.policies.rt1.film import FiLM
+from rt_vla_ros.policies.rt1.onednn import PackedKernel
 
 BN_EPSILON, BN_MOMENTUM = 1e-3, 0.01
 
@@ -63,6 +64,12 @@ class SameConv(nn.Conv2d):
         self.stride_padding = stride_padding
         # Keras' own: variance 2 / fan-out, where a depthwise convolution's fan-out is its kernel alone.
         nn.init.normal_(self.weight, std=math.sqrt(2 * groups / (outputs * kernel**2)))
+        self._packed: PackedKernel | None = None
+
+    def pack(self) -> None:
+        """Keeps the weight only as a CPU's inference likes it best: see onednn."""
+        self._packed = PackedKernel(self)
+        del self.weight
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, h, w) -> (N, outputs, h', w'); h' is ceil(h / stride), with "keras" floor(h / stride)."""
@@ -71,9 +78,20 @@ class SameConv(nn.Conv2d):
             (top, bottom), (left, right) = ((kernel // 2 - 1, kernel // 2),) * 2
         else:
             (top, bottom), (left, right) = (_same_padding(size, kernel, stride) for size in x.shape[-2:])
-        if (top, left) == (bottom, right):  # the convolution pads without a copy
-            return functional.conv2d(x, self.weight, self.bias, self.stride, (top, left), 1, self.groups)
-        return super().forward(functional.pad(x, (left, right, top, bottom)))
+        if (top, left) == (bottom, right):
+            return self._convolved(x, (top, left))
+        # One stride more on every side, and what comes of it cut off: no padded copy of the map is made.
+        height, width = (
+            (size + before + after - kernel) // stride + 1
+            for size, before, after in ((x.shape[-2], top, bottom), (x.shape[-1], left, right))
+        )
+        wider = self._convolved(x, (top + stride, left + stride))
+        return wider[:, :, 1 : 1 + height, 1 : 1 + width]
+
+    def _convolved(self, x: Tensor, padding: tuple[int, int]) -> Tensor:
+        if self._packed is not None:
+            return self._packed(x, padding)
+        return functional.conv2d(x, self.weight, self.bias, self.stride, padding, 1, self.groups)
 
 
 def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from rt_vla_ros.policies.rt1.causal_attention import causal_attention
 from rt_vla_ros.policies.rt1.transformer import CausalTransformer, Layer, attention_mask
 
 
@@ -35,28 +35,22 @@ def _with_last_actions(transformer: CausalTransformer, image: Tensor) -> Tensor:
     rows = torch.cat([(image + table[:steps, :count]).flatten(1, 2), last.to(image.dtype)], dim=1)
     keys = steps * count
     for layer in transformer.layers[:-1]:
-        rows = _layer(layer, rows, keys, None)
+        rows = _layer(layer, rows, keys)
     return _layer(transformer.layers[-1], rows, keys, keys - 1)
 
 
-def _layer(layer: nn.Module, rows: Tensor, keys: int, first: int | None) -> Tensor:
-    """The first `keys` rows are attended. first: of the rows whose output is wanted; None: all rows."""
+def _layer(layer: nn.Module, rows: Tensor, keys: int, first: int = 0) -> Tensor:
+    """The first `keys` rows are attended. first: of the rows whose output is wanted."""
     assert isinstance(layer, Layer)
     attention = layer.attention
     normed = layer.norm1(rows)
-    wanted = rows if first is None else rows[:, first:]
-    query = attention.query(normed if first is None else normed[:, first:])
+    wanted, query = rows[:, first:], attention.query(normed[:, first:])
     query, key, value = (
-        x.reshape(*x.shape[:2], attention.heads, -1).transpose(1, 2)
+        x.unflatten(-1, (attention.heads, -1))
         for x in (query, attention.key(normed[:, :keys]), attention.value(normed[:, :keys]))
     )
-    if first is None:
-        causal = functional.scaled_dot_product_attention(query[:, :, :keys], key, value, is_causal=True)
-        whole = functional.scaled_dot_product_attention(query[:, :, keys:], key, value)
-        mixed = torch.cat([causal, whole], dim=2)
-    else:
-        mixed = functional.scaled_dot_product_attention(query, key, value)
-    wanted = wanted + attention.out(mixed.transpose(1, 2).flatten(2))
+    mixed = causal_attention(query, key, value, first)
+    wanted = wanted + attention.out(mixed.flatten(2))
     result: Tensor = wanted + layer.feed_forward(layer.norm2(wanted))
     return result
 

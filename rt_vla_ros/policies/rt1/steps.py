@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from rt_vla_ros.observations.history import History
+from rt_vla_ros.policies.rt1 import onednn
 from rt_vla_ros.policies.rt1.cuda_graph import graphed
 from rt_vla_ros.policies.rt1.film import FiLM
-from rt_vla_ros.policies.rt1.film_efficientnet import ConvNorm
+from rt_vla_ros.policies.rt1.film_efficientnet import ConvNorm, SameConv, SqueezeExcite
 from rt_vla_ros.policies.rt1.last_step import last_logits
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.normalisation import Normalisation
@@ -93,6 +94,8 @@ class FoldedSteps(PlainSteps):
         fold_batch_norms(model)
         self._normalise = Normalisation(model.config, model.normalisation, torch.float32, model.device)
         nn.Module.to(model, dtype)
+        if onednn.serves(model.device, dtype):
+            _pack(model)
         self._dtype = dtype
         self._films = [module for module in model.modules() if isinstance(module, FiLM)]
         self._frame: Callable[[Tensor], Tensor] = graphed(self._embedded_frame, model.device)
@@ -161,3 +164,15 @@ def fold_batch_norms(model: nn.Module) -> None:
             conv.weight = nn.Parameter(conv.weight * scale[:, None, None, None], requires_grad=False)
             conv.bias = nn.Parameter(norm.bias - norm.running_mean * scale, requires_grad=False)
             module.norm = nn.Identity()
+
+
+def _pack(model: RT1Model) -> None:
+    """Weights of products and convolutions go over into oneDNN's layout; FiLM's are used once per instruction only."""
+    config = model.config
+    onednn.pack(model.transformer.layers, config.time_sequence_length * config.num_image_tokens)
+    for module in list(model.modules()):
+        if isinstance(module, SqueezeExcite):
+            onednn.pack(module, 1)
+        elif isinstance(module, SameConv):
+            module.pack()
+    model.projection = onednn.PackedConvolution(model.projection)  # type: ignore[assignment]

@@ -69,6 +69,18 @@ def test_steps_are_the_whole_window(flavour: str, kind: type[PlainSteps]) -> Non
             steps.chosen(chosen[-1])
 
 
+@pytest.mark.parametrize("flavour", ["swiglu", "tensorflow"])
+def test_steps_where_onednn_does_not_serve(flavour: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = FoldedSteps(model_of(flavour))
+    monkeypatch.setattr("rt_vla_ros.policies.rt1.onednn.serves", lambda *_: False)
+    plain = FoldedSteps(model_of(flavour))
+    for steps in (packed, plain):
+        steps.begin(sentence())
+    for image in frames()[:2]:
+        torch.testing.assert_close(packed.step(image[None]), plain.step(image[None]), rtol=0, atol=1e-4)
+    assert len(list(packed.model.parameters())) < len(list(plain.model.parameters()))
+
+
 def test_another_instruction_is_heard() -> None:
     steps = FoldedSteps(model_of("swiglu"))
     answers = []
