@@ -50,6 +50,11 @@ PARAMETERS = (
         "Whether Python code that lies in the checkpoint's directory is run, where a model needs it. Read it first.",
     ),
     Parameter(
+        "cuda_graphs",
+        False,
+        "Whether RT-2 on a GPU decodes in recorded passes of fixed shapes; compared with the model when it warms up.",
+    ),
+    Parameter(
         "cameras",
         ["front"],
         "Names of the cameras as the policy's action card has them. The first one's images come on `image`, those of "
@@ -265,7 +270,7 @@ class PolicyNode(ProgramNode):
     # The policy ------------------------------------------------------------------------------------------------------
 
     def _load(self) -> Policy:
-        options = {name: self._settings[name] for name in ("device", "weights", "trust_remote_code")}
+        options = {name: self._settings[name] for name in ("device", "weights", "trust_remote_code", "cuda_graphs")}
         policy = load_policy(self._settings["policy"], tell=self._loading, **options)
         missing = [camera.name for camera in policy.card.cameras if camera.name not in self._topics]
         if missing:

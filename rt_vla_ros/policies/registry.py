@@ -45,6 +45,7 @@ def load_policy(
     language: str | None = None,
     weights: str = "auto",
     trust_remote_code: bool = False,
+    cuda_graphs: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> Policy:
     """A shipped policy by its name, or one's own by the path of its directory or its name on the Hugging Face Hub.
@@ -56,6 +57,7 @@ def load_policy(
     weights: how the weights are held: "auto", "float32", "bfloat16", and for RT-2 "int8" and "int4"; auto is bfloat16
     for RT-2 on a GPU, float32 for everything else.
     trust_remote_code: whether Python code that lies beside the weights may be run, for models that transformers lacks.
+    cuda_graphs: whether RT-2 on a GPU decodes in recorded passes of fixed shapes; see rt2.fixed_shapes.
     tell: gets a sentence now and then about how far loading is.
     Raises UnknownPolicyError, CheckpointError, ActionCardError, WeightsError: all ValueErrors with a sentence.
     """
@@ -65,7 +67,8 @@ def load_policy(
     if name_or_path == UNTRAINED_RT2 or (directory is not None and is_rt2(directory)):
         _check_decoding(decoding)
         options: dict[str, Any] = {"device": where, "weights": weights, "tell": tell}
-        return _rt2(name_or_path, directory, trust_remote_code=trust_remote_code, **options)
+        options |= {"trust_remote_code": trust_remote_code, "cuda_graphs": cuda_graphs}
+        return _rt2(name_or_path, directory, **options)
     number = _number(weights)
     if directory is None:
         return _untrained(where, decoding)
@@ -107,14 +110,15 @@ def _check_decoding(decoding: str | None) -> None:
         raise ValueError(f"RT-2 policies have no decoding {decoding!r}; they take the most likely tokens (argmax).")
 
 
-def _rt2(name_or_path: str, directory: Path | None, *, trust_remote_code: bool, **options: Any) -> Policy:
+def _rt2(name_or_path: str, directory: Path | None, **options: Any) -> Policy:
     # The vision-language models of transformers take seconds to import; who runs RT-1 shall not wait for them.
     from rt_vla_ros.policies.rt2.checkpoint import open_checkpoint
     from rt_vla_ros.policies.rt2.untrained import untrained_policy
 
     if directory is None:
-        return untrained_policy(UNTRAINED_RT2, options["device"], weights=options["weights"])
-    options |= {"unnorm_key": statistics_key(name_or_path), "trust_remote_code": trust_remote_code}
+        given = {name: options[name] for name in ("weights", "cuda_graphs")}
+        return untrained_policy(UNTRAINED_RT2, options["device"], **given)
+    options["unnorm_key"] = statistics_key(name_or_path)
     return open_checkpoint(directory, name=name_or_path if is_on_hub(name_or_path) else "", **options)
 
 

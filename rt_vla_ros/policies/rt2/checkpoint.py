@@ -25,13 +25,15 @@ def open_checkpoint(
     weights: str = "auto",
     unnorm_key: str = "",
     trust_remote_code: bool = False,
+    cuda_graphs: bool = False,
     name: str = "",
     tell: Tell = say_nothing,
 ) -> RT2Policy:
     """The policy in a directory.
 
-    unnorm_key: for OpenVLA: whose statistics its actions have. name: of the policy; empty: the directory's. Other
-    arguments: see `load_rt2`. Raises ValueErrors with a sentence, see there.
+    unnorm_key: for OpenVLA: whose statistics its actions have. cuda_graphs: whether a GPU decodes in recorded passes of
+    fixed shapes. name: of the policy; empty: the directory's. Other arguments: see `load_rt2`.
+    Raises ValueErrors with a sentence, see there.
     """
     name = name or directory.resolve().name
     directory, adapter = _model_and_adapter(directory, tell)
@@ -43,7 +45,7 @@ def open_checkpoint(
         raise CheckpointError(f"{directory} is no OpenVLA checkpoint, so there is no {unnorm_key!r} to choose.")
     else:
         parts = load_rt2(directory, device=device, weights=weights, trust_remote_code=trust_remote_code, tell=tell)
-    return RT2Policy(parts, name=name)
+    return RT2Policy(parts, name=name, fixed_shapes=cuda_graphs and device.type == "cuda")
 
 
 def read_card(directory: Path, unnorm_key: str = "") -> ActionCard:

@@ -21,10 +21,10 @@ SEED = 3
 PIXELS = 84 * 84
 
 
-def untrained_policy(name: str, device: torch.device, *, weights: str = "auto") -> RT2Policy:
+def untrained_policy(name: str, device: torch.device, *, weights: str = "auto", cuda_graphs: bool = False) -> RT2Policy:
     """The same random weights every time, made in memory, with the action card of the simulated arm.
 
-    weights: see quantization. Raises WeightsError.
+    weights: see quantization. cuda_graphs: see fixed_shapes. Raises WeightsError.
     """
     check_quantization(weights, device)
     special = SPECIAL[FAMILY]
@@ -36,4 +36,5 @@ def untrained_policy(name: str, device: torch.device, *, weights: str = "auto") 
         nn.Module.to(model, device)
     images = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": PIXELS})
     processor = ComposedProcessor(images, tokenizer)
-    return RT2Policy(RT2Parts(model, processor, RT2Config("integers"), tabletop_card(name)), name=name)
+    parts = RT2Parts(model, processor, RT2Config("integers"), tabletop_card(name))
+    return RT2Policy(parts, name=name, fixed_shapes=cuda_graphs and device.type == "cuda")
