@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 import torch
 from support.recorded import made_up
+from torch.nn import functional
 
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.training.augmentation import jitter_colours
 from rt_vla_ros.training.averaged import AveragedWeights
 from rt_vla_ros.training.learner import Learner
 from rt_vla_ros.training.recipe import Recipe
+from rt_vla_ros.training.recipe_settings import network_config as recipe_network
 from rt_vla_ros.training.replay import Batch, Replay
+from rt_vla_ros.training.supervised_settings import usual_settings
 
 RECIPE = Recipe(windows=4, warmup=2)
 
@@ -97,3 +100,33 @@ def test_jitter_changes_light_and_never_the_name_of_a_colour() -> None:
     assert strongest[:3] + strongest[4:] == [{0}, {0}, {1}, {2}]
     assert changed[:, 0, 0, 3, 0].max() < 60, "cyan stays without red"
     assert jitter_colours(images, 0.0, generator) is images
+
+
+def test_the_papers_step_is_adam_on_the_mean_cross_entropy_of_all_tokens() -> None:
+    small = {"image_size": 48, "width_coefficient": 0.2, "depth_coefficient": 0.2, "num_layers": 1, "d_model": 32}
+    settings = usual_settings(
+        "rt1",
+        network={**small, "dropout_rate": 0.0, "drop_connect_rate": 0.0, "language": "hashed_words"},
+        precision="float32",
+    )
+    config = recipe_network(settings)
+    learner, rng = Learner(settings.recipe, 0, config=config, optimiser=settings.optimiser), np.random.default_rng(0)
+    images = rng.integers(0, 256, (2, 6, 40, 56, 3), np.uint8)
+    tokens = np.stack([rng.integers(0, count, (2, 6)) for count in config.tokens_per_dimension], axis=-1)
+    words = np.stack([HashedWords(config.word_buckets).encode(text) for text in ("open the drawer", "move the can")])
+    batch = Batch(images, words, tokens, np.zeros((2, 6, 10), np.float32))
+    learner.model.train()
+    logits = learner.model(torch.from_numpy(images), torch.from_numpy(words)).logits  # (2, 6, 11, 256)
+    logits = logits.masked_fill(~learner.model.legal, -1e4)
+    wanted = functional.cross_entropy(logits.flatten(0, 2), torch.from_numpy(tokens).flatten())
+    learner = Learner(settings.recipe, 0, config=config, optimiser=settings.optimiser)
+    before = {name: value.detach().clone() for name, value in learner.model.named_parameters()}
+    assert learner.step(batch, 0.0).action == pytest.approx(wanted.item(), abs=1e-4)
+    after = dict(learner.model.named_parameters())
+    for name, value in before.items():
+        value.grad = after[name].grad
+    torch.optim.Adam(before.values(), lr=1e-4, betas=(0.9, 0.999), eps=1e-7).step()
+    for name, value in before.items():
+        torch.testing.assert_close(after[name].detach(), value, rtol=0, atol=1e-7)
+        torch.testing.assert_close(learner.average.values[name], value, rtol=0, atol=1e-7)
+    assert learner.learning_rate(0.0) == learner.learning_rate(1.0) == 1e-4
