@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("from datasets")
     data.add_argument("--data", type=Path, nargs="+", metavar="DIR", help="datasets; all with the same action card")
     data.add_argument("--preset", default=USUAL.preset, help=f"size of the network: {', '.join(PRESETS)}")
+    data.add_argument("--start", type=Path, metavar="CHECKPOINT", help="begin with its weights (default: at random)")
     data.add_argument("--windows", type=positive_int, help="histories per step, of all processes (default: see below)")
     data.add_argument("--learning-rate", type=positive_float, help="the highest (default: see below)")
     data.add_argument(
@@ -110,7 +111,8 @@ def _from_datasets(args: argparse.Namespace) -> None:
         raise CliError(f"there is no preset {args.preset!r}. {did_you_mean(args.preset, PRESETS)}")
     if args.threads:
         torch.set_num_threads(args.threads)
-    given = {"steps": args.steps, "windows": args.windows, "learning_rate": args.learning_rate}
+    start = None if args.start is None else str(args.start)
+    given = {"start": start, "steps": args.steps, "windows": args.windows, "learning_rate": args.learning_rate}
     changes = {key: value for key, value in given.items() if value is not None}
     usual = usual_settings(args.preset, validation=args.validation, seed=args.seed, **changes)
     settings = with_settings(usual, args.set)
@@ -128,6 +130,8 @@ def _train_in(
         f"{len(made.training)} episodes to learn from, {len(made.validation)} held back, {made.store.frames:,} frames; "
         f"on {group.device}{together}."
     )
+    if made.began:
+        progress.line(made.began)
     if made.learner.steps:
         progress.line(f"Carrying on after step {made.learner.steps:,} ({args.out / STATE}).")
     made.train(args.every, progress.update)

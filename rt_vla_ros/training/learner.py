@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -183,6 +183,14 @@ class Learner:
         """To the device; to a GPU while the program goes on."""
         tensor = torch.from_numpy(array)
         return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
+
+    def begin_with(self, weights: Mapping[str, Tensor]) -> list[str]:
+        """Take over weights where name and shape are the same. Returns the names of its tensors that are not there."""
+        own = self.model.state_dict()
+        fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+        self.model.load_state_dict({**own, **fitting})
+        self.average = AveragedWeights(self.model, self.recipe.ema)
+        return [name for name in own if name not in fitting]
 
     def weight_sum(self) -> float:
         """A number that tells weights apart."""

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from rt_vla_ros.training.loss_plot import loss_plot
 from rt_vla_ros.training.made_ahead import made_ahead
 from rt_vla_ros.training.recipe_settings import sentence_encoder
 from rt_vla_ros.training.replay import Batch
+from rt_vla_ros.training.starting_weights import begin_with
 from rt_vla_ros.training.supervised_card import supervised_card
 from rt_vla_ros.training.supervised_settings import Settings, network_config
 
@@ -72,7 +72,8 @@ class SupervisedRun:
             group=group,
         )
         self._encoder = sentence_encoder(self.recipe, config)
-        self.seconds_before = self.learner.load(directory) if (directory / STATE).exists() else 0.0
+        self.began = ""  # with which weights, for people
+        self.seconds_before = self._resume()
         group.check_same("numbers of steps", self.learner.steps)
         group.check_same("weights", self.learner.weight_sum())
         self.started, self._resumed_at = time.monotonic(), self.learner.steps
@@ -95,7 +96,7 @@ class SupervisedRun:
             step = self.learner.steps
             torch.manual_seed(self._seed_of_dropout(step))
             try:
-                losses = self.learner.step_in_parts(islice(batches, parts), parts, step / settings.steps)
+                losses = self.learner.step_in_parts(self._one_step(batches, say), parts, step / settings.steps)
             except torch.cuda.OutOfMemoryError as error:
                 raise TrainingError(
                     f"The GPU has too little memory for {settings.part} histories of {self.window} images at once; let "
@@ -126,6 +127,14 @@ class SupervisedRun:
             losses.append(loss)
             hits.append(float(((chosen - torch.from_numpy(batch.tokens)).abs() <= wide).float().mean()))
         return {"validation": float(np.mean(losses)), "near": float(np.mean(hits))}
+
+    def _one_step(self, batches: Iterator[Batch], say: Say) -> Iterator[Batch]:
+        """The next step's batches; tells how far it is where it has several."""
+        part, windows = self.settings.part, self.settings.windows
+        for done, batch in zip(range(part, windows + 1, part), batches, strict=False):
+            yield batch
+            if done < windows:
+                say(f"step {self.learner.steps + 1:,}: {done:,} of {windows:,} windows")
 
     def _batches(self, step: int) -> Iterator[Callable[[], Batch]]:
         """What makes this process' part of every batch from this step on."""
@@ -164,6 +173,14 @@ class SupervisedRun:
         )
         self._check_settings(store.fingerprint)
         return store
+
+    def _resume(self) -> float:
+        """Carries on from what is saved, or begins. Returns the seconds that the run has taken."""
+        if (self.directory / STATE).exists():
+            return self.learner.load(self.directory)
+        if self.settings.start:
+            self.began = begin_with(self.learner, Path(self.settings.start))
+        return 0.0
 
     def _pause(self, loss: float) -> None:
         found = self.validate()

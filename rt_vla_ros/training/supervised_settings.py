@@ -48,7 +48,8 @@ class Settings:
     """What a run's result depends on, besides its datasets. The defaults are of `rt1-mini`; see `usual_settings`.
 
     preset: of RT1Config. network: its options that are other than the preset's. language: path of a table of sentence
-    vectors (`rt-vla embed`); empty: words are learned, hashed.
+    vectors (`rt-vla embed`); empty: words are learned, hashed. start: path of a checkpoint with whose weights the
+    network begins, where names and shapes are the same; empty: all begin at random.
     steps: of the optimiser. windows: histories in each, of all processes together. at_once: at most so many of them go
     through the network together, in all processes: batch normalisation is over those; 0: all.
     learning_rate: its highest. warmup: steps until then, at most a tenth of all. cosine: whether it falls afterwards,
@@ -65,6 +66,7 @@ class Settings:
     preset: str = OWN
     network: Mapping[str, Any] = field(default_factory=dict)
     language: str = ""
+    start: str = ""
     steps: int = 20_000
     windows: int = _RECIPE.windows
     at_once: int = 0

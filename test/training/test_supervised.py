@@ -249,6 +249,40 @@ def test_a_history_before_an_episode_is_black_and_wordless(tmp_path: Path) -> No
     np.testing.assert_array_equal(run.learner.judge(model, batch)[1][0, -1].numpy(), chosen)
 
 
+def test_begins_with_the_weights_of_a_checkpoint(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
+    settings = usual_settings("rt1", network=TINY, steps=1, windows=2, validation=0.0)
+    first = start(tmp_path / "first", datasets, settings)
+    first.train(1, lambda _: None)
+    checkpoint = str(tmp_path / "first/checkpoint")
+    second = start(tmp_path / "second", datasets, replace(settings, start=checkpoint, seed=1, network={**TINY}))
+    count = len(first.learner.model.state_dict())
+    assert second.began == f"Beginning with {count} of {count} tensors of {checkpoint}."
+    for name, value in first.learner.average.values.items():
+        torch.testing.assert_close(second.learner.model.state_dict()[name], value, rtol=0, atol=0)
+        torch.testing.assert_close(second.learner.average.values[name], value, rtol=0, atol=0)
+    longer = start(
+        tmp_path / "longer",
+        datasets,
+        replace(settings, start=checkpoint, network={**TINY, "time_sequence_length": 4, "word_buckets": 99}),
+    )
+    assert longer.began.endswith("; at random: 2 of language, transformer.")
+    with pytest.raises(ValueError, match=r"another kind of network \(stride_padding 'keras', not 'same'\)"):
+        start(
+            tmp_path / "other",
+            datasets,
+            replace(settings, start=checkpoint, network={**TINY, "stride_padding": "same"}),
+        )
+    with pytest.raises(ValueError, match="is no checkpoint"):
+        start(tmp_path / "none", datasets, replace(settings, start=str(tmp_path)))
+
+
+def test_a_long_step_tells_how_far_it_is(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
+    said: list[str] = []
+    start(tmp_path, datasets, replace(QUICK, steps=1, windows=6, at_once=2)).train(1, said.append)
+    assert said[:2] == ["step 1: 2 of 6 windows", "step 1: 4 of 6 windows"]
+    assert "1 of 1" in said[2]
+
+
 def test_sentence_vectors_from_a_table(tmp_path: Path) -> None:
     datasets = [LeRobotDataset(write_dataset(tmp_path / "set", two_histories()))]
     table = tmp_path / "table.safetensors"
