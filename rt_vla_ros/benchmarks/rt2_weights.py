@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.benchmarks.rt2_shapes import Shape, make_parts
 from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.rt2.policy import RT2Policy
-from rt_vla_ros.policies.rt2.quantization import weight_bytes
+from rt_vla_ros.policies.rt2.quantization import QUANTIZED, check_quantization, number_type, quantize, weight_bytes
 
 INSTRUCTIONS = (
     "pick up the red cube",
@@ -94,6 +96,16 @@ def make_prompts(
                 images[camera.name] = _blocks(number * len(card.cameras) + i, camera.height, camera.width)
         prompts.append((said[number % len(said)], Observation(images, 0.0)))
     return prompts
+
+
+def shape_policy(shape: Shape, weights: str, device: torch.device) -> RT2Policy:
+    """A model of this shape with random weights, held so. Raises WeightsError."""
+    check_quantization(weights, device)
+    number = number_type(weights, device)
+    parts = make_parts(shape, torch.device("cpu") if weights in QUANTIZED else device, number)
+    if weights in QUANTIZED:
+        quantize(parts.model, weights, device)
+    return RT2Policy(parts)
 
 
 def table(figures: dict[str, Any]) -> str:

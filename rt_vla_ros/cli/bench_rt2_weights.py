@@ -12,6 +12,7 @@ from rt_vla_ros.cli.errors import CliError, did_you_mean
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", default="rt2-untrained", metavar="PATH_OR_NAME", help="an RT-2 checkpoint")
+    parser.add_argument("--shape", metavar="SHAPE", help="in place of a checkpoint: a shape of `bench rt2`, random")
     parser.add_argument("--weights", nargs="+", default=["int8", "int4"], metavar="WAY", help="int8 int4, and others")
     parser.add_argument("--reference", default="auto", metavar="WAY", help="what they are compared with; auto")
     parser.add_argument("--prompts", type=int, default=20, metavar="N", help="how many actions of each; 20")
@@ -25,9 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0; raises CliError where nothing can be compared."""
     _check(args)
-    from rt_vla_ros.benchmarks.rt2_weights import compare, make_prompts, table
+    from rt_vla_ros.benchmarks.rt2_shapes import SHAPES
+    from rt_vla_ros.benchmarks.rt2_weights import compare, make_prompts, shape_policy, table
     from rt_vla_ros.policies.catalogue import WEIGHTS
-    from rt_vla_ros.policies.registry import load_policy
+    from rt_vla_ros.policies.registry import find_device, load_policy
     from rt_vla_ros.policies.rt2.policy import RT2Policy
 
     ways = [args.reference, *(way for way in args.weights if way != args.reference)]
@@ -35,7 +37,12 @@ def run(args: argparse.Namespace) -> int:
         if way not in WEIGHTS:
             raise CliError(f"there are no weights {way!r}. {did_you_mean(way, WEIGHTS)}")
 
+    if args.shape is not None and args.shape not in SHAPES:
+        raise CliError(f"there is no shape {args.shape!r}. {did_you_mean(args.shape, SHAPES)}")
+
     def load(weights: str) -> RT2Policy:
+        if args.shape is not None:
+            return shape_policy(SHAPES[args.shape], weights, find_device(args.device))
         policy = load_policy(args.policy, device=args.device, weights=weights, trust_remote_code=args.trust_remote_code)
         if not isinstance(policy, RT2Policy):
             raise ValueError(f"{args.policy} is no RT-2 policy; others have no int8 and int4 weights.")
@@ -46,9 +53,10 @@ def run(args: argparse.Namespace) -> int:
         figures = compare(load, ways, prompts)
     except (ValueError, OSError) as error:
         raise CliError(str(error)) from error
-    print(f"{args.policy}: {table(figures)}")
+    name = args.shape or args.policy
+    print(f"{name}: {table(figures)}")
     if args.out is not None:
-        args.out.write_text(json.dumps({"policy": args.policy, **figures}, indent=2) + "\n")
+        args.out.write_text(json.dumps({"policy": name, **figures}, indent=2) + "\n")
         print(f"Written: {args.out}")
     return 0
 

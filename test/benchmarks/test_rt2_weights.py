@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from support.vlms import random_image, rt2_card, save_vlm
 
+from rt_vla_ros.benchmarks.rt2_shapes import SHAPES, Shape
 from rt_vla_ros.benchmarks.rt2_weights import INSTRUCTIONS, compare, make_prompts
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.policies.registry import load_policy
@@ -61,12 +62,19 @@ def test_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert [way["weights"] for way in json.loads(out.read_text())["ways"]] == ["auto", "int8", "int4"]
 
 
+def test_a_shape_with_random_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Shape("paligemma", 128, 2, 256, 4, 1, 1000, 56, 64, 1, 4, 128)
+    monkeypatch.setitem(SHAPES, "small", small)
+    assert main(["bench", "rt2-weights", "--shape", "small", "--prompts", "1", "--device", "cpu"]) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--prompts", "0"], "--prompts is 0, expected 1 to 10000."),
         (["--weights", "int5"], "there are no weights 'int5'. Did you mean 'int4' or 'int8'?"),
         (["--policy", "rt1-untrained"], "rt1-untrained is no RT-2 policy"),
+        (["--shape", "openvla-8b"], "there is no shape 'openvla-8b'. Did you mean 'openvla-7b'?"),
         (["--images", "/nowhere"], "There is no folder /nowhere."),
         (["--out", "/nowhere/x.json"], "there is no folder /nowhere to write x.json into."),
     ],
