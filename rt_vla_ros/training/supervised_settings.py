@@ -38,9 +38,10 @@ PAPER: dict[str, Any] = {
 }
 """Adam, 1e-4: configs/transformer_mixin.gin of google-research/robotics_transformer and the training example of
 google-deepmind/open_x_embodiment, which also has epsilon 1e-7 (Keras' own) and says that the batch was 1024. Both take
-the mean cross-entropy over all action tokens of all steps, and crop images at random after padding them with black: 20
-of 256 rows and 50 of 320 columns on each side. Neither has a schedule, decay, clipping, averaged weights or changes of
-colour. `at_once` is this project's, for memory's sake."""
+the mean cross-entropy over all action tokens of all steps (the release divides it by a constant, which Adam does not
+see), and crop images at random after padding them with black: 20 of 256 rows and 50 of 320 columns on each side.
+Neither has a schedule, decay, clipping, averaged weights or changes of colour. `at_once` is this project's, for
+memory's sake."""
 
 
 @dataclass(frozen=True)
