@@ -155,6 +155,21 @@ def test_a_shared_norm_is_the_plain_one_over_both_halves(monkeypatch: pytest.Mon
         torch.testing.assert_close(shared.state_dict()[name], value, rtol=1e-5, atol=1e-6)
 
 
+def test_on_gpus_torchs_own_norm_is_taken() -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
+    weight, names = network[1].weight, list(network.state_dict())
+    share_batch_norms(network, Group(0, 2, torch.device("cuda:0")))
+    assert isinstance(network[1], torch.nn.SyncBatchNorm)
+    assert network[1].weight is weight, "the optimiser knows it by this object"
+    assert list(network.state_dict()) == names
+
+
+def test_every_process_has_the_gpu_of_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "find_device", lambda name: torch.device("cuda" if name == "auto" else name))
+    found = [distributed._own_device(name, 3) for name in ("auto", "cuda", "cuda:1", "cpu")]
+    assert found == [torch.device(name) for name in ("cuda:3", "cuda:3", "cuda:1", "cpu")]
+
+
 def test_a_launcher_is_known_by_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in distributed.LAUNCHED:
         monkeypatch.delenv(name, raising=False)
