@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
 from rt_vla_ros.policies.catalogue import HUB_ID
 from rt_vla_ros.policies.checkpoint import CheckpointError
 from rt_vla_ros.policies.rt2.hub import download
-from rt_vla_ros.policies.rt2.loading import load_rt2, read_config
+from rt_vla_ros.policies.rt2.loading import has, load_rt2, read_config
 from rt_vla_ros.policies.rt2.loading_progress import Tell, say_nothing
 from rt_vla_ros.policies.rt2.lora import Adapter
 from rt_vla_ros.policies.rt2.openvla_checkpoint import find_card, is_openvla, load_openvla
@@ -44,7 +44,8 @@ def open_checkpoint(
     elif unnorm_key:
         raise CheckpointError(f"{directory} is no OpenVLA checkpoint, so there is no {unnorm_key!r} to choose.")
     else:
-        parts = load_rt2(directory, device=device, weights=weights, trust_remote_code=trust_remote_code, tell=tell)
+        trust = trust_remote_code
+        parts = load_rt2(directory, device=device, weights=weights, trust_remote_code=trust, adapter=adapter, tell=tell)
     return RT2Policy(parts, name=name, fixed_shapes=cuda_graphs and device.type == "cuda")
 
 
@@ -53,21 +54,14 @@ def read_card(directory: Path, unnorm_key: str = "") -> ActionCard:
     directory, adapter = _model_and_adapter(directory, say_nothing)
     if is_openvla(directory):
         return find_card(directory, read_config(directory), unnorm_key, adapter=adapter)
-    return ActionCard.load(directory)
+    return ActionCard.load(has(adapter, CARD_FILE) or directory)
 
 
 def _model_and_adapter(directory: Path, tell: Tell) -> tuple[Path, Path | None]:
     """The directory of the model, and of the adapter where that is what was named. Raises CheckpointError."""
     if not (directory / ADAPTER_CONFIG).is_file() or (directory / "config.json").is_file():
         return directory, None
-    base = _base_of(directory, tell)
-    if not is_openvla(base):
-        kind = read_config(base).get("model_type")
-        raise CheckpointError(
-            f"{directory} is an adapter of a model of the type {kind!r}; only OpenVLA's are loaded as they are. "
-            "Merge this one into its model first (peft: model.merge_and_unload()) and save that."
-        )
-    return base, directory
+    return _base_of(directory, tell), directory
 
 
 def _base_of(adapter: Path, tell: Tell) -> Path:

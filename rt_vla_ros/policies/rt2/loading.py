@@ -24,10 +24,11 @@ from transformers import __version__ as transformers_version
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
-from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
 from rt_vla_ros.policies.checkpoint import CheckpointError
-from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE, RT2Config
 from rt_vla_ros.policies.rt2.loading_progress import Tell, say_nothing, transformers_progress
+from rt_vla_ros.policies.rt2.lora import Adapter
 from rt_vla_ros.policies.rt2.memory import OutOfMemoryError, available_bytes, check_memory, needed_bytes, no_room
 from rt_vla_ros.policies.rt2.processor import CombinedProcessor, ComposedProcessor, Processor, ProcessorError
 from rt_vla_ros.policies.rt2.quantization import QUANTIZED, WeightsError, check_quantization, number_type, quantize
@@ -53,22 +54,31 @@ def load_rt2(
     device: torch.device,
     weights: str = "auto",
     trust_remote_code: bool = False,
+    adapter: Path | None = None,
     tell: Tell = say_nothing,
 ) -> RT2Parts:
     """Everything of a checkpoint's directory.
 
-    weights: see quantization. trust_remote_code: whether Python code that lies in the directory may be run. tell: gets
-    a sentence now and then about how far it is.
+    weights: see quantization. trust_remote_code: whether Python code that lies in the directory may be run. adapter:
+    directory of a LoRA adapter (peft); its own configuration, card and processor go before those of the checkpoint.
+    tell: gets a sentence now and then about how far it is.
     Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError, OutOfMemoryError: all
     ValueErrors with a sentence.
     """
     check_quantization(weights, device)
     code = check_model_type(directory, trust_remote_code=trust_remote_code)
-    config, card = RT2Config.load(directory), ActionCard.load(directory)
+    config = RT2Config.load(has(adapter, CONFIG_FILE) or directory)
+    card = ActionCard.load(has(adapter, CARD_FILE) or directory)
+    lora = Adapter.load(adapter) if adapter else None
     tell("reading the processor")
-    processor = load_processor(directory, trust_remote_code=trust_remote_code)
-    model = load_model(directory, device=device, weights=weights, code=code, tell=tell)
+    processor = load_processor(has(adapter, *PROCESSOR_FILES) or directory, trust_remote_code=trust_remote_code)
+    model = load_model(directory, device=device, weights=weights, code=code, adapter=lora, tell=tell)
     return RT2Parts(model, processor, config, card)
+
+
+def has(directory: Path | None, *files: str) -> Path | None:
+    """The directory, if there is one and one of the files is in it."""
+    return directory if directory and any((directory / file).is_file() for file in files) else None
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -104,7 +114,13 @@ def check_model_type(directory: Path, *, trust_remote_code: bool) -> str:
 
 
 def load_model(
-    directory: Path, *, device: torch.device, weights: str = "auto", code: str = "", tell: Tell = say_nothing
+    directory: Path,
+    *,
+    device: torch.device,
+    weights: str = "auto",
+    code: str = "",
+    adapter: Adapter | None = None,
+    tell: Tell = say_nothing,
 ) -> PreTrainedModel:
     """The model with all its weights.
 
@@ -130,6 +146,8 @@ def load_model(
         if weights not in QUANTIZED:
             nn.Module.to(model, device)
         _check_complete(directory, model, loaded[1])
+        if adapter is not None:
+            adapter.merge_into(model)
         if weights in QUANTIZED:
             tell(f"making {weights} of the weights")
             quantize(model, weights, device)
