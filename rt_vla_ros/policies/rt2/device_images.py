@@ -38,7 +38,7 @@ class DeviceImages:
     def __call__(self, images: Sequence[Pixels]) -> Inputs:
         """images: uint8 (H, W, 3), one per camera. Returns the one input, float32 on the device."""
         flat = [
-            resize(torch.from_numpy(image).to(self._device).permute(2, 0, 1)).flatten()
+            resize(torch.tensor(image, device=self._device).permute(2, 0, 1)).flatten()
             for image, resize in zip(images, self._resizes, strict=True)
         ]
         values = torch.cat(flat).long()[self._places]  # one per number of the model's input

@@ -45,7 +45,8 @@ class FixedShapes:
         self._text, self._record = language_model(model), record
         guess = min(longest, LONGEST_GUESS)
         self.prompt_rows, self.further_rows = bucket(prompt_tokens, longest), 1 + guess
-        self.room = self.prompt_rows + longest + self.further_rows
+        needed = self.prompt_rows + longest + self.further_rows
+        self.room = -(-needed // 8) * 8  # the attention kernels of a GPU want masks whose rows are aligned
         self.cache = StaticCache(config=model.config, max_cache_len=self.room)
         if any(type(layer) is not StaticLayer for layer in self.cache.layers):
             raise FixedShapesError("its attention looks back a limited way only, or is no attention")

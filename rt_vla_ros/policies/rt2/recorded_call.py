@@ -27,7 +27,8 @@ class RecordedCall:
         self._buffers = {name: tensor.clone() for name, tensor in inputs.items()}
         self._graph: torch.cuda.CUDAGraph | None = None
         if record:
-            self._record()
+            with torch.cuda.device(next(iter(self._buffers.values())).device):
+                self._record()
 
     def __call__(self, **inputs: Tensor) -> Tensor:
         """The function's output. It is overwritten by the next call."""
