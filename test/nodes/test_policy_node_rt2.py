@@ -68,6 +68,18 @@ def test_two_cameras_and_a_plan_in_the_action_message(make_bench: Make, tmp_path
     assert answer.seconds > 0
 
 
+def test_an_unsure_action_is_held_and_said(make_bench: Make, tmp_path: Path) -> None:
+    bench, node = start(make_bench, save_vlm(tmp_path, "paligemma"), min_confidence=0.9)
+    until_ready(bench, node)
+    action = first_action(bench, node, "image")
+    assert 0 < action.confidence < 0.9
+    assert any(token not in (0, 127, 128) for token in action.tokens[1:4])  # it wanted to move
+    assert (action.translation.x, action.translation.y, action.translation.z) == (0, 0, 0)
+    assert not action.terminate
+    assert "less sure than min_confidence (0.9): the arm holds still" in action.plan
+    bench.until_diagnostics("policy_node", ERROR, "less sure than min_confidence (0.9)")
+
+
 def test_a_camera_that_the_node_has_not_is_told(make_bench: Make, tmp_path: Path) -> None:
     bench, _ = start(make_bench, save_vlm(tmp_path, "qwen2_vl", card=rt2_card("front", "wrist")))
     bench.until_diagnostics(

@@ -151,7 +151,7 @@ def load_model(
         if weights in QUANTIZED:
             tell(f"making {weights} of the weights")
             quantize(model, weights, device)
-    except torch.OutOfMemoryError as error:
+    except torch.cuda.OutOfMemoryError as error:
         needed = needed_bytes(directory, number, weights)
         raise OutOfMemoryError(no_room(directory, device, weights, needed, available_bytes(device))) from error
     except (CheckpointError, WeightsError):

@@ -170,7 +170,7 @@ class RT2Policy:
         """What goes wrong with the first prompt is told in a sentence; what goes wrong later is another matter."""
         try:
             yield
-        except torch.OutOfMemoryError as error:
+        except torch.cuda.OutOfMemoryError as error:
             raise OutOfMemoryError(
                 f"There is no room for the prompt beside the model: {first_line(error)} End what else uses "
                 f"{self._parts.model.device}, or say weights:=int8 or int4."
