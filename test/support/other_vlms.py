@@ -25,6 +25,12 @@ NAMES: dict[str, dict[str, str]] = {
     "llava_next": {"image_token": "<image>"},
     "gemma3": {"image_token": "<image_soft_token>", "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>"},
     "idefics3": SPECIAL["smolvlm"],
+    "internvl": {
+        "start_image_token": "<img>",
+        "end_image_token": "</img>",
+        "context_image_token": "<IMG_CONTEXT>",
+        "video_token": "<video>",
+    },
     "qwen3_vl": SPECIAL["qwen2_vl"],
 }
 
@@ -89,6 +95,15 @@ def _idefics3(text: Text, ids: dict[str, int]) -> Made:
     return config, images, {"processor_class": "Idefics3Processor", "image_seq_len": 4}
 
 
+def _internvl(text: Text, ids: dict[str, int]) -> Made:
+    vision = {**VISION, "patch_size": [14, 14], "image_size": [56, 56]}
+    config = {"text_config": {**text, "model_type": "qwen2"}, "vision_config": vision, "downsample_ratio": 0.5}
+    config |= {"image_token_id": ids["context_image_token"], "image_seq_length": 4}
+    cut = {"crop_to_patches": True, "max_patches": 4, "size": {"height": 56, "width": 56}}
+    images = {"image_processor_type": "GotOcr2ImageProcessor", **cut, **HALF}
+    return config, images, {"processor_class": "InternVLProcessor", "image_seq_length": 4}
+
+
 def _qwen3_vl(text: Text, ids: dict[str, int]) -> Made:
     rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]}
     vision = {"hidden_size": 32, "out_hidden_size": 64, "depth": 2, "num_heads": 4, "intermediate_size": 64}
@@ -105,5 +120,6 @@ MAKERS: dict[str, Callable[[Text, dict[str, int]], Made]] = {
     "llava_next": _llava_next,
     "gemma3": _gemma3,
     "idefics3": _idefics3,
+    "internvl": _internvl,
     "qwen3_vl": _qwen3_vl,
 }

@@ -231,7 +231,7 @@ def _compose(directory: Path, *, trust_remote_code: bool = False) -> ComposedPro
         raise ProcessorError(f"The image processor in {directory} cannot be loaded: {first_line(error)}") from error
     path, template = directory / "processor_config.json", directory / "chat_template.jinja"
     settings = _read_json(path) if path.is_file() else {}
-    tokens = settings.get("image_seq_len")
+    tokens = settings.get("image_seq_len", settings.get("image_seq_length"))
     if tokens is not None and not isinstance(tokens, int):
         raise ProcessorError(f"{path}: image_seq_len is {tokens!r}, expected a number of tokens.")
     return ComposedProcessor(

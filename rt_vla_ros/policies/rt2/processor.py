@@ -19,8 +19,16 @@ from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_stri
 
 Inputs = dict[str, Tensor]
 Pixels = NDArray[np.uint8]
-NOT_FOR_THE_MODEL = ("labels", "attention_mask", "rows", "cols", "num_crops")
+NOT_FOR_THE_MODEL = ("labels", "attention_mask", "rows", "cols", "num_crops", "num_patches")
 """Outputs of processors that are for training or for the prompt; a mask of ones says nothing."""
+
+
+IMAGE_TOKENS = {
+    "grid": ("image_token", "<|image_pad|>"),
+    "tiles": ("image_token", "<image>"),
+    "patches": ("context_image_token", "<IMG_CONTEXT>"),
+}
+"""Of Qwen-VL, of Idefics and SmolVLM, of InternVL: the tokenizer's name for the image token, and what it usually is."""
 
 
 class ProcessorError(ValueError):
@@ -86,27 +94,21 @@ class ComposedProcessor:
         self._image_tokens = image_tokens
         if chat_template and not tokenizer.chat_template:
             tokenizer.chat_template = chat_template
-        names = getattr(image_processor, "model_input_names", ())
-        self._expand: Callable[[Mapping[str, Any], int], str]
-        if "image_grid_thw" in names:
-            self._expand, self._nested = self._expand_grid, False
-        elif hasattr(image_processor, "do_image_splitting"):
-            self._expand, self._nested = self._expand_tiles, True
-        else:
-            raise ProcessorError(
-                "The combined processor of this model needs a library that is not there, and how "
-                f"{type(image_processor).__name__} counts image tokens is not known here. "
-                "Install torchvision, or what the model's page names."
-            )
-        named = {"grid": ("<|image_pad|>",), "tiles": ("<image>",)}["tiles" if self._nested else "grid"]
-        self._image_token = str(getattr(tokenizer, "image_token", None) or named[0])
+        self._kind = _kind(image_processor)
+        self._expand: Callable[[Mapping[str, Any], int], str] = {
+            "grid": self._expand_grid,
+            "tiles": self._expand_tiles,
+            "patches": self._expand_patches,
+        }[self._kind]
+        attribute, usual = IMAGE_TOKENS[self._kind]
+        self._image_token = str(getattr(tokenizer, attribute, None) or usual)
         self._image_id = token_id(tokenizer, self._image_token)
 
     def render(self, prompt: str, images: int, *, chat: bool) -> str:
         """See Processor."""
         if chat:
             return _chat(self.tokenizer, prompt, images)
-        around = ("", "") if self._nested else ("<|vision_start|>", "<|vision_end|>")
+        around = ("<|vision_start|>", "<|vision_end|>") if self._kind == "grid" else ("", "")
         return (around[0] + self._image_token + around[1]) * images + prompt
 
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
@@ -118,7 +120,7 @@ class ComposedProcessor:
         whole = parts[0] + "".join(self._expand(features, i) + part for i, part in enumerate(parts[1:]))
         ids = self.tokenizer(whole, return_tensors="pt")["input_ids"]
         inputs = {"input_ids": ids} | _tensors(features)
-        if not self._nested:
+        if self._kind == "grid":
             inputs["mm_token_type_ids"] = (ids == self._image_id).int()
         return inputs
 
@@ -127,7 +129,7 @@ class ComposedProcessor:
         return _tensors(self._features(images))
 
     def _features(self, images: Sequence[Pixels]) -> Mapping[str, Any]:
-        if self._nested:
+        if self._kind == "tiles":
             found = self._image_processor([list(images)], return_tensors="pt", return_row_col_info=True)
         else:
             found = self._image_processor(list(images), return_tensors="pt")
@@ -137,6 +139,15 @@ class ComposedProcessor:
         patches = int(features["image_grid_thw"][index].prod())
         return self._image_token * (patches // int(self._image_processor.merge_size) ** 2)
 
+    def _expand_patches(self, features: Mapping[str, Any], index: int) -> str:
+        if not self._image_tokens:
+            raise ProcessorError(
+                "The checkpoint's processor_config.json lacks image_seq_length, the tokens of a patch."
+            )
+        start = str(getattr(self.tokenizer, "start_image_token", None) or "<img>")
+        end = str(getattr(self.tokenizer, "end_image_token", None) or "</img>")
+        return start + self._image_token * (self._image_tokens * int(features["num_patches"][index])) + end
+
     def _expand_tiles(self, features: Mapping[str, Any], index: int) -> str:
         if not self._image_tokens:
             raise ProcessorError("The checkpoint's processor_config.json lacks image_seq_len, the tokens of one tile.")
@@ -144,6 +155,20 @@ class ComposedProcessor:
         around = str(getattr(self.tokenizer, "fake_image_token", None) or "<fake_token_around_image>")
         whole = str(getattr(self.tokenizer, "global_image_token", None) or "<global-img>")
         return str(get_image_prompt_string(rows, columns, self._image_tokens, around, self._image_token, whole))
+
+
+def _kind(image_processor: Any) -> str:
+    """How a family's image processor tells the number of image tokens: see IMAGE_TOKENS. Raises ProcessorError."""
+    if "image_grid_thw" in getattr(image_processor, "model_input_names", ()):
+        return "grid"
+    for kind, attribute in (("tiles", "do_image_splitting"), ("patches", "crop_to_patches")):
+        if hasattr(image_processor, attribute):
+            return kind
+    raise ProcessorError(
+        "The combined processor of this model needs a library that is not there, and how "
+        f"{type(image_processor).__name__} counts image tokens is not known here. "
+        "Install torchvision, or what the model's page names."
+    )
 
 
 class PreparedPrompt:
