@@ -34,6 +34,7 @@ from rt_vla_ros.policies.rt2.recognition import is_rt2
 __all__ = ["UNTRAINED", "UnknownPolicyError", "find_device", "load_policy", "policy_names"]
 
 UNTRAINED_SEED = 0
+FOLDED_TRUNK, TRUNK_OF_UNTRAINED = "film_efficientnet", RT1Config.preset("rt1-mini").trunk
 RT1_WEIGHTS = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -71,11 +72,13 @@ def load_policy(
         return _rt2(name_or_path, directory, **options)
     number = _number(weights)
     if directory is None:
+        _check_trunk(name_or_path, TRUNK_OF_UNTRAINED, number)
         return _untrained(where, decoding)
     model, card = load_checkpoint(directory)
+    _check_trunk(name_or_path, model.config.trunk, number)
     nn.Module.to(model, where)
     encoder = _sentence_encoder(directory, language) if model.config.language == "embedding" else None
-    steps = FoldedSteps(model, number) if model.config.trunk == "film_efficientnet" else None
+    steps = FoldedSteps(model, number) if model.config.trunk == FOLDED_TRUNK else None
     name = directory.resolve().name
     return RT1Policy(model, card, name=name, decoding=decoding, encoder=encoder, steps=steps)
 
@@ -103,6 +106,11 @@ def _number(weights: str) -> torch.dtype:
     if weights not in RT1_WEIGHTS:
         raise ValueError(f"RT-1 policies have no weights {weights!r}; they have {', '.join(RT1_WEIGHTS)}.")
     return RT1_WEIGHTS[weights]
+
+
+def _check_trunk(name: str, trunk: str, number: torch.dtype) -> None:
+    if trunk != FOLDED_TRUNK and number != torch.float32:
+        raise ValueError(f"The weights of {name} are small and held in float32; say weights:=auto.")
 
 
 def _check_decoding(decoding: str | None) -> None:

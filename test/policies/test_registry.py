@@ -62,6 +62,13 @@ def test_refuses_devices_that_are_not_there(device: str) -> None:
         find_device(device)
 
 
+@pytest.mark.parametrize("name", ["rt1-mini", "rt1-untrained"])
+def test_weights_are_not_accepted_and_left_as_they_are(name: str) -> None:
+    with pytest.raises(ValueError, match=f"The weights of {name} are small and held in float32; say weights:=auto"):
+        load_policy(name, device="cpu", weights="bfloat16")
+    assert load_policy(name, device="cpu", weights="float32").name == name
+
+
 def test_decoding_is_passed_on() -> None:
     with pytest.raises(ValueError, match="There is no decoding 'beam'"):
         load_policy("rt1-untrained", decoding="beam")
