@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.other_vlms import NAMES, save_other
 from support.vlms import random_image, save_openvla, save_vlm
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -213,6 +214,25 @@ def test_what_differs_from_the_model_is_not_used(
     assert "goes on without fixed shapes: they differ from the model's own by" in caplog.text
     assert policy.recorded_prompt_lengths == 0
     assert policy.decode(seen(parts, 0)).tokens == expected.decode(seen(parts, 0)).tokens
+
+
+DECLINED = {"gemma3": "looks back a limited way only", "qwen3_vl": "takes more than is known here: visual_pos_masks"}
+
+
+@pytest.mark.parametrize("family", NAMES)
+def test_other_families_are_recorded_or_the_log_says_why_not(
+    family: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened: Any = open_checkpoint(save_other(tmp_path, family), device=CPU)
+    plain, fixed = RT2Policy(opened.parts), RT2Policy(opened.parts, fixed_shapes=True, device_images=True)
+    with caplog.at_level(logging.WARNING):
+        for policy in (plain, fixed):
+            policy.reset("pick up the red cube")
+    assert fixed.recorded_prompt_lengths == (0 if family in DECLINED else 2)
+    assert DECLINED.get(family, "") in caplog.text
+    for seed in range(3):  # without a draft, and with one that is right or wrong
+        images = seen(opened.parts, seed // 2)
+        assert fixed.decode(images).tokens == plain.decode(images).tokens
 
 
 @pytest.mark.parametrize("what", ["sliding", "eager", "nameless"])
