@@ -35,11 +35,13 @@ class WeightsError(ValueError):
 def number_type(weights: str, device: torch.device) -> torch.dtype:
     """What the numbers are computed with, and held as where they are not quantized.
 
-    Half precision on a GPU, where memory bandwidth is what a pass costs. Raises WeightsError for an unknown name.
+    Half precision on a GPU, where memory bandwidth is what a pass costs, and with int4 everywhere: the CPU's kernel is
+    tens of times slower in other types. Raises WeightsError for an unknown name.
     """
     if weights not in WEIGHTS:
         raise WeightsError(f"There are no weights {weights!r} here; there are {', '.join(WEIGHTS)}.")
-    return DTYPES.get(weights, torch.bfloat16 if device.type == "cuda" else torch.float32)
+    half = device.type == "cuda" or weights == "int4"
+    return DTYPES.get(weights, torch.bfloat16 if half else torch.float32)
 
 
 def check_quantization(weights: str, device: torch.device) -> None:
