@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT = 720, 360  # [px]
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 34, 40  # margins [px]
+LEFT, RIGHT, TOP, BOTTOM = 56, 16, 44, 40  # margins [px]
 COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1")
 INK, GRID = "#4a5568", "#e2e8f0"
 LINES = 5
@@ -34,7 +34,7 @@ def loss_plot(series: Mapping[str, Series], title: str) -> str:
     def up(value: float) -> float:
         return HEIGHT - BOTTOM - (math.log(value) - bottom) / (top - bottom) * (HEIGHT - TOP - BOTTOM)
 
-    content = [_text(WIDTH / 2, 18, title)]
+    content = [_text(LEFT, 22, title, "start")]
     for i in range(LINES):
         value, step = math.exp(bottom + i / (LINES - 1) * (top - bottom)), most * i / (LINES - 1)
         content.append(f'<path d="M{LEFT} {up(value):.1f}H{WIDTH - RIGHT}" stroke="{GRID}"/>')
@@ -47,7 +47,7 @@ def loss_plot(series: Mapping[str, Series], title: str) -> str:
         colour = COLOURS[i % len(COLOURS)]
         line = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in points)
         content.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        content.append(_text(WIDTH - RIGHT - 4, TOP + 14 + 16 * i, name, "end", colour))
+        content.append(_text(WIDTH - RIGHT, 16 + 15 * i, name, "end", colour))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
         f'font-family="sans-serif"><rect width="100%" height="100%" fill="#fff"/>{"".join(content)}</svg>\n'
