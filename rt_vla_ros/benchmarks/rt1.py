@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -19,16 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.policies.rt1.film_efficientnet import SameConv
-from rt_vla_ros.policies.rt1.modeling import RT1Model
+from rt_vla_ros.benchmarks.rt1_memory import MEGABYTE, measured_apart
+from rt_vla_ros.benchmarks.rt1_networks import DTYPES, inputs, network, steps_of, weight_bytes
 from rt_vla_ros.policies.rt1.steps import FoldedSteps, PlainSteps, Steps
 
 CASES = (("rt1-x", "float32"), ("rt1-x", "bfloat16"), ("rt1", "float32"), ("rt1", "bfloat16"), ("rt1-mini", "float32"))
 REFERENCE_OF = "rt1-x"
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-MEGABYTE = 1 << 20
-SIGNAL_GAIN = 1.4
 
 
 @dataclass(frozen=True)
@@ -78,6 +73,7 @@ class Reference:
 
 def measure(settings: Settings) -> dict[str, Any]:
     """All figures, times in [ms]; ours and the reference's steps in alternation. Raises ValueError."""
+    load = os.getloadavg()[0]  # of others: before we start
     reference = Reference(settings.reference, settings.python) if settings.reference else None
     rows = []
     try:
@@ -88,11 +84,14 @@ def measure(settings: Settings) -> dict[str, Any]:
     finally:
         if reference is not None:
             reference.close()
+    for row in rows:  # processes of their own, after everything that is timed
+        if settings.device == "cpu":
+            row |= measured_apart(row["network"], row["dtype"])
     machine = {
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "load_average": round(os.getloadavg()[0], 2),
+        "load_average": round(load, 2),
         "device": torch.cuda.get_device_name() if settings.device.startswith("cuda") else "cpu",
         "torch": torch.__version__,
     }
@@ -102,15 +101,13 @@ def measure(settings: Settings) -> dict[str, Any]:
 @torch.inference_mode()
 def _case(preset: str, dtype: str, settings: Settings, reference: Reference | None) -> dict[str, Any]:
     device = torch.device(settings.device)
-    model = _network(preset)
+    model = network(preset)
     nn.Module.to(model, device)
-    images, features = _inputs(model)
-    exact = [_tokens(PlainSteps(model), images[:2], features)] if dtype != "float32" else []
-    before = _peak_memory(device)
-    efficient = model.config.trunk == "film_efficientnet"
-    steps: Steps = FoldedSteps(model, DTYPES[dtype]) if efficient else PlainSteps(model)
-    weights = sum(p.numel() * p.element_size() for p in model.parameters()) / MEGABYTE
-    agreement = [_tokens(steps, images[:2], features)] if exact else []
+    images, features = inputs(model)
+    exact = _tokens(PlainSteps(model), images, features) if dtype != "float32" else None
+    weights = weight_bytes(model, DTYPES[dtype])
+    steps = steps_of(model, DTYPES[dtype])
+    rough = _tokens(steps, images, features) if exact is not None else None
     steps.begin(features.to(device))
     for _ in range(model.config.time_sequence_length + 1):
         steps.step(images[0][None].to(device))  # warm, and the window is full
@@ -123,11 +120,15 @@ def _case(preset: str, dtype: str, settings: Settings, reference: Reference | No
     row: dict[str, Any] = {"network": preset, "dtype": dtype, "step_ms": _middle(whole), "fastest_ms": _fastest(whole)}
     if isinstance(steps, FoldedSteps):
         row |= steps_by_stage(steps, images, settings.repeats)
-    row |= {"weights_mb": round(weights), "peak_growth_mb": round(max(0.0, _peak_memory(device) - before))}
-    if exact:
-        row["tokens_as_float32"] = round(float((exact[0] == agreement[0]).float().mean()), 3)
+    if exact is not None and rough is not None:
+        row |= {"tokens_as_float32": round(float((exact == rough).float().mean()), 3), "tokens": exact.numel()}
     if theirs:
         row |= {"reference_ms": _middle(theirs), "times_faster": round(_middle(theirs) / _middle(whole), 1)}
+    row["weights_mb"] = round(weights / MEGABYTE, 1)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        _step(steps, images[:1])
+        row["peak_mb"] = round(torch.cuda.max_memory_allocated(device) / MEGABYTE, 1)
     return row
 
 
@@ -137,27 +138,6 @@ def steps_by_stage(steps: FoldedSteps, images: Tensor, repeats: int) -> dict[str
     frame = [_seconds(lambda: steps.embedded(images[0][None].to(device)).sum().item()) for _ in range(repeats)]
     window = [_seconds(lambda: steps.window_logits().sum().item()) for _ in range(repeats)]
     return {"image_ms": _middle(frame), "transformer_ms": _middle(window)}
-
-
-def _network(preset: str) -> RT1Model:
-    """Random weights that keep the signal alive: fresh ones would fade to denormal numbers, which are slow."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = RT1Model(RT1Config.preset(preset))
-        with torch.no_grad():
-            for module in model.modules():
-                if isinstance(module, SameConv):
-                    module.weight.normal_(std=SIGNAL_GAIN * module.weight[0].numel() ** -0.5)
-    return model
-
-
-def _inputs(model: RT1Model) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    height, width = model.config.input_size
-    images = torch.randint(0, 256, (3, height, width, 3), dtype=torch.uint8, generator=generator)
-    if model.config.language == "embedding":
-        return images, torch.randn(1, model.config.language_size, generator=generator)
-    return images, torch.randint(1, model.config.word_buckets, (1, 9), generator=generator)
 
 
 def _tokens(steps: Steps, images: Tensor, features: Tensor) -> Tensor:
@@ -184,12 +164,6 @@ def _fastest(seconds: list[float]) -> float:
     return round(1000 * min(seconds), 2)
 
 
-def _peak_memory(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / MEGABYTE
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 COLUMNS = (
     ("network", "network"),
     ("dtype", "dtype"),
@@ -198,9 +172,13 @@ COLUMNS = (
     ("image_ms", "image"),
     ("transformer_ms", "transformer"),
     ("tokens_as_float32", "tokens as f32"),
-    ("weights_mb", "weights [MB]"),
     ("reference_ms", "reference [ms]"),
     ("times_faster", "times faster"),
+    ("weights_mb", "weights [MB]"),
+    ("activations_mb", "activations"),
+    ("kernels_mb", "kernels"),
+    ("peak_mb", "peak"),
+    ("peak_to_accounted", "peak/sum"),
 )
 
 
@@ -210,7 +188,6 @@ def table(figures: Mapping[str, Any]) -> str:
     rows += [[str(row.get(key, "-")) for key, _ in COLUMNS] for row in figures["networks"]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    about = (
-        f"{figures['device']}, {figures['threads']} threads of {figures['cpus']} CPUs, load {figures['load_average']}"
-    )
+    threads = f"{figures['threads']} threads of {figures['cpus']} CPUs"
+    about = f"{figures['device']}, {threads}, load before {figures['load_average']}"
     return "\n".join([*lines, about])

@@ -15,7 +15,7 @@ def graphed(function: Function, device: torch.device) -> Function:
     """The function itself on a CPU; on a GPU one that records a graph at the first call with a shape, then replays it.
 
     What a replay returns is overwritten by the next one with the same shape: copy it to keep it. Other tensors that the
-    function reads must keep their place in memory.
+    function reads must keep their place in memory, and it must not bring any from the host once it has run.
     """
     return function if device.type != "cuda" else _Graphed(function, device)
 
@@ -43,6 +43,6 @@ class _Graphed:
                 self._function(given)
         torch.cuda.current_stream(self._device).wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=side):  # its own default stream lies on the current device
             result = self._function(given)
         return graph, given, result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor, nn
 
@@ -64,12 +66,19 @@ def _with_all_actions(transformer: CausalTransformer, image: Tensor, actions: Te
         actions = empty.expand(len(image), steps, config.num_action_tokens, config.d_model)
     rows = torch.cat([image, actions], dim=2).flatten(1, 2)
     rows = (rows + transformer.position_table[: rows.shape[1]].to(rows.dtype))[:, :-1]
-    mask = attention_mask(steps, config.num_image_tokens, config.num_action_tokens, True).to(rows.device)
+    mask = _mask(steps, config.num_image_tokens, config.num_action_tokens, rows.device)
     mask = mask[: rows.shape[1], : rows.shape[1]]
     for layer in transformer.layers[:-1]:
         rows = _masked_layer(layer, rows, rows, mask)
     start = (steps - 1) * (config.num_image_tokens + config.num_action_tokens) + first
     return _masked_layer(transformer.layers[-1], rows[:, start:], rows, mask[start:])
+
+
+@functools.cache
+def _mask(steps: int, image_rows: int, action_rows: int, device: torch.device) -> Tensor:
+    """Kept, for a CUDA graph may neither copy from the host nor outlive what it reads."""
+    with torch.inference_mode(False):
+        return attention_mask(steps, image_rows, action_rows, True).to(device)
 
 
 def _masked_layer(layer: nn.Module, wanted: Tensor, rows: Tensor, mask: Tensor) -> Tensor:

@@ -84,7 +84,8 @@ class FoldedSteps(PlainSteps):
     """The network made ready for inference, in place: it can be neither trained nor saved afterwards.
 
     Batch normalisation is folded into the convolutions, FiLM's factors are computed once per instruction, image tokens
-    are kept embedded, the transformer computes only the rows that matter, and on a GPU both halves are CUDA graphs.
+    are kept embedded, the transformer computes only the rows that matter. On a CPU the weights lie as oneDNN likes
+    them, on a GPU both halves are CUDA graphs.
     """
 
     def __init__(self, model: RT1Model, dtype: torch.dtype = torch.float32) -> None:
@@ -93,6 +94,9 @@ class FoldedSteps(PlainSteps):
         model.train(False)
         fold_batch_norms(model)
         self._normalise = Normalisation(model.config, model.normalisation, torch.float32, model.device)
+        self._dtype = torch.float32
+        # In float32, whatever the type: a plain image is where bfloat16 errs most, and it fills the window at first.
+        self._empty = self._empty_frame().to(dtype) if model.config.history_start == "zero_frames" else None
         nn.Module.to(model, dtype)
         if onednn.serves(model.device, dtype):
             _pack(model)
@@ -100,19 +104,13 @@ class FoldedSteps(PlainSteps):
         self._films = [module for module in model.modules() if isinstance(module, FiLM)]
         self._frame: Callable[[Tensor], Tensor] = graphed(self._embedded_frame, model.device)
         self._window: Callable[[Tensor], Tensor] = graphed(self._last_logits, model.device)
-        self._empty: Tensor | None = None
 
     def begin(self, features: Tensor) -> None:
         """See Steps."""
         sentence = self.model.sentence(features.to(self._dtype) if features.is_floating_point() else features)
         self._tokens.reset()
         self._actions.reset()
-        if self.model.config.history_start == "zero_frames":
-            if self._empty is None:
-                self._fix(torch.zeros_like(sentence))
-                height, width = self.model.config.input_size
-                black = torch.zeros(1, height, width, 3, dtype=torch.uint8, device=self.model.device)
-                self._empty = self._frame(black).clone()
+        if self._empty is not None:
             for _ in range(self._tokens.length):
                 self._tokens.append(self._empty)
         self._fix(sentence)
@@ -144,11 +142,18 @@ class FoldedSteps(PlainSteps):
         embedded: Tensor = self.model.transformer.embed(self.model.token_learner(features))
         return embedded
 
+    @torch.no_grad()
+    def _empty_frame(self) -> Tensor:
+        config = self.model.config
+        self._unused = torch.zeros(1, config.language_size, device=self.model.device)
+        black = torch.zeros(1, *config.input_size, 3, dtype=torch.uint8, device=self.model.device)
+        return self._embedded_frame(black)
+
     def _last_logits(self, rows: Tensor) -> Tensor:
         return last_logits(self.model.transformer, rows)
 
     def _fix(self, sentence: Tensor) -> None:
-        self._unused = sentence
+        self._unused = sentence  # by FiLMs that have been fixed
         for film in self._films:
             film.fix(sentence)
 

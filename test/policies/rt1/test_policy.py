@@ -116,6 +116,10 @@ def test_a_refused_instruction_leaves_the_old_one() -> None:
         ({"front": picture(0).astype(float)}, "type float64, expected uint8"),
         ({"front": picture(0)[..., :1]}, r"shape \(32, 32, 1\)"),
         ({"front": picture(0)[..., 0]}, r"shape \(32, 32\)"),
+        (
+            {"front": picture(0).transpose(2, 0, 1)},
+            r"shape \(3, 32, 32\), expected \(height, width, 3\) in the order R",
+        ),
     ],
 )
 def test_refuses_images_that_the_card_does_not_allow(images: dict, sentence: str) -> None:
