@@ -111,13 +111,14 @@ def _data_card(args: argparse.Namespace, collection: Collection) -> str:
     counts = EpisodeCounts()
     for row in LeRobotDataset(args.out).rows:
         counts.add(str(row["tasks"][0]), str(row["leader"]), int(row["length"]), bool(row["success"]))
-    leading = "" if args.policy is None else f" --policy {Path(args.policy).name} --expert-share {args.expert_share}"
+    leading = "" if args.policy is None else f" --policy CHECKPOINT --expert-share {args.expert_share}"
+    digest = "" if args.policy is None else f"; CHECKPOINT's weights have the SHA-256 {checkpoint_hash(args.policy)}"
     command = f"rt-vla collect --suite {','.join(collection.suites)} --episodes {args.episodes} --seed {args.seed} "
     command += f"--noise {args.noise} --image-size {args.image_size}{leading} --out DIR"
     return DATASET_CARD + data_card(
         counts,
         title=f"Episodes of {', '.join(collection.suites)}",
-        origin=f"Played on the simulated table; the same again with `{command}`.",
+        origin=f"Played on the simulated table; the same again with `{command}`{digest}.",
         suites=collection.suites,
         image_size=args.image_size,
     )

@@ -33,6 +33,12 @@ from rt_vla_ros.training.supervised_settings import Settings, table_of_defaults,
 from rt_vla_ros.training.train import train_by_recipe
 
 FAMILIES = ("rt1",)
+OF_DATA: dict[str, object] = {
+    **{"preset": "rt1-mini", "start": None, "windows": None, "learning_rate": None},
+    **{"validation": 0.1, "every": 500, "device": "auto"},
+}
+OF_RECIPES: dict[str, object] = {"collectors": 1, "evaluate": 100}
+"""Options that belong to one of the two ways, and their defaults."""
 USUAL = Settings()
 
 
@@ -47,15 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=positive_int, help="of the CPU (default: all; with --recipe 1)")
     data = parser.add_argument_group("from datasets")
     data.add_argument("--data", type=Path, nargs="+", metavar="DIR", help="datasets; all with the same action card")
-    data.add_argument("--preset", default=USUAL.preset, help=f"size of the network: {', '.join(PRESETS)}")
+    data.add_argument("--preset", help=f"size of the network: {', '.join(PRESETS)}")
     data.add_argument("--start", type=Path, metavar="CHECKPOINT", help="begin with its weights (default: at random)")
     data.add_argument("--windows", type=positive_int, help="histories per step, of all processes (default: see below)")
     data.add_argument("--learning-rate", type=positive_float, help="the highest (default: see below)")
-    data.add_argument(
-        "--validation", type=float, default=USUAL.validation, help="share of the episodes held back (default 0.1)"
-    )
-    data.add_argument("--every", type=positive_int, default=500, help="steps between two savings (default 500)")
-    data.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
+    data.add_argument("--validation", type=float, help="share of the episodes held back (default 0.1)")
+    data.add_argument("--every", type=positive_int, help="steps between two savings (default 500)")
+    data.add_argument("--device", help="auto, cpu, cuda, cuda:N (default auto)")
     recipe = parser.add_argument_group("by a recipe")
     recipe.add_argument("--recipe", help=f"from nothing, with episodes of its own: {', '.join(RECIPES)}")
     parser.add_argument(
@@ -66,8 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another setting: network.KEY, an option of RT1Config, or a field of Settings "
         "(training/supervised_settings.py), with --recipe of Recipe (training/recipe.py)",
     )
-    recipe.add_argument("--collectors", type=positive_int, default=1, help="processes that play episodes (default 1)")
-    recipe.add_argument("--evaluate", type=nonnegative_int, default=100, help="episodes per suite at the end (100)")
+    recipe.add_argument("--collectors", type=positive_int, help="processes that play episodes (default 1)")
+    recipe.add_argument("--evaluate", type=nonnegative_int, help="episodes per suite at the end (100)")
+    parser.set_defaults(**OF_DATA, **OF_RECIPES)
     parser.epilog = f"settings by preset, with --data:\n{table_of_defaults()}"
 
 
@@ -77,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
         raise CliError(f"{args.family!r} cannot be trained. {did_you_mean(args.family, FAMILIES)}")
     if (args.data is None) == (args.recipe is None):
         raise CliError("give either --data DIR ... to learn from datasets, or --recipe NAME to collect while learning.")
+    _refuse_options_of_the_other_way(args)
     transformers_logging.disable_progress_bar()
     try:
         if args.recipe is not None:
@@ -88,6 +94,14 @@ def run(args: argparse.Namespace) -> int:
     except (SafetensorError, ValueError, OSError) as error:
         raise CliError(str(error)) from error
     return 0
+
+
+def _refuse_options_of_the_other_way(args: argparse.Namespace) -> None:
+    way, other, usual = ("--data", "--recipe", OF_RECIPES) if args.recipe is None else ("--recipe", "--data", OF_DATA)
+    given = [f"--{name.replace('_', '-')}" for name, value in usual.items() if getattr(args, name) != value]
+    if given:
+        hint = "" if args.recipe is None else ". A recipe's settings are changed with --set, such as --set windows=16"
+        raise CliError(f"{', '.join(given)} is for {other}, not for {way}{hint}.")
 
 
 def _by_recipe(args: argparse.Namespace) -> None:

@@ -17,10 +17,11 @@ from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy
 from rt_vla_ros.sim.scenes import make_scene
+from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 from rt_vla_ros.training.corrected_policy import CorrectedPolicy, Leading
 from rt_vla_ros.training.episode_file import SUFFIX, RecordedEpisode
-from rt_vla_ros.training.recipe import FIRST_SEED, Recipe
+from rt_vla_ros.training.recipe import Recipe
 from rt_vla_ros.training.recipe_settings import load_recipe, network_config, sentence_encoder
 
 EPISODES, WEIGHTS = "episodes", "policy.safetensors"
@@ -34,7 +35,7 @@ class Collector:
     def __init__(self, run: Path, recipe: Recipe, number: int, seed: int = 0) -> None:
         """run: directory of the training run. number: of this collector. seed: of the run."""
         self._run, self._recipe, self._number = run, recipe, number
-        self._first_seed = FIRST_SEED * (1 + seed) + number * COLLECTOR_SEEDS
+        self._first_seed = FIRST_TRAINING_SEED * (1 + seed) + number * COLLECTOR_SEEDS
         config = network_config(recipe)
         self._card = tabletop_card(recipe.preset, image_size=config.image_size)
         self._model = RT1Model(config)

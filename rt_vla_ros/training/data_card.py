@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
 from rt_vla_ros.language.hashed_words import words
 from rt_vla_ros.sim.objects import COLOURS, SHAPE_WORDS, SHAPES
@@ -52,24 +52,33 @@ Objects lie at random, at least 10 cm apart; colours {colours}.
 
 @dataclass
 class EpisodeCounts:
-    """What a data card counts."""
+    """What a data card counts. kinds: "red cube" -> episodes."""
 
     episodes: Counter[str] = field(default_factory=Counter)
     frames: Counter[str] = field(default_factory=Counter)
     successes: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
-    instructions: set[str] = field(default_factory=set)
+    kinds: Counter[str] = field(default_factory=Counter)
+    instructions: Counter[str] = field(default_factory=Counter)
 
     def add(self, instruction: str, leader: str, frames: int, success: bool) -> None:
         """Count an episode."""
         self.episodes[leader] += 1
         self.frames[leader] += frames
         self.successes[leader] += success
-        self.instructions.add(instruction)
+        self.instructions[instruction] += 1
         said = words(instruction)
         colour = next((word for word in said if word in COLOURS), "")
         shape = next((SHAPE_WORDS[word] for word in said if word in SHAPE_WORDS), "")
-        self.kinds[colour, shape] += 1
+        self.kinds[f"{colour} {shape}"] += 1
+
+    def to_dict(self) -> dict[str, dict[str, int]]:
+        """As JSON can hold it."""
+        return {item.name: dict(getattr(self, item.name)) for item in fields(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Mapping[str, int]]) -> EpisodeCounts:
+        """From `to_dict`."""
+        return cls(**{name: Counter(counts) for name, counts in data.items()})
 
 
 def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterable[str], image_size: int) -> str:
@@ -83,7 +92,7 @@ def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterabl
         shapes=" | ".join(SHAPES),
         ruler="---|" * len(SHAPES),
         kinds="\n".join(
-            f"| {colour} | " + " | ".join(str(counts.kinds[colour, shape]) for shape in SHAPES) + " |"
+            f"| {colour} | " + " | ".join(str(counts.kinds[f"{colour} {shape}"]) for shape in SHAPES) + " |"
             for colour in COLOURS
         ),
         phrasings=len(counts.instructions),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import platform
-import shlex
 from collections.abc import Sequence
 
 import torch
 
 from rt_vla_ros.evaluation.evaluate import Evaluation
-from rt_vla_ros.training.recipe import FIRST_SEED, RECIPES, Recipe
-from rt_vla_ros.training.recipe_settings import changes, network_config
+from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
+from rt_vla_ros.training.recipe import Recipe
+from rt_vla_ros.training.recipe_settings import command, network_config
 
 TEXT = """\
 ---
@@ -29,27 +29,27 @@ nothing by this project, on its simulated Franka Panda, with no data from elsewh
 
 {table}
 
-Each row: `rt-vla evaluate --policy {name} --suite SUITE --episodes N --seed SEED`{digest}. Success means that the named
-object, and no other, is held 5 cm above the table for a second when the policy terminates, or after 20 s. Training
-draws its scenes' seeds from 2^{first_seed} up, so none of these tables was seen before; `unseen` adds combinations and
-phrasings, `backgrounds` tables, light and camera positions that training has not.
+Each row: `rt-vla evaluate --policy CHECKPOINT --suite SUITE --episodes N --seed SEED`{digest}. Success means that the
+named object, and no other, is held 5 cm above the table for a second when the policy terminates, or after 20 s.
+Training draws its scenes' seeds from 2^{first_seed} up, so none of these tables was seen before. What else it has not
+seen, and what these figures can therefore say, is in `DATA_CARD.md`.
 
 ## How it was trained
 
-`rt-vla train rt1 --recipe {recipe_name} --seed {seed} --out DIR{settings}`
+`{command}`
 
 Continuous DAgger: a scripted expert, a function of the simulator's state, says for every state that the policy
 gets into what were right. {steps:,} steps; {images:,} images were learned from, {frames:,} of them different, in
-{minutes:.0f} minutes of wall time on {machine}.
-Heads that predict where target and tool are helped in training and are not part of the checkpoint. Sentences were
-shortened and shapes called by other names at random; at the end the vectors of words that training never had were set
-to zero, and such words do not count. What the episodes were is in `DATA_CARD.md`.
+{minutes:.0f} minutes of wall time: one process of {threads} thread(s) learned and {collectors} played, on a CPU
+({machine}).
+Heads that predict where target and tool are helped in training and are not part of the checkpoint. {words}
+What the episodes were is in `DATA_CARD.md`.
 
 ## What it cannot do
 
 - It knows one skill, picking up one of the table's objects, and the words of that: colours red, orange, yellow, green,
-  cyan, blue, purple; shapes cube (block, box), cylinder (can, tube), ball (sphere). Words it has never heard mean
-  nothing to it: it will pick something, or stand still.
+  cyan, blue, purple; shapes {shapes}. Words it has never heard mean nothing to it: it will
+  pick something, or stand still.
 - It has only ever seen this simulator's table, camera, light and gripper. It is no policy for a real arm.
 - It does not notice that what was named is not there.
 """
@@ -65,12 +65,12 @@ def model_card(
     steps: int,
     images: int,
     frames: int,
+    collectors: int,
     seconds: float,
     evaluations: Sequence[Evaluation] = (),
     sha256: str | None = None,
 ) -> str:
     """Markdown with the front matter that the Hugging Face Hub reads. sha256: of the weights that were evaluated."""
-    settings = "".join(f" --set {shlex.quote(change)}" for change in changes(recipe, RECIPES[recipe_name]))
     return TEXT.format(
         name=recipe.preset,
         parameters=parameters / 1e6,
@@ -79,15 +79,24 @@ def model_card(
         steps=steps,
         table=_table(evaluations),
         digest=f", on weights with the SHA-256\n`{sha256}`" if sha256 else "",
-        first_seed=FIRST_SEED.bit_length() - 1,
-        recipe_name=recipe_name,
-        seed=seed,
+        first_seed=FIRST_TRAINING_SEED.bit_length() - 1,
+        command=command(recipe_name, recipe, seed, collectors),
         images=images,
         frames=frames,
         minutes=seconds / 60,
-        machine=f"{torch.get_num_threads()} thread of a {platform.machine()} CPU, with a second one playing episodes",
-        settings=settings,
+        threads=torch.get_num_threads(),
+        collectors=collectors,
+        machine=platform.machine(),
+        words=_words(recipe),
+        shapes="cube (block, box), cylinder (can, tube), ball (sphere)" if recipe.wording else "cube, cylinder, ball",
     )
+
+
+def _words(recipe: Recipe) -> str:
+    if recipe.language:
+        return "Sentences are vectors of a table\nthat comes with the checkpoint; another sentence is refused."
+    said = "Sentences were\nshortened and shapes called by other names at random. " if recipe.wording else "\n"
+    return said + "At the end the vectors of words that training never had were set to zero: such words do not count."
 
 
 def _table(evaluations: Sequence[Evaluation]) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-FIRST_SEED = 1 << 40
-"""Scenes of training count their seeds from here; evaluations count theirs from 0."""
+from rt_vla_ros.sim.suites import find_suite
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,25 @@ class Recipe:
     episode_steps: int = 40
     shift: int = 2
     jitter: float = 0.12
-    wording: float = 0.5
+    wording: float = 0.0
     heatmap_weight: float = 0.3
     position_weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no run can be made of."""
+        for name in ("steps", "windows", "replay", "first_frames", "reuse", "learning_rate", "episode_steps"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected more than 0.")
+        for name in ("suites", "later_suites"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} is empty; name a suite at least.")
+            for suite in getattr(self, name):
+                find_suite(suite)
+        for name in ("learner_share", "mixed_share", "wording", "jitter"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected 0 to 1.")
+        if self.learner_share + self.mixed_share > 1:
+            raise ValueError("learner_share and mixed_share are more than 1 together.")
 
 
 RECIPES: dict[str, Recipe] = {"rt1-mini": Recipe()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable
 from dataclasses import asdict, fields, replace
 from difflib import get_close_matches
@@ -14,7 +15,7 @@ from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.language.instruction_table import InstructionTable
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.training.recipe import Recipe
+from rt_vla_ros.training.recipe import RECIPES, Recipe
 
 if TYPE_CHECKING:
     from rt_vla_ros.training.supervised_settings import Settings
@@ -23,6 +24,8 @@ Changeable = TypeVar("Changeable", Recipe, "Settings")
 
 FILE = "recipe.json"
 NETWORK = "network."
+BESIDES = ("seed", "collectors")
+"""What belongs to a run and not to its recipe."""
 MAY_CHANGE = ("steps",)
 """What another sitting of the same run may have otherwise: it can be made longer."""
 
@@ -71,18 +74,18 @@ def sentence_encoder(recipe: Recipe, config: RT1Config) -> LanguageEncoder:
     return InstructionTable.load(Path(recipe.language))
 
 
-def save_recipe(run: Path, recipe: Recipe) -> None:
-    """Write it into the directory of a run.
+def save_recipe(run: Path, recipe: Recipe, seed: int, collectors: int) -> None:
+    """Write it into the directory of a run, with what else the run's episodes depend on.
 
     Raises ValueError where a run with other settings is there.
     """
-    ours = json.loads(json.dumps(asdict(recipe)))
+    ours = json.loads(json.dumps({**asdict(recipe), "seed": seed, "collectors": collectors}))
     if (run / FILE).is_file():
-        there = json.loads(json.dumps(asdict(load_recipe(run))))
+        there = _read(run)
         different = [
-            f"{key} {there[key]!r}, not {ours[key]!r}"
-            for key in ours
-            if key not in MAY_CHANGE and there[key] != ours[key]
+            f"{key} {there.get(key)!r}, not {value!r}"
+            for key, value in ours.items()
+            if key not in MAY_CHANGE and there.get(key) != value
         ]
         if different:
             raise ValueError(f"{run} holds a run with other settings ({'; '.join(different)}). Name another --out.")
@@ -91,11 +94,18 @@ def save_recipe(run: Path, recipe: Recipe) -> None:
 
 def load_recipe(run: Path) -> Recipe:
     """The recipe of a run. Raises ValueError for a damaged file, OSError for none."""
+    data = _read(run)
     try:
-        data = json.loads((run / FILE).read_text(encoding="utf-8"))
-        return Recipe(**_fields(data))
-    except (TypeError, ValueError) as error:
+        return Recipe(**_fields({key: value for key, value in data.items() if key not in BESIDES}))
+    except TypeError as error:
         raise ValueError(f"{run / FILE} is no recipe: {error}") from error
+
+
+def command(name: str, recipe: Recipe, seed: int, collectors: int = 1) -> str:
+    """What makes such a run."""
+    text = f"rt-vla train rt1 --recipe {name} --seed {seed}"
+    text += f" --collectors {collectors}" if collectors != 1 else ""
+    return text + "".join(f" --set {shlex.quote(change)}" for change in changes(recipe, RECIPES[name])) + " --out DIR"
 
 
 def changes(recipe: Recipe, usual: Recipe) -> list[str]:
@@ -104,6 +114,13 @@ def changes(recipe: Recipe, usual: Recipe) -> list[str]:
     different = [(key, value) for key, value in pairs if value != getattr(usual, key)]
     different += [(NETWORK + key, value) for key, value in recipe.network.items()]
     return [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in different]
+
+
+def _read(run: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((run / FILE).read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{run / FILE} is no recipe: {error}") from error
 
 
 def _fields(data: dict[str, Any]) -> dict[str, Any]:

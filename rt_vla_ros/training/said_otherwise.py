@@ -27,3 +27,14 @@ def said_otherwise(sentence: str, rng: np.random.Generator, most: float) -> str:
 def synonyms(shape: str) -> list[str]:
     """All that a shape is called, by one of its names."""
     return [name for name, meant in SHAPE_WORDS.items() if meant == SHAPE_WORDS[shape]]
+
+
+def neighbours(sentence: str) -> set[str]:
+    """Pairs of words that stand side by side once some words between them are left out."""
+    said, pairs = words(sentence), set()
+    for i, first in enumerate(said):
+        for second in said[i + 1 :]:
+            pairs.add(f"{first} {second}")
+            if second in COLOURS or second in SHAPE_WORDS:
+                break
+    return pairs

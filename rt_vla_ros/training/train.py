@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,13 @@ from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.sim.suites import MEASURED
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
 from rt_vla_ros.training.data_card import FILE as DATA_CARD
-from rt_vla_ros.training.data_card import EpisodeCounts, data_card
+from rt_vla_ros.training.data_card import data_card
 from rt_vla_ros.training.episode_file import SUFFIX, RecordedEpisode
 from rt_vla_ros.training.learner import STATE, Learner, Losses
 from rt_vla_ros.training.model_card import model_card
+from rt_vla_ros.training.played_episodes import PlayedEpisodes
 from rt_vla_ros.training.recipe import Recipe
-from rt_vla_ros.training.recipe_settings import network_config, save_recipe, sentence_encoder
+from rt_vla_ros.training.recipe_settings import command, network_config, save_recipe, sentence_encoder
 from rt_vla_ros.training.replay import Replay
 from rt_vla_ros.training.run_log import RunLog
 from rt_vla_ros.training.unheard_words import heard_sentences, silence_unheard_words
@@ -43,13 +44,18 @@ MOST_BEHIND = 1.5  # times the recipe's reuse of a frame at which the learner wa
 class Run:
     """A training run in its directory; starting it again carries on from the last saved state."""
 
-    def __init__(self, directory: Path, out: Path, recipe_name: str, recipe: Recipe, seed: int) -> None:
-        """directory: for episodes and state. out: of the checkpoint, written now and then and at the end."""
+    def __init__(
+        self, directory: Path, out: Path, recipe_name: str, recipe: Recipe, *, seed: int = 0, collectors: int = 1
+    ) -> None:
+        """directory: for episodes and state. out: of the checkpoint, written now and then and at the end.
+
+        Raises ValueError for a directory with a run of other settings.
+        """
         self.directory, self.out = directory, out
-        self.recipe_name, self.recipe, self.seed = recipe_name, recipe, seed
+        self.recipe_name, self.recipe, self.seed, self.collectors = recipe_name, recipe, seed, collectors
         config = network_config(recipe)
         directory.mkdir(parents=True, exist_ok=True)
-        save_recipe(directory, recipe)
+        save_recipe(directory, recipe, seed, collectors)
         self.learner = Learner(recipe, seed, config=config)
         self.steps_per_window = config.time_sequence_length
         self.replay = Replay(
@@ -65,7 +71,7 @@ class Run:
         self._rng = np.random.default_rng([seed, self.learner.steps])
         self._read: set[str] = set()
         self._outcomes: deque[bool] = deque(maxlen=100)
-        self.counts = EpisodeCounts()
+        self.played = PlayedEpisodes(directory)
         self._recent: deque[Losses] = deque(maxlen=100)
         self._reported, self._reported_steps = self.seconds, self.learner.steps
         self.log = RunLog(directory, self.learner.steps)
@@ -88,17 +94,23 @@ class Run:
     @property
     def collectors_are_behind(self) -> bool:
         """Whether there are far fewer frames than the recipe wants for what was learned so far."""
-        return self.replay.frames_seen * self.recipe.reuse * MOST_BEHIND < self.images
+        return self.played.frames * self.recipe.reuse * MOST_BEHIND < self.images
 
-    def train(self) -> None:
-        """Learn until the recipe's last step."""
+    def train(self, check: Callable[[], None] = lambda: None) -> None:
+        """Learn until the recipe's last step; a run that is there already is left as it is.
+
+        check: called where episodes have to be waited for; raises where none will come.
+        """
         published, saved = self.images, self.seconds
+        if self.progress >= 1:
+            return
         while self.progress < 1:
             self.read_episodes()
             if len(self.replay) < self.recipe.first_frames or self.collectors_are_behind:
+                check()
                 time.sleep(0.5)
                 continue
-            for _ in range(10):
+            for _ in range(min(10, self.recipe.steps - self.learner.steps)):
                 batch = self.replay.sample(self._rng, self.recipe.windows, self.recipe.shift)
                 self._recent.append(self.learner.step(batch, self.progress))
             if self.images > self.recipe.learner_after and self.images - published > self.recipe.publish:
@@ -112,6 +124,7 @@ class Run:
         self._save()
 
     def _save(self) -> None:
+        self.played.save()
         self.learner.save(self.directory, self.seconds)
         self.write_checkpoint()
         self.log.save(f"{self.recipe_name}: how it went")
@@ -120,7 +133,8 @@ class Run:
         """The averaged weights as a policy that can be loaded, described by its model card."""
         model = self.learner.averaged_model()
         if not self.recipe.language:
-            silence_unheard_words(model, heard_sentences((*self.recipe.suites, *self.recipe.later_suites)))
+            suites = (*self.recipe.suites, *self.recipe.later_suites)
+            silence_unheard_words(model, heard_sentences(suites, otherwise=self.recipe.wording > 0))
         text = model_card(
             self.recipe_name,
             self.recipe,
@@ -129,7 +143,8 @@ class Run:
             window=self.steps_per_window,
             steps=self.learner.steps,
             images=self.images,
-            frames=self.replay.frames_seen,
+            frames=self.played.frames,
+            collectors=self.collectors,
             seconds=self.seconds,
             evaluations=evaluations,
             sha256=sha256,
@@ -141,11 +156,11 @@ class Run:
         save_checkpoint(self.out, model, card, text, beside=beside)
 
     def _data_card(self, image_size: int) -> str:
-        command = f"rt-vla train rt1 --recipe {self.recipe_name} --seed {self.seed} --out DIR"
+        how = command(self.recipe_name, self.recipe, self.seed, self.collectors)
         return data_card(
-            self.counts,
+            self.played.counts,
             title=f"What {self.recipe.preset} learned from",
-            origin=ORIGIN.format(command=command),
+            origin=ORIGIN.format(command=how),
             suites=(*self.recipe.suites, *self.recipe.later_suites),
             image_size=image_size,
         )
@@ -165,11 +180,11 @@ class Run:
         for path in fresh:
             self._read.add(path.name)
             try:
-                self._take(RecordedEpisode.load(path))
+                self._take(path, RecordedEpisode.load(path))
             except ValueError as error:
                 print(f"Left out: {error}", flush=True)
         wanted = self.recipe.first_frames + self.images / self.recipe.reuse
-        if self.replay.frames_seen > wanted:
+        if self.played.frames > wanted:
             (self.directory / ENOUGH).touch()
         else:
             (self.directory / ENOUGH).unlink(missing_ok=True)
@@ -177,9 +192,9 @@ class Run:
         for path in names[: max(0, len(names) - int(self.recipe.replay / max(mean, 1)))]:
             path.unlink()
 
-    def _take(self, episode: RecordedEpisode) -> None:
+    def _take(self, path: Path, episode: RecordedEpisode) -> None:
         self.replay.add(episode)
-        self.counts.add(episode.instruction, episode.leader, len(episode.images), episode.success)
+        self.played.add(path, episode)
         if episode.leader == "learner":
             self._outcomes.append(episode.success)
 
@@ -199,7 +214,7 @@ class Run:
             f"{seconds / 60:5.1f} min  images {self.images:>8,} ({rate:3.0f}/s)  loss {mean['action']:.3f} "
             f"[{' '.join(f'{value:.2f}' for value in dimensions)}]  heatmap {mean['heatmap']:.2f}  "
             f"target {100 * mean['target_error']:.1f} cm  lr {self.learner.learning_rate(self.progress):.1e}  "
-            f"frames {self.replay.frames_seen:,} of {dict(self.counts.episodes)}  success alone {success}",
+            f"frames {self.played.frames:,} of {dict(self.played.counts.episodes)}  success alone {success}",
             flush=True,
         )
 
@@ -222,11 +237,20 @@ def train_by_recipe(
     Raises ValueError for a directory with a run of other settings.
     """
     torch.set_num_threads(threads)
-    run = Run(directory, out, name, recipe, seed)
+    run = Run(directory, out, name, recipe, seed=seed, collectors=collectors)
     (directory / ENOUGH).unlink(missing_ok=True)
     players = [_start_collector(directory, number, seed) for number in range(collectors)]
+
+    def check_players() -> None:
+        ended = [player.returncode for player in players if player.poll() is not None]
+        if ended:
+            raise ValueError(
+                f"A process that plays episodes has ended (status {ended[0]}); what it said is above. The same command "
+                f"carries on from what is in {directory}."
+            )
+
     try:
-        run.train()
+        run.train(check_players)
     finally:
         for player in players:
             player.terminate()

@@ -12,19 +12,24 @@ from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.sim.instructions import phrase
 from rt_vla_ros.sim.objects import ObjectKind
 from rt_vla_ros.sim.suites import find_suite
-from rt_vla_ros.training.said_otherwise import synonyms
+from rt_vla_ros.training.said_otherwise import neighbours, synonyms
 
 
-def heard_sentences(suites: Iterable[str]) -> set[str]:
-    """Every instruction that scenes of these suites can have, by every name of the shapes."""
+def heard_sentences(suites: Iterable[str], *, otherwise: bool = False) -> set[str]:
+    """Every instruction that scenes of these suites can have.
+
+    otherwise: shapes are called by their other names too, and words left out; all pairs of words that come to stand
+    side by side are among the sentences.
+    """
     rules = [find_suite(suite) for suite in suites]
-    return {
+    sentences = {
         phrase(phrasing, ObjectKind(kind.colour, name))
         for rule in rules
         for phrasing in rule.phrasings
         for kind in rule.targets or rule.kinds
-        for name in synonyms(kind.shape)
+        for name in (synonyms(kind.shape) if otherwise else (kind.shape,))
     }
+    return sentences.union(*map(neighbours, sentences)) if otherwise else sentences
 
 
 def silence_unheard_words(model: RT1Model, sentences: Iterable[str]) -> int:

@@ -102,6 +102,11 @@ def test_bad_datasets_are_refused_with_a_sentence(
         (["rt1", "--data", "x", "--recipe", "rt1-mini"], "give either --data"),
         (["rt2", "--data", "x"], "'rt2' cannot be trained. Did you mean 'rt1'?"),
         (["rt1", "--recipe", "rt1-minni"], "there is no recipe 'rt1-minni'. Did you mean 'rt1-mini'?"),
+        (
+            ["rt1", "--recipe", "rt1-mini", "--windows", "9", "--device", "cuda"],
+            "--windows, --device is for --data, not for --recipe. A recipe's settings are changed with --set",
+        ),
+        (["rt1", "--data", "x", "--evaluate", "9"], "--evaluate is for --recipe, not for --data."),
         (["rt1", "--recipe", "rt1-mini", "--set", "reuse"], "'reuse' sets nothing; expected KEY=VALUE"),
         (["rt1", "--data", "x", "--preset", "rt1-minni"], "no preset 'rt1-minni'. Did you mean 'rt1-mini'?"),
         (["rt1", "--data", "nowhere"], "nowhere is no dataset in the LeRobot format"),

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from rt_vla_ros.sim.scenes import Scene, make_scene
+from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
 from rt_vla_ros.training import collect
-from rt_vla_ros.training.collect import EPISODES, WEIGHTS, Collector
+from rt_vla_ros.training.collect import COLLECTOR_SEEDS, EPISODES, WEIGHTS, Collector
 from rt_vla_ros.training.learner import Learner
-from rt_vla_ros.training.recipe import FIRST_SEED, Recipe
+from rt_vla_ros.training.recipe import Recipe
 
 RECIPE = Recipe(learner_share=1.0, mixed_share=0.0, episode_steps=6)
 
@@ -38,8 +39,19 @@ def test_written_episodes_are_numbered_on(tmp_path: Path) -> None:
     assert Collector(tmp_path, RECIPE, 0).next_index() == 0
 
 
-def test_seeds_are_far_from_those_of_evaluations() -> None:
-    assert FIRST_SEED > 10**12
+def test_seeds_are_far_from_those_of_evaluations_and_of_other_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def remembered(suite: str, seed: int) -> Scene:
+        asked.append(seed)
+        return make_scene(suite, seed)
+
+    monkeypatch.setattr(collect, "make_scene", remembered)
+    for number, seed in ((0, 0), (1, 0), (0, 1)):
+        Collector(tmp_path, RECIPE, number, seed).play(3)
+    assert asked == [FIRST_TRAINING_SEED + 3, FIRST_TRAINING_SEED + COLLECTOR_SEEDS + 3, 2 * FIRST_TRAINING_SEED + 3]
 
 
 def test_later_episodes_come_from_the_later_suites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,11 @@ import pytest
 
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.language.instruction_table import InstructionTable
-from rt_vla_ros.training.recipe import Recipe
+from rt_vla_ros.training.recipe import RECIPES, Recipe
 from rt_vla_ros.training.recipe_settings import (
     FILE,
     changes,
+    command,
     load_recipe,
     network_config,
     save_recipe,
@@ -48,6 +49,11 @@ def test_settings_change_recipe_and_network() -> None:
         ("suites=pick-any", "suites is 'pick-any', expected something like"),
         ("network.trunk=vit", "trunk is 'vit', expected one of film_efficientnet"),
         ("network=3", "no setting 'network'"),
+        ("steps=0", "steps is 0, expected more than 0"),
+        ("suites=[]", "suites is empty"),
+        ('suites=["pick-anny"]', "Did you mean 'pick-any'?"),
+        ("wording=2.0", "wording is 2.0, expected 0 to 1"),
+        ("learner_share=0.9", "more than 1 together"),
     ],
 )
 def test_a_setting_that_there_is_not_is_refused(setting: str, sentence: str) -> None:
@@ -57,15 +63,24 @@ def test_a_setting_that_there_is_not_is_refused(setting: str, sentence: str) -> 
 
 def test_a_run_remembers_its_recipe(tmp_path: Path) -> None:
     recipe = with_settings(Recipe(), SETTINGS)
-    save_recipe(tmp_path, recipe)
+    save_recipe(tmp_path, recipe, 0, 1)
     assert load_recipe(tmp_path) == with_settings(Recipe(), SETTINGS)
-    save_recipe(tmp_path, replace(recipe, steps=60))  # longer
+    save_recipe(tmp_path, replace(recipe, steps=60), 0, 1)  # longer
     assert load_recipe(tmp_path).steps == 60
     with pytest.raises(ValueError, match=r"holds a run with other settings \(shift 2, not 3\)\. Name another --out"):
-        save_recipe(tmp_path, replace(recipe, shift=3))
+        save_recipe(tmp_path, replace(recipe, shift=3), 0, 1)
+    with pytest.raises(ValueError, match=r"settings \(seed 0, not 5; collectors 1, not 2\)"):
+        save_recipe(tmp_path, recipe, 5, 2)
     (tmp_path / FILE).write_text("{")
     with pytest.raises(ValueError, match="is no recipe"):
         load_recipe(tmp_path)
+
+
+def test_a_run_is_told_as_a_command() -> None:
+    recipe = with_settings(RECIPES["rt1-mini"], ["steps=50", 'suites=["pick-any"]'])
+    how = "rt-vla train rt1 --recipe rt1-mini --seed 3 --collectors 2"
+    how += " --set 'suites=[\"pick-any\"]' --set steps=50 --out DIR"
+    assert command("rt1-mini", recipe, 3, 2) == how
 
 
 def test_sentences_are_hashed_or_looked_up(tmp_path: Path) -> None:

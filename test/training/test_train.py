@@ -19,7 +19,7 @@ from rt_vla_ros.training import train
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
 from rt_vla_ros.training.recipe import Recipe
 from rt_vla_ros.training.run_log import PLOT, ROWS
-from rt_vla_ros.training.train import Run
+from rt_vla_ros.training.train import Run, train_by_recipe
 
 QUICK = Recipe(steps=20, windows=2, first_frames=20, learner_after=0, publish=0, reuse=1e9)
 
@@ -32,7 +32,7 @@ def written(run: Path, count: int) -> None:
 
 def test_a_run_learns_publishes_and_leaves_a_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written(tmp_path / "run", 5)
-    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK, seed=0)
+    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK)
     run.train()
     assert run.learner.steps == 20
     assert (tmp_path / "run" / WEIGHTS).exists()
@@ -50,7 +50,7 @@ def test_a_run_learns_publishes_and_leaves_a_policy(tmp_path: Path, capsys: pyte
 def test_a_run_says_how_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "REPORT", 0.0)
     written(tmp_path / "run", 5)
-    Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK, seed=0).train()
+    Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK).train()
     rows = [json.loads(line) for line in (tmp_path / "run" / ROWS).read_text().splitlines()]
     assert [row["step"] for row in rows] == [10, 20]
     assert all(row["loss"] > 1 and row["success_alone"] == 1.0 for row in rows)
@@ -59,9 +59,9 @@ def test_a_run_says_how_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_second_start_carries_on(tmp_path: Path) -> None:
     written(tmp_path / "run", 5)
-    first = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK, seed=0)
+    first = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK)
     first.train()
-    second = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, steps=40), seed=0)
+    second = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, steps=40))
     assert second.learner.steps == first.learner.steps == 20
     assert second.seconds >= first.learner.load(tmp_path / "run") > 0
     second.train()
@@ -74,7 +74,7 @@ def test_collectors_wait_where_there_are_more_frames_than_wanted(
 ) -> None:
     written(tmp_path / "run", 5)  # 30 frames
     recipe = replace(QUICK, first_frames=1)
-    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", recipe, seed=0)
+    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", recipe)
     run.recipe = replace(recipe, first_frames=first_frames)
     run.read_episodes()
     assert (tmp_path / "run" / ENOUGH).exists() is waiting
@@ -83,7 +83,7 @@ def test_collectors_wait_where_there_are_more_frames_than_wanted(
 def test_the_learner_waits_for_collectors_that_are_far_behind(tmp_path: Path) -> None:
     """It has learned from 20 steps of 6 images; 5 episodes' 30 frames at twice each are far less."""
     written(tmp_path / "run", 5)
-    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK, seed=0)
+    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK)
     assert not run.collectors_are_behind
     run.train()
     run.recipe = replace(QUICK, reuse=2.0)
@@ -92,19 +92,45 @@ def test_the_learner_waits_for_collectors_that_are_far_behind(tmp_path: Path) ->
     assert not run.collectors_are_behind
 
 
+def test_a_run_that_is_done_is_left_as_it_is(tmp_path: Path) -> None:
+    written(tmp_path / "run", 5)
+    Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK).train()
+    files = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    again = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK)
+    again.train()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == files
+    assert again.played.frames == 30
+    again.write_checkpoint()
+    assert (tmp_path / "out/DATA_CARD.md").read_bytes() == files["DATA_CARD.md"]
+
+
+def test_steps_are_as_many_as_were_asked_for(tmp_path: Path) -> None:
+    written(tmp_path / "run", 5)
+    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, steps=13))
+    run.train()
+    assert run.learner.steps == 13
+
+
+def test_it_does_not_wait_for_collectors_that_have_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
+    monkeypatch.setattr(train, "_start_collector", lambda *_: dead)
+    with pytest.raises(ValueError, match=r"A process that plays episodes has ended \(status 7\)"):
+        train_by_recipe("rt1-mini", QUICK, tmp_path / "run", tmp_path / "out")
+
+
 def test_a_damaged_episode_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written(tmp_path / "run", 5)
     path = tmp_path / "run" / EPISODES / "00_00000002.npz"
     path.write_bytes(path.read_bytes()[:5000])
-    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK, seed=0)
+    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK)
     run.train()
     assert "00_00000002.npz is not a whole episode" in capsys.readouterr().out
-    assert run.replay.frames_seen == 24
+    assert run.played.frames == 24
 
 
 def test_old_episodes_are_deleted(tmp_path: Path) -> None:
     written(tmp_path / "run", 12)
-    Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, replay=30), seed=0).train()
+    Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, replay=30)).train()
     left = sorted(path.name for path in (tmp_path / "run" / EPISODES).iterdir())
     assert left == [f"00_{number:08d}.npz" for number in range(7, 12)]
 
