@@ -34,8 +34,13 @@ from rt_vla_ros.training.train import train_by_recipe
 
 FAMILIES = ("rt1",)
 OF_DATA: dict[str, object] = {
-    **{"preset": "rt1-mini", "start": None, "windows": None, "learning_rate": None},
-    **{"validation": 0.1, "every": 500, "device": "auto"},
+    "preset": "rt1-mini",
+    "start": None,
+    "windows": None,
+    "learning_rate": None,
+    "validation": 0.1,
+    "every": 500,
+    "device": "auto",
 }
 OF_RECIPES: dict[str, object] = {"collectors": 1, "evaluate": 100}
 """Options that belong to one of the two ways, and their defaults."""
