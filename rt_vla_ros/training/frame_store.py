@@ -58,7 +58,7 @@ class FrameStore:
         Raises DatasetError for damaged data and OSError for a disk without room.
         """
         self.card = datasets[0].card
-        self.fingerprint = _fingerprint(datasets)
+        self.fingerprint = fingerprint(datasets)
         self._directory = directory
         self._standstill = ActionTokenizer(self.card).encode(np.zeros(len(self.card.dimensions)))
         if not self._is_filled():
@@ -143,6 +143,17 @@ class FrameStore:
         write_json(directory / INDEX, {"fingerprint": self.fingerprint, "episodes": spans})
 
 
+def fingerprint(datasets: Sequence[LeRobotDataset]) -> str:
+    """Tells whether frames are of these datasets: a hexadecimal digest of their cards, counts and statistics."""
+    digest = hashlib.sha256()
+    for dataset in datasets:
+        digest.update(json.dumps(dataset.card.to_dict(), sort_keys=True).encode())
+        for name in (INFO, STATISTICS):
+            path = dataset.directory / name
+            digest.update(path.read_bytes() if path.is_file() else b"")
+    return digest.hexdigest()
+
+
 def split(spans: Sequence[Span], share: float, steps: int, seed: int) -> tuple[list[Span], list[Span]]:
     """Episodes to learn from and to validate on; those shorter than a history of `steps` are in neither.
 
@@ -173,16 +184,7 @@ def _span(episode: Episode, start: int) -> dict[str, Any]:
 def _reserve(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> np.memmap[Any, Any]:
     """A new file of this array, with its room on the disk taken at once: a write into a map cannot say "disk full"."""
     array = np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
-    with path.open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    if hasattr(os, "posix_fallocate"):  # macOS has none; there a full disk ends the process with a signal
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
-
-
-def _fingerprint(datasets: Sequence[LeRobotDataset]) -> str:
-    digest = hashlib.sha256()
-    for dataset in datasets:
-        digest.update(json.dumps(dataset.card.to_dict(), sort_keys=True).encode())
-        for name in (INFO, STATISTICS):
-            path = dataset.directory / name
-            digest.update(path.read_bytes() if path.is_file() else b"")
-    return digest.hexdigest()
