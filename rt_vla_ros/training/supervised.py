@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -16,11 +16,11 @@ from safetensors import SafetensorError
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.lerobot import LeRobotDataset
-from rt_vla_ros.data.lerobot_layout import write_json
+from rt_vla_ros.data.lerobot_layout import SCENE, write_json
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.checkpoint import save_checkpoint
 from rt_vla_ros.training.distributed import ALONE, Group
-from rt_vla_ros.training.frame_store import Draw, FrameStore, split
+from rt_vla_ros.training.frame_store import Draw, FrameStore, Span, fingerprint, split
 from rt_vla_ros.training.learner import STATE, Learner
 from rt_vla_ros.training.loss_plot import loss_plot
 from rt_vla_ros.training.made_ahead import made_ahead
@@ -28,7 +28,7 @@ from rt_vla_ros.training.recipe_settings import sentence_encoder
 from rt_vla_ros.training.replay import Batch
 from rt_vla_ros.training.starting_weights import begin_with
 from rt_vla_ros.training.supervised_card import supervised_card
-from rt_vla_ros.training.supervised_settings import Settings, network_config
+from rt_vla_ros.training.supervised_settings import Settings, network_config, unusual
 
 CHECKPOINT, SETTINGS, LOSSES, PLOT, FRAMES = "checkpoint", "settings.json", "losses.jsonl", "losses.svg", "frames"
 VALIDATION_WINDOWS = 256  # histories that a validation looks at, at most
@@ -110,23 +110,30 @@ class SupervisedRun:
                 if self.group.is_first:
                     self._pause(float(np.mean(recent)))
                 recent = []
+        if self.group.is_first and not self._is_complete():  # the disk was full after the last step's state
+            self._pause(self._judge(self.training)[0])
 
     def validate(self) -> dict[str, float]:
         """Of the averaged weights on what was held back: loss, and share of tokens at most 4 bins (modes: 0) off."""
         if not self.validation:
             return {}
+        loss, near = self._judge(self.validation)
+        return {"validation": loss, "near": near}
+
+    def _judge(self, spans: Sequence[Span]) -> tuple[float, float]:
+        """Of the averaged weights on some of these episodes' histories: loss and share of tokens near, as validated."""
         model = self.learner.averaged_model()
         rng = np.random.default_rng([self.settings.seed, 5])
         wide = torch.tensor([0 if d.role == "terminate" else 4 for d in self.store.card.dimensions])
         losses, hits = [], []
         at_once = min(self.settings.part, VALIDATION_WINDOWS)
-        for _ in range(max(1, min(VALIDATION_WINDOWS, 4 * len(self.validation)) // at_once)):
-            draw = self.store.draw(self.validation, rng, at_once, self.window, before=self._before)
+        for _ in range(max(1, min(VALIDATION_WINDOWS, 4 * len(spans)) // at_once)):
+            draw = self.store.draw(spans, rng, at_once, self.window, before=self._before)
             batch = self.store.batch(draw, self.window, self._encoder)
             loss, chosen = self.learner.judge(model, batch)
             losses.append(loss)
             hits.append(float(((chosen - torch.from_numpy(batch.tokens)).abs() <= wide).float().mean()))
-        return {"validation": float(np.mean(losses)), "near": float(np.mean(hits))}
+        return float(np.mean(losses)), float(np.mean(hits))
 
     def _one_step(self, batches: Iterator[Batch], say: Say) -> Iterator[Batch]:
         """The next step's batches; tells how far it is where it has several."""
@@ -166,13 +173,36 @@ class SupervisedRun:
 
     def _prepare(self, say: Say) -> FrameStore:
         """The directory with all frames; whether it is this run's."""
+        self._check_auxiliary()
         self.directory.mkdir(parents=True, exist_ok=True)
+        ours = json.loads(json.dumps({**asdict(self.settings), "datasets": fingerprint(self.datasets)}))
+        self._check_settings(ours)  # first of all: other datasets' frames would take the place of the run's
         total = sum(len(dataset) for dataset in self.datasets)
         store = FrameStore(
             self.directory / FRAMES, self.datasets, lambda n: say(f"decoding films, episode {n} of {total}")
         )
-        self._check_settings(store.fingerprint)
+        if self.group.is_first and not (self.directory / SETTINGS).is_file():
+            write_json(self.directory / SETTINGS, ours)
         return store
+
+    def _check_auxiliary(self) -> None:
+        """Raises TrainingError where auxiliary losses are asked for that nothing can be learned from."""
+        asked = [
+            name
+            for name in unusual(self.settings, ("heatmap_weight", "position_weight"))
+            if getattr(self.settings, name)
+        ]
+        blind = [str(one.directory) for one in self.datasets if SCENE not in one.info["features"]]
+        if asked and (self._before or blind):
+            why = (
+                f"{', '.join(blind)} without the column {SCENE!r}"
+                if blind
+                else "histories that begin with black images (network.history_start zero_frames)"
+            )
+            raise TrainingError(
+                f"{asked[0]} is {getattr(self.settings, asked[0])}, but the auxiliary losses can learn nothing from "
+                f"{why}. Leave the setting out, or collect episodes with rt-vla collect."
+            )
 
     def _resume(self) -> float:
         """Carries on from what is saved, or begins. Returns the seconds that the run has taken."""
@@ -182,8 +212,13 @@ class SupervisedRun:
             self.began = begin_with(self.learner, Path(self.settings.start))
         return 0.0
 
+    def _is_complete(self) -> bool:
+        """Whether everything that belongs to the last step is on disk: the log is written behind the checkpoint."""
+        return bool(self.log) and self.log[-1]["step"] == self.learner.steps and (self.directory / CHECKPOINT).is_dir()
+
     def _pause(self, loss: float) -> None:
         found = self.validate()
+        self.log = [row for row in self.log if row["step"] < self.learner.steps]
         self.log.append({"step": self.learner.steps, "seconds": round(self.seconds, 1), "training": loss, **found})
         try:
             self.learner.save(self.directory, self.seconds)
@@ -216,8 +251,10 @@ class SupervisedRun:
         return replace(self.store.card, name=f"{self.settings.preset}, {self.store.card.name}")
 
     def _model_card(self) -> str:
+        used = {**asdict(self.settings), "at_once": self.settings.part}
+        used |= {name: value for name, value in asdict(self.recipe).items() if name in used}
         return supervised_card(
-            asdict(self.settings),
+            used,
             self.log,
             datasets=[dataset.directory.name for dataset in self.datasets],
             episodes=(len(self.training), len(self.validation)),
@@ -231,10 +268,9 @@ class SupervisedRun:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
         return [row for row in rows if row["step"] <= self.learner.steps]
 
-    def _check_settings(self, fingerprint: str) -> None:
+    def _check_settings(self, ours: Mapping[str, Any]) -> None:
         """Raises TrainingError where the directory holds a run with others."""
         path = self.directory / SETTINGS
-        ours = json.loads(json.dumps({**asdict(self.settings), "datasets": fingerprint}))
         if path.is_file():
             there = json.loads(path.read_text(encoding="utf-8"))
             different = [
@@ -244,9 +280,7 @@ class SupervisedRun:
                 raise TrainingError(
                     f"{self.directory} holds a run with other settings ({'; '.join(different)}). Name another --out."
                 )
-        elif self.group.is_first:
-            write_json(path, ours)
-        else:
+        elif not self.group.is_first:
             raise TrainingError(
                 f"{path} is not there, though the first process has written it: all processes must see the same --out "
                 "and --data, on several machines by a shared file system."

@@ -15,7 +15,7 @@ tags: [robotics, rt-1, vision-language-action]
 
 # {preset}, trained from datasets
 
-An RT-1 ({parameters:.1f} M parameters), trained from nothing by imitation: `rt-vla train rt1 --data ...`.
+An RT-1 ({parameters:.1f} M parameters), trained by imitation: `rt-vla train rt1 --data ...`. {beginning}
 
 - Datasets: {datasets}: {training} episodes to learn from, {validation} held back, {frames:,} frames in all.
 - Settings: {settings}.
@@ -38,7 +38,10 @@ def supervised_card(
     parameters: int,
     device: str,
 ) -> str:
-    """Markdown with the front matter that the Hugging Face Hub reads. log: rows of losses.jsonl, one at least."""
+    """Markdown with the front matter that the Hugging Face Hub reads.
+
+    settings: the values that were used, by the names of Settings. log: rows of losses.jsonl, one at least.
+    """
     last = log[-1]
     held_back = ""
     if "validation" in last:
@@ -46,6 +49,7 @@ def supervised_card(
     return TEXT.format(
         preset=settings["preset"],
         parameters=parameters / 1e6,
+        beginning=_beginning(settings["start"]),
         datasets=", ".join(datasets),
         training=episodes[0],
         validation=episodes[1],
@@ -58,3 +62,9 @@ def supervised_card(
         loss=last["training"],
         held_back=held_back,
     )
+
+
+def _beginning(start: str) -> str:
+    if not start:
+        return "Its weights began at random."
+    return f"It began with the weights of `{start}` wherever their names and shapes were the same."

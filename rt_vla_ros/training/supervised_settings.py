@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,8 @@ class Settings:
             raise ValueError(f"The seed is {self.seed}, expected 0 to {(1 << 31) - 1}.")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}.")
+        if self.steps < 1:
+            raise ValueError(f"steps is {self.steps}, expected at least 1.")
         if self.windows < 1 or self.at_once < 0:
             raise ValueError(
                 f"windows is {self.windows} and at_once {self.at_once}, expected at least 1 and at least 0."
@@ -120,6 +122,12 @@ class Settings:
 def usual_settings(preset: str, **changes: Any) -> Settings:
     """The defaults of a preset, with changes: the paper's for all but `rt1-mini`. Raises ValueError for bad values."""
     return Settings(preset=preset, **{**({} if preset == OWN else PAPER), **changes})
+
+
+def unusual(settings: Settings, names: Sequence[str]) -> list[str]:
+    """Those of these settings that are other than the preset's default: somebody has asked for them."""
+    usual = usual_settings(settings.preset)
+    return [name for name in names if getattr(settings, name) != getattr(usual, name)]
 
 
 def table_of_defaults() -> str:

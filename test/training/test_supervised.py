@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.policies.rt1.configuration import PRESETS
 from rt_vla_ros.policies.rt1.policy import RT1Policy
-from rt_vla_ros.training import learner
+from rt_vla_ros.training import learner, supervised
 from rt_vla_ros.training.frame_store import Draw
 from rt_vla_ros.training.replay import Batch
 from rt_vla_ros.training.supervised import SupervisedRun, TrainingError
@@ -122,12 +123,74 @@ def test_another_run_in_the_directory_is_not_overwritten(datasets: list[LeRobotD
         start(tmp_path, datasets, replace(QUICK, windows=3))
 
 
+def test_another_dataset_leaves_the_frames_of_the_run(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
+    start(tmp_path / "run", datasets)
+    files = sorted((tmp_path / "run/frames").iterdir())
+    before = [path.read_bytes() for path in files]
+    other = LeRobotDataset(write_dataset(tmp_path / "other", [make_episode(seed, length=8) for seed in range(7, 11)]))
+    with pytest.raises(TrainingError, match=r"other settings \(datasets '.*Name another --out"):
+        start(tmp_path / "run", [other])
+    assert len(files) == 4
+    assert [path.read_bytes() for path in sorted((tmp_path / "run/frames").iterdir())] == before
+
+
+def test_a_checkpoint_that_failed_at_the_last_step_is_made_good(
+    datasets: list[LeRobotDataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(supervised, "save_checkpoint", full)
+        with pytest.raises(TrainingError, match="Step 4 could not be saved"):
+            start(tmp_path, datasets).train(4, lambda _: None)
+    for _ in range(2):
+        again = start(tmp_path, datasets)
+        assert again.learner.steps == 4
+        again.train(4, lambda _: None)
+        assert [row["step"] for row in again.log] == [4]
+        assert [json.loads(row) for row in (tmp_path / "losses.jsonl").read_text().splitlines()] == again.log
+        assert 0 < again.log[-1]["training"] < 10
+        load_policy(str(tmp_path / "checkpoint"), device="cpu")
+        shutil.rmtree(tmp_path / "checkpoint")  # is missed the second time
+
+
 def test_episodes_without_a_scene_teach_too(tmp_path: Path) -> None:
     episodes = [make_episode(seed, length=8, scene=None) for seed in range(3)]
     run = start(tmp_path / "run", [LeRobotDataset(write_dataset(tmp_path / "set", episodes))])
     assert (run.recipe.heatmap_weight, run.recipe.position_weight) == (0.0, 0.0)
     run.train(4, lambda _: None)
     assert run.learner.steps == 4
+    card = (tmp_path / "run/checkpoint/README.md").read_text()
+    assert "heatmap_weight 0.0, position_weight 0.0" in card
+    assert "at_once 2" in card
+    assert "warmup 0" in card, "a tenth of all steps at most"
+    assert "Its weights began at random." in card
+
+
+@pytest.mark.parametrize(
+    ("settings", "scene", "why"),
+    [
+        (
+            replace(QUICK, position_weight=0.2),
+            False,
+            r"position_weight is 0\.2, but .* nothing from .*without the column",
+        ),
+        (
+            usual_settings("rt1-jax", heatmap_weight=0.1),
+            True,
+            r"heatmap_weight is 0\.1, but .* begin with black images",
+        ),
+    ],
+)
+def test_auxiliary_losses_without_anything_to_learn_from_are_refused(
+    settings: Settings, scene: bool, why: str, tmp_path: Path
+) -> None:
+    changes: dict[str, object] = {} if scene else {"scene": None}
+    data = write_dataset(tmp_path / "set", [make_episode(seed, length=8, **changes) for seed in range(3)])
+    with pytest.raises(TrainingError, match=why):
+        start(tmp_path / "run", [LeRobotDataset(data)], settings)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_papers_network_learns_by_the_same_code(
@@ -260,6 +323,8 @@ def test_begins_with_the_weights_of_a_checkpoint(datasets: list[LeRobotDataset],
     for name, value in first.learner.average.values.items():
         torch.testing.assert_close(second.learner.model.state_dict()[name], value, rtol=0, atol=0)
         torch.testing.assert_close(second.learner.average.values[name], value, rtol=0, atol=0)
+    second.train(1, lambda _: None)
+    assert f"began with the weights of `{checkpoint}`" in (tmp_path / "second/checkpoint/README.md").read_text()
     longer = start(
         tmp_path / "longer",
         datasets,

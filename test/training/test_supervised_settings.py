@@ -60,6 +60,7 @@ def test_windows_go_through_in_equal_parts() -> None:
     ("changes", "sentence"),
     [
         ({"windows": 0}, "windows is 0"),
+        ({"steps": 0}, "steps is 0, expected at least 1"),
         ({"precision": "float16"}, "precision is 'float16', expected one of bfloat16, float32"),
         ({"seed": 1 << 31}, "The seed is 2147483648"),
     ],
