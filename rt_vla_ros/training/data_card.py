@@ -127,9 +127,9 @@ def _kept_out(suites: Sequence[str]) -> list[str]:
 def _rules(suite: Suite) -> str:
     low, high = suite.objects
     objects = f"{low}" if low == high else f"{low} to {high}"
-    what = "different colours" if suite.distinct == "colour" else "any different combinations of colour and shape"
+    what = "all of other colours" if suite.distinct == "colour" else "no two of the same colour and shape"
     looks = "the usual table, its colour and light a little different each time"
     if not isinstance(suite.looks, LookJitter):
         looks = "tables of any muted colour, plain or with a pattern, light from many sides, the camera up to "
         looks += f"{100 * suite.looks.camera[1]:.1f} cm from its place"
-    return f"{objects} objects of {what}; {looks}; {len(suite.phrasings)} phrasings."
+    return f"{objects} objects, {what}; {looks}; {len(suite.phrasings)} phrasings."
