@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
         raise CliError(f"--only is {args.only!r}, expected one of {', '.join(sorted({name for name, _ in CASES}))}.")
     try:
         device = str(find_device(args.device))
-        figures = measure(Settings(args.repeats, cases, device, models, args.reference_python))
+        settings = Settings(args.repeats, cases, device, models, args.reference_python)
+        figures = measure(settings, lambda line: print(line, file=sys.stderr, flush=True))
     except (ValueError, OSError) as error:
         raise CliError(str(error)) from error
     print(table(figures))

@@ -33,7 +33,9 @@ def test_the_command_writes_what_it_prints(tmp_path: Path, capsys: pytest.Captur
     out = tmp_path / "figures.json"
     assert main(["bench", "rt1", "--only", "rt1-mini", "--repeats", "1", "--out", str(out)]) == 0
     assert json.loads(out.read_text())["networks"][0]["network"] == "rt1-mini"
-    assert "rt1-mini" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "rt1-mini" in printed.out
+    assert "rt1-mini in float32: " in printed.err
 
 
 def test_the_reference_runs_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
