@@ -42,7 +42,8 @@ Continuous DAgger: a scripted expert, a function of the simulator's state, says 
 gets into what were right. {steps:,} steps; {images:,} images were learned from, {frames:,} of them different, in
 {minutes:.0f} minutes of wall time: one process of {threads} thread(s) learned and {collectors} played, on a CPU
 ({machine}).
-Heads that predict where target and tool are helped in training and are not part of the checkpoint. {words}
+Heads that predict where target and tool are helped in training and are not part of the checkpoint.
+{words}
 What the episodes were is in `DATA_CARD.md`.
 
 ## What it cannot do
@@ -94,8 +95,8 @@ def model_card(
 
 def _words(recipe: Recipe) -> str:
     if recipe.language:
-        return "Sentences are vectors of a table\nthat comes with the checkpoint; another sentence is refused."
-    said = "Sentences were\nshortened and shapes called by other names at random. " if recipe.wording else "\n"
+        return "Sentences are vectors of a table that comes with the checkpoint; another sentence is refused."
+    said = "Sentences were shortened and shapes called by other names at random.\n" if recipe.wording else ""
     return said + "At the end the vectors of words that training never had were set to zero: such words do not count."
 
 

@@ -67,7 +67,7 @@ class Run:
             wording=0.0 if recipe.language else recipe.wording,
         )
         self.seconds_before = self.learner.load(directory) if (directory / STATE).exists() else 0.0
-        self.started = time.monotonic()
+        self.started, self._saved_seconds = time.monotonic(), self.seconds_before
         self._rng = np.random.default_rng([seed, self.learner.steps])
         self._read: set[str] = set()
         self._outcomes: deque[bool] = deque(maxlen=100)
@@ -125,7 +125,8 @@ class Run:
 
     def _save(self) -> None:
         self.played.save()
-        self.learner.save(self.directory, self.seconds)
+        self._saved_seconds = self.seconds
+        self.learner.save(self.directory, self._saved_seconds)
         self.write_checkpoint()
         self.log.save(f"{self.recipe_name}: how it went")
 
@@ -145,7 +146,7 @@ class Run:
             images=self.images,
             frames=self.played.frames,
             collectors=self.collectors,
-            seconds=self.seconds,
+            seconds=self._saved_seconds,
             evaluations=evaluations,
             sha256=sha256,
         )
