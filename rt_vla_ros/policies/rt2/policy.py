@@ -175,7 +175,7 @@ class RT2Policy:
                 f"There is no room for the prompt beside the model: {first_line(error)} End what else uses "
                 f"{self._parts.model.device}, or say weights:=int8 or int4."
             ) from error
-        except (RuntimeError, IndexError, TypeError, KeyError, AttributeError) as error:
+        except (RuntimeError, IndexError, TypeError, KeyError) as error:
             if self._prepared:
                 raise
             raise ProcessorError(
