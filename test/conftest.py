@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from itertools import count
 from typing import NamedTuple
@@ -12,6 +13,9 @@ import pytest
 # The order in which floats are added depends on the number of threads: here and in the processes that tests start it is
 # one, so that both compute the same to the last bit.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# What a script starts in the background ignores SIGINT, and so do its children; tests send it to theirs.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _DOMAINS = count(os.getpid() % 100 * 2 + 1)
 
