@@ -316,14 +316,15 @@ def can_draw() -> bool:
     """Whether a GL library that needs no screen is here."""
     if sys.platform != "linux" or loads("libOSMesa.so.8"):
         return True
-    return loads("libEGL.so.1") and (loads("libEGL_mesa.so.0") or loads("libEGL_nvidia.so.0"))
+    anywhere = loads("libEGL_mesa.so.0") or loads("libEGL_nvidia.so.0")
+    return loads("libEGL.so.1") and anywhere and (loads("libOpenGL.so.0") or loads("libGL.so.1"))
 
 
 def ensure_drawing(*, yes: bool) -> None:
     """Installs a GL library where that is asked for or nobody sits there, else says how."""
     if can_draw():
         return
-    packages = ["libegl1", "libegl-mesa0", "libgl1-mesa-dri"]
+    packages = ["libegl1", "libegl-mesa0", "libgl1-mesa-dri", "libopengl0"]
     apt = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     allowed = os.geteuid() == 0 and (yes or not sys.stdin.isatty())
     if allowed and shutil.which("apt-get"):

@@ -276,3 +276,20 @@ def test_system_packages_only_as_root_and_unasked_only_without_a_terminal(
         with pytest.raises(bootstrap.Refusal, match=f"{'sudo ' if user else ': '}apt-get install -y"):
             bootstrap.ensure_drawing(yes=yes)
         assert ran == []
+
+
+@pytest.mark.parametrize(
+    ("here", "draws"),
+    [
+        ({"libOSMesa.so.8"}, True),
+        ({"libEGL.so.1", "libEGL_mesa.so.0", "libOpenGL.so.0"}, True),
+        ({"libEGL.so.1", "libEGL_nvidia.so.0", "libGL.so.1"}, True),
+        ({"libEGL.so.1", "libEGL_mesa.so.0"}, False),  # what Mesa's own packages bring on Debian 13: nothing to draw with
+        ({"libEGL.so.1", "libOpenGL.so.0"}, False),
+        (set(), False),
+    ],
+)
+def test_drawing_needs_egl_a_driver_and_opengl(monkeypatch: pytest.MonkeyPatch, here: set[str], draws: bool) -> None:
+    monkeypatch.setattr(bootstrap.sys, "platform", "linux")
+    monkeypatch.setattr(bootstrap, "loads", lambda library: library in here)
+    assert bootstrap.can_draw() is draws

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 LIBRARIES = ("egl", "osmesa", "glfw")
 EGL_PLATFORM_DEVICE_EXT = 0x313F
 NO_LIBRARY = (
-    "No OpenGL library for pictures without a screen works here ({tried}). Install one of them, for example "
-    "`apt-get install libosmesa6` or `apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri`, or choose with the "
-    "environment variable MUJOCO_GL=egl|osmesa|glfw."
+    "No OpenGL library for pictures without a screen works here ({tried}). Install one: on Debian and Ubuntu "
+    "`apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri libopengl0`. Or choose with the environment variable "
+    "MUJOCO_GL=egl|osmesa|glfw."
 )
 
 
