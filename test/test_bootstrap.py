@@ -284,7 +284,7 @@ def test_system_packages_only_as_root_and_unasked_only_without_a_terminal(
         ({"libOSMesa.so.8"}, True),
         ({"libEGL.so.1", "libEGL_mesa.so.0", "libOpenGL.so.0"}, True),
         ({"libEGL.so.1", "libEGL_nvidia.so.0", "libGL.so.1"}, True),
-        ({"libEGL.so.1", "libEGL_mesa.so.0"}, False),  # what Mesa's own packages bring on Debian 13: nothing to draw with
+        ({"libEGL.so.1", "libEGL_mesa.so.0"}, False),  # all that Mesa's packages bring on Debian 13
         ({"libEGL.so.1", "libOpenGL.so.0"}, False),
         (set(), False),
     ],
