@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rt_vla_ros.action_space.after_processing import TRANSFORMS
+from rt_vla_ros.json_file import read_object
 
 CARD_FILE = "action_card.json"
 ROLES = (
@@ -154,12 +155,7 @@ class ActionCard:
                 f"{directory} has no {CARD_FILE}: without it nobody knows what the actions mean. "
                 "Add the card of the checkpoint (docs/action_card.md shows one)."
             )
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ActionCardError(f"{path} is not JSON: {error}") from error
-        if not isinstance(data, dict):
-            raise ActionCardError(f"{path} holds a {type(data).__name__}, expected a JSON object.")
+        data = read_object(path, ActionCardError)
         try:
             return cls.from_dict(data)
         except ActionCardError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from rt_vla_ros.data.episode import DatasetError, Episode, EpisodeError, card_di
 from rt_vla_ros.data.lerobot_layout import ACTION, DATA, INFO, META, SCENE, VIDEO, video_key
 from rt_vla_ros.data.parquet import read_table
 from rt_vla_ros.data.video import read_video
+from rt_vla_ros.json_file import read_object
 from rt_vla_ros.observations.image import fit_image
 
 
@@ -127,13 +127,10 @@ def read_info(directory: Path) -> dict[str, Any]:
     path = directory / INFO
     if not path.is_file():
         raise DatasetError(f"{directory} is no dataset in the LeRobot format: there is no {path}.")
-    try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DatasetError(f"{path} is not JSON: {error}") from error
+    info = read_object(path, DatasetError)
     needed = {"codebase_version": str, "fps": (int, float), "total_episodes": int, "features": dict}
     for key, kind in needed.items():
-        if not isinstance(info, dict) or not isinstance(info.get(key), kind):  # type: ignore[arg-type]
+        if not isinstance(info.get(key), kind):  # type: ignore[arg-type]
             raise DatasetError(f"{path} lacks {key!r}, or has something else there.")
     if not info["codebase_version"].startswith("v3."):
         raise DatasetError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
+from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 
@@ -97,11 +97,8 @@ def check_card(card: ActionCard, config: RT1Config, where: Path) -> None:
 
 
 def _read_config(path: Path) -> RT1Config:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    kind = data.get("model_type") if isinstance(data, dict) else None
+    data = read_object(path, CheckpointError)
+    kind = data.get("model_type")
     if kind != RT1Config.model_type:
         raise CheckpointError(f"{path} describes a model of the type {kind!r}, expected {RT1Config.model_type!r}.")
     try:

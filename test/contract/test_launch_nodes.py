@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from support.launching import launch_entities
+from support.launching import launch_entities, probe_package
 
 from rt_vla_ros import ros
 
@@ -30,22 +27,7 @@ pytestmark = pytest.mark.usefixtures("ros_graph")
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The prefix of a package `probe` whose program `tell` writes down its arguments and parameter files."""
-    prefix = tmp_path / "prefix"
-    for folder in ("share/ament_index/resource_index/packages", "share/probe", "lib/probe"):
-        (prefix / folder).mkdir(parents=True)
-    (prefix / "share/ament_index/resource_index/packages/probe").touch()
-    program = prefix / "lib/probe/tell"
-    program.write_text(
-        f"#!{sys.executable} -IS\n"
-        "import json, sys\n"
-        "files = [open(after).read() for word, after in zip(sys.argv, sys.argv[1:]) if word == '--params-file']\n"
-        f"json.dump([sys.argv[1:], files], open({str(tmp_path / 'told.json')!r}, 'w'))\n"
-    )
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    others = os.environ.get("AMENT_PREFIX_PATH", "")
-    monkeypatch.setenv("AMENT_PREFIX_PATH", os.pathsep.join(filter(None, [str(prefix), others])))
-    return prefix
+    return probe_package(tmp_path, monkeypatch)
 
 
 class _Loader(yaml.SafeLoader):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import stat
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.launching import launch_entities
+from support.launching import launch_entities, probe_package
 
 from rt_vla_ros import ros
 
@@ -23,21 +21,7 @@ pytestmark = pytest.mark.usefixtures("ros_graph")
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The prefix of a package `probe` whose program `tell` writes down its arguments and parameter files."""
-    prefix = tmp_path / "prefix"
-    for folder in ("share/ament_index/resource_index/packages", "share/probe", "lib/probe"):
-        (prefix / folder).mkdir(parents=True)
-    (prefix / "share/ament_index/resource_index/packages/probe").touch()
-    program = prefix / "lib/probe/tell"
-    program.write_text(
-        f"#!{sys.executable} -IS\n"
-        "import json, sys\n"
-        "files = [open(after).read() for word, after in zip(sys.argv, sys.argv[1:]) if word == '--params-file']\n"
-        f"json.dump([sys.argv[1:], files], open({str(tmp_path / 'told.json')!r}, 'w'))\n"
-    )
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix))
-    return prefix
+    return probe_package(tmp_path, monkeypatch)
 
 
 @pytest.mark.usefixtures("package")

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from rt_vla_ros.json_file import read_object
+
 CONFIG_FILE = "rt2_config.json"
 VOCABULARIES = ("integers", "overwritten", "openvla")
 PAPER_PROMPT = "Q: what action should the robot take to {instruction}? A:"
@@ -94,12 +96,7 @@ class RT2Config:
                 f"{directory} has no {CONFIG_FILE}: without it nobody knows how the model writes actions. "
                 'The smallest one is {"vocabulary": "integers"}; docs/rt2.md lists the others.'
             )
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise RT2ConfigError(f"{path} is not JSON: {error}") from error
-        if not isinstance(data, dict):
-            raise RT2ConfigError(f"{path} holds a {type(data).__name__}, expected a JSON object.")
+        data = read_object(path, RT2ConfigError)
         try:
             return cls.from_dict(data)
         except RT2ConfigError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
+from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint import CheckpointError
 from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE, RT2Config
 from rt_vla_ros.policies.rt2.loading_progress import Tell, say_nothing, transformers_progress
@@ -86,7 +86,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     path = directory / "config.json"
     if not path.is_file():
         raise CheckpointError(f"{directory} is no checkpoint: it lacks config.json.")
-    return _read_json(path)
+    return read_object(path, CheckpointError)
 
 
 def check_model_type(directory: Path, *, trust_remote_code: bool) -> str:
@@ -230,7 +230,7 @@ def _compose(directory: Path, *, trust_remote_code: bool = False) -> ComposedPro
     except Exception as error:  # as for weights
         raise ProcessorError(f"The image processor in {directory} cannot be loaded: {first_line(error)}") from error
     path, template = directory / "processor_config.json", directory / "chat_template.jinja"
-    settings = _read_json(path) if path.is_file() else {}
+    settings = read_object(path, CheckpointError) if path.is_file() else {}
     tokens = settings.get("image_seq_len", settings.get("image_seq_length"))
     if tokens is not None and not isinstance(tokens, int):
         raise ProcessorError(f"{path}: image_seq_len is {tokens!r}, expected a number of tokens.")
@@ -256,16 +256,6 @@ def _check_complete(directory: Path, model: PreTrainedModel, report: dict[str, A
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise CheckpointError(f"The weights in {directory} are damaged: {name} holds numbers that are not finite.")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    if not isinstance(data, dict):
-        raise CheckpointError(f"{path} holds a {type(data).__name__}, expected a JSON object.")
-    return data
 
 
 def some(names: list[str]) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
+from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint import CheckpointError
 from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE, RT2Config
 from rt_vla_ros.policies.rt2.loading import RT2Parts, first_line, read_config
@@ -183,7 +184,7 @@ def find_card(
     for place in places:
         path = place / STATISTICS
         if path.is_file():
-            statistics = json.loads(path.read_text(encoding="utf-8"))
+            statistics = read_object(path, CheckpointError)
             break
     size = int(data.get("image_sizes", [224])[0])
     return card_from_statistics(statistics, key, bins=int(data.get("n_action_bins", 256)), image_size=size)

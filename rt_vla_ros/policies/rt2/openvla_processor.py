@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.rt2.processor import Inputs, Pixels, ProcessorError
 
 EMPTY_TOKEN = 29871
@@ -108,15 +108,9 @@ def center_crop(image: Image.Image) -> Image.Image:
 def read_settings(directory: Path) -> dict[str, Any]:
     """preprocessor_config.json of a directory. Raises ProcessorError."""
     path = directory / "preprocessor_config.json"
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ProcessorError(f"{directory} has no processor (preprocessor_config.json).") from error
-    except ValueError as error:
-        raise ProcessorError(f"{path} is not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise ProcessorError(f"{path} holds a {type(data).__name__}, expected a JSON object.")
-    return data
+    if not path.is_file():
+        raise ProcessorError(f"{directory} has no processor (preprocessor_config.json).")
+    return read_object(path, ProcessorError)
 
 
 def _letterbox(image: Image.Image, fill: tuple[int, ...]) -> Image.Image:

@@ -15,7 +15,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.rt2.checkpoint import open_checkpoint
 from rt_vla_ros.policies.rt2.device_images import find_device_images
-from rt_vla_ros.policies.rt2.loading import RT2Parts, load_rt2
+from rt_vla_ros.policies.rt2.loading import RT2Parts
 from rt_vla_ros.policies.rt2.openvla_processor import OpenVLAProcessor
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.processor import ComposedProcessor, Inputs, Pixels
@@ -30,11 +30,8 @@ HALF = {"mean": [0.5] * 3, "std": [0.5] * 3}
 @pytest.fixture(scope="module", params=["paligemma", "qwen2_vl", "qwen2_5_vl", "openvla"])
 def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RT2Parts:
     directory: Path = tmp_path_factory.mktemp(request.param)
-    if request.param == "openvla":
-        opened: Any = open_checkpoint(save_openvla(directory), device=CPU)
-        found: RT2Parts = opened._parts
-        return found
-    return load_rt2(save_vlm(directory, request.param), device=CPU)
+    saved = save_openvla(directory) if request.param == "openvla" else save_vlm(directory, request.param)
+    return open_checkpoint(saved, device=CPU).parts
 
 
 def test_tokens_and_probabilities_are_the_very_same(parts: RT2Parts) -> None:

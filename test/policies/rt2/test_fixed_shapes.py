@@ -33,11 +33,8 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module", params=[*FAMILIES, "openvla"])
 def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RT2Parts:
     directory: Path = tmp_path_factory.mktemp(request.param)
-    if request.param == "openvla":
-        opened: Any = open_checkpoint(save_openvla(directory), device=CPU)
-        found: RT2Parts = opened._parts
-        return found
-    return load_rt2(save_vlm(directory, request.param), device=CPU)
+    saved = save_openvla(directory) if request.param == "openvla" else save_vlm(directory, request.param)
+    return open_checkpoint(saved, device=CPU).parts
 
 
 def seen(parts: RT2Parts, seed: int) -> Observation:

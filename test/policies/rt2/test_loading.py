@@ -116,7 +116,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         "'palm-e'; transformers .* has none",
     ),
     "no config": (lambda d: (d / "config.json").unlink(), "it lacks config.json"),
-    "config no JSON": (lambda d: (d / "config.json").write_text("{"), "config.json cannot be read"),
+    "config no JSON": (lambda d: (d / "config.json").write_text("{"), "config.json is not JSON"),
     "no card": (lambda d: (d / "action_card.json").unlink(), "has no action_card.json"),
     "no rt2 config": (lambda d: (d / CONFIG_FILE).unlink(), 'smallest one is {"vocabulary": "integers"}'),
     "damaged weights": (damaged_weights, "weights in .* cannot be loaded"),
