@@ -53,10 +53,10 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
 def test_an_installed_wheel_launches_without_the_source_tree(wheel: Path, tmp_path: Path) -> None:
     checked(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    checked(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel)
-    # The libraries of this environment, but not the paths that it adds, one of which is the source tree.
+    # This environment's libraries, pip among them, but not the paths that it adds, one of which is the source tree.
     libraries = Path(checked(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
     (libraries / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    checked(python, "-m", "pip", "install", "--no-deps", "--no-index", "--ignore-installed", wheel)
     program = tmp_path / "venv" / "bin" / "rt-vla"
     clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     where = checked(python, "-c", "import rt_vla_ros; print(rt_vla_ros.__file__)", cwd=tmp_path, env=clean)

@@ -66,3 +66,19 @@ def test_a_blocked_callback_does_not_keep_the_process(blocked: subprocess.Popen[
     out, _ = blocked.communicate(timeout=20.0)
     assert (out, blocked.returncode) == ("ended\n", 0)
     assert time.monotonic() - began < 10.0
+
+
+def test_a_signal_handler_that_takes_longer_than_the_wait_does_not_stop_the_spinning(ros_graph: Any) -> None:
+    program = """
+from rt_vla_ros import ros; ros.ensure()
+import signal, time, rclpy
+from rclpy.executors import SingleThreadedExecutor
+rclpy.init()
+executor = SingleThreadedExecutor()
+executor.add_node(rclpy.create_node("node"))
+executor.spin_once(timeout_sec=0.01)
+signal.signal(signal.SIGALRM, lambda *_: time.sleep(0.5))
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+executor.spin_once(timeout_sec=0.2)
+"""
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=30, check=False).returncode == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from rclpy.constants import LONGEST_WAIT_S
 from rclpy.context import Context
 from rclpy.duration import Duration
 from rclpy.exceptions import NotInitializedException
+from rclpy.gate import Gate
 from rclpy.time import Time
 from rclpy.utilities import get_default_context
 
@@ -110,22 +110,21 @@ class _Sleeper:
     """Wakes a thread that waits for a time of a clock."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._gate = Gate()
         self.time_source_changed = False
 
     def wake(self) -> None:
-        self._event.set()
+        self._gate.open()
 
     def on_jump(self, jump: TimeJump) -> None:
         self.time_source_changed |= jump.clock_change in (
             ClockChange.ROS_TIME_ACTIVATED,
             ClockChange.ROS_TIME_DEACTIVATED,
         )
-        self._event.set()
+        self._gate.open()
 
     def wait(self, seconds: float) -> None:
-        self._event.wait(seconds)
-        self._event.clear()
+        self._gate.wait(seconds)
 
 
 class Clock:

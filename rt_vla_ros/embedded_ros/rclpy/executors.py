@@ -10,12 +10,13 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rclpy.constants import LONGEST_WAIT_S
 from rclpy.context import Context
+from rclpy.gate import Gate
 from rclpy.task import Future, Task
 from rclpy.utilities import get_default_context
 
@@ -52,7 +53,7 @@ class Executor:
         self._context = context or get_default_context()
         self._nodes: list[Node] = []
         self._lock = threading.RLock()
-        self._tokens: SimpleQueue[None] = SimpleQueue()  # reentrant: may be filled from a signal handler
+        self._gate = Gate()
         self._woken = False
         self._is_shutdown = False
         self._round: deque[Any] = deque()
@@ -88,7 +89,7 @@ class Executor:
         """Have the waiting thread look again; safe in any thread and in signal handlers."""
         if not self._woken:
             self._woken = True
-            self._tokens.put(None)
+            self._gate.open()
 
     def create_task(
         self, callback: Callable[..., Any] | Coroutine[Any, Any, Any], *args: Any, **kwargs: Any
@@ -170,8 +171,7 @@ class Executor:
 
     def _drain(self) -> None:
         """Forget the wakes so far; whoever wakes from now on does so after putting its data where they will be seen."""
-        while not self._tokens.empty():
-            self._tokens.get()
+        self._gate.close()
         self._woken = False
 
     def _sleep(self, longest: float | None) -> None:
@@ -179,8 +179,7 @@ class Executor:
         seconds = [wait / 1e9 for wait in waits if wait is not None]
         shortest = min([LONGEST_WAIT_S, *seconds] if longest is None else [LONGEST_WAIT_S, longest, *seconds])
         if shortest > 0:
-            with contextlib.suppress(Empty):
-                self._tokens.get(timeout=shortest)
+            self._gate.wait(shortest)
 
     def _timers(self) -> Iterator[Any]:
         for node in self._nodes:
