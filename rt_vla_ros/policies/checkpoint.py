@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
 from rt_vla_ros.json_file import read_object
@@ -18,6 +19,10 @@ from rt_vla_ros.policies.rt1.modeling import RT1Model
 
 CONFIG_FILE, WEIGHTS_FILE, MODEL_CARD_FILE = "config.json", "model.safetensors", "README.md"
 REQUIRED = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE)
+
+FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+INTEGERS = (torch.int64, torch.int32)
+"""Types that weights and counters may be stored in."""
 
 
 class CheckpointError(ValueError):
@@ -119,16 +124,26 @@ def _read_weights(path: Path, config: RT1Config) -> RT1Model:
     if missing or unknown:
         raise CheckpointError(f"{path} lacks {_some(missing)} and has the unknown {_some(unknown)}.")
     for name, tensor in found.items():
-        if tensor.shape != wanted[name].shape:
-            raise CheckpointError(
-                f"{path}: {name} has the shape {tuple(tensor.shape)}, the config asks for {tuple(wanted[name].shape)}."
-            )
-        if not torch.isfinite(tensor).all():
-            raise CheckpointError(f"{path}: {name} holds numbers that are not finite; the file is not to be trusted.")
+        _check_tensor(f"{path}: {name}", tensor, wanted[name])
     model.load_state_dict(found)
     model.requires_grad_(False)
     model.train(False)
     return model
+
+
+def _check_tensor(what: str, found: Tensor, wanted: Tensor) -> None:
+    if found.shape != wanted.shape:
+        raise CheckpointError(f"{what} has the shape {tuple(found.shape)}, the config asks for {tuple(wanted.shape)}.")
+    kinds = FLOATS if wanted.is_floating_point() else INTEGERS
+    if found.dtype not in kinds:
+        named = ", ".join(map(_type_name, kinds))
+        raise CheckpointError(f"{what} is of the type {_type_name(found.dtype)}, expected one of {named}.")
+    if not torch.isfinite(found.to(wanted.dtype)).all():
+        raise CheckpointError(f"{what} holds numbers that are not finite; the file is not to be trusted.")
+
+
+def _type_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _some(names: list[str]) -> str:

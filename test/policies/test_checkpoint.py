@@ -115,6 +115,31 @@ def test_refuses_weights_that_are_not_finite(checkpoint: Path, bad: float) -> No
         load_checkpoint(checkpoint)
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda w: w.int(), "is of the type int32, expected one of float32, float64"),
+        (lambda w: w > 0, "is of the type bool"),
+        (lambda w: w.to(torch.complex64), "is of the type complex64"),
+        (lambda w: w.to(torch.float8_e4m3fn), "is of the type float8_e4m3fn"),
+        (lambda w: torch.full_like(w, 1e300, dtype=torch.float64), "holds numbers that are not finite"),
+    ],
+)
+def test_refuses_weights_of_another_type(checkpoint: Path, change: Callable, sentence: str) -> None:
+    weights = load_file(checkpoint / "model.safetensors")
+    weights["projection.weight"] = change(weights["projection.weight"])
+    save_file(weights, checkpoint / "model.safetensors")
+    with pytest.raises(CheckpointError, match=rf"projection\.weight {sentence}"):
+        load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_reads_other_floating_point_types(checkpoint: Path, kind: torch.dtype) -> None:
+    weights = {name: w.to(kind) if w.is_floating_point() else w for name, w in tiny_model().state_dict().items()}
+    save_file(weights, checkpoint / "model.safetensors")
+    assert all(p.dtype == torch.float32 for p in load_checkpoint(checkpoint)[0].parameters())
+
+
 @pytest.mark.parametrize("length", [0, 7, 500, -1])
 def test_refuses_truncated_weights(checkpoint: Path, length: int) -> None:
     path = checkpoint / "model.safetensors"

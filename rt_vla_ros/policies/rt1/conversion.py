@@ -28,10 +28,13 @@ from rt_vla_ros.policies.rt1.sources.detect import Source
 from rt_vla_ros.policies.rt1.weight_names import FLAX, TENSORFLOW, Structure, saved_model_order, weights_of
 
 PRESETS_OF = {FLAX: ("rt1-x", "rt1-jax"), TENSORFLOW: ("rt1", "rt1-multirobot")}
+COUNT, IMAGE_VARIANCE = "normalisation.count", "normalisation.variance"
+VARIANCES = (IMAGE_VARIANCE, ".running_var")
+"""By our names; the image's is divided by, batch normalisation adds a little first."""
 DEAD = {
     "action_embedding.weight": "multiplied by zero",
     "action_embedding.bias": "multiplied by zero",
-    "normalisation.count": "how many samples the normalisation was made of",
+    COUNT: "how many samples the normalisation was made of",
 }
 """Of the release: variables that change nothing, by our name."""
 LISTED = 12
@@ -133,7 +136,10 @@ def network_arrays(source: Source, config: RT1Config) -> dict[str, NDArray[Any]]
 
 
 def check_arrays(network: Arrays, config: RT1Config, flavour: str) -> None:
-    """Raises ConversionError, with names, for arrays that are missing, unexpected, of another shape or not finite."""
+    """Raises ConversionError, with names, for arrays that are not the network's or that no network can have.
+
+    Names, shapes and types must be the network's, every number finite as float32, and no variance negative.
+    """
     shapes = expected_shapes(config, flavour)
     check_names(network, shapes)
     others = [
@@ -141,17 +147,36 @@ def check_arrays(network: Arrays, config: RT1Config, flavour: str) -> None:
         for name, shape in sorted(shapes.items())
         if network[name].shape != shape
     ]
-    if others:
-        raise ConversionError(f"{len(others)} weights have another shape:\n  " + "\n  ".join(others))
-    kinds = sorted(f"{name} is {a.dtype}" for name, a in network.items() if not np.issubdtype(a.dtype, np.number))
-    if kinds:
-        raise ConversionError(f"{len(kinds)} weights are no numbers:\n  " + "\n  ".join(kinds))
-    broken = sorted(name for name, array in network.items() if not np.isfinite(array).all())
-    if broken:
-        raise ConversionError(
-            f"{len(broken)} weights hold numbers that are not finite, the checkpoint is not to be trusted:\n  "
-            + "\n  ".join(broken)
-        )
+    _refuse(others, "have another shape")
+    targets = {w.source: w.target for w in weights_of(Structure.of(config), flavour)}
+    kinds = {name: np.number if targets[name] == COUNT else np.floating for name in network}
+    _refuse(
+        [f"{name} is {array.dtype}" for name, array in network.items() if not np.issubdtype(array.dtype, kinds[name])],
+        "are no floating-point numbers",
+    )
+    _refuse(
+        [name for name, array in network.items() if not _finite(array)],
+        "hold numbers that are not finite as float32, the checkpoint is not to be trusted",
+    )
+    lowest = {name: np.float32(a.min()) for name, a in network.items() if targets[name].endswith(VARIANCES)}
+    _refuse(
+        [
+            f"{name} goes down to {low}"
+            for name, low in lowest.items()
+            if low < 0 or (low == 0 and targets[name] == IMAGE_VARIANCE)
+        ],
+        "are variances that cannot be, the checkpoint is not to be trusted",
+    )
+
+
+def _refuse(names: list[str], what: str) -> None:
+    if names:
+        raise ConversionError(f"{len(names)} weights {what}:\n  " + "\n  ".join(sorted(names)))
+
+
+def _finite(array: NDArray[Any]) -> bool:
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(array.astype(np.float32)).all())
 
 
 def without_dead_weights(config: RT1Config, state: dict[str, Tensor]) -> tuple[RT1Config, dict[str, Tensor]]:

@@ -65,6 +65,8 @@ def changed(path: str, **arrays: np.ndarray | None) -> Source:
 
 HEAD = "params/Transformer_0/Dense_2/bias"
 TF_HEAD = "agent/_actor_network/_transformer/_output_tokens/bias"
+VARIANCE = "batch_stats/image_tokenizer/EfficientNetWithFilm_0/Stem_0/batch_normalization/var"
+TF_VARIANCE = "agent/_actor_network/_image_tokenizer/_tokenizer/net/layer_with_weights-0/variance"
 RENAMED = {HEAD: None, HEAD + "_2": np.zeros(16, np.float32)}
 
 
@@ -75,7 +77,21 @@ RENAMED = {HEAD: None, HEAD + "_2": np.zeros(16, np.float32)}
         (changed("flax", **RENAMED), f"1 missing:\n  {HEAD}\n1 unexpected:\n  {HEAD}_2"),
         (changed("flax", **{HEAD: np.zeros(17, np.float32)}), f"{HEAD} is (17,), expected (16,)"),
         (changed("flax", **{HEAD: np.full(16, np.nan, np.float32)}), f"not to be trusted:\n  {HEAD}"),
-        (changed("flax", **{HEAD: np.zeros(16, "S1")}), f"1 weights are no numbers:\n  {HEAD} is |S1"),
+        (changed("flax", **{HEAD: np.zeros(16, "S1")}), f"1 weights are no floating-point numbers:\n  {HEAD} is |S1"),
+        (changed("flax", **{HEAD: np.zeros(16, np.int32)}), f"no floating-point numbers:\n  {HEAD} is int32"),
+        (changed("flax", **{HEAD: np.zeros(16, np.complex64)}), f"no floating-point numbers:\n  {HEAD} is complex64"),
+        (
+            changed("flax", **{HEAD: np.full(16, 1e300)}),
+            f"not finite as float32, the checkpoint is not to be trusted:\n  {HEAD}",
+        ),
+        (
+            changed("flax", **{VARIANCE: np.full(8, -0.5, np.float32)}),
+            f"variances that cannot be, the checkpoint is not to be trusted:\n  {VARIANCE} goes down to -0.5",
+        ),
+        (
+            changed("tensorflow/ckpt-1", **{TF_VARIANCE: np.zeros(3, np.float32)}),
+            "layer_with_weights-0/variance goes down to 0.0",
+        ),
         (changed("tensorflow/ckpt-1", **{TF_HEAD: None}), "1 missing:\n  _transformer/_output_tokens/bias"),
         (changed("savedmodel", **{"216": None, "215": None}), "has 215 variables, the network has 216"),
     ],

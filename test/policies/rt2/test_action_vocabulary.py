@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from rt_vla_ros.policies.rt2.action_vocabulary import (
@@ -89,6 +91,16 @@ def test_least_used_leaves_frequent_and_special_tokens_alone() -> None:
     assert not set(chosen) & (set(tokenizer.all_special_ids) | set(frequent))
 
 
+def test_least_used_leaves_image_tokens_alone_that_the_tokenizer_does_not_list() -> None:
+    tokenizer = small_tokenizer("byte_bpe")
+    tokenizer.add_tokens([AddedToken("<image>", special=True)])
+    image = tokenizer.convert_tokens_to_ids("<image>")
+    assert image not in tokenizer.all_special_ids
+    assert image not in least_used({}, tokenizer)
+    assert image - 1 in least_used({}, tokenizer)
+    assert image - 1 not in least_used({}, tokenizer, placeholders=[image - 1])
+
+
 def test_tokenizer_without_digits_is_refused_with_a_sentence() -> None:
     words = Tokenizer(models.WordLevel({"<unk>": 0, "</s>": 1, "A:": 2, "go": 3}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -103,18 +115,22 @@ def test_numbers_without_a_mark_between_them_are_refused() -> None:
         ActionVocabulary(sequences, sequences, end=99)
 
 
+def made_of(tokens: range, placeholders: Sequence[int] = ()) -> ActionVocabulary:
+    return make_vocabulary(
+        RT2Config("overwritten", tuple(tokens)), small_tokenizer("byte_bpe"), BINS, 700, placeholders
+    )
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: overwritten(range(10), BINS, 2), "lists 10 overwritten tokens, the card has 256 bins"),
         (lambda: overwritten([5] * BINS, BINS, 2), "bins 0 and 1 have the same tokens"),
         (lambda: openvla(100, BINS, 2), "100 tokens, too few for 256 bins"),
-        (
-            lambda: make_vocabulary(
-                RT2Config("overwritten", tuple(range(500, 756))), small_tokenizer("byte_bpe"), BINS, 700
-            ),
-            "token 755 is beyond the 700 rows",
-        ),
+        (lambda: made_of(range(500, 756)), "token 755 is beyond the 700 rows"),
+        (lambda: made_of(range(-1, 255)), "token -1 is no token id, expected 0 to 699"),
+        (lambda: made_of(range(2, 258)), r"token 2 \('</s>'\) marks a beginning, .* choose ordinary tokens"),
+        (lambda: made_of(range(10, 266), [20]), r"token 20 \(.*\) stands for an image .* choose ordinary tokens"),
         (lambda: openvla(32000, BINS, 2).encode([256]), "expected bins of 0 to 255"),
     ],
 )

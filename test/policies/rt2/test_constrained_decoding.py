@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tokenizers import AddedToken
 
 from rt_vla_ros.policies.rt2.action_vocabulary import integers, least_used, overwritten
 from rt_vla_ros.policies.rt2.constrained_decoding import END, ActionGrammar, choose
@@ -106,6 +107,18 @@ def test_a_plan_is_bounded_and_an_action_follows(kind: str) -> None:
         assert len(grammar.decode(tokens)) == 8
         assert not set(tokens[: -grammar.action_length(tokens)]) & set(tokenizer.all_special_ids)
         assert grammar.guess(grammar.start, tokens) == tokens
+
+
+def test_a_plan_holds_no_image_token() -> None:
+    tokenizer = small_tokenizer("byte_bpe", words=520)
+    tokenizer.add_tokens([AddedToken("<image>", special=True)])
+    image, word = tokenizer.convert_tokens_to_ids("<image>"), len(tokenizer) - 2
+    plain = PlanGrammar(grammar_of("byte_bpe"), tokenizer, 6, len(tokenizer))
+    known = PlanGrammar(grammar_of("byte_bpe"), tokenizer, 6, len(tokenizer), placeholders=[word])
+    assert [grammar.mask(grammar.start)[[image, word]].tolist() for grammar in (plain, known)] == [
+        [False, True],
+        [False, False],
+    ]
 
 
 def test_a_plan_ends_where_the_model_says_action() -> None:

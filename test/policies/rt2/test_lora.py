@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from support.vlms import random_image, rt2_card, save_vlm
 
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.policies.rt2.loading import load_rt2
+from rt_vla_ros.policies.rt2.lora import Adapter
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 
 CPU = torch.device("cpu")
@@ -39,6 +41,11 @@ def save_adapter(directory: Path, base: Path, names: list[str], sizes: list[int]
     return changes
 
 
+def reconfigure(directory: Path, change: dict[str, Any]) -> None:
+    path = directory / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+
+
 @pytest.mark.parametrize("old", [False, True])
 def test_an_adapter_is_added_to_the_layers_it_names(old: bool, tmp_path: Path) -> None:
     base = save_vlm(tmp_path / "base", "paligemma")
@@ -50,6 +57,82 @@ def test_an_adapter_is_added_to_the_layers_it_names(old: bool, tmp_path: Path) -
     assert changed == {f"{TEXT}.weight", f"{VISION}.weight"}
     for name, change in zip((TEXT, VISION), changes.values(), strict=True):
         torch.testing.assert_close(after[f"{name}.weight"], before[f"{name}.weight"] + change)
+
+
+@pytest.mark.parametrize(
+    ("change", "scale"),
+    [
+        ({}, 2.0),
+        ({"use_rslora": True}, 4 / 2**0.5),
+        ({"alpha_pattern": {"k_proj": 8, "q_proj": 32}}, 16.0),
+        ({"r": 8, "rank_pattern": {"q_proj": 2}}, 2.0),
+        ({"alpha_pattern": {r"layers\.1\.self_attn\.[qk]_proj": 32}}, 16.0),
+        ({"alpha_pattern": {r"^vision_tower.*": 32, "self_attn": 64, "proj": 128}}, 2.0),
+        ({"r": 8, "use_rslora": True, "rank_pattern": {TEXT: 2}, "alpha_pattern": {"q_proj": 2}}, 2**0.5),
+    ],
+)
+def test_each_module_has_the_scale_that_peft_gives_it(change: dict[str, Any], scale: float, tmp_path: Path) -> None:
+    save_adapter(tmp_path / "adapter", tmp_path, [TEXT], [64])
+    reconfigure(tmp_path / "adapter", change)
+    assert Adapter.load(tmp_path / "adapter").pairs[TEXT].scale == pytest.approx(scale)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("model.language_model.embed_tokens.lora_embedding_A", 2),
+        ("model.projector.bias", 1),
+        (f"{TEXT}.lora_B.bias", 1),
+        (f"{TEXT}.lora_magnitude_vector", 1),
+        ("model.vision_tower.patch_embedding.lora_A.weight", 4),
+    ],
+)
+def test_tensors_that_would_not_be_used_are_refused(name: str, size: int, tmp_path: Path) -> None:
+    save_adapter(tmp_path / "adapter", tmp_path, [TEXT], [64])
+    path = tmp_path / "adapter" / "adapter_model.safetensors"
+    save_file({**load_file(path), f"base_model.model.{name}": torch.ones([2] * size)}, path)
+    with pytest.raises(ValueError, match=rf"holds base_model\.model\.{name}, which is no lora_A or lora_B"):
+        Adapter.load(tmp_path / "adapter")
+
+
+def test_halves_and_nothing_are_refused(tmp_path: Path) -> None:
+    for names, sentence in (([TEXT], f"lacks the other half of {TEXT}'s lora_A"), ([], "the adapter changes nothing")):
+        save_adapter(tmp_path / str(len(names)), tmp_path, names, [64] * len(names))
+        path = tmp_path / str(len(names)) / "adapter_model.safetensors"
+        save_file({name: tensor for name, tensor in load_file(path).items() if "lora_A" in name}, path)
+        with pytest.raises(ValueError, match=sentence):
+            Adapter.load(path.parent)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"r": None}, f"r of {TEXT} is None in adapter_config.json, expected a number above 0"),
+        ({"r": 0}, "r of .* is 0 in"),
+        ({"r": 4}, "has the rank 4 by adapter_config.json, its lora_A has 2 rows and its lora_B 2 columns"),
+        ({"lora_alpha": "4"}, "lora_alpha of .* is '4' in"),
+        ({"alpha_pattern": ["q_proj"]}, r"alpha_pattern is \['q_proj'\] in adapter_config.json, expected numbers by"),
+        ({"alpha_pattern": {"*": 2}}, "alpha_pattern in adapter_config.json holds no regular expression"),
+        ({"peft_type": "IA3"}, "another kind; plain LoRA can be loaded"),
+        ({"use_dora": True}, "another kind; plain LoRA can be loaded"),
+        ({"init_lora_weights": "pissa_niter_16"}, "another kind; plain LoRA can be loaded"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_refused(change: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    save_adapter(tmp_path / "adapter", tmp_path, [TEXT], [64])
+    reconfigure(tmp_path / "adapter", change)
+    with pytest.raises(ValueError, match=sentence):
+        Adapter.load(tmp_path / "adapter")
+
+
+def test_a_list_for_a_configuration_and_lacking_weights_are_refused(tmp_path: Path) -> None:
+    save_adapter(tmp_path / "adapter", tmp_path, [TEXT], [64])
+    (tmp_path / "adapter" / "adapter_model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"adapter_model\.safetensors is missing or no safetensors file"):
+        Adapter.load(tmp_path / "adapter")
+    (tmp_path / "adapter" / "adapter_config.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"adapter_config\.json holds a list, expected a JSON object"):
+        Adapter.load(tmp_path / "adapter")
 
 
 def test_named_by_its_own_directory_with_its_own_card(tmp_path: Path) -> None:

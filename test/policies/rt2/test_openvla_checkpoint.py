@@ -14,10 +14,11 @@ from safetensors.torch import load_file, save_file
 from support.vlms import SHARDS, random_image, rt2_card, save_openvla, statistics
 
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE
 from rt_vla_ros.policies.rt2.openvla_checkpoint import INDEX, is_openvla, load_openvla
 from rt_vla_ros.policies.rt2.openvla_processor import EMPTY_TOKEN
 from rt_vla_ros.policies.rt2.policy import RT2Policy
+from rt_vla_ros.policies.rt2.prompt import question_prompt, robot_prompt
 
 CPU = torch.device("cpu")
 
@@ -63,8 +64,38 @@ def test_one_of_several_statistics_must_be_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'bridge'\. Did you mean 'bridge_orig'\? There are: bridge_orig, libero"):
         load_openvla(tmp_path, device=CPU, unnorm_key="bridge")
     assert load_openvla(tmp_path, device=CPU, unnorm_key="libero_spatial").card.control_rate == 20
-    RT2Config("openvla", unnorm_key="bridge_orig").save(tmp_path)
+    (tmp_path / CONFIG_FILE).write_text('{"unnorm_key": "bridge_orig"}')
     assert load_openvla(tmp_path, device=CPU).card.control_rate == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "prompt"),
+    [
+        ({"unnorm_key": "bridge_orig"}, "In: What action should the robot take to pick up the red cube?\nOut:"),
+        (
+            {"vocabulary": "openvla", "center_crop": True},
+            "In: What action should the robot take to pick up the red cube?\nOut:",
+        ),
+        ({"prompt": "Do: {instruction}", "lower_case": False}, "Do: Pick UP the red cube"),
+    ],
+)
+def test_what_rt2_config_does_not_say_is_openvla_s_own(given: dict[str, Any], prompt: str, tmp_path: Path) -> None:
+    (save_openvla(tmp_path) / CONFIG_FILE).write_text(json.dumps(given))
+    config = load_openvla(tmp_path, device=CPU).config
+    assert robot_prompt(config, "Pick UP the red cube.") == prompt
+    assert question_prompt(config, "What is red?") == "In: What is red?\nOut:"
+    assert config.center_crop == given.get("center_crop", False)
+
+
+def test_a_wrong_rt2_config_is_refused_by_its_path(tmp_path: Path) -> None:
+    path = save_openvla(tmp_path) / CONFIG_FILE
+    for text, message in (
+        ('{"center_crop": 1}', "center_crop is 1, expected bool"),
+        ('{"vocabulary": "integers"}', "says 'integers' for an OpenVLA checkpoint"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=rf"{CONFIG_FILE}:? {message}"):
+            load_openvla(tmp_path, device=CPU)
 
 
 def test_a_card_goes_before_the_statistics_and_must_fit(tmp_path: Path) -> None:

@@ -135,6 +135,15 @@ def test_questions_are_answered_in_free_text(parts: RT2Parts) -> None:
     assert answer == parts.processor.tokenizer.decode(output[0, length:], skip_special_tokens=True).strip()
 
 
+def test_an_answer_holds_no_image_token(tmp_path: Path) -> None:
+    parts = load_rt2(save_vlm(tmp_path, "paligemma"), device=CPU)
+    policy = RT2Policy(parts)
+    free = policy.ask(seen(0).images, "what do you see?", limit=12)
+    first = parts.processor.tokenizer.encode(free, add_special_tokens=False)[0]
+    parts.model.config.video_token_id = first  # as if what it says first held the place of a film
+    assert policy.ask(seen(0).images, "what do you see?", limit=12) == ""
+
+
 def test_at_any_temperature_actions_are_legal_and_repeatable(parts: RT2Parts) -> None:
     runs = []
     for _ in range(2):

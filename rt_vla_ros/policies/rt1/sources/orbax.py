@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.rt1.sources.errors import SourceError
 from rt_vla_ros.policies.rt1.sources.flax_msgpack import KEPT
 
-MARKERS = ("manifest.ocdbt", "_METADATA")
-DRIVERS = {".zarray": "zarr", "zarr.json": "zarr3"}
+METADATA = "_METADATA"
+MARKERS = ("manifest.ocdbt", METADATA)
+ZARR3 = "zarr.json"
+DRIVERS = {".zarray": "zarr", ZARR3: "zarr3"}
+ZEROS_STORED = "store_array_data_equal_to_fill_value"
+"""In _METADATA: chunks of zeros are written too. Older Orbax left them out in Zarr 3, so there they may be missing."""
 
 
 def find_orbax(directory: Path) -> Path | None:
@@ -35,6 +40,7 @@ def read_orbax(directory: Path) -> dict[str, NDArray[Any]]:
     import tensorstore as ts
 
     ocdbt = (directory / "manifest.ocdbt").is_file()
+    zeros_left_out = not _metadata(directory).get(ZEROS_STORED, False)
     base = {"driver": "file", "path": f"{directory.resolve()}/"}
     store = {"driver": "ocdbt", "base": base} if ocdbt else base
     try:
@@ -45,13 +51,22 @@ def read_orbax(directory: Path) -> dict[str, NDArray[Any]]:
             parts = _parts(path)
             if leaf in DRIVERS and parts and parts[0] in KEPT:
                 at = {**store, "path": f"{path}/"} if ocdbt else {**base, "path": f"{directory.resolve()}/{path}/"}
-                spec = {"driver": DRIVERS[leaf], "kvstore": at}
+                spec = {
+                    "driver": DRIVERS[leaf],
+                    "kvstore": at,
+                    "fill_missing_data_reads": zeros_left_out and leaf == ZARR3,
+                }
                 arrays["/".join(parts)] = np.asarray(ts.open(spec, read=True).result().read().result())
     except (ValueError, OSError) as error:
         raise SourceError(f"{directory} cannot be read as an Orbax checkpoint: {error}") from error
     if not any(name.startswith("params/") for name in arrays):
         raise SourceError(f"{directory} holds no `params`; its arrays are those of something else.")
-    return {name: a.astype(np.float32) if a.dtype.kind == "V" else a for name, a in arrays.items()}
+    return {name: a.astype(np.float32) if a.dtype.name == "bfloat16" else a for name, a in arrays.items()}
+
+
+def _metadata(directory: Path) -> dict[str, Any]:
+    path = directory / METADATA
+    return read_object(path, SourceError) if path.is_file() else {}
 
 
 def _parts(path: str) -> list[str]:

@@ -99,6 +99,13 @@ def test_refuses_an_orbax_database_that_is_cut_short(tmp_path: Path) -> None:
         read_source(source)
 
 
+def test_refuses_orbax_arrays_that_lost_a_chunk(tmp_path: Path) -> None:
+    source = copied("orbax_zarr", tmp_path)
+    (source / "params.Transformer_0.Dense_0.kernel" / "0.0").unlink()
+    with pytest.raises(SourceError, match=r"cannot be read .*params\.Transformer_0\.Dense_0\.kernel/0\.0"):
+        read_source(source)
+
+
 def test_refuses_an_index_without_its_data(tmp_path: Path) -> None:
     source = copied("tensorflow/sharded", tmp_path)
     source.with_name("sharded.data-00001-of-00002").unlink()
