@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint import CheckpointError
-from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE, RT2Config
+from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE, RT2Config, RT2ConfigError
 from rt_vla_ros.policies.rt2.loading import RT2Parts, first_line, read_config
 from rt_vla_ros.policies.rt2.loading_progress import Tell, counted, say_nothing
 from rt_vla_ros.policies.rt2.lora import Adapter
@@ -31,6 +31,8 @@ from rt_vla_ros.policies.rt2.quantization import QUANTIZED, check_quantization, 
 MODEL_TYPE = "openvla"
 INDEX = "model.safetensors.index.json"
 STATISTICS = "dataset_statistics.json"
+OWN = {"vocabulary": "openvla", "prompt": OPENVLA_PROMPT, "question": OPENVLA_QUESTION, "lower_case": True}
+"""What rt2_config.json need not say: these go before the defaults of RT2Config."""
 
 
 def is_openvla(directory: Path) -> bool:
@@ -159,13 +161,17 @@ def _tensors(files: list[Path]) -> Iterator[tuple[str, Tensor]]:
 
 
 def _rt2_config(adapter: Path | None, directory: Path) -> RT2Config:
-    for place in (adapter, directory):
-        if place is not None and (place / CONFIG_FILE).is_file():
-            config = RT2Config.load(place)
-            if config.vocabulary != "openvla":
-                raise CheckpointError(f"{place / CONFIG_FILE} says {config.vocabulary!r} for an OpenVLA checkpoint.")
-            return config
-    return RT2Config("openvla", prompt=OPENVLA_PROMPT, question=OPENVLA_QUESTION, lower_case=True)
+    path = next((p / CONFIG_FILE for p in (adapter, directory) if p is not None and (p / CONFIG_FILE).is_file()), None)
+    if path is None:
+        return RT2Config.from_dict(OWN)
+    data = read_object(path, RT2ConfigError)
+    try:
+        config = RT2Config.from_dict({**OWN, **data})
+    except RT2ConfigError as error:
+        raise RT2ConfigError(f"{path}: {error}") from error
+    if config.vocabulary != "openvla":
+        raise CheckpointError(f"{path} says {config.vocabulary!r} for an OpenVLA checkpoint.")
+    return config
 
 
 def find_card(
