@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
 from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.policies.rt2.special_tokens import special_tokens
 
 ANCHOR = "A:"
 """Text before an action, so that a number is tokenized as it is behind a prompt."""
@@ -57,11 +58,16 @@ class ActionVocabulary:
 
 
 def make_vocabulary(
-    config: RT2Config, tokenizer: PreTrainedTokenizerBase, bins: int, vocabulary_size: int
+    config: RT2Config,
+    tokenizer: PreTrainedTokenizerBase,
+    bins: int,
+    vocabulary_size: int,
+    placeholders: Collection[int] = (),
 ) -> ActionVocabulary:
     """The vocabulary that a checkpoint's configuration names.
 
-    vocabulary_size: rows of the model's embedding table. Raises VocabularyError.
+    vocabulary_size: rows of the model's embedding table. placeholders: the model's tokens that stand for images.
+    Raises VocabularyError.
     """
     end = tokenizer.eos_token_id
     if end is None:
@@ -72,12 +78,7 @@ def make_vocabulary(
         vocabulary = overwritten(config.tokens, bins, end)
     else:
         vocabulary = openvla(vocabulary_size - OPENVLA_TAIL, bins, end)
-    highest = max(token for sequence in (*vocabulary.first, *vocabulary.others) for token in sequence)
-    if highest >= vocabulary_size:
-        raise VocabularyError(
-            f"The action token {highest} is beyond the {vocabulary_size} rows of the model's embedding table; "
-            "the tokenizer or the configuration belongs to another model."
-        )
+    _check_tokens(vocabulary, tokenizer, vocabulary_size, placeholders)
     return vocabulary
 
 
@@ -115,13 +116,19 @@ def openvla(size: int, bins: int, end: int) -> ActionVocabulary:
     return ActionVocabulary(sequences, sequences, end)
 
 
-def least_used(counts: Mapping[int, int], tokenizer: PreTrainedTokenizerBase, bins: int = 256) -> tuple[int, ...]:
+def least_used(
+    counts: Mapping[int, int],
+    tokenizer: PreTrainedTokenizerBase,
+    bins: int = 256,
+    placeholders: Collection[int] = (),
+) -> tuple[int, ...]:
     """The tokens to overwrite: those used least often in a body of text, special tokens left alone.
 
     counts: how often each token was seen; one that is absent was never seen. Ties go to the higher id, which in most
-    vocabularies was learned later. Raises VocabularyError where the vocabulary is too small.
+    vocabularies was learned later. placeholders: the model's tokens that stand for images, left alone as well.
+    Raises VocabularyError where the vocabulary is too small.
     """
-    special = set(tokenizer.all_special_ids)
+    special = special_tokens(tokenizer).union(placeholders)
     tokens = [token for token in tokenizer.get_vocab().values() if token not in special]
     if len(tokens) < bins:
         raise VocabularyError(f"The tokenizer has {len(tokens)} ordinary tokens, {bins} are needed.")
@@ -138,6 +145,29 @@ def _behind(tokenizer: PreTrainedTokenizerBase, anchor: str, text: str) -> Seque
             f"The tokenizer joins {text!r} with what stands before it, so actions cannot be told from the prompt."
         )
     return tuple(both[len(before) :])
+
+
+def _check_tokens(
+    vocabulary: ActionVocabulary, tokenizer: PreTrainedTokenizerBase, rows: int, placeholders: Collection[int]
+) -> None:
+    tokens = {token for sequence in (*vocabulary.first, *vocabulary.others) for token in sequence}
+    if min(tokens) < 0:
+        raise VocabularyError(f"The action token {min(tokens)} is no token id, expected 0 to {rows - 1}.")
+    if max(tokens) >= rows:
+        raise VocabularyError(
+            f"The action token {max(tokens)} is beyond the {rows} rows of the model's embedding table; "
+            "the tokenizer or the configuration belongs to another model."
+        )
+    ends = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    for taken, why in (
+        (placeholders, "stands for an image in this model's prompts"),
+        (ends, "marks a beginning, an end or padding"),
+    ):
+        for token in sorted(tokens.intersection(taken)):
+            raise VocabularyError(
+                f"The action token {token} ({tokenizer.convert_ids_to_tokens(token)!r}) {why}, so it cannot stand for "
+                "a bin; choose ordinary tokens, such as action_vocabulary.least_used finds."
+            )
 
 
 def _check_distinct(sequences: Sequence[Sequence_]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from rt_vla_ros.policies.rt2.constrained_decoding import ActionGrammar
+from rt_vla_ros.policies.rt2.special_tokens import special_tokens
 
 MARKER = "Action:"
 
@@ -21,16 +22,22 @@ class PlanGrammar:
     """
 
     def __init__(
-        self, action: ActionGrammar, tokenizer: PreTrainedTokenizerBase, limit: int, vocabulary_size: int
+        self,
+        action: ActionGrammar,
+        tokenizer: PreTrainedTokenizerBase,
+        limit: int,
+        vocabulary_size: int,
+        placeholders: Collection[int] = (),
     ) -> None:
-        """Raises ValueError for a limit below 1."""
+        """placeholders: the model's tokens that stand for images. Raises ValueError for a limit below 1."""
         if limit < 1:
             raise ValueError(f"expected a plan of at least 1 token, got a limit of {limit}")
         self.action, self._tokenizer, self._limit = action, tokenizer, limit
         self._marker = tokenizer.encode(f" {MARKER}", add_special_tokens=False)
         self.columns: NDArray[np.int64] = np.arange(vocabulary_size, dtype=np.int64)
         # Only what the tokenizer can write: not its special tokens, nor the rows that pad the embedding table.
-        self._free = np.isin(self.columns, list(set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids)))
+        words = set(tokenizer.get_vocab().values()) - special_tokens(tokenizer).union(placeholders)
+        self._free = np.isin(self.columns, list(words))
         self.start: Hashable = ()
         self.longest = limit + len(self._marker) + action.longest
 

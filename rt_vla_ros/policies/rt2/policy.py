@@ -25,6 +25,7 @@ from rt_vla_ros.policies.rt2.packed_linear import pack_linears
 from rt_vla_ros.policies.rt2.plan_grammar import PlanGrammar
 from rt_vla_ros.policies.rt2.processor import Inputs, PreparedPrompt, ProcessorError
 from rt_vla_ros.policies.rt2.prompt import question_prompt, robot_prompt
+from rt_vla_ros.policies.rt2.special_tokens import placeholders, special_tokens
 from rt_vla_ros.policies.rt2.taking_turns import TakingTurns
 
 LONGEST_ANSWER = 64
@@ -156,7 +157,8 @@ class RT2Policy:
             inputs = self._make_prompt(text).inputs(pictures)
         self._check_length(inputs, limit, "The question")
         tokenizer = self._parts.processor.tokenizer
-        words = self._engine.write(self._to_device(inputs), frozenset(tokenizer.all_special_ids), limit)
+        stop = special_tokens(tokenizer) | placeholders(self._parts.model.config)
+        words = self._engine.write(self._to_device(inputs), stop, limit)
         tokens: list[int] = []
         while True:
             with self._turns.whenever_free():  # a pass at a time, so that control comes in between
@@ -227,9 +229,10 @@ def make_grammar(parts: RT2Parts) -> Grammar:
     """What the model may write on a robot prompt. Raises VocabularyError."""
     card, config, tokenizer = parts.card, parts.config, parts.processor.tokenizer
     rows = parts.model.config.get_text_config().vocab_size
-    vocabulary = make_vocabulary(config, tokenizer, card.bins, int(rows))
+    seen = placeholders(parts.model.config)
+    vocabulary = make_vocabulary(config, tokenizer, card.bins, int(rows), seen)
     counts = [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions]
     action = ActionGrammar(vocabulary, counts)
     if not config.plan_tokens:
         return action
-    return PlanGrammar(action, tokenizer, config.plan_tokens, int(rows))
+    return PlanGrammar(action, tokenizer, config.plan_tokens, int(rows), seen)
