@@ -68,7 +68,8 @@ class CombinedProcessor:
 
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
         """See Processor."""
-        return _tensors(self._processor(images=list(images), text=text, return_tensors="pt"))
+        once = _beginning_once(self.tokenizer, text)
+        return _tensors(self._processor(images=list(images), text=text, return_tensors="pt", **once))
 
     def image_inputs(self, images: Sequence[Pixels]) -> Inputs:
         """See Processor."""
@@ -118,7 +119,7 @@ class ComposedProcessor:
         if len(parts) != len(images) + 1:
             raise ProcessorError(f"The prompt has {len(parts) - 1} places for images, there are {len(images)} images.")
         whole = parts[0] + "".join(self._expand(features, i) + part for i, part in enumerate(parts[1:]))
-        ids = self.tokenizer(whole, return_tensors="pt")["input_ids"]
+        ids = self.tokenizer(whole, return_tensors="pt", **_beginning_once(self.tokenizer, text))["input_ids"]
         inputs = {"input_ids": ids} | _tensors(features)
         if self._kind == "grid":
             inputs["mm_token_type_ids"] = (ids == self._image_id).int()
@@ -232,6 +233,12 @@ def _chat(owner: Any, prompt: str, images: int) -> str:
     return str(
         owner.apply_chat_template([{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True)
     )
+
+
+def _beginning_once(tokenizer: PreTrainedTokenizerBase, text: str) -> dict[str, bool]:
+    """Tells a tokenizer to add no beginning of its own where a chat template wrote one (as `apply_chat_template`)."""
+    beginning = tokenizer.bos_token
+    return {"add_special_tokens": False} if beginning and text.startswith(str(beginning)) else {}
 
 
 def _tensors(features: Mapping[str, Any]) -> Inputs:
