@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+# For a gripper that shall stay as it is, whatever that is.
+KEEP_GRIPPER = -1.0
+
 
 @dataclass(frozen=True)
 class EndEffectorAction:
@@ -14,7 +17,7 @@ class EndEffectorAction:
 
     translation: displacement in [m], shape (3,), float64, in the axes of `frame`.
     rotation: rotation vector (axis times angle) in [rad], shape (3,), float64, in the axes of `frame`.
-    gripper: 0 open ... 1 closed.
+    gripper: 0 open ... 1 closed; KEEP_GRIPPER: as it is.
     terminate: the policy says that the instruction is carried out.
     confidence: probability that the policy gives to what it chose, 0 ... 1.
     period: time in which the displacement shall be made [s].
@@ -32,3 +35,8 @@ class EndEffectorAction:
     tokens: tuple[int, ...] = ()
     plan: str = ""
     frame: str = "base"
+
+    @property
+    def gripper_word(self) -> str:
+        """open, closed or kept, for people."""
+        return "kept" if self.gripper == KEEP_GRIPPER else "closed" if self.gripper > 0.5 else "open"

@@ -120,9 +120,8 @@ class Attempt(Attended):
         if recording.actions:
             _, action, latency = recording.actions[-1]
             x, y, z = (100 * value for value in action.translation)
-            gripper = "closed" if action.gripper > 0.5 else "open"
             self.progress.update(
-                f"  {recording.time:5.1f} s  {x:+5.1f} {y:+5.1f} {z:+5.1f} cm  gripper {gripper:6}  "
+                f"  {recording.time:5.1f} s  {x:+5.1f} {y:+5.1f} {z:+5.1f} cm  gripper {action.gripper_word:6}  "
                 f"sure {action.confidence:4.0%}  {1000 * latency:4.0f} ms"
             )
 

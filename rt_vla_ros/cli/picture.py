@@ -100,7 +100,7 @@ def _draw_action(draw: ImageDraw.ImageDraw, action: EndEffectorAction, latency: 
     left, top = SCENE[0] + 8, HEADER + SIDE + 12
     _draw_dial(draw, (left + 48, top + 46), 40, action)
     _draw_height(draw, (left + 112, top + 6), 80, float(action.translation[2]))
-    _draw_gripper(draw, (left + 4, top + 108), action.gripper)
+    _draw_gripper(draw, (left + 4, top + 108), action)
     # Adding zero turns the -0.0 of a rounded value into 0.0.
     centimetres = " ".join(f"{round(100 * float(value), 1) + 0.0:+.1f}" for value in action.translation)
     lines = (f"{centimetres} cm", f"sure {100 * action.confidence:.0f} %, {1000 * latency:.0f} ms")
@@ -131,13 +131,13 @@ def _draw_height(draw: ImageDraw.ImageDraw, top_left: Point, height: float, rise
     draw.text((x + 7, y + height + 2), "up/down", FAINT, font(10), anchor="ma")
 
 
-def _draw_gripper(draw: ImageDraw.ImageDraw, top_left: Point, closedness: float) -> None:
+def _draw_gripper(draw: ImageDraw.ImageDraw, top_left: Point, action: EndEffectorAction) -> None:
     x, y = top_left
-    gap = 26 * (1.0 - float(np.clip(closedness, 0.0, 1.0))) + 3
+    gap = 26 * (1.0 - float(np.clip(action.gripper, 0.0, 1.0))) + 3
     for side in (-1.0, 1.0):
         edge = x + 38 + side * gap / 2
         draw.rectangle((min(edge, edge + 6 * side), y, max(edge, edge + 6 * side), y + 22), fill=GRIP)
-    draw.text((x + 78, y + 11), "closed" if closedness > 0.5 else "open", FAINT, font(12), anchor="lm")
+    draw.text((x + 78, y + 11), action.gripper_word, FAINT, font(12), anchor="lm")
 
 
 def _draw_arrow(draw: ImageDraw.ImageDraw, tail: Point, tip: Point, colour: tuple[int, int, int]) -> None:

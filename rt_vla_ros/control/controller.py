@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
 from rt_vla_ros.control.gripper import GripperSettings, GripperSwitch
 from rt_vla_ros.control.limits import Limits
 from rt_vla_ros.control.motion import Motion, to_nanosecond
@@ -195,7 +195,8 @@ class Controller:
     def _follow(self, action: EndEffectorAction, stamp: float, now: float) -> None:
         self._motion.begin(action, now)
         self._silence.heard(now)
-        self._newest, self._frame, self._wish = stamp, action.frame, action.gripper
+        self._newest, self._frame = stamp, action.frame
+        self._wish = None if action.gripper == KEEP_GRIPPER else action.gripper
         self._still_since = None
         self._state, self._reason = State.MOVING, self._moving_reason()
 

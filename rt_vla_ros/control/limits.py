@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
 
 Vector = NDArray[np.float64]
 # The wall of the workspace is approached so that it would be reached after this time [s] at the present velocity.
@@ -64,8 +64,8 @@ class Limits:
             return "The action holds a number that is not finite."
         if not 0 < action.period <= LONGEST_PERIOD:
             return f"The action's period is {action.period:g} s, expected more than 0 and at most {LONGEST_PERIOD:g} s."
-        if not 0 <= action.gripper <= 1:
-            return f"The action's gripper is {action.gripper:g}, expected 0 (open) to 1 (closed)."
+        if action.gripper != KEEP_GRIPPER and not 0 <= action.gripper <= 1:
+            return f"The action's gripper is {action.gripper:g}, expected 0 (open) to 1 (closed), or -1 (as it is)."
         if not action.frame:
             return "The action names no frame."
         return self._refuse_size(action)

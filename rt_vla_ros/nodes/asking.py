@@ -31,6 +31,11 @@ class AskDesk:
         self._lock = threading.Lock()
         self._busy = False
 
+    @property
+    def busy(self) -> bool:
+        """Whether a question is being answered."""
+        return self._busy
+
     def ask(
         self,
         policy: Policy | None,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
 
 
 class ConfidenceGate:
@@ -14,22 +14,14 @@ class ConfidenceGate:
 
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
-        self._gripper: float | None = None
-
-    def reset(self) -> None:
-        """A new request."""
-        self._gripper = None
 
     def admit(self, action: EndEffectorAction) -> tuple[EndEffectorAction, str | None]:
         """The action to publish, and why it is not the policy's own, None where it is.
 
-        A terminate is always let through: to stop takes no courage. The gripper stays as the last sure action left it;
-        before the first one the policy's own value is taken, for nobody else knows how the gripper stands.
+        A terminate is always let through: to stop takes no courage. The gripper stays as it is.
         """
         if action.confidence >= self._threshold or action.terminate:
-            self._gripper = action.gripper
             return action, None
-        gripper = action.gripper if self._gripper is None else self._gripper
         sentence = (
             f"The policy is less sure than min_confidence ({self._threshold:g}): the arm holds still until it is surer."
         )
@@ -37,7 +29,7 @@ class ConfidenceGate:
             action,
             translation=np.zeros(3),
             rotation=np.zeros(3),
-            gripper=gripper,
+            gripper=KEEP_GRIPPER,
             plan=f"{sentence} {action.plan}".strip(),
         )
         return held, sentence

@@ -185,7 +185,6 @@ class PolicyNode(ProgramNode):
             self._health.problem("The policy is disabled; call ~/enable to have instructions carried out.")
             return
         with self._runner.lock:
-            self._gate.reset()
             self._health.begin()
             self._runner.request(instruction)
 
@@ -317,7 +316,7 @@ class PolicyNode(ProgramNode):
         """The arm is told to stand still where it was moving."""
         if self._runner.running:
             self._end("The policy node was ended.")
-        self._runner.close()
+        self.left_behind = not self._runner.close() or self._questions.busy
 
 
 def main() -> int:

@@ -79,6 +79,7 @@ class PolicyRunner(Generic[Message]):
         self._requested_ns = 0
         self._closing = False
         self._begun_ns: int | None = None  # of the step in the making
+        self._acted_ns = 0  # stamp of the last frames that the policy saw
         self.buffer: FrameBuffer[Message] | None = None
         self._thread = threading.Thread(target=self._work, name="policy", daemon=True)
 
@@ -125,14 +126,15 @@ class PolicyRunner(Generic[Message]):
                 self.buffer.put(camera, frame)
                 self._changed.notify_all()
 
-    def close(self, timeout: float = 1.0) -> None:
-        """Ends the thread; an inference that runs longer than `timeout` [s] is left behind."""
+    def close(self, timeout: float = 1.0) -> bool:
+        """Ends the thread; False where it is left behind, in a loading or an inference longer than `timeout` [s]."""
         with self._changed:
             self._closing = True
             self.cancel()
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
         try:
@@ -150,10 +152,13 @@ class PolicyRunner(Generic[Message]):
                 frames = self._wait_for_frames()
                 if frames is None:
                     return
-                request, instruction, fresh = self._request, self._instruction, self._fresh
+                stamp_ns = min(frame.stamp_ns for frame in frames.values())
+                # The buffer lets older frames pass only where the clock began anew: no history reaches across that.
+                begin = self._fresh or stamp_ns < self._acted_ns
+                request, instruction, self._acted_ns = self._request, self._instruction, stamp_ns
                 arrival_ns = max(self._requested_ns, *(frame.arrival_ns for frame in frames.values()))
             self._begun_ns = time.monotonic_ns()
-            self._act(policy, request, instruction if fresh else None, frames, arrival_ns)
+            self._act(policy, request, instruction if begin else None, frames, arrival_ns)
             self._begun_ns = None
 
     def _load_and_warm_up(self) -> tuple[Policy, int]:

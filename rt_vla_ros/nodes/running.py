@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import NoReturn
 
 import rclpy
 from rclpy._rclpy_pybind11 import RCLError
@@ -29,10 +31,12 @@ class StartError(Exception):
 class ProgramNode(Node):  # type: ignore[misc]
     """A node that is a process of its own.
 
-    failure: why the process must end, in a sentence; None while all is well.
+    failure: why the process must end, in a sentence; None while all is well. left_behind: whether a thread was still
+    inside a library, and could not be waited for, when the node was closed.
     """
 
     failure: str | None = None
+    left_behind: bool = False
 
     def close(self) -> None:
         """Stops threads and says the last things on the wire; called once, with the graph still up."""
@@ -42,9 +46,11 @@ def run(make: Callable[[], ProgramNode], argv: Sequence[str] | None = None) -> i
     """Runs the node until SIGINT, SIGTERM, SIGHUP or its own failure; the exit code: 0, or 1 after a failure.
 
     The signals are taken here and not by rclpy, which would take the graph down before the node could say its last
-    word.
+    word. A thread that is left behind ends with the process, at once, and this does not return: the interpreter would
+    stop the thread amid C++ code, which aborts.
     """
     signals: list[int] = []
+    left_behind = False
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         signals.append(number)
@@ -53,15 +59,26 @@ def run(make: Callable[[], ProgramNode], argv: Sequence[str] | None = None) -> i
         if number != signal.SIGHUP or signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores it: so do we
             signal.signal(number, on_signal)
     try:
-        return _spin(_join(make, list(sys.argv if argv is None else argv)), signals)
+        node = _join(make, list(sys.argv if argv is None else argv))
+        code = _spin(node, signals)
+        left_behind = node.left_behind
     except StartError as error:
         get_logger("rt_vla_ros").fatal(str(error))
-        return 1
+        code = 1
     finally:
         # The interpreter gives SIGINT back to the system before its end: a second one, as launch sends, would kill it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         rclpy.try_shutdown()
         gc.freeze()  # the interpreter's last collection takes longer than a second where torch is loaded
+    if left_behind:
+        _exit_now(code)
+    return code
+
+
+def _exit_now(code: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 def _join(make: Callable[[], ProgramNode], argv: list[str]) -> ProgramNode:

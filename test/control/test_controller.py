@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.actions import TICK, action, run, speed
 
+from rt_vla_ros.action_space.action import KEEP_GRIPPER
 from rt_vla_ros.control.controller import Controller, ControllerSettings
 from rt_vla_ros.control.status import Command, State
 
@@ -106,7 +107,10 @@ BAD = {
     "NaN gripper": (lambda: action(gripper=np.nan), "The action holds a number that is not finite."),
     "too far": (lambda: action((0.2, 0, 0)), "The action goes 0.2 m far, more than max_translation (0.15 m)."),
     "too wide": (lambda: action(rotation=(0, 0, 3)), "The action turns by 3 rad, more than max_rotation (0.8 rad)."),
-    "gripper": (lambda: action(gripper=1.5), "The action's gripper is 1.5, expected 0 (open) to 1 (closed)."),
+    "gripper": (
+        lambda: action(gripper=1.5),
+        "The action's gripper is 1.5, expected 0 (open) to 1 (closed), or -1 (as it is).",
+    ),
     "period": (lambda: action(period=0), "The action's period is 0 s, expected more than 0 and at most 10 s."),
     "no frame": (lambda: action(frame=""), "The action names no frame."),
     "shape": (
@@ -242,6 +246,14 @@ def test_the_gripper_is_told_once_and_anew_with_every_request() -> None:
     controller.accept(action(terminate=True), stamp=0.4, now=0.16)
     controller.accept(action(gripper=0.0), stamp=0.5, now=0.16)
     assert controller.tick(0.18).gripper == 0.0
+
+
+def test_a_gripper_that_shall_stay_as_it_is_is_told_nothing() -> None:
+    controller, told = Controller(), []
+    for i, gripper in enumerate((KEEP_GRIPPER, 1.0, KEEP_GRIPPER, 0.0)):
+        assert controller.accept(action(gripper=gripper), stamp=i * TICK, now=i * TICK) is None
+        told.append(controller.tick((i + 1) * TICK).gripper)
+    assert told == [None, 1.0, None, 0.0]
 
 
 def test_a_gripper_command_that_was_not_sent_before_the_stop_is_not_sent_after_it() -> None:

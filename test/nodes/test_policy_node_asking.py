@@ -99,7 +99,7 @@ def test_below_min_confidence_the_arm_holds_and_is_told_why(
     rig = Rig(bench, monkeypatch, policy)
     rig.user.publish(String(data="pick up the red cube"))
     action = rig.until_action()
-    assert action.translation.x == 0
+    assert (action.translation.x, action.gripper) == (0, -1)
     assert "less sure than min_confidence (0.5)" in action.plan
     assert not action.terminate
     bench.until_diagnostics("policy_node", ERROR, "less sure than min_confidence (0.5): the arm holds still")

@@ -206,6 +206,17 @@ def test_a_new_request_forgets_the_history_once_and_carries_on(desk: Desk) -> No
     assert desk.policy.instructions[1:] == ["first", "second"]
 
 
+def test_a_clock_that_began_anew_begins_the_history_anew(desk: Desk) -> None:
+    desk.start()
+    desk.runner.request("pick up the red cube")
+    for count, stamp_ms in enumerate((90_000, 90_200, 1000, 1200), 1):
+        desk.now_ms = stamp_ms
+        desk.show(stamp_ms)
+        desk.listener.wait("acted", count)
+    assert desk.policy.instructions[1:] == ["pick up the red cube"] * 2
+    assert desk.policy.stamps[-4:] == [90.0, 90.2, 1.0, 1.2]
+
+
 def test_after_a_cancel_no_action_comes_not_even_the_one_in_the_making(desk: Desk) -> None:
     desk.start()
     desk.policy.gate.clear()

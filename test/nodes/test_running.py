@@ -35,6 +35,13 @@ def test_further_sigints_do_not_spoil_its_end(bench: NodeBench) -> None:
         assert policy.process.wait(10) == 0
 
 
+def test_a_policy_that_is_thinking_ends_with_the_node(bench: NodeBench) -> None:
+    with NodeProcess("policy_node", played="ponderer") as policy:
+        bench.until(lambda: "/policy_node" in bench.diagnostics)
+        time.sleep(3)  # it warms up, and will never be ready
+        assert policy.interrupt() == 0
+
+
 def test_a_node_that_cannot_start_says_why_and_fails(bench: NodeBench) -> None:
     command = [sys.executable, "-m", "rt_vla_ros.nodes.smoother_node", "--ros-args", "-p", "command_rate:=5.0"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)

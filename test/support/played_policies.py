@@ -43,9 +43,25 @@ class Riser:
         return EndEffectorAction(np.array([0.0, 0.0, 0.01]), np.zeros(3), 0.0, False, 1.0, 0.2)
 
 
+class Ponderer:
+    """Thinks, in C++, for ever."""
+
+    name = "ponderer"
+    card = tabletop_card("ponderer")
+
+    def reset(self, instruction: str) -> None:
+        import torch
+
+        self._numbers = torch.rand(2000, 2000)
+
+    def act(self, observation: Observation) -> EndEffectorAction:
+        while True:
+            self._numbers.mm(self._numbers)
+
+
 def make(name: str) -> Policy:
     """The policy of this name."""
-    return {"reactive": Reactive, "riser": Riser}[name]()
+    return {"reactive": Reactive, "riser": Riser, "ponderer": Ponderer}[name]()
 
 
 if __name__ == "__main__":
