@@ -7,8 +7,13 @@ SavedModel directory. What is written loads as any policy: `rt-vla evaluate --po
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from rt_vla_ros.cli.errors import CliError
@@ -63,20 +68,36 @@ def run(args: argparse.Namespace) -> int:
             )
         preset = args.preset or find_preset(source, overrides)
         name = f"{preset} for {args.robot}, converted from {args.source.name}"
-        report = convert_checkpoint(
-            source,
-            args.directory,
-            preset,
-            lambda config: public_card(
-                config, name, robot=args.robot, order=order or JAX_ORDER, verified=source.flavour == FLAX
-            ),
-            overrides,
-        )
+        with _ended_tidily():
+            report = convert_checkpoint(
+                source,
+                args.directory,
+                preset,
+                lambda config: public_card(
+                    config, name, robot=args.robot, order=order or JAX_ORDER, verified=source.flavour == FLAX
+                ),
+                overrides,
+            )
     except (ValueError, TypeError, OSError) as error:
         raise CliError(str(error)) from error
     print(report.table())
     print(f"Written: {args.directory}. It takes 512-d sentence vectors; make a table of them with `rt-vla embed`.")
     return 0
+
+
+@contextlib.contextmanager
+def _ended_tidily() -> Iterator[None]:
+    """A closed terminal or a `kill` becomes an exit, so that what is half written goes."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def options(pairs: list[str]) -> dict[str, Any]:

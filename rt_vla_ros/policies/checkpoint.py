@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -40,13 +41,18 @@ def save_checkpoint(
     """Write a whole checkpoint; an older one at this place is replaced only when the new one is complete.
 
     beside: more files by their names, each a text or the path of a file to copy.
-    Raises CheckpointError where card and model contradict each other.
+    Raises ActionCardError where card and model contradict each other, OSError where it cannot be written.
     """
     check_card(card, model.config, directory)
-    new, old = directory.with_name(directory.name + ".new"), directory.with_name(directory.name + ".old")
-    shutil.rmtree(new, ignore_errors=True)
+    directory = directory.resolve()
+    if directory.exists() and not directory.is_dir():
+        raise NotADirectoryError(f"{directory} is a file, expected a directory.")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    empty = directory.is_dir() and not any(directory.iterdir())
+    workshop = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory if empty else directory.parent))
+    new, old = workshop / "new", workshop / "old"
     try:
-        new.mkdir(parents=True)
+        new.mkdir()
         model.save_pretrained(new)
         (new / WEIGHTS_FILE).chmod(0o644)  # safetensors lets nobody else read it, but an installation is for all users
         card.save(new)
@@ -56,14 +62,25 @@ def save_checkpoint(
                 shutil.copyfile(content, new / name)
             else:
                 (new / name).write_text(content, encoding="utf-8")
+        if empty:  # it may be a mount point, or where somebody's shell stands
+            for file in sorted(new.iterdir()):
+                os.replace(file, directory / file.name)
+        else:
+            _exchange(new, directory, old)
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _exchange(new: Path, directory: Path, old: Path) -> None:
+    """`directory`, where there is one, goes to `old` and comes back if `new` cannot take its place."""
+    try:
+        if directory.exists():
+            os.replace(directory, old)
+        os.replace(new, directory)
     except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
+        if old.exists() and not directory.exists():
+            os.replace(old, directory)
         raise
-    shutil.rmtree(old, ignore_errors=True)
-    if directory.exists():
-        os.replace(directory, old)
-    os.replace(new, directory)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def load_checkpoint(directory: Path) -> tuple[RT1Model, ActionCard]:

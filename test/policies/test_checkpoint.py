@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,53 @@ def test_replaces_an_older_one_whole(checkpoint: Path, tmp_path: Path) -> None:
     assert (checkpoint / "instructions.safetensors").read_bytes() == b"vectors"
     table.unlink()
     assert [path.name for path in checkpoint.parent.iterdir()] == ["tiny"]
+
+
+def test_touches_nothing_beside_it(checkpoint: Path) -> None:
+    for ending in ("new", "old"):
+        (checkpoint.parent / f"tiny.{ending}").mkdir()
+        (checkpoint.parent / f"tiny.{ending}" / "precious").write_text("mine")
+    save_checkpoint(checkpoint, tiny_model(seed=1), tiny_card(), "# newer\n")
+    names = sorted(path.name for path in checkpoint.parent.iterdir())
+    assert names == ["tiny", "tiny.new", "tiny.old"]
+    assert all((checkpoint.parent / name / "precious").is_file() for name in names[1:])
+
+
+def test_may_be_read_by_whom_the_umask_allows(checkpoint: Path) -> None:
+    (checkpoint.parent / "usual").mkdir()
+    assert checkpoint.stat().st_mode == (checkpoint.parent / "usual").stat().st_mode
+
+
+def test_follows_links_and_keeps_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("here", "real"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    monkeypatch.chdir(tmp_path / "here")
+    before = Path().stat().st_ino
+    for place in (Path(), tmp_path / "link", tmp_path / "dangling"):
+        save_checkpoint(place, tiny_model(), tiny_card(), "")
+        load_checkpoint(place)
+    assert Path().stat().st_ino == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "here", "link", "nowhere", "real"]
+    assert all((tmp_path / link).is_symlink() for link in ("link", "dangling"))
+
+
+def test_the_old_one_comes_back_where_the_new_one_cannot_take_its_place(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def refusing(source: Path, target: Path) -> None:
+        if Path(source).name == "new":
+            raise OSError("no")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refusing)
+    with pytest.raises(OSError, match="no"):
+        save_checkpoint(checkpoint, tiny_model(seed=1), tiny_card(), "# newer\n")
+    assert (checkpoint / "README.md").read_text() == "# tiny\n"
+    assert list(checkpoint.parent.iterdir()) == [checkpoint]
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])

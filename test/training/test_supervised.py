@@ -114,7 +114,7 @@ def test_a_full_disk_in_the_middle_of_the_weights_leaves_the_old_ones(
     with pytest.raises(TrainingError, match="could not be saved"):
         run._pause(1.0)
     assert (tmp_path / "checkpoint/model.safetensors").read_bytes() == before
-    assert not (tmp_path / "checkpoint.new").exists()
+    assert not list(tmp_path.glob(".checkpoint.*"))
 
 
 def test_another_run_in_the_directory_is_not_overwritten(datasets: list[LeRobotDataset], tmp_path: Path) -> None:

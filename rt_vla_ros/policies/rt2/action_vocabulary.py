@@ -13,7 +13,7 @@ from rt_vla_ros.policies.rt2.special_tokens import special_tokens
 ANCHOR = "A:"
 """Text before an action, so that a number is tokenized as it is behind a prompt."""
 OPENVLA_TAIL = 64
-"""OpenVLA pads its embedding table to a multiple of 64; the actions end where the padding begins."""
+"""What OpenVLA usually pads its embedding table to a multiple of; the actions end that many rows before its end."""
 
 Sequence_ = tuple[int, ...]
 
@@ -63,10 +63,12 @@ def make_vocabulary(
     bins: int,
     vocabulary_size: int,
     placeholders: Collection[int] = (),
+    tail: int = OPENVLA_TAIL,
 ) -> ActionVocabulary:
     """The vocabulary that a checkpoint's configuration names.
 
     vocabulary_size: rows of the model's embedding table. placeholders: the model's tokens that stand for images.
+    tail: for "openvla": rows of the table that are padding.
     Raises VocabularyError.
     """
     end = tokenizer.eos_token_id
@@ -77,7 +79,7 @@ def make_vocabulary(
     elif config.vocabulary == "overwritten":
         vocabulary = overwritten(config.tokens, bins, end)
     else:
-        vocabulary = openvla(vocabulary_size - OPENVLA_TAIL, bins, end)
+        vocabulary = openvla(vocabulary_size - tail, bins, end)
     _check_tokens(vocabulary, tokenizer, vocabulary_size, placeholders)
     return vocabulary
 

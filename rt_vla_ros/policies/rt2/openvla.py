@@ -26,6 +26,8 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
+from rt_vla_ros.policies.rt2.action_vocabulary import OPENVLA_TAIL
+
 PATCH_SIZE = 14
 # What transformers 4.40 did not write down because it was its default.
 LLAMA_DEFAULTS: dict[str, Any] = {
@@ -55,6 +57,7 @@ class OpenVLAConfig(PretrainedConfig):
         towers: Mapping[str, Mapping[str, int]] | None = None,
         image_size: int = 224,
         image_token_id: int = 32000,
+        pad_to_multiple_of: int = OPENVLA_TAIL,
         **kwargs: Any,
     ) -> None:
         if not isinstance(text_config, LlamaConfig):
@@ -63,6 +66,7 @@ class OpenVLAConfig(PretrainedConfig):
         self.text_config = text_config
         self.towers = {name: dict(settings) for name, settings in (towers or {}).items()}
         self.image_size, self.image_token_id = image_size, image_token_id
+        self.pad_to_multiple_of = pad_to_multiple_of
         super().__init__(**{**kwargs, "tie_word_embeddings": False})
 
     @property

@@ -22,6 +22,7 @@ from rt_vla_ros.policies.rt2.lora import Adapter
 from rt_vla_ros.policies.rt2.memory import OutOfMemoryError, available_bytes, check_memory, needed_bytes, no_room
 from rt_vla_ros.policies.rt2.openvla import OpenVLAConfig, OpenVLAForActionPrediction, empty_model
 from rt_vla_ros.policies.rt2.openvla_processor import OpenVLAProcessor, read_settings
+from rt_vla_ros.policies.rt2.openvla_settings import OpenVLASettings
 from rt_vla_ros.policies.rt2.openvla_statistics import ROLES, card_from_statistics
 from rt_vla_ros.policies.rt2.openvla_weights import Shapes, fill, tower_settings
 from rt_vla_ros.policies.rt2.processor import ProcessorError
@@ -30,6 +31,7 @@ from rt_vla_ros.policies.rt2.quantization import QUANTIZED, check_quantization, 
 
 MODEL_TYPE = "openvla"
 INDEX = "model.safetensors.index.json"
+EMBEDDINGS = "language_model.model.embed_tokens.weight"
 STATISTICS = "dataset_statistics.json"
 OWN = {"vocabulary": "openvla", "prompt": OPENVLA_PROMPT, "question": OPENVLA_QUESTION, "lower_case": True}
 """What rt2_config.json need not say: these go before the defaults of RT2Config."""
@@ -106,22 +108,32 @@ def load_model(
         raise OutOfMemoryError(no_room(directory, device, weights, needed, available_bytes(device))) from error
     except CheckpointError as error:
         raise CheckpointError(f"{directory}: {error}") from error
+    except (AssertionError, ArithmeticError, TypeError) as error:  # sizes that do not go together
+        raise CheckpointError(f"{directory / 'config.json'} describes no model: {first_line(error)}") from error
     except RuntimeError as error:  # main memory that is not there is told in this way
         raise CheckpointError(f"The weights in {directory} cannot be loaded: {first_line(error)}") from error
     return model
 
 
 def _model_config(directory: Path, data: dict[str, Any], shapes: Shapes) -> OpenVLAConfig:
-    towers = tower_settings(shapes)
+    settings, towers = OpenVLASettings.make(data, directory), tower_settings(shapes)
     try:
-        return OpenVLAConfig(
+        config = OpenVLAConfig(
             text_config=data.get("text_config"),
             towers=towers,
-            image_size=int(data.get("image_sizes", [224])[0]),
-            image_token_id=int(data.get("pad_token_id", 32000)),
+            image_size=settings.image_size,
+            image_token_id=settings.image_token_id,
+            pad_to_multiple_of=settings.padding,
         )
     except Exception as error:  # transformers checks the text's part by a library of its own
         raise CheckpointError(f"{directory / 'config.json'} is not OpenVLA's: {first_line(error)}") from error
+    rows, said = shapes.get(EMBEDDINGS, (0,))[0], config.text_config.vocab_size
+    if rows and rows != said:
+        raise CheckpointError(
+            f"{directory / 'config.json'}: vocab_size of text_config is {said}, the weights have {rows} word "
+            "embeddings; both have to be of the same checkpoint."
+        )
+    return config
 
 
 def weight_files(directory: Path) -> list[Path]:
@@ -181,23 +193,22 @@ def find_card(
 
     data: config.json of the directory.
     """
+    settings = OpenVLASettings.make(data, directory)
     key = unnorm_key or _rt2_config(adapter, directory).unnorm_key
     places = [place for place in (adapter, directory) if place is not None]
     for place in places:
         if (place / CARD_FILE).is_file():
-            return _checked_card(ActionCard.load(place), place, data)
-    statistics = data.get("norm_stats") or {}
-    for place in places:
-        path = place / STATISTICS
-        if path.is_file():
-            statistics = read_object(path, CheckpointError)
-            break
-    size = int(data.get("image_sizes", [224])[0])
-    return card_from_statistics(statistics, key, bins=int(data.get("n_action_bins", 256)), image_size=size)
+            return _checked_card(ActionCard.load(place), place, settings.bins)
+    own = next((place / STATISTICS for place in places if (place / STATISTICS).is_file()), None)
+    path = own or directory / "config.json"
+    statistics = read_object(own, CheckpointError) if own else data.get("norm_stats") or {}
+    try:
+        return card_from_statistics(statistics, key, bins=settings.bins, image_size=settings.image_size)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
-def _checked_card(card: ActionCard, place: Path, data: dict[str, Any]) -> ActionCard:
-    bins = int(data.get("n_action_bins", 256))
+def _checked_card(card: ActionCard, place: Path, bins: int) -> ActionCard:
     pairs = (
         ("dimensions", len(card.dimensions), len(ROLES)),
         ("bins", card.bins, bins),

@@ -30,12 +30,16 @@ def card_from_statistics(
     """
     key = choose_key(statistics, key)
     action = statistics[key].get("action") if isinstance(statistics[key], Mapping) else None
-    if not isinstance(action, Mapping) or not all(len(action.get(name, ())) == len(ROLES) for name in ("q01", "q99")):
+    if not isinstance(action, Mapping) or not all(_is_of_an_action(action.get(name)) for name in ("q01", "q99")):
         raise CheckpointError(
             f"The statistics of {key!r} have no q01 and q99 of {len(ROLES)} numbers each, "
             "which is what an OpenVLA action has (x, y, z, roll, pitch, yaw, gripper)."
         )
     mask = action.get("mask") or [True] * len(ROLES)
+    if not _is_of_an_action(mask):
+        raise CheckpointError(
+            f"The statistics of {key!r} have the mask {mask!r}, expected {len(ROLES)} of true or false."
+        )
     ranges = [
         (float(low), float(high)) if use else (-1.0, 1.0)
         for low, high, use in zip(action["q01"], action["q99"], mask, strict=True)
@@ -61,6 +65,8 @@ def card_from_statistics(
 
 def choose_key(statistics: Mapping[str, Any], key: str) -> str:
     """The data set to use. Raises CheckpointError, listing those there are, for an unknown or missing name."""
+    if not isinstance(statistics, Mapping):
+        raise CheckpointError(f"The statistics are a {type(statistics).__name__}, expected an entry for each data set.")
     if not statistics:
         raise CheckpointError("The checkpoint's config.json has no norm_stats: nobody knows what its actions mean.")
     if not key and len(statistics) == 1:
@@ -76,6 +82,15 @@ def choose_key(statistics: Mapping[str, Any], key: str) -> str:
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise CheckpointError(f"There are no statistics for the unnorm_key {key!r}.{hint} There are: {known}.")
     return key
+
+
+def _is_of_an_action(values: object) -> bool:
+    """Whether there is a finite number for each part of an action."""
+    return (
+        isinstance(values, list)
+        and len(values) == len(ROLES)
+        and all(isinstance(value, int | float) and math.isfinite(value) for value in values)
+    )
 
 
 def _above(low: float, high: float) -> float:

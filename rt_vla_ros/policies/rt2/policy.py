@@ -15,7 +15,7 @@ from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.rt2.action_vocabulary import make_vocabulary
+from rt_vla_ros.policies.rt2.action_vocabulary import OPENVLA_TAIL, make_vocabulary
 from rt_vla_ros.policies.rt2.constrained_decoding import ActionGrammar, Grammar
 from rt_vla_ros.policies.rt2.decoding_engine import Decoded, DecodingEngine
 from rt_vla_ros.policies.rt2.device_images import DeviceImages, find_device_images
@@ -230,7 +230,8 @@ def make_grammar(parts: RT2Parts) -> Grammar:
     card, config, tokenizer = parts.card, parts.config, parts.processor.tokenizer
     rows = parts.model.config.get_text_config().vocab_size
     seen = placeholders(parts.model.config)
-    vocabulary = make_vocabulary(config, tokenizer, card.bins, int(rows), seen)
+    tail = getattr(parts.model.config, "pad_to_multiple_of", OPENVLA_TAIL)
+    vocabulary = make_vocabulary(config, tokenizer, card.bins, int(rows), seen, tail)
     counts = [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions]
     action = ActionGrammar(vocabulary, counts)
     if not config.plan_tokens:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.rt1_checkpoints import CHECKPOINTS, TINY
 
+from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.language.instruction_table import TABLE_FILE, InstructionTable
@@ -99,3 +101,13 @@ def test_the_command_refuses(
     assert main(["convert", "rt1", "--to", str(tmp_path / "x"), *preset, *tiny, *arguments]) == 2
     assert sentence in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_kill_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(ActionCard, "save", lambda *_: signal.raise_signal(signal.SIGTERM))
+    source = str(CHECKPOINTS / "flax" / "checkpoint_900")
+    place = str(tmp_path / "rt1")
+    assert main(["convert", "rt1", "--from", source, "--to", place, "--preset", "rt1-jax", *OPTIONS]) == 143
+    assert not list(tmp_path.iterdir())
+    assert signal.getsignal(signal.SIGTERM) == handler

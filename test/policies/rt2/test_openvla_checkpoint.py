@@ -17,7 +17,7 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE
 from rt_vla_ros.policies.rt2.openvla_checkpoint import INDEX, is_openvla, load_openvla
 from rt_vla_ros.policies.rt2.openvla_processor import EMPTY_TOKEN
-from rt_vla_ros.policies.rt2.policy import RT2Policy
+from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
 from rt_vla_ros.policies.rt2.prompt import question_prompt, robot_prompt
 
 CPU = torch.device("cpu")
@@ -183,6 +183,59 @@ def test_unknown_preprocessing_is_refused(change: dict[str, Any], message: str, 
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(ValueError, match=message):
         load_openvla(tmp_path, device=CPU)
+
+
+def change_config(directory: Path, change: dict[str, Any]) -> None:
+    path = directory / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+
+
+def action(**change: Any) -> dict[str, Any]:
+    return {"norm_stats": {"x": {"action": {"q01": [0.0] * 7, "q99": [1.0] * 7, **change}}}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"norm_stats": [1]}, "The statistics are a list, expected an entry for each data set"),
+        (action(q01=["a"] * 7), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
+        (action(q99=[float("nan")] * 7), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
+        (action(q01=1), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
+        (action(mask=[True]), r"The statistics of 'x' have the mask \[True\], expected 7 of true or false"),
+        ({"image_sizes": 224}, r"image_sizes is 224, expected a list of pixels such as \[224, 224\]"),
+        ({"n_action_bins": "256"}, "n_action_bins is '256', expected a whole number of 2 or more, often 256"),
+        ({"pad_token_id": None}, "pad_token_id is None, expected a whole number of 0 or more, often 32000"),
+        ({"pad_to_multiple_of": 64.5}, "pad_to_multiple_of is 64.5, expected a whole number of 0 or more, often 64"),
+    ],
+)
+def test_a_config_that_is_not_openvla_s_is_refused_by_its_path(
+    change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    change_config(save_openvla(tmp_path), change)
+    with pytest.raises(ValueError, match=rf"config\.json: {message}"):
+        load_openvla(tmp_path, device=CPU)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vocab_size": 32000}, ": vocab_size of text_config is 32000, the weights have 32064 word embeddings"),
+        ({"pad_token_id": 40000}, " describes no model: Padding_idx"),
+        ({"num_attention_heads": 0}, " describes no model: "),
+    ],
+)
+def test_a_text_config_of_another_model_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    text = json.loads((save_openvla(tmp_path) / "config.json").read_text())["text_config"]
+    change_config(tmp_path, {"text_config": {**text, **change}})
+    with pytest.raises(ValueError, match=rf"config\.json{message}"):
+        load_openvla(tmp_path, device=CPU)
+
+
+@pytest.mark.parametrize(("change", "first"), [({}, 31999), ({"pad_to_multiple_of": 128}, 31935)])
+def test_the_actions_end_where_the_padding_begins(change: dict[str, Any], first: int, tmp_path: Path) -> None:
+    change_config(save_openvla(tmp_path), change)
+    grammar = make_grammar(load_openvla(tmp_path, device=CPU))
+    assert grammar.decode([first - number for number in range(7)]) == tuple(range(7))
 
 
 def test_statistics_of_another_arm_are_refused(tmp_path: Path) -> None:
