@@ -50,6 +50,11 @@ ARGUMENTS = (
         description="How the policy's weights are held; empty: auto, which is bfloat16 for RT-2 on a GPU, else float32",
     ),
     DeclareLaunchArgument(
+        "language",
+        default_value="",
+        description="Sentence encoder of an RT-1 that takes sentence vectors; empty: the table beside its weights",
+    ),
+    DeclareLaunchArgument(
         "trust_remote_code",
         default_value="",
         choices=["", *SWITCH],
@@ -104,7 +109,7 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
             name="policy_node",
             output="screen",
             parameters=chosen_parameters(
-                context, policy=str, cameras=list, device=str, weights=str, trust_remote_code=bool
+                context, policy=str, cameras=list, device=str, weights=str, language=str, trust_remote_code=bool
             ),
             respawn=LaunchConfiguration("respawn_policy"),
             respawn_delay=1.0,

@@ -45,6 +45,12 @@ PARAMETERS = (
         choices=WEIGHTS,
     ),
     Parameter(
+        "language",
+        "",
+        "Path of the sentence encoder or table of an RT-1 that takes sentence vectors; empty: the "
+        "table beside its weights.",
+    ),
+    Parameter(
         "trust_remote_code",
         False,
         "Whether Python code that lies in the checkpoint's directory is run, where a model needs it. Read it first.",
@@ -270,6 +276,7 @@ class PolicyNode(ProgramNode):
 
     def _load(self) -> Policy:
         options = {name: self._settings[name] for name in ("device", "weights", "trust_remote_code", "cuda_graphs")}
+        options["language"] = self._settings["language"] or None
         policy = load_policy(self._settings["policy"], tell=self._loading, **options)
         missing = [camera.name for camera in policy.card.cameras if camera.name not in self._topics]
         if missing:

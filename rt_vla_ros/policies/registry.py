@@ -67,16 +67,20 @@ def load_policy(
     directory = find_or_download(name_or_path, tell)
     if name_or_path == UNTRAINED_RT2 or (directory is not None and is_rt2(directory)):
         _check_decoding(decoding)
+        _check_language(name_or_path, language)
         options: dict[str, Any] = {"device": where, "weights": weights, "tell": tell}
         options |= {"trust_remote_code": trust_remote_code, "cuda_graphs": cuda_graphs}
         return _rt2(name_or_path, directory, **options)
     number = _number(weights)
     if directory is None:
+        _check_language(name_or_path, language)
         _check_trunk(name_or_path, TRUNK_OF_UNTRAINED, number)
         return _untrained(where, decoding)
     model, card = load_checkpoint(directory)
     _check_trunk(name_or_path, model.config.trunk, number)
     nn.Module.to(model, where)
+    if model.config.language != "embedding":
+        _check_language(name_or_path, language)
     encoder = _sentence_encoder(directory, language) if model.config.language == "embedding" else None
     steps = FoldedSteps(model, number) if model.config.trunk == FOLDED_TRUNK else None
     name = directory.resolve().name
@@ -100,6 +104,14 @@ def _sentence_encoder(directory: Path, language: str | None) -> LanguageEncoder 
         return find_encoder(Path(language).expanduser())
     table = directory / TABLE_FILE
     return find_encoder(table) if table.is_file() else None
+
+
+def _check_language(name: str, language: str | None) -> None:
+    if language is not None:
+        raise ValueError(
+            f"The policy {name!r} reads sentences itself; language (given: {language}) is for networks that take "
+            "sentence vectors. Leave it out."
+        )
 
 
 def _number(weights: str) -> torch.dtype:

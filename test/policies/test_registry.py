@@ -56,6 +56,12 @@ def test_an_unknown_name_lists_what_there_is(name: str, sentence: str) -> None:
     assert sentence in str(refusal.value)
 
 
+@pytest.mark.parametrize("name", ["rt1-mini", "rt1-untrained", "rt2-untrained"])
+def test_a_sentence_encoder_is_refused_where_none_is_used(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"'{name}' reads sentences itself; language \(given: table.safetensors\)"):
+        load_policy(name, device="cpu", language="table.safetensors")
+
+
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "tpu"])
 def test_refuses_devices_that_are_not_there(device: str) -> None:
     with pytest.raises(ValueError, match=f"'{device}'"):

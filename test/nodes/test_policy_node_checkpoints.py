@@ -1,4 +1,4 @@
-"""The policy node with RT-2 checkpoints as they lie on disk: cameras, plans, weights, code, and what it refuses."""
+"""The policy node with checkpoints as they lie on disk: cameras, plans, weights, sentences, code, what it refuses."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.srv import Ask
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from support.node_bench import NEWEST, NodeBench
+from support.rt1 import tiny_card, tiny_model
 from support.vlms import random_image, rt2_card, save_vlm
 
+from rt_vla_ros.language.instruction_table import InstructionTable
 from rt_vla_ros.nodes import policy_runner
 from rt_vla_ros.nodes.conversions import image_message
 from rt_vla_ros.nodes.policy_node import PARAMETERS, PolicyNode
+from rt_vla_ros.policies.checkpoint import save_checkpoint
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 
@@ -100,6 +104,13 @@ def test_weights_are_a_parameter(make_bench: Make, tmp_path: Path) -> None:
     policy = until_ready(bench, node)
     kinds = {type(parameter.data).__name__ for parameter in policy._parts.model.parameters()}
     assert kinds == {"Tensor", "Int8Tensor"}
+
+
+def test_a_table_of_sentences_is_a_parameter(make_bench: Make, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "rt1", tiny_model(language="embedding"), tiny_card(), "")
+    InstructionTable({"pick up the red cube": np.ones(8)}).save(tmp_path / "mine.safetensors")
+    bench, node = start(make_bench, tmp_path / "rt1", language=str(tmp_path / "mine.safetensors"))
+    assert len(first_action(bench, node, "image").tokens) == 6
 
 
 @pytest.mark.parametrize(
