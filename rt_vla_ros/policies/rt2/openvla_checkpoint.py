@@ -108,8 +108,6 @@ def load_model(
         raise OutOfMemoryError(no_room(directory, device, weights, needed, available_bytes(device))) from error
     except CheckpointError as error:
         raise CheckpointError(f"{directory}: {error}") from error
-    except (AssertionError, ArithmeticError, TypeError) as error:  # sizes that do not go together
-        raise CheckpointError(f"{directory / 'config.json'} describes no model: {first_line(error)}") from error
     except RuntimeError as error:  # main memory that is not there is told in this way
         raise CheckpointError(f"The weights in {directory} cannot be loaded: {first_line(error)}") from error
     return model
@@ -127,11 +125,12 @@ def _model_config(directory: Path, data: dict[str, Any], shapes: Shapes) -> Open
         )
     except Exception as error:  # transformers checks the text's part by a library of its own
         raise CheckpointError(f"{directory / 'config.json'} is not OpenVLA's: {first_line(error)}") from error
-    rows, said = shapes.get(EMBEDDINGS, (0,))[0], config.text_config.vocab_size
-    if rows and rows != said:
+    text = config.text_config
+    rows = shapes.get(EMBEDDINGS, (text.vocab_size,))[0]
+    if text.vocab_size != rows or not 0 <= (text.pad_token_id or 0) < rows:
         raise CheckpointError(
-            f"{directory / 'config.json'}: vocab_size of text_config is {said}, the weights have {rows} word "
-            "embeddings; both have to be of the same checkpoint."
+            f"{directory / 'config.json'}: text_config has vocab_size {text.vocab_size} and pad_token_id "
+            f"{text.pad_token_id}, the weights have {rows} word embeddings: they are of different checkpoints."
         )
     return config
 

@@ -38,7 +38,7 @@ def card_from_statistics(
     mask = action.get("mask") or [True] * len(ROLES)
     if not _is_of_an_action(mask):
         raise CheckpointError(
-            f"The statistics of {key!r} have the mask {mask!r}, expected {len(ROLES)} of true or false."
+            f"The statistics of {key!r} have the mask {mask!r}, expected {len(ROLES)} times true or false."
         )
     ranges = [
         (float(low), float(high)) if use else (-1.0, 1.0)
