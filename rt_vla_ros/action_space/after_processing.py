@@ -6,6 +6,7 @@ The rules are those that SimplerEnv applies to RT-1 and RT-1-X (simpler_env/poli
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,15 @@ Values = NDArray[np.float64]
 SMALL_GRIPPER = 1e-2
 WIDOWX_TRANSLATION, WIDOWX_ROTATION = (1.75, 0.05), (1.4, 0.25)
 """Bounds of what the network says, and what they stand for on the robot, in [m] and [rad]."""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a transform's results are, as a card says it: kind of rotation, value of an open and of a closed gripper."""
+
+    rotation: str
+    gripper_open: float
+    gripper_closed: float
 
 
 class AfterProcessing(Protocol):
@@ -87,6 +97,10 @@ class WidowX:
         return result
 
 
+MEANINGS = {
+    "google_robot": Meaning("rotation_vector", gripper_open=-1.0, gripper_closed=1.0),
+    "widowx": Meaning("rpy", gripper_open=1.0, gripper_closed=-1.0),
+}
 TRANSFORMS: dict[str, Callable[[tuple[str, ...]], AfterProcessing]] = {
     "": Unchanged,
     "google_robot": GoogleRobot,

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rt_vla_ros.action_space.after_processing import TRANSFORMS
+from rt_vla_ros.action_space.after_processing import MEANINGS, TRANSFORMS
 from rt_vla_ros.json_file import read_object
 
 CARD_FILE = "action_card.json"
@@ -118,6 +118,7 @@ class ActionCard:
     def __post_init__(self) -> None:
         _check_choices(self)
         _check_dimensions(self)
+        _check_after_processing(self)
         _check_cameras(self)
 
     @property
@@ -243,6 +244,22 @@ def _check_dimensions(card: ActionCard) -> None:
                 )
         if card.gripper_open == card.gripper_closed:
             raise ActionCardError(f"gripper_open and gripper_closed are both {card.gripper_open}.")
+
+
+def _check_after_processing(card: ActionCard) -> None:
+    meaning = MEANINGS.get(card.after_processing)
+    if meaning is None:
+        return
+    if card.index("gripper") is None:
+        raise ActionCardError(
+            f"after_processing is {card.after_processing!r}, which sets a gripper; no dimension has the role 'gripper'."
+        )
+    for key, value in asdict(meaning).items():
+        if getattr(card, key) != value:
+            raise ActionCardError(
+                f"{key} is {getattr(card, key)!r}, but what after_processing {card.after_processing!r} gives has "
+                f"{value!r}."
+            )
 
 
 def roles_index(card: ActionCard, role: str) -> int:

@@ -116,6 +116,14 @@ def check_card(card: ActionCard, config: RT1Config, where: Path) -> None:
             raise ActionCardError(
                 f"{where}: the action card says {card_key} {card_value}, the network's {config_key} is {config_value}."
             )
+    if config.world_vector_range is None:
+        return
+    for one in card.dimensions:
+        if one.role.startswith("translation_") and [one.low, one.high] != config.world_vector_range:
+            raise ActionCardError(
+                f"{where}: the action card says {one.name} from {one.low} to {one.high}, the network's "
+                f"world_vector_range is {config.world_vector_range}."
+            )
 
 
 def _read_config(path: Path) -> RT1Config:

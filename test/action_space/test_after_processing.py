@@ -71,7 +71,28 @@ def test_cards_without_the_key_are_as_before() -> None:
 
 def test_widowx_grippers_on_a_card() -> None:
     """After the inversion 1 is open: the card says so, and a closing network closes."""
-    widowx = card(after_processing="widowx", gripper_open=1.0, gripper_closed=-1.0)
+    widowx = card(after_processing="widowx", rotation="rpy", gripper_open=1.0, gripper_closed=-1.0)
     process = after_processing("widowx", tuple(d.role for d in widowx.dimensions))
     closing = np.array([1, 0, 0, 0, 0, 0, 0, 0.8, 0])
     assert ActionTokenizer(widowx).to_action(process(closing)).gripper == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"rotation": "rotation_vector"},
+            "rotation is 'rotation_vector', but what after_processing 'widowx' gives has 'rpy'",
+        ),
+        ({"gripper_open": -1.0, "gripper_closed": 1.0}, "gripper_open is -1.0, but what"),
+        (
+            {"dimensions": [d for d in card_data()["dimensions"] if d["role"] != "gripper"]},
+            "no dimension has the role 'gripper'",
+        ),
+    ],
+)
+def test_a_card_that_contradicts_it_is_refused(changes: dict, sentence: str) -> None:
+    fitting = {"after_processing": "widowx", "rotation": "rpy", "gripper_open": 1.0, "gripper_closed": -1.0}
+    card(**fitting)
+    with pytest.raises(ActionCardError, match=sentence):
+        card(**{**fitting, **changes})

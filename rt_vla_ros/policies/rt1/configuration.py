@@ -68,7 +68,7 @@ class RT1Config(PretrainedConfig):
     tokens_per_dimension: how many tokens are legal in each dimension, in the card's order: vocab_size, or the number of
     modes; None: three modes of "terminate", then ten dimensions of vocab_size.
     world_vector_range: low and high of the translation in the public checkpoints' own unit: (-1, 1) in RT-1, (-2, 2) in
-    RT-1-X; None where only the action card says it.
+    RT-1-X; the action card says the same. None where the card alone says it.
     decoding: how a policy reads a distribution: "argmax" (the paper) or "expected_value".
     target_smoothing: standard deviation [bins] of the Gaussian around the target in the loss; 0 is plain cross-entropy.
     """

@@ -89,8 +89,8 @@ class RT1Policy:
     def act(self, observation: Observation) -> EndEffectorAction:
         """One step.
 
-        Raises RuntimeError before the first reset, and ValueError for images that the card does not allow or that are
-        older than the last one: the history would be out of order.
+        Raises RuntimeError before the first reset, and ValueError for images that the card does not allow, that
+        have no time or that are older than the last one: the history would be out of order.
         """
         action = self._decoder.action(self.probabilities(observation))
         self._steps.chosen(torch.tensor(action.tokens))
@@ -101,6 +101,8 @@ class RT1Policy:
         """One step, before decoding: probabilities of the action's tokens, shape (D, bins), zero for illegal ones."""
         if self._newest is None:
             raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
+        if not math.isfinite(observation.stamp):
+            raise ValueError(f"The image's stamp is {observation.stamp}, expected a time in seconds.")
         if observation.stamp < self._newest:
             raise ValueError(
                 f"The image was taken at {observation.stamp:.3f} s, before the last one ({self._newest:.3f} s); images "

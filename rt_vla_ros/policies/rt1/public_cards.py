@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 
+from rt_vla_ros.action_space.after_processing import MEANINGS
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError, ActionDimension, CameraSpec
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 
@@ -23,7 +25,8 @@ ORDERS = {
     "base-vector-first": (*JAX_ORDER[:4], "base_displacement_vector", "base_displacement_vertical_rotation"),
 }
 """`jax`: tokenize_action of open_x_embodiment. `base-vector-first`: what a third party lists for rt1main."""
-ROBOTS = ("google_robot", "widowx")
+CONTROL_RATES = {"google_robot": 3.0, "widowx": 5.0}
+ROBOTS = tuple(CONTROL_RATES)
 
 SOURCES = (
     "Ranges, order and modes: open_x_embodiment models/rt1.py (tokenize_action); terminate_episode is one token of "
@@ -76,7 +79,6 @@ def public_card(
     notes = [*SOURCES, ROBOT_NOTES[robot], UNVERIFIED["frame"]]
     if not verified:
         notes.append(UNVERIFIED["order"].format(", ".join(order)))
-    widowx = robot == "widowx"
     low, high = config.world_vector_range
     height, width = config.input_size
     return ActionCard(
@@ -86,10 +88,8 @@ def public_card(
         quantization="truncate",
         frame="base",
         frame_id="base_link",
-        rotation="rpy" if widowx else "rotation_vector",
-        gripper_open=1.0 if widowx else -1.0,
-        gripper_closed=-1.0 if widowx else 1.0,
-        control_rate=5.0 if widowx else 3.0,
+        **asdict(MEANINGS[robot]),
+        control_rate=CONTROL_RATES[robot],
         cameras=(CameraSpec("front", width, height, "pad", 0.0),),
         after_processing=robot,
         notes=tuple(notes),

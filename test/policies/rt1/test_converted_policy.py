@@ -73,6 +73,9 @@ def test_images_of_other_shapes_and_times_are_refused(converted: Path) -> None:
             policy.act(seen(2.0, image))
     with pytest.raises(ValueError, match=r"taken at 0.500 s, before the last one \(1.000 s\)"):
         policy.act(seen(0.5))
+    for stamp in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="expected a time in seconds"):
+            policy.act(seen(stamp))
     policy.act(seen(1.0))
 
 

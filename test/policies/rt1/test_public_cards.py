@@ -29,6 +29,15 @@ def test_cards_fit_their_networks(preset: str, robot: str, tmp_path: Path) -> No
     assert (card.cameras[0].width, card.cameras[0].height, card.cameras[0].crop) == (320, 256, "pad")
 
 
+def test_a_range_other_than_the_networks_is_refused(tmp_path: Path) -> None:
+    card = public_card(RT1Config.preset("rt1-x", vocab_size=256), "x")
+    with pytest.raises(
+        ActionCardError, match=r"world_vector_x from -2.0 to 2.0, .* world_vector_range is \[-1.0, 1.0\]"
+    ):
+        check_card(card, RT1Config.preset("rt1-jax"), tmp_path)
+    check_card(card, RT1Config.preset("rt1-jax", world_vector_range=None), tmp_path)
+
+
 def test_what_nobody_verified_is_marked() -> None:
     config = RT1Config.preset("rt1")
     marked = public_card(config, "x", order=ORDERS["base-vector-first"], verified=False)

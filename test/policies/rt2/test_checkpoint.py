@@ -70,3 +70,13 @@ def test_untrained_knows_nothing_but_goes_all_the_way() -> None:
         assert isinstance(policy.ask({"front": image}, "what do you see?", limit=4), str)
     assert actions[0].tokens == actions[1].tokens
     assert len(actions[0].tokens) == 6
+
+
+def test_untrained_never_calls_a_task_done() -> None:
+    policy = load_policy("rt2-untrained", device="cpu")
+    rng = np.random.default_rng(1)
+    for instruction in ("pick up the red cube", "take the purple cylinder", "go", "please put the ball into the bowl"):
+        policy.reset(instruction)
+        for _ in range(10):
+            blocks = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8).repeat(24, axis=0).repeat(24, axis=1)
+            assert not policy.act(Observation({"front": blocks}, 0.0)).terminate
