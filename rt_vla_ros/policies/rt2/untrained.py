@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.policies.cards import tabletop_card
+from rt_vla_ros.policies.rt2.action_vocabulary import integers
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.loading import RT2Parts
 from rt_vla_ros.policies.rt2.policy import RT2Policy
@@ -17,7 +20,9 @@ from rt_vla_ros.policies.rt2.small_tokenizers import small_tokenizer
 
 FAMILY = "qwen2_vl"
 SEED = 3
-"""These weights do not call the task done at once, as half of all do; so there is something to see."""
+RELUCTANCE = 20.0
+"""What the output head takes off "terminate". Random logits are a few units apart: it goes on as long as it may, so
+that there is something to see. Another dimension's bin 0 is the same token, so that is not written either."""
 PIXELS = 84 * 84
 
 
@@ -30,11 +35,25 @@ def untrained_policy(name: str, device: torch.device, *, weights: str = "auto", 
     special = SPECIAL[FAMILY]
     tokenizer = small_tokenizer("byte_bpe", special=list(special.values()), named=special)
     model = random_model(small_config(FAMILY, tokenizer), SEED, dtype=number_type(weights, device))
+    config, card = RT2Config("integers"), tabletop_card(name)
+    _go_on(model, tokenizer, card)
     if weights in QUANTIZED:
         quantize(model, weights, device)
     else:
         nn.Module.to(model, device)
     images = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": PIXELS})
     processor = ComposedProcessor(images, tokenizer)
-    parts = RT2Parts(model, processor, RT2Config("integers"), tabletop_card(name))
+    parts = RT2Parts(model, processor, config, card)
     return RT2Policy(parts, name=name, fixed_shapes=cuda_graphs and device.type == "cuda")
+
+
+def _go_on(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, card: ActionCard) -> None:
+    """Gives the output head a bias against the token that tells "terminate" from "move"."""
+    modes = card.dimensions[0].modes
+    numbers = integers(tokenizer, card.bins, tokenizer.eos_token_id).first
+    stop, move = numbers[modes.index("terminate")], numbers[modes.index("move")]
+    token = next(one for one, other in zip(stop, move, strict=False) if one != other)
+    head = model.get_output_embeddings()
+    bias = torch.zeros(head.out_features, dtype=head.weight.dtype)
+    bias[token] = -RELUCTANCE
+    head.bias = nn.Parameter(bias)
