@@ -143,6 +143,7 @@ def test_does_not_write_what_it_would_not_load(tmp_path: Path) -> None:
     [
         (lambda d: d.update(model_type="bert"), "type 'bert', expected 'rt1'"),
         (lambda d: d.update(trunk="vit"), "trunk is 'vit'"),
+        (lambda d: d.update(image_mean=None), r"config\.json: image_mean is None, expected a list of 3 numbers"),
         (lambda d: d.update(d_model=32), "has the shape"),
         (lambda d: d.update(num_layers=3), "lacks transformer.layers.2"),
         (lambda d: d.update(num_layers=1), "the unknown transformer.layers.1"),

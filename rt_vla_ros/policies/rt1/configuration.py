@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from typing import Any
 
 from transformers import PretrainedConfig
 
-TRUNKS = ("film_efficientnet", "film_resnet")
-FEED_FORWARDS = ("linear", "swiglu")
-LANGUAGES = ("embedding", "hashed_words")
-STRIDE_PADDINGS = ("same", "keras")
-ACTION_EMBEDDINGS = ("none", "zeroed", "previous")
-HISTORY_STARTS = ("short", "zero_frames")
+from rt_vla_ros.policies.rt1.option_checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_number,
+    checked_list,
+)
+
+CHOICES = {
+    "trunk": ("film_efficientnet", "film_resnet"),
+    "feed_forward": ("linear", "swiglu"),
+    "language": ("embedding", "hashed_words"),
+    "stride_padding": ("same", "keras"),
+    "action_embedding": ("none", "zeroed", "previous"),
+    "history_start": ("short", "zero_frames"),
+    "decoding": ("argmax", "expected_value"),
+}
+FLAGS = (
+    "stored_normalisation",
+    "spatial_positions",
+    "feed_forward_bias",
+    "position_bias",
+    "image_attends_past_actions",
+)
+COUNTS = (
+    "image_size",
+    "resnet_blocks",
+    "token_embedding_size",
+    "num_image_tokens",
+    "token_learner_bottleneck",
+    "language_size",
+    "word_buckets",
+    "time_sequence_length",
+    "num_layers",
+    "num_heads",
+    "layer_size",
+    "d_model",
+    "feed_forward_size",
+)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
@@ -120,12 +155,13 @@ class RT1Config(PretrainedConfig):
     ) -> None:
         super().__init__(**kwargs)
         self.image_size, self.input_height, self.input_width = image_size, input_height, input_width
-        self.image_mean, self.image_std = list(image_mean), list(image_std)
+        self.image_mean = checked_list("image_mean", image_mean, 3)
+        self.image_std = checked_list("image_std", image_std, 3)
         self.stored_normalisation = stored_normalisation
         self.trunk, self.stride_padding = trunk, stride_padding
         self.width_coefficient, self.depth_coefficient = width_coefficient, depth_coefficient
         self.drop_connect_rate = drop_connect_rate
-        self.resnet_widths, self.resnet_blocks = list(resnet_widths), resnet_blocks
+        self.resnet_widths, self.resnet_blocks = checked_list("resnet_widths", resnet_widths), resnet_blocks
         self.token_embedding_size = token_embedding_size
         self.spatial_positions = spatial_positions
         self.num_image_tokens, self.token_learner_bottleneck = num_image_tokens, token_learner_bottleneck
@@ -138,10 +174,15 @@ class RT1Config(PretrainedConfig):
         self.image_attends_past_actions = image_attends_past_actions
         self.action_embedding, self.history_start = action_embedding, history_start
         self.vocab_size = vocab_size
-        self.tokens_per_dimension = list(
-            (3, *[vocab_size] * 10) if tokens_per_dimension is None else tokens_per_dimension
+        check_count("vocab_size", vocab_size)
+        self.tokens_per_dimension = (
+            [3, *[vocab_size] * 10]
+            if tokens_per_dimension is None
+            else checked_list("tokens_per_dimension", tokens_per_dimension)
         )
-        self.world_vector_range = None if world_vector_range is None else list(world_vector_range)
+        self.world_vector_range = (
+            None if world_vector_range is None else checked_list("world_vector_range", world_vector_range, 2)
+        )
         self.decoding, self.target_smoothing = decoding, target_smoothing
         self._check()
 
@@ -157,27 +198,41 @@ class RT1Config(PretrainedConfig):
 
     @classmethod
     def preset(cls, name: str, **overrides: Any) -> RT1Config:
-        """A named configuration, with options changed. Raises ValueError for an unknown name."""
+        """A named configuration, with options changed. Raises ValueError for an unknown name or option."""
         if name not in PRESETS:
             raise ValueError(f"There is no preset {name!r}; there are {', '.join(PRESETS)}.")
+        known = [option for option in inspect.signature(cls).parameters if option != "kwargs"]
+        for option in overrides:
+            if option not in known:
+                near = difflib.get_close_matches(option, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}."
+                raise ValueError(f"RT-1 has no option {option!r}; {hint}")
         return cls(**{**PRESETS[name], **overrides})
 
     def _check(self) -> None:
-        for key, choices in (
-            ("trunk", TRUNKS),
-            ("feed_forward", FEED_FORWARDS),
-            ("language", LANGUAGES),
-            ("stride_padding", STRIDE_PADDINGS),
-            ("action_embedding", ACTION_EMBEDDINGS),
-            ("history_start", HISTORY_STARTS),
-            ("decoding", ("argmax", "expected_value")),
-        ):
-            if getattr(self, key) not in choices:
-                raise ValueError(f"{key} is {getattr(self, key)!r}, expected one of {', '.join(choices)}")
-        for key in ("image_size", "num_image_tokens", "time_sequence_length", "num_layers", "num_heads", "d_model"):
-            if getattr(self, key) < 1:
-                raise ValueError(f"{key} is {getattr(self, key)}, expected at least 1")
-        if not self.tokens_per_dimension or not all(1 <= n <= self.vocab_size for n in self.tokens_per_dimension):
+        for key, choices in CHOICES.items():
+            check_choice(key, getattr(self, key), choices)
+        for key in FLAGS:
+            check_flag(key, getattr(self, key))
+        for key in COUNTS:
+            check_count(key, getattr(self, key))
+        for key in ("input_height", "input_width"):
+            if getattr(self, key) is not None:
+                check_count(key, getattr(self, key))
+        for width in self.resnet_widths:
+            check_count("each of resnet_widths", width)
+        for key in ("width_coefficient", "depth_coefficient"):
+            check_number(key, getattr(self, key), 0.0, open_low=True)
+        for key in ("dropout_rate", "drop_connect_rate"):
+            check_number(key, getattr(self, key), 0.0, 1.0)
+        check_number("target_smoothing", self.target_smoothing, 0.0)
+        for std in self.image_std:
+            check_number("each of image_std", std, 0.0, open_low=True)
+        if self.world_vector_range is not None and self.world_vector_range[0] >= self.world_vector_range[1]:
+            raise ValueError(f"world_vector_range is {self.world_vector_range}, expected a low and a higher high")
+        for tokens in self.tokens_per_dimension:
+            check_count("each of tokens_per_dimension", tokens)
+        if not self.tokens_per_dimension or max(self.tokens_per_dimension) > self.vocab_size:
             raise ValueError(
                 f"tokens_per_dimension is {self.tokens_per_dimension}, expected 1 to vocab_size ({self.vocab_size}) "
                 "each"

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
+from rt_vla_ros.policies.rt1.sources.tensor_bundle import ATTRIBUTE
 from rt_vla_ros.policies.rt1.weight_layouts import Shape, Weight
 from rt_vla_ros.policies.rt1.weight_names import FLAX, TENSORFLOW, Structure, weights_of
 
@@ -45,16 +46,18 @@ def state_dict_from_flax(flat: Flat) -> dict[str, Tensor]:
 def state_dict_from_tf(flat: Flat) -> dict[str, Tensor]:
     """State of an RT1Model from robotics_transformer's variables.
 
-    Where the layer of the image's normalisation is left out altogether, it is filled with the release's constants. What
-    does not belong to the network (global_step, save_counter, an optimizer's slots) is not looked at.
+    Names may end as a checkpoint's do (ATTRIBUTE). Where the layer of the image's normalisation is left out altogether,
+    it is filled with the release's constants; its `count` changes nothing and may be missing. What does not belong to
+    the network (global_step, save_counter, an optimizer's slots) is not looked at.
     Raises ConversionError for names that are missing or unexpected, or for more than one network.
     """
-    network = tensorflow_network(flat)
+    network = tensorflow_network({name.removesuffix(ATTRIBUTE): array for name, array in flat.items()})
     weights = weights_of(Structure.of_tensorflow(network.keys()), TENSORFLOW)
-    normalisation = [w for w in weights if w.source.startswith(NORMALISATION)]
-    if not any(w.source in network for w in normalisation):
-        weights = [w for w in weights if w not in normalisation]
-        return {**convert_weights(network, weights), **_release_normalisation()}
+    normalisation = {w.source for w in weights if w.source.startswith(NORMALISATION)}
+    absent = normalisation - network.keys()
+    if absent in (normalisation, {NORMALISATION + "count"}):
+        weights = [w for w in weights if w.source not in absent]
+        return {**_release_normalisation(), **convert_weights(network, weights)}
     return convert_weights(network, weights)
 
 

@@ -62,6 +62,24 @@ def test_the_releases_normalisation_is_read() -> None:
     np.testing.assert_allclose(normalised, (51 / 255 - np.array(stored["mean"])) / std, rtol=1e-5)
 
 
+def test_the_normalisations_count_may_be_missing() -> None:
+    prefix = "_image_tokenizer/_tokenizer/net/layer_with_weights-0/"
+    stored = {prefix + "mean": np.array([0.5, 0.4, 0.3]), prefix + "variance": np.array([0.04, 0.05, 0.06])}
+    flat = {**tf_flat("tf_small", 1.5), **stored}
+    state = state_dict_from_tf(flat)
+    np.testing.assert_allclose(state["normalisation.variance"], [0.04, 0.05, 0.06])
+    small = RT1Config.preset("rt1", **rt1_golden.SMALL, time_sequence_length=4)
+    assert RT1Model(small).load_state_dict(state, strict=True)
+    with pytest.raises(ConversionError, match="layer_with_weights-0/variance"):
+        state_dict_from_tf({name: array for name, array in flat.items() if name != prefix + "variance"})
+
+
+def test_names_may_end_as_a_checkpoints_do() -> None:
+    plain = tf_flat("tf_small", 1.5)
+    state = state_dict_from_tf({f"{name}/.ATTRIBUTES/VARIABLE_VALUE": array for name, array in plain.items()})
+    assert state.keys() == state_dict_from_tf(plain).keys()
+
+
 def test_names_may_carry_what_stands_around_the_network() -> None:
     flat = {f"agent/_actor_network/{k}": v for k, v in tf_flat("tf_small", 1.5).items()}
     flat["global_step"] = flat["save_counter"] = np.array(3)

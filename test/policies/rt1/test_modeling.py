@@ -102,9 +102,23 @@ def test_presets_survive_the_disk(preset: str, tmp_path: Path) -> None:
         ({"num_layers": 0}, "num_layers is 0"),
         ({"tokens_per_dimension": (2, 257)}, "expected 1 to vocab_size"),
         ({"tokens_per_dimension": ()}, "expected 1 to vocab_size"),
+        ({"tokens_per_dimension": (0, 2)}, "each of tokens_per_dimension is 0, expected at least 1"),
+        ({"num_layer": 3}, "RT-1 has no option 'num_layer'; did you mean 'num_layers'?"),
+        ({"zzz": 3}, "RT-1 has no option 'zzz'; there are image_size, "),
+        ({"time_sequence_length": 2.0}, r"time_sequence_length is 2\.0, expected a whole number"),
+        ({"time_sequence_length": "2"}, "time_sequence_length is '2', expected a whole number"),
+        ({"num_layers": None}, "num_layers is None, expected a whole number"),
+        ({"layer_size": 0}, "layer_size is 0, expected at least 1"),
+        ({"input_height": 0}, "input_height is 0, expected at least 1"),
+        ({"image_mean": "x"}, "image_mean is 'x', expected a list of 3 numbers"),
+        ({"image_std": (0, 0, 0)}, "each of image_std is 0, expected a number, more than 0"),
+        ({"dropout_rate": 2}, "dropout_rate is 2, expected a number, at least 0 and below 1"),
+        ({"world_vector_range": (2, -2)}, "expected a low and a higher high"),
+        ({"world_vector_range": (1,)}, "expected a list of 2 numbers"),
+        ({"position_bias": "yes"}, "position_bias is 'yes', expected true or false"),
     ],
 )
-def test_refuses_options_that_do_not_exist(changes: dict, sentence: str) -> None:
+def test_refuses_options_and_values_that_do_not_exist(changes: dict, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         tiny_config(**changes)
 
