@@ -34,6 +34,7 @@ class PlanGrammar:
             raise ValueError(f"expected a plan of at least 1 token, got a limit of {limit}")
         self.action, self._tokenizer, self._limit = action, tokenizer, limit
         self._marker = tokenizer.encode(f" {MARKER}", add_special_tokens=False)
+        self._written = self._text(self._marker).strip()  # "action :" of a tokenizer without capital letters
         self.columns: NDArray[np.int64] = np.arange(vocabulary_size, dtype=np.int64)
         # Only what the tokenizer can write: not its special tokens, nor the rows that pad the embedding table.
         words = set(tokenizer.get_vocab().values()) - special_tokens(tokenizer).union(placeholders)
@@ -63,7 +64,7 @@ class PlanGrammar:
             following = int(state[1]) + 1
             return self.action.start if following == len(self._marker) else ("marker", following)
         plan = (*state, token)
-        if self._text(plan).endswith(MARKER):
+        if self._text(plan).endswith(self._written):
             return self.action.start
         return ("marker", 0) if len(plan) >= self._limit else plan
 
@@ -78,7 +79,7 @@ class PlanGrammar:
     def plan(self, tokens: Sequence[int]) -> str:
         """The plan in words of a whole output."""
         text = self._text(self._split(tokens)[0])
-        return text.removesuffix(MARKER).strip()
+        return text.removesuffix(self._written).strip()
 
     def decode(self, tokens: Sequence[int]) -> tuple[int, ...]:
         """Token ids of a whole output -> bins of its action. Raises ValueError for anything else."""

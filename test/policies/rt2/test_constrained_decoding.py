@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tokenizers import AddedToken
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from rt_vla_ros.policies.rt2.action_vocabulary import integers, least_used, overwritten
 from rt_vla_ros.policies.rt2.constrained_decoding import END, ActionGrammar, choose
@@ -129,3 +130,21 @@ def test_a_plan_ends_where_the_model_says_action() -> None:
     assert len(tokens) < 40
     assert grammar.plan([*tokens, *action]) == "pick red cube."
     assert grammar.decode([*tokens, *action]) == (1, 128, 91, 241, 5, 101, 127, 0)
+
+
+def test_a_tokenizer_without_capital_letters_says_action_too() -> None:
+    letters = sorted(set("pick red cube.action:"))
+    pieces = ["<unk>", "</s>", *letters, *(f"##{letter}" for letter in letters), *map(str, range(256))]
+    tokens = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="<unk>"))
+    tokens.normalizer, tokens.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    tokens.decoder = decoders.WordPiece()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokens, unk_token="<unk>", eos_token="</s>")
+    action = ActionGrammar(integers(tokenizer, 256, tokenizer.eos_token_id), COUNTS)
+    bins = (1, 128, 91, 241, 5, 101, 127, 0)
+    marker = tokenizer.encode("action:", add_special_tokens=False)
+    plan = tokenizer.encode("pick red cube.", add_special_tokens=False)
+    for limit in (40, len(plan)):  # it comes to the marker by itself; the marker is put behind it
+        grammar = PlanGrammar(action, tokenizer, limit, len(tokenizer))
+        whole = [*plan, *marker, *action.vocabulary.encode(bins)]
+        assert grammar.decode(whole) == bins
+        assert grammar.plan(whole) == "pick red cube."
