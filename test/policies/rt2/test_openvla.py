@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 from pathlib import Path
@@ -14,12 +15,16 @@ from support.vlms import random_image
 
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.policies.rt2.action_vocabulary import openvla
+from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.constrained_decoding import ActionGrammar, prefix_allowed_tokens
 from rt_vla_ros.policies.rt2.decoding_engine import DecodingEngine
+from rt_vla_ros.policies.rt2.loading import RT2Parts
 from rt_vla_ros.policies.rt2.openvla import OpenVLAConfig, OpenVLAForActionPrediction, empty_model
 from rt_vla_ros.policies.rt2.openvla_processor import OpenVLAProcessor
 from rt_vla_ros.policies.rt2.openvla_statistics import card_from_statistics
 from rt_vla_ros.policies.rt2.openvla_weights import converted, fill, prefixes, tower_settings
+from rt_vla_ros.policies.rt2.packed_linear import PackedLinear, can_pack
+from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.small_tokenizers import small_tokenizer
 
 GOLDEN = Path(__file__).resolve().parents[2] / "data" / "openvla_golden"
@@ -103,7 +108,7 @@ def test_logits(
 ) -> None:
     logits = model(**inputs).logits[0]
     assert largest(logits[-1], golden["logits_last"]) < 1.5e-5
-    assert largest(logits[:, ::128], golden["logits_seq_sub"]) < 1.5e-5
+    assert largest(logits[:, ::128], golden["logits_seq_sub"]) < 2.5e-5  # 1.7e-5 with ONEDNN_MAX_CPU_ISA=AVX2
     black = processor(golden).image_inputs([np.zeros((480, 640, 3), np.uint8)])
     other = model(inputs["input_ids"], **black, logits_to_keep=1).logits[0, 0]
     assert largest(other[::16], golden["logits_last_black_image"]) < 1.5e-5
@@ -134,6 +139,53 @@ def test_tokens_and_actions(
     step = torch.cat([inputs["input_ids"], torch.tensor([decoded.tokens[:-1]])], dim=1)
     logits = model(step, inputs["pixel_values"], logits_to_keep=7).logits[0, :, ACTION_TOKENS]
     assert largest(logits, golden["step_logits_action"]) < 1.5e-5
+    black = dict(inputs, **processor(golden).image_inputs([np.zeros((480, 640, 3), np.uint8)]))
+    assert engine.decode(black, grammar).tokens == tuple(golden["action_tokens_black_image"].tolist())
+
+
+@pytest.fixture(scope="module")
+def policy(
+    golden: dict[str, np.ndarray[Any, Any]], config: dict[str, Any], model: OpenVLAForActionPrediction
+) -> RT2Policy:
+    """As it runs on a CPU, with packed linear layers."""
+    card = card_from_statistics(config["norm_stats"], "fake_bridge")
+    made = RT2Policy(RT2Parts(copy.deepcopy(model), processor(golden), RT2Config("openvla"), card))
+    assert any(isinstance(module, PackedLinear) for module in made.parts.model.modules()) == can_pack()
+    return made
+
+
+@torch.inference_mode()
+def test_the_policy_of_a_cpu_differs_by_rounding_only(
+    golden: dict[str, np.ndarray[Any, Any]], policy: RT2Policy, inputs: dict[str, torch.Tensor]
+) -> None:
+    """Packed layers add in another order than the reference's; docs/rt2.md says what that came to."""
+    whole: Any = policy.parts.model
+    dino, siglip = whole.model.image_features(inputs["pixel_values"])
+    features = largest(dino[0, ::4, ::8], golden["dino_patches_sub"])
+    features = max(features, largest(siglip[0, ::4, ::8], golden["siglip_patches_sub"]))
+    logits = whole(**inputs).logits[0]
+    last, everywhere = largest(logits[-1], golden["logits_last"]), largest(logits[:, ::128], golden["logits_seq_sub"])
+    decoded = policy._engine.decode(inputs, policy._grammar)
+    step = torch.cat([inputs["input_ids"], torch.tensor([decoded.tokens[:-1]])], dim=1)
+    found = whole(step, inputs["pixel_values"], logits_to_keep=7).logits[0, :, ACTION_TOKENS]
+    steps = largest(found, golden["step_logits_action"])
+    print(f"features {features:.1e}, logits: last {last:.1e}, action {steps:.1e}, everywhere {everywhere:.1e}")
+    assert features < 2e-5
+    assert max(last, steps) < 2e-5
+    assert everywhere < 4e-5
+
+
+@torch.inference_mode()
+def test_the_policy_of_a_cpu_acts_as_the_reference(
+    golden: dict[str, np.ndarray[Any, Any]], policy: RT2Policy, inputs: dict[str, torch.Tensor]
+) -> None:
+    engine, grammar = policy._engine, policy._grammar
+    engine.prepare(inputs, grammar)
+    assert engine._sliced
+    decoded = engine.decode(inputs, grammar)
+    assert decoded.tokens == tuple(golden["action_tokens"].tolist())
+    action = ActionTokenizer(policy.card).decode(grammar.decode(decoded.tokens))
+    assert largest(action, golden["actions_fake_bridge"]) < 1e-6
     black = dict(inputs, **processor(golden).image_inputs([np.zeros((480, 640, 3), np.uint8)]))
     assert engine.decode(black, grammar).tokens == tuple(golden["action_tokens_black_image"].tolist())
 
