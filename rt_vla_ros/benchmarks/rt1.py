@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ from rt_vla_ros.policies.rt1.steps import FoldedSteps, PlainSteps, Steps
 
 CASES = (("rt1-x", "float32"), ("rt1-x", "bfloat16"), ("rt1", "float32"), ("rt1", "bfloat16"), ("rt1-mini", "float32"))
 REFERENCE_OF = "rt1-x"
+LAST_WORDS = 1000
+"""Characters of what a process said that are shown when it fails."""
 
 
 @dataclass(frozen=True)
@@ -44,31 +48,49 @@ class Reference:
     def __init__(self, models: Path, python: str) -> None:
         """Raises ValueError, with what the process said, where it does not start."""
         program = Path(__file__).with_name("rt1_reference.py")
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (close() does)
         self._process = subprocess.Popen(
-            [python, str(program), str(models)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, str(program), str(models)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
         )
         if self._line() != "ready":
-            self.close()
-            raise ValueError(
-                f"The reference in {models} does not run with {python}; it needs jax and flax (see above)."
-            )
+            raise self._failure(f"The reference in {models} does not run with {python}; it needs jax and flax")
 
     def step(self) -> float:
-        """Time of one step [s]."""
+        """Time of one step [s]. Raises ValueError, with what the process said, where it has ended."""
         assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return float(self._line())
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+        line = self._line()
+        if not line:
+            raise self._failure("The reference ended amid the measurement")
+        return float(line)
 
     def close(self) -> None:
         """Ends the process."""
+        self._end()
+        self._said.close()
+
+    def _end(self) -> int:
         assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        return self._process.wait()
 
     def _line(self) -> str:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
+
+    def _failure(self, what: str) -> ValueError:
+        status = self._end()
+        self._said.seek(0)
+        words = self._said.read().decode(errors="replace").strip()[-LAST_WORDS:]
+        self.close()
+        return ValueError(f"{what} (status {status}). Its last words: {words or 'none'}")
 
 
 def measure(settings: Settings, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any]:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from rt_vla_ros import ros
 from rt_vla_ros.cli import bench_rt1, bench_rt2, bench_rt2_weights
 from rt_vla_ros.cli.errors import CliError
+from rt_vla_ros.cli.out_file import check_out, write_json
 from rt_vla_ros.cli.private_graph import PrivateGraph
 from rt_vla_ros.policies.catalogue import find_checkpoint
 
@@ -52,15 +52,12 @@ def run(args: argparse.Namespace) -> int:
         find_checkpoint(args.policy)
     except ValueError as error:
         raise CliError(str(error)) from error
-    if args.out is not None and not args.out.absolute().parent.is_dir():
-        raise CliError(f"there is no folder {args.out.absolute().parent} to write {args.out.name} into.")
+    check_out(args.out)
     figures = measure(args.policy, args.seconds)
     from rt_vla_ros.benchmarks.node_path import table
 
     print(table(figures))
-    if args.out is not None:
-        args.out.write_text(json.dumps(figures, indent=2) + "\n")
-        print(f"Written: {args.out}")
+    write_json(args.out, figures)
     return 0
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from rt_vla_ros.cli.errors import CliError
+from rt_vla_ros.cli.out_file import check_out, write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,8 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0; raises CliError where nothing can be measured."""
-    if args.out is not None and not args.out.absolute().parent.is_dir():
-        raise CliError(f"there is no folder {args.out.absolute().parent} to write {args.out.name} into.")
+    check_out(args.out)
     if not 1 <= args.repeats <= 1000:
         raise CliError(f"--repeats is {args.repeats}, expected 1 to 1000.")
     models = None if args.reference is None else args.reference / "models"
@@ -45,7 +44,5 @@ def run(args: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         raise CliError(str(error)) from error
     print(table(figures))
-    if args.out is not None:
-        args.out.write_text(json.dumps(figures, indent=2) + "\n")
-        print(f"Written: {args.out}")
+    write_json(args.out, figures)
     return 0

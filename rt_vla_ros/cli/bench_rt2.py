@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from rt_vla_ros.cli.errors import CliError, did_you_mean
+from rt_vla_ros.cli.out_file import check_out, write_json
 
 NUMBERS = ("auto", "float32", "bfloat16")
 
@@ -33,8 +33,7 @@ def run(args: argparse.Namespace) -> int:
         raise CliError(f"--repeats is {args.repeats}, expected 1 to 1000.")
     if not 1 <= args.images <= 10_000:
         raise CliError(f"--images is {args.images}, expected 1 to 10000.")
-    if args.out is not None and not args.out.absolute().parent.is_dir():
-        raise CliError(f"there is no folder {args.out.absolute().parent} to write {args.out.name} into.")
+    check_out(args.out)
     try:
         device = find_device(args.device)
     except ValueError as error:
@@ -51,7 +50,5 @@ def run(args: argparse.Namespace) -> int:
         except RuntimeError as error:
             raise CliError(str(error)) from error
         print(table(results[-1:]), flush=True)
-    if args.out is not None:
-        args.out.write_text(json.dumps(results, indent=2) + "\n")
-        print(f"Written: {args.out}")
+    write_json(args.out, results)
     return 0

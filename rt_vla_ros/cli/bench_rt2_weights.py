@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from functools import partial
 from pathlib import Path
 
 from rt_vla_ros.cli.errors import CliError, did_you_mean
+from rt_vla_ros.cli.out_file import check_out, write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,14 +55,11 @@ def run(args: argparse.Namespace) -> int:
         raise CliError(str(error)) from error
     name = args.shape or args.policy
     print(f"{name}: {table(figures)}")
-    if args.out is not None:
-        args.out.write_text(json.dumps({"policy": name, **figures}, indent=2) + "\n")
-        print(f"Written: {args.out}")
+    write_json(args.out, {"policy": name, **figures})
     return 0
 
 
 def _check(args: argparse.Namespace) -> None:
     if not 1 <= args.prompts <= 10_000:
         raise CliError(f"--prompts is {args.prompts}, expected 1 to 10000.")
-    if args.out is not None and not args.out.absolute().parent.is_dir():
-        raise CliError(f"there is no folder {args.out.absolute().parent} to write {args.out.name} into.")
+    check_out(args.out)

@@ -2,16 +2,19 @@
 
 A network such as RT-1 takes sentence vectors; the table holds those of the instructions that the robot shall know, so
 that it needs no encoder. The encoder is a Universal Sentence Encoder in ONNX or as TensorFlow's SavedModel, or a
-sentence-transformers folder. An existing table grows.
+sentence-transformers folder. An existing table grows, by vectors of the same encoder alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import tempfile
 from pathlib import Path
 
 from rt_vla_ros.cli.errors import CliError
+from rt_vla_ros.cli.out_file import check_out
+from rt_vla_ros.language.instruction_table import InstructionTable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,11 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0; raises CliError where no table was written."""
-    from rt_vla_ros.language.instruction_table import InstructionTable
-    from rt_vla_ros.language.sources import find_encoder
+    from rt_vla_ros.language.sources import find_encoder, origin
 
     if args.to.suffix != ".safetensors":
         raise CliError(f"--to is {args.to}, expected a file that ends in .safetensors.")
+    check_out(args.to)
     try:
         texts = [*args.instructions, *(args.file.read_text(encoding="utf-8").splitlines() if args.file else [])]
         texts = [text.strip() for text in texts if text.strip()]
@@ -36,12 +39,26 @@ def run(args: argparse.Namespace) -> int:
         old = InstructionTable.load(args.to) if args.to.exists() else None
         vectors = {} if old is None else {text: old.encode(text) for text in old.instructions}
         encoder = find_encoder(args.encoder)
+        name, fingerprint = origin(args.encoder, encoder)
+        if old is not None:
+            _check_same(old, name, fingerprint, args.to)
         vectors |= {text: encoder.encode(text) for text in texts}
-        table = InstructionTable(vectors, encoder=args.encoder.name)
-        new = args.to.with_name(args.to.name + ".new")
-        table.save(new)
-        os.replace(new, args.to)
+        table = InstructionTable(vectors, encoder=name, fingerprint=fingerprint)
+        with tempfile.TemporaryDirectory(prefix=f".{args.to.name}.", dir=args.to.absolute().parent) as workshop:
+            table.save(Path(workshop) / args.to.name)
+            os.replace(Path(workshop) / args.to.name, args.to)
     except (ValueError, OSError, ImportError) as error:
         raise CliError(str(error)) from error
     print(f"Written: {args.to}, {len(vectors)} instructions, vectors of {table.size} numbers by {table.encoder}.")
     return 0
+
+
+def _check_same(old: InstructionTable, name: str, fingerprint: str, where: Path) -> None:
+    """By the fingerprints where both are known, else by the names. Raises CliError where the encoders differ."""
+    by_print = bool(old.fingerprint and fingerprint)
+    if (old.fingerprint != fingerprint) if by_print else (old.encoder not in ("", name)):
+        given = f"another {name}" if old.encoder == name else name
+        raise CliError(
+            f"the vectors in {where} are by {old.encoder}, not by {given}; vectors of two encoders do not go together. "
+            "Give the same encoder, or another --to."
+        )

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from rt_vla_ros.language.encoder import InstructionError, checked
 
 TABLE_FILE = "instructions.safetensors"
-VECTORS, TEXTS, ENCODER = "vectors", "instructions", "encoder"
+VECTORS, TEXTS, ENCODER, FINGERPRINT = "vectors", "instructions", "encoder", "encoder_sha256"
 NEAREST = 3
 
 
@@ -25,8 +25,11 @@ class InstructionTable:
     Upper and lower case, blanks and a full stop at the end do not matter.
     """
 
-    def __init__(self, vectors: Mapping[str, NDArray[np.float32]], encoder: str = "") -> None:
-        """encoder: what made the vectors, for people. Raises ValueError for no vectors, or such as do not fit."""
+    def __init__(self, vectors: Mapping[str, NDArray[np.float32]], encoder: str = "", *, fingerprint: str = "") -> None:
+        """encoder: what made the vectors, for people. fingerprint: its SHA-256; both empty where nobody knows.
+
+        Raises ValueError for no vectors, or such as do not fit.
+        """
         if not vectors:
             raise ValueError("A table of instructions needs at least one.")
         shapes = {np.shape(vector) for vector in vectors.values()}
@@ -36,7 +39,7 @@ class InstructionTable:
         if broken:
             raise ValueError(f"The vectors of these instructions are not finite: {', '.join(broken[:4])}.")
         self.instructions = list(vectors)
-        self.encoder = encoder
+        self.encoder, self.fingerprint = encoder, fingerprint
         self._vectors = {_key(text): np.asarray(vector, dtype=np.float32) for text, vector in vectors.items()}
 
     @property
@@ -53,17 +56,18 @@ class InstructionTable:
         """Raises InstructionError, naming the nearest ones, for an instruction that the table lacks."""
         vector = self._vectors.get(_key(checked(instruction)))
         if vector is None:
-            near = difflib.get_close_matches(instruction, self.instructions, n=NEAREST, cutoff=0.0)
+            spelt = {_key(text): text for text in self.instructions}
+            near = difflib.get_close_matches(_key(instruction), spelt, n=NEAREST, cutoff=0.0)
             raise InstructionError(
                 f"The table has no vector for {instruction.strip()!r}; the nearest of its {len(self.instructions)} "
-                f"instructions are: {'; '.join(near)}. Add it with `rt-vla embed`."
+                f"instructions are: {'; '.join(spelt[key] for key in near)}. Add it with `rt-vla embed`."
             )
         return vector
 
     def save(self, path: Path) -> None:
         """Writes a safetensors file: `vectors` (N, size), and the instructions in its header."""
         vectors = np.stack([self._vectors[_key(text)] for text in self.instructions])
-        meta = {TEXTS: json.dumps(self.instructions), ENCODER: self.encoder}
+        meta = {TEXTS: json.dumps(self.instructions), ENCODER: self.encoder, FINGERPRINT: self.fingerprint}
         save_file({VECTORS: vectors}, path, metadata=meta)
 
     @classmethod
@@ -73,10 +77,13 @@ class InstructionTable:
             with safe_open(path, framework="numpy") as file:
                 meta, vectors = file.metadata() or {}, file.get_tensor(VECTORS)
             texts = json.loads(meta[TEXTS])
-            return cls(dict(zip(texts, vectors, strict=True)), meta.get(ENCODER, ""))
+            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+                raise ValueError(f"its {TEXTS} are {texts!r}, expected a list of sentences")
+            known = dict(zip(texts, vectors, strict=True))
+            return cls(known, meta.get(ENCODER, ""), fingerprint=meta.get(FINGERPRINT, ""))
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise ValueError(f"{path} is no table of instructions: {error}") from error
 
 
 def _key(text: str) -> str:
-    return " ".join(text.casefold().split()).rstrip(".")
+    return " ".join(text.casefold().split()).rstrip(". ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from rt_vla_ros.language.encoder import LanguageEncoder
@@ -30,3 +31,21 @@ def find_encoder(path: Path) -> LanguageEncoder:
 
         return TensorflowSentences(path)
     raise ValueError(f"There is no sentence encoder at {path}; expected {FORMS}.")
+
+
+def origin(path: Path, encoder: LanguageEncoder) -> tuple[str, str]:
+    """Name and SHA-256 of what makes the vectors: the encoder at `path`, or what made them where that is a table.
+
+    Of a folder it is the checksum of its files' names and contents.
+    """
+    if isinstance(encoder, InstructionTable):
+        return encoder.encoder or path.name, encoder.fingerprint
+    digest = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    for file in files:
+        if path.is_dir():
+            digest.update(f"{file.relative_to(path).as_posix()}\n".encode())
+        with file.open("rb") as content:
+            while piece := content.read(1 << 20):
+                digest.update(piece)
+    return path.resolve().name, digest.hexdigest()

@@ -46,8 +46,14 @@ def test_the_reference_runs_in_a_process_of_its_own(tmp_path: Path, monkeypatch:
     assert [reference.step(), reference.step()] == [0.25, 0.25]
     reference.close()
     program.write_text("raise SystemExit('no jax')")
-    with pytest.raises(ValueError, match="it needs jax and flax"):
+    with pytest.raises(ValueError, match=r"it needs jax and flax \(status 1\)\. Its last words: no jax"):
         Reference(tmp_path, sys.executable)
+    program.write_text(
+        STAND_IN.replace("for _ in sys.stdin", "sys.stdin.readline()\nraise SystemExit('no memory')\nif 1")
+    )
+    dying = Reference(tmp_path, sys.executable)
+    with pytest.raises(ValueError, match=r"ended amid the measurement \(status 1\)\. Its last words: no memory"):
+        dying.step()
 
 
 @pytest.mark.parametrize(
@@ -56,6 +62,7 @@ def test_the_reference_runs_in_a_process_of_its_own(tmp_path: Path, monkeypatch:
         (["--only", "rt3"], "expected one of rt1, rt1-mini, rt1-x"),
         (["--repeats", "0"], "expected 1 to 1000"),
         (["--out", "/nowhere/x.json"], "there is no folder /nowhere"),
+        (["--out", "/"], "/ is a folder, expected the name of a file"),
         (["--reference", "."], "has no models/rt1.py"),
     ],
 )

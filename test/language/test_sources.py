@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from rt_vla_ros.cli.main import main
 from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.language.instruction_table import InstructionTable
 from rt_vla_ros.language.remembering import Remembering
-from rt_vla_ros.language.sources import find_encoder
+from rt_vla_ros.language.sources import find_encoder, origin
 
 ONNX = Path(__file__).resolve().parents[1] / "data" / "sentence_encoder" / "words.onnx"
 
@@ -106,9 +107,37 @@ def test_embed_makes_a_table_and_lets_it_grow(tmp_path: Path, capsys: pytest.Cap
     assert sorted(path.name for path in tmp_path.iterdir()) == ["more.txt", "t.safetensors"]
 
 
+def test_embed_keeps_encoders_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table, other, renamed = (tmp_path / f"{name}.safetensors" for name in ("t", "other", "renamed"))
+    onnx = Path(shutil.copy(ONNX, tmp_path / "mine.onnx"))
+    InstructionTable({"go": np.zeros(2)}, "mine.onnx").save(table)  # as older versions did, without a fingerprint
+    InstructionTable({"stop": np.zeros(2)}, "MiniLM").save(other)
+    InstructionTable({"stop": np.zeros(2)}, "mine.onnx", fingerprint="0" * 64).save(renamed)
+
+    def embed(encoder: Path, text: str) -> int:
+        return main(["embed", "--encoder", str(encoder), "--to", str(table), text])
+
+    assert embed(other, "stop") == 2
+    assert "t.safetensors are by mine.onnx, not by MiniLM; vectors of two encoders" in capsys.readouterr().err
+    assert embed(onnx, "pick up the red cube") == 0
+    assert embed(renamed, "stop") == 2
+    assert "are by mine.onnx, not by another mine.onnx" in capsys.readouterr().err
+    assert embed(ONNX, "open the drawer") == 0
+    assert InstructionTable.load(table).instructions == ["go", "pick up the red cube", "open the drawer"]
+
+
+def test_a_folder_has_one_fingerprint(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / folder.name))
+    encoder = find_encoder(copy)
+    assert origin(copy, encoder) == origin(folder, encoder)
+    (copy / "modules.json").write_text("[]")
+    assert origin(copy, encoder)[1] != origin(folder, encoder)[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["--encoder", str(ONNX), "--to", "nowhere/t.safetensors", "a"], "there is no folder"),
         (["--encoder", str(ONNX), "--to", "t.txt", "a"], "ends in .safetensors"),
         (["--encoder", str(ONNX), "--to", "t.safetensors"], "no instruction was given"),
         (["--encoder", "nowhere", "--to", "t.safetensors", "a"], "no sentence encoder at nowhere"),

@@ -37,7 +37,12 @@ def kept_collections(tree: Any, path: Path) -> dict[str, NDArray[Any]]:
     if not isinstance(tree, dict) or "params" not in tree:
         there = f"it holds {', '.join(map(str, list(tree)[:8]))}" if isinstance(tree, dict) else "it holds no tree"
         raise SourceError(f"{path} has no `params`; {there}.")
-    return dict(_flat({key: tree[key] for key in KEPT if key in tree}, ""))
+    try:
+        return dict(_flat({key: tree[key] for key in KEPT if key in tree}, ""))
+    except (KeyError, TypeError, ValueError) as error:
+        raise SourceError(
+            f"{path} holds an array in pieces of which some are missing or do not fit: {error}"
+        ) from error
 
 
 def _flat(tree: Any, prefix: str) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -11,6 +11,7 @@ from support.rt1_checkpoints import CHECKPOINTS, sha256_sums, tiny_flat
 
 from rt_vla_ros.policies.rt1.sources.detect import read_source
 from rt_vla_ros.policies.rt1.sources.errors import SourceError
+from rt_vla_ros.policies.rt1.sources.flax_msgpack import kept_collections
 from rt_vla_ros.policies.rt1.sources.orbax import read_orbax
 from rt_vla_ros.policies.rt1.weight_names import FLAX, TENSORFLOW
 
@@ -111,6 +112,13 @@ def test_refuses_an_index_without_its_data(tmp_path: Path) -> None:
     source.with_name("sharded.data-00001-of-00002").unlink()
     with pytest.raises(SourceError, match=r"lacks sharded.data-00001-of-00002 beside its index"):
         read_source(source)
+
+
+@pytest.mark.parametrize("pieces", [{}, {"chunks": {}}, {"chunks": {"0": np.zeros(2)}}, {"chunks": 5}])
+def test_refuses_a_flax_array_whose_pieces_are_missing(pieces: dict) -> None:
+    array = {"__msgpack_chunked_array__": True, "shape": {"0": 3}, **pieces}
+    with pytest.raises(SourceError, match="holds an array in pieces of which some are missing or do not fit"):
+        kept_collections({"params": {"a": array}}, Path("checkpoint_1"))
 
 
 def test_refuses_what_is_no_checkpoint(tmp_path: Path) -> None:
