@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
-from rt_vla_ros.data.episode import DatasetError, Episode, EpisodeError, card_difference
-from rt_vla_ros.data.lerobot_layout import ACTION, DATA, INFO, META, SCENE, VIDEO, video_key
-from rt_vla_ros.data.parquet import read_table
+from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError, Episode, card_difference
+from rt_vla_ros.data.lerobot_layout import ACTION, META, SCENE, video_key
+from rt_vla_ros.data.lerobot_tables import file_path, matrix, read_data, read_episode_rows, read_info
 from rt_vla_ros.data.video import read_video
-from rt_vla_ros.json_file import read_object
 from rt_vla_ros.observations.image import fit_image
 
 
@@ -31,10 +31,12 @@ class LeRobotDataset:
         self.info = read_info(self.directory)
         self.rate = float(self.info["fps"])
         self.card = ActionCard.load(self.directory / META)
-        if not self.info["total_episodes"]:
+        if self.info["total_episodes"] < 1:
             raise DatasetError(f"The dataset {self.directory} has no episodes; collect some: rt-vla collect.")
+        self._check_rate()
         self._check_columns()
-        self.rows = read_episode_rows(self.directory, int(self.info["total_episodes"]))
+        films = [f"videos/{video_key(camera.name)}" for camera in self.card.cameras]
+        self.rows = read_episode_rows(self.directory, self.info["total_episodes"], ["data", *films])
         self._check_files()
         self._table: tuple[Path, Any] | None = None
 
@@ -53,49 +55,61 @@ class LeRobotDataset:
                 card=self.card,
                 instruction=str(row["tasks"][0]),
                 images={camera.name: self._images(camera.name, row) for camera in self.card.cameras},
-                values=_matrix(table, ACTION).astype(np.float64),
+                values=matrix(table, ACTION).astype(np.float64),
                 stamps=np.asarray(table.column("timestamp").to_numpy(), np.float64),
-                scene=_matrix(table, SCENE).astype(np.float32) if SCENE in table.column_names else None,
+                scene=matrix(table, SCENE).astype(np.float32) if SCENE in table.column_names else None,
                 leader=str(row.get("leader", "unknown")),
                 success=bool(row.get("success", False)),
                 suite=str(row.get("suite", "")),
                 seed=int(row.get("seed", -1)),
             )
-        except (EpisodeError, IndexError, KeyError) as error:
+        except DatasetError:
+            raise  # it names its file
+        except (ValueError, TypeError) as error:
             raise DatasetError(f"{self.directory}, episode {index}: {error}") from error
 
     @property
     def frames(self) -> int:
         """Moments in all episodes."""
-        return sum(int(row["length"]) for row in self.rows)
+        return sum(row["length"] for row in self.rows)
 
     def _images(self, camera: str, row: dict[str, Any]) -> NDArray[np.uint8]:
         key = video_key(camera)
         path = self._path(f"videos/{key}", row, key)
-        images = read_video(path, float(row[f"videos/{key}/from_timestamp"]), int(row["length"]), self.rate)
+        images = read_video(path, row[f"videos/{key}/from_timestamp"], row["length"], self.rate)
         spec = next(c for c in self.card.cameras if c.name == camera)
         if images.shape[1:3] == (spec.height, spec.width):
             return images
         return np.stack([fit_image(image, spec) for image in images])
 
     def _path(self, kind: str, row: dict[str, Any], key: str = "") -> Path:
-        pattern = str(self.info.get("video_path", VIDEO) if key else self.info.get("data_path", DATA))
-        numbers = {name: int(row[f"{kind}/{name}"]) for name in ("chunk_index", "file_index")}
-        return self.directory / pattern.format(video_key=key, **numbers)
+        names = {name: row[f"{kind}/{name}"] for name in ("chunk_index", "file_index")}
+        if key:
+            return file_path(self.directory, self.info, "video_path", video_key=key, **names)
+        return file_path(self.directory, self.info, "data_path", **names)
 
     def _data(self, path: Path) -> Any:
         """The table in a file; the last one is kept, for its other episodes."""
         if self._table is None or self._table[0] != path:
-            self._table = (path, read_table(path))
+            widths = {ACTION: len(self.card.dimensions), SCENE: SCENE_SIZE}
+            self._table = (path, read_data(path, widths, optional=(SCENE,)))
         return self._table[1]
 
     def _span(self, row: dict[str, Any]) -> tuple[int, int]:
         """Where an episode's rows are in its file: offset and length."""
-        path, length = self._path("data", row), int(row["length"])
-        offset = int(row["dataset_from_index"]) - int(self._data(path).column("index")[0].as_py())
-        if offset < 0 or offset + length > len(self._data(path)):
+        path, length = self._path("data", row), row["length"]
+        index = self._data(path).column("index")
+        offset = row["dataset_from_index"] - (index[0].as_py() if len(index) else 0)
+        if offset < 0 or offset + length > len(index):
             raise DatasetError(f"The table {path} lacks rows of episode {row['episode_index']}.")
         return offset, length
+
+    def _check_rate(self) -> None:
+        if not math.isclose(self.rate, self.card.control_rate, rel_tol=1e-3):
+            raise DatasetError(
+                f"{self.directory} has {self.rate:g} frames a second (fps in meta/info.json), but its action card has "
+                f"{self.card.control_rate:g} actions a second (control_rate); they must be the same: mend one."
+            )
 
     def _check_columns(self) -> None:
         described = self.info["features"]
@@ -122,38 +136,6 @@ class LeRobotDataset:
                     raise DatasetError(f"The dataset {self.directory} is not whole: {path} is missing.")
 
 
-def read_info(directory: Path) -> dict[str, Any]:
-    """meta/info.json. Raises DatasetError."""
-    path = directory / INFO
-    if not path.is_file():
-        raise DatasetError(f"{directory} is no dataset in the LeRobot format: there is no {path}.")
-    info = read_object(path, DatasetError)
-    needed = {"codebase_version": str, "fps": (int, float), "total_episodes": int, "features": dict}
-    for key, kind in needed.items():
-        if not isinstance(info.get(key), kind):  # type: ignore[arg-type]
-            raise DatasetError(f"{path} lacks {key!r}, or has something else there.")
-    if not info["codebase_version"].startswith("v3."):
-        raise DatasetError(
-            f"{path} says version {info['codebase_version']}; this reads v3.0. The lerobot package converts older ones."
-        )
-    return dict(info)
-
-
-def read_episode_rows(directory: Path, total: int) -> list[dict[str, Any]]:
-    """The rows of meta/episodes that count, in the episodes' order. Raises DatasetError where some are missing."""
-    paths = sorted((directory / "meta/episodes").glob("*/*.parquet"))
-    rows: list[dict[str, Any]] = []
-    for path in paths:
-        table = read_table(path)
-        rows += table.select([name for name in table.column_names if not name.startswith("stats/")]).to_pylist()
-    rows = sorted((row for row in rows if row["episode_index"] < total), key=lambda row: int(row["episode_index"]))
-    if [row["episode_index"] for row in rows] != list(range(total)):
-        raise DatasetError(
-            f"The dataset {directory} is not whole: meta/episodes describes {len(rows)} of {total} episodes."
-        )
-    return rows
-
-
 def load_datasets(directories: list[Path]) -> list[LeRobotDataset]:
     """Datasets that mean the same by an action. Raises DatasetError, ActionCardError."""
     datasets = [LeRobotDataset(directory) for directory in directories]
@@ -165,10 +147,3 @@ def load_datasets(directories: list[Path]) -> list[LeRobotDataset]:
                 "has one, so train on datasets with the same."
             )
     return datasets
-
-
-def _matrix(table: Any, name: str) -> NDArray[Any]:
-    """A column of lists of one length, (N, D)."""
-    column = table.column(name)
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat).reshape(len(table), -1)

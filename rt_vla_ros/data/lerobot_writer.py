@@ -11,7 +11,6 @@ import numpy as np
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.data.episode import DatasetError, Episode, card_difference
-from rt_vla_ros.data.lerobot import read_info
 from rt_vla_ros.data.lerobot_layout import (
     ACTION,
     DATA,
@@ -30,6 +29,7 @@ from rt_vla_ros.data.lerobot_layout import (
     video_key,
     write_json,
 )
+from rt_vla_ros.data.lerobot_tables import read_info
 from rt_vla_ros.data.parquet import arrow, read_table, write_table
 from rt_vla_ros.data.statistics import Statistics, column_statistics, merged_columns
 from rt_vla_ros.data.video import write_video
@@ -145,6 +145,9 @@ class LeRobotWriter:
 
     def _carry_on(self) -> None:
         info = read_info(self.directory)
+        for key in ("total_frames", "total_tasks"):
+            if not isinstance(info.get(key), int):
+                raise DatasetError(f"{self.directory / INFO} lacks {key!r}, or has something else there.")
         there = ActionCard.load(self.directory / META)
         difference = card_difference(there, self.card)
         if difference:
@@ -154,12 +157,12 @@ class LeRobotWriter:
         if (SCENE in info["features"]) != self.with_scene:
             raise DatasetError(f"{self.directory} was begun with another set of columns ({SCENE!r}).")
         self.card = there
-        self.episodes, self.frames = int(info["total_episodes"]), int(info["total_frames"])
+        self.episodes, self.frames = info["total_episodes"], info["total_frames"]
         self._files = self._remove_uncounted()
         if self.episodes:
             table = read_table(self.directory / TASKS).to_pydict()
             counted = zip(table["task"], table["task_index"], strict=True)
-            self._tasks = {task: number for task, number in counted if number < int(info["total_tasks"])}
+            self._tasks = {task: number for task, number in counted if number < info["total_tasks"]}
             self._statistics = merged_columns(list(self._written_statistics()))
 
     def _remove_uncounted(self) -> int:

@@ -12,7 +12,8 @@ from rt_vla_ros.data.episode import DatasetError
 def arrow() -> Any:
     """The module pyarrow. Raises DatasetError, saying how to get it, where it is not installed."""
     try:
-        importlib.import_module("pyarrow.parquet")
+        for part in ("compute", "parquet"):
+            importlib.import_module(f"pyarrow.{part}")
         return importlib.import_module("pyarrow")
     except ImportError as error:
         raise DatasetError(

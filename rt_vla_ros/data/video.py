@@ -59,7 +59,7 @@ def read_video(path: Path, first: float, count: int, rate: float) -> Images:
                 frames.append(frame.to_ndarray(format="rgb24"))
                 if len(frames) == count:
                     break
-    except (av.error.FFmpegError, IndexError) as error:
+    except (av.error.FFmpegError, IndexError, OverflowError) as error:
         raise DatasetError(f"The film {path} cannot be read: {error}.") from error
     if len(frames) < count:
         raise DatasetError(

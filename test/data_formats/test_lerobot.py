@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,6 +80,63 @@ def test_an_action_that_is_no_number_is_named_with_its_episode(dataset: Path) ->
         LeRobotDataset(dataset)[4]
 
 
+ROWS = "meta/episodes/chunk-000/file-001.parquet"
+
+
+def change_column(path: Path, name: str, values: list[Any] | None, kind: Any = None) -> None:
+    """values: None: the column goes. kind: None: as it was."""
+    table = read_table(path)
+    place, field = table.schema.get_field_index(name), table.schema.field(name)
+    if values is None:
+        write_table(table.remove_column(place), path)
+    else:
+        column = arrow().array((values * len(table))[: len(table)], kind or field.type)
+        write_table(table.set_column(place, name, column), path)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "sentence"),
+    [
+        ("data/chunk_index", None, "has no column 'data/chunk_index'"),
+        ("videos/observation.images.front/file_index", None, "has no column 'videos/observation.images.front/file_ind"),
+        ("length", None, "has no column 'length'"),
+        ("episode_index", None, "has no column 'episode_index'"),
+        ("dataset_from_index", [None], "has None in the column 'dataset_from_index', expected a whole number"),
+        ("length", [0], "has 0 in the column 'length'"),
+        ("tasks", [[]], "has [] in the column 'tasks', expected a list of sentences"),
+        ("videos/observation.images.front/from_timestamp", [float("nan")], "has nan in the column"),
+    ],
+)
+def test_rows_of_another_shape_are_refused_when_opened(
+    dataset: Path, column: str, values: list[Any] | None, sentence: str
+) -> None:
+    change_column(dataset / ROWS, column, values)
+    with pytest.raises(DatasetError, match=rf"file-001\.parquet {re.escape(sentence)}"):
+        LeRobotDataset(dataset)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "kind", "sentence"),
+    [
+        ("index", None, None, "needs one column 'index'; there is: action"),
+        ("timestamp", ["soon"], "string", "has string in the column 'timestamp', expected numbers"),
+        ("timestamp", [0.0, None], None, "has None in row 1 of the column 'timestamp', expected a number"),
+        ("action", ["up"], "string", "has string in the column 'action', expected lists of 6 numbers"),
+        ("action", [[0.0] * 6, None], None, "has None in row 1 of the column 'action', expected 6 numbers"),
+        ("action", [[0.0] * 5, [0.0] * 7], "floats", "has [0.0, 0.0, 0.0, 0.0, 0.0] in row 0 of the column 'action'"),
+        ("scene", [1.0], "float", "has float in the column 'scene', expected lists of 10 numbers"),
+    ],
+)
+def test_moments_of_another_shape_are_refused_with_their_file(
+    dataset: Path, column: str, values: list[Any] | None, kind: str | None, sentence: str
+) -> None:
+    pa = arrow()
+    kinds = {None: None, "string": pa.string(), "float": pa.float32(), "floats": pa.list_(pa.float32())}
+    change_column(dataset / TABLE, column, values, kinds[kind])
+    with pytest.raises(DatasetError, match=rf"file-001\.parquet {re.escape(sentence)}"):
+        LeRobotDataset(dataset)[4]
+
+
 def change_info(dataset: Path, **changes: object) -> None:
     path = dataset / "meta/info.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
@@ -104,6 +163,31 @@ def test_other_directories_and_versions_are_refused(dataset: Path, tmp_path: Pat
     (dataset / "meta/info.json").write_text("{")
     with pytest.raises(DatasetError, match="is not JSON"):
         LeRobotDataset(dataset)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"fps": 0}, "fps is 0, expected more than 0"),
+        ({"fps": float("nan")}, "fps is nan, expected more than 0"),
+        ({"total_episodes": -1}, "has no episodes"),
+        ({"features": {"action": 3}}, "the feature 'action' is 3, expected an object"),
+        ({"data_path": "data/{episode_chunk}.parquet"}, "data_path is 'data/{episode_chunk}.parquet', expected a path"),
+        ({"video_path": None}, "video_path is None, expected a path with only video_key, chunk_index, file_index"),
+        ({"fps": 30}, "30 frames a second (fps in meta/info.json), but its action card has 5 actions a second"),
+    ],
+)
+def test_an_info_that_says_something_else_is_refused_when_opened(
+    dataset: Path, changes: dict[str, object], sentence: str
+) -> None:
+    change_info(dataset, **changes)
+    with pytest.raises(DatasetError, match=re.escape(sentence)):
+        LeRobotDataset(dataset)
+
+
+def test_a_rate_may_be_a_float(dataset: Path) -> None:
+    change_info(dataset, fps=5.0000001)
+    assert len(LeRobotDataset(dataset)) == 5
 
 
 def test_without_a_card_nobody_knows_what_the_actions_mean(dataset: Path) -> None:
