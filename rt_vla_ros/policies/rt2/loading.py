@@ -11,6 +11,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 from transformers import (
+    AutoConfig,
     AutoImageProcessor,
     AutoModelForImageTextToText,
     AutoProcessor,
@@ -33,9 +34,12 @@ from rt_vla_ros.policies.rt2.memory import OutOfMemoryError, available_bytes, ch
 from rt_vla_ros.policies.rt2.processor import CombinedProcessor, ComposedProcessor, Processor, ProcessorError
 from rt_vla_ros.policies.rt2.quantization import QUANTIZED, WeightsError, check_quantization, number_type, quantize
 from rt_vla_ros.policies.rt2.remote_code import check_code, check_files, code_files, processor_code, refusal
+from rt_vla_ros.policies.rt2.weight_files import find_damage
 
 logger = logging.getLogger(__name__)
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+TOKENIZER_FILES = ("tokenizer.json", "*.model", "vocab.*", "tekken.json", "*.tiktoken")
+"""In one of these a tokenizer's tokens are."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,11 @@ def check_model_type(directory: Path, *, trust_remote_code: bool) -> str:
     """
     data = read_config(directory)
     kind, auto_map = str(data.get("model_type")), data.get("auto_map")
+    if "model_type" not in data:
+        raise CheckpointError(
+            f"{directory / 'config.json'} lacks model_type, which says what model it is. Copy it again from the model "
+            "that yours was made from."
+        )
     if kind not in CONFIG_MAPPING:
         if not isinstance(auto_map, dict) or not auto_map:
             raise CheckpointError(
@@ -110,6 +119,10 @@ def check_model_type(directory: Path, *, trust_remote_code: bool) -> str:
             "AutoModelForImageTextToText does not know it). RT-2 needs a vision-language model such as PaliGemma, "
             "Qwen-VL or SmolVLM."
         )
+    try:
+        AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # as for weights
+        raise CheckpointError(f"{directory / 'config.json'} cannot be used: {first_line(error)}") from error
     return ""
 
 
@@ -157,18 +170,16 @@ def load_model(
     except (CheckpointError, WeightsError):
         raise
     except Exception as error:  # damaged files make transformers and what it reads them with raise anything
-        raise CheckpointError(f"The weights in {directory} cannot be loaded: {first_line(error)}") from error
+        why = find_damage(directory) or first_line(error)
+        raise CheckpointError(f"The weights in {directory} cannot be loaded: {why}") from error
     return model
 
 
 def load_processor(directory: Path, *, trust_remote_code: bool = False) -> Processor:
     """The checkpoint's own processor, or one composed of its parts. Raises ProcessorError."""
-    if not any((directory / name).is_file() for name in PROCESSOR_FILES):
-        raise ProcessorError(
-            f"{directory} has no processor ({' or '.join(PROCESSOR_FILES)}): without it nobody knows how images are "
-            "put before the model. Copy it from the model that yours was made from."
-        )
     code = processor_code(directory)
+    if not code:  # code may have files of its own kind
+        _check_processor_files(directory)
     try:
         return _whole_processor(directory, trust_remote_code=False) or _compose(directory)
     except ProcessorError as error:
@@ -178,6 +189,22 @@ def load_processor(directory: Path, *, trust_remote_code: bool = False) -> Proce
             raise ProcessorError(refusal(f"The processor of {directory}", code)) from error
     check_files(directory, code)
     return _whole_processor(directory, trust_remote_code=True) or _compose(directory, trust_remote_code=True)
+
+
+def _check_processor_files(directory: Path) -> None:
+    paths = [path for path in (directory / name for name in PROCESSOR_FILES) if path.is_file()]
+    settings = {path.name: read_object(path, ProcessorError) for path in paths}
+    own, whole = PROCESSOR_FILES
+    if own not in settings and "image_processor" not in settings.get(whole, {}):
+        raise ProcessorError(
+            f"{directory} has no image processor ({own}, or image_processor in {whole}): without it nobody knows how "
+            "images are put before the model. Copy it from the model that yours was made from."
+        )
+    if not any(next(directory.glob(pattern), None) for pattern in TOKENIZER_FILES):
+        raise ProcessorError(
+            f"{directory} has no tokenizer ({', '.join(TOKENIZER_FILES)}). Copy all its files from the model that "
+            "yours was made from."
+        )
 
 
 def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
@@ -266,5 +293,12 @@ def some(names: list[str]) -> str:
 
 def first_line(error: Exception) -> str:
     """What an error says, without the pages that some say behind it."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
+    if isinstance(error, KeyError):
+        return f"the key {error} is missing"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    text = lines[0]
+    for line in lines[1:]:
+        if not text.endswith(":"):
+            break
+        text = f"{text} {line}"
+    return text[:300]

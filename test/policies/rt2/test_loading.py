@@ -16,7 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.policies.rt2 import memory
 from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE, RT2Config
-from rt_vla_ros.policies.rt2.loading import check_tokens, load_rt2
+from rt_vla_ros.policies.rt2.loading import check_tokens, first_line, load_rt2
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 
 CPU = torch.device("cpu")
@@ -79,6 +79,16 @@ def second_shard_cut(directory: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
 
 
+def index_without_map(directory: Path) -> None:
+    shards(directory)
+    (directory / f"{WEIGHTS}.index.json").write_text("{}")
+
+
+def no_image_processor(directory: Path) -> None:
+    (directory / "preprocessor_config.json").unlink()
+    (directory / "processor_config.json").write_text('{"processor_class": "PaliGemmaProcessor"}')
+
+
 Weights = dict[str, torch.Tensor]
 
 
@@ -105,8 +115,21 @@ def pickled_weights(directory: Path) -> None:
 
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "text only": (text_only, "'llama', which takes no images and text together.*needs a vision-language model"),
-    "no processor": (no_processor, "has no processor.*Copy it from the model that yours was made from"),
-    "no tokenizer": (lambda d: (d / "tokenizer.json").unlink(), "The tokenizer in .* cannot be loaded"),
+    "no processor": (no_processor, "has no image processor.*Copy it from the model that yours was made from"),
+    "no image processor": (
+        no_image_processor,
+        r"has no image processor \(preprocessor_config.json, or image_processor",
+    ),
+    "processor a list": (lambda d: (d / "preprocessor_config.json").write_text("[]"), "holds a list, expected a JSON"),
+    "no tokenizer": (
+        lambda d: (d / "tokenizer.json").unlink(),
+        r"has no tokenizer \(tokenizer.json.*Copy all its files",
+    ),
+    "wrong value": (
+        lambda d: edit(d / "config.json", projection_dim="four"),
+        r"config.json cannot be used: Validation error.*'projection_dim'.* expected int.*'four'",
+    ),
+    "no type": (lambda d: edit(d / "config.json", model_type=None), "config.json lacks model_type.*Copy it again"),
     "remote code": (
         lambda d: edit(d / "config.json", model_type="openflamingo", auto_map={"AutoConfig": "a.B"}),
         r"needs Python code that came with it \(a.py\).*trust_remote_code:=true .* default is no\)",
@@ -120,11 +143,15 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "no card": (lambda d: (d / "action_card.json").unlink(), "has no action_card.json"),
     "no rt2 config": (lambda d: (d / CONFIG_FILE).unlink(), 'smallest one is {"vocabulary": "integers"}'),
     "damaged weights": (damaged_weights, "weights in .* cannot be loaded"),
-    "shard gone": (second_shard_gone, "weights in .* cannot be loaded.*model-00002-of-00002"),
-    "shard cut": (second_shard_cut, "weights in .* cannot be loaded"),
+    "shard gone": (second_shard_gone, "cannot be loaded: model-00002-of-00002.* is not there.*download it"),
+    "shard cut": (
+        second_shard_cut,
+        "cannot be loaded: model-00002-of-00002.* is damaged or cut off.*download it again",
+    ),
+    "index without a map": (index_without_map, "cannot be loaded: .*index.json has no weight_map.*download it again"),
     "missing tensor": (missing_tensor, "lack .*q_proj.weight.*; the model would act on random numbers"),
     "not finite": (not_finite, "holds numbers that are not finite"),
-    "pickle": (pickled_weights, "weights in .* cannot be loaded"),
+    "pickle": (pickled_weights, "cannot be loaded: there is no model.safetensors.*convert"),
     "other shapes": (other_shapes, "other shapes than config.json says: .*q_proj"),
 }
 
@@ -174,6 +201,18 @@ def test_bad_checkpoints_are_refused_with_a_sentence(case: str, checkpoint: Path
     spoil(checkpoint)
     with pytest.raises(ValueError, match=message):
         load_rt2(checkpoint, device=CPU)
+
+
+def test_a_configuration_without_a_type_is_told_by_what_lies_beside_it(checkpoint: Path) -> None:
+    edit(checkpoint / "config.json", model_type=None)
+    with pytest.raises(ValueError, match="lacks model_type, which says"):
+        load_policy(str(checkpoint), device="cpu")
+
+
+def test_what_an_error_says_is_not_cut_off_before_the_reason() -> None:
+    said = first_line(ValueError("not good:\n  because\n of\n this"))
+    assert (said, first_line(KeyError("size"))) == ("not good: because", "the key 'size' is missing")
+    assert first_line(ValueError()) == "ValueError"
 
 
 def test_the_same_weights_in_shards_load(checkpoint: Path) -> None:
