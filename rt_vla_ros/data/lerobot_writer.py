@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rt_vla_ros.action_space.card import ActionCard, ActionCardError
+from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
 from rt_vla_ros.data.episode import DatasetError, Episode, card_difference
 from rt_vla_ros.data.lerobot_layout import (
     ACTION,
@@ -137,11 +137,21 @@ class LeRobotWriter:
         _beside(path).replace(path)
 
     def _begin(self) -> None:
-        if self.directory.exists() and any(self.directory.iterdir()):
+        card = self.directory / META / CARD_FILE
+        begun = {card.parent, card, _beside(card), _beside(self.directory / INFO)}  # and killed before it was counted
+        if any(path not in begun for path in self.directory.rglob("*")):
             raise DatasetError(f"{self.directory} holds something that is no dataset; name a new or empty directory.")
-        (self.directory / META).mkdir(parents=True, exist_ok=True)
-        self.card.save(self.directory / META)
+        if card.exists():
+            self._check_card(ActionCard.load(card.parent))
+        write_json(card, self.card.to_dict())
         write_json(self.directory / INFO, self._info(0, 0, 0))
+
+    def _check_card(self, there: ActionCard) -> None:
+        difference = card_difference(there, self.card)
+        if difference:
+            raise ActionCardError(
+                f"{self.directory} has another action card ({difference}); a dataset has one. Name another directory."
+            )
 
     def _carry_on(self) -> None:
         info = read_info(self.directory)
@@ -149,11 +159,7 @@ class LeRobotWriter:
             if not isinstance(info.get(key), int):
                 raise DatasetError(f"{self.directory / INFO} lacks {key!r}, or has something else there.")
         there = ActionCard.load(self.directory / META)
-        difference = card_difference(there, self.card)
-        if difference:
-            raise ActionCardError(
-                f"{self.directory} has another action card ({difference}); a dataset has one. Name another directory."
-            )
+        self._check_card(there)
         if (SCENE in info["features"]) != self.with_scene:
             raise DatasetError(f"{self.directory} was begun with another set of columns ({SCENE!r}).")
         self.card = there

@@ -87,6 +87,28 @@ def test_a_full_disk_leaves_the_dataset_as_it_was(dataset: Path, monkeypatch: py
     assert len(LeRobotDataset(dataset)) == 6
 
 
+def test_a_dataset_that_was_hardly_begun_is_begun_again(tmp_path: Path) -> None:
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta/action_card.json.part").write_text("{")  # killed while it wrote the card
+    LeRobotWriter(tmp_path, CARD, with_scene=True)
+    (tmp_path / "meta/info.json").rename(tmp_path / "meta/info.json.part")  # killed after it
+    with pytest.raises(ActionCardError, match=r"another action card \(control_rate 10\.0 instead of 5\.0\)"):
+        LeRobotWriter(tmp_path, replace(CARD, control_rate=10.0), with_scene=True)
+    writer = LeRobotWriter(tmp_path, CARD, with_scene=True)
+    writer.add(make_episode(0))
+    writer.commit()
+    assert len(LeRobotDataset(tmp_path)) == 1
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_an_info_that_does_not_count_is_not_gone_on_with(dataset: Path) -> None:
+    info = json.loads((dataset / "meta/info.json").read_text())
+    del info["total_frames"]
+    (dataset / "meta/info.json").write_text(json.dumps(info))
+    with pytest.raises(DatasetError, match=r"info\.json lacks 'total_frames'"):
+        LeRobotWriter(dataset, CARD, with_scene=True)
+
+
 def test_another_action_card_is_refused(dataset: Path) -> None:
     other = replace(CARD, control_rate=10.0)
     with pytest.raises(ActionCardError, match=r"another action card \(control_rate 10\.0 instead of 5\.0\)"):
