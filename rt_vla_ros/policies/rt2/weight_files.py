@@ -20,7 +20,7 @@ def find_damage(directory: Path) -> str:
     files = sorted(directory.glob("*.safetensors"))
     if not (directory / WHOLE).is_file():
         if not (directory / INDEX).is_file():
-            return f"there is no {WHOLE}, and nothing else is read. Copy it there, or convert what you have to it."
+            return f"there is neither {WHOLE} nor {INDEX}. Copy them there, or convert what there is to safetensors."
         named = read_object(directory / INDEX, CheckpointError).get("weight_map")
         if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
             return f"{INDEX} has no weight_map, which says what lies in which file. Copy or download it again."

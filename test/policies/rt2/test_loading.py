@@ -151,7 +151,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "index without a map": (index_without_map, "cannot be loaded: .*index.json has no weight_map.*download it again"),
     "missing tensor": (missing_tensor, "lack .*q_proj.weight.*; the model would act on random numbers"),
     "not finite": (not_finite, "holds numbers that are not finite"),
-    "pickle": (pickled_weights, "cannot be loaded: there is no model.safetensors.*convert"),
+    "pickle": (pickled_weights, "cannot be loaded: there is neither model.safetensors nor .*convert"),
     "other shapes": (other_shapes, "other shapes than config.json says: .*q_proj"),
 }
 
