@@ -66,6 +66,11 @@ def run(args: argparse.Namespace) -> int:
                 "which one you have: --action-order base-vector-first (a third party lists it for rt1main), jax, or "
                 "the six names."
             )
+        if source.flavour == FLAX and order not in (None, JAX_ORDER):
+            raise CliError(
+                "the public code says in which order the tokens of a Flax checkpoint are (jax); leave --action-order "
+                "out."
+            )
         preset = args.preset or find_preset(source, overrides)
         name = f"{preset} for {args.robot}, converted from {args.source.name}"
         with _ended_tidily():

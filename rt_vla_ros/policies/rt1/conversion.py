@@ -43,12 +43,16 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Report:
-    """What was done. unused: names of the source, each with the reason. checksum: SHA-256 of the written weights."""
+    """What was done.
+
+    found: how many tensors the source has. unused: their names, each with the reason. checksum: SHA-256 of the written
+    weights.
+    """
 
     source: Path
     kind: str
     preset: str
-    read: int
+    found: int
     mapped: int
     numbers: int
     unused: Mapping[str, str]
@@ -60,7 +64,7 @@ class Report:
         rows = [
             ("source", f"{self.source} ({self.kind})"),
             ("network", self.preset),
-            ("tensors read", str(self.read)),
+            ("tensors found", str(self.found)),
             ("tensors mapped", f"{self.mapped} ({self.numbers:,} numbers)"),
             ("tensors unused", str(len(self.unused))),
             *((f"  {name}", reason) for name, reason in shown),
@@ -100,7 +104,7 @@ def convert_checkpoint(
         source=source.path,
         kind=source.kind,
         preset=preset,
-        read=len(source.arrays),
+        found=len(source.arrays) + len(source.others),
         mapped=len(network) - len(dead),
         numbers=sum(array.size for name, array in network.items() if name not in dead),
         unused={**outside, **dead},
@@ -198,7 +202,7 @@ def _outside(source: Source, network: Arrays) -> list[str]:
     """Names of the source that are none of the network's."""
     if source.numbered:
         return list(source.arrays)[: len(source.arrays) - len(network)]
-    return [name for name in source.arrays if not name.endswith(tuple(network))]
+    return [*(name for name in source.arrays if not name.endswith(tuple(network))), *source.others]
 
 
 def model_card(source: Source, preset: str, card: ActionCard) -> str:

@@ -29,7 +29,7 @@ CONTROL_RATES = {"google_robot": 3.0, "widowx": 5.0}
 ROBOTS = tuple(CONTROL_RATES)
 
 SOURCES = (
-    "Ranges, order and modes: open_x_embodiment models/rt1.py (tokenize_action); terminate_episode is one token of "
+    "{}: open_x_embodiment models/rt1.py (tokenize_action); terminate_episode is one token of "
     "three modes: 0 terminate, 1 the arm moves, 2 the base moves.",
     "world_vector is a displacement of the end effector in the axes of the robot's base (RT-1, arXiv 2212.06817, "
     "section 5.1; Open X-Embodiment, arXiv 2310.08864, section IV).",
@@ -76,7 +76,8 @@ def public_card(
         raise ActionCardError(f"There is no robot {robot!r}; there are {', '.join(ROBOTS)}.")
     if config.world_vector_range is None:
         raise ActionCardError("The network's config has no world_vector_range, so it is none of the public ones.")
-    notes = [*SOURCES, ROBOT_NOTES[robot], UNVERIFIED["frame"]]
+    known = "Ranges, order and modes" if verified else "Ranges and modes"
+    notes = [*(source.format(known) for source in SOURCES), ROBOT_NOTES[robot], UNVERIFIED["frame"]]
     if not verified:
         notes.append(UNVERIFIED["order"].format(", ".join(order)))
     low, high = config.world_vector_range

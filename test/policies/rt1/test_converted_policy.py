@@ -114,3 +114,10 @@ def test_a_kill_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     assert main(["convert", "rt1", "--from", source, "--to", place, "--preset", "rt1-jax", *OPTIONS]) == 143
     assert not list(tmp_path.iterdir())
     assert signal.getsignal(signal.SIGTERM) == handler
+
+
+def test_another_order_than_the_known_one_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["convert", "rt1", "--from", str(CHECKPOINTS / "flax"), "--to", str(tmp_path / "rt1"), *OPTIONS]
+    assert main([*arguments, "--preset", "rt1-jax", "--action-order", "base-vector-first"]) == 2
+    assert "are (jax); leave --action-order out" in capsys.readouterr().err
+    assert main([*arguments, "--preset", "rt1-jax", "--action-order", "jax"]) == 0

@@ -48,6 +48,8 @@ def test_what_nobody_verified_is_marked() -> None:
         "base_displacement_vertical_rotation",
     ]
     assert not any("order of the action's tokens" in note for note in public_card(config, "x").notes)
+    assert marked.notes[0].startswith("Ranges and modes: ")
+    assert public_card(config, "x").notes[0].startswith("Ranges, order and modes: ")
 
 
 def test_an_order_may_be_spelt_out() -> None:

@@ -22,12 +22,17 @@ _NUMBERED = re.compile(r"model_variables/(\d+)")
 
 @dataclass(frozen=True)
 class Source:
-    """kind: in words, for people. flavour: whose names they are. numbered: a SavedModel's variables have no names."""
+    """What was found in a checkpoint.
+
+    kind: in words, for people. flavour: whose names they are. others: names of what was not read, being no weights.
+    numbered: a SavedModel's variables have no names.
+    """
 
     path: Path
     kind: str
     flavour: str
     arrays: Mapping[str, NDArray[Any]]
+    others: tuple[str, ...] = ()
     numbered: bool = False
 
 
@@ -47,7 +52,7 @@ def _read(path: Path) -> Source:
     if prefix.with_name(prefix.name + ".index").is_file():
         return _bundle(path, prefix, "TensorFlow checkpoint")
     if path.is_file():
-        return Source(path, "Flax msgpack checkpoint", FLAX, read_flax_msgpack(path))
+        return Source(path, "Flax msgpack checkpoint", FLAX, *read_flax_msgpack(path))
     if not path.is_dir():
         raise SourceError(
             f"There is no checkpoint {path}. Give a Flax msgpack file, an Orbax directory, the prefix of a TensorFlow "
@@ -58,7 +63,7 @@ def _read(path: Path) -> Source:
             return _bundle(path, folder / "variables", "TensorFlow SavedModel")
     orbax = find_orbax(path)
     if orbax is not None:
-        return Source(path, "Orbax checkpoint", FLAX, read_orbax(orbax))
+        return Source(path, "Orbax checkpoint", FLAX, *read_orbax(orbax))
     return _only_one_inside(path)
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.rt1.sources.errors import SourceError
-from rt_vla_ros.policies.rt1.sources.flax_msgpack import KEPT
+from rt_vla_ros.policies.rt1.sources.flax_msgpack import KEPT, Collections
 
 METADATA = "_METADATA"
 MARKERS = ("manifest.ocdbt", METADATA)
@@ -32,8 +31,8 @@ def find_orbax(directory: Path) -> Path | None:
     return None
 
 
-def read_orbax(directory: Path) -> dict[str, NDArray[Any]]:
-    """Arrays by name, parts joined by "/", of the collections `params` and `batch_stats`.
+def read_orbax(directory: Path) -> Collections:
+    """Arrays by name, parts joined by "/", of the collections `params` and `batch_stats`; names of the rest.
 
     Raises SourceError for what cannot be read, and ImportError where tensorstore is not installed.
     """
@@ -45,11 +44,13 @@ def read_orbax(directory: Path) -> dict[str, NDArray[Any]]:
     store = {"driver": "ocdbt", "base": base} if ocdbt else base
     try:
         keys = [key.decode() for key in ts.KvStore.open(store).result().list().result()]
-        arrays = {}
+        arrays, others = {}, []
         for key in keys:
             path, _, leaf = key.rpartition("/")
             parts = _parts(path)
-            if leaf in DRIVERS and parts and parts[0] in KEPT:
+            if leaf in DRIVERS and not parts:
+                others.append(path.replace(".", "/"))
+            elif leaf in DRIVERS:
                 at = {**store, "path": f"{path}/"} if ocdbt else {**base, "path": f"{directory.resolve()}/{path}/"}
                 spec = {
                     "driver": DRIVERS[leaf],
@@ -61,7 +62,8 @@ def read_orbax(directory: Path) -> dict[str, NDArray[Any]]:
         raise SourceError(f"{directory} cannot be read as an Orbax checkpoint: {error}") from error
     if not any(name.startswith("params/") for name in arrays):
         raise SourceError(f"{directory} holds no `params`; its arrays are those of something else.")
-    return {name: a.astype(np.float32) if a.dtype.name == "bfloat16" else a for name, a in arrays.items()}
+    wide = {name: a.astype(np.float32) if a.dtype.name == "bfloat16" else a for name, a in arrays.items()}
+    return wide, tuple(others)
 
 
 def _metadata(directory: Path) -> dict[str, Any]:

@@ -52,7 +52,8 @@ def test_a_saved_models_variables_are_numbered() -> None:
 
 
 def test_orbax_without_its_database() -> None:
-    arrays, wanted = read_orbax(CHECKPOINTS / "orbax_zarr"), tiny_flat(FLAX)
+    (arrays, others), wanted = read_orbax(CHECKPOINTS / "orbax_zarr"), tiny_flat(FLAX)
+    assert others == ()
     assert len(arrays) == 11
     for name, array in arrays.items():
         np.testing.assert_array_equal(array, wanted[name])
