@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "rt_vla_ros"
 
 # A room imports from the rows above its own, and from itself.
 ROWS = (
-    ("json_file.py",),
+    ("json_file.py", "os_error.py"),
     ("action_space",),
     ("observations",),
     ("language", "control", "sim", "data", "wire"),
@@ -27,7 +27,7 @@ ROWS = (
 )
 ROW = {room: number for number, rooms in enumerate(ROWS) for room in rooms}
 WITH_ROS = {"nodes", "cli", "embedded_ros"}
-WITHOUT_TORCH = {"json_file.py", "action_space", "observations", "control"}
+WITHOUT_TORCH = {"json_file.py", "os_error.py", "action_space", "observations", "control"}
 ROS_MODULES = {path.name for path in (PACKAGE / "embedded_ros").iterdir() if path.is_dir()} | {
     *("rclpy", "launch", "launch_ros", "std_msgs", "sensor_msgs", "geometry_msgs", "diagnostic_msgs", "rcl_interfaces"),
     *("builtin_interfaces", "std_srvs", "rosgraph_msgs", "tf2_msgs", "tf2_ros", "rosidl_runtime_py", "ros2cli"),

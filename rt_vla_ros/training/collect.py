@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.rollout import rollout
+from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy
@@ -86,17 +89,28 @@ class Collector:
         self._model.load_state_dict(load_file(path))
 
 
-def main() -> None:
-    """Collect until the process that started this one is gone."""
+def main() -> int:
+    """Collect until the process that started this one is gone; 1, after a sentence, where that cannot be done."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="directory of the training run")
     parser.add_argument("--number", type=int, default=0, help="of this collector, 0 and up")
     parser.add_argument("--seed", type=int, default=0, help="of the run")
+    parser.add_argument("--parent", type=int, required=True, help="process that this one ends with")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    try:
+        _collect(args)
+    except (OSError, SafetensorError, ValueError) as error:
+        said = in_words(error) if isinstance(error, OSError) else error
+        print(f"Episodes can no longer be played: {said}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _collect(args: argparse.Namespace) -> None:
     collector = Collector(args.run, load_recipe(args.run), args.number, args.seed)
-    parent, index = os.getppid(), collector.next_index()
-    while os.getppid() == parent:
+    index = collector.next_index()
+    while os.getppid() == args.parent:
         if (args.run / ENOUGH).exists():
             time.sleep(0.1)
             continue
@@ -105,4 +119,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rt_vla_ros.policies.rt1.option_checks import check_number
 from rt_vla_ros.sim.suites import find_suite
 
 
@@ -58,8 +59,12 @@ class Recipe:
     def __post_init__(self) -> None:
         """Raises ValueError for what no run can be made of."""
         for name in ("steps", "windows", "replay", "first_frames", "reuse", "learning_rate", "episode_steps"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected more than 0.")
+            check_number(name, getattr(self, name), 0, open_low=True)
+        for name in ("warmup", "weight_decay", "publish", "learner_after", "later_from", "shift"):
+            check_number(name, getattr(self, name), 0)
+        for name in ("heatmap_weight", "position_weight"):
+            check_number(name, getattr(self, name), 0)
+        check_number("ema", self.ema, 0, 1)
         for name in ("suites", "later_suites"):
             if not getattr(self, name):
                 raise ValueError(f"{name} is empty; name a suite at least.")
@@ -70,6 +75,11 @@ class Recipe:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected 0 to 1.")
         if self.learner_share + self.mixed_share > 1:
             raise ValueError("learner_share and mixed_share are more than 1 together.")
+        for name in ("first_frames", "episode_steps"):
+            if self.replay < getattr(self, name):
+                raise ValueError(
+                    f"replay is {self.replay}, expected {name} ({getattr(self, name)}) at least: frames kept are learned from."
+                )
 
 
 RECIPES: dict[str, Recipe] = {"rt1-mini": Recipe()}

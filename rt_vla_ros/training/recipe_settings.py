@@ -33,9 +33,12 @@ MAY_CHANGE = ("steps",)
 def with_settings(recipe: Changeable, settings: Iterable[str]) -> Changeable:
     """The recipe with settings KEY=VALUE: a field of it, or network.KEY for an option of RT1Config.
 
-    A VALUE is JSON (3, 0.5, true, [16, 32], null) or else text. Raises ValueError, with a sentence, for an unknown KEY
-    or a VALUE of another kind than the one that is there.
+    A VALUE is JSON (3, 0.5, true, [16, 32], null) or else text. Raises ValueError, with a sentence, for an unknown KEY,
+    a VALUE of another kind than the one that is there, or settings that do not go together.
     """
+    changes, network = dict[str, Any](), dict(recipe.network)
+    options, there = network_config(recipe).to_dict(), asdict(recipe)
+    del there["network"]
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
@@ -43,15 +46,14 @@ def with_settings(recipe: Changeable, settings: Iterable[str]) -> Changeable:
         value = _value(text)
         if key.startswith(NETWORK):
             option = key[len(NETWORK) :]
-            _check(key, value, network_config(recipe).to_dict(), option)
-            recipe = replace(recipe, network={**recipe.network, option: value})
-            network_config(recipe)  # says what else is wrong
+            _check(key, value, options, option)
+            network[option] = value
         else:
-            there = asdict(recipe)
-            del there["network"]
             _check(key, value, there, key)
-            recipe = replace(recipe, **_fields({key: value}))
-    return recipe
+            changes[key] = value
+    changed = replace(recipe, network=network, **_fields(changes))
+    network_config(changed)  # says what else is wrong
+    return changed
 
 
 def network_config(recipe: Recipe | Settings) -> RT1Config:

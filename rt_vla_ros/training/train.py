@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -49,11 +50,17 @@ class Run:
     ) -> None:
         """directory: for episodes and state. out: of the checkpoint, written now and then and at the end.
 
-        Raises ValueError for a directory with a run of other settings.
+        Raises ValueError for a directory with a run of other settings, or settings that no run can be made of.
         """
         self.directory, self.out = directory, out
         self.recipe_name, self.recipe, self.seed, self.collectors = recipe_name, recipe, seed, collectors
         config = network_config(recipe)
+        if recipe.episode_steps < config.time_sequence_length:
+            raise ValueError(
+                f"episode_steps is {recipe.episode_steps} and network.time_sequence_length "
+                f"{config.time_sequence_length}; an episode must be as long as a history at least."
+            )
+        encoder = sentence_encoder(recipe, config)
         directory.mkdir(parents=True, exist_ok=True)
         save_recipe(directory, recipe, seed, collectors)
         self.learner = Learner(recipe, seed, config=config)
@@ -61,7 +68,7 @@ class Run:
         self.replay = Replay(
             recipe.replay,
             config.time_sequence_length,
-            sentence_encoder(recipe, config),
+            encoder,
             config.image_size,
             config.num_action_tokens,
             wording=0.0 if recipe.language else recipe.wording,
@@ -185,7 +192,7 @@ class Run:
             except ValueError as error:
                 print(f"Left out: {error}", flush=True)
         wanted = self.recipe.first_frames + self.images / self.recipe.reuse
-        if self.played.frames > wanted:
+        if self.played.frames > wanted and len(self.replay) >= self.recipe.first_frames:
             (self.directory / ENOUGH).touch()
         else:
             (self.directory / ENOUGH).unlink(missing_ok=True)
@@ -263,5 +270,9 @@ def train_by_recipe(
 
 def _start_collector(run: Path, number: int, seed: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "rt_vla_ros.training.collect"]
-    command += ["--run", str(run), "--number", str(number), "--seed", str(seed)]
-    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command += ["--run", str(run), "--number", str(number), "--seed", str(seed), "--parent", str(os.getpid())]
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which is inherited: Ctrl-C is for this process alone
+    try:
+        return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from rt_vla_ros.training import collect
 from rt_vla_ros.training.collect import COLLECTOR_SEEDS, EPISODES, WEIGHTS, Collector
 from rt_vla_ros.training.learner import Learner
 from rt_vla_ros.training.recipe import Recipe
+from rt_vla_ros.training.recipe_settings import save_recipe
 
 RECIPE = Recipe(learner_share=1.0, mixed_share=0.0, episode_steps=6)
 
@@ -67,3 +70,28 @@ def test_later_episodes_come_from_the_later_suites(tmp_path: Path, monkeypatch: 
     for index in range(5):
         collector.play(index)
     assert asked == ["pick-colours", "pick-any", "pick-colours", "train-clutter", "train-clutter"]
+
+
+def call_main(run: Path, parent: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr("sys.argv", ["collect", "--run", str(run), "--parent", str(parent)])
+    return collect.main()
+
+
+def test_a_process_whose_starter_died_while_it_loaded_plays_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_recipe(tmp_path, RECIPE, 0, 1)
+    assert call_main(tmp_path, os.getpid(), monkeypatch) == 0  # that is not the process that started this one
+    assert not list((tmp_path / EPISODES).iterdir())
+
+
+def test_a_full_disk_is_said_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "here")
+
+    save_recipe(tmp_path, RECIPE, 0, 1)
+    monkeypatch.setattr(Collector, "write", full)
+    assert call_main(tmp_path, os.getppid(), monkeypatch) == 1
+    assert capsys.readouterr().err.startswith("Episodes can no longer be played: here: no space left on the disk; ")

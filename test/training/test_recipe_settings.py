@@ -49,7 +49,12 @@ def test_settings_change_recipe_and_network() -> None:
         ("suites=pick-any", "suites is 'pick-any', expected something like"),
         ("network.trunk=vit", "trunk is 'vit', expected one of film_efficientnet"),
         ("network=3", "no setting 'network'"),
-        ("steps=0", "steps is 0, expected more than 0"),
+        ("steps=0", "steps is 0, expected a number, more than 0"),
+        ("learning_rate=Infinity", "learning_rate is inf, expected a number, more than 0"),
+        ("ema=2", "ema is 2, expected a number, at least 0 and below 1"),
+        ("shift=-1", "shift is -1, expected a number, at least 0"),
+        ("replay=50", "replay is 50, expected first_frames .3000. at least"),
+        ("episode_steps=200000", "replay is 150000, expected episode_steps .200000. at least"),
         ("suites=[]", "suites is empty"),
         ('suites=["pick-anny"]', "Did you mean 'pick-any'?"),
         ("wording=2.0", "wording is 2.0, expected 0 to 1"),
@@ -59,6 +64,11 @@ def test_settings_change_recipe_and_network() -> None:
 def test_a_setting_that_there_is_not_is_refused(setting: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         with_settings(Recipe(), [setting])
+
+
+def test_settings_are_judged_together() -> None:
+    recipe = with_settings(Recipe(), ["replay=50", "first_frames=40", "learner_share=0.6", "mixed_share=0.4"])
+    assert (recipe.replay, recipe.first_frames, recipe.learner_share) == (50, 40, 0.6)
 
 
 def test_a_run_remembers_its_recipe(tmp_path: Path) -> None:

@@ -80,6 +80,23 @@ def test_collectors_wait_where_there_are_more_frames_than_wanted(
     assert (tmp_path / "run" / ENOUGH).exists() is waiting
 
 
+def test_collectors_play_on_where_the_learner_lacks_first_frames(tmp_path: Path) -> None:
+    """Episodes that are shorter than a history are of no use to it, and older ones' files are gone."""
+    written(tmp_path / "run", 5)
+    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK)
+    made_up(5, frames=2).save(tmp_path / "run" / EPISODES / "00_00000005.npz")
+    run.recipe = replace(QUICK, first_frames=31)
+    run.read_episodes()
+    assert run.played.frames == 32
+    assert not (tmp_path / "run" / ENOUGH).exists()
+
+
+def test_episodes_shorter_than_a_history_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"episode_steps is 2 and network\.time_sequence_length 3; an episode must"):
+        Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, episode_steps=2))
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_learner_waits_for_collectors_that_are_far_behind(tmp_path: Path) -> None:
     """It has learned from 20 steps of 6 images; 5 episodes' 30 frames at twice each are far less."""
     written(tmp_path / "run", 5)
@@ -130,7 +147,7 @@ def test_a_damaged_episode_is_left_out(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_old_episodes_are_deleted(tmp_path: Path) -> None:
     written(tmp_path / "run", 12)
-    Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, replay=30)).train()
+    Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, replay=30, episode_steps=6)).train()
     left = sorted(path.name for path in (tmp_path / "run" / EPISODES).iterdir())
     assert left == [f"00_{number:08d}.npz" for number in range(7, 12)]
 
@@ -151,6 +168,15 @@ def test_collectors_end_with_the_process_that_started_them(tmp_path: Path) -> No
         process.send_signal(signal.SIGKILL)
         process.wait()
     wait_until(lambda: not Path(f"/proc/{collector[0]}").exists(), "the collector is gone")
+
+
+def test_ctrl_c_is_for_the_trainer_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal sends it to all; a collector that got it would end with a traceback."""
+    before, at_start = signal.getsignal(signal.SIGINT), []
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: at_start.append(signal.getsignal(signal.SIGINT)))
+    train._start_collector(tmp_path, 0, 0)
+    assert at_start == [signal.SIG_IGN]
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def children(pid: int) -> list[int]:
