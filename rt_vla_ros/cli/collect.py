@@ -10,7 +10,6 @@ been right (DAgger). The same command again goes on where it was ended.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections import Counter
 from dataclasses import asdict
@@ -24,6 +23,7 @@ from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import META, write_json
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
+from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.training.data_card import EpisodeCounts, data_card
@@ -61,6 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 when the dataset has its episodes."""
     try:
+        if args.expert_share and args.policy is None:
+            raise ValueError("--expert-share is for where a policy leads; name one with --policy.")
         suites = tuple(name.strip() for name in args.suite.split(","))
         collection = Collection(suites, args.seed, args.noise, args.expert_share)
         _collect(args, collection, Progress())
@@ -108,12 +110,12 @@ def _play(args: argparse.Namespace, demonstrator: Demonstrator, writer: LeRobotW
 
 
 def _data_card(args: argparse.Namespace, collection: Collection) -> str:
-    counts = EpisodeCounts()
-    for row in LeRobotDataset(args.out).rows:
+    counts, rows = EpisodeCounts(), LeRobotDataset(args.out).rows
+    for row in rows:
         counts.add(str(row["tasks"][0]), str(row["leader"]), int(row["length"]), bool(row["success"]))
     leading = "" if args.policy is None else f" --policy CHECKPOINT --expert-share {args.expert_share}"
     digest = "" if args.policy is None else f"; CHECKPOINT's weights have the SHA-256 {checkpoint_hash(args.policy)}"
-    command = f"rt-vla collect --suite {','.join(collection.suites)} --episodes {args.episodes} --seed {args.seed} "
+    command = f"rt-vla collect --suite {','.join(collection.suites)} --episodes {len(rows)} --seed {args.seed} "
     command += f"--noise {args.noise} --image-size {args.image_size}{leading} --out DIR"
     return DATASET_CARD + data_card(
         counts,
@@ -136,7 +138,7 @@ def _check_same(out: Path, about: dict[str, Any]) -> None:
     path = out / META / ABOUT
     if not path.is_file():
         return
-    there = json.loads(path.read_text(encoding="utf-8"))
+    there = read_object(path, ValueError)
     different = ", ".join(
         f"{key} {there.get(key)!r}, not {value!r}" for key, value in about.items() if there.get(key) != value
     )

@@ -12,7 +12,7 @@ import argparse
 import json
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ from rt_vla_ros import ros
 from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.evaluate_suite import SuiteRun
 from rt_vla_ros.cli.progress import Progress
-from rt_vla_ros.evaluation.baselines import EXPERT, HANDICAPS, ExpertPolicy, Handicapped
+from rt_vla_ros.evaluation.baselines import BLACK_IMAGES, EXPERT, HANDICAPS, ExpertPolicy, Handicapped
+from rt_vla_ros.evaluation.comparison import Log, compare, read_logs
 from rt_vla_ros.evaluation.player import DirectPlayer, Player
 from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
 from rt_vla_ros.evaluation.report import write_report
-from rt_vla_ros.evaluation.summary import compare
 from rt_vla_ros.policies.catalogue import WEIGHTS, find_or_download, whole_path
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, MEASURED, find_suite
@@ -60,19 +60,21 @@ def run(args: argparse.Namespace) -> int:
     """0 when the evaluation was made, whatever it says; 1 where --compare-with found a difference."""
     try:
         suites = _checked(args)
+        theirs = None if args.compare_with is None else _their_logs(args, suites)
         about = _about(args)
-        progress, results = Progress(), {}
+        progress, results, clips = Progress(), {}, {}
         with _player(args, progress) as player:
             for suite in suites:
                 out = args.out if args.out is None or len(suites) == 1 else args.out / suite
                 made = SuiteRun(player, suite, about, out, progress).play(args)
                 results[suite] = {**about, "suite": suite, **made.summary}
+                clips[suite] = made.clips
                 progress.line(_sentence(results[suite]))
                 if out is not None:
-                    _write(out, results[suite], [results[suite]])
+                    _write(out, results[suite], [results[suite]], clips)
         if args.out is not None and len(suites) > 1:
-            _write_overview(args.out, about, results)
-        return 0 if args.compare_with is None else _compare(args.compare_with, results, progress)
+            _write(args.out, {**about, "suites": results}, list(results.values()), clips)
+        return 0 if theirs is None else _compare(args.compare_with, results, theirs, progress)
     except (ValueError, OSError, ImportError) as error:
         raise CliError(str(error)) from error
 
@@ -93,11 +95,20 @@ def _checked(args: argparse.Namespace) -> list[str]:
     beyond = [name for name in ("handicap", "decoding") if getattr(args, name)]
     if args.through_ros and (beyond or args.policy == EXPERT):
         raise ValueError(f"--through-ros runs a checkpoint as it is, without {beyond[0] if beyond else EXPERT}.")
+    if args.policy == EXPERT:
+        _check_expert(args)
     if args.compare_with is not None and not (args.compare_with / RESULT).is_file():
         raise ValueError(f"--compare-with: there is no {args.compare_with / RESULT}.")
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
     return suites
+
+
+def _check_expert(args: argparse.Namespace) -> None:
+    if args.decoding or args.weights != WEIGHTS[0]:
+        raise ValueError(f"{EXPERT} is no checkpoint; --decoding and --weights are for those.")
+    if args.handicap == BLACK_IMAGES:
+        raise ValueError(f"{EXPERT} looks at no images, so --handicap {BLACK_IMAGES} would change nothing.")
 
 
 def _about(args: argparse.Namespace) -> dict[str, Any]:
@@ -170,33 +181,26 @@ def _sentence(result: dict[str, Any]) -> str:
     )
 
 
-def _write(out: Path, data: dict[str, Any], results: list[dict[str, Any]]) -> None:
-    """Both files, each whole or not at all."""
+def _write(out: Path, data: dict[str, Any], results: list[dict[str, Any]], clips: Mapping[str, Sequence[Path]]) -> None:
+    """Both files, each whole or not at all; of several suites one file and one report."""
     whole = out / f".{RESULT}"
     whole.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(whole, out / RESULT)
-    write_report(out / REPORT, results, {result["suite"]: _clips(out, result["suite"]) for result in results})
+    write_report(out / REPORT, results, clips)
 
 
-def _clips(out: Path, suite: str) -> list[Path]:
-    folder = out / suite if (out / suite).is_dir() else out
-    return sorted((folder / "clips").glob("*.mp4"))
+def _their_logs(args: argparse.Namespace, suites: list[str]) -> dict[str, Log]:
+    """Of the evaluation to compare with. Raises ComparisonError."""
+    return read_logs(args.compare_with / RESULT, suites, range(args.seed, args.seed + args.episodes))
 
 
-def _write_overview(out: Path, about: dict[str, Any], results: dict[str, dict[str, Any]]) -> None:
-    """All suites in one file and one report; each suite's own are in its directory."""
-    _write(out, {**about, "suites": results}, list(results.values()))
-
-
-def _compare(other: Path, results: dict[str, dict[str, Any]], progress: Progress) -> int:
-    theirs = json.loads((other / RESULT).read_text(encoding="utf-8"))
-    theirs = theirs.get("suites", {theirs.get("suite"): theirs})
+def _compare(other: Path, results: dict[str, dict[str, Any]], theirs: dict[str, Log], progress: Progress) -> int:
     same = True
     for suite, ours in results.items():
-        found = compare(ours["log"], theirs.get(suite, {}).get("log", []))
+        found = compare(ours["log"], theirs[suite])
         progress.line(
             f"{suite}: of {found['episodes']} episodes that {other} has too, {found['same_outcome']} have the same "
             f"outcome and {found['same_actions']} the same actions, bit for bit."
         )
-        same = same and 0 < found["episodes"] == found["same_actions"] == found["same_outcome"]
+        same = same and found["episodes"] == found["same_actions"] == found["same_outcome"]
     return 0 if same else 1

@@ -39,6 +39,11 @@ class SuiteRun:
         """See summarize."""
         return summarize(self.records)
 
+    @property
+    def clips(self) -> list[Path]:
+        """Of these episodes, those that were filmed, in order of the seeds."""
+        return [] if self._out is None else [path for path in map(self._clip, self.records) if path.is_file()]
+
     def play(self, args: argparse.Namespace) -> SuiteRun:
         """Raises JournalError where the directory holds another evaluation."""
         journal = self._open(args)
@@ -66,9 +71,13 @@ class SuiteRun:
         self._out.mkdir(parents=True, exist_ok=True)
         subject = {"suite": self._suite, **{name: self._about[name] for name in DEPENDS_ON}}
         journal = Journal(self._out / JOURNAL, subject)
-        for path in (self._out / CLIPS).glob("*.mp4"):
-            self._filmed[path.stem.startswith("success")] += 1
+        known = [journal.find(args.seed + number) for number in range(args.episodes)]
+        self._filmed.update(record.success for record in known if record is not None and self._clip(record).is_file())
         return journal
+
+    def _clip(self, record: Record) -> Path:
+        assert self._out is not None
+        return self._out / CLIPS / f"{record.outcome}_{record.seed}.mp4"
 
     def _film(self, scene: Scene, played: Played, most: int) -> None:
         record = played.record
@@ -77,9 +86,14 @@ class SuiteRun:
         self._filmed[record.success] += 1
         frames = list(draw_run(played.recording, scene, record.reason, success=record.success, rate=FILMED))
         if frames:
-            (self._out / CLIPS).mkdir(exist_ok=True)
-            name = f"{record.outcome}_{record.seed}.mp4"
-            write_clip(self._out / CLIPS / name, [*frames, *[frames[-1]] * LINGER], SHOWN)
+            path = self._clip(record)
+            path.parent.mkdir(exist_ok=True)
+            unfinished = path.with_suffix(".part.mp4")
+            try:
+                write_clip(unfinished, [*frames, *[frames[-1]] * LINGER], SHOWN)
+                unfinished.replace(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
 
     def _show(self, episodes: int) -> None:
         done, last = len(self.records), self.records[-1]

@@ -18,7 +18,7 @@ from rt_vla_ros.sim.scripted_expert import ScriptedExpert
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 
 EXPERT = "expert"
-HANDICAPS = ("black-images", "other-instruction")
+BLACK_IMAGES, OTHER_INSTRUCTION = HANDICAPS = ("black-images", "other-instruction")
 
 
 @runtime_checkable
@@ -74,18 +74,22 @@ class Handicapped:
 
     def tell(self, scene: Scene, sim: TabletopSim) -> None:
         """See Informed."""
-        others = [placed.kind for placed in scene.layout.objects if placed.kind != scene.target]
+        objects = scene.layout.objects
+        others = [number for number, placed in enumerate(objects) if placed.kind != scene.target]
         rng = np.random.default_rng([scene.seed, 7])
         template = PICK_PHRASINGS[int(rng.integers(len(PICK_PHRASINGS)))]
-        self._instead = phrase(template, others[int(rng.integers(len(others)))])
+        other = others[int(rng.integers(len(others)))]
+        self._instead = phrase(template, objects[other].kind)
+        if isinstance(self._policy, Informed):
+            self._policy.tell(replace(scene, task=replace(scene.task, target=other, instruction=self._instead)), sim)
 
     def reset(self, instruction: str) -> None:
         """Begin an episode."""
-        self._policy.reset(self._instead if self._handicap == "other-instruction" else instruction)
+        self._policy.reset(self._instead if self._handicap == OTHER_INSTRUCTION else instruction)
 
     def act(self, observation: Observation) -> EndEffectorAction:
         """One step."""
-        if self._handicap == "black-images":
+        if self._handicap == BLACK_IMAGES:
             black = {name: np.zeros_like(image) for name, image in observation.images.items()}
             observation = replace(observation, images=black)
         return self._policy.act(observation)

@@ -64,10 +64,12 @@ class Journal:
         """path: made where it is missing. subject: what the episodes depend on. Raises JournalError, OSError."""
         self._path = path
         self._records: dict[int, Record] = {}
-        if path.exists() and path.stat().st_size:
-            self._read(subject)
+        header = json.dumps(subject) + "\n"
+        there = path.read_bytes() if path.exists() else b""
+        if header.encode().startswith(there):  # nothing, or the beginning of one that was killed
+            path.write_text(header, encoding="utf-8")
         else:
-            path.write_text(json.dumps(subject) + "\n", encoding="utf-8")
+            self._read(there, subject)
 
     def find(self, seed: int) -> Record | None:
         """The episode with this seed, where it was played already."""
@@ -79,11 +81,12 @@ class Journal:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(record)) + "\n")
 
-    def _read(self, subject: dict[str, Any]) -> None:
-        text = self._path.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1]  # the end of one that was killed may be half a line
+    def _read(self, text: bytes, subject: dict[str, Any]) -> None:
+        whole = text[: text.rfind(b"\n") + 1]  # the end of one that was killed may be half a line
         try:
             first, *rest = [json.loads(line) for line in whole.splitlines()]
+            if not isinstance(first, dict):
+                raise TypeError(f"it begins with {first!r}, not with what is evaluated")
             records = [replace(Record(**line), latencies=tuple(line["latencies"])) for line in rest]
         except (ValueError, TypeError, KeyError) as error:
             raise JournalError(f"{self._path} is no journal of an evaluation ({error}); remove it.") from error
@@ -97,4 +100,4 @@ class Journal:
             )
         self._records = {record.seed: record for record in records}
         if len(whole) < len(text):
-            self._path.write_text(whole, encoding="utf-8")
+            self._path.write_bytes(whole)

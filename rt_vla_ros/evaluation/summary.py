@@ -74,14 +74,3 @@ def latency(records: Sequence[Record]) -> dict[str, float]:
     every = [value for record in records for value in record.latencies]
     median, p99 = np.percentile(every, (50, 99)) if every else (0.0, 0.0)
     return {"median": round(float(median), 3), "p99": round(float(p99), 3)}
-
-
-def compare(ours: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """How many episodes two logs share, and in how many of those outcomes, and all bits of all actions, are equal."""
-    others = {entry["seed"]: entry for entry in theirs}
-    pairs = [(entry, others[entry["seed"]]) for entry in ours if entry["seed"] in others]
-    return {
-        "episodes": len(pairs),
-        "same_outcome": sum(one["outcome"] == other["outcome"] for one, other in pairs),
-        "same_actions": sum(one["actions"] == other["actions"] for one, other in pairs),
-    }

@@ -20,7 +20,7 @@ def test_the_expert_shows_how_and_goes_on_where_it_was_ended(
 ) -> None:
     assert main([*EXPERT, "--episodes", "3", "--out", str(tmp_path / "whole")]) == 0
     assert "3 episodes" in capsys.readouterr().out
-    for episodes in ("1", "3"):
+    for episodes in ("1", "3", "2"):
         assert main([*EXPERT, "--episodes", episodes, "--out", str(tmp_path / "twice")]) == 0
     assert "has 1 episodes already" in capsys.readouterr().out
     about = (tmp_path / "twice" / "README.md").read_text()
@@ -56,6 +56,7 @@ def test_a_policy_leads_and_the_expert_corrects(tmp_path: Path) -> None:
         (["--policy", "rt1-mimi"], "rt1-mini"),
         (["--noise", "2"], "noise is 2.0, expected 0 to 1."),
         (["--seed", "70000"], "The seed is 70000, expected 0 to 65535."),
+        (["--expert-share", "0.5"], "--expert-share is for where a policy leads; name one with --policy."),
         (["--episodes", "0"], "expected a whole number, 1 or more"),
     ],
 )
@@ -75,3 +76,6 @@ def test_another_card_or_other_episodes_are_not_mixed_in(tmp_path: Path, capsys:
     (tmp_path / "set/meta/collection.json").write_text(json.dumps({**about, "policy": "", "checkpoint_sha256": None}))
     assert main(["collect", "--suite", "pick-any", "--out", str(tmp_path / "set")]) == 2
     assert "holds another collection (seed 1, not 0)" in capsys.readouterr().err
+    (tmp_path / "set/meta/collection.json").write_text("[]")
+    assert main(["collect", "--suite", "pick-any", "--out", str(tmp_path / "set")]) == 2
+    assert "collection.json holds a list, expected a JSON object" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rt_vla_ros.cli.main import main
+from rt_vla_ros.evaluation.player import DirectPlayer
 from rt_vla_ros.policies.catalogue import CHECKPOINTS
 from rt_vla_ros.sim.suites import MEASURED
 
@@ -64,6 +65,12 @@ def test_an_evaluation_that_was_ended_goes_on(tmp_path: Path, capsys: pytest.Cap
     journal.write_text("nonsense\n")
     assert main(["evaluate", "--out", str(tmp_path), *arguments, "--episodes", "1"]) == 2
     assert "no journal of an evaluation" in capsys.readouterr().err
+    for damaged in (b"[1]\n", b"\xff\n"):
+        journal.write_bytes(damaged)
+        assert main(["evaluate", "--out", str(tmp_path), *arguments, "--episodes", "1"]) == 2
+        assert f"{journal} is no journal of an evaluation" in capsys.readouterr().err
+    journal.write_text(written[:20])  # killed while it began
+    assert evaluate(tmp_path, *arguments, "--episodes", "1")["episodes"] == 1
     assert evaluate(tmp_path, *arguments, "--episodes", "1", "--fresh")["episodes"] == 1
 
 
@@ -90,6 +97,35 @@ def test_the_same_again_has_the_same_actions(tmp_path: Path, capsys: pytest.Capt
     assert "0 the same actions" in capsys.readouterr().out
 
 
+def test_what_cannot_be_compared_is_known_before_anything_is_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--policy", "expert", "--suite", "pick-any", "--clips", "0"]
+    evaluate(tmp_path / "one", *arguments, "--episodes", "1")
+    monkeypatch.setattr(DirectPlayer, "play", None)
+    again = ["evaluate", *arguments, "--episodes", "2", "--compare-with", str(tmp_path / "one")]
+    assert main(again) == 2
+    assert "has 1 of the 2 episodes of 'pick-any'" in capsys.readouterr().err
+    (tmp_path / "one" / "evaluation.json").write_text("[]")
+    assert main(again) == 2
+    assert "evaluation.json holds a list" in capsys.readouterr().err
+
+
+def test_clips_are_those_of_the_episodes(tmp_path: Path) -> None:
+    arguments = ("--policy", "expert", "--suite", "pick-any", "--episodes", "1", "--clips", "1")
+    evaluate(tmp_path, *arguments)
+    (tmp_path / "clips" / "success_50.part.mp4").write_bytes(b"half")  # killed while it filmed
+    evaluate(tmp_path, *arguments, "--seed", "50")
+    report = (tmp_path / "report.html").read_text()
+    assert ("seed 50</figcaption>" in report, "seed 0</figcaption>" in report) == (True, False)
+    assert sorted(path.name for path in (tmp_path / "clips").iterdir()) == ["success_0.mp4", "success_50.mp4"]
+
+
+def test_the_expert_that_is_told_another_object_picks_that(tmp_path: Path) -> None:
+    arguments = ("--policy", "expert", "--handicap", "other-instruction", "--episodes", "2", "--clips", "0")
+    assert evaluate(tmp_path, *arguments)["outcomes"]["wrong_object"] == 2
+
+
 @pytest.mark.parametrize("handicap", ["black-images", "other-instruction"])
 def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, handicap: str) -> None:
     data = evaluate(tmp_path, "--policy", "rt1-mini", "--episodes", "4", "--handicap", handicap, "--clips", "0")
@@ -114,6 +150,9 @@ def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, handic
         (["--through-ros", "--policy", "expert"], "without expert"),
         (["--through-ros", "--handicap", "black-images"], "without handicap"),
         (["--weights", "int8"], "RT-1 policies have no weights 'int8'; they have auto, float32, bfloat16"),
+        (["--policy", "expert", "--decoding", "argmax"], "expert is no checkpoint; --decoding and --weights are for"),
+        (["--policy", "expert", "--weights", "bfloat16"], "expert is no checkpoint"),
+        (["--policy", "expert", "--handicap", "black-images"], "expert looks at no images"),
         (["--compare-with", "nowhere"], "there is no nowhere/evaluation.json"),
     ],
 )

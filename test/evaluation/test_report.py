@@ -11,7 +11,7 @@ import pytest
 from rt_vla_ros.evaluation.plots import plot_bars, plot_histogram, plot_rate
 from rt_vla_ros.evaluation.record import Record
 from rt_vla_ros.evaluation.report import write_report
-from rt_vla_ros.evaluation.summary import compare, summarize
+from rt_vla_ros.evaluation.summary import summarize
 
 VOID = {"meta"}
 
@@ -76,12 +76,6 @@ def test_figures_of_a_few_episodes() -> None:
     assert data["rows"][0]["seeds_that_failed"] == [1]
     with pytest.raises(ValueError, match="no episode"):
         summarize([])
-
-
-def test_comparing_counts_only_what_both_have() -> None:
-    ours = summarize([record(0), record(1), record(2)])["log"]
-    theirs = summarize([record(1), record(2, actions="b"), record(3)])["log"]
-    assert compare(ours, theirs) == {"episodes": 2, "same_outcome": 2, "same_actions": 1}
 
 
 def test_plots_are_well_formed_even_of_very_little() -> None:
