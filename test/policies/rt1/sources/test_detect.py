@@ -108,6 +108,19 @@ def test_refuses_orbax_arrays_that_lost_a_chunk(tmp_path: Path) -> None:
         read_source(source)
 
 
+def test_chunks_of_zeros_that_older_orbax_left_out_are_zeros(tmp_path: Path) -> None:
+    """In Zarr 3 alone; a checkpoint that says that it stores them must have them."""
+    tensorstore = pytest.importorskip("tensorstore")
+    at = {"driver": "file", "path": f"{tmp_path}/params.a/"}
+    spec = {"driver": "zarr3", "kvstore": at, "metadata": {"shape": [4], "data_type": "float32"}, "create": True}
+    tensorstore.open(spec).result()[...].write(np.zeros(4, np.float32)).result()
+    arrays, _ = read_orbax(tmp_path)
+    assert arrays["params/a"].tolist() == [0, 0, 0, 0]
+    (tmp_path / "_METADATA").write_text('{"store_array_data_equal_to_fill_value": true}')
+    with pytest.raises(SourceError, match="cannot be read as an Orbax checkpoint"):
+        read_orbax(tmp_path)
+
+
 def test_refuses_an_index_without_its_data(tmp_path: Path) -> None:
     source = copied("tensorflow/sharded", tmp_path)
     source.with_name("sharded.data-00001-of-00002").unlink()
