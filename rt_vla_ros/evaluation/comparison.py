@@ -17,7 +17,7 @@ class ComparisonError(ValueError):
 
 
 def read_logs(path: Path, suites: Collection[str], seeds: range) -> dict[str, Log]:
-    """Of an evaluation.json, the episodes of each of `suites`. Raises ComparisonError where any of `seeds` is not there."""
+    """The logs of `suites` in an evaluation.json. Raises ComparisonError where any of `seeds` is not there."""
     data = read_object(path, ComparisonError)
     results = data.get("suites", {str(data.get("suite")): data})
     if not isinstance(results, dict):
