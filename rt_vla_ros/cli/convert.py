@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from rt_vla_ros.cli.errors import CliError
+from rt_vla_ros.os_error import in_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0; raises CliError where nothing was converted."""
+    from safetensors import SafetensorError
     from transformers.utils.logging import disable_progress_bar
 
     from rt_vla_ros.policies.rt1.conversion import convert_checkpoint, find_preset
@@ -83,7 +85,9 @@ def run(args: argparse.Namespace) -> int:
                 ),
                 overrides,
             )
-    except (ValueError, TypeError, OSError) as error:
+    except OSError as error:
+        raise CliError(in_words(error)) from error
+    except (ValueError, TypeError, SafetensorError) as error:
         raise CliError(str(error)) from error
     print(report.table())
     print(f"Written: {args.directory}. It takes 512-d sentence vectors; make a table of them with `rt-vla embed`.")

@@ -12,9 +12,12 @@ import os
 import tempfile
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.out_file import check_out
 from rt_vla_ros.language.instruction_table import InstructionTable
+from rt_vla_ros.os_error import in_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory(prefix=f".{args.to.name}.", dir=args.to.absolute().parent) as workshop:
             table.save(Path(workshop) / args.to.name)
             os.replace(Path(workshop) / args.to.name, args.to)
-    except (ValueError, OSError, ImportError) as error:
+    except OSError as error:
+        raise CliError(in_words(error)) from error
+    except (ValueError, ImportError, SafetensorError) as error:
         raise CliError(str(error)) from error
     print(f"Written: {args.to}, {len(vectors)} instructions, vectors of {table.size} numbers by {table.encoder}.")
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rt_vla_ros.cli.errors import CliError
+from rt_vla_ros.os_error import in_words
 
 
 def check_out(path: Path | None) -> None:
@@ -30,5 +31,5 @@ def write_json(path: Path | None, figures: Any) -> None:
     try:
         path.write_text(json.dumps(figures, indent=2) + "\n")
     except OSError as error:
-        raise CliError(f"{path} could not be written: {error}") from error
+        raise CliError(in_words(error)) from error
     print(f"Written: {path}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 from support.rt1_checkpoints import CHECKPOINTS, TINY
 
 from rt_vla_ros.action_space.card import ActionCard
@@ -16,6 +17,7 @@ from rt_vla_ros.language.instruction_table import TABLE_FILE, InstructionTable
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import WarmUpPolicy
 from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.policies.rt1.modeling import RT1Model
 
 OPTIONS = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
 
@@ -114,6 +116,19 @@ def test_a_kill_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     assert main(["convert", "rt1", "--from", source, "--to", place, "--preset", "rt1-jax", *OPTIONS]) == 143
     assert not list(tmp_path.iterdir())
     assert signal.getsignal(signal.SIGTERM) == handler
+
+
+def test_a_full_disk_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr(RT1Model, "save_pretrained", full)
+    arguments = ["convert", "rt1", "--from", str(CHECKPOINTS / "flax"), "--to", str(tmp_path / "rt1"), *OPTIONS]
+    assert main([*arguments, "--preset", "rt1-jax"]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_another_order_than_the_known_one_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
