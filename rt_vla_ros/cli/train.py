@@ -28,7 +28,8 @@ from rt_vla_ros.training.distributed import Group, is_launched, joined
 from rt_vla_ros.training.learner import STATE
 from rt_vla_ros.training.recipe import RECIPES
 from rt_vla_ros.training.recipe_settings import with_settings
-from rt_vla_ros.training.supervised import CHECKPOINT, LOSSES, PLOT, SupervisedRun
+from rt_vla_ros.training.run_log import PLOT, ROWS
+from rt_vla_ros.training.supervised import CHECKPOINT, SupervisedRun
 from rt_vla_ros.training.supervised_settings import Settings, table_of_defaults, usual_settings
 from rt_vla_ros.training.train import train_by_recipe
 
@@ -159,5 +160,5 @@ def _train_in(
     last = made.log[-1]
     rest = f", {last['validation']:.3f} on the episodes held back" if "validation" in last else ""
     progress.line(
-        f"Loss {last['training']:.3f}{rest}. Policy: {args.out / CHECKPOINT}. Losses: {args.out / PLOT}, {LOSSES}."
+        f"Loss {last['training']:.3f}{rest}. Policy: {args.out / CHECKPOINT}. Losses: {args.out / PLOT}, {ROWS}."
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -23,6 +24,7 @@ from rt_vla_ros.training.averaged import AveragedWeights
 from rt_vla_ros.training.distributed import ALONE, Group
 from rt_vla_ros.training.recipe import Recipe
 from rt_vla_ros.training.replay import Batch
+from rt_vla_ros.training.saving import TrainingError
 from rt_vla_ros.training.shared_batch_norm import share_batch_norms
 
 STATE = "state.safetensors"
@@ -220,8 +222,16 @@ class Learner:
         _save(tensors, run / STATE)
 
     def load(self, run: Path) -> float:
-        """Carry on from `save`. Returns the seconds that the run has taken."""
-        tensors = load_file(run / STATE)
+        """Carry on from `save`. Returns the seconds that the run has taken. Raises TrainingError for a damaged file."""
+        try:
+            return self._take(load_file(run / STATE))
+        except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
+            raise TrainingError(
+                f"{run / STATE} is damaged, so that the run cannot be carried on ({error}). Its checkpoint, where "
+                "there is one, can be used; name another --out to begin anew."
+            ) from error
+
+    def _take(self, tensors: dict[str, Tensor]) -> float:
         self.model.load_state_dict(_part(tensors, "model."))
         self.heads.load_state_dict(_part(tensors, "heads."))
         self.average.values = {

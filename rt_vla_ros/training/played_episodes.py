@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from rt_vla_ros.data.lerobot_layout import write_json
+from rt_vla_ros.json_file import read_object
 from rt_vla_ros.training.data_card import EpisodeCounts
 from rt_vla_ros.training.episode_file import RecordedEpisode
+from rt_vla_ros.training.saving import TrainingError
 
 FILE = "played.json"
 
@@ -16,12 +17,15 @@ class PlayedEpisodes:
     """Counts each episode once; what was counted after the last `save` is counted anew by the next sitting."""
 
     def __init__(self, directory: Path) -> None:
-        """directory: of the run."""
+        """directory: of the run. Raises TrainingError for a damaged file."""
         self._path = directory / FILE
         self.counts, self._last = EpisodeCounts(), dict[str, int]()
         if self._path.is_file():
-            data = json.loads(self._path.read_text(encoding="utf-8"))
-            self.counts, self._last = EpisodeCounts.from_dict(data["counts"]), data["last"]
+            data = read_object(self._path, TrainingError)
+            try:
+                self.counts, self._last = EpisodeCounts.from_dict(data["counts"]), dict(data["last"])
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise TrainingError(f"{self._path} does not say which episodes the run has seen: {error!r}.") from error
 
     @property
     def frames(self) -> int:

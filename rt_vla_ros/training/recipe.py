@@ -78,7 +78,7 @@ class Recipe:
         for name in ("first_frames", "episode_steps"):
             if self.replay < getattr(self, name):
                 raise ValueError(
-                    f"replay is {self.replay}, expected {name} ({getattr(self, name)}) at least: frames kept are learned from."
+                    f"replay is {self.replay}, expected {name} ({getattr(self, name)}) at least: that is what is kept."
                 )
 
 

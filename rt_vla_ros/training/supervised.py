@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import SCENE, write_json
+from rt_vla_ros.json_file import read_object
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.checkpoint import save_checkpoint
 from rt_vla_ros.training.distributed import ALONE, Group
@@ -26,17 +26,15 @@ from rt_vla_ros.training.loss_plot import loss_plot
 from rt_vla_ros.training.made_ahead import made_ahead
 from rt_vla_ros.training.recipe_settings import sentence_encoder
 from rt_vla_ros.training.replay import Batch
+from rt_vla_ros.training.run_log import PLOT, read_rows, write_rows
+from rt_vla_ros.training.saving import TrainingError, saving, write_text
 from rt_vla_ros.training.starting_weights import begin_with
 from rt_vla_ros.training.supervised_card import supervised_card
 from rt_vla_ros.training.supervised_settings import Settings, network_config, unusual
 
-CHECKPOINT, SETTINGS, LOSSES, PLOT, FRAMES = "checkpoint", "settings.json", "losses.jsonl", "losses.svg", "frames"
+CHECKPOINT, SETTINGS, FRAMES = "checkpoint", "settings.json", "frames"
 VALIDATION_WINDOWS = 256  # histories that a validation looks at, at most
 Say = Callable[[str], None]
-
-
-class TrainingError(ValueError):
-    """The run cannot begin or go on; the message says why, and what stands."""
 
 
 class SupervisedRun:
@@ -77,7 +75,7 @@ class SupervisedRun:
         group.check_same("numbers of steps", self.learner.steps)
         group.check_same("weights", self.learner.weight_sum())
         self.started, self._resumed_at = time.monotonic(), self.learner.steps
-        self.log = self._read_log()
+        self.log = read_rows(directory, self.learner.steps)
 
     @property
     def seconds(self) -> float:
@@ -220,7 +218,9 @@ class SupervisedRun:
         found = self.validate()
         self.log = [row for row in self.log if row["step"] < self.learner.steps]
         self.log.append({"step": self.learner.steps, "seconds": round(self.seconds, 1), "training": loss, **found})
-        try:
+        good = [row["step"] for row in self.log[:-1]]
+        stands = f"the checkpoint of step {good[-1]} in {self.directory / CHECKPOINT}" if good else "nothing yet"
+        with saving(f"Step {self.learner.steps}", self.directory, stands):
             self.learner.save(self.directory, self.seconds)
             save_checkpoint(
                 self.directory / CHECKPOINT,
@@ -229,17 +229,8 @@ class SupervisedRun:
                 self._model_card(),
                 beside={TABLE_FILE: Path(self.settings.language)} if self.settings.language else {},
             )
-            (self.directory / LOSSES).write_text("".join(json.dumps(row) + "\n" for row in self.log), encoding="utf-8")
-            (self.directory / PLOT).write_text(self._plot(), encoding="utf-8")
-        except (OSError, SafetensorError) as error:
-            good = [row["step"] for row in self.log[:-1]]
-            stands = (
-                f"the checkpoint of step {good[-1]} stands in {self.directory / CHECKPOINT}" if good else "nothing yet"
-            )
-            raise TrainingError(
-                f"Step {self.learner.steps} could not be saved: {error}. What was saved before is whole ({stands}); "
-                "make room and give the same command again."
-            ) from error
+            write_rows(self.directory, self.log)
+            write_text(self.directory / PLOT, self._plot())
 
     def _plot(self) -> str:
         series = {
@@ -263,16 +254,11 @@ class SupervisedRun:
             device=f"{self.group.size} x {self.group.device}",
         )
 
-    def _read_log(self) -> list[dict[str, Any]]:
-        path = self.directory / LOSSES
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
-        return [row for row in rows if row["step"] <= self.learner.steps]
-
     def _check_settings(self, ours: Mapping[str, Any]) -> None:
         """Raises TrainingError where the directory holds a run with others."""
         path = self.directory / SETTINGS
         if path.is_file():
-            there = json.loads(path.read_text(encoding="utf-8"))
+            there = read_object(path, TrainingError)
             different = [
                 f"{key} {there.get(key)!r}, not {value!r}" for key, value in ours.items() if there.get(key) != value
             ]

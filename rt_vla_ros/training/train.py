@@ -9,6 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +33,11 @@ from rt_vla_ros.training.recipe import Recipe
 from rt_vla_ros.training.recipe_settings import command, network_config, save_recipe, sentence_encoder
 from rt_vla_ros.training.replay import Replay
 from rt_vla_ros.training.run_log import RunLog
+from rt_vla_ros.training.saving import saving
 from rt_vla_ros.training.unheard_words import heard_sentences, silence_unheard_words
 
 REPORT, SAVE = 20.0, 180.0  # [s] between progress lines and between saved states
+FIRST = 5.0  # [s] between lines while the first frames are played
 EVALUATION_SEED = 0
 ORIGIN = """\
 Episodes on the simulated table, played while the policy learned (continuous DAgger). They are not kept; `{command}`
@@ -81,6 +84,7 @@ class Run:
         self.played = PlayedEpisodes(directory)
         self._recent: deque[Losses] = deque(maxlen=100)
         self._reported, self._reported_steps = self.seconds, self.learner.steps
+        self._said_first = float("-inf")
         self.log = RunLog(directory, self.learner.steps)
 
     @property
@@ -106,7 +110,8 @@ class Run:
     def train(self, check: Callable[[], None] = lambda: None) -> None:
         """Learn until the recipe's last step; a run that is there already is left as it is.
 
-        check: called where episodes have to be waited for; raises where none will come.
+        check: called where episodes have to be waited for; raises where none will come. Raises TrainingError where
+        something cannot be written; what was saved before stands.
         """
         published, saved = self.images, self.seconds
         if self.progress >= 1:
@@ -115,27 +120,36 @@ class Run:
             self.read_episodes()
             if len(self.replay) < self.recipe.first_frames or self.collectors_are_behind:
                 check()
+                self._say_first_frames()
                 time.sleep(0.5)
                 continue
             for _ in range(min(10, self.recipe.steps - self.learner.steps)):
                 batch = self.replay.sample(self._rng, self.recipe.windows, self.recipe.shift)
                 self._recent.append(self.learner.step(batch, self.progress))
             if self.images > self.recipe.learner_after and self.images - published > self.recipe.publish:
-                self.learner.publish(self.directory / WEIGHTS)
+                with self._saving("The newest policy"):
+                    self.learner.publish(self.directory / WEIGHTS)
                 published = self.images
             if self.seconds - saved > SAVE:
                 self._save()
                 saved = self.seconds
             if self.seconds - self._reported > REPORT:
                 self._report()
+        if self._reported_steps < self.learner.steps:
+            self._report()
         self._save()
 
     def _save(self) -> None:
-        self.played.save()
-        self._saved_seconds = self.seconds
-        self.learner.save(self.directory, self._saved_seconds)
-        self.write_checkpoint()
-        self.log.save(f"{self.recipe_name}: how it went")
+        with self._saving(f"Step {self.learner.steps}"):
+            self.played.save()
+            self._saved_seconds = self.seconds
+            self.learner.save(self.directory, self._saved_seconds)
+            self.write_checkpoint()
+            self.log.save(f"{self.recipe_name}: how it went")
+
+    def _saving(self, what: str) -> AbstractContextManager[None]:
+        stands = f"the last checkpoint in {self.out}" if self.out.is_dir() else "there is no checkpoint yet"
+        return saving(what, self.directory, stands)
 
     def write_checkpoint(self, evaluations: Sequence[Evaluation] = (), sha256: str | None = None) -> None:
         """The averaged weights as a policy that can be loaded, described by its model card."""
@@ -179,7 +193,8 @@ class Run:
         for suite in MEASURED:
             results.append(evaluate(policy, suite, episodes, EVALUATION_SEED))
             print(f"{suite}: {results[-1].successes} of {episodes}", flush=True)
-        self.write_checkpoint(results, checkpoint_hash(str(self.out)))
+        with self._saving("The measured figures"):
+            self.write_checkpoint(results, checkpoint_hash(str(self.out)))
 
     def read_episodes(self) -> None:
         """Take over new episodes; files that no longer fit into the replay are deleted."""
@@ -205,6 +220,12 @@ class Run:
         self.played.add(path, episode)
         if episode.leader == "learner":
             self._outcomes.append(episode.success)
+
+    def _say_first_frames(self) -> None:
+        there, wanted = len(self.replay), self.recipe.first_frames
+        if there < wanted and self.seconds - self._said_first >= FIRST:
+            self._said_first = self.seconds
+            print(f"The first frames are being played: {there:,} of {wanted:,}", flush=True)
 
     def _report(self) -> None:
         seconds, steps = self.seconds, self.learner.steps

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support.recorded import made_up
 
-from rt_vla_ros.training.played_episodes import PlayedEpisodes
+from rt_vla_ros.training.played_episodes import FILE, PlayedEpisodes
+from rt_vla_ros.training.saving import TrainingError
 
 
 def test_each_episode_counts_once_over_all_sittings(tmp_path: Path) -> None:
@@ -19,3 +21,10 @@ def test_each_episode_counts_once_over_all_sittings(tmp_path: Path) -> None:
     second.add(Path("00_00000001.npz"), made_up(1))
     assert second.frames == 18
     assert second.counts.kinds == {"red cube": 3}
+
+
+@pytest.mark.parametrize("text", ['{"counts": {', '{"counts": 3}'])
+def test_a_damaged_file_is_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(TrainingError, match=r"played\.json"):
+        PlayedEpisodes(tmp_path)

@@ -87,7 +87,9 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(
         if " 3 of 4" in line:
             monkeypatch.setattr(learner, "save_file", full)
 
-    with pytest.raises(TrainingError, match=r"Step 4 could not be saved: .*No space left.*checkpoint of step 2 stands"):
+    with pytest.raises(
+        TrainingError, match=r"Step 4 could not be saved in .*: No space left.*checkpoint of step 2 in "
+    ):
         run.train(2, at_three)
     assert not list(tmp_path.glob("*.part"))
     load_policy(str(tmp_path / "checkpoint"), device="cpu")

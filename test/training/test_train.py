@@ -10,15 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 from support.recorded import made_up
 
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.sim.suites import MEASURED
-from rt_vla_ros.training import train
+from rt_vla_ros.training import learner, train
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
 from rt_vla_ros.training.recipe import Recipe
 from rt_vla_ros.training.run_log import PLOT, ROWS
+from rt_vla_ros.training.saving import TrainingError
 from rt_vla_ros.training.train import Run, train_by_recipe
 
 QUICK = Recipe(steps=20, windows=2, first_frames=20, learner_after=0, publish=0, reuse=1e9)
@@ -55,6 +57,45 @@ def test_a_run_says_how_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert [row["step"] for row in rows] == [10, 20]
     assert all(row["loss"] > 1 and row["success_alone"] == 1.0 for row in rows)
     assert (tmp_path / "run" / PLOT).exists()
+
+
+def test_a_short_run_leaves_a_picture_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path / "run", 5)
+    Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK).train()
+    rows = [json.loads(line) for line in (tmp_path / "run" / ROWS).read_text().splitlines()]
+    assert [row["step"] for row in rows] == [20]
+    assert (tmp_path / "run" / PLOT).exists()
+    assert "frames 30 of" in capsys.readouterr().out
+
+
+def test_how_far_the_first_frames_are_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path / "run", 2)
+    run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK)
+    run.train(lambda: written(tmp_path / "run", 5))
+    assert "The first frames are being played: 12 of 20\n" in capsys.readouterr().out
+
+
+def test_a_full_disk_ends_a_run_with_what_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path / "run", 5)
+    Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK).train()
+
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(learner.Learner, "save", full)
+    again = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, steps=30))
+    with pytest.raises(TrainingError, match=r"Step 30 could not be saved in .*No space left.*the last checkpoint in "):
+        again.train()
+    assert Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK).learner.steps == 20
+
+
+def test_a_damaged_state_is_named(tmp_path: Path) -> None:
+    written(tmp_path / "run", 5)
+    Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK).train()
+    state = tmp_path / "run" / learner.STATE
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(TrainingError, match=r"state\.safetensors is damaged, .* name another --out to begin anew"):
+        Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK)
 
 
 def test_a_second_start_carries_on(tmp_path: Path) -> None:

@@ -1,0 +1,42 @@
+"""How a run is put on disk, and what is said where that fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from rt_vla_ros.os_error import in_words
+
+
+class TrainingError(ValueError):
+    """The run cannot begin or go on; the message says why, and what stands."""
+
+
+@contextmanager
+def saving(what: str, directory: Path, stands: str) -> Iterator[None]:
+    """OSError and SafetensorError become a TrainingError.
+
+    what: is saved. directory: of the run. stands: what was saved before and can be used.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        why = in_words(error) if isinstance(error, OSError) else f"{error}."
+        raise TrainingError(
+            f"{what} could not be saved in {directory}: {why} What was saved before is whole ({stands}); when that is "
+            "put right, the same command carries on."
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Whole or not at all. Raises OSError."""
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
