@@ -64,7 +64,7 @@ class Report:
         rows = [
             ("source", f"{self.source} ({self.kind})"),
             ("network", self.preset),
-            ("tensors found", str(self.found)),
+            ("tensors read", str(self.found)),
             ("tensors mapped", f"{self.mapped} ({self.numbers:,} numbers)"),
             ("tensors unused", str(len(self.unused))),
             *((f"  {name}", reason) for name, reason in shown),
