@@ -24,6 +24,7 @@ from rt_vla_ros.data.lerobot_layout import META, write_json
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.json_file import read_object
+from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.training.data_card import EpisodeCounts, data_card
@@ -66,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
         suites = tuple(name.strip() for name in args.suite.split(","))
         collection = Collection(suites, args.seed, args.noise, args.expert_share)
         _collect(args, collection, Progress())
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        raise CliError(in_words(error)) from error
+    except ValueError as error:
         raise CliError(str(error)) from error
     return 0
 
@@ -85,12 +88,15 @@ def _collect(args: argparse.Namespace, collection: Collection, progress: Progres
         progress.line(f"{args.out} has {writer.episodes} episodes already.")
     try:
         _play(args, demonstrator, writer, progress)
+        writer.commit()
     except KeyboardInterrupt:
         writer.commit()
         raise
+    except OSError as error:
+        kept = f"{args.out} has {writer.episodes} episodes, all whole; the same command goes on with them."
+        raise CliError(f"{in_words(error)} {kept}") from error
     finally:
         demonstrator.close()
-    writer.commit()
     (args.out / "README.md").write_text(_data_card(args, collection), encoding="utf-8")
     progress.line(f"{args.out}: {writer.episodes} episodes, {writer.frames:,} frames.")
 

@@ -9,6 +9,7 @@ Writes evaluation.json, report.html, episodes.jsonl and clips. The same command 
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import shlex
@@ -26,6 +27,7 @@ from rt_vla_ros.evaluation.comparison import Log, compare, read_logs
 from rt_vla_ros.evaluation.player import DirectPlayer, Player
 from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
 from rt_vla_ros.evaluation.report import write_report
+from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.catalogue import WEIGHTS, find_or_download, whole_path
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, MEASURED, find_suite
@@ -75,7 +77,10 @@ def run(args: argparse.Namespace) -> int:
         if args.out is not None and len(suites) > 1:
             _write(args.out, {**about, "suites": results}, list(results.values()), clips)
         return 0 if theirs is None else _compare(args.compare_with, results, theirs, progress)
-    except (ValueError, OSError, ImportError) as error:
+    except OSError as error:
+        kept = "" if args.out is None else f" Episodes that were played stay in {args.out}; the same command goes on."
+        raise CliError(in_words(error) + (kept if error.errno in (errno.ENOSPC, errno.EDQUOT) else "")) from error
+    except (ValueError, ImportError) as error:
         raise CliError(str(error)) from error
 
 

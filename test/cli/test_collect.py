@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from support.datasets import make_episode, write_dataset
 
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.cli.main import main
+from rt_vla_ros.data import lerobot_writer
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
 
@@ -66,6 +68,20 @@ def test_refuses_with_a_sentence(
     assert main(["collect", *options, "--out", str(tmp_path / "set")]) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "set").exists()
+
+
+def test_a_full_disk_says_what_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert main([*EXPERT, "--episodes", "1", "--out", str(tmp_path / "set")]) == 0
+    monkeypatch.setattr(lerobot_writer, "write_table", full)
+    assert main([*EXPERT, "--episodes", "2", "--out", str(tmp_path / "set")]) == 2
+    refused = capsys.readouterr().err
+    assert "No space left on the disk; make room" in refused
+    assert f"{tmp_path / 'set'} has 1 episodes, all whole; the same command goes on with them." in refused
 
 
 def test_another_card_or_other_episodes_are_not_mixed_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

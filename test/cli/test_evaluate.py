@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rt_vla_ros.cli import evaluate_suite
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.evaluation.player import DirectPlayer
 from rt_vla_ros.policies.catalogue import CHECKPOINTS
@@ -95,6 +97,23 @@ def test_the_same_again_has_the_same_actions(tmp_path: Path, capsys: pytest.Capt
     assert "2 have the same outcome and 2 the same actions, bit for bit" in capsys.readouterr().out
     evaluate(tmp_path / "expert", "--policy", "expert", *arguments, *same, expected=1)
     assert "0 the same actions" in capsys.readouterr().out
+
+
+def test_a_full_disk_says_what_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    arguments = ("--policy", "expert", "--suite", "pick-any", "--episodes", "1", "--clips", "1")
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate_suite, "write_clip", full)
+        assert main(["evaluate", "--out", str(tmp_path), *arguments]) == 2
+    refused = capsys.readouterr().err
+    assert "No space left on the disk; make room" in refused
+    assert f"Episodes that were played stay in {tmp_path}; the same command goes on." in refused
+    evaluate(tmp_path, *arguments)
+    assert [path.name for path in (tmp_path / "clips").iterdir()] == ["success_0.mp4"]
 
 
 def test_what_cannot_be_compared_is_known_before_anything_is_played(
