@@ -10,7 +10,8 @@ a line to `COMMANDS` below.
 - `ros=True` says that the command needs ROS: `rt_vla_ros.ros.ensure()` has run before the module is imported: the
   module may say `import rclpy` at its top like any node.
 - What the user got wrong is raised as `CliError("a sentence: what was given, what was expected, what to do")`: it is
-  printed without a traceback and the exit code is 2. Ctrl-C ends a command with 130.
+  printed without a traceback and the exit code is 2, and so is an OSError, in words (`rt_vla_ros/os_error.py`), also
+  as `CliError(str(error)) from error`. Ctrl-C ends a command with 130.
 - A command's own subcommands (`topic pub`) are `parser.add_subparsers(...)` inside `add_arguments`.
 """
 
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 
 from rt_vla_ros import __version__, ros
 from rt_vla_ros.cli.errors import CliError, did_you_mean
+from rt_vla_ros.os_error import in_words
 
 
 @dataclass(frozen=True)
@@ -117,10 +119,18 @@ def _dispatch(arguments: list[str]) -> int:
         return 2
     try:
         return _run_command(name, arguments[1:])
-    except CliError as error:
-        print(f"rt-vla {name}: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        raise
+    except (CliError, OSError) as error:
+        print(f"rt-vla {name}: {_in_words(error)}", file=sys.stderr)
         return 2
     except SystemExit as exit_:  # argparse, which has printed its own sentence
         return exit_.code if isinstance(exit_.code, int) else 1
     except KeyboardInterrupt:
         return 130
+
+
+def _in_words(error: CliError | OSError) -> str:
+    """A command may hand on what the operating system said as it is, or let it come here."""
+    said = error.__cause__ if isinstance(error, CliError) else error
+    return in_words(said) if isinstance(said, OSError) and str(said) == str(error) else str(error)

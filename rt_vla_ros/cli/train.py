@@ -136,9 +136,20 @@ def _from_datasets(args: argparse.Namespace) -> None:
     changes = {key: value for key, value in given.items() if value is not None}
     usual = usual_settings(args.preset, validation=args.validation, seed=args.seed, **changes)
     settings = with_settings(usual, args.set)
+    _refuse_twice_the_same(args.data)
     datasets = load_datasets(args.data)
     with joined(args.device) as group:
         _train_in(group, args, settings, datasets, Progress(None if group.is_first else io.StringIO()))
+
+
+def _refuse_twice_the_same(directories: list[Path]) -> None:
+    places = [directory.resolve() for directory in directories]
+    again = [str(one) for one, place in zip(directories, places, strict=True) if places.count(place) > 1]
+    if again:
+        raise CliError(
+            f"--data names the same dataset more than once ({', '.join(again)}): its episodes would be held back and "
+            "learned from. Name each once."
+        )
 
 
 def _train_in(

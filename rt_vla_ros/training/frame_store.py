@@ -17,6 +17,7 @@ from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError, Episode
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import INFO, STATISTICS, write_json
+from rt_vla_ros.json_file import read_object
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.training.augmentation import blacken_borders
 from rt_vla_ros.training.replay import Batch, shift_images
@@ -62,12 +63,22 @@ class FrameStore:
         self._directory = directory
         self._standstill = ActionTokenizer(self.card).encode(np.zeros(len(self.card.dimensions)))
         if not self._is_filled():
-            self._fill(datasets, on_episode)
-        index = json.loads((directory / INDEX).read_text(encoding="utf-8"))
-        self.episodes = [Span(**span) for span in index["episodes"]]
-        self._images, self._tokens, self._scene = (
-            np.load(directory / f"{name}.npy", mmap_mode="r") for name in ("images", "tokens", "scene")
-        )
+            try:
+                self._fill(datasets, on_episode)
+            except OSError as error:
+                if error.filename is None and error.errno is not None:
+                    raise OSError(error.errno, error.strerror, str(directory)) from error
+                raise
+        try:
+            index = read_object(directory / INDEX, DatasetError)
+            self.episodes = [Span(**span) for span in index["episodes"]]
+            self._images, self._tokens, self._scene = (
+                np.load(directory / f"{name}.npy", mmap_mode="r") for name in ("images", "tokens", "scene")
+            )
+        except (ValueError, KeyError, TypeError, EOFError, FileNotFoundError) as error:
+            raise DatasetError(
+                f"The decoded films in {directory} are damaged ({error}); delete this directory, and it is made anew."
+            ) from error
 
     @property
     def frames(self) -> int:
@@ -116,9 +127,10 @@ class FrameStore:
 
     def _is_filled(self) -> bool:
         path = self._directory / INDEX
-        if not path.is_file():
+        try:
+            return path.is_file() and bool(read_object(path, DatasetError).get("fingerprint") == self.fingerprint)
+        except DatasetError:
             return False
-        return bool(json.loads(path.read_text(encoding="utf-8"))["fingerprint"] == self.fingerprint)
 
     def _fill(self, datasets: Sequence[LeRobotDataset], on_episode: Callable[[int], None]) -> None:
         directory, camera = self._directory, self.card.cameras[0]
@@ -157,10 +169,8 @@ def fingerprint(datasets: Sequence[LeRobotDataset]) -> str:
 def split(spans: Sequence[Span], share: float, steps: int, seed: int) -> tuple[list[Span], list[Span]]:
     """Episodes to learn from and to validate on; those shorter than a history of `steps` are in neither.
 
-    Raises DatasetError where nothing is left to learn from, ValueError for a share outside 0 ... 0.9.
+    share: for validation, 0 ... 0.9. Raises DatasetError where nothing is left to learn from.
     """
-    if not 0 <= share <= 0.9:
-        raise ValueError(f"The share for validation is {share}, expected 0 to 0.9.")
     long = [span for span in spans if span.length >= steps]
     held_back = 0 if share == 0 else max(1, round(share * len(long)))
     if len(long) <= held_back:

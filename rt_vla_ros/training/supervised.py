@@ -24,6 +24,7 @@ from rt_vla_ros.training.frame_store import Draw, FrameStore, Span, fingerprint,
 from rt_vla_ros.training.learner import STATE, Learner
 from rt_vla_ros.training.loss_plot import loss_plot
 from rt_vla_ros.training.made_ahead import made_ahead
+from rt_vla_ros.training.recipe import Recipe
 from rt_vla_ros.training.recipe_settings import sentence_encoder
 from rt_vla_ros.training.replay import Batch
 from rt_vla_ros.training.run_log import PLOT, read_rows, write_rows
@@ -54,13 +55,8 @@ class SupervisedRun:
         group.part(settings.part)  # whether it can be shared out
         self.window = int(config.time_sequence_length)
         self._before = self.window - 1 if config.history_start == "zero_frames" else 0
-        self.store = group.first_alone(partial(self._prepare, say))
-        self.training, self.validation = split(
-            self.store.episodes, settings.validation, self.window - self._before, settings.seed
-        )
-        self.recipe = settings.recipe
-        if self._before or not all(span.has_scene for span in self.store.episodes):
-            self.recipe = replace(self.recipe, heatmap_weight=0.0, position_weight=0.0)  # nothing is known to them
+        self.recipe = self._checked_recipe()
+        self._encoder = sentence_encoder(self.recipe, config)
         self.learner = Learner(
             self.recipe,
             settings.seed,
@@ -69,9 +65,11 @@ class SupervisedRun:
             optimiser=settings.optimiser,
             group=group,
         )
-        self._encoder = sentence_encoder(self.recipe, config)
-        self.began = ""  # with which weights, for people
-        self.seconds_before = self._resume()
+        self.began, self.seconds_before = "", 0.0  # with which weights, for people; of earlier sittings
+        self.store = group.first_alone(partial(self._prepare, say))
+        self.training, self.validation = split(
+            self.store.episodes, settings.validation, self.window - self._before, settings.seed
+        )
         group.check_same("numbers of steps", self.learner.steps)
         group.check_same("weights", self.learner.weight_sum())
         self.started, self._resumed_at = time.monotonic(), self.learner.steps
@@ -170,11 +168,11 @@ class SupervisedRun:
     # On disk --------------------------------------------------------------------------------------------------------
 
     def _prepare(self, say: Say) -> FrameStore:
-        """The directory with all frames; whether it is this run's."""
-        self._check_auxiliary()
+        """The directory with all frames; whether it is this run's, and what it carries on from or begins with."""
         self.directory.mkdir(parents=True, exist_ok=True)
         ours = json.loads(json.dumps({**asdict(self.settings), "datasets": fingerprint(self.datasets)}))
         self._check_settings(ours)  # first of all: other datasets' frames would take the place of the run's
+        self._resume()  # before the films, which take long: it may be impossible
         total = sum(len(dataset) for dataset in self.datasets)
         store = FrameStore(
             self.directory / FRAMES, self.datasets, lambda n: say(f"decoding films, episode {n} of {total}")
@@ -183,8 +181,11 @@ class SupervisedRun:
             write_json(self.directory / SETTINGS, ours)
         return store
 
-    def _check_auxiliary(self) -> None:
-        """Raises TrainingError where auxiliary losses are asked for that nothing can be learned from."""
+    def _checked_recipe(self) -> Recipe:
+        """The settings' recipe, without auxiliary losses where they can learn nothing.
+
+        Raises TrainingError where they are asked for all the same.
+        """
         asked = [
             name
             for name in unusual(self.settings, ("heatmap_weight", "position_weight"))
@@ -201,14 +202,15 @@ class SupervisedRun:
                 f"{asked[0]} is {getattr(self.settings, asked[0])}, but the auxiliary losses can learn nothing from "
                 f"{why}. Leave the setting out, or collect episodes with rt-vla collect."
             )
+        recipe = self.settings.recipe
+        return replace(recipe, heatmap_weight=0.0, position_weight=0.0) if self._before or blind else recipe
 
-    def _resume(self) -> float:
-        """Carries on from what is saved, or begins. Returns the seconds that the run has taken."""
+    def _resume(self) -> None:
+        """Carries on from what is saved, or begins."""
         if (self.directory / STATE).exists():
-            return self.learner.load(self.directory)
-        if self.settings.start:
+            self.seconds_before = self.learner.load(self.directory)
+        elif self.settings.start:
             self.began = begin_with(self.learner, Path(self.settings.start))
-        return 0.0
 
     def _is_complete(self) -> bool:
         """Whether everything that belongs to the last step is on disk: the log is written behind the checkpoint."""

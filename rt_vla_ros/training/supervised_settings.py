@@ -11,6 +11,7 @@ from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.language.instruction_table import InstructionTable
 from rt_vla_ros.policies.checkpoint import check_card
 from rt_vla_ros.policies.rt1.configuration import PRESETS, RT1Config
+from rt_vla_ros.policies.rt1.option_checks import check_number
 from rt_vla_ros.training.learner import Optimiser
 from rt_vla_ros.training.recipe import Recipe
 
@@ -90,6 +91,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        """Raises ValueError for what no run can be made of."""
         if not 0 <= self.seed < 1 << 31:
             raise ValueError(f"The seed is {self.seed}, expected 0 to {(1 << 31) - 1}.")
         if self.precision not in PRECISIONS:
@@ -100,6 +102,14 @@ class Settings:
             raise ValueError(
                 f"windows is {self.windows} and at_once {self.at_once}, expected at least 1 and at least 0."
             )
+        if not 0 <= self.validation <= 0.9:
+            raise ValueError(f"The share for validation is {self.validation}, expected 0 to 0.9.")
+        for name in ("shift_rows", "shift_columns", "beta2"):
+            check_number(name, getattr(self, name), 0, 1)
+        check_number("epsilon", self.epsilon, 0, open_low=True)
+        for name in ("longest_gradient", "warmup"):
+            check_number(name, getattr(self, name), 0)
+        _ = self.recipe  # it checks what they have in common
 
     @property
     def recipe(self) -> Recipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import subprocess
@@ -18,6 +19,7 @@ from rt_vla_ros import __version__
 from rt_vla_ros.cli import main as program
 from rt_vla_ros.cli.errors import CliError, did_you_mean
 from rt_vla_ros.cli.main import COMMANDS, Command, main
+from rt_vla_ros.os_error import MEANING
 
 
 @pytest.mark.parametrize("argument", ["-h", "--help"])
@@ -78,6 +80,8 @@ def test_the_module_runs_as_a_program() -> None:
     ("error", "code", "printed"),
     [
         (CliError("nothing came of it"), 2, "rt-vla fake: nothing came of it\n"),
+        (FileExistsError(17, "File exists", "run"), 2, f"rt-vla fake: run: {MEANING[errno.EEXIST]}.\n"),
+        (OSError("a sentence."), 2, "rt-vla fake: a sentence.\n"),
         (KeyboardInterrupt(), 130, ""),
         (SystemExit(5), 5, ""),
     ],
@@ -93,6 +97,24 @@ def test_how_a_command_ends_is_the_exit_code(
     monkeypatch.setitem(COMMANDS, "fake", Command("rt_vla_ros.cli.fake", "a fake"))
     assert main(["fake"]) == code
     assert capsys.readouterr().err == printed
+
+
+def test_an_os_error_that_a_command_hands_on_is_put_into_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(args: argparse.Namespace) -> int:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device", "data/frames")
+        except OSError as error:
+            raise CliError(str(error)) from error
+
+    fake = SimpleNamespace(__doc__="A fake.", add_arguments=lambda parser: None, run=run)
+    monkeypatch.setitem(sys.modules, "rt_vla_ros.cli.fake", fake)  # type: ignore[arg-type]
+    monkeypatch.setitem(COMMANDS, "fake", Command("rt_vla_ros.cli.fake", "a fake"))
+    assert main(["fake"]) == 2
+    assert capsys.readouterr().err == (
+        "rt-vla fake: data/frames: no space left on the disk; make room, or name another place.\n"
+    )
 
 
 def test_a_ros_that_cannot_be_imported_is_a_sentence(

@@ -119,6 +119,39 @@ def test_refuses_with_a_sentence(
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--validation", "nan"], "The share for validation is nan, expected 0 to 0.9."),
+        (["--set", "jitter=-1"], "jitter is -1, expected 0 to 1."),
+        (["--start", "/nope"], "/nope is no checkpoint: it lacks config.json"),
+        (["--set", "network.language=embedding"], "The network's language is 'embedding' and the recipe's is ''"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_films_are_decoded(
+    options: list[str], sentence: str, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "rt1", "--data", str(dataset), "--out", str(tmp_path / "run"), *OPTIONS, *options]) == 2
+    said = capsys.readouterr()
+    assert sentence in said.err
+    assert "decoding" not in said.out
+    assert not (tmp_path / "run/frames").exists()
+
+
+def test_the_same_dataset_twice_is_refused(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    again = str(dataset.parent / "." / ".." / dataset.parent.name / dataset.name)
+    assert main(["train", "rt1", "--data", str(dataset), again, "--out", str(tmp_path / "run")]) == 2
+    assert "--data names the same dataset more than once" in capsys.readouterr().err
+
+
+def test_a_file_where_the_run_should_be_is_said(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").write_text("")
+    assert main(["train", "rt1", "--data", str(dataset), "--out", str(tmp_path / "run"), *OPTIONS]) == 2
+    assert f"{tmp_path / 'run'}: there is a file of this name; name another place" in capsys.readouterr().err
+
+
 def test_a_recipe_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[object, ...]] = []
     monkeypatch.setattr(train, "train_by_recipe", lambda *a, **k: asked.append((*a, k)))

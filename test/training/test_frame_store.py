@@ -12,7 +12,7 @@ from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.language.hashed_words import HashedWords
-from rt_vla_ros.training.frame_store import Draw, FrameStore, split
+from rt_vla_ros.training.frame_store import INDEX, Draw, FrameStore, split
 
 WORDS = HashedWords(4096)
 STILL = np.zeros((2, 2), np.int64)
@@ -99,8 +99,18 @@ def test_episodes_are_held_back_whole(datasets: list[LeRobotDataset], tmp_path: 
     assert split(store.episodes, 0.0, 7, seed=1) == (store.episodes[2:], [])
     with pytest.raises(DatasetError, match="Of 5 episodes, 0 have the 20 frames of a history"):
         split(store.episodes, 0.1, 20, seed=1)
-    with pytest.raises(ValueError, match=r"share for validation is 1\.5"):
-        split(store.episodes, 1.5, 3, seed=1)
+
+
+def test_damaged_frames_are_made_anew_or_named(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
+    frames = tmp_path / "frames"
+    FrameStore(frames, datasets, lambda _: None)
+    (frames / INDEX).write_text("{")
+    decoded: list[int] = []
+    FrameStore(frames, datasets, decoded.append)
+    assert decoded == [1, 2, 3, 4, 5]
+    (frames / "tokens.npy").write_bytes(b"half")
+    with pytest.raises(DatasetError, match=r"The decoded films in .*frames are damaged .*; delete this directory"):
+        FrameStore(frames, datasets, decoded.append)
 
 
 def test_a_disk_without_room_says_so_before_anything_is_written_into_a_map(
@@ -111,7 +121,7 @@ def test_a_disk_without_room_says_so_before_anything_is_written_into_a_map(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match=r"No space left.*frames"):
             FrameStore(tmp_path / "frames", datasets, lambda _: None)
     assert FrameStore(tmp_path / "frames", datasets, lambda _: None).frames == 35
 

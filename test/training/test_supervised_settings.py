@@ -63,6 +63,15 @@ def test_windows_go_through_in_equal_parts() -> None:
         ({"steps": 0}, "steps is 0, expected at least 1"),
         ({"precision": "float16"}, "precision is 'float16', expected one of bfloat16, float32"),
         ({"seed": 1 << 31}, "The seed is 2147483648"),
+        ({"validation": float("nan")}, "The share for validation is nan, expected 0 to 0.9"),
+        ({"validation": 1.5}, "The share for validation is 1.5"),
+        ({"jitter": -1}, "jitter is -1, expected 0 to 1"),
+        ({"ema": 2}, "ema is 2, expected a number, at least 0 and below 1"),
+        ({"beta2": 1.0}, "beta2 is 1.0, expected a number, at least 0 and below 1"),
+        ({"epsilon": 0.0}, "epsilon is 0.0, expected a number, more than 0"),
+        ({"shift_rows": -0.1}, "shift_rows is -0.1"),
+        ({"warmup": -5}, "warmup is -5"),
+        ({"weight_decay": float("inf")}, "weight_decay is inf"),
     ],
 )
 def test_values_that_cannot_be_are_refused(changes: dict[str, object], sentence: str) -> None:
