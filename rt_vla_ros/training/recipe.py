@@ -82,4 +82,10 @@ class Recipe:
                 )
 
 
+def check_seed(seed: int) -> None:
+    """Raises ValueError for one that the generators of a run cannot take."""
+    if not 0 <= seed < 1 << 31:
+        raise ValueError(f"The seed is {seed}, expected 0 to {(1 << 31) - 1}.")
+
+
 RECIPES: dict[str, Recipe] = {"rt1-mini": Recipe()}

@@ -13,7 +13,7 @@ from rt_vla_ros.policies.checkpoint import check_card
 from rt_vla_ros.policies.rt1.configuration import PRESETS, RT1Config
 from rt_vla_ros.policies.rt1.option_checks import check_number
 from rt_vla_ros.training.learner import Optimiser
-from rt_vla_ros.training.recipe import Recipe
+from rt_vla_ros.training.recipe import Recipe, check_seed
 
 OWN = "rt1-mini"
 _RECIPE, _OPTIMISER = Recipe(), Optimiser()
@@ -92,8 +92,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no run can be made of."""
-        if not 0 <= self.seed < 1 << 31:
-            raise ValueError(f"The seed is {self.seed}, expected 0 to {(1 << 31) - 1}.")
+        check_seed(self.seed)
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}.")
         if self.steps < 1:

@@ -29,7 +29,7 @@ from rt_vla_ros.training.episode_file import SUFFIX, RecordedEpisode
 from rt_vla_ros.training.learner import STATE, Learner, Losses
 from rt_vla_ros.training.model_card import model_card
 from rt_vla_ros.training.played_episodes import PlayedEpisodes
-from rt_vla_ros.training.recipe import Recipe
+from rt_vla_ros.training.recipe import Recipe, check_seed
 from rt_vla_ros.training.recipe_settings import command, network_config, save_recipe, sentence_encoder
 from rt_vla_ros.training.replay import Replay
 from rt_vla_ros.training.run_log import RunLog
@@ -57,6 +57,7 @@ class Run:
         """
         self.directory, self.out = directory, out
         self.recipe_name, self.recipe, self.seed, self.collectors = recipe_name, recipe, seed, collectors
+        check_seed(seed)
         config = network_config(recipe)
         if recipe.episode_steps < config.time_sequence_length:
             raise ValueError(

@@ -119,6 +119,19 @@ def test_a_full_disk_in_the_middle_of_the_weights_leaves_the_old_ones(
     assert not list(tmp_path.glob(".checkpoint.*"))
 
 
+@pytest.mark.parametrize("name", ["settings.json", "state.safetensors"])
+def test_damaged_files_are_named_and_half_a_row_is_dropped(
+    name: str, datasets: list[LeRobotDataset], tmp_path: Path
+) -> None:
+    start(tmp_path, datasets).train(2, lambda _: None)
+    rows = tmp_path / "losses.jsonl"
+    rows.write_text(rows.read_text()[:-20])
+    assert [row["step"] for row in start(tmp_path, datasets).log] == [2]
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:9])
+    with pytest.raises(TrainingError, match=name):
+        start(tmp_path, datasets)
+
+
 def test_another_run_in_the_directory_is_not_overwritten(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
     start(tmp_path, datasets)
     with pytest.raises(TrainingError, match=r"other settings \(windows 2, not 3\)\. Name another --out"):

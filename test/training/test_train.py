@@ -132,7 +132,9 @@ def test_collectors_play_on_where_the_learner_lacks_first_frames(tmp_path: Path)
     assert not (tmp_path / "run" / ENOUGH).exists()
 
 
-def test_episodes_shorter_than_a_history_are_refused(tmp_path: Path) -> None:
+def test_impossible_runs_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="The seed is 2147483648, expected 0 to 2147483647"):
+        Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK, seed=1 << 31)
     with pytest.raises(ValueError, match=r"episode_steps is 2 and network\.time_sequence_length 3; an episode must"):
         Run(tmp_path / "run", tmp_path / "out", "rt1-mini", replace(QUICK, episode_steps=2))
     assert not (tmp_path / "run").exists()
