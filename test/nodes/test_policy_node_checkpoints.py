@@ -117,7 +117,10 @@ def test_a_table_of_sentences_is_a_parameter(make_bench: Make, tmp_path: Path) -
     ("name", "sentence"),
     [
         ("remote code", "trust_remote_code:=true (in Python trust_remote_code=True; the default is no)"),
-        ("no processor", "has no processor (preprocessor_config.json or processor_config.json)"),
+        (
+            "no processor",
+            "has no image processor (preprocessor_config.json, or image_processor in processor_config.json)",
+        ),
         ("no such directory", "There is no policy"),
     ],
 )
