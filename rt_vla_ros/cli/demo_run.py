@@ -132,5 +132,7 @@ class Attempt(Attended):
         recording, message = self.recorder.recording, verdict.message
         if ended == "timeout":
             recording = recording.until(self._settings.timeout)
+            if self._settings.lock_step:  # in which an action may overtake the state that its image shows
+                del recording.actions[self.recorder.actions_before(self._settings.timeout) :]
             message += f" Time was up after {self._settings.timeout:g} s."
         return Outcome(verdict.success, verdict.outcome, message, recording.time, recording)

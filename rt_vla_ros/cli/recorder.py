@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
-from rt_vla_ros.evaluation.recording import Recording
+from rt_vla_ros.evaluation.recording import SAME_TIME, Recording
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
@@ -102,6 +102,11 @@ class Recorder:
             self.check()
             self._executor.spin_once(timeout_sec=0.05)
         return True
+
+    def actions_before(self, end: float) -> int:
+        """How many of the actions were made from images of before `end` [s]; the first one's image is that of 0 s."""
+        end_ns = self.action_stamps[0] + round((end - SAME_TIME) * 1e9) if self.action_stamps else 0
+        return sum(stamp < end_ns for stamp in self.action_stamps)
 
     def lay_scene(self, suite: str, seed: int, instruction: str, deadline: float) -> str | None:
         """Begins a scene at time 0, and the recording with it; None, or why it cannot be."""

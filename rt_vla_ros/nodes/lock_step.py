@@ -8,9 +8,6 @@ from typing import Protocol
 from rt_vla_ros.control.controller import ACTIVE
 from rt_vla_ros.nodes.sim_world import STEP_NS, Velocity
 
-# After so many nudges images are shown also where the controller is silent about their time.
-PATIENCE = 4
-
 
 @dataclass(frozen=True)
 class Status:
@@ -54,41 +51,27 @@ class LockStep:
         self._twists: dict[int, Velocity] = {}
         self._grippers: list[float] = []
         self._left = 0  # steps until the next image
-        self._known_ns: int | None = None  # the controller's time, as it said last
-        self._hidden = 0  # the images wait until it is that of now, for so many nudges at most
         self._awaited_ns = 0  # stamp of the command that is awaited
 
     def begin(self) -> None:
-        """Time stands still from here on until an action on the images of now is followed.
-
-        They are shown when the controller's status says that it knows the time: an action can overtake the clock, and
-        one from the future is refused for good.
-        """
+        """Time stands still from here on until an action on the images of now is followed."""
         self._left = 0
         self._status = None
         self._twists.clear()
         self._grippers.clear()
-        self._hidden = 0 if self._known_ns == self._stage.time_ns else PATIENCE
-        self._stage.tell_time(self._stage.time_ns)
-        if not self._hidden:
-            self._stage.show()
+        self.nudge()
 
     def nudge(self) -> None:
         """Says the last thing again, for those who came late."""
         if self._left:
             self._stage.tell_time(self._awaited_ns)
-            return
-        self._stage.tell_time(self._stage.time_ns)
-        self._hidden = max(0, self._hidden - 1)
-        if not self._hidden:
+        else:
+            self._stage.tell_time(self._stage.time_ns)
             self._stage.show()
 
     def on_status(self, status: Status) -> None:
         """The controller has ticked or has taken an action."""
-        self._status, self._known_ns = status, status.stamp_ns
-        if self._hidden and status.stamp_ns == self._stage.time_ns:
-            self._hidden = 0
-            self._stage.show()
+        self._status = status
         self._proceed()
 
     def on_twist(self, stamp_ns: int, velocity: Velocity) -> None:

@@ -42,6 +42,7 @@ class SmootherNode(ProgramNode):
         self._frame_id = ""
         self._gripper: float | None = None
         self._terminated = False
+        self._early: ActionMsg | None = None
         self._policy_seen = False
         self._sending = not self._dry_run
         self._commanding = False  # whether the last tick told the arm a velocity
@@ -59,18 +60,28 @@ class SmootherNode(ProgramNode):
         self.create_timer(POLICY_CHECK_PERIOD, self._look_for_policy)
 
     @property
+    def _simulated(self) -> bool:
+        return bool(self.get_parameter("use_sim_time").value)
+
+    @property
     def _dry_run(self) -> bool:
         return bool(self.get_parameter("dry_run").value)
 
     def _tick_clock(self) -> Clock:
         """A host's clock that is set back would stop a timer of its own for as long, with an arm in motion."""
-        simulated = self.get_parameter("use_sim_time").value
-        return self.get_clock() if simulated else Clock(clock_type=ClockType.STEADY_TIME)
+        return self.get_clock() if self._simulated else Clock(clock_type=ClockType.STEADY_TIME)
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
     def _on_action(self, message: ActionMsg) -> None:
+        """In simulated time there is one clock: an action from the future has overtaken /clock and waits for a tick."""
+        early = self._simulated and not message.terminate and self._now_ns() < convert.nanoseconds(message.header.stamp)
+        self._early = message if early else None
+        if not early:
+            self._take(message)
+
+    def _take(self, message: ActionMsg) -> None:
         now_ns = self._now_ns()
         stamp = convert.seconds(convert.nanoseconds(message.header.stamp))
         refused = self._controller.accept(
@@ -101,6 +112,9 @@ class SmootherNode(ProgramNode):
             commanding=self._commanding,
             gripper_commanded=sending and command.gripper is not None,
         )
+        early, self._early = self._early, None
+        if early is not None:
+            self._take(early)
 
     def _watch_walls(self, tip: TipPosition) -> None:
         """An arm that must stay within walls does not move while nobody knows where it is."""
@@ -150,6 +164,7 @@ class SmootherNode(ProgramNode):
 
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._controller.reset()
+        self._early = None
         response.success = self._controller.state is not State.STOPPED
         response.message = "everything forgotten" if response.success else "stopped: call ~/release first"
         return response

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rt_vla_ros.control.status import State
-from rt_vla_ros.nodes.lock_step import PATIENCE, LockStep, Status
+from rt_vla_ros.nodes.lock_step import LockStep, Status
 from rt_vla_ros.nodes.sim_world import STEP_NS, Velocity
 
 START = 1_000_000_000
@@ -50,28 +50,7 @@ def stage() -> Stage:
 def lock(stage: Stage) -> LockStep:
     lock = LockStep(stage, PERIOD)
     lock.begin()
-    lock.on_status(status(START, 0, State.IDLE))
     return lock
-
-
-def test_the_images_wait_until_the_controller_knows_the_time(stage: Stage) -> None:
-    lock = LockStep(stage, PERIOD)
-    lock.begin()
-    lock.on_status(status(START - STEP_NS, 0, State.IDLE))
-    assert (stage.shown, stage.told) == ([], [START])
-    lock.on_status(status(START, 0, State.IDLE))
-    assert (stage.shown, stage.told) == ([START], [START])
-    lock.begin()
-    assert (stage.shown, stage.told) == ([START] * 2, [START] * 2)
-
-
-def test_a_controller_that_does_not_tell_the_time_is_not_waited_for_without_end(stage: Stage) -> None:
-    lock = LockStep(stage, PERIOD)
-    lock.begin()
-    for _ in range(PATIENCE):
-        assert not stage.shown
-        lock.nudge()
-    assert (stage.shown, stage.told) == ([START], [START] * (1 + PATIENCE))
 
 
 def test_time_stands_still_until_an_action_on_this_very_image_is_followed(stage: Stage, lock: LockStep) -> None:

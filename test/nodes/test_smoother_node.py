@@ -11,6 +11,7 @@ from geometry_msgs.msg import TransformStamped, TwistStamped
 from rclpy.clock import ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock as ClockMsg
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from std_msgs.msg import Bool, Float64
@@ -20,7 +21,7 @@ from support.node_bench import NodeBench
 from tf2_msgs.msg import TFMessage
 
 from rt_vla_ros.control.status import State
-from rt_vla_ros.nodes.conversions import action_message, nanoseconds
+from rt_vla_ros.nodes.conversions import action_message, nanoseconds, time_message
 from rt_vla_ros.nodes.running import StartError
 from rt_vla_ros.nodes.smoother_node import SmootherNode
 
@@ -200,6 +201,34 @@ def test_a_clock_that_never_comes_is_named(make_bench: Callable[..., NodeBench])
     bench = make_bench("-p", "smoother_node:use_sim_time:=true")
     bench.add(SmootherNode())
     bench.until_diagnostics("smoother_node", WARN, "use_sim_time is set, but no /clock has come")
+
+
+def test_in_simulated_time_an_action_that_overtook_the_clock_waits_for_it(
+    make_bench: Callable[..., NodeBench],
+) -> None:
+    bench = make_bench("-p", "smoother_node:use_sim_time:=true")
+    statuses, node = bench.listen(ControllerStatus, "controller_status"), bench.add(SmootherNode())
+    clock, policy = bench.publisher(ClockMsg, "/clock"), bench.publisher(ActionMsg, "action")
+
+    def tell(seconds: int) -> None:
+        clock.publish(ClockMsg(clock=time_message(seconds * 10**9)))
+        bench.until(lambda: node.get_clock().now().nanoseconds == seconds * 10**9)
+
+    def act(seconds: int) -> None:
+        policy.publish(action_message(action(), seconds * 10**9, "panda_link0", 0))
+        bench.spin_for(0.3)
+
+    bench.until(lambda: node.get_publishers_info_by_topic("action") and node.count_publishers("/clock"))
+    tell(10)
+    bench.until(lambda: statuses)
+    act(15)
+    assert {status.state for status in statuses} == {State.IDLE}
+    tell(15)
+    bench.until(lambda: statuses[-1].state == State.MOVING)
+    assert nanoseconds(statuses[-1].action_stamp) == 15 * 10**9
+    act(30)
+    tell(16)
+    bench.until(lambda: "s in the future: the clocks of camera and controller differ." in statuses[-1].reason)
 
 
 def test_its_last_word_is_to_stand_still(rig: Rig) -> None:
