@@ -187,7 +187,9 @@ def test_an_executor_can_be_shut_down_from_another_thread(world: Any) -> None:
 
 def test_a_context_that_ends_ends_spinning(world: Any) -> None:
     executor = SingleThreadedExecutor(context=world.context)
-    executor.add_node(world.node("node", spins=False))
+    node, spinning = world.node("node", spins=False), threading.Event()
+    executor.add_node(node)
+    node.create_timer(0.01, spinning.set)
     ends: list[BaseException | None] = []
 
     def spin() -> None:
@@ -199,6 +201,7 @@ def test_a_context_that_ends_ends_spinning(world: Any) -> None:
 
     thread = threading.Thread(target=spin)
     thread.start()
+    assert spinning.wait(PATIENCE)
     world.context.shutdown()
     thread.join(PATIENCE)
     assert not thread.is_alive()
