@@ -133,7 +133,9 @@ def test_moments_of_another_shape_are_refused_with_their_file(
     pa = arrow()
     kinds = {None: None, "string": pa.string(), "float": pa.float32(), "floats": pa.list_(pa.float32())}
     change_column(dataset / TABLE, column, values, kinds[kind])
-    with pytest.raises(DatasetError, match=rf"file-001\.parquet {re.escape(sentence)}"):
+    # An older pyarrow refuses a missing list by itself.
+    damaged = r"|is damaged or cut off: Expected all lists to be of size=6" if values == [[0.0] * 6, None] else ""
+    with pytest.raises(DatasetError, match=rf"file-001\.parquet ({re.escape(sentence)}{damaged})"):
         LeRobotDataset(dataset)[4]
 
 
