@@ -153,6 +153,7 @@ class SmootherNode(ProgramNode):
             self._policy_seen = False
 
     def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._early = None
         self._controller.stop()
         response.success, response.message = True, "stopped until ~/release is called"
         return response
