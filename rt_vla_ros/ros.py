@@ -7,7 +7,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-EMBEDDED_PATH = Path(__file__).resolve().parent / "embedded_ros"
+EMBEDDED_PATH = Path(__file__).resolve().parents[1] / "zenoh_ros" / "stand_ins"
 ROS2, EMBEDDED = "ros2", "embedded"
 
 
@@ -38,7 +38,7 @@ def ensure() -> str:
     if embedded not in sys.path:
         sys.path.append(embedded)
         importlib.invalidate_caches()
-    from rt_vla_ros.wire import packages
+    from zenoh_ros.wire import packages
 
     packages.install()
     return EMBEDDED

@@ -11,24 +11,29 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "rt_vla_ros"
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE, ZENOH_ROS = ROOT / "rt_vla_ros", ROOT / "zenoh_ros"
 
-# A room imports from the rows above its own, and from itself.
+# A package imports from the rows above its own, and from itself.
 ROWS = (
     ("json_file.py", "os_error.py"),
     ("action_space",),
     ("observations",),
-    ("language", "control", "sim", "data", "wire"),
-    ("ros.py", "policies", "embedded_ros"),
-    ("evaluation", "benchmarks", "nodes"),
-    ("training",),
+    ("language", "control", "data"),
+    ("sim",),
+    ("ros.py", "policies"),
+    ("runtime",),
+    ("evaluation", "benchmarks"),
+    ("training", "nodes"),
+    ("live",),
     ("cli",),
     ("bootstrap.py",),
 )
 ROW = {room: number for number, rooms in enumerate(ROWS) for room in rooms}
-WITH_ROS = {"nodes", "cli", "embedded_ros"}
+WITH_ROS = {"nodes", "live", "cli"}
+WITH_ZENOH_ROS = {"ros.py", "live", "cli"}
 WITHOUT_TORCH = {"json_file.py", "os_error.py", "action_space", "observations", "control"}
-ROS_MODULES = {path.name for path in (PACKAGE / "embedded_ros").iterdir() if path.is_dir()} | {
+ROS_MODULES = {path.name for path in (ZENOH_ROS / "stand_ins").iterdir() if path.is_dir()} | {
     *("rclpy", "launch", "launch_ros", "std_msgs", "sensor_msgs", "geometry_msgs", "diagnostic_msgs", "rcl_interfaces"),
     *("builtin_interfaces", "std_srvs", "rosgraph_msgs", "tf2_msgs", "tf2_ros", "rosidl_runtime_py", "ros2cli"),
 }
@@ -49,7 +54,7 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             if node.level:
-                assert node.level < len(path.relative_to(PACKAGE).parts), f"{path}:{node.lineno} leaves its room"
+                assert node.level < len(path.relative_to(ROOT).parts) - 1, f"{path}:{node.lineno} leaves its package"
                 continue
             # `from rt_vla_ros import ros` names a module, `from rt_vla_ros.sim import X` a thing within one.
             within = (f"{node.module}.{alias.name}" for alias in node.names)
@@ -85,8 +90,18 @@ def test_imports_point_only_to_the_left() -> None:
     assert wrong == []
 
 
-def test_the_wire_knows_no_other_room() -> None:
-    assert {room for path in (PACKAGE / "wire").rglob("*.py") for room in own_rooms(path)} == {"wire"}
+def test_zenoh_ros_imports_nothing_of_this_package() -> None:
+    own = {name for path in ZENOH_ROS.rglob("*.py") for name in imported(path) if name.startswith("rt_vla_ros")}
+    assert own == set()
+
+
+def test_zenoh_ros_is_imported_where_ros_is_missing_or_driven() -> None:
+    wrong = [
+        str(path.relative_to(PACKAGE))
+        for path in sources()
+        if room_of(path) not in WITH_ZENOH_ROS and any(name.startswith("zenoh_ros") for name in imported(path))
+    ]
+    assert wrong == []
 
 
 def test_ros_is_imported_by_nodes_and_commands_alone() -> None:

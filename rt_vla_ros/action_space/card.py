@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rt_vla_ros.action_space.after_processing import MEANINGS, TRANSFORMS
+from rt_vla_ros.action_space.postprocessing import MEANINGS, TRANSFORMS
 from rt_vla_ros.json_file import read_object
 
 CARD_FILE = "action_card.json"

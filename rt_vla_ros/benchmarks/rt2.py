@@ -19,8 +19,8 @@ from rt_vla_ros.benchmarks.rt2_machine import floor_ms, load, measure_machine, p
 from rt_vla_ros.benchmarks.rt2_shapes import Shape, make_parts
 from rt_vla_ros.benchmarks.rt2_stock import INSTRUCTION, agreement, generate
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.rt2.constrained_decoding import ActionGrammar
-from rt_vla_ros.policies.rt2.loading import RT2Parts
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
+from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
 
 WAYS = ("stock", "no speculation", "accepted 0 %", "accepted 50 %", "accepted 100 %")

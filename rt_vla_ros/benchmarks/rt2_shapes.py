@@ -14,13 +14,13 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 
 from rt_vla_ros.action_space.card import ActionCard, ActionDimension, CameraSpec
 from rt_vla_ros.policies.rt2.configuration import RT2Config
-from rt_vla_ros.policies.rt2.loading import RT2Parts
-from rt_vla_ros.policies.rt2.openvla import OpenVLAConfig, OpenVLAForActionPrediction, empty_model
-from rt_vla_ros.policies.rt2.openvla_processor import OpenVLAProcessor
-from rt_vla_ros.policies.rt2.processor import CombinedProcessor, ComposedProcessor, Processor
+from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, ComposedProcessor, Processor
+from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
+from rt_vla_ros.policies.rt2.openvla.model import OpenVLAConfig, OpenVLAForActionPrediction, empty_model
+from rt_vla_ros.policies.rt2.openvla.processor import OpenVLAProcessor
 from rt_vla_ros.policies.rt2.prompt import OPENVLA_PROMPT
-from rt_vla_ros.policies.rt2.small_models import SPECIAL, random_model, small_config
-from rt_vla_ros.policies.rt2.small_tokenizers import small_tokenizer
+from rt_vla_ros.policies.rt2.tiny.small_models import SPECIAL, random_model, small_config
+from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
 
 SEED = 0
 IMAGE_TOKENS = 256

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.rt2.constrained_decoding import ActionGrammar, prefix_allowed_tokens
-from rt_vla_ros.policies.rt2.decoding_session import Session
-from rt_vla_ros.policies.rt2.loading import RT2Parts
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, prefix_allowed_tokens
+from rt_vla_ros.policies.rt2.decoding.session import Session
+from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 
 INSTRUCTION = "pick up the red cube and put it on the green one"

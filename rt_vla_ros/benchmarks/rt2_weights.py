@@ -22,8 +22,14 @@ from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.benchmarks.rt2_shapes import Shape, make_parts
 from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.rt2.loading.quantization import (
+    QUANTIZED,
+    check_quantization,
+    number_type,
+    quantize,
+    weight_bytes,
+)
 from rt_vla_ros.policies.rt2.policy import RT2Policy
-from rt_vla_ros.policies.rt2.quantization import QUANTIZED, check_quantization, number_type, quantize, weight_bytes
 
 INSTRUCTIONS = (
     "pick up the red cube",

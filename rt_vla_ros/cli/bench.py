@@ -15,10 +15,10 @@ from pathlib import Path
 
 from rt_vla_ros import ros
 from rt_vla_ros.cli import bench_rt1, bench_rt2, bench_rt2_weights
-from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.out_file import check_out, write_json
-from rt_vla_ros.cli.private_graph import PrivateGraph
-from rt_vla_ros.policies.catalogue import find_checkpoint
+from rt_vla_ros.live.private_graph import PrivateGraph
+from rt_vla_ros.policies.checkpoint.resolve import find_checkpoint
+from zenoh_ros.commands.errors import CliError
 
 NAMESPACE = "/rt_vla_bench"
 
@@ -69,11 +69,11 @@ def measure(policy: str, seconds: float) -> dict[str, object]:
         except ImportError as error:
             raise CliError(str(error)) from error
         from rt_vla_ros.benchmarks.node_path import summary
-        from rt_vla_ros.cli.bench_listener import COMMAND_RATE, listen
+        from rt_vla_ros.live.bench_listener import COMMAND_RATE, listen
 
         log = Path(folder) / "log"
         to_namespace = ("--ros-args", "-r", f"__ns:={NAMESPACE}")
-        nodes = "rt_vla_ros.cli.bench_nodes"
+        nodes = "rt_vla_ros.live.bench_nodes"
         processes = [
             graph.start(nodes, "camera", *to_namespace, log=log),
             graph.start(nodes, "echo", *to_namespace, log=log),

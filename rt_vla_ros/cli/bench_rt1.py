@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.out_file import check_out, write_json
+from zenoh_ros.commands.errors import CliError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     if models is not None and not (models / "rt1.py").is_file():
         raise CliError(f"{args.reference} has no models/rt1.py; give a checkout of google-deepmind/open_x_embodiment.")
     from rt_vla_ros.benchmarks.rt1 import CASES, Settings, measure, table
-    from rt_vla_ros.policies.registry import find_device
+    from rt_vla_ros.policies.load import find_device
 
     cases = tuple(case for case in CASES if args.only in (None, case[0]))
     if not cases:

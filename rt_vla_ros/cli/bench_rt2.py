@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rt_vla_ros.cli.errors import CliError, did_you_mean
 from rt_vla_ros.cli.out_file import check_out, write_json
+from zenoh_ros.commands.errors import CliError, did_you_mean
 
 NUMBERS = ("auto", "float32", "bfloat16")
 
@@ -26,8 +26,8 @@ def run(args: argparse.Namespace) -> int:
     """0; raises CliError where nothing can be measured."""
     from rt_vla_ros.benchmarks.rt2 import Options, measure, table
     from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SHAPES
-    from rt_vla_ros.policies.registry import find_device
-    from rt_vla_ros.policies.rt2.quantization import number_type
+    from rt_vla_ros.policies.load import find_device
+    from rt_vla_ros.policies.rt2.loading.quantization import number_type
 
     if not 1 <= args.repeats <= 1000:
         raise CliError(f"--repeats is {args.repeats}, expected 1 to 1000.")

@@ -6,8 +6,8 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from rt_vla_ros.cli.errors import CliError, did_you_mean
 from rt_vla_ros.cli.out_file import check_out, write_json
+from zenoh_ros.commands.errors import CliError, did_you_mean
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +28,8 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     from rt_vla_ros.benchmarks.rt2_shapes import SHAPES
     from rt_vla_ros.benchmarks.rt2_weights import compare, make_prompts, shape_policy, table
-    from rt_vla_ros.policies.catalogue import WEIGHTS
-    from rt_vla_ros.policies.registry import find_device, load_policy
+    from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS
+    from rt_vla_ros.policies.load import find_device, load_policy
     from rt_vla_ros.policies.rt2.policy import RT2Policy
 
     ways = [args.reference, *(way for way in args.weights if way != args.reference)]

@@ -16,19 +16,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rt_vla_ros.cli.errors import CliError
-from rt_vla_ros.cli.numbers import nonnegative_int, positive_int
-from rt_vla_ros.cli.progress import Progress
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import META, write_json
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.json_file import read_object
+from rt_vla_ros.live.progress import Progress
 from rt_vla_ros.os_error import in_words
-from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.training.data_card import EpisodeCounts, data_card
 from rt_vla_ros.training.demonstrator import Collection, Demonstrator, measured_only
+from zenoh_ros.commands.errors import CliError
+from zenoh_ros.commands.numbers import nonnegative_int, positive_int
 
 ABOUT = "collection.json"
 DATASET_CARD = """\
@@ -155,7 +155,7 @@ def _check_same(out: Path, about: dict[str, Any]) -> None:
 def _load(args: argparse.Namespace) -> Policy | None:
     import torch
 
-    from rt_vla_ros.policies.registry import load_policy
+    from rt_vla_ros.policies.load import load_policy
 
     torch.set_num_threads(1)  # one small image at a time
     return None if args.policy is None else load_policy(args.policy, device=args.device)

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.os_error import in_words
+from zenoh_ros.commands.errors import CliError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,10 +52,10 @@ def run(args: argparse.Namespace) -> int:
     from safetensors import SafetensorError
     from transformers.utils.logging import disable_progress_bar
 
-    from rt_vla_ros.policies.rt1.conversion import convert_checkpoint, find_preset
-    from rt_vla_ros.policies.rt1.public_cards import JAX_ORDER, action_order, public_card
-    from rt_vla_ros.policies.rt1.sources.detect import read_source
-    from rt_vla_ros.policies.rt1.weight_names import FLAX
+    from rt_vla_ros.policies.rt1.convert.conversion import convert_checkpoint, find_preset
+    from rt_vla_ros.policies.rt1.convert.public_cards import JAX_ORDER, action_order, public_card
+    from rt_vla_ros.policies.rt1.convert.sources.detect import read_source
+    from rt_vla_ros.policies.rt1.convert.weight_names import FLAX
 
     disable_progress_bar()
     overrides = options(args.options)

@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -20,31 +19,19 @@ import numpy as np
 
 from rt_vla_ros import ros
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
-from rt_vla_ros.cli.errors import CliError
-from rt_vla_ros.cli.private_graph import PrivateGraph
-from rt_vla_ros.cli.progress import Progress
-from rt_vla_ros.policies.catalogue import MADE_IN_MEMORY, find_or_download, statistics_key, whole_path
-from rt_vla_ros.policies.rt2.recognition import is_rt2
+from rt_vla_ros.live.demo_settings import DemoSettings
+from rt_vla_ros.live.private_graph import PrivateGraph
+from rt_vla_ros.live.progress import Progress
+from rt_vla_ros.policies.checkpoint.resolve import MADE_IN_MEMORY, find_or_download, statistics_key, whole_path
+from rt_vla_ros.policies.rt2.loading.recognition import is_rt2
+from zenoh_ros.commands.errors import CliError
 
 if TYPE_CHECKING:
-    from rt_vla_ros.cli.demo_run import Outcome
-    from rt_vla_ros.sim import Scene
+    from rt_vla_ros.live.demo_run import Outcome
 
 LINGER = 12  # the last frame is shown this many times, for a second and a half of stillness
 WRITTEN = {"demo.mp4": "the clip", "demo.png": "six moments of it", "demo.json": "the figures"}
 UNTRAINED_NOTE = "The policy {} has random weights: it knows nothing yet, and nothing else was to be expected."
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the user asked for, checked."""
-
-    scene: Scene
-    policy: str
-    out: Path
-    timeout: float
-    lock_step: bool
-    cameras: tuple[str, ...] = ("front",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
             ros.ensure()
         except ImportError as error:
             raise CliError(str(error)) from error
-        from rt_vla_ros.cli.demo_run import perform  # imports rclpy
+        from rt_vla_ros.live.demo_run import perform  # imports rclpy
 
         outcome = perform(settings, graph, progress)
     progress.line("Drawing what happened ...")
@@ -91,7 +78,7 @@ def _take_signals() -> None:
         signal.signal(number, interrupt)
 
 
-def checked(args: argparse.Namespace) -> Settings:
+def checked(args: argparse.Namespace) -> DemoSettings:
     """Everything that can be known to be wrong before anything starts. Raises CliError."""
     from rt_vla_ros.sim import make_scene
 
@@ -105,7 +92,7 @@ def checked(args: argparse.Namespace) -> Settings:
     if not 0 < timeout <= 3600:
         raise CliError(f"--timeout is {timeout:g}, expected more than 0 and at most 3600 seconds.")
     policy = whole_path(args.policy, directory)
-    return Settings(scene, policy, writable(args.out), timeout, args.lock_step, cameras)
+    return DemoSettings(scene, policy, writable(args.out), timeout, args.lock_step, cameras)
 
 
 def _cameras(directory: Path | None, policy: str) -> tuple[str, ...]:
@@ -114,7 +101,7 @@ def _cameras(directory: Path | None, policy: str) -> tuple[str, ...]:
         return ("front",)
     if (directory / CARD_FILE).is_file() or not is_rt2(directory):
         return tuple(camera.name for camera in ActionCard.load(directory).cameras)
-    from rt_vla_ros.policies.rt2.checkpoint import read_card  # takes seconds to import
+    from rt_vla_ros.policies.rt2.loading.open_checkpoint import read_card  # takes seconds to import
 
     return tuple(camera.name for camera in read_card(directory, statistics_key(policy)).cameras)
 
@@ -132,11 +119,11 @@ def writable(folder: Path) -> Path:
     return folder
 
 
-def write(settings: Settings, outcome: Outcome) -> list[str]:
+def write(settings: DemoSettings, outcome: Outcome) -> list[str]:
     """Writes the three files, each whole or not at all; a line about each. Raises CliError."""
-    from rt_vla_ros.cli.clip import write_clip
-    from rt_vla_ros.cli.picture import draw_filmstrip
-    from rt_vla_ros.cli.replay import RATE, draw_run, key_frames
+    from rt_vla_ros.evaluation.picture import draw_filmstrip
+    from rt_vla_ros.evaluation.replay import RATE, draw_run, key_frames
+    from rt_vla_ros.evaluation.video_clip import write_clip
 
     verdict = ("Done: " if outcome.success else "Not done: ") + outcome.message[:1].lower() + outcome.message[1:]
     lines = []
@@ -157,7 +144,7 @@ def write(settings: Settings, outcome: Outcome) -> list[str]:
     return lines
 
 
-def figures(settings: Settings, outcome: Outcome) -> dict[str, object]:
+def figures(settings: DemoSettings, outcome: Outcome) -> dict[str, object]:
     """What demo.json says."""
     # A stop has no latency: no image was looked at for it.
     latencies = [1000 * latency for _, _, latency in outcome.recording.actions if latency > 0]
@@ -177,7 +164,7 @@ def figures(settings: Settings, outcome: Outcome) -> dict[str, object]:
     }
 
 
-def said_at_the_end(settings: Settings, outcome: Outcome) -> list[str]:
+def said_at_the_end(settings: DemoSettings, outcome: Outcome) -> list[str]:
     """The result in plain words."""
     latency = figures(settings, outcome)["latency_ms"]
     assert isinstance(latency, dict)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rt_vla_ros import ros
-from rt_vla_ros.policies import catalogue
+from rt_vla_ros.policies.checkpoint import resolve as catalogue
 
 _PACKAGE = "rt_vla_ros"
 _LOWEST, _HIGHEST = (3, 10), (3, 14)
@@ -155,8 +155,8 @@ def port() -> Iterator[Finding]:
     if not ros.EMBEDDED_PATH.is_dir():
         return
     try:
-        from rt_vla_ros.wire import session as wire
-        from rt_vla_ros.wire.errors import WireError
+        from zenoh_ros.wire import session as wire
+        from zenoh_ros.wire.errors import WireError
     except (ImportError, OSError):
         return
     router = os.environ.get(wire.ROUTER_VARIABLE) or wire.DEFAULT_ROUTER

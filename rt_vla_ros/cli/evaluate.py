@@ -19,18 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from rt_vla_ros import ros
-from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.evaluate_suite import SuiteRun
-from rt_vla_ros.cli.progress import Progress
 from rt_vla_ros.evaluation.baselines import BLACK_IMAGES, EXPERT, HANDICAPS, ExpertPolicy, Handicapped
 from rt_vla_ros.evaluation.comparison import Log, compare, read_logs
 from rt_vla_ros.evaluation.player import DirectPlayer, Player
 from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
 from rt_vla_ros.evaluation.report import write_report
+from rt_vla_ros.live.progress import Progress
 from rt_vla_ros.os_error import in_words
-from rt_vla_ros.policies.catalogue import WEIGHTS, find_or_download, whole_path
+from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, find_or_download, whole_path
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, MEASURED, find_suite
+from zenoh_ros.commands.errors import CliError
 
 ALL = "all"
 RESULT, REPORT = "evaluation.json", "report.html"
@@ -147,8 +147,8 @@ def _command(args: argparse.Namespace) -> str:
 def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
     if args.through_ros:
         ros.ensure()
-        from rt_vla_ros.cli.evaluate_through_ros import ros_player  # imports rclpy
-        from rt_vla_ros.policies.registry import read_card
+        from rt_vla_ros.live.evaluate_through_ros import ros_player  # imports rclpy
+        from rt_vla_ros.policies.load import read_card
 
         directory = find_or_download(args.policy, progress.line)
         options = {name: getattr(args, name) for name in ("device", "weights", "trust_remote_code")}
@@ -166,7 +166,7 @@ def _load(args: argparse.Namespace) -> Policy:
     # Torch takes seconds to import; whoever misspelt something shall not wait for it.
     import torch
 
-    from rt_vla_ros.policies.registry import load_policy
+    from rt_vla_ros.policies.load import load_policy
 
     torch.set_num_threads(1)  # one small image at a time: more threads only get into each other's way
     if args.policy == EXPERT:

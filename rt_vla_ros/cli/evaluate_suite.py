@@ -10,12 +10,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from rt_vla_ros.cli.clip import write_clip
-from rt_vla_ros.cli.progress import Progress
-from rt_vla_ros.cli.replay import draw_run
 from rt_vla_ros.evaluation.player import Played, Player
 from rt_vla_ros.evaluation.record import Journal, Record
+from rt_vla_ros.evaluation.replay import draw_run
 from rt_vla_ros.evaluation.summary import summarize
+from rt_vla_ros.evaluation.video_clip import write_clip
+from rt_vla_ros.live.progress import Progress
 from rt_vla_ros.sim.scenes import Scene, make_scene
 
 JOURNAL, CLIPS = "episodes.jsonl", "clips"

@@ -25,8 +25,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rt_vla_ros import __version__, ros
-from rt_vla_ros.cli.errors import CliError, did_you_mean
 from rt_vla_ros.os_error import in_words
+from zenoh_ros.commands.errors import CliError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Command:
 
 COMMANDS: dict[str, Command] = {
     "demo": Command("rt_vla_ros.cli.demo", "the main job once: simulated arm, policy, an instruction"),
-    "launch": Command("rt_vla_ros.cli.launch", "start a launch file, e.g. policy.launch.py arm:=sim", ros=True),
-    "run": Command("rt_vla_ros.cli.run", "start one node of a package"),
-    "topic": Command("rt_vla_ros.cli.topic", "pub, echo, list, info, hz", ros=True),
-    "node": Command("rt_vla_ros.cli.node", "list, info", ros=True),
-    "param": Command("rt_vla_ros.cli.param", "list, get, set, dump", ros=True),
-    "service": Command("rt_vla_ros.cli.service", "list, call, type", ros=True),
+    "launch": Command("zenoh_ros.commands.launch", "start a launch file, e.g. policy.launch.py arm:=sim", ros=True),
+    "run": Command("zenoh_ros.commands.run", "start one node of a package", ros=True),
+    "topic": Command("zenoh_ros.commands.topic", "pub, echo, list, info, hz", ros=True),
+    "node": Command("zenoh_ros.commands.node", "list, info", ros=True),
+    "param": Command("zenoh_ros.commands.param", "list, get, set, dump", ros=True),
+    "service": Command("zenoh_ros.commands.service", "list, call, type", ros=True),
     "evaluate": Command("rt_vla_ros.cli.evaluate", "how often a policy does what it is told, in the simulator"),
     "collect": Command("rt_vla_ros.cli.collect", "play episodes in the simulator and write a dataset"),
     "train": Command("rt_vla_ros.cli.train", "train a policy from datasets, or by a recipe from nothing"),

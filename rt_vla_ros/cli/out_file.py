@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.os_error import in_words
+from zenoh_ros.commands.errors import CliError
 
 
 def check_out(path: Path | None) -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from rt_vla_ros.cli.errors import CliError
+from zenoh_ros.commands.errors import CliError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

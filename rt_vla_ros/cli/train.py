@@ -19,10 +19,8 @@ import torch
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
-from rt_vla_ros.cli.errors import CliError, did_you_mean
-from rt_vla_ros.cli.numbers import nonnegative_int, positive_float, positive_int
-from rt_vla_ros.cli.progress import Progress
 from rt_vla_ros.data.lerobot import LeRobotDataset, load_datasets
+from rt_vla_ros.live.progress import Progress
 from rt_vla_ros.policies.rt1.configuration import PRESETS
 from rt_vla_ros.training.distributed import Group, is_launched, joined
 from rt_vla_ros.training.learner import STATE
@@ -32,6 +30,8 @@ from rt_vla_ros.training.run_log import PLOT, ROWS
 from rt_vla_ros.training.supervised import CHECKPOINT, SupervisedRun
 from rt_vla_ros.training.supervised_settings import Settings, table_of_defaults, usual_settings
 from rt_vla_ros.training.train import train_by_recipe
+from zenoh_ros.commands.errors import CliError, did_you_mean
+from zenoh_ros.commands.numbers import nonnegative_int, positive_float, positive_int
 
 FAMILIES = ("rt1",)
 OF_DATA: dict[str, object] = {

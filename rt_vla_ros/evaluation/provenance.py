@@ -7,7 +7,7 @@ import platform
 from importlib import metadata
 
 from rt_vla_ros import __version__
-from rt_vla_ros.policies.catalogue import find_or_download
+from rt_vla_ros.policies.checkpoint.resolve import find_or_download
 
 PACKAGES = ("torch", "numpy", "mujoco", "transformers")
 

@@ -9,8 +9,8 @@ from statistics import median
 from typing import Any
 
 from rt_vla_ros.nodes.diagnostics import Level, Report
-from rt_vla_ros.nodes.frames import FrameBuffer
 from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.runtime.frame_buffer import FrameBuffer
 
 # A camera that was silent for this long [s] is missed.
 MISSED = 2.0

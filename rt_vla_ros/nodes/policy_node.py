@@ -19,18 +19,18 @@ from std_srvs.srv import SetBool, Trigger
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
-from rt_vla_ros.nodes.asking import Answer, AskDesk
-from rt_vla_ros.nodes.confidence_gate import ConfidenceGate
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Report
-from rt_vla_ros.nodes.frames import Frame, FrameBuffer
-from rt_vla_ros.nodes.instructions import InstructionDesk, Kind
 from rt_vla_ros.nodes.parameters import Parameter, declare
 from rt_vla_ros.nodes.policy_health import PolicyHealth
-from rt_vla_ros.nodes.policy_runner import PolicyRunner, Step
 from rt_vla_ros.nodes.running import ProgramNode, StartError, run
 from rt_vla_ros.observations.image import fit_image
-from rt_vla_ros.policies.catalogue import WEIGHTS, check_name
+from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, check_name
 from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.runtime.confidence_gate import ConfidenceGate
+from rt_vla_ros.runtime.frame_buffer import Frame, FrameBuffer
+from rt_vla_ros.runtime.instruction_gate import InstructionDesk, Kind
+from rt_vla_ros.runtime.policy_runner import PolicyRunner, Step
+from rt_vla_ros.runtime.question_queue import Answer, AskDesk
 from rt_vla_ros.srv import Ask
 
 Picture: TypeAlias = "Image | CompressedImage"
@@ -104,7 +104,7 @@ def load_policy(name: str, **options: Any) -> Policy:
     A name that there is not is refused before that.
     """
     check_name(name)
-    from rt_vla_ros.policies import registry
+    from rt_vla_ros.policies import load as registry
 
     return registry.load_policy(name, **options)
 

@@ -14,13 +14,13 @@ from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
-from rt_vla_ros.nodes.lock_step import LockStep, Status
 from rt_vla_ros.nodes.parameters import Parameter, declare
 from rt_vla_ros.nodes.running import ProgramNode, StartError, run
 from rt_vla_ros.nodes.sim_publishers import SimPublishers
-from rt_vla_ros.nodes.sim_world import STEP_NS, SimWorld, Velocity
-from rt_vla_ros.nodes.wall_pace import WallPace
 from rt_vla_ros.sim import SUITES, TabletopSim
+from rt_vla_ros.sim.lock_step import LockStep, Status
+from rt_vla_ros.sim.wall_pace import WallPace
+from rt_vla_ros.sim.world import STEP_NS, SimWorld, Velocity
 from rt_vla_ros.srv import ResetScene, TaskOutcome
 
 PARAMETERS = (

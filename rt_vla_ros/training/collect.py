@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.rollout import rollout
 from rt_vla_ros.os_error import in_words
-from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy
+from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
 from rt_vla_ros.sim.tabletop_sim import TabletopSim

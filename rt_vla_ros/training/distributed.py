@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from rt_vla_ros.policies.registry import find_device
+from rt_vla_ros.policies.load import find_device
 
 RANK, SIZE, LOCAL_RANK = "RANK", "WORLD_SIZE", "LOCAL_RANK"
 LAUNCHED = (RANK, SIZE, "MASTER_ADDR", "MASTER_PORT")

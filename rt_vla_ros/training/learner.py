@@ -20,8 +20,8 @@ from rt_vla_ros.policies.rt1.loss import ILLEGAL, action_loss, soft_targets
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.training.augmentation import jitter_colours
 from rt_vla_ros.training.auxiliary import AuxiliaryHeads
-from rt_vla_ros.training.averaged import AveragedWeights
 from rt_vla_ros.training.distributed import ALONE, Group
+from rt_vla_ros.training.ema_weights import AveragedWeights
 from rt_vla_ros.training.recipe import Recipe
 from rt_vla_ros.training.replay import Batch
 from rt_vla_ros.training.saving import TrainingError

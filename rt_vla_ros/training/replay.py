@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.training.episode_file import RecordedEpisode
-from rt_vla_ros.training.said_otherwise import said_otherwise
+from rt_vla_ros.training.paraphrase import said_otherwise
 
 
 @dataclass(frozen=True)

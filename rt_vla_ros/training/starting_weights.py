@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rt_vla_ros.policies.checkpoint import CheckpointError, load_checkpoint
+from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError, load_checkpoint
 from rt_vla_ros.training.learner import Learner
 
 MEANING = (

@@ -18,12 +18,12 @@ from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import SCENE, write_json
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.language.instruction_table import TABLE_FILE
-from rt_vla_ros.policies.checkpoint import save_checkpoint
+from rt_vla_ros.policies.checkpoint.rt1_files import save_checkpoint
 from rt_vla_ros.training.distributed import ALONE, Group
 from rt_vla_ros.training.frame_store import Draw, FrameStore, Span, fingerprint, split
 from rt_vla_ros.training.learner import STATE, Learner
 from rt_vla_ros.training.loss_plot import loss_plot
-from rt_vla_ros.training.made_ahead import made_ahead
+from rt_vla_ros.training.prefetch import made_ahead
 from rt_vla_ros.training.recipe import Recipe
 from rt_vla_ros.training.recipe_settings import sentence_encoder
 from rt_vla_ros.training.replay import Batch

@@ -12,7 +12,7 @@ from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.sim.instructions import phrase
 from rt_vla_ros.sim.objects import ObjectKind
 from rt_vla_ros.sim.suites import find_suite
-from rt_vla_ros.training.said_otherwise import neighbours, synonyms
+from rt_vla_ros.training.paraphrase import neighbours, synonyms
 
 
 def heard_sentences(suites: Iterable[str], *, otherwise: bool = False) -> set[str]:

@@ -17,12 +17,12 @@ from rt_vla_ros.benchmarks.rt2 import WAYS, Options, measure, picture, table
 from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SHAPES, Shape, config_of, make_parts
 from rt_vla_ros.benchmarks.rt2_stock import INSTRUCTION, Agreement, agreement
 from rt_vla_ros.cli import bench_rt2
-from rt_vla_ros.cli.errors import CliError
-from rt_vla_ros.policies.rt2 import decoding_engine
-from rt_vla_ros.policies.rt2.constrained_decoding import ActionGrammar
+from rt_vla_ros.policies.rt2.decoding import engine as decoding_engine
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
-from rt_vla_ros.policies.rt2.small_models import SPECIAL
-from rt_vla_ros.policies.rt2.small_tokenizers import small_tokenizer
+from rt_vla_ros.policies.rt2.tiny.small_models import SPECIAL
+from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
+from zenoh_ros.commands.errors import CliError
 
 CPU = torch.device("cpu")
 

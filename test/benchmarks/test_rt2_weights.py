@@ -13,7 +13,7 @@ from support.vlms import random_image, rt2_card, save_vlm
 from rt_vla_ros.benchmarks.rt2_shapes import SHAPES, Shape
 from rt_vla_ros.benchmarks.rt2_weights import INSTRUCTIONS, compare, make_prompts
 from rt_vla_ros.cli.main import main
-from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.policies.load import load_policy
 
 
 def test_differences_are_counted_number_by_number(tmp_path: Path) -> None:

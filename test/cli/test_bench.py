@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rt_vla_ros.cli.main import main
-from rt_vla_ros.cli.private_graph import PrivateGraph
+from rt_vla_ros.live.private_graph import PrivateGraph
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -19,10 +19,10 @@ from PIL import Image
 from support.vlms import rt2_card, save_openvla, save_vlm
 
 from rt_vla_ros.cli import demo
-from rt_vla_ros.cli.errors import CliError
 from rt_vla_ros.cli.main import main
-from rt_vla_ros.cli.private_graph import PrivateGraph
-from rt_vla_ros.policies.cards import tabletop_card
+from rt_vla_ros.live.private_graph import PrivateGraph
+from rt_vla_ros.policies.tabletop_card import tabletop_card
+from zenoh_ros.commands.errors import CliError
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -83,7 +83,7 @@ def test_the_launch_files_came_along() -> None:
 
 
 def test_a_free_port_and_one_with_a_graph(ros_graph: Any) -> None:
-    from rt_vla_ros.wire.session import Session
+    from zenoh_ros.wire.session import Session
 
     (finding,) = findings(doctor.port)
     assert finding == Finding(

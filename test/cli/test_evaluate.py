@@ -14,7 +14,7 @@ import pytest
 from rt_vla_ros.cli import evaluate_suite
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.evaluation.player import DirectPlayer
-from rt_vla_ros.policies.catalogue import CHECKPOINTS
+from rt_vla_ros.policies.checkpoint.resolve import CHECKPOINTS
 from rt_vla_ros.sim.suites import MEASURED
 
 

@@ -17,9 +17,9 @@ from support.processes import ROOT
 
 from rt_vla_ros import __version__
 from rt_vla_ros.cli import main as program
-from rt_vla_ros.cli.errors import CliError, did_you_mean
 from rt_vla_ros.cli.main import COMMANDS, Command, main
 from rt_vla_ros.os_error import MEANING
+from zenoh_ros.commands.errors import CliError, did_you_mean
 
 
 @pytest.mark.parametrize("argument", ["-h", "--help"])

@@ -16,7 +16,7 @@ from support.launching import REPOSITORY
 from rt_vla_ros.cli import train
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.data.parquet import arrow, read_table, write_table
-from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.training.recipe import RECIPES
 
 OPTIONS = ["--windows", "1", "--every", "1", "--threads", "1", "--device", "cpu"]

@@ -6,7 +6,7 @@ from support.scripted_policy import ConstantPolicy, ExpertPolicy
 
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.rollout import Episode, Step, rollout
-from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.sim.judge import Outcome
 from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.tabletop_sim import TabletopSim

@@ -11,9 +11,9 @@ from support.scripted_policy import Blindfolded
 
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.rollout import rollout
-from rt_vla_ros.policies.catalogue import CHECKPOINTS
+from rt_vla_ros.policies.checkpoint.resolve import CHECKPOINTS
+from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.policy import Policy
-from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 

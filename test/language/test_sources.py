@@ -14,9 +14,9 @@ from tokenizers.pre_tokenizers import Whitespace
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from rt_vla_ros.cli.main import main
+from rt_vla_ros.language.cached_encoder import Remembering
 from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.language.instruction_table import InstructionTable
-from rt_vla_ros.language.remembering import Remembering
 from rt_vla_ros.language.sources import find_encoder, origin
 
 ONNX = Path(__file__).resolve().parents[1] / "data" / "sentence_encoder" / "words.onnx"

@@ -15,7 +15,7 @@ import yaml
 from support.launching import REPOSITORY, child_environment, launched, read_until
 
 from rt_vla_ros import ros
-from rt_vla_ros.policies.catalogue import WEIGHTS
+from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS
 
 ros.ensure()
 

@@ -22,10 +22,10 @@ from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.control.status import State
 from rt_vla_ros.evaluation.rollout import Step, rollout
 from rt_vla_ros.nodes.conversions import action_from_message, nanoseconds
-from rt_vla_ros.nodes.sim_world import START_NS
+from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.policy import Policy
-from rt_vla_ros.policies.registry import load_policy
 from rt_vla_ros.sim import TabletopSim, make_scene
+from rt_vla_ros.sim.world import START_NS
 
 INSTRUCTION = "pick up the red cube"
 SEED = 11

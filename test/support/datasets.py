@@ -10,7 +10,7 @@ import numpy as np
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.episode import Episode
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
-from rt_vla_ros.policies.cards import tabletop_card
+from rt_vla_ros.policies.tabletop_card import tabletop_card
 
 SIZE = 32
 CARD = tabletop_card("small", image_size=SIZE)

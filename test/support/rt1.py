@@ -9,10 +9,10 @@ import torch
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy
+from rt_vla_ros.policies.tabletop_card import tabletop_card
 
 SIDE = 32
 

@@ -10,7 +10,7 @@ import torch
 from support import seeded_parameters
 
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.policies.rt1.convert import state_dict_from_flax, state_dict_from_tf
+from rt_vla_ros.policies.rt1.convert.weights import state_dict_from_flax, state_dict_from_tf
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 
 GOLDEN = Path(__file__).resolve().parents[1] / "data" / "rt1_golden"

@@ -8,8 +8,8 @@ import numpy as np
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim.scenes import Scene
 from rt_vla_ros.sim.scripted_expert import ScriptedExpert
 from rt_vla_ros.sim.tabletop_sim import TabletopSim

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from rt_vla_ros.wire.messages import message_class, service_class
-from rt_vla_ros.wire.qos import Durability, QosProfile
-from rt_vla_ros.wire.session import Session
+from zenoh_ros.wire.messages import message_class, service_class
+from zenoh_ros.wire.qos import Durability, QosProfile
+from zenoh_ros.wire.session import Session
 
 LATCHED = QosProfile(depth=2, durability=Durability.TRANSIENT_LOCAL)
 

@@ -7,8 +7,8 @@ from support.scripted_policy import ConstantPolicy
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.rollout import Episode, rollout
-from rt_vla_ros.policies.cards import tabletop_card
 from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 from rt_vla_ros.training.corrected_policy import CorrectedPolicy, Leading, image_position

@@ -18,7 +18,7 @@ from support.datasets import make_episode, write_dataset
 from support.launching import REPOSITORY
 
 from rt_vla_ros.cli.main import main
-from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.training import distributed
 from rt_vla_ros.training.distributed import ALONE, DistributedError, Group, is_launched, joined
 from rt_vla_ros.training.shared_batch_norm import SharedBatchNorm, share_batch_norms

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.training.augmentation import jitter_colours
-from rt_vla_ros.training.averaged import AveragedWeights
+from rt_vla_ros.training.ema_weights import AveragedWeights
 from rt_vla_ros.training.learner import Learner
 from rt_vla_ros.training.recipe import Recipe
 from rt_vla_ros.training.recipe_settings import network_config as recipe_network

@@ -16,7 +16,7 @@ from rt_vla_ros.data.episode import Episode
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.language.instruction_table import InstructionTable
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt1.configuration import PRESETS
 from rt_vla_ros.policies.rt1.policy import RT1Policy
 from rt_vla_ros.training import learner, supervised

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from support.recorded import made_up
 
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
-from rt_vla_ros.policies.registry import load_policy
+from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.sim.suites import MEASURED
 from rt_vla_ros.training import learner, train
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS

@@ -9,7 +9,7 @@ from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.sim.scenes import make_scene
-from rt_vla_ros.training.said_otherwise import said_otherwise
+from rt_vla_ros.training.paraphrase import said_otherwise
 from rt_vla_ros.training.unheard_words import heard_sentences, silence_unheard_words
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rt_vla_ros.policies.rt1.fast.onednn import PackedKernel
 from rt_vla_ros.policies.rt1.film import FiLM
-from rt_vla_ros.policies.rt1.onednn import PackedKernel
 
 BN_EPSILON, BN_MOMENTUM = 1e-3, 0.01
 

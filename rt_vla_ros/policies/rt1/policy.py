@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.decoder import ActionDecoder
+from rt_vla_ros.language.cached_encoder import Remembering
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.hashed_words import HashedWords
-from rt_vla_ros.language.remembering import Remembering
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.decoding import ActionDecoder
 from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION
+from rt_vla_ros.policies.rt1.fast.steps import PlainSteps, Steps
 from rt_vla_ros.policies.rt1.loss import ILLEGAL
 from rt_vla_ros.policies.rt1.modeling import RT1Model
-from rt_vla_ros.policies.rt1.steps import PlainSteps, Steps
 
 
 class RT1Policy:

@@ -15,18 +15,18 @@ from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.rt2.action_vocabulary import OPENVLA_TAIL, make_vocabulary
-from rt_vla_ros.policies.rt2.constrained_decoding import ActionGrammar, Grammar
-from rt_vla_ros.policies.rt2.decoding_engine import Decoded, DecodingEngine
-from rt_vla_ros.policies.rt2.device_images import DeviceImages, find_device_images
-from rt_vla_ros.policies.rt2.loading import RT2Parts, check_tokens, context_length, first_line
-from rt_vla_ros.policies.rt2.memory import OutOfMemoryError
-from rt_vla_ros.policies.rt2.packed_linear import pack_linears
-from rt_vla_ros.policies.rt2.plan_grammar import PlanGrammar
-from rt_vla_ros.policies.rt2.processor import Inputs, PreparedPrompt, ProcessorError
+from rt_vla_ros.policies.rt2.decoding.action_vocabulary import OPENVLA_TAIL, make_vocabulary
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, Grammar
+from rt_vla_ros.policies.rt2.decoding.engine import Decoded, DecodingEngine
+from rt_vla_ros.policies.rt2.decoding.plan_grammar import PlanGrammar
+from rt_vla_ros.policies.rt2.decoding.priority_lock import TakingTurns
+from rt_vla_ros.policies.rt2.inputs.device_images import DeviceImages, find_device_images
+from rt_vla_ros.policies.rt2.inputs.processor import Inputs, PreparedPrompt, ProcessorError
+from rt_vla_ros.policies.rt2.inputs.special_tokens import placeholders, special_tokens
+from rt_vla_ros.policies.rt2.loading.memory import OutOfMemoryError
+from rt_vla_ros.policies.rt2.loading.packed_linear import pack_linears
+from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, check_tokens, context_length, first_line
 from rt_vla_ros.policies.rt2.prompt import question_prompt, robot_prompt
-from rt_vla_ros.policies.rt2.special_tokens import placeholders, special_tokens
-from rt_vla_ros.policies.rt2.taking_turns import TakingTurns
 
 LONGEST_ANSWER = 64
 

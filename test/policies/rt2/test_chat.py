@@ -12,8 +12,8 @@ from support.vlms import CHAT_TEMPLATE, PLACEHOLDER, random_image, save_vlm
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
-from rt_vla_ros.policies.rt2.loading import load_processor
-from rt_vla_ros.policies.rt2.processor import CombinedProcessor, Processor
+from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, Processor
+from rt_vla_ros.policies.rt2.loading.parts import load_processor
 
 WORDS = "what do you see?"
 

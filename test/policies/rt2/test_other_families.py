@@ -9,8 +9,8 @@ from support.other_vlms import NAMES, save_other
 from support.vlms import random_image
 
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.registry import load_policy
-from rt_vla_ros.policies.rt2.constrained_decoding import prefix_allowed_tokens
+from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import prefix_allowed_tokens
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 
 

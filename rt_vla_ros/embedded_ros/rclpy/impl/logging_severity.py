@@ -1,5 +1,0 @@
-"""Levels of the log."""
-
-from rt_vla_ros.wire.console import Severity as LoggingSeverity
-
-__all__ = ["LoggingSeverity"]

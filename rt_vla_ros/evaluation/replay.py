@@ -1,0 +1,96 @@
+"""Draws a run afterwards, from what was recorded of it, so that drawing never slows the run down."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Protocol, TypeVar
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.evaluation.picture import SCENE, Moment, draw_moment
+from rt_vla_ros.sim import Scene, TabletopSim
+
+RATE = Fraction(10)  # frames per simulated second, shown at real speed
+MOST_FRAMES = 100  # a longer run is shown faster
+
+T = TypeVar("T")
+
+
+class Run(Protocol):
+    """What is drawn; see evaluation.recording.Recording."""
+
+    states: list[tuple[float, NDArray[np.float64]]]
+    images: list[tuple[float, NDArray[np.uint8]]]
+    actions: list[tuple[float, EndEffectorAction, float]]
+
+
+class Replay:
+    """A simulator that is shown states instead of computing them."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._sim = TabletopSim(detailed=True)
+        self._sim.reset(scene.layout)
+
+    def picture(self, state: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """The people's view of a state, shape (nq,): RGB, shape (360, 480, 3). Raises ValueError for others."""
+        data = self._sim.data
+        if state.shape != data.qpos.shape:
+            raise ValueError(f"A state of this scene has {data.qpos.size} numbers, not {state.size}.")
+        data.qpos[:] = state
+        mujoco.mj_forward(self._sim.model, data)
+        return self._sim.render_for_people("overview", *SCENE)
+
+    def close(self) -> None:
+        """Gives the graphics memory back."""
+        self._sim.close()
+
+
+def frame_times(end: float, rate: Fraction = RATE) -> list[float]:
+    """When frames are drawn, from 0 to `end` [s] inclusive, `rate` of them a simulated second."""
+    count = min(MOST_FRAMES, max(1, round(end * rate)))
+    return [float(time) for time in np.linspace(0.0, end, count + 1)]
+
+
+def newest(events: Sequence[tuple[float, T]], time: float) -> T | None:
+    """The last event not after `time`; events are in order of time."""
+    index = bisect_right(events, time, key=lambda event: event[0])
+    return events[index - 1][1] if index else None
+
+
+def draw_run(
+    run: Run, scene: Scene, verdict: str, *, success: bool, rate: Fraction = RATE
+) -> Iterator[NDArray[np.uint8]]:
+    """All frames of a run, in order; nothing where no state was recorded. The verdict is on the last one."""
+    if not run.states:
+        return
+    replay = Replay(scene)
+    actions = [(time, (action, latency)) for time, action, latency in run.actions]
+    times = frame_times(run.states[-1][0], rate)
+    try:
+        for number, time in enumerate(times):
+            state = newest(run.states, time)
+            action, latency = newest(actions, time) or (None, 0.0)
+            last = number == len(times) - 1
+            moment = Moment(
+                time=time,
+                arm=replay.picture(run.states[0][1] if state is None else state),
+                seen=newest(run.images, time),
+                action=action,
+                latency=latency,
+                verdict=verdict if last else "",
+                success=success,
+            )
+            yield draw_moment(moment, scene.task.instruction)
+    finally:
+        replay.close()
+
+
+def key_frames(frames: Sequence[NDArray[np.uint8]], count: int = 6) -> list[NDArray[np.uint8]]:
+    """First, last and what lies evenly between."""
+    chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    return [frames[index] for index in chosen]

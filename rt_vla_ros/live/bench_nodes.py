@@ -1,0 +1,100 @@
+"""The processes of `rt-vla bench node`: `python -m rt_vla_ros.live.bench_nodes camera|echo|policy --ros-args ...`.
+
+camera: VGA images at 30 Hz. echo: the plainest subscriber and publisher, answers every image. policy: the real policy
+node with a policy that acts on every third image, never ends, and says in `plan` how long it thought.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from array import array
+
+import numpy as np
+
+from rt_vla_ros import ros
+
+ros.ensure()
+
+from geometry_msgs.msg import TwistStamped  # noqa: E402
+from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
+
+from rt_vla_ros.action_space.action import EndEffectorAction  # noqa: E402
+from rt_vla_ros.action_space.card import ActionCard  # noqa: E402
+from rt_vla_ros.nodes.policy_node import PolicyNode  # noqa: E402
+from rt_vla_ros.nodes.running import ProgramNode, run  # noqa: E402
+from rt_vla_ros.observations.observation import Observation  # noqa: E402
+from rt_vla_ros.policies.policy import Policy  # noqa: E402
+
+WIDTH, HEIGHT, RATE = 640, 480, 30.0
+ACTION_RATE = 10.0  # three images for each action, so that the newest one is always there when the policy is free
+NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+class BenchCamera(ProgramNode):
+    """Publishes the same noise again and again, stamped when it is published."""
+
+    def __init__(self) -> None:
+        super().__init__("bench_camera")
+        pixels = np.random.default_rng(0).integers(0, 256, HEIGHT * WIDTH * 3, np.uint8)
+        self._image = Image(
+            height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH, data=array("B", pixels.tobytes())
+        )
+        self._publisher = self.create_publisher(Image, "image", NEWEST)
+        self.create_timer(1 / RATE, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._image.header.stamp = self.get_clock().now().to_msg()
+        self._publisher.publish(self._image)
+
+
+class BenchEcho(ProgramNode):
+    """Answers every image with a twist that carries its stamp."""
+
+    def __init__(self) -> None:
+        super().__init__("bench_echo")
+        self._publisher = self.create_publisher(TwistStamped, "echo", 10)
+        self.create_subscription(Image, "image", self._on_image, NEWEST)
+
+    def _on_image(self, message: Image) -> None:
+        answer = TwistStamped()
+        answer.header.stamp = message.header.stamp
+        self._publisher.publish(answer)
+
+
+class Stopwatch:
+    """A policy that never ends and tells in `plan` how long each step took [ns]."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.name = policy.name
+        self.card: ActionCard = dataclasses.replace(policy.card, control_rate=ACTION_RATE)
+
+    def reset(self, instruction: str) -> None:
+        """See policies.policy.Policy."""
+        self._policy.reset(instruction)
+
+    def act(self, observation: Observation) -> EndEffectorAction:
+        """See policies.policy.Policy."""
+        started = time.monotonic_ns()
+        action = self._policy.act(observation)
+        took = str(time.monotonic_ns() - started)
+        return dataclasses.replace(action, terminate=False, period=1 / ACTION_RATE, plan=took)
+
+
+class BenchPolicyNode(PolicyNode):
+    """The policy node as it is, but for the policy."""
+
+    def _load(self) -> Policy:
+        return Stopwatch(super()._load())
+
+
+def main() -> int:
+    """The exit status."""
+    return run({"camera": BenchCamera, "echo": BenchEcho, "policy": BenchPolicyNode}[sys.argv[1]])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

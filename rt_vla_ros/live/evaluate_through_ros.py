@@ -1,0 +1,164 @@
+"""Plays the episodes of an evaluation on a ROS graph: policy, smoother and arm as a process each, in lock-step."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.evaluation.player import Played
+from rt_vla_ros.evaluation.record import make_record
+from rt_vla_ros.evaluation.recording import SAME_TIME
+from rt_vla_ros.evaluation.rollout import Episode
+from rt_vla_ros.live.graph_session import ANSWER, STALL, Attended, Trouble, tail
+from rt_vla_ros.live.private_graph import PrivateGraph
+from rt_vla_ros.live.progress import Progress
+from rt_vla_ros.live.recorder import Recorder, join, leave
+from rt_vla_ros.sim.judge import Outcome
+from rt_vla_ros.sim.scenes import TIME_LIMIT, Scene
+from zenoh_ros.commands.errors import CliError
+
+NAMESPACE = "/rt_vla_evaluation"
+ATTEMPTS = 5  # at an episode whose first image the policy did not get first
+# One small image at a time: more threads only get into each other's way, and sum up in another order.
+SINGLE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@contextmanager
+def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], progress: Progress) -> Iterator[RosPlayer]:
+    """The graph, and a player on it.
+
+    policy: name or path of a checkpoint. options: device, weights, trust_remote_code, as the policy node has them.
+    Raises CliError where it breaks down.
+    """
+    with PrivateGraph() as graph, tempfile.TemporaryDirectory() as folder:
+        log, parameters = Path(folder) / "graph.log", Path(folder) / "parameters.yaml"
+        parameters.write_text(_parameters(card), encoding="utf-8")
+        progress.line(f"Starting policy, smoother and simulated arm, a process each, in the namespace {NAMESPACE}.")
+        arguments = {
+            "policy": policy,
+            "namespace": NAMESPACE,
+            "lock_step": "true",
+            "params_file": parameters,
+            **{name: str(value).lower() for name, value in options.items() if value not in ("auto", False)},
+        }
+        words = ["policy.launch.py", *(f"{name}:={value}" for name, value in arguments.items() if value)]
+        launched = graph.start("rt_vla_ros.cli", "launch", *words, log=log, variables=SINGLE_THREAD)
+        recorder = join(NAMESPACE, "evaluation")
+        try:
+            player = RosPlayer(recorder, launched, progress, card.period)
+            player.wait_for_nodes()
+            yield player
+        except Trouble as trouble:
+            raise CliError(f"{trouble} What the processes said last:\n{tail(log)}") from trouble
+        finally:
+            leave(recorder)
+
+
+def _parameters(card: ActionCard) -> str:
+    """A ROS parameter file for the arm."""
+    camera = card.cameras[0]
+    values = {
+        "image_width": camera.width,
+        "image_height": camera.height,
+        "policy_period": card.period,
+        "time_limit": TIME_LIMIT,
+    }
+    lines = [f"    {name}: {value}" for name, value in values.items()]
+    return "\n".join([f"{NAMESPACE}/sim_arm_node:", "  ros__parameters:", *lines, ""])
+
+
+class RosPlayer(Attended):
+    """See evaluation.player.Player."""
+
+    def __init__(
+        self, recorder: Recorder, launched: subprocess.Popen[bytes], progress: Progress, period: float
+    ) -> None:
+        """period: of the policy [s]."""
+        super().__init__(recorder, launched, progress)
+        self._period = period
+        self._said = ""
+
+    def play(self, scene: Scene) -> Played:
+        """From a freshly laid table to the judgement. Raises Trouble."""
+        for _ in range(ATTEMPTS):
+            played = self._attempt(scene)
+            if played is not None:
+                return played
+        raise Trouble(f"In {ATTEMPTS} attempts the policy never began with the first image of the scene.")
+
+    def _attempt(self, scene: Scene) -> Played | None:
+        """None where messages overtook each other so that the policy saw an image of the scene before."""
+        self._begin(scene)
+        terminated = self._watch(scene.task.time_limit)
+        if not terminated and not self.recorder.stop_policy(_soon()):
+            raise Trouble("The policy node did not stop when time was up.")
+        verdict = self.recorder.judge(_soon())
+        if verdict is None:
+            raise Trouble("The simulated arm did not say how the scene stands.")
+        seconds = round(verdict.seconds, 9)
+        expected = round(seconds / self._period) + terminated
+        self.recorder.wait(lambda: len(self._actions()) >= expected, _soon())
+        actions = self._actions()
+        if len(actions) != expected or not self._one_after_the_other(actions):
+            return None
+        episode = Episode(
+            suite=scene.suite,
+            seed=scene.seed,
+            instruction=scene.task.instruction,
+            outcome=Outcome(verdict.outcome),
+            steps=len(actions),
+            seconds=seconds,
+            terminated=terminated,
+            latencies=tuple(latency for _, _, latency in actions),
+        )
+        record = make_record(scene, episode, [action for _, action, _ in actions])
+        return Played(record, self.recorder.recording)
+
+    def _begin(self, scene: Scene) -> None:
+        refused = self.recorder.lay_scene(scene.suite, scene.seed, "", _soon())
+        if refused is not None:
+            raise Trouble(f"The scene could not be laid: {refused}.")
+        text = scene.task.instruction
+        # The policy node takes the same text again for the same request.
+        heard = self.recorder.restart_policy(_soon()) if text == self._said else self.recorder.instruct(text, _soon())
+        if not heard:
+            raise Trouble("Nobody listened to the instruction.")
+        self._said = text
+
+    def _watch(self, limit: float) -> bool:
+        """Until the policy says that it is done, or `limit` [s] is over; whether it was the policy."""
+        recorder, seen, changed = self.recorder, -1, time.monotonic()
+        while True:
+            actions = self._actions()
+            if actions and actions[-1][1].terminate:
+                return True
+            if recorder.recording.time >= limit - SAME_TIME:
+                return False
+            events = len(recorder.recording.states) + len(actions)
+            if events != seen:
+                seen, changed = events, time.monotonic()
+            elif time.monotonic() - changed > STALL:
+                reason = recorder.status.reason if recorder.status is not None else "the smoother is silent"
+                raise Trouble(f"Nothing happened for {STALL:.0f} s: {reason}")
+            recorder.wait(lambda: False, time.monotonic() + 0.01)
+
+    def _actions(self) -> list[tuple[int, EndEffectorAction, float]]:
+        """Stamp of the image [ns], action, latency [s]. A stop has no latency: no image was looked at for it."""
+        events = zip(self.recorder.action_stamps, self.recorder.recording.actions, strict=True)
+        return [(stamp, action, latency) for stamp, (_, action, latency) in events if latency > 0]
+
+    def _one_after_the_other(self, actions: list[tuple[int, EndEffectorAction, float]]) -> bool:
+        stamps = np.array([stamp for stamp, _, _ in actions], np.int64)
+        return bool((np.diff(stamps) == round(self._period * 1e9)).all())
+
+
+def _soon() -> float:
+    return time.monotonic() + ANSWER

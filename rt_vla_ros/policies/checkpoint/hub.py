@@ -1,0 +1,59 @@
+"""Checkpoints from the Hugging Face Hub: weights, configuration and tokenizer, never code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from huggingface_hub.utils.tqdm import tqdm
+
+from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError
+from rt_vla_ros.policies.rt2.loading.progress import PAUSE, Tell, say_nothing
+
+FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+"""What is downloaded: no code, and no weights in formats that can hold code."""
+
+
+def download(hub_id: str, tell: Tell = say_nothing) -> Path:
+    """The directory of a checkpoint of this name (OWNER/NAME), in the Hub's usual cache on this machine.
+
+    What is there already is not downloaded again. Raises CheckpointError where it cannot be had.
+    """
+    tell(f"looking for {hub_id} on the Hugging Face Hub")
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=list(FILES), tqdm_class=_bar(tell)))
+    except Exception as error:  # the errors of the client's own network library are of no common kind
+        raise CheckpointError(
+            f"{hub_id!r} cannot be had from the Hugging Face Hub ({constants.ENDPOINT}): {_reason(error)} "
+            "Where there is no Hub, name a directory with the model's files in it; on a machine that has one, "
+            f"`hf download {hub_id} --local-dir DIRECTORY` makes it."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, GatedRepoError):
+        return "its owner wants terms to be accepted first. Do so on its page, then log in: `hf auth login`."
+    if isinstance(error, RepositoryNotFoundError):
+        return "there is none of this name, or it is private and you are not logged in (`hf auth login`)."
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set, and its files are not in the cache of this machine. Unset it to download them."
+    words = " ".join((str(error).strip() or type(error).__name__).splitlines()[0].split())[:300]
+    return words if words.endswith(".") else f"{words}."
+
+
+def _bar(tell: Tell) -> type[Any]:
+    """A progress bar that is told instead of drawn."""
+
+    class Told(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            told = {"disable": False, "mininterval": PAUSE, "delay": PAUSE}
+            super().__init__(*args, **{**options, **told})  # type: ignore[no-untyped-call]
+
+        def display(self, *_args: Any, **_options: Any) -> bool:
+            if self.unit == "B" and self.total and self.n < self.total:
+                tell(f"downloading, {self.n:,} of {self.total:,} bytes")
+            return True
+
+    return Told

@@ -1,0 +1,214 @@
+"""A public checkpoint on disk -> a checkpoint of this project on disk, checked name by name and shape by shape."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.policies.checkpoint.rt1_files import WEIGHTS_FILE, save_checkpoint
+from rt_vla_ros.policies.rt1.configuration import RT1Config
+from rt_vla_ros.policies.rt1.convert.sources.detect import Source
+from rt_vla_ros.policies.rt1.convert.weight_names import FLAX, TENSORFLOW, Structure, saved_model_order, weights_of
+from rt_vla_ros.policies.rt1.convert.weights import (
+    ConversionError,
+    check_names,
+    convert_weights,
+    expected_shapes,
+    tensorflow_network,
+)
+from rt_vla_ros.policies.rt1.modeling import RT1Model
+
+PRESETS_OF = {FLAX: ("rt1-x", "rt1-jax"), TENSORFLOW: ("rt1", "rt1-multirobot")}
+COUNT, IMAGE_VARIANCE = "normalisation.count", "normalisation.variance"
+VARIANCES = (IMAGE_VARIANCE, ".running_var")
+"""By our names; the image's is divided by, batch normalisation adds a little first."""
+DEAD = {
+    "action_embedding.weight": "multiplied by zero",
+    "action_embedding.bias": "multiplied by zero",
+    COUNT: "how many samples the normalisation was made of",
+}
+"""Of the release: variables that change nothing, by our name."""
+LISTED = 12
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was done.
+
+    found: how many tensors the source has. unused: their names, each with the reason. checksum: SHA-256 of the written
+    weights.
+    """
+
+    source: Path
+    kind: str
+    preset: str
+    found: int
+    mapped: int
+    numbers: int
+    unused: Mapping[str, str]
+    checksum: str
+
+    def table(self) -> str:
+        """For people."""
+        shown = list(self.unused.items())[:LISTED]
+        rows = [
+            ("source", f"{self.source} ({self.kind})"),
+            ("network", self.preset),
+            ("tensors read", str(self.found)),
+            ("tensors mapped", f"{self.mapped} ({self.numbers:,} numbers)"),
+            ("tensors unused", str(len(self.unused))),
+            *((f"  {name}", reason) for name, reason in shown),
+            *([("  ...", f"and {len(self.unused) - LISTED} more")] if len(self.unused) > LISTED else []),
+            (f"SHA-256 of {WEIGHTS_FILE}", self.checksum),
+        ]
+        width = max(len(left) for left, _ in rows)
+        return "\n".join(f"{left:<{width}}  {right}" for left, right in rows)
+
+
+def convert_checkpoint(
+    source: Source,
+    directory: Path,
+    preset: str,
+    make_card: Callable[[RT1Config], ActionCard],
+    overrides: Mapping[str, Any] | None = None,
+) -> Report:
+    """Checks everything, then writes; `directory` must not exist yet or be empty.
+
+    make_card: the action card of the network. overrides: options of RT1Config that differ from the preset's.
+    Raises ConversionError, CheckpointError, ActionCardError: all ValueErrors with sentences. Nothing is written then.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ConversionError(f"{directory} exists already; give a new or an empty directory.")
+    config = RT1Config.preset(preset, **(overrides or {}))
+    network = network_arrays(source, config)
+    check_arrays(network, config, source.flavour)
+    weights = weights_of(Structure.of(config), source.flavour)
+    dead = {w.source: DEAD[w.target] for w in weights if w.target in DEAD}
+    config, state = without_dead_weights(config, convert_weights(network, weights))
+    model = RT1Model(config)
+    model.load_state_dict(state)
+    card = make_card(config)
+    save_checkpoint(directory, model, card, model_card(source, preset, card))
+    outside = dict.fromkeys(_outside(source, network), "not of the network")
+    return Report(
+        source=source.path,
+        kind=source.kind,
+        preset=preset,
+        found=len(source.arrays) + len(source.others),
+        mapped=len(network) - len(dead),
+        numbers=sum(array.size for name, array in network.items() if name not in dead),
+        unused={**outside, **dead},
+        checksum=hashlib.sha256((directory / WEIGHTS_FILE).read_bytes()).hexdigest(),
+    )
+
+
+def find_preset(source: Source, overrides: Mapping[str, Any] | None = None) -> str:
+    """The public network whose names and shapes the source has. Raises ConversionError where it is none of them."""
+    reasons = []
+    for preset in PRESETS_OF[source.flavour]:
+        config = RT1Config.preset(preset, **(overrides or {}))
+        try:
+            check_arrays(network_arrays(source, config), config, source.flavour)
+        except ConversionError as error:
+            reasons.append(f"as {preset}: {error}")
+        else:
+            return preset
+    raise ConversionError(f"{source.path} is none of the public networks. " + "\n".join(reasons))
+
+
+def network_arrays(source: Source, config: RT1Config) -> dict[str, NDArray[Any]]:
+    """The arrays of the network alone, by their names over there. Raises ConversionError."""
+    if source.flavour == FLAX:
+        return dict(source.arrays)
+    if not source.numbered:
+        return tensorflow_network(source.arrays)
+    order = saved_model_order(Structure.of(config))
+    arrays = list(source.arrays.values())
+    if len(arrays) < len(order):
+        raise ConversionError(f"{source.path} has {len(arrays)} variables, the network has {len(order)}.")
+    return dict(zip(order, arrays[len(arrays) - len(order) :], strict=True))  # a step counter may stand before them
+
+
+def check_arrays(network: Arrays, config: RT1Config, flavour: str) -> None:
+    """Raises ConversionError, with names, for arrays that are not the network's or that no network can have.
+
+    Names, shapes and types must be the network's, every number finite as float32, and no variance negative.
+    """
+    shapes = expected_shapes(config, flavour)
+    check_names(network, shapes)
+    others = [
+        f"{name} is {network[name].shape}, expected {shape}"
+        for name, shape in sorted(shapes.items())
+        if network[name].shape != shape
+    ]
+    _refuse(others, "have another shape")
+    targets = {w.source: w.target for w in weights_of(Structure.of(config), flavour)}
+    kinds = {name: np.number if targets[name] == COUNT else np.floating for name in network}
+    _refuse(
+        [f"{name} is {array.dtype}" for name, array in network.items() if not np.issubdtype(array.dtype, kinds[name])],
+        "are no floating-point numbers",
+    )
+    _refuse(
+        [name for name, array in network.items() if not _finite(array)],
+        "hold numbers that are not finite as float32, the checkpoint is not to be trusted",
+    )
+    lowest = {name: np.float32(a.min()) for name, a in network.items() if targets[name].endswith(VARIANCES)}
+    _refuse(
+        [
+            f"{name} goes down to {low}"
+            for name, low in lowest.items()
+            if low < 0 or (low == 0 and targets[name] == IMAGE_VARIANCE)
+        ],
+        "are variances that cannot be, the checkpoint is not to be trusted",
+    )
+
+
+def _refuse(names: list[str], what: str) -> None:
+    if names:
+        raise ConversionError(f"{len(names)} weights {what}:\n  " + "\n  ".join(sorted(names)))
+
+
+def _finite(array: NDArray[Any]) -> bool:
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(array.astype(np.float32)).all())
+
+
+def without_dead_weights(config: RT1Config, state: dict[str, Tensor]) -> tuple[RT1Config, dict[str, Tensor]]:
+    """The release's normalisation moves into the config, its unused embedding goes; RT-1-X stays as it is."""
+    changes: dict[str, Any] = {}
+    if config.stored_normalisation:
+        variance = state["normalisation.variance"].double() * torch.tensor(config.image_std, dtype=torch.float64)
+        mean, std = state["normalisation.mean"].double().tolist(), variance.sqrt().tolist()
+        changes |= {"stored_normalisation": False, "image_mean": mean, "image_std": std}
+    if config.action_embedding == "zeroed":
+        changes["action_embedding"] = "none"
+    if not changes:
+        return config, state
+    kept = {k: v for k, v in state.items() if not k.startswith(("normalisation.", "action_embedding."))}
+    return RT1Config.from_dict({**config.to_dict(), **changes}), kept
+
+
+def _outside(source: Source, network: Arrays) -> list[str]:
+    """Names of the source that are none of the network's."""
+    if source.numbered:
+        return list(source.arrays)[: len(source.arrays) - len(network)]
+    return [*(name for name in source.arrays if not name.endswith(tuple(network))), *source.others]
+
+
+def model_card(source: Source, preset: str, card: ActionCard) -> str:
+    """README.md of the checkpoint."""
+    return (
+        f"# {source.path.name}, converted\n\n"
+        f"RT-1 weights ({preset}) from a {source.kind}, converted with `rt-vla convert rt1`. Actions: {card.name}. "
+        "The network takes 512-d Universal Sentence Encoder vectors; give a table of them (`rt-vla embed`).\n"
+    )

@@ -1,0 +1,87 @@
+"""What kind of checkpoint a path is, and its arrays by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from rt_vla_ros.policies.rt1.convert.sources.errors import SourceError
+from rt_vla_ros.policies.rt1.convert.sources.flax_msgpack import read_flax_msgpack
+from rt_vla_ros.policies.rt1.convert.sources.orbax import find_orbax, read_orbax
+from rt_vla_ros.policies.rt1.convert.sources.tensor_bundle import read_tensor_bundle
+from rt_vla_ros.policies.rt1.convert.weight_names import FLAX, TENSORFLOW
+
+INSTALL = "Install what reads it: pip install 'rt_vla_ros[convert]'"
+_NUMBERED = re.compile(r"model_variables/(\d+)")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was found in a checkpoint.
+
+    kind: in words, for people. flavour: whose names they are. others: names of what was not read, being no weights.
+    numbered: a SavedModel's variables have no names.
+    """
+
+    path: Path
+    kind: str
+    flavour: str
+    arrays: Mapping[str, NDArray[Any]]
+    others: tuple[str, ...] = ()
+    numbered: bool = False
+
+
+def read_source(path: Path) -> Source:
+    """Reads a Flax msgpack file, an Orbax directory, a TensorFlow checkpoint prefix or a SavedModel directory.
+
+    Raises SourceError, a ValueError, where it is none of these or cannot be read.
+    """
+    try:
+        return _read(path)
+    except ImportError as error:
+        raise SourceError(f"{path} cannot be read here: {error}. {INSTALL}.") from error
+
+
+def _read(path: Path) -> Source:
+    prefix = path.with_name(path.name.removesuffix(".index"))
+    if prefix.with_name(prefix.name + ".index").is_file():
+        return _bundle(path, prefix, "TensorFlow checkpoint")
+    if path.is_file():
+        return Source(path, "Flax msgpack checkpoint", FLAX, *read_flax_msgpack(path))
+    if not path.is_dir():
+        raise SourceError(
+            f"There is no checkpoint {path}. Give a Flax msgpack file, an Orbax directory, the prefix of a TensorFlow "
+            "checkpoint (without .index) or a SavedModel directory."
+        )
+    for folder in (path / "variables", path):
+        if (folder / "variables.index").is_file():
+            return _bundle(path, folder / "variables", "TensorFlow SavedModel")
+    orbax = find_orbax(path)
+    if orbax is not None:
+        return Source(path, "Orbax checkpoint", FLAX, *read_orbax(orbax))
+    return _only_one_inside(path)
+
+
+def _only_one_inside(path: Path) -> Source:
+    prefixes = sorted(path.glob("*.index"))
+    files = sorted(file for file in path.glob("checkpoint*") if file.is_file() and file.name != "checkpoint")
+    plain = path / "checkpoint"
+    if not prefixes and not files and plain.is_file():
+        files = [plain]
+    if len(prefixes) + len(files) == 1:
+        return _read((prefixes or files)[0])
+    names = ", ".join(file.name for file in (*prefixes, *files)) or "none"
+    raise SourceError(f"{path} holds no checkpoint that is known, or several ({names}); give the path of one.")
+
+
+def _bundle(path: Path, prefix: Path, kind: str) -> Source:
+    arrays = read_tensor_bundle(prefix)
+    numbered = {int(match[1]): array for name, array in arrays.items() if (match := _NUMBERED.fullmatch(name))}
+    if not numbered:
+        return Source(path, kind, TENSORFLOW, arrays)
+    return Source(path, kind, TENSORFLOW, {str(n): numbered[n] for n in sorted(numbered)}, numbered=True)

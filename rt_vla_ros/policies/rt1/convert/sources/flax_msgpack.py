@@ -1,0 +1,80 @@
+"""Flax' own checkpoints: one msgpack file, arrays as an extension type (flax.serialization, written out)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.policies.rt1.convert.sources.errors import SourceError
+
+NDARRAY, SCALAR = 1, 3
+CHUNKED = "__msgpack_chunked_array__"
+KEPT = ("params", "batch_stats")
+Collections = tuple[dict[str, NDArray[Any]], tuple[str, ...]]
+"""Arrays of KEPT by name, and the names of what else there is (an optimizer's state, a step counter)."""
+
+
+def read_flax_msgpack(path: Path) -> Collections:
+    """Arrays by name, parts joined by "/", of the collections `params` and `batch_stats`; names of the rest.
+
+    Raises SourceError for a file that cannot be read, and ImportError where msgpack is not installed.
+    """
+    import msgpack
+
+    try:
+        tree = msgpack.unpackb(path.read_bytes(), ext_hook=_extension, raw=False, strict_map_key=False)
+    except (OSError, ValueError, TypeError, msgpack.UnpackException) as error:
+        raise SourceError(f"{path} is no msgpack checkpoint of Flax, or cut short: {error}") from error
+    return kept_collections(tree, path)
+
+
+def kept_collections(tree: Any, path: Path) -> Collections:
+    """Flat arrays of `params` and `batch_stats`, names of the rest. Raises SourceError where there are no `params`."""
+    while isinstance(tree, dict) and "params" not in tree and len(tree) == 1:  # `{"0": {...}}`, `{"state": {...}}`
+        tree = next(iter(tree.values()))
+    if not isinstance(tree, dict) or "params" not in tree:
+        there = f"it holds {', '.join(map(str, list(tree)[:8]))}" if isinstance(tree, dict) else "it holds no tree"
+        raise SourceError(f"{path} has no `params`; {there}.")
+    try:
+        arrays = dict(_flat({key: tree[key] for key in KEPT if key in tree}, ""))
+    except (KeyError, TypeError, ValueError) as error:
+        raise SourceError(
+            f"{path} holds an array in pieces of which some are missing or do not fit: {error}"
+        ) from error
+    return arrays, tuple(_names({key: value for key, value in tree.items() if key not in KEPT}, ""))
+
+
+def _flat(tree: Any, prefix: str) -> Iterator[tuple[str, NDArray[Any]]]:
+    if isinstance(tree, dict) and tree.get(CHUNKED):
+        shape = [tree["shape"][str(i)] for i in range(len(tree["shape"]))]
+        chunks = [tree["chunks"][str(i)] for i in range(len(tree["chunks"]))]
+        yield prefix, np.concatenate(chunks).reshape(shape)
+    elif isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _flat(value, f"{prefix}/{key}" if prefix else str(key))
+    elif isinstance(tree, np.ndarray):
+        yield prefix, tree
+
+
+def _names(tree: Any, prefix: str) -> Iterator[str]:
+    if not isinstance(tree, dict) or tree.get(CHUNKED):
+        yield prefix
+        return
+    for key, value in tree.items():
+        yield from _names(value, f"{prefix}/{key}" if prefix else str(key))
+
+
+def _extension(code: int, data: bytes) -> Any:
+    import msgpack
+
+    if code not in (NDARRAY, SCALAR):
+        return None
+    shape, name, buffer = msgpack.unpackb(data, raw=False)
+    name = name.decode() if isinstance(name, bytes) else name
+    if name == "bfloat16":
+        return (np.frombuffer(buffer, "<u2").astype(np.uint32) << 16).view(np.float32).reshape(shape)
+    return np.frombuffer(buffer, np.dtype(name)).reshape(shape)

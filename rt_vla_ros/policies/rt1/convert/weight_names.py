@@ -1,0 +1,253 @@
+"""Names of RT-1's weights in the two public codes, side by side with ours. All renaming happens here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from rt_vla_ros.policies.rt1.configuration import RT1Config
+from rt_vla_ros.policies.rt1.convert.weight_layouts import Weight
+from rt_vla_ros.policies.rt1.film_efficientnet import block_expansions
+
+FLAX, TENSORFLOW = "flax", "tensorflow"
+FLAVOURS = (FLAX, TENSORFLOW)
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What decides which names there are.
+
+    expands: of each block of the EfficientNet, whether it has an expanding convolution. layers: of the transformer.
+    feed_forward: "linear" or "swiglu". feed_forward_bias: of "linear". actions: whether there is an action embedding.
+    """
+
+    expands: tuple[bool, ...]
+    layers: int
+    feed_forward: str
+    feed_forward_bias: bool
+    actions: bool
+
+    @classmethod
+    def of(cls, config: RT1Config) -> Structure:
+        """What a configuration asks for."""
+        return cls(
+            tuple(expansion > 1 for expansion in block_expansions(config.depth_coefficient)),
+            config.num_layers,
+            config.feed_forward,
+            config.feed_forward_bias,
+            config.action_embedding != "none",
+        )
+
+    @classmethod
+    def of_flax(cls, names: Collection[str]) -> Structure:
+        """What a tree of Flax parameters holds."""
+        trunk, transformer = r"params/image_tokenizer/EfficientNetWithFilm_0", r"params/Transformer_0/TransformerBlock_"
+        blocks = _count(names, rf"{trunk}/MBConvBlock_(\d+)/")
+        expands = tuple(f"{trunk}/MBConvBlock_{i}/expand_conv2d_0/kernel" in names for i in range(blocks))
+        swiglu = any(name.startswith(f"{transformer}0/Dense_1/") for name in names)
+        return cls(
+            expands,
+            _count(names, rf"{transformer}(\d+)/"),
+            "swiglu" if swiglu else "linear",
+            f"{transformer}0/Dense_0/bias" in names,
+            "params/Dense_0/kernel" in names,
+        )
+
+    @classmethod
+    def of_tensorflow(cls, names: Collection[str]) -> Structure:
+        """What the variables of the release hold; the EfficientNet's layers are numbered through."""
+        layers = _count(names, r"_image_tokenizer/_tokenizer/net/layer_with_weights-(\d+)/")
+        expands = []
+        at = 3  # after normalisation, stem and its batch normalisation
+        while at + 3 <= layers:  # the head is two layers
+            expand = f"{_LAYER}{at}/depthwise_kernel" not in names
+            expands.append(expand)
+            at += 9 if expand else 7
+        return cls(tuple(expands), _count(names, r"_transformer/_layers/(\d+)/"), "linear", True, True)
+
+
+_LAYER = "_image_tokenizer/_tokenizer/net/layer_with_weights-"
+
+
+def _count(names: Collection[str], pattern: str) -> int:
+    found = [int(match[1]) for name in names if (match := re.match(pattern, name))]
+    return max(found, default=-1) + 1
+
+
+def flax_weights(structure: Structure) -> Iterator[Weight]:
+    """Of open_x_embodiment's RT1; `params/...` and `batch_stats/...`."""
+    trunk = "image_tokenizer/EfficientNetWithFilm_0"
+    yield from _flax_conv_norm(f"{trunk}/Stem_0", "conv2d", "batch_normalization", "trunk.stem")
+    for i, expands in enumerate(structure.expands):
+        yield from _flax_block(f"{trunk}/MBConvBlock_{i}", f"trunk.blocks.{i}", expands)
+        yield from _flax_film(f"params/{trunk}/FilmConditioning_{i}", f"trunk.blocks.{i}.film")
+    yield from _flax_conv_norm(f"{trunk}/Head_0", "conv2d", "batch_normalization", "trunk.head")
+    yield Weight("params/image_tokenizer/Conv_0/kernel", "projection.weight", "conv")
+    yield from _flax_film("params/image_tokenizer/FilmConditioning_0", "film")
+    learner = "params/image_tokenizer/TokenLearnerModuleV11_0"
+    yield from _norm(f"{learner}/LayerNorm_0", "token_learner.norm", "scale", "bias")
+    yield from _dense(f"{learner}/token_masking/Dense_0", "token_learner.hidden")
+    yield from _dense(f"{learner}/token_masking/Dense_1", "token_learner.weights")
+    if structure.actions:
+        yield from _dense("params/Dense_0", "action_embedding")
+    yield from _dense("params/Transformer_0/Dense_0", "transformer.embed")
+    yield Weight("params/Transformer_0/Dense_1/kernel", "transformer.positions")
+    yield Weight("params/Transformer_0/Dense_1/bias", "transformer.position_bias")
+    yield from _dense("params/Transformer_0/Dense_2", "transformer.head")
+    for i in range(structure.layers):
+        yield from _flax_layer(f"params/Transformer_0/TransformerBlock_{i}", f"transformer.layers.{i}", structure)
+
+
+def _flax_block(source: str, target: str, expands: bool) -> Iterator[Weight]:
+    norms = iter(f"batch_normalization_{i}" for i in range(3))
+    if expands:
+        yield from _flax_conv_norm(source, "expand_conv2d_0", next(norms), f"{target}.expand")
+    depthwise = f"{target}.depthwise"
+    yield Weight(f"params/{source}/depthwise_conv2d/depthwise_kernel", f"{depthwise}.conv.weight", "depthwise")
+    yield from _flax_batch_norm(f"{source}/{next(norms)}", f"{depthwise}.norm")
+    for part in ("reduce", "expand"):
+        name = f"params/{source}/SqueezeExcite_0/{part}_conv2d_0"
+        yield Weight(f"{name}/kernel", f"{target}.squeeze_excite.{part}.weight", "conv")
+        yield Weight(f"{name}/bias", f"{target}.squeeze_excite.{part}.bias")
+    yield from _flax_conv_norm(source, "project_conv2d_0", next(norms), f"{target}.project")
+
+
+def _flax_conv_norm(source: str, conv: str, norm: str, target: str) -> Iterator[Weight]:
+    yield Weight(f"params/{source}/{conv}/kernel", f"{target}.conv.weight", "conv")
+    yield from _flax_batch_norm(f"{source}/{norm}", f"{target}.norm")
+
+
+def _flax_batch_norm(source: str, target: str) -> Iterator[Weight]:
+    yield from _norm(f"params/{source}", target, "scale", "bias")
+    yield Weight(f"batch_stats/{source}/mean", f"{target}.running_mean")
+    yield Weight(f"batch_stats/{source}/var", f"{target}.running_var")
+
+
+def _flax_film(source: str, target: str) -> Iterator[Weight]:
+    yield from _dense(f"{source}/Dense_0", f"{target}.shift")
+    yield from _dense(f"{source}/Dense_1", f"{target}.scale")
+
+
+def _flax_layer(source: str, target: str, structure: Structure) -> Iterator[Weight]:
+    for i in (0, 1):
+        yield from _norm(f"{source}/LayerNorm_{i}", f"{target}.norm{i + 1}", "scale", "bias")
+    attention = f"{source}/MultiHeadDotProductAttention_0"
+    yield from _attention({part: f"{attention}/{part}" for part in ("query", "key", "value", "out")}, target)
+    if structure.feed_forward == "swiglu":
+        for i, part in enumerate(("gate", "up", "down")):
+            yield Weight(f"{source}/Dense_{i}/kernel", f"{target}.feed_forward.{part}.weight", "dense")
+    else:
+        yield from _dense(f"{source}/Dense_0", f"{target}.feed_forward", structure.feed_forward_bias)
+
+
+def tensorflow_weights(structure: Structure) -> Iterator[Weight]:
+    """Of robotics_transformer's TransformerNetwork, names below `_actor_network/`."""
+    yield from _dense("_action_token_emb", "action_embedding")
+    for name in ("mean", "variance", "count"):
+        yield Weight(f"{_LAYER}0/{name}", f"normalisation.{name}")
+    layers = iter(f"{_LAYER}{i}" for i in range(1, 10_000))
+    yield from _tf_conv_norm(layers, "trunk.stem")
+    for i, expands in enumerate(structure.expands):
+        yield from _tf_block(layers, f"trunk.blocks.{i}", expands)
+    yield from _tf_conv_norm(layers, "trunk.head")
+    tokenizer = "_image_tokenizer/_tokenizer"
+    yield Weight(f"{tokenizer}/conv1x1/kernel", "projection.weight", "conv")
+    yield from _tf_film(f"{tokenizer}/film_layer", "film")
+    learner = "_image_tokenizer/_token_learner"
+    yield from _norm(f"{learner}/layernorm", "token_learner.norm", "gamma", "beta")
+    yield from _dense(f"{learner}/mlp/_hidden_layer", "token_learner.hidden")
+    yield from _dense(f"{learner}/mlp/_output_layer", "token_learner.weights")
+    yield from _dense("_transformer/_token_emb", "transformer.embed")
+    yield Weight("_transformer/_position_emb/kernel", "transformer.positions")
+    yield Weight("_transformer/_position_emb/bias", "transformer.position_bias")
+    yield from _dense("_transformer/_output_tokens", "transformer.head")
+    for i in range(structure.layers):
+        yield from _tf_layer(f"_transformer/_layers/{i}", f"transformer.layers.{i}")
+
+
+def _tf_block(layers: Iterator[str], target: str, expands: bool) -> Iterator[Weight]:
+    if expands:
+        yield from _tf_conv_norm(layers, f"{target}.expand")
+    yield Weight(f"{next(layers)}/depthwise_kernel", f"{target}.depthwise.conv.weight", "depthwise")
+    yield from _tf_batch_norm(next(layers), f"{target}.depthwise.norm")
+    for part in ("reduce", "expand"):
+        source = next(layers)
+        yield Weight(f"{source}/kernel", f"{target}.squeeze_excite.{part}.weight", "conv")
+        yield Weight(f"{source}/bias", f"{target}.squeeze_excite.{part}.bias")
+    yield from _tf_conv_norm(layers, f"{target}.project")
+    yield from _tf_film(next(layers), f"{target}.film")
+
+
+def _tf_conv_norm(layers: Iterator[str], target: str) -> Iterator[Weight]:
+    yield Weight(f"{next(layers)}/kernel", f"{target}.conv.weight", "conv")
+    yield from _tf_batch_norm(next(layers), f"{target}.norm")
+
+
+def _tf_batch_norm(source: str, target: str) -> Iterator[Weight]:
+    yield from _norm(source, target, "gamma", "beta")
+    yield Weight(f"{source}/moving_mean", f"{target}.running_mean")
+    yield Weight(f"{source}/moving_variance", f"{target}.running_var")
+
+
+def _tf_film(source: str, target: str) -> Iterator[Weight]:
+    yield from _dense(f"{source}/_projection_add", f"{target}.shift")
+    yield from _dense(f"{source}/_projection_mult", f"{target}.scale")
+
+
+def _tf_layer(source: str, target: str) -> Iterator[Weight]:
+    for i in (1, 2):
+        yield from _norm(f"{source}/layernorm{i}", f"{target}.norm{i}", "gamma", "beta")
+    parts = {"query": "query", "key": "key", "value": "value", "out": "output"}
+    yield from _attention({ours: f"{source}/mha1/_{theirs}_dense" for ours, theirs in parts.items()}, target)
+    yield from _dense(f"{source}/ff", f"{target}.feed_forward")
+
+
+def _attention(sources: dict[str, str], target: str) -> Iterator[Weight]:
+    for part, source in sources.items():
+        yield Weight(f"{source}/kernel", f"{target}.attention.{part}.weight", "heads_out" if part == "out" else "heads")
+        yield Weight(f"{source}/bias", f"{target}.attention.{part}.bias", "same" if part == "out" else "heads_bias")
+
+
+def _dense(source: str, target: str, bias: bool = True) -> Iterator[Weight]:
+    yield Weight(f"{source}/kernel", f"{target}.weight", "dense")
+    if bias:
+        yield Weight(f"{source}/bias", f"{target}.bias")
+
+
+def _norm(source: str, target: str, scale: str, shift: str) -> Iterator[Weight]:
+    yield Weight(f"{source}/{scale}", f"{target}.weight")
+    yield Weight(f"{source}/{shift}", f"{target}.bias")
+
+
+def saved_model_order(structure: Structure) -> list[str]:
+    """The release's SavedModels number their variables instead of naming them; this is which follows which.
+
+    It is the order in which TensorFlow walks through the network's attributes.
+    """
+    names = [w.source for w in tensorflow_weights(structure)]
+    return sorted(names, key=_walk)
+
+
+_WALK = (  # of the network's parts, then of the variables within a layer
+    ("_action_token_emb", "_image_tokenizer", "_transformer"),
+    ("_tokenizer", "_token_learner", "_layers", "_output_tokens", "_position_emb", "_token_emb"),
+    ("conv1x1", "net", "film_layer", "mlp", "layernorm", "layernorm1", "mha1", "ff", "layernorm2"),
+    ("_hidden_layer", "_output_layer", "_key_dense", "_output_dense", "_query_dense", "_value_dense"),
+    ("_projection_add", "_projection_mult"),
+    ("mean", "variance", "count", "moving_mean", "moving_variance", "gamma", "beta"),
+    ("kernel", "bias"),
+)
+_PLACE = {part: place for parts in _WALK for place, part in enumerate(parts)}
+
+
+def _walk(name: str) -> tuple[int, ...]:
+    parts = (part.removeprefix("layer_with_weights-") for part in name.split("/"))
+    return tuple(int(part) if part.isdigit() else _PLACE.get(part, 0) for part in parts)
+
+
+def weights_of(structure: Structure, flavour: str) -> list[Weight]:
+    """Every weight of a network, as its flavour names it. Raises ValueError for an unknown flavour."""
+    if flavour not in FLAVOURS:
+        raise ValueError(f"There is no flavour {flavour!r}; there are {', '.join(FLAVOURS)}.")
+    return list((flax_weights if flavour == FLAX else tensorflow_weights)(structure))

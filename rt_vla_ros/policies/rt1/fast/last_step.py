@@ -1,0 +1,88 @@
+"""The transformer for a robot: logits of the newest step alone, from only those rows that they depend on."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor, nn
+
+from rt_vla_ros.policies.rt1.fast.causal_attention import causal_attention
+from rt_vla_ros.policies.rt1.transformer import CausalTransformer, Layer, attention_mask
+
+
+def last_logits(transformer: CausalTransformer, image: Tensor, actions: Tensor | None = None) -> Tensor:
+    """Equal to `transformer(tokens, actions)[:, -1]`, shape (B, num_action_tokens, vocab_size).
+
+    image: the window's image tokens after `transformer.embed`, (B, T, num_image_tokens, d_model): they can be kept
+    between steps. actions: embedded likewise, (B, T, num_action_tokens, d_model); None: zeros.
+    The last row of actions predicts nothing and is left out. Where images attend no actions (RT-1-X), actions of other
+    steps are too: 1225 rows are left of 1380. The last layer has queries for the rows that are read only.
+    """
+    config = transformer.config
+    if config.image_attends_past_actions:
+        rows = _with_all_actions(transformer, image, actions)
+    else:
+        rows = _with_last_actions(transformer, image)
+    logits: Tensor = transformer.head(rows)
+    return logits
+
+
+def _with_last_actions(transformer: CausalTransformer, image: Tensor) -> Tensor:
+    """Rows that are read, where no row attends an action row: image rows are causal, action rows see all of them."""
+    config = transformer.config
+    steps, count, actions = image.shape[1], config.num_image_tokens, config.num_action_tokens
+    table = transformer.position_table.to(image.dtype).reshape(-1, count + actions, config.d_model)
+    last = (transformer.embed.bias + table[steps - 1, count : count + actions - 1]).expand(len(image), -1, -1)
+    rows = torch.cat([(image + table[:steps, :count]).flatten(1, 2), last.to(image.dtype)], dim=1)
+    keys = steps * count
+    for layer in transformer.layers[:-1]:
+        rows = _layer(layer, rows, keys)
+    return _layer(transformer.layers[-1], rows, keys, keys - 1)
+
+
+def _layer(layer: nn.Module, rows: Tensor, keys: int, first: int = 0) -> Tensor:
+    """The first `keys` rows are attended. first: of the rows whose output is wanted."""
+    assert isinstance(layer, Layer)
+    attention = layer.attention
+    normed = layer.norm1(rows)
+    wanted, query = rows[:, first:], attention.query(normed[:, first:])
+    query, key, value = (
+        x.unflatten(-1, (attention.heads, -1))
+        for x in (query, attention.key(normed[:, :keys]), attention.value(normed[:, :keys]))
+    )
+    mixed = causal_attention(query, key, value, first)
+    wanted = wanted + attention.out(mixed.flatten(2))
+    result: Tensor = wanted + layer.feed_forward(layer.norm2(wanted))
+    return result
+
+
+def _with_all_actions(transformer: CausalTransformer, image: Tensor, actions: Tensor | None) -> Tensor:
+    """Rows that are read, where image rows attend the actions of earlier steps."""
+    config = transformer.config
+    steps, first = image.shape[1], config.num_image_tokens - 1
+    if actions is None:
+        empty = transformer.embed.bias.to(image.dtype)
+        actions = empty.expand(len(image), steps, config.num_action_tokens, config.d_model)
+    rows = torch.cat([image, actions], dim=2).flatten(1, 2)
+    rows = (rows + transformer.position_table[: rows.shape[1]].to(rows.dtype))[:, :-1]
+    mask = _mask(steps, config.num_image_tokens, config.num_action_tokens, rows.device)
+    mask = mask[: rows.shape[1], : rows.shape[1]]
+    for layer in transformer.layers[:-1]:
+        rows = _masked_layer(layer, rows, rows, mask)
+    start = (steps - 1) * (config.num_image_tokens + config.num_action_tokens) + first
+    return _masked_layer(transformer.layers[-1], rows[:, start:], rows, mask[start:])
+
+
+@functools.cache
+def _mask(steps: int, image_rows: int, action_rows: int, device: torch.device) -> Tensor:
+    """Kept, for a CUDA graph may neither copy from the host nor outlive what it reads."""
+    with torch.inference_mode(False):
+        return attention_mask(steps, image_rows, action_rows, True).to(device)
+
+
+def _masked_layer(layer: nn.Module, wanted: Tensor, rows: Tensor, mask: Tensor) -> Tensor:
+    assert isinstance(layer, Layer)
+    wanted = wanted + layer.attention(layer.norm1(wanted), layer.norm1(rows), mask)
+    result: Tensor = wanted + layer.feed_forward(layer.norm2(wanted))
+    return result

@@ -1,0 +1,183 @@
+"""One image in, the logits of one action out: what a running robot asks of an RT-1 network, with its history.
+
+Both kinds give the same numbers; `FoldedSteps` takes the network over and is many times faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from rt_vla_ros.observations.history import History
+from rt_vla_ros.policies.rt1.fast import onednn
+from rt_vla_ros.policies.rt1.fast.cuda_graph import graphed
+from rt_vla_ros.policies.rt1.fast.last_step import last_logits
+from rt_vla_ros.policies.rt1.film import FiLM
+from rt_vla_ros.policies.rt1.film_efficientnet import ConvNorm, SameConv, SqueezeExcite
+from rt_vla_ros.policies.rt1.modeling import RT1Model
+from rt_vla_ros.policies.rt1.normalisation import Normalisation
+
+
+class Steps(Protocol):
+    """The network with its history. Images: uint8 RGB (1, H, W, 3)."""
+
+    model: RT1Model
+
+    def begin(self, features: Tensor) -> None:
+        """A new request. features: what the model takes as an instruction, (1, ...)."""
+
+    def step(self, image: Tensor) -> Tensor:
+        """Logits of the newest step, (D, V)."""
+
+    def chosen(self, tokens: Tensor) -> None:
+        """Tells which tokens were taken at this step, (D,); networks that see earlier actions need it."""
+
+
+class PlainSteps:
+    """Keeps image tokens; otherwise the network as it is."""
+
+    def __init__(self, model: RT1Model) -> None:
+        self.model = model
+        self._sentence: Tensor | None = None
+        self._tokens: History[Tensor] = History(model.config.time_sequence_length)
+        self._actions: History[Tensor] = History(model.config.time_sequence_length)
+
+    def begin(self, features: Tensor) -> None:
+        """See Steps."""
+        self._sentence = self.model.sentence(features)
+        self._tokens.reset()
+        self._actions.reset()
+        if self.model.config.history_start == "zero_frames":
+            height, width = self.model.config.input_size
+            black = torch.zeros(1, height, width, 3, dtype=torch.uint8, device=self.model.device)
+            empty = self.model.image_tokens(black, torch.zeros_like(self._sentence))
+            for _ in range(self._tokens.length):
+                self._tokens.append(empty)
+
+    def step(self, image: Tensor) -> Tensor:
+        """See Steps."""
+        assert self._sentence is not None, "begin comes first"
+        self._tokens.append(self.model.image_tokens(image, self._sentence))
+        tokens = torch.stack(self._tokens.items, dim=1)  # (1, T, tokens, C)
+        logits: Tensor = self.model.transformer(tokens, self.model.action_rows(self._chosen(tokens), tokens))[0, -1]
+        return logits
+
+    def chosen(self, tokens: Tensor) -> None:
+        """See Steps."""
+        self._actions.append(tokens[None].to(self.model.device))
+
+    def _chosen(self, tokens: Tensor) -> Tensor | None:
+        """Tokens of the window's steps, oldest first, (1, T, D); zeros where none were taken yet."""
+        if self.model.config.action_embedding != "previous":
+            return None
+        taken = torch.zeros(1, tokens.shape[1], self.model.config.num_action_tokens, dtype=torch.int64)
+        earlier = self._actions.items[-(tokens.shape[1] - 1) :] if tokens.shape[1] > 1 else ()
+        for back, action in enumerate(reversed(earlier), start=2):
+            taken[:, -back] = action
+        return taken.to(tokens.device)
+
+
+class FoldedSteps(PlainSteps):
+    """The network made ready for inference, in place: it can be neither trained nor saved afterwards.
+
+    Batch normalisation is folded into the convolutions, FiLM's factors are computed once per instruction, image tokens
+    are kept embedded, the transformer computes only the rows that matter. On a CPU the weights lie as oneDNN likes
+    them, on a GPU both halves are CUDA graphs.
+    """
+
+    def __init__(self, model: RT1Model, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__(model)
+        model.requires_grad_(False)
+        model.train(False)
+        fold_batch_norms(model)
+        self._normalise = Normalisation(model.config, model.normalisation, torch.float32, model.device)
+        self._dtype = torch.float32
+        # In float32, whatever the type: a plain image is where bfloat16 errs most, and it fills the window at first.
+        self._empty = self._empty_frame().to(dtype) if model.config.history_start == "zero_frames" else None
+        nn.Module.to(model, dtype)
+        if onednn.serves(model.device, dtype):
+            _pack(model)
+        self._dtype = dtype
+        self._films = [module for module in model.modules() if isinstance(module, FiLM)]
+        self._frame: Callable[[Tensor], Tensor] = graphed(self._embedded_frame, model.device)
+        self._window: Callable[[Tensor], Tensor] = graphed(self._last_logits, model.device)
+
+    def begin(self, features: Tensor) -> None:
+        """See Steps."""
+        sentence = self.model.sentence(features.to(self._dtype) if features.is_floating_point() else features)
+        self._tokens.reset()
+        self._actions.reset()
+        if self._empty is not None:
+            for _ in range(self._tokens.length):
+                self._tokens.append(self._empty)
+        self._fix(sentence)
+        self._sentence = sentence
+
+    def step(self, image: Tensor) -> Tensor:
+        """See Steps."""
+        assert self._sentence is not None, "begin comes first"
+        self._tokens.append(self.embedded(image).clone())
+        rows = torch.stack(self._tokens.items, dim=1)
+        chosen = self._chosen(rows)
+        if chosen is None:
+            return self._window(rows)[0]
+        embedded = self.model.transformer.embed(self.model.action_rows(chosen, rows))
+        return last_logits(self.model.transformer, rows, embedded)[0]
+
+    def embedded(self, image: Tensor) -> Tensor:
+        """What is kept of an image, (1, num_image_tokens, d_model); overwritten by the next one on a GPU."""
+        return self._frame(image)
+
+    def window_logits(self) -> Tensor:
+        """Logits of the newest step from what is kept, (D, V)."""
+        return self._window(torch.stack(self._tokens.items, dim=1))[0]
+
+    def _embedded_frame(self, image: Tensor) -> Tensor:
+        pixels = self._normalise(image).to(self._dtype)
+        features = self.model.projection(self.model.trunk(pixels, self._unused))
+        features = self.model.places(self.model.film(features, self._unused))
+        embedded: Tensor = self.model.transformer.embed(self.model.token_learner(features))
+        return embedded
+
+    @torch.no_grad()
+    def _empty_frame(self) -> Tensor:
+        config = self.model.config
+        self._unused = torch.zeros(1, config.language_size, device=self.model.device)
+        black = torch.zeros(1, *config.input_size, 3, dtype=torch.uint8, device=self.model.device)
+        return self._embedded_frame(black)
+
+    def _last_logits(self, rows: Tensor) -> Tensor:
+        return last_logits(self.model.transformer, rows)
+
+    def _fix(self, sentence: Tensor) -> None:
+        self._unused = sentence  # by FiLMs that have been fixed
+        for film in self._films:
+            film.fix(sentence)
+
+
+def fold_batch_norms(model: nn.Module) -> None:
+    """Puts every ConvNorm's batch normalisation into its convolution, in place: same function, one pass less."""
+    for module in model.modules():
+        if isinstance(module, ConvNorm) and isinstance(module.norm, nn.BatchNorm2d):
+            norm, conv = module.norm, module.conv
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+            conv.weight = nn.Parameter(conv.weight * scale[:, None, None, None], requires_grad=False)
+            conv.bias = nn.Parameter(norm.bias - norm.running_mean * scale, requires_grad=False)
+            module.norm = nn.Identity()
+
+
+def _pack(model: RT1Model) -> None:
+    """Weights of products and convolutions go over into oneDNN's layout; FiLM's are used once per instruction only."""
+    config = model.config
+    onednn.pack(model.transformer.layers, config.time_sequence_length * config.num_image_tokens)
+    for module in list(model.modules()):
+        if isinstance(module, SqueezeExcite):
+            onednn.pack(module, 1)
+        elif isinstance(module, SameConv):
+            module.pack()
+    model.projection = onednn.PackedConvolution(model.projection)  # type: ignore[assignment]

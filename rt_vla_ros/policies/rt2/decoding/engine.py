@@ -1,0 +1,216 @@
+"""Writes an action in as few passes through the model as can be, without changing a token.
+
+Three things save passes and bytes, none of them changes what is chosen (Leviathan et al. 2023, arXiv:2211.17192, with a
+draft that costs nothing):
+- the previous action's tokens, and whatever the grammar leaves no choice about, are verified in the very pass that
+  reads the prompt; where one is rejected, the next pass verifies a new guess behind the token that was right;
+- only the rows of the output head that are legal somewhere in an action are multiplied, where this was seen to give the
+  model's own logits;
+- tokens that must follow (a space between two numbers) cost no pass of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import END, Grammar, choose
+from rt_vla_ros.policies.rt2.decoding.fixed_shapes import BUCKET, FixedSession, FixedShapes, FixedShapesError, bucket
+from rt_vla_ros.policies.rt2.decoding.session import Session
+
+logger = logging.getLogger(__name__)
+HEAD_TOLERANCE = 1e-2
+"""Largest difference between logits from some rows of the head and the model's own, as a share of their spread."""
+FIXED_TOLERANCE = {torch.float32: 1e-3}
+"""The same between passes of fixed shapes and the model's own; 0.1 in half precision, where rounding makes so much."""
+
+CPU_GUESS = 8
+"""Tokens that are verified in one pass behind the prompt's on a CPU: more rows take longer than reading the weights."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """tokens: what was written. probabilities: of each, among what was legal. passes: how often the model was run."""
+
+    tokens: tuple[int, ...]
+    probabilities: tuple[float, ...]
+    passes: int
+
+
+class DecodingEngine:
+    """Constrained decoding with one model, batch size 1."""
+
+    def __init__(self, model: PreTrainedModel, *, fixed: bool = False) -> None:
+        """fixed: whether passes have fixed shapes, which are recorded as CUDA graphs where the model is on a GPU."""
+        self.model = model
+        self._fixed, self._later_guess = fixed, CPU_GUESS if model.device.type == "cpu" else None
+        self._shapes: dict[int, FixedShapes] = {}
+        self._head = model.get_output_embeddings()
+        self._softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+        self._sliced = False
+        self._rows: dict[int, tuple[Grammar, Tensor]] = {}
+        self._masks: dict[tuple[int, Hashable], Tensor] = {}
+
+    @torch.inference_mode()
+    def prepare(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> None:
+        """Sees on one prompt whether rows of the head give the model's own logits; else whole heads are used."""
+        self._rows, self._masks, self._sliced = {}, {}, False
+        if not isinstance(self._head, nn.Linear) or self.model.base_model is self.model:
+            return
+        own = Session(self.model, inputs).prompt((), logits=True)[:, self._columns(grammar)].float()
+        self._sliced = True
+        found = self._logits(Session(self.model, inputs).prompt((), logits=False), grammar).float()
+        spread = float(own.std()) + 1e-6
+        self._sliced = own.shape == found.shape and float((own - found).abs().max()) <= HEAD_TOLERANCE * spread
+
+    @property
+    def recorded(self) -> int:
+        """For how many lengths of prompts there are passes of fixed shapes."""
+        return len(self._shapes)
+
+    @torch.inference_mode()
+    def record(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> None:
+        """Makes passes of fixed shapes for prompts of this length, where they are asked for and not there yet.
+
+        The first time, in the warm-up, also for somewhat longer prompts, so that few instructions have to wait later.
+        They are compared with the model's own on these inputs and on other pixels; where they cannot be made or differ,
+        the log says so and decoding goes on without them.
+        """
+        tokens = inputs["input_ids"].shape[1]
+        for more in (0,) if self._shapes else (0, BUCKET):
+            rows = bucket(tokens + more, grammar.longest)
+            if not self._fixed or rows in self._shapes:
+                return
+            try:
+                on_gpu = self.model.device.type == "cuda"
+                shapes = FixedShapes(self.model, tokens + more, grammar.longest, record=on_gpu)
+                self._compare(inputs, grammar, shapes)
+            except (RuntimeError, TypeError, KeyError, ValueError) as error:
+                self._fixed = False
+                logger.warning("Decoding goes on without fixed shapes: %s", (str(error) or repr(error)).splitlines()[0])
+                return
+            self._shapes[rows] = shapes
+
+    def _compare(self, inputs: Mapping[str, Tensor], grammar: Grammar, shapes: FixedShapes) -> None:
+        """Raises FixedShapesError."""
+        token = int(grammar.columns[grammar.mask(grammar.start)][0])
+        others = {key: value.flip(-1) if value.is_floating_point() else value for key, value in inputs.items()}
+        for each in (inputs, others):
+            found: list[Tensor] = []
+            for session in (Session(self.model, each), FixedSession(self.model, each, shapes)):
+                first = session.prompt([token], logits=False).clone()
+                session.forget(1)
+                found.append(torch.cat([first, session.more([token, token], logits=False)]).float())
+            difference = float((found[0] - found[1]).abs().max()) / (float(found[0].std()) + 1e-6)
+            if not difference <= FIXED_TOLERANCE.get(self.model.dtype, 0.1):
+                raise FixedShapesError(f"they differ from the model's own by {difference:.1e} of the spread")
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        inputs: Mapping[str, Tensor],
+        grammar: Grammar,
+        *,
+        previous: Sequence[int] = (),
+        temperature: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Decoded:
+        """Writes what the grammar allows.
+
+        inputs: of the prompt, on the model's device. previous: tokens of an earlier output, to be tried first.
+        temperature: 0 takes the most likely token each time.
+        """
+        session, state, passes = self._session(inputs, grammar), grammar.start, 1
+        guess = grammar.guess(state, previous)[: session.longest_guess]
+        rows = session.prompt(guess, logits=not self._sliced)
+        tokens: list[int] = []
+        probabilities: list[float] = []
+        while True:
+            chosen = self._choose(rows, grammar, state, guess, temperature, generator)
+            for i, (token, probability) in enumerate(chosen):
+                tokens.append(token)
+                probabilities.append(probability)
+                state = grammar.advance(state, token)
+                if state == END or i == len(guess) or token != guess[i]:
+                    break
+            if state == END:
+                return Decoded(tuple(tokens), tuple(probabilities), passes)
+            session.forget(len(guess) - i)
+            guess = grammar.guess(state, previous)[: self._later_guess or session.longest_guess]
+            rows = session.more([tokens[-1], *guess], logits=not self._sliced)
+            passes += 1
+
+    @torch.inference_mode()
+    def write(self, inputs: Mapping[str, Tensor], stop: frozenset[int], limit: int) -> Iterator[int]:
+        """Free text, the most likely token each time, one pass a token; ends at a token of `stop` or after `limit`."""
+        session = Session(self.model, inputs)
+        rows = session.prompt((), logits=True)
+        for _ in range(limit):
+            session.forget(0)
+            token = int(rows[-1].argmax())
+            if token in stop:
+                return
+            yield token
+            rows = session.more([token], logits=True)
+
+    def _session(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> Session:
+        shapes = self._shapes.get(bucket(inputs["input_ids"].shape[1], grammar.longest))
+        return Session(self.model, inputs) if shapes is None else FixedSession(self.model, inputs, shapes)
+
+    def _choose(
+        self,
+        rows: Tensor,
+        grammar: Grammar,
+        state: Hashable,
+        guess: Sequence[int],
+        temperature: float,
+        generator: torch.Generator | None,
+    ) -> list[tuple[int, float]]:
+        """What is chosen behind each token of the guess, with its probability."""
+        masks = [self._mask(grammar, state)]
+        for token in guess:
+            state = grammar.advance(state, token)
+            if state == END:
+                break
+            masks.append(self._mask(grammar, state))
+        logits = self._logits(rows[: len(masks)], grammar)  # (len(masks), C)
+        columns, chances = choose(logits, torch.stack(masks), temperature, generator)
+        found = torch.stack(
+            [self._columns(grammar)[columns].double(), chances.double()]
+        ).tolist()  # one copy to the host
+        return [(int(token), chance) for token, chance in zip(*found, strict=True)]
+
+    def _logits(self, rows: Tensor, grammar: Grammar) -> Tensor:
+        columns = self._columns(grammar)
+        if not self._sliced:
+            return rows[:, columns] if len(columns) < rows.shape[-1] else rows
+        weight = self._kept(grammar)
+        logits = rows @ weight.T
+        if self._head.bias is not None:
+            logits = logits + self._head.bias[columns]
+        return logits if self._softcap is None else torch.tanh(logits / self._softcap) * self._softcap
+
+    def _kept(self, grammar: Grammar) -> Tensor:
+        """The head's rows for a grammar's columns, copied once."""
+        key = id(grammar)
+        if key not in self._rows:
+            self._rows[key] = (grammar, self._head.weight[self._columns(grammar)])
+        return self._rows[key][1]
+
+    def _columns(self, grammar: Grammar) -> Tensor:
+        return self._cached(grammar, "columns", lambda: grammar.columns)
+
+    def _mask(self, grammar: Grammar, state: Hashable) -> Tensor:
+        return self._cached(grammar, ("mask", grammar.mask_index(state)), lambda: grammar.mask(state))
+
+    def _cached(self, grammar: Grammar, key: Hashable, make: Any) -> Tensor:
+        whole = (id(grammar), key)
+        if whole not in self._masks:
+            self._masks[whole] = torch.from_numpy(make()).to(self.model.device)
+        return self._masks[whole]

@@ -1,0 +1,158 @@
+"""Decoding in passes of two fixed shapes over a cache of fixed size, so that a GPU can record them.
+
+What differs from family to family (seeing, putting patches among words, counting positions) is left to the model's own
+code; its language model alone, where nearly all kernels are, is run through `RecordedCall`. Prompts are padded behind
+the guess, where nothing looks back from, up to a multiple of `BUCKET` tokens, so that instructions of about the same
+length share a recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import Cache, PreTrainedModel, StaticCache
+from transformers.cache_utils import StaticLayer
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+from rt_vla_ros.policies.rt2.decoding.recorded_call import RecordedCall
+from rt_vla_ros.policies.rt2.decoding.session import Session
+
+BUCKET = 64
+LONGEST_GUESS = 63
+"""Tokens that are verified in one pass at most; a longer guess is cut, which costs a pass and changes no token."""
+TENSORS = ("inputs_embeds", "attention_mask", "position_ids")
+
+
+class FixedShapesError(RuntimeError):
+    """This model's language model cannot be run in fixed shapes; the message says why."""
+
+
+class FixedShapes:
+    """The language model of one model with its preallocated cache, for prompts of one bucket.
+
+    prompt_rows: tokens of a prompt and its guess, padded. further_rows: tokens of every pass after that, padded.
+    """
+
+    def __init__(self, model: PreTrainedModel, prompt_tokens: int, longest: int, *, record: bool) -> None:
+        """longest: tokens of the longest output. record: whether passes are recorded, on a CUDA device only.
+
+        Raises FixedShapesError.
+        """
+        self._text, self._record = language_model(model), record
+        guess = min(longest, LONGEST_GUESS)
+        self.prompt_rows, self.further_rows = bucket(prompt_tokens, longest), 1 + guess
+        needed = self.prompt_rows + longest + self.further_rows
+        self.room = -(-needed // 8) * 8  # the attention kernels of a GPU want masks whose rows are aligned
+        self.cache = StaticCache(config=model.config, max_cache_len=self.room)
+        if any(type(layer) is not StaticLayer for layer in self.cache.layers):
+            raise FixedShapesError("its attention looks back a limited way only, or is no attention")
+        if model.config.get_text_config()._attn_implementation != "sdpa":
+            raise FixedShapesError("its attention is not torch's scaled_dot_product_attention")
+        # The layers' lengths lie side by side, so that one operation sets them all.
+        self._lengths = torch.zeros(len(self.cache.layers), dtype=torch.long, device=model.device)
+        for layer, length in zip(self.cache.layers, self._lengths, strict=True):
+            layer.cumulative_length = length  # type: ignore[union-attr]
+        self._calls: dict[tuple[torch.Size | None, ...], RecordedCall] = {}
+
+    def set_length(self, tokens: int) -> None:
+        """How many tokens of the cache are valid; what lies behind them is never looked at."""
+        self._lengths.fill_(tokens)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Within, the model's own code calls this instead of its language model."""
+        self._text.forward = self._forward
+        try:
+            yield
+        finally:
+            del self._text.forward  # the class's own is seen again
+
+    def _forward(self, **given: Any) -> BaseModelOutputWithPast:
+        tensors = {name: given[name] for name in TENSORS if given.get(name) is not None}
+        unknown = [name for name, value in given.items() if name not in TENSORS and isinstance(value, Tensor | list)]
+        if unknown or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+            raise FixedShapesError(f"its language model takes more than is known here: {', '.join(unknown) or 'masks'}")
+        if "attention_mask" not in tensors:
+            tensors["attention_mask"] = self._causal(tensors["inputs_embeds"].shape[1])
+        tensors["lengths"] = self._lengths
+        key = tuple(tensors[name].shape if name in tensors else None for name in TENSORS)
+        if key not in self._calls:
+            self._calls[key] = RecordedCall(self._hidden, tensors, record=self._record)
+        return BaseModelOutputWithPast(last_hidden_state=self._calls[key](**tensors), past_key_values=self.cache)
+
+    def _hidden(self, lengths: Tensor, **tensors: Tensor) -> Tensor:
+        """What is recorded; it begins at the given lengths however often it is run."""
+        self._lengths.copy_(lengths)
+        own: Any = type(self._text).forward
+        found: Tensor = own(self._text, **tensors, past_key_values=self.cache, use_cache=True).last_hidden_state
+        return found
+
+    def _causal(self, rows: int) -> Tensor:
+        """(1, 1, rows, room): each token sees those before it and itself. Made here, for transformers would look at the
+        length on the host."""
+        places = torch.arange(self.room, device=self._lengths.device)
+        return (places <= places[:rows, None] + self._lengths[0])[None, None]
+
+
+class FixedSession(Session):
+    """A session in fixed shapes. There may be one at a time of the same `FixedShapes`."""
+
+    longest_guess = LONGEST_GUESS
+
+    def __init__(self, model: PreTrainedModel, inputs: Mapping[str, Tensor], shapes: FixedShapes) -> None:
+        self._shapes = shapes
+        super().__init__(model, inputs)
+        self._length, self._reading = 0, inputs["input_ids"].shape[1]
+
+    def prompt(self, guess: Sequence[int], *, logits: bool) -> Tensor:
+        """See Session."""
+        self._length = 0
+        room = self._shapes.prompt_rows - self._inputs["input_ids"].shape[1]
+        self._reading = self._inputs["input_ids"].shape[1] + len(guess)
+        return self._padded(self._extended(self._filled(guess, room)), 1 + room, 1 + len(guess), logits)
+
+    def more(self, tokens: Sequence[int], *, logits: bool) -> Tensor:
+        """See Session."""
+        self._reading, rows = len(tokens), self._shapes.further_rows
+        return self._padded({"input_ids": self._row(self._filled(tokens, rows))}, rows, len(tokens), logits)
+
+    def forget(self, count: int) -> None:
+        """See Session."""
+        self._length += self._reading - count
+        self._reading = 0
+
+    def _make_cache(self) -> Cache:
+        return self._shapes.cache
+
+    def _filled(self, tokens: Sequence[int], length: int) -> list[int]:
+        """Any token will do that is not an image's: its row is thrown away and its place in the cache overwritten."""
+        filler = int(tokens[-1]) if tokens else self._last()
+        return [*tokens, *[filler] * (length - len(tokens))]
+
+    def _last(self) -> int:
+        return int(self._inputs["input_ids"][0, -1])
+
+    def _padded(self, inputs: Mapping[str, Any], rows: int, wanted: int, logits: bool) -> Tensor:
+        """Runs `rows` rows; the first `wanted` of them."""
+        self._shapes.set_length(self._length)
+        with self._shapes.in_place():
+            return self._run(inputs, rows, logits)[:wanted]
+
+
+def bucket(prompt_tokens: int, longest: int) -> int:
+    """Rows of a prompt and its guess, a multiple of BUCKET."""
+    return -(-(prompt_tokens + min(longest, LONGEST_GUESS)) // BUCKET) * BUCKET
+
+
+def language_model(model: PreTrainedModel) -> nn.Module:
+    """The part that reads words. Raises FixedShapesError where it does not have one of the usual names."""
+    base: Any = model.base_model
+    for name in ("language_model", "text_model"):
+        found = getattr(base, name, None)
+        if isinstance(found, nn.Module):
+            return found
+    raise FixedShapesError("its language model is not found")

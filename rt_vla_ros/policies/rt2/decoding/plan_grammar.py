@@ -1,0 +1,107 @@
+"""A plan in words before the action: `Plan: pick rxbar chocolate. Action: 1 128 ...` (RT-2, section 4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
+from rt_vla_ros.policies.rt2.inputs.special_tokens import special_tokens
+
+MARKER = "Action:"
+
+
+class PlanGrammar:
+    """Free text of at most `limit` tokens up to "Action:", then an action.
+
+    A plan that does not come to "Action:" by itself is cut off there, and the marker is put behind it. States: a tuple
+    of the plan's tokens so far; ("marker", i); or a state of the action's grammar.
+    """
+
+    def __init__(
+        self,
+        action: ActionGrammar,
+        tokenizer: PreTrainedTokenizerBase,
+        limit: int,
+        vocabulary_size: int,
+        placeholders: Collection[int] = (),
+    ) -> None:
+        """placeholders: the model's tokens that stand for images. Raises ValueError for a limit below 1."""
+        if limit < 1:
+            raise ValueError(f"expected a plan of at least 1 token, got a limit of {limit}")
+        self.action, self._tokenizer, self._limit = action, tokenizer, limit
+        self._marker = tokenizer.encode(f" {MARKER}", add_special_tokens=False)
+        self._written = self._text(self._marker).strip()  # "action :" of a tokenizer without capital letters
+        self.columns: NDArray[np.int64] = np.arange(vocabulary_size, dtype=np.int64)
+        # Only what the tokenizer can write: not its special tokens, nor the rows that pad the embedding table.
+        words = set(tokenizer.get_vocab().values()) - special_tokens(tokenizer).union(placeholders)
+        self._free = np.isin(self.columns, list(words))
+        self.start: Hashable = ()
+        self.longest = limit + len(self._marker) + action.longest
+
+    def mask_index(self, state: Hashable) -> Hashable:
+        """See Grammar; all of a plan has one mask."""
+        return "plan" if isinstance(state, tuple) and state[:1] != ("marker",) else state
+
+    def mask(self, state: Hashable) -> NDArray[np.bool_]:
+        """See Grammar."""
+        if not isinstance(state, tuple):
+            return np.isin(self.columns, self.action.legal(_number(state)))
+        if state[:1] == ("marker",):
+            return np.isin(self.columns, self._marker[state[1]])
+        return self._free
+
+    def advance(self, state: Hashable, token: int) -> Hashable:
+        """See Grammar."""
+        if not isinstance(state, tuple):
+            return self.action.advance(_number(state), token)
+        if not self.mask(state)[token]:
+            raise ValueError(f"the token {token} is not legal in a plan")
+        if state[:1] == ("marker",):
+            following = int(state[1]) + 1
+            return self.action.start if following == len(self._marker) else ("marker", following)
+        plan = (*state, token)
+        if self._text(plan).endswith(self._written):
+            return self.action.start
+        return ("marker", 0) if len(plan) >= self._limit else plan
+
+    def guess(self, state: Hashable, previous: Sequence[int]) -> list[int]:
+        """See Grammar: the earlier plan while this one is the same, and behind it the earlier action."""
+        if not isinstance(state, tuple):
+            return self.action.guess(_number(state), self._split(previous)[1])
+        if state[:1] == ("marker",):
+            return [*self._marker[int(state[1]) :], *self.action.guess(self.action.start, self._split(previous)[1])]
+        return list(previous[len(state) :]) if tuple(previous[: len(state)]) == state else []
+
+    def plan(self, tokens: Sequence[int]) -> str:
+        """The plan in words of a whole output."""
+        text = self._text(self._split(tokens)[0])
+        return text.removesuffix(self._written).strip()
+
+    def decode(self, tokens: Sequence[int]) -> tuple[int, ...]:
+        """Token ids of a whole output -> bins of its action. Raises ValueError for anything else."""
+        return self.action.decode(self._split(tokens)[1])
+
+    def action_length(self, tokens: Sequence[int]) -> int:
+        """How many of the tokens, counted from the end, are the action."""
+        return len(self._split(tokens)[1])
+
+    def _split(self, tokens: Sequence[int]) -> tuple[list[int], list[int]]:
+        """The plan with its marker, and the action."""
+        state = self.start
+        for i, token in enumerate(tokens):
+            if not isinstance(state, tuple):
+                return list(tokens[:i]), list(tokens[i:])
+            state = self.advance(state, token)
+        return list(tokens), []
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(tokens))).rstrip()
+
+
+def _number(state: Hashable) -> int:
+    assert isinstance(state, int)
+    return state

@@ -1,0 +1,137 @@
+"""A processor's work on images, done on the model's device, with the very same result.
+
+What a processor does to an image of a robot's camera is nearly always: resize it, put each 8-bit value through a table
+(scale and normalise), and lay the results out (patches, several towers). The layout and the tables are read off the
+processor by showing it images of the final size, so that nothing here depends on the family; then both are compared on
+noise, and only if they are equal to the last bit the device's way is taken.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rt_vla_ros.policies.rt2.inputs.pillow_resize import SUPPORT, PillowResize
+from rt_vla_ros.policies.rt2.inputs.processor import Inputs, Pixels, Processor
+
+Size = tuple[int, int]
+SEED = 0
+
+
+class DeviceImages:
+    """Images of fixed sizes -> what the processor would make of them, on a device.
+
+    name: of the one input of the model that depends on the pixels.
+    """
+
+    def __init__(self, name: str, resizes: Sequence[PillowResize], layout: Layout, device: torch.device) -> None:
+        self.name = name
+        self._resizes, self._device = resizes, device
+        self._places, self._tables = layout.places.to(device), layout.tables.to(device)
+        self._rows, self._shape = layout.rows.to(device), layout.shape
+
+    def __call__(self, images: Sequence[Pixels]) -> Inputs:
+        """images: uint8 (H, W, 3), one per camera. Returns the one input, float32 on the device."""
+        flat = [
+            resize(torch.tensor(image, device=self._device).permute(2, 0, 1)).flatten()
+            for image, resize in zip(images, self._resizes, strict=True)
+        ]
+        values = torch.cat(flat).long()[self._places]  # one per number of the model's input
+        return {self.name: self._tables[self._rows + values].view(self._shape)}
+
+
+def find_device_images(processor: Processor, sizes: Sequence[Size], device: torch.device) -> DeviceImages | None:
+    """The device's way for cameras of these sizes (height, width); None where it would not give the very same."""
+    noise = np.random.default_rng(SEED)
+    tries = [[noise.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes] for _ in range(2)]
+    tries.append([np.full((*size, 3), 255, np.uint8) for size in sizes])
+    expected = [processor.image_inputs(images) for images in tries]
+    name = next((name for name, value in expected[0].items() if value.is_floating_point()), "")
+    if not name or not _steady(expected, name):
+        return None
+    final = _final_sizes(expected[0], expected[0][name], len(sizes))
+    layout = None if final is None else _read_layout(processor, final, name, expected[0][name].shape)
+    if final is None or layout is None:
+        return None
+    for kind in SUPPORT:
+        try:
+            resizes = [PillowResize(old, new, kind, device) for old, new in zip(sizes, final, strict=True)]
+        except ValueError:
+            return None
+        found = DeviceImages(name, resizes, layout, device)
+        if all(torch.equal(found(i)[name].cpu(), e[name]) for i, e in zip(tries, expected, strict=True)):
+            return found
+    return None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the numbers of a model's input come from images of their final sizes.
+
+    places: for each number the 8-bit value that it is made from, in all images (3, H', W') one after the other, (N,).
+    tables: what each value becomes, 256 numbers a table, one table after the other. rows: where its table begins, (N,).
+    """
+
+    places: Tensor
+    tables: Tensor
+    rows: Tensor
+    shape: torch.Size
+
+
+def _read_layout(processor: Processor, sizes: Sequence[Size], name: str, shape: torch.Size) -> Layout | None:
+    """Shows the processor images in which each value tells its place, one bit of it at a time."""
+    count = sum(3 * height * width for height, width in sizes)
+    numbers = torch.arange(count)
+
+    def shown(values: Tensor) -> Tensor:
+        found = processor.image_inputs(_images(values, sizes)).get(name, torch.empty(0))
+        return found.flatten() if found.shape == shape else torch.full((shape.numel(),), torch.nan)
+
+    low, high = shown(torch.zeros(count)), shown(torch.full((count,), 255))
+    places = torch.zeros(shape.numel(), dtype=torch.long)
+    for bit in range(count.bit_length()):
+        found = shown((numbers >> bit & 1) * 255)
+        if not bool(((low != high) & ((found == low) | (found == high))).all()):
+            return None  # more than one value, or none, has a say in a number
+        places += (found == high).long() << bit
+    kinds, table = torch.stack([low, high], dim=1).unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
+    if int(places.max()) >= count:
+        return None
+    tables, values = torch.full((len(kinds), 256), torch.nan), numbers % 256
+    tables[table, values[places]] = shown(values)
+    return Layout(places, tables.flatten(), table * 256, shape)
+
+
+def _images(values: Tensor, sizes: Sequence[Size]) -> list[Pixels]:
+    """Values of all images (3, H, W), one after the other, as images (H, W, 3)."""
+    parts = values.to(torch.uint8).split([3 * height * width for height, width in sizes])  # type: ignore[no-untyped-call]
+    return [
+        np.ascontiguousarray(part.view(3, *size).permute(1, 2, 0).numpy())
+        for part, size in zip(parts, sizes, strict=True)
+    ]
+
+
+def _final_sizes(inputs: Inputs, pixels: Tensor, cameras: int) -> list[Size] | None:
+    """The sizes to which images were resized: of the tensor, or of the grid of patches that is told beside it."""
+    if pixels.dim() >= 4:
+        return [(pixels.shape[-2], pixels.shape[-1])] * cameras
+    grid = inputs.get("image_grid_thw")
+    if grid is None or len(grid) != cameras:
+        return None
+    sides = [math.isqrt(pixels.shape[-1] // (3 * frames)) for frames in (1, 2)]
+    side = next((s for s, frames in zip(sides, (1, 2), strict=True) if 3 * frames * s * s == pixels.shape[-1]), None)
+    return None if side is None else [(int(rows) * side, int(columns) * side) for _, rows, columns in grid]
+
+
+def _steady(inputs: Sequence[Inputs], name: str) -> bool:
+    """Whether all other inputs are the same whatever is seen."""
+    first = {key: value for key, value in inputs[0].items() if key != name}
+    return all(
+        set(first) == set(each) - {name} and all(torch.equal(value, each[key]) for key, value in first.items())
+        for each in inputs
+    )

@@ -1,0 +1,169 @@
+"""LoRA adapters as peft writes them (Hu et al. 2021, arXiv:2106.09685), added to the weights they belong to.
+
+Adapters of OpenVLA name the published modules, such as the fused `attn.qkv`; so they are added before weights are
+renamed. Those of other models name modules as the transformers of their day did, which have moved about since.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from rt_vla_ros.json_file import read_object
+from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError
+from rt_vla_ros.policies.rt2.loading.recognition import ADAPTER_CONFIG
+
+WEIGHTS = "adapter_model.safetensors"
+NAME = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
+OTHER_KINDS = ("use_dora", "modules_to_save", "layer_replication", "alora_invocation_tokens")
+"""Keys of the configuration that, when set, make more of an adapter than the sum of two matrices' product."""
+CHANGED_BASES = ("pissa", "olora", "loftq", "corda", "lora_ga")
+"""Beginnings of `init_lora_weights` with which peft changes the model's own weights too."""
+LEAST = 4
+"""Parts of two paths that must be the same, counted from their ends."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """a: (rank, in). b: (out, rank). scale: what their product is multiplied with."""
+
+    a: Tensor
+    b: Tensor
+    scale: float
+
+    def added_to(self, weight: Tensor, name: str) -> Tensor:
+        """A weight (out, in) with the pair added. Raises CheckpointError for a weight of another shape."""
+        shape = (self.b.shape[0], self.a.shape[1])
+        if weight.shape != shape:
+            raise CheckpointError(
+                f"The adapter's {name} is for a layer of {shape[0]}x{shape[1]}, the model's is "
+                f"{'x'.join(str(size) for size in weight.shape)}: it belongs to another model."
+            )
+        change = self.scale * (self.b @ self.a).to(weight.device)
+        return (weight.float() + change).to(weight.dtype)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """base: the model it belongs to. pairs: module name -> what is added to its weight."""
+
+    base: str
+    pairs: dict[str, Pair]
+
+    @classmethod
+    def load(cls, directory: Path) -> Adapter:
+        """Raises CheckpointError for files that are missing or damaged and for all that is not plain LoRA."""
+        config, path = read_object(directory / ADAPTER_CONFIG, CheckpointError), directory / WEIGHTS
+        initial = str(config.get("init_lora_weights")).lower()
+        if (
+            config.get("peft_type") != "LORA"
+            or any(config.get(key) for key in OTHER_KINDS)
+            or initial.startswith(CHANGED_BASES)
+        ):
+            raise CheckpointError(f"{directory} is an adapter of another kind; plain LoRA can be loaded.")
+        try:
+            weights = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"{path} is missing or no safetensors file: {error}") from error
+        try:
+            return cls(str(config.get("base_model_name_or_path") or ""), _pairs(config, weights))
+        except CheckpointError as error:
+            raise CheckpointError(f"{directory}: {error}") from error
+
+    def merged(self, weights: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+        """The weights with the adapter added. Raises CheckpointError for a module that they do not have."""
+        left = set(self.pairs)
+        for name, tensor in weights:
+            module = name.removesuffix(".weight")
+            if name.endswith(".weight") and module in self.pairs:
+                tensor = self.pairs[module].added_to(tensor, module)
+                left.discard(module)
+            yield name, tensor
+        if left:
+            raise CheckpointError(f"The adapter changes {min(left)}, which the checkpoint does not have.")
+
+    def merge_into(self, model: nn.Module) -> None:
+        """Adds the adapter to a whole model. Raises CheckpointError where it does not belong to it."""
+        layers = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+        for name, pair in sorted(self.pairs.items()):
+            weight = layers[_same_layer(name, layers)].weight
+            with torch.no_grad():
+                weight.copy_(pair.added_to(weight, name))
+
+
+def _pairs(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Pair]:
+    """Every tensor of the file as half of a pair. Raises CheckpointError for one that is none."""
+    halves: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in sorted(weights.items()):
+        found = NAME.fullmatch(name)
+        if not found or tensor.ndim != 2:
+            raise CheckpointError(
+                f"{WEIGHTS} holds {name}, which is no lora_A or lora_B of a linear layer, and nothing else can be "
+                "loaded. Merge the adapter into its model with peft (merge_and_unload) and name the directory of that."
+            )
+        halves.setdefault(found[1], {})[found[2]] = tensor.float()
+    if not halves:
+        raise CheckpointError(f"{WEIGHTS} holds no lora_A and lora_B: the adapter changes nothing.")
+    return {module: _pair(config, module, parts) for module, parts in halves.items()}
+
+
+def _pair(config: Mapping[str, Any], module: str, parts: Mapping[str, Tensor]) -> Pair:
+    if len(parts) != 2:
+        raise CheckpointError(f"{WEIGHTS} lacks the other half of {module}'s lora_{next(iter(parts))}.")
+    rank, alpha = _setting(config, "r", "rank_pattern", module), _setting(config, "lora_alpha", "alpha_pattern", module)
+    a, b = parts["A"], parts["B"]
+    if not a.shape[0] == b.shape[1] == rank:
+        raise CheckpointError(
+            f"{module} has the rank {rank:g} by {ADAPTER_CONFIG}, its lora_A has {a.shape[0]} rows and its lora_B "
+            f"{b.shape[1]} columns: the two files do not belong together."
+        )
+    return Pair(a, b, alpha / (math.sqrt(rank) if config.get("use_rslora") else rank))
+
+
+def _setting(config: Mapping[str, Any], key: str, pattern: str, module: str) -> float:
+    """A module's own number by the first pattern that matches the end of its name (peft's get_pattern_key), or all's.
+
+    Raises CheckpointError where that is no number above 0.
+    """
+    patterns = config.get(pattern) or {}
+    if not isinstance(patterns, Mapping):
+        raise CheckpointError(f"{pattern} is {patterns!r} in {ADAPTER_CONFIG}, expected numbers by names.")
+    try:
+        own = next((value for name, value in patterns.items() if re.match(rf"(.*\.)?({name})$", module)), None)
+    except re.error as error:
+        raise CheckpointError(f"{pattern} in {ADAPTER_CONFIG} holds no regular expression: {error}.") from error
+    value = config.get(key) if own is None else own
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise CheckpointError(f"{key} of {module} is {value!r} in {ADAPTER_CONFIG}, expected a number above 0.")
+    return value
+
+
+def _same_layer(name: str, layers: Iterable[str]) -> str:
+    """The layer that an adapter means: the same path, else the one that ends alike and has most of the path's parts.
+
+    Raises CheckpointError where there is none, or more than one.
+    """
+    parts = name.split(".")
+
+    def likeness(layer: str) -> tuple[int, int]:
+        theirs = layer.split(".")
+        same = (one == other for one, other in zip(reversed(parts), reversed(theirs), strict=False))
+        return sum(1 for _ in takewhile(bool, same)), len(set(parts) & set(theirs))
+
+    found = sorted(((layer == name, *likeness(layer)), layer) for layer in layers)
+    # A number and the two names behind it (layers.3.self_attn.q_proj) are the least that tells a layer.
+    if not found or found[-1][0][1] < min(LEAST, len(parts)):
+        raise CheckpointError(f"The adapter changes {name}, which the model does not have.")
+    if len(found) > 1 and found[-1][0] == found[-2][0]:
+        raise CheckpointError(f"The adapter changes {name}, which may be {found[-1][1]} or {found[-2][1]}.")
+    return found[-1][1]

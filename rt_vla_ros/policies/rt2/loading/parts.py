@@ -1,0 +1,316 @@
+"""Loads any vision-language model that transformers knows natively, with its processor, card and rt2_config.json."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers import __version__ as transformers_version
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
+from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
+from rt_vla_ros.json_file import read_object
+from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError
+from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE, RT2Config
+from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, ComposedProcessor, Processor, ProcessorError
+from rt_vla_ros.policies.rt2.loading.lora import Adapter
+from rt_vla_ros.policies.rt2.loading.memory import (
+    OutOfMemoryError,
+    available_bytes,
+    check_memory,
+    needed_bytes,
+    no_room,
+)
+from rt_vla_ros.policies.rt2.loading.progress import Tell, say_nothing, transformers_progress
+from rt_vla_ros.policies.rt2.loading.quantization import (
+    QUANTIZED,
+    WeightsError,
+    check_quantization,
+    number_type,
+    quantize,
+)
+from rt_vla_ros.policies.rt2.loading.remote_code import check_code, check_files, code_files, processor_code, refusal
+from rt_vla_ros.policies.rt2.loading.weight_files import find_damage
+
+logger = logging.getLogger(__name__)
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+TOKENIZER_FILES = ("tokenizer.json", "*.model", "vocab.*", "tekken.json", "*.tiktoken")
+"""In one of these a tokenizer's tokens are."""
+
+
+@dataclass(frozen=True)
+class RT2Parts:
+    """A checkpoint, ready to be run."""
+
+    model: PreTrainedModel
+    processor: Processor
+    config: RT2Config
+    card: ActionCard
+
+
+def load_rt2(
+    directory: Path,
+    *,
+    device: torch.device,
+    weights: str = "auto",
+    trust_remote_code: bool = False,
+    adapter: Path | None = None,
+    tell: Tell = say_nothing,
+) -> RT2Parts:
+    """Everything of a checkpoint's directory.
+
+    weights: see quantization. trust_remote_code: whether Python code that lies in the directory may be run. adapter:
+    directory of a LoRA adapter (peft); its own configuration, card and processor go before those of the checkpoint.
+    tell: gets a sentence now and then about how far it is.
+    Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError, OutOfMemoryError: all
+    ValueErrors with a sentence.
+    """
+    check_quantization(weights, device)
+    code = check_model_type(directory, trust_remote_code=trust_remote_code)
+    config = RT2Config.load(has(adapter, CONFIG_FILE) or directory)
+    card = ActionCard.load(has(adapter, CARD_FILE) or directory)
+    lora = Adapter.load(adapter) if adapter else None
+    tell("reading the processor")
+    processor = load_processor(has(adapter, *PROCESSOR_FILES) or directory, trust_remote_code=trust_remote_code)
+    model = load_model(directory, device=device, weights=weights, code=code, adapter=lora, tell=tell)
+    return RT2Parts(model, processor, config, card)
+
+
+def has(directory: Path | None, *files: str) -> Path | None:
+    """The directory, if there is one and one of the files is in it."""
+    return directory if directory and any((directory / file).is_file() for file in files) else None
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """config.json of a checkpoint. Raises CheckpointError."""
+    path = directory / "config.json"
+    if not path.is_file():
+        raise CheckpointError(f"{directory} is no checkpoint: it lacks config.json.")
+    return read_object(path, CheckpointError)
+
+
+def check_model_type(directory: Path, *, trust_remote_code: bool) -> str:
+    """Under which class the checkpoint's own code offers its model; empty for one that transformers has natively.
+
+    Raises CheckpointError unless config.json names a vision-language model that can be run here.
+    """
+    data = read_config(directory)
+    kind, auto_map = str(data.get("model_type")), data.get("auto_map")
+    if "model_type" not in data:
+        raise CheckpointError(
+            f"{directory / 'config.json'} lacks model_type, which says what model it is. Copy it again from the model "
+            "that yours was made from."
+        )
+    if kind not in CONFIG_MAPPING:
+        if not isinstance(auto_map, dict) or not auto_map:
+            raise CheckpointError(
+                f"{directory} is a model of the type {kind!r}; transformers {transformers_version} has none."
+            )
+        if not trust_remote_code:
+            raise CheckpointError(refusal(f"{directory} is a model of the type {kind!r}, which", code_files(auto_map)))
+        return check_code(directory, auto_map)
+    if CONFIG_MAPPING[kind] not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        raise CheckpointError(
+            f"{directory} is a model of the type {kind!r}, which takes no images and text together (transformers' "
+            "AutoModelForImageTextToText does not know it). RT-2 needs a vision-language model such as PaliGemma, "
+            "Qwen-VL or SmolVLM."
+        )
+    try:
+        AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # as for weights
+        raise CheckpointError(f"{directory / 'config.json'} cannot be used: {first_line(error)}") from error
+    return ""
+
+
+def load_model(
+    directory: Path,
+    *,
+    device: torch.device,
+    weights: str = "auto",
+    code: str = "",
+    adapter: Adapter | None = None,
+    tell: Tell = say_nothing,
+) -> PreTrainedModel:
+    """The model with all its weights.
+
+    code: class under which the directory's own code offers it; empty: transformers' own is taken.
+    Raises CheckpointError, WeightsError and OutOfMemoryError.
+    """
+    check_memory(directory, device, weights)
+    number = number_type(weights, device)
+    kind: Any = getattr(transformers, code) if code else AutoModelForImageTextToText
+    tell(f"reading the weights, {needed_bytes(directory, number) / 1e9:.1f} GB")
+    try:
+        with transformers_progress(tell):
+            loaded: Any = kind.from_pretrained(
+                directory,
+                dtype=number,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # reported below, by name
+                trust_remote_code=bool(code),
+                local_files_only=True,
+            )
+        model: PreTrainedModel = loaded[0].eval()
+        if weights not in QUANTIZED:
+            nn.Module.to(model, device)
+        _check_complete(directory, model, loaded[1])
+        if adapter is not None:
+            adapter.merge_into(model)
+        if weights in QUANTIZED:
+            tell(f"making {weights} of the weights")
+            quantize(model, weights, device)
+    except torch.cuda.OutOfMemoryError as error:
+        needed = needed_bytes(directory, number, weights)
+        raise OutOfMemoryError(no_room(directory, device, weights, needed, available_bytes(device))) from error
+    except (CheckpointError, WeightsError):
+        raise
+    except Exception as error:  # damaged files make transformers and what it reads them with raise anything
+        why = find_damage(directory) or first_line(error)
+        raise CheckpointError(f"The weights in {directory} cannot be loaded: {why}") from error
+    return model
+
+
+def load_processor(directory: Path, *, trust_remote_code: bool = False) -> Processor:
+    """The checkpoint's own processor, or one composed of its parts. Raises ProcessorError."""
+    code = processor_code(directory)
+    if not code:  # code may have files of its own kind
+        _check_processor_files(directory)
+    try:
+        return _whole_processor(directory, trust_remote_code=False) or _compose(directory)
+    except ProcessorError as error:
+        if not code and not trust_remote_code:
+            raise
+        if not trust_remote_code:
+            raise ProcessorError(refusal(f"The processor of {directory}", code)) from error
+    check_files(directory, code)
+    return _whole_processor(directory, trust_remote_code=True) or _compose(directory, trust_remote_code=True)
+
+
+def _check_processor_files(directory: Path) -> None:
+    paths = [path for path in (directory / name for name in PROCESSOR_FILES) if path.is_file()]
+    settings = {path.name: read_object(path, ProcessorError) for path in paths}
+    own, whole = PROCESSOR_FILES
+    if own not in settings and "image_processor" not in settings.get(whole, {}):
+        raise ProcessorError(
+            f"{directory} has no image processor ({own}, or image_processor in {whole}): without it nobody knows how "
+            "images are put before the model. Copy it from the model that yours was made from."
+        )
+    if not any(next(directory.glob(pattern), None) for pattern in TOKENIZER_FILES):
+        raise ProcessorError(
+            f"{directory} has no tokenizer ({', '.join(TOKENIZER_FILES)}). Copy all its files from the model that "
+            "yours was made from."
+        )
+
+
+def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
+    """The checkpoint's tokenizer. Raises ProcessorError."""
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            directory, local_files_only=True, trust_remote_code=trust_remote_code
+        )
+    except Exception as error:  # as for weights
+        raise ProcessorError(f"The tokenizer in {directory} cannot be loaded: {first_line(error)}") from error
+    return tokenizer
+
+
+def context_length(config: PreTrainedConfig) -> int | None:
+    """Longest text the model was made for [tokens], None where its configuration does not say."""
+    length = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return int(length) if length else None
+
+
+def check_tokens(model: PreTrainedModel, tokens: Tensor) -> None:
+    """Raises ProcessorError for tokens (B, N) of a prompt that the model does not have."""
+    rows = getattr(model.get_input_embeddings(), "num_embeddings", None)
+    # The place of an image may be held by a token beyond the table.
+    image = getattr(model.config, "image_token_id", getattr(model.config, "image_token_index", None))
+    words = tokens[tokens != image] if image is not None else tokens
+    if rows is not None and words.numel() and int(words.max()) >= rows:
+        raise ProcessorError(
+            f"The tokenizer writes the token {int(words.max())}, the model's embedding table has {rows} rows: they do "
+            "not belong together."
+        )
+
+
+def _whole_processor(directory: Path, *, trust_remote_code: bool) -> CombinedProcessor | None:
+    try:
+        whole = AutoProcessor.from_pretrained(
+            directory, trust_remote_code=trust_remote_code, local_files_only=True, backend="pil"
+        )
+        if getattr(whole, "image_processor", None) is not None and getattr(whole, "tokenizer", None) is not None:
+            return CombinedProcessor(whole)
+    except Exception as error:  # as for weights
+        logger.debug("The combined processor of %s is not used: %s", directory, first_line(error))
+    return None
+
+
+def _compose(directory: Path, *, trust_remote_code: bool = False) -> ComposedProcessor:
+    try:
+        images = AutoImageProcessor.from_pretrained(
+            directory, backend="pil", local_files_only=True, trust_remote_code=trust_remote_code
+        )
+    except Exception as error:  # as for weights
+        raise ProcessorError(f"The image processor in {directory} cannot be loaded: {first_line(error)}") from error
+    path, template = directory / "processor_config.json", directory / "chat_template.jinja"
+    settings = read_object(path, CheckpointError) if path.is_file() else {}
+    tokens = settings.get("image_seq_len", settings.get("image_seq_length"))
+    if tokens is not None and not isinstance(tokens, int):
+        raise ProcessorError(f"{path}: image_seq_len is {tokens!r}, expected a number of tokens.")
+    return ComposedProcessor(
+        images,
+        load_tokenizer(directory, trust_remote_code=trust_remote_code),
+        image_tokens=tokens,
+        chat_template=template.read_text(encoding="utf-8") if template.is_file() else None,
+    )
+
+
+def _check_complete(directory: Path, model: PreTrainedModel, report: dict[str, Any]) -> None:
+    missing = sorted(report.get("missing_keys") or ())
+    if missing:
+        raise CheckpointError(
+            f"The weights in {directory} lack {some(missing)}; the model would act on random numbers."
+        )
+    mismatched = sorted(str(entry[0]) for entry in report.get("mismatched_keys") or ())
+    if mismatched:
+        raise CheckpointError(
+            f"The weights in {directory} have other shapes than config.json says: {some(mismatched)}."
+        )
+    for name, parameter in model.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise CheckpointError(f"The weights in {directory} are damaged: {name} holds numbers that are not finite.")
+
+
+def some(names: list[str]) -> str:
+    """The first of many names, and how many more there are."""
+    shown = ", ".join(names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without the pages that some say behind it."""
+    if isinstance(error, KeyError):
+        return f"the key {error} is missing"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    text = lines[0]
+    for line in lines[1:]:
+        if not text.endswith(":"):
+            break
+        text = f"{text} {line}"
+    return text[:300]

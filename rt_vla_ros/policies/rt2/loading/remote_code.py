@@ -1,0 +1,67 @@
+"""Python code that comes with a checkpoint: not run unless asked for, and then only what lies beside the weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError
+
+FLAG = "trust_remote_code"
+MODEL_CLASSES = ("AutoModelForImageTextToText", "AutoModelForCausalLM", "AutoModel")
+"""Under which a checkpoint's code may offer its model, the fittest first."""
+PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
+
+
+def refusal(what: str, files: list[str]) -> str:
+    """The sentence that says no and names the flag."""
+    return (
+        f"{what} needs Python code that came with it ({', '.join(files)}). That is not run unless you ask for it: read "
+        f"it, then say {FLAG}:=true (in Python {FLAG}=True; the default is no)."
+    )
+
+
+def check_code(directory: Path, auto_map: Mapping[str, Any]) -> str:
+    """Under which of MODEL_CLASSES the code of a checkpoint that may run it offers its model.
+
+    auto_map: of its config.json. Raises CheckpointError for code that does not lie in the directory, and where there is
+    no model in it.
+    """
+    check_files(directory, code_files(auto_map))
+    found = next((name for name in MODEL_CLASSES if name in auto_map), None)
+    if found is None:
+        raise CheckpointError(
+            f"The code of {directory} offers {', '.join(auto_map)}; expected one of {', '.join(MODEL_CLASSES)}."
+        )
+    return found
+
+
+def check_files(directory: Path, files: list[str]) -> None:
+    """Raises CheckpointError for code that does not lie in the directory."""
+    for file in files:
+        if "--" in file or not (directory / file).is_file():
+            raise CheckpointError(
+                f"{directory} names the code {file!r}, which does not lie beside its weights. Code is never "
+                "downloaded: put the whole model into a directory of yours, read its code, and name that directory."
+            )
+
+
+def code_files(auto_map: Mapping[str, Any]) -> list[str]:
+    """The files that an auto_map names, each once; such as modeling_mine.py, or other/model--modeling_mine.py."""
+    entries = [e for entry in auto_map.values() for e in (entry if isinstance(entry, list) else [entry]) if e]
+    return sorted({f"{str(entry).rpartition('.')[0]}.py" for entry in entries})
+
+
+def processor_code(directory: Path) -> list[str]:
+    """The code that a directory's processor and tokenizer name."""
+    files: set[str] = set()
+    for name in PROCESSOR_FILES:
+        try:
+            data = json.loads((directory / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        found = data.get("auto_map") if isinstance(data, dict) else None
+        files |= set(code_files(found)) if isinstance(found, dict) else set()
+    return sorted(files)

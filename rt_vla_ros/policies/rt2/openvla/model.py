@@ -1,0 +1,243 @@
+"""OpenVLA (Kim et al. 2024, arXiv:2406.09246) from parts that transformers has: DINOv2 and SigLIP, a projector, Llama.
+
+The second-to-last layer of each vision tower is used, so the last one is not built. An image's patches stand behind the
+first token of the prompt; in the token ids that place is held by `image_token_id`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    Cache,
+    Dinov2WithRegistersConfig,
+    Dinov2WithRegistersModel,
+    GenerationMixin,
+    LlamaConfig,
+    LlamaModel,
+    PretrainedConfig,
+    PreTrainedModel,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+)
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+
+from rt_vla_ros.policies.rt2.decoding.action_vocabulary import OPENVLA_TAIL
+
+PATCH_SIZE = 14
+# What transformers 4.40 did not write down because it was its default.
+LLAMA_DEFAULTS: dict[str, Any] = {
+    "vocab_size": 32000,
+    "hidden_size": 4096,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "max_position_embeddings": 2048,
+    "rms_norm_eps": 1e-6,
+    "hidden_act": "silu",
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "tie_word_embeddings": False,
+}
+
+
+class OpenVLAConfig(PretrainedConfig):
+    """text_config: of the Llama. towers: settings of each vision tower, DINOv2 before SigLIP; see `tower_settings`."""
+
+    model_type = "openvla"
+    sub_configs = {"text_config": LlamaConfig}  # noqa: RUF012 (transformers' own form)
+
+    def __init__(
+        self,
+        text_config: LlamaConfig | Mapping[str, Any] | None = None,
+        towers: Mapping[str, Mapping[str, int]] | None = None,
+        image_size: int = 224,
+        image_token_id: int = 32000,
+        pad_to_multiple_of: int = OPENVLA_TAIL,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(text_config, LlamaConfig):
+            given = {k: v for k, v in (text_config or {}).items() if k not in ("model_type", "torch_dtype", "dtype")}
+            text_config = LlamaConfig(**{**LLAMA_DEFAULTS, **given})
+        self.text_config = text_config
+        self.towers = {name: dict(settings) for name, settings in (towers or {}).items()}
+        self.image_size, self.image_token_id = image_size, image_token_id
+        self.pad_to_multiple_of = pad_to_multiple_of
+        super().__init__(**{**kwargs, "tie_word_embeddings": False})
+
+    @property
+    def image_tokens(self) -> int:
+        """Number of patches of an image."""
+        return (self.image_size // PATCH_SIZE) ** 2
+
+
+class DinoTower(nn.Module):
+    """DINOv2 with registers without its last layer; images (B, 3, S, S) -> patches (B, P, width)."""
+
+    def __init__(self, settings: Mapping[str, int], image_size: int) -> None:
+        super().__init__()
+        width, self._registers = settings["width"], settings["registers"]
+        whole = Dinov2WithRegistersModel(
+            Dinov2WithRegistersConfig(
+                hidden_size=width,
+                num_hidden_layers=settings["layers"] - 1,
+                num_attention_heads=settings["heads"],
+                mlp_ratio=settings["feed_forward"] // width,
+                num_register_tokens=self._registers,
+                image_size=image_size,
+                patch_size=PATCH_SIZE,
+            )
+        )
+        self.embeddings, self.encoder = whole.embeddings, whole.encoder
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        hidden = self.encoder(self.embeddings(pixels)).last_hidden_state
+        patches: Tensor = hidden[:, 1 + self._registers :]
+        return patches
+
+
+class SiglipTower(nn.Module):
+    """SigLIP without its last layer; images (B, 3, S, S) -> patches (B, P, width)."""
+
+    def __init__(self, settings: Mapping[str, int], image_size: int) -> None:
+        super().__init__()
+        whole = SiglipVisionModel(
+            SiglipVisionConfig(
+                hidden_size=settings["width"],
+                num_hidden_layers=settings["layers"] - 1,
+                num_attention_heads=settings["heads"],
+                intermediate_size=settings["feed_forward"],
+                hidden_act="gelu",
+                image_size=image_size,
+                patch_size=PATCH_SIZE,
+                vision_use_head=False,
+            )
+        )
+        self.embeddings, self.encoder = whole.embeddings, whole.encoder
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        patches: Tensor = self.encoder(inputs_embeds=self.embeddings(pixels)).last_hidden_state
+        return patches
+
+
+class Projector(nn.Module):
+    """Patches of the towers, side by side, -> word embeddings: three layers for two towers, two for SigLIP alone."""
+
+    def __init__(self, width: int, text_width: int, towers: int) -> None:
+        super().__init__()
+        sizes = [width, 4 * width, text_width, text_width] if towers == 2 else [width, text_width, text_width]
+        self.layers = nn.ModuleList(nn.Linear(sizes[i], sizes[i + 1]) for i in range(len(sizes) - 1))
+
+    def forward(self, patches: Tensor) -> Tensor:
+        for i, layer in enumerate(self.layers):
+            patches = layer(patches if i == 0 else nn.functional.gelu(patches))
+        return patches
+
+
+class OpenVLAPreTrainedModel(PreTrainedModel):
+    """What transformers needs to know of both classes below."""
+
+    config_class = OpenVLAConfig
+    config: OpenVLAConfig
+    base_model_prefix = "model"
+    main_input_name = "input_ids"
+    _supports_sdpa = True
+    _supports_attention_backend = True
+
+
+class OpenVLAModel(OpenVLAPreTrainedModel):
+    """Everything but the output head."""
+
+    def __init__(self, config: OpenVLAConfig) -> None:
+        super().__init__(config)
+        kinds = {"dino": DinoTower, "siglip": SiglipTower}
+        self.towers = nn.ModuleDict({n: kinds[n](s, config.image_size) for n, s in config.towers.items()})
+        width = sum(settings["width"] for settings in config.towers.values())
+        self.projector = Projector(width, config.text_config.hidden_size, len(config.towers))
+        self.language_model = LlamaModel(config.text_config)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The word embeddings."""
+        embeddings: nn.Module = self.language_model.embed_tokens
+        return embeddings
+
+    def image_features(self, pixel_values: Tensor) -> list[Tensor]:
+        """Images (B, 3 x towers, S, S) -> patches of each tower (B, P, width)."""
+        parts = torch.split(pixel_values, 3, dim=1)
+        return [tower(part) for tower, part in zip(self.towers.values(), parts, strict=True)]
+
+    def embed(self, input_ids: Tensor, pixel_values: Tensor | None) -> Tensor:
+        """Word embeddings (B, N, width) with the image's patches in their places."""
+        words: Tensor = self.language_model.embed_tokens(input_ids)
+        if pixel_values is None:
+            return words
+        patches = self.projector(torch.cat(self.image_features(pixel_values), dim=-1)).to(words.dtype)
+        places = (input_ids == self.config.image_token_id)[..., None].expand_as(words)
+        return words.masked_scatter(places, patches)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        pixel_values: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPast:
+        """Positions are counted 0 ... N-1 whatever the mask says, as the reference does."""
+        kwargs.pop("position_ids", None)
+        output: BaseModelOutputWithPast = self.language_model(
+            inputs_embeds=self.embed(input_ids, pixel_values),
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        return output
+
+
+class OpenVLAForActionPrediction(OpenVLAPreTrainedModel, GenerationMixin):
+    """OpenVLA with its output head; `generate` works as for any other model."""
+
+    def __init__(self, config: OpenVLAConfig) -> None:
+        super().__init__(config)
+        self.model = OpenVLAModel(config)
+        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The output head."""
+        head: nn.Module = self.lm_head
+        return head
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        pixel_values: Tensor | None = None,
+        logits_to_keep: int = 0,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """Logits of the last `logits_to_keep` tokens, of all for 0."""
+        output = self.model(input_ids, pixel_values, **kwargs)
+        logits = self.lm_head(output.last_hidden_state[:, -logits_to_keep:])
+        return CausalLMOutputWithPast(logits=logits, past_key_values=output.past_key_values)
+
+
+def empty_model(config: OpenVLAConfig, device: torch.device, dtype: torch.dtype) -> OpenVLAForActionPrediction:
+    """A model whose weights are yet to be filled in; what is computed and not stored is there, rotary in float32."""
+    with torch.device("meta"):
+        model = OpenVLAForActionPrediction(config)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
+    model.to_empty(device=device)
+    model.model.language_model.rotary_emb = LlamaRotaryEmbedding(config=config.text_config).to(device)
+    if "siglip" in config.towers:
+        positions = torch.arange(config.image_tokens, device=device)[None]
+        model.model.towers["siglip"].embeddings.position_ids = positions
+    model.train(False)
+    return model

@@ -1,0 +1,149 @@
+"""OpenVLA's published weights: their names, and where they go in the model here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError
+
+DINO, SIGLIP = "vision_backbone.featurizer.", "vision_backbone.fused_featurizer."
+DINO_HEAD_SIZE, SIGLIP_HEADS = 64, 16
+BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
+PROJECTOR = re.compile(r"projector\.fc(\d)\.(weight|bias)")
+STEM = {
+    "dino": {
+        "cls_token": "embeddings.cls_token",
+        "reg_token": "embeddings.register_tokens",
+        "pos_embed": "embeddings.position_embeddings",
+        "patch_embed.proj.weight": "embeddings.patch_embeddings.projection.weight",
+        "patch_embed.proj.bias": "embeddings.patch_embeddings.projection.bias",
+    },
+    "siglip": {
+        "pos_embed": "embeddings.position_embedding.weight",
+        "patch_embed.proj.weight": "embeddings.patch_embedding.weight",
+        "patch_embed.proj.bias": "embeddings.patch_embedding.bias",
+    },
+}
+LAYER = {"dino": "encoder.layer", "siglip": "encoder.layers"}
+ATTENTION = {"dino": "attention", "siglip": "self_attn"}
+OUTPUT = {"dino": "attention.o_proj", "siglip": "self_attn.out_proj"}
+NORM = {"dino": "norm", "siglip": "layer_norm"}
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def prefixes(shapes: Shapes) -> dict[str, str]:
+    """The vision towers of a checkpoint and what their names begin with; older ones have SigLIP alone."""
+    if any(name.startswith(SIGLIP) for name in shapes):
+        return {"dino": DINO, "siglip": SIGLIP}
+    return {"siglip": DINO}
+
+
+def tower_settings(shapes: Shapes) -> dict[str, dict[str, int]]:
+    """Width, depth, heads and feed-forward size of each tower, as the shapes of its weights tell.
+
+    Raises CheckpointError where a tower is not there.
+    """
+    settings = {}
+    for tower, prefix in prefixes(shapes).items():
+        own = {name[len(prefix) :]: shape for name, shape in shapes.items() if name.startswith(prefix)}
+        blocks = [int(found[1]) for name in own if (found := BLOCK.match(name))]
+        if "patch_embed.proj.weight" not in own or not blocks or "blocks.0.mlp.fc1.weight" not in own:
+            raise CheckpointError(f"The weights lack the vision tower {prefix!r}: this is no OpenVLA checkpoint.")
+        width = own["patch_embed.proj.weight"][0]
+        settings[tower] = {
+            "width": width,
+            "layers": max(blocks) + 1,
+            "heads": width // DINO_HEAD_SIZE if tower == "dino" else SIGLIP_HEADS,
+            "feed_forward": own["blocks.0.mlp.fc1.weight"][0],
+            "registers": own["reg_token"][1] if "reg_token" in own else 0,
+        }
+    return settings
+
+
+def fill(model: nn.Module, weights: Iterable[tuple[str, Tensor]], shapes: Shapes) -> None:
+    """Copies a checkpoint's weights into an empty model, in any order.
+
+    Raises CheckpointError for weights that are missing, unknown, of another shape or not finite.
+    """
+    parameters = dict(model.named_parameters())
+    towers = prefixes(shapes)
+    last = {tower: settings["layers"] - 1 for tower, settings in tower_settings(shapes).items()}
+    filled: set[str] = set()
+    for name, tensor in weights:
+        for target, part in converted(name, tensor, towers, last):
+            if target not in parameters:
+                raise CheckpointError(f"The weights hold {name}, which an OpenVLA model does not have.")
+            if parameters[target].shape != part.shape:
+                raise CheckpointError(
+                    f"The weights: {name} gives {tuple(part.shape)}, the model's {target} is "
+                    f"{tuple(parameters[target].shape)}."
+                )
+            if not bool(torch.isfinite(part).all()):
+                raise CheckpointError(f"The weights are damaged: {name} holds numbers that are not finite.")
+            with torch.no_grad():
+                parameters[target].copy_(part)
+            filled.add(target)
+    # Nothing is ever masked here; the published weights have no such token.
+    for target in [name for name in parameters if name.endswith("mask_token")]:
+        nn.init.zeros_(parameters[target])
+        filled.add(target)
+    missing = sorted(parameters.keys() - filled)
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise CheckpointError(f"The weights lack {', '.join(missing[:3])}{more} (names as in the model here).")
+
+
+def converted(
+    name: str, tensor: Tensor, towers: Mapping[str, str], last: Mapping[str, int]
+) -> Iterator[tuple[str, Tensor]]:
+    """Where a published weight goes, and as what; nothing for weights that the second-to-last layer does not need."""
+    if name.startswith("language_model."):
+        bare = name.removeprefix("language_model.")
+        if not bare.endswith("rotary_emb.inv_freq"):
+            yield (
+                (bare if bare.startswith("lm_head") else "model.language_model." + bare.removeprefix("model.")),
+                tensor,
+            )
+        return
+    if found := PROJECTOR.fullmatch(name):
+        yield f"model.projector.layers.{int(found[1]) - 1}.{found[2]}", tensor
+        return
+    for tower, prefix in sorted(towers.items(), key=lambda item: -len(item[1])):
+        if name.startswith(prefix):
+            for target, part in _tower(tower, name.removeprefix(prefix), tensor, last[tower]):
+                yield f"model.towers.{tower}.{target}", part
+            return
+    yield name, tensor
+
+
+def _tower(tower: str, name: str, tensor: Tensor, last: int) -> Iterator[tuple[str, Tensor]]:
+    if name.startswith(("norm.", "attn_pool.")):
+        return  # behind the last layer
+    if name == "pos_embed":
+        # DINOv2's class token has no position of its own here: a row of zeros stands for it.
+        rows = tensor[0] if tower == "siglip" else torch.cat([torch.zeros_like(tensor[:, :1]), tensor], dim=1)
+        yield STEM[tower][name], rows
+    elif found := BLOCK.fullmatch(name):
+        if int(found[1]) != last:
+            yield from _block(tower, f"{LAYER[tower]}.{found[1]}", found[2], tensor)
+    else:
+        yield STEM[tower].get(name, name), tensor
+
+
+def _block(tower: str, layer: str, name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
+    if found := re.fullmatch(r"attn\.qkv\.(weight|bias)", name):
+        for part, rows in zip("qkv", tensor.chunk(3), strict=True):
+            yield f"{layer}.{ATTENTION[tower]}.{part}_proj.{found[1]}", rows
+    elif found := re.fullmatch(r"attn\.proj\.(weight|bias)", name):
+        yield f"{layer}.{OUTPUT[tower]}.{found[1]}", tensor
+    elif found := re.fullmatch(r"ls(\d)\.(?:scale_factor|gamma)", name):
+        yield f"{layer}.layer_scale{found[1]}.lambda1", tensor
+    elif found := re.fullmatch(r"norm(\d)\.(weight|bias)", name):
+        yield f"{layer}.{NORM[tower]}{found[1]}.{found[2]}", tensor
+    else:
+        yield f"{layer}.{name}", tensor

@@ -1,0 +1,146 @@
+"""Vision-language models of any size with random weights: for rt2-untrained, for benchmarks and for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForImageTextToText,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+from rt_vla_ros.policies.rt2.inputs.processor import token_id
+
+FAMILIES = ("paligemma", "qwen2_vl", "qwen2_5_vl", "smolvlm")
+SPECIAL = {
+    "paligemma": {"image_token": "<image>"},
+    "qwen2_vl": {"vision_start": "<|vision_start|>", "image_token": "<|image_pad|>", "vision_end": "<|vision_end|>"},
+    "qwen2_5_vl": {"vision_start": "<|vision_start|>", "image_token": "<|image_pad|>", "vision_end": "<|vision_end|>"},
+    "smolvlm": {
+        "image_token": "<image>",
+        "fake_image_token": "<fake_token_around_image>",
+        "global_image_token": "<global-img>",
+        "end_of_utterance_token": "<end_of_utterance>",
+    },
+}
+"""Tokens that a family's processor looks for, by the name it knows them by."""
+SHARP = 2.0
+"""Gain of queries and keys: attention that picks, where random weights of gain 1 only average."""
+
+
+def small_config(
+    family: str,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    hidden_size: int = 64,
+    layers: int = 2,
+    intermediate_size: int | None = None,
+    vocabulary_size: int | None = None,
+    image_size: int = 56,
+    vision_size: int = 32,
+    vision_layers: int = 2,
+    heads: int = 4,
+    key_value_heads: int | None = None,
+    vision_heads: int = 4,
+    vision_intermediate_size: int | None = None,
+) -> PreTrainedConfig:
+    """Configuration of a model of a family, with patches of 14 pixels.
+
+    A PaliGemma sees (image_size / 14)^2 tokens an image; a Qwen-VL and a SmolVLM a quarter of that.
+    vocabulary_size: None: as large as the tokenizer. Raises ValueError for an unknown family.
+    """
+    if family not in FAMILIES:
+        raise ValueError(f"There is no family {family!r}; there are {', '.join(FAMILIES)}.")
+    names = SPECIAL[family]
+    tokens = {name: token_id(tokenizer, token) for name, token in names.items()}
+    text: dict[str, Any] = {
+        "hidden_size": hidden_size,
+        "intermediate_size": intermediate_size or 4 * hidden_size,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": key_value_heads or max(heads // 4, 1),
+        "vocab_size": vocabulary_size or len(tokenizer),
+        "max_position_embeddings": 2048,
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+    vision = {"hidden_size": vision_size, "num_hidden_layers": vision_layers, "patch_size": 14}
+    vision |= {"num_attention_heads": vision_heads, "image_size": image_size}
+    vision["intermediate_size"] = vision_intermediate_size or 4 * vision_size
+    make = {"paligemma": _paligemma, "smolvlm": _smolvlm}.get(family, _qwen)
+    config = CONFIG_MAPPING[family](**make(family, text, vision, tokens))
+    for name in ("pad_token_id", "bos_token_id", "eos_token_id"):
+        setattr(config, name, text[name])
+    return config
+
+
+def random_model(config: PreTrainedConfig, seed: int, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """A model of this configuration; the same weights for the same seed.
+
+    Weights are larger than at the start of a training, so that what the model says depends on what it sees.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        model: PreTrainedModel = AutoModelForImageTextToText.from_config(config, dtype=dtype)
+        for name, parameter in model.named_parameters():
+            if parameter.dim() >= 2 and "embed" not in name:
+                sharp = SHARP if ".q_proj" in name or ".k_proj" in name else 1.0
+                parameter.normal_(std=sharp * parameter[0].numel() ** -0.5)
+    model.eval()
+    return model
+
+
+def _paligemma(family: str, text: dict[str, Any], vision: dict[str, Any], tokens: dict[str, int]) -> dict[str, Any]:
+    text |= {"model_type": "gemma", "head_dim": text["hidden_size"] // text["num_attention_heads"]}
+    vision |= {"model_type": "siglip_vision_model", "projection_dim": text["hidden_size"], "vision_use_head": False}
+    vision["num_image_tokens"] = (vision["image_size"] // vision["patch_size"]) ** 2
+    return {
+        "text_config": text,
+        "vision_config": vision,
+        "image_token_index": tokens["image_token"],
+        "projection_dim": text["hidden_size"],
+        "hidden_size": text["hidden_size"],
+    }
+
+
+def _qwen(family: str, text: dict[str, Any], vision: dict[str, Any], tokens: dict[str, int]) -> dict[str, Any]:
+    third = text["hidden_size"] // text["num_attention_heads"] // 2 // 4
+    sections = [2 * third, third, third]  # of half a head, over time, height and width
+    text["rope_parameters"] = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": sections}
+    common = {
+        "patch_size": vision["patch_size"],
+        "num_heads": vision["num_attention_heads"],
+        "depth": vision["num_hidden_layers"],
+    }
+    if family == "qwen2_vl":
+        own = {"embed_dim": vision["hidden_size"], "hidden_size": text["hidden_size"], "mlp_ratio": 4}
+    else:
+        own = {
+            "hidden_size": vision["hidden_size"],
+            "out_hidden_size": text["hidden_size"],
+            "intermediate_size": vision["intermediate_size"],
+            "fullatt_block_indexes": [vision["num_hidden_layers"] - 1],
+        }
+    return {
+        "text_config": text,
+        "vision_config": common | own,
+        "image_token_id": tokens["image_token"],
+        "vision_start_token_id": tokens["vision_start"],
+        "vision_end_token_id": tokens["vision_end"],
+    }
+
+
+def _smolvlm(family: str, text: dict[str, Any], vision: dict[str, Any], tokens: dict[str, int]) -> dict[str, Any]:
+    text["model_type"] = "llama"
+    return {
+        "text_config": text,
+        "vision_config": vision,
+        "image_token_id": tokens["image_token"],
+        "scale_factor": 2,
+        "tie_word_embeddings": False,
+    }

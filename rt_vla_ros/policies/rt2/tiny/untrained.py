@@ -1,0 +1,59 @@
+"""A tiny vision-language model with random weights: it knows nothing, and takes every step that a large one takes."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.policies.rt2.decoding.action_vocabulary import integers
+from rt_vla_ros.policies.rt2.inputs.processor import ComposedProcessor
+from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
+from rt_vla_ros.policies.rt2.loading.quantization import QUANTIZED, check_quantization, number_type, quantize
+from rt_vla_ros.policies.rt2.policy import RT2Policy
+from rt_vla_ros.policies.rt2.tiny.small_models import SPECIAL, random_model, small_config
+from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
+from rt_vla_ros.policies.tabletop_card import tabletop_card
+
+FAMILY = "qwen2_vl"
+SEED = 3
+RELUCTANCE = 20.0
+"""What the output head takes off "terminate". Random logits are a few units apart: it goes on as long as it may, so
+that there is something to see. Another dimension's bin 0 is the same token, so that is not written either."""
+PIXELS = 84 * 84
+
+
+def untrained_policy(name: str, device: torch.device, *, weights: str = "auto", cuda_graphs: bool = False) -> RT2Policy:
+    """The same random weights every time, made in memory, with the action card of the simulated arm.
+
+    weights: see quantization. cuda_graphs: see fixed_shapes. Raises WeightsError.
+    """
+    check_quantization(weights, device)
+    special = SPECIAL[FAMILY]
+    tokenizer = small_tokenizer("byte_bpe", special=list(special.values()), named=special)
+    model = random_model(small_config(FAMILY, tokenizer), SEED, dtype=number_type(weights, device))
+    config, card = RT2Config("integers"), tabletop_card(name)
+    _go_on(model, tokenizer, card)
+    if weights in QUANTIZED:
+        quantize(model, weights, device)
+    else:
+        nn.Module.to(model, device)
+    images = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": PIXELS})
+    processor = ComposedProcessor(images, tokenizer)
+    parts = RT2Parts(model, processor, config, card)
+    return RT2Policy(parts, name=name, fixed_shapes=cuda_graphs and device.type == "cuda")
+
+
+def _go_on(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, card: ActionCard) -> None:
+    """Gives the output head a bias against the token that tells "terminate" from "move"."""
+    modes = card.dimensions[0].modes
+    numbers = integers(tokenizer, card.bins, tokenizer.eos_token_id).first
+    stop, move = numbers[modes.index("terminate")], numbers[modes.index("move")]
+    token = next(one for one, other in zip(stop, move, strict=False) if one != other)
+    head = model.get_output_embeddings()
+    bias = torch.zeros(head.out_features, dtype=head.weight.dtype)
+    bias[token] = -RELUCTANCE
+    head.bias = nn.Parameter(bias)

@@ -1,0 +1,116 @@
+"""Lock step: simulated time waits for every message that an arm in real time would merely hope for. No ROS in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from rt_vla_ros.control.controller import ACTIVE
+from rt_vla_ros.sim.world import STEP_NS, Velocity
+
+
+@dataclass(frozen=True)
+class Status:
+    """What counts of a ControllerStatus; times in [ns]."""
+
+    stamp_ns: int
+    action_stamp_ns: int
+    state: int
+    commanding: bool
+    gripper_commanded: bool
+
+
+class Stage(Protocol):
+    """What the schedule drives."""
+
+    @property
+    def time_ns(self) -> int:
+        """The simulated time that has been lived through."""
+
+    def show(self) -> None:
+        """Publish the images of now."""
+
+    def tell_time(self, time_ns: int) -> None:
+        """Publish the clock."""
+
+    def advance(self, velocity: Velocity | None, gripper: float | None) -> None:
+        """One step of 20 ms."""
+
+
+class LockStep:
+    """The schedule: every policy period the images are shown, and time stands still until the controller follows an
+    action on them; then for every step the clock is told, and the controller's command for it awaited and applied.
+
+    So what happens is a function of the scene and the policy, not of how fast anybody is.
+    """
+
+    def __init__(self, stage: Stage, period_ns: int) -> None:
+        self._stage = stage
+        self._steps_per_action = period_ns // STEP_NS
+        self._status: Status | None = None
+        self._twists: dict[int, Velocity] = {}
+        self._grippers: list[float] = []
+        self._left = 0  # steps until the next image
+        self._awaited_ns = 0  # stamp of the command that is awaited
+
+    def begin(self) -> None:
+        """Time stands still from here on until an action on the images of now is followed."""
+        self._left = 0
+        self._status = None
+        self._twists.clear()
+        self._grippers.clear()
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Says the last thing again, for those who came late."""
+        if self._left:
+            self._stage.tell_time(self._awaited_ns)
+        else:
+            self._stage.tell_time(self._stage.time_ns)
+            self._stage.show()
+
+    def on_status(self, status: Status) -> None:
+        """The controller has ticked or has taken an action."""
+        self._status = status
+        self._proceed()
+
+    def on_twist(self, stamp_ns: int, velocity: Velocity) -> None:
+        """The controller's command for the step that ends at `stamp_ns`."""
+        self._twists[stamp_ns] = velocity
+        self._proceed()
+
+    def on_gripper(self, closedness: float) -> None:
+        """0 open ... 1 closed."""
+        self._grippers.append(closedness)
+        self._proceed()
+
+    def _proceed(self) -> None:
+        status = self._status
+        if status is None:
+            return
+        if not self._left:
+            if status.action_stamp_ns == self._stage.time_ns and status.state in ACTIVE:
+                self._left = self._steps_per_action
+                self._ask()
+        elif status.stamp_ns == self._awaited_ns and self._complete(status):
+            self._step(status)
+
+    def _complete(self, status: Status) -> bool:
+        """Messages of different topics overtake each other."""
+        twist = not status.commanding or self._awaited_ns in self._twists
+        return twist and (not status.gripper_commanded or bool(self._grippers))
+
+    def _step(self, status: Status) -> None:
+        velocity = self._twists.get(self._awaited_ns) if status.commanding else None
+        gripper = self._grippers.pop(0) if status.gripper_commanded else None
+        self._twists = {stamp: twist for stamp, twist in self._twists.items() if stamp > self._awaited_ns}
+        self._stage.advance(velocity, gripper)
+        self._left -= 1
+        if self._left:
+            self._ask()
+        else:
+            self._stage.show()
+
+    def _ask(self) -> None:
+        self._awaited_ns = self._stage.time_ns + STEP_NS
+        self._stage.tell_time(self._awaited_ns)

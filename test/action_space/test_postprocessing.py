@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.cards import card, card_data
+
+from rt_vla_ros.action_space.card import ActionCard, ActionCardError
+from rt_vla_ros.action_space.postprocessing import after_processing
+from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+
+ROLES = (
+    "terminate",
+    *(f"translation_{axis}" for axis in "xyz"),
+    *(f"rotation_{axis}" for axis in "xyz"),
+    "gripper",
+    "unused",
+)
+
+
+def values(gripper: float = 0.0) -> np.ndarray:
+    return np.array([1, 1.75, -0.875, 3.0, 0.7, -1.4, 0.0, gripper, 0.3])
+
+
+def test_widowx_is_simplerenvs() -> None:
+    processed = after_processing("widowx", ROLES)(values(0.4))
+    np.testing.assert_allclose(processed, [1, 0.05, -0.025, 0.05, 0.125, -0.25, 0, -1, 0.3], atol=1e-12)
+    assert after_processing("widowx", ROLES)(values(-0.4))[7] == 1
+    assert after_processing("widowx", ROLES)(values(0.0))[7] == -1, "2 * (-0 > 0) - 1"
+
+
+def test_google_robot_keeps_its_gripper_where_nothing_changes() -> None:
+    process = after_processing("google_robot", ROLES)
+    targets = [process(values(change))[7] for change in (0.0, 0.009, 0.5, -0.005, 1.0, 0.0, -0.5, -1.0)]
+    np.testing.assert_allclose(targets, [-1, -1, 0, 0, 1, 1, 0, -1])
+    np.testing.assert_array_equal(process(values())[:7], values()[:7])
+
+
+def test_a_new_request_starts_with_an_open_gripper() -> None:
+    process = after_processing("google_robot", ROLES)
+    assert process(values(1.0))[7] == 1
+    process.reset()
+    assert process(values())[7] == -1
+
+
+@pytest.mark.parametrize("name", ["", "google_robot", "widowx"])
+def test_what_goes_in_is_left_as_it_is(name: str) -> None:
+    given = values(0.5)
+    result = after_processing(name, ROLES)(given)
+    np.testing.assert_array_equal(given, values(0.5))
+    assert result is not given
+
+
+def test_without_one_the_values_are_the_same() -> None:
+    np.testing.assert_array_equal(after_processing("", ROLES)(values(0.5)), values(0.5))
+
+
+def test_refuses_names_it_does_not_know() -> None:
+    with pytest.raises(ValueError, match="There is no after-processing 'panda'; there are google_robot, widowx"):
+        after_processing("panda", ROLES)
+    with pytest.raises(ActionCardError, match="after_processing is 'panda'"):
+        card(after_processing="panda")
+
+
+def test_cards_without_the_key_are_as_before() -> None:
+    old = ActionCard.from_dict(card_data())
+    assert (old.after_processing, old.notes) == ("", ())
+    assert ActionCard.from_dict(old.to_dict()) == old
+    with pytest.raises(ActionCardError, match="notes must be a list of sentences"):
+        card(notes="one")
+
+
+def test_widowx_grippers_on_a_card() -> None:
+    """After the inversion 1 is open: the card says so, and a closing network closes."""
+    widowx = card(after_processing="widowx", rotation="rpy", gripper_open=1.0, gripper_closed=-1.0)
+    process = after_processing("widowx", tuple(d.role for d in widowx.dimensions))
+    closing = np.array([1, 0, 0, 0, 0, 0, 0, 0.8, 0])
+    assert ActionTokenizer(widowx).to_action(process(closing)).gripper == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"rotation": "rotation_vector"},
+            "rotation is 'rotation_vector', but what after_processing 'widowx' gives has 'rpy'",
+        ),
+        ({"gripper_open": -1.0, "gripper_closed": 1.0}, "gripper_open is -1.0, but what"),
+        (
+            {"dimensions": [d for d in card_data()["dimensions"] if d["role"] != "gripper"]},
+            "no dimension has the role 'gripper'",
+        ),
+    ],
+)
+def test_a_card_that_contradicts_it_is_refused(changes: dict, sentence: str) -> None:
+    fitting = {"after_processing": "widowx", "rotation": "rpy", "gripper_open": 1.0, "gripper_closed": -1.0}
+    card(**fitting)
+    with pytest.raises(ActionCardError, match=sentence):
+        card(**{**fitting, **changes})

@@ -1,0 +1,247 @@
+"""OpenVLA checkpoints as they are published: shards, statistics, adapters; small ones with random weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from support.vlms import SHARDS, random_image, rt2_card, save_openvla, statistics
+
+from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE
+from rt_vla_ros.policies.rt2.openvla.checkpoint import INDEX, is_openvla, load_openvla
+from rt_vla_ros.policies.rt2.openvla.processor import EMPTY_TOKEN
+from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
+from rt_vla_ros.policies.rt2.prompt import question_prompt, robot_prompt
+
+CPU = torch.device("cpu")
+
+
+def observe(seed: int) -> Observation:
+    return Observation({"front": random_image(seed, 224, 224)}, 0.0)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_openvla(tmp_path_factory.mktemp("openvla"))
+
+
+def test_a_published_directory_is_a_policy_as_it_is(checkpoint: Path) -> None:
+    assert is_openvla(checkpoint)
+    parts = load_openvla(checkpoint, device=CPU)
+    policy = RT2Policy(parts)
+    policy.reset("Pick UP the red cube.")
+    assert policy._prompt is not None
+    assert policy._prompt.text == "In: What action should the robot take to pick up the red cube?\nOut:"
+    inputs = policy._prompt.inputs(list(observe(0).images.values()))
+    ids = inputs["input_ids"][0].tolist()
+    assert ids[1:257] == [32000] * 256
+    assert ids[-1] == EMPTY_TOKEN
+    first = policy.decode(observe(0))
+    assert all(31744 <= token < 32000 for token in first.tokens)
+    assert len(first.tokens) == 7
+    assert policy.decode(observe(0)).passes == 1
+    action = policy.act(observe(0))
+    low, high = -0.1, 0.2
+    middle = low + (min(action.tokens[0], 254) + 0.5) / 255 * (high - low)
+    assert action.translation[0] == pytest.approx(middle)
+    assert action.period == pytest.approx(0.2)
+    assert policy.card.name == "OpenVLA, actions of bridge_orig"
+    assert len({policy.decode(observe(seed)).tokens for seed in range(4)}) > 1
+    assert isinstance(policy.ask(observe(0).images, "what is on the table?", limit=4), str)
+
+
+def test_one_of_several_statistics_must_be_named(tmp_path: Path) -> None:
+    save_openvla(tmp_path, keys=("bridge_orig", "libero_spatial"))
+    with pytest.raises(ValueError, match=r"2 data sets: say which.*There are: bridge_orig, libero_spatial\."):
+        load_openvla(tmp_path, device=CPU)
+    with pytest.raises(ValueError, match=r"'bridge'\. Did you mean 'bridge_orig'\? There are: bridge_orig, libero"):
+        load_openvla(tmp_path, device=CPU, unnorm_key="bridge")
+    assert load_openvla(tmp_path, device=CPU, unnorm_key="libero_spatial").card.control_rate == 20
+    (tmp_path / CONFIG_FILE).write_text('{"unnorm_key": "bridge_orig"}')
+    assert load_openvla(tmp_path, device=CPU).card.control_rate == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "prompt"),
+    [
+        ({"unnorm_key": "bridge_orig"}, "In: What action should the robot take to pick up the red cube?\nOut:"),
+        (
+            {"vocabulary": "openvla", "center_crop": True},
+            "In: What action should the robot take to pick up the red cube?\nOut:",
+        ),
+        ({"prompt": "Do: {instruction}", "lower_case": False}, "Do: Pick UP the red cube"),
+    ],
+)
+def test_what_rt2_config_does_not_say_is_openvla_s_own(given: dict[str, Any], prompt: str, tmp_path: Path) -> None:
+    (save_openvla(tmp_path) / CONFIG_FILE).write_text(json.dumps(given))
+    config = load_openvla(tmp_path, device=CPU).config
+    assert robot_prompt(config, "Pick UP the red cube.") == prompt
+    assert question_prompt(config, "What is red?") == "In: What is red?\nOut:"
+    assert config.center_crop == given.get("center_crop", False)
+
+
+def test_a_wrong_rt2_config_is_refused_by_its_path(tmp_path: Path) -> None:
+    path = save_openvla(tmp_path) / CONFIG_FILE
+    for text, message in (
+        ('{"center_crop": 1}', "center_crop is 1, expected bool"),
+        ('{"vocabulary": "integers"}', "says 'integers' for an OpenVLA checkpoint"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=rf"{CONFIG_FILE}:? {message}"):
+            load_openvla(tmp_path, device=CPU)
+
+
+def test_a_card_goes_before_the_statistics_and_must_fit(tmp_path: Path) -> None:
+    save_openvla(tmp_path)
+    own = load_openvla(tmp_path, device=CPU).card
+    dataclasses.replace(own, control_rate=8.0).save(tmp_path)
+    assert load_openvla(tmp_path, device=CPU).card.control_rate == 8
+    rt2_card(quantization="centers").save(tmp_path)
+    with pytest.raises(ValueError, match="card says dimensions 8, an OpenVLA model has 7"):
+        load_openvla(tmp_path, device=CPU)
+
+
+def test_older_checkpoints_have_siglip_alone(tmp_path: Path) -> None:
+    parts = load_openvla(save_openvla(tmp_path, fused=False), device=CPU)
+    assert list(parts.model.config.towers) == ["siglip"]
+    policy = RT2Policy(parts)
+    policy.reset("pick up the red cube")
+    assert len(policy.decode(observe(0)).tokens) == 7
+
+
+def damage(directory: Path, kind: str) -> None:
+    path = directory / SHARDS[1]
+    if kind == "gone":
+        path.unlink()
+    elif kind == "cut":
+        path.write_bytes(path.read_bytes()[:-5000])
+    else:
+        weights = load_file(path)
+        name = next(n for n in sorted(weights) if "blocks.0" in n)
+        if kind == "lacking":
+            del weights[name]
+        elif kind == "unknown":
+            weights["vision_backbone.featurizer.blocks.0.extra"] = torch.zeros(1)
+        else:
+            weights[name] = weights[name] * float("nan")
+        save_file(weights, path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("gone", f"lacks {SHARDS[1]}, which {INDEX} names"),
+        ("cut", "damaged or no safetensors file"),
+        ("lacking", "The weights lack model.towers"),
+        ("unknown", "hold vision_backbone.featurizer.blocks.0.extra, which an OpenVLA model does not have"),
+        ("nan", "holds numbers that are not finite"),
+    ],
+)
+def test_damaged_shards_are_refused(kind: str, message: str, tmp_path: Path) -> None:
+    damage(save_openvla(tmp_path), kind)
+    with pytest.raises(ValueError, match=message):
+        load_openvla(tmp_path, device=CPU)
+
+
+def test_a_lora_adapter_is_added_to_the_weights(checkpoint: Path, tmp_path: Path) -> None:
+    module = "vision_backbone.featurizer.blocks.0.attn.qkv"
+    generator = torch.Generator().manual_seed(1)
+    a, b = torch.randn(2, 64, generator=generator), torch.randn(192, 2, generator=generator)
+    pairs = {f"base_model.model.{module}.lora_A.weight": a, f"base_model.model.{module}.lora_B.weight": b}
+    save_file(pairs, tmp_path / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 8, "base_model_name_or_path": str(checkpoint)}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    (tmp_path / "dataset_statistics.json").write_text(json.dumps(statistics("my_kitchen")))
+    plain, adapted = (load_openvla(checkpoint, device=CPU, adapter=adapter) for adapter in (None, tmp_path))
+    assert adapted.card.name == "OpenVLA, actions of my_kitchen"
+    for i, part in enumerate("qkv"):
+        name = f"model.towers.dino.encoder.layer.0.attention.{part}_proj.weight"
+        change = adapted.model.state_dict()[name] - plain.model.state_dict()[name]
+        np.testing.assert_allclose(change, 4 * (b @ a).chunk(3)[i], atol=1e-5)
+    config["peft_type"] = "IA3"
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="another kind; plain LoRA can be loaded"):
+        load_openvla(checkpoint, device=CPU, adapter=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_resize_strategy": "squeeze"}, "'squeeze' in preprocessor_config.json, expected one of resize-naive"),
+        ({"input_sizes": []}, "preprocessor_config.json is not OpenVLA's"),
+    ],
+)
+def test_unknown_preprocessing_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    path = save_openvla(tmp_path) / "preprocessor_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ValueError, match=message):
+        load_openvla(tmp_path, device=CPU)
+
+
+def change_config(directory: Path, change: dict[str, Any]) -> None:
+    path = directory / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+
+
+def action(**change: Any) -> dict[str, Any]:
+    return {"norm_stats": {"x": {"action": {"q01": [0.0] * 7, "q99": [1.0] * 7, **change}}}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"norm_stats": [1]}, "The statistics are a list, expected an entry for each data set"),
+        (action(q01=["a"] * 7), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
+        (action(q99=[float("nan")] * 7), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
+        (action(q01=1), "The statistics of 'x' have no q01 and q99 of 7 numbers each"),
+        (action(mask=[True]), r"The statistics of 'x' have the mask \[True\], expected 7 times true or false"),
+        ({"image_sizes": 224}, r"image_sizes is 224, expected a list of pixels such as \[224, 224\]"),
+        ({"n_action_bins": "256"}, "n_action_bins is '256', expected a whole number of 2 or more, often 256"),
+        ({"pad_token_id": None}, "pad_token_id is None, expected a whole number of 0 or more, often 32000"),
+        ({"pad_to_multiple_of": 64.5}, "pad_to_multiple_of is 64.5, expected a whole number of 0 or more, often 64"),
+    ],
+)
+def test_a_config_that_is_not_openvla_s_is_refused_by_its_path(
+    change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    change_config(save_openvla(tmp_path), change)
+    with pytest.raises(ValueError, match=rf"config\.json: {message}"):
+        load_openvla(tmp_path, device=CPU)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vocab_size": 32000}, ": text_config has vocab_size 32000 .* the weights have 32064 word embeddings"),
+        ({"pad_token_id": 40000}, ": text_config has .* pad_token_id 40000, the weights have 32064 word"),
+        ({"num_attention_heads": 0}, " is not OpenVLA's: "),
+    ],
+)
+def test_a_text_config_of_another_model_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    text = json.loads((save_openvla(tmp_path) / "config.json").read_text())["text_config"]
+    change_config(tmp_path, {"text_config": {**text, **change}})
+    with pytest.raises(ValueError, match=rf"config\.json{message}"):
+        load_openvla(tmp_path, device=CPU)
+
+
+@pytest.mark.parametrize(("change", "first"), [({}, 31999), ({"pad_to_multiple_of": 128}, 31935)])
+def test_the_actions_end_where_the_padding_begins(change: dict[str, Any], first: int, tmp_path: Path) -> None:
+    change_config(save_openvla(tmp_path), change)
+    grammar = make_grammar(load_openvla(tmp_path, device=CPU))
+    assert grammar.decode([first - number for number in range(7)]) == tuple(range(7))
+
+
+def test_statistics_of_another_arm_are_refused(tmp_path: Path) -> None:
+    path = save_openvla(tmp_path) / "config.json"
+    config = json.loads(path.read_text())
+    config["norm_stats"]["bridge_orig"]["action"]["q01"] = [0.0] * 14
+    path.write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="have no q01 and q99 of 7 numbers each"):
+        load_openvla(tmp_path, device=CPU)

@@ -1,0 +1,110 @@
+"""Which frames are acted on, in time passed in."""
+
+from __future__ import annotations
+
+import pytest
+
+from rt_vla_ros.runtime.frame_buffer import CameraRate, Frame, FrameBuffer
+
+MS = 1_000_000
+PERIOD = 200 * MS
+
+
+def buffer(*cameras: str) -> FrameBuffer[str]:
+    return FrameBuffer(cameras or ("front",), PERIOD, 500 * MS)
+
+
+def frame(stamp_ms: float, message: str = "") -> Frame[str]:
+    return Frame(message or str(stamp_ms), int(stamp_ms * MS), 0)
+
+
+def test_the_newest_frame_is_used_and_the_older_ones_are_counted() -> None:
+    frames = buffer()
+    for stamp in (1000, 1033, 1067):
+        frames.put("front", frame(stamp))
+    taken = frames.take(1070 * MS)
+    assert taken is not None
+    assert taken["front"].message == "1067"
+    assert (frames.received, frames.dropped) == (3, 2)
+    assert frames.take(1080 * MS) is None
+
+
+def test_a_frame_is_due_after_095_of_a_period() -> None:
+    frames = buffer()
+    frames.put("front", frame(1000))
+    assert frames.take(1000 * MS) is not None
+    frames.put("front", frame(1189))
+    assert frames.take(1189 * MS) is None
+    frames.put("front", frame(1190))
+    assert frames.take(1190 * MS) is not None
+
+
+def test_a_stale_frame_is_never_acted_on() -> None:
+    frames = buffer()
+    frames.put("front", frame(1000))
+    assert frames.take(1501 * MS) is None
+    assert (frames.stale, frames.age_ns) == (1, 501 * MS)
+    frames.put("front", frame(1400))
+    assert frames.take(1502 * MS) is not None
+
+
+def test_a_frame_that_was_acted_on_comes_again() -> None:
+    frames = buffer()
+    frames.put("front", frame(1000))
+    frames.take(1000 * MS)
+    frames.put("front", frame(1000))
+    assert frames.take(1000 * MS) is None
+    assert frames.repeated == 1
+    frames.restart()
+    frames.put("front", frame(1000))
+    assert frames.take(1000 * MS) is not None
+
+
+def test_a_clock_that_began_anew_is_followed() -> None:
+    frames = buffer()
+    frames.put("front", frame(90_000))
+    frames.take(90_000 * MS)
+    frames.put("front", frame(1000))
+    assert frames.take(1000 * MS) is not None
+
+
+def test_all_cameras_must_have_a_fresh_frame() -> None:
+    frames = buffer("front", "wrist")
+    frames.put("front", frame(1000))
+    assert frames.take(1000 * MS) is None
+    frames.put("wrist", frame(990))
+    taken = frames.take(1000 * MS)
+    assert taken is not None
+    assert list(taken) == ["front", "wrist"]
+    frames.put("front", frame(1300))
+    frames.put("wrist", frame(1010))
+    assert frames.take(1300 * MS) is None
+    frames.put("wrist", frame(1290))
+    assert frames.take(1300 * MS) is not None
+
+
+def test_one_stale_camera_does_not_cost_the_other_its_frame() -> None:
+    frames = buffer("front", "wrist")
+    frames.put("front", frame(1000))
+    frames.put("wrist", frame(1600))
+    assert frames.take(1600 * MS) is None
+    frames.put("front", frame(1610))
+    assert frames.take(1610 * MS) is not None
+
+
+def test_a_camera_that_the_policy_does_not_look_through_changes_nothing() -> None:
+    frames = buffer("front")
+    frames.put("wrist", frame(1000))
+    assert frames.received == 0
+    assert frames.take(1000 * MS) is None
+
+
+def test_the_rate_is_that_of_the_stamps() -> None:
+    rate = CameraRate()
+    for i in range(11):
+        assert rate.rate is None
+        rate.add(i * 125 * MS)
+        rate.add(i * 125 * MS)
+    assert rate.rate == pytest.approx(8.0)
+    rate.add(0)
+    assert rate.rate is None

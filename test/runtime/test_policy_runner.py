@@ -1,0 +1,325 @@
+"""A policy in its thread: what it is given, what it tells, and that nothing comes after a cancel."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.scripted_policy import ConstantPolicy
+
+from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy
+from rt_vla_ros.runtime.frame_buffer import Frame, FrameBuffer
+from rt_vla_ros.runtime.policy_runner import PolicyRunner, Step
+
+MS = 1_000_000
+PATIENCE = 60.0
+BLACK = np.zeros((96, 96, 3), np.uint8)
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, object]] = []
+        self._changed = threading.Condition()
+
+    def _hear(self, kind: str, what: object) -> None:
+        with self._changed:
+            self.heard.append((kind, what))
+            self._changed.notify_all()
+
+    def ready(self, policy: Policy, warm_up_ns: int) -> None:
+        self._hear("ready", policy)
+
+    def acted(self, step: Step) -> None:
+        self._hear("acted", step)
+
+    def stumbled(self, sentence: str) -> None:
+        self._hear("stumbled", sentence)
+
+    def ended(self, sentence: str) -> None:
+        self._hear("ended", sentence)
+
+    def broken(self, sentence: str) -> None:
+        self._hear("broken", sentence)
+
+    def all(self, kind: str) -> list[object]:
+        return [what for heard, what in self.heard if heard == kind]
+
+    def wait(self, kind: str, count: int = 1) -> list[object]:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.all(kind)) >= count, PATIENCE), self.heard
+        return self.all(kind)
+
+
+class Recorder(ConstantPolicy):
+    """Notes what it is given; `gate` can hold an inference up."""
+
+    def __init__(self, **changes: object) -> None:
+        super().__init__(**changes)
+        self.instructions: list[str] = []
+        self.stamps: list[float] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.inside = threading.Event()
+        self.error: Exception | None = None
+
+    def reset(self, instruction: str) -> None:
+        self.instructions.append(instruction)
+        if instruction == "nonsense":
+            raise ValueError("The instruction is nonsense.")
+
+    def act(self, observation: Observation) -> EndEffectorAction:
+        self.inside.set()
+        assert self.gate.wait(PATIENCE)
+        self.stamps.append(observation.stamp)
+        if self.error is not None:
+            raise self.error
+        return super().act(observation)
+
+
+def decode(policy: Policy, camera: str, message: str) -> NDArray[np.uint8]:
+    if message == "bad":
+        raise ValueError("The image is no image.")
+    return BLACK
+
+
+class Desk:
+    def __init__(self, policy: Recorder, *cameras: str) -> None:
+        self.policy, self.listener, self.now_ms = policy, Listener(), 1000.0
+        self.load: Callable[[], Policy] = lambda: self.policy
+        self.runner: PolicyRunner[str] = PolicyRunner(
+            lambda: self.load(),
+            lambda policy: FrameBuffer(cameras or ["front"], 200 * MS, 500 * MS),
+            decode,
+            lambda: int(self.now_ms * MS),
+            self.listener,
+        )
+
+    def start(self) -> None:
+        self.runner.start()
+        self.listener.wait("ready")
+
+    def show(self, stamp_ms: float, message: str = "", arrival_ns: int = 5, camera: str = "front") -> None:
+        self.now_ms = max(self.now_ms, stamp_ms)
+        self.runner.offer(camera, Frame(message, int(stamp_ms * MS), arrival_ns))
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    desk = Desk(Recorder(translation=np.array([0.01, 0, 0])))
+    yield desk
+    desk.policy.gate.set()
+    desk.runner.close()
+
+
+def test_it_warms_up_before_it_is_ready_and_then_waits_for_a_request(desk: Desk) -> None:
+    desk.start()
+    assert (desk.policy.instructions, len(desk.policy.stamps)) == ([WARM_UP_INSTRUCTION], WARM_UP_RUNS)
+    desk.show(1000)
+    desk.runner.request("pick up the red cube")
+    (step,) = desk.listener.wait("acted")
+    assert isinstance(step, Step)
+    assert step.stamp_ns == 1000 * MS
+    assert desk.policy.instructions[1:] == ["pick up the red cube"]
+
+
+def test_a_policy_that_says_so_is_warmed_up_in_its_own_way(desk: Desk) -> None:
+    class Choosy(Recorder):
+        warm_up_instruction, warm_up_runs = "open the drawer", 7
+
+    desk.policy = Choosy()
+    desk.start()
+    assert (desk.policy.instructions, len(desk.policy.stamps)) == (["open the drawer"], 7)
+
+
+def test_an_action_counts_from_its_image_or_its_request_whichever_came_later(desk: Desk) -> None:
+    desk.start()
+    desk.show(1000)  # waits for a request
+    before_ns = time.monotonic_ns()
+    desk.runner.request("pick up the red cube")
+    after_ns = time.monotonic_ns()
+    later_ns = after_ns + 7 * MS
+    desk.listener.wait("acted")
+    desk.show(1200, arrival_ns=later_ns)
+    first, second = desk.listener.wait("acted", 2)
+    assert isinstance(first, Step)
+    assert isinstance(second, Step)
+    assert before_ns <= first.arrival_ns <= after_ns
+    assert second.arrival_ns == later_ns
+
+
+@pytest.mark.parametrize(("front", "wrist"), [(1000, 1150), (1150, 1000)])
+def test_an_action_of_two_cameras_is_as_old_as_the_older_image(front: int, wrist: int) -> None:
+    desk = Desk(Recorder(), "front", "wrist")
+    desk.start()
+    desk.runner.request("pick up the red cube")
+    desk.show(front, camera="front")
+    desk.show(wrist, camera="wrist")
+    (step,) = desk.listener.wait("acted")
+    desk.runner.close()
+    assert isinstance(step, Step)
+    assert step.stamp_ns == 1000 * MS
+    assert desk.policy.stamps[-1] == 1.0
+
+
+def test_an_action_that_cannot_be_told_ends_the_request_and_not_the_thread(desk: Desk) -> None:
+    desk.start()
+    tell = desk.listener.acted
+
+    def fail(step: Step) -> None:
+        raise OverflowError("Python int too large to convert to C int")
+
+    desk.listener.acted = fail  # type: ignore[method-assign]
+    desk.runner.request("first")
+    desk.show(1000)
+    (sentence,) = desk.listener.wait("ended")
+    assert str(sentence).startswith("OverflowError: Python int too large to convert to C int (fail, line ")
+    assert not desk.runner.running
+    desk.listener.acted = tell  # type: ignore[method-assign]
+    desk.runner.request("second")
+    desk.show(1200)
+    desk.listener.wait("acted")
+
+
+def test_a_request_that_came_before_the_policy_was_loaded_is_carried_out(desk: Desk) -> None:
+    desk.runner.request("pick up the red cube")
+    desk.start()
+    desk.show(1000)
+    desk.listener.wait("acted")
+
+
+def test_a_new_request_forgets_the_history_once_and_carries_on(desk: Desk) -> None:
+    desk.start()
+    desk.runner.request("first")
+    for i in range(3):
+        desk.show(1000 + 200 * i)
+        desk.listener.wait("acted", i + 1)
+    desk.runner.request("second")
+    for i in range(3, 5):
+        desk.show(1000 + 200 * i)
+        desk.listener.wait("acted", i + 1)
+    assert desk.policy.instructions[1:] == ["first", "second"]
+
+
+def test_a_clock_that_began_anew_begins_the_history_anew(desk: Desk) -> None:
+    desk.start()
+    desk.runner.request("pick up the red cube")
+    for count, stamp_ms in enumerate((90_000, 90_200, 1000, 1200), 1):
+        desk.now_ms = stamp_ms
+        desk.show(stamp_ms)
+        desk.listener.wait("acted", count)
+    assert desk.policy.instructions[1:] == ["pick up the red cube"] * 2
+    assert desk.policy.stamps[-4:] == [90.0, 90.2, 1.0, 1.2]
+
+
+def test_after_a_cancel_no_action_comes_not_even_the_one_in_the_making(desk: Desk) -> None:
+    desk.start()
+    desk.policy.gate.clear()
+    desk.policy.inside.clear()
+    desk.runner.request("first")
+    desk.show(1000)
+    assert desk.policy.inside.wait(PATIENCE)
+    desk.runner.cancel()
+    desk.policy.gate.set()
+    desk.runner.request("second")
+    desk.show(1200)
+    (step,) = desk.listener.wait("acted")
+    assert isinstance(step, Step)
+    assert step.stamp_ns == 1200 * MS
+    assert desk.policy.instructions[1:] == ["first", "second"]
+
+
+def test_it_says_how_long_the_step_in_the_making_has_taken(desk: Desk) -> None:
+    desk.start()
+    assert desk.runner.busy_ns == 0
+    desk.policy.gate.clear()
+    desk.policy.inside.clear()
+    desk.runner.request("first")
+    desk.show(1000)
+    assert desk.policy.inside.wait(PATIENCE)
+    first = desk.runner.busy_ns
+    desk.now_ms += 300  # by the node's clock
+    assert desk.runner.busy_ns > first > 0
+    desk.policy.gate.set()
+    (step,) = desk.listener.wait("acted")
+    assert isinstance(step, Step)
+    assert step.step_ns == 300 * MS
+    deadline = time.monotonic() + PATIENCE
+    while desk.runner.busy_ns:
+        assert time.monotonic() < deadline
+
+
+def test_frames_that_come_during_an_inference_are_dropped_but_for_the_newest(desk: Desk) -> None:
+    desk.start()
+    desk.policy.gate.clear()
+    desk.policy.inside.clear()
+    desk.runner.request("first")
+    desk.show(1000)
+    assert desk.policy.inside.wait(PATIENCE)
+    for stamp in (1200, 1233, 1266):
+        desk.show(stamp)
+    desk.policy.gate.set()
+    steps = desk.listener.wait("acted", 2)
+    assert [step.stamp_ns // MS for step in steps if isinstance(step, Step)] == [1000, 1266]
+    assert desk.runner.buffer is not None
+    assert desk.runner.buffer.dropped == 2
+
+
+def test_a_terminate_ends_the_request(desk: Desk) -> None:
+    desk.policy = Recorder(terminate=True)
+    desk.start()
+    desk.runner.request("first")
+    desk.show(1000)
+    desk.listener.wait("acted")
+    assert not desk.runner.running
+    desk.show(1200)
+    desk.runner.request("second")
+    desk.show(1400)
+    steps = desk.listener.wait("acted", 2)
+    assert [step.stamp_ns // MS for step in steps if isinstance(step, Step)] in ([1000, 1200], [1000, 1400])
+
+
+def test_an_image_that_cannot_be_used_makes_no_action_and_the_next_one_does(desk: Desk) -> None:
+    desk.start()
+    desk.runner.request("first")
+    desk.show(1000, "bad")
+    assert desk.listener.wait("stumbled") == ["The image is no image."]
+    desk.show(1200)
+    desk.listener.wait("acted")
+    assert desk.policy.instructions[1:] == ["first"]
+
+
+def test_an_instruction_that_the_policy_refuses_ends_the_request(desk: Desk) -> None:
+    desk.start()
+    desk.runner.request("nonsense")
+    desk.show(1000)
+    assert desk.listener.wait("ended") == ["The instruction is nonsense."]
+    assert not desk.runner.running
+    assert not desk.listener.all("acted")
+
+
+def test_a_policy_that_breaks_down_ends_the_request_and_says_where(desk: Desk) -> None:
+    desk.start()
+    desk.policy.error = RuntimeError("out of memory")
+    desk.runner.request("first")
+    desk.show(1000)
+    (sentence,) = desk.listener.wait("ended")
+    assert str(sentence).startswith("RuntimeError: out of memory (act, line ")
+    desk.policy.error = None
+    desk.runner.request("second")
+    desk.show(1200)
+    desk.listener.wait("acted")
+
+
+def test_a_policy_that_cannot_be_loaded_is_told_of(desk: Desk) -> None:
+    def load() -> Policy:
+        raise ValueError("There is no such policy.")
+
+    desk.load = load
+    desk.runner.start()
+    assert desk.listener.wait("broken") == ["There is no such policy."]

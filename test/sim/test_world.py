@@ -1,0 +1,62 @@
+"""The simulated world under the node."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rt_vla_ros.sim import Outcome, TabletopSim
+from rt_vla_ros.sim.world import BETWEEN_SCENES_NS, SENTENCES, START_NS, STEP_NS, SimWorld
+
+
+@pytest.fixture(scope="module")
+def sim() -> TabletopSim:
+    return TabletopSim()
+
+
+def test_its_clock_runs_on_over_scenes(sim: TabletopSim) -> None:
+    world = SimWorld(sim, "pick-colours", 3, "")
+    assert world.time_ns == START_NS > 0
+    world.advance(None, None)
+    world.steps = 7
+    scene = world.reset("", 4, "")
+    assert (scene.suite, scene.seed) == ("pick-colours", 4)
+    assert (world.time_ns, world.steps) == (START_NS + STEP_NS + BETWEEN_SCENES_NS, 0)
+    assert sim.time == 0
+
+
+def test_a_velocity_moves_the_arm_and_none_lets_it_stand(sim: TabletopSim) -> None:
+    world = SimWorld(sim, "pick-colours", 3, "")
+    before = sim.ee_position
+    for _ in range(25):
+        world.advance((np.array([0.0, 0.0, 0.1]), np.zeros(3)), 1.0)
+    there = sim.ee_position
+    assert there[2] - before[2] == pytest.approx(0.05, abs=0.01)
+    for _ in range(25):
+        world.advance(None, None)
+    assert np.linalg.norm(sim.ee_position - there) < 0.01
+    assert sim.gripper_closedness > 0.5
+
+
+def test_a_scene_that_there_cannot_be_changes_nothing(sim: TabletopSim) -> None:
+    world = SimWorld(sim, "pick-colours", 3, "")
+    scene = world.scene
+    for suite, instruction in (("pick-nothing", ""), ("", "pick up the elephant")):
+        with pytest.raises(ValueError, match=r"\w+ \w+"):
+            world.reset(suite, 1, instruction)
+    assert world.scene is scene
+    assert world.suite == "pick-colours"
+
+
+def test_an_untouched_scene_is_a_timeout(sim: TabletopSim) -> None:
+    world = SimWorld(sim, "pick-colours", 3, "")
+    for _ in range(5):
+        world.advance(None, None)
+    verdict = world.verdict()
+    assert (verdict.outcome, verdict.sentence, verdict.steps) == ("timeout", "Nothing was lifted.", 0)
+    assert verdict.seconds == pytest.approx(0.1)
+    assert world.time_ns == START_NS + 5 * STEP_NS + 1_000_000_000
+
+
+def test_every_outcome_has_its_sentence() -> None:
+    assert set(SENTENCES) == {outcome.value for outcome in Outcome}

@@ -1,0 +1,52 @@
+"""A session of this process on a graph of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import pytest
+from conftest import RosGraph
+
+from zenoh_ros.wire.session import Session
+
+_Taken = TypeVar("_Taken")
+
+
+@pytest.fixture
+def session(ros_graph: RosGraph) -> Iterator[Session]:
+    """Hosts the router of the test's graph."""
+    opened = Session.open()
+    yield opened
+    opened.close()
+
+
+class Waiter:
+    """An on_data hook that a test can wait for."""
+
+    def __init__(self) -> None:
+        self._woken = threading.Event()
+
+    def __call__(self) -> None:
+        self._woken.set()
+
+    def take(self, take: Callable[[], _Taken | None], timeout: float = 10.0) -> _Taken:
+        """What `take` gives as soon as it gives something."""
+        deadline = time.monotonic() + timeout
+        while (taken := take()) is None:
+            rest = deadline - time.monotonic()
+            assert rest > 0, f"nothing to take within {timeout} s"
+            self._woken.wait(min(rest, 0.1))
+            self._woken.clear()
+        return taken
+
+    def until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:
+        """Return as soon as `condition()` holds."""
+        self.take(lambda: condition() or None, timeout)
+
+
+@pytest.fixture
+def waiter() -> Waiter:
+    return Waiter()

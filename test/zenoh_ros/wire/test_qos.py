@@ -1,0 +1,59 @@
+"""The QoS field of liveliness tokens."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from zenoh_ros.wire.qos import Durability, History, Liveliness, QosProfile, Reliability
+
+
+@pytest.mark.parametrize(
+    ("profile", "text"),
+    [
+        (QosProfile(), "::,:,:,:,,"),
+        (QosProfile(depth=10), "::,10:,:,:,,"),
+        (QosProfile(reliability=Reliability.BEST_EFFORT, depth=5), "2::,5:,:,:,,"),
+        (QosProfile(durability=Durability.TRANSIENT_LOCAL, depth=1), ":1:,1:,:,:,,"),
+        (QosProfile(history=History.KEEP_ALL, depth=10), "::2,10:,:,:,,"),
+        (QosProfile(depth=10, deadline_ns=1_500_000_000), "::,10:1,500000000:,:,,"),
+        (QosProfile(depth=10, lifespan_ns=2_000_000_000), "::,10:,:2,0:,,"),
+        (QosProfile(depth=10, liveliness=Liveliness.MANUAL_BY_TOPIC, lease_ns=3), "::,10:,:,:3,0,3"),
+    ],
+)
+def test_text(profile: QosProfile, text: str) -> None:
+    assert profile.encode() == text
+    assert QosProfile.decode(text) == profile
+
+
+def test_every_combination_comes_back() -> None:
+    combinations = itertools.product(
+        (Reliability.RELIABLE, Reliability.BEST_EFFORT),
+        (Durability.VOLATILE, Durability.TRANSIENT_LOCAL),
+        (History.KEEP_LAST, History.KEEP_ALL),
+        (1, 10, 42, 1000),
+        (1, 999_999_999, 1_000_000_000, 9223372036854775807),
+    )
+    for reliability, durability, history, depth, duration in combinations:
+        profile = QosProfile(reliability, durability, history, depth, duration, duration, lease_ns=duration)
+        assert QosProfile.decode(profile.encode()) == profile
+
+
+def test_unspecified_parts_become_definite() -> None:
+    vague = QosProfile(
+        Reliability.SYSTEM_DEFAULT, Durability.BEST_AVAILABLE, History.SYSTEM_DEFAULT, 0, 0, 0, lease_ns=0
+    )
+    assert vague.resolved() == QosProfile()
+    assert vague.encode() == "::,:,:,:,,"
+
+
+@pytest.mark.parametrize("text", ["", "::", "::,10:,:,:", "x::,10:,:,:,,", "::,ten:,:,:,,", "9::,10:,:,:,,"])
+def test_broken_fields_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"QoS field|invalid literal|is not a valid"):
+        QosProfile.decode(text)
+
+
+def test_queue_length() -> None:
+    assert QosProfile(depth=3).queue_length == 3
+    assert QosProfile(history=History.KEEP_ALL, depth=3).queue_length is None

@@ -1,0 +1,124 @@
+"""Parameters of nodes: list, get, set, dump."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import yaml
+from rcl_interfaces.msg import Parameter, ParameterType
+from rcl_interfaces.srv import GetParameters, ListParameters, SetParameters
+from rclpy.node import Node
+from rclpy.parameter import get_parameter_value, parameter_value_to_python
+
+from zenoh_ros.commands.errors import CliError, did_you_mean
+from zenoh_ros.commands.graph import call, graph_node, is_hidden, node_names, require_node, services, settle
+
+_KINDS = {
+    ParameterType.PARAMETER_BOOL: "Boolean value is:",
+    ParameterType.PARAMETER_INTEGER: "Integer value is:",
+    ParameterType.PARAMETER_DOUBLE: "Double value is:",
+    ParameterType.PARAMETER_STRING: "String value is:",
+    ParameterType.PARAMETER_BYTE_ARRAY: "Byte values are:",
+    ParameterType.PARAMETER_BOOL_ARRAY: "Boolean values are:",
+    ParameterType.PARAMETER_INTEGER_ARRAY: "Integer values are:",
+    ParameterType.PARAMETER_DOUBLE_ARRAY: "Double values are:",
+    ParameterType.PARAMETER_STRING_ARRAY: "String values are:",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    listing = verbs.add_parser("list", help="list the parameters of a node, or of all")
+    listing.add_argument("node_name", nargs="?", help="e.g. /policy_node")
+    getting = verbs.add_parser("get", help="say a parameter's value")
+    getting.add_argument("node_name", help="e.g. /policy_node")
+    getting.add_argument("parameter_name", help="e.g. policy")
+    getting.add_argument("--hide-type", action="store_true", help="only the value")
+    setting = verbs.add_parser("set", help="set a parameter")
+    setting.add_argument("node_name", help="e.g. /smoother_node")
+    setting.add_argument("parameter_name", help="e.g. dry_run")
+    setting.add_argument("value", help="in YAML: true, 5, 0.5, text, [1, 2]")
+    dump = verbs.add_parser("dump", help="print all parameters of a node as a parameter file")
+    dump.add_argument("node_name", help="e.g. /policy_node")
+
+
+def run(args: argparse.Namespace) -> int:
+    verbs = {"list": _list, "get": _get, "set": _set, "dump": _dump}
+    with graph_node() as node:
+        return verbs[args.verb](node, args)
+
+
+def _list(node: Node, args: argparse.Namespace) -> int:
+    if args.node_name is not None:
+        for name in _names(node, require_node(node, args.node_name)):
+            print(f"  {name}")
+        return 0
+    settle(node)
+    offered = services(node)
+    for full_name in dict.fromkeys(node_names(node)):
+        if not is_hidden(full_name) and f"{full_name}/list_parameters" in offered:
+            print(f"{full_name}:")
+            for name in _names(node, full_name):
+                print(f"  {name}")
+    return 0
+
+
+def _get(node: Node, args: argparse.Namespace) -> int:
+    full_name = require_node(node, args.node_name)
+    (value,) = _values(node, full_name, [args.parameter_name])
+    if value.type == ParameterType.PARAMETER_NOT_SET:
+        _refuse_unknown(node, full_name, args.parameter_name)
+        print("Parameter not set.")
+        return 1
+    plain = parameter_value_to_python(value)
+    print(plain if args.hide_type else f"{_KINDS[value.type]} {plain}")
+    return 0
+
+
+def _set(node: Node, args: argparse.Namespace) -> int:
+    full_name = require_node(node, args.node_name)
+    parameter = Parameter(name=args.parameter_name, value=get_parameter_value(string_value=args.value))
+    request = SetParameters.Request(parameters=[parameter])
+    (result,) = call(node, SetParameters, f"{full_name}/set_parameters", request).results
+    if result.successful:
+        print(f"Set parameter successful{f': {result.reason}' if result.reason else ''}")
+        return 0
+    _refuse_unknown(node, full_name, args.parameter_name)
+    print(f"Setting parameter failed: {result.reason}")
+    return 1
+
+
+def _dump(node: Node, args: argparse.Namespace) -> int:
+    full_name = require_node(node, args.node_name)
+    names = _names(node, full_name)
+    tree: dict[str, Any] = {}
+    for name, value in zip(names, _values(node, full_name, names), strict=True):
+        *branches, leaf = name.split(".")
+        place = tree
+        for branch in branches:
+            place = place.setdefault(branch, {})
+        place[leaf] = parameter_value_to_python(value)
+    print(yaml.safe_dump({full_name: {"ros__parameters": tree}}, sort_keys=True, allow_unicode=True), end="")
+    return 0
+
+
+def _names(node: Node, full_name: str) -> list[str]:
+    response = call(node, ListParameters, f"{full_name}/list_parameters", ListParameters.Request())
+    return sorted(response.result.names)
+
+
+def _values(node: Node, full_name: str, names: list[str]) -> list[Any]:
+    response = call(node, GetParameters, f"{full_name}/get_parameters", GetParameters.Request(names=names))
+    # A node that lacks one of the names answers with fewer values.
+    return list(response.values) if len(response.values) == len(names) else [_not_set() for _ in names]
+
+
+def _not_set() -> Any:
+    return Parameter().value
+
+
+def _refuse_unknown(node: Node, full_name: str, name: str) -> None:
+    known = _names(node, full_name)
+    if name not in known:
+        raise CliError(f"{full_name} has no parameter {name!r}. {did_you_mean(name, known)}")

@@ -1,0 +1,68 @@
+"""Print the messages of a topic: `rt-vla topic echo --once --no-arr /image`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from zenoh_ros.commands.errors import CliError, did_you_mean
+from zenoh_ros.commands.graph import absolute, graph_node, require_name, settle, spin_until, topics
+from zenoh_ros.commands.numbers import nonnegative_int, positive_float
+from zenoh_ros.commands.qos_options import add_qos_arguments, fitting_publishers
+from zenoh_ros.commands.values import interface, to_yaml
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topic_name", help="e.g. /action")
+    parser.add_argument("message_type", nargs="?", help="default: what the graph says; given, the topic may come later")
+    parser.add_argument("--once", action="store_true", help="print the first message and end")
+    parser.add_argument("--timeout", type=positive_float, metavar="S", help="end after this time; 1 where nothing came")
+    parser.add_argument("--field", help="only this field, e.g. pose.position")
+    parser.add_argument("-f", "--full-length", action="store_true", help="cut nothing")
+    parser.add_argument(
+        "-l", "--truncate-length", type=nonnegative_int, default=128, metavar="N", help="cut after N (%(default)s)"
+    )
+    parser.add_argument("--no-arr", action="store_true", help="do not print arrays")
+    parser.add_argument("--no-str", action="store_true", help="do not print texts")
+    parser.add_argument("--flow-style", action="store_true", help="a message in one line")
+    add_qos_arguments(parser, "sensor_data")
+
+
+def run(args: argparse.Namespace) -> int:
+    topic = absolute(args.topic_name)
+    given = None if args.message_type is None else interface(args.message_type, "msg")
+    heard = 0
+    with graph_node() as node:
+        message_type = given or interface(require_name(topic, "topic", lambda: topics(node))[0], "msg")
+        path = _checked_path(message_type, args.field)
+        settle(node, quiet=0.1)  # to know the publishers' quality of service
+
+        def on_message(message: Any) -> None:
+            nonlocal heard
+            if args.once and heard:
+                return
+            heard += 1
+            _print(message, path, args)
+
+        node.create_subscription(message_type, topic, on_message, fitting_publishers(node, topic, args))
+        spin_until(node, lambda: args.once and heard > 0, args.timeout)
+    return 0 if heard or not args.timeout else 1
+
+
+def _checked_path(message_type: Any, field: str | None) -> list[str]:
+    path = [name for name in (field or "").split(".") if name]
+    value = message_type()
+    for depth, name in enumerate(path):
+        fields = value.get_fields_and_field_types() if hasattr(value, "get_fields_and_field_types") else {}
+        if name not in fields:
+            raise CliError(f"no field {'.'.join(path[: depth + 1])!r} in this message. {did_you_mean(name, fields)}")
+        value = getattr(value, name)
+    return path
+
+
+def _print(message: Any, path: list[str], args: argparse.Namespace) -> None:
+    for name in path:
+        message = getattr(message, name)
+    limit = None if args.full_length else args.truncate_length
+    text = to_yaml(message, limit=limit, no_arr=args.no_arr, no_str=args.no_str, flow=args.flow_style)
+    print(f"{text}---", flush=True)

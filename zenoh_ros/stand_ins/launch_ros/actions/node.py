@@ -1,0 +1,156 @@
+"""A ROS node as a process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from launch import LaunchContext, LaunchDescriptionEntity, SomeSubstitutionsType
+from launch.actions import ExecuteProcess
+from launch.utilities import perform
+
+from ..parameter_descriptions import Parameter, ParameterFile, write_parameters
+from ..substitutions import OWN_PACKAGE, ExecutableInPackage, own_node
+from ..utilities import evaluate_parameter_dict, make_namespace_absolute, prefix_namespace
+
+_OWN_SOURCES = Path(__file__).resolve().parents[4]
+
+
+class Node(ExecuteProcess):
+    """Runs a program of a package, with its ROS arguments.
+
+    Args:
+        executable: the program; without a package, its path.
+        package: where it is.
+        name: the node's name; default: the program's own choice.
+        namespace: relative to the scope's, or absolute.
+        exec_name: how the screen calls the process; default: the executable's name.
+        parameters: dictionaries, paths of parameter files, ParameterFile and Parameter; later ones win.
+        remappings: pairs (from, to).
+        ros_arguments: further ROS arguments.
+        arguments: further arguments.
+    """
+
+    def __init__(
+        self,
+        *,
+        executable: SomeSubstitutionsType,
+        package: SomeSubstitutionsType | None = None,
+        name: SomeSubstitutionsType | None = None,
+        namespace: SomeSubstitutionsType | None = None,
+        exec_name: SomeSubstitutionsType | None = None,
+        parameters: Iterable[Any] | None = None,
+        remappings: Iterable[tuple[SomeSubstitutionsType, SomeSubstitutionsType]] | None = None,
+        ros_arguments: Iterable[SomeSubstitutionsType] | None = None,
+        arguments: Iterable[SomeSubstitutionsType] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(cmd=[executable], name=exec_name, **kwargs)
+        if isinstance(parameters, (str, Mapping)):
+            raise TypeError(f"parameters must be a list of dictionaries and files, got {parameters!r}")
+        self.node_package = package
+        self.node_executable = executable
+        self._node_name = name
+        self._node_namespace = namespace
+        self._parameters = list(parameters or [])
+        self._remappings = list(remappings or [])
+        self._ros_arguments = list(ros_arguments or [])
+        self._arguments = list(arguments or [])
+        self._full_name: str | None = None
+
+    @property
+    def node_name(self) -> str:
+        """Namespace and name; RuntimeError before the action was executed."""
+        if self._full_name is None:
+            raise RuntimeError("cannot access 'node_name' before executing action")
+        return self._full_name
+
+    def execute(self, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
+        _host_router(context)
+        return super().execute(context)
+
+    def default_name(self, command: list[str]) -> str:
+        return self._executable_name
+
+    def prepare_command(self, context: LaunchContext) -> list[str]:
+        executable = perform(context, self.node_executable)
+        self._executable_name = os.path.basename(executable)
+        command = [*self._program(context, executable), *[perform(context, part) for part in self._arguments]]
+        if self._ros_arguments:
+            command += ["--ros-args", *[perform(context, part) for part in self._ros_arguments]]
+        return [
+            *command,
+            "--ros-args",
+            *self._naming(context),
+            *self._parameter_arguments(context),
+            *self._remaps(context),
+        ]
+
+    def _program(self, context: LaunchContext, executable: str) -> list[str]:
+        if self.node_package is None:
+            return [executable]
+        package = perform(context, self.node_package)
+        if package != OWN_PACKAGE:
+            return [ExecutableInPackage(executable, package).perform(context)]
+        own_node(executable)
+        self._additional_env.setdefault("PYTHONPATH", _own_python_path(context.environment.get("PYTHONPATH", "")))
+        return [sys.executable, "-m", f"{OWN_PACKAGE}.nodes.{executable}"]
+
+    def _naming(self, context: LaunchContext) -> list[str]:
+        arguments = []
+        name = None if self._node_name is None else perform(context, self._node_name)
+        given = None if self._node_namespace is None else perform(context, self._node_namespace)
+        namespace = make_namespace_absolute(prefix_namespace(context.launch_configurations.get("ros_namespace"), given))
+        if name is not None:
+            arguments += ["-r", f"__node:={name}"]
+        if namespace:
+            arguments += ["-r", f"__ns:={namespace}"]
+        self._full_name = prefix_namespace(namespace or "/", name or "<node_name_unspecified>")
+        self._fully_named = name is not None and bool(namespace)
+        return arguments
+
+    def _parameter_arguments(self, context: LaunchContext) -> list[str]:
+        arguments = []
+        for name, value in context.launch_configurations.get("global_params", []):
+            arguments += ["-p", f"{name}:={_yaml(value)}"]
+        for entry in self._parameters:
+            if isinstance(entry, Mapping):
+                section = self.node_name if self._fully_named else "/**"
+                path = write_parameters(section, evaluate_parameter_dict(context, entry))
+                arguments += ["--params-file", str(path)]
+            elif isinstance(entry, Parameter):
+                name, value = entry.evaluate(context)
+                arguments += ["-p", f"{name}:={_yaml(value)}"]
+            else:
+                file = entry if isinstance(entry, ParameterFile) else ParameterFile(entry)
+                arguments += ["--params-file", str(file.evaluate(context))]
+        return arguments
+
+    def _remaps(self, context: LaunchContext) -> list[str]:
+        rules = list(context.launch_configurations.get("ros_remaps", []))
+        rules += [(perform(context, source), perform(context, target)) for source, target in self._remappings]
+        return [part for source, target in rules for part in ("-r", f"{source}:={target}")]
+
+
+def _yaml(value: Any) -> str:
+    return str(yaml.safe_dump(value, default_flow_style=True, width=10**6)).removesuffix("\n").removesuffix("\n...")
+
+
+def _own_python_path(inherited: str) -> str:
+    """Lets the nodes import this project from wherever this process does, whatever their working directory is."""
+    return os.pathsep.join(part for part in (str(_OWN_SOURCES), inherited) if part)
+
+
+def _host_router(context: LaunchContext) -> None:
+    """Opens the graph in this process, once: it outlives its nodes, so that they may die and be started again."""
+    if "ros_graph" in context.get_locals_as_dict():
+        return
+    from zenoh_ros.wire.session import Session
+
+    session = Session.open()
+    context._at_end.append(session.close)
+    context.extend_globals({"ros_graph": session})

@@ -1,0 +1,84 @@
+"""Message packages made on import: `from sensor_msgs.msg import Image` where no ROS 2 generated it.
+
+`install()` puts a finder at the front of `sys.meta_path`, so that a process never mixes these classes with those of
+another source. `rt_vla_ros.msg` and `rt_vla_ros.srv` are made the same way, inside the real package `rt_vla_ros`.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+from zenoh_ros.wire.messages import Message, ServiceClass, message_class, service_class
+from zenoh_ros.wire.types import OWN_PACKAGE, message_names, service_names
+
+_KINDS = ("msg", "srv")
+
+
+@lru_cache(maxsize=1)
+def package_names() -> dict[str, dict[str, list[str]]]:
+    """`{"std_srvs": {"msg": [], "srv": ["Empty", "SetBool", "Trigger"]}, ...}`."""
+    packages: dict[str, dict[str, list[str]]] = {}
+    for full_name in message_names() + service_names():
+        package, kind, name = full_name.split("/")
+        packages.setdefault(package, {kind: [] for kind in _KINDS})[kind].append(name)
+    return packages
+
+
+class MessagePackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds and loads `package`, `package.msg` and `package.srv` for every message package that is known."""
+
+    def __init__(self) -> None:
+        # Known before the first import is looked at: finding out imports modules itself.
+        self._packages = package_names()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """A spec for a message package or its msg/srv part; None leaves the name to others."""
+        package, _, kind = fullname.partition(".")
+        is_root = not kind and package != OWN_PACKAGE
+        if package not in self._packages or not (is_root or (kind in _KINDS and self._packages[package][kind])):
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, origin="zenoh_ros.wire", is_package=True)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        """The default module will do."""
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module its lazily made classes."""
+        package, _, kind = module.__name__.partition(".")
+        if not kind:
+            return
+        names = self._packages[package][kind]
+        module.__dict__["__all__"] = names
+        module.__dict__["__getattr__"] = _class_maker(module, package, kind, names)
+        module.__dict__["__dir__"] = lambda: sorted({*module.__dict__, *names})
+
+
+def _class_maker(module: ModuleType, package: str, kind: str, names: list[str]) -> Callable[[str], Any]:
+    def make(name: str) -> type[Message] | type[ServiceClass]:
+        full_name = f"{package}/{kind}/{name}"
+        made: type[Message] | type[ServiceClass]
+        if name in names:
+            made = message_class(full_name) if kind == "msg" else service_class(full_name)
+        elif kind == "srv" and name.rpartition("_")[0] in names and name.endswith(("_Request", "_Response", "_Event")):
+            made = message_class(full_name)
+        else:
+            raise AttributeError(f"module {module.__name__!r} has no type {name!r}; it has {', '.join(names)}")
+        setattr(module, name, made)
+        return made
+
+    return make
+
+
+def install() -> None:
+    """Make the message packages importable; may be called twice."""
+    if not any(isinstance(finder, MessagePackages) for finder in sys.meta_path):
+        sys.meta_path.insert(0, MessagePackages())

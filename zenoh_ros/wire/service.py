@@ -1,0 +1,281 @@
+"""Requests and responses: a service is a queryable, a client a querier."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
+
+import zenoh
+
+from zenoh_ros.wire.attachment import Attachment
+from zenoh_ros.wire.cdr import deserialize, serialize
+from zenoh_ros.wire.errors import DecodeError, WireError
+from zenoh_ros.wire.graph import Graph
+from zenoh_ros.wire.keys import EndpointKey, EndpointKind
+from zenoh_ros.wire.messages import Message, ServiceClass
+
+if TYPE_CHECKING:
+    from zenoh_ros.wire.session import Session
+
+_LOG = logging.getLogger("zenoh_ros.wire")
+_TIMEOUT_S = 600.0
+_MATCH_POLL_S = 0.01  # from a service's token to the match of its queryable
+_LOOK_AGAIN_S = 1.0
+
+
+class Request:
+    """Who asked; holds the way back for one response."""
+
+    def __init__(self, query: zenoh.Query, key: EndpointKey, attachment: Attachment) -> None:
+        self.attachment = attachment
+        self._query: zenoh.Query | None = query
+        self._key = key
+
+    def reply(self, response: Message) -> None:
+        """Send the response, once; a client that has gone is no error."""
+        query, self._query = self._query, None
+        if query is None:
+            raise WireError(f"{self._key.name}: this request has been answered already")
+        attachment = Attachment.now(self.attachment.sequence, self.attachment.gid).pack()
+        with query:
+            query.reply(self._key.data_key(), serialize(response), attachment=attachment)
+
+
+class Service:
+    """A service of a node; made by `Node.create_service`.
+
+    Attributes:
+        key: its entry in the graph (name, type, hash, QoS, gid).
+        malformed: how many requests could not be read.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        key: EndpointKey,
+        service_class: type[ServiceClass],
+        on_data: Callable[[], None] | None = None,
+    ) -> None:
+        self.key = key
+        self.service_class = service_class
+        self.malformed = 0
+        self._session = session
+        self._on_data = on_data
+        self._queue: deque[zenoh.Query] = deque()
+        self._closed = False
+        handler = zenoh.handlers.Callback(self._receive, indirect=False)
+        # The queryable comes first: who sees the token may ask at once.
+        self._queryable = session.zenoh.declare_queryable(key.data_key(), handler, complete=True)
+        self._token = session.zenoh.liveliness().declare_token(key.token())
+
+    @property
+    def pending(self) -> int:
+        """How many requests wait to be taken."""
+        return len(self._queue)
+
+    def take(self) -> tuple[Message, Request] | None:
+        """The oldest request that waits, decoded; None if none does. What cannot be read is counted and skipped."""
+        while True:
+            try:
+                query = self._queue.popleft()
+            except IndexError:
+                return None
+            try:
+                raw, payload = query.attachment, query.payload
+                attachment = Attachment.unpack(b"" if raw is None else raw.to_bytes())
+                content = b"" if payload is None else payload.to_bytes()
+                return deserialize(content, self.service_class.Request), Request(query, self.key, attachment)
+            except (DecodeError, ValueError) as error:
+                query.drop()
+                self.malformed += 1
+                if self.malformed == 1:
+                    _LOG.warning("%s: a request cannot be read (%s); such requests are dropped", self.key.name, error)
+
+    def close(self) -> None:
+        """Take the service off the graph; may be called twice. Requests that wait stay unanswered."""
+        if self._closed:
+            return
+        self._closed = True
+        if not self._session.closed:
+            self._token.undeclare()
+            self._queryable.undeclare()
+        while self._queue:
+            self._queue.popleft().drop()
+
+    def _receive(self, query: zenoh.Query) -> None:
+        if self._closed:
+            query.drop()
+            return
+        self._queue.append(query)
+        if self._on_data is not None:
+            self._on_data()
+
+
+class Client:
+    """A client of a service; made by `Node.create_client`.
+
+    A request that finds no service waits for one and is sent once; what happened to it after that is not known, so it
+    is never sent again.
+
+    Attributes:
+        key: its entry in the graph (name, type, hash, QoS, gid).
+        malformed: how many responses could not be read.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        key: EndpointKey,
+        service_class: type[ServiceClass],
+        on_data: Callable[[], None] | None = None,
+    ) -> None:
+        self.key = key
+        self.service_class = service_class
+        self.malformed = 0
+        self._session = session
+        self._gid = key.gid
+        self._on_data = on_data
+        self._sequences = count(1)
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._open: set[int] = set()
+        self._replies: deque[tuple[int, bytes]] = deque()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._searching = False
+        self._querier = session.zenoh.declare_querier(
+            key.data_key(),
+            target=zenoh.QueryTarget.ALL_COMPLETE,
+            consolidation=zenoh.ConsolidationMode.NONE,
+            congestion_control=zenoh.CongestionControl.BLOCK,
+            timeout=_TIMEOUT_S,
+        )
+        self._token = session.zenoh.liveliness().declare_token(key.token())
+
+    @property
+    def service_is_ready(self) -> bool:
+        """Whether the graph shows a service of this name and type, and requests would reach it."""
+        shown = self._session.graph.count(EndpointKind.SERVICE, self.key.name, self.key.data_key()) > 0
+        return shown and self._matches()
+
+    @property
+    def pending(self) -> int:
+        """How many responses wait to be taken."""
+        return len(self._replies)
+
+    def send(self, request: Message) -> int:
+        """Send a request, or keep it until the service is there.
+
+        Returns:
+            The request's sequence number, which `take` gives with the response.
+
+        Raises:
+            TypeError: for an instance of another class than the service's Request.
+            WireError: if the client or the session is closed.
+        """
+        if not isinstance(request, self.service_class.Request):
+            raise TypeError(f"{self.key.name}: expected {self.key.type_name}_Request, got {type(request).__name__}")
+        payload = bytes(serialize(request))
+        with self._lock:
+            if self._closed or self._session.closed:
+                raise WireError(f"client of {self.key.name} is closed")
+            sequence = next(self._sequences)
+            self._open.add(sequence)
+            self._waiting.append((sequence, payload))
+        self._send_waiting()
+        self._search()
+        return sequence
+
+    def take(self) -> tuple[Message, int] | None:
+        """The oldest response that waits, decoded, with its request's sequence number; None if none does."""
+        while True:
+            try:
+                sequence, payload = self._replies.popleft()
+            except IndexError:
+                return None
+            try:
+                return deserialize(payload, self.service_class.Response), sequence
+            except DecodeError as error:
+                self.malformed += 1
+                if self.malformed == 1:
+                    _LOG.warning("%s: a response cannot be read (%s); it is dropped", self.key.name, error)
+
+    def forget(self, sequence: int) -> None:
+        """Nobody waits for this response any more; if the request was not sent yet, it will not be."""
+        with self._lock:
+            self._open.discard(sequence)
+            self._waiting = deque(item for item in self._waiting if item[0] != sequence)
+
+    def close(self) -> None:
+        """Take the client off the graph; may be called twice."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._waiting.clear()
+            self._open.clear()
+        if not self._session.closed:
+            self._token.undeclare()
+            self._querier.undeclare()
+
+    def _matches(self) -> bool:
+        """The stub declares a bool, the library gives an object that is always true."""
+        return bool(getattr(self._querier.matching_status, "matching", False))
+
+    def _search(self) -> None:
+        """Have a thread wait for the service while a request does.
+
+        A matching listener of Zenoh's would do, but a direct one runs in the thread that AdvancedPublisher.undeclare
+        waits for with the GIL held (10 s of standstill), and an indirect one has a thread that Python waits for at its
+        end.
+        """
+        with self._lock:
+            if self._searching or self._closed or not self._waiting:
+                return
+            self._searching = True
+        threading.Thread(target=self._wait_for_service, daemon=True, name=f"waits for {self.key.name}").start()
+
+    def _wait_for_service(self) -> None:
+        graph = self._session.graph
+        while True:
+            with self._lock:
+                if self._closed or self._session.closed or not self._waiting:
+                    self._searching = False
+                    return
+            shown = graph.count(EndpointKind.SERVICE, self.key.name, self.key.data_key()) > 0
+            if shown and self._matches():
+                self._send_waiting()
+            elif shown:
+                time.sleep(_MATCH_POLL_S)
+            else:
+                graph.wait_for(self._is_news, timeout=_LOOK_AGAIN_S)
+
+    def _is_news(self, graph: Graph) -> bool:
+        found = graph.count(EndpointKind.SERVICE, self.key.name, self.key.data_key()) > 0
+        return found or self._closed or not self._waiting
+
+    def _send_waiting(self) -> None:
+        # Zenoh is never called with the lock held: its threads take the lock to deliver a reply.
+        while self._waiting and self._matches():
+            with self._lock:
+                if self._closed or not self._waiting:
+                    return
+                sequence, payload = self._waiting.popleft()
+            attachment = Attachment.now(sequence, self._gid).pack()
+            handler = zenoh.handlers.Callback(partial(self._receive, sequence), indirect=False)
+            self._querier.get(handler, payload=payload, attachment=attachment)
+
+    def _receive(self, sequence: int, reply: zenoh.Reply) -> None:
+        sample = reply.ok
+        with self._lock:
+            if sample is None or sequence not in self._open:
+                return
+            self._open.discard(sequence)
+            self._replies.append((sequence, sample.payload.to_bytes()))
+        if self._on_data is not None:
+            self._on_data()

@@ -1,0 +1,274 @@
+"""Message and service types: their fields, constants, defaults and RIHS01 hashes.
+
+Definitions come from rosbags' store of ROS 2 Jazzy, from `definitions.py`, and, for this package's own types, from the
+very msg/ and srv/ files that a ROS 2 build reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from rosbags.interfaces import Nodetype
+from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys.base import Message as ParsedMessage
+from rosbags.typesys.base import make_typesdict
+from rosbags.typesys.msg import MSGParser
+
+from zenoh_ros.wire.definitions import FIELD_DEFAULTS, SERVICES
+
+OWN_PACKAGE = "rt_vla_ros"
+# An empty message has this one byte on the wire, and rosidl hides it from Python.
+EMPTY_MEMBER = "structure_needs_at_least_one_member"
+
+# Type ids of type_description_interfaces/msg/FieldType; rosidl reads `char` as uint8.
+_TYPE_IDS = {
+    "int8": 2, "uint8": 3, "char": 3, "int16": 4, "uint16": 5, "int32": 6, "uint32": 7, "int64": 8, "uint64": 9,
+    "float32": 10, "float64": 11, "bool": 15, "byte": 16, "string": 17,
+}  # fmt: skip
+_BOUNDED_STRING_ID, _NESTED_ID = 21, 1
+_ARRAY_OFFSET, _BOUNDED_SEQUENCE_OFFSET, _SEQUENCE_OFFSET = 48, 96, 144
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a message.
+
+    Attributes:
+        base: a primitive ("float64", "string", ...) or the name of a message type ("std_msgs/msg/Header").
+        is_message: whether `base` is a message type.
+        array_length: N of `T[N]`; None otherwise.
+        is_sequence: whether it is `T[]` or `T[<=N]`.
+        bound: N of `T[<=N]`, 0 for none.
+        string_bound: N of `string<=N`, 0 for none.
+        default: the value of the definition; None where it is zero, "" or empty.
+    """
+
+    name: str
+    base: str
+    is_message: bool = False
+    array_length: int | None = None
+    is_sequence: bool = False
+    bound: int = 0
+    string_bound: int = 0
+    default: Any = None
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether it holds one value rather than many."""
+        return self.array_length is None and not self.is_sequence
+
+
+@dataclass(frozen=True)
+class TypeDefinition:
+    """A message type: fields in the order of the wire and constants as (primitive type, value)."""
+
+    name: str
+    fields: tuple[Field, ...]
+    constants: dict[str, tuple[str, Any]]
+
+
+class UnknownType(KeyError):
+    """There is no such message or service type."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+_lock = threading.RLock()
+
+
+def definition(type_name: str) -> TypeDefinition:
+    """The definition of a message type such as "sensor_msgs/msg/Image" or "std_srvs/srv/Trigger_Request".
+
+    Raises:
+        UnknownType: with the names that are near.
+    """
+    try:
+        return _definitions()[type_name]
+    except KeyError:
+        raise UnknownType(_unknown(type_name, message_names())) from None
+
+
+def message_names() -> list[str]:
+    """Every message type, sorted ("package/msg/Name")."""
+    return sorted(name for name in _definitions() if "/msg/" in name)
+
+
+def service_names() -> list[str]:
+    """Every service type, sorted ("package/srv/Name")."""
+    return sorted(_services())
+
+
+def check_service(type_name: str) -> None:
+    """Raises UnknownType if there is no such service type."""
+    if type_name not in _services():
+        raise UnknownType(_unknown(type_name, service_names()))
+
+
+@cache
+def type_hash(type_name: str) -> str:
+    """RIHS01 hash of a message or service type (REP-2016), as rosidl computes it.
+
+    Raises:
+        UnknownType: if there is no such type.
+    """
+    text = json.dumps(type_description(type_name))
+    return f"RIHS01_{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def type_description(type_name: str) -> dict[str, Any]:
+    """A type and those within it, with the keys of type_description_interfaces/msg/TypeDescription.
+
+    Raises:
+        UnknownType: if there is no such type.
+    """
+    described: dict[str, dict[str, object]] = {}
+    if type_name in _services():
+        _describe_service(type_name, described)
+    else:
+        _describe(type_name, described)
+    main = described.pop(type_name)
+    return {"type_description": main, "referenced_type_descriptions": [described[name] for name in sorted(described)]}
+
+
+def _describe(type_name: str, described: dict[str, dict[str, object]]) -> None:
+    if type_name in described:
+        return
+    fields = definition(type_name).fields
+    described[type_name] = {"type_name": type_name, "fields": [_describe_field(field) for field in fields]}
+    for field in fields:
+        if field.is_message:
+            _describe(field.base, described)
+
+
+def _describe_field(field: Field) -> dict[str, object]:
+    type_id = _NESTED_ID if field.is_message else _TYPE_IDS[field.base]
+    if field.string_bound:
+        type_id = _BOUNDED_STRING_ID
+    capacity = field.array_length or field.bound
+    if field.array_length is not None:
+        type_id += _ARRAY_OFFSET
+    elif field.is_sequence:
+        type_id += _BOUNDED_SEQUENCE_OFFSET if field.bound else _SEQUENCE_OFFSET
+    return {
+        "name": field.name,
+        "type": {
+            "type_id": type_id,
+            "capacity": capacity,
+            "string_capacity": field.string_bound,
+            "nested_type_name": field.base if field.is_message else "",
+        },
+    }
+
+
+def _describe_service(type_name: str, described: dict[str, dict[str, object]]) -> None:
+    """A service is described as a message that holds its request, its response and its event."""
+    parts = {part: f"{type_name}_{part.capitalize()}" for part in ("request", "response", "event")}
+    fields = [Field(name=f"{part}_message", base=name, is_message=True) for part, name in parts.items()]
+    described[type_name] = {"type_name": type_name, "fields": [_describe_field(field) for field in fields]}
+    for name in parts.values():
+        _describe(name, described)
+
+
+def _unknown(type_name: str, known: list[str]) -> str:
+    short = type_name.rsplit("/", 1)[-1].lower()
+    near = [name for name in known if name.rsplit("/", 1)[-1].lower() == short]
+    hint = f"; did you mean {', '.join(near)}?" if near else "; expected package/msg/Name or package/srv/Name"
+    return f"unknown ROS type {type_name!r}{hint}"
+
+
+@lru_cache(maxsize=1)
+def _definitions() -> dict[str, TypeDefinition]:
+    with _lock:
+        definitions = {
+            name: _from_rosbags(name, constants, fields, FIELD_DEFAULTS.get(name, {}))
+            for name, (constants, fields) in get_typestore(Stores.ROS2_JAZZY).fielddefs.items()
+        }
+        for name, text in _own_messages():
+            definitions.update(_parse(text, name))
+        for name, text in _services().items():
+            definitions.update(_parse_service(text, name))
+        return definitions
+
+
+@lru_cache(maxsize=1)
+def _services() -> dict[str, str]:
+    return SERVICES | {f"{OWN_PACKAGE}/srv/{file.stem}": file.read_text(encoding="utf-8") for file in _own_files("srv")}
+
+
+def _own_messages() -> Iterator[tuple[str, str]]:
+    for file in _own_files("msg"):
+        yield f"{OWN_PACKAGE}/msg/{file.stem}", file.read_text(encoding="utf-8")
+
+
+def _own_files(kind: str) -> list[Path]:
+    """msg/ or srv/ beside the package (a source tree), else in share/ of the prefix it is installed in."""
+    package = Path(__file__).resolve().parents[1]
+    candidates = [package.parent / kind, *(parent / "share" / OWN_PACKAGE / kind for parent in package.parents)]
+    for folder in candidates:
+        if files := sorted(folder.glob(f"*.{kind}")):
+            return files
+    raise FileNotFoundError(
+        f"no {kind}/*.{kind} beside {package} or in a share/{OWN_PACKAGE} above it: the installation is incomplete"
+    )
+
+
+def _parse_service(text: str, name: str) -> dict[str, TypeDefinition]:
+    request, separator, response = f"\n{text}".partition("\n---")
+    if not separator:
+        raise ValueError(f"service {name}: no line '---' between request and response")
+    parts = _parse(request, f"{name}_Request") | _parse(response, f"{name}_Response")
+    event = TypeDefinition(
+        name=f"{name}_Event",
+        fields=(
+            Field("info", "service_msgs/msg/ServiceEventInfo", is_message=True),
+            Field("request", f"{name}_Request", is_message=True, is_sequence=True, bound=1),
+            Field("response", f"{name}_Response", is_message=True, is_sequence=True, bound=1),
+        ),
+        constants={},
+    )
+    return parts | {event.name: event}
+
+
+def _parse(text: str, name: str) -> dict[str, TypeDefinition]:
+    package, _, short = name.split("/")
+    parsed: list[ParsedMessage] = MSGParser(f"MSG: {package}/msg/{short}\n{text}").specification()
+    ((constants, fields),) = make_typesdict(parsed).values()
+    defaults = {field.name: field.value for field in parsed[0].fields if field.value is not None}
+    return {name: _from_rosbags(name, constants, fields, defaults)}
+
+
+def _from_rosbags(name: str, constants: Any, fields: Any, defaults: dict[str, Any]) -> TypeDefinition:
+    return TypeDefinition(
+        name=name,
+        fields=tuple(_field(field, descriptor, defaults.get(field)) for field, descriptor in fields)
+        or (Field(EMPTY_MEMBER, "uint8"),),
+        constants={constant: (primitive, value) for constant, primitive, value in constants},
+    )
+
+
+def _field(name: str, descriptor: Any, default: Any) -> Field:
+    kind, content = descriptor
+    if kind in (Nodetype.ARRAY, Nodetype.SEQUENCE):
+        (kind_of_item, item), size = content
+        is_array = kind == Nodetype.ARRAY
+    else:
+        kind_of_item, item, size, is_array = kind, content, 0, False
+    is_message = kind_of_item == Nodetype.NAME
+    return Field(
+        name=name,
+        base=item if is_message else item[0],
+        is_message=is_message,
+        array_length=size if is_array else None,
+        is_sequence=kind == Nodetype.SEQUENCE,
+        bound=0 if is_array else size,
+        string_bound=0 if is_message else item[1],
+        default=default,
+    )
