@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rt_vla_ros.action_space.frames import BASE_LINK
+
 # For a gripper that shall stay as it is, whatever that is.
 KEEP_GRIPPER = -1.0
 
@@ -15,15 +17,15 @@ KEEP_GRIPPER = -1.0
 class EndEffectorAction:
     """How the end effector shall move during the next `period`.
 
-    translation: displacement in [m], shape (3,), float64, in the axes of `frame`.
-    rotation: rotation vector (axis times angle) in [rad], shape (3,), float64, in the axes of `frame`.
+    translation: displacement in [m], shape (3,), float64, in the axes of `frame_id`.
+    rotation: rotation vector (axis times angle) in [rad], shape (3,), float64, in the axes of `frame_id`.
     gripper: 0 open ... 1 closed; KEEP_GRIPPER: as it is.
     terminate: the policy says that the instruction is carried out.
     confidence: probability that the policy gives to what it chose, 0 ... 1.
     period: time in which the displacement shall be made [s].
     tokens: the action tokens in the order of the card's dimensions; empty where the policy has none.
     plan: what the policy said it would do, in words; may be empty.
-    frame: "base" or "end_effector" (see ActionCard.frame).
+    frame_id: name of a frame in the TF tree of the arm.
     """
 
     translation: NDArray[np.float64]
@@ -34,7 +36,7 @@ class EndEffectorAction:
     period: float
     tokens: tuple[int, ...] = ()
     plan: str = ""
-    frame: str = "base"
+    frame_id: str = BASE_LINK
 
     @property
     def gripper_word(self) -> str:

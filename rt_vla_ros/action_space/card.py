@@ -95,8 +95,8 @@ class ActionCard:
     gripper_open, gripper_closed: values of the gripper dimension at which it is open and closed.
     control_rate: actions per second [Hz].
     cameras: what the policy sees, in its order.
-    after_processing: what is done to the decoded values before they have the dimensions' units and meaning, a name in
-    action_space.after_processing; empty for nothing.
+    postprocessing: what is done to the decoded values before they have the dimensions' units and meaning, a name in
+    action_space.postprocessing; empty for nothing.
     notes: where the facts on this card are from, and which of them nobody could verify.
     """
 
@@ -112,13 +112,13 @@ class ActionCard:
     control_rate: float
     cameras: tuple[CameraSpec, ...]
     version: int = 1
-    after_processing: str = ""
+    postprocessing: str = ""
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_choices(self)
         _check_dimensions(self)
-        _check_after_processing(self)
+        _check_postprocessing(self)
         _check_cameras(self)
 
     @property
@@ -137,7 +137,7 @@ class ActionCard:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ActionCard:
         """Raises ActionCardError for keys that are missing or unknown and for values that contradict each other."""
-        values: dict[str, Any] = {"after_processing": "", "notes": ()}
+        values: dict[str, Any] = {"postprocessing": "", "notes": ()}
         values |= _checked_keys(cls, data, "the action card", optional=tuple(values))
         values["notes"] = _sentences(values["notes"])
         values["dimensions"] = tuple(_dimension(d, i) for i, d in enumerate(_list(values["dimensions"], "dimensions")))
@@ -213,7 +213,7 @@ def _check_choices(card: ActionCard) -> None:
         ("frame", FRAMES),
         ("rotation", ROTATIONS),
         ("quantization", QUANTIZATIONS),
-        ("after_processing", tuple(TRANSFORMS)),
+        ("postprocessing", tuple(TRANSFORMS)),
     )
     for key, choices in named:
         if getattr(card, key) not in choices:
@@ -246,19 +246,18 @@ def _check_dimensions(card: ActionCard) -> None:
             raise ActionCardError(f"gripper_open and gripper_closed are both {card.gripper_open}.")
 
 
-def _check_after_processing(card: ActionCard) -> None:
-    meaning = MEANINGS.get(card.after_processing)
+def _check_postprocessing(card: ActionCard) -> None:
+    meaning = MEANINGS.get(card.postprocessing)
     if meaning is None:
         return
     if card.index("gripper") is None:
         raise ActionCardError(
-            f"after_processing is {card.after_processing!r}, which sets a gripper; no dimension has the role 'gripper'."
+            f"postprocessing is {card.postprocessing!r}, which sets a gripper; no dimension has the role 'gripper'."
         )
     for key, value in asdict(meaning).items():
         if getattr(card, key) != value:
             raise ActionCardError(
-                f"{key} is {getattr(card, key)!r}, but what after_processing {card.after_processing!r} gives has "
-                f"{value!r}."
+                f"{key} is {getattr(card, key)!r}, but what postprocessing {card.postprocessing!r} gives has {value!r}."
             )
 
 

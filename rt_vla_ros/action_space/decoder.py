@@ -1,15 +1,17 @@
-"""From distributions over action tokens to one action: most likely bin or mean over the bins, and how sure that is."""
+"""From what a policy's network says to an action in SI units: one way for every policy."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.action_space.postprocessing import after_processing
+from rt_vla_ros.action_space.postprocessing import make_postprocessing
+from rt_vla_ros.action_space.rotation import rotation_vector_from_rpy
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 
 DECODINGS = ("argmax", "expected_value")
@@ -18,7 +20,7 @@ NEAR = 1 / 32
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedTokens:
     """values, tokens: shape (D,). confidence: 0 ... 1."""
 
     values: NDArray[np.float64]
@@ -27,7 +29,7 @@ class Decoded:
 
 
 class ActionDecoder:
-    """Reads an action out of the probabilities of its tokens.
+    """Gives tokens, distributions over tokens or values the meaning that the action card says.
 
     argmax: the most likely bin (RT-1). expected_value: the mean over the bins, which lies between them and does not
     stick where the most likely bin of small motions is "none".
@@ -36,13 +38,14 @@ class ActionDecoder:
     all bins within 1/32 of the range around the chosen value.
     """
 
-    def __init__(self, card: ActionCard, decoding: str) -> None:
+    def __init__(self, card: ActionCard, decoding: str = "argmax") -> None:
         """Raises ValueError for an unknown decoding."""
         if decoding not in DECODINGS:
             raise ValueError(f"There is no decoding {decoding!r}; there are {', '.join(DECODINGS)}.")
-        self.decoding = decoding
+        self.decoding, self.card = decoding, card
         self.tokenizer = ActionTokenizer(card)
-        self._after = after_processing(card.after_processing, tuple(d.role for d in card.dimensions))
+        self._postprocess = make_postprocessing(card.postprocessing, tuple(d.role for d in card.dimensions))
+        self._gripper = card.index("gripper")
         self._terminate = card.index("terminate")
         if self._terminate is not None:
             self._terminate_mode = card.dimensions[self._terminate].modes.index("terminate")
@@ -50,19 +53,47 @@ class ActionDecoder:
 
     def reset(self) -> None:
         """A new request begins."""
-        self._after.reset()
+        self._postprocess.reset()
 
-    def action(self, probabilities: NDArray[np.float64]) -> EndEffectorAction:
+    def from_probabilities(self, probabilities: NDArray[np.float64]) -> EndEffectorAction:
         """Probabilities (D, bins), zero for illegal tokens -> the action.
 
         Raises ValueError where they are not finite.
         """
         decoded = self.decode(probabilities)
         tokens = tuple(int(token) for token in decoded.tokens)
-        return self.tokenizer.to_action(self._after(decoded.values), confidence=decoded.confidence, tokens=tokens)
+        return self.from_values(decoded.values, confidence=decoded.confidence, tokens=tokens)
 
-    def decode(self, probabilities: NDArray[np.float64]) -> Decoded:
-        """The same as numbers: values and tokens in the card's order."""
+    def from_tokens(self, tokens: Sequence[int], *, confidence: float, plan: str = "") -> EndEffectorAction:
+        """Tokens in the order of the card's dimensions -> the action. Raises ValueError for illegal tokens."""
+        values = self.tokenizer.decode(tokens)
+        return self.from_values(values, confidence=confidence, tokens=tuple(tokens), plan=plan)
+
+    def from_values(
+        self, values: ArrayLike, *, confidence: float = 1.0, tokens: tuple[int, ...] = (), plan: str = ""
+    ) -> EndEffectorAction:
+        """Decoded values (D,), before postprocessing -> the action.
+
+        Raises ValueError for NaN, infinity or a wrong number of values.
+        """
+        array = self._postprocess(self.tokenizer.check_values(values))
+        rotation = self._vector("rotation", array)
+        if self.card.rotation == "rpy":
+            rotation = rotation_vector_from_rpy(rotation)
+        return EndEffectorAction(
+            translation=self._vector("translation", array),
+            rotation=rotation,
+            gripper=self._closedness(array),
+            terminate=self._terminate is not None and int(array[self._terminate]) == self._terminate_mode,
+            confidence=confidence,
+            period=self.card.period,
+            tokens=tokens,
+            plan=plan,
+            frame_id=self.card.frame_id,
+        )
+
+    def decode(self, probabilities: NDArray[np.float64]) -> DecodedTokens:
+        """Probabilities (D, bins) as values and tokens in the card's order, before postprocessing."""
         p = np.asarray(probabilities, dtype=np.float64)
         if not np.isfinite(p).all():
             raise ValueError("The network's output is not finite; its weights or its input are damaged.")
@@ -74,7 +105,7 @@ class ActionDecoder:
             tokens = self.tokenizer.encode(values)
         if self._terminate is not None:
             values[self._terminate] = tokens[self._terminate] = self._mode(p[self._terminate])
-        return Decoded(values, tokens, self._confidence(p, tokens))
+        return DecodedTokens(values, tokens, self._confidence(p, tokens))
 
     def _mode(self, p: NDArray[np.float64]) -> int:
         if p[self._terminate_mode] > 0.5:
@@ -91,3 +122,13 @@ class ActionDecoder:
         near = np.abs(bins[None, :] - tokens[:, None]) <= reach[:, None]  # (D, bins)
         mass = np.clip((p * near).sum(axis=-1), 1e-12, 1.0)
         return float(np.exp(np.log(mass).mean()))
+
+    def _vector(self, kind: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        indices = [self.card.index(f"{kind}_{axis}") for axis in "xyz"]
+        return np.array([0.0 if i is None else values[i] for i in indices])
+
+    def _closedness(self, values: NDArray[np.float64]) -> float:
+        if self._gripper is None:
+            return KEEP_GRIPPER
+        span = self.card.gripper_closed - self.card.gripper_open
+        return float(np.clip((values[self._gripper] - self.card.gripper_open) / span, 0.0, 1.0))

@@ -27,7 +27,7 @@ class Meaning:
     gripper_closed: float
 
 
-class AfterProcessing(Protocol):
+class Postprocessing(Protocol):
     """Turns decoded values (D,), in the order of `roles`, into the values that the card's units speak of."""
 
     def reset(self) -> None:
@@ -101,17 +101,17 @@ MEANINGS = {
     "google_robot": Meaning("rotation_vector", gripper_open=-1.0, gripper_closed=1.0),
     "widowx": Meaning("rpy", gripper_open=1.0, gripper_closed=-1.0),
 }
-TRANSFORMS: dict[str, Callable[[tuple[str, ...]], AfterProcessing]] = {
+TRANSFORMS: dict[str, Callable[[tuple[str, ...]], Postprocessing]] = {
     "": Unchanged,
     "google_robot": GoogleRobot,
     "widowx": WidowX,
 }
 
 
-def after_processing(name: str, roles: tuple[str, ...]) -> AfterProcessing:
+def make_postprocessing(name: str, roles: tuple[str, ...]) -> Postprocessing:
     """The transform of this name for dimensions with these roles. Raises ValueError for an unknown name."""
     if name not in TRANSFORMS:
-        raise ValueError(f"There is no after-processing {name!r}; there are {', '.join(filter(None, TRANSFORMS))}.")
+        raise ValueError(f"There is no postprocessing {name!r}; there are {', '.join(filter(None, TRANSFORMS))}.")
     return TRANSFORMS[name](roles)
 
 

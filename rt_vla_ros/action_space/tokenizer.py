@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.action_space.rotation import rotation_vector_from_rpy, rpy_from_rotation_vector
+from rt_vla_ros.action_space.rotation import rpy_from_rotation_vector
 
 ROUNDING_ERROR = 1e-6
 """[bin]: without it, truncating the very value that a bin stands for could give the bin below."""
@@ -43,7 +43,7 @@ class ActionTokenizer:
 
         Raises ValueError for NaN, infinity or a wrong number of dimensions.
         """
-        array = self._checked(values)
+        array = self.check_values(values)
         position = (np.clip(array, self._low, self._high) - self._low) / (self._high - self._low) * (self.card.bins - 1)
         binned = np.rint(position) if self.card.quantization == "round" else np.trunc(position + ROUNDING_ERROR)
         tokens: NDArray[np.int64] = binned.astype(np.int64)
@@ -76,31 +76,16 @@ class ActionTokenizer:
             return np.asarray(np.minimum(tokens, self.card.bins - 2) + 0.5, dtype=np.float64)
         return tokens.astype(np.float64)
 
-    def to_action(
-        self, values: ArrayLike, *, confidence: float = 1.0, tokens: tuple[int, ...] = (), plan: str = ""
-    ) -> EndEffectorAction:
-        """Values (D,) -> an action in SI units, rotation vector and 0 open ... 1 closed."""
-        array = self._checked(values)
-        rotation = self._vector("rotation", array)
-        if self.card.rotation == "rpy":
-            rotation = rotation_vector_from_rpy(rotation)
-        return EndEffectorAction(
-            translation=self._vector("translation", array),
-            rotation=rotation,
-            gripper=self._closedness(array),
-            terminate=self._terminate is not None and int(array[self._terminate]) == self._terminate_mode,
-            confidence=confidence,
-            period=self.card.period,
-            tokens=tokens,
-            plan=plan,
-            frame=self.card.frame,
-        )
-
     def from_action(self, action: EndEffectorAction) -> NDArray[np.float64]:
-        """The reverse of `to_action`: values (D,); unused entries are 0.
+        """An action -> values (D,), for cards without postprocessing; the reverse of ActionDecoder.from_values.
 
-        A mode other than "terminate" is the first other one.
+        Unused entries are 0; a mode other than "terminate" is the first other one.
+        Raises ValueError for an action that leaves the gripper as it is, and for a card with postprocessing.
         """
+        if self.card.postprocessing:
+            raise ValueError(f"Actions cannot be encoded for the postprocessing {self.card.postprocessing!r}.")
+        if self._gripper is not None and action.gripper == KEEP_GRIPPER:
+            raise ValueError("An action that leaves the gripper as it is has no value of the gripper dimension.")
         rotation = (
             action.rotation if self.card.rotation == "rotation_vector" else rpy_from_rotation_vector(action.rotation)
         )
@@ -114,17 +99,8 @@ class ActionTokenizer:
     def _modes_of_terminate(self) -> tuple[str, ...]:
         return () if self._terminate is None else self.card.dimensions[self._terminate].modes
 
-    def _vector(self, kind: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        indices = [self.card.index(f"{kind}_{axis}") for axis in "xyz"]
-        return np.array([0.0 if i is None else values[i] for i in indices])
-
-    def _closedness(self, values: NDArray[np.float64]) -> float:
-        if self._gripper is None:
-            return 0.0
-        span = self.card.gripper_closed - self.card.gripper_open
-        return float(np.clip((values[self._gripper] - self.card.gripper_open) / span, 0.0, 1.0))
-
-    def _checked(self, values: ArrayLike) -> NDArray[np.float64]:
+    def check_values(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Values (..., D) as float64. Raises ValueError for NaN, infinity or a wrong number of dimensions."""
         array = np.asarray(values, dtype=np.float64)
         if array.shape[-1:] != (len(self.card.dimensions),):
             raise ValueError(f"expected {len(self.card.dimensions)} values per action, got shape {array.shape}")

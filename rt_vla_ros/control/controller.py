@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
+from rt_vla_ros.action_space.frames import refuse_frame
 from rt_vla_ros.control.gripper import GripperSettings, GripperSwitch
 from rt_vla_ros.control.limits import Limits
 from rt_vla_ros.control.motion import Motion, to_nanosecond
@@ -57,10 +58,17 @@ class Controller:
     Not thread-safe. `now` is any clock in [s]; the same one for all calls.
     """
 
-    def __init__(self, limits: Limits | None = None, settings: ControllerSettings | None = None) -> None:
-        """Raises ValueError for settings that make no sense."""
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        settings: ControllerSettings | None = None,
+        *,
+        refuse_frame: Callable[[str], str | None] = lambda frame_id: refuse_frame(frame_id, {frame_id} - {""}),
+    ) -> None:
+        """refuse_frame: why a TF frame cannot be used, in a sentence, or None; by default any named frame can be."""
         self.limits = limits or Limits()
         self.settings = settings or ControllerSettings()
+        self._refuse_unknown_frame = refuse_frame
         self._motion = Motion(self.limits, self.settings.smoothing_time_constant)
         self._gripper = GripperSwitch(self.settings.gripper)
         self._silence = SilenceWatchdog(self.settings.action_timeout)
@@ -71,9 +79,10 @@ class Controller:
         self._still_since: float | None = -math.inf  # None: not yet told to stand still
         self._newest: float | None = None  # stamp of the newest action of this request
         self._ended: float | None = None  # when the last request ended with a terminate
-        self._frame = ""
+        self._frame_id = ""
         self._wish: float | None = None  # for the gripper; not yet looked at by a tick
         self.action_stamp: float | None = None
+        self.refused_stamp: float | None = None
         self.accepted = 0
         self.refused = 0
 
@@ -86,6 +95,11 @@ class Controller:
     def reason(self) -> str:
         """One sentence: why this state."""
         return self._reason
+
+    @property
+    def frame_id(self) -> str:
+        """TF frame of the last action that was accepted; empty before the first."""
+        return self._frame_id
 
     def accept(self, action: EndEffectorAction, *, stamp: float, now: float) -> str | None:
         """Takes over a new action whose image was taken at `stamp`. Returns the sentence why it was refused, else None.
@@ -106,9 +120,10 @@ class Controller:
         known = self._known(stamp)
         if known is not None:
             return self._refuse(known)
-        sentence = self.limits.refuse(action) or self._refuse_stamp(stamp, now) or self._refuse_frame(action.frame)
+        sentence = self.limits.refuse(action) or self._refuse_stamp(stamp, now) or self._refuse_frame(action.frame_id)
         if sentence is not None:
             self.fault(sentence)
+            self.refused_stamp = stamp
             return self._refuse(sentence)
         self._accepted(stamp)
         self._follow(action, stamp, now)
@@ -127,6 +142,7 @@ class Controller:
         return Command(
             linear=velocity[:3].copy(),
             angular=velocity[3:].copy(),
+            frame_id=self._frame_id,
             gripper=None if wish is None else self._gripper.command(wish),
             state=self._state,
             reason=self._reason,
@@ -153,7 +169,7 @@ class Controller:
         """Brakes and forgets everything but a latched stop."""
         if self._state is not State.STOPPED:
             self._halt(State.IDLE, "Reset; no action has come since.")
-        self._newest = self._ended = self.action_stamp = self._position = None
+        self._newest = self._ended = self.action_stamp = self.refused_stamp = self._position = None
 
     def set_pose(self, position: Sequence[float] | NDArray[np.float64] | None) -> None:
         """Where the end effector is [m], shape (3,), in the frame of the actions; None where nobody knows."""
@@ -187,15 +203,16 @@ class Controller:
             return f"The action's image lies {-age:.3g} s in the future: the clocks of camera and controller differ."
         return None
 
-    def _refuse_frame(self, frame: str) -> str | None:
-        if frame == self._frame or not self._motion.velocity.any():
-            return None
-        return f"The action is given in the frame {frame!r} while the arm moves in {self._frame!r}."
+    def _refuse_frame(self, frame_id: str) -> str | None:
+        unknown = self._refuse_unknown_frame(frame_id)
+        if unknown is not None or frame_id == self._frame_id or not self._motion.velocity.any():
+            return unknown
+        return f"The action is given in the frame {frame_id!r} while the arm moves in {self._frame_id!r}."
 
     def _follow(self, action: EndEffectorAction, stamp: float, now: float) -> None:
         self._motion.begin(action, now)
         self._silence.heard(now)
-        self._newest, self._frame = stamp, action.frame
+        self._newest, self._frame_id = stamp, action.frame_id
         self._wish = None if action.gripper == KEEP_GRIPPER else action.gripper
         self._still_since = None
         self._state, self._reason = State.MOVING, self._moving_reason()

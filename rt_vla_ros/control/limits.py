@@ -66,8 +66,6 @@ class Limits:
             return f"The action's period is {action.period:g} s, expected more than 0 and at most {LONGEST_PERIOD:g} s."
         if action.gripper != KEEP_GRIPPER and not 0 <= action.gripper <= 1:
             return f"The action's gripper is {action.gripper:g}, expected 0 (open) to 1 (closed), or -1 (as it is)."
-        if not action.frame:
-            return "The action names no frame."
         return self._refuse_size(action)
 
     def _refuse_size(self, action: EndEffectorAction) -> str | None:

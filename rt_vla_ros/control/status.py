@@ -24,8 +24,9 @@ class State(IntEnum):
 class Command:
     """What the arm shall do until the next tick.
 
-    linear: velocity of the end effector [m/s], shape (3,), float64, in the axes of the action's frame.
+    linear: velocity of the end effector [m/s], shape (3,), float64, in the axes of `frame_id`.
     angular: angular velocity [rad/s], shape (3,), in the same axes.
+    frame_id: TF frame of the velocities, that of the last action that was accepted; empty before the first.
     gripper: 0 open ... 1 closed, to be sent now; None where nothing changed.
     state, reason: as in ControllerStatus; the reason is one sentence.
     terminate: the policy said that it is done and no newer action has come.
@@ -34,6 +35,7 @@ class Command:
 
     linear: NDArray[np.float64]
     angular: NDArray[np.float64]
+    frame_id: str
     gripper: float | None
     state: State
     reason: str

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rt_vla_ros.control.controller import Controller
-from rt_vla_ros.evaluation.rollout import Episode, rollout
+from rt_vla_ros.evaluation.rollout import Episode, make_controller, rollout
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim.judge import Outcome
 from rt_vla_ros.sim.scenes import make_scene
@@ -61,7 +60,8 @@ def evaluate(
     if episodes < 1:
         raise ValueError(f"An evaluation needs at least 1 episode, not {episodes}.")
     camera = policy.card.cameras[0]
-    sim, controller = TabletopSim(size=(camera.width, camera.height)), Controller()
+    sim = TabletopSim(size=(camera.width, camera.height))
+    controller = make_controller(sim)
     done: list[Episode] = []
     try:
         for number in range(seed, seed + episodes):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.baselines import Informed
 from rt_vla_ros.evaluation.record import Record, make_record
 from rt_vla_ros.evaluation.recording import Recording
-from rt_vla_ros.evaluation.rollout import Step, rollout
+from rt_vla_ros.evaluation.rollout import Step, make_controller, rollout
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim.scenes import Scene
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
@@ -36,7 +35,8 @@ class DirectPlayer:
     def __init__(self, policy: Policy) -> None:
         camera = policy.card.cameras[0]
         self._policy = policy
-        self._sim, self._controller = TabletopSim(size=(camera.width, camera.height)), Controller()
+        self._sim = TabletopSim(size=(camera.width, camera.height))
+        self._controller = make_controller(self._sim)
 
     def play(self, scene: Scene) -> Played:
         """See Player."""

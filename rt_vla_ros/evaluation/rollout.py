@@ -5,19 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.frames import BASE_LINK, refuse_frame
 from rt_vla_ros.control.controller import Controller
-from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.observations.image import Pixels, fit_image
 from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.runtime.frame_buffer import Frame
+from rt_vla_ros.runtime.policy_stepper import PolicyStepper
 from rt_vla_ros.sim.judge import Judge, Outcome
+from rt_vla_ros.sim.lock_step import steps_per_action
 from rt_vla_ros.sim.scenes import Scene
 from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD, TabletopSim
 
 TICK_NANOSECONDS = 20_000_000
+MAX_IMAGE_AGE = 0.5  # [s]; no image is older here than the moment it is acted on
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,8 @@ class Step:
 class Episode:
     """How an episode went. steps: actions taken. seconds: simulated time until terminate or the time limit.
 
-    terminated: whether the policy ended it. latencies: of each `act` [s].
+    terminated: whether the policy ended it. latencies: of each decision [s].
+    refusal: why the controller refused an action, the last time that it did; empty where it never did.
     """
 
     suite: str
@@ -45,6 +52,7 @@ class Episode:
     seconds: float
     terminated: bool
     latencies: tuple[float, ...]
+    refusal: str = ""
 
     @property
     def success(self) -> bool:
@@ -59,27 +67,30 @@ def rollout(
     controller: Controller,
     *,
     max_steps: int | None = None,
+    min_confidence: float = 0.0,
     on_step: Callable[[Step], None] | None = None,
 ) -> Episode:
     """Lay the table, give the instruction, act until terminate or the time limit, and let the judge decide.
 
-    max_steps: of the policy; None: the scene's time limit. on_step: sees every step after the policy acted on it.
+    max_steps: of the policy; None: the scene's time limit. min_confidence: as in the policy node.
+    on_step: sees every step after the policy acted on it.
     Simulated time starts at 0 and is a multiple of 20 ms. Raises what the policy raises.
     """
     sim.reset(scene.layout)
     controller.reset()
     policy.reset(scene.task.instruction)
-    ticks_per_step = round(policy.card.period / CONTROL_PERIOD)
-    limit = round(scene.task.time_limit / policy.card.period) if max_steps is None else max_steps
+    stepper = PolicyStepper(policy, _fit, max_image_age=MAX_IMAGE_AGE, min_confidence=min_confidence)
+    ticks_per_step = steps_per_action(policy.card.period)
     latencies: list[float] = []
-    ticks, terminated = 0, False
-    while len(latencies) < limit and not terminated:
-        step = _see_and_act(policy, sim, _stamp(ticks))
-        latencies.append(step.latency)
-        if on_step is not None:
-            on_step(step)
-        controller.accept(step.action, stamp=step.stamp, now=step.stamp)
-        terminated = step.action.terminate
+    ticks, terminated, refusal = 0, False, ""
+    while not terminated and _goes_on(scene, ticks, len(latencies), max_steps):
+        step = _see_and_act(stepper, sim, ticks)
+        if step is not None:
+            latencies.append(step.latency)
+            if on_step is not None:
+                on_step(step)
+            refusal = controller.accept(step.action, stamp=step.stamp, now=step.stamp) or refusal
+            terminated = step.action.terminate
         for _ in range(0 if terminated else ticks_per_step):
             ticks += 1
             _move(sim, controller, _stamp(ticks))
@@ -93,19 +104,43 @@ def rollout(
         seconds=_stamp(ticks),
         terminated=terminated,
         latencies=tuple(latencies),
+        refusal=refusal,
     )
 
 
-def _see_and_act(policy: Policy, sim: TabletopSim, stamp: float) -> Step:
-    images = {camera.name: sim.render(camera.name) for camera in policy.card.cameras}
+def make_controller(sim: TabletopSim) -> Controller:
+    """The controller of the smoother node, with its defaults, for the frames of the simulated arm."""
+    return Controller(refuse_frame=partial(refuse_frame, known=sim.frames))
+
+
+def _goes_on(scene: Scene, ticks: int, steps: int, max_steps: int | None) -> bool:
+    if max_steps is not None:
+        return steps < max_steps
+    return _stamp(ticks) < scene.task.time_limit - CONTROL_PERIOD / 2
+
+
+def _see_and_act(stepper: PolicyStepper[Pixels], sim: TabletopSim, ticks: int) -> Step | None:
+    """None where no images are due."""
+    stamp_ns = ticks * TICK_NANOSECONDS
+    for camera in stepper.policy.card.cameras:
+        stepper.buffer.put(camera.name, Frame(sim.render(camera.name), stamp_ns, stamp_ns))
+    due = stepper.take(stamp_ns)
+    if due is None:
+        return None
     started = time.perf_counter()
-    action = policy.act(Observation(images, stamp))
-    return Step(stamp, images[policy.card.cameras[0].name], action, time.perf_counter() - started)
+    decision = stepper.decide(due)
+    latency = time.perf_counter() - started
+    image = due.frames[stepper.policy.card.cameras[0].name].message
+    return Step(_stamp(ticks), image, decision.action, latency)
+
+
+def _fit(policy: Policy, camera: str, image: Pixels) -> Pixels:
+    return fit_image(image, next(spec for spec in policy.card.cameras if spec.name == camera))
 
 
 def _move(sim: TabletopSim, controller: Controller, now: float) -> None:
     command = controller.tick(now)
-    sim.command(command.linear, command.angular)
+    sim.command(command.linear, command.angular, command.frame_id or BASE_LINK)
     if command.gripper is not None:
         sim.command_gripper(command.gripper)
     sim.step(CONTROL_PERIOD)

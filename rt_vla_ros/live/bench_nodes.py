@@ -87,8 +87,8 @@ class Stopwatch:
 class BenchPolicyNode(PolicyNode):
     """The policy node as it is, but for the policy."""
 
-    def _load(self) -> Policy:
-        return Stopwatch(super()._load())
+    def _load_policy(self) -> Policy:
+        return Stopwatch(super()._load_policy())
 
 
 def main() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rt_vla_ros.control.controller import Controller, ControllerSettings
@@ -46,8 +46,11 @@ CONTROL_PARAMETERS = (
 )
 
 
-def make_controller(values: Mapping[str, Any]) -> Controller:
-    """A controller with the parameters' values. Raises StartError for values that contradict each other."""
+def make_controller(values: Mapping[str, Any], refuse_frame: Callable[[str], str | None]) -> Controller:
+    """A controller with the parameters' values.
+
+    refuse_frame: see Controller. Raises StartError for values that contradict each other.
+    """
     try:
         limits = Limits(
             **{name: values[name] for name, *_ in _LIMITS},
@@ -60,6 +63,7 @@ def make_controller(values: Mapping[str, Any]) -> Controller:
             close_above=values["gripper_close_above"],
             deadband=values["gripper_deadband"],
         )
-        return Controller(limits, ControllerSettings(**{name: values[name] for name, *_ in _SETTINGS}, gripper=gripper))
+        settings = ControllerSettings(**{name: values[name] for name, *_ in _SETTINGS}, gripper=gripper)
+        return Controller(limits, settings, refuse_frame=refuse_frame)
     except ValueError as error:
         raise StartError(f"The smoother's parameters make no sense: {error}.") from error

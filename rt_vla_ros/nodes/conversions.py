@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.control.status import Command
+from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 
 NANOSECONDS = 1_000_000_000
@@ -134,7 +135,7 @@ def action_message(action: EndEffectorAction, stamp_ns: int, frame_id: str, late
 
 
 def action_from_message(message: ActionMsg) -> EndEffectorAction:
-    """The reverse of `action_message`; `frame` becomes the header's frame_id."""
+    """The reverse of `action_message`; `frame_id` is the header's."""
     return EndEffectorAction(
         translation=_vector(message.translation),
         rotation=_vector(message.rotation),
@@ -144,21 +145,21 @@ def action_from_message(message: ActionMsg) -> EndEffectorAction:
         period=seconds(nanoseconds(message.period)),
         tokens=tuple(message.tokens),
         plan=message.plan,
-        frame=message.header.frame_id,
+        frame_id=message.header.frame_id,
     )
 
 
-def twist_message(command: Command, stamp_ns: int, frame_id: str) -> TwistStamped:
-    """The command's velocity in the axes of the frame `frame_id`."""
-    message = TwistStamped(header=Header(stamp=time_message(stamp_ns), frame_id=frame_id))
+def twist_message(command: Command, stamp_ns: int) -> TwistStamped:
+    """The command's velocity, in the axes of its frame."""
+    message = TwistStamped(header=Header(stamp=time_message(stamp_ns), frame_id=command.frame_id))
     message.twist.linear = _vector_message(command.linear)
     message.twist.angular = _vector_message(command.angular)
     return message
 
 
-def velocities(message: TwistStamped) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Linear [m/s] and angular [rad/s] velocity, shape (3,) each."""
-    return _vector(message.twist.linear), _vector(message.twist.angular)
+def twist_from_message(message: TwistStamped) -> Twist:
+    """The reverse of `twist_message`."""
+    return Twist(_vector(message.twist.linear), _vector(message.twist.angular), message.header.frame_id)
 
 
 def _vector(message: Vector3) -> NDArray[np.float64]:

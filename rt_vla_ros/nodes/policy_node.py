@@ -16,7 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Report
@@ -26,11 +26,11 @@ from rt_vla_ros.nodes.running import ProgramNode, StartError, run
 from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, check_name
 from rt_vla_ros.policies.policy import Policy
-from rt_vla_ros.runtime.confidence_gate import ConfidenceGate
-from rt_vla_ros.runtime.frame_buffer import Frame, FrameBuffer
-from rt_vla_ros.runtime.instruction_gate import InstructionDesk, Kind
-from rt_vla_ros.runtime.policy_runner import PolicyRunner, Step
-from rt_vla_ros.runtime.question_queue import Answer, AskDesk
+from rt_vla_ros.runtime.frame_buffer import Frame
+from rt_vla_ros.runtime.instruction_gate import InstructionGate, Kind
+from rt_vla_ros.runtime.policy_runner import PolicyRunner, PolicyStep
+from rt_vla_ros.runtime.policy_stepper import PolicyStepper
+from rt_vla_ros.runtime.question_queue import Answer, QuestionQueue
 from rt_vla_ros.srv import Ask
 
 Picture: TypeAlias = "Image | CompressedImage"
@@ -117,15 +117,14 @@ class PolicyNode(ProgramNode):
         self._settings: dict[str, Any] = declare(self, PARAMETERS)
         self._topics = self._camera_topics()
         self._enabled = True
-        self._desk = InstructionDesk(self._settings["max_instruction_length"], self._settings["instruction_pause"])
+        self._instruction_gate = InstructionGate(
+            self._settings["max_instruction_length"], self._settings["instruction_pause"]
+        )
         self._health = PolicyHealth(self._settings["max_image_age"], self._topics)
-        self._gate = ConfidenceGate(self._settings["min_confidence"])
-        self._questions = AskDesk()
+        self._questions = QuestionQueue()
         self._newest: dict[str, Picture] = {}
         self._policy: Policy | None = None
-        self._runner: PolicyRunner[Picture] = PolicyRunner(
-            self._load, self._make_buffer, self._decode, lambda: self.get_clock().now().nanoseconds, self
-        )
+        self._runner: PolicyRunner[Picture] = PolicyRunner(self._load, lambda: self.get_clock().now().nanoseconds, self)
         reliable = QoSProfile(depth=10)
         self._actions = self.create_publisher(ActionMsg, "action", reliable)
         self._diagnostics = Diagnostics(self, self._report)
@@ -141,42 +140,41 @@ class PolicyNode(ProgramNode):
 
     # What the policy thread tells ------------------------------------------------------------------------------------
 
-    def ready(self, policy: Policy, warm_up_ns: int) -> None:
-        """See policy_runner.Listener."""
+    def on_ready(self, policy: Policy, warm_up_ns: int) -> None:
+        """See policy_runner.RunnerListener."""
         self._policy = policy
         self._health.ready(policy, warm_up_ns)
         self.get_logger().info(
             f"Ready: {policy.name}, {policy.card.control_rate:g} actions a second, {warm_up_ns / 1e6:.0f} ms each."
         )
 
-    def acted(self, step: Step) -> None:
-        """See policy_runner.Listener."""
-        action, unsure = self._gate.admit(step.action)
-        self._publish(action, step.stamp_ns, time.monotonic_ns() - step.arrival_ns)
+    def on_step(self, step: PolicyStep) -> None:
+        """See policy_runner.RunnerListener."""
+        self._publish(step.action, step.stamp_ns, time.monotonic_ns() - step.arrival_ns)
         self._health.acted(step.inference_ns, step.step_ns)
-        if unsure is not None:
-            self._health.problem(unsure)
+        if step.unsure is not None:
+            self._health.problem(step.unsure)
         if step.action.terminate:
             self.get_logger().info("The policy says that the instruction is carried out.")
 
-    def stumbled(self, sentence: str) -> None:
-        """See policy_runner.Listener."""
+    def on_frames_rejected(self, sentence: str) -> None:
+        """See policy_runner.RunnerListener."""
         self._health.problem(sentence)
 
-    def ended(self, sentence: str) -> None:
-        """See policy_runner.Listener."""
+    def on_request_failed(self, sentence: str) -> None:
+        """See policy_runner.RunnerListener."""
         self._say_stop(f"The policy gave up: {sentence}")
         self._health.problem(f"The policy gave up: {sentence}", lasting=True)
 
-    def broken(self, sentence: str) -> None:
-        """See policy_runner.Listener."""
+    def on_load_failed(self, sentence: str) -> None:
+        """See policy_runner.RunnerListener."""
         self._health.fail(f"The policy {self._settings['policy']!r} cannot be loaded: {sentence}")
         self.failure = self._health.failure
 
     # Instructions and services ---------------------------------------------------------------------------------------
 
     def _on_instruction(self, message: String) -> None:
-        decision = self._desk.decide(message.data, running=self._runner.running, now=time.monotonic())
+        decision = self._instruction_gate.decide(message.data, running=self._runner.running, now=time.monotonic())
         if decision.sentence:
             self.get_logger().info(decision.sentence)
         if decision.kind is Kind.NEW:
@@ -215,7 +213,7 @@ class PolicyNode(ProgramNode):
         return response
 
     def _on_restart(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        text = self._desk.text
+        text = self._instruction_gate.text
         response.success = self._enabled and text is not None
         if not self._enabled:
             response.message = "the policy is disabled; call ~/enable first"
@@ -274,7 +272,13 @@ class PolicyNode(ProgramNode):
 
     # The policy ------------------------------------------------------------------------------------------------------
 
-    def _load(self) -> Policy:
+    def _load(self) -> PolicyStepper[Picture]:
+        policy = self._load_policy()
+        self._loading("warming up")
+        rules = {name: self._settings[name] for name in ("max_image_age", "min_confidence")}
+        return PolicyStepper(policy, self._decode, **rules)
+
+    def _load_policy(self) -> Policy:
         options = {name: self._settings[name] for name in ("device", "weights", "trust_remote_code", "cuda_graphs")}
         options["language"] = self._settings["language"] or None
         policy = load_policy(self._settings["policy"], tell=self._loading, **options)
@@ -283,16 +287,11 @@ class PolicyNode(ProgramNode):
             raise ValueError(
                 f"It looks through the camera {missing[0]!r}; the parameter 'cameras' has {', '.join(self._topics)}."
             )
-        self._loading("warming up")
         return policy
 
     def _loading(self, sentence: str) -> None:
         self._health.loading(sentence)
         self.get_logger().info(f"Loading the policy: {sentence}.")
-
-    def _make_buffer(self, policy: Policy) -> FrameBuffer[Picture]:
-        names = [camera.name for camera in policy.card.cameras]
-        return FrameBuffer(names, round(policy.card.period * 1e9), round(self._settings["max_image_age"] * 1e9))
 
     # Out -------------------------------------------------------------------------------------------------------------
 
@@ -305,7 +304,7 @@ class PolicyNode(ProgramNode):
         still = EndEffectorAction(
             translation=np.zeros(3),
             rotation=np.zeros(3),
-            gripper=0.0,
+            gripper=KEEP_GRIPPER,
             terminate=True,
             confidence=1.0,
             period=0.1 if self._policy is None else self._policy.card.period,
@@ -316,7 +315,7 @@ class PolicyNode(ProgramNode):
     def _report(self) -> Report:
         runner = self._runner
         return self._health.report(
-            runner.buffer, running=runner.running, text=self._desk.text or "", busy_ns=runner.busy_ns
+            runner.buffer, running=runner.running, text=self._instruction_gate.text or "", busy_ns=runner.busy_ns
         )
 
     def close(self) -> None:

@@ -10,17 +10,19 @@ from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Bool, Float64
 
+from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.parameters import Parameter, declare
 from rt_vla_ros.nodes.running import ProgramNode, StartError, run
+from rt_vla_ros.nodes.sim_frames import SimFrames
 from rt_vla_ros.nodes.sim_publishers import SimPublishers
 from rt_vla_ros.sim import SUITES, TabletopSim
 from rt_vla_ros.sim.lock_step import LockStep, Status
 from rt_vla_ros.sim.wall_pace import WallPace
-from rt_vla_ros.sim.world import STEP_NS, SimWorld, Velocity
+from rt_vla_ros.sim.world import STEP_NS, SimWorld
 from rt_vla_ros.srv import ResetScene, TaskOutcome
 
 PARAMETERS = (
@@ -50,7 +52,8 @@ class SimArmNode(ProgramNode):
         self._world = self._make_world()
         self._own_clock = self._settings["publish_clock"] or self._settings["lock_step"]
         self._outputs = SimPublishers(self, self._world.sim, self._cameras, clock=self._own_clock)
-        self._twist: tuple[int, Velocity] | None = None
+        self._frames = SimFrames(self, self._world.sim)
+        self._twist: tuple[int, Twist] | None = None
         self._gripper: float | None = None
         self._last_word = "No command has come yet."
         reliable = QoSProfile(depth=10)
@@ -93,7 +96,7 @@ class SimArmNode(ProgramNode):
     def _on_wall_tick(self) -> None:
         for _ in range(self._pace.due(time.monotonic_ns())):
             gripper, self._gripper = self._gripper, None
-            self.advance(self._fresh_velocity(), gripper)
+            self.advance(self._fresh_twist(), gripper)
             if self._own_clock:
                 self.tell_time(self._world.time_ns)
             self._outputs.publish_state(self._stamp_ns())
@@ -105,13 +108,13 @@ class SimArmNode(ProgramNode):
         if self._lock_step is not None and time.monotonic() - self._nudged > NUDGE_PERIOD:
             self._lock_step.nudge()
 
-    def _fresh_velocity(self) -> Velocity | None:
+    def _fresh_twist(self) -> Twist | None:
         if self._twist is None:
             return None
-        stamp_ns, velocity = self._twist
+        stamp_ns, twist = self._twist
         # A stamp from the future would stay fresh for as long: whose clock differs is not followed at all.
         if abs(self._stamp_ns() - stamp_ns) <= self._settings["twist_timeout"] * 1e9:
-            return velocity
+            return twist
         self._twist = None
         self._last_word = "Standing still: no fresh velocity comes."
         return None
@@ -123,9 +126,9 @@ class SimArmNode(ProgramNode):
         """See lock_step.Stage."""
         return self._world.time_ns
 
-    def advance(self, velocity: Velocity | None, gripper: float | None) -> None:
+    def advance(self, twist: Twist | None, gripper: float | None) -> None:
         """See lock_step.Stage."""
-        self._world.advance(velocity, gripper)
+        self._world.advance(twist, gripper)
         self._outputs.publish_whole_state()
 
     def tell_time(self, time_ns: int) -> None:
@@ -153,16 +156,18 @@ class SimArmNode(ProgramNode):
     # In --------------------------------------------------------------------------------------------------------------
 
     def _on_twist(self, message: TwistStamped) -> None:
-        stamp_ns, velocity = convert.nanoseconds(message.header.stamp), convert.velocities(message)
-        problem = self._outputs.refuse_twist(message)
-        if problem is not None:
-            self._last_word = problem
+        stamp_ns, twist = (
+            convert.nanoseconds(message.header.stamp),
+            self._frames.resolve(convert.twist_from_message(message)),
+        )
+        if isinstance(twist, str):
+            self._last_word = twist
             return
         self._last_word = "Following velocities."
         if self._lock_step is not None:
-            self._lock_step.on_twist(stamp_ns, velocity)
+            self._lock_step.on_twist(stamp_ns, twist)
         else:
-            self._twist = (stamp_ns, velocity)
+            self._twist = (stamp_ns, twist)
 
     def _on_gripper(self, message: Float64) -> None:
         if not 0 <= message.data <= 1:
@@ -178,6 +183,7 @@ class SimArmNode(ProgramNode):
                 Status(
                     convert.nanoseconds(message.header.stamp),
                     convert.nanoseconds(message.action_stamp),
+                    convert.nanoseconds(message.refused_stamp),
                     message.state,
                     message.commanding,
                     message.gripper_commanded,

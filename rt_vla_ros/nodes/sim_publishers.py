@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 
 import numpy as np
-from geometry_msgs.msg import Quaternion, TransformStamped, TwistStamped, Vector3
+from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -14,13 +14,12 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64MultiArray, Header
 from tf2_msgs.msg import TFMessage
+from tf2_ros import StaticTransformBroadcaster
 
+from rt_vla_ros.action_space.frames import BASE_LINK
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.sim import TabletopSim
 from rt_vla_ros.sim.tabletop_sim import Pose
-
-BASE_FRAME = "panda_link0"
-TOOL_FRAME = "panda_hand_tcp"
 
 
 class SimPublishers:
@@ -37,6 +36,10 @@ class SimPublishers:
         }
         self._joints = node.create_publisher(JointState, "joint_states", 10)
         self._transforms = node.create_publisher(TFMessage, "/tf", 10)
+        self._base = sim.arm.link_frames[0][1]
+        self._static = StaticTransformBroadcaster(node)
+        base = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+        self._static.sendTransform(_transform(base, BASE_LINK, self._base, convert.time_message(0)))
         self._whole_state = node.create_publisher(Float64MultiArray, "~/state", 100)
         self._clock = node.create_publisher(Clock, "/clock", 10) if clock else None
 
@@ -66,10 +69,12 @@ class SimPublishers:
                 )
             )
         if self._transforms.get_subscription_count():
-            poses = {frame: pose for frame, pose in self._sim.link_poses.items() if frame != BASE_FRAME}
-            poses[TOOL_FRAME] = Pose(self._sim.ee_position, _quaternion(self._sim.ee_rotation))
+            poses = {frame: pose for frame, pose in self._sim.link_poses.items() if frame != self._base}
+            poses[self._sim.arm.tool_frame] = Pose(self._sim.ee_position, _quaternion(self._sim.ee_rotation))
             self._transforms.publish(
-                TFMessage(transforms=[_transform(pose, frame, header.stamp) for frame, pose in poses.items()])
+                TFMessage(
+                    transforms=[_transform(pose, self._base, frame, header.stamp) for frame, pose in poses.items()]
+                )
             )
 
     def publish_whole_state(self) -> None:
@@ -77,15 +82,6 @@ class SimPublishers:
         if self._whole_state.get_subscription_count():
             data = self._sim.data
             self._whole_state.publish(Float64MultiArray(data=array("d", [data.time, *data.qpos])))
-
-    def refuse_twist(self, message: TwistStamped) -> str | None:
-        """Why a velocity is not followed, in a sentence; None where it is."""
-        linear, angular = convert.velocities(message)
-        if not (np.isfinite(linear).all() and np.isfinite(angular).all()):
-            return "A velocity with a number that is not finite was refused."
-        if message.header.frame_id != BASE_FRAME:
-            return f"A velocity in the frame {message.header.frame_id!r} was refused, expected {BASE_FRAME!r}."
-        return None
 
     def _info(self, camera: str, stamp_ns: int, frame_id: str) -> CameraInfo:
         width, height = self._sim.size
@@ -103,8 +99,8 @@ class SimPublishers:
         )
 
 
-def _transform(pose: Pose, frame: str, stamp: object) -> TransformStamped:
-    message = TransformStamped(header=Header(stamp=stamp, frame_id=BASE_FRAME), child_frame_id=frame)
+def _transform(pose: Pose, parent: str, frame: str, stamp: object) -> TransformStamped:
+    message = TransformStamped(header=Header(stamp=stamp, frame_id=parent), child_frame_id=frame)
     x, y, z = map(float, pose.position)
     message.transform.translation = Vector3(x=x, y=y, z=z)
     qx, qy, qz, qw = map(float, pose.quaternion)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from geometry_msgs.msg import TwistStamped
@@ -20,6 +21,7 @@ from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.parameters import Parameter, declare
 from rt_vla_ros.nodes.running import ProgramNode, run
 from rt_vla_ros.nodes.tip_position import TipPosition, make_tip_position
+from rt_vla_ros.nodes.transform_tree import TransformTree
 
 PARAMETERS = (
     Parameter("command_rate", 50.0, "Velocities per second [Hz].", low=20.0, high=500.0),
@@ -32,14 +34,17 @@ POLICY_CHECK_PERIOD = 0.1
 
 
 class SmootherNode(ProgramNode):
-    """Ticks a Controller by the node's clock, be it the host's or a simulation's."""
+    """Ticks a Controller by the node's clock, be it the host's or a simulation's.
+
+    transforms: which frames the arm has.
+    """
 
     def __init__(self) -> None:
         super().__init__("smoother_node")
         settings: dict[str, Any] = declare(self, PARAMETERS)
-        self._controller: Controller = make_controller(settings)
-        self._tip: TipPosition | None = make_tip_position(self, settings)
-        self._frame_id = ""
+        self.transforms = TransformTree(self)
+        self._controller: Controller = make_controller(settings, self.transforms.refuse)
+        self._tip: TipPosition | None = make_tip_position(self, self.transforms, settings)
         self._gripper: float | None = None
         self._terminated = False
         self._early: ActionMsg | None = None
@@ -89,7 +94,6 @@ class SmootherNode(ProgramNode):
         )
         if refused is None:
             self._policy_seen = True
-            self._frame_id = message.header.frame_id or self._frame_id
         self._publish_status(now_ns, commanding=False, gripper_commanded=False)
 
     def _on_tick(self) -> None:
@@ -118,13 +122,13 @@ class SmootherNode(ProgramNode):
 
     def _watch_walls(self, tip: TipPosition) -> None:
         """An arm that must stay within walls does not move while nobody knows where it is."""
-        self._controller.set_pose(tip.position(self._frame_id))
+        self._controller.set_pose(tip.position(self._controller.frame_id))
         if tip.problem is not None and self._controller.state in ACTIVE:
             self._controller.fault(tip.problem)
 
     def _publish(self, command: Command, now_ns: int) -> None:
         if command.commanding:
-            self._twists.publish(convert.twist_message(command, now_ns, self._frame_id))
+            self._twists.publish(convert.twist_message(command, now_ns))
         if command.gripper is not None:
             self._grippers.publish(Float64(data=command.gripper))
         if command.terminate != self._terminated:
@@ -141,9 +145,11 @@ class SmootherNode(ProgramNode):
             dry_run=self._dry_run,
         )
         status.header.stamp = convert.time_message(now_ns)
-        status.header.frame_id = self._frame_id
+        status.header.frame_id = controller.frame_id
         if controller.action_stamp is not None:
             status.action_stamp = convert.time_message(round(controller.action_stamp * convert.NANOSECONDS))
+        if controller.refused_stamp is not None and math.isfinite(controller.refused_stamp):
+            status.refused_stamp = convert.time_message(round(controller.refused_stamp * convert.NANOSECONDS))
         self._statuses.publish(status)
 
     def _look_for_policy(self) -> None:
@@ -209,7 +215,7 @@ class SmootherNode(ProgramNode):
         was, self._commanding = self._commanding, False
         if was:
             still = TwistStamped()
-            still.header.stamp, still.header.frame_id = convert.time_message(now_ns), self._frame_id
+            still.header.stamp, still.header.frame_id = convert.time_message(now_ns), self._controller.frame_id
             self._twists.publish(still)
         return was
 

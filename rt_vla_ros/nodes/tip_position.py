@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 
 from rt_vla_ros.nodes.running import StartError
+from rt_vla_ros.nodes.transform_tree import TransformTree
 
 # A transform older than this [s] says nothing of where the arm is now.
 MAX_AGE = 0.5
@@ -22,24 +23,20 @@ class TipPosition:
     problem: why it is not known, in a sentence; None while it is.
     """
 
-    def __init__(self, node: Node, tip_frame: str) -> None:
-        from tf2_ros import Buffer, TransformListener
-
-        self._node, self._tip_frame = node, tip_frame
-        self._buffer = Buffer(cache_time=Duration(seconds=2.0))
-        self._listener = TransformListener(self._buffer, node)
+    def __init__(self, node: Node, tree: TransformTree, tip_frame: str) -> None:
+        self._node, self._tree, self._tip_frame = node, tree, tip_frame
         self.problem: str | None = None
 
     def position(self, frame_id: str) -> tuple[float, float, float] | None:
         """Of the tip in the frame `frame_id` [m]; None where it is not known."""
-        from tf2_ros import TransformException
-
         if not frame_id:
             return None
-        try:
-            transform = self._buffer.lookup_transform(frame_id, self._tip_frame, Time())
-        except TransformException as error:
-            self._unknown(str(error))
+        if frame_id == self._tip_frame:
+            self._unknown(f"the actions are given in the frame of the tip itself ({frame_id}), in which it never moves")
+            return None
+        transform = self._tree.lookup(frame_id, self._tip_frame)
+        if isinstance(transform, str):
+            self._unknown(transform)
             return None
         age = self._node.get_clock().now() - Time.from_msg(transform.header.stamp)
         if age > Duration(seconds=MAX_AGE):
@@ -53,7 +50,7 @@ class TipPosition:
         self.problem = f"The workspace has walls, and TF does not know where the arm is: {why}."
 
 
-def make_tip_position(node: Node, values: Mapping[str, Any]) -> TipPosition | None:
+def make_tip_position(node: Node, tree: TransformTree, values: Mapping[str, Any]) -> TipPosition | None:
     """None where the workspace has no walls. Raises StartError where it has some and no frame is named."""
     walls = (*values["workspace_low"], *values["workspace_high"])
     if not any(map(math.isfinite, walls)):
@@ -62,4 +59,4 @@ def make_tip_position(node: Node, values: Mapping[str, Any]) -> TipPosition | No
         raise StartError(
             "The workspace has walls, so the parameter 'tip_frame' must name the TF frame of the end effector."
         )
-    return TipPosition(node, values["tip_frame"])
+    return TipPosition(node, tree, values["tip_frame"])

@@ -24,7 +24,7 @@ class Decision:
     sentence: str
 
 
-class InstructionDesk:
+class InstructionGate:
     """`ros2 topic pub` repeats once a second: the same text without a pause is the same request, running or done.
 
     The same text again after a pause of more than `pause` [s] is a new request, unless the first one still runs.

@@ -5,82 +5,79 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy, WarmUpPolicy
 from rt_vla_ros.runtime.frame_buffer import Frame, FrameBuffer
+from rt_vla_ros.runtime.policy_stepper import DueFrames, PolicyStepper
 
 Message = TypeVar("Message")
 
 
 @dataclass(frozen=True)
-class Step:
+class PolicyStep:
     """One action and what it was made from.
 
-    stamp_ns: of the oldest of the images, for an action is as old as that. step_ns: how long all of it took by the
-    node's clock, which stands still where a simulation waits. The rest is on this host's monotonic clock; arrival_ns:
-    when the last of what it needs was there, an image or the request.
+    unsure: why the action is not the policy's own, None where it is. stamp_ns: of the oldest of the images, for an
+    action is as old as that. step_ns: how long all of it took by the node's clock, which stands still where a
+    simulation waits. The rest is on this host's monotonic clock; arrival_ns: when the last of what it needs was there,
+    an image or the request.
     """
 
     action: EndEffectorAction
+    unsure: str | None
     stamp_ns: int
     arrival_ns: int
     inference_ns: int
     step_ns: int
 
 
-class Listener(Protocol):
-    """Who is told, in the runner's thread; `acted`, `stumbled` and `ended` with its lock held."""
+class RunnerListener(Protocol):
+    """Called in the runner's thread; `on_step`, `on_frames_rejected` and `on_request_failed` with its lock held."""
 
-    def ready(self, policy: Policy, warm_up_ns: int) -> None:
+    def on_ready(self, policy: Policy, warm_up_ns: int) -> None:
         """The policy is loaded and warm."""
 
-    def acted(self, step: Step) -> None:
+    def on_step(self, step: PolicyStep) -> None:
         """An action of the running request."""
 
-    def stumbled(self, sentence: str) -> None:
+    def on_frames_rejected(self, sentence: str) -> None:
         """The frames could not be used, so there is no action; the request goes on."""
 
-    def ended(self, sentence: str) -> None:
+    def on_request_failed(self, sentence: str) -> None:
         """The running request cannot be carried out and is over."""
 
-    def broken(self, sentence: str) -> None:
+    def on_load_failed(self, sentence: str) -> None:
         """The policy cannot be loaded; the thread has ended."""
 
 
 class PolicyRunner(Generic[Message]):
     """Loads a policy, then acts on the newest frames as long as a request runs.
 
-    decode: camera name and message -> RGB image in the size of the policy's camera; raises ValueError with a sentence.
+    load: the policy, ready to be warmed up, by the rules it acts by.
     clock: the node's clock [ns], the one of the frames' stamps.
     """
 
     def __init__(
         self,
-        load: Callable[[], Policy],
-        make_buffer: Callable[[Policy], FrameBuffer[Message]],
-        decode: Callable[[Policy, str, Message], NDArray[np.uint8]],
+        load: Callable[[], PolicyStepper[Message]],
         clock: Callable[[], int],
-        listener: Listener,
+        listener: RunnerListener,
     ) -> None:
-        self._load, self._make_buffer, self._decode = load, make_buffer, decode
-        self._clock, self._listener = clock, listener
+        self._load, self._clock, self._listener = load, clock, listener
         self._changed = threading.Condition(threading.RLock())
         self._instruction: str | None = None
-        self._fresh = False  # the running request has not reached the policy yet
         self._request = 0
         self._requested_ns = 0
         self._closing = False
         self._begun_ns: int | None = None  # of the step in the making
-        self._acted_ns = 0  # stamp of the last frames that the policy saw
-        self.buffer: FrameBuffer[Message] | None = None
+        self._stepper: PolicyStepper[Message] | None = None
         self._thread = threading.Thread(target=self._work, name="policy", daemon=True)
 
     @property
@@ -99,6 +96,11 @@ class PolicyRunner(Generic[Message]):
         begun_ns = self._begun_ns
         return 0 if begun_ns is None else time.monotonic_ns() - begun_ns
 
+    @property
+    def buffer(self) -> FrameBuffer[Message] | None:
+        """The frames that wait for the policy; None until it is loaded."""
+        return None if self._stepper is None else self._stepper.buffer
+
     def start(self) -> None:
         """Begins to load the policy."""
         self._thread.start()
@@ -106,11 +108,11 @@ class PolicyRunner(Generic[Message]):
     def request(self, instruction: str) -> None:
         """Carries out an instruction from the next frames on, in place of the one before."""
         with self._changed:
-            self._instruction, self._fresh = instruction, True
+            self._instruction = instruction
             self._request += 1
             self._requested_ns = time.monotonic_ns()
-            if self.buffer is not None:
-                self.buffer.restart()
+            if self._stepper is not None:
+                self._stepper.restart()
             self._changed.notify_all()
 
     def cancel(self) -> None:
@@ -122,8 +124,8 @@ class PolicyRunner(Generic[Message]):
     def offer(self, camera: str, frame: Frame[Message]) -> None:
         """A frame has come."""
         with self._changed:
-            if self.buffer is not None:
-                self.buffer.put(camera, frame)
+            if self._stepper is not None:
+                self._stepper.buffer.put(camera, frame)
                 self._changed.notify_all()
 
     def close(self, timeout: float = 1.0) -> bool:
@@ -138,85 +140,72 @@ class PolicyRunner(Generic[Message]):
 
     def _work(self) -> None:
         try:
-            policy, took_ns = self._load_and_warm_up()
+            stepper = self._load()
+            took_ns = _warm_up(stepper.policy)
         except Exception as error:
-            self._listener.broken(_sentence(error))
+            self._listener.on_load_failed(_sentence(error))
             return
         with self._changed:
             if self._closing:
                 return
-            self.buffer = self._make_buffer(policy)
-        self._listener.ready(policy, took_ns)
+            self._stepper = stepper
+        self._listener.on_ready(stepper.policy, took_ns)
         while True:
             with self._changed:
-                frames = self._wait_for_frames()
-                if frames is None:
+                due = self._wait_for_frames(stepper)
+                if due is None:
                     return
-                stamp_ns = min(frame.stamp_ns for frame in frames.values())
-                # The buffer lets older frames pass only where the clock began anew: no history reaches across that.
-                begin = self._fresh or stamp_ns < self._acted_ns
-                request, instruction, self._acted_ns = self._request, self._instruction, stamp_ns
-                arrival_ns = max(self._requested_ns, *(frame.arrival_ns for frame in frames.values()))
+                request, instruction = self._request, self._instruction
+                arrival_ns = max(self._requested_ns, due.arrival_ns)
             self._begun_ns = time.monotonic_ns()
-            self._act(policy, request, instruction if begin else None, frames, arrival_ns)
+            self._act(stepper, request, instruction if due.first else None, due, arrival_ns)
             self._begun_ns = None
 
-    def _load_and_warm_up(self) -> tuple[Policy, int]:
-        """The first inferences of a process are slow; nobody shall wait for them with an arm in motion."""
-        policy = self._load()
-        black = {c.name: np.zeros((c.height, c.width, 3), np.uint8) for c in policy.card.cameras}
-        instruction, runs = WARM_UP_INSTRUCTION, WARM_UP_RUNS
-        if isinstance(policy, WarmUpPolicy):
-            instruction, runs = policy.warm_up_instruction, policy.warm_up_runs
-        policy.reset(instruction)
-        started = time.monotonic_ns()
-        for i in range(runs):
-            started = time.monotonic_ns()
-            policy.act(Observation(black, i * policy.card.period))
-        return policy, time.monotonic_ns() - started
-
-    def _wait_for_frames(self) -> Mapping[str, Frame[Message]] | None:
+    def _wait_for_frames(self, stepper: PolicyStepper[Message]) -> DueFrames[Message] | None:
         """With the lock held; None when the runner closes."""
         while not self._closing:
-            if self._instruction is not None and self.buffer is not None:
-                frames = self.buffer.take(self._clock())
-                if frames is not None:
-                    return frames
+            if self._instruction is not None:
+                due = stepper.take(self._clock())
+                if due is not None:
+                    return due
             self._changed.wait()
         return None
 
     def _act(
         self,
-        policy: Policy,
+        stepper: PolicyStepper[Message],
         request: int,
         instruction: str | None,
-        frames: Mapping[str, Frame[Message]],
+        due: DueFrames[Message],
         arrival_ns: int,
     ) -> None:
-        stamp_ns, begun_ns = min(frame.stamp_ns for frame in frames.values()), self._clock()
+        begun_ns = self._clock()
         try:
             if instruction is not None:
-                policy.reset(instruction)
+                stepper.policy.reset(instruction)
         except Exception as error:
             self._end(request, error)
             return
-        self._settle(request)
+        with self._changed:
+            if request == self._request:
+                stepper.begun()
         try:
-            images = {camera: self._decode(policy, camera, frame.message) for camera, frame in frames.items()}
-            started = time.monotonic_ns()
-            action = policy.act(Observation(images, stamp_ns / 1_000_000_000))
-            inference_ns = time.monotonic_ns() - started
+            decision = stepper.decide(due)
         except ValueError as error:
             with self._changed:
                 if request == self._request:
-                    self._listener.stumbled(_sentence(error))
+                    self._listener.on_frames_rejected(_sentence(error))
             return
         except Exception as error:
             self._end(request, error)
             return
-        self._tell(request, Step(action, stamp_ns, arrival_ns, inference_ns, self._clock() - begun_ns))
+        took_ns = self._clock() - begun_ns
+        self._tell(
+            request,
+            PolicyStep(decision.action, decision.unsure, due.stamp_ns, arrival_ns, decision.inference_ns, took_ns),
+        )
 
-    def _tell(self, request: int, step: Step) -> None:
+    def _tell(self, request: int, step: PolicyStep) -> None:
         """An action that cannot be told must not end the thread: nobody would learn why nothing comes any more."""
         with self._changed:
             if request != self._request:
@@ -224,20 +213,29 @@ class PolicyRunner(Generic[Message]):
             if step.action.terminate:
                 self._instruction = None
             try:
-                self._listener.acted(step)
+                self._listener.on_step(step)
             except Exception as error:
                 self._end(request, error)
-
-    def _settle(self, request: int) -> None:
-        with self._changed:
-            if request == self._request:
-                self._fresh = False
 
     def _end(self, request: int, error: Exception) -> None:
         with self._changed:
             if request == self._request:
                 self._instruction = None
-                self._listener.ended(_sentence(error))
+                self._listener.on_request_failed(_sentence(error))
+
+
+def _warm_up(policy: Policy) -> int:
+    """How long a warm step takes [ns]. The first ones of a process are slow: they come before an arm is in motion."""
+    black = {c.name: np.zeros((c.height, c.width, 3), np.uint8) for c in policy.card.cameras}
+    instruction, runs = WARM_UP_INSTRUCTION, WARM_UP_RUNS
+    if isinstance(policy, WarmUpPolicy):
+        instruction, runs = policy.warm_up_instruction, policy.warm_up_runs
+    policy.reset(instruction)
+    started = time.monotonic_ns()
+    for i in range(runs):
+        started = time.monotonic_ns()
+        policy.act(Observation(black, i * policy.card.period))
+    return time.monotonic_ns() - started
 
 
 def _sentence(error: Exception) -> str:

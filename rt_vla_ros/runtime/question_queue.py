@@ -24,7 +24,7 @@ class Answer:
     seconds: float = 0.0
 
 
-class AskDesk:
+class QuestionQueue:
     """Takes one question at a time; who comes meanwhile is told so, instead of waiting in a line of unknown length."""
 
     def __init__(self) -> None:

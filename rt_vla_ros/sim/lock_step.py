@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rt_vla_ros.control.controller import ACTIVE
-from rt_vla_ros.sim.world import STEP_NS, Velocity
+from rt_vla_ros.control.status import State
+from rt_vla_ros.control.twist import Twist
+from rt_vla_ros.sim.world import STEP_NS
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,7 @@ class Status:
 
     stamp_ns: int
     action_stamp_ns: int
+    refused_stamp_ns: int
     state: int
     commanding: bool
     gripper_commanded: bool
@@ -33,13 +36,19 @@ class Stage(Protocol):
     def tell_time(self, time_ns: int) -> None:
         """Publish the clock."""
 
-    def advance(self, velocity: Velocity | None, gripper: float | None) -> None:
+    def advance(self, twist: Twist | None, gripper: float | None) -> None:
         """One step of 20 ms."""
 
 
+def steps_per_action(period: float) -> int:
+    """How many steps of 20 ms an action with this period [s] lasts: the nearest whole number, at least 1."""
+    return max(1, round(period * 1e9 / STEP_NS))
+
+
 class LockStep:
-    """The schedule: every policy period the images are shown, and time stands still until the controller follows an
-    action on them; then for every step the clock is told, and the controller's command for it awaited and applied.
+    """The schedule: every policy period the images are shown, and time stands still until the controller follows, or
+    refuses, an action on them; then for every step the clock is told, and the controller's command for it awaited and
+    applied.
 
     So what happens is a function of the scene and the policy, not of how fast anybody is.
     """
@@ -48,7 +57,7 @@ class LockStep:
         self._stage = stage
         self._steps_per_action = period_ns // STEP_NS
         self._status: Status | None = None
-        self._twists: dict[int, Velocity] = {}
+        self._twists: dict[int, Twist] = {}
         self._grippers: list[float] = []
         self._left = 0  # steps until the next image
         self._awaited_ns = 0  # stamp of the command that is awaited
@@ -74,9 +83,9 @@ class LockStep:
         self._status = status
         self._proceed()
 
-    def on_twist(self, stamp_ns: int, velocity: Velocity) -> None:
+    def on_twist(self, stamp_ns: int, twist: Twist) -> None:
         """The controller's command for the step that ends at `stamp_ns`."""
-        self._twists[stamp_ns] = velocity
+        self._twists[stamp_ns] = twist
         self._proceed()
 
     def on_gripper(self, closedness: float) -> None:
@@ -89,7 +98,8 @@ class LockStep:
         if status is None:
             return
         if not self._left:
-            if status.action_stamp_ns == self._stage.time_ns and status.state in ACTIVE:
+            followed = status.action_stamp_ns == self._stage.time_ns and status.state in ACTIVE
+            if followed or (status.refused_stamp_ns == self._stage.time_ns and status.state == State.FAULT):
                 self._left = self._steps_per_action
                 self._ask()
         elif status.stamp_ns == self._awaited_ns and self._complete(status):
@@ -101,10 +111,10 @@ class LockStep:
         return twist and (not status.gripper_commanded or bool(self._grippers))
 
     def _step(self, status: Status) -> None:
-        velocity = self._twists.get(self._awaited_ns) if status.commanding else None
+        twist = self._twists.get(self._awaited_ns) if status.commanding else None
         gripper = self._grippers.pop(0) if status.gripper_commanded else None
         self._twists = {stamp: twist for stamp, twist in self._twists.items() if stamp > self._awaited_ns}
-        self._stage.advance(velocity, gripper)
+        self._stage.advance(twist, gripper)
         self._left -= 1
         if self._left:
             self._ask()

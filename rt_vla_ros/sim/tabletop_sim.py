@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from rt_vla_ros.action_space.frames import BASE_LINK, refuse_frame
 from rt_vla_ros.sim.arm import ArmDescription, find_arm
 from rt_vla_ros.sim.geometry import lowest_point, rotation_matrix, rotation_vector
 from rt_vla_ros.sim.inverse_kinematics import InverseKinematics
@@ -174,16 +175,20 @@ class TabletopSim:
 
     # Commands -------------------------------------------------------------------------------------------------------
 
-    def command(self, linear: Vector, angular: Vector) -> None:
-        """Velocity of the tool in base axes [m/s], [rad/s], shapes (3,), until the next command; zero: stand still.
+    def command(self, linear: Vector, angular: Vector, frame_id: str = BASE_LINK) -> None:
+        """Velocity of the tool [m/s], [rad/s], shapes (3,), until the next command; zero: stand still.
 
+        frame_id: one of `frames`, in whose axes as they are now the velocity is given.
         The gripper points down at first; a turn about x or y tilts it, and it stays tilted.
-        Raises ValueError for anything but finite numbers.
+        Raises ValueError for an unknown frame and for anything but finite numbers.
         """
         linear, angular = np.asarray(linear, np.float64), np.asarray(angular, np.float64)
         if linear.shape != (3,) or angular.shape != (3,) or not np.isfinite([linear, angular]).all():
             raise ValueError(f"A velocity command needs two vectors of 3 finite numbers, not {linear} and {angular}.")
-        self._linear, self._angular = linear.copy(), angular.copy()
+        axes = self.axes(frame_id)
+        self._linear, self._angular = (
+            (linear.copy(), angular.copy()) if axes is None else (axes @ linear, axes @ angular)
+        )
 
     def command_gripper(self, closedness: float) -> None:
         """0 open ... 1 closed; values outside are clipped. Raises ValueError for NaN."""
@@ -275,6 +280,26 @@ class TabletopSim:
         mujoco.mju_mat2Quat(quat, self.data.site_xmat[self._site])
         tool = Pose(self.ee_position, np.roll(quat, -1))
         return {**{frame: self._pose(body) for body, frame in self._links}, self.arm.tool_frame: tool}
+
+    @property
+    def frames(self) -> frozenset[str]:
+        """Names of all frames in the arm's TF tree."""
+        return frozenset((BASE_LINK, self.arm.tool_frame, *(frame for _, frame in self._links)))
+
+    def axes(self, frame_id: str) -> Vector | None:
+        """Axes of a frame in the base frame as they are now, shape (3, 3); None for the base frame itself.
+
+        Raises ValueError for an unknown frame.
+        """
+        unknown = refuse_frame(frame_id, self.frames)
+        if unknown is not None:
+            raise ValueError(unknown)
+        if frame_id in (BASE_LINK, self._links[0][1]):
+            return None
+        if frame_id == self.arm.tool_frame:
+            return self.ee_rotation
+        body = next(body for body, frame in self._links if frame == frame_id)
+        return np.array(self.data.xmat[body], np.float64).reshape(3, 3)
 
     @property
     def object_kinds(self) -> tuple[ObjectKind, ...]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.sim import Judge, Scene, TabletopSim, make_scene
 from rt_vla_ros.sim.judge import HOLD_TIME
 
-Velocity = tuple[NDArray[np.float64], NDArray[np.float64]]
 STEP_NS = 20_000_000
 # The clock does not begin at 0: a stamp of zero means "none" in many messages.
 START_NS = 1_000_000_000
@@ -60,10 +59,10 @@ class SimWorld:
         self.time_ns += BETWEEN_SCENES_NS
         return self.scene
 
-    def advance(self, velocity: Velocity | None, gripper: float | None) -> None:
-        """One step of 20 ms. velocity: [m/s] and [rad/s] in base axes, None to stand still; gripper: 0 ... 1."""
-        linear, angular = velocity or (np.zeros(3), np.zeros(3))
-        self.sim.command(linear, angular)
+    def advance(self, twist: Twist | None, gripper: float | None) -> None:
+        """One step of 20 ms. twist: None to stand still; gripper: 0 open ... 1 closed."""
+        twist = twist or Twist(np.zeros(3), np.zeros(3))
+        self.sim.command(twist.linear, twist.angular, twist.frame_id)
         if gripper is not None:
             self.sim.command_gripper(gripper)
         self.sim.step(STEP_NS / 1e9)

@@ -13,8 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from rt_vla_ros.control.controller import Controller
-from rt_vla_ros.evaluation.rollout import rollout
+from rt_vla_ros.evaluation.rollout import make_controller, rollout
 from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy
@@ -43,7 +42,8 @@ class Collector:
         self._card = tabletop_card(recipe.preset, image_size=config.image_size)
         self._model = RT1Model(config)
         self._learner = RT1Policy(self._model, self._card, encoder=sentence_encoder(recipe, config))
-        self._sim, self._controller = TabletopSim(size=(config.image_size, config.image_size)), Controller()
+        self._sim = TabletopSim(size=(config.image_size, config.image_size))
+        self._controller = make_controller(self._sim)
         self._version: int | None = None
         (run / EPISODES).mkdir(parents=True, exist_ok=True)
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
-from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.data.episode import Episode, card_difference
-from rt_vla_ros.evaluation.rollout import rollout
+from rt_vla_ros.evaluation.rollout import make_controller, rollout
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, find_suite
@@ -59,7 +58,8 @@ class Demonstrator:
             )
         camera = card.cameras[0]
         self._collection, self._with_policy = collection, policy is not None
-        self._sim, self._controller = TabletopSim(size=(camera.width, camera.height)), Controller()
+        self._sim = TabletopSim(size=(camera.width, camera.height))
+        self._controller = make_controller(self._sim)
         self._card, self._policy = card, policy
 
     def play(self, index: int) -> Episode:

@@ -5,8 +5,8 @@ import pytest
 from support.cards import card, card_data
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
-from rt_vla_ros.action_space.postprocessing import after_processing
-from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.action_space.decoder import ActionDecoder
+from rt_vla_ros.action_space.postprocessing import make_postprocessing
 
 ROLES = (
     "terminate",
@@ -22,21 +22,21 @@ def values(gripper: float = 0.0) -> np.ndarray:
 
 
 def test_widowx_is_simplerenvs() -> None:
-    processed = after_processing("widowx", ROLES)(values(0.4))
+    processed = make_postprocessing("widowx", ROLES)(values(0.4))
     np.testing.assert_allclose(processed, [1, 0.05, -0.025, 0.05, 0.125, -0.25, 0, -1, 0.3], atol=1e-12)
-    assert after_processing("widowx", ROLES)(values(-0.4))[7] == 1
-    assert after_processing("widowx", ROLES)(values(0.0))[7] == -1, "2 * (-0 > 0) - 1"
+    assert make_postprocessing("widowx", ROLES)(values(-0.4))[7] == 1
+    assert make_postprocessing("widowx", ROLES)(values(0.0))[7] == -1, "2 * (-0 > 0) - 1"
 
 
 def test_google_robot_keeps_its_gripper_where_nothing_changes() -> None:
-    process = after_processing("google_robot", ROLES)
+    process = make_postprocessing("google_robot", ROLES)
     targets = [process(values(change))[7] for change in (0.0, 0.009, 0.5, -0.005, 1.0, 0.0, -0.5, -1.0)]
     np.testing.assert_allclose(targets, [-1, -1, 0, 0, 1, 1, 0, -1])
     np.testing.assert_array_equal(process(values())[:7], values()[:7])
 
 
 def test_a_new_request_starts_with_an_open_gripper() -> None:
-    process = after_processing("google_robot", ROLES)
+    process = make_postprocessing("google_robot", ROLES)
     assert process(values(1.0))[7] == 1
     process.reset()
     assert process(values())[7] == -1
@@ -45,25 +45,25 @@ def test_a_new_request_starts_with_an_open_gripper() -> None:
 @pytest.mark.parametrize("name", ["", "google_robot", "widowx"])
 def test_what_goes_in_is_left_as_it_is(name: str) -> None:
     given = values(0.5)
-    result = after_processing(name, ROLES)(given)
+    result = make_postprocessing(name, ROLES)(given)
     np.testing.assert_array_equal(given, values(0.5))
     assert result is not given
 
 
 def test_without_one_the_values_are_the_same() -> None:
-    np.testing.assert_array_equal(after_processing("", ROLES)(values(0.5)), values(0.5))
+    np.testing.assert_array_equal(make_postprocessing("", ROLES)(values(0.5)), values(0.5))
 
 
 def test_refuses_names_it_does_not_know() -> None:
-    with pytest.raises(ValueError, match="There is no after-processing 'panda'; there are google_robot, widowx"):
-        after_processing("panda", ROLES)
-    with pytest.raises(ActionCardError, match="after_processing is 'panda'"):
-        card(after_processing="panda")
+    with pytest.raises(ValueError, match="There is no postprocessing 'panda'; there are google_robot, widowx"):
+        make_postprocessing("panda", ROLES)
+    with pytest.raises(ActionCardError, match="postprocessing is 'panda'"):
+        card(postprocessing="panda")
 
 
 def test_cards_without_the_key_are_as_before() -> None:
     old = ActionCard.from_dict(card_data())
-    assert (old.after_processing, old.notes) == ("", ())
+    assert (old.postprocessing, old.notes) == ("", ())
     assert ActionCard.from_dict(old.to_dict()) == old
     with pytest.raises(ActionCardError, match="notes must be a list of sentences"):
         card(notes="one")
@@ -71,10 +71,9 @@ def test_cards_without_the_key_are_as_before() -> None:
 
 def test_widowx_grippers_on_a_card() -> None:
     """After the inversion 1 is open: the card says so, and a closing network closes."""
-    widowx = card(after_processing="widowx", rotation="rpy", gripper_open=1.0, gripper_closed=-1.0)
-    process = after_processing("widowx", tuple(d.role for d in widowx.dimensions))
+    widowx = card(postprocessing="widowx", rotation="rpy", gripper_open=1.0, gripper_closed=-1.0)
     closing = np.array([1, 0, 0, 0, 0, 0, 0, 0.8, 0])
-    assert ActionTokenizer(widowx).to_action(process(closing)).gripper == 1.0
+    assert ActionDecoder(widowx).from_values(closing).gripper == 1.0
 
 
 @pytest.mark.parametrize(
@@ -82,7 +81,7 @@ def test_widowx_grippers_on_a_card() -> None:
     [
         (
             {"rotation": "rotation_vector"},
-            "rotation is 'rotation_vector', but what after_processing 'widowx' gives has 'rpy'",
+            "rotation is 'rotation_vector', but what postprocessing 'widowx' gives has 'rpy'",
         ),
         ({"gripper_open": -1.0, "gripper_closed": 1.0}, "gripper_open is -1.0, but what"),
         (
@@ -92,7 +91,7 @@ def test_widowx_grippers_on_a_card() -> None:
     ],
 )
 def test_a_card_that_contradicts_it_is_refused(changes: dict, sentence: str) -> None:
-    fitting = {"after_processing": "widowx", "rotation": "rpy", "gripper_open": 1.0, "gripper_closed": -1.0}
+    fitting = {"postprocessing": "widowx", "rotation": "rpy", "gripper_open": 1.0, "gripper_closed": -1.0}
     card(**fitting)
     with pytest.raises(ActionCardError, match=sentence):
         card(**{**fitting, **changes})

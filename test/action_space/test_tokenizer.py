@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from support.cards import card, card_data
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
+from rt_vla_ros.action_space.decoder import ActionDecoder
 from rt_vla_ros.action_space.rotation import rotation_vector_from_rpy
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 
@@ -66,7 +67,7 @@ def test_refuses_what_is_not_finite(bad: float) -> None:
     with pytest.raises(ValueError, match="must be finite"):
         tokenizer.encode(values)
     with pytest.raises(ValueError, match="must be finite"):
-        tokenizer.to_action(values)
+        ActionDecoder(tokenizer.card).from_values(values)
 
 
 @pytest.mark.parametrize("token", [[3, *[0] * 8], [0, 256, *[0] * 7], [0, -1, *[0] * 7], [0] * 8])
@@ -101,7 +102,7 @@ def test_actions_survive_the_round_trip(rotation: str) -> None:
         period=1 / 3,
     )
     values = tokenizer.from_action(action)
-    back = tokenizer.to_action(values)
+    back = ActionDecoder(tokenizer.card).from_values(values)
     np.testing.assert_allclose(back.translation, action.translation)
     np.testing.assert_allclose(back.rotation, action.rotation, atol=1e-12)
     assert (back.gripper, back.terminate, back.period) == (0.75, False, 1 / 3)
@@ -109,7 +110,7 @@ def test_actions_survive_the_round_trip(rotation: str) -> None:
 
 
 def test_rpy_becomes_a_rotation_vector() -> None:
-    action = ActionTokenizer(card(rotation="rpy")).to_action([1, 0, 0, 0, 0.3, -0.2, 0.5, 1, 0])
+    action = ActionDecoder(card(rotation="rpy")).from_values([1, 0, 0, 0, 0.3, -0.2, 0.5, 1, 0])
     np.testing.assert_allclose(action.rotation, rotation_vector_from_rpy(np.array([0.3, -0.2, 0.5])))
     assert abs(action.rotation[0] - 0.3) > 0.01
 
@@ -117,14 +118,14 @@ def test_rpy_becomes_a_rotation_vector() -> None:
 @pytest.mark.parametrize(("mode", "terminate"), [(0, True), (1, False), (2, False)])
 def test_terminate_is_one_of_the_modes(mode: int, terminate: bool) -> None:
     tokenizer = ActionTokenizer(card())
-    action = tokenizer.to_action([mode, 0, 0, 0, 0, 0, 0, 1, 0])
+    action = ActionDecoder(tokenizer.card).from_values([mode, 0, 0, 0, 0, 0, 0, 1, 0])
     assert action.terminate is terminate
     assert tokenizer.from_action(action)[0] == (0 if terminate else 1)
 
 
-def test_what_a_card_lacks_is_zero() -> None:
+def test_what_a_card_lacks_is_zero_and_the_gripper_stays_as_it_is() -> None:
     tokenizer = ActionTokenizer(card(dimensions=card_data()["dimensions"][1:3]))
-    action = tokenizer.to_action([0.1, 0.2])
+    action = ActionDecoder(tokenizer.card).from_values([0.1, 0.2])
     np.testing.assert_allclose(action.translation, [0.1, 0.2, 0.0])
     np.testing.assert_array_equal(action.rotation, np.zeros(3))
-    assert (action.gripper, action.terminate) == (0.0, False)
+    assert (action.gripper, action.terminate) == (KEEP_GRIPPER, False)

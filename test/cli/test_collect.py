@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.datasets import make_episode, write_dataset
 
-from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.action_space.decoder import ActionDecoder
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.data import lerobot_writer
 from rt_vla_ros.data.lerobot import LeRobotDataset
@@ -37,7 +37,7 @@ def test_the_expert_shows_how_and_goes_on_where_it_was_ended(
         np.testing.assert_array_equal(one.images["front"], other.images["front"])
         np.testing.assert_array_equal(one.values, other.values)
     assert sum(episode.success for episode in whole) >= 2
-    terminated = ActionTokenizer(whole[0].card).to_action(whole[0].values[-1]).terminate
+    terminated = ActionDecoder(whole[0].card).from_values(whole[0].values[-1]).terminate
     assert terminated == whole[0].success
 
 

@@ -112,13 +112,13 @@ BAD = {
         "The action's gripper is 1.5, expected 0 (open) to 1 (closed), or -1 (as it is).",
     ),
     "period": (lambda: action(period=0), "The action's period is 0 s, expected more than 0 and at most 10 s."),
-    "no frame": (lambda: action(frame=""), "The action names no frame."),
+    "no frame": (lambda: action(frame_id=""), "The action names no frame."),
     "shape": (
         lambda: action((0.0, 0.0)),
         "The action does not have three numbers each for translation and rotation.",
     ),
     "frame": (
-        lambda: action(frame="end_effector"),
+        lambda: action(frame_id="end_effector"),
         "The action is given in the frame 'end_effector' while the arm moves in 'base'.",
     ),
 }

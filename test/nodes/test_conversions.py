@@ -104,7 +104,7 @@ def test_an_action_goes_there_and_back_to_the_last_bit() -> None:
     np.testing.assert_array_equal(back.translation, action.translation)
     np.testing.assert_array_equal(back.rotation, action.rotation)
     assert (back.gripper, back.terminate, back.confidence, back.period) == (0.3, True, 0.7, 0.2)
-    assert (back.tokens, back.plan, back.frame) == ((1, 255, 3), "plan", "panda_link0")
+    assert (back.tokens, back.plan, back.frame_id) == ((1, 255, 3), "plan", "panda_link0")
     assert convert.nanoseconds(message.header.stamp) == 1_234_567_890_123_456_789
     assert convert.nanoseconds(message.latency) == 5_000_000
 
@@ -115,10 +115,12 @@ def test_not_a_number_survives_the_message_for_the_controller_to_refuse() -> Non
 
 
 def test_a_command_is_a_twist_in_its_frame() -> None:
-    command = Command(np.array([1.0, 2, 3]), np.array([4.0, 5, 6]), None, State.MOVING, "", False, True)
-    twist = convert.twist_message(command, 5, "base")
+    command = Command(np.array([1.0, 2, 3]), np.array([4.0, 5, 6]), "base", None, State.MOVING, "", False, True)
+    twist = convert.twist_message(command, 5)
     assert (twist.header.frame_id, twist.header.stamp.nanosec) == ("base", 5)
-    linear, angular = convert.velocities(twist)
+    back = convert.twist_from_message(twist)
+    linear, angular = back.linear, back.angular
+    assert back.frame_id == "base"
     np.testing.assert_array_equal([linear, angular], [command.linear, command.angular])
 
 

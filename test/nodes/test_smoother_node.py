@@ -19,6 +19,7 @@ from std_srvs.srv import Trigger
 from support.actions import action
 from support.node_bench import NodeBench
 from tf2_msgs.msg import TFMessage
+from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.control.status import State
 from rt_vla_ros.nodes.conversions import action_message, nanoseconds, time_message
@@ -39,6 +40,7 @@ class Rig:
         self.statuses = bench.listen(ControllerStatus, "controller_status")
         self.node = bench.add(SmootherNode())
         self.policy = bench.publisher(ActionMsg, "action")
+        publish_frames(bench, self.node)
         bench.until(lambda: self.node.count_subscribers("delta_twist_cmds") and self.statuses)
         bench.until(lambda: self.node.get_publishers_info_by_topic("action"))
 
@@ -58,6 +60,18 @@ class Rig:
         assert np.linalg.norm(velocity(self.twists[-1])) == 0
 
 
+def transform(parent: str, child: str) -> TransformStamped:
+    message = TransformStamped(child_frame_id=child)
+    message.header.frame_id, message.transform.rotation.w = parent, 1.0
+    return message
+
+
+def publish_frames(bench: NodeBench, node: SmootherNode) -> None:
+    """TF as a robot_state_publisher tells it; returns once the node knows it."""
+    StaticTransformBroadcaster(bench.world).sendTransform(transform("base_link", "panda_link0"))
+    bench.until(lambda: node.transforms.refuse("panda_link0") is None)
+
+
 def velocity(twist: TwistStamped) -> np.ndarray:
     return np.array([twist.twist.linear.x, twist.twist.linear.y, twist.twist.linear.z])
 
@@ -72,6 +86,25 @@ def test_before_an_action_it_says_that_it_waits_and_sends_nothing(rig: Rig) -> N
     assert not rig.twists
     assert (rig.statuses[-1].state, rig.statuses[-1].reason) == (State.IDLE, "No action has come yet.")
     rig.bench.until_diagnostics("smoother_node", OK, "No action has come yet.")
+
+
+def test_an_action_in_a_frame_that_tf_does_not_know_is_a_fault(rig: Rig) -> None:
+    rig.act(frame="panda_link8")
+    status = rig.until_state(State.FAULT)
+    assert status.reason.startswith("TF does not know the frame 'panda_link8' of the actions; there are: base_link")
+    assert "Did you mean 'panda_link0'?" in status.reason
+    assert nanoseconds(status.refused_stamp) > 0
+    assert not rig.twists
+    rig.act(frame="base_link")
+    rig.until_state(State.MOVING)
+
+
+def test_walls_and_actions_in_the_frame_of_the_tip_itself_are_a_fault(make_bench: Callable[..., NodeBench]) -> None:
+    walls = ("-p", "workspace_high:=[0.5, 9.0, 9.0]", "-p", "tip_frame:=panda_link0")
+    rig = Rig(make_bench(*walls))
+    rig.act(frame="panda_link0")
+    rig.bench.until(lambda: "in which it never moves" in rig.statuses[-1].reason)
+    assert rig.statuses[-1].state == State.FAULT
 
 
 def test_an_action_becomes_fresh_velocities_in_its_frame(rig: Rig) -> None:
@@ -209,6 +242,7 @@ def test_in_simulated_time_an_action_that_overtook_the_clock_waits_for_it(
     bench = make_bench("-p", "smoother_node:use_sim_time:=true")
     statuses, node = bench.listen(ControllerStatus, "controller_status"), bench.add(SmootherNode())
     clock, policy = bench.publisher(ClockMsg, "/clock"), bench.publisher(ActionMsg, "action")
+    publish_frames(bench, node)
 
     def tell(seconds: int) -> None:
         clock.publish(ClockMsg(clock=time_message(seconds * 10**9)))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from rt_vla_ros.runtime.instruction_gate import InstructionDesk, Kind
+from rt_vla_ros.runtime.instruction_gate import InstructionGate, Kind
 
 PICK = "pick up the red cube"
 
 
-def desk() -> InstructionDesk:
-    return InstructionDesk(max_length=1000, pause=3.0)
+def desk() -> InstructionGate:
+    return InstructionGate(max_length=1000, pause=3.0)
 
 
 def test_a_text_that_is_repeated_every_second_is_one_request_while_it_runs_and_after() -> None:

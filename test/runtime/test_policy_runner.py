@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from support.scripted_policy import ConstantPolicy
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy
-from rt_vla_ros.runtime.frame_buffer import Frame, FrameBuffer
-from rt_vla_ros.runtime.policy_runner import PolicyRunner, Step
+from rt_vla_ros.runtime.frame_buffer import Frame
+from rt_vla_ros.runtime.policy_runner import PolicyRunner, PolicyStep
+from rt_vla_ros.runtime.policy_stepper import PolicyStepper
 
 MS = 1_000_000
 PATIENCE = 60.0
@@ -32,20 +34,20 @@ class Listener:
             self.heard.append((kind, what))
             self._changed.notify_all()
 
-    def ready(self, policy: Policy, warm_up_ns: int) -> None:
+    def on_ready(self, policy: Policy, warm_up_ns: int) -> None:
         self._hear("ready", policy)
 
-    def acted(self, step: Step) -> None:
-        self._hear("acted", step)
+    def on_step(self, step: PolicyStep) -> None:
+        self._hear("step", step)
 
-    def stumbled(self, sentence: str) -> None:
-        self._hear("stumbled", sentence)
+    def on_frames_rejected(self, sentence: str) -> None:
+        self._hear("rejected", sentence)
 
-    def ended(self, sentence: str) -> None:
-        self._hear("ended", sentence)
+    def on_request_failed(self, sentence: str) -> None:
+        self._hear("failed", sentence)
 
-    def broken(self, sentence: str) -> None:
-        self._hear("broken", sentence)
+    def on_load_failed(self, sentence: str) -> None:
+        self._hear("load_failed", sentence)
 
     def all(self, kind: str) -> list[object]:
         return [what for heard, what in self.heard if heard == kind]
@@ -91,11 +93,12 @@ def decode(policy: Policy, camera: str, message: str) -> NDArray[np.uint8]:
 class Desk:
     def __init__(self, policy: Recorder, *cameras: str) -> None:
         self.policy, self.listener, self.now_ms = policy, Listener(), 1000.0
+        if cameras:
+            (front,) = policy.card.cameras
+            policy.card = replace(policy.card, cameras=tuple(replace(front, name=name) for name in cameras))
         self.load: Callable[[], Policy] = lambda: self.policy
         self.runner: PolicyRunner[str] = PolicyRunner(
-            lambda: self.load(),
-            lambda policy: FrameBuffer(cameras or ["front"], 200 * MS, 500 * MS),
-            decode,
+            lambda: PolicyStepper(self.load(), decode, max_image_age=0.5, min_confidence=0.0),
             lambda: int(self.now_ms * MS),
             self.listener,
         )
@@ -122,8 +125,8 @@ def test_it_warms_up_before_it_is_ready_and_then_waits_for_a_request(desk: Desk)
     assert (desk.policy.instructions, len(desk.policy.stamps)) == ([WARM_UP_INSTRUCTION], WARM_UP_RUNS)
     desk.show(1000)
     desk.runner.request("pick up the red cube")
-    (step,) = desk.listener.wait("acted")
-    assert isinstance(step, Step)
+    (step,) = desk.listener.wait("step")
+    assert isinstance(step, PolicyStep)
     assert step.stamp_ns == 1000 * MS
     assert desk.policy.instructions[1:] == ["pick up the red cube"]
 
@@ -144,11 +147,11 @@ def test_an_action_counts_from_its_image_or_its_request_whichever_came_later(des
     desk.runner.request("pick up the red cube")
     after_ns = time.monotonic_ns()
     later_ns = after_ns + 7 * MS
-    desk.listener.wait("acted")
+    desk.listener.wait("step")
     desk.show(1200, arrival_ns=later_ns)
-    first, second = desk.listener.wait("acted", 2)
-    assert isinstance(first, Step)
-    assert isinstance(second, Step)
+    first, second = desk.listener.wait("step", 2)
+    assert isinstance(first, PolicyStep)
+    assert isinstance(second, PolicyStep)
     assert before_ns <= first.arrival_ns <= after_ns
     assert second.arrival_ns == later_ns
 
@@ -160,37 +163,37 @@ def test_an_action_of_two_cameras_is_as_old_as_the_older_image(front: int, wrist
     desk.runner.request("pick up the red cube")
     desk.show(front, camera="front")
     desk.show(wrist, camera="wrist")
-    (step,) = desk.listener.wait("acted")
+    (step,) = desk.listener.wait("step")
     desk.runner.close()
-    assert isinstance(step, Step)
+    assert isinstance(step, PolicyStep)
     assert step.stamp_ns == 1000 * MS
     assert desk.policy.stamps[-1] == 1.0
 
 
 def test_an_action_that_cannot_be_told_ends_the_request_and_not_the_thread(desk: Desk) -> None:
     desk.start()
-    tell = desk.listener.acted
+    tell = desk.listener.on_step
 
-    def fail(step: Step) -> None:
+    def fail(step: PolicyStep) -> None:
         raise OverflowError("Python int too large to convert to C int")
 
-    desk.listener.acted = fail  # type: ignore[method-assign]
+    desk.listener.on_step = fail  # type: ignore[method-assign]
     desk.runner.request("first")
     desk.show(1000)
-    (sentence,) = desk.listener.wait("ended")
+    (sentence,) = desk.listener.wait("failed")
     assert str(sentence).startswith("OverflowError: Python int too large to convert to C int (fail, line ")
     assert not desk.runner.running
-    desk.listener.acted = tell  # type: ignore[method-assign]
+    desk.listener.on_step = tell  # type: ignore[method-assign]
     desk.runner.request("second")
     desk.show(1200)
-    desk.listener.wait("acted")
+    desk.listener.wait("step")
 
 
 def test_a_request_that_came_before_the_policy_was_loaded_is_carried_out(desk: Desk) -> None:
     desk.runner.request("pick up the red cube")
     desk.start()
     desk.show(1000)
-    desk.listener.wait("acted")
+    desk.listener.wait("step")
 
 
 def test_a_new_request_forgets_the_history_once_and_carries_on(desk: Desk) -> None:
@@ -198,11 +201,11 @@ def test_a_new_request_forgets_the_history_once_and_carries_on(desk: Desk) -> No
     desk.runner.request("first")
     for i in range(3):
         desk.show(1000 + 200 * i)
-        desk.listener.wait("acted", i + 1)
+        desk.listener.wait("step", i + 1)
     desk.runner.request("second")
     for i in range(3, 5):
         desk.show(1000 + 200 * i)
-        desk.listener.wait("acted", i + 1)
+        desk.listener.wait("step", i + 1)
     assert desk.policy.instructions[1:] == ["first", "second"]
 
 
@@ -212,7 +215,7 @@ def test_a_clock_that_began_anew_begins_the_history_anew(desk: Desk) -> None:
     for count, stamp_ms in enumerate((90_000, 90_200, 1000, 1200), 1):
         desk.now_ms = stamp_ms
         desk.show(stamp_ms)
-        desk.listener.wait("acted", count)
+        desk.listener.wait("step", count)
     assert desk.policy.instructions[1:] == ["pick up the red cube"] * 2
     assert desk.policy.stamps[-4:] == [90.0, 90.2, 1.0, 1.2]
 
@@ -228,8 +231,8 @@ def test_after_a_cancel_no_action_comes_not_even_the_one_in_the_making(desk: Des
     desk.policy.gate.set()
     desk.runner.request("second")
     desk.show(1200)
-    (step,) = desk.listener.wait("acted")
-    assert isinstance(step, Step)
+    (step,) = desk.listener.wait("step")
+    assert isinstance(step, PolicyStep)
     assert step.stamp_ns == 1200 * MS
     assert desk.policy.instructions[1:] == ["first", "second"]
 
@@ -246,8 +249,8 @@ def test_it_says_how_long_the_step_in_the_making_has_taken(desk: Desk) -> None:
     desk.now_ms += 300  # by the node's clock
     assert desk.runner.busy_ns > first > 0
     desk.policy.gate.set()
-    (step,) = desk.listener.wait("acted")
-    assert isinstance(step, Step)
+    (step,) = desk.listener.wait("step")
+    assert isinstance(step, PolicyStep)
     assert step.step_ns == 300 * MS
     deadline = time.monotonic() + PATIENCE
     while desk.runner.busy_ns:
@@ -264,8 +267,8 @@ def test_frames_that_come_during_an_inference_are_dropped_but_for_the_newest(des
     for stamp in (1200, 1233, 1266):
         desk.show(stamp)
     desk.policy.gate.set()
-    steps = desk.listener.wait("acted", 2)
-    assert [step.stamp_ns // MS for step in steps if isinstance(step, Step)] == [1000, 1266]
+    steps = desk.listener.wait("step", 2)
+    assert [step.stamp_ns // MS for step in steps if isinstance(step, PolicyStep)] == [1000, 1266]
     assert desk.runner.buffer is not None
     assert desk.runner.buffer.dropped == 2
 
@@ -275,22 +278,22 @@ def test_a_terminate_ends_the_request(desk: Desk) -> None:
     desk.start()
     desk.runner.request("first")
     desk.show(1000)
-    desk.listener.wait("acted")
+    desk.listener.wait("step")
     assert not desk.runner.running
     desk.show(1200)
     desk.runner.request("second")
     desk.show(1400)
-    steps = desk.listener.wait("acted", 2)
-    assert [step.stamp_ns // MS for step in steps if isinstance(step, Step)] in ([1000, 1200], [1000, 1400])
+    steps = desk.listener.wait("step", 2)
+    assert [step.stamp_ns // MS for step in steps if isinstance(step, PolicyStep)] in ([1000, 1200], [1000, 1400])
 
 
 def test_an_image_that_cannot_be_used_makes_no_action_and_the_next_one_does(desk: Desk) -> None:
     desk.start()
     desk.runner.request("first")
     desk.show(1000, "bad")
-    assert desk.listener.wait("stumbled") == ["The image is no image."]
+    assert desk.listener.wait("rejected") == ["The image is no image."]
     desk.show(1200)
-    desk.listener.wait("acted")
+    desk.listener.wait("step")
     assert desk.policy.instructions[1:] == ["first"]
 
 
@@ -298,9 +301,9 @@ def test_an_instruction_that_the_policy_refuses_ends_the_request(desk: Desk) -> 
     desk.start()
     desk.runner.request("nonsense")
     desk.show(1000)
-    assert desk.listener.wait("ended") == ["The instruction is nonsense."]
+    assert desk.listener.wait("failed") == ["The instruction is nonsense."]
     assert not desk.runner.running
-    assert not desk.listener.all("acted")
+    assert not desk.listener.all("step")
 
 
 def test_a_policy_that_breaks_down_ends_the_request_and_says_where(desk: Desk) -> None:
@@ -308,12 +311,12 @@ def test_a_policy_that_breaks_down_ends_the_request_and_says_where(desk: Desk) -
     desk.policy.error = RuntimeError("out of memory")
     desk.runner.request("first")
     desk.show(1000)
-    (sentence,) = desk.listener.wait("ended")
+    (sentence,) = desk.listener.wait("failed")
     assert str(sentence).startswith("RuntimeError: out of memory (act, line ")
     desk.policy.error = None
     desk.runner.request("second")
     desk.show(1200)
-    desk.listener.wait("acted")
+    desk.listener.wait("step")
 
 
 def test_a_policy_that_cannot_be_loaded_is_told_of(desk: Desk) -> None:
@@ -322,4 +325,4 @@ def test_a_policy_that_cannot_be_loaded_is_told_of(desk: Desk) -> None:
 
     desk.load = load
     desk.runner.start()
-    assert desk.listener.wait("broken") == ["There is no such policy."]
+    assert desk.listener.wait("load_failed") == ["There is no such policy."]

@@ -10,7 +10,7 @@ import pytest
 from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.policies.policy import AnsweringPolicy, Policy
-from rt_vla_ros.runtime.question_queue import Answer, AskDesk, Pixels
+from rt_vla_ros.runtime.question_queue import Answer, Pixels, QuestionQueue
 
 PATIENCE = 30.0  # [s]
 
@@ -54,7 +54,7 @@ def no_images(_policy: Policy) -> dict[str, Pixels]:
 
 
 def test_one_question_at_a_time() -> None:
-    desk, policy, listener = AskDesk(), Talker(), Listener()
+    desk, policy, listener = QuestionQueue(), Talker(), Listener()
     assert isinstance(policy, AnsweringPolicy)
     desk.ask(policy, images, "what do you see?", listener.tell)
     desk.ask(policy, images, "and now?", listener.tell)
@@ -77,12 +77,12 @@ def test_one_question_at_a_time() -> None:
 )
 def test_what_cannot_be_asked_is_refused_at_once(policy: Policy | None, question: str, problem: str) -> None:
     listener = Listener()
-    AskDesk().ask(policy, images, question, listener.tell)
+    QuestionQueue().ask(policy, images, question, listener.tell)
     assert problem in listener.answers[0].problem
 
 
 def test_whatever_goes_wrong_is_the_answer_and_the_next_question_is_taken() -> None:
-    desk, policy, listener = AskDesk(), Talker(), Listener()
+    desk, policy, listener = QuestionQueue(), Talker(), Listener()
     policy.allowed.set()
     desk.ask(policy, images, "broken?", listener.tell)
     assert listener.wait(1).problem == "The model broke."

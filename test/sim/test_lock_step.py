@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from rt_vla_ros.control.status import State
+from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.sim.lock_step import LockStep, Status
-from rt_vla_ros.sim.world import STEP_NS, Velocity
+from rt_vla_ros.sim.world import STEP_NS
 
 START = 1_000_000_000
 PERIOD = 10 * STEP_NS
-FORWARD: Velocity = (np.array([0.1, 0, 0]), np.zeros(3))
+FORWARD = Twist(np.array([0.1, 0, 0]), np.zeros(3))
 
 
 class Stage:
@@ -30,15 +31,21 @@ class Stage:
     def tell_time(self, time_ns: int) -> None:
         self.told.append(time_ns)
 
-    def advance(self, velocity: Velocity | None, gripper: float | None) -> None:
-        self.moves.append((None if velocity is None else float(velocity[0][0]), gripper))
+    def advance(self, velocity: Twist | None, gripper: float | None) -> None:
+        self.moves.append((None if velocity is None else float(velocity.linear[0]), gripper))
         self.time_ns += STEP_NS
 
 
 def status(
-    stamp: int, action: int, state: State = State.MOVING, *, commanding: bool = False, gripper: bool = False
+    stamp: int,
+    action: int,
+    state: State = State.MOVING,
+    *,
+    refused: int = 0,
+    commanding: bool = False,
+    gripper: bool = False,
 ) -> Status:
-    return Status(stamp, action, int(state), commanding, gripper)
+    return Status(stamp, action, refused, int(state), commanding, gripper)
 
 
 @pytest.fixture
@@ -62,6 +69,16 @@ def test_time_stands_still_until_an_action_on_this_very_image_is_followed(stage:
     lock.on_status(status(START, START))
     assert stage.told == [START, START + STEP_NS]
     assert not stage.moves
+
+
+def test_time_goes_on_where_the_action_on_this_very_image_is_refused(stage: Stage, lock: LockStep) -> None:
+    for state, refused in ((State.FAULT, START - PERIOD), (State.STOPPED, START), (State.TERMINATED, START)):
+        lock.on_status(status(START, 0, state, refused=refused))
+    assert stage.told == [START]
+    lock.on_status(status(START, 0, State.FAULT, refused=START))
+    assert stage.told == [START, START + STEP_NS]
+    lock.on_status(status(START + STEP_NS, 0, State.FAULT, refused=START))
+    assert stage.moves == [(None, None)]
 
 
 def test_a_nudge_says_the_last_thing_again(stage: Stage, lock: LockStep) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.sim import Outcome, TabletopSim
 from rt_vla_ros.sim.world import BETWEEN_SCENES_NS, SENTENCES, START_NS, STEP_NS, SimWorld
 
@@ -29,7 +30,7 @@ def test_a_velocity_moves_the_arm_and_none_lets_it_stand(sim: TabletopSim) -> No
     world = SimWorld(sim, "pick-colours", 3, "")
     before = sim.ee_position
     for _ in range(25):
-        world.advance((np.array([0.0, 0.0, 0.1]), np.zeros(3)), 1.0)
+        world.advance(Twist(np.array([0.0, 0.0, 0.1]), np.zeros(3)), 1.0)
     there = sim.ee_position
     assert there[2] - before[2] == pytest.approx(0.05, abs=0.01)
     for _ in range(25):

@@ -20,7 +20,7 @@ def action(
     gripper: float = 0.0,
     terminate: bool = False,
     period: float = 0.2,
-    frame: str = "base",
+    frame_id: str = "base",
     plan: str = "",
 ) -> EndEffectorAction:
     return EndEffectorAction(
@@ -30,7 +30,7 @@ def action(
         terminate=terminate,
         confidence=1.0,
         period=period,
-        frame=frame,
+        frame_id=frame_id,
         plan=plan,
     )
 

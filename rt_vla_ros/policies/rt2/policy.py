@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.action_space.decoder import ActionDecoder
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import OPENVLA_TAIL, make_vocabulary
@@ -66,7 +66,7 @@ class RT2Policy:
         if pack:
             pack_linears(parts.model, but=parts.model.get_output_embeddings())
         self._engine = DecodingEngine(parts.model, fixed=fixed_shapes)
-        self._tokenizer = ActionTokenizer(parts.card)
+        self._decoder = ActionDecoder(parts.card)
         self._grammar = make_grammar(parts)
         on_gpu = parts.model.device.type == "cuda"
         self._device_images = on_gpu if device_images is None else device_images
@@ -116,16 +116,15 @@ class RT2Policy:
                 self._engine.prepare(on_device, self._grammar)
             self._prepared = True
             self._engine.record(on_device, self._grammar)
+        self._decoder.reset()
         self._prompt, self.previous, self.prompt_tokens = prompt, (), inputs["input_ids"].shape[1]
 
     def act(self, observation: Observation) -> EndEffectorAction:
         """One step. Raises RuntimeError before the first reset and ValueError for images the card does not allow."""
         decoded = self.decode(observation)
-        bins = self._grammar.decode(decoded.tokens)
-        return self._tokenizer.to_action(
-            self._tokenizer.decode(bins),
+        return self._decoder.from_tokens(
+            self._grammar.decode(decoded.tokens),
             confidence=self._confidence(decoded),
-            tokens=bins,
             plan=self._grammar.plan(decoded.tokens),
         )
 

@@ -8,6 +8,7 @@ from bisect import bisect_left, insort
 from typing import Any
 
 import numpy as np
+import yaml
 from geometry_msgs.msg import TransformStamped
 from rclpy.constants import S_TO_NS
 from rclpy.duration import Duration
@@ -148,6 +149,16 @@ class Buffer:
         with self._lock:
             tracks = sorted(self._tracks.items())
         return "".join(f"Frame {child} exists with parent {track.entries[-1][2]}.\n" for child, track in tracks)
+
+    def all_frames_as_yaml(self) -> str:
+        """Give every frame that has a parent, with its parent and newest stamp [s], as YAML."""
+        with self._lock:
+            tracks = sorted(self._tracks.items())
+        frames = {
+            child: {"parent": track.entries[-1][2], "most_recent_transform": track.newest / 1e9}
+            for child, track in tracks
+        }
+        return str(yaml.safe_dump(frames)) if frames else ""
 
     def _look_up(self, target: str, source: str, stamp: int) -> TransformStamped:
         with self._lock:

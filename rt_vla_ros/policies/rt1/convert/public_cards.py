@@ -92,7 +92,7 @@ def public_card(
         **asdict(MEANINGS[robot]),
         control_rate=CONTROL_RATES[robot],
         cameras=(CameraSpec("front", width, height, "pad", 0.0),),
-        after_processing=robot,
+        postprocessing=robot,
         notes=tuple(notes),
     )
 

@@ -49,7 +49,7 @@ def test_what_is_written_computes_what_the_source_computes(path: str, tmp_path: 
     sentence = torch.randn(1, 16, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         assert (model(images, sentence).logits - reference(images, sentence).logits).abs().max() < 1e-5
-    assert read_card.after_processing == "google_robot"
+    assert read_card.postprocessing == "google_robot"
     assert report.found - len(report.unused) == report.mapped == 213
     assert report.checksum in report.table()
     reasons = {name: why for name, why in report.unused.items() if why == "not of the network"}

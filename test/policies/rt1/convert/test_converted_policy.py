@@ -38,7 +38,7 @@ def seen(stamp: float, shape: tuple[int, ...] = (48, 64, 3)) -> Observation:
 @pytest.mark.parametrize("weights", ["auto", "bfloat16"])
 def test_it_acts(converted: Path, weights: str) -> None:
     policy = load_policy(str(converted), device="cpu", weights=weights)
-    assert policy.card.after_processing == "google_robot"
+    assert policy.card.postprocessing == "google_robot"
     policy.reset("Open the drawer")
     for stamp in range(3):
         action = policy.act(seen(stamp))

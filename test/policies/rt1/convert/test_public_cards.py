@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
-from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.action_space.decoder import ActionDecoder
 from rt_vla_ros.policies.checkpoint.rt1_files import check_card
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.convert.public_cards import JAX_ORDER, ORDERS, ROBOTS, action_order, public_card
@@ -25,7 +25,7 @@ def test_cards_fit_their_networks(preset: str, robot: str, tmp_path: Path) -> No
     assert card.dimensions[0].modes == ("terminate", "move", "move_base")
     assert card.dimensions[1].high == (2.0 if preset == "rt1-x" else 1.0)
     assert [d.role for d in card.dimensions].count("unused") == 3
-    assert (card.rotation, card.after_processing) == ("rpy" if robot == "widowx" else "rotation_vector", robot)
+    assert (card.rotation, card.postprocessing) == ("rpy" if robot == "widowx" else "rotation_vector", robot)
     assert (card.cameras[0].width, card.cameras[0].height, card.cameras[0].crop) == (320, 256, "pad")
 
 
@@ -72,4 +72,4 @@ def test_grippers_close_at_plus_one(robot: str, value: float, closed: float) -> 
     card = public_card(RT1Config.preset("rt1-x"), "x", robot=robot)
     values = np.zeros(11)
     values[7] = value
-    assert ActionTokenizer(card).to_action(values).gripper == closed
+    assert ActionDecoder(card).from_values(values).gripper == closed

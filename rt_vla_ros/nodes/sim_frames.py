@@ -1,0 +1,35 @@
+"""Velocities in any frame of TF, for the simulated arm."""
+
+from __future__ import annotations
+
+import numpy as np
+from rclpy.node import Node
+
+from rt_vla_ros.action_space.frames import BASE_LINK
+from rt_vla_ros.control.twist import Twist
+from rt_vla_ros.nodes.transform_tree import TransformTree, rotation_of
+from rt_vla_ros.sim import TabletopSim
+
+
+class SimFrames:
+    """Knows the arm's own frames exactly; those that others publish it learns from TF once they are asked for."""
+
+    def __init__(self, node: Node, sim: TabletopSim) -> None:
+        self._node, self._sim = node, sim
+        self._tree: TransformTree | None = None
+
+    def resolve(self, twist: Twist) -> Twist | str:
+        """The same velocity in a frame of the simulated arm, or why it is not followed, in a sentence."""
+        if not np.isfinite([twist.linear, twist.angular]).all():
+            return "A velocity with a number that is not finite was refused."
+        if twist.frame_id in self._sim.frames:
+            return twist
+        self._tree = self._tree or TransformTree(self._node)
+        unknown = self._tree.refuse(twist.frame_id, self._sim.frames)
+        if unknown is not None:
+            return f"A velocity was refused. {unknown}"
+        transform = self._tree.lookup(BASE_LINK, twist.frame_id)
+        if isinstance(transform, str):
+            return f"A velocity in the frame {twist.frame_id!r} was refused: {transform}"
+        axes = rotation_of(transform)
+        return Twist(axes @ twist.linear, axes @ twist.angular)
