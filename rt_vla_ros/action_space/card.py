@@ -123,8 +123,8 @@ class ActionCard:
 
     @property
     def period(self) -> float:
-        """Time between two actions [s]."""
-        return 1.0 / self.control_rate
+        """Time between two actions [s], a whole number of nanoseconds as in messages."""
+        return round(1.0 / self.control_rate, 9)
 
     def index(self, role: str) -> int | None:
         """Position of the dimension with this role, None where the policy has none."""

@@ -1,0 +1,234 @@
+"""Every feature of the action card, for each kind of policy: the nodes do what the offline rollout does, to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from rt_vla_ros.msg import ControllerStatus
+from std_msgs.msg import Float64MultiArray, String
+from support.node_bench import NodeBench
+from support.rt1 import tiny_model
+from support.vlms import save_openvla, save_vlm
+
+from rt_vla_ros.action_space.card import ActionCard, ActionDimension, CameraSpec
+from rt_vla_ros.control.status import State
+from rt_vla_ros.evaluation.rollout import make_controller, rollout
+from rt_vla_ros.nodes import policy_node
+from rt_vla_ros.nodes.sim_arm_node import SimArmNode
+from rt_vla_ros.nodes.smoother_node import SmootherNode
+from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.rt1.policy import RT1Policy
+from rt_vla_ros.policies.rt2.policy import RT2Policy
+from rt_vla_ros.sim import TabletopSim, make_scene
+from rt_vla_ros.sim.lock_step import steps_per_action
+
+SEED, INSTRUCTION, STEPS = 11, "pick up the red cube", 3
+STEP, TURN, WIDE = 0.03, 0.2, 1.0
+FAMILIES = ("rt1", "rt2", "openvla")
+TERMINATE = ActionDimension("terminate", "terminate", 0.0, 0.0, "mode", ("move", "terminate", "move_base"))
+BASE_VELOCITY = ActionDimension("base_displacement", "unused", -1.0, 1.0, "m")
+
+
+def moves(step: float = STEP, turn: float = TURN) -> tuple[ActionDimension, ...]:
+    return (
+        *(ActionDimension(f"d{a}", f"translation_{a}", -step, step, "m") for a in "xyz"),
+        *(ActionDimension(f"r{a}", f"rotation_{a}", -turn, turn, "rad") for a in "xyz"),
+    )
+
+
+def gripper(low: float, high: float) -> ActionDimension:
+    return ActionDimension("gripper", "gripper", low, high, "1")
+
+
+USUAL = ActionCard(
+    name="features",
+    dimensions=(*moves(), gripper(0.0, 1.0)),
+    bins=256,
+    quantization="round",
+    frame="base",
+    frame_id="panda_link0",
+    rotation="rotation_vector",
+    gripper_open=0.0,
+    gripper_closed=1.0,
+    control_rate=5.0,
+    cameras=(CameraSpec("front", 96, 96, "center", 0.0),),
+)
+RT1_RANGES = (*moves(1.75, 1.4), gripper(-1.0, 1.0))
+FEATURES: dict[str, dict[str, Any]] = {
+    "base frame of the arm": {},
+    "base_link": {"frame_id": "base_link"},
+    "end effector": {"frame": "end_effector", "frame_id": "panda_hand_tcp"},
+    "a moving link": {"frame": "end_effector", "frame_id": "panda_link7"},
+    "roll, pitch, yaw": {"rotation": "rpy"},
+    "terminate": {"dimensions": (TERMINATE, *USUAL.dimensions)},
+    "unused dimensions": {"dimensions": (BASE_VELOCITY, *USUAL.dimensions, replace(BASE_VELOCITY, name="turn"))},
+    "no gripper": {"dimensions": moves()},
+    "no rotation": {"dimensions": (*moves()[:3], gripper(0.0, 1.0))},
+    "gripper 1 open, -1 closed": {
+        "dimensions": (*moves(), gripper(-1.0, 1.0)),
+        "gripper_open": 1.0,
+        "gripper_closed": -1.0,
+    },
+    "google_robot": {
+        "dimensions": (*moves(), gripper(-1.0, 1.0)),
+        "postprocessing": "google_robot",
+        "gripper_open": -1.0,
+        "gripper_closed": 1.0,
+    },
+    "widowx": {
+        "dimensions": RT1_RANGES,
+        "postprocessing": "widowx",
+        "rotation": "rpy",
+        "gripper_open": 1.0,
+        "gripper_closed": -1.0,
+    },
+    "3 Hz": {"control_rate": 3.0},
+    "10 Hz": {"control_rate": 10.0},
+    "truncate": {"quantization": "truncate"},
+    "centers": {"quantization": "centers"},
+}
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "a frame that TF does not know": ({"frame_id": "tool0"}, "TF does not know the frame 'tool0' of the actions; "),
+    "steps that no arm makes": ({"dimensions": (*moves(WIDE), gripper(0.0, 1.0))}, "more than max_translation"),
+}
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What the simulator went through: generalised positions at the beginning of each step, (STEPS, n), from 0 s."""
+
+    states: NDArray[np.float64]
+    refusal: str
+
+
+@cache
+def checkpoint(family: str) -> Path:
+    directory = Path(mkdtemp(prefix=f"card-features-{family}-"))
+    return save_vlm(directory, "paligemma") if family == "rt2" else save_openvla(directory)
+
+
+@cache
+def loaded(family: str) -> RT2Policy:
+    policy = load_policy(str(checkpoint(family)), device="cpu")
+    assert isinstance(policy, RT2Policy)
+    return policy
+
+
+def make_policy(family: str, card: ActionCard) -> Policy:
+    """Random weights; what they write differs from image to image."""
+    if family == "rt1":
+        side = tiny_model().config.input_size[0]
+        card = replace(card, cameras=(replace(card.cameras[0], width=side, height=side),))
+        counts = tuple(len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions)
+        return RT1Policy(tiny_model(tokens_per_dimension=counts), card, decoding="argmax")
+    parts = loaded(family).parts
+    if family == "openvla":
+        card = replace(card, cameras=parts.card.cameras)
+    return RT2Policy(replace(parts, card=card), pack=False)
+
+
+def directly(policy: Policy) -> Motion:
+    camera = policy.card.cameras[0]
+    sim, states = TabletopSim(size=(camera.width, camera.height)), list[NDArray[np.float64]]()
+    scene = make_scene("pick-colours", SEED, INSTRUCTION)
+    result = rollout(
+        policy,
+        scene,
+        sim,
+        make_controller(sim),
+        max_steps=STEPS,
+        on_step=lambda step: states.append(np.array(sim.data.qpos)),
+    )
+    sim.close()
+    return Motion(np.array(states), result.refusal)
+
+
+def through_ros(
+    make_bench: Callable[..., NodeBench], monkeypatch: pytest.MonkeyPatch, policy: Policy, steps: int
+) -> Motion:
+    """The three nodes in lock step, until the beginning of as many steps."""
+    camera, ticks = policy.card.cameras[0], steps_per_action(policy.card.period)
+    parameters = {
+        "sim_arm_node:lock_step": "true",
+        "sim_arm_node:seed": SEED,
+        "sim_arm_node:instruction": f"'{INSTRUCTION}'",
+        "sim_arm_node:image_width": camera.width,
+        "sim_arm_node:image_height": camera.height,
+        "sim_arm_node:policy_period": ticks * 0.02,
+        "smoother_node:use_sim_time": "true",
+        "policy_node:use_sim_time": "true",
+    }
+    bench = make_bench(*(word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")))
+    monkeypatch.setattr(policy_node, "load_policy", lambda name, **options: policy)
+    heard: list[Float64MultiArray] = bench.listen(Float64MultiArray, "sim_arm_node/state")
+    statuses: list[ControllerStatus] = bench.listen(ControllerStatus, "controller_status")
+    arm = bench.add(SimArmNode())
+    start = np.array([0.0, *arm._world.sim.data.qpos])
+    smoother = bench.add(SmootherNode())
+    bench.until(lambda: smoother.transforms.refuse("panda_link7") is None, "TF is not known")
+    bench.add(policy_node.PolicyNode())
+    bench.until(lambda: bench.diagnostics.get("/policy_node", (1, ""))[1] == "Waiting for an instruction.")
+    bench.publisher(String, "instruction").publish(String(data=INSTRUCTION))
+    wanted = [round(i * ticks * 0.02, 9) for i in range(1, steps)]
+    states = {0.0: start[1:]}
+
+    def all_heard() -> bool:
+        states.update({round(message.data[0], 9): np.array(message.data[1:]) for message in heard})
+        return all(time in states for time in wanted)
+
+    bench.until(all_heard, f"the simulation stands still: {statuses[-1].reason if statuses else 'no status'}")
+    faults = [status.reason for status in statuses if status.state == State.FAULT]
+    return Motion(np.array([states[time] for time in (0.0, *wanted)]), faults[0] if faults else "")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_card_gives_the_same_motion_offline_and_through_ros(
+    make_bench: Callable[..., NodeBench], monkeypatch: pytest.MonkeyPatch, family: str, feature: str
+) -> None:
+    policy = make_policy(family, replace(USUAL, **FEATURES[feature]))
+    offline = directly(policy)
+    assert offline.refusal == ""
+    assert len(offline.states) >= 2, "the policy terminated at once: choose other weights"
+    online = through_ros(make_bench, monkeypatch, policy, len(offline.states))
+    np.testing.assert_array_equal(online.states, offline.states)
+    assert not np.array_equal(offline.states[0], offline.states[-1])
+    assert online.refusal == ""
+
+
+@pytest.mark.parametrize("feature", REFUSED)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_card_is_refused_in_the_same_words_offline_and_through_ros(
+    make_bench: Callable[..., NodeBench], monkeypatch: pytest.MonkeyPatch, family: str, feature: str
+) -> None:
+    changes, words = REFUSED[feature]
+    policy = make_policy(family, replace(USUAL, **changes))
+    offline = directly(policy)
+    assert words in offline.refusal
+    online = through_ros(make_bench, monkeypatch, policy, len(offline.states))
+    assert online.refusal.split(" m far")[-1] == offline.refusal.split(" m far")[-1]
+    np.testing.assert_array_equal(online.states, offline.states)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_frame_decides_where_the_arm_goes(family: str) -> None:
+    base, tool = (
+        directly(make_policy(family, replace(USUAL, **FEATURES[feature])))
+        for feature in ("base frame of the arm", "end effector")
+    )
+    assert np.abs(base.states[-1] - tool.states[-1]).max() > 1e-3
