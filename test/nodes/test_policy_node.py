@@ -23,7 +23,8 @@ from support.scripted_policy import ConstantPolicy
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import CameraSpec
 from rt_vla_ros.nodes import policy_health, policy_node
-from rt_vla_ros.nodes.conversions import image_message, nanoseconds, time_message
+from rt_vla_ros.nodes.conversions import nanoseconds, time_message
+from rt_vla_ros.nodes.images import image_message
 from rt_vla_ros.nodes.policy_node import PolicyNode
 from rt_vla_ros.nodes.running import StartError
 from rt_vla_ros.observations.observation import Observation
