@@ -17,6 +17,7 @@ from support.node_bench import NodeBench
 
 from rt_vla_ros.nodes import images
 from rt_vla_ros.nodes.conversions import nanoseconds
+from rt_vla_ros.nodes.image_encodings import ENCODINGS, ImageError, check_image
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = 8
@@ -142,7 +143,7 @@ def test_a_bayer_mosaic_gives_the_card(encoding: str, padding: int, big: bool) -
 @pytest.mark.parametrize("encoding", YUVS)
 def test_yuv_gives_the_card(encoding: str, padding: int) -> None:
     message = from_planes(encoding, yuv_rows(CARD, encoding), CARD.shape[1], padding)
-    assert images.check_image(message) is None
+    assert check_image(message) is None
     pixels = images.rgb_from_image(message)
     assert (pixels.shape, pixels.dtype) == (CARD.shape, np.uint8)
     # Y, U and V were rounded to whole numbers, of which one of U is two of blue.
@@ -150,7 +151,7 @@ def test_yuv_gives_the_card(encoding: str, padding: int) -> None:
 
 
 def test_the_tests_know_every_encoding() -> None:
-    assert set(images.ENCODINGS) == {*ORDERS, *TYPES, *GREYS, *BAYERS, *YUVS}
+    assert set(ENCODINGS) == {*ORDERS, *TYPES, *GREYS, *BAYERS, *YUVS}
 
 
 def test_sixteen_bits_are_scaled_and_rounded() -> None:
@@ -161,15 +162,15 @@ def test_sixteen_bits_are_scaled_and_rounded() -> None:
 
 @pytest.mark.parametrize("encoding", ["16UC1", "32FC1"])
 def test_a_depth_image_is_no_camera_image(encoding: str) -> None:
-    sentence = images.check_image(image(encoding, np.zeros((2, 2), np.uint16)))
+    sentence = check_image(image(encoding, np.zeros((2, 2), np.uint16)))
     assert sentence is not None
     assert sentence.startswith(f"The image's encoding is {encoding!r}: distances, not colours (REP 118).")
 
 
 @pytest.mark.parametrize("encoding", ["", "8UC2", "16SC1", "64FC3", "RGB8", "jpeg"])
 def test_an_encoding_without_colors_is_refused(encoding: str) -> None:
-    sentence = images.check_image(image(encoding, NOISE))
-    assert sentence == f"The image's encoding is {encoding!r}, expected one of {', '.join(images.ENCODINGS)}."
+    sentence = check_image(image(encoding, NOISE))
+    assert sentence == f"The image's encoding is {encoding!r}, expected one of {', '.join(ENCODINGS)}."
 
 
 @pytest.mark.parametrize(
@@ -195,8 +196,8 @@ def test_an_image_that_contradicts_itself_is_refused(changes: dict[str, object],
     message = image("rgb8", NOISE)
     for name, value in changes.items():
         setattr(message, name, value)
-    assert images.check_image(message) == sentence
-    with pytest.raises(images.ImageError) as error:
+    assert check_image(message) == sentence
+    with pytest.raises(ImageError) as error:
         images.rgb_from_image(message)
     assert str(error.value) == sentence
 
@@ -208,7 +209,7 @@ def test_rgb8_is_not_copied() -> None:
 
 def test_an_image_goes_there_and_back() -> None:
     message = images.image_message(NOISE, 12_000_000_345, "camera")
-    assert images.check_image(message) is None
+    assert check_image(message) is None
     np.testing.assert_array_equal(images.rgb_from_image(message), NOISE)
     assert nanoseconds(message.header.stamp) == 12_000_000_345
     assert (message.header.frame_id, message.encoding, message.step) == ("camera", "rgb8", 21)
