@@ -22,6 +22,7 @@ from rt_vla_ros.evaluation.recording import SAME_TIME, Recording
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.images import rgb_from_image
 from rt_vla_ros.srv import ResetScene, TaskOutcome
 
 
@@ -61,7 +62,7 @@ class Recorder:
     # What comes in ---------------------------------------------------------------------------------------------------
 
     def _on_image(self, message: Image) -> None:
-        self.recording.images.append((self.recording.time, convert.rgb_from_image(message).copy()))
+        self.recording.images.append((self.recording.time, rgb_from_image(message).copy()))
 
     def _on_action(self, message: ActionMsg) -> None:
         latency = convert.seconds(convert.nanoseconds(message.latency))

@@ -19,7 +19,10 @@ from std_srvs.srv import SetBool, Trigger
 from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.compressed_images import rgb_from_compressed
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Report
+from rt_vla_ros.nodes.image_encodings import check_image
+from rt_vla_ros.nodes.images import open_bridge, rgb_from_image
 from rt_vla_ros.nodes.parameters import Parameter, declare
 from rt_vla_ros.nodes.policy_health import PolicyHealth
 from rt_vla_ros.nodes.running import ProgramNode, StartError, run
@@ -115,6 +118,7 @@ class PolicyNode(ProgramNode):
     def __init__(self) -> None:
         super().__init__("policy_node")
         self._settings: dict[str, Any] = declare(self, PARAMETERS)
+        open_bridge()
         self._topics = self._camera_topics()
         self._enabled = True
         self._instruction_gate = InstructionGate(
@@ -258,14 +262,14 @@ class PolicyNode(ProgramNode):
 
     def _on_image(self, camera: str, message: Picture) -> None:
         arrival_ns = time.monotonic_ns()
-        problem = convert.check_image(message) if isinstance(message, Image) else None
+        problem = check_image(message) if isinstance(message, Image) else None
         self._health.image(camera, arrival_ns, problem)
         if problem is None:
             self._newest[camera] = message
             self._runner.offer(camera, Frame(message, convert.nanoseconds(message.header.stamp), arrival_ns))
 
     def _decode(self, policy: Policy, camera: str, message: Picture) -> NDArray[np.uint8]:
-        pixels = convert.rgb_from_image(message) if isinstance(message, Image) else convert.rgb_from_compressed(message)
+        pixels = rgb_from_image(message) if isinstance(message, Image) else rgb_from_compressed(message)
         spec = next(spec for spec in policy.card.cameras if spec.name == camera)
         fit = self._settings["image_fit"]
         return fit_image(pixels, spec if fit == "card" else replace(spec, crop=fit))

@@ -18,6 +18,7 @@ from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.action_space.frames import BASE_LINK
 from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.images import image_message, open_bridge
 from rt_vla_ros.sim import TabletopSim
 from rt_vla_ros.sim.tabletop_sim import Pose
 
@@ -26,6 +27,7 @@ class SimPublishers:
     """Publishes only what somebody listens to, except images and clock: those are few and everybody waits for them."""
 
     def __init__(self, node: Node, sim: TabletopSim, cameras: Sequence[str], *, clock: bool) -> None:
+        open_bridge()
         self._sim = sim
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         names = {camera: "image" if camera == "front" else f"{camera}_image" for camera in cameras}
@@ -54,7 +56,7 @@ class SimPublishers:
             frame_id = f"{camera}_camera"
             if self._infos[camera].get_subscription_count():
                 self._infos[camera].publish(self._info(camera, stamp_ns, frame_id))
-            publisher.publish(convert.image_message(self._sim.render(camera), stamp_ns, frame_id))
+            publisher.publish(image_message(self._sim.render(camera), stamp_ns, frame_id))
 
     def publish_state(self, stamp_ns: int) -> None:
         """Joint states and transforms."""

@@ -23,7 +23,8 @@ from support.scripted_policy import ConstantPolicy
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import CameraSpec
 from rt_vla_ros.nodes import policy_health, policy_node
-from rt_vla_ros.nodes.conversions import image_message, nanoseconds, time_message
+from rt_vla_ros.nodes.conversions import nanoseconds, time_message
+from rt_vla_ros.nodes.images import image_message
 from rt_vla_ros.nodes.policy_node import PolicyNode
 from rt_vla_ros.nodes.running import StartError
 from rt_vla_ros.observations.observation import Observation
@@ -205,7 +206,7 @@ def test_an_instruction_that_the_policy_refuses_moves_nothing(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"encoding": "32FC1"}, "Camera 'front' cannot be used: The image's encoding is '32FC1', expected one of rgb8"),
+        ({"encoding": "32FC1"}, "Camera 'front' cannot be used: The image's encoding is '32FC1': distances"),
         ({"step": 3}, "A row of the image has 3 bytes, expected at least 288"),
     ],
 )

@@ -17,7 +17,7 @@ from support.node_bench import NEWEST, NodeBench
 from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.nodes import policy_node
-from rt_vla_ros.nodes.conversions import image_message
+from rt_vla_ros.nodes.images import image_message
 from rt_vla_ros.nodes.policy_node import PolicyNode
 
 ERROR = 2

@@ -14,7 +14,8 @@ from std_msgs.msg import Float64
 from support.node_bench import NEWEST, NodeBench
 from tf2_msgs.msg import TFMessage
 
-from rt_vla_ros.nodes.conversions import nanoseconds, rgb_from_image, time_message
+from rt_vla_ros.nodes.conversions import nanoseconds, time_message
+from rt_vla_ros.nodes.images import rgb_from_image
 from rt_vla_ros.nodes.running import StartError
 from rt_vla_ros.nodes.sim_arm_node import SimArmNode
 

@@ -1,4 +1,4 @@
-"""cv_bridge on NumPy and Pillow against what NumPy says of the same pixels."""
+"""cv_bridge's stand-in against what NumPy says of the same pixels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import sys
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image as PilImage
@@ -15,7 +16,7 @@ from rt_vla_ros import ros
 
 ros.ensure()
 
-from cv_bridge import CvBridge, CvBridgeError  # noqa: E402
+from cv_bridge import CvBridge, CvBridgeError, cvtColorForDisplay, getCvType  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
@@ -39,6 +40,10 @@ ENCODINGS = {
     "32FC1": ("float32", 1),
     "32FC3": ("float32", 3),
     "64FC1": ("float64", 1),
+    "bayer_rggb8": ("uint8", 1),
+    "bayer_gbrg16": ("uint16", 1),
+    "yuv422": ("uint8", 2),
+    "yuv422_yuy2": ("uint8", 2),
 }
 
 
@@ -167,9 +172,13 @@ def test_measurements_keep_their_numbers() -> None:
         ("8UC3", "rgb8", "is not a color format"),
         ("32FC1", "32FC3", "same number of channels"),
         ("rgb8", "8UC1", "same number of channels"),
-        ("rgb8", "yuv422", "encoding 'yuv422' is not known here; known are rgb8"),
-        ("bayer_rggb8", "passthrough", "encoding 'bayer_rggb8' is not known"),
-        ("", "rgb8", "encoding '' is not known"),
+        ("rgb8", "yuv422", r"Unsupported conversion from \[rgb8\] to \[yuv422\]"),
+        ("bayer_rggb8", "rgba8", "Unsupported conversion"),
+        ("yuv422", "rgb8", "width % 2"),
+        ("uyvy", "passthrough", r"Unrecognized image encoding \[uyvy\]; known are rgb8"),
+        ("nv21", "rgb8", r"Unrecognized image encoding \[nv21\]"),
+        ("rgb8", "rgb9", r"Unrecognized image encoding \[rgb9\]"),
+        ("", "rgb8", r"Unrecognized image encoding \[\]"),
     ],
 )
 def test_conversions_that_make_no_sense_are_refused(source: str, target: str, sentence: str) -> None:
@@ -185,17 +194,16 @@ def test_sizes_that_contradict_each_other_are_refused(step: int, size: int) -> N
         CvBridge().imgmsg_to_cv2(message)
 
 
-@pytest.mark.parametrize("image", [[[1]], np.zeros(3), np.zeros((2, 2, 2, 2)), np.zeros((0, 3))])
-def test_what_is_no_picture_is_refused(image: Any) -> None:
+def test_what_is_no_array_is_refused() -> None:
     for convert in (CvBridge().cv2_to_imgmsg, CvBridge().cv2_to_compressed_imgmsg):
-        with pytest.raises(TypeError, match="expected an array of shape"):
-            convert(image)
+        with pytest.raises(TypeError, match="Your input type is not a numpy array"):
+            convert([[1]])
 
 
 def test_an_array_of_another_type_than_the_encoding_is_refused() -> None:
-    with pytest.raises(CvBridgeError, match="'rgb8' is 8UC3, but the image has the incompatible type 16UC3"):
+    with pytest.raises(CvBridgeError, match="encoding specified as rgb8, but image has incompatible type 16UC3"):
         CvBridge().cv2_to_imgmsg(np.zeros((1, 1, 3), np.uint16), "rgb8")
-    with pytest.raises(CvBridgeError, match="complex"):
+    with pytest.raises(KeyError, match="complex64"):
         CvBridge().cv2_to_imgmsg(np.zeros((1, 1), np.complex64))
 
 
@@ -225,24 +233,71 @@ def test_compressed_depth_of_16_bits() -> None:
     np.testing.assert_array_equal(CvBridge().compressed_imgmsg_to_cv2(message), depth)
 
 
-@pytest.mark.parametrize("data", [b"", b"not an image", b"\xff\xd8\xff\xe0broken"])
-def test_bytes_that_are_no_picture_are_refused(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"not an image", b"\xff\xd8\xff\xe0broken"])
+def test_bytes_that_are_no_picture(data: bytes) -> None:
+    message = CompressedImage(format="jpeg", data=data)
+    assert CvBridge().compressed_imgmsg_to_cv2(message) is None
     with pytest.raises(CvBridgeError, match=f"{len(data)} bytes of format 'jpeg'"):
-        CvBridge().compressed_imgmsg_to_cv2(CompressedImage(format="jpeg", data=data))
+        CvBridge().compressed_imgmsg_to_cv2(message, "rgb8")
 
 
-def test_a_picture_that_was_cut_off_is_refused() -> None:
-    whole = bytes(CvBridge().cv2_to_compressed_imgmsg(pixels("uint8", 3), "png").data)
-    with pytest.raises(CvBridgeError):
-        CvBridge().compressed_imgmsg_to_cv2(CompressedImage(format="png", data=whole[:-30]))
+@pytest.mark.parametrize(("image", "name"), [(pixels("uint8", 2), "png"), (pixels("uint8", 3), "nothing")])
+def test_formats_that_cannot_hold_the_image_are_refused(image: np.ndarray[Any, Any], name: str) -> None:
+    with pytest.raises(CvBridgeError, match=f"cannot be compressed as '{name}'"):
+        CvBridge().cv2_to_compressed_imgmsg(image, name)
+
+
+def test_a_compressed_image_keeps_its_depth_whatever_is_asked_for() -> None:
+    image = pixels("uint16", 3)
+    message = CvBridge().cv2_to_compressed_imgmsg(image, "png")
+    np.testing.assert_array_equal(CvBridge().compressed_imgmsg_to_cv2(message, "rgb8"), image[..., ::-1])
+
+
+@pytest.mark.parametrize(("name", "rows"), [("rggb", "RG GB"), ("bggr", "BG GR"), ("gbrg", "GB RG"), ("grbg", "GR BG")])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_bayer_pattern_is_named_by_its_first_rows(name: str, rows: str, bits: int) -> None:
+    color = {"R": 10, "G": 20, "B": 30}
+    tile = np.array([[color[place] for place in row] for row in rows.split()], f"uint{bits}")
+    message = CvBridge().cv2_to_imgmsg(np.tile(tile, (4, 4)), f"bayer_{name}{bits}")
+    image = CvBridge().imgmsg_to_cv2(message, f"rgb{bits}")
+    np.testing.assert_array_equal(image, np.broadcast_to([10, 20, 30], (8, 8, 3)))
+
+
+@pytest.mark.parametrize(("name", "pixel"), [("yuv422", [[90, 81], [240, 81]]), ("yuv422_yuy2", [[81, 90], [81, 240]])])
+def test_red_in_yuv(name: str, pixel: list[list[int]]) -> None:
+    message = CvBridge().cv2_to_imgmsg(np.array([pixel], np.uint8), name)
+    np.testing.assert_allclose(CvBridge().imgmsg_to_cv2(message, "rgb8")[0].astype(int), [[255, 0, 0]] * 2, atol=2)
+    assert (CvBridge().imgmsg_to_cv2(message, "mono8") == 81).all()
+
+
+def test_what_a_person_looks_at() -> None:
+    depth = np.array([[0.0, 1.0, 2.0, np.nan, np.inf]], np.float32)
+    grey = cvtColorForDisplay(depth, "32FC1", "", do_dynamic_scaling=True)
+    assert grey.shape == (1, 5, 3)
+    np.testing.assert_array_equal(grey[0, :, 0], [0, 128, 255, 0, 255])
+    np.testing.assert_array_equal(cvtColorForDisplay(depth, "32FC1", "mono8", False, 1.0, 3.0)[0, :3], [0, 0, 128])
+    colored = cvtColorForDisplay(depth, "32FC1", "bgr8", True, colormap=cv2.COLORMAP_JET)
+    assert (colored[0, 3] == 0).all()
+    assert colored[0, 0, 0] > colored[0, 0, 2]
+    assert (cvtColorForDisplay(np.full((2, 2), 7, np.uint16), "16UC1", "", True) == 128).all()
+    assert (cvtColorForDisplay(np.full((2, 2), 514, np.uint16), "16UC1", "rgb8") == 2).all()
 
 
 @pytest.mark.parametrize(
-    ("image", "name"), [(pixels("float32", 3), "png"), (pixels("uint8", 3), "webm"), (pixels("uint8", 4), "jpg")]
+    ("image", "source", "target", "sentence"),
+    [
+        (pixels("uint8", 3), "rgb8", "rgb16", "no color or mono encoding of 8 bits"),
+        (pixels("uint8", 3), "rgb8", "8UC3", "no color or mono encoding of 8 bits"),
+        (pixels("float64", 1), "64FC1", "", "no output encoding can be guessed"),
+        (pixels("int32", 1), "32SC1", "", "labels"),
+        (pixels("uint8", 3), "8UC3", "bgr8", "is not a color format"),
+    ],
 )
-def test_formats_that_cannot_hold_the_image_are_refused(image: np.ndarray[Any, Any], name: str) -> None:
-    with pytest.raises(CvBridgeError, match=name):
-        CvBridge().cv2_to_compressed_imgmsg(image, name)
+def test_what_cannot_be_shown(image: np.ndarray[Any, Any], source: str, target: str, sentence: str) -> None:
+    with pytest.raises(CvBridgeError, match=sentence):
+        cvtColorForDisplay(image, source, target)
+    with pytest.raises(CvBridgeError, match="more than one channel"):
+        cvtColorForDisplay(pixels("uint8", 3), "rgb8", "bgr8", False, 0.0, 9.0)
 
 
 def test_types_by_name() -> None:
@@ -250,3 +305,8 @@ def test_types_by_name() -> None:
     assert bridge.encoding_to_dtype_with_channels("rgb8") == ("uint8", 3)
     assert bridge.encoding_to_dtype_with_channels("32FC1") == ("float32", 1)
     assert bridge.dtype_with_channels_to_cvtype2(np.dtype("uint8"), 3) == "8UC3"
+    assert bridge.encoding_to_cvtype2("rgba16") == getCvType("16UC4") == cv2.CV_16UC4
+    assert bridge.cvtype2_to_dtype_with_channels(cv2.CV_32FC2) == ("float32", 2)
+    assert bridge.encoding_to_dtype_with_channels("8U") == ("uint8", 1)
+    with pytest.raises(CvBridgeError, match="Unrecognized image encoding"):
+        getCvType("8UC")

@@ -1,9 +1,10 @@
-"""`cv_bridge` on NumPy and Pillow where there is no ROS 2: the real package's names, without OpenCV.
+"""`cv_bridge` on OpenCV's Python package where there is no ROS 2: the real package's names, signatures and rules.
 
-Facts from https://github.com/ros-perception/vision_opencv (BSD). Bayer and YUV encodings are left out.
+Facts from https://github.com/ros-perception/vision_opencv (rolling). Not here: the colours of 32SC1 label images.
 """
 
 from .core import CvBridge
-from .encodings import CvBridgeError
+from .display import cvtColorForDisplay
+from .encodings import CvBridgeError, getCvType
 
-__all__ = ["CvBridge", "CvBridgeError"]
+__all__ = ["CvBridge", "CvBridgeError", "cvtColorForDisplay", "getCvType"]

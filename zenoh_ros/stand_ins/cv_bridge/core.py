@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-import array
-import io
 import sys
+from array import array
 from typing import Any
 
+import cv2
 import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
 
-from .encodings import CvBridgeError, Encoding, convert, encoding, type_name
+from .encodings import DEPTHS, CvBridgeError, convert, getCvType, type_of
 
-_PIL_FORMATS = {"jpg": "JPEG", "jpeg": "JPEG", "jpe": "JPEG", "png": "PNG", "bmp": "BMP", "tiff": "TIFF", "tif": "TIFF"}
-_JPEG_QUALITY = 95  # OpenCV's default
 _PASSTHROUGH = "passthrough"
 
 
 class CvBridge:
     """Converts between messages and arrays: uint8 (H, W, 3) for rgb8 and bgr8, (H, W) for one channel."""
 
-    def encoding_to_dtype_with_channels(self, encoding_name: str) -> tuple[str, int]:
-        """("uint8", 3) for "rgb8"."""
-        known = encoding(encoding_name)
-        return known.dtype.name, known.channels
+    def __init__(self) -> None:
+        self.cvtype_to_name = {
+            getattr(cv2, f"CV_{depth}C{channels}"): f"{depth}C{channels}"
+            for depth in DEPTHS
+            for channels in range(1, 5)
+        }
+        self.cvdepth_to_numpy_depth = {getattr(cv2, f"CV_{depth}"): name for depth, name in DEPTHS.items()}
+        self.numpy_type_to_cvtype = {name: depth for depth, name in DEPTHS.items()} | DEPTHS
 
     def dtype_with_channels_to_cvtype2(self, dtype: np.dtype[Any], n_channels: int) -> str:
-        """ "8UC3" for (uint8, 3)."""
-        return type_name(dtype, n_channels)
+        """ "8UC3" for (uint8, 3). Raises KeyError for a type that OpenCV does not have."""
+        return f"{self.numpy_type_to_cvtype[dtype.name]}C{n_channels}"
+
+    def cvtype2_to_dtype_with_channels(self, cvtype: int) -> tuple[str, int]:
+        """("uint8", 3) for `cv2.CV_8UC3`. Raises KeyError for a type of more than four channels."""
+        depth, channels = type_of(self.cvtype_to_name[cvtype])
+        return DEPTHS[depth], channels
+
+    def encoding_to_cvtype2(self, encoding: str) -> int:
+        """`cv2.CV_8UC3` for "rgb8". Raises CvBridgeError."""
+        return getCvType(encoding)
+
+    def encoding_to_dtype_with_channels(self, encoding: str) -> tuple[str, int]:
+        """("uint8", 3) for "rgb8". Raises CvBridgeError."""
+        depth, channels = type_of(encoding)
+        return DEPTHS[depth], channels
 
     def imgmsg_to_cv2(self, img_msg: Any, desired_encoding: str = _PASSTHROUGH) -> np.ndarray[Any, Any]:
         """The image of a sensor_msgs/Image.
@@ -37,131 +54,82 @@ class CvBridge:
         Raises:
             CvBridgeError: an unknown encoding, a conversion that makes no sense, or fewer data than height times step.
         """
-        source = encoding(img_msg.encoding)
-        image = _view(img_msg, source)
-        sent = source.dtype.newbyteorder(">" if img_msg.is_bigendian else "<")
-        image = np.ascontiguousarray(image.view(sent), dtype=source.dtype)
+        image = self._view(img_msg)
         if desired_encoding == _PASSTHROUGH:
             return image
-        return convert(image, source, encoding(desired_encoding))
+        return convert(image, img_msg.encoding, desired_encoding)
 
-    def cv2_to_imgmsg(self, cvim: np.ndarray[Any, Any], encoding: str = _PASSTHROUGH, header: Any = None) -> Any:
-        """A sensor_msgs/Image of an array of shape (H, W) or (H, W, C); its data are copied once.
+    def cv2_to_imgmsg(self, cvim: np.ndarray[Any, Any], encoding: str = _PASSTHROUGH, header: Any = None) -> Image:
+        """A sensor_msgs/Image of an array of shape (H, W) or (H, W, C); its data are copied.
 
         Raises:
-            TypeError: it is no array of such a shape.
+            TypeError: it is no array.
             CvBridgeError: the array's type is not that of the encoding.
         """
-        from sensor_msgs.msg import Image
-
-        channels = _channels(cvim)
-        own_type = type_name(cvim.dtype, channels)
-        _require_fit(own_type, encoding)
+        _require_array(cvim)
+        own_type = self.dtype_with_channels_to_cvtype2(cvim.dtype, 1 if cvim.ndim < 3 else cvim.shape[2])
+        if encoding != _PASSTHROUGH and self.cvtype_to_name[getCvType(encoding)] != own_type:
+            raise CvBridgeError(f"encoding specified as {encoding}, but image has incompatible type {own_type}")
         message = Image()
-        message.height, message.width = (int(size) for size in cvim.shape[:2])
+        message.height, message.width = cvim.shape[:2]
         if header is not None:
             message.header = header
         message.encoding = own_type if encoding == _PASSTHROUGH else encoding
-        big = cvim.dtype.byteorder == ">" or (cvim.dtype.byteorder == "=" and sys.byteorder == "big")
-        message.is_bigendian = int(big)
-        message.step = int(cvim.shape[1]) * channels * cvim.dtype.itemsize
-        data = array.array("B")
-        data.frombytes(np.ascontiguousarray(cvim).reshape(-1).view(np.uint8).data)
-        message.data = data
+        message.is_bigendian = int(cvim.dtype.byteorder == ">" or (cvim.dtype.isnative and sys.byteorder == "big"))
+        message.data = array("B", cvim.tobytes())
+        message.step = len(message.data) // message.height
         return message
 
     def compressed_imgmsg_to_cv2(
         self, cmprs_img_msg: Any, desired_encoding: str = _PASSTHROUGH
-    ) -> np.ndarray[Any, Any]:
-        """The image of a sensor_msgs/CompressedImage; with "passthrough" colours are bgr8 or bgra8.
+    ) -> np.ndarray[Any, Any] | None:
+        """The image of a sensor_msgs/CompressedImage in its own depth: bgr8, bgra8, mono8, or those of 16 bits.
+
+        None where "passthrough" is asked for and the data are no image. Any other desired encoding converts what is
+        there as if it were bgr8, as in the real package: 16 bits stay 16 bits.
 
         Raises:
-            CvBridgeError: the data are no such image.
+            CvBridgeError: the data are no image, or it cannot be converted.
         """
-        image, source = _decode(bytes(cmprs_img_msg.data), cmprs_img_msg.format)
+        image = cv2.imdecode(np.frombuffer(cmprs_img_msg.data, np.uint8), cv2.IMREAD_UNCHANGED)
         if desired_encoding == _PASSTHROUGH:
             return image
-        return convert(image, source, encoding(desired_encoding))
+        if image is None:
+            raise CvBridgeError(f"{len(cmprs_img_msg.data)} bytes of format '{cmprs_img_msg.format}' are no image")
+        return convert(image, "bgr8", desired_encoding)
 
-    def cv2_to_compressed_imgmsg(self, cvim: np.ndarray[Any, Any], dst_format: str = "jpg") -> Any:
+    def cv2_to_compressed_imgmsg(self, cvim: np.ndarray[Any, Any], dst_format: str = "jpg") -> CompressedImage:
         """A sensor_msgs/CompressedImage of an array in the order bgr, bgra or of one channel.
 
         Raises:
-            TypeError: it is no array of such a shape.
+            TypeError: it is no array.
             CvBridgeError: the format is not known, or cannot hold the array.
         """
-        from PIL import Image as PilImage
-        from sensor_msgs.msg import CompressedImage
-
-        if dst_format.lower() not in _PIL_FORMATS:
-            raise CvBridgeError(f"format '{dst_format}' is not known here; known are {', '.join(_PIL_FORMATS)}")
-        channels = _channels(cvim)
-        orders = {3: [2, 1, 0], 4: [2, 1, 0, 3]}
-        pixels = cvim[..., orders[channels]] if channels in orders else cvim.reshape(cvim.shape[:2])
-        compressed = io.BytesIO()
+        _require_array(cvim)
         try:
-            picture = PilImage.fromarray(np.ascontiguousarray(pixels))
-            picture.save(compressed, format=_PIL_FORMATS[dst_format.lower()], quality=_JPEG_QUALITY)
-        except (OSError, TypeError, ValueError, KeyError) as error:
+            _, compressed = cv2.imencode(f".{dst_format}", cvim)
+        except cv2.error as error:
             raise CvBridgeError(f"{cvim.dtype} {cvim.shape} cannot be compressed as '{dst_format}': {error}") from None
-        message = CompressedImage()
-        message.format = dst_format
-        message.data = array.array("B", compressed.getvalue())
-        return message
+        return CompressedImage(format=dst_format, data=array("B", compressed.tobytes()))
+
+    def _view(self, message: Any) -> np.ndarray[Any, Any]:
+        """The pixels in the machine's byte order, shape (H, W) or (H, W, C), without the padding of the rows."""
+        name, channels = self.encoding_to_dtype_with_channels(message.encoding)
+        dtype = np.dtype(name)
+        height, width, step = int(message.height), int(message.width), int(message.step)
+        row = width * channels * dtype.itemsize
+        data = bytes(message.data) if isinstance(message.data, (list, tuple)) else message.data
+        if step < row or len(data) < height * step:
+            raise CvBridgeError(
+                f"image of {width}x{height} {message.encoding} with step {step} and {len(data)} bytes: "
+                f"expected a step of at least {row} and at least {height * max(step, row)} bytes"
+            )
+        rows = np.ndarray((height, step), np.uint8, data)[:, :row]
+        shape = (height, width) if channels == 1 else (height, width, channels)
+        sent = np.ascontiguousarray(rows).view(dtype.newbyteorder(">" if message.is_bigendian else "<"))
+        return sent.reshape(shape).astype(dtype, copy=False)
 
 
-def _view(message: Any, source: Encoding) -> np.ndarray[Any, Any]:
-    """The pixels, shape (H, W) or (H, W, C), without the padding of the rows.
-
-    Raises:
-        CvBridgeError: the sizes contradict each other.
-    """
-    height, width, step = int(message.height), int(message.width), int(message.step)
-    row = width * source.channels * source.dtype.itemsize
-    data = message.data if not isinstance(message.data, (list, tuple)) else bytes(message.data)
-    raw = np.frombuffer(data, dtype=np.uint8) if len(data) else np.empty(0, np.uint8)
-    if step < row or raw.size < height * step:
-        raise CvBridgeError(
-            f"image of {width}x{height} {source.name} with step {step} and {raw.size} bytes: "
-            f"expected a step of at least {row} and at least {height * max(step, row)} bytes"
-        )
-    rows = raw[: height * step].reshape(height, step)[:, :row]
-    if row != step:
-        rows = np.ascontiguousarray(rows)
-    shape = (height, width) if source.channels == 1 else (height, width, source.channels)
-    return rows.reshape(-1).view(source.dtype).reshape(shape)
-
-
-def _channels(image: Any) -> int:
-    if not isinstance(image, np.ndarray) or image.ndim not in (2, 3) or not image.size:
-        what = f"an array of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise TypeError(f"expected an array of shape (height, width) or (height, width, channels), got {what}")
-    return 1 if image.ndim == 2 else int(image.shape[2])
-
-
-def _require_fit(own_type: str, name: str) -> None:
-    if name == _PASSTHROUGH:
-        return
-    wanted = encoding(name)
-    wanted_type = type_name(wanted.dtype, wanted.channels)
-    if wanted_type != own_type:
-        raise CvBridgeError(f"encoding '{name}' is {wanted_type}, but the image has the incompatible type {own_type}")
-
-
-def _decode(data: bytes, format_name: str) -> tuple[np.ndarray[Any, Any], Encoding]:
-    from PIL import Image as PilImage
-
-    try:
-        with PilImage.open(io.BytesIO(data)) as picture:
-            picture.load()
-            if picture.mode in ("L", "I;16"):
-                pixels = np.asarray(picture)
-                return pixels, encoding("mono16" if pixels.dtype.itemsize == 2 else "mono8")
-            alpha = "A" in picture.getbands() or "transparency" in picture.info
-            pixels = np.asarray(picture.convert("RGBA" if alpha else "RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise CvBridgeError(
-            f"{len(data)} bytes of format '{format_name}' are no image that can be read: {error}"
-        ) from None
-    name = "rgba8" if alpha else "rgb8"
-    return convert(pixels, encoding(name), encoding(name.replace("rgb", "bgr"))), encoding(name.replace("rgb", "bgr"))
+def _require_array(image: Any) -> None:
+    if not isinstance(image, (np.ndarray, np.generic)):
+        raise TypeError(f"Your input type is not a numpy array but {type(image).__name__}")

@@ -1,117 +1,115 @@
-"""What the encodings of sensor_msgs/Image mean, and how one becomes another."""
+"""What the encodings of sensor_msgs/Image mean to OpenCV, and how one becomes another."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
+
+# OpenCV's names of number types.
+DEPTHS = {
+    "8U": "uint8",
+    "8S": "int8",
+    "16U": "uint16",
+    "16S": "int16",
+    "32S": "int32",
+    "32F": "float32",
+    "64F": "float64",
+}
+_TYPE = re.compile(rf"({'|'.join(DEPTHS)})(?:C(\d+))?")
+
+# Encodings whose channels have a meaning: OpenCV's name of the type, and what the channels are.
+# OpenCV names a Bayer pattern by its second row, from the second column on.
+_BAYER = {"rggb": "BayerBG", "bggr": "BayerRG", "gbrg": "BayerGR", "grbg": "BayerGB"}
+_COLORS = {
+    **{
+        f"{order}{bits}": (f"{bits}UC{len(order)}", order.upper())
+        for order in ("rgb", "bgr", "rgba", "bgra")
+        for bits in (8, 16)
+    },
+    **{f"mono{bits}": (f"{bits}UC1", "GRAY") for bits in (8, 16)},
+    **{f"bayer_{order}{bits}": (f"{bits}UC1", layout) for order, layout in _BAYER.items() for bits in (8, 16)},
+    "yuv422": ("8UC2", "UYVY"),
+    "yuv422_yuy2": ("8UC2", "YUY2"),
+}
+_PLAIN = ("GRAY", "RGB", "BGR", "RGBA", "BGRA")
+_TARGETS = {"UYVY": _PLAIN, "YUY2": _PLAIN, **dict.fromkeys(_BAYER.values(), ("GRAY", "RGB", "BGR"))}
 
 
 class CvBridgeError(TypeError):
     """An image that cannot be converted; the message says why."""
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """What a pixel is.
-
-    Attributes:
-        name: as in sensor_msgs/Image.encoding.
-        dtype: of a channel, in the machine's byte order.
-        channels: per pixel.
-        order: "bgr", "rgba", "mono" ...; "" where the channels mean nothing in particular (8UC3, 32FC1 ...).
-    """
-
-    name: str
-    dtype: np.dtype[Any]
-    channels: int
-    order: str = ""
-
-
-_COLOURS = {
-    f"{order}{bits}": Encoding(f"{order}{bits}", np.dtype(f"u{bits // 8}"), len(order), order)
-    for order in ("rgb", "bgr", "rgba", "bgra")
-    for bits in (8, 16)
-}
-_MONO = {f"mono{bits}": Encoding(f"mono{bits}", np.dtype(f"u{bits // 8}"), 1, "mono") for bits in (8, 16)}
-_DEPTHS = {"8U": "u1", "8S": "i1", "16U": "u2", "16S": "i2", "32S": "i4", "32F": "f4", "64F": "f8"}
-_GENERIC = re.compile(r"(8U|8S|16U|16S|32S|32F|64F)(?:C([1-9]\d*))?")
-# OpenCV's weights of red, green and blue (ITU-R BT.601), as parts of 2^15.
-_RED, _GREEN, _BLUE, _SHIFT = 9798, 19235, 3735, 15
-
-
-def encoding(name: str) -> Encoding:
-    """The encoding of this name.
+def type_of(encoding: str) -> tuple[str, int]:
+    """OpenCV's depth and the number of channels: ("8U", 3) for "rgb8".
 
     Raises:
-        CvBridgeError: it is not known; the message lists those that are.
+        CvBridgeError: the encoding is not known.
     """
-    known = {**_COLOURS, **_MONO}
-    if name in known:
-        return known[name]
-    match = _GENERIC.fullmatch(name)
+    match = _TYPE.fullmatch(_COLORS[encoding][0] if encoding in _COLORS else encoding)
     if match is None:
         raise CvBridgeError(
-            f"encoding '{name}' is not known here; known are {', '.join(known)} and types such as 8UC3, 16UC1, 32FC1"
+            f"Unrecognized image encoding [{encoding}]; known are {', '.join(_COLORS)} and types such as 8UC3, 32FC1"
         )
-    return Encoding(name, np.dtype(_DEPTHS[match[1]]), int(match[2] or 1))
+    return match[1], int(match[2] or 1)
 
 
-def type_name(dtype: np.dtype[Any], channels: int) -> str:
-    """OpenCV's name of an array's type, e.g. "8UC3".
-
-    Raises:
-        CvBridgeError: OpenCV has no such type.
-    """
-    for name, code in _DEPTHS.items():
-        if np.dtype(code) == dtype.newbyteorder("="):
-            return f"{name}C{channels}"
-    raise CvBridgeError(f"arrays of {dtype} cannot be in an image; expected one of {', '.join(_DEPTHS)}")
+def getCvType(encoding: str) -> int:
+    """OpenCV's number of the type: `cv2.CV_8UC3` for "rgb8". Raises CvBridgeError."""
+    depth, channels = type_of(encoding)
+    return int(getattr(cv2, f"CV_{depth}C")(channels))
 
 
-def convert(image: np.ndarray[Any, Any], source: Encoding, target: Encoding) -> np.ndarray[Any, Any]:
+def is_color(encoding: str) -> bool:
+    """Whether the channels have a meaning: a colour, grey, Bayer or YUV encoding, no mere type such as 8UC3."""
+    return encoding in _COLORS
+
+
+def convert(image: np.ndarray[Any, Any], source: str, target: str) -> np.ndarray[Any, Any]:
     """An image of shape (H, W) or (H, W, C) in another encoding; the same array where nothing changes.
 
     Raises:
-        CvBridgeError: the conversion makes no sense.
+        CvBridgeError: there is no such conversion, or OpenCV refuses the image.
     """
     if source == target:
         return image
-    if source.order and target.order:
-        reordered = _reorder(image, source.order, target.order)
-        return _scaled(reordered, target.dtype)
-    if not source.order and target.order:
+    code = _conversion(source, target)
+    try:
+        converted = image if code is None else cv2.cvtColor(image, code)
+    except cv2.error as error:
+        raise CvBridgeError(f"[{source}] to [{target}]: {' '.join(str(error).split())}") from error
+    (source_depth, _), (target_depth, _) = type_of(source), type_of(target)
+    return converted if source_depth == target_depth else _scaled(converted, np.dtype(DEPTHS[target_depth]))
+
+
+def _conversion(source: str, target: str) -> int | None:
+    """OpenCV's code of the conversion; None where the channels stay as they are."""
+    if source in _COLORS and target in _COLORS:
+        have, want = _COLORS[source][1], _COLORS[target][1]
+        if have == want:
+            return None
+        if want not in _TARGETS.get(have, _PLAIN):
+            raise CvBridgeError(f"Unsupported conversion from [{source}] to [{target}]")
+        code = f"COLOR_YUV2{want}_{have}" if have in ("UYVY", "YUY2") else f"COLOR_{have}2{want}"
+        return int(getattr(cv2, code))
+    if target in _COLORS:
+        type_of(source)  # an unknown one is named as such
         raise CvBridgeError(
-            f"[{source.name}] is not a color format, but [{target.name}] is: name what the channels mean"
+            f"[{source}] is not a color format, but [{target}] is: the conversion does not make sense; "
+            "name what the channels mean"
         )
-    if source.channels != target.channels:
-        raise CvBridgeError(f"[{source.name}] and [{target.name}] do not have the same number of channels")
-    return _scaled(image, target.dtype)
-
-
-def _reorder(image: np.ndarray[Any, Any], source: str, target: str) -> np.ndarray[Any, Any]:
-    if source == target:
-        return image
-    if target == "mono":
-        red, green, blue = (image[..., source.index(channel)].astype(np.uint64) for channel in "rgb")
-        grey = (red * _RED + green * _GREEN + blue * _BLUE + (1 << (_SHIFT - 1))) >> _SHIFT
-        return grey.astype(image.dtype)
-    result = np.empty((*image.shape[:2], len(target)), dtype=image.dtype)
-    for index, channel in enumerate(target):
-        if channel == "a" and "a" not in source:
-            result[..., index] = np.iinfo(image.dtype).max
-        else:
-            result[..., index] = image if source == "mono" else image[..., source.index(channel)]
-    return result
+    if type_of(source)[1] != type_of(target)[1]:
+        raise CvBridgeError(f"[{source}] and [{target}] do not have the same number of channels")
+    return None
 
 
 def _scaled(image: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """Another type of number; between 8 and 16 unsigned bits the range is kept, else the numbers, saturated."""
-    if image.dtype == dtype:
-        return image
-    factor = {("u1", "u2"): 257.0, ("u2", "u1"): 1 / 257.0}.get((image.dtype.str[1:], dtype.str[1:]), 1.0)
+    """Another type of number; between 8 and 16 bits the range is kept, else the numbers; rounded, then saturated."""
+    if image.dtype == np.uint16 and dtype == np.uint8:
+        return cv2.convertScaleAbs(image, alpha=255 / 65535)
+    factor = {(1, 2): 65535 / 255, (2, 1): 255 / 65535}.get((image.dtype.itemsize, dtype.itemsize), 1.0)
     values = image * factor if factor != 1.0 else image
     if dtype.kind == "f":
         return values.astype(dtype)

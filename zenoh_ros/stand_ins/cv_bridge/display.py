@@ -1,0 +1,60 @@
+"""Images as a person looks at them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from .encodings import CvBridgeError, convert, is_color, type_of
+
+_SHOWN_DEPTHS = ("8U", "8S", "16U", "16S", "32S", "32F")
+
+
+def cvtColorForDisplay(
+    source: np.ndarray[Any, Any],
+    encoding_in: str,
+    encoding_out: str,
+    do_dynamic_scaling: bool = False,
+    min_image_value: float = 0.0,
+    max_image_value: float = 0.0,
+    colormap: int = -1,
+) -> np.ndarray[Any, Any]:
+    """An image as 8-bit colour or grey; "" as encoding_out is bgr8.
+
+    The numbers from min to max become 0 to 255 where these two differ; do_dynamic_scaling takes them from the image.
+    colormap: one of OpenCV's, -1 for grey. What has one channel of 16 bits and no colour (16UC1) is taken as mono16.
+
+    Raises:
+        CvBridgeError: the image cannot be shown so.
+    """
+    depth, channels = type_of(encoding_in)
+    target = encoding_out or "bgr8"
+    if not encoding_out and depth not in _SHOWN_DEPTHS:
+        raise CvBridgeError(f"cvtColorForDisplay: no output encoding can be guessed for [{encoding_in}]")
+    if not is_color(target) or type_of(target)[0] != "8U":
+        raise CvBridgeError(f"cvtColorForDisplay: [{target}] is no color or mono encoding of 8 bits")
+    if (encoding_in, target) == ("32SC1", "bgr8"):
+        raise CvBridgeError("cvtColorForDisplay: the colours of labels (32SC1) are not in the embedded runtime")
+    if do_dynamic_scaling:
+        finite = source[~np.isinf(source)]
+        min_image_value, max_image_value = float(np.nanmin(finite)), float(np.nanmax(finite))
+        if min_image_value == max_image_value:
+            return np.full((*source.shape[:2], 3), 128, np.uint8)
+    if min_image_value == max_image_value:
+        return convert(source, "mono16" if encoding_in == "16UC1" else encoding_in, target)
+    if channels != 1:
+        raise CvBridgeError("cvtColorForDisplay: scaling images with more than one channel is unsupported")
+    return _scaled(source, min_image_value, max_image_value, colormap, target)
+
+
+def _scaled(image: np.ndarray[Any, Any], low: float, high: float, colormap: int, target: str) -> np.ndarray[Any, Any]:
+    empty = np.isnan(image)
+    stretched = (np.where(empty, low, image).astype(np.float64) - low) * (255.0 / (high - low))
+    grey = np.clip(np.rint(stretched), 0, 255).astype(np.uint8)
+    if colormap == -1:
+        return convert(grey, "mono8", target)
+    colours = cv2.applyColorMap(grey, colormap)
+    colours[empty] = 0
+    return convert(colours, "bgr8", target)
