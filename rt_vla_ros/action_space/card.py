@@ -213,7 +213,7 @@ def _check_choices(card: ActionCard) -> None:
         ("frame", FRAMES),
         ("rotation", ROTATIONS),
         ("quantization", QUANTIZATIONS),
-        ("postprocessing", tuple(TRANSFORMS)),
+        ("postprocessing", ("", *TRANSFORMS)),
     )
     for key, choices in named:
         if getattr(card, key) not in choices:

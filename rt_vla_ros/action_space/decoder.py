@@ -44,7 +44,8 @@ class ActionDecoder:
             raise ValueError(f"There is no decoding {decoding!r}; there are {', '.join(DECODINGS)}.")
         self.decoding, self.card = decoding, card
         self.tokenizer = ActionTokenizer(card)
-        self._postprocess = make_postprocessing(card.postprocessing, tuple(d.role for d in card.dimensions))
+        roles = tuple(d.role for d in card.dimensions)
+        self._postprocess = make_postprocessing(card.postprocessing, roles) if card.postprocessing else None
         self._gripper = card.index("gripper")
         self._terminate = card.index("terminate")
         if self._terminate is not None:
@@ -53,7 +54,8 @@ class ActionDecoder:
 
     def reset(self) -> None:
         """A new request begins."""
-        self._postprocess.reset()
+        if self._postprocess is not None:
+            self._postprocess.reset()
 
     def from_probabilities(self, probabilities: NDArray[np.float64]) -> EndEffectorAction:
         """Probabilities (D, bins), zero for illegal tokens -> the action.
@@ -76,7 +78,9 @@ class ActionDecoder:
 
         Raises ValueError for NaN, infinity or a wrong number of values.
         """
-        array = self._postprocess(self.tokenizer.check_values(values))
+        array = self.tokenizer.check_values(values)
+        if self._postprocess is not None:
+            array = self._postprocess(array)
         rotation = self._vector("rotation", array)
         if self.card.rotation == "rpy":
             rotation = rotation_vector_from_rpy(rotation)

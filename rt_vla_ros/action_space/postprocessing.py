@@ -37,20 +37,6 @@ class Postprocessing(Protocol):
         """A new array; the given one is left as it is."""
 
 
-class Unchanged:
-    """For policies whose values are what the card says."""
-
-    def __init__(self, roles: tuple[str, ...]) -> None:
-        self.roles = roles
-
-    def reset(self) -> None:
-        """Nothing to forget."""
-
-    def __call__(self, values: Values) -> Values:
-        """The same numbers."""
-        return np.array(values, dtype=np.float64)
-
-
 class GoogleRobot:
     """RT-1's own robot: the gripper's value is a change; 1 closes it, -1 opens it, a small one is none.
 
@@ -102,7 +88,6 @@ MEANINGS = {
     "widowx": Meaning("rpy", gripper_open=1.0, gripper_closed=-1.0),
 }
 TRANSFORMS: dict[str, Callable[[tuple[str, ...]], Postprocessing]] = {
-    "": Unchanged,
     "google_robot": GoogleRobot,
     "widowx": WidowX,
 }
@@ -111,7 +96,7 @@ TRANSFORMS: dict[str, Callable[[tuple[str, ...]], Postprocessing]] = {
 def make_postprocessing(name: str, roles: tuple[str, ...]) -> Postprocessing:
     """The transform of this name for dimensions with these roles. Raises ValueError for an unknown name."""
     if name not in TRANSFORMS:
-        raise ValueError(f"There is no postprocessing {name!r}; there are {', '.join(filter(None, TRANSFORMS))}.")
+        raise ValueError(f"There is no postprocessing {name!r}; there are {', '.join(TRANSFORMS)}.")
     return TRANSFORMS[name](roles)
 
 

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from rt_vla_ros.benchmarks.rt1_memory import MEGABYTE, measured_apart
 from rt_vla_ros.benchmarks.rt1_networks import DTYPES, inputs, network, steps_of, weight_bytes
-from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps, PlainSteps, Steps
+from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
+from rt_vla_ros.policies.rt1.policy import PlainSteps, Steps
 
 CASES = (("rt1-x", "float32"), ("rt1-x", "bfloat16"), ("rt1", "float32"), ("rt1", "bfloat16"), ("rt1-mini", "float32"))
 REFERENCE_OF = "rt1-x"

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps, PlainSteps, Steps
-from rt_vla_ros.policies.rt1.film import FiLM
+from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
+from rt_vla_ros.policies.rt1.layers import FiLM
 from rt_vla_ros.policies.rt1.modeling import RT1Model
+from rt_vla_ros.policies.rt1.policy import PlainSteps, Steps
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CONVOLUTION_GAIN, FILM_GAIN = 1.4, 0.5

@@ -13,12 +13,11 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from rt_vla_ros.action_space.card import ActionCard, ActionDimension, CameraSpec
-from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.policies.rt2.configuration import OPENVLA_PROMPT, RT2Config
 from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, ComposedProcessor, Processor
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.openvla.model import OpenVLAConfig, OpenVLAForActionPrediction, empty_model
 from rt_vla_ros.policies.rt2.openvla.processor import OpenVLAProcessor
-from rt_vla_ros.policies.rt2.prompt import OPENVLA_PROMPT
 from rt_vla_ros.policies.rt2.tiny.small_models import SPECIAL, random_model, small_config
 from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
 

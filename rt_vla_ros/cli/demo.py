@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rt_vla_ros import ros
-from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
 from rt_vla_ros.live.demo_settings import DemoSettings
 from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.live.progress import Progress
-from rt_vla_ros.policies.checkpoint.resolve import MADE_IN_MEMORY, find_or_download, statistics_key, whole_path
-from rt_vla_ros.policies.rt2.loading.recognition import is_rt2
+from rt_vla_ros.policies.checkpoint.resolve import MADE_IN_MEMORY, resolve
 from zenoh_ros.commands.errors import CliError
 
 if TYPE_CHECKING:
@@ -84,26 +82,14 @@ def checked(args: argparse.Namespace) -> DemoSettings:
 
     try:
         scene = make_scene(args.suite, args.seed, args.instruction)
-        directory = find_or_download(args.policy, Progress().line)
-        cameras = _cameras(directory, args.policy)
+        checkpoint = resolve(args.policy, Progress().line)
+        cameras = tuple(camera.name for camera in checkpoint.read_card().cameras)
     except ValueError as error:
         raise CliError(str(error)) from error
     timeout = scene.task.time_limit if args.timeout is None else args.timeout
     if not 0 < timeout <= 3600:
         raise CliError(f"--timeout is {timeout:g}, expected more than 0 and at most 3600 seconds.")
-    policy = whole_path(args.policy, directory)
-    return DemoSettings(scene, policy, writable(args.out), timeout, args.lock_step, cameras)
-
-
-def _cameras(directory: Path | None, policy: str) -> tuple[str, ...]:
-    """What the policy looks through. Raises ValueErrors for a checkpoint that cannot be used."""
-    if directory is None:
-        return ("front",)
-    if (directory / CARD_FILE).is_file() or not is_rt2(directory):
-        return tuple(camera.name for camera in ActionCard.load(directory).cameras)
-    from rt_vla_ros.policies.rt2.loading.open_checkpoint import read_card  # takes seconds to import
-
-    return tuple(camera.name for camera in read_card(directory, statistics_key(policy)).cameras)
+    return DemoSettings(scene, checkpoint.reference, writable(args.out), timeout, args.lock_step, cameras)
 
 
 def writable(folder: Path) -> Path:

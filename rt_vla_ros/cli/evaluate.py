@@ -27,7 +27,7 @@ from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
 from rt_vla_ros.evaluation.report import write_report
 from rt_vla_ros.live.progress import Progress
 from rt_vla_ros.os_error import in_words
-from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, find_or_download, whole_path
+from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, resolve
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, MEASURED, find_suite
 from zenoh_ros.commands.errors import CliError
@@ -148,11 +148,10 @@ def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
     if args.through_ros:
         ros.ensure()
         from rt_vla_ros.live.evaluate_through_ros import ros_player  # imports rclpy
-        from rt_vla_ros.policies.load import read_card
 
-        directory = find_or_download(args.policy, progress.line)
+        checkpoint = resolve(args.policy, progress.line)
         options = {name: getattr(args, name) for name in ("device", "weights", "trust_remote_code")}
-        with ros_player(whole_path(args.policy, directory), read_card(args.policy), options, progress) as player:
+        with ros_player(checkpoint.reference, checkpoint.read_card(), options, progress) as player:
             yield player
         return
     direct = DirectPlayer(_load(args))

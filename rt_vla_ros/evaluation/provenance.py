@@ -7,7 +7,7 @@ import platform
 from importlib import metadata
 
 from rt_vla_ros import __version__
-from rt_vla_ros.policies.checkpoint.resolve import find_or_download
+from rt_vla_ros.policies.checkpoint.resolve import resolve
 
 PACKAGES = ("torch", "numpy", "mujoco", "transformers")
 
@@ -25,7 +25,8 @@ def checkpoint_hash(policy: str) -> str | None:
 
     None for a policy that is made in memory. Raises UnknownPolicyError, OSError.
     """
-    directory = find_or_download(policy)
+    checkpoint = resolve(policy)
+    directory = checkpoint.adapter or checkpoint.directory
     files = [] if directory is None else sorted(directory.glob("*.safetensors"))
     digest = hashlib.sha256()
     for path in files:

@@ -12,7 +12,7 @@ from rt_vla_ros.language.encoder import LanguageEncoder
 KEPT = 256
 
 
-class Remembering:
+class CachedEncoder:
     """Keeps the features of the last KEPT instructions."""
 
     def __init__(self, encoder: LanguageEncoder) -> None:

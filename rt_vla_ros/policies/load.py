@@ -1,45 +1,44 @@
-"""Policies by name or path."""
+"""Policies by name or path: a table of families, each with one function that opens its checkpoints."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
 
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.language.encoder import LanguageEncoder
-from rt_vla_ros.language.instruction_table import TABLE_FILE
-from rt_vla_ros.language.sources import find_encoder
-from rt_vla_ros.policies.checkpoint.resolve import (
-    UNTRAINED,
-    UNTRAINED_RT2,
-    UnknownPolicyError,
-    find_or_download,
-    is_on_hub,
-    policy_names,
-    statistics_key,
-)
-from rt_vla_ros.policies.checkpoint.rt1_files import load_checkpoint
+from rt_vla_ros.policies.checkpoint.errors import UnknownPolicyError
+from rt_vla_ros.policies.checkpoint.resolve import UNTRAINED, Checkpoint, Tell, policy_names, resolve, say_nothing
 from rt_vla_ros.policies.policy import Policy
-from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
-from rt_vla_ros.policies.rt1.modeling import RT1Model
-from rt_vla_ros.policies.rt1.policy import RT1Policy
-from rt_vla_ros.policies.rt2.loading.recognition import is_rt2
-from rt_vla_ros.policies.tabletop_card import tabletop_card
+from rt_vla_ros.policies.rt1 import checkpoint as rt1
 
-__all__ = ["UNTRAINED", "UnknownPolicyError", "find_device", "load_policy", "policy_names"]
+__all__ = ["UNTRAINED", "UnknownPolicyError", "find_device", "load_policy", "policy_names", "read_card"]
 
-UNTRAINED_SEED = 0
-FOLDED_TRUNK, TRUNK_OF_UNTRAINED = "film_efficientnet", RT1Config.preset("rt1-mini").trunk
-RT1_WEIGHTS = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16}
+Open = Callable[..., Policy]
+
+
+def _rt2(module: str) -> Open:
+    """The vision-language models of transformers take seconds to import; who runs RT-1 shall not wait for them."""
+
+    def open_policy(checkpoint: Checkpoint, **options: object) -> Policy:
+        policy: Policy = importlib.import_module(f"rt_vla_ros.policies.rt2.{module}").open_policy(checkpoint, **options)
+        return policy
+
+    return open_policy
+
+
+FAMILIES: dict[str, Open] = {
+    "rt1": rt1.open_policy,
+    "rt1-untrained": rt1.open_untrained,
+    "rt2": _rt2("checkpoint"),
+    "openvla": _rt2("checkpoint"),
+    "rt2-untrained": _rt2("tiny.untrained"),
+}
 
 
 def load_policy(
-    name_or_path: str,
+    name_or_path: str | Checkpoint,
     *,
     device: str = "auto",
     decoding: str | None = None,
@@ -47,103 +46,38 @@ def load_policy(
     weights: str = "auto",
     trust_remote_code: bool = False,
     cuda_graphs: bool = False,
-    tell: Callable[[str], None] | None = None,
+    tell: Tell | None = None,
 ) -> Policy:
     """A shipped policy by its name, or one's own by the path of its directory or its name on the Hugging Face Hub.
 
-    name_or_path: also DIRECTORY#KEY, see catalogue. device: "auto" (a GPU where there is one), "cpu", "cuda",
-    "cuda:1" ... decoding: see RT1Policy; RT-2 has the most likely tokens only.
+    name_or_path: see checkpoint.resolve. device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1" ...
+    decoding: see ActionDecoder; RT-2 has the most likely tokens only.
     language: path of the sentence encoder of a network that takes sentence vectors (language.sources); None: the table
     beside its weights.
     weights: how the weights are held: "auto", "float32", "bfloat16", and for RT-2 "int8" and "int4"; auto is bfloat16
     for RT-2 on a GPU, float32 for everything else.
     trust_remote_code: whether Python code that lies beside the weights may be run, for models that transformers lacks.
-    cuda_graphs: whether RT-2 on a GPU decodes in recorded passes of fixed shapes; see rt2.fixed_shapes.
+    cuda_graphs: whether RT-2 on a GPU decodes in recorded passes of fixed shapes; see rt2.decoding.fixed_shapes.
     tell: gets a sentence now and then about how far loading is.
     Raises UnknownPolicyError, CheckpointError, ActionCardError, WeightsError: all ValueErrors with a sentence.
     """
-    where = find_device(device)
-    tell = tell or _say_nothing
-    directory = find_or_download(name_or_path, tell)
-    if name_or_path == UNTRAINED_RT2 or (directory is not None and is_rt2(directory)):
-        _check_decoding(decoding)
-        _check_language(name_or_path, language)
-        options: dict[str, Any] = {"device": where, "weights": weights, "tell": tell}
-        options |= {"trust_remote_code": trust_remote_code, "cuda_graphs": cuda_graphs}
-        return _rt2(name_or_path, directory, **options)
-    number = _number(weights)
-    if directory is None:
-        _check_language(name_or_path, language)
-        _check_trunk(name_or_path, TRUNK_OF_UNTRAINED, number)
-        return _untrained(where, decoding)
-    model, card = load_checkpoint(directory)
-    _check_trunk(name_or_path, model.config.trunk, number)
-    nn.Module.to(model, where)
-    if model.config.language != "embedding":
-        _check_language(name_or_path, language)
-    encoder = _sentence_encoder(directory, language) if model.config.language == "embedding" else None
-    steps = FoldedSteps(model, number) if model.config.trunk == FOLDED_TRUNK else None
-    name = directory.resolve().name
-    return RT1Policy(model, card, name=name, decoding=decoding, encoder=encoder, steps=steps)
+    where, tell = find_device(device), tell or say_nothing
+    checkpoint = name_or_path if isinstance(name_or_path, Checkpoint) else resolve(name_or_path, tell)
+    return FAMILIES[checkpoint.family](
+        checkpoint,
+        device=where,
+        decoding=decoding,
+        language=language,
+        weights=weights,
+        trust_remote_code=trust_remote_code,
+        cuda_graphs=cuda_graphs,
+        tell=tell,
+    )
 
 
 def read_card(name_or_path: str) -> ActionCard:
     """The action card that a policy of this name will have, without its weights. Raises ValueErrors as load_policy."""
-    directory = find_or_download(name_or_path)
-    if directory is None:
-        return tabletop_card(name_or_path)
-    if not is_rt2(directory):
-        return ActionCard.load(directory)
-    from rt_vla_ros.policies.rt2.loading.open_checkpoint import read_card as read_rt2_card
-
-    return read_rt2_card(directory, statistics_key(name_or_path))
-
-
-def _sentence_encoder(directory: Path, language: str | None) -> LanguageEncoder | None:
-    if language is not None:
-        return find_encoder(Path(language).expanduser())
-    table = directory / TABLE_FILE
-    return find_encoder(table) if table.is_file() else None
-
-
-def _check_language(name: str, language: str | None) -> None:
-    if language is not None:
-        raise ValueError(
-            f"The policy {name!r} reads sentences itself; language (given: {language}) is for networks that take "
-            "sentence vectors. Leave it out."
-        )
-
-
-def _number(weights: str) -> torch.dtype:
-    if weights not in RT1_WEIGHTS:
-        raise ValueError(f"RT-1 policies have no weights {weights!r}; they have {', '.join(RT1_WEIGHTS)}.")
-    return RT1_WEIGHTS[weights]
-
-
-def _check_trunk(name: str, trunk: str, number: torch.dtype) -> None:
-    if trunk != FOLDED_TRUNK and number != torch.float32:
-        raise ValueError(f"The weights of {name} are small and held in float32; say weights:=auto.")
-
-
-def _check_decoding(decoding: str | None) -> None:
-    if decoding not in (None, "argmax"):
-        raise ValueError(f"RT-2 policies have no decoding {decoding!r}; they take the most likely tokens (argmax).")
-
-
-def _rt2(name_or_path: str, directory: Path | None, **options: Any) -> Policy:
-    # The vision-language models of transformers take seconds to import; who runs RT-1 shall not wait for them.
-    from rt_vla_ros.policies.rt2.loading.open_checkpoint import open_checkpoint
-    from rt_vla_ros.policies.rt2.tiny.untrained import untrained_policy
-
-    if directory is None:
-        given = {name: options[name] for name in ("weights", "cuda_graphs")}
-        return untrained_policy(UNTRAINED_RT2, options["device"], **given)
-    options["unnorm_key"] = statistics_key(name_or_path)
-    return open_checkpoint(directory, name=name_or_path if is_on_hub(name_or_path) else "", **options)
-
-
-def _say_nothing(_sentence: str) -> None:
-    return None
+    return resolve(name_or_path).read_card()
 
 
 def find_device(name: str) -> torch.device:
@@ -159,12 +93,3 @@ def find_device(name: str) -> torch.device:
             f"The device {name!r} is not there: torch sees {torch.cuda.device_count()} GPUs. Say cpu or auto."
         )
     return device
-
-
-def _untrained(device: torch.device, decoding: str | None) -> Policy:
-    """Random weights, the same every time: moves the arm senselessly, but exercises everything around it."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNTRAINED_SEED)
-        model = RT1Model(RT1Config.preset("rt1-mini"))
-    nn.Module.to(model, device)
-    return RT1Policy(model, tabletop_card(UNTRAINED), name=UNTRAINED, decoding=decoding)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rt_vla_ros.policies.rt1.option_checks import check_number
+from rt_vla_ros.policies.rt1.configuration import check_number
 from rt_vla_ros.sim.suites import find_suite
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError, load_checkpoint
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.rt1.checkpoint import load_checkpoint
 from rt_vla_ros.training.learner import Learner
 
 MEANING = (
@@ -24,7 +26,7 @@ def begin_with(learner: Learner, checkpoint: Path) -> str:
 
     Raises CheckpointError where its weights would mean something else in this network, or nothing fits.
     """
-    model, _ = load_checkpoint(checkpoint)
+    model, _ = load_checkpoint(resolve(checkpoint))
     ours, theirs = learner.model.config, model.config
     different = [name for name in MEANING if getattr(ours, name) != getattr(theirs, name)]
     if different:

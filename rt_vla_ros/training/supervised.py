@@ -18,7 +18,7 @@ from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import SCENE, write_json
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.language.instruction_table import TABLE_FILE
-from rt_vla_ros.policies.checkpoint.rt1_files import save_checkpoint
+from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
 from rt_vla_ros.training.distributed import ALONE, Group
 from rt_vla_ros.training.frame_store import Draw, FrameStore, Span, fingerprint, split
 from rt_vla_ros.training.learner import STATE, Learner

@@ -9,9 +9,8 @@ from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.language.instruction_table import InstructionTable
-from rt_vla_ros.policies.checkpoint.rt1_files import check_card
-from rt_vla_ros.policies.rt1.configuration import PRESETS, RT1Config
-from rt_vla_ros.policies.rt1.option_checks import check_number
+from rt_vla_ros.policies.rt1.checkpoint import check_card
+from rt_vla_ros.policies.rt1.configuration import PRESETS, RT1Config, check_number
 from rt_vla_ros.training.learner import Optimiser
 from rt_vla_ros.training.recipe import Recipe, check_seed
 

@@ -18,8 +18,8 @@ import torch
 from rt_vla_ros.evaluation.evaluate import Evaluation, evaluate
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.language.instruction_table import TABLE_FILE
-from rt_vla_ros.policies.checkpoint.rt1_files import save_checkpoint
 from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim.suites import MEASURED
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS

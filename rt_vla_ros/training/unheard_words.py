@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 
 from rt_vla_ros.language.hashed_words import HashedWords
-from rt_vla_ros.policies.rt1.instruction_encoder import WordBag
+from rt_vla_ros.policies.rt1.layers import WordBag
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.sim.instructions import phrase
 from rt_vla_ros.sim.objects import ObjectKind

@@ -42,16 +42,12 @@ def test_a_new_request_starts_with_an_open_gripper() -> None:
     assert process(values())[7] == -1
 
 
-@pytest.mark.parametrize("name", ["", "google_robot", "widowx"])
+@pytest.mark.parametrize("name", ["google_robot", "widowx"])
 def test_what_goes_in_is_left_as_it_is(name: str) -> None:
     given = values(0.5)
     result = make_postprocessing(name, ROLES)(given)
     np.testing.assert_array_equal(given, values(0.5))
     assert result is not given
-
-
-def test_without_one_the_values_are_the_same() -> None:
-    np.testing.assert_array_equal(make_postprocessing("", ROLES)(values(0.5)), values(0.5))
 
 
 def test_refuses_names_it_does_not_know() -> None:

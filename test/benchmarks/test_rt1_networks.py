@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from rt_vla_ros.benchmarks.rt1_networks import inputs, network, steps_of, weight_bytes
-from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps, PlainSteps
+from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
+from rt_vla_ros.policies.rt1.policy import PlainSteps
 
 SMALL = {"width_coefficient": 0.1, "depth_coefficient": 0.1, "num_layers": 1}
 

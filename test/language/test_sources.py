@@ -14,7 +14,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from rt_vla_ros.cli.main import main
-from rt_vla_ros.language.cached_encoder import Remembering
+from rt_vla_ros.language.cached_encoder import CachedEncoder
 from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.language.instruction_table import InstructionTable
 from rt_vla_ros.language.sources import find_encoder, origin
@@ -89,12 +89,12 @@ def test_an_instruction_is_encoded_once() -> None:
             asked.append(instruction)
             return np.zeros(2)
 
-    encoder = Remembering(Counting())
+    encoder = CachedEncoder(Counting())
     for text in ("a", "b", "a", "b"):
         encoder.encode(text)
     assert asked == ["a", "b"]
     assert encoder.known == ""
-    assert Remembering(InstructionTable({"a": np.zeros(2)})).known == "a"
+    assert CachedEncoder(InstructionTable({"a": np.zeros(2)})).known == "a"
 
 
 def test_embed_makes_a_table_and_lets_it_grow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from support.vlms import random_image, rt2_card, save_vlm
 from rt_vla_ros.language.instruction_table import InstructionTable
 from rt_vla_ros.nodes.images import image_message
 from rt_vla_ros.nodes.policy_node import PARAMETERS, PolicyNode
-from rt_vla_ros.policies.checkpoint.rt1_files import save_checkpoint
+from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.runtime import policy_runner

@@ -7,9 +7,9 @@ import pytest
 import torch
 from support.rt1 import seen, tiny_card, tiny_model
 
-from rt_vla_ros.policies.checkpoint.rt1_files import save_checkpoint
 from rt_vla_ros.policies.load import UnknownPolicyError, find_device, load_policy, policy_names
 from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
 
 
 def test_every_policy_that_is_listed_loads_and_acts() -> None:

@@ -9,9 +9,11 @@ from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from huggingface_hub.utils.tqdm import tqdm
 
-from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError
-from rt_vla_ros.policies.rt2.loading.progress import PAUSE, Tell, say_nothing
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.resolve import Tell, say_nothing
 
+PAUSE = 2.0
+"""Seconds between two sentences about the same download."""
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 """What is downloaded: no code, and no weights in formats that can hold code."""
 

@@ -1,41 +1,111 @@
-"""Which policies there are, by name or path. Loads none of them, and not torch either."""
+"""What a policy's name means: one look at a directory, or at the Hugging Face Hub. Loads no torch."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
+from rt_vla_ros.json_file import read_object
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, UnknownPolicyError
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
-CONFIG_FILE = "config.json"
-UNTRAINED = "rt1-untrained"
-UNTRAINED_RT2 = "rt2-untrained"
-MADE_IN_MEMORY = (UNTRAINED, UNTRAINED_RT2)
+CONFIG_FILE, WEIGHTS_FILE, RT2_CONFIG_FILE = "config.json", "model.safetensors", "rt2_config.json"
+ADAPTER_CONFIG = "adapter_config.json"
+UNTRAINED, UNTRAINED_RT2 = MADE_IN_MEMORY = ("rt1-untrained", "rt2-untrained")
 """Policies with random weights, for which there are no files."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 """OWNER/NAME on the Hugging Face Hub."""
 WEIGHTS = ("auto", "float32", "bfloat16", "int8", "int4")
 """How a policy's weights can be held; auto: bfloat16 for RT-2 on a GPU, float32 for everything else."""
 
+Tell = Callable[[str], None]
 
-class UnknownPolicyError(ValueError):
-    """No policy of this name or at this path; the message lists what there is."""
+
+def say_nothing(_sentence: str) -> None:
+    """For those who do not ask how far the loading is."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What was found for a name.
+
+    name: for messages and reports. family: "rt1", "rt2", "openvla", or one of MADE_IN_MEMORY.
+    directory: of the model; None where it is made in memory. config: its config.json, read once.
+    adapter: directory of a LoRA adapter of that model. key: which of several statistics its actions have (OpenVLA).
+    reference: a name that means the same in another working directory.
+    """
+
+    name: str
+    family: str
+    directory: Path | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    adapter: Path | None = None
+    key: str = ""
+    reference: str = ""
+
+    @property
+    def model_directory(self) -> Path:
+        """Raises CheckpointError where the policy is made in memory."""
+        if self.directory is None:
+            raise CheckpointError(f"The policy {self.name!r} is made in memory and has no files.")
+        return self.directory
+
+    def place_of(self, *files: str) -> Path:
+        """Where these files are read from: the adapter's directory if one of them is there, else the model's."""
+        adapter = self.adapter
+        here = adapter is not None and any((adapter / file).is_file() for file in files)
+        return adapter if here and adapter is not None else self.model_directory
+
+    def read_card(self) -> ActionCard:
+        """What its actions mean. Raises ActionCardError and CheckpointError."""
+        if self.directory is None:
+            from rt_vla_ros.policies.tabletop_card import tabletop_card
+
+            return tabletop_card(self.name)
+        if self.family == "openvla":
+            from rt_vla_ros.policies.rt2.openvla.card import openvla_card
+
+            return openvla_card(self)
+        return ActionCard.load(self.place_of(CARD_FILE))
+
+
+def resolve(name_or_path: str | Path, tell: Tell = say_nothing) -> Checkpoint:
+    """A shipped policy by its name, one's own by the path of its directory or its name on the Hugging Face Hub.
+
+    name_or_path: also DIRECTORY#KEY or OWNER/NAME#KEY, which chooses one of several statistics of an OpenVLA
+    checkpoint. A name of the Hub is downloaded where no such directory is here; tell: gets a sentence now and then
+    about how far that is.
+    Raises UnknownPolicyError, and CheckpointError for a directory that holds no model or two things at once.
+    """
+    name = str(name_or_path)
+    if name in MADE_IN_MEMORY:
+        return Checkpoint(name, name, reference=name)
+    hub_id = name.partition("#")[0] if is_on_hub(name) else ""
+    directory = _download(name, hub_id, tell) if hub_id else find_checkpoint(name)
+    assert directory is not None, "only policies made in memory have no directory"
+    key = _key(name)
+    found = replace(_look_at(directory, tell), key=key)
+    if key and found.family != "openvla":
+        raise CheckpointError(f"{directory} is no OpenVLA checkpoint, so there is no {key!r} to choose.")
+    if hub_id:
+        return replace(found, name=name, reference=name)
+    whole = str(directory.resolve())
+    return replace(found, name=directory.resolve().name, reference=f"{whole}#{key}" if key else whole)
 
 
 def policy_names() -> list[str]:
-    """Names that `load_policy` knows: the shipped checkpoints, and those with random weights."""
+    """Names that `resolve` knows: the shipped checkpoints, and those with random weights."""
     shipped = sorted(path.parent.name for path in CHECKPOINTS.glob(f"*/{CONFIG_FILE}"))
     return [*shipped, *MADE_IN_MEMORY]
 
 
 def find_checkpoint(name_or_path: str) -> Path | None:
-    """The directory of a policy; None for those with random weights, which are made in memory.
-
-    DIRECTORY#KEY names one of several statistics of an OpenVLA checkpoint; the key is not looked at here.
-
-    Raises UnknownPolicyError.
-    """
+    """The directory of a policy on this machine; None for those that are made in memory. Raises UnknownPolicyError."""
     if not name_or_path.strip():
         raise UnknownPolicyError(f"No policy was named. {_choices()}")
     if name_or_path in MADE_IN_MEMORY:
@@ -58,32 +128,6 @@ def check_name(name_or_path: str) -> None:
         find_checkpoint(name_or_path)
 
 
-def find_or_download(name_or_path: str, tell: Callable[[str], None] = lambda _sentence: None) -> Path | None:
-    """As find_checkpoint; and OWNER/NAME of the Hugging Face Hub, where no such directory is here, is downloaded.
-
-    tell: gets a sentence now and then about how far that is.
-    """
-    try:
-        return find_checkpoint(name_or_path)
-    except UnknownPolicyError as error:
-        hub_id = name_or_path.partition("#")[0]
-        if not HUB_ID.fullmatch(hub_id):
-            raise
-        # Takes seconds to import, and is seldom wanted.
-        from rt_vla_ros.policies.checkpoint.hub import download
-
-        try:
-            return download(hub_id, tell)
-        except ValueError as reason:
-            raise UnknownPolicyError(f"{error} And {reason}") from reason
-
-
-def statistics_key(name_or_path: str) -> str:
-    """KEY of DIRECTORY#KEY or OWNER/NAME#KEY; empty where there is none."""
-    path, hash_sign, key = name_or_path.rpartition("#")
-    return key if path and hash_sign and not Path(name_or_path).expanduser().is_dir() else ""
-
-
 def is_on_hub(name_or_path: str) -> bool:
     """Whether this can only mean OWNER/NAME on the Hugging Face Hub."""
     try:
@@ -93,12 +137,63 @@ def is_on_hub(name_or_path: str) -> bool:
     return False
 
 
-def whole_path(name_or_path: str, directory: Path | None) -> str:
-    """The same policy for a process in another directory. directory: what was found for the name."""
-    if directory is None or is_on_hub(name_or_path):
-        return name_or_path
-    key = statistics_key(name_or_path)
-    return f"{directory.resolve()}#{key}" if key else str(directory.resolve())
+def _look_at(directory: Path, tell: Tell) -> Checkpoint:
+    """What lies in a directory."""
+    adapter = None
+    if (directory / ADAPTER_CONFIG).is_file():
+        if (directory / CONFIG_FILE).is_file():
+            raise CheckpointError(
+                f"{directory} is two things at once, a model ({CONFIG_FILE}) and a LoRA adapter ({ADAPTER_CONFIG}): "
+                "put them into directories of their own and name one."
+            )
+        directory, adapter = _base_of(directory, tell), directory
+    if not (directory / CONFIG_FILE).is_file():
+        missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE) if not (directory / name).is_file()]
+        raise CheckpointError(f"{directory} is no checkpoint: it lacks {', '.join(missing)}.")
+    config = read_object(directory / CONFIG_FILE, CheckpointError)
+    family = _family(directory, config)
+    if family == "rt1" and adapter is not None:
+        raise CheckpointError(f"{adapter} is a LoRA adapter of {directory}, an RT-1 network, which takes none.")
+    return Checkpoint("", family, directory, config, adapter)
+
+
+def _family(directory: Path, config: Mapping[str, Any]) -> str:
+    kind, writes_text = config.get("model_type"), (directory / RT2_CONFIG_FILE).is_file()
+    if kind == "rt1" and writes_text:
+        raise CheckpointError(
+            f"{directory} is two things at once, an RT-1 network by {CONFIG_FILE} and an RT-2 model by "
+            f"{RT2_CONFIG_FILE}: remove the file that is of another checkpoint."
+        )
+    if kind == "rt1" or (kind is None and not writes_text):
+        return "rt1"
+    return "openvla" if kind == "openvla" else "rt2"
+
+
+def _base_of(adapter: Path, tell: Tell) -> Path:
+    base = str(read_object(adapter / ADAPTER_CONFIG, CheckpointError).get("base_model_name_or_path") or "")
+    for path in (Path(base), adapter / base):
+        if base and path.is_dir():
+            return path
+    if HUB_ID.fullmatch(base):
+        from rt_vla_ros.policies.checkpoint.hub import download
+
+        return download(base, tell)
+    raise CheckpointError(f"{adapter} names {base!r} as the model it belongs to, which is no directory.")
+
+
+def _download(name: str, hub_id: str, tell: Tell) -> Path:
+    # Takes seconds to import, and is seldom wanted.
+    from rt_vla_ros.policies.checkpoint.hub import download
+
+    try:
+        return download(hub_id, tell)
+    except ValueError as reason:
+        raise UnknownPolicyError(f"There is no policy {name!r}. {_choices()} And {reason}") from reason
+
+
+def _key(name_or_path: str) -> str:
+    path, hash_sign, key = name_or_path.rpartition("#")
+    return key if path and hash_sign and not Path(name_or_path).expanduser().is_dir() else ""
 
 
 def _choices() -> str:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rt_vla_ros.policies.rt1.fast.onednn import PackedKernel
-from rt_vla_ros.policies.rt1.film import FiLM
+from rt_vla_ros.policies.rt1.layers import FiLM
 
 BN_EPSILON, BN_MOMENTUM = 1e-3, 0.01
 

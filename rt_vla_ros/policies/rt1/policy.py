@@ -3,24 +3,87 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.decoder import ActionDecoder
-from rt_vla_ros.language.cached_encoder import Remembering
+from rt_vla_ros.language.cached_encoder import CachedEncoder
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.hashed_words import HashedWords
+from rt_vla_ros.observations.history import History
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION
-from rt_vla_ros.policies.rt1.fast.steps import PlainSteps, Steps
 from rt_vla_ros.policies.rt1.loss import ILLEGAL
 from rt_vla_ros.policies.rt1.modeling import RT1Model
+
+
+class Steps(Protocol):
+    """The network with its history. Images: uint8 RGB (1, H, W, 3)."""
+
+    model: RT1Model
+
+    def begin(self, features: Tensor) -> None:
+        """A new request. features: what the model takes as an instruction, (1, ...)."""
+
+    def step(self, image: Tensor) -> Tensor:
+        """Logits of the newest step, (D, V)."""
+
+    def chosen(self, tokens: Tensor) -> None:
+        """Tells which tokens were taken at this step, (D,); networks that see earlier actions need it."""
+
+
+class PlainSteps:
+    """Keeps image tokens; otherwise the network as it is."""
+
+    def __init__(self, model: RT1Model) -> None:
+        self.model = model
+        self._sentence: Tensor | None = None
+        self._tokens: History[Tensor]
+        self._actions: History[Tensor]
+
+    def begin(self, features: Tensor) -> None:
+        """See Steps."""
+        self._sentence = self.model.sentence(features)
+        self._forget()
+        if self.model.config.history_start == "zero_frames":
+            height, width = self.model.config.input_size
+            black = torch.zeros(1, height, width, 3, dtype=torch.uint8, device=self.model.device)
+            empty = self.model.image_tokens(black, torch.zeros_like(self._sentence))
+            for _ in range(self._tokens.length):
+                self._tokens.append(empty)
+
+    def _forget(self) -> None:
+        length = self.model.config.time_sequence_length
+        self._tokens, self._actions = History(length), History(length)
+
+    def step(self, image: Tensor) -> Tensor:
+        """See Steps."""
+        assert self._sentence is not None, "begin comes first"
+        self._tokens.append(self.model.image_tokens(image, self._sentence))
+        tokens = torch.stack(self._tokens.items, dim=1)  # (1, T, tokens, C)
+        logits: Tensor = self.model.transformer(tokens, self.model.action_rows(self._chosen(tokens), tokens))[0, -1]
+        return logits
+
+    def chosen(self, tokens: Tensor) -> None:
+        """See Steps."""
+        self._actions.append(tokens[None].to(self.model.device))
+
+    def _chosen(self, tokens: Tensor) -> Tensor | None:
+        """Tokens of the window's steps, oldest first, (1, T, D); zeros where none were taken yet."""
+        if self.model.config.action_embedding != "previous":
+            return None
+        taken = torch.zeros(1, tokens.shape[1], self.model.config.num_action_tokens, dtype=torch.int64)
+        earlier = self._actions.items[-(tokens.shape[1] - 1) :] if tokens.shape[1] > 1 else ()
+        for back, action in enumerate(reversed(earlier), start=2):
+            taken[:, -back] = action
+        return taken.to(tokens.device)
 
 
 class RT1Policy:
@@ -48,7 +111,7 @@ class RT1Policy:
         self._name, self._card = name, card
         self.model = model
         self.model.train(False)
-        self._encoder = Remembering(encoder or _own_encoder(model, name))
+        self._encoder: LanguageEncoder = CachedEncoder(encoder) if encoder else _own_encoder(model, name)
         self._decoder = ActionDecoder(card, decoding or model.config.decoding)
         self._steps = steps or PlainSteps(model)
         self._newest: float | None = None  # stamp of the last image; None before the first reset
@@ -66,7 +129,7 @@ class RT1Policy:
     @property
     def warm_up_instruction(self) -> str:
         """One that this policy understands."""
-        return self._encoder.known or WARM_UP_INSTRUCTION
+        return getattr(self._encoder, "known", "") or WARM_UP_INSTRUCTION
 
     @property
     def warm_up_runs(self) -> int:

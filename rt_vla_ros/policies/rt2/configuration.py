@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from rt_vla_ros.json_file import read_object
+from rt_vla_ros.policies.checkpoint.resolve import RT2_CONFIG_FILE
 
-CONFIG_FILE = "rt2_config.json"
 VOCABULARIES = ("integers", "overwritten", "openvla")
 PAPER_PROMPT = "Q: what action should the robot take to {instruction}? A:"
 PLAN_PROMPT = "Instruction: {instruction}. Plan:"
 QUESTION_PROMPT = "Q: {question} A:"
+OPENVLA_PROMPT = "In: What action should the robot take to {instruction}?\nOut:"
+OPENVLA_QUESTION = "In: {question}\nOut:"
 LONGEST_PLAN = 256
 
 
@@ -90,10 +92,10 @@ class RT2Config:
     @classmethod
     def load(cls, directory: Path) -> RT2Config:
         """Reads DIRECTORY/rt2_config.json. Raises RT2ConfigError."""
-        path = Path(directory) / CONFIG_FILE
+        path = Path(directory) / RT2_CONFIG_FILE
         if not path.is_file():
             raise RT2ConfigError(
-                f"{directory} has no {CONFIG_FILE}: without it nobody knows how the model writes actions. "
+                f"{directory} has no {RT2_CONFIG_FILE}: without it nobody knows how the model writes actions. "
                 'The smallest one is {"vocabulary": "integers"}; docs/rt2.md lists the others.'
             )
         data = read_object(path, RT2ConfigError)
@@ -105,4 +107,4 @@ class RT2Config:
     def save(self, directory: Path) -> None:
         """Writes DIRECTORY/rt2_config.json."""
         text = json.dumps(asdict(self), indent=2) + "\n"
-        (Path(directory) / CONFIG_FILE).write_text(text, encoding="utf-8")
+        (Path(directory) / RT2_CONFIG_FILE).write_text(text, encoding="utf-8")

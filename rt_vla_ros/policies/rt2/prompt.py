@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 
-OPENVLA_PROMPT = "In: What action should the robot take to {instruction}?\nOut:"
-OPENVLA_QUESTION = "In: {question}\nOut:"
-
 
 def robot_prompt(config: RT2Config, instruction: str) -> str:
     """The prompt behind which an action, or a plan and an action, is to follow.

@@ -1,25 +1,31 @@
-"""Names of policies, and what they mean for a process elsewhere."""
+"""Names of policies, what lies behind them, and what they mean for a process elsewhere."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from rt_vla_ros.policies.checkpoint.resolve import (
-    UnknownPolicyError,
-    check_name,
-    find_checkpoint,
-    is_on_hub,
-    statistics_key,
-    whole_path,
-)
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, UnknownPolicyError
+from rt_vla_ros.policies.checkpoint.resolve import check_name, find_checkpoint, is_on_hub, resolve
+from rt_vla_ros.policies.load import load_policy
+
+
+def write(directory: Path, **files: object) -> Path:
+    """A directory with JSON files; `config` stands for config.json."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (directory / f"{name}.json").write_text(json.dumps(content))
+    return directory
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("mine", "owner/mine", "odd#name"):
-        (tmp_path / name).mkdir(parents=True)
+        write(tmp_path / name, config={"model_type": "openvla"})
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -35,22 +41,65 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_a_directory_and_a_key(name: str, directory: str, key: str, elsewhere: str, here: Path) -> None:
-    found = find_checkpoint(name)
-    assert found is not None
-    assert found.resolve() == here / directory
-    assert statistics_key(name) == key
-    assert whole_path(name, found) == str(here / elsewhere)
+    found = resolve(name)
+    assert found.directory is not None
+    assert found.directory.resolve() == here / directory
+    assert (found.family, found.key, found.reference) == ("openvla", key, str(here / elsewhere))
     assert not is_on_hub(name)
+
+
+@pytest.mark.parametrize(
+    ("files", "family"),
+    [
+        ({"config": {"model_type": "rt1"}}, "rt1"),
+        ({"config": {}}, "rt1"),
+        ({"config": {"model_type": "paligemma"}}, "rt2"),
+        ({"config": {}, "rt2_config": {}}, "rt2"),
+        ({"config": {"model_type": "openvla"}, "rt2_config": {}}, "openvla"),
+    ],
+)
+def test_what_lies_in_a_directory(tmp_path: Path, files: dict[str, object], family: str) -> None:
+    assert resolve(write(tmp_path / "x", **files)).family == family
+
+
+def test_an_adapter_belongs_to_its_model(tmp_path: Path) -> None:
+    base = write(tmp_path / "base", config={"model_type": "paligemma", "hidden_size": 8})
+    adapter = write(tmp_path / "adapter", adapter_config={"base_model_name_or_path": str(base)})
+    found = resolve(adapter)
+    assert (found.name, found.directory, found.adapter) == ("adapter", base, adapter)
+    assert found.config["hidden_size"] == 8
+    write(base, config={"model_type": "rt1"})
+    with pytest.raises(CheckpointError, match="an RT-1 network, which takes none"):
+        resolve(adapter)
+
+
+def test_a_directory_that_is_two_things_at_once_is_refused(tmp_path: Path) -> None:
+    both = write(tmp_path / "both", config={"model_type": "paligemma"}, adapter_config={})
+    with pytest.raises(CheckpointError, match=r"two things at once, a model .* and a LoRA adapter"):
+        resolve(both)
+    mixed = write(tmp_path / "mixed", config={"model_type": "rt1"}, rt2_config={"vocabulary": "integers"})
+    with pytest.raises(CheckpointError, match=r"two things at once, an RT-1 network by config.json and an RT-2 model"):
+        resolve(mixed)
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"it lacks config.json, model.safetensors, action_card.json"):
+        resolve(tmp_path)
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(CheckpointError, match="holds a list, expected a JSON object"):
+        resolve(tmp_path)
+    write(tmp_path, config={"model_type": "rt1"})
+    with pytest.raises(CheckpointError, match="is no OpenVLA checkpoint, so there is no 'bridge' to choose"):
+        resolve(f"{tmp_path}#bridge")
 
 
 def test_names_that_mean_no_directory(here: Path) -> None:
     assert is_on_hub("openvla/openvla-7b")
     assert is_on_hub("openvla/openvla-7b#bridge_orig")
-    assert statistics_key("openvla/openvla-7b#bridge_orig") == "bridge_orig"
-    assert whole_path("openvla/openvla-7b#bridge_orig", here / "cache") == "openvla/openvla-7b#bridge_orig"
     assert not is_on_hub("no/such/directory")
     assert not is_on_hub("rt2-untrained")
-    assert (statistics_key("rt2-untrained"), whole_path("rt2-untrained", None)) == ("", "rt2-untrained")
+    assert find_checkpoint("rt2-untrained") is None
+    assert (resolve("rt2-untrained").reference, resolve("rt2-untrained").directory) == ("rt2-untrained", None)
 
 
 def test_a_name_is_checked_without_asking_the_hub(here: Path) -> None:
@@ -59,3 +108,38 @@ def test_a_name_is_checked_without_asking_the_hub(here: Path) -> None:
     for name in ("rt1-mni", "", "/no/such/folder"):
         with pytest.raises(UnknownPolicyError, match="There are: rt1-mini, "):
             check_name(name)
+
+
+COUNT = """
+import json, sys
+from rt_vla_ros.policies.load import load_policy
+modules, read = set(), []
+def profile(frame, event, argument):
+    if event == "call" and frame.f_globals.get("__name__", "").startswith("rt_vla_ros"):
+        modules.add(frame.f_globals["__name__"])
+        if frame.f_code.co_name == "read_object":
+            read.append(str(frame.f_locals["path"]))
+sys.setprofile(profile)
+load_policy(sys.argv[1], device="cpu")
+sys.setprofile(None)
+print(json.dumps([sorted(modules), read]))
+"""
+
+
+def test_loading_a_policy_is_a_short_road(tmp_path: Path) -> None:
+    """At most a dozen modules have a part in it, and each file is read once."""
+    done = subprocess.run([sys.executable, "-c", COUNT, "rt1-mini"], capture_output=True, text=True, check=True)
+    modules, read = json.loads(done.stdout.splitlines()[-1])
+    assert len(modules) <= 12, modules
+    assert sorted(Path(path).name for path in read) == ["action_card.json", "config.json"]
+
+
+def test_config_json_of_rt2_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from support.vlms import save_openvla
+
+    save_openvla(tmp_path)
+    read: list[str] = []
+    whole = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path, *a, **k: (read.append(path.name), whole(path, *a, **k))[1])
+    load_policy(str(tmp_path), device="cpu")
+    assert read.count("config.json") == 1

@@ -12,8 +12,8 @@ from support import rt1_golden, seeded_parameters
 from support.rt1_golden import CASES, golden
 from torch import Tensor, nn
 
+from rt_vla_ros.policies.rt1.layers import attention_mask
 from rt_vla_ros.policies.rt1.modeling import RT1Model
-from rt_vla_ros.policies.rt1.transformer import attention_mask
 
 LOGITS, INTERMEDIATES = 1e-4, 1e-3
 

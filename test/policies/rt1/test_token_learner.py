@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from rt_vla_ros.policies.rt1.spatial_positions import SpatialPositions
-from rt_vla_ros.policies.rt1.token_learner import TokenLearner
+from rt_vla_ros.policies.rt1.layers import SpatialPositions, TokenLearner
 
 
 def test_tokens_are_weighted_means_of_the_features() -> None:

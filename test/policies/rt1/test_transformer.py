@@ -4,7 +4,7 @@ import pytest
 import torch
 from support.rt1 import tiny_config, tiny_model
 
-from rt_vla_ros.policies.rt1.transformer import CausalTransformer, attention_mask
+from rt_vla_ros.policies.rt1.layers import CausalTransformer, attention_mask
 
 STEPS, IMAGE, ACTION = 3, 2, 3
 BOTH = pytest.mark.parametrize("past_actions", [True, False])

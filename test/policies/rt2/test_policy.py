@@ -14,6 +14,7 @@ from support.vlms import random_image, rt2_card, save_vlm
 from transformers import PreTrainedModel
 
 from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import least_used
@@ -34,13 +35,13 @@ def directory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def parts(directory: Path) -> RT2Parts:
-    return load_rt2(directory, device=CPU)
+    return load_rt2(resolve(directory), device=CPU)
 
 
 @pytest.fixture(scope="module")
 def stock(directory: Path) -> PreTrainedModel:
     """The model as transformers loads it, for `generate`; that of `parts` is packed by the policy."""
-    return load_rt2(directory, device=CPU).model
+    return load_rt2(resolve(directory), device=CPU).model
 
 
 def seen(seed: int) -> Observation:
@@ -136,7 +137,7 @@ def test_questions_are_answered_in_free_text(parts: RT2Parts) -> None:
 
 
 def test_an_answer_holds_no_image_token(tmp_path: Path) -> None:
-    parts = load_rt2(save_vlm(tmp_path, "paligemma"), device=CPU)
+    parts = load_rt2(resolve(save_vlm(tmp_path, "paligemma")), device=CPU)
     policy = RT2Policy(parts)
     free = policy.ask(seen(0).images, "what do you see?", limit=12)
     first = parts.processor.tokenizer.encode(free, add_special_tokens=False)[0]
@@ -193,7 +194,7 @@ def test_overwritten_tokens(tmp_path: Path) -> None:
     save_vlm(tmp_path, "paligemma")
     tokens = least_used({}, small_tokenizer("byte_fallback_unigram", special=["<image>"], words=520))
     save_vlm(tmp_path, "paligemma", vocabulary="overwritten", tokens=tokens)
-    policy = RT2Policy(load_rt2(tmp_path, device=CPU))
+    policy = RT2Policy(load_rt2(resolve(tmp_path), device=CPU))
     policy.reset("pick up the red cube")
     decoded = policy.decode(seen(0))
     assert len(decoded.tokens) == 8

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.policies.checkpoint.rt1_files import WEIGHTS_FILE, save_checkpoint
+from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS_FILE
+from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.convert.sources.detect import Source
 from rt_vla_ros.policies.rt1.convert.weight_names import FLAX, TENSORFLOW, Structure, saved_model_order, weights_of

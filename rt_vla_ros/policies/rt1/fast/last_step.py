@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rt_vla_ros.policies.rt1.fast.causal_attention import causal_attention
-from rt_vla_ros.policies.rt1.transformer import CausalTransformer, Layer, attention_mask
+from rt_vla_ros.policies.rt1.layers import CausalTransformer, Layer, attention_mask
 
 
 def last_logits(transformer: CausalTransformer, image: Tensor, actions: Tensor | None = None) -> Tensor:

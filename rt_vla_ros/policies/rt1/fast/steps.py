@@ -1,83 +1,19 @@
-"""One image in, the logits of one action out: what a running robot asks of an RT-1 network, with its history.
-
-Both kinds give the same numbers; `FoldedSteps` takes the network over and is many times faster.
-"""
+"""An RT-1 network made ready for a running robot: the same numbers as PlainSteps gives, many times faster."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from rt_vla_ros.observations.history import History
 from rt_vla_ros.policies.rt1.fast import onednn
 from rt_vla_ros.policies.rt1.fast.cuda_graph import graphed
 from rt_vla_ros.policies.rt1.fast.last_step import last_logits
-from rt_vla_ros.policies.rt1.film import FiLM
 from rt_vla_ros.policies.rt1.film_efficientnet import ConvNorm, SameConv, SqueezeExcite
-from rt_vla_ros.policies.rt1.modeling import RT1Model
-from rt_vla_ros.policies.rt1.normalisation import Normalisation
-
-
-class Steps(Protocol):
-    """The network with its history. Images: uint8 RGB (1, H, W, 3)."""
-
-    model: RT1Model
-
-    def begin(self, features: Tensor) -> None:
-        """A new request. features: what the model takes as an instruction, (1, ...)."""
-
-    def step(self, image: Tensor) -> Tensor:
-        """Logits of the newest step, (D, V)."""
-
-    def chosen(self, tokens: Tensor) -> None:
-        """Tells which tokens were taken at this step, (D,); networks that see earlier actions need it."""
-
-
-class PlainSteps:
-    """Keeps image tokens; otherwise the network as it is."""
-
-    def __init__(self, model: RT1Model) -> None:
-        self.model = model
-        self._sentence: Tensor | None = None
-        self._tokens: History[Tensor] = History(model.config.time_sequence_length)
-        self._actions: History[Tensor] = History(model.config.time_sequence_length)
-
-    def begin(self, features: Tensor) -> None:
-        """See Steps."""
-        self._sentence = self.model.sentence(features)
-        self._tokens.reset()
-        self._actions.reset()
-        if self.model.config.history_start == "zero_frames":
-            height, width = self.model.config.input_size
-            black = torch.zeros(1, height, width, 3, dtype=torch.uint8, device=self.model.device)
-            empty = self.model.image_tokens(black, torch.zeros_like(self._sentence))
-            for _ in range(self._tokens.length):
-                self._tokens.append(empty)
-
-    def step(self, image: Tensor) -> Tensor:
-        """See Steps."""
-        assert self._sentence is not None, "begin comes first"
-        self._tokens.append(self.model.image_tokens(image, self._sentence))
-        tokens = torch.stack(self._tokens.items, dim=1)  # (1, T, tokens, C)
-        logits: Tensor = self.model.transformer(tokens, self.model.action_rows(self._chosen(tokens), tokens))[0, -1]
-        return logits
-
-    def chosen(self, tokens: Tensor) -> None:
-        """See Steps."""
-        self._actions.append(tokens[None].to(self.model.device))
-
-    def _chosen(self, tokens: Tensor) -> Tensor | None:
-        """Tokens of the window's steps, oldest first, (1, T, D); zeros where none were taken yet."""
-        if self.model.config.action_embedding != "previous":
-            return None
-        taken = torch.zeros(1, tokens.shape[1], self.model.config.num_action_tokens, dtype=torch.int64)
-        earlier = self._actions.items[-(tokens.shape[1] - 1) :] if tokens.shape[1] > 1 else ()
-        for back, action in enumerate(reversed(earlier), start=2):
-            taken[:, -back] = action
-        return taken.to(tokens.device)
+from rt_vla_ros.policies.rt1.layers import FiLM
+from rt_vla_ros.policies.rt1.modeling import Normalisation, RT1Model
+from rt_vla_ros.policies.rt1.policy import PlainSteps
 
 
 class FoldedSteps(PlainSteps):
@@ -108,8 +44,7 @@ class FoldedSteps(PlainSteps):
     def begin(self, features: Tensor) -> None:
         """See Steps."""
         sentence = self.model.sentence(features.to(self._dtype) if features.is_floating_point() else features)
-        self._tokens.reset()
-        self._actions.reset()
+        self._forget()
         if self._empty is not None:
             for _ in range(self._tokens.length):
                 self._tokens.append(self._empty)

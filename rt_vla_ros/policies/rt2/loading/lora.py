@@ -20,8 +20,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from rt_vla_ros.json_file import read_object
-from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError
-from rt_vla_ros.policies.rt2.loading.recognition import ADAPTER_CONFIG
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.resolve import ADAPTER_CONFIG
 
 WEIGHTS = "adapter_model.safetensors"
 NAME = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")

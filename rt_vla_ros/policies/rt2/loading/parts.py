@@ -24,10 +24,11 @@ from transformers import __version__ as transformers_version
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
-from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
+from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.json_file import read_object
-from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError
-from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE, RT2Config
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.resolve import RT2_CONFIG_FILE, Checkpoint, Tell, say_nothing
+from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, ComposedProcessor, Processor, ProcessorError
 from rt_vla_ros.policies.rt2.loading.lora import Adapter
 from rt_vla_ros.policies.rt2.loading.memory import (
@@ -37,7 +38,7 @@ from rt_vla_ros.policies.rt2.loading.memory import (
     needed_bytes,
     no_room,
 )
-from rt_vla_ros.policies.rt2.loading.progress import Tell, say_nothing, transformers_progress
+from rt_vla_ros.policies.rt2.loading.progress import transformers_progress
 from rt_vla_ros.policies.rt2.loading.quantization import (
     QUANTIZED,
     WeightsError,
@@ -65,52 +66,39 @@ class RT2Parts:
 
 
 def load_rt2(
-    directory: Path,
+    checkpoint: Checkpoint,
     *,
     device: torch.device,
     weights: str = "auto",
     trust_remote_code: bool = False,
-    adapter: Path | None = None,
     tell: Tell = say_nothing,
 ) -> RT2Parts:
-    """Everything of a checkpoint's directory.
+    """Everything of a checkpoint.
 
-    weights: see quantization. trust_remote_code: whether Python code that lies in the directory may be run. adapter:
-    directory of a LoRA adapter (peft); its own configuration, card and processor go before those of the checkpoint.
+    weights: see quantization. trust_remote_code: whether Python code that lies in the directory may be run. A LoRA
+    adapter's own configuration, card and processor go before those of the model.
     tell: gets a sentence now and then about how far it is.
     Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError, OutOfMemoryError: all
     ValueErrors with a sentence.
     """
     check_quantization(weights, device)
-    code = check_model_type(directory, trust_remote_code=trust_remote_code)
-    config = RT2Config.load(has(adapter, CONFIG_FILE) or directory)
-    card = ActionCard.load(has(adapter, CARD_FILE) or directory)
-    lora = Adapter.load(adapter) if adapter else None
+    directory = checkpoint.model_directory
+    code = check_model_type(checkpoint, trust_remote_code=trust_remote_code)
+    config = RT2Config.load(checkpoint.place_of(RT2_CONFIG_FILE))
+    card = checkpoint.read_card()
+    lora = Adapter.load(checkpoint.adapter) if checkpoint.adapter else None
     tell("reading the processor")
-    processor = load_processor(has(adapter, *PROCESSOR_FILES) or directory, trust_remote_code=trust_remote_code)
+    processor = load_processor(checkpoint.place_of(*PROCESSOR_FILES), trust_remote_code=trust_remote_code)
     model = load_model(directory, device=device, weights=weights, code=code, adapter=lora, tell=tell)
     return RT2Parts(model, processor, config, card)
 
 
-def has(directory: Path | None, *files: str) -> Path | None:
-    """The directory, if there is one and one of the files is in it."""
-    return directory if directory and any((directory / file).is_file() for file in files) else None
-
-
-def read_config(directory: Path) -> dict[str, Any]:
-    """config.json of a checkpoint. Raises CheckpointError."""
-    path = directory / "config.json"
-    if not path.is_file():
-        raise CheckpointError(f"{directory} is no checkpoint: it lacks config.json.")
-    return read_object(path, CheckpointError)
-
-
-def check_model_type(directory: Path, *, trust_remote_code: bool) -> str:
+def check_model_type(checkpoint: Checkpoint, *, trust_remote_code: bool) -> str:
     """Under which class the checkpoint's own code offers its model; empty for one that transformers has natively.
 
     Raises CheckpointError unless config.json names a vision-language model that can be run here.
     """
-    data = read_config(directory)
+    data, directory = checkpoint.config, checkpoint.model_directory
     kind, auto_map = str(data.get("model_type")), data.get("auto_map")
     if "model_type" not in data:
         raise CheckpointError(

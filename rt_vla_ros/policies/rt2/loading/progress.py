@@ -9,13 +9,10 @@ from typing import Any
 
 from transformers.utils import logging as transformers_logging
 
-Tell = Callable[[str], None]
+from rt_vla_ros.policies.checkpoint.resolve import Tell
+
 PAUSE = 2.0
 """Seconds between two sentences about the same thing."""
-
-
-def say_nothing(_sentence: str) -> None:
-    """For those who do not want to know."""
 
 
 def counted(things: Iterable[Any], total: int, what: str, tell: Tell) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 
 FLAG = "trust_remote_code"
 MODEL_CLASSES = ("AutoModelForImageTextToText", "AutoModelForCausalLM", "AutoModel")

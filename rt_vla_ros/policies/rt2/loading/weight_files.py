@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from rt_vla_ros.json_file import read_object
-from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 

@@ -12,10 +12,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
-from rt_vla_ros.json_file import read_object
-from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError
-from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE, RT2Config, RT2ConfigError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.resolve import Checkpoint, Tell, say_nothing
 from rt_vla_ros.policies.rt2.inputs.processor import ProcessorError
 from rt_vla_ros.policies.rt2.loading.lora import Adapter
 from rt_vla_ros.policies.rt2.loading.memory import (
@@ -25,54 +23,37 @@ from rt_vla_ros.policies.rt2.loading.memory import (
     needed_bytes,
     no_room,
 )
-from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, first_line, read_config
-from rt_vla_ros.policies.rt2.loading.progress import Tell, counted, say_nothing
+from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, first_line
+from rt_vla_ros.policies.rt2.loading.progress import counted
 from rt_vla_ros.policies.rt2.loading.quantization import QUANTIZED, check_quantization, number_type, quantize
+from rt_vla_ros.policies.rt2.openvla.card import openvla_config
 from rt_vla_ros.policies.rt2.openvla.model import OpenVLAConfig, OpenVLAForActionPrediction, empty_model
 from rt_vla_ros.policies.rt2.openvla.processor import OpenVLAProcessor, read_settings
 from rt_vla_ros.policies.rt2.openvla.settings import OpenVLASettings
-from rt_vla_ros.policies.rt2.openvla.statistics import ROLES, card_from_statistics
 from rt_vla_ros.policies.rt2.openvla.weights import Shapes, fill, tower_settings
-from rt_vla_ros.policies.rt2.prompt import OPENVLA_PROMPT, OPENVLA_QUESTION
 
-MODEL_TYPE = "openvla"
 INDEX = "model.safetensors.index.json"
 EMBEDDINGS = "language_model.model.embed_tokens.weight"
-STATISTICS = "dataset_statistics.json"
-OWN = {"vocabulary": "openvla", "prompt": OPENVLA_PROMPT, "question": OPENVLA_QUESTION, "lower_case": True}
-"""What rt2_config.json need not say: these go before the defaults of RT2Config."""
-
-
-def is_openvla(directory: Path) -> bool:
-    """Whether config.json says so. Raises CheckpointError where there is none."""
-    return read_config(directory).get("model_type") == MODEL_TYPE
 
 
 def load_openvla(
-    directory: Path,
-    *,
-    device: torch.device,
-    weights: str = "auto",
-    unnorm_key: str = "",
-    adapter: Path | None = None,
-    tell: Tell = say_nothing,
+    checkpoint: Checkpoint, *, device: torch.device, weights: str = "auto", tell: Tell = say_nothing
 ) -> RT2Parts:
-    """Everything of a checkpoint's directory; rt2_config.json and action_card.json are used where they are there.
+    """Everything of a checkpoint; rt2_config.json and action_card.json are used where they are there.
 
-    weights: see quantization. unnorm_key: whose statistics, if not what rt2_config.json says.
-    adapter: directory of a LoRA adapter (peft); its own statistics go before those of the checkpoint.
+    weights: see quantization. A LoRA adapter's own statistics go before those of the model.
     tell: gets a sentence now and then about how far it is.
     Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError, OutOfMemoryError: all
     ValueErrors.
     """
     check_quantization(weights, device)
-    data = read_config(directory)
-    config = _rt2_config(adapter, directory)
-    card = find_card(directory, data, unnorm_key, adapter=adapter)
+    directory = checkpoint.model_directory
+    config = openvla_config(checkpoint)
+    card = checkpoint.read_card()
     settings = read_settings(directory)
     tokenizer = _tokenizer(directory)
-    lora = Adapter.load(adapter) if adapter else None
-    model = load_model(directory, data, device=device, weights=weights, adapter=lora, tell=tell)
+    lora = Adapter.load(checkpoint.adapter) if checkpoint.adapter else None
+    model = load_model(directory, dict(checkpoint.config), device=device, weights=weights, adapter=lora, tell=tell)
     processor = OpenVLAProcessor(
         settings,
         tokenizer,
@@ -175,54 +156,6 @@ def _tensors(files: list[Path]) -> Iterator[tuple[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 (not a mapping)
                 yield name, file.get_tensor(name)
-
-
-def _rt2_config(adapter: Path | None, directory: Path) -> RT2Config:
-    path = next((p / CONFIG_FILE for p in (adapter, directory) if p is not None and (p / CONFIG_FILE).is_file()), None)
-    if path is None:
-        return RT2Config.from_dict(OWN)
-    data = read_object(path, RT2ConfigError)
-    try:
-        config = RT2Config.from_dict({**OWN, **data})
-    except RT2ConfigError as error:
-        raise RT2ConfigError(f"{path}: {error}") from error
-    if config.vocabulary != "openvla":
-        raise CheckpointError(f"{path} says {config.vocabulary!r} for an OpenVLA checkpoint.")
-    return config
-
-
-def find_card(
-    directory: Path, data: dict[str, Any], unnorm_key: str = "", *, adapter: Path | None = None
-) -> ActionCard:
-    """action_card.json where it is there, else a card made of the statistics. Arguments and errors: as load_openvla.
-
-    data: config.json of the directory.
-    """
-    settings = OpenVLASettings.make(data, directory)
-    key = unnorm_key or _rt2_config(adapter, directory).unnorm_key
-    places = [place for place in (adapter, directory) if place is not None]
-    for place in places:
-        if (place / CARD_FILE).is_file():
-            return _checked_card(ActionCard.load(place), place, settings.bins)
-    own = next((place / STATISTICS for place in places if (place / STATISTICS).is_file()), None)
-    path = own or directory / "config.json"
-    statistics = read_object(own, CheckpointError) if own else data.get("norm_stats") or {}
-    try:
-        return card_from_statistics(statistics, key, bins=settings.bins, image_size=settings.image_size)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-
-
-def _checked_card(card: ActionCard, place: Path, bins: int) -> ActionCard:
-    pairs = (
-        ("dimensions", len(card.dimensions), len(ROLES)),
-        ("bins", card.bins, bins),
-        ("quantization", card.quantization, "centers"),
-    )
-    for what, given, expected in pairs:
-        if given != expected:
-            raise ActionCardError(f"{place}: the action card says {what} {given}, an OpenVLA model has {expected}.")
-    return card
 
 
 def _tokenizer(directory: Path) -> PreTrainedTokenizerBase:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import OPENVLA_TAIL
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard, ActionDimension, CameraSpec
-from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 
 ROLES = (*(f"translation_{a}" for a in "xyz"), *(f"rotation_{a}" for a in "xyz"), "gripper")
 NAMES = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")

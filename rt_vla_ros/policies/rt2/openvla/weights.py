@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 
 DINO, SIGLIP = "vision_backbone.featurizer.", "vision_backbone.fused_featurizer."
 DINO_HEAD_SIZE, SIGLIP_HEADS = 64, 16

@@ -8,6 +8,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
+from rt_vla_ros.policies.rt2.checkpoint import check_options
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import integers
 from rt_vla_ros.policies.rt2.inputs.processor import ComposedProcessor
@@ -16,7 +18,6 @@ from rt_vla_ros.policies.rt2.loading.quantization import QUANTIZED, check_quanti
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.tiny.small_models import SPECIAL, random_model, small_config
 from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
-from rt_vla_ros.policies.tabletop_card import tabletop_card
 
 FAMILY = "qwen2_vl"
 SEED = 3
@@ -26,16 +27,26 @@ that there is something to see. Another dimension's bin 0 is the same token, so 
 PIXELS = 84 * 84
 
 
-def untrained_policy(name: str, device: torch.device, *, weights: str = "auto", cuda_graphs: bool = False) -> RT2Policy:
+def open_policy(
+    checkpoint: Checkpoint,
+    *,
+    device: torch.device,
+    decoding: str | None = None,
+    language: str | None = None,
+    weights: str = "auto",
+    cuda_graphs: bool = False,
+    **_options: object,
+) -> RT2Policy:
     """The same random weights every time, made in memory, with the action card of the simulated arm.
 
     weights: see quantization. cuda_graphs: see fixed_shapes. Raises WeightsError.
     """
+    check_options(checkpoint.name, decoding, language)
     check_quantization(weights, device)
     special = SPECIAL[FAMILY]
     tokenizer = small_tokenizer("byte_bpe", special=list(special.values()), named=special)
     model = random_model(small_config(FAMILY, tokenizer), SEED, dtype=number_type(weights, device))
-    config, card = RT2Config("integers"), tabletop_card(name)
+    config, card = RT2Config("integers"), checkpoint.read_card()
     _go_on(model, tokenizer, card)
     if weights in QUANTIZED:
         quantize(model, weights, device)
@@ -44,7 +55,7 @@ def untrained_policy(name: str, device: torch.device, *, weights: str = "auto", 
     images = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": PIXELS})
     processor = ComposedProcessor(images, tokenizer)
     parts = RT2Parts(model, processor, config, card)
-    return RT2Policy(parts, name=name, fixed_shapes=cuda_graphs and device.type == "cuda")
+    return RT2Policy(parts, name=checkpoint.name, fixed_shapes=cuda_graphs and device.type == "cuda")
 
 
 def _go_on(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, card: ActionCard) -> None:

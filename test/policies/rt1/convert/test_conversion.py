@@ -11,7 +11,8 @@ from support import rt1_golden
 from support.rt1_checkpoints import CHECKPOINTS, TINY, tiny_config, tiny_flat
 
 from rt_vla_ros.action_space.card import ActionCardError
-from rt_vla_ros.policies.checkpoint.rt1_files import load_checkpoint
+from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.rt1.checkpoint import load_checkpoint
 from rt_vla_ros.policies.rt1.convert.conversion import ConversionError, convert_checkpoint, find_preset
 from rt_vla_ros.policies.rt1.convert.public_cards import public_card
 from rt_vla_ros.policies.rt1.convert.sources.detect import Source, read_source
@@ -42,7 +43,7 @@ def card(config: Any) -> Any:
 def test_what_is_written_computes_what_the_source_computes(path: str, tmp_path: Path) -> None:
     preset = SOURCES[path]
     report = convert_checkpoint(read_source(CHECKPOINTS / path), tmp_path / "ours", preset, card, TINY)
-    model, read_card = load_checkpoint(tmp_path / "ours")
+    model, read_card = load_checkpoint(resolve(tmp_path / "ours"))
     plain = state_dict_from_flax(tiny_flat(FLAX)) if preset == "rt1-jax" else state_dict_from_tf(tiny_flat(TENSORFLOW))
     reference = rt1_golden.loaded(tiny_config(preset), plain)
     images = torch.randint(0, 256, (1, 2, 48, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

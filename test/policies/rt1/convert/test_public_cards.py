@@ -7,7 +7,7 @@ import pytest
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.action_space.decoder import ActionDecoder
-from rt_vla_ros.policies.checkpoint.rt1_files import check_card
+from rt_vla_ros.policies.rt1.checkpoint import check_card
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.convert.public_cards import JAX_ORDER, ORDERS, ROBOTS, action_order, public_card
 

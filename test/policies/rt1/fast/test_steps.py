@@ -13,8 +13,9 @@ from support.rt1 import tiny_model
 from support.rt1_golden import CASES, golden
 
 from rt_vla_ros.policies.rt1.fast.last_step import last_logits
-from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps, PlainSteps, Steps, fold_batch_norms
+from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps, fold_batch_norms
 from rt_vla_ros.policies.rt1.modeling import RT1Model
+from rt_vla_ros.policies.rt1.policy import PlainSteps, Steps
 
 FLAVOURS = [*sorted(CASES), "tensorflow"]
 

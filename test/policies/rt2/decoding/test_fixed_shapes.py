@@ -16,13 +16,14 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.rt2.checkpoint import open_policy
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT
 from rt_vla_ros.policies.rt2.decoding import fixed_shapes
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.engine import CPU_GUESS
 from rt_vla_ros.policies.rt2.decoding.fixed_shapes import BUCKET, FixedSession, FixedShapes, bucket
 from rt_vla_ros.policies.rt2.decoding.session import Session
-from rt_vla_ros.policies.rt2.loading.open_checkpoint import open_checkpoint
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, load_rt2
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.tiny.small_models import FAMILIES
@@ -34,7 +35,7 @@ CPU = torch.device("cpu")
 def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RT2Parts:
     directory: Path = tmp_path_factory.mktemp(request.param)
     saved = save_openvla(directory) if request.param == "openvla" else save_vlm(directory, request.param)
-    return open_checkpoint(saved, device=CPU).parts
+    return open_policy(resolve(saved), device=CPU).parts
 
 
 def seen(parts: RT2Parts, seed: int) -> Observation:
@@ -220,7 +221,7 @@ DECLINED = {"gemma3": "looks back a limited way only", "qwen3_vl": "takes more t
 def test_other_families_are_recorded_or_the_log_says_why_not(
     family: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    opened: Any = open_checkpoint(save_other(tmp_path, family), device=CPU)
+    opened: Any = open_policy(resolve(save_other(tmp_path, family)), device=CPU)
     plain, fixed = RT2Policy(opened.parts), RT2Policy(opened.parts, fixed_shapes=True, device_images=True)
     with caplog.at_level(logging.WARNING):
         for policy in (plain, fixed):
@@ -236,7 +237,7 @@ def test_other_families_are_recorded_or_the_log_says_why_not(
 def test_models_that_cannot_are_run_as_ever(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    parts = load_rt2(save_vlm(tmp_path, "paligemma"), device=CPU)
+    parts = load_rt2(resolve(save_vlm(tmp_path, "paligemma")), device=CPU)
     text = parts.model.config.get_text_config()
     message = "looks back a limited way only"
     if what == "sliding":

@@ -13,9 +13,10 @@ from support.vlms import random_image, save_openvla, save_vlm
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.rt2.checkpoint import open_policy
 from rt_vla_ros.policies.rt2.inputs.device_images import find_device_images
 from rt_vla_ros.policies.rt2.inputs.processor import ComposedProcessor, Inputs, Pixels
-from rt_vla_ros.policies.rt2.loading.open_checkpoint import open_checkpoint
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.openvla.processor import OpenVLAProcessor
 from rt_vla_ros.policies.rt2.policy import RT2Policy
@@ -31,7 +32,7 @@ HALF = {"mean": [0.5] * 3, "std": [0.5] * 3}
 def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RT2Parts:
     directory: Path = tmp_path_factory.mktemp(request.param)
     saved = save_openvla(directory) if request.param == "openvla" else save_vlm(directory, request.param)
-    return open_checkpoint(saved, device=CPU).parts
+    return open_policy(resolve(saved), device=CPU).parts
 
 
 def test_tokens_and_probabilities_are_the_very_same(parts: RT2Parts) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from support.vlms import random_image, rt2_card, save_vlm
 
 from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt2.loading.lora import Adapter
 from rt_vla_ros.policies.rt2.loading.parts import load_rt2
@@ -51,8 +53,8 @@ def test_an_adapter_is_added_to_the_layers_it_names(old: bool, tmp_path: Path) -
     base = save_vlm(tmp_path / "base", "paligemma")
     names = [OLD[name] if old else name for name in (TEXT, VISION)]
     changes = save_adapter(tmp_path / "adapter", base, names, [64, 32])
-    before = load_rt2(base, device=CPU).model.state_dict()
-    after = load_rt2(base, device=CPU, adapter=tmp_path / "adapter").model.state_dict()
+    before = load_rt2(resolve(base), device=CPU).model.state_dict()
+    after = load_rt2(replace(resolve(base), adapter=tmp_path / "adapter"), device=CPU).model.state_dict()
     changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
     assert changed == {f"{TEXT}.weight", f"{VISION}.weight"}
     for name, change in zip((TEXT, VISION), changes.values(), strict=True):

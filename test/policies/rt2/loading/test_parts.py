@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 from support.vlms import rt2_card, save_openvla, save_vlm
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from rt_vla_ros.policies.checkpoint.resolve import RT2_CONFIG_FILE, resolve
 from rt_vla_ros.policies.load import load_policy
-from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE, RT2Config
+from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.loading import memory
 from rt_vla_ros.policies.rt2.loading.parts import check_tokens, first_line, load_rt2
 from rt_vla_ros.policies.rt2.policy import RT2Policy
@@ -141,7 +142,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "no config": (lambda d: (d / "config.json").unlink(), "it lacks config.json"),
     "config no JSON": (lambda d: (d / "config.json").write_text("{"), "config.json is not JSON"),
     "no card": (lambda d: (d / "action_card.json").unlink(), "has no action_card.json"),
-    "no rt2 config": (lambda d: (d / CONFIG_FILE).unlink(), 'smallest one is {"vocabulary": "integers"}'),
+    "no rt2 config": (lambda d: (d / RT2_CONFIG_FILE).unlink(), 'smallest one is {"vocabulary": "integers"}'),
     "damaged weights": (damaged_weights, "weights in .* cannot be loaded"),
     "shard gone": (second_shard_gone, "cannot be loaded: model-00002-of-00002.* is not there.*download it"),
     "shard cut": (
@@ -189,7 +190,7 @@ def test_every_damaged_file_is_refused_or_does_no_harm(family: str, tmp_path: Pa
 
 
 def test_a_tokenizer_of_another_model_is_told(checkpoint: Path) -> None:
-    model = load_rt2(checkpoint, device=CPU).model
+    model = load_rt2(resolve(checkpoint), device=CPU).model
     check_tokens(model, torch.tensor([[0, 1, model.config.image_token_id]]))
     with pytest.raises(ValueError, match="writes the token 100000, the model's embedding table has"):
         check_tokens(model, torch.tensor([[1, 100_000]]))
@@ -200,7 +201,7 @@ def test_bad_checkpoints_are_refused_with_a_sentence(case: str, checkpoint: Path
     spoil, message = BAD[case]
     spoil(checkpoint)
     with pytest.raises(ValueError, match=message):
-        load_rt2(checkpoint, device=CPU)
+        load_rt2(resolve(checkpoint), device=CPU)
 
 
 def test_a_configuration_without_a_type_is_told_by_what_lies_beside_it(checkpoint: Path) -> None:
@@ -216,18 +217,18 @@ def test_what_an_error_says_is_not_cut_off_before_the_reason() -> None:
 
 
 def test_the_same_weights_in_shards_load(checkpoint: Path) -> None:
-    whole = load_rt2(checkpoint, device=CPU).model.state_dict()
+    whole = load_rt2(resolve(checkpoint), device=CPU).model.state_dict()
     shards(checkpoint)
-    again = load_rt2(checkpoint, device=CPU).model.state_dict()
+    again = load_rt2(resolve(checkpoint), device=CPU).model.state_dict()
     assert all(torch.equal(again[name], tensor) for name, tensor in whole.items())
 
 
 def test_card_of_other_dimensions_is_refused(checkpoint: Path) -> None:
     RT2Config("overwritten", tuple(range(100, 356))).save(checkpoint)
-    RT2Policy(load_rt2(checkpoint, device=CPU))
+    RT2Policy(load_rt2(resolve(checkpoint), device=CPU))
     rt2_card(bins=128).save(checkpoint)
     with pytest.raises(ValueError, match="lists 256 overwritten tokens, the card has 128 bins"):
-        RT2Policy(load_rt2(checkpoint, device=CPU))
+        RT2Policy(load_rt2(resolve(checkpoint), device=CPU))
 
 
 @pytest.mark.parametrize(
@@ -244,7 +245,7 @@ def test_card_of_other_dimensions_is_refused(checkpoint: Path) -> None:
     ],
 )
 def test_bad_configurations_are_refused(changes: dict[str, object], message: str, checkpoint: Path) -> None:
-    edit(checkpoint / CONFIG_FILE, **changes)
+    edit(checkpoint / RT2_CONFIG_FILE, **changes)
     with pytest.raises(ValueError, match=message):
         RT2Config.load(checkpoint)
 
@@ -264,4 +265,4 @@ def test_too_little_memory_is_told_in_bytes(checkpoint: Path, monkeypatch: pytes
     little.write_text("MemTotal: 99999999 kB\nMemAvailable: 100 kB\n")
     monkeypatch.setattr(memory, "CPU_MEMORY", little)
     with pytest.raises(memory.OutOfMemoryError, match=f"needs about {needed:,} bytes.* there are 102,400 bytes free"):
-        load_rt2(checkpoint, device=CPU)
+        load_rt2(resolve(checkpoint), device=CPU)

@@ -13,7 +13,7 @@ from support.vlms import random_image, save_openvla, save_vlm
 from torch import nn
 
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS
+from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, resolve
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt2.loading import memory
 from rt_vla_ros.policies.rt2.loading.parts import load_rt2
@@ -83,8 +83,8 @@ def test_openvla_and_its_odd_layers(weights: str, tmp_path: Path) -> None:
 
 def test_int8_is_near_the_weights_it_was_made_of(tmp_path: Path) -> None:
     directory = save_vlm(tmp_path, "qwen2_vl")
-    plain = dict(load_rt2(directory, device=CPU).model.named_modules())
-    for name, layer in load_rt2(directory, device=CPU, weights="int8").model.named_modules():
+    plain = dict(load_rt2(resolve(directory), device=CPU).model.named_modules())
+    for name, layer in load_rt2(resolve(directory), device=CPU, weights="int8").model.named_modules():
         if type(layer) is nn.Linear and "lm_head" not in name:
             before: torch.Tensor = plain[name].weight  # type: ignore[assignment]
             step = before.abs().amax(dim=1, keepdim=True) / 127

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from support.vlms import SHARDS, random_image, rt2_card, save_openvla, statistics
 
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.rt2.configuration import CONFIG_FILE
-from rt_vla_ros.policies.rt2.openvla.checkpoint import INDEX, is_openvla, load_openvla
+from rt_vla_ros.policies.checkpoint.resolve import RT2_CONFIG_FILE, resolve
+from rt_vla_ros.policies.rt2.openvla.checkpoint import INDEX, load_openvla
 from rt_vla_ros.policies.rt2.openvla.processor import EMPTY_TOKEN
 from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
 from rt_vla_ros.policies.rt2.prompt import question_prompt, robot_prompt
@@ -33,8 +34,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_published_directory_is_a_policy_as_it_is(checkpoint: Path) -> None:
-    assert is_openvla(checkpoint)
-    parts = load_openvla(checkpoint, device=CPU)
+    assert resolve(checkpoint).family == "openvla"
+    parts = load_openvla(resolve(checkpoint), device=CPU)
     policy = RT2Policy(parts)
     policy.reset("Pick UP the red cube.")
     assert policy._prompt is not None
@@ -60,12 +61,12 @@ def test_a_published_directory_is_a_policy_as_it_is(checkpoint: Path) -> None:
 def test_one_of_several_statistics_must_be_named(tmp_path: Path) -> None:
     save_openvla(tmp_path, keys=("bridge_orig", "libero_spatial"))
     with pytest.raises(ValueError, match=r"2 data sets: say which.*There are: bridge_orig, libero_spatial\."):
-        load_openvla(tmp_path, device=CPU)
+        load_openvla(resolve(tmp_path), device=CPU)
     with pytest.raises(ValueError, match=r"'bridge'\. Did you mean 'bridge_orig'\? There are: bridge_orig, libero"):
-        load_openvla(tmp_path, device=CPU, unnorm_key="bridge")
-    assert load_openvla(tmp_path, device=CPU, unnorm_key="libero_spatial").card.control_rate == 20
-    (tmp_path / CONFIG_FILE).write_text('{"unnorm_key": "bridge_orig"}')
-    assert load_openvla(tmp_path, device=CPU).card.control_rate == 5
+        load_openvla(resolve(f"{tmp_path}#bridge"), device=CPU)
+    assert load_openvla(resolve(f"{tmp_path}#libero_spatial"), device=CPU).card.control_rate == 20
+    (tmp_path / RT2_CONFIG_FILE).write_text('{"unnorm_key": "bridge_orig"}')
+    assert load_openvla(resolve(tmp_path), device=CPU).card.control_rate == 5
 
 
 @pytest.mark.parametrize(
@@ -80,36 +81,36 @@ def test_one_of_several_statistics_must_be_named(tmp_path: Path) -> None:
     ],
 )
 def test_what_rt2_config_does_not_say_is_openvla_s_own(given: dict[str, Any], prompt: str, tmp_path: Path) -> None:
-    (save_openvla(tmp_path) / CONFIG_FILE).write_text(json.dumps(given))
-    config = load_openvla(tmp_path, device=CPU).config
+    (save_openvla(tmp_path) / RT2_CONFIG_FILE).write_text(json.dumps(given))
+    config = load_openvla(resolve(tmp_path), device=CPU).config
     assert robot_prompt(config, "Pick UP the red cube.") == prompt
     assert question_prompt(config, "What is red?") == "In: What is red?\nOut:"
     assert config.center_crop == given.get("center_crop", False)
 
 
 def test_a_wrong_rt2_config_is_refused_by_its_path(tmp_path: Path) -> None:
-    path = save_openvla(tmp_path) / CONFIG_FILE
+    path = save_openvla(tmp_path) / RT2_CONFIG_FILE
     for text, message in (
         ('{"center_crop": 1}', "center_crop is 1, expected bool"),
         ('{"vocabulary": "integers"}', "says 'integers' for an OpenVLA checkpoint"),
     ):
         path.write_text(text)
-        with pytest.raises(ValueError, match=rf"{CONFIG_FILE}:? {message}"):
-            load_openvla(tmp_path, device=CPU)
+        with pytest.raises(ValueError, match=rf"{RT2_CONFIG_FILE}:? {message}"):
+            load_openvla(resolve(tmp_path), device=CPU)
 
 
 def test_a_card_goes_before_the_statistics_and_must_fit(tmp_path: Path) -> None:
     save_openvla(tmp_path)
-    own = load_openvla(tmp_path, device=CPU).card
+    own = load_openvla(resolve(tmp_path), device=CPU).card
     dataclasses.replace(own, control_rate=8.0).save(tmp_path)
-    assert load_openvla(tmp_path, device=CPU).card.control_rate == 8
+    assert load_openvla(resolve(tmp_path), device=CPU).card.control_rate == 8
     rt2_card(quantization="centers").save(tmp_path)
     with pytest.raises(ValueError, match="card says dimensions 8, an OpenVLA model has 7"):
-        load_openvla(tmp_path, device=CPU)
+        load_openvla(resolve(tmp_path), device=CPU)
 
 
 def test_older_checkpoints_have_siglip_alone(tmp_path: Path) -> None:
-    parts = load_openvla(save_openvla(tmp_path, fused=False), device=CPU)
+    parts = load_openvla(resolve(save_openvla(tmp_path, fused=False)), device=CPU)
     assert list(parts.model.config.towers) == ["siglip"]
     policy = RT2Policy(parts)
     policy.reset("pick up the red cube")
@@ -147,7 +148,7 @@ def damage(directory: Path, kind: str) -> None:
 def test_damaged_shards_are_refused(kind: str, message: str, tmp_path: Path) -> None:
     damage(save_openvla(tmp_path), kind)
     with pytest.raises(ValueError, match=message):
-        load_openvla(tmp_path, device=CPU)
+        load_openvla(resolve(tmp_path), device=CPU)
 
 
 def test_a_lora_adapter_is_added_to_the_weights(checkpoint: Path, tmp_path: Path) -> None:
@@ -159,7 +160,9 @@ def test_a_lora_adapter_is_added_to_the_weights(checkpoint: Path, tmp_path: Path
     config = {"peft_type": "LORA", "r": 2, "lora_alpha": 8, "base_model_name_or_path": str(checkpoint)}
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     (tmp_path / "dataset_statistics.json").write_text(json.dumps(statistics("my_kitchen")))
-    plain, adapted = (load_openvla(checkpoint, device=CPU, adapter=adapter) for adapter in (None, tmp_path))
+    plain, adapted = (
+        load_openvla(replace(resolve(checkpoint), adapter=adapter), device=CPU) for adapter in (None, tmp_path)
+    )
     assert adapted.card.name == "OpenVLA, actions of my_kitchen"
     for i, part in enumerate("qkv"):
         name = f"model.towers.dino.encoder.layer.0.attention.{part}_proj.weight"
@@ -168,7 +171,7 @@ def test_a_lora_adapter_is_added_to_the_weights(checkpoint: Path, tmp_path: Path
     config["peft_type"] = "IA3"
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match="another kind; plain LoRA can be loaded"):
-        load_openvla(checkpoint, device=CPU, adapter=tmp_path)
+        load_openvla(replace(resolve(checkpoint), adapter=tmp_path), device=CPU)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +185,7 @@ def test_unknown_preprocessing_is_refused(change: dict[str, Any], message: str, 
     path = save_openvla(tmp_path) / "preprocessor_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(ValueError, match=message):
-        load_openvla(tmp_path, device=CPU)
+        load_openvla(resolve(tmp_path), device=CPU)
 
 
 def change_config(directory: Path, change: dict[str, Any]) -> None:
@@ -213,7 +216,7 @@ def test_a_config_that_is_not_openvla_s_is_refused_by_its_path(
 ) -> None:
     change_config(save_openvla(tmp_path), change)
     with pytest.raises(ValueError, match=rf"config\.json: {message}"):
-        load_openvla(tmp_path, device=CPU)
+        load_openvla(resolve(tmp_path), device=CPU)
 
 
 @pytest.mark.parametrize(
@@ -228,13 +231,13 @@ def test_a_text_config_of_another_model_is_refused(change: dict[str, Any], messa
     text = json.loads((save_openvla(tmp_path) / "config.json").read_text())["text_config"]
     change_config(tmp_path, {"text_config": {**text, **change}})
     with pytest.raises(ValueError, match=rf"config\.json{message}"):
-        load_openvla(tmp_path, device=CPU)
+        load_openvla(resolve(tmp_path), device=CPU)
 
 
 @pytest.mark.parametrize(("change", "first"), [({}, 31999), ({"pad_to_multiple_of": 128}, 31935)])
 def test_the_actions_end_where_the_padding_begins(change: dict[str, Any], first: int, tmp_path: Path) -> None:
     change_config(save_openvla(tmp_path), change)
-    grammar = make_grammar(load_openvla(tmp_path, device=CPU))
+    grammar = make_grammar(load_openvla(resolve(tmp_path), device=CPU))
     assert grammar.decode([first - number for number in range(7)]) == tuple(range(7))
 
 
@@ -244,4 +247,4 @@ def test_statistics_of_another_arm_are_refused(tmp_path: Path) -> None:
     config["norm_stats"]["bridge_orig"]["action"]["q01"] = [0.0] * 14
     path.write_text(json.dumps(config))
     with pytest.raises(ValueError, match="have no q01 and q99 of 7 numbers each"):
-        load_openvla(tmp_path, device=CPU)
+        load_openvla(resolve(tmp_path), device=CPU)

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from support.rt1 import tiny_card, tiny_model
 
 from rt_vla_ros.action_space.card import ActionCardError
-from rt_vla_ros.policies.checkpoint.rt1_files import CheckpointError, load_checkpoint, save_checkpoint
+from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.rt1.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 
 
@@ -24,7 +25,7 @@ def checkpoint(tmp_path: Path) -> Path:
 def test_survives_the_disk(checkpoint: Path) -> None:
     files = sorted(path.name for path in checkpoint.iterdir())
     assert files == ["README.md", "action_card.json", "config.json", "model.safetensors"]
-    model, card = load_checkpoint(checkpoint)
+    model, card = load_checkpoint(resolve(checkpoint))
     assert card == tiny_card()
     for name, value in tiny_model().state_dict().items():
         torch.testing.assert_close(model.state_dict()[name], value, rtol=0, atol=0)
@@ -67,7 +68,7 @@ def test_follows_links_and_keeps_an_empty_directory(tmp_path: Path, monkeypatch:
     before = Path().stat().st_ino
     for place in (Path(), tmp_path / "link", tmp_path / "dangling"):
         save_checkpoint(place, tiny_model(), tiny_card(), "")
-        load_checkpoint(place)
+        load_checkpoint(resolve(place))
     assert Path().stat().st_ino == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "here", "link", "nowhere", "real"]
     assert all((tmp_path / link).is_symlink() for link in ("link", "dangling"))
@@ -94,18 +95,18 @@ def test_the_old_one_comes_back_where_the_new_one_cannot_take_its_place(
 def test_says_what_is_missing(checkpoint: Path, name: str) -> None:
     (checkpoint / name).unlink()
     with pytest.raises(CheckpointError, match=f"is no checkpoint: it lacks {name}"):
-        load_checkpoint(checkpoint)
+        load_checkpoint(resolve(checkpoint))
 
 
 def test_refuses_a_checkpoint_without_a_card(checkpoint: Path) -> None:
     (checkpoint / "action_card.json").unlink()
     with pytest.raises(ActionCardError, match="nobody knows what the actions mean"):
-        load_checkpoint(checkpoint)
+        load_checkpoint(resolve(checkpoint))
 
 
 def test_an_empty_directory_lists_all(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"config\.json, model\.safetensors, action_card\.json"):
-        load_checkpoint(tmp_path)
+        load_checkpoint(resolve(tmp_path))
 
 
 def edit(path: Path, change: Callable[[dict], None]) -> None:
@@ -129,7 +130,7 @@ def edit(path: Path, change: Callable[[dict], None]) -> None:
 def test_refuses_a_card_that_contradicts_the_network(checkpoint: Path, change: Callable, sentence: str) -> None:
     edit(checkpoint / "action_card.json", change)
     with pytest.raises(ActionCardError, match=sentence):
-        load_checkpoint(checkpoint)
+        load_checkpoint(resolve(checkpoint))
 
 
 def test_does_not_write_what_it_would_not_load(tmp_path: Path) -> None:
@@ -152,7 +153,7 @@ def test_does_not_write_what_it_would_not_load(tmp_path: Path) -> None:
 def test_refuses_a_config_that_contradicts_the_weights(checkpoint: Path, change: Callable, sentence: str) -> None:
     edit(checkpoint / "config.json", change)
     with pytest.raises(CheckpointError, match=sentence):
-        load_checkpoint(checkpoint)
+        load_checkpoint(resolve(checkpoint))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -161,7 +162,7 @@ def test_refuses_weights_that_are_not_finite(checkpoint: Path, bad: float) -> No
     weights["projection.weight"][0, 0] = bad
     save_file(weights, checkpoint / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"projection\.weight holds numbers that are not finite"):
-        load_checkpoint(checkpoint)
+        load_checkpoint(resolve(checkpoint))
 
 
 @pytest.mark.parametrize(
@@ -179,14 +180,14 @@ def test_refuses_weights_of_another_type(checkpoint: Path, change: Callable, sen
     weights["projection.weight"] = change(weights["projection.weight"])
     save_file(weights, checkpoint / "model.safetensors")
     with pytest.raises(CheckpointError, match=rf"projection\.weight {sentence}"):
-        load_checkpoint(checkpoint)
+        load_checkpoint(resolve(checkpoint))
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
 def test_reads_other_floating_point_types(checkpoint: Path, kind: torch.dtype) -> None:
     weights = {name: w.to(kind) if w.is_floating_point() else w for name, w in tiny_model().state_dict().items()}
     save_file(weights, checkpoint / "model.safetensors")
-    assert all(p.dtype == torch.float32 for p in load_checkpoint(checkpoint)[0].parameters())
+    assert all(p.dtype == torch.float32 for p in load_checkpoint(resolve(checkpoint))[0].parameters())
 
 
 @pytest.mark.parametrize("length", [0, 7, 500, -1])
@@ -194,11 +195,11 @@ def test_refuses_truncated_weights(checkpoint: Path, length: int) -> None:
     path = checkpoint / "model.safetensors"
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(CheckpointError, match="damaged or no safetensors file"):
-        load_checkpoint(checkpoint)
+        load_checkpoint(resolve(checkpoint))
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "null"])
 def test_refuses_a_config_that_is_none(checkpoint: Path, text: str) -> None:
     (checkpoint / "config.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"config\.json"):
-        load_checkpoint(checkpoint)
+        load_checkpoint(resolve(checkpoint))

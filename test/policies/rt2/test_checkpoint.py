@@ -12,7 +12,6 @@ from support.vlms import save_openvla, save_vlm
 
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
-from rt_vla_ros.policies.rt2.loading.recognition import is_rt2
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 
 
@@ -25,7 +24,6 @@ def test_directories_of_vision_language_models_are_rt2(tmp_path: Path) -> None:
         load_policy(str(tmp_path / "mine"), device="cpu", decoding="expected_value")
     with pytest.raises(ValueError, match="is no OpenVLA checkpoint, so there is no 'bridge' to choose"):
         load_policy(f"{tmp_path / 'mine'}#bridge", device="cpu")
-    assert not is_rt2(tmp_path)
 
 
 def test_the_statistics_of_openvla_are_named_behind_the_path(tmp_path: Path) -> None:

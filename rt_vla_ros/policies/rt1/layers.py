@@ -1,12 +1,159 @@
-"""The decoder over the history: image tokens of each step, then one empty row for each action token after the first."""
+"""The layers of RT-1: FiLM and its small residual trunk, TokenLearner, the word bag, and the causal transformer.
+
+FiLM: feature-wise linear modulation, a sentence scales and shifts the channels of a feature map (arXiv 1709.07871).
+TokenLearner v1.1: a few weighted means of a feature map, with learned weights (arXiv 2106.11297).
+The transformer runs over the history: image tokens of each step, then one empty row for each action token after the
+first.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rt_vla_ros.language.hashed_words import PADDING
 from rt_vla_ros.policies.rt1.configuration import RT1Config
+
+
+class FiLM(nn.Module):
+    """(1 + scale) * x + shift, both linear in the sentence and zero at first: a pretrained trunk is unchanged."""
+
+    def __init__(self, language_size: int, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Linear(language_size, channels)
+        self.shift = nn.Linear(language_size, channels)
+        for layer in (self.scale, self.shift):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+        self._fixed: tuple[Tensor, Tensor] | None = None
+
+    def fix(self, sentence: Tensor) -> None:
+        """From now on `forward` takes this sentence (1, language_size), whatever it is given."""
+        scale, shift = 1 + self.scale(sentence)[:, :, None, None], self.shift(sentence)[:, :, None, None]
+        if self._fixed is None:
+            self._fixed = scale, shift
+        else:  # in place, for a CUDA graph remembers where they lie
+            self._fixed[0].copy_(scale)
+            self._fixed[1].copy_(shift)
+
+    def forward(self, features: Tensor, sentence: Tensor) -> Tensor:
+        """features (N, C, h, w), sentence (N, language_size) -> (N, C, h, w)."""
+        if self._fixed is not None:
+            return torch.addcmul(self._fixed[1], features, self._fixed[0])
+        scale = self.scale(sentence)[:, :, None, None]
+        shift = self.shift(sentence)[:, :, None, None]
+        modulated: Tensor = (1 + scale) * features + shift
+        return modulated
+
+
+class FiLMBlock(nn.Module):
+    """Two 3x3 convolutions with batch normalisation, FiLM, and a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, language_size: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        self.film = FiLM(language_size, outputs)
+        same = inputs == outputs and stride == 1
+        self.shortcut = nn.Identity() if same else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+    def forward(self, features: Tensor, sentence: Tensor) -> Tensor:
+        """features (N, inputs, h, w), sentence (N, language_size) -> (N, outputs, h / stride, w / stride)."""
+        hidden = functional.relu(self.norm1(self.conv1(features)))
+        hidden = self.film(self.norm2(self.conv2(hidden)), sentence)
+        return functional.relu(hidden + self.shortcut(features))
+
+
+class FiLMResNet(nn.Module):
+    """A stem that halves the resolution, then stages of blocks; every stage but the first halves it again."""
+
+    def __init__(self, widths: Sequence[int], blocks: int, language_size: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, widths[0], 5, 2, 2, bias=False)
+        self.norm = nn.BatchNorm2d(widths[0])
+        self.blocks = nn.ModuleList()
+        inputs = widths[0]
+        for stage, width in enumerate(widths):
+            for block in range(blocks):
+                stride = 2 if stage > 0 and block == 0 else 1
+                self.blocks.append(FiLMBlock(inputs, width, stride, language_size))
+                inputs = width
+        self.channels = inputs
+        self.reduction = 2 ** len(widths)
+
+    def forward(self, images: Tensor, sentence: Tensor) -> Tensor:
+        """Images (N, 3, H, W), sentence (N, language_size) -> (N, channels, H / reduction, W / reduction)."""
+        features = functional.relu(self.norm(self.stem(images)))
+        for block in self.blocks:
+            features = block(features, sentence)
+        return features
+
+
+class WordBag(nn.Module):
+    """Learned vectors of hashed words, averaged, then a two-layer network."""
+
+    def __init__(self, buckets: int, size: int) -> None:
+        super().__init__()
+        self.words = nn.Embedding(buckets + 1, size, padding_idx=PADDING)
+        nn.init.normal_(self.words.weight, std=1.0)
+        with torch.no_grad():
+            self.words.weight[PADDING].zero_()
+        self.mix = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.Linear(size, size))
+
+    def forward(self, instruction: Tensor) -> Tensor:
+        """Bucket numbers (B, L), int64 -> sentences (B, size)."""
+        vectors = self.words(instruction)  # (B, L, size)
+        # Padding has a vector of zeros, and so has a word that training never heard: neither counts.
+        count = vectors.any(dim=2).sum(dim=1, keepdim=True).clamp(min=1)
+        bag = vectors.sum(dim=1) / count.sqrt()
+        mixed: Tensor = bag + self.mix(bag)
+        return mixed
+
+
+class SpatialPositions(nn.Module):
+    """A learned vector per place, added to the features; at first smooth waves along both axes."""
+
+    def __init__(self, channels: int, side: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(0.5 * _waves(channels, side))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, side, side) -> the same shape."""
+        return features + self.table.to(features.dtype)
+
+
+def _waves(channels: int, side: int) -> Tensor:
+    """Cosines of both coordinates, shape (channels, side, side): slow ones, so a mean over places means a place."""
+    at = (torch.arange(side) + 0.5) / side  # (side,) 0 ... 1
+    order = torch.arange(channels) // 2 % 8 + 1
+    phase = torch.cos(math.pi * order[:, None] * at[None, :])  # (C, side)
+    along_x = (torch.arange(channels) % 2 == 0)[:, None, None]
+    return torch.where(along_x, phase[:, None, :].expand(-1, side, -1), phase[:, :, None].expand(-1, -1, side))
+
+
+class TokenLearner(nn.Module):
+    """LayerNorm, Dense, tanh-GELU, Dense, softmax over the places; the sum takes the features before the LayerNorm."""
+
+    def __init__(self, channels: int, tokens: int, bottleneck: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels, eps=1e-6)
+        self.hidden = nn.Linear(channels, bottleneck)
+        self.activation = nn.GELU(approximate="tanh")
+        self.weights = nn.Linear(bottleneck, tokens)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (N, C, h, w) -> tokens (N, tokens, C)."""
+        places = features.flatten(2).transpose(1, 2)  # (N, h * w, C)
+        weights = self.weights(self.activation(self.hidden(self.norm(places)))).softmax(dim=1)  # (N, h * w, tokens)
+        tokens: Tensor = weights.transpose(1, 2) @ places
+        return tokens
 
 
 def attention_mask(steps: int, image_rows: int, action_rows: int, image_attends_past_actions: bool) -> Tensor:

@@ -8,26 +8,30 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
-from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
-from rt_vla_ros.json_file import read_object
+from rt_vla_ros.action_space.card import ActionCard, ActionCardError
+from rt_vla_ros.language.encoder import LanguageEncoder
+from rt_vla_ros.language.instruction_table import TABLE_FILE
+from rt_vla_ros.language.sources import find_encoder
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUsedError
+from rt_vla_ros.policies.checkpoint.resolve import CONFIG_FILE, WEIGHTS_FILE, Checkpoint
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
+from rt_vla_ros.policies.rt1.policy import RT1Policy
 
-CONFIG_FILE, WEIGHTS_FILE, MODEL_CARD_FILE = "config.json", "model.safetensors", "README.md"
-REQUIRED = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE)
+MODEL_CARD_FILE = "README.md"
+UNTRAINED_SEED = 0
+FOLDED_TRUNK = "film_efficientnet"
+RT1_WEIGHTS = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16}
 
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 INTEGERS = (torch.int64, torch.int32)
 """Types that weights and counters may be stored in."""
-
-
-class CheckpointError(ValueError):
-    """The checkpoint cannot be used; the message says which file and why."""
 
 
 def save_checkpoint(
@@ -83,20 +87,82 @@ def _exchange(new: Path, directory: Path, old: Path) -> None:
         raise
 
 
-def load_checkpoint(directory: Path) -> tuple[RT1Model, ActionCard]:
+def open_policy(
+    checkpoint: Checkpoint,
+    *,
+    device: torch.device,
+    decoding: str | None = None,
+    language: str | None = None,
+    weights: str = "auto",
+    **_options: object,
+) -> RT1Policy:
+    """The policy of a checkpoint; arguments: see load_policy. Raises CheckpointError, ActionCardError, ValueError."""
+    number = _number(weights)
+    model, card = load_checkpoint(checkpoint)
+    _check_trunk(checkpoint.name, model.config.trunk, number)
+    nn.Module.to(model, device)
+    encoder = _sentence_encoder(checkpoint, model.config, language)
+    steps = None
+    if model.config.trunk == FOLDED_TRUNK:
+        from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
+
+        steps = FoldedSteps(model, number)
+    return RT1Policy(model, card, name=checkpoint.name, decoding=decoding, encoder=encoder, steps=steps)
+
+
+def open_untrained(
+    checkpoint: Checkpoint,
+    *,
+    device: torch.device,
+    decoding: str | None = None,
+    language: str | None = None,
+    weights: str = "auto",
+    **_options: object,
+) -> RT1Policy:
+    """Random weights, the same every time: moves the arm senselessly, but exercises everything around it."""
+    if language is not None:
+        raise LanguageNotUsedError(checkpoint.name, language)
+    config = RT1Config.preset("rt1-mini")
+    _check_trunk(checkpoint.name, config.trunk, _number(weights))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(UNTRAINED_SEED)
+        model = RT1Model(config)
+    nn.Module.to(model, device)
+    return RT1Policy(model, checkpoint.read_card(), name=checkpoint.name, decoding=decoding)
+
+
+def load_checkpoint(checkpoint: Checkpoint) -> tuple[RT1Model, ActionCard]:
     """The model, on the CPU, and its card.
 
     Raises CheckpointError or ActionCardError for files that are missing, damaged or at odds with each other.
     """
-    missing = [name for name in REQUIRED if not (directory / name).is_file()]
-    if CARD_FILE in missing and len(missing) == 1:
-        ActionCard.load(directory)  # says why a card is needed
-    if missing:
-        raise CheckpointError(f"{directory} is no checkpoint: it lacks {', '.join(missing)}.")
-    config = _read_config(directory / CONFIG_FILE)
-    card = ActionCard.load(directory)
+    directory = checkpoint.model_directory
+    config = _make_config(directory / CONFIG_FILE, checkpoint.config)
+    if not (directory / WEIGHTS_FILE).is_file():
+        raise CheckpointError(f"{directory} is no checkpoint: it lacks {WEIGHTS_FILE}.")
+    card = checkpoint.read_card()
     check_card(card, config, directory)
     return _read_weights(directory / WEIGHTS_FILE, config), card
+
+
+def _sentence_encoder(checkpoint: Checkpoint, config: RT1Config, language: str | None) -> LanguageEncoder | None:
+    if config.language != "embedding":
+        if language is not None:
+            raise LanguageNotUsedError(checkpoint.name, language)
+        return None
+    path = Path(language).expanduser() if language is not None else checkpoint.model_directory / TABLE_FILE
+    return find_encoder(path) if language is not None or path.is_file() else None
+
+
+def _number(weights: str) -> torch.dtype:
+    if weights not in RT1_WEIGHTS:
+        raise ValueError(f"RT-1 policies have no weights {weights!r}; they have {', '.join(RT1_WEIGHTS)}.")
+    return RT1_WEIGHTS[weights]
+
+
+def _check_trunk(name: str, trunk: str, number: torch.dtype) -> None:
+    if trunk != FOLDED_TRUNK and number != torch.float32:
+        raise ValueError(f"The weights of {name} are small and held in float32; say weights:=auto.")
 
 
 def check_card(card: ActionCard, config: RT1Config, where: Path) -> None:
@@ -126,13 +192,12 @@ def check_card(card: ActionCard, config: RT1Config, where: Path) -> None:
             )
 
 
-def _read_config(path: Path) -> RT1Config:
-    data = read_object(path, CheckpointError)
+def _make_config(path: Path, data: Mapping[str, Any]) -> RT1Config:
     kind = data.get("model_type")
     if kind != RT1Config.model_type:
         raise CheckpointError(f"{path} describes a model of the type {kind!r}, expected {RT1Config.model_type!r}.")
     try:
-        return RT1Config.from_dict(data)
+        return RT1Config.from_dict(dict(data))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
