@@ -105,7 +105,7 @@ def test_actions_survive_the_round_trip(rotation: str) -> None:
     back = ActionDecoder(tokenizer.card).from_values(values)
     np.testing.assert_allclose(back.translation, action.translation)
     np.testing.assert_allclose(back.rotation, action.rotation, atol=1e-12)
-    assert (back.gripper, back.terminate, back.period) == (0.75, False, 1 / 3)
+    assert (back.gripper, back.terminate, back.period) == (0.75, False, tokenizer.card.period)
     assert values[7] == pytest.approx(-0.5), "this card's gripper is open at 1 and closed at -1"
 
 
