@@ -79,6 +79,7 @@ def _run_command(name: str, argv: Sequence[str]) -> int:
     if command.ros:
         try:
             ros.ensure()
+            ros.register()  # for a real ROS 2 too: a checkout is in no index of it
         except ImportError as error:
             raise CliError(str(error)) from error
     module = importlib.import_module(command.module)
