@@ -25,8 +25,8 @@ def ensure() -> str:
 
     Raises:
         RosUnavailable: an rclpy is found but cannot be imported, usually because it was built for another Python.
+        FileNotFoundError: see `register`.
     """
-    embedded = str(EMBEDDED_PATH)
     spec = importlib.util.find_spec("rclpy")
     if spec is not None and not _is_stand_in(spec.origin):
         _import_real(spec.origin)
@@ -35,13 +35,24 @@ def ensure() -> str:
         raise RosUnavailable(
             "no rclpy: this is a ROS 2 installation of rt_vla_ros without its stand-in; source the setup file of ROS 2"
         )
-    if embedded not in sys.path:
-        sys.path.append(embedded)
-        importlib.invalidate_caches()
-    from zenoh_ros.wire import packages
+    import zenoh_ros
 
-    packages.install()
+    register()
+    zenoh_ros.install()
     return EMBEDDED
+
+
+def register() -> None:
+    """Tells zenoh_ros of this package: its messages, its launch files and its nodes, which no ament index lists.
+
+    Raises:
+        FileNotFoundError: the installation is incomplete.
+    """
+    from zenoh_ros import packages
+
+    here = Path(__file__).resolve().parent
+    nodes = [path.stem for path in (here / "nodes").glob("*_node.py")]
+    packages.register(here.name, here.parent, {name: f"{here.name}.nodes.{name}" for name in nodes})
 
 
 def _is_stand_in(origin: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""What several rooms' tests share: a graph of their own."""
+"""What tests of several packages share: a graph of their own."""
 
 from __future__ import annotations
 

@@ -12,11 +12,12 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import bootstrap
 import pytest
 
-from rt_vla_ros import bootstrap
-
 ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "scripts" / "bootstrap.py"
+
 DOCTOR = '''"""Prints what is installed."""
 from importlib.metadata import distributions
 def add_arguments(parser): parser.add_argument("words", nargs="*")
@@ -50,12 +51,17 @@ class Machine:
         self.checkout = root / "check out"  # people do have spaces in their paths
         self.venv = self.checkout / ".venv"
         (self.checkout / "rt_vla_ros" / "cli").mkdir(parents=True)
+        (self.checkout / "scripts").mkdir()
         self.wheels.mkdir()
         shutil.copy(ROOT / "rt-vla", self.checkout)
+        shutil.copy(SCRIPT, self.checkout / "scripts")
         for path in (ROOT / "rt_vla_ros").glob("*.py"):
             shutil.copy(path, self.checkout / "rt_vla_ros")
-        for name in ("__init__.py", "__main__.py", "main.py", "errors.py"):
+        for name in ("__init__.py", "__main__.py", "main.py"):
             shutil.copy(ROOT / "rt_vla_ros" / "cli" / name, self.checkout / "rt_vla_ros" / "cli" / name)
+        (self.checkout / "zenoh_ros" / "commands").mkdir(parents=True)
+        for name in ("__init__.py", "commands/__init__.py", "commands/errors.py"):
+            shutil.copy(ROOT / "zenoh_ros" / name, self.checkout / "zenoh_ros" / name)
         (self.checkout / "rt_vla_ros" / "cli" / "doctor.py").write_text(DOCTOR)
         (self.checkout / "constraints.txt").write_text("torch==2.13.0\ngym-hil==0.1.14\n")
         self.require("alpha")

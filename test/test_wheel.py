@@ -37,12 +37,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
+def test_the_wheel_holds_every_file_of_both_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "rt_vla_ros").rglob("*") if path.is_file()}
-    missing = {path for path in package if "__pycache__" not in path} - names
-    assert missing == set()
+    for package in ("rt_vla_ros", "zenoh_ros"):
+        files = {path.relative_to(ROOT).as_posix() for path in (ROOT / package).rglob("*") if path.is_file()}
+        assert len(files) > 50
+        assert {path for path in files if "__pycache__" not in path} - names == set()
     share = {name.partition("/share/rt_vla_ros/")[2] for name in names}
     for folder in ("msg", "srv", "launch", "config"):
         assert {f"{folder}/{path.name}" for path in (ROOT / folder).glob("*.*")} <= share
@@ -63,3 +64,11 @@ def test_an_installed_wheel_launches_without_the_source_tree(wheel: Path, tmp_pa
     assert Path(where.strip()).is_relative_to(tmp_path)
     shown = checked(program, "launch", "policy.launch.py", "--show-args", cwd=tmp_path, env=clean)
     assert {"'arm':", "'policy':", "'cameras':", "'use_sim_time':"} <= set(shown.split())
+    reference = tmp_path / "models"
+    reference.mkdir()
+    (reference / "rt1.py").touch()
+    refused = subprocess.run(
+        [program, "bench", "rt1", "--reference", tmp_path], cwd=tmp_path, env=clean, capture_output=True, text=True
+    )
+    assert refused.returncode == 2
+    assert "is part of a checkout of this project, not of an installation" in refused.stderr

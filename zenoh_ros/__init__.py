@@ -1,0 +1,31 @@
+"""ROS 2 over Zenoh without ROS 2: `import rclpy` works after two lines, and speaks with every rmw_zenoh node.
+
+    import zenoh_ros
+    zenoh_ros.install()
+    import rclpy
+
+README.md beside this file says which part of rclpy, launch, launch_ros, tf2_ros, cv_bridge and ament_index_python is
+there. Of a real ROS 2 nothing is replaced: call `install` only where `import rclpy` finds nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+STAND_INS = Path(__file__).resolve().parent / "stand_ins"
+
+
+def install() -> None:
+    """Makes rclpy, launch and the message packages importable, behind everything that is on `sys.path`.
+
+    Packages with messages or programs of their own are told with `zenoh_ros.packages.register`. May be called again.
+    """
+    if str(STAND_INS) not in sys.path:
+        sys.path.append(str(STAND_INS))
+        importlib.invalidate_caches()
+    # Only here: the commands' error classes are imported by programs that have nothing but Python.
+    from zenoh_ros.wire import message_packages
+
+    message_packages.install()

@@ -27,6 +27,7 @@ from rt_vla_ros.policies.rt1.policy import PlainSteps, Steps
 
 CASES = (("rt1-x", "float32"), ("rt1-x", "bfloat16"), ("rt1", "float32"), ("rt1", "bfloat16"), ("rt1-mini", "float32"))
 REFERENCE_OF = "rt1-x"
+REFERENCE_PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "rt1_reference.py"
 LAST_WORDS = 1000
 """Characters of what a process said that are shown when it fails."""
 
@@ -48,10 +49,14 @@ class Reference:
 
     def __init__(self, models: Path, python: str) -> None:
         """Raises ValueError, with what the process said, where it does not start."""
-        program = Path(__file__).with_name("rt1_reference.py")
+        if not REFERENCE_PROGRAM.is_file():
+            raise ValueError(
+                f"{REFERENCE_PROGRAM} is missing: the program that runs the JAX example is part of a checkout of this "
+                "project, not of an installation; run ./rt-vla bench rt1 --reference DIR there."
+            )
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (close() does)
         self._process = subprocess.Popen(
-            [python, str(program), str(models)],
+            [python, str(REFERENCE_PROGRAM), str(models)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,

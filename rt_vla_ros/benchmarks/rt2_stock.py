@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, prefix_allowed_tokens
-from rt_vla_ros.policies.rt2.decoding.session import Session
+from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 
@@ -69,7 +69,7 @@ def agreement(
 def _steps(parts: RT2Parts, inputs: dict[str, Tensor], expected: Sequence[int], found: Sequence[int]) -> float:
     """Distance of two tokens' logits at the first place where outputs differ, in steps of the number type there."""
     place = next(i for i, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b)
-    logits = Session(parts.model, inputs).prompt(expected[:place], logits=True)[-1]
+    logits = DecodingSession(parts.model, inputs).prompt(expected[:place], logits=True)[-1]
     one, other = float(logits[expected[place]]), float(logits[found[place]])
     step = torch.finfo(logits.dtype).eps * 2.0 ** math.floor(math.log2(max(abs(one), abs(other), 1e-9)))
     return abs(one - other) / step

@@ -7,20 +7,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import tempfile
-import time
 from pathlib import Path
 
-from rt_vla_ros import ros
 from rt_vla_ros.cli import bench_rt1, bench_rt2, bench_rt2_weights
-from rt_vla_ros.cli.out_file import check_out, write_json
-from rt_vla_ros.live.private_graph import PrivateGraph
+from rt_vla_ros.out_file import check_out, write_json
 from rt_vla_ros.policies.checkpoint.resolve import find_checkpoint
 from zenoh_ros.commands.errors import CliError
-
-NAMESPACE = "/rt_vla_bench"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,39 +45,10 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise CliError(str(error)) from error
     check_out(args.out)
-    figures = measure(args.policy, args.seconds)
     from rt_vla_ros.benchmarks.node_path import table
+    from rt_vla_ros.live.bench_run import measure
 
+    figures = measure(args.policy, args.seconds)
     print(table(figures))
     write_json(args.out, figures)
     return 0
-
-
-def measure(policy: str, seconds: float) -> dict[str, object]:
-    """Runs the processes and listens for `seconds` [s]. Raises CliError."""
-    with PrivateGraph() as graph, tempfile.TemporaryDirectory(prefix="rt-vla-bench-") as folder:
-        try:
-            ros.ensure()
-        except ImportError as error:
-            raise CliError(str(error)) from error
-        from rt_vla_ros.benchmarks.node_path import summary
-        from rt_vla_ros.live.bench_listener import COMMAND_RATE, listen
-
-        log = Path(folder) / "log"
-        to_namespace = ("--ros-args", "-r", f"__ns:={NAMESPACE}")
-        nodes = "rt_vla_ros.live.bench_nodes"
-        processes = [
-            graph.start(nodes, "camera", *to_namespace, log=log),
-            graph.start(nodes, "echo", *to_namespace, log=log),
-            graph.start(nodes, "policy", *to_namespace, "-p", f"policy:='{policy}'", log=log),
-            graph.start("rt_vla_ros.nodes.smoother_node", *to_namespace, log=log),
-        ]
-        begin = time.time()
-        try:
-            heard = listen(NAMESPACE, seconds, lambda: all(process.poll() is None for process in processes))
-            figures = summary(heard, 1 / COMMAND_RATE)
-        except (RuntimeError, ValueError) as error:
-            said = log.read_text(errors="replace").strip()
-            raise CliError(f"{error}\n{said[-2000:]}") from error
-    about = {"policy": Path(policy).name, "seconds": seconds, "unix_time": round(begin), "cpus": os.cpu_count()}
-    return {**about, "machine": platform.machine(), "python": platform.python_version(), **figures}

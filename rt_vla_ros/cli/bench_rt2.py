@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rt_vla_ros.cli.out_file import check_out, write_json
+from rt_vla_ros.out_file import check_out, write_json
 from zenoh_ros.commands.errors import CliError, did_you_mean
 
 NUMBERS = ("auto", "float32", "bfloat16")

@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from rt_vla_ros.cli.out_file import check_out, write_json
+from rt_vla_ros.out_file import check_out, write_json
 from zenoh_ros.commands.errors import CliError, did_you_mean
 
 

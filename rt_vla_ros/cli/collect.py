@@ -21,10 +21,10 @@ from rt_vla_ros.data.lerobot_layout import META, write_json
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.json_file import read_object
-from rt_vla_ros.live.progress import Progress
 from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.tabletop_card import tabletop_card
+from rt_vla_ros.progress import Progress
 from rt_vla_ros.training.data_card import EpisodeCounts, data_card
 from rt_vla_ros.training.demonstrator import Collection, Demonstrator, measured_only
 from zenoh_ros.commands.errors import CliError

@@ -20,12 +20,12 @@ import numpy as np
 from rt_vla_ros import ros
 from rt_vla_ros.live.demo_settings import DemoSettings
 from rt_vla_ros.live.private_graph import PrivateGraph
-from rt_vla_ros.live.progress import Progress
 from rt_vla_ros.policies.checkpoint.resolve import MADE_IN_MEMORY, resolve
+from rt_vla_ros.progress import Progress
 from zenoh_ros.commands.errors import CliError
 
 if TYPE_CHECKING:
-    from rt_vla_ros.live.demo_run import Outcome
+    from rt_vla_ros.live.demo_run import DemoOutcome
 
 LINGER = 12  # the last frame is shown this many times, for a second and a half of stillness
 WRITTEN = {"demo.mp4": "the clip", "demo.png": "six moments of it", "demo.json": "the figures"}
@@ -105,7 +105,7 @@ def writable(folder: Path) -> Path:
     return folder
 
 
-def write(settings: DemoSettings, outcome: Outcome) -> list[str]:
+def write(settings: DemoSettings, outcome: DemoOutcome) -> list[str]:
     """Writes the three files, each whole or not at all; a line about each. Raises CliError."""
     from rt_vla_ros.evaluation.picture import draw_filmstrip
     from rt_vla_ros.evaluation.replay import RATE, draw_run, key_frames
@@ -130,7 +130,7 @@ def write(settings: DemoSettings, outcome: Outcome) -> list[str]:
     return lines
 
 
-def figures(settings: DemoSettings, outcome: Outcome) -> dict[str, object]:
+def figures(settings: DemoSettings, outcome: DemoOutcome) -> dict[str, object]:
     """What demo.json says."""
     # A stop has no latency: no image was looked at for it.
     latencies = [1000 * latency for _, _, latency in outcome.recording.actions if latency > 0]
@@ -150,7 +150,7 @@ def figures(settings: DemoSettings, outcome: Outcome) -> dict[str, object]:
     }
 
 
-def said_at_the_end(settings: DemoSettings, outcome: Outcome) -> list[str]:
+def said_at_the_end(settings: DemoSettings, outcome: DemoOutcome) -> list[str]:
     """The result in plain words."""
     latency = figures(settings, outcome)["latency_ms"]
     assert isinstance(latency, dict)

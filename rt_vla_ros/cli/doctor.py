@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
     found = [finding for look in LOOKS for finding in look()]
     for finding in found:
         print(f"{'  ok ' if finding.fine else ' !!! '} {finding.sentence}", flush=True)
-    troubles = sum(not finding.fine for finding in found)
-    print("\nEverything is here." if not troubles else f"\n{troubles} of these want looking at.")
-    return int(troubles > 0)
+    problems = sum(not finding.fine for finding in found)
+    print("\nEverything is here." if not problems else f"\n{problems} of these want looking at.")
+    return int(problems > 0)
 
 
 def python() -> Iterator[Finding]:
@@ -66,7 +66,7 @@ def ros_runtime() -> Iterator[Finding]:
     """Which ROS there is."""
     try:
         which = ros.ensure()
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         yield Finding(False, f"ROS: {error}.")
         return
     if which == ros.ROS2:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from rt_vla_ros.cli.out_file import check_out
 from rt_vla_ros.language.instruction_table import InstructionTable
 from rt_vla_ros.os_error import in_words
+from rt_vla_ros.out_file import check_out
 from zenoh_ros.commands.errors import CliError
 
 

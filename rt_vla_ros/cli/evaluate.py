@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from rt_vla_ros import ros
-from rt_vla_ros.cli.evaluate_suite import SuiteRun
 from rt_vla_ros.evaluation.baselines import BLACK_IMAGES, EXPERT, HANDICAPS, ExpertPolicy, Handicapped
 from rt_vla_ros.evaluation.comparison import Log, compare, read_logs
 from rt_vla_ros.evaluation.player import DirectPlayer, Player
 from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
 from rt_vla_ros.evaluation.report import write_report
-from rt_vla_ros.live.progress import Progress
+from rt_vla_ros.evaluation.suite_run import SuiteRun
 from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, resolve
 from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, MEASURED, find_suite
 from zenoh_ros.commands.errors import CliError
 
@@ -68,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
         with _player(args, progress) as player:
             for suite in suites:
                 out = args.out if args.out is None or len(suites) == 1 else args.out / suite
-                made = SuiteRun(player, suite, about, out, progress).play(args)
+                seeds = range(args.seed, args.seed + args.episodes)
+                made = SuiteRun(player, suite, about, out, progress).play(seeds, clips=args.clips, fresh=args.fresh)
                 results[suite] = {**about, "suite": suite, **made.summary}
                 clips[suite] = made.clips
                 progress.line(_sentence(results[suite]))

@@ -30,7 +30,7 @@ from zenoh_ros.commands.errors import CliError, did_you_mean
 
 
 @dataclass(frozen=True)
-class Command:
+class CommandEntry:
     """A subcommand: its module, and the line that `--help` says of it."""
 
     module: str
@@ -38,22 +38,24 @@ class Command:
     ros: bool = False
 
 
-COMMANDS: dict[str, Command] = {
-    "demo": Command("rt_vla_ros.cli.demo", "the main job once: simulated arm, policy, an instruction"),
-    "launch": Command("zenoh_ros.commands.launch", "start a launch file, e.g. policy.launch.py arm:=sim", ros=True),
-    "run": Command("zenoh_ros.commands.run", "start one node of a package", ros=True),
-    "topic": Command("zenoh_ros.commands.topic", "pub, echo, list, info, hz", ros=True),
-    "node": Command("zenoh_ros.commands.node", "list, info", ros=True),
-    "param": Command("zenoh_ros.commands.param", "list, get, set, dump", ros=True),
-    "service": Command("zenoh_ros.commands.service", "list, call, type", ros=True),
-    "evaluate": Command("rt_vla_ros.cli.evaluate", "how often a policy does what it is told, in the simulator"),
-    "collect": Command("rt_vla_ros.cli.collect", "play episodes in the simulator and write a dataset"),
-    "train": Command("rt_vla_ros.cli.train", "train a policy from datasets, or by a recipe from nothing"),
-    "embed": Command("rt_vla_ros.cli.embed", "make a table of sentence vectors for a policy that needs them"),
-    "convert": Command("rt_vla_ros.cli.convert", "bring a public RT-1 checkpoint here"),
-    "bench": Command("rt_vla_ros.cli.bench", "measure latencies and write them down"),
-    "doctor": Command("rt_vla_ros.cli.doctor", "what this machine has, what it lacks, what to do"),
-    "test": Command("rt_vla_ros.cli.test", "run the project's tests"),
+COMMANDS: dict[str, CommandEntry] = {
+    "demo": CommandEntry("rt_vla_ros.cli.demo", "the main job once: simulated arm, policy, an instruction"),
+    "launch": CommandEntry(
+        "zenoh_ros.commands.launch", "start a launch file, e.g. policy.launch.py arm:=sim", ros=True
+    ),
+    "run": CommandEntry("zenoh_ros.commands.run", "start one node of a package", ros=True),
+    "topic": CommandEntry("zenoh_ros.commands.topic", "pub, echo, list, info, hz", ros=True),
+    "node": CommandEntry("zenoh_ros.commands.node", "list, info", ros=True),
+    "param": CommandEntry("zenoh_ros.commands.param", "list, get, set, dump", ros=True),
+    "service": CommandEntry("zenoh_ros.commands.service", "list, call, type", ros=True),
+    "evaluate": CommandEntry("rt_vla_ros.cli.evaluate", "how often a policy does what it is told, in the simulator"),
+    "collect": CommandEntry("rt_vla_ros.cli.collect", "play episodes in the simulator and write a dataset"),
+    "train": CommandEntry("rt_vla_ros.cli.train", "train a policy from datasets, or by a recipe from nothing"),
+    "embed": CommandEntry("rt_vla_ros.cli.embed", "make a table of sentence vectors for a policy that needs them"),
+    "convert": CommandEntry("rt_vla_ros.cli.convert", "bring a public RT-1 checkpoint here"),
+    "bench": CommandEntry("rt_vla_ros.cli.bench", "measure latencies and write them down"),
+    "doctor": CommandEntry("rt_vla_ros.cli.doctor", "what this machine has, what it lacks, what to do"),
+    "test": CommandEntry("rt_vla_ros.cli.test", "run the project's tests"),
 }
 
 
@@ -79,6 +81,7 @@ def _run_command(name: str, argv: Sequence[str]) -> int:
     if command.ros:
         try:
             ros.ensure()
+            ros.register()  # for a real ROS 2 too: a checkout is in no index of it
         except ImportError as error:
             raise CliError(str(error)) from error
     module = importlib.import_module(command.module)

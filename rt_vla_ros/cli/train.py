@@ -20,8 +20,8 @@ from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from rt_vla_ros.data.lerobot import LeRobotDataset, load_datasets
-from rt_vla_ros.live.progress import Progress
 from rt_vla_ros.policies.rt1.configuration import PRESETS
+from rt_vla_ros.progress import Progress
 from rt_vla_ros.training.distributed import Group, is_launched, joined
 from rt_vla_ros.training.learner import STATE
 from rt_vla_ros.training.recipe import RECIPES

@@ -22,7 +22,7 @@ START_UP = 180.0  # [s]
 WARM_UP = 2.0  # [s]
 
 
-class Listener(Node):  # type: ignore[misc]
+class BenchListener(Node):  # type: ignore[misc]
     """Fills `heard`."""
 
     def __init__(self, namespace: str) -> None:
@@ -53,7 +53,7 @@ class Listener(Node):  # type: ignore[misc]
 def listen(namespace: str, seconds: float, alive: Callable[[], bool]) -> Heard:
     """What was heard in `seconds` [s] after everything was warm. Raises RuntimeError where nothing comes."""
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    node = Listener(namespace)
+    node = BenchListener(namespace)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 from rt_vla_ros.evaluation.recording import Recording
 from rt_vla_ros.live.demo_settings import DemoSettings
-from rt_vla_ros.live.graph_session import ANSWER, STALL, Attended, Trouble, tail
+from rt_vla_ros.live.graph_session import ANSWER, STALL, GraphSession, RunFailed, tail
 from rt_vla_ros.live.private_graph import PrivateGraph
-from rt_vla_ros.live.progress import Progress
 from rt_vla_ros.live.recorder import Recorder, join, leave
+from rt_vla_ros.progress import Progress
 
 NAMESPACE = "/rt_vla_demo"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How it ended. outcome: the judge's word, or "error" where it came to no judgement, with `details`.
+class DemoOutcome:
+    """How the demo ended. outcome: the judge's word, or "error" where it came to no judgement, with `details`.
 
     seconds: simulated, from the instruction's scene being laid to the end.
     """
@@ -36,7 +36,7 @@ class Outcome:
         return sum(not action.terminate for _, action, _ in self.recording.actions)
 
 
-def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> Outcome:
+def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> DemoOutcome:
     """Starts the graph, has the instruction carried out and judged. Raises CliError where the policy cannot be used."""
     log = settings.out / "demo.log"
     log.write_bytes(b"")
@@ -48,10 +48,10 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
     recorder = join(NAMESPACE)
     try:
         return Attempt(settings, recorder, launched, progress).outcome()
-    except Trouble as trouble:
+    except RunFailed as failure:
         recording = recorder.recording
         details = f"What the processes said last ({log}):\n{tail(log)}"
-        return Outcome(False, "error", str(trouble), recording.time, recording, details)
+        return DemoOutcome(False, "error", str(failure), recording.time, recording, details)
     finally:
         leave(recorder)
 
@@ -70,7 +70,7 @@ def launch_arguments(settings: DemoSettings) -> list[str]:
     ]
 
 
-class Attempt(Attended):
+class Attempt(GraphSession):
     """One instruction, from the start of the processes to the judgement."""
 
     def __init__(
@@ -79,8 +79,8 @@ class Attempt(Attended):
         super().__init__(recorder, launched, progress)
         self._settings = settings
 
-    def outcome(self) -> Outcome:
-        """Does it all. Raises Trouble and CliError."""
+    def outcome(self) -> DemoOutcome:
+        """Does it all. Raises RunFailed and CliError."""
         self.wait_for_nodes()
         self._give_instruction()
         ended = self._watch()
@@ -91,10 +91,10 @@ class Attempt(Attended):
         deadline = time.monotonic() + ANSWER
         refused = self.recorder.lay_scene(scene.suite, scene.seed, task.instruction, deadline)
         if refused is not None:
-            raise Trouble(f"The scene could not be laid: {refused}.")
+            raise RunFailed(f"The scene could not be laid: {refused}.")
         self.progress.line(f"Publishing on {NAMESPACE}/instruction: {task.instruction!r}")
         if not self.recorder.instruct(task.instruction, deadline):
-            raise Trouble("Nobody listened to the instruction.")
+            raise RunFailed("Nobody listened to the instruction.")
 
     def _watch(self) -> str:
         """Until the policy says that it is done, time is over, or nothing happens any more; which of them."""
@@ -107,7 +107,7 @@ class Attempt(Attended):
                 return "terminated"
             if time.monotonic() - changed > STALL:
                 reason = recorder.status.reason if recorder.status is not None else "the smoother is silent"
-                raise Trouble(f"Nothing happened for {STALL:.0f} s: {reason}")
+                raise RunFailed(f"Nothing happened for {STALL:.0f} s: {reason}")
             self._show()
             recorder.wait(lambda: False, time.monotonic() + 0.1)
         return "timeout"
@@ -122,14 +122,14 @@ class Attempt(Attended):
                 f"sure {action.confidence:4.0%}  {1000 * latency:4.0f} ms"
             )
 
-    def _judged(self, ended: str) -> Outcome:
+    def _judged(self, ended: str) -> DemoOutcome:
         verdict = self.recorder.judge(time.monotonic() + ANSWER)
         if verdict is None:
-            raise Trouble("The simulated arm did not say how the scene stands.")
+            raise RunFailed("The simulated arm did not say how the scene stands.")
         recording, message = self.recorder.recording, verdict.message
         if ended == "timeout":
             recording = recording.until(self._settings.timeout)
             if self._settings.lock_step:  # in which an action may overtake the state that its image shows
                 del recording.actions[self.recorder.actions_before(self._settings.timeout) :]
             message += f" Time was up after {self._settings.timeout:g} s."
-        return Outcome(verdict.success, verdict.outcome, message, recording.time, recording)
+        return DemoOutcome(verdict.success, verdict.outcome, message, recording.time, recording)

@@ -17,10 +17,10 @@ from rt_vla_ros.evaluation.player import Played
 from rt_vla_ros.evaluation.record import make_record
 from rt_vla_ros.evaluation.recording import SAME_TIME
 from rt_vla_ros.evaluation.rollout import Episode
-from rt_vla_ros.live.graph_session import ANSWER, STALL, Attended, Trouble, tail
+from rt_vla_ros.live.graph_session import ANSWER, STALL, GraphSession, RunFailed, tail
 from rt_vla_ros.live.private_graph import PrivateGraph
-from rt_vla_ros.live.progress import Progress
 from rt_vla_ros.live.recorder import Recorder, join, leave
+from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.judge import Outcome
 from rt_vla_ros.sim.scenes import TIME_LIMIT, Scene
 from zenoh_ros.commands.errors import CliError
@@ -56,8 +56,8 @@ def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], pro
             player = RosPlayer(recorder, launched, progress, card.period)
             player.wait_for_nodes()
             yield player
-        except Trouble as trouble:
-            raise CliError(f"{trouble} What the processes said last:\n{tail(log)}") from trouble
+        except RunFailed as failure:
+            raise CliError(f"{failure} What the processes said last:\n{tail(log)}") from failure
         finally:
             leave(recorder)
 
@@ -75,7 +75,7 @@ def _parameters(card: ActionCard) -> str:
     return "\n".join([f"{NAMESPACE}/sim_arm_node:", "  ros__parameters:", *lines, ""])
 
 
-class RosPlayer(Attended):
+class RosPlayer(GraphSession):
     """See evaluation.player.Player."""
 
     def __init__(
@@ -87,22 +87,22 @@ class RosPlayer(Attended):
         self._said = ""
 
     def play(self, scene: Scene) -> Played:
-        """From a freshly laid table to the judgement. Raises Trouble."""
+        """From a freshly laid table to the judgement. Raises RunFailed."""
         for _ in range(ATTEMPTS):
             played = self._attempt(scene)
             if played is not None:
                 return played
-        raise Trouble(f"In {ATTEMPTS} attempts the policy never began with the first image of the scene.")
+        raise RunFailed(f"In {ATTEMPTS} attempts the policy never began with the first image of the scene.")
 
     def _attempt(self, scene: Scene) -> Played | None:
         """None where messages overtook each other so that the policy saw an image of the scene before."""
         self._begin(scene)
         terminated = self._watch(scene.task.time_limit)
         if not terminated and not self.recorder.stop_policy(_soon()):
-            raise Trouble("The policy node did not stop when time was up.")
+            raise RunFailed("The policy node did not stop when time was up.")
         verdict = self.recorder.judge(_soon())
         if verdict is None:
-            raise Trouble("The simulated arm did not say how the scene stands.")
+            raise RunFailed("The simulated arm did not say how the scene stands.")
         seconds = round(verdict.seconds, 9)
         expected = round(seconds / self._period) + terminated
         self.recorder.wait(lambda: len(self._actions()) >= expected, _soon())
@@ -125,12 +125,12 @@ class RosPlayer(Attended):
     def _begin(self, scene: Scene) -> None:
         refused = self.recorder.lay_scene(scene.suite, scene.seed, "", _soon())
         if refused is not None:
-            raise Trouble(f"The scene could not be laid: {refused}.")
+            raise RunFailed(f"The scene could not be laid: {refused}.")
         text = scene.task.instruction
         # The policy node takes the same text again for the same request.
         heard = self.recorder.restart_policy(_soon()) if text == self._said else self.recorder.instruct(text, _soon())
         if not heard:
-            raise Trouble("Nobody listened to the instruction.")
+            raise RunFailed("Nobody listened to the instruction.")
         self._said = text
 
     def _watch(self, limit: float) -> bool:
@@ -147,7 +147,7 @@ class RosPlayer(Attended):
                 seen, changed = events, time.monotonic()
             elif time.monotonic() - changed > STALL:
                 reason = recorder.status.reason if recorder.status is not None else "the smoother is silent"
-                raise Trouble(f"Nothing happened for {STALL:.0f} s: {reason}")
+                raise RunFailed(f"Nothing happened for {STALL:.0f} s: {reason}")
             recorder.wait(lambda: False, time.monotonic() + 0.01)
 
     def _actions(self) -> list[tuple[int, EndEffectorAction, float]]:

@@ -1,4 +1,4 @@
-"""Policy, smoother and simulated arm on a private graph: that all of them come, and that none of them goes."""
+"""Policy, smoother and simulated arm on a private graph: waits until all are up, and notices when one has ended."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from rt_vla_ros.live.progress import Progress
 from rt_vla_ros.live.recorder import Recorder
+from rt_vla_ros.progress import Progress
 from zenoh_ros.commands.errors import CliError
 
 NODES = {"policy_node", "smoother_node", "sim_arm_node"}
@@ -16,7 +16,7 @@ ANSWER = 20.0  # for a service [s]
 STALL = 30.0  # without anything happening [s]
 
 
-class Trouble(Exception):
+class RunFailed(Exception):
     """The run cannot go on; the message says why."""
 
 
@@ -26,8 +26,8 @@ def tail(log: Path, lines: int = 8) -> str:
     return "\n".join("    " + line[:300] for line in kept)
 
 
-class Attended:
-    """While `recorder` waits, a process that goes is Trouble, and a policy that cannot be loaded a CliError."""
+class GraphSession:
+    """While `recorder` waits, a process that ends raises RunFailed, a policy that cannot be loaded CliError."""
 
     def __init__(self, recorder: Recorder, launched: subprocess.Popen[bytes], progress: Progress) -> None:
         """launched: the process that started the nodes."""
@@ -41,10 +41,10 @@ class Attended:
         if self.recorder.policy_failure:
             raise CliError(self.recorder.policy_failure)
         if self._launched.poll() is not None:
-            raise Trouble(f"The processes ended by themselves (status {self._launched.returncode}).")
+            raise RunFailed(f"The processes ended by themselves (status {self._launched.returncode}).")
         gone = self._there - self.recorder.nodes
         if gone:
-            raise Trouble(f"The process of {' and '.join(sorted(gone))} has gone.")
+            raise RunFailed(f"The process of {' and '.join(sorted(gone))} has gone.")
 
     def wait_for_nodes(self) -> None:
         """Until all are there, the policy is ready and a first image has come."""
@@ -58,4 +58,4 @@ class Attended:
 
         if not recorder.wait(ready, begin + START_UP):
             missing = ", ".join(sorted(NODES - self._there)) or "the policy, or a first image,"
-            raise Trouble(f"After {START_UP:.0f} s {missing} had not come.")
+            raise RunFailed(f"After {START_UP:.0f} s {missing} had not come.")

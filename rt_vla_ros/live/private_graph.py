@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -96,7 +96,7 @@ class PrivateGraph:
 
     def stop(self) -> None:
         """Asks all processes to end, and ends those that do not within 3.5 s. Ctrl-C does not cut this short."""
-        with _deaf_to_interrupts():
+        with _interrupts_ignored():
             _stop_all(self._processes)
         self._processes.clear()
 
@@ -124,8 +124,8 @@ def _stop_all(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 @contextlib.contextmanager
-def _deaf_to_interrupts():  # type: ignore[no-untyped-def]
-    """The handlers are put back at the end."""
+def _interrupts_ignored() -> Iterator[None]:
+    """Ignores Ctrl-C, SIGTERM and SIGHUP within; the handlers are put back at the end."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:

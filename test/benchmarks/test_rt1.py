@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rt_vla_ros.benchmarks import rt1
 from rt_vla_ros.benchmarks.rt1 import COLUMNS, Reference, Settings, measure, table
 from rt_vla_ros.cli.main import main
 
@@ -41,7 +42,7 @@ def test_the_command_writes_what_it_prints(tmp_path: Path, capsys: pytest.Captur
 def test_the_reference_runs_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "rt1_reference.py"
     program.write_text(STAND_IN)
-    monkeypatch.setattr("rt_vla_ros.benchmarks.rt1.__file__", str(tmp_path / "rt1.py"))
+    monkeypatch.setattr(rt1, "REFERENCE_PROGRAM", program)
     reference = Reference(tmp_path, sys.executable)
     assert [reference.step(), reference.step()] == [0.25, 0.25]
     reference.close()
@@ -54,6 +55,13 @@ def test_the_reference_runs_in_a_process_of_its_own(tmp_path: Path, monkeypatch:
     dying = Reference(tmp_path, sys.executable)
     with pytest.raises(ValueError, match=r"ended amid the measurement \(status 1\)\. Its last words: no memory"):
         dying.step()
+    program.unlink()
+    with pytest.raises(ValueError, match=r"rt1_reference\.py is missing: .* is part of a checkout"):
+        Reference(tmp_path, sys.executable)
+
+
+def test_a_checkout_has_the_reference_program() -> None:
+    assert rt1.REFERENCE_PROGRAM.is_file()
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from rt_vla_ros.cli import evaluate_suite
 from rt_vla_ros.cli.main import main
+from rt_vla_ros.evaluation import suite_run
 from rt_vla_ros.evaluation.player import DirectPlayer
 from rt_vla_ros.policies.checkpoint.resolve import CHECKPOINTS
 from rt_vla_ros.sim.suites import MEASURED
@@ -107,7 +107,7 @@ def test_a_full_disk_says_what_stays(
 
     arguments = ("--policy", "expert", "--suite", "pick-any", "--episodes", "1", "--clips", "1")
     with monkeypatch.context() as patch:
-        patch.setattr(evaluate_suite, "write_clip", full)
+        patch.setattr(suite_run, "write_clip", full)
         assert main(["evaluate", "--out", str(tmp_path), *arguments]) == 2
     refused = capsys.readouterr().err
     assert "No space left on the disk; make room" in refused

@@ -17,7 +17,7 @@ from support.processes import ROOT
 
 from rt_vla_ros import __version__
 from rt_vla_ros.cli import main as program
-from rt_vla_ros.cli.main import COMMANDS, Command, main
+from rt_vla_ros.cli.main import COMMANDS, CommandEntry, main
 from rt_vla_ros.os_error import MEANING
 from zenoh_ros.commands.errors import CliError, did_you_mean
 
@@ -94,7 +94,7 @@ def test_how_a_command_ends_is_the_exit_code(
 
     fake = SimpleNamespace(__doc__="A fake.", add_arguments=lambda parser: None, run=run)
     monkeypatch.setitem(sys.modules, "rt_vla_ros.cli.fake", fake)  # type: ignore[arg-type]
-    monkeypatch.setitem(COMMANDS, "fake", Command("rt_vla_ros.cli.fake", "a fake"))
+    monkeypatch.setitem(COMMANDS, "fake", CommandEntry("rt_vla_ros.cli.fake", "a fake"))
     assert main(["fake"]) == code
     assert capsys.readouterr().err == printed
 
@@ -110,7 +110,7 @@ def test_an_os_error_that_a_command_hands_on_is_put_into_words(
 
     fake = SimpleNamespace(__doc__="A fake.", add_arguments=lambda parser: None, run=run)
     monkeypatch.setitem(sys.modules, "rt_vla_ros.cli.fake", fake)  # type: ignore[arg-type]
-    monkeypatch.setitem(COMMANDS, "fake", Command("rt_vla_ros.cli.fake", "a fake"))
+    monkeypatch.setitem(COMMANDS, "fake", CommandEntry("rt_vla_ros.cli.fake", "a fake"))
     assert main(["fake"]) == 2
     assert capsys.readouterr().err == (
         "rt-vla fake: data/frames: no space left on the disk; make room, or name another place.\n"

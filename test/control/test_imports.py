@@ -1,4 +1,4 @@
-"""The control room loads without ROS, torch and a simulator."""
+"""The package control loads without ROS, torch and a simulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One simulator for all tests of this room: a reset makes it as good as new (test_tabletop_sim proves it)."""
+"""One simulator for all tests of this folder: a reset makes it as good as new (test_tabletop_sim proves it)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cards that the tests of this room start from."""
+"""Cards that the tests of several packages start from."""
 
 from __future__ import annotations
 

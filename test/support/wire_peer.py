@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from zenoh_ros.wire.messages import message_class, service_class
-from zenoh_ros.wire.qos import Durability, QosProfile
+from zenoh_ros.wire.qos import DurabilityPolicy, QosProfile
 from zenoh_ros.wire.session import Session
 
-LATCHED = QosProfile(depth=2, durability=Durability.TRANSIENT_LOCAL)
+LATCHED = QosProfile(depth=2, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def main() -> None:

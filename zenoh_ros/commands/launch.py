@@ -12,9 +12,9 @@ from launch import LaunchDescription, LaunchService
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import AnyLaunchDescriptionSource, get_launch_description_from_any_launch_file
 
+from zenoh_ros import packages
 from zenoh_ros.commands.errors import CliError, did_you_mean
 
-_OWN = "rt_vla_ros"
 _SUFFIX = ".launch.py"
 # What launch itself looks up without anybody declaring it.
 _ALWAYS_TAKEN = {"sigterm_timeout", "sigkill_timeout", "emulate_tty", "launch-prefix", "launch-prefix-filter"}
@@ -56,7 +56,7 @@ def launch_file(words: list[str]) -> str:
     """The path of the launch file that was asked for.
 
     Args:
-        words: a path; the name of one of this project's files, with or without `.launch.py`; or a package and a name.
+        words: a path; the name of a registered package's file, with or without `.launch.py`; or a package and a name.
 
     Raises:
         CliError: there is no such file; the message lists those that there are.
@@ -66,16 +66,21 @@ def launch_file(words: list[str]) -> str:
     if len(words) not in (1, 2):
         strange = ", ".join(repr(word) for word in words[2:])
         raise CliError(f"expected a launch file and arguments of the form name:=value, got {strange or 'no file'}")
-    package, name = (_OWN, words[0]) if len(words) == 1 else words
-    try:
-        share = get_package_share_directory(package)
-    except (PackageNotFoundError, ValueError) as error:
-        raise CliError(str(error)) from error
-    files = {path.name: str(path) for path in sorted(Path(share, "launch").rglob(f"*{_SUFFIX}"))}
+    name = words[-1]
+    shares = [_share(words[0])] if len(words) == 2 else [package.share for package in packages.registered()]
+    files = {path.name: str(path) for share in shares for path in sorted((share / "launch").rglob(f"*{_SUFFIX}"))}
     for candidate in (name, name + _SUFFIX):
         if candidate in files:
             return files[candidate]
-    raise CliError(f"no launch file {name!r}, neither as a path nor in {share}. {did_you_mean(name, files)}")
+    places = " or ".join(map(str, shares)) or "a registered package"
+    raise CliError(f"no launch file {name!r}, neither as a path nor in {places}. {did_you_mean(name, files)}")
+
+
+def _share(package: str) -> Path:
+    try:
+        return Path(get_package_share_directory(package))
+    except (PackageNotFoundError, ValueError) as error:
+        raise CliError(str(error)) from error
 
 
 def launch_arguments(words: Iterable[str]) -> dict[str, str]:

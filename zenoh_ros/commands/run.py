@@ -6,42 +6,44 @@ import argparse
 import os
 import shutil
 import sys
-from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 
+from zenoh_ros import packages
 from zenoh_ros.commands.errors import CliError, did_you_mean
-
-_OWN = "rt_vla_ros"
-_NODES = Path(__file__).resolve().parents[2] / _OWN / "nodes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "program", metavar="[PACKAGE] EXECUTABLE", help=f"a node of {_OWN}, or a package and its program"
+        "program", metavar="[PACKAGE] EXECUTABLE", help="a package and its program; of our own the program will do"
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="handed to it, e.g. --ros-args -p device:=cpu")
 
 
 def run(args: argparse.Namespace) -> int:
     words = [args.program, *args.arguments]
-    if args.program in own_nodes():
-        package, executable, rest = _OWN, words[0], words[1:]
+    own = own_programs()
+    if args.program in own:
+        package, executable, rest = own[args.program], words[0], words[1:]
     elif len(words) > 1 and not words[1].startswith("-"):
         package, executable, *rest = words
     else:
-        raise CliError(f"no node {args.program!r} in {_OWN}. {did_you_mean(args.program, own_nodes())}")
+        raise CliError(f"no node {args.program!r} in {_names()}. {did_you_mean(args.program, own)}")
     command = program(package, executable)
-    if package == _OWN:  # found from wherever this process was started
-        sources = str(_NODES.parents[1])
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [sources, os.environ.get("PYTHONPATH")]))
+    registered = packages.find(package)
+    if registered is not None:
+        os.environ["PYTHONPATH"] = registered.python_path(os.environ.get("PYTHONPATH", ""))
     sys.stdout.flush()
     os.execvp(command[0], [*command, *rest])
 
 
-def own_nodes() -> list[str]:
-    """The names of this project's nodes."""
-    return sorted(path.stem for path in _NODES.glob("*_node.py"))
+def own_programs() -> dict[str, str]:
+    """Programs of the registered packages, and the package of each."""
+    return {name: package.name for package in packages.registered() for name in package.executables}
+
+
+def _names() -> str:
+    return " or ".join(package.name for package in packages.registered()) or "any package that is known by itself"
 
 
 def program(package: str, executable: str) -> list[str]:
@@ -50,10 +52,11 @@ def program(package: str, executable: str) -> list[str]:
     Raises:
         CliError: there is no such package or executable; the message lists what there is.
     """
-    if package == _OWN:
-        if executable not in own_nodes():
-            raise CliError(f"no node {executable!r} in {_OWN}. {did_you_mean(executable, own_nodes())}")
-        return [sys.executable, "-m", f"{_OWN}.nodes.{executable}"]
+    registered = packages.find(package)
+    if registered is not None:
+        if executable not in registered.executables:
+            raise CliError(f"no node {executable!r} in {package}. {did_you_mean(executable, registered.executables)}")
+        return registered.command(executable)
     try:
         directory = os.path.join(get_package_prefix(package), "lib", package)
     except (PackageNotFoundError, ValueError) as error:

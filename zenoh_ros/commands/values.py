@@ -12,12 +12,13 @@ import numpy as np
 import yaml
 
 from zenoh_ros.commands.errors import CliError, did_you_mean
+from zenoh_ros.packages import registered
 
 _SEQUENCE = re.compile(r"sequence<(?P<item>.+?)(?:, (?P<most>\d+))?>")
 _ARRAY = re.compile(r"(?P<item>.+)\[(?P<length>\d+)\]")
 _WHOLE = re.compile(r"(?P<unsigned>u?)int(?P<bits>8|16|32|64)")
 _COMMON_PACKAGES = (
-    "std_msgs", "geometry_msgs", "sensor_msgs", "std_srvs", "rt_vla_ros", "diagnostic_msgs", "nav_msgs", "tf2_msgs",
+    "std_msgs", "geometry_msgs", "sensor_msgs", "std_srvs", "diagnostic_msgs", "nav_msgs", "tf2_msgs",
     "builtin_interfaces", "control_msgs", "trajectory_msgs", "rcl_interfaces", "rosgraph_msgs", "visualization_msgs",
 )  # fmt: skip
 
@@ -127,7 +128,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _near(name: str, kind: str) -> str:
     package, short = name.partition("/")[0], name.rpartition("/")[2]
-    known = {f"{found}/{kind}/{own}": own for found in (package, *_COMMON_PACKAGES) for own in _names(found, kind)}
+    searched = (package, *(own.name for own in registered()), *_COMMON_PACKAGES)
+    known = {f"{found}/{kind}/{own}": own for found in searched for own in _names(found, kind)}
     same = sorted(full for full, own in known.items() if own.lower() == short.lower())
     if same:
         return "Did you mean " + " or ".join(repr(full) for full in same) + "?"

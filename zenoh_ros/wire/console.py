@@ -38,7 +38,7 @@ _COLORS = {
 }
 
 
-class Record(NamedTuple):
+class ConsoleRecord(NamedTuple):
     """One line of the log; `stamp_ns` is since the epoch [ns]."""
 
     severity: Severity
@@ -56,7 +56,7 @@ class Console:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._levels: dict[str, Severity] = {}
-        self._sinks: dict[str, Callable[[Record], None]] = {}
+        self._sinks: dict[str, Callable[[ConsoleRecord], None]] = {}
         self._print = True
 
     def configure(self, levels: Iterable[tuple[str, str]], switches: Mapping[str, bool]) -> None:
@@ -95,12 +95,12 @@ class Console:
                 return level or Severity.INFO
             name = name.rpartition(SEPARATOR)[0]
 
-    def add_sink(self, name: str, sink: Callable[[Record], None]) -> None:
+    def add_sink(self, name: str, sink: Callable[[ConsoleRecord], None]) -> None:
         """Hand the lines of a logger, and of those under it, to `sink` too."""
         with self._lock:
             self._sinks[name] = sink
 
-    def remove_sink(self, name: str, sink: Callable[[Record], None]) -> None:
+    def remove_sink(self, name: str, sink: Callable[[ConsoleRecord], None]) -> None:
         """Stop that; does nothing where another sink has taken the name."""
         with self._lock:
             if self._sinks.get(name) == sink:
@@ -108,7 +108,7 @@ class Console:
 
     def log(self, severity: Severity, name: str, message: str, function: str, file: str, line: int) -> None:
         """Print one line and hand it to the logger's sink."""
-        record = Record(severity, name, message, time.time_ns(), function, file, line)
+        record = ConsoleRecord(severity, name, message, time.time_ns(), function, file, line)
         if self._print:
             stream = sys.stdout if os.environ.get(STDOUT_VARIABLE) == "1" else sys.stderr
             with self._lock:
@@ -117,7 +117,7 @@ class Console:
         if sink is not None:
             sink(record)
 
-    def _sink(self, name: str) -> Callable[[Record], None] | None:
+    def _sink(self, name: str) -> Callable[[ConsoleRecord], None] | None:
         while name:
             sink = self._sinks.get(name)
             if sink is not None:
@@ -139,7 +139,7 @@ def _wants_color(stream: object) -> bool:
     return wanted == "1" if wanted in ("0", "1") else bool(getattr(stream, "isatty", lambda: False)())
 
 
-def format_record(record: Record, *, colored: bool = False) -> str:
+def format_record(record: ConsoleRecord, *, colored: bool = False) -> str:
     """Fill in RCUTILS_CONSOLE_OUTPUT_FORMAT."""
     seconds, nanoseconds = divmod(record.stamp_ns, 1_000_000_000)
     text = os.environ.get(FORMAT_VARIABLE, DEFAULT_FORMAT)

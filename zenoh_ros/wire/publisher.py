@@ -13,7 +13,7 @@ from zenoh_ros.wire.cdr import Buffer, serialize
 from zenoh_ros.wire.errors import WireError
 from zenoh_ros.wire.keys import EndpointKey
 from zenoh_ros.wire.messages import Message
-from zenoh_ros.wire.qos import Durability, History, QosProfile, Reliability
+from zenoh_ros.wire.qos import DurabilityPolicy, HistoryPolicy, QosProfile, ReliabilityPolicy
 
 if TYPE_CHECKING:
     from zenoh_ros.wire.session import Session
@@ -77,11 +77,11 @@ class Publisher:
 
 
 def _declare(session: zenoh.Session, key: str, qos: QosProfile) -> Any:
-    reliable = qos.reliability != Reliability.BEST_EFFORT
-    block = reliable and qos.history == History.KEEP_ALL
+    reliable = qos.reliability != ReliabilityPolicy.BEST_EFFORT
+    block = reliable and qos.history == HistoryPolicy.KEEP_ALL
     congestion = zenoh.CongestionControl.BLOCK if block else zenoh.CongestionControl.DROP
     reliability = zenoh.Reliability.RELIABLE if reliable else zenoh.Reliability.BEST_EFFORT
-    if qos.durability != Durability.TRANSIENT_LOCAL:
+    if qos.durability != DurabilityPolicy.TRANSIENT_LOCAL:
         return session.declare_publisher(key, congestion_control=congestion, reliability=reliability)
     return ext.declare_advanced_publisher(
         session,

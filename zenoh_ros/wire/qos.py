@@ -9,7 +9,7 @@ INFINITE_NS = 9223372036854775807
 _SECOND_NS = 1_000_000_000
 
 
-class Reliability(IntEnum):
+class ReliabilityPolicy(IntEnum):
     """Numbers of rmw_qos_reliability_policy_e."""
 
     SYSTEM_DEFAULT = 0
@@ -19,7 +19,7 @@ class Reliability(IntEnum):
     BEST_AVAILABLE = 4
 
 
-class Durability(IntEnum):
+class DurabilityPolicy(IntEnum):
     """Numbers of rmw_qos_durability_policy_e."""
 
     SYSTEM_DEFAULT = 0
@@ -29,7 +29,7 @@ class Durability(IntEnum):
     BEST_AVAILABLE = 4
 
 
-class History(IntEnum):
+class HistoryPolicy(IntEnum):
     """Numbers of rmw_qos_history_policy_e."""
 
     SYSTEM_DEFAULT = 0
@@ -38,7 +38,7 @@ class History(IntEnum):
     UNKNOWN = 3
 
 
-class Liveliness(IntEnum):
+class LivelinessPolicy(IntEnum):
     """Numbers of rmw_qos_liveliness_policy_e."""
 
     SYSTEM_DEFAULT = 0
@@ -61,38 +61,38 @@ class QosProfile:
         deadline_ns, lifespan_ns, lease_ns: [ns]; 0 (unspecified) means infinite.
     """
 
-    reliability: Reliability = Reliability.RELIABLE
-    durability: Durability = Durability.VOLATILE
-    history: History = History.KEEP_LAST
+    reliability: ReliabilityPolicy = ReliabilityPolicy.RELIABLE
+    durability: DurabilityPolicy = DurabilityPolicy.VOLATILE
+    history: HistoryPolicy = HistoryPolicy.KEEP_LAST
     depth: int = DEFAULT_DEPTH
     deadline_ns: int = INFINITE_NS
     lifespan_ns: int = INFINITE_NS
-    liveliness: Liveliness = Liveliness.AUTOMATIC
+    liveliness: LivelinessPolicy = LivelinessPolicy.AUTOMATIC
     lease_ns: int = INFINITE_NS
 
     def resolved(self) -> QosProfile:
         """The profile with every "system default", "best available" and unspecified part made definite."""
         return QosProfile(
-            reliability=Reliability.BEST_EFFORT
-            if self.reliability == Reliability.BEST_EFFORT
-            else Reliability.RELIABLE,
-            durability=Durability.TRANSIENT_LOCAL
-            if self.durability == Durability.TRANSIENT_LOCAL
-            else Durability.VOLATILE,
-            history=History.KEEP_ALL if self.history == History.KEEP_ALL else History.KEEP_LAST,
+            reliability=ReliabilityPolicy.BEST_EFFORT
+            if self.reliability == ReliabilityPolicy.BEST_EFFORT
+            else ReliabilityPolicy.RELIABLE,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL
+            if self.durability == DurabilityPolicy.TRANSIENT_LOCAL
+            else DurabilityPolicy.VOLATILE,
+            history=HistoryPolicy.KEEP_ALL if self.history == HistoryPolicy.KEEP_ALL else HistoryPolicy.KEEP_LAST,
             depth=self.depth or DEFAULT_DEPTH,
             deadline_ns=self.deadline_ns or INFINITE_NS,
             lifespan_ns=self.lifespan_ns or INFINITE_NS,
-            liveliness=Liveliness.MANUAL_BY_TOPIC
-            if self.liveliness == Liveliness.MANUAL_BY_TOPIC
-            else Liveliness.AUTOMATIC,
+            liveliness=LivelinessPolicy.MANUAL_BY_TOPIC
+            if self.liveliness == LivelinessPolicy.MANUAL_BY_TOPIC
+            else LivelinessPolicy.AUTOMATIC,
             lease_ns=self.lease_ns or INFINITE_NS,
         )
 
     @property
     def queue_length(self) -> int | None:
         """How many samples a subscriber keeps: the depth, or None (no bound) with KEEP_ALL."""
-        return None if self.history == History.KEEP_ALL else max(1, self.depth)
+        return None if self.history == HistoryPolicy.KEEP_ALL else max(1, self.depth)
 
     def encode(self) -> str:
         """The token's field, e.g. `::,10:,:,:,,`: parts equal to the default are left empty."""
@@ -123,13 +123,13 @@ class QosProfile:
                 "liveliness,s,ns"
             )
         return cls(
-            reliability=Reliability(_number(parts[0][0], DEFAULT.reliability)),
-            durability=Durability(_number(parts[1][0], DEFAULT.durability)),
-            history=History(_number(parts[2][0], DEFAULT.history)),
+            reliability=ReliabilityPolicy(_number(parts[0][0], DEFAULT.reliability)),
+            durability=DurabilityPolicy(_number(parts[1][0], DEFAULT.durability)),
+            history=HistoryPolicy(_number(parts[2][0], DEFAULT.history)),
             depth=_number(parts[2][1], DEFAULT.depth),
             deadline_ns=_decode_duration(parts[3]),
             lifespan_ns=_decode_duration(parts[4]),
-            liveliness=Liveliness(_number(parts[5][0], DEFAULT.liveliness)),
+            liveliness=LivelinessPolicy(_number(parts[5][0], DEFAULT.liveliness)),
             lease_ns=_decode_duration(parts[5][1:]),
         )
 
@@ -144,9 +144,9 @@ def incompatibility(offered: QosProfile, requested: QosProfile) -> str:
     ROS 2's rule for DDS; rmw_zenoh itself matches everything, but a graph that works here shall work there.
     """
     offered, requested = offered.resolved(), requested.resolved()
-    if offered.reliability == Reliability.BEST_EFFORT and requested.reliability == Reliability.RELIABLE:
+    if offered.reliability == ReliabilityPolicy.BEST_EFFORT and requested.reliability == ReliabilityPolicy.RELIABLE:
         return "RELIABILITY"
-    if offered.durability == Durability.VOLATILE and requested.durability == Durability.TRANSIENT_LOCAL:
+    if offered.durability == DurabilityPolicy.VOLATILE and requested.durability == DurabilityPolicy.TRANSIENT_LOCAL:
         return "DURABILITY"
     return ""
 

@@ -16,7 +16,7 @@ from zenoh_ros.wire.cdr import deserialize
 from zenoh_ros.wire.errors import DecodeError
 from zenoh_ros.wire.keys import EndpointKey, EndpointKind
 from zenoh_ros.wire.messages import Message
-from zenoh_ros.wire.qos import Durability, QosProfile, Reliability, incompatibility
+from zenoh_ros.wire.qos import DurabilityPolicy, QosProfile, ReliabilityPolicy, incompatibility
 
 if TYPE_CHECKING:
     from zenoh_ros.wire.session import Session
@@ -165,9 +165,9 @@ class Subscription:
 
 def _declare(session: zenoh.Session, key: str, qos: QosProfile, receive: Callable[[zenoh.Sample], None]) -> Any:
     handler = zenoh.handlers.Callback(receive, indirect=False)
-    if qos.durability != Durability.TRANSIENT_LOCAL:
+    if qos.durability != DurabilityPolicy.TRANSIENT_LOCAL:
         return session.declare_subscriber(key, handler)
-    reliable = qos.reliability != Reliability.BEST_EFFORT
+    reliable = qos.reliability != ReliabilityPolicy.BEST_EFFORT
     return ext.declare_advanced_subscriber(
         session,
         key,

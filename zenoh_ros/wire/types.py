@@ -1,7 +1,7 @@
 """Message and service types: their fields, constants, defaults and RIHS01 hashes.
 
-Definitions come from rosbags' store of ROS 2 Jazzy, from `definitions.py`, and, for this package's own types, from the
-very msg/ and srv/ files that a ROS 2 build reads.
+Definitions come from rosbags' store of ROS 2 Jazzy, from `definitions.py`, and from the msg/ and srv/ files of
+registered packages, the very ones that a ROS 2 build reads.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any
 
 from rosbags.interfaces import Nodetype
@@ -21,9 +20,9 @@ from rosbags.typesys.base import Message as ParsedMessage
 from rosbags.typesys.base import make_typesdict
 from rosbags.typesys.msg import MSGParser
 
+from zenoh_ros.packages import RegisteredPackage, registered
 from zenoh_ros.wire.definitions import FIELD_DEFAULTS, SERVICES
 
-OWN_PACKAGE = "rt_vla_ros"
 # An empty message has this one byte on the wire, and rosidl hides it from Python.
 EMPTY_MEMBER = "structure_needs_at_least_one_member"
 
@@ -184,40 +183,38 @@ def _unknown(type_name: str, known: list[str]) -> str:
     return f"unknown ROS type {type_name!r}{hint}"
 
 
-@lru_cache(maxsize=1)
 def _definitions() -> dict[str, TypeDefinition]:
     with _lock:
-        definitions = {
-            name: _from_rosbags(name, constants, fields, FIELD_DEFAULTS.get(name, {}))
-            for name, (constants, fields) in get_typestore(Stores.ROS2_JAZZY).fielddefs.items()
-        }
-        for name, text in _own_messages():
-            definitions.update(_parse(text, name))
-        for name, text in _services().items():
-            definitions.update(_parse_service(text, name))
-        return definitions
+        return _definitions_with(registered())
 
 
 @lru_cache(maxsize=1)
+def _definitions_with(packages: tuple[RegisteredPackage, ...]) -> dict[str, TypeDefinition]:
+    definitions = {
+        name: _from_rosbags(name, constants, fields, FIELD_DEFAULTS.get(name, {}))
+        for name, (constants, fields) in get_typestore(Stores.ROS2_JAZZY).fielddefs.items()
+    }
+    for name, text in _registered_texts(packages, "msg"):
+        definitions.update(_parse(text, name))
+    for name, text in _services_with(packages).items():
+        definitions.update(_parse_service(text, name))
+    return definitions
+
+
 def _services() -> dict[str, str]:
-    return SERVICES | {f"{OWN_PACKAGE}/srv/{file.stem}": file.read_text(encoding="utf-8") for file in _own_files("srv")}
+    return _services_with(registered())
 
 
-def _own_messages() -> Iterator[tuple[str, str]]:
-    for file in _own_files("msg"):
-        yield f"{OWN_PACKAGE}/msg/{file.stem}", file.read_text(encoding="utf-8")
+@lru_cache(maxsize=1)
+def _services_with(packages: tuple[RegisteredPackage, ...]) -> dict[str, str]:
+    return SERVICES | dict(_registered_texts(packages, "srv"))
 
 
-def _own_files(kind: str) -> list[Path]:
-    """msg/ or srv/ beside the package (a source tree), else in share/ of the prefix it is installed in."""
-    package = Path(__file__).resolve().parents[1]
-    candidates = [package.parent / kind, *(parent / "share" / OWN_PACKAGE / kind for parent in package.parents)]
-    for folder in candidates:
-        if files := sorted(folder.glob(f"*.{kind}")):
-            return files
-    raise FileNotFoundError(
-        f"no {kind}/*.{kind} beside {package} or in a share/{OWN_PACKAGE} above it: the installation is incomplete"
-    )
+def _registered_texts(packages: tuple[RegisteredPackage, ...], kind: str) -> Iterator[tuple[str, str]]:
+    """Type names and texts of the packages' msg/*.msg or srv/*.srv."""
+    for package in packages:
+        for file in sorted((package.share / kind).glob(f"*.{kind}")):
+            yield f"{package.name}/{kind}/{file.stem}", file.read_text(encoding="utf-8")
 
 
 def _parse_service(text: str, name: str) -> dict[str, TypeDefinition]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.launching import child_environment
 
+from rt_vla_ros import ros
 from rt_vla_ros.cli.main import main
 from zenoh_ros.commands import run as command
 from zenoh_ros.commands.errors import CliError
@@ -28,7 +29,8 @@ def became(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def test_own_nodes_are_known() -> None:
-    assert command.own_nodes() == NODES
+    ros.register()
+    assert command.own_programs() == dict.fromkeys(NODES, "rt_vla_ros")
 
 
 @pytest.mark.parametrize("words", [["policy_node"], ["rt_vla_ros", "policy_node"]])

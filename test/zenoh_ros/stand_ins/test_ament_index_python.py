@@ -10,7 +10,6 @@ from rt_vla_ros import ros
 
 ros.ensure()
 
-from ament_index_python import packages as index  # noqa: E402
 from ament_index_python.packages import (  # noqa: E402
     PackageNotFoundError,
     get_package_prefix,
@@ -49,23 +48,6 @@ def test_a_checkout_is_its_own_share_directory(monkeypatch: pytest.MonkeyPatch) 
     share = Path(get_package_share_directory("rt_vla_ros"))
     assert share == REPOSITORY
     assert (share / "launch" / "policy.launch.py").is_file()
-
-
-def test_an_installed_wheel_finds_its_share_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sources = tmp_path / "lib/python3/site-packages/rt_vla_ros"
-    (tmp_path / "share/rt_vla_ros/launch").mkdir(parents=True)
-    sources.mkdir(parents=True)
-    monkeypatch.setattr(index, "_OWN_SOURCES", sources)
-    assert get_package_share_directory("rt_vla_ros") == str(tmp_path / "share/rt_vla_ros")
-    assert get_package_prefix("rt_vla_ros") == str(tmp_path)
-
-
-def test_an_incomplete_installation_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "_OWN_SOURCES", tmp_path / "rt_vla_ros")
-    monkeypatch.setattr(index.sys, "prefix", str(tmp_path))
-    monkeypatch.setattr(index.sysconfig, "get_path", lambda name: str(tmp_path))
-    with pytest.raises(PackageNotFoundError, match="incomplete"):
-        get_package_share_directory("rt_vla_ros")
 
 
 def test_a_missing_package_says_where_was_looked(prefixes: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,12 @@ from typing import TypeVar
 
 import pytest
 from conftest import RosGraph
+from support.processes import ROOT
 
+from zenoh_ros import packages
 from zenoh_ros.wire.session import Session
+
+packages.register("rt_vla_ros", ROOT)  # its messages are among those that are tried
 
 _Taken = TypeVar("_Taken")
 

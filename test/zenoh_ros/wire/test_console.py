@@ -6,9 +6,9 @@ import logging
 
 import pytest
 
-from zenoh_ros.wire.console import Console, ConsoleHandler, Record, Severity, format_record, severity_from_string
+from zenoh_ros.wire.console import Console, ConsoleHandler, ConsoleRecord, Severity, format_record, severity_from_string
 
-LINE = Record(Severity.WARN, "arm.node", "a {name} in braces", 1_732_180_118_000_000_042, "run", "file.py", 7)
+LINE = ConsoleRecord(Severity.WARN, "arm.node", "a {name} in braces", 1_732_180_118_000_000_042, "run", "file.py", 7)
 
 
 def test_the_default_line() -> None:
@@ -39,7 +39,7 @@ def test_lines_reach_the_nearest_sink(capsys: pytest.CaptureFixture[str]) -> Non
     console = Console()
     heard: list[str] = []
 
-    def sink(record: Record) -> None:
+    def sink(record: ConsoleRecord) -> None:
         heard.append(record.message)
 
     console.add_sink("arm.node", sink)

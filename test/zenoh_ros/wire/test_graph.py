@@ -11,7 +11,7 @@ from support.processes import ROOT, Program
 from wire.conftest import Waiter
 from zenoh_ros.wire.keys import EndpointKey, EndpointKind
 from zenoh_ros.wire.messages import message_class, service_class
-from zenoh_ros.wire.qos import Durability, QosProfile, Reliability
+from zenoh_ros.wire.qos import DurabilityPolicy, QosProfile, ReliabilityPolicy
 from zenoh_ros.wire.session import Session
 
 PEER = ROOT / "test" / "support" / "wire_peer.py"
@@ -23,7 +23,7 @@ TEN = QosProfile(depth=10)
 
 def test_endpoints_with_their_qos(session: Session) -> None:
     node = session.create_node("arm", "/left")
-    sensor = QosProfile(reliability=Reliability.BEST_EFFORT, durability=Durability.TRANSIENT_LOCAL, depth=3)
+    sensor = QosProfile(reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.TRANSIENT_LOCAL, depth=3)
     node.create_publisher("/left/state", String, sensor)
     node.create_subscription("/left/goal", Bool, TEN)
     node.create_service("/left/stop", Trigger)

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from zenoh_ros.wire.qos import Durability, History, Liveliness, QosProfile, Reliability
+from zenoh_ros.wire.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QosProfile, ReliabilityPolicy
 
 
 @pytest.mark.parametrize(
@@ -14,12 +14,12 @@ from zenoh_ros.wire.qos import Durability, History, Liveliness, QosProfile, Reli
     [
         (QosProfile(), "::,:,:,:,,"),
         (QosProfile(depth=10), "::,10:,:,:,,"),
-        (QosProfile(reliability=Reliability.BEST_EFFORT, depth=5), "2::,5:,:,:,,"),
-        (QosProfile(durability=Durability.TRANSIENT_LOCAL, depth=1), ":1:,1:,:,:,,"),
-        (QosProfile(history=History.KEEP_ALL, depth=10), "::2,10:,:,:,,"),
+        (QosProfile(reliability=ReliabilityPolicy.BEST_EFFORT, depth=5), "2::,5:,:,:,,"),
+        (QosProfile(durability=DurabilityPolicy.TRANSIENT_LOCAL, depth=1), ":1:,1:,:,:,,"),
+        (QosProfile(history=HistoryPolicy.KEEP_ALL, depth=10), "::2,10:,:,:,,"),
         (QosProfile(depth=10, deadline_ns=1_500_000_000), "::,10:1,500000000:,:,,"),
         (QosProfile(depth=10, lifespan_ns=2_000_000_000), "::,10:,:2,0:,,"),
-        (QosProfile(depth=10, liveliness=Liveliness.MANUAL_BY_TOPIC, lease_ns=3), "::,10:,:,:3,0,3"),
+        (QosProfile(depth=10, liveliness=LivelinessPolicy.MANUAL_BY_TOPIC, lease_ns=3), "::,10:,:,:3,0,3"),
     ],
 )
 def test_text(profile: QosProfile, text: str) -> None:
@@ -29,9 +29,9 @@ def test_text(profile: QosProfile, text: str) -> None:
 
 def test_every_combination_comes_back() -> None:
     combinations = itertools.product(
-        (Reliability.RELIABLE, Reliability.BEST_EFFORT),
-        (Durability.VOLATILE, Durability.TRANSIENT_LOCAL),
-        (History.KEEP_LAST, History.KEEP_ALL),
+        (ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT),
+        (DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL),
+        (HistoryPolicy.KEEP_LAST, HistoryPolicy.KEEP_ALL),
         (1, 10, 42, 1000),
         (1, 999_999_999, 1_000_000_000, 9223372036854775807),
     )
@@ -42,7 +42,13 @@ def test_every_combination_comes_back() -> None:
 
 def test_unspecified_parts_become_definite() -> None:
     vague = QosProfile(
-        Reliability.SYSTEM_DEFAULT, Durability.BEST_AVAILABLE, History.SYSTEM_DEFAULT, 0, 0, 0, lease_ns=0
+        ReliabilityPolicy.SYSTEM_DEFAULT,
+        DurabilityPolicy.BEST_AVAILABLE,
+        HistoryPolicy.SYSTEM_DEFAULT,
+        0,
+        0,
+        0,
+        lease_ns=0,
     )
     assert vague.resolved() == QosProfile()
     assert vague.encode() == "::,:,:,:,,"
@@ -56,4 +62,4 @@ def test_broken_fields_are_refused(text: str) -> None:
 
 def test_queue_length() -> None:
     assert QosProfile(depth=3).queue_length == 3
-    assert QosProfile(history=History.KEEP_ALL, depth=3).queue_length is None
+    assert QosProfile(history=HistoryPolicy.KEEP_ALL, depth=3).queue_length is None

@@ -12,14 +12,14 @@ from wire.conftest import Waiter
 from zenoh_ros.wire.cdr import serialize
 from zenoh_ros.wire.errors import WireError
 from zenoh_ros.wire.messages import message_class
-from zenoh_ros.wire.qos import Durability, History, QosProfile, Reliability
+from zenoh_ros.wire.qos import DurabilityPolicy, HistoryPolicy, QosProfile, ReliabilityPolicy
 from zenoh_ros.wire.session import Session
 
 PEER = ROOT / "test" / "support" / "wire_peer.py"
 String: Any = message_class("std_msgs/msg/String")
 Image: Any = message_class("sensor_msgs/msg/Image")
 TEN = QosProfile(depth=10)
-LATCHED = QosProfile(depth=2, durability=Durability.TRANSIENT_LOCAL)
+LATCHED = QosProfile(depth=2, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def test_a_message_reaches_another_process_and_comes_back(session: Session, waiter: Waiter) -> None:
@@ -71,7 +71,7 @@ def test_a_latched_message_waits_for_a_publisher_that_comes_late(session: Sessio
 
 def test_within_one_session(session: Session, waiter: Waiter) -> None:
     node = session.create_node("both")
-    sensor = QosProfile(depth=1, reliability=Reliability.BEST_EFFORT)
+    sensor = QosProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     subscription = node.create_subscription("/x/image", Image, sensor, waiter)
     publisher = node.create_publisher("/x/image", Image, sensor)
     image = Image(height=480, width=640, encoding="rgb8", step=1920, data=bytes(range(256)) * 3600)
@@ -83,7 +83,7 @@ def test_a_slow_subscriber_keeps_the_newest_and_counts_the_rest(session: Session
     node = session.create_node("slow")
     publisher = node.create_publisher("/x", String, TEN)
     short = node.create_subscription("/x", String, QosProfile(depth=2))
-    everything = node.create_subscription("/x", String, QosProfile(history=History.KEEP_ALL))
+    everything = node.create_subscription("/x", String, QosProfile(history=HistoryPolicy.KEEP_ALL))
     for number in range(50):
         publisher.publish(String(data=str(number)))
     # Within a session a message is delivered before `publish` returns.
@@ -94,8 +94,8 @@ def test_a_slow_subscriber_keeps_the_newest_and_counts_the_rest(session: Session
 @pytest.mark.parametrize(
     ("offered", "requested", "policy"),
     [
-        (QosProfile(reliability=Reliability.BEST_EFFORT), QosProfile(), "RELIABILITY"),
-        (QosProfile(), QosProfile(durability=Durability.TRANSIENT_LOCAL), "DURABILITY"),
+        (QosProfile(reliability=ReliabilityPolicy.BEST_EFFORT), QosProfile(), "RELIABILITY"),
+        (QosProfile(), QosProfile(durability=DurabilityPolicy.TRANSIENT_LOCAL), "DURABILITY"),
     ],
 )
 def test_qos_that_does_not_fit_keeps_apart(

@@ -246,13 +246,13 @@ class QoSProfile:
 def to_wire(profile: QoSProfile) -> wire_qos.QosProfile:
     """Give the profile in the wire's terms."""
     return wire_qos.QosProfile(
-        reliability=wire_qos.Reliability(int(profile.reliability)),
-        durability=wire_qos.Durability(int(profile.durability)),
-        history=wire_qos.History(int(profile.history)),
+        reliability=wire_qos.ReliabilityPolicy(int(profile.reliability)),
+        durability=wire_qos.DurabilityPolicy(int(profile.durability)),
+        history=wire_qos.HistoryPolicy(int(profile.history)),
         depth=profile.depth,
         deadline_ns=profile.deadline.nanoseconds,
         lifespan_ns=profile.lifespan.nanoseconds,
-        liveliness=wire_qos.Liveliness(int(profile.liveliness)),
+        liveliness=wire_qos.LivelinessPolicy(int(profile.liveliness)),
         lease_ns=profile.liveliness_lease_duration.nanoseconds,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rclpy.qos import qos_profile_rosout_default
-from zenoh_ros.wire.console import Record, console
+from zenoh_ros.wire.console import ConsoleRecord, console
 from zenoh_ros.wire.errors import WireError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class RosoutPublisher:
         """Take no more lines."""
         console.remove_sink(self._name, self._publish)
 
-    def _publish(self, record: Record) -> None:
+    def _publish(self, record: ConsoleRecord) -> None:
         message = self._message_type(
             level=int(record.severity),
             name=record.name,

@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import END, Grammar, choose
 from rt_vla_ros.policies.rt2.decoding.fixed_shapes import BUCKET, FixedSession, FixedShapes, FixedShapesError, bucket
-from rt_vla_ros.policies.rt2.decoding.session import Session
+from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
 
 logger = logging.getLogger(__name__)
 HEAD_TOLERANCE = 1e-2
@@ -63,9 +63,9 @@ class DecodingEngine:
         self._rows, self._masks, self._sliced = {}, {}, False
         if not isinstance(self._head, nn.Linear) or self.model.base_model is self.model:
             return
-        own = Session(self.model, inputs).prompt((), logits=True)[:, self._columns(grammar)].float()
+        own = DecodingSession(self.model, inputs).prompt((), logits=True)[:, self._columns(grammar)].float()
         self._sliced = True
-        found = self._logits(Session(self.model, inputs).prompt((), logits=False), grammar).float()
+        found = self._logits(DecodingSession(self.model, inputs).prompt((), logits=False), grammar).float()
         spread = float(own.std()) + 1e-6
         self._sliced = own.shape == found.shape and float((own - found).abs().max()) <= HEAD_TOLERANCE * spread
 
@@ -103,7 +103,7 @@ class DecodingEngine:
         others = {key: value.flip(-1) if value.is_floating_point() else value for key, value in inputs.items()}
         for each in (inputs, others):
             found: list[Tensor] = []
-            for session in (Session(self.model, each), FixedSession(self.model, each, shapes)):
+            for session in (DecodingSession(self.model, each), FixedSession(self.model, each, shapes)):
                 first = session.prompt([token], logits=False).clone()
                 session.forget(1)
                 found.append(torch.cat([first, session.more([token, token], logits=False)]).float())
@@ -149,7 +149,7 @@ class DecodingEngine:
     @torch.inference_mode()
     def write(self, inputs: Mapping[str, Tensor], stop: frozenset[int], limit: int) -> Iterator[int]:
         """Free text, the most likely token each time, one pass a token; ends at a token of `stop` or after `limit`."""
-        session = Session(self.model, inputs)
+        session = DecodingSession(self.model, inputs)
         rows = session.prompt((), logits=True)
         for _ in range(limit):
             session.forget(0)
@@ -159,9 +159,9 @@ class DecodingEngine:
             yield token
             rows = session.more([token], logits=True)
 
-    def _session(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> Session:
+    def _session(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> DecodingSession:
         shapes = self._shapes.get(bucket(inputs["input_ids"].shape[1], grammar.longest))
-        return Session(self.model, inputs) if shapes is None else FixedSession(self.model, inputs, shapes)
+        return DecodingSession(self.model, inputs) if shapes is None else FixedSession(self.model, inputs, shapes)
 
     def _choose(
         self,

@@ -19,7 +19,7 @@ from transformers.cache_utils import StaticLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from rt_vla_ros.policies.rt2.decoding.recorded_call import RecordedCall
-from rt_vla_ros.policies.rt2.decoding.session import Session
+from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
 
 BUCKET = 64
 LONGEST_GUESS = 63
@@ -98,7 +98,7 @@ class FixedShapes:
         return (places <= places[:rows, None] + self._lengths[0])[None, None]
 
 
-class FixedSession(Session):
+class FixedSession(DecodingSession):
     """A session in fixed shapes. There may be one at a time of the same `FixedShapes`."""
 
     longest_guess = LONGEST_GUESS
@@ -109,19 +109,19 @@ class FixedSession(Session):
         self._length, self._reading = 0, inputs["input_ids"].shape[1]
 
     def prompt(self, guess: Sequence[int], *, logits: bool) -> Tensor:
-        """See Session."""
+        """See DecodingSession."""
         self._length = 0
         room = self._shapes.prompt_rows - self._inputs["input_ids"].shape[1]
         self._reading = self._inputs["input_ids"].shape[1] + len(guess)
         return self._padded(self._extended(self._filled(guess, room)), 1 + room, 1 + len(guess), logits)
 
     def more(self, tokens: Sequence[int], *, logits: bool) -> Tensor:
-        """See Session."""
+        """See DecodingSession."""
         self._reading, rows = len(tokens), self._shapes.further_rows
         return self._padded({"input_ids": self._row(self._filled(tokens, rows))}, rows, len(tokens), logits)
 
     def forget(self, count: int) -> None:
-        """See Session."""
+        """See DecodingSession."""
         self._length += self._reading - count
         self._reading = 0
 

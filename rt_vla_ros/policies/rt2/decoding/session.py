@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import Cache, DynamicCache, PreTrainedModel
 
 
-class Session:
+class DecodingSession:
     """The cache of keys and values of one prompt, and the positions. Several sessions of one model may take turns.
 
     longest_guess: how many tokens may be guessed in one pass, None for any number.

@@ -23,7 +23,7 @@ from rt_vla_ros.policies.rt2.decoding import fixed_shapes
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.engine import CPU_GUESS
 from rt_vla_ros.policies.rt2.decoding.fixed_shapes import BUCKET, FixedSession, FixedShapes, bucket
-from rt_vla_ros.policies.rt2.decoding.session import Session
+from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, load_rt2
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.tiny.small_models import FAMILIES
@@ -58,7 +58,7 @@ def test_hidden_states_are_those_of_a_growing_cache(parts: RT2Parts) -> None:
     for seed in range(2):
         inputs = prompt(policy, seed)
         for guess, forgotten in (((), 0), (columns[:1], 0), (columns[:5], 3), (columns[:5], 5)):
-            growing, fixed = Session(model, inputs), FixedSession(model, inputs, shapes)
+            growing, fixed = DecodingSession(model, inputs), FixedSession(model, inputs, shapes)
             rows = [session.prompt(guess, logits=False) for session in (growing, fixed)]
             torch.testing.assert_close(rows[1], rows[0], rtol=1e-4, atol=1e-4)
             for tokens in (columns[7:8], columns[3:9], columns[2:4]):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,11 +11,11 @@ from launch import LaunchContext, LaunchDescriptionEntity, SomeSubstitutionsType
 from launch.actions import ExecuteProcess
 from launch.utilities import perform
 
-from ..parameter_descriptions import Parameter, ParameterFile, write_parameters
-from ..substitutions import OWN_PACKAGE, ExecutableInPackage, own_node
-from ..utilities import evaluate_parameter_dict, make_namespace_absolute, prefix_namespace
+from zenoh_ros import packages
 
-_OWN_SOURCES = Path(__file__).resolve().parents[4]
+from ..parameter_descriptions import Parameter, ParameterFile, write_parameters
+from ..substitutions import ExecutableInPackage, registered_module
+from ..utilities import evaluate_parameter_dict, make_namespace_absolute, prefix_namespace
 
 
 class Node(ExecuteProcess):
@@ -94,11 +92,13 @@ class Node(ExecuteProcess):
         if self.node_package is None:
             return [executable]
         package = perform(context, self.node_package)
-        if package != OWN_PACKAGE:
+        registered = packages.find(package)
+        if registered is None:
             return [ExecutableInPackage(executable, package).perform(context)]
-        own_node(executable)
-        self._additional_env.setdefault("PYTHONPATH", _own_python_path(context.environment.get("PYTHONPATH", "")))
-        return [sys.executable, "-m", f"{OWN_PACKAGE}.nodes.{executable}"]
+        registered_module(registered, executable)
+        inherited = context.environment.get("PYTHONPATH", "")
+        self._additional_env.setdefault("PYTHONPATH", registered.python_path(inherited))
+        return registered.command(executable)
 
     def _naming(self, context: LaunchContext) -> list[str]:
         arguments = []
@@ -138,11 +138,6 @@ class Node(ExecuteProcess):
 
 def _yaml(value: Any) -> str:
     return str(yaml.safe_dump(value, default_flow_style=True, width=10**6)).removesuffix("\n").removesuffix("\n...")
-
-
-def _own_python_path(inherited: str) -> str:
-    """Lets the nodes import this project from wherever this process does, whatever their working directory is."""
-    return os.pathsep.join(part for part in (str(_OWN_SOURCES), inherited) if part)
 
 
 def _host_router(context: LaunchContext) -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 import shutil
-from pathlib import Path
 
 from ament_index_python import get_package_prefix, get_package_share_directory
 from launch import LaunchContext, SomeSubstitutionsType, Substitution
 from launch.substitutions import SubstitutionFailure
 from launch.utilities import describe_substitutions, normalize_to_list_of_substitutions, perform_substitutions
 
-OWN_PACKAGE = "rt_vla_ros"
-_OWN_NODES = Path(__file__).resolve().parents[3] / "nodes"
+from zenoh_ros import packages
 
 
 class FindPackagePrefix(Substitution):
@@ -40,7 +38,7 @@ class FindPackageShare(FindPackagePrefix):
 
 
 class ExecutableInPackage(FindPackagePrefix):
-    """The path of a program of a package; of this project, that of the node's module."""
+    """The path of a program of a package; of a registered package, that of the program's module."""
 
     def __init__(self, executable: SomeSubstitutionsType, package: SomeSubstitutionsType) -> None:
         super().__init__(package)
@@ -49,8 +47,9 @@ class ExecutableInPackage(FindPackagePrefix):
     def perform(self, context: LaunchContext) -> str:
         executable = perform_substitutions(context, self.executable)
         package = perform_substitutions(context, self.package)
-        if package == OWN_PACKAGE:
-            return own_node(executable)
+        registered = packages.find(package)
+        if registered is not None:
+            return f"{registered.root.joinpath(*registered_module(registered, executable).split('.'))}.py"
         directory = os.path.join(get_package_prefix(package), "lib", package)
         found = shutil.which(executable, path=directory)
         if found is None:
@@ -59,17 +58,16 @@ class ExecutableInPackage(FindPackagePrefix):
         return found
 
 
-def own_node(executable: str) -> str:
-    """The path of the module of one of this project's nodes.
+def registered_module(package: packages.RegisteredPackage, executable: str) -> str:
+    """The module that runs a program of a registered package.
 
     Raises:
-        SubstitutionFailure: there is no such node; the message lists those that there are.
+        SubstitutionFailure: there is no such program; the message lists those that there are.
     """
-    path = _OWN_NODES / f"{executable}.py"
-    if not executable.endswith("_node") or not path.is_file():
-        there = sorted(file.stem for file in _OWN_NODES.glob("*_node.py"))
-        raise SubstitutionFailure(_no_such(executable, OWN_PACKAGE, "its nodes", there))
-    return str(path)
+    modules = dict(package.programs)
+    if executable not in modules:
+        raise SubstitutionFailure(_no_such(executable, package.name, "its programs", package.executables))
+    return modules[executable]
 
 
 def _no_such(executable: str, package: str, place: str, there: list[str]) -> str:

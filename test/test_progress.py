@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from rt_vla_ros.live.progress import Progress
+from rt_vla_ros.progress import Progress
 
 
 class Terminal(io.StringIO):

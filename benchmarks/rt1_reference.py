@@ -1,6 +1,8 @@
 """Runs RT-1-X as the public JAX example does, for `rt-vla bench rt1 --reference DIR`; started as a program of its own.
 
-    python rt1_reference.py DIR/models      # then, for each line on stdin, one step; its time [s] as a line on stdout
+    python benchmarks/rt1_reference.py DIR/models
+
+For each line on stdin it makes one step and prints its time [s] as a line on stdout.
 
 Needs jax and flax, nothing of this package. Weights are random: times do not depend on them.
 """

@@ -1,8 +1,7 @@
-"""The episodes of one suite: played, written down, shown, and a few of them filmed."""
+"""The episodes of one suite: played, written down, shown, and a few of them kept as clips."""
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import time
 from collections import Counter
@@ -15,11 +14,11 @@ from rt_vla_ros.evaluation.record import Journal, Record
 from rt_vla_ros.evaluation.replay import draw_run
 from rt_vla_ros.evaluation.summary import summarize
 from rt_vla_ros.evaluation.video_clip import write_clip
-from rt_vla_ros.live.progress import Progress
+from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.scenes import Scene, make_scene
 
 JOURNAL, CLIPS = "episodes.jsonl", "clips"
-FILMED, SHOWN = Fraction(5, 2), Fraction(5)  # frames per simulated second, and per second of the clip
+RECORDED_RATE, SHOWN_RATE = Fraction(5, 2), Fraction(5)  # frames per simulated second, and per second of the clip
 LINGER = 5  # the last frame of a clip is shown this many times
 DEPENDS_ON = ("policy", "checkpoint_sha256", "through_ros", "handicap", "decoding", "weights")
 
@@ -31,7 +30,7 @@ class SuiteRun:
         """out: of the files; None: nothing is written."""
         self._player, self._suite, self._about, self._out, self._progress = player, suite, about, out, progress
         self.records: list[Record] = []
-        self._filmed: Counter[bool] = Counter()
+        self._clips: Counter[bool] = Counter()
         self._begun, self._played = time.monotonic(), 0
 
     @property
@@ -41,56 +40,63 @@ class SuiteRun:
 
     @property
     def clips(self) -> list[Path]:
-        """Of these episodes, those that were filmed, in order of the seeds."""
+        """Of these episodes, those that have a clip, in order of the seeds."""
         return [] if self._out is None else [path for path in map(self._clip, self.records) if path.is_file()]
 
-    def play(self, args: argparse.Namespace) -> SuiteRun:
-        """Raises JournalError where the directory holds another evaluation."""
-        journal = self._open(args)
-        for number in range(args.episodes):
-            seed = args.seed + number
+    def play(self, seeds: range, *, clips: int, fresh: bool) -> SuiteRun:
+        """Plays these episodes.
+
+        Args:
+            clips: how many successes, and how many failures, are kept as clips.
+            fresh: whether what the directory holds of an earlier evaluation is removed first.
+
+        Raises:
+            JournalError: the directory holds another evaluation.
+        """
+        journal = self._open(seeds, fresh)
+        for seed in seeds:
             known = None if journal is None else journal.find(seed)
             if known is None:
                 scene = make_scene(self._suite, seed)
                 played = self._player.play(scene)
                 self._played += 1
-                self._film(scene, played, args.clips)
+                self._write_clip(scene, played, clips)
                 known = played.record
                 if journal is not None:
                     journal.add(known)
             self.records.append(known)
-            self._show(args.episodes)
+            self._show(len(seeds))
         return self
 
-    def _open(self, args: argparse.Namespace) -> Journal | None:
+    def _open(self, seeds: range, fresh: bool) -> Journal | None:
         if self._out is None:
             return None
-        if args.fresh:
+        if fresh:
             (self._out / JOURNAL).unlink(missing_ok=True)
             shutil.rmtree(self._out / CLIPS, ignore_errors=True)
         self._out.mkdir(parents=True, exist_ok=True)
         subject = {"suite": self._suite, **{name: self._about[name] for name in DEPENDS_ON}}
         journal = Journal(self._out / JOURNAL, subject)
-        known = [journal.find(args.seed + number) for number in range(args.episodes)]
-        self._filmed.update(record.success for record in known if record is not None and self._clip(record).is_file())
+        known = [journal.find(seed) for seed in seeds]
+        self._clips.update(record.success for record in known if record is not None and self._clip(record).is_file())
         return journal
 
     def _clip(self, record: Record) -> Path:
         assert self._out is not None
         return self._out / CLIPS / f"{record.outcome}_{record.seed}.mp4"
 
-    def _film(self, scene: Scene, played: Played, most: int) -> None:
+    def _write_clip(self, scene: Scene, played: Played, most: int) -> None:
         record = played.record
-        if self._out is None or self._filmed[record.success] >= most:
+        if self._out is None or self._clips[record.success] >= most:
             return
-        self._filmed[record.success] += 1
-        frames = list(draw_run(played.recording, scene, record.reason, success=record.success, rate=FILMED))
+        self._clips[record.success] += 1
+        frames = list(draw_run(played.recording, scene, record.reason, success=record.success, rate=RECORDED_RATE))
         if frames:
             path = self._clip(record)
             path.parent.mkdir(exist_ok=True)
             unfinished = path.with_suffix(".part.mp4")
             try:
-                write_clip(unfinished, [*frames, *[frames[-1]] * LINGER], SHOWN)
+                write_clip(unfinished, [*frames, *[frames[-1]] * LINGER], SHOWN_RATE)
                 unfinished.replace(path)
             finally:
                 unfinished.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Message packages made on import: `from sensor_msgs.msg import Image` where no ROS 2 generated it.
 
 `install()` puts a finder at the front of `sys.meta_path`, so that a process never mixes these classes with those of
-another source. `rt_vla_ros.msg` and `rt_vla_ros.srv` are made the same way, inside the real package `rt_vla_ros`.
+another source. A registered package that is a Python package keeps its root: only its `msg` and `srv` are made here.
 """
 
 from __future__ import annotations
@@ -10,31 +10,33 @@ import importlib.abc
 import importlib.machinery
 import sys
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
+from zenoh_ros import packages
 from zenoh_ros.wire.messages import Message, ServiceClass, message_class, service_class
-from zenoh_ros.wire.types import OWN_PACKAGE, message_names, service_names
+from zenoh_ros.wire.types import message_names, service_names
 
 _KINDS = ("msg", "srv")
 
 
-@lru_cache(maxsize=1)
 def package_names() -> dict[str, dict[str, list[str]]]:
     """`{"std_srvs": {"msg": [], "srv": ["Empty", "SetBool", "Trigger"]}, ...}`."""
-    packages: dict[str, dict[str, list[str]]] = {}
+    names: dict[str, dict[str, list[str]]] = {}
     for full_name in message_names() + service_names():
         package, kind, name = full_name.split("/")
-        packages.setdefault(package, {kind: [] for kind in _KINDS})[kind].append(name)
-    return packages
+        names.setdefault(package, {kind: [] for kind in _KINDS})[kind].append(name)
+    return names
 
 
 class MessagePackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds and loads `package`, `package.msg` and `package.srv` for every message package that is known."""
 
     def __init__(self) -> None:
-        # Known before the first import is looked at: finding out imports modules itself.
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Reads which packages there are; not left to the first import, since finding out imports modules itself."""
         self._packages = package_names()
 
     def find_spec(
@@ -42,7 +44,8 @@ class MessagePackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     ) -> importlib.machinery.ModuleSpec | None:
         """A spec for a message package or its msg/srv part; None leaves the name to others."""
         package, _, kind = fullname.partition(".")
-        is_root = not kind and package != OWN_PACKAGE
+        own = packages.find(package)
+        is_root = not kind and (own is None or not own.is_python)
         if package not in self._packages or not (is_root or (kind in _KINDS and self._packages[package][kind])):
             return None
         return importlib.machinery.ModuleSpec(fullname, self, origin="zenoh_ros.wire", is_package=True)
@@ -79,6 +82,9 @@ def _class_maker(module: ModuleType, package: str, kind: str, names: list[str]) 
 
 
 def install() -> None:
-    """Make the message packages importable; may be called twice."""
-    if not any(isinstance(finder, MessagePackages) for finder in sys.meta_path):
+    """Make the message packages importable; called again, also those that were registered since."""
+    present = next((finder for finder in sys.meta_path if isinstance(finder, MessagePackages)), None)
+    if present is not None:
+        present.refresh()
+    else:
         sys.meta_path.insert(0, MessagePackages())

@@ -8,7 +8,10 @@ import sys
 import pytest
 from support.processes import ROOT
 
-PROLOGUE = "from zenoh_ros.wire import packages\npackages.install()\npackages.install()\n"
+PROLOGUE = (
+    "from pathlib import Path\nfrom zenoh_ros import packages\nfrom zenoh_ros.wire import message_packages\n"
+    "message_packages.install()\npackages.register('rt_vla_ros', Path.cwd())\nmessage_packages.install()\n"
+)
 
 
 def run(code: str) -> str:

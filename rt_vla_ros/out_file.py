@@ -1,0 +1,29 @@
+"""The file that a command was told to write: looked at before the work, so that none is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def check_out(path: Path | None) -> None:
+    """Raises OSError, with a sentence, where no file can be written at `path`; None, for no file, is fine."""
+    if path is None:
+        return
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise OSError(f"there is no folder {folder} to write {path.name} into.")
+    if path.is_dir():
+        raise OSError(f"{path} is a folder, expected the name of a file to write.")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise OSError(f"{path} may not be written by this user.")
+
+
+def write_json(path: Path | None, figures: Any) -> None:
+    """Writes the figures and says so; nothing for None. Raises OSError."""
+    if path is None:
+        return
+    path.write_text(json.dumps(figures, indent=2) + "\n")
+    print(f"Written: {path}")
