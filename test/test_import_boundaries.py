@@ -25,7 +25,7 @@ ROWS = (
     ("runtime",),
     ("evaluation", "benchmarks"),
     ("training", "nodes"),
-    ("live",),
+    ("live", "selftest"),
     ("cli",),
     ("bootstrap.py",),
 )

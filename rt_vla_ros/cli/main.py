@@ -52,6 +52,7 @@ COMMANDS: dict[str, Command] = {
     "embed": Command("rt_vla_ros.cli.embed", "make a table of sentence vectors for a policy that needs them"),
     "convert": Command("rt_vla_ros.cli.convert", "bring a public RT-1 checkpoint here"),
     "bench": Command("rt_vla_ros.cli.bench", "measure latencies and write them down"),
+    "selftest": Command("rt_vla_ros.cli.selftest", "whether a GPU is usable here: everything that wants one, checked"),
     "doctor": Command("rt_vla_ros.cli.doctor", "what this machine has, what it lacks, what to do"),
     "test": Command("rt_vla_ros.cli.test", "run the project's tests"),
 }

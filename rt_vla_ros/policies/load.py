@@ -47,6 +47,7 @@ def load_policy(
     weights: str = "auto",
     trust_remote_code: bool = False,
     cuda_graphs: bool = False,
+    device_images: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> Policy:
     """A shipped policy by its name, or one's own by the path of its directory or its name on the Hugging Face Hub.
@@ -58,7 +59,8 @@ def load_policy(
     weights: how the weights are held: "auto", "float32", "bfloat16", and for RT-2 "int8" and "int4"; auto is bfloat16
     for RT-2 on a GPU, float32 for everything else.
     trust_remote_code: whether Python code that lies beside the weights may be run, for models that transformers lacks.
-    cuda_graphs: whether RT-2 on a GPU decodes in recorded passes of fixed shapes; see rt2.fixed_shapes.
+    cuda_graphs: whether a GPU replays CUDA graphs: of RT-2's passes (rt2.fixed_shapes) and of RT-1's step.
+    device_images: whether RT-2's images are prepared on its device (rt2.device_images). Both are experimental.
     tell: gets a sentence now and then about how far loading is.
     Raises UnknownPolicyError, CheckpointError, ActionCardError, WeightsError: all ValueErrors with a sentence.
     """
@@ -69,7 +71,8 @@ def load_policy(
         _check_decoding(decoding)
         _check_language(name_or_path, language)
         options: dict[str, Any] = {"device": where, "weights": weights, "tell": tell}
-        options |= {"trust_remote_code": trust_remote_code, "cuda_graphs": cuda_graphs}
+        options |= {"trust_remote_code": trust_remote_code}
+        options |= {"cuda_graphs": cuda_graphs, "device_images": device_images}
         return _rt2(name_or_path, directory, **options)
     number = _number(weights)
     if directory is None:
@@ -82,7 +85,7 @@ def load_policy(
     if model.config.language != "embedding":
         _check_language(name_or_path, language)
     encoder = _sentence_encoder(directory, language) if model.config.language == "embedding" else None
-    steps = FoldedSteps(model, number) if model.config.trunk == FOLDED_TRUNK else None
+    steps = FoldedSteps(model, number, cuda_graphs=cuda_graphs) if model.config.trunk == FOLDED_TRUNK else None
     name = directory.resolve().name
     return RT1Policy(model, card, name=name, decoding=decoding, encoder=encoder, steps=steps)
 
@@ -136,7 +139,7 @@ def _rt2(name_or_path: str, directory: Path | None, **options: Any) -> Policy:
     from rt_vla_ros.policies.rt2.tiny.untrained import untrained_policy
 
     if directory is None:
-        given = {name: options[name] for name in ("weights", "cuda_graphs")}
+        given = {name: options[name] for name in ("weights", "cuda_graphs", "device_images")}
         return untrained_policy(UNTRAINED_RT2, options["device"], **given)
     options["unnorm_key"] = statistics_key(name_or_path)
     return open_checkpoint(directory, name=name_or_path if is_on_hub(name_or_path) else "", **options)

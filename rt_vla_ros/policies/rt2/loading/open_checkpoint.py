@@ -26,13 +26,14 @@ def open_checkpoint(
     unnorm_key: str = "",
     trust_remote_code: bool = False,
     cuda_graphs: bool = False,
+    device_images: bool = False,
     name: str = "",
     tell: Tell = say_nothing,
 ) -> RT2Policy:
     """The policy in a directory.
 
     unnorm_key: for OpenVLA: whose statistics its actions have. cuda_graphs: whether a GPU decodes in recorded passes of
-    fixed shapes. name: of the policy; empty: the directory's. Other arguments: see `load_rt2`.
+    fixed shapes. device_images: as RT2Policy's. name: of the policy; empty: the directory's. Others: see `load_rt2`.
     Raises ValueErrors with a sentence, see there.
     """
     name = name or directory.resolve().name
@@ -46,7 +47,8 @@ def open_checkpoint(
     else:
         trust = trust_remote_code
         parts = load_rt2(directory, device=device, weights=weights, trust_remote_code=trust, adapter=adapter, tell=tell)
-    return RT2Policy(parts, name=name, fixed_shapes=cuda_graphs and device.type == "cuda")
+    fixed = cuda_graphs and device.type == "cuda"
+    return RT2Policy(parts, name=name, fixed_shapes=fixed, device_images=device_images)
 
 
 def read_card(directory: Path, unnorm_key: str = "") -> ActionCard:

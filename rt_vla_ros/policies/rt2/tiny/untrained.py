@@ -26,10 +26,12 @@ that there is something to see. Another dimension's bin 0 is the same token, so 
 PIXELS = 84 * 84
 
 
-def untrained_policy(name: str, device: torch.device, *, weights: str = "auto", cuda_graphs: bool = False) -> RT2Policy:
+def untrained_policy(
+    name: str, device: torch.device, *, weights: str = "auto", cuda_graphs: bool = False, device_images: bool = False
+) -> RT2Policy:
     """The same random weights every time, made in memory, with the action card of the simulated arm.
 
-    weights: see quantization. cuda_graphs: see fixed_shapes. Raises WeightsError.
+    weights: see quantization. cuda_graphs, device_images: see load_policy. Raises WeightsError.
     """
     check_quantization(weights, device)
     special = SPECIAL[FAMILY]
@@ -44,7 +46,8 @@ def untrained_policy(name: str, device: torch.device, *, weights: str = "auto", 
     images = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": PIXELS})
     processor = ComposedProcessor(images, tokenizer)
     parts = RT2Parts(model, processor, config, card)
-    return RT2Policy(parts, name=name, fixed_shapes=cuda_graphs and device.type == "cuda")
+    fixed = cuda_graphs and device.type == "cuda"
+    return RT2Policy(parts, name=name, fixed_shapes=fixed, device_images=device_images)
 
 
 def _go_on(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, card: ActionCard) -> None:
