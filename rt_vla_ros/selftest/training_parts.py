@@ -67,7 +67,8 @@ def _trained(machine: Machine, launcher: tuple[str, ...]) -> Found:
         data, out = Path(folder) / "data", Path(folder) / "run"
         write_dataset(data, [make_episode(seed) for seed in range(4)])
         size = ("--steps", "2", "--every", "2", "--windows", "4", "--validation", "0.25")
-        where = ("--device", machine.device.type, *(() if machine.on_gpu else ("--threads", "1")))
+        device = machine.device.type if launcher else str(machine.device)  # of several, each takes its own GPU
+        where = ("--device", device, *(() if machine.on_gpu else ("--threads", "1")))
         place = ("--data", str(data), "--out", str(out))
         _finish([sys.executable, "-m", *launcher, "rt_vla_ros.cli", "train", "rt1", *place, *size, *where])
         row = json.loads((out / "losses.jsonl").read_text().splitlines()[-1])

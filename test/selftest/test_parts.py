@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -104,10 +105,9 @@ def test_two_processes_learn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_training_that_fails_says_why() -> None:
-    with pytest.raises(FailedError, match="The training ended with 2: .*no preset"):
+    with pytest.raises(FailedError, match=r"The training ended with 2: .*no preset"):
         training_parts._finish(
-            [training_parts.sys.executable, "-m", "rt_vla_ros.cli", "train", "rt1", "--data", ".", "--out", "x"]
-            + ["--preset", "none"]
+            [sys.executable, "-m", "rt_vla_ros.cli", "train", "rt1", "--data", ".", "--out", "x", "--preset", "none"]
         )
 
 

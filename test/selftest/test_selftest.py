@@ -196,14 +196,10 @@ def test_what_a_lost_gpu_left_over_is_run_by_another_process(
 
 
 def test_memory_that_ran_out_behind_another_error_is_recognised() -> None:
-    try:
-        try:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
-        except torch.cuda.OutOfMemoryError as error:
-            raise ValueError("There is no room for the prompt.") from error
-    except ValueError as error:
-        assert runner.is_out_of_memory(error)
-    assert not runner.is_out_of_memory(ValueError("no"))
+    error = ValueError("There is no room for the prompt.")
+    assert not runner.is_out_of_memory(error)
+    error.__cause__ = torch.cuda.OutOfMemoryError("CUDA out of memory.")
+    assert runner.is_out_of_memory(error)
 
 
 def test_results_without_a_path_are_kept_in_memory() -> None:
