@@ -26,7 +26,7 @@ ROWS = (
     ("runtime",),
     ("evaluation", "benchmarks"),
     ("training", "nodes"),
-    ("live",),
+    ("live", "selftest"),
     ("cli",),
 )
 ROW = {name: number for number, names in enumerate(ROWS) for name in names}

@@ -35,13 +35,14 @@ LAST_WORDS = 1000
 @dataclass(frozen=True)
 class Settings:
     """repeats: steps that are timed. reference: the `models` folder of open_x_embodiment, None: without. python: of the
-    environment that has jax."""
+    environment that has jax. cuda_graphs: as FoldedSteps'."""
 
     repeats: int = 5
     cases: tuple[tuple[str, str], ...] = CASES
     device: str = "cpu"
     reference: Path | None = None
     python: str = sys.executable
+    cuda_graphs: bool = False
 
 
 class Reference:
@@ -139,7 +140,7 @@ def _case(preset: str, dtype: str, settings: Settings, reference: Reference | No
     images, features = inputs(model)
     exact = _tokens(PlainSteps(model), images, features) if dtype != "float32" else None
     weights = weight_bytes(model, DTYPES[dtype])
-    steps = steps_of(model, DTYPES[dtype])
+    steps = steps_of(model, DTYPES[dtype], cuda_graphs=settings.cuda_graphs)
     rough = _tokens(steps, images, features) if exact is not None else None
     steps.begin(features.to(device))
     for _ in range(model.config.time_sequence_length + 1):

@@ -63,9 +63,11 @@ def inputs(model: RT1Model, count: int = 6) -> tuple[Tensor, Tensor]:
     return images, torch.randint(1, model.config.word_buckets, (1, 9), generator=generator)
 
 
-def steps_of(model: RT1Model, dtype: torch.dtype) -> Steps:
+def steps_of(model: RT1Model, dtype: torch.dtype, *, cuda_graphs: bool = False) -> Steps:
     """As a policy runs this network; it may take it over."""
-    return FoldedSteps(model, dtype) if model.config.trunk == "film_efficientnet" else PlainSteps(model)
+    if model.config.trunk != "film_efficientnet":
+        return PlainSteps(model)
+    return FoldedSteps(model, dtype, cuda_graphs=cuda_graphs)
 
 
 def weight_bytes(model: RT1Model, dtype: torch.dtype) -> int:

@@ -44,12 +44,16 @@ class Way:
 
 @dataclass(frozen=True)
 class Options:
-    """repeats: rounds. pack, fixed_shapes: as RT2Policy's. images: how many are compared in half precision."""
+    """repeats: rounds. pack, fixed_shapes: as RT2Policy's. images: how many are compared in half precision.
+
+    ways: of WAYS; stock must be among them.
+    """
 
     repeats: int = 5
     pack: bool = True
     fixed_shapes: bool = False
     images: int = 10
+    ways: tuple[str, ...] = WAYS
 
 
 def measure(name: str, shape: Shape, device: torch.device, dtype: torch.dtype, options: Options) -> dict[str, Any]:
@@ -61,12 +65,12 @@ def measure(name: str, shape: Shape, device: torch.device, dtype: torch.dtype, o
     policy = RT2Policy(ours, speculate=False, pack=options.pack, fixed_shapes=options.fixed_shapes)
     policy.reset(INSTRUCTION)
     bodies = _bodies(parts, policy, picture(parts, 0))
-    outputs = {way: body() for way, body in bodies.items()}  # the first one warms up
+    outputs = {way: bodies[way]() for way in options.ways}  # the first one warms up
     stock_tokens = outputs["stock"][0]
     for way, (tokens, _passes) in outputs.items():
         if dtype == torch.float32 and tokens != stock_tokens:
             raise RuntimeError(f"{name}, {way}: {tokens} are not the tokens of generate, {stock_tokens}.")
-    seconds = _by_turns(bodies, device, options.repeats)
+    seconds = _by_turns({way: bodies[way] for way in options.ways}, device, options.repeats)
     machine = machine.better(measure_machine(device, dtype))
     found: dict[str, Way] = {}
     for way, (tokens, passes) in outputs.items():

@@ -11,6 +11,7 @@ from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 from transformers.models.paligemma.processing_paligemma import PaliGemmaProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
 from rt_vla_ros.action_space.card import ActionCard, ActionDimension, CameraSpec
 from rt_vla_ros.policies.rt2.configuration import OPENVLA_PROMPT, RT2Config
@@ -18,7 +19,7 @@ from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, Composed
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.openvla.model import OpenVLAConfig, OpenVLAForActionPrediction, empty_model
 from rt_vla_ros.policies.rt2.openvla.processor import OpenVLAProcessor
-from rt_vla_ros.policies.rt2.tiny.small_models import SPECIAL, random_model, small_config
+from rt_vla_ros.policies.rt2.tiny.small_models import FAMILIES, SPECIAL, random_model, small_config
 from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
 
 SEED = 0
@@ -27,7 +28,7 @@ IMAGE_TOKENS = 256
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a model; vision_*: of each vision tower. image_size [pixel] makes 256 image tokens throughout."""
+    """Sizes of a model; vision_*: of each vision tower. image_size [pixel]: in SHAPES it makes 256 image tokens."""
 
     family: str
     hidden_size: int
@@ -56,6 +57,9 @@ SHAPES = {
     "qwen2.5-vl-cpu": Shape("qwen2_5_vl", 1024, 6, 4096, 8, 2, 151936, 448, 384, 6, 6, 1536),
     "openvla-cpu": Shape("openvla", 1024, 6, 4096, 8, 8, 32064, 224, 384, 6, 6, 1536),
 }
+SMALL = {family: Shape(family, 64, 2, 256, 4, 1, 1000, 56, 32, 2, 4, 128) for family in FAMILIES}
+SMALL["openvla"] = Shape("openvla", 64, 2, 256, 4, 4, 32064, 224, 32, 2, 4, 128)
+"""Of every family, for comparisons of tokens."""
 FOR_GPU = ("paligemma-3b-224", "qwen2.5-vl-3b", "openvla-7b")
 FOR_CPU = ("paligemma-cpu", "qwen2.5-vl-cpu", "openvla-cpu")
 
@@ -76,6 +80,9 @@ def make_parts(shape: Shape, device: torch.device, dtype: torch.dtype) -> RT2Par
         images: Any = SiglipImageProcessorPil(size={"height": side, "width": side})
         images.image_seq_length = (side // 14) ** 2
         processor = CombinedProcessor(PaliGemmaProcessor(images, tokenizer))
+    elif shape.family == "smolvlm":
+        tiles = SmolVLMImageProcessorPil(size={"longest_edge": 2 * side}, max_image_size={"longest_edge": side})
+        processor = ComposedProcessor(tiles, tokenizer, image_tokens=(side // 28) ** 2)
     else:
         pixels = {"shortest_edge": side * side, "longest_edge": side * side}
         processor = ComposedProcessor(Qwen2VLImageProcessorPil(size=pixels), tokenizer)
@@ -83,7 +90,7 @@ def make_parts(shape: Shape, device: torch.device, dtype: torch.dtype) -> RT2Par
 
 
 def config_of(shape: Shape, tokenizer: PreTrainedTokenizerBase) -> PreTrainedConfig:
-    """Configuration of a PaliGemma or a Qwen-VL of this shape."""
+    """Configuration of a model of this shape; OpenVLA has one of its own."""
     return small_config(
         shape.family,
         tokenizer,

@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="steps that are timed; 5")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--cuda-graphs", action="store_true", help="record both halves of a step on a GPU")
     parser.add_argument("--only", metavar="NETWORK", help="rt1-x, rt1 or rt1-mini alone")
     parser.add_argument(
         "--reference", type=Path, metavar="DIR", help="a checkout of open_x_embodiment; needs jax, flax"
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         raise CliError(f"--only is {args.only!r}, expected one of {', '.join(sorted({name for name, _ in CASES}))}.")
     try:
         device = str(find_device(args.device))
-        settings = Settings(args.repeats, cases, device, models, args.reference_python)
+        settings = Settings(args.repeats, cases, device, models, args.reference_python, args.cuda_graphs)
         figures = measure(settings, lambda line: print(line, file=sys.stderr, flush=True))
     except (ValueError, OSError) as error:
         raise CliError(str(error)) from error

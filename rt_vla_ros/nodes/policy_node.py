@@ -61,7 +61,12 @@ PARAMETERS = (
     Parameter(
         "cuda_graphs",
         False,
-        "Whether RT-2 on a GPU decodes in recorded passes of fixed shapes; compared with the model when it warms up.",
+        "Experimental (docs/gpu.md): whether a GPU replays RT-1's step and RT-2's passes as CUDA graphs.",
+    ),
+    Parameter(
+        "device_images",
+        False,
+        "Experimental (docs/gpu.md): whether RT-2's images are prepared on its GPU, where that gives the very same.",
     ),
     Parameter(
         "cameras",
@@ -283,7 +288,8 @@ class PolicyNode(ProgramNode):
         return PolicyStepper(policy, self._decode, **rules)
 
     def _load_policy(self) -> Policy:
-        options = {name: self._settings[name] for name in ("device", "weights", "trust_remote_code", "cuda_graphs")}
+        names = ("device", "weights", "trust_remote_code", "cuda_graphs", "device_images")
+        options = {name: self._settings[name] for name in names}
         options["language"] = self._settings["language"] or None
         policy = load_policy(self._settings["policy"], tell=self._loading, **options)
         missing = [camera.name for camera in policy.card.cameras if camera.name not in self._topics]

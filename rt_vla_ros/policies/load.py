@@ -46,6 +46,7 @@ def load_policy(
     weights: str = "auto",
     trust_remote_code: bool = False,
     cuda_graphs: bool = False,
+    device_images: bool = False,
     tell: Tell | None = None,
 ) -> Policy:
     """A shipped policy by its name, or one's own by the path of its directory or its name on the Hugging Face Hub.
@@ -57,7 +58,8 @@ def load_policy(
     weights: how the weights are held: "auto", "float32", "bfloat16", and for RT-2 "int8" and "int4"; auto is bfloat16
     for RT-2 on a GPU, float32 for everything else.
     trust_remote_code: whether Python code that lies beside the weights may be run, for models that transformers lacks.
-    cuda_graphs: whether RT-2 on a GPU decodes in recorded passes of fixed shapes; see rt2.decoding.fixed_shapes.
+    cuda_graphs: whether a GPU replays CUDA graphs: of RT-2's passes (rt2.decoding.fixed_shapes) and of RT-1's step.
+    device_images: whether RT-2's images are prepared on its device (rt2.inputs.device_images). Both are experimental.
     tell: gets a sentence now and then about how far loading is.
     Raises UnknownPolicyError, CheckpointError, ActionCardError, WeightsError: all ValueErrors with a sentence.
     """
@@ -71,6 +73,7 @@ def load_policy(
         weights=weights,
         trust_remote_code=trust_remote_code,
         cuda_graphs=cuda_graphs,
+        device_images=device_images,
         tell=tell,
     )
 

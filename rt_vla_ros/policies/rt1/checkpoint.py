@@ -94,6 +94,7 @@ def open_policy(
     decoding: str | None = None,
     language: str | None = None,
     weights: str = "auto",
+    cuda_graphs: bool = False,
     **_options: object,
 ) -> RT1Policy:
     """The policy of a checkpoint; arguments: see load_policy. Raises CheckpointError, ActionCardError, ValueError."""
@@ -106,7 +107,7 @@ def open_policy(
     if model.config.trunk == FOLDED_TRUNK:
         from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
 
-        steps = FoldedSteps(model, number)
+        steps = FoldedSteps(model, number, cuda_graphs=cuda_graphs)
     return RT1Policy(model, card, name=checkpoint.name, decoding=decoding, encoder=encoder, steps=steps)
 
 

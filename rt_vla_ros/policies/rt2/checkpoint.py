@@ -20,6 +20,7 @@ def open_policy(
     weights: str = "auto",
     trust_remote_code: bool = False,
     cuda_graphs: bool = False,
+    device_images: bool = False,
     tell: Tell = say_nothing,
 ) -> RT2Policy:
     """The policy of a checkpoint; arguments: see load_policy. Raises ValueErrors with a sentence, see load_rt2."""
@@ -29,7 +30,8 @@ def open_policy(
         parts = load_openvla(checkpoint, device=device, weights=weights, tell=tell)
     else:
         parts = load_rt2(checkpoint, device=device, weights=weights, trust_remote_code=trust_remote_code, tell=tell)
-    return RT2Policy(parts, name=checkpoint.name, fixed_shapes=cuda_graphs and device.type == "cuda")
+    fixed = cuda_graphs and device.type == "cuda"
+    return RT2Policy(parts, name=checkpoint.name, fixed_shapes=fixed, device_images=device_images)
 
 
 def check_options(name: str, decoding: str | None, language: str | None) -> None:

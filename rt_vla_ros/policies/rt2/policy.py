@@ -48,7 +48,7 @@ class RT2Policy:
         speculate: bool = True,
         pack: bool = True,
         fixed_shapes: bool = False,
-        device_images: bool | None = None,
+        device_images: bool = False,
     ) -> None:
         """temperature: 0 takes the most likely token. seed: of the choice at other temperatures.
 
@@ -56,8 +56,7 @@ class RT2Policy:
         pack: whether the linear layers of a model on a CPU are reordered, in place, for faster passes.
         fixed_shapes: whether passes have fixed shapes and are recorded as CUDA graphs, for models on a GPU; a reset
         with a prompt of a new length then takes a moment longer.
-        device_images: whether images are prepared on the model's device, where that gives the very same; None: if that
-        is a GPU.
+        device_images: whether images are prepared on the model's device, where that gives the very same.
         Raises VocabularyError, a ValueError, where tokenizer and card do not fit each other.
         """
         self._name, self._card, self._parts = name, parts.card, parts
@@ -68,8 +67,7 @@ class RT2Policy:
         self._engine = DecodingEngine(parts.model, fixed=fixed_shapes)
         self._decoder = ActionDecoder(parts.card)
         self._grammar = make_grammar(parts)
-        on_gpu = parts.model.device.type == "cuda"
-        self._device_images = on_gpu if device_images is None else device_images
+        self._device_images = device_images
         self._pixels: DeviceImages | None = None
         self._prompt: PreparedPrompt | None = None
         self.previous: tuple[int, ...] = ()

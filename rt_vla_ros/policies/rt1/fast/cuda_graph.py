@@ -12,7 +12,7 @@ Function = Callable[[Tensor], Tensor]
 
 
 def graphed(function: Function, device: torch.device) -> Function:
-    """The function itself on a CPU; on a GPU one that records a graph at the first call with a shape, then replays it.
+    """A function that records a graph at the first call with a shape, then replays it; on a CPU the function itself.
 
     What a replay returns is overwritten by the next one with the same shape: copy it to keep it. Other tensors that the
     function reads must keep their place in memory, and it must not bring any from the host once it has run.

@@ -21,10 +21,11 @@ class FoldedSteps(PlainSteps):
 
     Batch normalisation is folded into the convolutions, FiLM's factors are computed once per instruction, image tokens
     are kept embedded, the transformer computes only the rows that matter. On a CPU the weights lie as oneDNN likes
-    them, on a GPU both halves are CUDA graphs.
+    them.
     """
 
-    def __init__(self, model: RT1Model, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, model: RT1Model, dtype: torch.dtype = torch.float32, *, cuda_graphs: bool = False) -> None:
+        """cuda_graphs: whether both halves are recorded as CUDA graphs, where the network is on a GPU."""
         super().__init__(model)
         model.requires_grad_(False)
         model.train(False)
@@ -38,8 +39,10 @@ class FoldedSteps(PlainSteps):
             _pack(model)
         self._dtype = dtype
         self._films = [module for module in model.modules() if isinstance(module, FiLM)]
-        self._frame: Callable[[Tensor], Tensor] = graphed(self._embedded_frame, model.device)
-        self._window: Callable[[Tensor], Tensor] = graphed(self._last_logits, model.device)
+        self._frame: Callable[[Tensor], Tensor] = self._embedded_frame
+        self._window: Callable[[Tensor], Tensor] = self._last_logits
+        if cuda_graphs:
+            self._frame, self._window = (graphed(part, model.device) for part in (self._frame, self._window))
 
     def begin(self, features: Tensor) -> None:
         """See Steps."""
@@ -63,7 +66,7 @@ class FoldedSteps(PlainSteps):
         return last_logits(self.model.transformer, rows, embedded)[0]
 
     def embedded(self, image: Tensor) -> Tensor:
-        """What is kept of an image, (1, num_image_tokens, d_model); overwritten by the next one on a GPU."""
+        """What is kept of an image, (1, num_image_tokens, d_model); a CUDA graph's is overwritten by the next one."""
         return self._frame(image)
 
     def window_logits(self) -> Tensor:

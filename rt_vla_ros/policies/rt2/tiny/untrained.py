@@ -35,11 +35,12 @@ def open_policy(
     language: str | None = None,
     weights: str = "auto",
     cuda_graphs: bool = False,
+    device_images: bool = False,
     **_options: object,
 ) -> RT2Policy:
     """The same random weights every time, made in memory, with the action card of the simulated arm.
 
-    weights: see quantization. cuda_graphs: see fixed_shapes. Raises WeightsError.
+    weights: see quantization. cuda_graphs, device_images: see load_policy. Raises WeightsError.
     """
     check_options(checkpoint.name, decoding, language)
     check_quantization(weights, device)
@@ -55,7 +56,8 @@ def open_policy(
     images = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": PIXELS})
     processor = ComposedProcessor(images, tokenizer)
     parts = RT2Parts(model, processor, config, card)
-    return RT2Policy(parts, name=checkpoint.name, fixed_shapes=cuda_graphs and device.type == "cuda")
+    fixed = cuda_graphs and device.type == "cuda"
+    return RT2Policy(parts, name=checkpoint.name, fixed_shapes=fixed, device_images=device_images)
 
 
 def _go_on(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, card: ActionCard) -> None:

@@ -1,0 +1,49 @@
+"""Small datasets, random but always the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.data.episode import Episode
+from rt_vla_ros.data.lerobot_writer import LeRobotWriter
+from rt_vla_ros.policies.tabletop_card import tabletop_card
+
+SIZE = 32
+CARD = tabletop_card("small", image_size=SIZE)
+
+
+def make_episode(seed: int, length: int = 6, **changes: object) -> Episode:
+    """Episode number `seed`."""
+    rng = np.random.default_rng(seed)
+    low = np.array([d.low for d in CARD.dimensions])
+    high = np.array([max(d.high, 1.0) if d.role == "terminate" else d.high for d in CARD.dimensions])
+    values = rng.uniform(low, high, (length, len(low)))
+    values[:, 0] = rng.integers(0, 2, length)
+    parts = {
+        "card": CARD,
+        "instruction": f"pick up the {('red', 'blue')[seed % 2]} cube",
+        "images": {"front": rng.integers(0, 256, (length, SIZE, SIZE, 3), np.uint8)},
+        "values": values,
+        "stamps": np.arange(length) * 0.2,
+        "scene": rng.random((length, 10)).astype(np.float32),
+        "leader": "expert",
+        "success": bool(seed % 2),
+        "suite": "pick-any",
+        "seed": (1 << 40) + seed,
+    }
+    return Episode(**{**parts, **changes})  # type: ignore[arg-type]
+
+
+def write_dataset(directory: Path, episodes: Iterable[Episode], card: ActionCard = CARD, per_file: int = 3) -> Path:
+    """Whole, in files of `per_file` episodes."""
+    found = list(episodes)
+    with_scene = bool(found) and found[0].scene is not None
+    writer = LeRobotWriter(directory, card, with_scene=with_scene, episodes_per_file=per_file)
+    for episode in found:
+        writer.add(episode)
+    writer.commit()
+    return directory

@@ -1,0 +1,145 @@
+"""RT-2: the decoding engine against transformers' own `generate`, images on the device, int8 and int4 weights."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+
+from rt_vla_ros.benchmarks import rt2_weights
+from rt_vla_ros.benchmarks.rt2 import picture
+from rt_vla_ros.benchmarks.rt2_shapes import SMALL, make_parts
+from rt_vla_ros.benchmarks.rt2_stock import INSTRUCTION, agreement
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
+from rt_vla_ros.policies.rt2.decoding.engine import logger as engine_logger
+from rt_vla_ros.policies.rt2.inputs.device_images import find_device_images
+from rt_vla_ros.policies.rt2.loading.quantization import (
+    WeightsError,
+    check_quantization,
+    number_type,
+    quantizable,
+    quantize,
+)
+from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
+from rt_vla_ros.selftest.part import FailedError, Found, Machine, SkippedError
+
+IMAGES = 4
+NEAR_TIE = 8.0
+"""Where an action in half precision first differs from `generate`'s, the two tokens' logits may be so many steps of the
+number type apart: a sum in another order is rounded otherwise, and a near tie falls the other way."""
+LEAST_SHARE = 0.5
+"""Of numbers that must be `generate`'s in half precision."""
+ON_DEVICE = ("paligemma", "qwen2_vl", "qwen2_5_vl", "openvla")
+"""Families whose processors' work can be done on a device; SmolVLM's tiles are left to the processor."""
+RESIZED = (70, 70)
+"""Height and width of images that all these processors bring to another size."""
+WIDE = replace(
+    SMALL["paligemma"], hidden_size=256, intermediate_size=1024, vision_size=256, vision_intermediate_size=1024
+)
+"""Wide enough for groups of int4 numbers."""
+LAYER_TOLERANCES = {"int8": 0.05, "int4": 0.25}
+"""Largest error of a quantized layer's output, as a share of the output's norm."""
+
+
+def tokens(family: str, dtype: torch.dtype, machine: Machine, *, recorded: bool = False) -> Found:
+    """Actions on images of which each is seen twice, so that a draft is rejected and accepted, against `generate`'s.
+
+    recorded: in passes of fixed shapes, which a GPU replays as CUDA graphs.
+    """
+    parts = make_parts(SMALL[family], machine.device, dtype)
+    # A policy packs its model for the CPU; `generate` shall have it as transformers makes it.
+    policy = RT2Policy(replace(parts, model=copy.deepcopy(parts.model)), fixed_shapes=recorded)
+    said = _Warnings()
+    engine_logger.addHandler(said)
+    try:
+        policy.reset(INSTRUCTION)
+    finally:
+        engine_logger.removeHandler(said)
+    if recorded and not policy.recorded_prompt_lengths:
+        raise FailedError(f"No pass was recorded. {' '.join(said.sentences)}")
+    grammar = make_grammar(parts)
+    assert isinstance(grammar, ActionGrammar)
+    seen = [picture(parts, seed) for seed in range(IMAGES) for _ in range(2)]
+    return judged(asdict(agreement(parts, policy, grammar, seen)), dtype)
+
+
+def judged(found: Mapping[str, Any], dtype: torch.dtype) -> Found:
+    """What an Agreement comes to. Raises FailedError.
+
+    In float32 every number must be `generate`'s. In half precision differences are told, and each must be a near tie.
+    """
+    equal, apart = found["numbers"] - found["other_numbers"], max(found["steps"], default=0.0)
+    said = f"{equal} of {found['numbers']} numbers as generate's"
+    if apart:
+        said += f", every difference begins with logits at most {apart:.1f} steps of {dtype} apart"
+    if dtype == torch.float32 and equal < found["numbers"]:
+        raise FailedError(f"{said}; expected all in float32.", found)
+    if apart > NEAR_TIE or equal < LEAST_SHARE * found["numbers"]:
+        raise FailedError(f"{said}; expected {100 * LEAST_SHARE:.0f} % equal and {NEAR_TIE:g} steps at most.", found)
+    return Found(said.replace("torch.", ""), found)
+
+
+def device_images(machine: Machine) -> Found:
+    """Images prepared on the device are the processor's to the last bit, for every family where that is known to be."""
+    for family in ON_DEVICE:
+        parts = make_parts(SMALL[family], machine.device, torch.float32)
+        camera = parts.card.cameras[0]
+        for size in ((camera.height, camera.width), RESIZED):
+            prepare = find_device_images(parts.processor, [size], machine.device)
+            if prepare is None:
+                raise FailedError(f"{family}: what the device makes of an image of {size} is not the processor's.")
+        policies = [RT2Policy(parts, device_images=on_device) for on_device in (False, True)]
+        for policy in policies:
+            policy.reset(INSTRUCTION)
+        for seed in range(IMAGES):
+            expected, found = (policy.decode(picture(parts, seed)) for policy in policies)
+            if found != expected:
+                raise FailedError(f"{family}: the device's images lead to {found}, the processor's to {expected}.")
+    return Found(f"to the last bit for {', '.join(ON_DEVICE)}", {"families": list(ON_DEVICE)})
+
+
+@torch.inference_mode()
+def quantized(weights: str, machine: Machine) -> Found:
+    """Layer by layer near the layer as it was, and a whole action through all of them."""
+    try:
+        check_quantization(weights, machine.device)
+    except WeightsError as error:
+        raise SkippedError(str(error)) from error
+    number = number_type(weights, machine.device)
+    plain, held = (make_parts(WIDE, torch.device("cpu"), number).model for _ in range(2))
+    plain.to(machine.device)  # type: ignore[arg-type]
+    quantize(held, weights, machine.device)
+    generator, worst = torch.Generator().manual_seed(0), 0.0
+    for layer, exact in zip(quantizable(held), quantizable(plain), strict=True):
+        rows = torch.randn(7, layer.in_features, generator=generator).to(machine.device, number)
+        expected = exact(rows).float()
+        worst = max(worst, float((layer(rows).float() - expected).norm() / expected.norm()))
+    figures = rt2_weights.compare(
+        lambda way: rt2_weights.shape_policy(WIDE, way, machine.device),
+        ("bfloat16", weights),
+        lambda card: rt2_weights.make_prompts(card, IMAGES),
+    )
+    figures["layer_error"] = worst
+    if not worst <= LAYER_TOLERANCES[weights]:
+        raise FailedError(
+            f"A layer in {weights} is wrong by {worst:.3f} of its output's norm, expected at most "
+            f"{LAYER_TOLERANCES[weights]}.",
+            figures,
+        )
+    other, numbers = figures["ways"][1]["numbers"], figures["prompts"] * figures["dimensions"]
+    return Found(f"layers within {worst:.3f}; {other} of {numbers} numbers differ from bfloat16's", figures)
+
+
+class _Warnings(logging.Handler):
+    """Keeps the sentences with which the engine says why nothing was recorded."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.sentences: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.sentences.append(record.getMessage())

@@ -1,0 +1,104 @@
+"""A step of each kind of training: the recipe's learner in this process, the command in processes of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rt_vla_ros.language.hashed_words import HashedWords
+from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.policies.rt1.configuration import RT1Config
+from rt_vla_ros.selftest.part import FailedError, Found, Machine, SkippedError, exact_float32
+from rt_vla_ros.training.learner import Learner, Optimiser
+from rt_vla_ros.training.recipe import Recipe
+from rt_vla_ros.training.replay import Batch
+
+TOLERANCES = {"float32": 1e-3, "bfloat16": 3e-2}
+"""Largest difference of the first loss from the one in float32 on a CPU, as a share of it."""
+STEPS, WINDOWS = 8, 4
+PATIENCE = 300.0  # [s] for the command; processes that wait for each other would do so for hours
+LAST_WORDS = 1000
+"""Characters of what a command said that are kept when it fails."""
+
+
+def recipe_step(precision: str, machine: Machine) -> Found:
+    """The first loss is a CPU's in float32, and the same batch is learned in a few steps."""
+    recipe, batch = Recipe(windows=WINDOWS, warmup=2, jitter=0.0), _batch()
+    exact = Learner(recipe, 0, optimiser=Optimiser(precision="float32")).step(batch, 0.0).action
+    learner = Learner(recipe, 0, device=machine.device, optimiser=Optimiser(precision=precision))
+    with exact_float32():
+        losses = [learner.step(batch, 0.0).action for _ in range(STEPS)]
+    error = abs(losses[0] - exact) / exact
+    said = f"loss {losses[0]:.4f} ({exact:.4f} in float32 on a CPU), {losses[-1]:.4f} after {STEPS} steps"
+    figures = {"losses": losses, "cpu_float32": exact}
+    if not (error <= TOLERANCES[precision] and losses[-1] < losses[0]):
+        raise FailedError(f"{said}; expected a first loss within {TOLERANCES[precision]:.0e} and a fall.", figures)
+    return Found(said, figures)
+
+
+def supervised_step(machine: Machine) -> Found:
+    """`rt-vla train rt1 --data` in a process of its own."""
+    return _trained(machine, ())
+
+
+def two_processes(machine: Machine) -> Found:
+    """The same in two processes: two GPUs over nccl, or a CPU over gloo."""
+    if machine.on_gpu and torch.cuda.device_count() < 2:
+        raise SkippedError("it needs two GPUs, there is one.")
+    return _trained(machine, ("torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"))
+
+
+def _trained(machine: Machine, launcher: tuple[str, ...]) -> Found:
+    if importlib.util.find_spec("pyarrow") is None:
+        raise SkippedError("datasets need pyarrow: pip install pyarrow.")
+    from rt_vla_ros.selftest.random_episodes import make_episode, write_dataset
+
+    with tempfile.TemporaryDirectory(prefix="rt-vla-selftest-") as folder:
+        data, out = Path(folder) / "data", Path(folder) / "run"
+        write_dataset(data, [make_episode(seed) for seed in range(4)])
+        size = ("--steps", "2", "--every", "2", "--windows", "4", "--validation", "0.25")
+        device = machine.device.type if launcher else str(machine.device)  # of several, each takes its own GPU
+        where = ("--device", device, *(() if machine.on_gpu else ("--threads", "1")))
+        place = ("--data", str(data), "--out", str(out))
+        _finish([sys.executable, "-m", *launcher, "rt_vla_ros.cli", "train", "rt1", *place, *size, *where])
+        row = json.loads((out / "losses.jsonl").read_text().splitlines()[-1])
+        if not math.isfinite(row["training"]):
+            raise FailedError(f"The loss is {row['training']}, expected a number.", row)
+        load_policy(str(out / "checkpoint"), device=str(machine.device))
+    return Found(f"loss {row['training']:.3f}, the checkpoint loads", row)
+
+
+def _finish(command: list[str]) -> None:
+    """Runs a command to its end; whatever ends this ends all of its processes. Raises FailedError."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        said = process.communicate(timeout=PATIENCE)[1].strip()[-LAST_WORDS:]
+    except subprocess.TimeoutExpired as error:
+        raise FailedError(f"The training did not end within {PATIENCE:g} s.") from error
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    if process.returncode != 0:
+        raise FailedError(f"The training ended with {process.returncode}: {said or 'it said nothing'}")
+
+
+def _batch() -> Batch:
+    config, rng = RT1Config.preset("rt1-mini"), np.random.default_rng(0)
+    shape = (WINDOWS, config.time_sequence_length)
+    words = [HashedWords(config.word_buckets).encode(f"pick up the {name} cube") for name in ("red", "blue") * 2]
+    tokens = np.stack([rng.integers(0, count, shape) for count in config.tokens_per_dimension], axis=-1)
+    images = rng.integers(0, 256, (*shape, *config.input_size, 3), dtype=np.uint8)
+    return Batch(images, np.stack(words), tokens, rng.random((*shape, 10), dtype=np.float32))
