@@ -196,7 +196,7 @@ def why_pip_failed(environment: Environment, title: str) -> str:
 
 
 def pip_install(environment: Environment, title: str, *arguments: str, required: bool = True) -> bool:
-    """`pip install`, deaf to PYTHONPATH (a sourced ROS 2 sets it). Returns whether it worked; Refusal if `required`."""
+    """`pip install` without PYTHONPATH, which ROS 2 sets. Returns whether it worked; Refusal if `required`."""
     options = ["--disable-pip-version-check", "--no-input", "--prefer-binary"]  # a compiler may not be here
     command = [str(environment.python), "-I", "-m", "pip", "install", *options, *arguments]
     status = run_logged(command, environment.log, title)

@@ -1,7 +1,8 @@
 """The processes of `rt-vla bench node`: `python -m rt_vla_ros.live.bench_nodes camera|echo|policy --ros-args ...`.
 
-camera: VGA images at 30 Hz. echo: the plainest subscriber and publisher, answers every image. policy: the real policy
-node with a policy that acts on every third image, never ends, and says in `plan` how long it thought.
+camera: VGA images at 30 Hz, and a transform that has the frame of the actions. echo: the plainest subscriber and
+publisher, answers every image. policy: the real policy node with a policy that acts on every third image, never ends,
+and says in `plan` how long it thought.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from rt_vla_ros import ros
 
 ros.ensure()
 
-from geometry_msgs.msg import TwistStamped  # noqa: E402
+from geometry_msgs.msg import TransformStamped, TwistStamped  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
+from tf2_ros import StaticTransformBroadcaster  # noqa: E402
 
 from rt_vla_ros.action_space.action import EndEffectorAction  # noqa: E402
 from rt_vla_ros.action_space.card import ActionCard  # noqa: E402
+from rt_vla_ros.action_space.frames import BASE_LINK  # noqa: E402
 from rt_vla_ros.nodes.policy_node import PolicyNode  # noqa: E402
 from rt_vla_ros.nodes.running import ProgramNode, run  # noqa: E402
 from rt_vla_ros.observations.observation import Observation  # noqa: E402
@@ -43,6 +46,10 @@ class BenchCamera(ProgramNode):
             height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH, data=array("B", pixels.tobytes())
         )
         self._publisher = self.create_publisher(Image, "image", NEWEST)
+        transform = TransformStamped(child_frame_id=BASE_LINK)  # the smoother refuses frames that TF does not know
+        transform.header.frame_id = "world"
+        self._transforms = StaticTransformBroadcaster(self)
+        self._transforms.sendTransform(transform)
         self.create_timer(1 / RATE, self._on_timer)
 
     def _on_timer(self) -> None:

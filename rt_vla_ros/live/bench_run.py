@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from rt_vla_ros import ros
+from rt_vla_ros.action_space.frames import BASE_LINK
 from rt_vla_ros.live.private_graph import PrivateGraph
 from zenoh_ros.commands.errors import CliError
 
@@ -28,10 +29,11 @@ def measure(policy: str, seconds: float) -> dict[str, object]:
         log = Path(folder) / "log"
         to_namespace = ("--ros-args", "-r", f"__ns:={NAMESPACE}")
         nodes = "rt_vla_ros.live.bench_nodes"
+        parameters = ("-p", f"policy:='{policy}'", "-p", f"frame_id:={BASE_LINK}")
         processes = [
             graph.start(nodes, "camera", *to_namespace, log=log),
             graph.start(nodes, "echo", *to_namespace, log=log),
-            graph.start(nodes, "policy", *to_namespace, "-p", f"policy:='{policy}'", log=log),
+            graph.start(nodes, "policy", *to_namespace, *parameters, log=log),
             graph.start("rt_vla_ros.nodes.smoother_node", *to_namespace, log=log),
         ]
         begin = time.time()

@@ -1,4 +1,4 @@
-"""A node's program where there is no graph for it."""
+"""`rclpy.init` where the port of the graph is taken, as a node's program says it."""
 
 from __future__ import annotations
 
