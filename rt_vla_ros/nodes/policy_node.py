@@ -30,7 +30,7 @@ from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, check_name
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.runtime.frame_buffer import Frame
-from rt_vla_ros.runtime.instruction_gate import InstructionGate, Kind
+from rt_vla_ros.runtime.instruction_gate import InstructionGate, InstructionKind
 from rt_vla_ros.runtime.policy_runner import PolicyRunner, PolicyStep
 from rt_vla_ros.runtime.policy_stepper import PolicyStepper
 from rt_vla_ros.runtime.question_queue import Answer, QuestionQueue
@@ -186,11 +186,11 @@ class PolicyNode(ProgramNode):
         decision = self._instruction_gate.decide(message.data, running=self._runner.running, now=time.monotonic())
         if decision.sentence:
             self.get_logger().info(decision.sentence)
-        if decision.kind is Kind.NEW:
+        if decision.kind is InstructionKind.NEW:
             self._begin(decision.text)
-        elif decision.kind is not Kind.REPEATED:
+        elif decision.kind is not InstructionKind.REPEATED:
             self._end(decision.sentence)
-            if decision.kind is Kind.REFUSED:
+            if decision.kind is InstructionKind.REFUSED:
                 self._health.problem(decision.sentence, lasting=True)
 
     def _begin(self, instruction: str) -> None:

@@ -9,7 +9,8 @@ import torch
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.policies.checkpoint.errors import UnknownPolicyError
-from rt_vla_ros.policies.checkpoint.resolve import UNTRAINED, Checkpoint, Tell, policy_names, resolve, say_nothing
+from rt_vla_ros.policies.checkpoint.files import Tell, say_nothing
+from rt_vla_ros.policies.checkpoint.resolve import UNTRAINED, Checkpoint, policy_names, resolve
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.rt1 import checkpoint as rt1
 

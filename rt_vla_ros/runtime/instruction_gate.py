@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Kind(Enum):
+class InstructionKind(Enum):
     """What is to be done about an instruction."""
 
     NEW = "new"
@@ -16,10 +16,10 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Decision:
+class InstructionDecision:
     """kind: what is to be done. text: the instruction as the policy gets it. sentence: why, for the log, if at all."""
 
-    kind: Kind
+    kind: InstructionKind
     text: str
     sentence: str
 
@@ -43,23 +43,23 @@ class InstructionGate:
         """The last instruction that was taken; None before the first."""
         return self._text
 
-    def decide(self, raw: str, *, running: bool, now: float) -> Decision:
+    def decide(self, raw: str, *, running: bool, now: float) -> InstructionDecision:
         """raw: the text as it came. running: whether a request is being carried out. now: any clock [s]."""
         text = " ".join(raw.split())
         if not text:
-            return Decision(Kind.STOP, "", "The instruction is empty: stop.")
+            return InstructionDecision(InstructionKind.STOP, "", "The instruction is empty: stop.")
         if len(text) > self._max_length:
-            return Decision(
-                Kind.REFUSED,
+            return InstructionDecision(
+                InstructionKind.REFUSED,
                 "",
                 f"The instruction has {len(text)} characters, at most {self._max_length} are taken: {text[:40]!r}...",
             )
         repeated = text == self._text and (running or now - self._heard <= self._pause)
         self._text, self._heard = text, now
         if repeated:
-            return Decision(Kind.REPEATED, text, "" if running else self._explanation())
+            return InstructionDecision(InstructionKind.REPEATED, text, "" if running else self._explanation())
         self._explained = False
-        return Decision(Kind.NEW, text, f"New instruction: {text!r}.")
+        return InstructionDecision(InstructionKind.NEW, text, f"New instruction: {text!r}.")
 
     def _explanation(self) -> str:
         if self._explained:

@@ -34,7 +34,7 @@ class DueFrames(Generic[Message]):
 
 
 @dataclass(frozen=True)
-class Decision:
+class PolicyDecision:
     """action: what to publish. unsure: why it is not the policy's own, None where it is. inference_ns: of `act`."""
 
     action: EndEffectorAction
@@ -85,11 +85,11 @@ class PolicyStepper(Generic[Message]):
         """The policy has taken the instruction of the running request."""
         self._first = False
 
-    def decide(self, due: DueFrames[Message]) -> Decision:
+    def decide(self, due: DueFrames[Message]) -> PolicyDecision:
         """One step of the policy. Raises ValueError for frames that cannot be used, and what the policy raises."""
         images = {camera: self._decode(self.policy, camera, frame.message) for camera, frame in due.frames.items()}
         started = time.monotonic_ns()
         action = self.policy.act(Observation(images, due.stamp_ns / 1_000_000_000))
         inference_ns = time.monotonic_ns() - started
         admitted, unsure = self._gate.admit(action)
-        return Decision(admitted, unsure, inference_ns)
+        return PolicyDecision(admitted, unsure, inference_ns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rt_vla_ros.runtime.instruction_gate import InstructionGate, Kind
+from rt_vla_ros.runtime.instruction_gate import InstructionGate, InstructionKind
 
 PICK = "pick up the red cube"
 
@@ -16,22 +16,22 @@ def desk() -> InstructionGate:
 def test_a_text_that_is_repeated_every_second_is_one_request_while_it_runs_and_after() -> None:
     d = desk()
     kinds = [d.decide(PICK, running=t < 5, now=t).kind for t in range(10)]
-    assert kinds == [Kind.NEW] + [Kind.REPEATED] * 9
+    assert kinds == [InstructionKind.NEW] + [InstructionKind.REPEATED] * 9
 
 
 def test_the_same_text_after_a_pause_is_new_once_the_first_is_done() -> None:
     d = desk()
     d.decide(PICK, running=False, now=0)
-    assert d.decide(PICK, running=True, now=60).kind is Kind.REPEATED
-    assert d.decide(PICK, running=False, now=63).kind is Kind.REPEATED
-    assert d.decide(PICK, running=False, now=66.1).kind is Kind.NEW
+    assert d.decide(PICK, running=True, now=60).kind is InstructionKind.REPEATED
+    assert d.decide(PICK, running=False, now=63).kind is InstructionKind.REPEATED
+    assert d.decide(PICK, running=False, now=66.1).kind is InstructionKind.NEW
 
 
 def test_another_text_is_new_at_once() -> None:
     d = desk()
     d.decide(PICK, running=False, now=0)
     decision = d.decide("pick up the blue ball", running=True, now=0.1)
-    assert (decision.kind, decision.text) == (Kind.NEW, "pick up the blue ball")
+    assert (decision.kind, decision.text) == (InstructionKind.NEW, "pick up the blue ball")
     assert d.text == "pick up the blue ball"
 
 
@@ -39,8 +39,8 @@ def test_another_text_is_new_at_once() -> None:
 def test_an_empty_text_is_a_stop_and_repeats_do_not_start_again(text: str) -> None:
     d = desk()
     d.decide(PICK, running=False, now=0)
-    assert d.decide(text, running=True, now=1.0).kind is Kind.STOP
-    assert d.decide(PICK, running=False, now=1.5).kind is Kind.REPEATED
+    assert d.decide(text, running=True, now=1.0).kind is InstructionKind.STOP
+    assert d.decide(PICK, running=False, now=1.5).kind is InstructionKind.REPEATED
 
 
 def test_a_repetition_that_begins_nothing_is_explained_once_a_request() -> None:
@@ -54,7 +54,7 @@ def test_a_repetition_that_begins_nothing_is_explained_once_a_request() -> None:
         "",
         "",
     ]
-    assert d.decide(PICK, running=False, now=8).kind is Kind.NEW
+    assert d.decide(PICK, running=False, now=8).kind is InstructionKind.NEW
     assert d.decide(PICK, running=True, now=9).sentence == ""
     assert d.decide(PICK, running=False, now=10).sentence == sentences[0]
 
@@ -62,15 +62,15 @@ def test_a_repetition_that_begins_nothing_is_explained_once_a_request() -> None:
 def test_white_space_does_not_count() -> None:
     d = desk()
     assert d.decide("  pick up\tthe  red cube\n", running=False, now=0).text == PICK
-    assert d.decide(PICK, running=True, now=1).kind is Kind.REPEATED
+    assert d.decide(PICK, running=True, now=1).kind is InstructionKind.REPEATED
 
 
 def test_an_overlong_text_is_refused_with_its_length() -> None:
     decision = desk().decide("x" * 10_000, running=False, now=0)
-    assert decision.kind is Kind.REFUSED
+    assert decision.kind is InstructionKind.REFUSED
     assert decision.sentence.startswith("The instruction has 10000 characters, at most 1000 are taken: 'xxx")
     assert len(decision.sentence) < 200
 
 
 def test_an_emoji_is_a_text_like_any_other() -> None:
-    assert desk().decide("🤖👉🟥", running=False, now=0).kind is Kind.NEW
+    assert desk().decide("🤖👉🟥", running=False, now=0).kind is InstructionKind.NEW

@@ -10,7 +10,7 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from huggingface_hub.utils.tqdm import tqdm
 
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
-from rt_vla_ros.policies.checkpoint.resolve import Tell, say_nothing
+from rt_vla_ros.policies.checkpoint.files import Tell, say_nothing
 
 PAUSE = 2.0
 """Seconds between two sentences about the same download."""

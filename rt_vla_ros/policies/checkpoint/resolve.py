@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,22 +12,22 @@ from typing import Any
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, UnknownPolicyError
+from rt_vla_ros.policies.checkpoint.files import (
+    ADAPTER_CONFIG,
+    CONFIG_FILE,
+    RT2_CONFIG_FILE,
+    WEIGHTS_FILE,
+    Tell,
+    say_nothing,
+)
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
-CONFIG_FILE, WEIGHTS_FILE, RT2_CONFIG_FILE = "config.json", "model.safetensors", "rt2_config.json"
-ADAPTER_CONFIG = "adapter_config.json"
 UNTRAINED, UNTRAINED_RT2 = MADE_IN_MEMORY = ("rt1-untrained", "rt2-untrained")
 """Policies with random weights, for which there are no files."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 """OWNER/NAME on the Hugging Face Hub."""
 WEIGHTS = ("auto", "float32", "bfloat16", "int8", "int4")
 """How a policy's weights can be held; auto: bfloat16 for RT-2 on a GPU, float32 for everything else."""
-
-Tell = Callable[[str], None]
-
-
-def say_nothing(_sentence: str) -> None:
-    """For those who do not ask how far the loading is."""
 
 
 @dataclass(frozen=True)

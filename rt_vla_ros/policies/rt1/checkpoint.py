@@ -19,7 +19,8 @@ from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.language.sources import find_encoder
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUsedError
-from rt_vla_ros.policies.checkpoint.resolve import CONFIG_FILE, WEIGHTS_FILE, Checkpoint
+from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, WEIGHTS_FILE
+from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy

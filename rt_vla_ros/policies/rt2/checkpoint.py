@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from rt_vla_ros.policies.checkpoint.errors import LanguageNotUsedError
-from rt_vla_ros.policies.checkpoint.resolve import Checkpoint, Tell, say_nothing
+from rt_vla_ros.policies.checkpoint.files import Tell, say_nothing
+from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, load_rt2
 from rt_vla_ros.policies.rt2.openvla.checkpoint import load_openvla
 from rt_vla_ros.policies.rt2.policy import RT2Policy

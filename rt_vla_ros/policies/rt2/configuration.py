@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rt_vla_ros.json_file import read_object
-from rt_vla_ros.policies.checkpoint.resolve import RT2_CONFIG_FILE
+from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
 
 VOCABULARIES = ("integers", "overwritten", "openvla")
 PAPER_PROMPT = "Q: what action should the robot take to {instruction}? A:"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS_FILE
+from rt_vla_ros.policies.checkpoint.files import WEIGHTS_FILE
 from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.convert.sources.detect import Source

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
-from rt_vla_ros.policies.checkpoint.resolve import ADAPTER_CONFIG
+from rt_vla_ros.policies.checkpoint.files import ADAPTER_CONFIG
 
 WEIGHTS = "adapter_model.safetensors"
 NAME = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")

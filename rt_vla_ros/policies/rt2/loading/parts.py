@@ -27,7 +27,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
-from rt_vla_ros.policies.checkpoint.resolve import RT2_CONFIG_FILE, Checkpoint, Tell, say_nothing
+from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE, Tell, say_nothing
+from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, ComposedProcessor, Processor, ProcessorError
 from rt_vla_ros.policies.rt2.loading.lora import Adapter

@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers.utils import logging as transformers_logging
 
-from rt_vla_ros.policies.checkpoint.resolve import Tell
+from rt_vla_ros.policies.checkpoint.files import Tell
 
 PAUSE = 2.0
 """Seconds between two sentences about the same thing."""

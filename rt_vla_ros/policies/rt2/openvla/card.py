@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
-from rt_vla_ros.policies.checkpoint.resolve import CONFIG_FILE, RT2_CONFIG_FILE, Checkpoint
+from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, RT2_CONFIG_FILE
 from rt_vla_ros.policies.rt2.configuration import OPENVLA_PROMPT, OPENVLA_QUESTION, RT2Config, RT2ConfigError
 from rt_vla_ros.policies.rt2.openvla.settings import OpenVLASettings
 from rt_vla_ros.policies.rt2.openvla.statistics import ROLES, card_from_statistics
+
+if TYPE_CHECKING:
+    from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 
 STATISTICS = "dataset_statistics.json"
 DEFAULTS = {"vocabulary": "openvla", "prompt": OPENVLA_PROMPT, "question": OPENVLA_QUESTION, "lower_case": True}

@@ -13,7 +13,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
-from rt_vla_ros.policies.checkpoint.resolve import Checkpoint, Tell, say_nothing
+from rt_vla_ros.policies.checkpoint.files import Tell, say_nothing
+from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.rt2.inputs.processor import ProcessorError
 from rt_vla_ros.policies.rt2.loading.lora import Adapter
 from rt_vla_ros.policies.rt2.loading.memory import (

@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from support.vlms import SHARDS, random_image, rt2_card, save_openvla, statistics
 
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.checkpoint.resolve import RT2_CONFIG_FILE, resolve
+from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
+from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.rt2.openvla.checkpoint import INDEX, load_openvla
 from rt_vla_ros.policies.rt2.openvla.processor import EMPTY_TOKEN
 from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar

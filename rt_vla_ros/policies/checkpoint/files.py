@@ -1,0 +1,14 @@
+"""The files of a checkpoint by their names, and how the progress of loading is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+CONFIG_FILE, WEIGHTS_FILE, RT2_CONFIG_FILE = "config.json", "model.safetensors", "rt2_config.json"
+ADAPTER_CONFIG = "adapter_config.json"
+
+Tell = Callable[[str], None]
+
+
+def say_nothing(_sentence: str) -> None:
+    """For callers that do not show progress."""
