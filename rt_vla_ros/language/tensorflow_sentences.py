@@ -1,4 +1,4 @@
-"""Universal Sentence Encoder as it was published, a TensorFlow SavedModel; where TensorFlow is installed."""
+"""The Universal Sentence Encoder as published, a TensorFlow SavedModel; needs TensorFlow."""
 
 from __future__ import annotations
 

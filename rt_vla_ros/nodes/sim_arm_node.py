@@ -19,7 +19,7 @@ from rt_vla_ros.nodes.parameters import Parameter, declare
 from rt_vla_ros.nodes.running import ProgramNode, StartError, run
 from rt_vla_ros.nodes.sim_frames import SimFrames
 from rt_vla_ros.nodes.sim_publishers import SimPublishers
-from rt_vla_ros.sim import SUITES, TabletopSim
+from rt_vla_ros.sim import SUITES, Outcome, TabletopSim
 from rt_vla_ros.sim.lock_step import LockStep, Status
 from rt_vla_ros.sim.wall_pace import WallPace
 from rt_vla_ros.sim.world import STEP_NS, SimWorld
@@ -194,6 +194,7 @@ class SimArmNode(ProgramNode):
         self._world.steps += 1
 
     def _on_terminate(self, message: Bool) -> None:
+        self._world.terminated = message.data
         if message.data:
             self._last_word = "The policy says that it is done."
 
@@ -210,11 +211,13 @@ class SimArmNode(ProgramNode):
         response.success, response.instruction = True, scene.task.instruction
         return response
 
-    def _on_outcome(self, _request: TaskOutcome.Request, response: TaskOutcome.Response) -> TaskOutcome.Response:
+    def _on_outcome(self, request: TaskOutcome.Request, response: TaskOutcome.Response) -> TaskOutcome.Response:
+        # The caller may have seen a terminate that is still on its way to this node.
+        self._world.terminated = self._world.terminated or request.terminated
         verdict = self._world.verdict()
         self._resume()
-        response.success, response.outcome = verdict.outcome == "success", verdict.outcome
-        response.message, response.seconds, response.steps = verdict.sentence, verdict.seconds, verdict.steps
+        response.success, response.outcome = verdict.outcome is Outcome.SUCCESS, verdict.outcome.value
+        response.message, response.seconds, response.steps = verdict.outcome.sentence, verdict.seconds, verdict.steps
         return response
 
     def _resume(self) -> None:

@@ -26,7 +26,7 @@ LAYOUTS = {
 
 def as_laid(scene):
     things = [[o.kind.name, *(round(value, 12) for value in (o.x, o.y, o.yaw))] for o in scene.layout.objects]
-    look, layout = scene.layout.look, scene.layout
+    look, layout = scene.layout.appearance, scene.layout
     numbers = (*layout.start, layout.start_yaw, *look.table, look.light, *look.light_direction)
     rounded = [round(value, 12) for value in (*numbers, *look.camera_shift, *look.target_shift)]
     return [scene.suite, scene.seed, scene.task.instruction, scene.task.target, things, rounded]
@@ -73,9 +73,9 @@ def test_what_is_measured_as_unseen_is_never_trained_on():
 
 
 def test_looks_of_backgrounds_and_of_training_have_nothing_in_common():
-    measured = [make_scene("backgrounds", seed).layout.look for seed in range(200)]
+    measured = [make_scene("backgrounds", seed).layout.appearance for seed in range(200)]
     trained = [
-        make_scene(suite, seed).layout.look
+        make_scene(suite, seed).layout.appearance
         for suite in ("pick-colours", "pick-any", "train-looks", "train-clutter")
         for seed in range(200)
     ]
