@@ -1,7 +1,8 @@
-"""The checkpoint that the demo runs on really looks and really listens."""
+"""The shipped checkpoint depends on its images and on the instruction."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,13 @@ EPISODES = 10
 
 
 @pytest.fixture(scope="module")
+def sim() -> Iterator[TabletopSim]:
+    tabletop = TabletopSim()
+    yield tabletop
+    tabletop.close()
+
+
+@pytest.fixture(scope="module")
 def policy() -> Policy:
     return load_policy("rt1-mini", device="cpu")
 
@@ -35,7 +43,7 @@ def test_it_usually_succeeds(policy: Policy, sim: TabletopSim) -> None:
     assert successes(policy, sim) >= 8
 
 
-def test_black_images_leave_nothing_of_it(policy: Policy, sim: TabletopSim) -> None:
+def test_black_images_make_it_fail(policy: Policy, sim: TabletopSim) -> None:
     assert successes(AblatedPolicy(policy, BLACK_IMAGES), sim) == 0
 
 
@@ -51,7 +59,7 @@ def test_another_colour_word_lifts_another_object(policy: Policy, sim: TabletopS
     assert right >= 10, f"{right} of 12"
 
 
-def test_confidence_tells_blindness_from_sight(policy: Policy, sim: TabletopSim) -> None:
+def test_confidence_is_lower_on_black_images(policy: Policy, sim: TabletopSim) -> None:
     scene = make_scene("pick-colours", 900_000)
     confidence: dict[str, list[float]] = {"seeing": [], "blind": []}
     for name, who in (("seeing", policy), ("blind", AblatedPolicy(policy, BLACK_IMAGES))):
