@@ -163,7 +163,7 @@ def test_a_checkpoint_that_only_the_policy_finds_wrong_is_refused_with_its_words
     [
         (signal.SIGINT, "process started"),
         (signal.SIGINT, "New instruction"),
-        (signal.SIGTERM, "The scene is laid"),
+        (signal.SIGTERM, "Scene: "),
         (signal.SIGKILL, "Ready: "),
     ],
 )
