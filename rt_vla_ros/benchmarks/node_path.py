@@ -110,7 +110,7 @@ ROWS: Sequence[tuple[str, str]] = (
 
 
 def table(figures: Mapping[str, object]) -> str:
-    """The summary for people."""
+    """The summary as text."""
     width = max(len(text) for _, text in ROWS)
     lines = [f"{'[ms]':<{width}}  {'median':>8}  {'p99':>8}  {'max':>8}  {'count':>6}"]
     for name, text in ROWS:

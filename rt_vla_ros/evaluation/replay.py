@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class StateRenderer:
-    """A simulator that is shown states instead of computing them."""
+    """Renders given states of a scene; computes no physics."""
 
     def __init__(self, scene: Scene) -> None:
         self._sim = TabletopSim(detailed=True)

@@ -1,4 +1,4 @@
-"""A folder in the format of sentence-transformers: a transformer, and the mean of its last layer over the words."""
+"""A folder in the format of sentence-transformers: a transformer, and mean pooling of its last layer."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class PlacedObject:
 
 @dataclass(frozen=True)
 class Appearance:
-    """What the scene looks like to a camera.
+    """The visual appearance of a scene.
 
     table: colour of the table, RGB 0 ... 1. pattern: what is on it, see table_patterns.
     light: brightness, 1 is the usual.

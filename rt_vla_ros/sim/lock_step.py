@@ -47,8 +47,8 @@ def steps_per_action(period: float) -> int:
 
 class LockStep:
     """The schedule: every policy period the images are published, and time stops until the controller follows, or
-    refuses, an action on them; then for every step the clock is published, and the controller's command for it awaited and
-    applied.
+    refuses, an action on them; then for every step the clock is published, and the controller's command for it is
+    awaited and applied.
 
     So a run is a function of the scene and the policy, not of the speed of the processes.
     """

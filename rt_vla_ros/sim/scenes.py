@@ -124,7 +124,7 @@ def _draw_places(count: int, rng: np.random.Generator) -> list[np.ndarray]:
     while len(places) < count:
         place = rng.uniform(AREA_LOW, AREA_HIGH)
         tries += 1
-        if tries > MAX_TRIES:  # the first ones leave no room for the last
+        if tries > MAX_TRIES:  # the first ones leave no space for the last
             places, tries = [], 0
         elif all(np.linalg.norm(place - other) >= MINIMUM_DISTANCE for other in places):
             places.append(place)

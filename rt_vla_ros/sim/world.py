@@ -32,7 +32,7 @@ class SimWorld:
     """A TabletopSim whose clock runs on over all scenes.
 
     time_ns: simulated time; it never runs backwards. steps: actions of a policy since the scene was set up.
-    terminated: whether the policy has ended its request; whoever hears of it sets it.
+    terminated: whether the policy has terminated; set by the node.
     """
 
     def __init__(self, sim: TabletopSim, suite: str, seed: int, instruction: str) -> None:

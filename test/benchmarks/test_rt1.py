@@ -18,6 +18,7 @@ for _ in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_a_network_is_measured_without_the_reference() -> None:
     figures = measure(RT1BenchSettings(repeats=2, cases=(("rt1-mini", "float32"),)))
     (row,) = figures["networks"]
@@ -30,6 +31,7 @@ def test_a_network_is_measured_without_the_reference() -> None:
     assert all(title in lines[0] for _, title in COLUMNS)
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "figures.json"
     assert main(["bench", "rt1", "--only", "rt1-mini", "--repeats", "1", "--out", str(out)]) == 0

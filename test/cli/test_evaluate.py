@@ -171,7 +171,7 @@ def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, ablati
         (["--weights", "int8"], "RT-1 policies have no weights 'int8'; they have auto, float32, bfloat16"),
         (["--policy", "expert", "--decoding", "argmax"], "expert is no checkpoint; --decoding and --weights are for"),
         (["--policy", "expert", "--weights", "bfloat16"], "expert is no checkpoint"),
-        (["--policy", "expert", "--ablation", "black-images"], "expert looks at no images"),
+        (["--policy", "expert", "--ablation", "black-images"], "expert uses no images"),
         (["--compare-with", "nowhere"], "there is no nowhere/evaluation.json"),
     ],
 )
@@ -185,6 +185,8 @@ def test_refuses_with_a_sentence(
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
+@pytest.mark.serial
 def test_through_ros_every_action_is_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Parity: the trained policy, which terminates by itself, and the untrained one, whose time runs out."""
     for policy, suite, episodes in (("rt1-mini", "distractors", "2"), ("rt1-untrained", "backgrounds", "1")):

@@ -97,6 +97,7 @@ def direct(policy: Policy) -> list[EndEffectorAction]:
 
 
 @pytest.mark.parametrize("name", ["reactive", "rt1-untrained"])
+@pytest.mark.slow
 def test_in_lock_step_the_processes_do_what_the_rollout_does_to_the_last_bit(
     bench: NodeBench, start: Start, name: str
 ) -> None:

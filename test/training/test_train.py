@@ -32,6 +32,7 @@ def written(run: Path, count: int) -> None:
         made_up(number, leader="learner").save(run / EPISODES / f"00_{number:08d}.npz")
 
 
+@pytest.mark.slow
 def test_a_run_learns_publishes_and_leaves_a_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written(tmp_path / "run", 5)
     run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK)
@@ -195,6 +196,7 @@ def test_old_episodes_are_deleted(tmp_path: Path) -> None:
     assert left == [f"00_{number:08d}.npz" for number in range(7, 12)]
 
 
+@pytest.mark.slow
 def test_collectors_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     """Even when it is killed without a chance to say so."""
     command = [
