@@ -1,4 +1,4 @@
-"""Runs RT-1-X as the public JAX example does, for `rt-vla bench rt1 --reference DIR`; started as a program of its own.
+"""Runs RT-1-X as the public JAX example does, for `rt-vla bench rt1 --reference DIR`; started as a separate program.
 
     python benchmarks/rt1_reference.py DIR/models
 

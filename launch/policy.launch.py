@@ -86,7 +86,7 @@ ARGUMENTS = (
     DeclareLaunchArgument("suite", default_value="", description="Suite of scenes for the simulated arm"),
     DeclareLaunchArgument("seed", default_value="", description="The scene is a function of suite and seed"),
     DeclareLaunchArgument(
-        "instruction", default_value="", description="Lays a scene in which the object that this names is on the table"
+        "instruction", default_value="", description="Sets up a scene with the object that this names"
     ),
 )
 

@@ -1,4 +1,4 @@
-"""The file that a command was told to write: looked at before the work, so that none is lost."""
+"""The output file of a command: checked before the work, so that no result is lost."""
 
 from __future__ import annotations
 

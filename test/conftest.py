@@ -1,11 +1,13 @@
-"""What tests of several packages share: a graph of their own."""
+"""What the tests of several packages share: a private ROS graph each, and which tests must run alone."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 from itertools import count
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -17,7 +19,29 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # What a script starts in the background ignores SIGINT, and so do its children; tests send it to theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_DOMAINS = count(os.getpid() % 100 * 2 + 1)
+# Tests that run at the same time, also those of somebody else on this machine, use different ports and domains. Ports
+# are below those that a system gives to outgoing connections; a ROS domain is 0 to 232.
+_PORTS = count(os.getpid() * 97)
+_DOMAINS = count(os.getpid() * 29)
+
+# They start several processes that must meet deadlines, or measure rates: other load could make them fail.
+_SERIAL = (
+    "cli/test_bench.py",
+    "cli/test_demo.py",
+    "launch/",
+    "live/",
+    "nodes/test_thin_line.py",
+    "training/test_distributed.py",
+    "zenoh_ros/contract/test_timers.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests of _SERIAL as `serial`; `rt-vla test` runs them one by one."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix().startswith(_SERIAL):
+            item.add_marker(pytest.mark.serial)
 
 
 class RosGraph(NamedTuple):
@@ -30,15 +54,17 @@ class RosGraph(NamedTuple):
 
 def free_port() -> int:
     """A localhost port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = 12_000 + next(_PORTS) % 18_000
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @pytest.fixture
 def ros_graph(monkeypatch: pytest.MonkeyPatch) -> RosGraph:
     """Sets router and domain for this process and those it starts."""
-    port, domain = free_port(), next(_DOMAINS) % 230
+    port, domain = free_port(), 1 + next(_DOMAINS) % 230
     graph = RosGraph(port, domain, f"tcp/localhost:{port}")
     monkeypatch.setenv("RT_VLA_ROS_ROUTER", graph.router)
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))

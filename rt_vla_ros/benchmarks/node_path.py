@@ -1,12 +1,12 @@
-"""The way from a camera image to a velocity command, taken apart. Pure: what was heard on the wire goes in.
+"""The latency from a camera image to a velocity command, split into its parts. Works on recorded times alone.
 
-All times of day are this host's, so that they can be subtracted across processes.
+All times are of this host's clock, so that they can be subtracted across processes.
 
     t0 image published (its stamp)     t1 it arrives at the policy     t2 action published
     t3 action arrives at the smoother  t4 the smoother's next tick     t5 the command arrives at the arm
 
-What is counted as the path is (t5 - t0) - inference - (t4 - t3): the wire, three times, and all that the nodes do
-beside thinking; waiting for a tick is the smoother's rate, not its cost.
+The path is (t5 - t0) - inference - (t4 - t3): three transports and the nodes' own work without inference. The wait for
+a tick is excluded: it is given by the smoother's rate, not by its cost.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ ROUNDING = 1000  # [ns]
 
 
 @dataclass
-class Heard:
-    """What one listener at the arm's place heard; times of day in [ns].
+class PathTimes:
+    """Times recorded by one subscriber in the arm's place [ns].
 
-    inference: by the image's stamp, how long the policy thought [ns]. accepted: by the image's stamp, when its action
-    came to the smoother. arrivals: by the command's stamp, which is that of its tick, when it was heard. echoes: by
-    the image's stamp, when the answer of the plain pair was heard.
+    inference: image stamp -> duration of the inference. accepted: image stamp -> arrival of its action at the smoother.
+    arrivals: command stamp, which is that of its tick -> arrival of the command. echoes: image stamp -> arrival of the
+    minimal pair's answer.
     """
 
     inference: dict[int, int] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image's way [s]: all of it, the policy's thinking, the wait for a tick, and the rest."""
+    """The latency of one image [s]: in total, of the inference, and of the wait for a tick."""
 
     total: float
     inference: float
@@ -47,45 +47,45 @@ class Sample:
 
     @property
     def path(self) -> float:
-        """What is left of the total."""
+        """The rest of the total."""
         return self.total - self.inference - self.wait
 
 
-def samples(heard: Heard) -> list[Sample]:
+def samples(times: PathTimes) -> list[Sample]:
     """One for every image whose action was accepted and followed by a command, in order."""
-    ticks, stamps = sorted(heard.arrivals), sorted(heard.inference)
+    ticks, stamps = sorted(times.arrivals), sorted(times.inference)
     found = []
-    for about, accepted in sorted(heard.accepted.items()):
+    for about, accepted in sorted(times.accepted.items()):
         stamp, tick = _nearest(stamps, about), bisect_right(ticks, accepted)
         if stamp is not None and tick < len(ticks):
-            total, wait = heard.arrivals[ticks[tick]] - stamp, ticks[tick] - accepted
-            found.append(Sample(total * NANO, heard.inference[stamp] * NANO, wait * NANO))
+            total, wait = times.arrivals[ticks[tick]] - stamp, ticks[tick] - accepted
+            found.append(Sample(total * NANO, times.inference[stamp] * NANO, wait * NANO))
     return found
 
 
 def _nearest(stamps: Sequence[int], about: int) -> int | None:
-    """The smoother counts in float seconds, which today are exact to a quarter of a microsecond."""
+    """The smoother computes in float seconds, which are exact to a quarter of a microsecond."""
     index = bisect_right(stamps, about - ROUNDING)
     return stamps[index] if index < len(stamps) and stamps[index] <= about + ROUNDING else None
 
 
-def periods(heard: Heard) -> list[float]:
-    """Times between commands that follow each other [s]; pauses of more than five periods are none."""
-    ticks = sorted(heard.arrivals)
+def periods(times: PathTimes) -> list[float]:
+    """Times between consecutive commands [s]; pauses of more than five periods are left out."""
+    ticks = sorted(times.arrivals)
     gaps = [(after - before) * NANO for before, after in pairwise(ticks)]
     usual = sorted(gaps)[len(gaps) // 2] if gaps else 0.0
     return [gap for gap in gaps if gap <= 5 * usual]
 
 
-def summary(heard: Heard, command_period: float) -> dict[str, object]:
+def summary(times: PathTimes, command_period: float) -> dict[str, object]:
     """The table's figures. command_period: what the smoother was asked for [s].
 
-    Raises ValueError, with a sentence, where too little was heard to say anything.
+    Raises ValueError, with a sentence, for too few samples.
     """
-    path, pair = samples(heard), [(arrival - stamp) * NANO for stamp, arrival in heard.echoes.items()]
+    path, pair = samples(times), [(arrival - stamp) * NANO for stamp, arrival in times.echoes.items()]
     if len(path) < 2 or len(pair) < 2:
         raise ValueError(
-            f"Only {len(path)} commands and {len(pair)} answers of the plain pair were heard; measure for longer."
+            f"Only {len(path)} commands and {len(pair)} answers of the minimal pair arrived; measure for longer."
         )
     of = {
         "path": Quantiles.of([sample.path for sample in path]),
@@ -93,26 +93,26 @@ def summary(heard: Heard, command_period: float) -> dict[str, object]:
         "inference": Quantiles.of([sample.inference for sample in path]),
         "wait_for_tick": Quantiles.of([sample.wait for sample in path]),
         "total": Quantiles.of([sample.total for sample in path]),
-        "period_deviation": Quantiles.of([abs(gap - command_period) for gap in periods(heard)]),
+        "period_deviation": Quantiles.of([abs(gap - command_period) for gap in periods(times)]),
     }
     ratio = round(of["path"].median / of["plain_pair"].median, 2)
     return {**{name: quantiles.to_dict() for name, quantiles in of.items()}, "path_to_plain_pair": ratio}
 
 
 ROWS: Sequence[tuple[str, str]] = (
-    ("path", "image published -> command heard, without the next two"),
-    ("inference", "the policy thinks"),
-    ("wait_for_tick", "the action waits for the smoother's next tick"),
-    ("total", "all of it"),
-    ("plain_pair", "same image, plainest subscriber and publisher"),
-    ("period_deviation", "smoother: deviation from its period"),
+    ("path", "image published -> command received, without the next two"),
+    ("inference", "inference of the policy"),
+    ("wait_for_tick", "wait for the smoother's next tick"),
+    ("total", "total"),
+    ("plain_pair", "same image, minimal subscriber and publisher"),
+    ("period_deviation", "deviation of the smoother's period"),
 )
 
 
 def table(figures: Mapping[str, object]) -> str:
-    """The summary for people."""
+    """The summary as text."""
     width = max(len(text) for _, text in ROWS)
-    lines = [f"{'[ms]':<{width}}  {'median':>8}  {'p99':>8}  {'largest':>8}  {'count':>6}"]
+    lines = [f"{'[ms]':<{width}}  {'median':>8}  {'p99':>8}  {'max':>8}  {'count':>6}"]
     for name, text in ROWS:
         row = figures[name]
         assert isinstance(row, Mapping)

@@ -1,4 +1,4 @@
-"""How a measured time is summed up."""
+"""Quantiles of measured times."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Of `count` measured times, in [ms]."""
+    """Of `count` measured times [ms]."""
 
     count: int
     median: float
@@ -21,7 +21,7 @@ class Quantiles:
     def of(cls, seconds: Sequence[float]) -> Quantiles:
         """seconds: the times [s]. Raises ValueError where there is none."""
         if not seconds:
-            raise ValueError("There is no measured time to sum up.")
+            raise ValueError("There is no measured time to summarize.")
         median, p99, largest = (round(1000 * float(x), 3) for x in np.percentile(seconds, (50, 99, 100)))
         return cls(len(seconds), median, p99, largest)
 

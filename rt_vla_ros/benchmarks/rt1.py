@@ -1,4 +1,4 @@
-"""How long a step of RT-1 takes, from a uint8 image on the host to the action's tokens on the host, part by part."""
+"""Latency of a step of RT-1, from a uint8 image on the host to the action tokens on the host, by part."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from rt_vla_ros.policies.rt1.policy import PlainSteps, Steps
 CASES = (("rt1-x", "float32"), ("rt1-x", "bfloat16"), ("rt1", "float32"), ("rt1", "bfloat16"), ("rt1-mini", "float32"))
 REFERENCE_OF = "rt1-x"
 REFERENCE_PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "rt1_reference.py"
-LAST_WORDS = 1000
-"""Characters of what a process said that are shown when it fails."""
+ERROR_TAIL = 1000
+"""Characters of a process's standard error that are shown when it fails."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class RT1BenchSettings:
     """repeats: steps that are timed. reference: the `models` folder of open_x_embodiment, None: without. python: of the
     environment that has jax. cuda_graphs: as FoldedSteps'."""
 
@@ -46,41 +46,41 @@ class Settings:
 
 
 class Reference:
-    """The JAX example in a process of its own."""
+    """The JAX example in its own process."""
 
     def __init__(self, models: Path, python: str) -> None:
-        """Raises ValueError, with what the process said, where it does not start."""
+        """Raises ValueError, with the process's output, where it does not start."""
         if not REFERENCE_PROGRAM.is_file():
             raise ValueError(
                 f"{REFERENCE_PROGRAM} is missing: the program that runs the JAX example is part of a checkout of this "
                 "project, not of an installation; run ./rt-vla bench rt1 --reference DIR there."
             )
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (close() does)
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (close() does)
         self._process = subprocess.Popen(
             [python, str(REFERENCE_PROGRAM), str(models)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=self._stderr,
             text=True,
         )
         if self._line() != "ready":
             raise self._failure(f"The reference in {models} does not run with {python}; it needs jax and flax")
 
     def step(self) -> float:
-        """Time of one step [s]. Raises ValueError, with what the process said, where it has ended."""
+        """Time of one step [s]. Raises ValueError, with the process's output, where it has ended."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write("\n")
             self._process.stdin.flush()
         line = self._line()
         if not line:
-            raise self._failure("The reference ended amid the measurement")
+            raise self._failure("The reference ended during the measurement")
         return float(line)
 
     def close(self) -> None:
         """Ends the process."""
         self._end()
-        self._said.close()
+        self._stderr.close()
 
     def _end(self) -> int:
         assert self._process.stdin is not None
@@ -94,18 +94,18 @@ class Reference:
 
     def _failure(self, what: str) -> ValueError:
         status = self._end()
-        self._said.seek(0)
-        words = self._said.read().decode(errors="replace").strip()[-LAST_WORDS:]
+        self._stderr.seek(0)
+        words = self._stderr.read().decode(errors="replace").strip()[-ERROR_TAIL:]
         self.close()
-        return ValueError(f"{what} (status {status}). Its last words: {words or 'none'}")
+        return ValueError(f"{what} (status {status}). Its last output: {words or 'none'}")
 
 
-def measure(settings: Settings, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def measure(settings: RT1BenchSettings, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
     """All figures, times in [ms]; ours and the reference's steps in alternation. Raises ValueError.
 
-    tell: is given a sentence after each network, for it takes minutes.
+    tell: gets a sentence after each network, since all of them take minutes.
     """
-    load = os.getloadavg()[0]  # of others: before we start
+    load = os.getloadavg()[0]  # before the measurement
     reference = Reference(settings.reference, settings.python) if settings.reference else None
     rows = []
     try:
@@ -118,7 +118,7 @@ def measure(settings: Settings, tell: Callable[[str], None] = lambda _: None) ->
     finally:
         if reference is not None:
             reference.close()
-    for row in rows:  # processes of their own, after everything that is timed
+    for row in rows:  # in separate processes, after all timing
         if settings.device == "cpu":
             row |= measured_apart(row["network"], row["dtype"])
     machine = {
@@ -133,7 +133,7 @@ def measure(settings: Settings, tell: Callable[[str], None] = lambda _: None) ->
 
 
 @torch.inference_mode()
-def _case(preset: str, dtype: str, settings: Settings, reference: Reference | None) -> dict[str, Any]:
+def _case(preset: str, dtype: str, settings: RT1BenchSettings, reference: Reference | None) -> dict[str, Any]:
     device = torch.device(settings.device)
     model = network(preset)
     nn.Module.to(model, device)
@@ -144,20 +144,25 @@ def _case(preset: str, dtype: str, settings: Settings, reference: Reference | No
     rough = _tokens(steps, images, features) if exact is not None else None
     steps.begin(features.to(device))
     for _ in range(model.config.time_sequence_length + 1):
-        steps.step(images[0][None].to(device))  # warm, and the window is full
+        steps.step(images[0][None].to(device))  # warm-up; fills the window
     whole, theirs = [], []
     for number in range(settings.repeats):
         image = images[number % len(images)][None]
         whole.append(_seconds(partial(_step, steps, image)))
         if reference is not None:
             theirs.append(reference.step())
-    row: dict[str, Any] = {"network": preset, "dtype": dtype, "step_ms": _middle(whole), "fastest_ms": _fastest(whole)}
+    row: dict[str, Any] = {
+        "network": preset,
+        "dtype": dtype,
+        "step_ms": _median_ms(whole),
+        "fastest_ms": _fastest_ms(whole),
+    }
     if isinstance(steps, FoldedSteps):
         row |= steps_by_stage(steps, images, settings.repeats)
     if exact is not None and rough is not None:
         row |= {"tokens_as_float32": round(float((exact == rough).float().mean()), 3), "tokens": exact.numel()}
     if theirs:
-        row |= {"reference_ms": _middle(theirs), "times_faster": round(_middle(theirs) / _middle(whole), 1)}
+        row |= {"reference_ms": _median_ms(theirs), "times_faster": round(_median_ms(theirs) / _median_ms(whole), 1)}
     row["weights_mb"] = round(weights / MEGABYTE, 1)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -167,11 +172,11 @@ def _case(preset: str, dtype: str, settings: Settings, reference: Reference | No
 
 
 def steps_by_stage(steps: FoldedSteps, images: Tensor, repeats: int) -> dict[str, float]:
-    """Image to embedded tokens, and the transformer over the window [ms]."""
+    """Latency of image to embedded tokens, and of the transformer over the window [ms]."""
     device = steps.model.device
     frame = [_seconds(lambda: steps.embedded(images[0][None].to(device)).sum().item()) for _ in range(repeats)]
     window = [_seconds(lambda: steps.window_logits().sum().item()) for _ in range(repeats)]
-    return {"image_ms": _middle(frame), "transformer_ms": _middle(window)}
+    return {"image_ms": _median_ms(frame), "transformer_ms": _median_ms(window)}
 
 
 def _tokens(steps: Steps, images: Tensor, features: Tensor) -> Tensor:
@@ -190,11 +195,11 @@ def _seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
-def _middle(seconds: list[float]) -> float:
+def _median_ms(seconds: list[float]) -> float:
     return round(1000 * float(np.median(seconds)), 2)
 
 
-def _fastest(seconds: list[float]) -> float:
+def _fastest_ms(seconds: list[float]) -> float:
     return round(1000 * min(seconds), 2)
 
 
@@ -217,7 +222,7 @@ COLUMNS = (
 
 
 def table(figures: Mapping[str, Any]) -> str:
-    """The figures for people: medians."""
+    """The figures as text: medians."""
     rows = [[title for _, title in COLUMNS]]
     rows += [[str(row.get(key, "-")) for key, _ in COLUMNS] for row in figures["networks"]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]

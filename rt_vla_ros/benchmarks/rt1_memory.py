@@ -1,8 +1,8 @@
-"""How much memory a step of RT-1 takes on a CPU: what the process holds at most, beside what can be accounted for.
+"""Memory of a step of RT-1 on a CPU: the peak of the process, and its known parts.
 
     python -m rt_vla_ros.benchmarks.rt1_memory rt1-x bfloat16      # one JSON object on stdout
 
-A process of its own, for what another network left behind would count too. Linux alone tells the peak.
+It runs in its own process, so that memory of other networks is not counted. Only Linux reports the peak.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SMALL = {"width_coefficient": 0.1, "depth_coefficient": 0.1, "num_layers": 1}
 
 
 def measured_apart(preset: str, dtype: str) -> dict[str, float]:
-    """`memory_of_step` in a process of its own; empty where the system does not tell. Raises ValueError."""
+    """`memory_of_step` in its own process; empty where the system does not report it. Raises ValueError."""
     if not Path("/proc/self/clear_refs").exists():
         return {}
     command = [sys.executable, "-m", "rt_vla_ros.benchmarks.rt1_memory", preset, dtype]
@@ -39,30 +39,30 @@ def measured_apart(preset: str, dtype: str) -> dict[str, float]:
 
 @torch.inference_mode()
 def memory_of_step(preset: str, dtype: str) -> dict[str, float]:
-    """All in [MB], beyond what the process held with the libraries loaded, but without the network.
+    """All in [MB], relative to the process with the libraries loaded but without the network.
 
-    weights_mb: of the network, in its type. activations_mb: the most that torch's allocator held at once during a step,
-    beyond what it held before. kernels_mb: machine code and tables that oneDNN makes for the network's shapes, which is
-    what remains when the network has run and is gone. peak_mb: the most that the process held during a step.
+    weights_mb: of the network, in its type. activations_mb: peak of torch's allocator during a step, relative to
+    before the step. kernels_mb: machine code and tables that oneDNN makes for the network's shapes, which
+    is what remains after the network was deleted. peak_mb: peak of the process during a step.
     peak_to_accounted: peak_mb to the sum of the others.
     """
     _run(preset, dtype, SMALL)  # loads the libraries
-    before = _resting()
+    before = _resident_bytes()
     _run(preset, dtype, {})
-    kernels = _resting() - before
+    kernels = _resident_bytes() - before
     steps, image, weights = _run(preset, dtype, {})
-    _resting()
+    _resident_bytes()
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
     steps.step(image)
     peak = _status("VmHWM") - before
-    activations = peak_of(allocations(lambda: steps.step(image)))  # last, for the profiler takes memory too
+    activations = peak_of(allocations(lambda: steps.step(image)))  # last: the profiler needs memory too
     parts = {"weights_mb": weights, "activations_mb": activations, "kernels_mb": kernels, "peak_mb": peak}
     ratio = peak / (weights + activations + kernels)
     return {**{name: round(size / MEGABYTE, 1) for name, size in parts.items()}, "peak_to_accounted": round(ratio, 2)}
 
 
 def allocations(work: Callable[[], Any]) -> list[int]:
-    """What torch's CPU allocator took (positive) and gave back (negative) meanwhile, in order [bytes]."""
+    """Allocations (positive) and releases (negative) of torch's CPU allocator during `work`, in order [bytes]."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         work()
     results = record.profiler.kineto_results
@@ -71,7 +71,7 @@ def allocations(work: Callable[[], Any]) -> list[int]:
 
 
 def peak_of(changes: Iterable[int]) -> int:
-    """The largest sum on the way, at least 0."""
+    """The largest cumulative sum, at least 0."""
     held = peak = 0
     for change in changes:
         held += change
@@ -91,8 +91,8 @@ def _run(preset: str, dtype: str, changes: dict[str, Any]) -> tuple[Any, torch.T
     return steps, images[:1], weights
 
 
-def _resting() -> int:
-    """What the process holds when freed memory has gone back to the system [bytes]."""
+def _resident_bytes() -> int:
+    """Resident memory after freed memory was returned to the system [bytes]."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

@@ -1,4 +1,4 @@
-"""Networks for the benchmark of RT-1: the public sizes, with random weights through which an image's signal passes."""
+"""Networks for the benchmark of RT-1: the public sizes, with random weights that propagate an image's signal."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ PATCH = 20
 def network(preset: str, **changes: Any) -> RT1Model:
     """Ready for inference, with the same weights every time.
 
-    Kernels are normal over the square root of their fan-in, those of convolutions times 1.4, as swish takes that much;
-    statistics, scales and biases are a little off 1 and 0. With fresh weights the image would fade to nothing on its
-    way through 26 blocks, and all tokens, in any precision, would be the biases'.
+    Kernels are normal over the square root of their fan-in, those of convolutions times 1.4, to compensate for swish;
+    statistics, scales and biases deviate a little from 1 and 0. With default initialisation the signal of the image
+    would vanish in 26 blocks, and all tokens, in any precision, would be those of the biases.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -1,7 +1,7 @@
-"""How long RT-2 takes from a camera image to an action: transformers' own `generate` beside the decoding engine.
+"""Latency of RT-2 from a camera image to an action: transformers' `generate` and the decoding engine.
 
-All ways get the same image, prompt and constraint, and must give the same tokens. They are measured by turns, one of
-each a round, and compared within a round, so that what else the machine does disturbs all of them alike.
+All variants get the same image, prompt and constraint, and must give the same tokens. They are measured in rounds, one
+run of each per round, and compared within a round, so that other load on the machine affects all of them alike.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import numpy as np
 import torch
 
 from rt_vla_ros.benchmarks.rt2_machine import floor_ms, load, measure_machine, peak_bytes, timed
-from rt_vla_ros.benchmarks.rt2_shapes import Shape, make_parts
+from rt_vla_ros.benchmarks.rt2_shapes import ModelShape, make_parts
 from rt_vla_ros.benchmarks.rt2_stock import INSTRUCTION, agreement, generate
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
 
-WAYS = ("stock", "no speculation", "accepted 0 %", "accepted 50 %", "accepted 100 %")
+VARIANTS = ("stock", "no speculation", "accepted 0 %", "accepted 50 %", "accepted 100 %")
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way to decode: milliseconds from image to action and passes, against stock and against the floor.
+class DecodingResult:
+    """One decoding variant: milliseconds from image to action and passes, relative to stock and to the lower bound.
 
-    milliseconds: the median; best: the least. faster: median over the rounds of stock's time by this one's.
-    over_floor: the best by the least that this machine could take for so many passes.
+    milliseconds: the median; best: the minimum. faster: median over the rounds of stock's time by this one's.
+    over_floor: the best divided by the lower bound of this machine for as many passes.
     """
 
     milliseconds: float
@@ -43,41 +43,45 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Options:
+class RT2BenchOptions:
     """repeats: rounds. pack, fixed_shapes: as RT2Policy's. images: how many are compared in half precision.
 
-    ways: of WAYS; stock must be among them.
+    variants: of VARIANTS; stock must be among them.
     """
 
     repeats: int = 5
     pack: bool = True
     fixed_shapes: bool = False
     images: int = 10
-    ways: tuple[str, ...] = WAYS
+    variants: tuple[str, ...] = VARIANTS
 
 
-def measure(name: str, shape: Shape, device: torch.device, dtype: torch.dtype, options: Options) -> dict[str, Any]:
-    """All ways for one shape. Raises RuntimeError where tokens differ in float32, for then the rest means nothing."""
+def measure(
+    name: str, shape: ModelShape, device: torch.device, dtype: torch.dtype, options: RT2BenchOptions
+) -> dict[str, Any]:
+    """All variants of one shape. Raises RuntimeError where tokens differ in float32."""
     before, machine = load(), measure_machine(device, dtype)
     parts = make_parts(shape, device, dtype)
-    # A policy packs its model for the CPU; `generate` shall have it as transformers makes it.
+    # A policy packs its model for the CPU; `generate` gets it as transformers creates it.
     ours = replace(parts, model=copy.deepcopy(parts.model)) if device.type == "cpu" else parts
     policy = RT2Policy(ours, speculate=False, pack=options.pack, fixed_shapes=options.fixed_shapes)
     policy.reset(INSTRUCTION)
     bodies = _bodies(parts, policy, picture(parts, 0))
-    outputs = {way: bodies[way]() for way in options.ways}  # the first one warms up
+    outputs = {way: bodies[way]() for way in options.variants}  # the first one warms up
     stock_tokens = outputs["stock"][0]
     for way, (tokens, _passes) in outputs.items():
         if dtype == torch.float32 and tokens != stock_tokens:
             raise RuntimeError(f"{name}, {way}: {tokens} are not the tokens of generate, {stock_tokens}.")
-    seconds = _by_turns({way: bodies[way] for way in options.ways}, device, options.repeats)
+    seconds = _in_rounds({way: bodies[way] for way in options.variants}, device, options.repeats)
     machine = machine.better(measure_machine(device, dtype))
-    found: dict[str, Way] = {}
+    found: dict[str, DecodingResult] = {}
     for way, (tokens, passes) in outputs.items():
         ratios = [stock / own for stock, own in zip(seconds["stock"], seconds[way], strict=True)]
         median, best = 1000 * statistics.median(seconds[way]), 1000 * min(seconds[way])
         floor = floor_ms(parts, shape, policy.prompt_tokens, machine, passes)
-        found[way] = Way(median, best, passes, tokens == stock_tokens, statistics.median(ratios), best / floor)
+        found[way] = DecodingResult(
+            median, best, passes, tokens == stock_tokens, statistics.median(ratios), best / floor
+        )
     return {
         "shape": name,
         "dtype": str(dtype).removeprefix("torch."),
@@ -93,7 +97,7 @@ def measure(name: str, shape: Shape, device: torch.device, dtype: torch.dtype, o
         "action_tokens": len(stock_tokens),
         "bandwidth_gb_s": machine.bandwidth / 1e9,
         "rate_gflop_s": machine.rate / 1e9,
-        "ways": {way: asdict(result) for way, result in found.items()},
+        "variants": {way: asdict(result) for way, result in found.items()},
         "agreement": _agreement(parts, policy, options.images) if dtype != torch.float32 else None,
     }
 
@@ -106,7 +110,7 @@ def picture(parts: RT2Parts, seed: int) -> Observation:
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
-    """The figures for people."""
+    """The figures as text."""
     lines = []
     for result in results:
         lines.append(
@@ -119,7 +123,7 @@ def table(results: Sequence[dict[str, Any]]) -> str:
             f"load {result['load'][0]:.1f} before and {result['load'][1]:.1f} after"
         )
         lines.append(f"  {'':16}{'ms':>10}{'best':>10}{'passes':>8}{'faster':>8}{'floor x':>9}  tokens")
-        for way, figures in result["ways"].items():
+        for way, figures in result["variants"].items():
             same = "the same" if figures["same_tokens"] else "DIFFERENT"
             lines.append(
                 f"  {way:16}{figures['milliseconds']:10.1f}{figures['best']:10.1f}{figures['passes']:8d}"
@@ -160,8 +164,8 @@ def _bodies(parts: RT2Parts, policy: RT2Policy, observation: Observation) -> dic
     return bodies
 
 
-def _by_turns(bodies: dict[str, Body], device: torch.device, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each way in each round."""
+def _in_rounds(bodies: dict[str, Body], device: torch.device, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each variant in each round."""
     seconds: dict[str, list[float]] = {way: [] for way in bodies}
     for _ in range(rounds):
         for way, body in bodies.items():

@@ -1,4 +1,4 @@
-"""What a machine reads and multiplies a second, and how long an action must take on it at least."""
+"""Memory bandwidth and arithmetic rate of a machine, and the lower bound of an action's latency on it."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from typing import Any
 import torch
 from torch import nn
 
-from rt_vla_ros.benchmarks.rt2_shapes import IMAGE_TOKENS, Shape
+from rt_vla_ros.benchmarks.rt2_shapes import IMAGE_TOKENS, ModelShape
 from rt_vla_ros.policies.rt2.decoding.fixed_shapes import language_model
 from rt_vla_ros.policies.rt2.loading.packed_linear import pack_linears
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 
 SQUARE = 2048
 FEW = 4
-"""Rows that are multiplied to see how fast weights are read: as many as a decoding pass has."""
+"""Rows in the measurement of the bandwidth: as many as a decoding pass has."""
 
 
 @dataclass(frozen=True)
-class Machine:
+class MachineSpeed:
     """bandwidth: bytes of weights read a second. rate: multiplications and additions a second."""
 
     bandwidth: float
     rate: float
 
-    def better(self, other: Machine) -> Machine:
-        """The best that was seen at two times: what disturbs a measurement only makes it slower."""
-        return Machine(max(self.bandwidth, other.bandwidth), max(self.rate, other.rate))
+    def better(self, other: MachineSpeed) -> MachineSpeed:
+        """The better of two measurements: disturbances only slow a measurement down."""
+        return MachineSpeed(max(self.bandwidth, other.bandwidth), max(self.rate, other.rate))
 
 
-def measure_machine(device: torch.device, dtype: torch.dtype) -> Machine:
-    """By the operations that a model is made of, in the quicker of the ways that there are."""
+def measure_machine(device: torch.device, dtype: torch.dtype) -> MachineSpeed:
+    """By a model's operations, with plain or with packed linear layers, whichever is faster."""
     generator = torch.Generator(device).manual_seed(0)
     options: dict[str, Any] = {"device": device, "dtype": dtype, "generator": generator}
     few, many = torch.randn(FEW, 4 * SQUARE, **options), torch.randn(SQUARE, 4 * SQUARE, **options)
-    found = Machine(0.0, 0.0)
+    found = MachineSpeed(0.0, 0.0)
     with torch.inference_mode():
         layers = nn.Sequential(*(nn.Linear(4 * SQUARE, SQUARE, bias=False) for _ in range(8))).to(device, dtype)
         size = sum(p.numel() * p.element_size() for p in layers.parameters())
         while True:
             reading = min(timed(lambda: [layer(few) for layer in layers], device) for _ in range(5))
             multiplying = min(timed(lambda: layers[0](many), device) for _ in range(5))
-            found = found.better(Machine(size / reading, 8 * SQUARE**3 / multiplying))
+            found = found.better(MachineSpeed(size / reading, 8 * SQUARE**3 / multiplying))
             if not pack_linears(layers):
                 return found
 
 
-def floor_ms(parts: RT2Parts, shape: Shape, prompt_tokens: int, machine: Machine, passes: int) -> float:
-    """Milliseconds below which nothing can be: the first pass by reading or by multiplying, the others by reading.
+def floor_ms(parts: RT2Parts, shape: ModelShape, prompt_tokens: int, machine: MachineSpeed, passes: int) -> float:
+    """Lower bound [ms]: the first pass is bound by memory or arithmetic, the others by memory.
 
     parts: with the weights as they were stored.
     """
@@ -69,19 +69,19 @@ def floor_ms(parts: RT2Parts, shape: Shape, prompt_tokens: int, machine: Machine
 
 
 def peak_bytes(device: torch.device) -> int:
-    """Most memory that this process has held."""
+    """Peak memory of this process [bytes]."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def load() -> float:
-    """How many processes wanted a processor in the last minute, this one among them."""
+    """Load average of the last minute, this process included."""
     return os.getloadavg()[0]
 
 
 def timed(body: Callable[[], object], device: torch.device) -> float:
-    """Seconds that a body takes, with all that it set going on a GPU."""
+    """Seconds that a body takes, including its work on a GPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     begin = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Models of published sizes, and smaller ones that a CPU can bear, with random weights."""
+"""Models of published sizes, and smaller ones for a CPU, with random weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IMAGE_TOKENS = 256
 
 
 @dataclass(frozen=True)
-class Shape:
+class ModelShape:
     """Sizes of a model; vision_*: of each vision tower. image_size [pixel]: in SHAPES it makes 256 image tokens."""
 
     family: str
@@ -50,21 +50,21 @@ class Shape:
 
 
 SHAPES = {
-    "paligemma-3b-224": Shape("paligemma", 2048, 18, 16384, 8, 1, 257216, 224, 1152, 27, 16, 4304),
-    "qwen2.5-vl-3b": Shape("qwen2_5_vl", 2048, 36, 11008, 16, 2, 151936, 448, 1280, 32, 16, 3420),
-    "openvla-7b": Shape("openvla", 4096, 32, 11008, 32, 32, 32064, 224, 1152, 27, 16, 4304),
-    "paligemma-cpu": Shape("paligemma", 1024, 6, 4096, 8, 1, 257216, 224, 384, 6, 6, 1536),
-    "qwen2.5-vl-cpu": Shape("qwen2_5_vl", 1024, 6, 4096, 8, 2, 151936, 448, 384, 6, 6, 1536),
-    "openvla-cpu": Shape("openvla", 1024, 6, 4096, 8, 8, 32064, 224, 384, 6, 6, 1536),
+    "paligemma-3b-224": ModelShape("paligemma", 2048, 18, 16384, 8, 1, 257216, 224, 1152, 27, 16, 4304),
+    "qwen2.5-vl-3b": ModelShape("qwen2_5_vl", 2048, 36, 11008, 16, 2, 151936, 448, 1280, 32, 16, 3420),
+    "openvla-7b": ModelShape("openvla", 4096, 32, 11008, 32, 32, 32064, 224, 1152, 27, 16, 4304),
+    "paligemma-cpu": ModelShape("paligemma", 1024, 6, 4096, 8, 1, 257216, 224, 384, 6, 6, 1536),
+    "qwen2.5-vl-cpu": ModelShape("qwen2_5_vl", 1024, 6, 4096, 8, 2, 151936, 448, 384, 6, 6, 1536),
+    "openvla-cpu": ModelShape("openvla", 1024, 6, 4096, 8, 8, 32064, 224, 384, 6, 6, 1536),
 }
-SMALL = {family: Shape(family, 64, 2, 256, 4, 1, 1000, 56, 32, 2, 4, 128) for family in FAMILIES}
-SMALL["openvla"] = Shape("openvla", 64, 2, 256, 4, 4, 32064, 224, 32, 2, 4, 128)
+SMALL = {family: ModelShape(family, 64, 2, 256, 4, 1, 1000, 56, 32, 2, 4, 128) for family in FAMILIES}
+SMALL["openvla"] = ModelShape("openvla", 64, 2, 256, 4, 4, 32064, 224, 32, 2, 4, 128)
 """Of every family, for comparisons of tokens."""
 FOR_GPU = ("paligemma-3b-224", "qwen2.5-vl-3b", "openvla-7b")
 FOR_CPU = ("paligemma-cpu", "qwen2.5-vl-cpu", "openvla-cpu")
 
 
-def make_parts(shape: Shape, device: torch.device, dtype: torch.dtype) -> RT2Parts:
+def make_parts(shape: ModelShape, device: torch.device, dtype: torch.dtype) -> RT2Parts:
     """A whole model of this shape, with a tokenizer that splits digits, as those of these families do."""
     if shape.family == "openvla":
         return _openvla(shape, device, dtype)
@@ -89,7 +89,7 @@ def make_parts(shape: Shape, device: torch.device, dtype: torch.dtype) -> RT2Par
     return RT2Parts(model, processor, RT2Config("integers"), paper_card(side))
 
 
-def config_of(shape: Shape, tokenizer: PreTrainedTokenizerBase) -> PreTrainedConfig:
+def config_of(shape: ModelShape, tokenizer: PreTrainedTokenizerBase) -> PreTrainedConfig:
     """Configuration of a model of this shape; OpenVLA has one of its own."""
     return small_config(
         shape.family,
@@ -129,7 +129,7 @@ def paper_card(image_size: int) -> ActionCard:
     )
 
 
-def _openvla(shape: Shape, device: torch.device, dtype: torch.dtype) -> RT2Parts:
+def _openvla(shape: ModelShape, device: torch.device, dtype: torch.dtype) -> RT2Parts:
     siglip = {
         "width": shape.vision_size,
         "layers": shape.vision_layers,

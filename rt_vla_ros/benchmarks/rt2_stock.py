@@ -36,7 +36,7 @@ class Agreement:
 
 
 def generate(parts: RT2Parts, grammar: ActionGrammar, observation: Observation) -> list[int]:
-    """As anybody would write it: processor, then generate with the constraint, for as many tokens as are needed."""
+    """The plain way: the processor, then constrained generate, for as many tokens as are needed."""
     inputs = _inputs(parts, observation)
     length = inputs["input_ids"].shape[1]
     output: Any = parts.model.generate(  # type: ignore[operator]
@@ -44,7 +44,7 @@ def generate(parts: RT2Parts, grammar: ActionGrammar, observation: Observation) 
         do_sample=False,
         max_new_tokens=grammar.longest,
         prefix_allowed_tokens_fn=prefix_allowed_tokens(grammar, length),
-        stopping_criteria=[_Whole(grammar, length)],
+        stopping_criteria=[_ActionComplete(grammar, length)],
     )
     tokens: list[int] = output[0, length:].tolist()
     return tokens
@@ -54,7 +54,7 @@ def generate(parts: RT2Parts, grammar: ActionGrammar, observation: Observation) 
 def agreement(
     parts: RT2Parts, policy: RT2Policy, grammar: ActionGrammar, observations: Sequence[Observation]
 ) -> Agreement:
-    """Compares action by action, each of them guessed from the one before, as on a robot."""
+    """Compares action by action, each with the previous one as its draft, as on a robot."""
     numbers, others, different, steps = 0, 0, 0, list[float]()
     for observation in observations:
         expected, found = generate(parts, grammar, observation), policy.act(observation).tokens
@@ -84,8 +84,8 @@ def _inputs(parts: RT2Parts, observation: Observation) -> dict[str, Tensor]:
     }
 
 
-class _Whole:
-    """Stops `generate` when the action is whole, so that it does no pass too many."""
+class _ActionComplete:
+    """Stops `generate` when the action is complete, so that it does no extra pass."""
 
     def __init__(self, grammar: ActionGrammar, length: int) -> None:
         self._grammar, self._length = grammar, length

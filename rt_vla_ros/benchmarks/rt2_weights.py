@@ -1,7 +1,7 @@
-"""What int8 and int4 weights change: how many numbers of how many actions, and how many bytes they take.
+"""Effect of int8 and int4 weights: how many numbers and actions change, and how many bytes they take.
 
-The same prompts and images go through the model once for each way to hold its weights, and the actions are compared
-number by number with those of the first way.
+The model runs on the same prompts and images in every number format, and the actions are compared number by number
+with those of the first format.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.benchmarks.rt2_shapes import Shape, make_parts
+from rt_vla_ros.benchmarks.rt2_shapes import ModelShape, make_parts
 from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.rt2.loading.quantization import (
@@ -44,11 +44,11 @@ Prompt = tuple[str, Observation]
 
 
 @dataclass(frozen=True)
-class Held:
-    """One way to hold the weights.
+class WeightsResult:
+    """Figures of one number format.
 
-    bytes: of all weights. numbers, actions: how many differ from the first way's. distance: mean difference of a number
-    [bins]. confidence: mean of the actions' own. milliseconds: an action, median.
+    bytes: of all weights. numbers, actions: how many differ from the first format's. distance: mean difference of a
+    number [bins]. confidence: mean of the actions' own. milliseconds: an action, median.
     """
 
     weights: str
@@ -63,23 +63,23 @@ class Held:
 def compare(
     load: Callable[[str], RT2Policy], ways: Sequence[str], prompts: Callable[[ActionCard], list[Prompt]]
 ) -> dict[str, Any]:
-    """Figures of each way, the first of which is what the others are compared with.
+    """Figures of each number format; the first one is the reference.
 
-    load: gives the policy with its weights held so. prompts: for a card. One model is in memory at a time.
+    load: opens the policy in a number format. prompts: for a card. One model is in memory at a time.
     """
-    held: list[Held] = []
+    held: list[WeightsResult] = []
     expected = np.zeros((0, 0), dtype=np.int64)  # (prompts, dimensions)
     for weights in ways:
         policy = load(weights)
         size = weight_bytes(policy.parts.model)
-        found, confidences, seconds = _play(policy, prompts(policy.card))
+        found, confidences, seconds = _measure(policy, prompts(policy.card))
         expected = found if not held else expected
         other = found != expected
         milliseconds, distance = 1000 * statistics.median(seconds), float(np.abs(found - expected).mean())
         confidence, actions = statistics.mean(confidences), int(other.any(axis=1).sum())
-        held.append(Held(weights, size, int(other.sum()), actions, distance, confidence, milliseconds))
+        held.append(WeightsResult(weights, size, int(other.sum()), actions, distance, confidence, milliseconds))
         del policy
-    return {"prompts": expected.shape[0], "dimensions": expected.shape[1], "ways": [asdict(way) for way in held]}
+    return {"prompts": expected.shape[0], "dimensions": expected.shape[1], "formats": [asdict(way) for way in held]}
 
 
 def make_prompts(
@@ -87,11 +87,11 @@ def make_prompts(
 ) -> list[Prompt]:
     """Instructions and images for every camera of a card, the same every time.
 
-    folder: of pictures, taken in the order of their names; None: seeded blocks of colour. instructions: taken by turns.
-    Raises ValueError for a folder without pictures and for one that cannot be read.
+    folder: of images, used in the order of their names; None: seeded blocks of colour. instructions: used in turn.
+    Raises ValueError for a folder without images and for an unreadable image.
     """
     files = [] if folder is None else _pictures(folder)
-    said = instructions or INSTRUCTIONS
+    texts = instructions or INSTRUCTIONS
     prompts = []
     for number in range(count):
         images = {}
@@ -100,12 +100,12 @@ def make_prompts(
                 images[camera.name] = fit_image(_picture(files[(number + i) % len(files)]), camera)
             else:
                 images[camera.name] = _blocks(number * len(card.cameras) + i, camera.height, camera.width)
-        prompts.append((said[number % len(said)], Observation(images, 0.0)))
+        prompts.append((texts[number % len(texts)], Observation(images, 0.0)))
     return prompts
 
 
-def shape_policy(shape: Shape, weights: str, device: torch.device) -> RT2Policy:
-    """A model of this shape with random weights, held so. Raises WeightsError."""
+def shape_policy(shape: ModelShape, weights: str, device: torch.device) -> RT2Policy:
+    """A model of this shape with random weights in a number format. Raises WeightsError."""
     check_quantization(weights, device)
     number = number_type(weights, device)
     parts = make_parts(shape, torch.device("cpu") if weights in QUANTIZED else device, number)
@@ -115,14 +115,14 @@ def shape_policy(shape: Shape, weights: str, device: torch.device) -> RT2Policy:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The figures for people."""
+    """The figures as text."""
     prompts, numbers = figures["prompts"], figures["prompts"] * figures["dimensions"]
-    first = figures["ways"][0]
+    first = figures["formats"][0]
     lines = [
-        f"{prompts} prompts, {numbers} numbers; what differs is counted from {first['weights']}",
-        f"  {'weights':10}{'bytes':>16}{'share':>8}{'numbers':>9}{'actions':>9}{'distance':>10}{'sure':>7}{'ms':>9}",
+        f"{prompts} prompts, {numbers} numbers; differences are relative to {first['weights']}",
+        f"  {'weights':10}{'bytes':>16}{'share':>8}{'numbers':>9}{'actions':>9}{'distance':>10}{'conf.':>7}{'ms':>9}",
     ]
-    for way in figures["ways"]:
+    for way in figures["formats"]:
         share = way["bytes"] / first["bytes"]
         lines.append(
             f"  {way['weights']:10}{way['bytes']:>16,}{share:>8.2f}{way['numbers']:>9}{way['actions']:>9}"
@@ -131,10 +131,10 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _play(policy: RT2Policy, prompts: Sequence[Prompt]) -> tuple[NDArray[np.int64], list[float], list[float]]:
+def _measure(policy: RT2Policy, prompts: Sequence[Prompt]) -> tuple[NDArray[np.int64], list[float], list[float]]:
     tokens, confidences, seconds = [], [], []
     policy.reset(prompts[0][0])
-    policy.act(prompts[0][1])  # the first one is slow
+    policy.act(prompts[0][1])  # warm-up
     for instruction, observation in prompts:
         policy.reset(instruction)
         begin = time.perf_counter()
@@ -156,7 +156,7 @@ def _pictures(folder: Path) -> list[Path]:
         raise ValueError(f"There is no folder {folder}.")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
     if not files:
-        raise ValueError(f"There is no picture in {folder} (*{', *'.join(PICTURES)}).")
+        raise ValueError(f"There is no image in {folder} (*{', *'.join(PICTURES)}).")
     return files
 
 
@@ -165,4 +165,4 @@ def _picture(path: Path) -> NDArray[np.uint8]:
         with Image.open(path) as picture:
             return np.asarray(picture.convert("RGB"))
     except (OSError, UnidentifiedImageError) as error:
-        raise ValueError(f"{path} is no picture: {error}") from error
+        raise ValueError(f"{path} is not an image: {error}") from error

@@ -1,7 +1,7 @@
-"""Measure: `rt-vla bench node` times the way from a camera image to a velocity command, on a graph of its own.
+"""Benchmarks: `rt-vla bench node` measures the latency from a camera image to a velocity command on a private graph.
 
-`rt-vla bench rt1` times RT-1's networks, see bench_rt1; `rt-vla bench rt2` vision-language models, see bench_rt2;
-`rt-vla bench rt2-weights` counts what int8 and int4 weights change, see bench_rt2_weights.
+`rt-vla bench rt1` times RT-1's networks, `rt-vla bench rt2` vision-language models; `rt-vla bench rt2-weights` counts
+how many actions int8 and int4 weights change.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from zenoh_ros.commands.errors import CliError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     node = what.add_parser(
-        "node", help="image -> policy node -> smoother node -> command, and the plainest pair beside it"
+        "node", help="image -> policy node -> smoother node -> command, and a minimal pair of nodes for comparison"
     )
     node.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
-    node.add_argument("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="whose inference is measured beside")
-    node.add_argument("--seconds", type=float, default=30.0, metavar="S", help="how long to measure; 30")
+    node.add_argument("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="whose inference is measured too")
+    node.add_argument("--seconds", type=float, default=30.0, metavar="S", help="duration of the measurement; 30")
     bench_rt1.add_arguments(what.add_parser("rt1", help="RT-1: a step of each network, part by part"))
-    bench_rt2.add_arguments(what.add_parser("rt2", help="RT-2: transformers' own generate beside the decoding engine"))
+    bench_rt2.add_arguments(what.add_parser("rt2", help="RT-2: transformers' generate and the decoding engine"))
     bench_rt2_weights.add_arguments(
         what.add_parser("rt2-weights", help="RT-2: what int8 and int4 weights change in a checkpoint's actions")
     )

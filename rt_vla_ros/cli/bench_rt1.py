@@ -1,4 +1,4 @@
-"""`rt-vla bench rt1`: a step of RT-1-X, RT-1 and rt1-mini on this machine, beside the JAX example if it is given."""
+"""`rt-vla bench rt1`: a step of RT-1-X, RT-1 and rt1-mini on this machine, and of the JAX example if given."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     models = None if args.reference is None else args.reference / "models"
     if models is not None and not (models / "rt1.py").is_file():
         raise CliError(f"{args.reference} has no models/rt1.py; give a checkout of google-deepmind/open_x_embodiment.")
-    from rt_vla_ros.benchmarks.rt1 import CASES, Settings, measure, table
+    from rt_vla_ros.benchmarks.rt1 import CASES, RT1BenchSettings, measure, table
     from rt_vla_ros.policies.load import find_device
 
     cases = tuple(case for case in CASES if args.only in (None, case[0]))
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         raise CliError(f"--only is {args.only!r}, expected one of {', '.join(sorted({name for name, _ in CASES}))}.")
     try:
         device = str(find_device(args.device))
-        settings = Settings(args.repeats, cases, device, models, args.reference_python, args.cuda_graphs)
+        settings = RT1BenchSettings(args.repeats, cases, device, models, args.reference_python, args.cuda_graphs)
         figures = measure(settings, lambda line: print(line, file=sys.stderr, flush=True))
     except (ValueError, OSError) as error:
         raise CliError(str(error)) from error

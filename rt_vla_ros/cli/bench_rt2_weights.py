@@ -1,4 +1,4 @@
-"""`rt-vla bench rt2-weights`: what int8 and int4 weights change in a checkpoint's actions, and what they save."""
+"""`rt-vla bench rt2-weights`: what int8 and int4 weights change in a checkpoint's actions, and their size."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", default="rt2-untrained", metavar="PATH_OR_NAME", help="an RT-2 checkpoint")
     parser.add_argument("--shape", metavar="SHAPE", help="in place of a checkpoint: a shape of `bench rt2`, random")
     parser.add_argument("--weights", nargs="+", default=["int8", "int4"], metavar="WAY", help="int8 int4, and others")
-    parser.add_argument("--reference", default="auto", metavar="WAY", help="what they are compared with; auto")
-    parser.add_argument("--prompts", type=int, default=20, metavar="N", help="how many actions of each; 20")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="pictures to look at; seeded blocks of colour")
-    parser.add_argument("--instruction", nargs="+", default=[], metavar="TEXT", help="what to be told, by turns")
+    parser.add_argument("--reference", default="auto", metavar="WAY", help="the reference format; auto")
+    parser.add_argument("--prompts", type=int, default=20, metavar="N", help="number of actions of each; 20")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="input images; default: seeded blocks of colour")
+    parser.add_argument("--instruction", nargs="+", default=[], metavar="TEXT", help="instructions, in turn")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
-    parser.add_argument("--trust-remote-code", action="store_true", help="run Python code that lies in the checkpoint")
+    parser.add_argument("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
 
 

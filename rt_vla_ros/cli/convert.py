@@ -1,7 +1,7 @@
-"""Bring a public checkpoint here: `rt-vla convert rt1 --from SOURCE --to DIR`.
+"""Convert a public checkpoint: `rt-vla convert rt1 --from SOURCE --to DIR`.
 
 SOURCE is a Flax msgpack file, an Orbax directory, the prefix of a TensorFlow checkpoint (ckpt-..., without .index) or a
-SavedModel directory. What is written loads as any policy: `rt-vla evaluate --policy DIR`.
+SavedModel directory. The result loads like any policy: `rt-vla evaluate --policy DIR`.
 """
 
 from __future__ import annotations
@@ -29,13 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--preset", metavar="NAME", help="rt1, rt1-multirobot, rt1-jax, rt1-x; without it, the one whose shapes fit"
     )
     rt1.add_argument(
-        "--robot", default="google_robot", metavar="NAME", help="whose conventions: google_robot (default), widowx"
+        "--robot",
+        default="google_robot",
+        metavar="NAME",
+        help="action conventions: google_robot (default), widowx",
     )
     rt1.add_argument(
         "--action-order",
         metavar="ORDER",
-        help="order of the action's tokens, needed for TensorFlow checkpoints, whose code does not say it: "
-        "base-vector-first (a third party's list for rt1main), jax, or the six names with commas between",
+        help="order of the action tokens; required for TensorFlow checkpoints, whose code does not define it: "
+        "base-vector-first (a third party's list for rt1main), jax, or the six names, separated by commas",
     )
     rt1.add_argument(
         "--set",
@@ -75,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
             )
         preset = args.preset or find_preset(source, overrides)
         name = f"{preset} for {args.robot}, converted from {args.source.name}"
-        with _ended_tidily():
+        with _exit_on_signals():
             report = convert_checkpoint(
                 source,
                 args.directory,
@@ -95,8 +98,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _ended_tidily() -> Iterator[None]:
-    """A closed terminal or a `kill` becomes an exit, so that what is half written goes."""
+def _exit_on_signals() -> Iterator[None]:
+    """A closed terminal or a `kill` becomes an exit, so that incomplete files are removed."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         sys.exit(128 + number)
@@ -110,7 +113,7 @@ def _ended_tidily() -> Iterator[None]:
 
 
 def options(pairs: list[str]) -> dict[str, Any]:
-    """KEY=VALUE -> options of RT1Config; values are JSON, or plain words. Raises CliError."""
+    """KEY=VALUE -> options of RT1Config; values are JSON or plain strings. Raises CliError."""
     found: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")

@@ -1,7 +1,7 @@
-"""The main job, once: a simulated arm, a policy and a smoother, a process each, and an instruction in words.
+"""One instruction, start to end: a simulated arm, a policy and a smoother, one process each.
 
-It runs on a ROS graph of its own on this machine, so no real arm can hear it. Writes demo.mp4, demo.png and demo.json.
-Exit status: 0 the policy did it, 1 it did not, 2 something was refused, 130 interrupted.
+It runs on a private ROS graph on this machine, so that no real arm receives anything.
+Writes demo.mp4, demo.png and demo.json. Exit status: 0 success, 1 failure, 2 an argument was refused, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from zenoh_ros.commands.errors import CliError
 if TYPE_CHECKING:
     from rt_vla_ros.live.demo_run import DemoOutcome
 
-LINGER = 12  # the last frame is shown this many times, for a second and a half of stillness
-WRITTEN = {"demo.mp4": "the clip", "demo.png": "six moments of it", "demo.json": "the figures"}
-UNTRAINED_NOTE = "The policy {} has random weights: it knows nothing yet, and nothing else was to be expected."
+LAST_FRAME_REPEATS = 12  # a little more than a second
+WRITTEN = {"demo.mp4": "the video", "demo.png": "six frames of it", "demo.json": "the figures"}
+UNTRAINED_NOTE = "The policy {} has random weights: a failure is expected."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--instruction", default="pick up the red cube", metavar="TEXT", help="what the arm shall do")
+    parser.add_argument("--instruction", default="pick up the red cube", metavar="TEXT", help="what the arm is to do")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the scene is a function of suite and seed")
-    parser.add_argument("--suite", default="pick-colours", help="which kind of scene lies on the table")
+    parser.add_argument("--suite", default="pick-colours", help="name of the suite of scenes")
     parser.add_argument(
         "--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="a checkpoint, by name or directory"
     )
-    parser.add_argument("--out", type=Path, default=Path("demo_out"), metavar="DIR", help="where the files go")
-    parser.add_argument("--timeout", type=float, metavar="S", help="simulated seconds that the policy gets; 20")
+    parser.add_argument("--out", type=Path, default=Path("demo_out"), metavar="DIR", help="output directory")
+    parser.add_argument("--timeout", type=float, metavar="S", help="time limit in simulated seconds; 20")
     parser.add_argument(
-        "--lock-step", action="store_true", help="every step waits for the last: the same run on every machine"
+        "--lock-step", action="store_true", help="every step waits for the previous one: the same run on every machine"
     )
 
 
@@ -58,16 +58,16 @@ def run(args: argparse.Namespace) -> int:
             raise CliError(str(error)) from error
         from rt_vla_ros.live.demo_run import perform  # imports rclpy
 
-        outcome = perform(settings, graph, progress)
-    progress.line("Drawing what happened ...")
-    files = write(settings, outcome)
-    for line in (*said_at_the_end(settings, outcome), *files, *([outcome.details] if outcome.details else [])):
+        result = perform(settings, graph, progress)
+    progress.line("Drawing the run ...")
+    files = write(settings, result)
+    for line in (*summary_lines(settings, result), *files, *([result.details] if result.details else [])):
         progress.line(line)
-    return 0 if outcome.success else 1
+    return 0 if result.success else 1
 
 
 def _take_signals() -> None:
-    """A closed terminal or a `kill` ends the demo like Ctrl-C, with everything tidied up."""
+    """A closed terminal or a `kill` ends the demo like Ctrl-C, with a clean shutdown."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -77,7 +77,7 @@ def _take_signals() -> None:
 
 
 def checked(args: argparse.Namespace) -> DemoSettings:
-    """Everything that can be known to be wrong before anything starts. Raises CliError."""
+    """The settings, checked before anything starts. Raises CliError."""
     from rt_vla_ros.sim import make_scene
 
     try:
@@ -93,7 +93,7 @@ def checked(args: argparse.Namespace) -> DemoSettings:
 
 
 def writable(folder: Path) -> Path:
-    """The folder, made if it is missing. Raises CliError where nothing can be written there."""
+    """The folder, created if it is missing. Raises CliError where nothing can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -105,22 +105,22 @@ def writable(folder: Path) -> Path:
     return folder
 
 
-def write(settings: DemoSettings, outcome: DemoOutcome) -> list[str]:
-    """Writes the three files, each whole or not at all; a line about each. Raises CliError."""
-    from rt_vla_ros.evaluation.picture import draw_filmstrip
+def write(settings: DemoSettings, result: DemoOutcome) -> list[str]:
+    """Writes the three files atomically; returns a line about each. Raises CliError."""
+    from rt_vla_ros.evaluation.picture import draw_frame_grid
     from rt_vla_ros.evaluation.replay import RATE, draw_run, key_frames
     from rt_vla_ros.evaluation.video_clip import write_clip
 
-    verdict = ("Done: " if outcome.success else "Not done: ") + outcome.message[:1].lower() + outcome.message[1:]
+    verdict = ("Done: " if result.success else "Not done: ") + result.message[:1].lower() + result.message[1:]
     lines = []
     try:
-        frames = list(draw_run(outcome.recording, settings.scene, verdict, success=outcome.success))
+        frames = list(draw_run(result.trajectory, settings.scene, verdict, success=result.success))
         with tempfile.TemporaryDirectory(dir=settings.out, prefix=".demo-") as folder:
             made = Path(folder)
             if frames:
-                write_clip(made / "demo.mp4", [*frames, *[frames[-1]] * LINGER], RATE)
-                draw_filmstrip(key_frames(frames)).save(made / "demo.png")
-            (made / "demo.json").write_text(json.dumps(figures(settings, outcome), indent=2, ensure_ascii=False) + "\n")
+                write_clip(made / "demo.mp4", [*frames, *[frames[-1]] * LAST_FRAME_REPEATS], RATE)
+                draw_frame_grid(key_frames(frames)).save(made / "demo.png")
+            (made / "demo.json").write_text(json.dumps(figures(settings, result), indent=2, ensure_ascii=False) + "\n")
             for name, meaning in WRITTEN.items():
                 if (made / name).exists():
                     os.replace(made / name, settings.out / name)
@@ -130,18 +130,18 @@ def write(settings: DemoSettings, outcome: DemoOutcome) -> list[str]:
     return lines
 
 
-def figures(settings: DemoSettings, outcome: DemoOutcome) -> dict[str, object]:
-    """What demo.json says."""
-    # A stop has no latency: no image was looked at for it.
-    latencies = [1000 * latency for _, _, latency in outcome.recording.actions if latency > 0]
+def figures(settings: DemoSettings, result: DemoOutcome) -> dict[str, object]:
+    """The content of demo.json."""
+    # A stop has no latency: it belongs to no image.
+    latencies = [1000 * latency for _, _, latency in result.trajectory.actions if latency > 0]
     median, p99 = (round(float(x), 2) for x in np.percentile(latencies, (50, 99))) if latencies else (None, None)
     return {
         "instruction": settings.scene.task.instruction,
-        "success": outcome.success,
-        "outcome": outcome.outcome,
-        "message": outcome.message,
-        "seconds": round(outcome.seconds, 3),
-        "steps": outcome.steps,
+        "success": result.success,
+        "outcome": result.outcome,
+        "message": result.message,
+        "seconds": round(result.seconds, 3),
+        "steps": result.steps,
         "policy": Path(settings.policy).name,
         "suite": settings.scene.suite,
         "seed": settings.scene.seed,
@@ -150,14 +150,14 @@ def figures(settings: DemoSettings, outcome: DemoOutcome) -> dict[str, object]:
     }
 
 
-def said_at_the_end(settings: DemoSettings, outcome: DemoOutcome) -> list[str]:
-    """The result in plain words."""
-    latency = figures(settings, outcome)["latency_ms"]
+def summary_lines(settings: DemoSettings, result: DemoOutcome) -> list[str]:
+    """The result in sentences."""
+    latency = figures(settings, result)["latency_ms"]
     assert isinstance(latency, dict)
-    lines = [f"{'Done' if outcome.success else 'Not done'}: {outcome.message}"]
-    if outcome.steps:
+    lines = [f"{'Done' if result.success else 'Not done'}: {result.message}"]
+    if result.steps:
         lines.append(
-            f"{outcome.seconds:.1f} simulated seconds, {outcome.steps} actions; from an image at the policy to its "
+            f"{result.seconds:.1f} simulated seconds, {result.steps} actions; latency from image to "
             f"action {latency['median']} ms (median), {latency['p99']} ms (p99)."
         )
     if settings.policy in MADE_IN_MEMORY:

@@ -1,8 +1,8 @@
-"""Make a table of sentence vectors: `rt-vla embed --encoder USE.onnx --to DIR/instructions.safetensors TEXT ...`.
+"""Make a table of sentence embeddings: `rt-vla embed --encoder USE.onnx --to DIR/instructions.safetensors TEXT ...`.
 
-A network such as RT-1 takes sentence vectors; the table holds those of the instructions that the robot shall know, so
-that it needs no encoder. The encoder is a Universal Sentence Encoder in ONNX or as TensorFlow's SavedModel, or a
-sentence-transformers folder. An existing table grows, by vectors of the same encoder alone.
+A network such as RT-1 takes sentence embeddings. The table holds those of the instructions that the robot will be
+given, so that no encoder is needed at run time. The encoder is a Universal Sentence Encoder in ONNX or as TensorFlow's
+SavedModel, or a sentence-transformers folder. Vectors of the same encoder can be added to an existing table.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from zenoh_ros.commands.errors import CliError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("instructions", nargs="*", metavar="TEXT", help="instructions; each in quotes")
-    parser.add_argument("--encoder", type=Path, required=True, metavar="PATH", help="what makes the vectors")
+    parser.add_argument("instructions", nargs="*", metavar="TEXT", help="instructions, each in quotes")
+    parser.add_argument("--encoder", type=Path, required=True, metavar="PATH", help="the sentence encoder")
     parser.add_argument("--to", type=Path, required=True, metavar="FILE.safetensors", help="the table")
-    parser.add_argument("--file", type=Path, metavar="FILE.txt", help="more instructions, one a line")
+    parser.add_argument("--file", type=Path, metavar="FILE.txt", help="more instructions, one per line")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         texts = [*args.instructions, *(args.file.read_text(encoding="utf-8").splitlines() if args.file else [])]
         texts = [text.strip() for text in texts if text.strip()]
         if not texts:
-            raise CliError("no instruction was given; write them in quotes, or one a line in a file (--file).")
+            raise CliError("no instruction was given; write them in quotes, or one per line in a file (--file).")
         old = InstructionTable.load(args.to) if args.to.exists() else None
         vectors = {} if old is None else {text: old.encode(text) for text in old.instructions}
         encoder = find_encoder(args.encoder)
@@ -47,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
             _check_same(old, name, fingerprint, args.to)
         vectors |= {text: encoder.encode(text) for text in texts}
         table = InstructionTable(vectors, encoder=name, fingerprint=fingerprint)
-        with tempfile.TemporaryDirectory(prefix=f".{args.to.name}.", dir=args.to.absolute().parent) as workshop:
-            table.save(Path(workshop) / args.to.name)
-            os.replace(Path(workshop) / args.to.name, args.to)
+        with tempfile.TemporaryDirectory(prefix=f".{args.to.name}.", dir=args.to.absolute().parent) as folder:
+            table.save(Path(folder) / args.to.name)
+            os.replace(Path(folder) / args.to.name, args.to)
     except OSError as error:
         raise CliError(in_words(error)) from error
     except (ValueError, ImportError, SafetensorError) as error:
@@ -60,10 +60,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_same(old: InstructionTable, name: str, fingerprint: str, where: Path) -> None:
     """By the fingerprints where both are known, else by the names. Raises CliError where the encoders differ."""
-    by_print = bool(old.fingerprint and fingerprint)
-    if (old.fingerprint != fingerprint) if by_print else (old.encoder not in ("", name)):
+    by_fingerprint = bool(old.fingerprint and fingerprint)
+    if (old.fingerprint != fingerprint) if by_fingerprint else (old.encoder not in ("", name)):
         given = f"another {name}" if old.encoder == name else name
         raise CliError(
-            f"the vectors in {where} are by {old.encoder}, not by {given}; vectors of two encoders do not go together. "
+            f"the vectors in {where} are by {old.encoder}, not by {given}; vectors of two encoders cannot be combined. "
             "Give the same encoder, or another --to."
         )

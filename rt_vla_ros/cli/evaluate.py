@@ -1,9 +1,9 @@
-"""Run a policy many times in the simulator and say how often it does what it is told.
+"""Evaluate a policy in the simulator: its success rate over many episodes.
 
 rt-vla evaluate --policy rt1-mini --suite pick-colours --episodes 200 --seed 0 --out evaluation/pick-colours
 rt-vla evaluate --policy rt1-mini --suite all --episodes 200 --seed 0 --out evaluation
 
-Writes evaluation.json, report.html, episodes.jsonl and clips. The same command again goes on where it was ended.
+Writes evaluation.json, report.html, episodes.jsonl and videos. The same command again resumes the evaluation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rt_vla_ros import ros
-from rt_vla_ros.evaluation.baselines import BLACK_IMAGES, EXPERT, HANDICAPS, ExpertPolicy, Handicapped
+from rt_vla_ros.evaluation.baselines import ABLATIONS, BLACK_IMAGES, EXPERT, AblatedPolicy, ExpertPolicy
 from rt_vla_ros.evaluation.comparison import Log, compare, read_logs
 from rt_vla_ros.evaluation.player import DirectPlayer, Player
 from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
@@ -29,7 +29,7 @@ from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, resolve
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.progress import Progress
-from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, MEASURED, find_suite
+from rt_vla_ros.sim.suites import EVALUATION_SUITES, FIRST_TRAINING_SEED, find_suite
 from zenoh_ros.commands.errors import CliError
 
 ALL = "all"
@@ -39,47 +39,46 @@ RESULT, REPORT = "evaluation.json", "report.html"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("--policy", default="rt1-mini", help=f"name or path of a checkpoint, or {EXPERT}; rt1-mini")
-    parser.add_argument("--suite", default="pick-colours", help="families of tasks, with commas between, or all")
-    parser.add_argument("--episodes", type=int, default=100, help="how many of each suite (default 100)")
-    parser.add_argument("--seed", type=int, default=0, help="of the first episode; the next ones count up (default 0)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where the files go; without it nothing is written")
-    parser.add_argument("--through-ros", action="store_true", help="policy, smoother and arm as a process each")
-    parser.add_argument(
-        "--compare-with", type=Path, metavar="DIR", help="an evaluation that must have the same actions"
-    )
-    parser.add_argument("--handicap", choices=HANDICAPS, help="what the policy is denied; then it must fail")
+    parser.add_argument("--suite", default="pick-colours", help="names of suites, separated by commas, or all")
+    parser.add_argument("--episodes", type=int, default=100, help="per suite (default 100)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first episode; then consecutive (default 0)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="output directory; without it nothing is written")
+    parser.add_argument("--through-ros", action="store_true", help="run policy, smoother and arm as ROS nodes")
+    parser.add_argument("--compare-with", type=Path, metavar="DIR", help="an evaluation whose actions must be the same")
+    parser.add_argument("--ablation", choices=ABLATIONS, help="remove one input of the policy; it must fail then")
     parser.add_argument("--decoding", choices=("argmax", "expected_value"), help="default: the checkpoint's")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
-    parser.add_argument("--weights", choices=WEIGHTS, default="auto", help="how the policy's are held (default auto)")
-    parser.add_argument("--trust-remote-code", action="store_true", help="run Python code that lies in the checkpoint")
+    parser.add_argument("--weights", choices=WEIGHTS, default="auto", help="format of the weights (default auto)")
+    parser.add_argument("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
     parser.add_argument(
-        "--clips", type=int, default=3, metavar="N", help="of the first successes and failures each (3)"
+        "--videos", type=int, default=3, metavar="N", help="record the first N successes and N failures (3)"
     )
-    parser.add_argument("--fresh", action="store_true", help="begin anew where the directory holds an evaluation")
+    parser.add_argument("--overwrite", action="store_true", help="start over where the directory holds an evaluation")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the evaluation was made, whatever it says; 1 where --compare-with found a difference."""
+    """0 when the evaluation was made, whatever the result; 1 where --compare-with found a difference."""
     try:
         suites = _checked(args)
-        theirs = None if args.compare_with is None else _their_logs(args, suites)
+        reference = None if args.compare_with is None else _reference_logs(args, suites)
         about = _about(args)
-        progress, results, clips = Progress(), {}, {}
+        progress, results, videos = Progress(), {}, {}
         with _player(args, progress) as player:
             for suite in suites:
                 out = args.out if args.out is None or len(suites) == 1 else args.out / suite
                 seeds = range(args.seed, args.seed + args.episodes)
-                made = SuiteRun(player, suite, about, out, progress).play(seeds, clips=args.clips, fresh=args.fresh)
+                suite_run = SuiteRun(player, suite, about, out, progress)
+                made = suite_run.play(seeds, videos=args.videos, overwrite=args.overwrite)
                 results[suite] = {**about, "suite": suite, **made.summary}
-                clips[suite] = made.clips
+                videos[suite] = made.videos
                 progress.line(_sentence(results[suite]))
                 if out is not None:
-                    _write(out, results[suite], [results[suite]], clips)
+                    _write(out, results[suite], [results[suite]], videos)
         if args.out is not None and len(suites) > 1:
-            _write(args.out, {**about, "suites": results}, list(results.values()), clips)
-        return 0 if theirs is None else _compare(args.compare_with, results, theirs, progress)
+            _write(args.out, {**about, "suites": results}, list(results.values()), videos)
+        return 0 if reference is None else _compare(args.compare_with, results, reference, progress)
     except OSError as error:
-        kept = "" if args.out is None else f" Episodes that were played stay in {args.out}; the same command goes on."
+        kept = "" if args.out is None else f" Finished episodes are kept in {args.out}; the same command resumes."
         raise CliError(in_words(error) + (kept if error.errno in (errno.ENOSPC, errno.EDQUOT) else "")) from error
     except (ValueError, ImportError) as error:
         raise CliError(str(error)) from error
@@ -87,7 +86,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _checked(args: argparse.Namespace) -> list[str]:
     """The suites. Raises ValueError for what can be known to be wrong before anything starts."""
-    suites = list(MEASURED) if args.suite == ALL else [find_suite(name.strip()).name for name in args.suite.split(",")]
+    names = EVALUATION_SUITES if args.suite == ALL else args.suite.split(",")
+    suites = [find_suite(name.strip()).name for name in names]
     if len(set(suites)) < len(suites):
         raise ValueError(f"--suite {args.suite} names a suite twice.")
     if args.episodes < 1:
@@ -96,11 +96,11 @@ def _checked(args: argparse.Namespace) -> list[str]:
         raise ValueError(
             f"Seeds are from 0 to {FIRST_TRAINING_SEED - 1}: training uses those above. Given: {args.seed}."
         )
-    if args.clips < 0:
-        raise ValueError(f"--clips is {args.clips}, expected 0 or more.")
-    beyond = [name for name in ("handicap", "decoding") if getattr(args, name)]
+    if args.videos < 0:
+        raise ValueError(f"--videos is {args.videos}, expected 0 or more.")
+    beyond = [name for name in ("ablation", "decoding") if getattr(args, name)]
     if args.through_ros and (beyond or args.policy == EXPERT):
-        raise ValueError(f"--through-ros runs a checkpoint as it is, without {beyond[0] if beyond else EXPERT}.")
+        raise ValueError(f"--through-ros evaluates a checkpoint unchanged, without {beyond[0] if beyond else EXPERT}.")
     if args.policy == EXPERT:
         _check_expert(args)
     if args.compare_with is not None and not (args.compare_with / RESULT).is_file():
@@ -113,19 +113,19 @@ def _checked(args: argparse.Namespace) -> list[str]:
 def _check_expert(args: argparse.Namespace) -> None:
     if args.decoding or args.weights != WEIGHTS[0]:
         raise ValueError(f"{EXPERT} is no checkpoint; --decoding and --weights are for those.")
-    if args.handicap == BLACK_IMAGES:
-        raise ValueError(f"{EXPERT} looks at no images, so --handicap {BLACK_IMAGES} would change nothing.")
+    if args.ablation == BLACK_IMAGES:
+        raise ValueError(f"{EXPERT} uses no images, so --ablation {BLACK_IMAGES} would change nothing.")
 
 
 def _about(args: argparse.Namespace) -> dict[str, Any]:
-    """What the figures belong to. Raises UnknownPolicyError."""
+    """What was evaluated, and with which versions. Raises UnknownPolicyError."""
     digest = None if args.policy == EXPERT else checkpoint_hash(args.policy)
     return {
         "policy": Path(args.policy).name,
         "checkpoint_sha256": digest,
         "seed": args.seed,
         "through_ros": args.through_ros,
-        "handicap": args.handicap,
+        "ablation": args.ablation,
         "decoding": args.decoding,
         "weights": args.weights,
         "command": _command(args),
@@ -136,7 +136,7 @@ def _about(args: argparse.Namespace) -> dict[str, Any]:
 def _command(args: argparse.Namespace) -> str:
     words = ["rt-vla", "evaluate", "--policy", args.policy, "--suite", args.suite]
     words += ["--episodes", str(args.episodes), "--seed", str(args.seed)]
-    for name in ("handicap", "decoding", "out"):
+    for name in ("ablation", "decoding", "out"):
         value = getattr(args, name)
         words += [f"--{name}", str(value)] if value else []
     words += ["--weights", args.weights] if args.weights != WEIGHTS[0] else []
@@ -163,48 +163,50 @@ def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
 
 
 def _load(args: argparse.Namespace) -> Policy:
-    # Torch takes seconds to import; whoever misspelt something shall not wait for it.
+    # Torch takes seconds to import; a misspelt argument is reported before that.
     import torch
 
     from rt_vla_ros.policies.load import load_policy
 
-    torch.set_num_threads(1)  # one small image at a time: more threads only get into each other's way
+    torch.set_num_threads(1)  # one small image at a time: more threads only slow each other down
     if args.policy == EXPERT:
         policy: Policy = ExpertPolicy()
     else:
         options = {name: getattr(args, name) for name in ("device", "decoding", "weights", "trust_remote_code")}
         policy = load_policy(args.policy, **options)
-    return Handicapped(policy, args.handicap) if args.handicap else policy
+    return AblatedPolicy(policy, args.ablation) if args.ablation else policy
 
 
 def _sentence(result: dict[str, Any]) -> str:
     low, high = result["interval_95"]
     rest = ", ".join(f"{count} {name}" for name, count in result["outcomes"].items() if count and name != "success")
     return (
-        f"{result['policy']} on {result['suite']}: {result['successes']} of {result['episodes']} done "
+        f"{result['policy']} on {result['suite']}: {result['successes']} of {result['episodes']} succeeded "
         f"({result['success_rate']:.1%}, 95% interval {low:.1%} to {high:.1%}){'; ' + rest if rest else ''}"
     )
 
 
-def _write(out: Path, data: dict[str, Any], results: list[dict[str, Any]], clips: Mapping[str, Sequence[Path]]) -> None:
-    """Both files, each whole or not at all; of several suites one file and one report."""
+def _write(
+    out: Path, data: dict[str, Any], results: list[dict[str, Any]], videos: Mapping[str, Sequence[Path]]
+) -> None:
+    """Writes both files atomically; several suites share one file and one report."""
     whole = out / f".{RESULT}"
     whole.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(whole, out / RESULT)
-    write_report(out / REPORT, results, clips)
+    write_report(out / REPORT, results, videos)
 
 
-def _their_logs(args: argparse.Namespace, suites: list[str]) -> dict[str, Log]:
+def _reference_logs(args: argparse.Namespace, suites: list[str]) -> dict[str, Log]:
     """Of the evaluation to compare with. Raises ComparisonError."""
     return read_logs(args.compare_with / RESULT, suites, range(args.seed, args.seed + args.episodes))
 
 
-def _compare(other: Path, results: dict[str, dict[str, Any]], theirs: dict[str, Log], progress: Progress) -> int:
+def _compare(other: Path, results: dict[str, dict[str, Any]], reference: dict[str, Log], progress: Progress) -> int:
     same = True
     for suite, ours in results.items():
-        found = compare(ours["log"], theirs[suite])
+        found = compare(ours["log"], reference[suite])
         progress.line(
-            f"{suite}: of {found['episodes']} episodes that {other} has too, {found['same_outcome']} have the same "
+            f"{suite}: {found['episodes']} episodes are in {other} too; {found['same_outcome']} of them have the same "
             f"outcome and {found['same_actions']} the same actions, bit for bit."
         )
         same = same and found["episodes"] == found["same_actions"] == found["same_outcome"]

@@ -23,6 +23,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 from rt_vla_ros import __version__, ros
 from rt_vla_ros.os_error import in_words
@@ -77,7 +78,8 @@ def _overview() -> str:
     )
 
 
-def _run_command(name: str, argv: Sequence[str]) -> int:
+def make_parser(name: str) -> tuple[argparse.ArgumentParser, ModuleType]:
+    """The parser of a command, and the module that has its `run`. Raises CliError where its ROS cannot be imported."""
     command = COMMANDS[name]
     if command.ros:
         try:
@@ -90,10 +92,15 @@ def _run_command(name: str, argv: Sequence[str]) -> int:
         prog=f"rt-vla {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     module.add_arguments(parser)
-    return int(module.run(_parsed(parser, list(argv))))
+    return parser, module
 
 
-def _parsed(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
+def _run_command(name: str, argv: Sequence[str]) -> int:
+    parser, module = make_parser(name)
+    return int(module.run(parse(parser, list(argv))))
+
+
+def parse(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
     """Options may stand anywhere, except where a part of the line is for another program or a subcommand."""
     free = all(action.nargs not in (argparse.REMAINDER, argparse.PARSER) for action in parser._actions)
     return parser.parse_intermixed_args(argv) if free else parser.parse_args(argv)

@@ -1,16 +1,29 @@
-"""Run the project's tests; arguments are pytest's: `rt-vla test test/control -k terminate`."""
+"""Run the project's tests; arguments are pytest's: `rt-vla test test/control -k terminate`.
+
+With pytest-xdist, folders are tested on all cores first; tests with the marker `serial` then run alone, one by one.
+`rt-vla test -m "not slow"` leaves out those that take more than ten seconds.
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
 import os
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 from zenoh_ros.commands.errors import CliError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+MAX_WORKERS = 8  # each imports torch and MuJoCo, and there are not enough tests for more
+FAILED, NOTHING_COLLECTED = 1, 5  # exit statuses of pytest
+# With one of these the user controls the processes, or no test runs.
+SINGLE = {"-n", "--numprocesses", "--dist", "--pdb", "--trace", "--co", "--collect-only", "--version", "-h", "--help"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Becomes pytest. Raises CliError where there are no tests to run."""
+    """pytest's exit status. Raises CliError where there are no tests to run."""
     if not (CHECKOUT / "test").is_dir():
         raise CliError(
             f"the tests are part of the source tree, not of an installation ({CHECKOUT}): ./rt-vla test there."
@@ -28,4 +41,56 @@ def run(args: argparse.Namespace) -> int:
     if importlib.util.find_spec("pytest") is None:
         raise CliError("pytest is not installed here; `./rt-vla test` installs it, or: pip install 'rt_vla_ros[test]'.")
     os.chdir(CHECKOUT)
-    return os.execv(sys.executable, [sys.executable, "-m", "pytest", *args.pytest])
+    workers = min(_cores(), MAX_WORKERS) if importlib.util.find_spec("xdist") is not None else 1
+    started, statuses = time.monotonic(), list[int]()
+    for arguments in passes(args.pytest, workers):
+        statuses.append(_run_pytest(arguments))
+        if statuses[-1] not in (0, FAILED, NOTHING_COLLECTED) or (statuses[-1] == FAILED and _stops(args.pytest)):
+            break
+    # The first pass that did not succeed decides; no tests at all is what pytest calls it.
+    status = next((status for status in statuses if status not in (0, NOTHING_COLLECTED)), min(statuses))
+    minutes, seconds = divmod(round(time.monotonic() - started), 60)
+    print(f"rt-vla test: {'passed' if status == 0 else f'status {status}'} after {minutes} min {seconds} s.")
+    return status
+
+
+def passes(arguments: Sequence[str], workers: int) -> list[list[str]]:
+    """The arguments of each run of pytest: of one, or of a parallel and then a serial one.
+
+    It is one for a single worker, for files or single tests, and where the user says how to run.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-m", dest="markers", default="")
+    given, rest = parser.parse_known_args(arguments)
+    options = ["--durations=5", "--durations-min=1", *rest]
+    single = any(word.partition("=")[0] in SINGLE or word.startswith("-n") for word in rest)
+    if workers < 2 or single or any(Path(word.partition("::")[0]).is_file() for word in rest):
+        return [[*options, *(["-m", given.markers] if given.markers else [])]]
+    also = f" and ({given.markers})" if given.markers else ""
+    parallel = [*options, "-n", str(workers), "--dist", "loadfile", "-m", f"not serial{also}"]
+    return [parallel, [*options, "-m", f"serial{also}"]]
+
+
+def _stops(arguments: Sequence[str]) -> bool:
+    """Whether the first failures end the run."""
+    return any(word in ("-x", "--exitfirst") or word.startswith("--maxfail") for word in arguments)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _run_pytest(arguments: Sequence[str]) -> int:
+    """Its exit status. Ctrl-C and a `kill` end pytest, which then reports what it has done."""
+    process = subprocess.Popen([sys.executable, "-m", "pytest", *arguments])
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        if number != signal.SIGINT:  # which the terminal has sent to pytest too
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""What keeps an evaluation honest: a player that must nearly always succeed, and handicaps that must leave nothing."""
+"""Baselines that check an evaluation: an expert that must succeed, and ablated policies that must fail."""
 
 from __future__ import annotations
 
@@ -18,49 +18,50 @@ from rt_vla_ros.sim.scripted_expert import ScriptedExpert
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 
 EXPERT = "expert"
-BLACK_IMAGES, OTHER_INSTRUCTION = HANDICAPS = ("black-images", "other-instruction")
+BLACK_IMAGES, OTHER_INSTRUCTION = ABLATIONS = ("black-images", "other-instruction")
 
 
 @runtime_checkable
-class Informed(Protocol):
-    """A policy that is told more than a policy may know."""
+class PrivilegedPolicy(Protocol):
+    """A policy that also gets the state of the simulator."""
 
-    def tell(self, scene: Scene, sim: TabletopSim) -> None:
+    def set_scene(self, scene: Scene, sim: TabletopSim) -> None:
         """Before each episode."""
 
 
 class ExpertPolicy:
-    """The scripted expert behind a policy's surface: it looks at the simulator, not at images. An upper bound."""
+    """The scripted expert as a policy: it reads the simulator's state, not images. An upper bound."""
 
     def __init__(self) -> None:
         self.name = EXPERT
         self.card: ActionCard = tabletop_card(EXPERT)
 
-    def tell(self, scene: Scene, sim: TabletopSim) -> None:
-        """See Informed."""
+    def set_scene(self, scene: Scene, sim: TabletopSim) -> None:
+        """See PrivilegedPolicy."""
         self._expert, self._sim = ScriptedExpert(scene), sim
 
     def reset(self, instruction: str) -> None:
         """The expert knows the task from the scene."""
 
     def act(self, observation: Observation) -> EndEffectorAction:
-        """What is right in the simulator's state."""
+        """The expert's action in the simulator's current state."""
         return self._expert.action(self._sim)
 
 
-class Handicapped:
-    """A policy that does not get what it needs.
+class AblatedPolicy:
+    """A policy without one of its inputs.
 
-    black-images: it sees nothing; what success is left is luck. other-instruction: it is told to pick another object of
-    the same table, but judged by the right one: whoever ignores the words still succeeds, whoever follows them never.
+    black-images: all pixels are black; remaining successes are chance. other-instruction: the instruction names another
+    object of the same table, the judge expects the original one: a policy that ignores language still succeeds, one
+    that follows it never does.
     """
 
-    def __init__(self, policy: Policy, handicap: str) -> None:
-        """Raises ValueError for an unknown handicap."""
-        if handicap not in HANDICAPS:
-            raise ValueError(f"There is no handicap {handicap!r}, only {' and '.join(HANDICAPS)}.")
-        self._policy, self._handicap = policy, handicap
-        self._instead = ""
+    def __init__(self, policy: Policy, ablation: str) -> None:
+        """Raises ValueError for an unknown ablation."""
+        if ablation not in ABLATIONS:
+            raise ValueError(f"There is no ablation {ablation!r}, only {' and '.join(ABLATIONS)}.")
+        self._policy, self._ablation = policy, ablation
+        self._other_instruction = ""
 
     @property
     def name(self) -> str:
@@ -72,24 +73,26 @@ class Handicapped:
         """The policy's own."""
         return self._policy.card
 
-    def tell(self, scene: Scene, sim: TabletopSim) -> None:
-        """See Informed."""
+    def set_scene(self, scene: Scene, sim: TabletopSim) -> None:
+        """See PrivilegedPolicy."""
         objects = scene.layout.objects
         others = [number for number, placed in enumerate(objects) if placed.kind != scene.target]
         rng = np.random.default_rng([scene.seed, 7])
         template = PICK_PHRASINGS[int(rng.integers(len(PICK_PHRASINGS)))]
         other = others[int(rng.integers(len(others)))]
-        self._instead = phrase(template, objects[other].kind)
-        if isinstance(self._policy, Informed):
-            self._policy.tell(replace(scene, task=replace(scene.task, target=other, instruction=self._instead)), sim)
+        self._other_instruction = phrase(template, objects[other].kind)
+        if isinstance(self._policy, PrivilegedPolicy):
+            self._policy.set_scene(
+                replace(scene, task=replace(scene.task, target=other, instruction=self._other_instruction)), sim
+            )
 
     def reset(self, instruction: str) -> None:
         """Begin an episode."""
-        self._policy.reset(self._instead if self._handicap == OTHER_INSTRUCTION else instruction)
+        self._policy.reset(self._other_instruction if self._ablation == OTHER_INSTRUCTION else instruction)
 
     def act(self, observation: Observation) -> EndEffectorAction:
         """One step."""
-        if self._handicap == BLACK_IMAGES:
+        if self._ablation == BLACK_IMAGES:
             black = {name: np.zeros_like(image) for name, image in observation.images.items()}
             observation = replace(observation, images=black)
         return self._policy.act(observation)

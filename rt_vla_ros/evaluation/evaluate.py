@@ -1,4 +1,4 @@
-"""How often a policy does what it is told: many episodes of a suite, and what the count says about the true rate."""
+"""Success rate of a policy: many episodes of a suite, and the confidence interval of the rate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rt_vla_ros.evaluation.rollout import Episode, make_controller, rollout
+from rt_vla_ros.evaluation.rollout import EpisodeResult, make_controller, rollout
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim.judge import Outcome
 from rt_vla_ros.sim.scenes import make_scene
@@ -24,7 +24,7 @@ class Evaluation:
     policy: str
     suite: str
     seed: int
-    episodes: tuple[Episode, ...]
+    episodes: tuple[EpisodeResult, ...]
 
     @property
     def successes(self) -> int:
@@ -38,22 +38,22 @@ class Evaluation:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the true rate lies with 95% confidence (Wilson)."""
+        """95% confidence interval of the success rate (Wilson)."""
         return wilson_interval(self.successes, len(self.episodes))
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """How many episodes ended in which way; all ways are listed."""
+        """Number of episodes of each outcome, zeros included."""
         counts = Counter(episode.outcome for episode in self.episodes)
         return {outcome.value: counts[outcome] for outcome in Outcome}
 
 
 def evaluate(
-    policy: Policy, suite: str, episodes: int, seed: int, *, on_episode: Callable[[Episode], None] | None = None
+    policy: Policy, suite: str, episodes: int, seed: int, *, on_episode: Callable[[EpisodeResult], None] | None = None
 ) -> Evaluation:
     """Run a policy in the simulator. The result is a function of policy, suite, episodes and seed, but for latencies.
 
-    on_episode: sees every episode when it is over.
+    on_episode: called with the result of every episode.
     Raises ValueError for an unknown suite, a number of episodes below 1 or a camera that the simulator does not have.
     """
     find_suite(suite)
@@ -62,7 +62,7 @@ def evaluate(
     camera = policy.card.cameras[0]
     sim = TabletopSim(size=(camera.width, camera.height))
     controller = make_controller(sim)
-    done: list[Episode] = []
+    done: list[EpisodeResult] = []
     try:
         for number in range(seed, seed + episodes):
             done.append(rollout(policy, make_scene(suite, number), sim, controller))

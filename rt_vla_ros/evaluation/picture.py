@@ -1,4 +1,4 @@
-"""Draws a moment of a run for people: the arm, what the policy sees, and what it commands."""
+"""Draws one frame of a run: the arm, the policy's image, and the commanded action."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Point = tuple[float, float]
 
 SCENE = (480, 360)  # the arm [px]
-SIDE, HEADER = 160, 44  # width of the column at the right, height of the line on top [px]
-SIZE = (SCENE[0] + SIDE, HEADER + SCENE[1])  # both even, as H.264 wants them
-FULL_SCALE = 0.04  # displacement that fills the dial [m]
-FULL_TURN = 0.35  # rotation about the vertical that fills the arc [rad]
+SIDE, HEADER = 160, 44  # width of the right column, height of the header [px]
+SIZE = (SCENE[0] + SIDE, HEADER + SCENE[1])  # both even, as H.264 requires
+FULL_SCALE = 0.04  # displacement at the dial's edge [m]
+FULL_TURN = 0.35  # rotation about the vertical at the arc's end [rad]
 
-PAPER, INK, FAINT = (24, 27, 33), (236, 238, 242), (128, 136, 150)
+BACKGROUND, TEXT, MUTED = (24, 27, 33), (236, 238, 242), (128, 136, 150)
 ARROW, LIFT, GRIP = (255, 176, 46), (92, 200, 255), (120, 220, 140)
 BAD = (255, 110, 100)
 
 
 @dataclass(frozen=True)
-class Moment:
-    """What is drawn into one frame.
+class FrameContent:
+    """What one frame shows.
 
-    time: simulated [s]. arm: people's view, RGB, shape (360, 480, 3). seen: the policy's newest image, RGB, any size,
-    or None before the first. action: what is being carried out, or None. latency: of that action [s]. verdict: the
-    last frame says how it ended.
+    time: simulated [s]. arm: the overview camera, RGB, shape (360, 480, 3). policy_image: the policy's newest image,
+    RGB, any size, or None before the first. action: the current one, or None. latency: of that action [s]. verdict:
+    the result, in the last frame only.
     """
 
     time: float
     arm: Pixels
-    seen: Pixels | None = None
+    policy_image: Pixels | None = None
     action: EndEffectorAction | None = None
     latency: float = 0.0
     verdict: str = ""
@@ -48,12 +48,12 @@ class Moment:
 
 @cache
 def font(size: int) -> Font:
-    """Pillow's own typeface, which is everywhere."""
+    """Pillow's built-in typeface, which needs no font file."""
     return ImageFont.load_default(size)
 
 
 def shortened(text: str, width: float, face: Font) -> str:
-    """The text, cut to what fits into `width` pixels."""
+    """The text, truncated to `width` pixels."""
     if face.getlength(text) <= width:
         return text
     while text and face.getlength(text + " ...") > width:
@@ -61,39 +61,39 @@ def shortened(text: str, width: float, face: Font) -> str:
     return text + " ..."
 
 
-def draw_moment(moment: Moment, instruction: str) -> Pixels:
-    """One frame of the clip, RGB, uint8, shape (404, 640, 3)."""
-    canvas = Image.new("RGB", SIZE, PAPER)
-    canvas.paste(Image.fromarray(moment.arm).resize(SCENE), (0, HEADER))
+def draw_frame(content: FrameContent, instruction: str) -> Pixels:
+    """One frame of the video, RGB, uint8, shape (404, 640, 3)."""
+    canvas = Image.new("RGB", SIZE, BACKGROUND)
+    canvas.paste(Image.fromarray(content.arm).resize(SCENE), (0, HEADER))
     draw = ImageDraw.Draw(canvas)
-    said = shortened(f"“{instruction}”", SIZE[0] - 100, font(20))
-    draw.text((14, HEADER / 2), said, INK, font(20), anchor="lm")
-    draw.text((SIZE[0] - 14, HEADER / 2), f"{moment.time:.1f} s", FAINT, font(16), anchor="rm")
-    _draw_seen(canvas, draw, moment.seen)
-    if moment.action is not None:
-        _draw_action(draw, moment.action, moment.latency)
-    if moment.verdict:
-        _draw_verdict(draw, moment.verdict, GRIP if moment.success else BAD)
+    caption = shortened(f"“{instruction}”", SIZE[0] - 100, font(20))
+    draw.text((14, HEADER / 2), caption, TEXT, font(20), anchor="lm")
+    draw.text((SIZE[0] - 14, HEADER / 2), f"{content.time:.1f} s", MUTED, font(16), anchor="rm")
+    _draw_policy_image(canvas, draw, content.policy_image)
+    if content.action is not None:
+        _draw_action(draw, content.action, content.latency)
+    if content.verdict:
+        _draw_verdict(draw, content.verdict, GRIP if content.success else BAD)
     return np.asarray(canvas)
 
 
-def draw_filmstrip(frames: Sequence[Pixels], columns: int = 2) -> Image.Image:
-    """Frames side by side, row by row."""
+def draw_frame_grid(frames: Sequence[Pixels], columns: int = 2) -> Image.Image:
+    """Frames in a grid, row by row."""
     width, height = SIZE
     gap = 8
     rows = math.ceil(len(frames) / columns)
-    strip = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), (255, 255, 255))
+    grid = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), (255, 255, 255))
     for index, frame in enumerate(frames):
         row, column = divmod(index, columns)
-        strip.paste(Image.fromarray(frame), (gap + column * (width + gap), gap + row * (height + gap)))
-    return strip
+        grid.paste(Image.fromarray(frame), (gap + column * (width + gap), gap + row * (height + gap)))
+    return grid
 
 
-def _draw_seen(canvas: Image.Image, draw: ImageDraw.ImageDraw, seen: Pixels | None) -> None:
+def _draw_policy_image(canvas: Image.Image, draw: ImageDraw.ImageDraw, image: Pixels | None) -> None:
     left, size = SCENE[0] + 8, SIDE - 16
-    if seen is not None:
-        canvas.paste(Image.fromarray(seen).resize((size, size), Image.Resampling.NEAREST), (left, HEADER))
-    draw.text((left + size / 2, HEADER + size + 4), "what the policy sees", FAINT, font(12), anchor="ma")
+    if image is not None:
+        canvas.paste(Image.fromarray(image).resize((size, size), Image.Resampling.NEAREST), (left, HEADER))
+    draw.text((left + size / 2, HEADER + size + 4), "policy input", MUTED, font(12), anchor="ma")
 
 
 def _draw_action(draw: ImageDraw.ImageDraw, action: EndEffectorAction, latency: float) -> None:
@@ -103,15 +103,15 @@ def _draw_action(draw: ImageDraw.ImageDraw, action: EndEffectorAction, latency: 
     _draw_gripper(draw, (left + 4, top + 108), action)
     # Adding zero turns the -0.0 of a rounded value into 0.0.
     centimetres = " ".join(f"{round(100 * float(value), 1) + 0.0:+.1f}" for value in action.translation)
-    lines = (f"{centimetres} cm", f"sure {100 * action.confidence:.0f} %, {1000 * latency:.0f} ms")
+    lines = (f"{centimetres} cm", f"confidence {100 * action.confidence:.0f} %, {1000 * latency:.0f} ms")
     for number, line in enumerate(lines):
-        draw.text((left, top + 142 + 17 * number), line, INK if number == 0 else FAINT, font(13))
+        draw.text((left, top + 142 + 17 * number), line, TEXT if number == 0 else MUTED, font(13))
 
 
 def _draw_dial(draw: ImageDraw.ImageDraw, centre: Point, radius: float, action: EndEffectorAction) -> None:
-    """The displacement over the table as the front camera sees it: away from the base (x) is down, y is right."""
+    """The horizontal displacement in the front camera's view: away from the base (x) is down, y is right."""
     x, y = centre
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=FAINT)
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=MUTED)
     length = float(np.hypot(*action.translation[:2])) / FULL_SCALE
     scale = radius / FULL_SCALE / max(1.0, length)
     tip = (x + float(action.translation[1]) * scale, y + float(action.translation[0]) * scale)
@@ -124,11 +124,11 @@ def _draw_dial(draw: ImageDraw.ImageDraw, centre: Point, radius: float, action: 
 
 def _draw_height(draw: ImageDraw.ImageDraw, top_left: Point, height: float, rise: float) -> None:
     x, y = top_left
-    draw.rectangle((x, y, x + 14, y + height), outline=FAINT)
+    draw.rectangle((x, y, x + 14, y + height), outline=MUTED)
     middle = y + height / 2
     end = middle - float(np.clip(rise / FULL_SCALE, -1.0, 1.0)) * height / 2
     draw.rectangle((x + 2, min(middle, end), x + 12, max(middle, end)), fill=LIFT)
-    draw.text((x + 7, y + height + 2), "up/down", FAINT, font(10), anchor="ma")
+    draw.text((x + 7, y + height + 2), "up/down", MUTED, font(10), anchor="ma")
 
 
 def _draw_gripper(draw: ImageDraw.ImageDraw, top_left: Point, action: EndEffectorAction) -> None:
@@ -137,7 +137,7 @@ def _draw_gripper(draw: ImageDraw.ImageDraw, top_left: Point, action: EndEffecto
     for side in (-1.0, 1.0):
         edge = x + 38 + side * gap / 2
         draw.rectangle((min(edge, edge + 6 * side), y, max(edge, edge + 6 * side), y + 22), fill=GRIP)
-    draw.text((x + 78, y + 11), action.gripper_word, FAINT, font(12), anchor="lm")
+    draw.text((x + 78, y + 11), action.gripper_word, MUTED, font(12), anchor="lm")
 
 
 def _draw_arrow(draw: ImageDraw.ImageDraw, tail: Point, tip: Point, colour: tuple[int, int, int]) -> None:
@@ -159,5 +159,5 @@ def _draw_verdict(draw: ImageDraw.ImageDraw, verdict: str, colour: tuple[int, in
     text = shortened(verdict, SCENE[0] - 40, face)
     half = face.getlength(text) / 2 + 12
     x, y = SCENE[0] / 2, HEADER + SCENE[1] - 28
-    draw.rounded_rectangle((x - half, y - 17, x + half, y + 17), 8, fill=PAPER, outline=colour, width=2)
+    draw.rounded_rectangle((x - half, y - 17, x + half, y + 17), 8, fill=BACKGROUND, outline=colour, width=2)
     draw.text((x, y), text, colour, face, anchor="mm")

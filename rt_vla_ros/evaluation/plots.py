@@ -1,4 +1,4 @@
-"""Small plots as SVG, so that a report needs neither a plotting library nor another file."""
+"""Small plots as SVG: a report needs neither a plotting library nor further files."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def plot_rate(rates: Sequence[float], lows: Sequence[float], highs: Sequence[flo
         _text(_across(1), HEIGHT - 14, str(first + count - 1), "end"),
     ]
     label = _text(_across(0.5), HEIGHT - 14, "seed")
-    return _frame([*grid, band, line, *ends, label], "Success rate so far, with its 95% interval")
+    return _frame([*grid, band, line, *ends, label], "Cumulative success rate with 95% interval")
 
 
 def plot_histogram(edges: Sequence[float], counts: Sequence[int], unit: str, title: str) -> str:
-    """counts: one fewer than edges, which are the bins' borders in `unit`."""
+    """counts: one fewer than edges, the boundaries of the bins in `unit`."""
     most, span = max([*counts, 1]), max(edges[-1] - edges[0], 1e-9)
     bars = []
     for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True):
@@ -71,7 +71,7 @@ def plot_histogram(edges: Sequence[float], counts: Sequence[int], unit: str, tit
 
 
 def plot_bars(names: Sequence[str], successes: Sequence[int], totals: Sequence[int]) -> str:
-    """A bar for each task: how many of its episodes succeeded (green) and did not (orange)."""
+    """One bar per task: successes (green) and failures (orange)."""
     most, row, left = max(totals), 16, 110
     scale = (WIDTH - left - 60) / most
     bars = []
@@ -84,4 +84,4 @@ def plot_bars(names: Sequence[str], successes: Sequence[int], totals: Sequence[i
             + f'height="{row - 4}" fill="{BAD}"/>'
             + _text(left + total * scale + 6, y + 11, f"{good} of {total}", "start")
         )
-    return _frame(bars, "Episodes that succeeded, by the object named", TOP + row * len(names) + 8)
+    return _frame(bars, "Successful episodes by named object", TOP + row * len(names) + 8)

@@ -1,4 +1,4 @@
-"""What a figure was measured with, so that somebody else can measure it again."""
+"""Versions and checksums that make a measurement reproducible."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACKAGES = ("torch", "numpy", "mujoco", "transformers")
 
 
 def versions() -> dict[str, str]:
-    """Of this program, of Python and of the packages that results depend on, and the machine."""
+    """Versions of this package, Python and the packages that results depend on, and the machine."""
     found = {"rt_vla_ros": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         found[package] = metadata.version(package)
@@ -21,7 +21,7 @@ def versions() -> dict[str, str]:
 
 
 def checkpoint_hash(policy: str) -> str | None:
-    """SHA-256 of a policy's safetensors, of all in the order of their names where they are several, in hexadecimal.
+    """SHA-256 of a policy's safetensors files, in the order of their names, in hexadecimal.
 
     None for a policy that is made in memory. Raises UnknownPolicyError, OSError.
     """

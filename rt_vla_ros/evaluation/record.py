@@ -1,4 +1,4 @@
-"""What is kept of an episode, and the file that it is kept in as soon as it is over."""
+"""The record of an episode, and the file to which it is appended when the episode ends."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from rt_vla_ros.action_space.action import EndEffectorAction
-from rt_vla_ros.evaluation.recording import fingerprint
-from rt_vla_ros.evaluation.rollout import Episode
+from rt_vla_ros.evaluation.rollout import EpisodeResult
+from rt_vla_ros.evaluation.trajectory import fingerprint
 from rt_vla_ros.sim.judge import Outcome
 from rt_vla_ros.sim.scenes import Scene
 
 
 @dataclass(frozen=True)
-class Record:
-    """One episode. task: what was named. seconds: simulated. latencies: of each action [ms]. actions: their SHA-256."""
+class EpisodeRecord:
+    """One episode. task: the named object. seconds: simulated. latencies: per action [ms]. actions: their SHA-256."""
 
     seed: int
     instruction: str
@@ -32,19 +32,21 @@ class Record:
 
     @property
     def success(self) -> bool:
-        """The named object, alone, was held up for a second."""
+        """Whether the outcome is success."""
         return self.outcome == Outcome.SUCCESS.value
 
 
-def make_record(scene: Scene, episode: Episode, actions: Sequence[EndEffectorAction]) -> Record:
-    """What is kept of `episode`, which was played on `scene`."""
-    ended = "The policy said that it was done." if episode.terminated else "Time was up."
-    return Record(
+def make_record(scene: Scene, episode: EpisodeResult, actions: Sequence[EndEffectorAction]) -> EpisodeRecord:
+    """The record of an episode of `scene`."""
+    ended = "The policy terminated." if episode.terminated else "The time limit was reached."
+    if episode.outcome is Outcome.STOPPED_EARLY:
+        ended = ""  # its sentence says so
+    return EpisodeRecord(
         seed=episode.seed,
         instruction=episode.instruction,
         task=scene.target.name,
         outcome=episode.outcome.value,
-        reason=f"{episode.outcome.sentence} {ended}",
+        reason=f"{episode.outcome.sentence} {ended}".rstrip(),
         steps=episode.steps,
         seconds=episode.seconds,
         terminated=episode.terminated,
@@ -54,49 +56,49 @@ def make_record(scene: Scene, episode: Episode, actions: Sequence[EndEffectorAct
 
 
 class JournalError(ValueError):
-    """The journal belongs to another evaluation, or is none; the message says which and what to do."""
+    """The journal is of another evaluation, or damaged; the message says which and what to do."""
 
 
 class Journal:
-    """A file of JSON lines: first what is evaluated, then an episode each. A broken off evaluation goes on in it."""
+    """A file of JSON lines: first the subject, then one episode per line. An interrupted evaluation resumes from it."""
 
     def __init__(self, path: Path, subject: dict[str, Any]) -> None:
-        """path: made where it is missing. subject: what the episodes depend on. Raises JournalError, OSError."""
+        """path: created if missing. subject: what the episodes depend on. Raises JournalError, OSError."""
         self._path = path
-        self._records: dict[int, Record] = {}
+        self._records: dict[int, EpisodeRecord] = {}
         header = json.dumps(subject) + "\n"
-        there = path.read_bytes() if path.exists() else b""
-        if header.encode().startswith(there):  # nothing, or the beginning of one that was killed
+        content = path.read_bytes() if path.exists() else b""
+        if header.encode().startswith(content):  # empty, or interrupted while the header was written
             path.write_text(header, encoding="utf-8")
         else:
-            self._read(there, subject)
+            self._read(content, subject)
 
-    def find(self, seed: int) -> Record | None:
-        """The episode with this seed, where it was played already."""
+    def find(self, seed: int) -> EpisodeRecord | None:
+        """The episode with this seed; None if it was not run yet."""
         return self._records.get(seed)
 
-    def add(self, record: Record) -> None:
-        """Writes an episode down."""
+    def add(self, record: EpisodeRecord) -> None:
+        """Appends an episode."""
         self._records[record.seed] = record
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(record)) + "\n")
 
     def _read(self, text: bytes, subject: dict[str, Any]) -> None:
-        whole = text[: text.rfind(b"\n") + 1]  # the end of one that was killed may be half a line
+        whole = text[: text.rfind(b"\n") + 1]  # the last line may be incomplete
         try:
             first, *rest = [json.loads(line) for line in whole.splitlines()]
             if not isinstance(first, dict):
-                raise TypeError(f"it begins with {first!r}, not with what is evaluated")
-            records = [replace(Record(**line), latencies=tuple(line["latencies"])) for line in rest]
+                raise TypeError(f"the first line is {first!r}, expected the subject of the evaluation")
+            records = [replace(EpisodeRecord(**line), latencies=tuple(line["latencies"])) for line in rest]
         except (ValueError, TypeError, KeyError) as error:
-            raise JournalError(f"{self._path} is no journal of an evaluation ({error}); remove it.") from error
+            raise JournalError(f"{self._path} is not a journal of an evaluation ({error}); remove it.") from error
         if first != subject:
             other = ", ".join(
                 f"{key} {first.get(key)!r}, not {subject[key]!r}" for key in subject if first.get(key) != subject[key]
             )
             raise JournalError(
-                f"{self._path.parent} holds another evaluation ({other}). Name another directory with --out, or say "
-                "--fresh to begin anew in this one."
+                f"{self._path.parent} holds another evaluation ({other}). Give another directory with --out, or "
+                "--overwrite to start over in this one."
             )
         self._records = {record.seed: record for record in records}
         if len(whole) < len(text):

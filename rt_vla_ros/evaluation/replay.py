@@ -1,58 +1,50 @@
-"""Draws a run afterwards, from what was recorded of it, so that drawing never slows the run down."""
+"""Draws a run afterwards from its trajectory, so that drawing never slows the run down."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.action import EndEffectorAction
-from rt_vla_ros.evaluation.picture import SCENE, Moment, draw_moment
+from rt_vla_ros.evaluation.picture import SCENE, FrameContent, draw_frame
+from rt_vla_ros.evaluation.trajectory import Trajectory
 from rt_vla_ros.sim import Scene, TabletopSim
 
-RATE = Fraction(10)  # frames per simulated second, shown at real speed
-MOST_FRAMES = 100  # a longer run is shown faster
+RATE = Fraction(10)  # frames per simulated second, in real time
+MAX_FRAMES = 100  # a longer run is played faster
 
 T = TypeVar("T")
 
 
-class Run(Protocol):
-    """What is drawn; see evaluation.recording.Recording."""
-
-    states: list[tuple[float, NDArray[np.float64]]]
-    images: list[tuple[float, NDArray[np.uint8]]]
-    actions: list[tuple[float, EndEffectorAction, float]]
-
-
-class Replay:
-    """A simulator that is shown states instead of computing them."""
+class StateRenderer:
+    """Renders given states of a scene; computes no physics."""
 
     def __init__(self, scene: Scene) -> None:
         self._sim = TabletopSim(detailed=True)
         self._sim.reset(scene.layout)
 
-    def picture(self, state: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """The people's view of a state, shape (nq,): RGB, shape (360, 480, 3). Raises ValueError for others."""
+    def render(self, state: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """The overview camera in a state, shape (nq,): RGB, shape (360, 480, 3). Raises ValueError for other shapes."""
         data = self._sim.data
         if state.shape != data.qpos.shape:
             raise ValueError(f"A state of this scene has {data.qpos.size} numbers, not {state.size}.")
         data.qpos[:] = state
         mujoco.mj_forward(self._sim.model, data)
-        return self._sim.render_for_people("overview", *SCENE)
+        return self._sim.render_for_display("overview", *SCENE)
 
     def close(self) -> None:
-        """Gives the graphics memory back."""
+        """Release the graphics memory."""
         self._sim.close()
 
 
 def frame_times(end: float, rate: Fraction = RATE) -> list[float]:
     """When frames are drawn, from 0 to `end` [s] inclusive, `rate` of them a simulated second."""
-    count = min(MOST_FRAMES, max(1, round(end * rate)))
+    count = min(MAX_FRAMES, max(1, round(end * rate)))
     return [float(time) for time in np.linspace(0.0, end, count + 1)]
 
 
@@ -63,12 +55,12 @@ def newest(events: Sequence[tuple[float, T]], time: float) -> T | None:
 
 
 def draw_run(
-    run: Run, scene: Scene, verdict: str, *, success: bool, rate: Fraction = RATE
+    run: Trajectory, scene: Scene, verdict: str, *, success: bool, rate: Fraction = RATE
 ) -> Iterator[NDArray[np.uint8]]:
-    """All frames of a run, in order; nothing where no state was recorded. The verdict is on the last one."""
+    """All frames of a run, in order; none where no state was recorded. The verdict is on the last one."""
     if not run.states:
         return
-    replay = Replay(scene)
+    renderer = StateRenderer(scene)
     actions = [(time, (action, latency)) for time, action, latency in run.actions]
     times = frame_times(run.states[-1][0], rate)
     try:
@@ -76,21 +68,21 @@ def draw_run(
             state = newest(run.states, time)
             action, latency = newest(actions, time) or (None, 0.0)
             last = number == len(times) - 1
-            moment = Moment(
+            content = FrameContent(
                 time=time,
-                arm=replay.picture(run.states[0][1] if state is None else state),
-                seen=newest(run.images, time),
+                arm=renderer.render(run.states[0][1] if state is None else state),
+                policy_image=newest(run.images, time),
                 action=action,
                 latency=latency,
                 verdict=verdict if last else "",
                 success=success,
             )
-            yield draw_moment(moment, scene.task.instruction)
+            yield draw_frame(content, scene.task.instruction)
     finally:
-        replay.close()
+        renderer.close()
 
 
 def key_frames(frames: Sequence[NDArray[np.uint8]], count: int = 6) -> list[NDArray[np.uint8]]:
-    """First, last and what lies evenly between."""
+    """`count` evenly spaced frames, with the first and the last."""
     chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
     return [frames[index] for index in chosen]

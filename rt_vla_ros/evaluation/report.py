@@ -1,4 +1,4 @@
-"""An evaluation as one HTML file that needs no other: tables, plots, clips."""
+"""An evaluation as one self-contained HTML file: tables, plots, videos."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ figure { display: inline-block; margin: .5rem .8rem .5rem 0; vertical-align: top
 color: #4a5568; max-width: 520px } video { max-width: 420px; border-radius: 6px } pre { white-space: pre-wrap;
 background: #f7fafc; padding: .6rem } .bad { color: #c05621 }
 """
-MOST_FAILURES = 60  # that are listed
+MAX_FAILURES = 60  # listed
 
 
-def write_report(path: Path, results: Sequence[Mapping[str, Any]], clips: Mapping[str, Sequence[Path]]) -> None:
-    """results: of one or more suites, as in evaluation.json. clips: MP4 files of each suite, by its name."""
+def write_report(path: Path, results: Sequence[Mapping[str, Any]], videos: Mapping[str, Sequence[Path]]) -> None:
+    """results: of one or more suites, as in evaluation.json. videos: MP4 files by the name of the suite."""
     title = f"{results[0]['policy']}: {', '.join(result['suite'] for result in results)}"
-    body = [f"<h1>How often {escape(results[0]['policy'])} does what it is told</h1>", _overview(results)]
+    body = [f"<h1>Success rate of {escape(results[0]['policy'])}</h1>", _overview(results)]
     for result in results:
-        body += _section(result, clips.get(result["suite"], ()))
+        body += _section(result, videos.get(result["suite"], ()))
     body.append(_provenance(results[0]))
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -72,23 +72,23 @@ def _overview(results: Sequence[Mapping[str, Any]]) -> str:
     header = ["suite", "episodes", "success", "95% interval", *names, "median ms", "p99 ms"]
     note = (
         "<p>Success: at the end the named object, and no other, was held 5 cm above the table for a second. The "
-        "interval (Wilson) says where the true rate lies with 95% confidence. Latency: of one action of the policy.</p>"
+        "interval is Wilson's 95% confidence interval of the rate. Latency: of one action of the policy.</p>"
     )
     return _table(header, rows) + note
 
 
-def _section(result: Mapping[str, Any], clips: Sequence[Path]) -> list[str]:
+def _section(result: Mapping[str, Any], videos: Sequence[Path]) -> list[str]:
     log, rows = result["log"], result["rows"]
-    good = list(accumulate(entry["outcome"] == "success" for entry in log))
-    rates = [count / (i + 1) for i, count in enumerate(good)]
-    bounds = [wilson_interval(int(count), i + 1) for i, count in enumerate(good)]
+    successes = list(accumulate(entry["outcome"] == "success" for entry in log))
+    rates = [count / (i + 1) for i, count in enumerate(successes)]
+    bounds = [wilson_interval(int(count), i + 1) for i, count in enumerate(successes)]
     counts, edges = np.histogram([entry["seconds"] for entry in log], bins=20, range=(0.0, 20.0))
     lows, highs = zip(*bounds, strict=True)
     plots = {
-        "Success rate so far, over the seeds": plot_rate(rates, lows, highs, log[0]["seed"]),
+        "Cumulative success rate over the seeds": plot_rate(rates, lows, highs, log[0]["seed"]),
         "Simulated time of an episode": plot_histogram(edges.tolist(), counts.tolist(), "s", "Duration of episodes"),
         "Latency of an action": plot_histogram(**result["latency_histogram"], unit="ms", title="Latency of an action"),
-        "By the object named": plot_bars(
+        "By named object": plot_bars(
             [row["task"] for row in rows], [row["successes"] for row in rows], [row["episodes"] for row in rows]
         ),
     }
@@ -99,7 +99,7 @@ def _section(result: Mapping[str, Any], clips: Sequence[Path]) -> list[str]:
         *(f"<figure>{plot}<figcaption>{escape(name)}</figcaption></figure>" for name, plot in plots.items()),
         _tasks(rows),
         _failures(failures),
-        *(_clip(path) for path in clips),
+        *(_video(path) for path in videos),
     ]
 
 
@@ -108,7 +108,7 @@ def _tasks(rows: Sequence[Mapping[str, Any]]) -> str:
         [row["task"], row["episodes"], row["successes"], "; ".join(f"{n} x {why}" for why, n in row["reasons"].items())]
         for row in rows
     ]
-    table = _table(["object named", "episodes", "successes", "outcomes and reasons"], body)
+    table = _table(["named object", "episodes", "successes", "outcomes and reasons"], body)
     return f"<details><summary>Each task</summary>{table}</details>"
 
 
@@ -117,13 +117,13 @@ def _failures(failures: Sequence[Mapping[str, Any]]) -> str:
         return "<p>No episode failed.</p>"
     rows = [
         [entry["seed"], entry["outcome"], entry["instruction"], entry["seconds"], entry["reason"]]
-        for entry in failures[:MOST_FAILURES]
+        for entry in failures[:MAX_FAILURES]
     ]
     table = _table(["seed", "outcome", "instruction", "seconds", "reason"], rows)
     return f"<details open><summary>Episodes that failed: {len(failures)}</summary>{table}</details>"
 
 
-def _clip(path: Path) -> str:
+def _video(path: Path) -> str:
     outcome, _, seed = path.stem.rpartition("_")
     data = base64.b64encode(path.read_bytes()).decode("ascii")
     return (
@@ -134,9 +134,9 @@ def _clip(path: Path) -> str:
 
 def _provenance(result: Mapping[str, Any]) -> str:
     rows = [
-        ["checkpoint (SHA-256 of its weights)", result["checkpoint_sha256"] or "none: made in memory"],
-        ["way", "through ROS, in lock-step" if result["through_ros"] else "in the simulator, without ROS"],
-        ["handicap", result["handicap"] or "none"],
+        ["checkpoint (SHA-256 of its weights)", result["checkpoint_sha256"] or "none: created in memory"],
+        ["mode", "through ROS, in lock step" if result["through_ros"] else "in the simulator, without ROS"],
+        ["ablation", result["ablation"] or "none"],
         *([name, version] for name, version in result["versions"].items()),
     ]
     return f"<h2>How this was measured</h2><pre>{escape(result['command'])}</pre>{_table(['', ''], rows)}"

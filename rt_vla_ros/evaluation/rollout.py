@@ -27,8 +27,8 @@ MAX_IMAGE_AGE = 0.5  # [s]; no image is older here than the moment it is acted o
 
 
 @dataclass(frozen=True)
-class Step:
-    """What the policy saw and did. image: RGB uint8 (H, W, 3) of its camera. latency: of `act` [s]."""
+class RolloutStep:
+    """One step of the policy. image: RGB uint8 (H, W, 3) of its camera. latency: of `act` [s]."""
 
     stamp: float
     image: NDArray[np.uint8]
@@ -37,8 +37,8 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Episode:
-    """How an episode went. steps: actions taken. seconds: simulated time until terminate or the time limit.
+class EpisodeResult:
+    """The result of an episode. steps: actions taken. seconds: simulated time until terminate or the time limit.
 
     terminated: whether the policy ended it. latencies: of each decision [s].
     refusal: why the controller refused an action, the last time that it did; empty where it never did.
@@ -56,7 +56,7 @@ class Episode:
 
     @property
     def success(self) -> bool:
-        """The named object, alone, was held up for a second."""
+        """Whether the outcome is success."""
         return self.outcome is Outcome.SUCCESS
 
 
@@ -68,8 +68,8 @@ def rollout(
     *,
     max_steps: int | None = None,
     min_confidence: float = 0.0,
-    on_step: Callable[[Step], None] | None = None,
-) -> Episode:
+    on_step: Callable[[RolloutStep], None] | None = None,
+) -> EpisodeResult:
     """Lay the table, give the instruction, act until terminate or the time limit, and let the judge decide.
 
     max_steps: of the policy; None: the scene's time limit. min_confidence: as in the policy node.
@@ -94,8 +94,8 @@ def rollout(
         for _ in range(0 if terminated else ticks_per_step):
             ticks += 1
             _move(sim, controller, _stamp(ticks))
-    outcome = Judge(scene.task).settle(sim)
-    return Episode(
+    outcome = Judge(scene.task).settle(sim, terminated=terminated)
+    return EpisodeResult(
         suite=scene.suite,
         seed=scene.seed,
         instruction=scene.task.instruction,
@@ -119,7 +119,7 @@ def _goes_on(scene: Scene, ticks: int, steps: int, max_steps: int | None) -> boo
     return _stamp(ticks) < scene.task.time_limit - CONTROL_PERIOD / 2
 
 
-def _see_and_act(stepper: PolicyStepper[Pixels], sim: TabletopSim, ticks: int) -> Step | None:
+def _see_and_act(stepper: PolicyStepper[Pixels], sim: TabletopSim, ticks: int) -> RolloutStep | None:
     """None where no images are due."""
     stamp_ns = ticks * TICK_NANOSECONDS
     for camera in stepper.policy.card.cameras:
@@ -131,7 +131,7 @@ def _see_and_act(stepper: PolicyStepper[Pixels], sim: TabletopSim, ticks: int) -
     decision = stepper.decide(due)
     latency = time.perf_counter() - started
     image = due.frames[stepper.policy.card.cameras[0].name].message
-    return Step(_stamp(ticks), image, decision.action, latency)
+    return RolloutStep(_stamp(ticks), image, decision.action, latency)
 
 
 def _fit(policy: Policy, camera: str, image: Pixels) -> Pixels:

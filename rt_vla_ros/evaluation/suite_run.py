@@ -1,4 +1,4 @@
-"""The episodes of one suite: played, written down, shown, and a few of them kept as clips."""
+"""The episodes of one suite: run, recorded, displayed, and a few of them on video."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from rt_vla_ros.evaluation.player import Played, Player
-from rt_vla_ros.evaluation.record import Journal, Record
+from rt_vla_ros.evaluation.player import PlayedEpisode, Player
+from rt_vla_ros.evaluation.record import EpisodeRecord, Journal
 from rt_vla_ros.evaluation.replay import draw_run
 from rt_vla_ros.evaluation.summary import summarize
 from rt_vla_ros.evaluation.video_clip import write_clip
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.scenes import Scene, make_scene
 
-JOURNAL, CLIPS = "episodes.jsonl", "clips"
-RECORDED_RATE, SHOWN_RATE = Fraction(5, 2), Fraction(5)  # frames per simulated second, and per second of the clip
-LINGER = 5  # the last frame of a clip is shown this many times
-DEPENDS_ON = ("policy", "checkpoint_sha256", "through_ros", "handicap", "decoding", "weights")
+JOURNAL, VIDEOS = "episodes.jsonl", "videos"
+RENDER_RATE, PLAYBACK_RATE = Fraction(5, 2), Fraction(5)  # frames per second, simulated and of the video
+LAST_FRAME_REPEATS = 5
+DEPENDS_ON = ("policy", "checkpoint_sha256", "through_ros", "ablation", "decoding", "weights")
 
 
 class SuiteRun:
-    """Plays the suite's episodes that have not been played yet; `records` are all of them, in order of the seeds."""
+    """Runs the episodes of a suite that are missing; `records` are all of them, in order of the seeds."""
 
     def __init__(self, player: Player, suite: str, about: dict[str, Any], out: Path | None, progress: Progress) -> None:
-        """out: of the files; None: nothing is written."""
+        """out: output directory; None: nothing is written."""
         self._player, self._suite, self._about, self._out, self._progress = player, suite, about, out, progress
-        self.records: list[Record] = []
-        self._clips: Counter[bool] = Counter()
-        self._begun, self._played = time.monotonic(), 0
+        self.records: list[EpisodeRecord] = []
+        self._recorded: Counter[bool] = Counter()
+        self._started, self._finished = time.monotonic(), 0
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -39,28 +39,28 @@ class SuiteRun:
         return summarize(self.records)
 
     @property
-    def clips(self) -> list[Path]:
-        """Of these episodes, those that have a clip, in order of the seeds."""
-        return [] if self._out is None else [path for path in map(self._clip, self.records) if path.is_file()]
+    def videos(self) -> list[Path]:
+        """The videos of these episodes, in order of the seeds."""
+        return [] if self._out is None else [path for path in map(self._video, self.records) if path.is_file()]
 
-    def play(self, seeds: range, *, clips: int, fresh: bool) -> SuiteRun:
-        """Plays these episodes.
+    def play(self, seeds: range, *, videos: int, overwrite: bool) -> SuiteRun:
+        """Runs these episodes.
 
         Args:
-            clips: how many successes, and how many failures, are kept as clips.
-            fresh: whether what the directory holds of an earlier evaluation is removed first.
+            videos: how many successes, and how many failures, are recorded on video.
+            overwrite: whether an earlier evaluation in the directory is removed first.
 
         Raises:
             JournalError: the directory holds another evaluation.
         """
-        journal = self._open(seeds, fresh)
+        journal = self._open(seeds, overwrite)
         for seed in seeds:
             known = None if journal is None else journal.find(seed)
             if known is None:
                 scene = make_scene(self._suite, seed)
                 played = self._player.play(scene)
-                self._played += 1
-                self._write_clip(scene, played, clips)
+                self._finished += 1
+                self._record_video(scene, played, videos)
                 known = played.record
                 if journal is not None:
                     journal.add(known)
@@ -68,35 +68,37 @@ class SuiteRun:
             self._show(len(seeds))
         return self
 
-    def _open(self, seeds: range, fresh: bool) -> Journal | None:
+    def _open(self, seeds: range, overwrite: bool) -> Journal | None:
         if self._out is None:
             return None
-        if fresh:
+        if overwrite:
             (self._out / JOURNAL).unlink(missing_ok=True)
-            shutil.rmtree(self._out / CLIPS, ignore_errors=True)
+            shutil.rmtree(self._out / VIDEOS, ignore_errors=True)
         self._out.mkdir(parents=True, exist_ok=True)
         subject = {"suite": self._suite, **{name: self._about[name] for name in DEPENDS_ON}}
         journal = Journal(self._out / JOURNAL, subject)
         known = [journal.find(seed) for seed in seeds]
-        self._clips.update(record.success for record in known if record is not None and self._clip(record).is_file())
+        self._recorded.update(
+            record.success for record in known if record is not None and self._video(record).is_file()
+        )
         return journal
 
-    def _clip(self, record: Record) -> Path:
+    def _video(self, record: EpisodeRecord) -> Path:
         assert self._out is not None
-        return self._out / CLIPS / f"{record.outcome}_{record.seed}.mp4"
+        return self._out / VIDEOS / f"{record.outcome}_{record.seed}.mp4"
 
-    def _write_clip(self, scene: Scene, played: Played, most: int) -> None:
+    def _record_video(self, scene: Scene, played: PlayedEpisode, most: int) -> None:
         record = played.record
-        if self._out is None or self._clips[record.success] >= most:
+        if self._out is None or self._recorded[record.success] >= most:
             return
-        self._clips[record.success] += 1
-        frames = list(draw_run(played.recording, scene, record.reason, success=record.success, rate=RECORDED_RATE))
+        self._recorded[record.success] += 1
+        frames = list(draw_run(played.trajectory, scene, record.reason, success=record.success, rate=RENDER_RATE))
         if frames:
-            path = self._clip(record)
+            path = self._video(record)
             path.parent.mkdir(exist_ok=True)
             unfinished = path.with_suffix(".part.mp4")
             try:
-                write_clip(unfinished, [*frames, *[frames[-1]] * LINGER], SHOWN_RATE)
+                write_clip(unfinished, [*frames, *[frames[-1]] * LAST_FRAME_REPEATS], PLAYBACK_RATE)
                 unfinished.replace(path)
             finally:
                 unfinished.unlink(missing_ok=True)
@@ -104,7 +106,7 @@ class SuiteRun:
     def _show(self, episodes: int) -> None:
         done, last = len(self.records), self.records[-1]
         rate = sum(record.success for record in self.records) / done
-        left = (episodes - done) * (time.monotonic() - self._begun) / max(1, self._played)
+        left = (episodes - done) * (time.monotonic() - self._started) / max(1, self._finished)
         self._progress.update(
             f"  {self._suite} {done}/{episodes}  success {rate:.0%}  {left:3.0f} s left  "
             f"last: {last.outcome}, {last.seconds:.1f} s, {last.instruction}"

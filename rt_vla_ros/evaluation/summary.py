@@ -1,4 +1,4 @@
-"""What the episodes of an evaluation say together."""
+"""Aggregate figures of the episodes of an evaluation."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 
 from rt_vla_ros.evaluation.evaluate import wilson_interval
-from rt_vla_ros.evaluation.record import Record
+from rt_vla_ros.evaluation.record import EpisodeRecord
 from rt_vla_ros.sim.judge import Outcome
 
 
-def summarize(records: Sequence[Record]) -> dict[str, Any]:
-    """The figures of evaluation.json; rows: one for each task, log: one for each episode.
+def summarize(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
+    """The figures of evaluation.json; rows: one per task, log: one per episode.
 
     Raises ValueError where there is no episode.
     """
     if not records:
-        raise ValueError("There is no episode to sum up.")
+        raise ValueError("There is no episode to summarize.")
     successes = sum(record.success for record in records)
     return {
         "episodes": len(records),
@@ -36,7 +36,7 @@ def summarize(records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def _row(task: str, records: Sequence[Record]) -> dict[str, Any]:
+def _row(task: str, records: Sequence[EpisodeRecord]) -> dict[str, Any]:
     of_task = [record for record in records if record.task == task]
     successes = sum(record.success for record in of_task)
     return {
@@ -47,29 +47,29 @@ def _row(task: str, records: Sequence[Record]) -> dict[str, Any]:
         "interval_95": list(wilson_interval(successes, len(of_task))),
         "outcomes": _outcomes(of_task),
         "reasons": dict(Counter(record.reason for record in of_task).most_common()),
-        "seeds_that_failed": [record.seed for record in of_task if not record.success],
+        "failed_seeds": [record.seed for record in of_task if not record.success],
     }
 
 
 def _histogram(values: Sequence[float], bins: int = 24) -> dict[str, list[float]]:
-    """edges: borders of the bins, one more than counts; what is beyond the 99th percentile is in the last bin."""
+    """edges: boundaries of the bins, one more than counts; the last bin includes all above the 99th percentile."""
     top = float(np.percentile(values, 99)) * 1.1 if values else 1.0
     counts, edges = np.histogram(np.minimum(values, top), bins=bins, range=(0.0, max(top, 0.001)))
     return {"edges": [round(float(edge), 3) for edge in edges], "counts": [int(count) for count in counts]}
 
 
-def _entry(record: Record) -> dict[str, Any]:
+def _entry(record: EpisodeRecord) -> dict[str, Any]:
     every = asdict(record)
     del every["latencies"]
     return {**every, "latency_ms": latency([record])}
 
 
-def _outcomes(records: Sequence[Record]) -> dict[str, int]:
+def _outcomes(records: Sequence[EpisodeRecord]) -> dict[str, int]:
     counts = Counter(record.outcome for record in records)
     return {outcome.value: counts[outcome.value] for outcome in Outcome}
 
 
-def latency(records: Sequence[Record]) -> dict[str, float]:
+def latency(records: Sequence[EpisodeRecord]) -> dict[str, float]:
     """Quantiles over all actions [ms]."""
     every = [value for record in records for value in record.latencies]
     median, p99 = np.percentile(every, (50, 99)) if every else (0.0, 0.0)

@@ -1,4 +1,4 @@
-"""Writes frames as a film that every browser plays."""
+"""Writes frames as a video that every browser plays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def write_clip(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction) 
     """H.264 in MP4 at `rate` frames per second; the number of frames written.
 
     frames: RGB, uint8, shape (height, width, 3), all the same, height and width even.
-    Raises ValueError where there is none, OSError where the file cannot be written.
+    Raises ValueError for no frames, OSError where the file cannot be written.
     """
     written = 0
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as file:

@@ -1,4 +1,4 @@
-"""An encoder that is asked once per instruction."""
+"""A cache in front of a sentence encoder."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.language.encoder import LanguageEncoder
 
-KEPT = 256
+CACHE_SIZE = 256
 
 
 class CachedEncoder:
-    """Keeps the features of the last KEPT instructions."""
+    """Caches the features of the last CACHE_SIZE instructions."""
 
     def __init__(self, encoder: LanguageEncoder) -> None:
         self._encoder = encoder
@@ -21,14 +21,14 @@ class CachedEncoder:
 
     @property
     def known(self) -> str:
-        """An instruction that the encoder surely takes; empty where it takes any."""
+        """An instruction that the encoder accepts; empty if it accepts any."""
         return str(getattr(self._encoder, "known", ""))
 
     def encode(self, instruction: str) -> NDArray[Any]:
         """As the encoder says. Raises InstructionError."""
         if instruction not in self._features:
             self._features[instruction] = self._encoder.encode(instruction)
-            if len(self._features) > KEPT:
+            if len(self._features) > CACHE_SIZE:
                 self._features.popitem(last=False)
         self._features.move_to_end(instruction)
         return self._features[instruction]

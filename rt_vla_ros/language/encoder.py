@@ -1,4 +1,4 @@
-"""Sentences as numbers: what a policy's network takes instead of text."""
+"""Sentence encoders: text to the features that a policy's network takes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-LONGEST = 1000
-"""Characters of the longest instruction that is read."""
+MAX_LENGTH = 1000
+"""Characters of the longest instruction."""
 
 
 class InstructionError(ValueError):
@@ -22,12 +22,12 @@ class LanguageEncoder(Protocol):
 
 
 def checked(instruction: str) -> str:
-    """The instruction without blanks around it. Raises InstructionError where it is empty or far too long."""
+    """The instruction, stripped. Raises InstructionError where it is empty or too long."""
     text = instruction.strip()
     if not text:
         raise InstructionError("The instruction is empty; say what to do, such as 'pick up the red cube'.")
-    if len(text) > LONGEST:
+    if len(text) > MAX_LENGTH:
         raise InstructionError(
-            f"The instruction has {len(text)} characters, at most {LONGEST} are read; say it in one short sentence."
+            f"The instruction has {len(text)} characters, at most {MAX_LENGTH} are accepted; use one short sentence."
         )
     return text

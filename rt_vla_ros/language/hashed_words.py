@@ -19,7 +19,7 @@ MAX_WORDS = 32
 class HashedWords:
     """Instruction -> bucket numbers, int64, shape (2 * MAX_WORDS - 1,): words, then pairs of neighbours, then PADDING.
 
-    Buckets count from 1; the vectors that belong to them are learned with the policy.
+    Buckets are numbered from 1; their embeddings are learned with the policy.
     """
 
     def __init__(self, buckets: int) -> None:
@@ -32,9 +32,7 @@ class HashedWords:
         """Raises InstructionError for an instruction without words, or with more than MAX_WORDS."""
         found = words(checked(instruction))
         if not found:
-            raise InstructionError(
-                f"The instruction {instruction.strip()[:40]!r} has no words; say what to do in words."
-            )
+            raise InstructionError(f"The instruction {instruction.strip()[:40]!r} contains no words; say what to do.")
         if len(found) > MAX_WORDS:
             raise InstructionError(f"The instruction has {len(found)} words, this policy reads at most {MAX_WORDS}.")
         terms = [*found, *(f"{a} {b}" for a, b in pairwise(found))]
@@ -48,7 +46,7 @@ class HashedWords:
 
 
 def words(text: str) -> list[str]:
-    """Words of a sentence in lower case, without accents, digits kept, punctuation and emoji left out."""
+    """Words of a sentence in lower case, without accents, punctuation and emoji; digits are kept."""
     folded = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(c for c in folded if not unicodedata.combining(c))
     return re.findall(r"[^\W_]+", plain)

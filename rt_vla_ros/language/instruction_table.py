@@ -1,4 +1,4 @@
-"""A table of instructions and their sentence vectors, made once where the encoder is (`rt-vla embed`)."""
+"""A table of instructions and their sentence embeddings, made once with the encoder (`rt-vla embed`)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ NEAREST = 3
 
 
 class InstructionTable:
-    """Instruction -> vector, float32 (size,). What is not in the table is refused: nobody guesses a meaning.
+    """Instruction -> vector, float32 (size,). An instruction that is not in the table is refused.
 
-    Upper and lower case, blanks and a full stop at the end do not matter.
+    Case, whitespace and a final full stop are ignored.
     """
 
     def __init__(self, vectors: Mapping[str, NDArray[np.float32]], encoder: str = "", *, fingerprint: str = "") -> None:
-        """encoder: what made the vectors, for people. fingerprint: its SHA-256; both empty where nobody knows.
+        """encoder: name of the encoder. fingerprint: its SHA-256; both empty if unknown.
 
-        Raises ValueError for no vectors, or such as do not fit.
+        Raises ValueError for no vectors, or vectors of different shapes.
         """
         if not vectors:
             raise ValueError("A table of instructions needs at least one.")
@@ -44,7 +44,7 @@ class InstructionTable:
 
     @property
     def size(self) -> int:
-        """Numbers in a vector."""
+        """Dimension of a vector."""
         return len(next(iter(self._vectors.values())))
 
     @property
@@ -72,7 +72,7 @@ class InstructionTable:
 
     @classmethod
     def load(cls, path: Path) -> InstructionTable:
-        """Raises ValueError, with a sentence, for a file that is missing, damaged or no table."""
+        """Raises ValueError, with a sentence, for a file that is missing, damaged or not a table."""
         try:
             with safe_open(path, framework="numpy") as file:
                 meta, vectors = file.metadata() or {}, file.get_tensor(VECTORS)
@@ -82,7 +82,7 @@ class InstructionTable:
             known = dict(zip(texts, vectors, strict=True))
             return cls(known, meta.get(ENCODER, ""), fingerprint=meta.get(FINGERPRINT, ""))
         except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise ValueError(f"{path} is no table of instructions: {error}") from error
+            raise ValueError(f"{path} is not a table of instructions: {error}") from error
 
 
 def _key(text: str) -> str:

@@ -33,13 +33,13 @@ class OnnxSentences:
             pass  # a network of standard operators needs none
         try:
             self._session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own kinds have no common base
+        except Exception as error:  # onnxruntime's exceptions have no common base
             raise ValueError(f"{path} cannot be loaded as an ONNX network: {error}") from error
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type != "tensor(string)":
             kinds = ", ".join(f"{i.name}: {i.type}" for i in inputs)
             raise ValueError(
-                f"{path} takes ({kinds}), expected one tensor of strings: the encoder must split words itself."
+                f"{path} takes ({kinds}), expected one tensor of strings: the encoder must tokenize itself."
             )
         self._input = inputs[0].name
 

@@ -1,4 +1,4 @@
-"""A folder in the format of sentence-transformers: a transformer, and the mean of its last layer over the words."""
+"""A folder in the format of sentence-transformers: a transformer, and mean pooling of its last layer."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ POOLING = "1_Pooling/config.json"
 
 
 class SentenceTransformer:
-    """Instruction -> vector, float32 (size,). Loaded from disk alone, with no code of the folder's own."""
+    """Instruction -> vector, float32 (size,). Loaded from disk only; no code of the folder is run."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises ValueError, with a sentence, for a folder that cannot be used or pools otherwise than by the mean."""
+        """Raises ValueError, with a sentence, for a folder that cannot be used or does not pool by the mean."""
         self._check_pooling(folder)
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -47,6 +47,4 @@ class SentenceTransformer:
     def _check_pooling(folder: Path) -> None:
         path = folder / POOLING
         if path.is_file() and not json.loads(path.read_text()).get("pooling_mode_mean_tokens", True):
-            raise ValueError(
-                f"{folder} pools its words otherwise than by the mean ({POOLING}), which is not supported."
-            )
+            raise ValueError(f"{folder} does not pool by the mean ({POOLING}), which is not supported.")

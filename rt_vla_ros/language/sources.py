@@ -1,4 +1,4 @@
-"""Encoders by the path that a user gives."""
+"""Opens the encoder at a path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FORMS = "a table (.safetensors), an encoder in ONNX (.onnx), a SavedModel or a s
 
 
 def find_encoder(path: Path) -> LanguageEncoder:
-    """A table, an ONNX network, a SavedModel or a sentence-transformers folder, by what lies there.
+    """A table, an ONNX network, a SavedModel or a sentence-transformers folder, by the files there.
 
     Raises ValueError, with a sentence, for anything else, and ImportError where a package is missing.
     """
@@ -34,9 +34,9 @@ def find_encoder(path: Path) -> LanguageEncoder:
 
 
 def origin(path: Path, encoder: LanguageEncoder) -> tuple[str, str]:
-    """Name and SHA-256 of what makes the vectors: the encoder at `path`, or what made them where that is a table.
+    """Name and SHA-256 of the encoder at `path`, or, of a table, of the encoder that made it.
 
-    Of a folder it is the checksum of its files' names and contents.
+    The checksum of a folder is that of its files' names and contents.
     """
     if isinstance(encoder, InstructionTable):
         return encoder.encoder or path.name, encoder.fingerprint

@@ -1,4 +1,4 @@
-"""Universal Sentence Encoder as it was published, a TensorFlow SavedModel; where TensorFlow is installed."""
+"""The Universal Sentence Encoder as published, a TensorFlow SavedModel; needs TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rt_vla_ros.language.encoder import checked
 
 
 class TensorflowSentences:
-    """Instruction -> vector, float32 (size,). Meant for making a table, so that the robot needs no TensorFlow."""
+    """Instruction -> vector, float32 (size,). For making a table, so that the robot needs no TensorFlow."""
 
     def __init__(self, folder: Path) -> None:
         """Raises ImportError, with a sentence, without TensorFlow, and ValueError for a folder that cannot be used."""

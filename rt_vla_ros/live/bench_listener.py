@@ -1,4 +1,4 @@
-"""Listens at the arm's place and writes down when everything came."""
+"""Subscribes in the arm's place and records arrival times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
-from rt_vla_ros.benchmarks.node_path import Heard
+from rt_vla_ros.benchmarks.node_path import PathTimes
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
@@ -23,11 +23,11 @@ WARM_UP = 2.0  # [s]
 
 
 class BenchListener(Node):  # type: ignore[misc]
-    """Fills `heard`."""
+    """Fills `times`."""
 
     def __init__(self, namespace: str) -> None:
         super().__init__("bench_listener", namespace=namespace)
-        self.heard = Heard()
+        self.times = PathTimes()
         self.instructions = self.create_publisher(String, "instruction", 10)
         self.create_subscription(TwistStamped, "delta_twist_cmds", self._on_command, 100)
         self.create_subscription(TwistStamped, "echo", self._on_echo, 100)
@@ -35,23 +35,23 @@ class BenchListener(Node):  # type: ignore[misc]
         self.create_subscription(ControllerStatus, "controller_status", self._on_status, 100)
 
     def _on_command(self, message: TwistStamped) -> None:
-        self.heard.arrivals[convert.nanoseconds(message.header.stamp)] = time.time_ns()
+        self.times.arrivals[convert.nanoseconds(message.header.stamp)] = time.time_ns()
 
     def _on_echo(self, message: TwistStamped) -> None:
-        self.heard.echoes[convert.nanoseconds(message.header.stamp)] = time.time_ns()
+        self.times.echoes[convert.nanoseconds(message.header.stamp)] = time.time_ns()
 
     def _on_action(self, message: ActionMsg) -> None:
         if message.plan.isdigit():
-            self.heard.inference[convert.nanoseconds(message.header.stamp)] = int(message.plan)
+            self.times.inference[convert.nanoseconds(message.header.stamp)] = int(message.plan)
 
     def _on_status(self, message: ControllerStatus) -> None:
         if not message.commanding:  # sent because an action came, not because of a tick
             stamp = convert.nanoseconds(message.action_stamp)
-            self.heard.accepted.setdefault(stamp, convert.nanoseconds(message.header.stamp))
+            self.times.accepted.setdefault(stamp, convert.nanoseconds(message.header.stamp))
 
 
-def listen(namespace: str, seconds: float, alive: Callable[[], bool]) -> Heard:
-    """What was heard in `seconds` [s] after everything was warm. Raises RuntimeError where nothing comes."""
+def listen(namespace: str, seconds: float, alive: Callable[[], bool]) -> PathTimes:
+    """The times recorded in `seconds` [s] after a warm-up. Raises RuntimeError if no message arrives."""
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = BenchListener(namespace)
     executor = SingleThreadedExecutor()
@@ -59,13 +59,13 @@ def listen(namespace: str, seconds: float, alive: Callable[[], bool]) -> Heard:
     try:
         _until(executor, lambda: node.instructions.get_subscription_count() > 0, alive)
         node.instructions.publish(String(data="measure"))
-        _until(executor, lambda: len(node.heard.accepted) > 3 and len(node.heard.echoes) > 3, alive)
+        _until(executor, lambda: len(node.times.accepted) > 3 and len(node.times.echoes) > 3, alive)
         for duration in (WARM_UP, seconds):
-            node.heard = Heard()
+            node.times = PathTimes()
             end = time.monotonic() + duration
             while time.monotonic() < end:
                 executor.spin_once(timeout_sec=0.1)
-        return node.heard
+        return node.times
     finally:
         executor.shutdown()
         node.destroy_node()
@@ -76,7 +76,7 @@ def _until(executor: SingleThreadedExecutor, condition: Callable[[], bool], aliv
     deadline = time.monotonic() + START_UP
     while not condition():
         if not alive():
-            raise RuntimeError("A process of the benchmark ended by itself.")
+            raise RuntimeError("A process of the benchmark has ended unexpectedly.")
         if time.monotonic() > deadline:
-            raise RuntimeError(f"Nothing came within {START_UP:.0f} s.")
+            raise RuntimeError(f"No message arrived within {START_UP:.0f} s.")
         executor.spin_once(timeout_sec=0.1)

@@ -38,10 +38,10 @@ def measure(policy: str, seconds: float) -> dict[str, object]:
         ]
         begin = time.time()
         try:
-            heard = listen(NAMESPACE, seconds, lambda: all(process.poll() is None for process in processes))
-            figures = summary(heard, 1 / COMMAND_RATE)
+            times = listen(NAMESPACE, seconds, lambda: all(process.poll() is None for process in processes))
+            figures = summary(times, 1 / COMMAND_RATE)
         except (RuntimeError, ValueError) as error:
-            said = log.read_text(errors="replace").strip()
-            raise CliError(f"{error}\n{said[-2000:]}") from error
+            output = log.read_text(errors="replace").strip()
+            raise CliError(f"{error}\n{output[-2000:]}") from error
     about = {"policy": Path(policy).name, "seconds": seconds, "unix_time": round(begin), "cpus": os.cpu_count()}
     return {**about, "machine": platform.machine(), "python": platform.python_version(), **figures}

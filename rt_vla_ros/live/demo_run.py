@@ -6,7 +6,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from rt_vla_ros.evaluation.recording import Recording
+from rt_vla_ros.evaluation.trajectory import Trajectory
 from rt_vla_ros.live.demo_settings import DemoSettings
 from rt_vla_ros.live.graph_session import ANSWER, STALL, GraphSession, RunFailed, tail
 from rt_vla_ros.live.private_graph import PrivateGraph
@@ -18,22 +18,22 @@ NAMESPACE = "/rt_vla_demo"
 
 @dataclass(frozen=True)
 class DemoOutcome:
-    """How the demo ended. outcome: the judge's word, or "error" where it came to no judgement, with `details`.
+    """How the demo ended. outcome: a value of sim.judge.Outcome, or "error" where it was not judged, with `details`.
 
-    seconds: simulated, from the instruction's scene being laid to the end.
+    seconds: simulated, from the reset of the scene to the end.
     """
 
     success: bool
     outcome: str
     message: str
     seconds: float
-    recording: Recording
+    trajectory: Trajectory
     details: str = ""
 
     @property
     def steps(self) -> int:
         """How many actions moved the arm; a terminate does not."""
-        return sum(not action.terminate for _, action, _ in self.recording.actions)
+        return sum(not action.terminate for _, action, _ in self.trajectory.actions)
 
 
 def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> DemoOutcome:
@@ -47,11 +47,11 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
     launched = graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *launch_arguments(settings), log=log)
     recorder = join(NAMESPACE)
     try:
-        return Attempt(settings, recorder, launched, progress).outcome()
+        return Attempt(settings, recorder, launched, progress).result()
     except RunFailed as failure:
-        recording = recorder.recording
+        trajectory = recorder.trajectory
         details = f"What the processes said last ({log}):\n{tail(log)}"
-        return DemoOutcome(False, "error", str(failure), recording.time, recording, details)
+        return DemoOutcome(False, "error", str(failure), trajectory.time, trajectory, details)
     finally:
         leave(recorder)
 
@@ -79,7 +79,7 @@ class Attempt(GraphSession):
         super().__init__(recorder, launched, progress)
         self._settings = settings
 
-    def outcome(self) -> DemoOutcome:
+    def result(self) -> DemoOutcome:
         """Does it all. Raises RunFailed and CliError."""
         self.wait_for_nodes()
         self._give_instruction()
@@ -99,11 +99,11 @@ class Attempt(GraphSession):
     def _watch(self) -> str:
         """Until the policy says that it is done, time is over, or nothing happens any more; which of them."""
         recorder, seen, changed = self.recorder, -1, time.monotonic()
-        while recorder.recording.time < self._settings.timeout:
-            events = len(recorder.recording.states) + len(recorder.recording.actions)
+        while recorder.trajectory.time < self._settings.timeout:
+            events = len(recorder.trajectory.states) + len(recorder.trajectory.actions)
             if events != seen:
                 seen, changed = events, time.monotonic()
-            if recorder.terminated and recorder.recording.actions:
+            if recorder.terminated and recorder.trajectory.actions:
                 return "terminated"
             if time.monotonic() - changed > STALL:
                 reason = recorder.status.reason if recorder.status is not None else "the smoother is silent"
@@ -113,23 +113,23 @@ class Attempt(GraphSession):
         return "timeout"
 
     def _show(self) -> None:
-        recording = self.recorder.recording
-        if recording.actions:
-            _, action, latency = recording.actions[-1]
+        trajectory = self.recorder.trajectory
+        if trajectory.actions:
+            _, action, latency = trajectory.actions[-1]
             x, y, z = (100 * value for value in action.translation)
             self.progress.update(
-                f"  {recording.time:5.1f} s  {x:+5.1f} {y:+5.1f} {z:+5.1f} cm  gripper {action.gripper_word:6}  "
-                f"sure {action.confidence:4.0%}  {1000 * latency:4.0f} ms"
+                f"  {trajectory.time:5.1f} s  {x:+5.1f} {y:+5.1f} {z:+5.1f} cm  gripper {action.gripper_word:6}  "
+                f"confidence {action.confidence:4.0%}  {1000 * latency:4.0f} ms"
             )
 
     def _judged(self, ended: str) -> DemoOutcome:
-        verdict = self.recorder.judge(time.monotonic() + ANSWER)
+        verdict = self.recorder.judge(time.monotonic() + ANSWER, terminated=ended == "terminated")
         if verdict is None:
             raise RunFailed("The simulated arm did not say how the scene stands.")
-        recording, message = self.recorder.recording, verdict.message
+        trajectory, message = self.recorder.trajectory, verdict.message
         if ended == "timeout":
-            recording = recording.until(self._settings.timeout)
+            trajectory = trajectory.until(self._settings.timeout)
             if self._settings.lock_step:  # in which an action may overtake the state that its image shows
-                del recording.actions[self.recorder.actions_before(self._settings.timeout) :]
-            message += f" Time was up after {self._settings.timeout:g} s."
-        return DemoOutcome(verdict.success, verdict.outcome, message, recording.time, recording)
+                del trajectory.actions[self.recorder.actions_before(self._settings.timeout) :]
+            message += f" The time limit of {self._settings.timeout:g} s was reached."
+        return DemoOutcome(verdict.success, verdict.outcome, message, trajectory.time, trajectory)

@@ -13,10 +13,10 @@ import numpy as np
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.evaluation.player import Played
+from rt_vla_ros.evaluation.player import PlayedEpisode
 from rt_vla_ros.evaluation.record import make_record
-from rt_vla_ros.evaluation.recording import SAME_TIME
-from rt_vla_ros.evaluation.rollout import Episode
+from rt_vla_ros.evaluation.rollout import EpisodeResult
+from rt_vla_ros.evaluation.trajectory import SAME_TIME
 from rt_vla_ros.live.graph_session import ANSWER, STALL, GraphSession, RunFailed, tail
 from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.live.recorder import Recorder, join, leave
@@ -86,7 +86,7 @@ class RosPlayer(GraphSession):
         self._period = period
         self._said = ""
 
-    def play(self, scene: Scene) -> Played:
+    def play(self, scene: Scene) -> PlayedEpisode:
         """From a freshly laid table to the judgement. Raises RunFailed."""
         for _ in range(ATTEMPTS):
             played = self._attempt(scene)
@@ -94,13 +94,13 @@ class RosPlayer(GraphSession):
                 return played
         raise RunFailed(f"In {ATTEMPTS} attempts the policy never began with the first image of the scene.")
 
-    def _attempt(self, scene: Scene) -> Played | None:
+    def _attempt(self, scene: Scene) -> PlayedEpisode | None:
         """None where messages overtook each other so that the policy saw an image of the scene before."""
         self._begin(scene)
         terminated = self._watch(scene.task.time_limit)
         if not terminated and not self.recorder.stop_policy(_soon()):
             raise RunFailed("The policy node did not stop when time was up.")
-        verdict = self.recorder.judge(_soon())
+        verdict = self.recorder.judge(_soon(), terminated=terminated)
         if verdict is None:
             raise RunFailed("The simulated arm did not say how the scene stands.")
         seconds = round(verdict.seconds, 9)
@@ -109,7 +109,7 @@ class RosPlayer(GraphSession):
         actions = self._actions()
         if len(actions) != expected or not self._one_after_the_other(actions):
             return None
-        episode = Episode(
+        episode = EpisodeResult(
             suite=scene.suite,
             seed=scene.seed,
             instruction=scene.task.instruction,
@@ -120,7 +120,7 @@ class RosPlayer(GraphSession):
             latencies=tuple(latency for _, _, latency in actions),
         )
         record = make_record(scene, episode, [action for _, action, _ in actions])
-        return Played(record, self.recorder.recording)
+        return PlayedEpisode(record, self.recorder.trajectory)
 
     def _begin(self, scene: Scene) -> None:
         refused = self.recorder.lay_scene(scene.suite, scene.seed, "", _soon())
@@ -140,9 +140,9 @@ class RosPlayer(GraphSession):
             actions = self._actions()
             if actions and actions[-1][1].terminate:
                 return True
-            if recorder.recording.time >= limit - SAME_TIME:
+            if recorder.trajectory.time >= limit - SAME_TIME:
                 return False
-            events = len(recorder.recording.states) + len(actions)
+            events = len(recorder.trajectory.states) + len(actions)
             if events != seen:
                 seen, changed = events, time.monotonic()
             elif time.monotonic() - changed > STALL:
@@ -152,7 +152,7 @@ class RosPlayer(GraphSession):
 
     def _actions(self) -> list[tuple[int, EndEffectorAction, float]]:
         """Stamp of the image [ns], action, latency [s]. A stop has no latency: no image was looked at for it."""
-        events = zip(self.recorder.action_stamps, self.recorder.recording.actions, strict=True)
+        events = zip(self.recorder.action_stamps, self.recorder.trajectory.actions, strict=True)
         return [(stamp, action, latency) for stamp, (_, action, latency) in events if latency > 0]
 
     def _one_after_the_other(self, actions: list[tuple[int, EndEffectorAction, float]]) -> bool:

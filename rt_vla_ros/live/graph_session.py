@@ -54,7 +54,7 @@ class GraphSession:
             for name in sorted((recorder.nodes & NODES) - self._there):
                 self._there.add(name)
                 self.progress.line(f"  {name} is there ({time.monotonic() - begin:.0f} s).")
-            return self._there == NODES and recorder.policy_ready and bool(recorder.recording.images)
+            return self._there == NODES and recorder.policy_ready and bool(recorder.trajectory.images)
 
         if not recorder.wait(ready, begin + START_UP):
             missing = ", ".join(sorted(NODES - self._there)) or "the policy, or a first image,"

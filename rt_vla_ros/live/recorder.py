@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
-from rt_vla_ros.evaluation.recording import SAME_TIME, Recording
+from rt_vla_ros.evaluation.trajectory import SAME_TIME, Trajectory
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
@@ -31,7 +31,7 @@ def nothing_wrong() -> None:
 
 
 class Recorder:
-    """Lives on the graph in `namespace`; `recording` grows while it spins.
+    """Lives on the graph in `namespace`; `trajectory` grows while it spins.
 
     check: called again and again while something is waited for; what it raises ends the waiting.
     """
@@ -39,7 +39,7 @@ class Recorder:
     check: Callable[[], None] = staticmethod(nothing_wrong)
 
     def __init__(self, namespace: str, name: str = "demo") -> None:
-        self.recording = Recording()
+        self.trajectory = Trajectory()
         self.action_stamps: list[int] = []  # of the images that the recorded actions were made from [ns]
         self.status: ControllerStatus | None = None
         self.policy_failure = ""
@@ -62,19 +62,19 @@ class Recorder:
     # What comes in ---------------------------------------------------------------------------------------------------
 
     def _on_image(self, message: Image) -> None:
-        self.recording.images.append((self.recording.time, rgb_from_image(message).copy()))
+        self.trajectory.images.append((self.trajectory.time, rgb_from_image(message).copy()))
 
     def _on_action(self, message: ActionMsg) -> None:
         latency = convert.seconds(convert.nanoseconds(message.latency))
         self.action_stamps.append(convert.nanoseconds(message.header.stamp))
-        self.recording.actions.append((self.recording.time, convert.action_from_message(message), latency))
+        self.trajectory.actions.append((self.trajectory.time, convert.action_from_message(message), latency))
 
     def _on_status(self, message: ControllerStatus) -> None:
         self.status = message
 
     def _on_state(self, message: Float64MultiArray) -> None:
         values = np.array(message.data, np.float64)
-        self.recording.states.append((float(values[0]), values[1:]))
+        self.trajectory.states.append((float(values[0]), values[1:]))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -110,14 +110,14 @@ class Recorder:
         return sum(stamp < end_ns for stamp in self.action_stamps)
 
     def lay_scene(self, suite: str, seed: int, instruction: str, deadline: float) -> str | None:
-        """Begins a scene at time 0, and the recording with it; None, or why it cannot be."""
+        """Begins a scene at time 0, and the trajectory with it; None, or why it cannot be."""
         request = ResetScene.Request(suite=suite, seed=seed, instruction=instruction)
         response = self._call(self._reset, request, deadline)
         if response is None:
             return "the simulated arm did not answer"
         # The first image of the scene comes before the answer, and in lock-step only once.
         self.action_stamps = []
-        self.recording = Recording(images=[(0.0, pixels) for _, pixels in self.recording.images[-1:]])
+        self.trajectory = Trajectory(images=[(0.0, pixels) for _, pixels in self.trajectory.images[-1:]])
         return None if response.success else str(response.message)
 
     def instruct(self, instruction: str, deadline: float) -> bool:
@@ -136,9 +136,9 @@ class Recorder:
         response = self._call(self._restart, Trigger.Request(), deadline)
         return response is not None and bool(response.success)
 
-    def judge(self, deadline: float) -> TaskOutcome.Response | None:
-        """How the scene stands; None where the arm does not answer."""
-        return self._call(self._outcome, TaskOutcome.Request(), deadline)
+    def judge(self, deadline: float, *, terminated: bool) -> TaskOutcome.Response | None:
+        """The outcome by now; None where the arm does not answer. terminated: whether the policy ended the request."""
+        return self._call(self._outcome, TaskOutcome.Request(terminated=terminated), deadline)
 
     def _call(self, client: Client, request: object, deadline: float) -> Any:
         if not self.wait(client.service_is_ready, deadline):

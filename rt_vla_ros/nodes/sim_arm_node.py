@@ -1,4 +1,4 @@
-"""A table, an arm and its cameras on a ROS graph: takes velocities, shows what happens."""
+"""The simulated arm and its cameras on a ROS graph: takes velocities, publishes images and states."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ from rt_vla_ros.nodes.parameters import Parameter, declare
 from rt_vla_ros.nodes.running import ProgramNode, StartError, run
 from rt_vla_ros.nodes.sim_frames import SimFrames
 from rt_vla_ros.nodes.sim_publishers import SimPublishers
-from rt_vla_ros.sim import SUITES, TabletopSim
-from rt_vla_ros.sim.lock_step import LockStep, Status
+from rt_vla_ros.sim import SUITES, Outcome, TabletopSim
+from rt_vla_ros.sim.lock_step import LockStep, StepStatus
 from rt_vla_ros.sim.wall_pace import WallPace
 from rt_vla_ros.sim.world import STEP_NS, SimWorld
 from rt_vla_ros.srv import ResetScene, TaskOutcome
 
 PARAMETERS = (
-    Parameter("suite", "pick-colours", "Which kind of scenes.", choices=tuple(SUITES)),
+    Parameter("suite", "pick-colours", "Name of the suite of scenes.", choices=tuple(SUITES)),
     Parameter("seed", 0, "The scene is a function of suite, seed and instruction.", low=0, high=2**53),
-    Parameter("instruction", "", 'Such as "pick up the red cube": the object it names is laid on the table.'),
+    Parameter("instruction", "", 'Such as "pick up the red cube": the object that it names is placed on the table.'),
     Parameter("image_width", 96, "Of all images [pixel].", low=16, high=1920),
     Parameter("image_height", 96, "Of all images [pixel].", low=16, high=1080),
     Parameter("image_rate", 10.0, "Images per second; 50 divided by a whole number [Hz].", low=1.0, high=50.0),
     Parameter("wrist_image", False, "Whether the wrist camera is on too."),
     Parameter("publish_clock", False, "Publish /clock and stamp by it; the other nodes then need use_sim_time."),
-    Parameter("lock_step", False, "Each step waits for the last; implies publish_clock, the others need use_sim_time."),
+    Parameter(
+        "lock_step", False, "Every step waits for the previous one; implies publish_clock; others need use_sim_time."
+    ),
     Parameter("policy_period", 0.2, "Lock step: time from one action to the next; a multiple of 0.02 [s].", 0.02, 10.0),
-    Parameter("time_limit", 0.0, "Lock step: a scene stands still after this; 0: never [s].", low=0.0, high=3600.0),
+    Parameter("time_limit", 0.0, "Lock step: time limit of a scene; 0: none [s].", low=0.0, high=3600.0),
     Parameter("twist_timeout", 0.1, "Velocities older, or this far in the future, count as zero [s].", 0.02, 10.0),
 )
-NUDGE_PERIOD = 0.5  # [s]
+REPEAT_PERIOD = 0.5  # [s]
 
 
 class SimArmNode(ProgramNode):
@@ -55,7 +57,7 @@ class SimArmNode(ProgramNode):
         self._frames = SimFrames(self, self._world.sim)
         self._twist: tuple[int, Twist] | None = None
         self._gripper: float | None = None
-        self._last_word = "No command has come yet."
+        self._message = "No command has come yet."
         reliable = QoSProfile(depth=10)
         self.create_subscription(TwistStamped, "delta_twist_cmds", self._on_twist, reliable)
         self.create_subscription(Float64, "gripper_command", self._on_gripper, reliable)
@@ -68,14 +70,14 @@ class SimArmNode(ProgramNode):
         self._steps_per_image = _whole(50 / self._settings["image_rate"], "image_rate", "50 Hz by a whole number")
         self._pace = WallPace(STEP_NS)
         self._until_image = 0
-        self._nudged = time.monotonic()
+        self._published = time.monotonic()
         self._lock_step = self._make_lock_step() if self._settings["lock_step"] else None
         if self._lock_step is None:
             self.create_timer(STEP_NS / 1e9, self._on_wall_tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
         else:
-            self.create_timer(NUDGE_PERIOD / 2, self._on_nudge, clock=Clock(clock_type=ClockType.STEADY_TIME))
+            self.create_timer(REPEAT_PERIOD / 2, self._on_repeat, clock=Clock(clock_type=ClockType.STEADY_TIME))
             self._lock_step.begin()
-        self.get_logger().info(f"The scene is laid: {self._world.scene.task.instruction!r}.")
+        self.get_logger().info(f"Scene: {self._world.scene.task.instruction!r}.")
 
     def _make_world(self) -> SimWorld:
         s = self._settings
@@ -98,15 +100,15 @@ class SimArmNode(ProgramNode):
             gripper, self._gripper = self._gripper, None
             self.advance(self._fresh_twist(), gripper)
             if self._own_clock:
-                self.tell_time(self._world.time_ns)
+                self.publish_clock(self._world.time_ns)
             self._outputs.publish_state(self._stamp_ns())
             if self._until_image == 0:
-                self.show()
+                self.publish_images()
             self._until_image = (self._until_image + 1) % self._steps_per_image
 
-    def _on_nudge(self) -> None:
-        if self._lock_step is not None and time.monotonic() - self._nudged > NUDGE_PERIOD:
-            self._lock_step.nudge()
+    def _on_repeat(self) -> None:
+        if self._lock_step is not None and time.monotonic() - self._published > REPEAT_PERIOD:
+            self._lock_step.repeat()
 
     def _fresh_twist(self) -> Twist | None:
         if self._twist is None:
@@ -116,29 +118,29 @@ class SimArmNode(ProgramNode):
         if abs(self._stamp_ns() - stamp_ns) <= self._settings["twist_timeout"] * 1e9:
             return twist
         self._twist = None
-        self._last_word = "Standing still: no fresh velocity comes."
+        self._message = "Standing still: no fresh velocity comes."
         return None
 
     # What LockStep drives --------------------------------------------------------------------------------------------
 
     @property
     def time_ns(self) -> int:
-        """See lock_step.Stage."""
+        """See lock_step.SteppedSimulation."""
         return self._world.time_ns
 
     def advance(self, twist: Twist | None, gripper: float | None) -> None:
-        """See lock_step.Stage."""
+        """See lock_step.SteppedSimulation."""
         self._world.advance(twist, gripper)
         self._outputs.publish_whole_state()
 
-    def tell_time(self, time_ns: int) -> None:
-        """See lock_step.Stage."""
-        self._nudged = time.monotonic()
+    def publish_clock(self, time_ns: int) -> None:
+        """See lock_step.SteppedSimulation."""
+        self._published = time.monotonic()
         self._outputs.publish_clock(time_ns)
 
-    def show(self) -> None:
-        """See lock_step.Stage."""
-        self._nudged = time.monotonic()
+    def publish_images(self) -> None:
+        """See lock_step.SteppedSimulation."""
+        self._published = time.monotonic()
         if self._lock_step is not None:
             self._outputs.publish_state(self._stamp_ns())
             if self._time_is_up():
@@ -161,9 +163,9 @@ class SimArmNode(ProgramNode):
             self._frames.resolve(convert.twist_from_message(message)),
         )
         if isinstance(twist, str):
-            self._last_word = twist
+            self._message = twist
             return
-        self._last_word = "Following velocities."
+        self._message = "Following velocities."
         if self._lock_step is not None:
             self._lock_step.on_twist(stamp_ns, twist)
         else:
@@ -171,7 +173,7 @@ class SimArmNode(ProgramNode):
 
     def _on_gripper(self, message: Float64) -> None:
         if not 0 <= message.data <= 1:
-            self._last_word = f"The gripper command is {message.data}, expected 0 (open) to 1 (closed)."
+            self._message = f"The gripper command is {message.data}, expected 0 (open) to 1 (closed)."
         elif self._lock_step is not None:
             self._lock_step.on_gripper(message.data)
         else:
@@ -180,7 +182,7 @@ class SimArmNode(ProgramNode):
     def _on_status(self, message: ControllerStatus) -> None:
         if self._lock_step is not None:
             self._lock_step.on_status(
-                Status(
+                StepStatus(
                     convert.nanoseconds(message.header.stamp),
                     convert.nanoseconds(message.action_stamp),
                     convert.nanoseconds(message.refused_stamp),
@@ -194,8 +196,9 @@ class SimArmNode(ProgramNode):
         self._world.steps += 1
 
     def _on_terminate(self, message: Bool) -> None:
+        self._world.terminated = message.data
         if message.data:
-            self._last_word = "The policy says that it is done."
+            self._message = "The policy has terminated."
 
     # Services --------------------------------------------------------------------------------------------------------
 
@@ -210,11 +213,13 @@ class SimArmNode(ProgramNode):
         response.success, response.instruction = True, scene.task.instruction
         return response
 
-    def _on_outcome(self, _request: TaskOutcome.Request, response: TaskOutcome.Response) -> TaskOutcome.Response:
+    def _on_outcome(self, request: TaskOutcome.Request, response: TaskOutcome.Response) -> TaskOutcome.Response:
+        # The caller may have seen a terminate that is still on its way to this node.
+        self._world.terminated = self._world.terminated or request.terminated
         verdict = self._world.verdict()
         self._resume()
-        response.success, response.outcome = verdict.outcome == "success", verdict.outcome
-        response.message, response.seconds, response.steps = verdict.sentence, verdict.seconds, verdict.steps
+        response.success, response.outcome = verdict.outcome is Outcome.SUCCESS, verdict.outcome.value
+        response.message, response.seconds, response.steps = verdict.outcome.sentence, verdict.seconds, verdict.steps
         return response
 
     def _resume(self) -> None:
@@ -225,7 +230,7 @@ class SimArmNode(ProgramNode):
 
     def _report(self) -> Report:
         factor = self._pace.factor
-        level, message = Level.OK, self._last_word
+        level, message = Level.OK, self._message
         if factor is not None and factor < 0.9:
             level, message = Level.WARN, "The simulation runs slower than real time: this machine is too slow."
         values = {
@@ -237,7 +242,7 @@ class SimArmNode(ProgramNode):
         return Report(level, message, values)
 
     def close(self) -> None:
-        """Gives the graphics memory back."""
+        """Releases the graphics memory."""
         self._world.sim.close()
 
 

@@ -1,4 +1,4 @@
-"""The last few moments that a policy sees, by one rule for a running robot and for a recorded episode."""
+"""A policy's window of past observations, the same for a running robot and for a recorded episode."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ T = TypeVar("T")
 class History(Generic[T]):
     """Keeps the newest `length` items, oldest first.
 
-    At the start of a request there are fewer: nothing is invented to fill the window. `window` says the same of a
-    recorded episode, so that training and a running robot see equal histories.
+    At the start of a request there are fewer; the window is not padded. `window` gives the same steps of a recorded
+    episode, so that training and a running robot see equal histories.
     """
 
     def __init__(self, length: int) -> None:
@@ -23,11 +23,11 @@ class History(Generic[T]):
         self._items: deque[T] = deque(maxlen=length)
 
     def append(self, item: T) -> None:
-        """Add the newest item; the oldest goes where the window is full."""
+        """Add the newest item; drops the oldest if the window is full."""
         self._items.append(item)
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Remove all items."""
         self._items.clear()
 
     @property

@@ -16,11 +16,11 @@ Pixels = NDArray[np.uint8]
 def fit_image(image: NDArray[Any], camera: CameraSpec) -> Pixels:
     """RGB uint8 (H, W, 3) -> RGB uint8 (camera.height, camera.width, 3) by the card's crop.
 
-    "none": the size must be right already. "center": the middle is cut out at the card's aspect ratio, then resized.
-    "stretch": resized whole. Resizing is bilinear with antialiasing.
-    "pad": resized whole without changing its aspect ratio, black beside it; bilinear without antialiasing and truncated
+    "none": the size must match. "center": the centre is cropped to the card's aspect ratio, then resized.
+    "stretch": resized without a crop. Resizing is bilinear with antialiasing.
+    "pad": resized with its aspect ratio kept, with black borders; bilinear without antialiasing and truncated
     to whole numbers, as `tf.image.resize_with_pad` did it for RT-1.
-    Raises ValueError, with a sentence, for an image that this cannot be done with.
+    Raises ValueError, with a sentence, for any other image.
     """
     check_pixels(image, camera.name)
     height, width = image.shape[:2]
@@ -36,7 +36,7 @@ def fit_image(image: NDArray[Any], camera: CameraSpec) -> Pixels:
     if camera.crop == "pad":
         return _padded(image, camera.width, camera.height)
     if camera.crop == "center":
-        image = _cut_center(image, camera.width / camera.height)
+        image = _crop_center(image, camera.width / camera.height)
     resized = Image.fromarray(np.ascontiguousarray(image)).resize(
         (camera.width, camera.height), Image.Resampling.BILINEAR
     )
@@ -75,7 +75,7 @@ def _padded(image: NDArray[Any], width: int, height: int) -> Pixels:
 
 
 def _bilinear(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Resizes the first axis; centres of pixels are at halves."""
+    """Resizes the first axis; pixel centres are at half integers."""
     at = np.clip((np.arange(size) + 0.5) * (len(image) / size) - 0.5, 0, len(image) - 1).astype(np.float32)
     below = np.minimum(np.floor(at).astype(np.int64), len(image) - 1)
     above = np.minimum(below + 1, len(image) - 1)
@@ -84,7 +84,7 @@ def _bilinear(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     return mixed
 
 
-def _cut_center(image: NDArray[Any], aspect: float) -> NDArray[Any]:
+def _crop_center(image: NDArray[Any], aspect: float) -> NDArray[Any]:
     height, width = image.shape[:2]
     cut_width = min(width, max(1, round(height * aspect)))
     cut_height = min(height, max(1, round(width / aspect)))

@@ -1,4 +1,4 @@
-"""What a policy sees: camera pixels and a time, nothing else."""
+"""The input of a policy: camera images and their time stamp."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Observation:
-    """One moment as the cameras saw it.
+    """The images of one time step.
 
     images: camera name -> RGB image, uint8, shape (H, W, 3), sizes as the action card's cameras say.
     stamp: when the oldest of the images was taken [s].

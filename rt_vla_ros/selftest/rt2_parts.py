@@ -130,7 +130,7 @@ def quantized(weights: str, machine: Machine) -> Found:
             f"{LAYER_TOLERANCES[weights]}.",
             figures,
         )
-    other, numbers = figures["ways"][1]["numbers"], figures["prompts"] * figures["dimensions"]
+    other, numbers = figures["formats"][1]["numbers"], figures["prompts"] * figures["dimensions"]
     return Found(f"layers within {worst:.3f}; {other} of {numbers} numbers differ from bfloat16's", figures)
 
 

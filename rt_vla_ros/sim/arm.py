@@ -1,4 +1,4 @@
-"""Which arm stands at the table: an MJCF file and the names in it. By default the Panda of the gym-hil package."""
+"""The simulated arm: an MJCF file and the names in it. By default the Panda of the gym-hil package."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ArmDescription:
     gripper_actuator, gripper_joint: the actuator of the fingers and the joint that tells how far they are closed.
     gripper_joint_name: its name in joint_states. gripper_range: angle of that joint when open and when closed [rad].
     fingers: name prefixes of the bodies that touch what is gripped, one per finger.
-    hand: body from which on geoms collide; the arm above it is only seen.
+    hand: first body whose geoms collide; the links above it are visual only.
     link_frames: body names and the frame ids they get in TF. tool_frame: frame id of the tool site.
     """
 

@@ -1,4 +1,4 @@
-"""Sentences about the objects: how tasks are phrased and how a user's sentence is understood."""
+"""Instructions about the objects: templates of the suites, and parsing of a user's sentence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNSEEN_PICK_PHRASINGS: tuple[str, ...] = (
     "I want the {colour} {shape} in the air",
     "hoist the {shape}, the {colour} one",
 )
-"""Never used in training: how an `unseen` suite speaks."""
+"""Never used in training: the templates of the suite `unseen`."""
 
 OTHER_COLOURS = frozenset(
     (
@@ -33,7 +33,7 @@ OTHER_COLOURS = frozenset(
         *("gold", "golden", "silver", "beige", "maroon", "navy", "olive"),
     )
 )
-"""Colours that people may ask for and no object has: refused, where "the pink cube" would else mean any cube."""
+"""Colours that no object has: refused, since "the pink cube" would otherwise match any cube."""
 
 
 def phrase(template: str, kind: ObjectKind) -> str:
@@ -42,7 +42,7 @@ def phrase(template: str, kind: ObjectKind) -> str:
 
 
 def matches(instruction: str, choices: Sequence[ObjectKind]) -> list[ObjectKind]:
-    """Those of `choices` that a sentence can mean, by colour and shape or by one of the two.
+    """Those of `choices` that a sentence can refer to, by colour and shape or by one of the two.
 
     Raises ValueError, naming the colours and shapes that there are, where it says neither or more than one of either.
     """

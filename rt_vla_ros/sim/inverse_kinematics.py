@@ -18,7 +18,7 @@ class InverseKinematics:
     def __init__(
         self, model: mujoco.MjModel, joints: tuple[str, ...], site: str, home: Vector, *, damping: float = 0.02
     ) -> None:
-        """home: joint angles that the spare degree of freedom is drawn to [rad], shape (n,).
+        """home: joint angles that the redundant degree of freedom is drawn to [rad], shape (n,).
 
         damping: added in task space [m, rad]; larger is calmer near singular poses and slower.
         """

@@ -9,27 +9,22 @@ import numpy as np
 from rt_vla_ros.sim.scenes import Task
 from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD, TabletopSim
 
-LIFTED = 0.05  # [m] above the table
+LIFT_HEIGHT = 0.05  # above the table [m]
 HOLD_TIME = 1.0  # [s]
 
 
 class Outcome(str, Enum):
-    """How an episode ended.
-
-    SUCCESS: the named object, alone, was held 5 cm above the table for a second.
-    WRONG_OBJECT: another object is in the air at the end.
-    DROP: the named object had been lifted, but was not held through the last second.
-    TIMEOUT: nothing was lifted by the end, be it the time limit or a terminate.
-    """
+    """How an episode ended. The value is the word in records, reports and the answer of the service `~/outcome`."""
 
     SUCCESS = "success"
     WRONG_OBJECT = "wrong_object"
     DROP = "drop"
+    STOPPED_EARLY = "stopped_early"
     TIMEOUT = "timeout"
 
     @property
     def sentence(self) -> str:
-        """The same for people."""
+        """What the outcome means."""
         return _SENTENCES[self]
 
 
@@ -37,7 +32,8 @@ _SENTENCES = {
     Outcome.SUCCESS: "The named object, and no other, was held 5 cm above the table for a second.",
     Outcome.WRONG_OBJECT: "Another object than the named one was lifted.",
     Outcome.DROP: "The named object was lifted, but not held.",
-    Outcome.TIMEOUT: "Nothing was lifted by the end.",
+    Outcome.STOPPED_EARLY: "The policy terminated before anything was lifted.",
+    Outcome.TIMEOUT: "Nothing was lifted.",
 }
 
 
@@ -50,21 +46,26 @@ class Judge:
 
     def held(self, sim: TabletopSim) -> bool:
         """Whether the named object, and no other, is 5 cm above the table now."""
-        up = sim.clearances >= LIFTED
+        up = sim.clearances >= LIFT_HEIGHT
         return bool(up[self._target]) and int(up.sum()) == 1
 
-    def settle(self, sim: TabletopSim) -> Outcome:
-        """Hold the arm still for one second of simulated time, watch, and say how the episode ended."""
+    def settle(self, sim: TabletopSim, *, terminated: bool = False) -> Outcome:
+        """Hold the arm still for one second of simulated time, watch, and say how the episode ended.
+
+        terminated: whether the policy ended it.
+        """
         sim.command(np.zeros(3), np.zeros(3))
         held = self.held(sim)
         for _ in range(round(HOLD_TIME / CONTROL_PERIOD)):
             sim.step(CONTROL_PERIOD)
             held = held and self.held(sim)
-        return Outcome.SUCCESS if held else self.outcome_now(sim)
+        return Outcome.SUCCESS if held else self.failure(sim, terminated=terminated)
 
-    def outcome_now(self, sim: TabletopSim) -> Outcome:
-        """How an episode that did not succeed has ended, as things lie now."""
-        up = sim.clearances >= LIFTED
+    def failure(self, sim: TabletopSim, *, terminated: bool = False) -> Outcome:
+        """How an episode without success has ended, by the current state. terminated: as in `settle`."""
+        up = sim.clearances >= LIFT_HEIGHT
         if np.delete(up, self._target).any():
             return Outcome.WRONG_OBJECT
-        return Outcome.DROP if sim.peak_clearances[self._target] >= LIFTED else Outcome.TIMEOUT
+        if sim.peak_clearances[self._target] >= LIFT_HEIGHT:
+            return Outcome.DROP
+        return Outcome.STOPPED_EARLY if terminated else Outcome.TIMEOUT

@@ -1,4 +1,4 @@
-"""How the table is laid before an episode: everything that a reset needs, and nothing random."""
+"""The initial state of an episode: everything that a reset needs, and nothing random."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class PlacedObject:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the scene looks like.
+class Appearance:
+    """The visual appearance of a scene.
 
     table: colour of the table, RGB 0 ... 1. pattern: what is on it, see table_patterns.
     light: brightness, 1 is the usual.
@@ -37,8 +37,8 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Objects, the arm's first pose and the look.
+class SceneLayout:
+    """Objects, the arm's initial pose and the appearance.
 
     start: position of the tool between the fingertips in the base frame [m]; start_yaw: its yaw [rad].
     """
@@ -46,4 +46,4 @@ class Layout:
     objects: tuple[PlacedObject, ...]
     start: tuple[float, float, float] = (0.44, 0.0, 0.24)
     start_yaw: float = 0.0
-    look: Look = field(default_factory=Look)
+    appearance: Appearance = field(default_factory=Appearance)

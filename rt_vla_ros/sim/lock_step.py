@@ -1,4 +1,4 @@
-"""Lock step: simulated time waits for every message that an arm in real time would merely hope for. No ROS in here."""
+"""Lock step: simulated time advances only when all messages of a step have arrived. No ROS here."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rt_vla_ros.sim.world import STEP_NS
 
 
 @dataclass(frozen=True)
-class Status:
-    """What counts of a ControllerStatus; times in [ns]."""
+class StepStatus:
+    """The fields of a ControllerStatus that lock step needs; times in [ns]."""
 
     stamp_ns: int
     action_stamp_ns: int
@@ -23,17 +23,17 @@ class Status:
     gripper_commanded: bool
 
 
-class Stage(Protocol):
-    """What the schedule drives."""
+class SteppedSimulation(Protocol):
+    """The simulation that the schedule steps."""
 
     @property
     def time_ns(self) -> int:
-        """The simulated time that has been lived through."""
+        """The current simulated time."""
 
-    def show(self) -> None:
-        """Publish the images of now."""
+    def publish_images(self) -> None:
+        """Publish the current images."""
 
-    def tell_time(self, time_ns: int) -> None:
+    def publish_clock(self, time_ns: int) -> None:
         """Publish the clock."""
 
     def advance(self, twist: Twist | None, gripper: float | None) -> None:
@@ -46,39 +46,39 @@ def steps_per_action(period: float) -> int:
 
 
 class LockStep:
-    """The schedule: every policy period the images are shown, and time stands still until the controller follows, or
-    refuses, an action on them; then for every step the clock is told, and the controller's command for it awaited and
-    applied.
+    """The schedule: every policy period the images are published, and time stops until the controller follows, or
+    refuses, an action on them; then for every step the clock is published, and the controller's command for it is
+    awaited and applied.
 
-    So what happens is a function of the scene and the policy, not of how fast anybody is.
+    So a run is a function of the scene and the policy, not of the speed of the processes.
     """
 
-    def __init__(self, stage: Stage, period_ns: int) -> None:
-        self._stage = stage
+    def __init__(self, simulation: SteppedSimulation, period_ns: int) -> None:
+        self._simulation = simulation
         self._steps_per_action = period_ns // STEP_NS
-        self._status: Status | None = None
+        self._status: StepStatus | None = None
         self._twists: dict[int, Twist] = {}
         self._grippers: list[float] = []
         self._left = 0  # steps until the next image
         self._awaited_ns = 0  # stamp of the command that is awaited
 
     def begin(self) -> None:
-        """Time stands still from here on until an action on the images of now is followed."""
+        """Time stops here until an action on the current images is followed."""
         self._left = 0
         self._status = None
         self._twists.clear()
         self._grippers.clear()
-        self.nudge()
+        self.repeat()
 
-    def nudge(self) -> None:
-        """Says the last thing again, for those who came late."""
+    def repeat(self) -> None:
+        """Publishes the last messages again, for nodes that joined late."""
         if self._left:
-            self._stage.tell_time(self._awaited_ns)
+            self._simulation.publish_clock(self._awaited_ns)
         else:
-            self._stage.tell_time(self._stage.time_ns)
-            self._stage.show()
+            self._simulation.publish_clock(self._simulation.time_ns)
+            self._simulation.publish_images()
 
-    def on_status(self, status: Status) -> None:
+    def on_status(self, status: StepStatus) -> None:
         """The controller has ticked or has taken an action."""
         self._status = status
         self._proceed()
@@ -98,29 +98,29 @@ class LockStep:
         if status is None:
             return
         if not self._left:
-            followed = status.action_stamp_ns == self._stage.time_ns and status.state in ACTIVE
-            if followed or (status.refused_stamp_ns == self._stage.time_ns and status.state == State.FAULT):
+            followed = status.action_stamp_ns == self._simulation.time_ns and status.state in ACTIVE
+            if followed or (status.refused_stamp_ns == self._simulation.time_ns and status.state == State.FAULT):
                 self._left = self._steps_per_action
-                self._ask()
+                self._await_next()
         elif status.stamp_ns == self._awaited_ns and self._complete(status):
             self._step(status)
 
-    def _complete(self, status: Status) -> bool:
+    def _complete(self, status: StepStatus) -> bool:
         """Messages of different topics overtake each other."""
         twist = not status.commanding or self._awaited_ns in self._twists
         return twist and (not status.gripper_commanded or bool(self._grippers))
 
-    def _step(self, status: Status) -> None:
+    def _step(self, status: StepStatus) -> None:
         twist = self._twists.get(self._awaited_ns) if status.commanding else None
         gripper = self._grippers.pop(0) if status.gripper_commanded else None
         self._twists = {stamp: twist for stamp, twist in self._twists.items() if stamp > self._awaited_ns}
-        self._stage.advance(twist, gripper)
+        self._simulation.advance(twist, gripper)
         self._left -= 1
         if self._left:
-            self._ask()
+            self._await_next()
         else:
-            self._stage.show()
+            self._simulation.publish_images()
 
-    def _ask(self) -> None:
-        self._awaited_ns = self._stage.time_ns + STEP_NS
-        self._stage.tell_time(self._awaited_ns)
+    def _await_next(self) -> None:
+        self._awaited_ns = self._simulation.time_ns + STEP_NS
+        self._simulation.publish_clock(self._awaited_ns)

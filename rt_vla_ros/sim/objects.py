@@ -1,4 +1,4 @@
-"""The things on the table: colours, shapes and their sizes."""
+"""The objects on the table: colours, shapes and their sizes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SHAPE_WORDS: MappingProxyType[str, str] = MappingProxyType(
         "ball": "ball", "sphere": "ball",
     }
 )  # fmt: skip
-"""What people call a shape -> our name of it."""
+"""Synonyms of a shape -> its name here."""
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ class OffscreenRenderer:
         return np.array(picture)
 
     def close(self) -> None:
-        """Give the graphics memory back; the renderer cannot be used afterwards."""
+        """Release the graphics memory; the renderer cannot be used afterwards."""
         _open.discard(self)
         with contextlib.suppress(Exception):  # a context in use by another thread cannot be freed from here
             self._context.make_current()

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from rt_vla_ros.sim.instructions import matches, phrase, shorten, vocabulary
-from rt_vla_ros.sim.layout import Layout, PlacedObject
+from rt_vla_ros.sim.layout import PlacedObject, SceneLayout
 from rt_vla_ros.sim.objects import ALL_KINDS, ObjectKind
 from rt_vla_ros.sim.suites import Suite, find_suite, triple
 
-AREA_LOW, AREA_HIGH = (0.38, -0.22), (0.62, 0.22)  # where objects are laid, in the base frame [m]
+AREA_LOW, AREA_HIGH = (0.38, -0.22), (0.62, 0.22)  # where objects are placed, in the base frame [m]
 MINIMUM_DISTANCE = 0.10  # between objects [m]
-MOST_TRIES = 500  # to place objects before beginning anew
+MAX_TRIES = 500  # to place objects before starting over
 START_LOW, START_HIGH = (0.40, -0.10, 0.20), (0.50, 0.10, 0.30)  # the tool's first position [m]
 TIME_LIMIT = 20.0  # [s]
 
 
 @dataclass(frozen=True)
 class Task:
-    """What shall be done. target: index of the named object in the layout. time_limit: simulated [s]."""
+    """What the policy is to do. target: index of the named object in the layout. time_limit: simulated [s]."""
 
     instruction: str
     target: int
@@ -29,11 +29,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Scene:
-    """A laid table and a task on it: a function of suite, seed and instruction."""
+    """A table with objects and a task: a function of suite, seed and instruction."""
 
     suite: str
     seed: int
-    layout: Layout
+    layout: SceneLayout
     task: Task
 
     @property
@@ -43,7 +43,7 @@ class Scene:
 
 
 def make_scene(suite: str, seed: int, instruction: str = "") -> Scene:
-    """Lay a table. A given instruction decides which object is the target, and is kept as it is.
+    """Sets up a scene. A given instruction decides which object is the target, and is kept as it is.
 
     instruction: such as "pick up the red cube"; empty: the suite names one of its objects.
     Raises ValueError for an unknown suite, and for an instruction that names no object this scene can have.
@@ -59,24 +59,24 @@ def make_scene(suite: str, seed: int, instruction: str = "") -> Scene:
     yaws = rng.uniform(-np.pi / 4, np.pi / 4, len(kinds))
     start = rng.uniform(START_LOW, START_HIGH)
     start_yaw = float(rng.uniform(-0.3, 0.3))
-    look = rules.looks.draw(rng)
+    appearance = rules.appearance.draw(rng)
     if rules.targets:
         kinds = _with_target(kinds, target, rules.targets[int(rng.integers(len(rules.targets)))], rules, rng)
     if instruction.strip():
-        kinds, target = _lay_named(instruction, kinds, target, rules, rng)
+        kinds, target = _with_named(instruction, kinds, target, rules, rng)
     objects = tuple(
         PlacedObject(kind, float(x), float(y), float(yaw))
         for kind, (x, y), yaw in zip(kinds, places, yaws, strict=True)
     )
-    said = instruction.strip() or phrase(template, kinds[target])
-    layout = Layout(objects, triple(start), start_yaw, look)
-    return Scene(suite, seed, layout, Task(said, target))
+    sentence = instruction.strip() or phrase(template, kinds[target])
+    layout = SceneLayout(objects, triple(start), start_yaw, appearance)
+    return Scene(suite, seed, layout, Task(sentence, target))
 
 
-def _lay_named(
+def _with_named(
     instruction: str, kinds: list[ObjectKind], target: int, rules: Suite, rng: np.random.Generator
 ) -> tuple[list[ObjectKind], int]:
-    """The table with what the instruction names on it, and where that is."""
+    """Object kinds that include the one that the instruction names, and the index of that one."""
     here = matches(instruction, kinds)
     if len(here) == 1:
         return kinds, kinds.index(here[0])
@@ -107,7 +107,7 @@ def _draw_kinds(rules: Suite, rng: np.random.Generator) -> list[ObjectKind]:
 def _with_target(
     kinds: list[ObjectKind], target: int, wanted: ObjectKind, rules: Suite, rng: np.random.Generator
 ) -> list[ObjectKind]:
-    """The same table with `wanted` in the target's place, distractors that clash with it replaced."""
+    """The same kinds with `wanted` at the target's index; distractors that conflict with it are replaced."""
     chosen = list(kinds)
     chosen[target] = wanted
     for slot in range(len(chosen)):
@@ -124,7 +124,7 @@ def _draw_places(count: int, rng: np.random.Generator) -> list[np.ndarray]:
     while len(places) < count:
         place = rng.uniform(AREA_LOW, AREA_HIGH)
         tries += 1
-        if tries > MOST_TRIES:  # the first ones leave no room for the last
+        if tries > MAX_TRIES:  # the first ones leave no space for the last
             places, tries = [], 0
         elif all(np.linalg.norm(place - other) >= MINIMUM_DISTANCE for other in places):
             places.append(place)

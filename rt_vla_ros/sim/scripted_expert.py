@@ -1,4 +1,4 @@
-"""A teacher that knows where everything is: labels any state of the simulator with what should be done next."""
+"""A scripted expert that reads the simulator's state: labels any state with the action to take next."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GAIN = 0.75  # of the remaining way per action: the arm trails behind its comman
 
 
 class ScriptedExpert:
-    """A function of the simulator's state, without memory: it can label any state that a policy got into (DAgger)."""
+    """A function of the simulator's state, without memory: it can label any state that a policy reaches (DAgger)."""
 
     def __init__(self, scene: Scene) -> None:
         self._target = scene.task.target
@@ -51,13 +51,13 @@ class ScriptedExpert:
         grasp = sim.object_positions[self._target]
         grasp[2] = max(grasp[2] + GRASP_ABOVE, LOWEST_GRASP)
         way = grasp - sim.ee_position
-        aside, above = float(np.hypot(way[0], way[1])), float(-way[2])
+        lateral, above = float(np.hypot(way[0], way[1])), float(-way[2])
         closing = sim.gripper_closedness > OPEN
         zone = CLOSING_ZONE if closing else GRASP_ZONE
-        if aside < zone[0] and abs(above) < zone[1] and sim.gripper_closedness < SHUT:
+        if lateral < zone[0] and abs(above) < zone[1] and sim.gripper_closedness < SHUT:
             return _act(GAIN * way, GAIN * self._turn(sim), gripper=1.0)
         # Descend in a funnel; a gripper that is not open yet waits above.
-        share = 1.0 if closing else float(np.clip((aside - FUNNEL[0]) / (FUNNEL[1] - FUNNEL[0]), 0.0, 1.0))
+        share = 1.0 if closing else float(np.clip((lateral - FUNNEL[0]) / (FUNNEL[1] - FUNNEL[0]), 0.0, 1.0))
         way[2] += HOVER * share
         return _act(GAIN * way, GAIN * self._turn(sim), gripper=0.0)
 

@@ -1,4 +1,4 @@
-"""Suites: families of tasks and of looks, as data. Every rule by which a scene is laid is here."""
+"""Suites: families of tasks and appearances, as data. Every rule by which a scene is made is here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, UNSEEN_PICK_PHRASINGS
-from rt_vla_ros.sim.layout import Look
+from rt_vla_ros.sim.layout import Appearance
 from rt_vla_ros.sim.objects import ALL_KINDS, RGB, ObjectKind
 from rt_vla_ros.sim.table_patterns import PLAIN
 
@@ -18,14 +18,14 @@ UNSEEN_KINDS: tuple[ObjectKind, ...] = (
     ObjectKind("purple", "cube"),
     ObjectKind("green", "cylinder"),
 )
-"""Combinations that only `unseen` names, and that lie on no other suite's tables, be it as the named object or beside
-it; their colours and shapes occur in others."""
+"""Combinations that only `unseen` names, and that are on no other suite's tables, neither as the named object nor as
+a distractor; their colours and shapes occur in others."""
 SEEN_KINDS: tuple[ObjectKind, ...] = tuple(kind for kind in ALL_KINDS if kind not in UNSEEN_KINDS)
 
 
 @dataclass(frozen=True)
-class LookJitter:
-    """How much a suite's looks differ from the usual one: largest deviation, uniformly distributed.
+class AppearanceJitter:
+    """Uniform random deviation from the default appearance: the largest one.
 
     table: of each colour channel (0 ... 1). light: of the brightness (1). light_direction: of x and y.
     """
@@ -34,25 +34,25 @@ class LookJitter:
     light: float = 0.08
     light_direction: float = 0.15
 
-    def draw(self, rng: np.random.Generator) -> Look:
-        """A look."""
-        usual = Look()
+    def draw(self, rng: np.random.Generator) -> Appearance:
+        """A random appearance."""
+        usual = Appearance()
         table = np.clip(np.add(usual.table, rng.uniform(-self.table, self.table, 3)), 0, 1)
         sideways = rng.uniform(-self.light_direction, self.light_direction, 2)
         direction = np.add(usual.light_direction, [*sideways, 0.0])
-        rng.random(6)  # a camera that stays in its place
+        rng.random(6)  # not used: keeps the random sequence of published scenes
         light = 1.0 + rng.uniform(-self.light, self.light)
-        return Look(triple(table), float(light), triple(direction))
+        return Appearance(triple(table), float(light), triple(direction))
 
 
 @dataclass(frozen=True)
-class LookRanges:
-    """Looks from sets and ranges, so that two suites can have none in common.
+class AppearanceRanges:
+    """Appearances from sets and ranges, so that two suites can have none in common.
 
     tables: colour and pattern of each; empty: a pattern of `patterns` and any muted colour (a grey, each channel up to
-    TINT away from it) that is not near one of `not_near`. light: ranges of the brightness (1 is usual).
+    TINT away from it) that is not near one of `not_near`. light: ranges of the brightness (1 is the default).
     azimuth: of where the light shines to, from the base's x axis [deg]. tilt: of the light from the vertical [deg].
-    camera, target: how far the front camera, and the point that it looks at, are from where they belong [m].
+    camera, target: displacement of the front camera, and of the point that it looks at, from the default [m].
     """
 
     light: tuple[tuple[float, float], ...]
@@ -64,14 +64,14 @@ class LookRanges:
     patterns: tuple[str, ...] = (PLAIN,)
     not_near: tuple[RGB, ...] = ()
 
-    def draw(self, rng: np.random.Generator) -> Look:
-        """A look."""
+    def draw(self, rng: np.random.Generator) -> Appearance:
+        """A random appearance."""
         table, pattern = self._draw_table(rng)
         light = rng.uniform(*self.light[int(rng.integers(len(self.light)))])
         azimuth, tilt = np.deg2rad(rng.uniform(*self.azimuth)), np.deg2rad(rng.uniform(*self.tilt))
         direction = np.array([np.tan(tilt) * np.cos(azimuth), np.tan(tilt) * np.sin(azimuth), -1.0])
         camera, target = (_shift(rng, distances) for distances in (self.camera, self.target))
-        return Look(table, float(light), triple(direction), camera, target, pattern)
+        return Appearance(table, float(light), triple(direction), camera, target, pattern)
 
     def _draw_table(self, rng: np.random.Generator) -> tuple[RGB, str]:
         if self.tables:
@@ -79,12 +79,12 @@ class LookRanges:
         pattern = self.patterns[int(rng.integers(len(self.patterns)))]
         while True:
             colour = np.clip(rng.uniform(0.15, 0.9) + rng.uniform(-TINT, TINT, 3), 0.0, 1.0)
-            if all(np.abs(np.subtract(colour, other)).max() >= APART for other in self.not_near):
+            if all(np.abs(np.subtract(colour, other)).max() >= MIN_COLOUR_DISTANCE for other in self.not_near):
                 return triple(colour), pattern
 
 
 TINT = 0.15  # how far a muted colour's channels are from grey at most
-APART = 0.12  # a colour at least this far from another, in one channel, is not near it
+MIN_COLOUR_DISTANCE = 0.12  # colours that differ by less in every channel are near each other
 
 UNSEEN_TABLES: tuple[tuple[RGB, str], ...] = (
     ((0.42, 0.27, 0.17), "wood"),
@@ -97,9 +97,9 @@ UNSEEN_TABLES: tuple[tuple[RGB, str], ...] = (
     ((0.20, 0.36, 0.27), PLAIN),
     ((0.12, 0.13, 0.15), PLAIN),
 )
-"""Colours and patterns on which nothing was trained."""
+"""Table colours and patterns that are not in the training suites."""
 
-TRAINING_LOOKS = LookRanges(
+TRAINING_APPEARANCE = AppearanceRanges(
     light=((0.75, 1.25),),
     azimuth=(70.0, 220.0),
     tilt=(5.0, 35.0),
@@ -108,7 +108,7 @@ TRAINING_LOOKS = LookRanges(
     patterns=(PLAIN, PLAIN, "checks", "speckles", "clouds"),
     not_near=tuple(colour for colour, _ in UNSEEN_TABLES),
 )
-UNSEEN_LOOKS = LookRanges(
+UNSEEN_APPEARANCE = AppearanceRanges(
     light=((0.55, 0.75), (1.25, 1.45)),
     azimuth=(-120.0, 50.0),
     tilt=(15.0, 45.0),
@@ -122,9 +122,9 @@ UNSEEN_LOOKS = LookRanges(
 class Suite:
     """A family of tasks.
 
-    objects: how many lie on the table, from ... to. distinct: what differs between them: "colour", or "kind" (colour or
-    shape). kinds: which are used. targets: which are named; empty: any that lies there. phrasings: how the instruction
-    is said. looks: of table, light and camera. training: made to learn from, not to be measured on.
+    objects: their number on the table, from ... to. distinct: what differs between them: "colour", or "kind" (colour or
+    shape). kinds: which are used. targets: which are named; empty: any on the table. phrasings: of the instruction.
+    appearance: of table, light and camera. training: a training distribution, not a benchmark.
     """
 
     name: str
@@ -133,7 +133,7 @@ class Suite:
     kinds: tuple[ObjectKind, ...] = SEEN_KINDS
     targets: tuple[ObjectKind, ...] = ()
     phrasings: tuple[str, ...] = PICK_PHRASINGS
-    looks: LookJitter | LookRanges = LookJitter()
+    appearance: AppearanceJitter | AppearanceRanges = AppearanceJitter()
     training: bool = False
 
 
@@ -145,18 +145,18 @@ SUITES: MappingProxyType[str, Suite] = MappingProxyType(
             Suite("pick-any"),
             Suite("unseen", targets=UNSEEN_KINDS, phrasings=UNSEEN_PICK_PHRASINGS),
             Suite("distractors", objects=(6, 9)),
-            Suite("backgrounds", looks=UNSEEN_LOOKS),
-            Suite("train-looks", looks=TRAINING_LOOKS, training=True),
-            Suite("train-clutter", objects=(3, 7), looks=TRAINING_LOOKS, training=True),
+            Suite("backgrounds", appearance=UNSEEN_APPEARANCE),
+            Suite("train-looks", appearance=TRAINING_APPEARANCE, training=True),
+            Suite("train-clutter", objects=(3, 7), appearance=TRAINING_APPEARANCE, training=True),
         )
     }
 )
 
 
-MEASURED: tuple[str, ...] = tuple(suite.name for suite in SUITES.values() if not suite.training)
+EVALUATION_SUITES: tuple[str, ...] = tuple(suite.name for suite in SUITES.values() if not suite.training)
 """Names of the suites that policies are measured on."""
 FIRST_TRAINING_SEED = 1 << 40
-"""Training draws its scenes' seeds from here up, so every smaller one lays a table that no training saw."""
+"""Training uses seeds from here up, so every smaller seed gives a scene that was never trained on."""
 
 
 def find_suite(name: str) -> Suite:
@@ -169,7 +169,7 @@ def find_suite(name: str) -> Suite:
 
 
 def triple(values: np.ndarray) -> tuple[float, float, float]:
-    """An array of shape (3,) as what a layout holds."""
+    """An array of shape (3,) as a tuple."""
     x, y, z = (float(value) for value in values)
     return x, y, z
 

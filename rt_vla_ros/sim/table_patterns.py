@@ -1,4 +1,4 @@
-"""What can be on a table: patterns of brightness, which the table's colour tints."""
+"""Brightness patterns of the table top; the table's colour tints them."""
 
 from __future__ import annotations
 

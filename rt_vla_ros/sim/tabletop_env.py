@@ -60,7 +60,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Lay a new table. seed: the scene's; without it the next of the environment's own sequence.
+        """Start a new episode. seed: the scene's; without it the next of the environment's own sequence.
 
         options: {"instruction": ...} decides what shall be picked. Raises ValueError where no scene can serve it.
         """
@@ -72,7 +72,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         return self._observe(self.scene), {"success": False}
 
     def step(self, action: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Let 0.2 s pass. Values outside the action space are clipped. Raises RuntimeError before the first reset."""
+        """Simulate 0.2 s. Values outside the action space are clipped. Raises RuntimeError before the first reset."""
         if self.scene is None or self._judge is None:
             raise RuntimeError("Call reset before the first step.")
         wanted = np.clip(np.asarray(action, np.float64), LOW, HIGH)
@@ -84,15 +84,15 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         late = self.sim.time >= self._judge.time_limit - PERIOD / 2
         info: dict[str, Any] = {"success": success}
         if success or late:
-            info["outcome"] = str((Outcome.SUCCESS if success else self._judge.outcome_now(self.sim)).value)
+            info["outcome"] = str((Outcome.SUCCESS if success else self._judge.failure(self.sim)).value)
         return self._observe(self.scene), float(success), success, late and not success, info
 
     def render(self) -> NDArray[np.uint8] | None:
-        """A picture for people, uint8, shape (480, 480, 3), where the render mode is "rgb_array"."""
-        return self.sim.render_for_people("front", 480, 480) if self.render_mode else None
+        """An image for display, uint8, shape (480, 480, 3), where the render mode is "rgb_array"."""
+        return self.sim.render_for_display("front", 480, 480) if self.render_mode else None
 
     def close(self) -> None:
-        """Give the graphics memory back."""
+        """Release the graphics memory."""
         self.sim.close()
 
     def _observe(self, scene: Scene) -> Observation:

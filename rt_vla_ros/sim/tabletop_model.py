@@ -1,4 +1,4 @@
-"""The MuJoCo model of the table: arm, table, cameras and a pool of objects, put together from parts with MjSpec."""
+"""The MuJoCo model of the table: arm, table, cameras and a pool of objects, assembled with MjSpec."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ FRONT_FOVY = 32.0  # [deg]
 TABLE_CENTRE, TABLE_HALF_SIZE = (0.40, 0.0, -0.02), (0.50, 0.60, 0.02)
 TIMESTEP = 0.004  # [s]
 
-# Geom groups: drawn for all, the arm as policies see it, the arm as people see it, there for contacts only.
-DRAWN, ARM, DETAILED_ARM, UNSEEN = 1, 3, 2, 4
-# Contact bits: the hand meets objects and table, objects meet each other and the table, the arm meets nothing.
+# Geom groups: always drawn, the arm for policies, the arm for display, contacts only.
+DRAWN, ARM, DETAILED_ARM, HIDDEN = 1, 3, 2, 4
+# Contact bits: the hand collides with objects and table, objects with each other and the table, the arm with nothing.
 OBJECT_BIT, HAND_BIT = 1, 2
 LARGE_MESH_BYTES = 60_000
 
@@ -41,7 +41,7 @@ def look_at(position: NDArray[np.float64], target: NDArray[np.float64]) -> NDArr
 def build_model(arm: ArmDescription, max_objects: int, *, detailed: bool = False) -> mujoco.MjModel:
     """Compile the scene: the arm on a table and `max_objects` bodies that can take every shape.
 
-    detailed: keep the arm's visual meshes, for pictures for people (slower to load and to draw).
+    detailed: keep the arm's visual meshes, for display (slower to load and to draw).
     Raises ValueError, with the names that are missing, where the MJCF does not fit its description.
     """
     spec = mujoco.MjSpec.from_file(os.fspath(arm.mjcf))
@@ -49,7 +49,7 @@ def build_model(arm: ArmDescription, max_objects: int, *, detailed: bool = False
     _set_options(spec)
     _lighten_arm(spec, arm, detailed=detailed)
     _drive_arm(spec, arm)
-    _add_room(spec)
+    _add_surroundings(spec)
     _add_cameras(spec, arm)
     for index in range(max_objects):
         _add_object(spec, index)
@@ -92,18 +92,18 @@ def _lighten_arm(spec: Any, arm: ArmDescription, *, detailed: bool) -> None:
     hand = _subtree(spec.body(arm.hand))
     used = set()
     for geom in list(spec.geoms):
-        seen_only = geom.contype == 0 and geom.conaffinity == 0
-        if seen_only and not detailed:
+        visual_only = geom.contype == 0 and geom.conaffinity == 0
+        if visual_only and not detailed:
             spec.delete(geom)
             continue
         in_hand = geom.parent.name in hand
-        geom.group = DETAILED_ARM if seen_only else ARM
-        geom.contype, geom.conaffinity = (HAND_BIT if in_hand and not seen_only else 0), 0
-        if not seen_only:
+        geom.group = DETAILED_ARM if visual_only else ARM
+        geom.contype, geom.conaffinity = (HAND_BIT if in_hand and not visual_only else 0), 0
+        if not visual_only:
             _paint(geom, in_hand)
         if geom.type == mujoco.mjtGeom.mjGEOM_MESH:
             used.add(geom.meshname)
-            if not seen_only and files[geom.meshname].stat().st_size > LARGE_MESH_BYTES:
+            if not visual_only and files[geom.meshname].stat().st_size > LARGE_MESH_BYTES:
                 geom.type = mujoco.mjtGeom.mjGEOM_BOX
     for mesh in list(spec.meshes):
         if (mesh.name or Path(mesh.file).stem) not in used:
@@ -138,7 +138,7 @@ def _drive_arm(spec: Any, arm: ArmDescription) -> None:
         body.gravcomp = 1.0
 
 
-def _add_room(spec: Any) -> None:
+def _add_surroundings(spec: Any) -> None:
     spec.visual.headlight.ambient = (0.35, 0.35, 0.36)
     spec.visual.headlight.diffuse = (0.25, 0.25, 0.25)
     spec.visual.headlight.specular = (0.05, 0.05, 0.05)
@@ -163,9 +163,9 @@ def _add_room(spec: Any) -> None:
         name="table", type=mujoco.mjtGeom.mjGEOM_BOX, pos=TABLE_CENTRE, size=TABLE_HALF_SIZE, group=DRAWN,
         contype=0, conaffinity=0,
     )  # fmt: skip
-    # What things lie on is a plane: exact and quick contacts, where a cylinder on a large box gets shaky ones.
+    # Objects rest on a plane: exact and fast contacts, where a cylinder on a large box gets unstable ones.
     world.add_geom(
-        name="table_top", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(1, 1, 0.1), group=UNSEEN,
+        name="table_top", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(1, 1, 0.1), group=HIDDEN,
         contype=0, conaffinity=OBJECT_BIT | HAND_BIT, condim=3, friction=(0.8, 0.01, 0.0005),
     )  # fmt: skip
     world.add_geom(
@@ -175,7 +175,7 @@ def _add_room(spec: Any) -> None:
 
 
 def _add_pattern(spec: Any, name: str) -> None:
-    """A material that the table can take on."""
+    """A material for the table."""
     pixels = draw_pattern(name)
     texture = spec.add_texture(
         name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=pixels.shape[1], height=pixels.shape[0], nchannel=3
@@ -211,7 +211,7 @@ def _add_object(spec: Any, index: int) -> None:
     for shape in SHAPES.values():
         size = np.zeros(3)
         size[: len(shape.half_size)] = shape.half_size
-        # All start with contacts: MuJoCo leaves geoms compiled without contacts out of its broad phase for good.
+        # All are compiled with contacts: MuJoCo never adds others to its broad phase later.
         body.add_geom(
             name=f"object{index}_{shape.name}", type=getattr(mujoco.mjtGeom, f"mjGEOM_{shape.geom.upper()}"), size=size,
             group=DRAWN, contype=OBJECT_BIT, conaffinity=OBJECT_BIT | HAND_BIT, condim=3, friction=(0.8, 0.01, 0.0005),

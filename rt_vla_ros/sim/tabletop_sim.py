@@ -12,7 +12,7 @@ from rt_vla_ros.action_space.frames import BASE_LINK, refuse_frame
 from rt_vla_ros.sim.arm import ArmDescription, find_arm
 from rt_vla_ros.sim.geometry import lowest_point, rotation_matrix, rotation_vector
 from rt_vla_ros.sim.inverse_kinematics import InverseKinematics
-from rt_vla_ros.sim.layout import Layout
+from rt_vla_ros.sim.layout import SceneLayout
 from rt_vla_ros.sim.objects import COLOURS, SHAPES, ObjectKind
 from rt_vla_ros.sim.rendering import OffscreenRenderer
 from rt_vla_ros.sim.table_patterns import PLAIN
@@ -23,8 +23,8 @@ from rt_vla_ros.sim.tabletop_model import (
     FRONT_POSITION,
     FRONT_TARGET,
     HAND_BIT,
+    HIDDEN,
     OBJECT_BIT,
-    UNSEEN,
     build_model,
     look_at,
 )
@@ -32,14 +32,14 @@ from rt_vla_ros.sim.tabletop_model import (
 Vector = NDArray[np.float64]
 
 CONTROL_PERIOD = 0.02  # [s]: commands and joint targets change this often
-LEASH = 0.05  # [m]: the reference pose is never farther than this from where the tool is
-ANGULAR_LEASH = 0.35  # [rad]
+MAX_LEAD = 0.05  # [m]: the reference pose is never farther than this from the measured tool pose
+MAX_ANGULAR_LEAD = 0.35  # [rad]
 # Tool positions in the base frame [m]: all within reach; at the lowest, closing fingers just clear the table.
 WORKSPACE_LOW, WORKSPACE_HIGH = (0.30, -0.30, 0.019), (0.70, 0.30, 0.35)
 POINTING_DOWN = np.diag([1.0, -1.0, -1.0])  # tool axes at yaw 0: x forward, z to the table
 GRIPPER_SPEED = 4.0  # closedness per second that the commanded position moves
-CAPACITIES = (3, 9)  # objects that a model has room for
-CAMERAS = ("front", "wrist", "overview")  # the last one is for people: the whole arm
+CAPACITIES = (3, 9)  # largest number of objects of each model
+CAMERAS = ("front", "wrist", "overview")  # the last one is for display: the whole arm
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class TabletopSim:
         arm: ArmDescription | None = None,
         detailed: bool = False,
     ) -> None:
-        """size: width, height of `render`'s pictures [px]. detailed: the arm's true look in `render_for_people`.
+        """size: width, height of `render`'s pictures [px]. detailed: the arm's visual meshes in `render_for_display`.
 
         Raises FileNotFoundError where the arm's MJCF is missing, ValueError where it does not fit its description.
         """
@@ -72,11 +72,11 @@ class TabletopSim:
         self._models: dict[int, mujoco.MjModel] = {}
         self._renderers: dict[tuple[int, int, int, bool], OffscreenRenderer] = {}
         self.max_objects = 0
-        self.layout = Layout(())
+        self.layout = SceneLayout(())
         self.reset(self.layout)
 
     def _use_model(self, max_objects: int) -> None:
-        """Of the layout's size, so that few objects cost little and a layout always meets the same model."""
+        """The smallest that fits: few objects cost little, and a layout always gets the same model."""
         if max_objects == self.max_objects:
             return
         if max_objects not in self._models:
@@ -110,17 +110,17 @@ class TabletopSim:
 
     # Reset ----------------------------------------------------------------------------------------------------------
 
-    def reset(self, layout: Layout) -> None:
-        """Lay the table and put the arm at its start, at time 0. Raises ValueError for too many objects."""
+    def reset(self, layout: SceneLayout) -> None:
+        """Place the objects and the arm, at time 0. Raises ValueError for too many objects."""
         count = len(layout.objects)
         if count > CAPACITIES[-1]:
-            raise ValueError(f"The layout has {count} objects, but there is room for {CAPACITIES[-1]} at most.")
+            raise ValueError(f"The layout has {count} objects, expected at most {CAPACITIES[-1]}.")
         self._use_model(next(capacity for capacity in CAPACITIES if capacity >= count))
         self.layout = layout
         mujoco.mj_resetData(self.model, self.data)
         for slot in range(self.max_objects):
-            self._lay_object(slot)
-        self._apply_look()
+            self._place_object(slot)
+        self._apply_appearance()
         self._place_arm()
         self._linear, self._angular = np.zeros(3), np.zeros(3)
         self._ticks = 0
@@ -129,7 +129,7 @@ class TabletopSim:
         mujoco.mj_forward(self.model, self.data)
         self.peak_clearances = self.clearances
 
-    def _lay_object(self, slot: int) -> None:
+    def _place_object(self, slot: int) -> None:
         model, data = self.model, self.data
         placed = self.layout.objects[slot] if slot < len(self.layout.objects) else None
         for shape in SHAPES.values():
@@ -137,7 +137,7 @@ class TabletopSim:
             present = placed is not None and placed.kind.shape == shape.name
             model.geom_contype[geom] = OBJECT_BIT if present else 0
             model.geom_conaffinity[geom] = OBJECT_BIT | HAND_BIT if present else 0
-            model.geom_group[geom] = DRAWN if present else UNSEEN
+            model.geom_group[geom] = DRAWN if present else HIDDEN
             if present and placed is not None:
                 model.geom_rgba[geom] = (*COLOURS[placed.kind.colour], 1.0)
         start = model.joint(f"object{slot}").qposadr[0]
@@ -150,8 +150,8 @@ class TabletopSim:
         half = placed.yaw / 2
         data.qpos[start : start + 7] = (placed.x, placed.y, height, np.cos(half), 0, 0, np.sin(half))
 
-    def _apply_look(self) -> None:
-        model, look = self.model, self.layout.look
+    def _apply_appearance(self) -> None:
+        model, look = self.model, self.layout.appearance
         table = model.geom("table").id
         model.geom_rgba[table] = (*look.table, 1.0)
         model.geom_matid[table] = -1 if look.pattern == PLAIN else model.material(look.pattern).id
@@ -214,17 +214,17 @@ class TabletopSim:
         wanted = self._reference + self._linear * CONTROL_PERIOD
         lead = wanted - here
         distance = float(np.linalg.norm(lead))
-        if distance > LEASH:
-            wanted = here + lead * (LEASH / distance)
+        if distance > MAX_LEAD:
+            wanted = here + lead * (MAX_LEAD / distance)
         self._reference = np.clip(wanted, WORKSPACE_LOW, WORKSPACE_HIGH)
         if self._angular.any():
             self._reference_rotation = rotation_matrix(self._angular * CONTROL_PERIOD) @ self._reference_rotation
             lead = rotation_vector(self._reference_rotation @ self.ee_rotation.T)
             angle = float(np.linalg.norm(lead))
-            if angle > ANGULAR_LEASH:
-                self._reference_rotation = rotation_matrix(lead * (ANGULAR_LEASH / angle)) @ self.ee_rotation
+            if angle > MAX_ANGULAR_LEAD:
+                self._reference_rotation = rotation_matrix(lead * (MAX_ANGULAR_LEAD / angle)) @ self.ee_rotation
 
-    # What can be measured -------------------------------------------------------------------------------------------
+    # Measurements -------------------------------------------------------------------------------------------
 
     @property
     def time(self) -> float:
@@ -233,7 +233,7 @@ class TabletopSim:
 
     @property
     def ee_position(self) -> Vector:
-        """Where the middle between the fingertips is, in the base frame [m], shape (3,)."""
+        """Position of the centre between the fingertips in the base frame [m], shape (3,)."""
         return np.array(self.data.site_xpos[self._site], np.float64)
 
     @property
@@ -249,7 +249,7 @@ class TabletopSim:
 
     @property
     def reference_position(self) -> Vector:
-        """Where the tool is being led to, in the base frame [m], shape (3,)."""
+        """Position of the reference pose that the arm tracks, in the base frame [m], shape (3,)."""
         return np.array(self._reference, np.float64)
 
     @property
@@ -303,7 +303,7 @@ class TabletopSim:
 
     @property
     def object_kinds(self) -> tuple[ObjectKind, ...]:
-        """What lies on the table, in the layout's order."""
+        """The objects on the table, in the layout's order."""
         return tuple(placed.kind for placed in self.layout.objects)
 
     @property
@@ -320,7 +320,7 @@ class TabletopSim:
     def clearances(self) -> Vector:
         """How high each object's lowest point is above the table [m], shape (objects,)."""
         placed = zip(self.layout.objects, self.object_positions, self.object_rotations, strict=True)
-        return np.array([at[2] - lowest_point(SHAPES[thing.kind.shape], axes) for thing, at, axes in placed])
+        return np.array([at[2] - lowest_point(SHAPES[item.kind.shape], axes) for item, at, axes in placed])
 
     def touched(self) -> list[set[int]]:
         """Per finger, the indices of the objects that it touches."""
@@ -351,11 +351,11 @@ class TabletopSim:
 
         Raises ValueError for an unknown camera, RuntimeError where no OpenGL library is found.
         """
-        return self._renderer(*self.size, for_people=False).render(self.model, self.data, self.camera_id(camera))
+        return self._renderer(*self.size, for_display=False).render(self.model, self.data, self.camera_id(camera))
 
-    def render_for_people(self, camera: str, width: int, height: int) -> NDArray[np.uint8]:
-        """The same moment with shadows and smooth edges, RGB, uint8, shape (height, width, 3); slower than `render`."""
-        return self._renderer(width, height, for_people=True).render(self.model, self.data, self.camera_id(camera))
+    def render_for_display(self, camera: str, width: int, height: int) -> NDArray[np.uint8]:
+        """The same state with shadows and antialiasing, RGB, uint8, shape (height, width, 3); slower than `render`."""
+        return self._renderer(width, height, for_display=True).render(self.model, self.data, self.camera_id(camera))
 
     def intrinsics(self, camera: str, width: int, height: int) -> Vector:
         """Camera matrix K [px] of a picture of this size, shape (3, 3): square pixels, no distortion."""
@@ -368,17 +368,17 @@ class TabletopSim:
             raise ValueError(f"There is no camera {camera!r}; there are {', '.join(self._cameras)}.")
         return int(self._cameras[camera])
 
-    def _renderer(self, width: int, height: int, *, for_people: bool) -> OffscreenRenderer:
-        key = (self.max_objects, width, height, for_people)
+    def _renderer(self, width: int, height: int, *, for_display: bool) -> OffscreenRenderer:
+        key = (self.max_objects, width, height, for_display)
         if key not in self._renderers:
-            arm = DETAILED_ARM if for_people and self._detailed else ARM
+            arm = DETAILED_ARM if for_display and self._detailed else ARM
             self._renderers[key] = OffscreenRenderer(
-                self.model, width, height, groups=(DRAWN, arm), shadows=for_people, oversample=2 if for_people else 1
+                self.model, width, height, groups=(DRAWN, arm), shadows=for_display, oversample=2 if for_display else 1
             )
         return self._renderers[key]
 
     def close(self) -> None:
-        """Give the graphics memory back."""
+        """Release the graphics memory."""
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()

@@ -1,4 +1,4 @@
-"""The simulated arm with its scene and its clock: everything that the node shows, without ROS."""
+"""The simulated arm with its scene and its clock: everything that the node publishes, without ROS."""
 
 from __future__ import annotations
 
@@ -7,31 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from rt_vla_ros.control.twist import Twist
-from rt_vla_ros.sim import Judge, Scene, TabletopSim, make_scene
+from rt_vla_ros.sim import Judge, Outcome, Scene, TabletopSim, make_scene
 from rt_vla_ros.sim.judge import HOLD_TIME
 
 STEP_NS = 20_000_000
 # The clock does not begin at 0: a stamp of zero means "none" in many messages.
 START_NS = 1_000_000_000
 BETWEEN_SCENES_NS = 1_000_000_000
-SENTENCES = {
-    "success": "The object named is held 5 cm above the table.",
-    "wrong_object": "Another object than the one named is in the air.",
-    "drop": "The object named was lifted, but it is not held.",
-    "timeout": "Nothing was lifted.",
-}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a scene stands.
+    """The outcome of a scene by now.
 
-    outcome: success, wrong_object, drop or timeout; sentence: the same in words.
-    seconds, steps: simulated time and actions of the policy since the scene was laid.
+    seconds, steps: simulated time and actions of the policy since the scene was set up.
     """
 
-    outcome: str
-    sentence: str
+    outcome: Outcome
     seconds: float
     steps: int
 
@@ -39,23 +31,24 @@ class Verdict:
 class SimWorld:
     """A TabletopSim whose clock runs on over all scenes.
 
-    time_ns: simulated time; it never runs backwards. steps: actions of a policy since the scene was laid.
+    time_ns: simulated time; it never runs backwards. steps: actions of a policy since the scene was set up.
+    terminated: whether the policy has terminated; set by the node.
     """
 
     def __init__(self, sim: TabletopSim, suite: str, seed: int, instruction: str) -> None:
-        """Raises ValueError, with a sentence, for a scene that there cannot be."""
+        """Raises ValueError, with a sentence, for a scene that cannot be made."""
         self.sim = sim
         self.suite = suite
         self.time_ns = START_NS
-        self.steps = 0
-        self.scene = self._lay(suite, seed, instruction)
+        self.steps, self.terminated = 0, False
+        self.scene = self._set_up(suite, seed, instruction)
 
     def reset(self, suite: str, seed: int, instruction: str) -> Scene:
-        """Lays a new scene; an empty suite keeps the one before. Raises ValueError, and changes nothing then.
+        """Sets up a new scene; an empty suite keeps the current one. Raises ValueError, and changes nothing then.
 
-        The new scene begins a second later, so that no image of the one before can be taken for one of it.
+        The new scene begins a second later, so that no image of the previous one can be mistaken for one of it.
         """
-        self.scene = self._lay(suite or self.suite, seed, instruction)
+        self.scene = self._set_up(suite or self.suite, seed, instruction)
         self.time_ns += BETWEEN_SCENES_NS
         return self.scene
 
@@ -69,15 +62,15 @@ class SimWorld:
         self.time_ns += STEP_NS
 
     def verdict(self) -> Verdict:
-        """Holds the arm still for a second of simulated time and says how the scene stands."""
+        """Holds the arm still for a second of simulated time and judges the scene."""
         seconds = self.sim.time
-        outcome = self._judge.settle(self.sim).value
+        outcome = self._judge.settle(self.sim, terminated=self.terminated)
         self.time_ns += round(HOLD_TIME * 1e9)
-        return Verdict(outcome, SENTENCES[outcome], seconds, self.steps)
+        return Verdict(outcome, seconds, self.steps)
 
-    def _lay(self, suite: str, seed: int, instruction: str) -> Scene:
+    def _set_up(self, suite: str, seed: int, instruction: str) -> Scene:
         scene = make_scene(suite, seed, instruction)
         self.sim.reset(scene.layout)
         self._judge = Judge(scene.task)
-        self.suite, self.steps = suite, 0
+        self.suite, self.steps, self.terminated = suite, 0, False
         return scene

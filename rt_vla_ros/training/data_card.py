@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 
 from rt_vla_ros.language.hashed_words import words
 from rt_vla_ros.sim.objects import COLOURS, SHAPE_WORDS, SHAPES
-from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, UNSEEN_KINDS, LookJitter, Suite, find_suite
+from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, UNSEEN_KINDS, AppearanceJitter, Suite, find_suite
 
 FILE = "DATA_CARD.md"
 LEADERS = {"expert": "the scripted expert", "mixed": "both in turn", "learner": "the policy"}
@@ -129,7 +129,7 @@ def _rules(suite: Suite) -> str:
     objects = f"{low}" if low == high else f"{low} to {high}"
     what = "all of other colours" if suite.distinct == "colour" else "no two of the same colour and shape"
     looks = "the usual table, its colour and light a little different each time"
-    if not isinstance(suite.looks, LookJitter):
+    if not isinstance(suite.appearance, AppearanceJitter):
         looks = "tables of any muted colour, plain or with a pattern, light from many sides, the camera up to "
-        looks += f"{100 * suite.looks.camera[1]:.1f} cm from its place"
+        looks += f"{100 * suite.appearance.camera[1]:.1f} cm from its place"
     return f"{objects} objects, {what}; {looks}; {len(suite.phrasings)} phrasings."

@@ -104,14 +104,15 @@ def _table(evaluations: Sequence[Evaluation]) -> str:
     if not evaluations:
         return "Nothing yet."
     rows = [
-        "| suite | seed | episodes | success | 95% interval | wrong object | drop | timeout |",
-        "|---|" + "---|" * 7,
+        "| suite | seed | episodes | success | 95% interval | wrong object | drop | stopped early | timeout |",
+        "|---|" + "---|" * 8,
     ]
     for result in evaluations:
         low, high = result.interval
         outcomes = result.outcomes
         rows.append(
             f"| {result.suite} | {result.seed} | {len(result.episodes)} | {result.success_rate:.1%} "
-            f"| {low:.1%} to {high:.1%} | {outcomes['wrong_object']} | {outcomes['drop']} | {outcomes['timeout']} |"
+            f"| {low:.1%} to {high:.1%} | {outcomes['wrong_object']} | {outcomes['drop']} "
+            f"| {outcomes['stopped_early']} | {outcomes['timeout']} |"
         )
     return "\n".join(rows)

@@ -21,7 +21,7 @@ from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
 from rt_vla_ros.policies.tabletop_card import tabletop_card
-from rt_vla_ros.sim.suites import MEASURED
+from rt_vla_ros.sim.suites import EVALUATION_SUITES
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
 from rt_vla_ros.training.data_card import FILE as DATA_CARD
 from rt_vla_ros.training.data_card import data_card
@@ -191,7 +191,7 @@ class Run:
     def evaluate(self, episodes: int) -> None:
         """Measure the checkpoint on all suites for measuring, and write the figures into its model card."""
         policy, results = load_policy(str(self.out), device="cpu"), []
-        for suite in MEASURED:
+        for suite in EVALUATION_SUITES:
             results.append(evaluate(policy, suite, episodes, EVALUATION_SEED))
             print(f"{suite}: {results[-1].successes} of {episodes}", flush=True)
         with self._saving("The measured figures"):

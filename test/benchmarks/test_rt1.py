@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rt_vla_ros.benchmarks import rt1
-from rt_vla_ros.benchmarks.rt1 import COLUMNS, Reference, Settings, measure, table
+from rt_vla_ros.benchmarks.rt1 import COLUMNS, Reference, RT1BenchSettings, measure, table
 from rt_vla_ros.cli.main import main
 
 STAND_IN = """
@@ -18,8 +18,9 @@ for _ in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_a_network_is_measured_without_the_reference() -> None:
-    figures = measure(Settings(repeats=2, cases=(("rt1-mini", "float32"),)))
+    figures = measure(RT1BenchSettings(repeats=2, cases=(("rt1-mini", "float32"),)))
     (row,) = figures["networks"]
     assert row["network"] == "rt1-mini"
     assert 0 < row["fastest_ms"] <= row["step_ms"]
@@ -30,6 +31,7 @@ def test_a_network_is_measured_without_the_reference() -> None:
     assert all(title in lines[0] for _, title in COLUMNS)
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "figures.json"
     assert main(["bench", "rt1", "--only", "rt1-mini", "--repeats", "1", "--out", str(out)]) == 0
@@ -47,13 +49,13 @@ def test_the_reference_runs_in_a_process_of_its_own(tmp_path: Path, monkeypatch:
     assert [reference.step(), reference.step()] == [0.25, 0.25]
     reference.close()
     program.write_text("raise SystemExit('no jax')")
-    with pytest.raises(ValueError, match=r"it needs jax and flax \(status 1\)\. Its last words: no jax"):
+    with pytest.raises(ValueError, match=r"it needs jax and flax \(status 1\)\. Its last output: no jax"):
         Reference(tmp_path, sys.executable)
     program.write_text(
         STAND_IN.replace("for _ in sys.stdin", "sys.stdin.readline()\nraise SystemExit('no memory')\nif 1")
     )
     dying = Reference(tmp_path, sys.executable)
-    with pytest.raises(ValueError, match=r"ended amid the measurement \(status 1\)\. Its last words: no memory"):
+    with pytest.raises(ValueError, match=r"ended during the measurement \(status 1\)\. Its last output: no memory"):
         dying.step()
     program.unlink()
     with pytest.raises(ValueError, match=r"rt1_reference\.py is missing: .* is part of a checkout"):

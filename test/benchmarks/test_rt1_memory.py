@@ -31,6 +31,7 @@ def test_what_torch_takes_and_gives_back() -> None:
     assert sum(changes) == 2 * MEGABYTE, "what is kept"
 
 
+@pytest.mark.slow
 def test_a_network_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     figures = measured_apart("rt1-mini", "float32")
     assert figures["weights_mb"] == pytest.approx(6.0, abs=0.1)

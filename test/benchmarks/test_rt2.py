@@ -13,8 +13,8 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText
 
 from rt_vla_ros.benchmarks import rt2_machine
-from rt_vla_ros.benchmarks.rt2 import WAYS, Options, measure, picture, table
-from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SHAPES, Shape, config_of, make_parts
+from rt_vla_ros.benchmarks.rt2 import VARIANTS, RT2BenchOptions, measure, picture, table
+from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SHAPES, ModelShape, config_of, make_parts
 from rt_vla_ros.benchmarks.rt2_stock import INSTRUCTION, Agreement, agreement
 from rt_vla_ros.cli import bench_rt2
 from rt_vla_ros.policies.rt2.decoding import engine as decoding_engine
@@ -32,7 +32,7 @@ def machine_is_judged_by_little(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rt2_machine, "SQUARE", 128)
 
 
-def small(name: str) -> Shape:
+def small(name: str) -> ModelShape:
     vocabulary = 32064 if "openvla" in name else 1000
     sizes = {"hidden_size": 64, "layers": 1, "intermediate_size": 64, "heads": 4, "key_value_heads": 2}
     vision = {"vision_size": 64, "vision_layers": 2, "vision_heads": 4, "vision_intermediate_size": 64}
@@ -44,9 +44,9 @@ def small(name: str) -> Shape:
 
 @pytest.mark.parametrize("name", FOR_CPU)
 def test_every_way_gives_the_tokens_of_generate(name: str) -> None:
-    result = measure(name, small(name), CPU, torch.float32, Options(repeats=2))
-    ways = result["ways"]
-    assert tuple(ways) == WAYS
+    result = measure(name, small(name), CPU, torch.float32, RT2BenchOptions(repeats=2))
+    ways = result["variants"]
+    assert tuple(ways) == VARIANTS
     assert all(way["same_tokens"] for way in ways.values())
     assert ways["accepted 100 %"]["passes"] == 1
     assert 1 < ways["accepted 50 %"]["passes"] < ways["no speculation"]["passes"] <= ways["stock"]["passes"]
@@ -60,12 +60,12 @@ def test_every_way_gives_the_tokens_of_generate(name: str) -> None:
     assert all(way["over_floor"] > 0 for way in ways.values())
     text = table([result])
     assert name in text
-    assert all(way in text for way in WAYS)
+    assert all(way in text for way in VARIANTS)
 
 
 @pytest.mark.parametrize("name", FOR_CPU)
 def test_half_precision_tells_how_many_tokens_differ_and_by_how_little(name: str) -> None:
-    options = Options(repeats=1, images=3, pack=False, fixed_shapes="openvla" in name)
+    options = RT2BenchOptions(repeats=1, images=3, pack=False, fixed_shapes="openvla" in name)
     result = measure(name, small(name), CPU, torch.bfloat16, options)
     found = result["agreement"]
     dimensions = 7 if "openvla" in name else 8

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from support.vlms import random_image, rt2_card, save_vlm
 
-from rt_vla_ros.benchmarks.rt2_shapes import SHAPES, Shape
+from rt_vla_ros.benchmarks.rt2_shapes import SHAPES, ModelShape
 from rt_vla_ros.benchmarks.rt2_weights import INSTRUCTIONS, compare, make_prompts
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.policies.load import load_policy
@@ -25,7 +25,7 @@ def test_differences_are_counted_number_by_number(tmp_path: Path) -> None:
         ways,
         lambda card: make_prompts(card, 4),
     )
-    found = {way["weights"]: way for way in figures["ways"]}
+    found = {way["weights"]: way for way in figures["formats"]}
     assert (figures["prompts"], figures["dimensions"], tuple(found)) == (4, 8, ways)
     assert (found["float32"]["numbers"], found["float32"]["distance"]) == (0, 0.0)
     tokens = {}
@@ -58,12 +58,12 @@ def test_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     out = tmp_path / "weights.json"
     assert main(["bench", "rt2-weights", "--prompts", "2", "--device", "cpu", "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("rt2-untrained: 2 prompts, 12 numbers; what differs is counted from auto")
-    assert [way["weights"] for way in json.loads(out.read_text())["ways"]] == ["auto", "int8", "int4"]
+    assert said.startswith("rt2-untrained: 2 prompts, 12 numbers; differences are relative to auto")
+    assert [way["weights"] for way in json.loads(out.read_text())["formats"]] == ["auto", "int8", "int4"]
 
 
 def test_a_shape_with_random_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = Shape("paligemma", 128, 2, 256, 4, 1, 1000, 56, 64, 1, 4, 128)
+    small = ModelShape("paligemma", 128, 2, 256, 4, 1, 1000, 56, 64, 1, 4, 128)
     monkeypatch.setitem(SHAPES, "small", small)
     assert main(["bench", "rt2-weights", "--shape", "small", "--prompts", "1", "--device", "cpu"]) == 0
 

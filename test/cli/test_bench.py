@@ -15,6 +15,7 @@ from rt_vla_ros.live.private_graph import PrivateGraph
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_the_whole_way_is_measured_and_written_down(tmp_path: Path) -> None:
     out = tmp_path / "bench.json"
     command = [sys.executable, "-m", "rt_vla_ros.cli", "bench", "node", "--policy", "rt1-untrained", "--seconds", "3"]

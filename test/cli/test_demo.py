@@ -78,11 +78,12 @@ def figures(out: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("policy", ["rt1-untrained", "rt2-untrained"])
+@pytest.mark.slow
 def test_an_untrained_policy_goes_all_the_way_and_does_not_do_it(policy: str, tmp_path: Path) -> None:
     run = Demo(tmp_path, "--policy", policy, "--lock-step", "--timeout", "2", "--seed", "3")
     status, printed = run.finish()
     assert status == 1, printed
-    assert "it knows nothing yet" in printed
+    assert "a failure is expected" in printed
     assert run.alive() == []
     said = figures(tmp_path)
     assert said["instruction"] == "pick up the red cube"
@@ -99,6 +100,7 @@ def test_an_untrained_policy_goes_all_the_way_and_does_not_do_it(policy: str, tm
     assert {path.name for path in tmp_path.iterdir()} == {"demo.json", "demo.log", "demo.mp4", "demo.png"}
 
 
+@pytest.mark.slow
 def test_the_trained_policy_does_what_the_sentence_says(tmp_path: Path) -> None:
     status, printed = Demo(tmp_path, "--lock-step", "--instruction", "lift the blue cylinder", "--seed", "1").finish()
     assert status == 0, printed
@@ -134,6 +136,7 @@ def test_what_is_wrong_is_refused_before_anything_starts(
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_the_policy_looks_through_is_switched_on(tmp_path: Path) -> None:
     rt2 = save_vlm(tmp_path / "rt2", "qwen2_vl", card=rt2_card("front", "wrist"))
     openvla = save_openvla(tmp_path / "openvla", keys=("bridge_orig", "libero_spatial"))
@@ -163,10 +166,11 @@ def test_a_checkpoint_that_only_the_policy_finds_wrong_is_refused_with_its_words
     [
         (signal.SIGINT, "process started"),
         (signal.SIGINT, "New instruction"),
-        (signal.SIGTERM, "The scene is laid"),
+        (signal.SIGTERM, "Scene: "),
         (signal.SIGKILL, "Ready: "),
     ],
 )
+@pytest.mark.slow
 def test_nothing_stays_behind_whenever_it_is_interrupted(number: signal.Signals, moment: str, tmp_path: Path) -> None:
     run = Demo(tmp_path, "--policy", "rt1-untrained")
     run.wait_for(lambda: run.log.exists() and moment in run.log.read_text(), 90)

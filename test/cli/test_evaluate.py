@@ -15,7 +15,7 @@ from rt_vla_ros.cli.main import main
 from rt_vla_ros.evaluation import suite_run
 from rt_vla_ros.evaluation.player import DirectPlayer
 from rt_vla_ros.policies.checkpoint.resolve import CHECKPOINTS
-from rt_vla_ros.sim.suites import MEASURED
+from rt_vla_ros.sim.suites import EVALUATION_SUITES
 
 
 def evaluate(out: Path, *arguments: str, expected: int = 0) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def evaluate(out: Path, *arguments: str, expected: int = 0) -> dict[str, Any]:
 
 
 def test_everything_that_a_figure_needs_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = evaluate(tmp_path, "--policy", "rt1-mini", "--episodes", "3", "--seed", "11", "--clips", "1")
+    data = evaluate(tmp_path, "--policy", "rt1-mini", "--episodes", "3", "--seed", "11", "--videos", "1")
     assert (data["policy"], data["suite"], data["seed"], data["episodes"]) == ("rt1-mini", "pick-colours", 11, 3)
     weights = (CHECKPOINTS / "rt1-mini" / "model.safetensors").read_bytes()
     assert data["checkpoint_sha256"] == hashlib.sha256(weights).hexdigest()
@@ -40,15 +40,15 @@ def test_everything_that_a_figure_needs_is_written(tmp_path: Path, capsys: pytes
         assert sum(row["reasons"].values()) == row["episodes"]
         assert all("." in reason for reason in row["reasons"])
     report = (tmp_path / "report.html").read_text()
-    clips = list((tmp_path / "clips").glob("*.mp4"))
+    clips = list((tmp_path / "videos").glob("*.mp4"))
     assert len(clips) == report.count("data:video/mp4;base64,") >= 1
     assert report.count("<svg") == 4
     assert not re.search(r'(src|href)="(?!data:)', report), "the report is one file"
-    assert f"{data['successes']} of 3 done" in capsys.readouterr().out
+    assert f"{data['successes']} of 3 succeeded" in capsys.readouterr().out
 
 
 def test_an_evaluation_that_was_ended_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ("--policy", "expert", "--suite", "pick-any", "--clips", "0")
+    arguments = ("--policy", "expert", "--suite", "pick-any", "--videos", "0")
     first = evaluate(tmp_path, *arguments, "--episodes", "2")
     journal = tmp_path / "episodes.jsonl"
     written = journal.read_text()
@@ -63,38 +63,38 @@ def test_an_evaluation_that_was_ended_goes_on(tmp_path: Path, capsys: pytest.Cap
     assert main(["evaluate", "--out", str(tmp_path), "--policy", "rt1-untrained", "--suite", "pick-any"]) == 2
     refused = capsys.readouterr().err
     assert "another evaluation (policy 'expert', not 'rt1-untrained'" in refused
-    assert "--fresh" in refused
+    assert "--overwrite" in refused
     journal.write_text("nonsense\n")
     assert main(["evaluate", "--out", str(tmp_path), *arguments, "--episodes", "1"]) == 2
-    assert "no journal of an evaluation" in capsys.readouterr().err
+    assert "not a journal of an evaluation" in capsys.readouterr().err
     for damaged in (b"[1]\n", b"\xff\n"):
         journal.write_bytes(damaged)
         assert main(["evaluate", "--out", str(tmp_path), *arguments, "--episodes", "1"]) == 2
-        assert f"{journal} is no journal of an evaluation" in capsys.readouterr().err
+        assert f"{journal} is not a journal of an evaluation" in capsys.readouterr().err
     journal.write_text(written[:20])  # killed while it began
     assert evaluate(tmp_path, *arguments, "--episodes", "1")["episodes"] == 1
-    assert evaluate(tmp_path, *arguments, "--episodes", "1", "--fresh")["episodes"] == 1
+    assert evaluate(tmp_path, *arguments, "--episodes", "1", "--overwrite")["episodes"] == 1
 
 
 def test_the_expert_does_all_suites(tmp_path: Path) -> None:
-    data = evaluate(tmp_path, "--policy", "expert", "--suite", "all", "--episodes", "2", "--clips", "0")
-    assert tuple(data["suites"]) == MEASURED
-    assert not any(suite.startswith("train") for suite in MEASURED)
+    data = evaluate(tmp_path, "--policy", "expert", "--suite", "all", "--episodes", "2", "--videos", "0")
+    assert tuple(data["suites"]) == EVALUATION_SUITES
+    assert not any(suite.startswith("train") for suite in EVALUATION_SUITES)
     for suite, result in data["suites"].items():
         assert result["success_rate"] == 1.0, suite
         own = json.loads((tmp_path / suite / "evaluation.json").read_text())
         assert own == result
         assert (tmp_path / suite / "report.html").is_file()
     report = (tmp_path / "report.html").read_text()
-    assert all(f"<h2>{suite}:" in report for suite in MEASURED)
+    assert all(f"<h2>{suite}:" in report for suite in EVALUATION_SUITES)
 
 
 def test_the_same_again_has_the_same_actions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ("--suite", "pick-any", "--episodes", "2", "--clips", "0")
+    arguments = ("--suite", "pick-any", "--episodes", "2", "--videos", "0")
     evaluate(tmp_path / "one", "--policy", "rt1-untrained", *arguments)
     same = ["--compare-with", str(tmp_path / "one")]
     evaluate(tmp_path / "two", "--policy", "rt1-untrained", *arguments, *same)
-    assert "2 have the same outcome and 2 the same actions, bit for bit" in capsys.readouterr().out
+    assert "2 of them have the same outcome and 2 the same actions, bit for bit" in capsys.readouterr().out
     evaluate(tmp_path / "expert", "--policy", "expert", *arguments, *same, expected=1)
     assert "0 the same actions" in capsys.readouterr().out
 
@@ -105,21 +105,21 @@ def test_a_full_disk_says_what_stays(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    arguments = ("--policy", "expert", "--suite", "pick-any", "--episodes", "1", "--clips", "1")
+    arguments = ("--policy", "expert", "--suite", "pick-any", "--episodes", "1", "--videos", "1")
     with monkeypatch.context() as patch:
         patch.setattr(suite_run, "write_clip", full)
         assert main(["evaluate", "--out", str(tmp_path), *arguments]) == 2
     refused = capsys.readouterr().err
     assert "No space left on the disk; make room" in refused
-    assert f"Episodes that were played stay in {tmp_path}; the same command goes on." in refused
+    assert f"Finished episodes are kept in {tmp_path}; the same command resumes." in refused
     evaluate(tmp_path, *arguments)
-    assert [path.name for path in (tmp_path / "clips").iterdir()] == ["success_0.mp4"]
+    assert [path.name for path in (tmp_path / "videos").iterdir()] == ["success_0.mp4"]
 
 
 def test_what_cannot_be_compared_is_known_before_anything_is_played(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ["--policy", "expert", "--suite", "pick-any", "--clips", "0"]
+    arguments = ["--policy", "expert", "--suite", "pick-any", "--videos", "0"]
     evaluate(tmp_path / "one", *arguments, "--episodes", "1")
     monkeypatch.setattr(DirectPlayer, "play", None)
     again = ["evaluate", *arguments, "--episodes", "2", "--compare-with", str(tmp_path / "one")]
@@ -130,27 +130,27 @@ def test_what_cannot_be_compared_is_known_before_anything_is_played(
     assert "evaluation.json holds a list" in capsys.readouterr().err
 
 
-def test_clips_are_those_of_the_episodes(tmp_path: Path) -> None:
-    arguments = ("--policy", "expert", "--suite", "pick-any", "--episodes", "1", "--clips", "1")
+def test_videos_are_those_of_the_episodes(tmp_path: Path) -> None:
+    arguments = ("--policy", "expert", "--suite", "pick-any", "--episodes", "1", "--videos", "1")
     evaluate(tmp_path, *arguments)
-    (tmp_path / "clips" / "success_50.part.mp4").write_bytes(b"half")  # killed while it filmed
+    (tmp_path / "videos" / "success_50.part.mp4").write_bytes(b"half")  # killed while it wrote the video
     evaluate(tmp_path, *arguments, "--seed", "50")
     report = (tmp_path / "report.html").read_text()
     assert ("seed 50</figcaption>" in report, "seed 0</figcaption>" in report) == (True, False)
-    assert sorted(path.name for path in (tmp_path / "clips").iterdir()) == ["success_0.mp4", "success_50.mp4"]
+    assert sorted(path.name for path in (tmp_path / "videos").iterdir()) == ["success_0.mp4", "success_50.mp4"]
 
 
 def test_the_expert_that_is_told_another_object_picks_that(tmp_path: Path) -> None:
-    arguments = ("--policy", "expert", "--handicap", "other-instruction", "--episodes", "2", "--clips", "0")
+    arguments = ("--policy", "expert", "--ablation", "other-instruction", "--episodes", "2", "--videos", "0")
     assert evaluate(tmp_path, *arguments)["outcomes"]["wrong_object"] == 2
 
 
-@pytest.mark.parametrize("handicap", ["black-images", "other-instruction"])
-def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, handicap: str) -> None:
-    data = evaluate(tmp_path, "--policy", "rt1-mini", "--episodes", "4", "--handicap", handicap, "--clips", "0")
-    assert data["handicap"] == handicap
+@pytest.mark.parametrize("ablation", ["black-images", "other-instruction"])
+def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, ablation: str) -> None:
+    data = evaluate(tmp_path, "--policy", "rt1-mini", "--episodes", "4", "--ablation", ablation, "--videos", "0")
+    assert data["ablation"] == ablation
     assert data["success_rate"] == 0.0
-    if handicap == "other-instruction":
+    if ablation == "other-instruction":
         assert data["outcomes"]["wrong_object"] >= 2, "it still listens: it picks what it was told"
 
 
@@ -165,13 +165,13 @@ def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, handic
         (["--seed", "-1"], "Seeds are from 0 to"),
         (["--seed", str(1 << 40)], "training uses those above"),
         (["--device", "cuda:77"], "'cuda:77'"),
-        (["--clips", "-1"], "expected 0 or more"),
+        (["--videos", "-1"], "expected 0 or more"),
         (["--through-ros", "--policy", "expert"], "without expert"),
-        (["--through-ros", "--handicap", "black-images"], "without handicap"),
+        (["--through-ros", "--ablation", "black-images"], "without ablation"),
         (["--weights", "int8"], "RT-1 policies have no weights 'int8'; they have auto, float32, bfloat16"),
         (["--policy", "expert", "--decoding", "argmax"], "expert is no checkpoint; --decoding and --weights are for"),
         (["--policy", "expert", "--weights", "bfloat16"], "expert is no checkpoint"),
-        (["--policy", "expert", "--handicap", "black-images"], "expert looks at no images"),
+        (["--policy", "expert", "--ablation", "black-images"], "expert uses no images"),
         (["--compare-with", "nowhere"], "there is no nowhere/evaluation.json"),
     ],
 )
@@ -185,10 +185,12 @@ def test_refuses_with_a_sentence(
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
+@pytest.mark.serial
 def test_through_ros_every_action_is_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Parity: the trained policy, which terminates by itself, and the untrained one, whose time runs out."""
     for policy, suite, episodes in (("rt1-mini", "distractors", "2"), ("rt1-untrained", "backgrounds", "1")):
-        arguments = ("--policy", policy, "--suite", suite, "--episodes", episodes, "--seed", "5", "--clips", "0")
+        arguments = ("--policy", policy, "--suite", suite, "--episodes", episodes, "--seed", "5", "--videos", "0")
         direct = evaluate(tmp_path / policy, *arguments)
         same = ("--through-ros", "--compare-with", str(tmp_path / policy))
         through = evaluate(tmp_path / f"{policy}-ros", *arguments, *same)

@@ -33,15 +33,15 @@ def test_the_logs_are_those_of_the_suites(tmp_path: Path) -> None:
     [
         ("[]", "holds a list, expected a JSON object"),
         ('{"suite": "pick', "is not JSON"),
-        ('{"suite": "one", "log": [{}]}', "entry 0 of the log lacks seed, outcome, actions, or one of them"),
+        ('{"suite": "one", "log": [{}]}', "entry 0 of the log lacks one of seed, outcome, actions"),
         ('{"suite": "one", "log": [1]}', "entry 0 of the log lacks"),
         ('{"suite": "one"}', "it has no 'log' of episodes"),
-        ('{"suites": []}', "'suites' is no object"),
+        ('{"suites": []}', "'suites' is not an object"),
         ('{"suites": {"one": 3}}', "it has no 'log' of episodes"),
-        ('{"suite": "two", "log": []}', "has no episodes of 'one'; there is: two"),
+        ('{"suite": "two", "log": []}', "has no episodes of 'one'; it has: two"),
         (
             json.dumps({"suite": "one", "log": [entry(1)]}),
-            "has 1 of the 2 episodes of 'one' that shall be compared; the seed 0 is missing",
+            "has 1 of the 2 episodes of 'one' to compare with; the seed 0 is missing",
         ),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.evaluation.evaluate import evaluate, wilson_interval
-from rt_vla_ros.evaluation.rollout import Episode
+from rt_vla_ros.evaluation.rollout import EpisodeResult
 
 
 @pytest.mark.parametrize(
@@ -22,11 +22,11 @@ def test_wilson_refuses_impossible_counts(successes: int, trials: int) -> None:
 
 
 def test_every_episode_has_its_seed() -> None:
-    seen: list[Episode] = []
+    seen: list[EpisodeResult] = []
     result = evaluate(ConstantPolicy(terminate=True), "pick-colours", 3, 7, on_episode=seen.append)
     assert [episode.seed for episode in result.episodes] == [7, 8, 9]
     assert tuple(seen) == result.episodes
-    assert result.outcomes == {"success": 0, "wrong_object": 0, "drop": 0, "timeout": 3}
+    assert result.outcomes == {"success": 0, "wrong_object": 0, "drop": 0, "stopped_early": 3, "timeout": 0}
     assert (result.successes, result.success_rate) == (0, 0.0)
     assert (result.policy, result.suite) == ("constant", "pick-colours")
 

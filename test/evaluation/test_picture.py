@@ -14,15 +14,15 @@ from rt_vla_ros.evaluation.picture import (
     GRIP,
     LIFT,
     SIZE,
-    Moment,
-    draw_filmstrip,
-    draw_moment,
+    FrameContent,
+    draw_frame,
+    draw_frame_grid,
     font,
     shortened,
 )
 
 STILL = EndEffectorAction(np.zeros(3), np.zeros(3), 0.0, False, 0.5, 0.2)
-MOMENT = Moment(1.0, np.zeros((360, 480, 3), np.uint8), np.full((96, 96, 3), 99, np.uint8), STILL, 0.012)
+CONTENT = FrameContent(1.0, np.zeros((360, 480, 3), np.uint8), np.full((96, 96, 3), 99, np.uint8), STILL, 0.012)
 
 
 def places(frame: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
@@ -34,7 +34,7 @@ def moved(*translation: float, turn: float = 0.0, gripper: float = 0.0) -> np.nd
     action = dataclasses.replace(
         STILL, translation=np.array(translation), rotation=np.array([0.0, 0.0, turn]), gripper=gripper
     )
-    return draw_moment(dataclasses.replace(MOMENT, action=action), "pick up the red cube")
+    return draw_frame(dataclasses.replace(CONTENT, action=action), "pick up the red cube")
 
 
 def test_arrow_points_where_the_front_camera_sees_the_arm_go() -> None:
@@ -57,21 +57,21 @@ def test_turn_and_gripper_are_drawn() -> None:
 
 
 def test_frames_before_the_first_action_and_at_the_end() -> None:
-    bare = draw_moment(dataclasses.replace(MOMENT, seen=None, action=None), "go")
+    bare = draw_frame(dataclasses.replace(CONTENT, policy_image=None, action=None), "go")
     assert bare.shape == (SIZE[1], SIZE[0], 3)
     assert len(places(bare, ARROW)) == 0
-    ended = draw_moment(dataclasses.replace(MOMENT, verdict="not done: nothing was lifted"), "go")
+    ended = draw_frame(dataclasses.replace(CONTENT, verdict="not done: nothing was lifted"), "go")
     assert len(places(ended, BAD)) > 100
 
 
 @pytest.mark.parametrize("instruction", ["", "x" * 10_000, "take the 🟥 🧊", "拿起红色方块"])
 def test_any_instruction_fits(instruction: str) -> None:
-    assert draw_moment(MOMENT, instruction).shape == (SIZE[1], SIZE[0], 3)
+    assert draw_frame(CONTENT, instruction).shape == (SIZE[1], SIZE[0], 3)
     assert font(20).getlength(shortened(instruction, 300, font(20))) <= 300
 
 
-def test_filmstrip_holds_all_frames() -> None:
-    strip = draw_filmstrip([np.full((SIZE[1], SIZE[0], 3), shade, np.uint8) for shade in (10, 20, 30)])
-    shades = set(np.unique(np.asarray(strip)))
+def test_frame_grid_holds_all_frames() -> None:
+    grid = draw_frame_grid([np.full((SIZE[1], SIZE[0], 3), shade, np.uint8) for shade in (10, 20, 30)])
+    shades = set(np.unique(np.asarray(grid)))
     assert {10, 20, 30} <= shades
-    assert strip.size[0] > 2 * SIZE[0]
+    assert grid.size[0] > 2 * SIZE[0]

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import numpy as np
 import pytest
 
 from rt_vla_ros.evaluation.picture import GRIP, SIZE
-from rt_vla_ros.evaluation.replay import MOST_FRAMES, Replay, draw_run, frame_times, key_frames, newest
+from rt_vla_ros.evaluation.replay import MAX_FRAMES, StateRenderer, draw_run, frame_times, key_frames, newest
+from rt_vla_ros.evaluation.trajectory import Trajectory
 from rt_vla_ros.sim import TabletopSim, make_scene
 
 SCENE = make_scene("pick-colours", 0, "pick up the red cube")
 
 
-@dataclass
-class Run:
-    states: list[Any] = field(default_factory=list)
-    images: list[Any] = field(default_factory=list)
-    actions: list[Any] = field(default_factory=list)
-
-
 def test_frames_are_evenly_spaced_and_not_too_many() -> None:
     assert frame_times(0.3) == pytest.approx([0.0, 0.1, 0.2, 0.3])
-    assert len(frame_times(1000.0)) == MOST_FRAMES + 1
+    assert len(frame_times(1000.0)) == MAX_FRAMES + 1
     assert frame_times(0.0) == [0.0, 0.0]
 
 
@@ -41,7 +32,7 @@ def test_a_run_is_drawn_with_its_verdict_at_the_end() -> None:
     sim.step(0.2)
     states.append((0.2, sim.data.qpos.copy()))
     sim.close()
-    frames = list(draw_run(Run(states), SCENE, "done", success=True))
+    frames = list(draw_run(Trajectory(states), SCENE, "done", success=True))
     assert [frame.shape for frame in frames] == [(SIZE[1], SIZE[0], 3)] * 3
     assert np.array_equal(frames[0][50:340, :480], frames[1][50:340, :480])  # the state of 0.2 s is not known at 0.1 s
     assert not np.array_equal(frames[1][50:340, :480], frames[2][50:340, :480])
@@ -50,14 +41,14 @@ def test_a_run_is_drawn_with_its_verdict_at_the_end() -> None:
 
 
 def test_nothing_recorded_draws_nothing() -> None:
-    assert list(draw_run(Run(), SCENE, "", success=False)) == []
+    assert list(draw_run(Trajectory(), SCENE, "", success=False)) == []
 
 
 def test_a_state_of_another_simulator_is_refused() -> None:
-    replay = Replay(SCENE)
+    renderer = StateRenderer(SCENE)
     with pytest.raises(ValueError, match="numbers, not 3"):
-        replay.picture(np.zeros(3))
-    replay.close()
+        renderer.render(np.zeros(3))
+    renderer.close()
 
 
 def test_key_frames_begin_and_end_with_the_run() -> None:

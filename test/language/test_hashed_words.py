@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from rt_vla_ros.language.encoder import LONGEST, InstructionError
+from rt_vla_ros.language.encoder import MAX_LENGTH, InstructionError
 from rt_vla_ros.language.hashed_words import MAX_WORDS, PADDING, HashedWords, words
 
 
@@ -62,10 +62,10 @@ def test_words_of_other_scripts() -> None:
     [
         ("", "is empty"),
         (" \n\t", "is empty"),
-        ("🦾🧊👍", "has no words"),
-        ("?!...", "has no words"),
+        ("🦾🧊👍", "contains no words"),
+        ("?!...", "contains no words"),
         ("word " * (MAX_WORDS + 1), f"has {MAX_WORDS + 1} words, this policy reads at most {MAX_WORDS}"),
-        ("x" * 10_000, f"has 10000 characters, at most {LONGEST}"),
+        ("x" * 10_000, f"has 10000 characters, at most {MAX_LENGTH}"),
     ],
 )
 def test_refuses_what_says_nothing_or_too_much(text: str, sentence: str) -> None:

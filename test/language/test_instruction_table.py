@@ -54,7 +54,7 @@ def test_refuses_files_that_are_no_tables(tmp_path: Path) -> None:
     for content in (None, b"", b"nonsense" * 10):
         if content is not None:
             path.write_bytes(content)
-        with pytest.raises(ValueError, match="is no table of instructions"):
+        with pytest.raises(ValueError, match="is not a table of instructions"):
             InstructionTable.load(path)
 
 
@@ -62,7 +62,7 @@ def test_refuses_files_that_are_no_tables(tmp_path: Path) -> None:
 def test_refuses_a_header_without_sentences(texts: str, tmp_path: Path) -> None:
     path = tmp_path / "t.safetensors"
     save_file({"vectors": np.ones((2, 3), np.float32)}, path, metadata={"instructions": texts})
-    with pytest.raises(ValueError, match=r"is no table of instructions: .* expected a list of sentences"):
+    with pytest.raises(ValueError, match=r"is not a table of instructions: .* expected a list of sentences"):
         InstructionTable.load(path)
 
 

@@ -10,7 +10,7 @@ from geometry_msgs.msg import TwistStamped
 from rosgraph_msgs.msg import Clock
 from rt_vla_ros.srv import ResetScene, TaskOutcome
 from sensor_msgs.msg import CameraInfo, Image, JointState
-from std_msgs.msg import Float64
+from std_msgs.msg import Bool, Float64
 from support.node_bench import NEWEST, NodeBench
 from tf2_msgs.msg import TFMessage
 
@@ -130,11 +130,21 @@ def test_a_scene_is_laid_anew_and_judged(rig: Rig) -> None:
     assert (laid.success, laid.instruction) == (True, "pick up the red cube")
     judged = rig.bench.call(TaskOutcome, "sim_arm_node/outcome")
     assert (judged.success, judged.outcome, judged.message) == (False, "timeout", "Nothing was lifted.")
+    judged = rig.bench.call(TaskOutcome, "sim_arm_node/outcome", terminated=True)
+    assert (judged.outcome, judged.message) == ("stopped_early", "The policy terminated before anything was lifted.")
     refused = rig.bench.call(ResetScene, "sim_arm_node/reset_scene", suite="pick-nothing")
     assert not refused.success
     assert "pick-colours" in refused.message
     assert rig.node._world.scene.task.instruction == "pick up the red cube"
     assert rig.rise() > 0.02
+
+
+def test_a_terminate_that_it_hears_makes_the_outcome_an_early_stop(rig: Rig) -> None:
+    terminate = rig.bench.publisher(Bool, "terminate")
+    for terminated, outcome in ((True, "stopped_early"), (False, "timeout")):
+        terminate.publish(Bool(data=terminated))
+        rig.bench.until(lambda expected=terminated: rig.node._world.terminated is expected)
+        assert rig.bench.call(TaskOutcome, "sim_arm_node/outcome").outcome == outcome
 
 
 def test_with_its_own_clock_it_stamps_by_it(make_bench: Callable[..., NodeBench]) -> None:

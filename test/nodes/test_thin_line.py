@@ -20,7 +20,7 @@ from support.played_policies import make
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.control.status import State
-from rt_vla_ros.evaluation.rollout import Step, rollout
+from rt_vla_ros.evaluation.rollout import RolloutStep, rollout
 from rt_vla_ros.nodes.conversions import action_from_message, nanoseconds
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.policy import Policy
@@ -90,13 +90,14 @@ def test_a_policy_that_cannot_be_loaded_ends_its_process_with_an_error(bench: No
 def direct(policy: Policy) -> list[EndEffectorAction]:
     """The actions of the rollout without ROS."""
     scene = make_scene("pick-colours", SEED, INSTRUCTION)
-    sim, steps = TabletopSim(), list[Step]()
+    sim, steps = TabletopSim(), list[RolloutStep]()
     rollout(policy, scene, sim, Controller(), max_steps=STEPS, on_step=steps.append)
     sim.close()
     return [step.action for step in steps]
 
 
 @pytest.mark.parametrize("name", ["reactive", "rt1-untrained"])
+@pytest.mark.slow
 def test_in_lock_step_the_processes_do_what_the_rollout_does_to_the_last_bit(
     bench: NodeBench, start: Start, name: str
 ) -> None:

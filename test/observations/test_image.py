@@ -6,6 +6,8 @@ import pytest
 from rt_vla_ros.action_space.card import CameraSpec
 from rt_vla_ros.observations.image import check_image, fit_image
 
+PADDED = CameraSpec("front", 320, 256, "pad", 0.0)
+
 
 def camera(crop: str, width: int = 96, height: int = 96) -> CameraSpec:
     return CameraSpec("front", width, height, crop, 0.5)
@@ -77,3 +79,30 @@ def test_refuses_what_is_no_rgb_image(image: object, sentence: str) -> None:
 def test_check_refuses_another_size() -> None:
     with pytest.raises(ValueError, match="is 96x64, the policy takes 96x96"):
         check_image(np.zeros((64, 96, 3), np.uint8), camera("stretch"))
+
+
+@pytest.mark.parametrize(
+    ("size", "inside"),
+    [((480, 640), (8, 248, 0, 320)), ((512, 640), (0, 256, 0, 320)), ((512, 512), (0, 256, 32, 288))],
+)
+def test_the_whole_image_is_in_the_middle_and_black_beside_it(
+    size: tuple[int, int], inside: tuple[int, int, int, int]
+) -> None:
+    fitted = fit_image(np.full((*size, 3), 200, np.uint8), PADDED)
+    top, bottom, left, right = inside
+    assert fitted.shape == (256, 320, 3)
+    assert (fitted[top:bottom, left:right] == 200).all()
+    assert int(fitted.sum()) == 200 * 3 * (bottom - top) * (right - left)
+
+
+def test_half_the_size_is_the_mean_of_two_by_two_cut_off() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (512, 640, 3)).astype(np.uint8)
+    mean = image.astype(np.float32).reshape(256, 2, 320, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_array_equal(fit_image(image, PADDED), mean.astype(np.uint8))
+
+
+def test_there_is_no_antialiasing() -> None:
+    """A quarter of the size looks at the four middle pixels of sixteen."""
+    image = np.zeros((1024, 1280, 3), np.uint8)
+    image[1::4, 1::4] = 100
+    assert (fit_image(image, PADDED) == 25).all()

@@ -37,9 +37,19 @@ def test_drop(sim, drive, scene):
     assert Judge(scene.task).settle(sim) is Outcome.DROP
 
 
-def test_nothing_lifted_is_a_timeout(sim, scene):
+def test_nothing_lifted_is_a_timeout_or_an_early_stop(sim, scene):
     sim.reset(scene.layout)
     assert Judge(scene.task).settle(sim) is Outcome.TIMEOUT
+    assert Judge(scene.task).settle(sim, terminated=True) is Outcome.STOPPED_EARLY
+
+
+def test_a_terminate_does_not_hide_what_was_lifted(sim, drive, scene):
+    other = replace(scene, task=replace(scene.task, target=(scene.task.target + 1) % 3))
+    sim.reset(scene.layout)
+    assert drive(sim, other).terminate
+    assert Judge(scene.task).settle(sim, terminated=True) is Outcome.WRONG_OBJECT
+    sim.command_gripper(0.0)
+    assert Judge(other.task).settle(sim, terminated=True) is Outcome.DROP
 
 
 def test_settling_holds_the_arm_still(sim, scene):
@@ -52,5 +62,6 @@ def test_settling_holds_the_arm_still(sim, scene):
 
 
 def test_every_outcome_has_a_sentence():
-    assert {outcome.value for outcome in Outcome} == {"success", "wrong_object", "drop", "timeout"}
+    assert [outcome.value for outcome in Outcome] == ["success", "wrong_object", "drop", "stopped_early", "timeout"]
+    assert Outcome("stopped_early") is Outcome.STOPPED_EARLY
     assert all(outcome.sentence.endswith(".") for outcome in Outcome)

@@ -7,10 +7,10 @@ import colorsys
 import numpy as np
 import pytest
 
-from rt_vla_ros.sim import Layout, Look, PlacedObject, TabletopSim, make_scene
+from rt_vla_ros.sim import Appearance, PlacedObject, SceneLayout, TabletopSim, make_scene
 from rt_vla_ros.sim.objects import ALL_KINDS, COLOURS, SHAPES, ObjectKind
 from rt_vla_ros.sim.table_patterns import PATTERNS
-from rt_vla_ros.sim.tabletop_sim import LEASH, WORKSPACE_HIGH, WORKSPACE_LOW
+from rt_vla_ros.sim.tabletop_sim import MAX_LEAD, WORKSPACE_HIGH, WORKSPACE_LOW
 
 STILL = np.zeros(3)
 
@@ -42,7 +42,7 @@ def test_other_seeds_look_different(sim):
 
 
 def test_velocity_commands_move_the_tool_by_their_displacement(sim):
-    sim.reset(Layout(()))
+    sim.reset(SceneLayout(()))
     start = sim.ee_position
     sim.command(np.array([0.1, -0.05, 0.05]), np.array([0.0, 0.0, 0.5]))
     sim.step(0.6)
@@ -54,7 +54,7 @@ def test_velocity_commands_move_the_tool_by_their_displacement(sim):
 
 
 def test_all_three_rotations_are_followed(sim):
-    sim.reset(Layout(()))
+    sim.reset(SceneLayout(()))
     sim.command(STILL, np.array([0.4, 0.0, 0.0]))
     sim.step(0.5)
     sim.command(STILL, STILL)
@@ -64,7 +64,7 @@ def test_all_three_rotations_are_followed(sim):
 
 
 def test_arm_stands_when_commands_stop(sim):
-    sim.reset(Layout(()))
+    sim.reset(SceneLayout(()))
     sim.command(np.array([0.0, 0.2, 0.0]), STILL)
     sim.step(0.5)
     sim.command(STILL, STILL)
@@ -77,19 +77,19 @@ def test_arm_stands_when_commands_stop(sim):
 
 
 def test_the_reference_never_leaves_its_leash(sim):
-    sim.reset(Layout(()))
+    sim.reset(SceneLayout(()))
     farthest = 0.0
     sim.command(np.array([0.0, 3.0, 0.0]), STILL)
     for _ in range(15):
         here = sim.ee_position
         sim.step(0.02)
         farthest = max(farthest, float(np.linalg.norm(sim.reference_position - here)))
-    assert 0.03 < farthest <= LEASH + 1e-9
+    assert 0.03 < farthest <= MAX_LEAD + 1e-9
 
 
 @pytest.mark.parametrize("direction", [(1, 1, 1), (-1, 1, -1), (1, -1, -1), (-1, -1, 1), (0, 0, -1)])
 def test_the_tool_stays_in_its_workspace(sim, direction):
-    sim.reset(Layout(()))
+    sim.reset(SceneLayout(()))
     sim.command_gripper(1.0)
     sim.command(0.4 * np.array(direction, float), STILL)
     sim.step(2.0)
@@ -101,7 +101,7 @@ def test_the_tool_stays_in_its_workspace(sim, direction):
 
 
 def test_the_gripper_closes_and_opens(sim):
-    sim.reset(Layout(()))
+    sim.reset(SceneLayout(()))
     assert sim.gripper_closedness < 0.05
     sim.command_gripper(1.0)
     sim.step(1.0)
@@ -123,9 +123,9 @@ def test_objects_rest_where_they_were_laid(sim):
 
 def _alone(sim: TabletopSim, kind: ObjectKind) -> tuple[np.ndarray, np.ndarray]:
     """Which pixels an object on the table changes, and their mean colour 0 ... 1."""
-    sim.reset(Layout((), start=(0.4, 0.0, 0.4)))
+    sim.reset(SceneLayout((), start=(0.4, 0.0, 0.4)))
     empty = sim.render("front").astype(int)
-    sim.reset(Layout((PlacedObject(kind, 0.5, 0.1),), start=(0.4, 0.0, 0.4)))
+    sim.reset(SceneLayout((PlacedObject(kind, 0.5, 0.1),), start=(0.4, 0.0, 0.4)))
     picture = sim.render("front").astype(int)
     mask = np.abs(picture - empty).max(axis=2) > 25
     return mask, picture[mask].mean(axis=0) / 255
@@ -150,9 +150,9 @@ def test_shapes_differ_in_a_policys_picture(sim):
 
 
 def test_table_and_light_follow_the_look(sim):
-    sim.reset(Layout((), look=Look(table=(0.2, 0.2, 0.6))))
+    sim.reset(SceneLayout((), appearance=Appearance(table=(0.2, 0.2, 0.6))))
     blue = sim.render("front")[80:].mean(axis=(0, 1))
-    sim.reset(Layout((), look=Look(table=(0.2, 0.2, 0.6), light=0.5)))
+    sim.reset(SceneLayout((), appearance=Appearance(table=(0.2, 0.2, 0.6), light=0.5)))
     dark = sim.render("front")[80:].mean(axis=(0, 1))
     assert blue[2] > 2 * blue[0]
     assert dark[2] < 0.75 * blue[2]
@@ -164,14 +164,14 @@ def test_pictures_for_people_do_not_change_what_a_policy_sees(sim):
     plain = sim.render("front")
     fine = TabletopSim(detailed=True)
     fine.reset(layout)
-    assert fine.render_for_people("overview", 320, 240).shape == (240, 320, 3)
+    assert fine.render_for_display("overview", 320, 240).shape == (240, 320, 3)
     assert fine.render("wrist").shape == (96, 96, 3)
     np.testing.assert_array_equal(fine.render("front"), plain)
     fine.close()
 
 
 def test_joints_links_and_cameras_have_names_and_sane_values(sim):
-    sim.reset(Layout(()))
+    sim.reset(SceneLayout(()))
     assert len(sim.joint_names) == len(sim.joint_positions) == len(sim.joint_velocities) == 8
     poses = sim.link_poses
     np.testing.assert_allclose(poses["panda_link0"].position, 0.0)
@@ -194,8 +194,8 @@ def test_bad_input_is_refused_in_a_sentence(sim):
     with pytest.raises(ValueError, match="There is no camera 'side'; there are front, wrist"):
         sim.render("side")
     things = tuple(PlacedObject(kind, 0.4, 0.0) for kind in ALL_KINDS[:10])
-    with pytest.raises(ValueError, match="10 objects, but there is room for 9"):
-        sim.reset(Layout(things))
+    with pytest.raises(ValueError, match="10 objects, expected at most 9"):
+        sim.reset(SceneLayout(things))
 
 
 def test_nine_objects_fit_and_three_are_none_the_worse_for_it(sim, drive):
@@ -214,13 +214,13 @@ def test_nine_objects_fit_and_three_are_none_the_worse_for_it(sim, drive):
 
 def test_patterns_change_the_table_and_plain_is_plain(sim):
     def table(look):
-        sim.reset(Layout((), look=look))
+        sim.reset(SceneLayout((), appearance=look))
         return sim.render("front")[60:, :, :]
 
-    plain = table(Look())
+    plain = table(Appearance())
     assert np.ptp(plain.astype(int), axis=(0, 1)).max() < 10
-    pictures = {pattern: table(Look(pattern=pattern)) for pattern in PATTERNS}
+    pictures = {pattern: table(Appearance(pattern=pattern)) for pattern in PATTERNS}
     for picture in pictures.values():
         assert np.ptp(picture.astype(int), axis=(0, 1)).min() > 15
     assert len({picture.tobytes() for picture in pictures.values()}) == len(PATTERNS)
-    np.testing.assert_array_equal(table(Look()), plain)
+    np.testing.assert_array_equal(table(Appearance()), plain)

@@ -7,7 +7,7 @@ import pytest
 
 from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.sim import Outcome, TabletopSim
-from rt_vla_ros.sim.world import BETWEEN_SCENES_NS, SENTENCES, START_NS, STEP_NS, SimWorld
+from rt_vla_ros.sim.world import BETWEEN_SCENES_NS, START_NS, STEP_NS, SimWorld
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +54,14 @@ def test_an_untouched_scene_is_a_timeout(sim: TabletopSim) -> None:
     for _ in range(5):
         world.advance(None, None)
     verdict = world.verdict()
-    assert (verdict.outcome, verdict.sentence, verdict.steps) == ("timeout", "Nothing was lifted.", 0)
+    assert (verdict.outcome, verdict.steps) == (Outcome.TIMEOUT, 0)
     assert verdict.seconds == pytest.approx(0.1)
     assert world.time_ns == START_NS + 5 * STEP_NS + 1_000_000_000
 
 
-def test_every_outcome_has_its_sentence() -> None:
-    assert set(SENTENCES) == {outcome.value for outcome in Outcome}
+def test_a_terminate_counts_for_its_own_scene_only(sim: TabletopSim) -> None:
+    world = SimWorld(sim, "pick-colours", 3, "")
+    world.terminated = True
+    assert world.verdict().outcome is Outcome.STOPPED_EARLY
+    world.reset("", 4, "")
+    assert world.verdict().outcome is Outcome.TIMEOUT

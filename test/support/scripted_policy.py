@@ -8,7 +8,6 @@ import numpy as np
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim.scenes import Scene
 from rt_vla_ros.sim.scripted_expert import ScriptedExpert
@@ -49,15 +48,3 @@ class ConstantPolicy:
 
     def act(self, observation: Observation) -> EndEffectorAction:
         return self._action
-
-
-class Blindfolded:
-    """A policy whose images are all black."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self.name, self.card, self.reset = policy.name, policy.card, policy.reset
-
-    def act(self, observation: Observation) -> EndEffectorAction:
-        black = {name: np.zeros_like(image) for name, image in observation.images.items()}
-        return self._policy.act(replace(observation, images=black))

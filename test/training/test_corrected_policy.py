@@ -6,7 +6,7 @@ from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.control.controller import Controller
-from rt_vla_ros.evaluation.rollout import Episode, rollout
+from rt_vla_ros.evaluation.rollout import EpisodeResult, rollout
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim.scenes import make_scene
@@ -20,7 +20,7 @@ CARD = tabletop_card("test")
 
 def played(
     sim: TabletopSim, leading: Leading, learner: Policy | None, seed: int = 5, steps: int = 40
-) -> tuple[Episode, RecordedEpisode]:
+) -> tuple[EpisodeResult, RecordedEpisode]:
     policy, scene = CorrectedPolicy(CARD, learner, sim, np.random.default_rng(seed)), make_scene("pick-any", seed)
     policy.begin(scene, leading)
     episode = rollout(policy, scene, sim, Controller(), max_steps=steps)

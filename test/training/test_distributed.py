@@ -64,6 +64,7 @@ def start(command: Sequence[str], **environment: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One of two is killed in the middle and the other ends with a sentence; two new ones carry on, to the same."""
     torch.set_num_threads(1)

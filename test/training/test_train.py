@@ -15,7 +15,7 @@ from support.recorded import made_up
 
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.policies.load import load_policy
-from rt_vla_ros.sim.suites import MEASURED
+from rt_vla_ros.sim.suites import EVALUATION_SUITES
 from rt_vla_ros.training import learner, train
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
 from rt_vla_ros.training.recipe import Recipe
@@ -32,6 +32,7 @@ def written(run: Path, count: int) -> None:
         made_up(number, leader="learner").save(run / EPISODES / f"00_{number:08d}.npz")
 
 
+@pytest.mark.slow
 def test_a_run_learns_publishes_and_leaves_a_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written(tmp_path / "run", 5)
     run = Run(tmp_path / "run", tmp_path / "out", "rt1-mini", QUICK)
@@ -42,7 +43,7 @@ def test_a_run_learns_publishes_and_leaves_a_policy(tmp_path: Path, capsys: pyte
     policy = load_policy(str(tmp_path / "out"), device="cpu")
     policy.reset("pick up the red cube")
     card = (tmp_path / "out" / "README.md").read_text()
-    assert all(f"| {suite} | 0 | 1 |" in card for suite in MEASURED)
+    assert all(f"| {suite} | 0 | 1 |" in card for suite in EVALUATION_SUITES)
     assert checkpoint_hash(str(tmp_path / "out")) in card
     assert f"{run.images:,} images" in card
     assert "| the policy | 5 | 30 | 100.0% |" in (tmp_path / "out" / "DATA_CARD.md").read_text()
@@ -195,6 +196,7 @@ def test_old_episodes_are_deleted(tmp_path: Path) -> None:
     assert left == [f"00_{number:08d}.npz" for number in range(7, 12)]
 
 
+@pytest.mark.slow
 def test_collectors_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     """Even when it is killed without a chance to say so."""
     command = [

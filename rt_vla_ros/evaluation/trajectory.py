@@ -1,4 +1,4 @@
-"""What was seen of a run: enough to draw it again, and to tell whether another one was the same."""
+"""The time series of a run: enough to draw it afterwards, and to compare it with another run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SAME_TIME = 1e-6  # simulated time is a sum of steps [s]
 
 
 @dataclass
-class Recording:
-    """What was seen, each with the simulated time since the scene was laid [s].
+class Trajectory:
+    """Events of a run, each with the simulated time since the reset [s].
 
-    states: generalised positions of the simulator, shape (nq,). images: what the policy saw, RGB. actions: with the
+    states: generalised positions of the simulator, shape (nq,). images: the policy's, RGB. actions: with the
     latency from the image's arrival at the policy [s].
     """
 
@@ -31,9 +31,9 @@ class Recording:
         """Simulated time of the newest state [s]."""
         return self.states[-1][0] if self.states else 0.0
 
-    def until(self, end: float) -> Recording:
-        """What was seen up to `end` [s]; of the actions, those that were begun before."""
-        return Recording(
+    def until(self, end: float) -> Trajectory:
+        """The part up to `end` [s]; of the actions, those that started before."""
+        return Trajectory(
             states=[event for event in self.states if event[0] < end + SAME_TIME],
             images=[event for event in self.images if event[0] < end + SAME_TIME],
             actions=[event for event in self.actions if event[0] < end - SAME_TIME],
@@ -41,7 +41,7 @@ class Recording:
 
 
 def fingerprint(actions: Iterable[EndEffectorAction]) -> str:
-    """SHA-256 over every bit of the actions that a controller or a reader of tokens can see, in hexadecimal."""
+    """SHA-256 over every value of the actions, tokens included, in hexadecimal."""
     digest = hashlib.sha256()
     for action in actions:
         numbers = [*action.translation, *action.rotation, action.gripper, action.confidence, action.period]

@@ -1,0 +1,62 @@
+"""`rt-vla test`: how it divides the tests between processes, and that its exit status is pytest's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.launching import child_environment
+
+from rt_vla_ros.cli.test import CHECKOUT, passes
+
+USUAL = ["--durations=5", "--durations-min=1"]
+
+
+def rt_vla_test(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rt_vla_ros.cli", "test", "-q", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=child_environment())
+
+
+def test_folders_are_tested_in_parallel_and_then_what_must_run_alone() -> None:
+    parallel = ["-n", "4", "--dist", "loadfile", "-m", "not serial"]
+    assert passes([], 4) == [[*USUAL, *parallel], [*USUAL, "-m", "serial"]]
+    first, second = passes(["test/sim", "-k", "judge", "-m", "not slow", "-x"], 4)
+    assert first == [*USUAL, "test/sim", "-k", "judge", "-x", *parallel[:-1], "not serial and (not slow)"]
+    assert second == [*USUAL, "test/sim", "-k", "judge", "-x", "-m", "serial and (not slow)"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-n", "2"],
+        ["-n2"],
+        ["--dist=load"],
+        ["--pdb"],
+        ["--collect-only"],
+        ["test/cli/test_test.py::test_x"],
+        ["--help"],
+    ],
+)
+def test_one_pass_where_the_user_says_how_or_names_files(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CHECKOUT)
+    assert passes(arguments, 4) == [[*USUAL, *arguments]]
+
+
+def test_one_pass_without_xdist_or_cores() -> None:
+    assert passes(["test/sim", "-mnot slow"], 1) == [[*USUAL, "test/sim", "-m", "not slow"]]
+
+
+def test_a_folder_passes_though_nothing_in_it_must_run_alone() -> None:
+    done = rt_vla_test("test/observations", "-k", "window")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("rt-vla test: passed after 0 min ")
+
+
+def test_a_failure_is_the_exit_status(tmp_path: Path) -> None:
+    path = tmp_path / "test_it.py"
+    path.write_text("def test_it():\n    assert False\n")
+    done = rt_vla_test(str(path), "-p", "no:cacheprovider")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("rt-vla test: status 1 after 0 min ")

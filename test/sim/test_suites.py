@@ -1,0 +1,48 @@
+"""What is evaluated as unseen is not in the training suites."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rt_vla_ros.sim import SUITES, make_scene
+from rt_vla_ros.sim.instructions import PICK_PHRASINGS, UNSEEN_PICK_PHRASINGS
+from rt_vla_ros.sim.objects import ALL_KINDS
+from rt_vla_ros.sim.suites import SEEN_KINDS, UNSEEN_KINDS, UNSEEN_TABLES
+
+
+def test_what_is_measured_as_unseen_is_never_trained_on():
+    trained = [suite for suite in SUITES.values() if suite.training or suite.name.startswith("pick-")]
+    assert len(trained) == 4
+    for suite in trained:
+        assert not set(suite.phrasings) & set(SUITES["unseen"].phrasings)
+        assert not set(suite.kinds) & set(SUITES["unseen"].targets)
+
+
+def test_appearances_of_backgrounds_and_of_training_have_nothing_in_common():
+    measured = [make_scene("backgrounds", seed).layout.appearance for seed in range(200)]
+    trained = [
+        make_scene(suite, seed).layout.appearance
+        for suite in ("pick-colours", "pick-any", "train-looks", "train-clutter")
+        for seed in range(200)
+    ]
+    assert {(look.table, look.pattern) for look in measured} == set(UNSEEN_TABLES)
+    assert {look.pattern for look in measured} & {look.pattern for look in trained} == {"plain"}
+    tables = np.array([look.table for look in trained])
+    for table in {look.table for look in measured}:
+        assert np.abs(tables - table).max(axis=1).min() > 0.05, table
+    trained_light = [look.light for look in trained]
+    for look in measured:
+        assert not min(trained_light) <= look.light <= max(trained_light)
+        assert np.linalg.norm(look.camera_shift) > max(np.linalg.norm(seen.camera_shift) for seen in trained)
+        assert np.linalg.norm(look.target_shift) > max(np.linalg.norm(seen.target_shift) for seen in trained)
+    trained_azimuths = np.rad2deg([np.arctan2(*look.light_direction[1::-1]) % (2 * np.pi) for look in trained])
+    measured_azimuths = np.rad2deg([np.arctan2(*look.light_direction[1::-1]) for look in measured])
+    assert trained_azimuths.min() > 50 >= measured_azimuths.max()
+    assert trained_azimuths.max() < 240 <= measured_azimuths.min() + 360
+
+
+def test_some_words_and_combinations_are_kept_for_later():
+    assert len(SEEN_KINDS) >= 18
+    assert not set(PICK_PHRASINGS) & set(UNSEEN_PICK_PHRASINGS)
+    assert set(SEEN_KINDS) | set(UNSEEN_KINDS) == set(ALL_KINDS)
+    assert {kind.colour for kind in UNSEEN_KINDS} <= {kind.colour for kind in SEEN_KINDS}
