@@ -47,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compare-with", type=Path, metavar="DIR", help="an evaluation whose actions must be the same")
     parser.add_argument("--ablation", choices=ABLATIONS, help="remove one input of the policy; it must fail then")
     parser.add_argument("--decoding", choices=("argmax", "expected_value"), help="default: the checkpoint's")
+    parser.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.0,
+        help="hold still below this confidence, as the policy node does",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
     parser.add_argument("--weights", choices=WEIGHTS, default="auto", help="format of the weights (default auto)")
     parser.add_argument("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
@@ -96,6 +102,8 @@ def _checked(args: argparse.Namespace) -> list[str]:
         raise ValueError(
             f"Seeds are from 0 to {FIRST_TRAINING_SEED - 1}: training uses those above. Given: {args.seed}."
         )
+    if not 0 <= args.min_confidence <= 1:
+        raise ValueError(f"--min-confidence is {args.min_confidence:g}, expected 0 to 1.")
     if args.videos < 0:
         raise ValueError(f"--videos is {args.videos}, expected 0 or more.")
     beyond = [name for name in ("ablation", "decoding") if getattr(args, name)]
@@ -127,6 +135,7 @@ def _about(args: argparse.Namespace) -> dict[str, Any]:
         "through_ros": args.through_ros,
         "ablation": args.ablation,
         "decoding": args.decoding,
+        "min_confidence": args.min_confidence,
         "weights": args.weights,
         "command": _command(args),
         "versions": versions(),
@@ -139,6 +148,7 @@ def _command(args: argparse.Namespace) -> str:
     for name in ("ablation", "decoding", "out"):
         value = getattr(args, name)
         words += [f"--{name}", str(value)] if value else []
+    words += ["--min-confidence", f"{args.min_confidence:g}"] if args.min_confidence else []
     words += ["--weights", args.weights] if args.weights != WEIGHTS[0] else []
     words += ["--trust-remote-code"] if args.trust_remote_code else []
     return shlex.join([*words, *(["--through-ros"] if args.through_ros else [])])
@@ -151,11 +161,11 @@ def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
         from rt_vla_ros.live.evaluate_through_ros import ros_player  # imports rclpy
 
         checkpoint = resolve(args.policy, progress.line)
-        options = {name: getattr(args, name) for name in ("device", "weights", "trust_remote_code")}
+        options = {name: getattr(args, name) for name in ("device", "weights", "trust_remote_code", "min_confidence")}
         with ros_player(checkpoint.reference, checkpoint.read_card(), options, progress) as player:
             yield player
         return
-    direct = DirectPlayer(_load(args))
+    direct = DirectPlayer(_load(args), min_confidence=args.min_confidence)
     try:
         yield direct
     finally:
@@ -180,9 +190,10 @@ def _load(args: argparse.Namespace) -> Policy:
 def _sentence(result: dict[str, Any]) -> str:
     low, high = result["interval_95"]
     rest = ", ".join(f"{count} {name}" for name, count in result["outcomes"].items() if count and name != "success")
+    refusals = "".join(f"\n  {count} with refused actions: {why}" for why, count in result["refusals"].items())
     return (
         f"{result['policy']} on {result['suite']}: {result['successes']} of {result['episodes']} succeeded "
-        f"({result['success_rate']:.1%}, 95% interval {low:.1%} to {high:.1%}){'; ' + rest if rest else ''}"
+        f"({result['success_rate']:.1%}, 95% interval {low:.1%} to {high:.1%}){'; ' + rest if rest else ''}{refusals}"
     )
 
 

@@ -32,9 +32,10 @@ class Player(Protocol):
 class DirectPlayer:
     """Simulator and policy in this process, without ROS, in the same steps as the nodes in lock step."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, min_confidence: float = 0.0) -> None:
+        """min_confidence: as in the policy node."""
         camera = policy.card.cameras[0]
-        self._policy = policy
+        self._policy, self._min_confidence = policy, min_confidence
         self._sim = TabletopSim(size=(camera.width, camera.height))
         self._controller = make_controller(self._sim)
 
@@ -49,7 +50,14 @@ class DirectPlayer:
 
         if isinstance(self._policy, PrivilegedPolicy):
             self._policy.set_scene(scene, self._sim)
-        episode = rollout(self._policy, scene, self._sim, self._controller, on_step=on_step)
+        episode = rollout(
+            self._policy,
+            scene,
+            self._sim,
+            self._controller,
+            min_confidence=self._min_confidence,
+            on_step=on_step,
+        )
         return PlayedEpisode(make_record(scene, episode, [action for _, action, _ in trajectory.actions]), trajectory)
 
     def close(self) -> None:

@@ -17,7 +17,10 @@ from rt_vla_ros.sim.scenes import Scene
 
 @dataclass(frozen=True)
 class EpisodeRecord:
-    """One episode. task: the named object. seconds: simulated. latencies: per action [ms]. actions: their SHA-256."""
+    """One episode. task: the named object. seconds: simulated. latencies: per action [ms]. actions: their SHA-256.
+
+    refusal: why the controller refused an action, the last time that it did; empty where it never did.
+    """
 
     seed: int
     instruction: str
@@ -29,6 +32,7 @@ class EpisodeRecord:
     terminated: bool
     latencies: tuple[float, ...]
     actions: str
+    refusal: str = ""
 
     @property
     def success(self) -> bool:
@@ -41,17 +45,19 @@ def make_record(scene: Scene, episode: EpisodeResult, actions: Sequence[EndEffec
     ended = "The policy terminated." if episode.terminated else "The time limit was reached."
     if episode.outcome is Outcome.STOPPED_EARLY:
         ended = ""  # its sentence says so
+    refused = f"An action was refused: {episode.refusal}" if episode.refusal else ""
     return EpisodeRecord(
         seed=episode.seed,
         instruction=episode.instruction,
         task=scene.target.name,
         outcome=episode.outcome.value,
-        reason=f"{episode.outcome.sentence} {ended}".rstrip(),
+        reason=" ".join(filter(None, (episode.outcome.sentence, ended, refused))),
         steps=episode.steps,
         seconds=episode.seconds,
         terminated=episode.terminated,
         latencies=tuple(round(1000 * latency, 3) for latency in episode.latencies),
         actions=fingerprint(actions),
+        refusal=episode.refusal,
     )
 
 

@@ -28,6 +28,7 @@ def summarize(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
         "success_rate": successes / len(records),
         "interval_95": list(wilson_interval(successes, len(records))),
         "outcomes": _outcomes(records),
+        "refusals": dict(Counter(record.refusal for record in records if record.refusal).most_common()),
         "latency_ms": latency(records),
         "latency_histogram": _histogram([value for record in records for value in record.latencies]),
         "seconds": {"mean": float(np.mean([record.seconds for record in records]))},

@@ -132,4 +132,6 @@ class Attempt(GraphSession):
             if self._settings.lock_step:  # in which an action may overtake the state that its image shows
                 del trajectory.actions[self.recorder.actions_before(self._settings.timeout) :]
             message += f" The time limit of {self._settings.timeout:g} s was reached."
+        if self.recorder.refusal and not verdict.success:
+            message += f" Actions were refused: {self.recorder.refusal}"
         return DemoOutcome(verdict.success, verdict.outcome, message, trajectory.time, trajectory)

@@ -22,10 +22,13 @@ from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.live.recorder import Recorder, join, leave
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.judge import Outcome
+from rt_vla_ros.sim.lock_step import steps_per_action
 from rt_vla_ros.sim.scenes import TIME_LIMIT, Scene
+from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD
 from zenoh_ros.commands.errors import CliError
 
 NAMESPACE = "/rt_vla_evaluation"
+LAUNCHED = ("device", "weights", "trust_remote_code")
 ATTEMPTS = 5  # at an episode whose first image the policy did not get first
 # One small image at a time: more threads only get into each other's way, and sum up in another order.
 SINGLE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -35,25 +38,27 @@ SINGLE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], progress: Progress) -> Iterator[RosPlayer]:
     """The graph, and a player on it.
 
-    policy: name or path of a checkpoint. options: device, weights, trust_remote_code, as the policy node has them.
+    policy: name or path of a checkpoint. options: device, weights, trust_remote_code and
+    min_confidence, as the policy node has them.
     Raises CliError where it breaks down.
     """
     with PrivateGraph() as graph, tempfile.TemporaryDirectory() as folder:
         log, parameters = Path(folder) / "graph.log", Path(folder) / "parameters.yaml"
-        parameters.write_text(_parameters(card), encoding="utf-8")
+        period = steps_per_action(card.period) * CONTROL_PERIOD
+        parameters.write_text(_parameters(card, period, options["min_confidence"]), encoding="utf-8")
         progress.line(f"Starting policy, smoother and simulated arm, a process each, in the namespace {NAMESPACE}.")
         arguments = {
             "policy": policy,
             "namespace": NAMESPACE,
             "lock_step": "true",
             "params_file": parameters,
-            **{name: str(value).lower() for name, value in options.items() if value not in ("auto", False)},
+            **{name: str(options[name]).lower() for name in LAUNCHED if options[name] not in ("auto", False)},
         }
         words = ["policy.launch.py", *(f"{name}:={value}" for name, value in arguments.items() if value)]
         launched = graph.start("rt_vla_ros.cli", "launch", *words, log=log, variables=SINGLE_THREAD)
         recorder = join(NAMESPACE, "evaluation")
         try:
-            player = RosPlayer(recorder, launched, progress, card.period)
+            player = RosPlayer(recorder, launched, progress, period)
             player.wait_for_nodes()
             yield player
         except RunFailed as failure:
@@ -62,17 +67,21 @@ def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], pro
             leave(recorder)
 
 
-def _parameters(card: ActionCard) -> str:
-    """A ROS parameter file for the arm."""
+def _parameters(card: ActionCard, period: float, min_confidence: object) -> str:
+    """A ROS parameter file for the policy and the arm."""
     camera = card.cameras[0]
-    values = {
+    values: dict[str, object] = {
         "image_width": camera.width,
         "image_height": camera.height,
-        "policy_period": card.period,
+        "policy_period": period,
         "time_limit": TIME_LIMIT,
     }
-    lines = [f"    {name}: {value}" for name, value in values.items()]
-    return "\n".join([f"{NAMESPACE}/sim_arm_node:", "  ros__parameters:", *lines, ""])
+    nodes: dict[str, dict[str, object]] = {"sim_arm_node": values, "policy_node": {"min_confidence": min_confidence}}
+    lines = [
+        f"{NAMESPACE}/{node}:\n  ros__parameters:\n" + "".join(f"    {name}: {value}\n" for name, value in own.items())
+        for node, own in nodes.items()
+    ]
+    return "".join(lines)
 
 
 class RosPlayer(GraphSession):
@@ -81,7 +90,7 @@ class RosPlayer(GraphSession):
     def __init__(
         self, recorder: Recorder, launched: subprocess.Popen[bytes], progress: Progress, period: float
     ) -> None:
-        """period: of the policy [s]."""
+        """period: from one image of a scene to the next [s]."""
         super().__init__(recorder, launched, progress)
         self._period = period
         self._said = ""
@@ -118,6 +127,7 @@ class RosPlayer(GraphSession):
             seconds=seconds,
             terminated=terminated,
             latencies=tuple(latency for _, _, latency in actions),
+            refusal=self.recorder.refusal,
         )
         record = make_record(scene, episode, [action for _, action, _ in actions])
         return PlayedEpisode(record, self.recorder.trajectory)

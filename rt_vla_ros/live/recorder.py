@@ -42,6 +42,7 @@ class Recorder:
         self.trajectory = Trajectory()
         self.action_stamps: list[int] = []  # of the images that the recorded actions were made from [ns]
         self.status: ControllerStatus | None = None
+        self.refusal = ""  # why the smoother refused an action of this scene, the last time that it did
         self.policy_failure = ""
         self.policy_ready = False
         self._node = Node(name, namespace=namespace)
@@ -71,6 +72,8 @@ class Recorder:
 
     def _on_status(self, message: ControllerStatus) -> None:
         self.status = message
+        if message.state == ControllerStatus.FAULT and convert.nanoseconds(message.refused_stamp) > 0:
+            self.refusal = message.reason
 
     def _on_state(self, message: Float64MultiArray) -> None:
         values = np.array(message.data, np.float64)
@@ -116,7 +119,7 @@ class Recorder:
         if response is None:
             return "the simulated arm did not answer"
         # The first image of the scene comes before the answer, and in lock-step only once.
-        self.action_stamps = []
+        self.action_stamps, self.refusal = [], ""
         self.trajectory = Trajectory(images=[(0.0, pixels) for _, pixels in self.trajectory.images[-1:]])
         return None if response.success else str(response.message)
 

@@ -109,6 +109,7 @@ class Motion:
 
     states: NDArray[np.float64]
     refusal: str
+    confidences: tuple[float, ...] = ()
 
 
 @cache
@@ -137,9 +138,9 @@ def make_policy(family: str, card: ActionCard) -> Policy:
     return RT2Policy(replace(parts, card=card), pack=False)
 
 
-def directly(policy: Policy) -> Motion:
+def directly(policy: Policy, min_confidence: float = 0.0) -> Motion:
     camera = policy.card.cameras[0]
-    sim, states = TabletopSim(size=(camera.width, camera.height)), list[NDArray[np.float64]]()
+    sim, steps = TabletopSim(size=(camera.width, camera.height)), list[tuple[NDArray[np.float64], float]]()
     scene = make_scene("pick-colours", SEED, INSTRUCTION)
     result = rollout(
         policy,
@@ -147,14 +148,20 @@ def directly(policy: Policy) -> Motion:
         sim,
         make_controller(sim),
         max_steps=STEPS,
-        on_step=lambda step: states.append(np.array(sim.data.qpos)),
+        min_confidence=min_confidence,
+        on_step=lambda step: steps.append((np.array(sim.data.qpos), step.action.confidence)),
     )
     sim.close()
-    return Motion(np.array(states), result.refusal)
+    states, confidences = zip(*steps, strict=True)
+    return Motion(np.array(states), result.refusal, confidences)
 
 
 def through_ros(
-    make_bench: Callable[..., NodeBench], monkeypatch: pytest.MonkeyPatch, policy: Policy, steps: int
+    make_bench: Callable[..., NodeBench],
+    monkeypatch: pytest.MonkeyPatch,
+    policy: Policy,
+    steps: int,
+    min_confidence: float = 0.0,
 ) -> Motion:
     """The three nodes in lock step, until the beginning of as many steps."""
     camera, ticks = policy.card.cameras[0], steps_per_action(policy.card.period)
@@ -167,6 +174,7 @@ def through_ros(
         "sim_arm_node:policy_period": ticks * 0.02,
         "smoother_node:use_sim_time": "true",
         "policy_node:use_sim_time": "true",
+        "policy_node:min_confidence": min_confidence,
     }
     bench = make_bench(*(word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")))
     monkeypatch.setattr(policy_node, "load_policy", lambda name, **options: policy)
@@ -232,3 +240,16 @@ def test_the_frame_decides_where_the_arm_goes(family: str) -> None:
         for feature in ("base frame of the arm", "end effector")
     )
     assert np.abs(base.states[-1] - tool.states[-1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_unsure_policy_is_held_offline_as_through_ros(
+    make_bench: Callable[..., NodeBench], monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    policy = make_policy(family, USUAL)
+    free = directly(policy)
+    threshold = round(free.confidences[0] + 1e-3, 6)
+    held = directly(policy, threshold)
+    assert not np.array_equal(held.states, free.states)
+    online = through_ros(make_bench, monkeypatch, policy, len(held.states), threshold)
+    np.testing.assert_array_equal(online.states, held.states)
