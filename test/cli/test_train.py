@@ -26,6 +26,7 @@ def dataset(tmp_path: Path) -> Path:
     return write_dataset(tmp_path / "set", [make_episode(seed, length=6) for seed in range(3)])
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, data = str(tmp_path / "run"), str(dataset)
     command = ["train", "rt1", "--data", data, "--out", out, *OPTIONS, "--steps"]
@@ -167,7 +168,8 @@ def test_a_file_where_the_run_should_be_is_said(
     assert f"{tmp_path / 'run'}: there is a file of this name; name another place" in capsys.readouterr().err
 
 
-def test_a_recipe_is_followed_and_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.slow
+def test_a_recipe_is_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With a real collector."""
     settings = (
         "network.image_size=32",

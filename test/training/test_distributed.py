@@ -186,7 +186,7 @@ def test_a_launcher_is_known_by_what_it_says(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_launcher_may_end_a_process() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(DistributedError, match="Process 1 of 2 was told to end"), distributed._ended_with_a_word(1, 2):
+    with pytest.raises(DistributedError, match="Process 1 of 2 was told to end"), distributed._sigterm_raises(1, 2):
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 
