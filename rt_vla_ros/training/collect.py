@@ -97,8 +97,8 @@ def main() -> int:
     try:
         _collect(args)
     except (OSError, SafetensorError, ValueError) as error:
-        said = in_words(error) if isinstance(error, OSError) else error
-        print(f"Episodes can no longer be collected: {said}", file=sys.stderr)
+        reason = in_words(error) if isinstance(error, OSError) else error
+        print(f"Episodes can no longer be collected: {reason}", file=sys.stderr)
         return 1
     return 0
 

@@ -28,7 +28,7 @@ from rt_vla_ros.training.learner import Learner
 from rt_vla_ros.training.replay_buffer import ReplayBuffer
 from rt_vla_ros.training.settings import TrainingSettings, collected_card, sentence_encoder
 from rt_vla_ros.training.settings_file import command
-from rt_vla_ros.training.source import Say, SourceDescription
+from rt_vla_ros.training.source import BatchSource, Say, SourceDescription
 from rt_vla_ros.training.unseen_words import training_sentences, zero_unseen_words
 
 READ_INTERVAL = 10  # steps between two looks for new episodes
@@ -51,7 +51,7 @@ LIMITS = """\
 - It does not notice that what was named is not there."""
 
 
-class DaggerSource:
+class DaggerSource(BatchSource):
     """Random windows of the newest episodes that collectors have written into the run's directory."""
 
     def __init__(self, settings: TrainingSettings, recipe: str, check: Callable[[], None] = lambda: None) -> None:
@@ -59,10 +59,15 @@ class DaggerSource:
         if settings.dagger is None:
             raise ValueError("These settings are for training from datasets; a recipe has the group dagger.")
         self.settings, self.dagger, self._recipe, self.check_collectors = settings, settings.dagger, recipe, check
-        self.card, self.identity = collected_card(settings), ""
+        self.card = collected_card(settings)
         self._outcomes: deque[bool] = deque(maxlen=100)
         self._read: set[str] = set()
         self._last_published: int | None = None
+
+    @property
+    def identity(self) -> str:
+        """The settings say it all."""
+        return ""
 
     def check(self, config: RT1Config) -> TrainingSettings:
         """Raises ValueError for episodes that are shorter than a window."""
@@ -108,7 +113,7 @@ class DaggerSource:
             self._last_published = images
 
     def metrics(self, learner: Learner) -> dict[str, float]:
-        """Success rate of the last episodes that the policy led alone, where there were any."""
+        """Success rate of the last episodes that the policy acted in alone, where there were any."""
         return {"learner_success": float(np.mean(self._outcomes))} if self._outcomes else {}
 
     @property
@@ -127,7 +132,7 @@ class DaggerSource:
         """Which episodes have been counted."""
         self.collected.save()
 
-    def files(self, config: RT1Config) -> Mapping[str, str | Path]:
+    def files(self) -> Mapping[str, str | Path]:
         """The data card, and the table of sentence vectors."""
         card = data_card(
             self.collected.counts,

@@ -104,7 +104,7 @@ def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterabl
 
 
 def _leaders(counts: EpisodeCounts) -> str:
-    rows = ["| led by | episodes | time steps | the named object was lifted |", "|---|---|---|---|"]
+    rows = ["| who acted | episodes | time steps | the named object was lifted |", "|---|---|---|---|"]
     for leader in sorted(counts.episodes, key=list(LEADERS).index):
         episodes = counts.episodes[leader]
         share = counts.successes[leader] / episodes

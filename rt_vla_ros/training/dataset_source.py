@@ -15,7 +15,6 @@ from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import SCENE
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.training.batch import Batch
 from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup
 from rt_vla_ros.training.frame_cache import cached_frames, fingerprint
@@ -23,7 +22,7 @@ from rt_vla_ros.training.learner import Learner
 from rt_vla_ros.training.prefetch import prefetch
 from rt_vla_ros.training.saving import TrainingError
 from rt_vla_ros.training.settings import TrainingSettings, sentence_encoder
-from rt_vla_ros.training.source import Say, SourceDescription
+from rt_vla_ros.training.source import BatchSource, Say, SourceDescription
 from rt_vla_ros.training.windows import WindowDataset, WindowIndices, split
 
 FRAMES = "frames"
@@ -36,7 +35,7 @@ LIMITS = """\
 - A loss says how well the recorded actions are predicted, not how often a task succeeds."""
 
 
-class DatasetSource:
+class DatasetSource(BatchSource):
     """Random windows of the datasets' episodes; step number n has the same ones in every start of a run."""
 
     def __init__(
@@ -149,7 +148,7 @@ class DatasetSource:
         """The last validation loss."""
         return f"validation {'-' if self._validation_loss is None else f'{self._validation_loss:.3f}'}"
 
-    def files(self, config: RT1Config) -> Mapping[str, str | Path]:
+    def files(self) -> Mapping[str, str | Path]:
         """The table of sentence vectors."""
         return {TABLE_FILE: Path(self.settings.language)} if self.settings.language else {}
 
@@ -162,12 +161,3 @@ class DatasetSource:
             frames=self.windows.frames,
         )
         return SourceDescription("rt-vla train rt1 --data ... --out DIR", method, LIMITS)
-
-    def after_step(self, learner: Learner) -> None:
-        """Nothing."""
-
-    def finish(self, model: RT1Model) -> None:
-        """Nothing."""
-
-    def save(self) -> None:
-        """Nothing: batches are a function of seed and step."""

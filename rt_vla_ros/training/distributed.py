@@ -102,10 +102,10 @@ class ProcessGroup:
             raise self._process_lost(error) from error
 
     def _process_lost(self, error: RuntimeError) -> DistributedError:
-        said = str(error).strip().splitlines()[0].split(". ")[0]
+        reason = str(error).strip().splitlines()[0].split(". ")[0]
         return DistributedError(
             f"Process {self.rank} of {self.size} ends because another one has: that one's own message says why "
-            f"({said}). What was saved before stands; the same command carries on from there."
+            f"({reason}). What was saved before stands; the same command resumes from there."
         )
 
 
@@ -132,8 +132,8 @@ def process_group(device: str) -> Iterator[ProcessGroup]:
     try:
         dist.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
-        said = str(error).strip().splitlines()[0]
-        raise DistributedError(f"Process {rank} of {size} could not join the others: {said}") from error
+        reason = str(error).strip().splitlines()[0]
+        raise DistributedError(f"Process {rank} of {size} could not join the others: {reason}") from error
     group = ProcessGroup(rank, size, where)
     with _sigterm_raises(rank, size):
         try:
@@ -150,7 +150,7 @@ def _sigterm_raises(rank: int, size: int) -> Iterator[None]:
     def end(number: int, frame: FrameType | None) -> None:
         raise DistributedError(
             f"Process {rank} of {size} was told to end, as a launcher does when another one has ended; that one's own "
-            "message says why. What was saved before stands; the same command carries on from there."
+            "message says why. What was saved before stands; the same command resumes from there."
         )
 
     before = signal.signal(signal.SIGTERM, end)

@@ -191,7 +191,7 @@ class Learner:
         _save(self.ema.values, path)
 
     def save(self, run: Path, seconds: float) -> None:
-        """All that `load` needs to carry on, whole or not at all. seconds: that the run has taken so far."""
+        """All that `load` needs, whole or not at all. seconds: that the run has taken so far."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"heads.{name}": value for name, value in self.heads.state_dict().items()}
         tensors |= {f"ema.{name}": value for name, value in self.ema.values.items()}
@@ -202,12 +202,12 @@ class Learner:
         _save(tensors, run / STATE)
 
     def load(self, run: Path) -> float:
-        """Carry on from `save`. Returns the seconds that the run has taken. Raises TrainingError for a damaged file."""
+        """Resume from `save`. Returns the seconds that the run has taken. Raises TrainingError for a damaged file."""
         try:
             return self._take(load_file(run / STATE))
         except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
             raise TrainingError(
-                f"{run / STATE} is damaged, so that the run cannot be carried on ({error}). Its checkpoint, where "
+                f"{run / STATE} is damaged, so that the run cannot be resumed ({error}). Its checkpoint, where "
                 "there is one, can be used; name another --out to start over."
             ) from error
 

@@ -125,8 +125,7 @@ class TrainingRun:
             evaluations=evaluations,
             sha256=sha256,
         )
-        files = self.source.files(self.config)
-        save_checkpoint(self.directory / CHECKPOINT, model, self.source.card, text, beside=files)
+        save_checkpoint(self.directory / CHECKPOINT, model, self.source.card, text, beside=self.source.files())
 
     def _step(self, batches: Iterable[Batch]) -> float:
         step = self.learner.steps

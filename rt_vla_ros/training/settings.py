@@ -60,7 +60,7 @@ class DaggerSettings:
     publish_images: images trained on between two versions of the policy for the collectors. learner_after: images
     trained on before the policy collects. reuse: images trained on per new frame; collectors wait where they are ahead
     of that, and the learner waits where they are far behind.
-    learner_share, mixed_share: of the episodes, led by the policy alone or by both in turn; the rest by the expert.
+    learner_share, mixed_share: of the episodes, in which the policy acts alone or both in turn; the rest by the expert.
     paraphrase: share of an instruction's words that are left out or replaced at most, 0 ... 1 (paraphrase.py).
     """
 

@@ -28,7 +28,7 @@ class SourceDescription:
 
 
 class BatchSource(Protocol):
-    """What TrainingRun asks of its data, in this order."""
+    """What TrainingRun asks of its data, in this order. Sources inherit from it; the defaults do nothing."""
 
     card: ActionCard
     """Of the checkpoint."""
@@ -48,17 +48,20 @@ class BatchSource(Protocol):
 
     def after_step(self, learner: Learner) -> None:
         """Is called after every step of the optimizer. Raises OSError."""
+        return
 
     def metrics(self, learner: Learner) -> dict[str, float]:
         """What the run log records besides the training loss."""
 
     def finish(self, model: RT1Model) -> None:
         """Change the averaged model before it is saved as a checkpoint."""
+        return
 
     def save(self) -> None:
         """Write its own state. Raises OSError."""
+        return
 
-    def files(self, config: RT1Config) -> Mapping[str, str | Path]:
+    def files(self) -> Mapping[str, str | Path]:
         """More files for the checkpoint: name -> content, or a path to copy from."""
 
     def describe(self) -> SourceDescription:
