@@ -20,8 +20,8 @@ from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from rt_vla_ros.data.lerobot import load_datasets
-from rt_vla_ros.progress import Progress
 from rt_vla_ros.policies.rt1.configuration import PRESETS
+from rt_vla_ros.progress import Progress
 from rt_vla_ros.training.dagger_source import DaggerSource, collectors
 from rt_vla_ros.training.dataset_source import DatasetSource
 from rt_vla_ros.training.distributed import is_launched, process_group

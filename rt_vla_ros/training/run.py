@@ -12,8 +12,8 @@ import torch
 
 from rt_vla_ros.evaluation.evaluate import Evaluation, evaluate
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
-from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
 from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
 from rt_vla_ros.sim.suites import MEASURED
 from rt_vla_ros.training.batch import Batch
 from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup

@@ -13,7 +13,6 @@ from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.language.instruction_table import InstructionTable
 from rt_vla_ros.policies.rt1.checkpoint import check_card
 from rt_vla_ros.policies.rt1.configuration import PRESETS, RT1Config, check_number
-
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim.suites import find_suite
 

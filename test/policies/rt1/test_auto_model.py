@@ -11,8 +11,8 @@ from support.recorded import made_up
 from transformers import AutoConfig, AutoModel, Trainer, TrainingArguments
 
 from rt_vla_ros.language.hashed_words import HashedWords
-from rt_vla_ros.policies.checkpoint.rt1_files import load_checkpoint, save_checkpoint
 from rt_vla_ros.policies.rt1 import RT1Config, RT1Model
+from rt_vla_ros.policies.rt1.checkpoint import load_checkpoint, save_checkpoint
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.training.batch import Batch
 from rt_vla_ros.training.replay_buffer import ReplayBuffer
