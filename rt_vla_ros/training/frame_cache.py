@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,8 +39,7 @@ def cached_frames(directory: Path, datasets: Sequence[LeRobotDataset], say: Say)
     camera, index = datasets[0].card.cameras[0], directory / INDEX
     shape = (sum(dataset.frames for dataset in datasets), camera.height, camera.width, 3)
     if not _is_complete(index, fingerprint(datasets)):
-        _reserve(directory, shape, say)
-        _decode(directory, datasets, say)
+        _decode(directory, datasets, shape, say)
         write_json(index, {"fingerprint": fingerprint(datasets)})
     try:
         images: NDArray[np.uint8] = np.load(directory / IMAGES, mmap_mode="r")
@@ -61,8 +59,7 @@ def _is_complete(index: Path, wanted: str) -> bool:
         return False
 
 
-def _reserve(directory: Path, shape: tuple[int, ...], say: Say) -> None:
-    """A new file of this size, its disk space allocated: a write into a memory map cannot report a full disk."""
+def _decode(directory: Path, datasets: Sequence[LeRobotDataset], shape: tuple[int, ...], say: Say) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for name in (INDEX, IMAGES):
         (directory / name).unlink(missing_ok=True)
@@ -73,23 +70,15 @@ def _reserve(directory: Path, shape: tuple[int, ...], say: Say) -> None:
             f"The decoded frames need {needed:,} bytes, but the disk of {directory} has {free:,} left. Train without "
             "--cache-frames, which decodes them on demand."
         )
-    array = np.lib.format.open_memmap(directory / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
-    del array
-    if hasattr(os, "posix_fallocate"):  # macOS has none; there a full disk ends the process with a signal
-        with (directory / IMAGES).open("r+b") as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, (directory / IMAGES).stat().st_size)
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, str(directory)) from error
-
-
-def _decode(directory: Path, datasets: Sequence[LeRobotDataset], say: Say) -> None:
-    images = np.load(directory / IMAGES, mmap_mode="r+")
-    camera, total = datasets[0].card.cameras[0].name, sum(map(len, datasets))
-    at = done = 0
-    for dataset in datasets:
-        for episode, row in enumerate(dataset.rows):
-            images[at : at + row["length"]] = dataset.images(episode, camera, 0, row["length"])
-            at, done = at + row["length"], done + 1
-            say(f"decoding videos, episode {done} of {total}")
-    images.flush()
+    camera, total, done = datasets[0].card.cameras[0].name, sum(map(len, datasets)), 0
+    try:
+        with (directory / IMAGES).open("wb") as file:  # no memory map: a write into one cannot report a full disk
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for dataset in datasets:
+                for episode, row in enumerate(dataset.rows):
+                    file.write(dataset.images(episode, camera, 0, row["length"]).data)
+                    done += 1
+                    say(f"decoding videos, episode {done} of {total}")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(directory)) from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.rt1.checkpoint import load_checkpoint
@@ -21,8 +19,8 @@ ARCHITECTURE = (
 """Options under which the same weights compute another function."""
 
 
-def init_from(learner: Learner, checkpoint: Path) -> str:
-    """Take the checkpoint's weights over. Returns a line for people about what is initialised at random all the same.
+def init_from(learner: Learner, checkpoint: str) -> str:
+    """Take over the weights of a checkpoint, by name or path. Returns a line for people on what stays random.
 
     Raises CheckpointError where its weights would mean something else in this network, or nothing fits.
     """

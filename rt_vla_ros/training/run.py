@@ -74,7 +74,7 @@ class TrainingRun:
         if (self.directory / STATE).exists():
             self.seconds_before = self.learner.load(self.directory)
         elif settings.init_from:
-            self.initialised = init_from(self.learner, Path(settings.init_from))
+            self.initialised = init_from(self.learner, settings.init_from)
         self.source.prepare(self.directory, self.config, say)
         if self.group.is_main:
             save_settings(self.directory, settings, self.source.identity)

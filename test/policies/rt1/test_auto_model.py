@@ -11,6 +11,7 @@ from support.recorded import made_up
 from transformers import AutoConfig, AutoModel, Trainer, TrainingArguments
 
 from rt_vla_ros.language.hashed_words import HashedWords
+from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.rt1 import RT1Config, RT1Model
 from rt_vla_ros.policies.rt1.checkpoint import load_checkpoint, save_checkpoint
 from rt_vla_ros.policies.tabletop_card import tabletop_card
@@ -35,7 +36,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def test_auto_model_loads_what_our_loader_does(checkpoint: Path) -> None:
     assert isinstance(AutoConfig.from_pretrained(checkpoint), RT1Config)
-    auto, ours = AutoModel.from_pretrained(checkpoint), load_checkpoint(checkpoint)[0]
+    auto, ours = AutoModel.from_pretrained(checkpoint), load_checkpoint(resolve(checkpoint))[0]
     assert isinstance(auto, RT1Model)
     assert auto.config.to_dict() == {**ours.config.to_dict(), "_name_or_path": str(checkpoint)}
     windows = batch()
