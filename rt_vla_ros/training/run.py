@@ -14,7 +14,7 @@ from rt_vla_ros.evaluation.evaluate import Evaluation, evaluate
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
-from rt_vla_ros.sim.suites import MEASURED
+from rt_vla_ros.sim.suites import EVALUATION_SUITES
 from rt_vla_ros.training.batch import Batch
 from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup
 from rt_vla_ros.training.init_from import init_from
@@ -105,7 +105,7 @@ class TrainingRun:
     def evaluate(self, episodes: int, say: Say) -> None:
         """Measure the checkpoint on all suites for evaluation, and write the results into its model card."""
         policy, results = load_policy(str(self.directory / CHECKPOINT), device="cpu"), []
-        for suite in MEASURED:
+        for suite in EVALUATION_SUITES:
             results.append(evaluate(policy, suite, episodes, EVALUATION_SEED))
             say(f"{suite}: {results[-1].successes} of {episodes}")
         with saving("The evaluation", self.directory, f"the checkpoint in {self.directory / CHECKPOINT}"):

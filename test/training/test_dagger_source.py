@@ -15,7 +15,7 @@ from support.recorded import made_up
 
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.policies.load import load_policy
-from rt_vla_ros.sim.suites import MEASURED
+from rt_vla_ros.sim.suites import EVALUATION_SUITES
 from rt_vla_ros.training import dagger_source, learner
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
 from rt_vla_ros.training.dagger_source import DaggerSource, collectors
@@ -66,7 +66,7 @@ def test_a_run_trains_publishes_and_leaves_a_policy(tmp_path: Path) -> None:
     run.evaluate(1, said.append)
     load_policy(str(tmp_path / "checkpoint"), device="cpu").reset("pick up the red cube")
     card = (tmp_path / "checkpoint/README.md").read_text()
-    assert all(f"| {suite} | 0 | 1 |" in card for suite in MEASURED)
+    assert all(f"| {suite} | 0 | 1 |" in card for suite in EVALUATION_SUITES)
     assert str(checkpoint_hash(str(tmp_path / "checkpoint"))) in card
     assert "20 steps, 120 images" in card
     assert "| the policy | 5 | 30 | 100.0% |" in (tmp_path / "checkpoint/DATA_CARD.md").read_text()
