@@ -1,10 +1,10 @@
-"""Play episodes in the simulator and write them down as a dataset (LeRobot format v3.0).
+"""Collect episodes in the simulator as a dataset (LeRobot format v3.0).
 
 rt-vla collect --suite pick-colours,pick-any --episodes 1000 --noise 0.5 --out data/expert
 rt-vla collect --suite pick-any --episodes 500 --policy rt1-mini --noise 0.3 --out data/corrected
 
-Without --policy a scripted expert leads; with one the policy does, and the expert says at each moment what would have
-been right (DAgger). The same command again goes on where it was ended.
+Without --policy a scripted expert acts; with one the policy does, and the expert labels each state (DAgger). The same
+command again resumes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.training.data_card import EpisodeCounts, data_card
-from rt_vla_ros.training.demonstrator import Collection, Demonstrator, measured_only
+from rt_vla_ros.training.demonstrator import CollectionSettings, Demonstrator, measured_only
 from zenoh_ros.commands.errors import CliError
 from zenoh_ros.commands.numbers import nonnegative_int, positive_int
 
@@ -46,14 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--suite", default="pick-colours,pick-any", help="families of tasks, with commas between")
     parser.add_argument("--episodes", type=positive_int, default=100, help="in the dataset at the end (default 100)")
     parser.add_argument("--seed", type=nonnegative_int, default=0, help="of the dataset (default 0)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the dataset: new, or to be continued")
+    parser.add_argument("--policy", metavar="P", help="name or path of a checkpoint that acts; default: the expert")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="the dataset: new, or to be gone on with"
+        "--expert-share", type=float, default=0.0, help="of the steps, with --policy: 0 to 1 (default 0)"
     )
-    parser.add_argument("--policy", metavar="P", help="name or path of a checkpoint that leads; default: the expert")
     parser.add_argument(
-        "--expert-share", type=float, default=0.0, help="of the steps, where a policy leads: 0 to 1 (default 0)"
+        "--noise", type=float, default=0.5, help="on the executed actions: 0 none, 1 strong (default 0.5)"
     )
-    parser.add_argument("--noise", type=float, default=0.5, help="pushes off the way: 0 none, 1 strong (default 0.5)")
     parser.add_argument("--image-size", type=positive_int, default=96, metavar="PX", help="of the camera (default 96)")
     parser.add_argument("--per-file", type=positive_int, default=50, help="episodes in each file (default 50)")
     parser.add_argument("--device", default="auto", help="of the policy: auto, cpu, cuda, cuda:N (default auto)")
@@ -63,9 +63,9 @@ def run(args: argparse.Namespace) -> int:
     """0 when the dataset has its episodes."""
     try:
         if args.expert_share and args.policy is None:
-            raise ValueError("--expert-share is for where a policy leads; name one with --policy.")
+            raise ValueError("--expert-share is for a policy that acts; name one with --policy.")
         suites = tuple(name.strip() for name in args.suite.split(","))
-        collection = Collection(suites, args.seed, args.noise, args.expert_share)
+        collection = CollectionSettings(suites, args.seed, args.noise, args.expert_share)
         _collect(args, collection, Progress())
     except OSError as error:
         raise CliError(in_words(error)) from error
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _collect(args: argparse.Namespace, collection: Collection, progress: Progress) -> None:
+def _collect(args: argparse.Namespace, collection: CollectionSettings, progress: Progress) -> None:
     about = _about(args, collection)
     card = tabletop_card("tabletop", image_size=args.image_size)
     _check_same(args.out, about)
@@ -83,17 +83,17 @@ def _collect(args: argparse.Namespace, collection: Collection, progress: Progres
     writer = LeRobotWriter(args.out, card, with_scene=True, episodes_per_file=args.per_file)
     write_json(args.out / META / ABOUT, about)
     for suite in measured_only(collection.suites):
-        progress.line(f"Note: a policy that learns from {suite!r} must not be judged by its figures on {suite!r}.")
+        progress.line(f"Note: {suite!r} is for evaluation: a policy that is trained on it cannot be measured with it.")
     if writer.episodes:
         progress.line(f"{args.out} has {writer.episodes} episodes already.")
     try:
-        _play(args, demonstrator, writer, progress)
+        _collect_episodes(args, demonstrator, writer, progress)
         writer.commit()
     except KeyboardInterrupt:
         writer.commit()
         raise
     except OSError as error:
-        kept = f"{args.out} has {writer.episodes} episodes, all whole; the same command goes on with them."
+        kept = f"{args.out} has {writer.episodes} episodes, all whole; the same command continues after them."
         raise CliError(f"{in_words(error)} {kept}") from error
     finally:
         demonstrator.close()
@@ -101,11 +101,13 @@ def _collect(args: argparse.Namespace, collection: Collection, progress: Progres
     progress.line(f"{args.out}: {writer.episodes} episodes, {writer.frames:,} frames.")
 
 
-def _play(args: argparse.Namespace, demonstrator: Demonstrator, writer: LeRobotWriter, progress: Progress) -> None:
+def _collect_episodes(
+    args: argparse.Namespace, demonstrator: Demonstrator, writer: LeRobotWriter, progress: Progress
+) -> None:
     outcomes: Counter[bool] = Counter()
     first, started = writer.episodes, time.monotonic()
     for index in range(first, args.episodes):
-        episode = demonstrator.play(index)
+        episode = demonstrator.collect(index)
         outcomes[episode.success] += 1
         writer.add(episode)
         rate = (index + 1 - first) / (time.monotonic() - started)
@@ -115,24 +117,24 @@ def _play(args: argparse.Namespace, demonstrator: Demonstrator, writer: LeRobotW
         )
 
 
-def _data_card(args: argparse.Namespace, collection: Collection) -> str:
+def _data_card(args: argparse.Namespace, collection: CollectionSettings) -> str:
     counts, rows = EpisodeCounts(), LeRobotDataset(args.out).rows
     for row in rows:
         counts.add(str(row["tasks"][0]), str(row["leader"]), int(row["length"]), bool(row["success"]))
-    leading = "" if args.policy is None else f" --policy CHECKPOINT --expert-share {args.expert_share}"
+    options = "" if args.policy is None else f" --policy CHECKPOINT --expert-share {args.expert_share}"
     digest = "" if args.policy is None else f"; CHECKPOINT's weights have the SHA-256 {checkpoint_hash(args.policy)}"
     command = f"rt-vla collect --suite {','.join(collection.suites)} --episodes {len(rows)} --seed {args.seed} "
-    command += f"--noise {args.noise} --image-size {args.image_size}{leading} --out DIR"
+    command += f"--noise {args.noise} --image-size {args.image_size}{options} --out DIR"
     return DATASET_CARD + data_card(
         counts,
         title=f"Episodes of {', '.join(collection.suites)}",
-        origin=f"Played on the simulated table; the same again with `{command}`{digest}.",
+        origin=f"Collected on the simulated table; the same again with `{command}`{digest}.",
         suites=collection.suites,
         image_size=args.image_size,
     )
 
 
-def _about(args: argparse.Namespace, collection: Collection) -> dict[str, Any]:
+def _about(args: argparse.Namespace, collection: CollectionSettings) -> dict[str, Any]:
     """What the episodes depend on."""
     digest = None if args.policy is None else checkpoint_hash(args.policy)
     policy = "" if args.policy is None else Path(args.policy).name

@@ -1,4 +1,4 @@
-"""One demonstration: what the cameras saw, and what would have been right to do. The contract of all data formats."""
+"""One demonstration: camera images and expert actions. The contract of all data formats."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ class DatasetError(ValueError):
     """The dataset cannot be read or written; the message says which file, why, and what to do."""
 
 
-@dataclass(frozen=True)
-class Episode:
-    """N moments of one demonstration of one instruction.
+@dataclass(frozen=True, kw_only=True)
+class EpisodeLabels:
+    """N time steps of one demonstration of one instruction, without its images.
 
     card: what the values mean and what the cameras are.
-    images: camera name -> RGB uint8 (N, H, W, 3), for every camera of the card, in its size.
-    values: what would have been right at each moment, float64 (N, D) in the card's dimensions and units, as
-    ActionTokenizer encodes them. Under correction (DAgger) the arm may have done something else.
+    values: the expert's action at each step, float64 (N, D) in the card's dimensions and units, as ActionTokenizer
+    encodes them. In DAgger the arm may have done something else.
     stamps: when the images were taken, from the start of the episode [s], float64 (N,), rising.
     scene: where things were, for auxiliary losses in training, never for a policy: float32 (N, 10), the target's and
     the tool's x, y, z in the base frame [m], then where both are in the first camera's image, u, v in 0 ... 1 from the
-    top left corner; None where nobody knows.
+    top left corner; None where that is unknown.
     leader: who acted: "expert", "learner", "mixed" (both in turn), or "unknown". success: how it ended.
     suite, seed: of the simulated scene; empty and -1 for others.
     Raises EpisodeError for anything else.
@@ -43,7 +42,6 @@ class Episode:
 
     card: ActionCard
     instruction: str
-    images: Mapping[str, NDArray[np.uint8]]
     values: NDArray[np.float64]
     stamps: NDArray[np.float64]
     scene: NDArray[np.float32] | None = None
@@ -55,7 +53,7 @@ class Episode:
     def __post_init__(self) -> None:
         count = len(self.stamps)
         if count == 0:
-            raise EpisodeError("An episode needs at least one moment; this one has none.")
+            raise EpisodeError("An episode needs at least one time step; this one has none.")
         if not self.instruction.strip():
             raise EpisodeError("The episode has no instruction.")
         if self.leader not in LEADERS:
@@ -66,7 +64,6 @@ class Episode:
             self._check_numbers("scene", self.scene, (count, SCENE_SIZE))
         if (np.diff(self.stamps) <= 0).any():
             raise EpisodeError("The episode's stamps do not rise.")
-        self._check_images(count)
 
     def __len__(self) -> int:
         return len(self.stamps)
@@ -77,20 +74,32 @@ class Episode:
         bad = ~np.isfinite(array.astype(np.float64)).reshape(len(array), -1).all(axis=1)
         if bad.any():
             raise EpisodeError(
-                f"The episode's {name} are not finite at {int(bad.sum())} of {len(array)} moments, first at number "
+                f"The episode's {name} are not finite at {int(bad.sum())} of {len(array)} time steps, first at number "
                 f"{int(bad.argmax())}: {array[bad.argmax()].tolist()}."
             )
 
-    def _check_images(self, count: int) -> None:
+
+@dataclass(frozen=True, kw_only=True)
+class Episode(EpisodeLabels):
+    """A whole demonstration.
+
+    images: camera name -> RGB uint8 (N, H, W, 3), for every camera of the card, in its size.
+    Raises EpisodeError.
+    """
+
+    images: Mapping[str, NDArray[np.uint8]]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         cameras = [camera.name for camera in self.card.cameras]
         if sorted(self.images) != sorted(cameras):
             there = ", ".join(sorted(self.images)) or "none"
             raise EpisodeError(f"The episode has images of: {there}; the card's cameras are: {', '.join(cameras)}.")
         for camera in self.card.cameras:
             images = self.images[camera.name]
-            if len(images) != count:
+            if len(images) != len(self):
                 raise EpisodeError(
-                    f"The episode has {len(images)} images of the camera {camera.name!r} for {count} moments."
+                    f"The episode has {len(images)} images of the camera {camera.name!r} for {len(self)} time steps."
                 )
             try:
                 check_image(images[0], camera)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
-from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError, Episode, card_difference
+from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError, Episode, EpisodeLabels, card_difference
 from rt_vla_ros.data.lerobot_layout import ACTION, META, SCENE, video_key
 from rt_vla_ros.data.lerobot_tables import file_path, matrix, read_data, read_episode_rows, read_info
-from rt_vla_ros.data.video import read_video
+from rt_vla_ros.data.video import VideoReader
 from rt_vla_ros.observations.image import fit_image
 
 
@@ -35,10 +37,11 @@ class LeRobotDataset:
             raise DatasetError(f"The dataset {self.directory} has no episodes; collect some: rt-vla collect.")
         self._check_rate()
         self._check_columns()
-        films = [f"videos/{video_key(camera.name)}" for camera in self.card.cameras]
-        self.rows = read_episode_rows(self.directory, self.info["total_episodes"], ["data", *films])
+        videos = [f"videos/{video_key(camera.name)}" for camera in self.card.cameras]
+        self.rows = read_episode_rows(self.directory, self.info["total_episodes"], ["data", *videos])
         self._check_files()
         self._table: tuple[Path, Any] | None = None
+        self._videos = VideoReader()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -48,13 +51,19 @@ class LeRobotDataset:
 
     def __getitem__(self, index: int) -> Episode:
         """Episode number `index`, 0 and up. Raises DatasetError where it is damaged."""
+        labels = self.labels(index)
+        images = {camera.name: self.images(index, camera.name, 0, len(labels)) for camera in self.card.cameras}
+        with self._naming(index):
+            return Episode(images=images, **{item.name: getattr(labels, item.name) for item in fields(labels)})
+
+    def labels(self, index: int) -> EpisodeLabels:
+        """Everything of an episode but its images. Raises DatasetError where it is damaged."""
         row = self.rows[index]
         table = self._data(self._path("data", row)).slice(*self._span(row))
-        try:
-            return Episode(
+        with self._naming(index):
+            return EpisodeLabels(
                 card=self.card,
                 instruction=str(row["tasks"][0]),
-                images={camera.name: self._images(camera.name, row) for camera in self.card.cameras},
                 values=matrix(table, ACTION).astype(np.float64),
                 stamps=np.asarray(table.column("timestamp").to_numpy(), np.float64),
                 scene=matrix(table, SCENE).astype(np.float32) if SCENE in table.column_names else None,
@@ -63,24 +72,33 @@ class LeRobotDataset:
                 suite=str(row.get("suite", "")),
                 seed=int(row.get("seed", -1)),
             )
-        except DatasetError:
-            raise  # it names its file
-        except (ValueError, TypeError) as error:
-            raise DatasetError(f"{self.directory}, episode {index}: {error}") from error
 
-    @property
-    def frames(self) -> int:
-        """Moments in all episodes."""
-        return sum(row["length"] for row in self.rows)
+    def images(self, index: int, camera: str, first: int, count: int) -> NDArray[np.uint8]:
+        """An episode's images from time step `first` on, RGB uint8 (count, H, W, 3) in the card's size.
 
-    def _images(self, camera: str, row: dict[str, Any]) -> NDArray[np.uint8]:
-        key = video_key(camera)
-        path = self._path(f"videos/{key}", row, key)
-        images = read_video(path, row[f"videos/{key}/from_timestamp"], row["length"], self.rate)
+        Decoded when asked for; may be called from several threads. Raises DatasetError.
+        """
+        row, key = self.rows[index], video_key(camera)
+        time = row[f"videos/{key}/from_timestamp"] + first / self.rate
+        images = self._videos.read(self._path(f"videos/{key}", row, key), time, count, self.rate)
         spec = next(c for c in self.card.cameras if c.name == camera)
         if images.shape[1:3] == (spec.height, spec.width):
             return images
         return np.stack([fit_image(image, spec) for image in images])
+
+    @property
+    def frames(self) -> int:
+        """Time steps in all episodes."""
+        return sum(row["length"] for row in self.rows)
+
+    @contextmanager
+    def _naming(self, index: int) -> Iterator[None]:
+        try:
+            yield
+        except DatasetError:
+            raise  # it names its file
+        except (ValueError, TypeError) as error:
+            raise DatasetError(f"{self.directory}, episode {index}: {error}") from error
 
     def _path(self, kind: str, row: dict[str, Any], key: str = "") -> Path:
         names = {name: row[f"{kind}/{name}"] for name in ("chunk_index", "file_index")}
@@ -108,7 +126,7 @@ class LeRobotDataset:
         if not math.isclose(self.rate, self.card.control_rate, rel_tol=1e-3):
             raise DatasetError(
                 f"{self.directory} has {self.rate:g} frames a second (fps in meta/info.json), but its action card has "
-                f"{self.card.control_rate:g} actions a second (control_rate); they must be the same: mend one."
+                f"{self.card.control_rate:g} actions a second (control_rate); they must be the same: correct one."
             )
 
     def _check_columns(self) -> None:
@@ -119,12 +137,12 @@ class LeRobotDataset:
                 f"{self.directory}: the column 'action' has the shape {width}, the action card has "
                 f"{len(self.card.dimensions)} dimensions."
             )
-        films = sorted(name for name, feature in described.items() if feature.get("dtype") == "video")
+        videos = sorted(name for name, feature in described.items() if feature.get("dtype") == "video")
         for camera in self.card.cameras:
-            if video_key(camera.name) not in films:
+            if video_key(camera.name) not in videos:
                 raise DatasetError(
-                    f"{self.directory} has no film {video_key(camera.name)!r} for the card's camera {camera.name!r}; "
-                    f"there is: {', '.join(films) or 'none'}."
+                    f"{self.directory} has no video {video_key(camera.name)!r} for the card's camera {camera.name!r}; "
+                    f"there is: {', '.join(videos) or 'none'}."
                 )
 
     def _check_files(self) -> None:

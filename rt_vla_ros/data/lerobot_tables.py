@@ -95,7 +95,7 @@ def _unexpected(path: Path, name: str, row: dict[str, Any], wanted: str) -> Data
 
 
 def read_data(path: Path, widths: dict[str, int], optional: Collection[str]) -> Any:
-    """The table of moments in a file: index, timestamp, and the columns of lists that `widths` names.
+    """The table of time steps in a file: index, timestamp, and the columns of lists that `widths` names.
 
     widths: how many numbers a row has. optional: the columns among them that may be missing. Raises DatasetError.
     """

@@ -40,7 +40,7 @@ LATE = 1e-3  # how far a stamp may be from its place in the rate [s]
 class LeRobotWriter:
     """Appends episodes to a dataset, new or there already.
 
-    Episodes are kept in memory until there are `episodes_per_file`, then a table, a film per camera and the rows that
+    Episodes are kept in memory until there are `episodes_per_file`, then a table, a video per camera and the rows that
     describe them are written beside their places and moved there, and info.json, which counts them, comes last. What a
     killed writer left uncounted is removed by the next one.
     """
@@ -106,7 +106,7 @@ class LeRobotWriter:
     # Files ----------------------------------------------------------------------------------------------------------
 
     def _write_files(self, tasks: dict[str, int], own: list[dict[str, Statistics]]) -> None:
-        """The new table, films and rows: all beside their places, then all moved there."""
+        """The new table, videos and rows: all beside their places, then all moved there."""
         writes: dict[Path, Callable[[Path], object]] = {}
         for camera in self.card.cameras:
             key = video_key(camera.name)

@@ -1,13 +1,17 @@
-"""Camera images as a film without any loss, and single stretches of it back."""
+"""Camera images as lossless video, and stretches of it back, found by their time stamps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import av
+import av.container
 import av.error
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from rt_vla_ros.data.episode import DatasetError
@@ -15,9 +19,10 @@ from rt_vla_ros.data.episode import DatasetError
 Images = NDArray[np.uint8]
 
 CODEC, PIXEL_FORMAT, CODEC_NAME = "libx264rgb", "rgb24", "h264"
-KEY_FRAME_EVERY = 10
+KEY_FRAME_INTERVAL = 10
 """Frames: a reader of one frame decodes at most so many."""
-LOSSLESS = {"crf": "0", "preset": "medium", "g": str(KEY_FRAME_EVERY), "bf": "0"}
+LOSSLESS = {"crf": "0", "preset": "medium", "g": str(KEY_FRAME_INTERVAL), "bf": "0"}
+MAX_OPEN = 16  # videos per thread
 
 
 def write_video(path: Path, images: Iterable[Images], rate: int) -> int:
@@ -41,28 +46,60 @@ def write_video(path: Path, images: Iterable[Images], rate: int) -> int:
     return written
 
 
-def read_video(path: Path, first: float, count: int, rate: float) -> Images:
-    """`count` frames from the time `first` [s] on, RGB uint8 (count, H, W, 3).
+class VideoReader:
+    """Frames out of videos. The decoders used last stay open, `max_open` for each thread that reads."""
 
-    Raises DatasetError for a film that is missing, damaged or too short.
-    """
-    if not path.is_file():
-        raise DatasetError(f"The film {path} is missing.")
-    frames: list[Images] = []
-    try:
-        with av.open(str(path)) as file:
-            stream = file.streams.video[0]
-            file.seek(int(max(0.0, first) * av.time_base), backward=True)
-            for frame in file.decode(stream):
-                if frame.time is None or frame.time < first - 0.5 / rate:
+    def __init__(self, max_open: int = MAX_OPEN) -> None:
+        self._max_open, self._local = max_open, threading.local()
+
+    def read(self, path: Path, first: float, count: int, rate: float) -> Images:
+        """The frames at `first`, `first` + 1 / rate, ... [s], RGB uint8 (count, H, W, 3).
+
+        A frame belongs to a time if it is less than half a period away. Raises DatasetError for a video that is
+        missing, damaged, too short or without a frame at one of these times.
+        """
+        if not path.is_file():
+            raise DatasetError(f"The video {path} is missing.")
+        frames: list[Images] = []
+        try:
+            for time, frame in self._decoded(path, first):
+                wanted = first + len(frames) / rate
+                if time < wanted - 0.5 / rate:
                     continue
-                frames.append(frame.to_ndarray(format="rgb24"))
+                if time > wanted + 0.5 / rate:
+                    raise DatasetError(f"The video {path} has no frame at {wanted:.3f} s; the next is at {time:.3f} s.")
+                frames.append(np.asarray(self._local.to_rgb.reformat(frame, format="rgb24").to_ndarray(), np.uint8))
                 if len(frames) == count:
                     break
-    except (av.error.FFmpegError, IndexError, OverflowError) as error:
-        raise DatasetError(f"The film {path} cannot be read: {error}.") from error
-    if len(frames) < count:
-        raise DatasetError(
-            f"The film {path} ends early: {len(frames)} of {count} frames from {first:.2f} s on are there."
-        )
-    return np.stack(frames)
+        except (av.error.FFmpegError, IndexError, OverflowError) as error:
+            self._open.pop(path, None)
+            raise DatasetError(f"The video {path} cannot be read: {error}.") from error
+        if len(frames) < count:
+            raise DatasetError(
+                f"The video {path} ends early: {len(frames)} of {count} frames from {first:.2f} s on are there."
+            )
+        return np.stack(frames)
+
+    @property
+    def _open(self) -> OrderedDict[Path, av.container.InputContainer]:
+        """This thread's decoders, the one used last at the end."""
+        if not hasattr(self._local, "open"):
+            self._local.open = OrderedDict()
+            self._local.to_rgb = VideoReformatter()  # kept: one for each frame takes 100 times as long
+        found: OrderedDict[Path, av.container.InputContainer] = self._local.open
+        return found
+
+    def _decoded(self, path: Path, first: float) -> Iterator[tuple[float, av.VideoFrame]]:
+        """Times [s] and frames from the key frame before `first` on."""
+        containers = self._open
+        if path not in containers:
+            containers[path] = av.open(str(path))
+            containers[path].streams.video[0].thread_count = 1  # readers run in several threads; a clip is small
+        containers.move_to_end(path)
+        while len(containers) > self._max_open:
+            containers.popitem(last=False)[1].close()
+        container = containers[path]
+        container.seek(int(max(0.0, first) * av.time_base), backward=True)
+        for frame in container.decode(container.streams.video[0]):
+            if frame.time is not None:
+                yield frame.time, frame

@@ -1,4 +1,4 @@
-"""A step of each kind of training: the recipe's learner in this process, the command in processes of its own."""
+"""Training: steps of the learner in this process, the command in processes of its own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,10 @@ from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.selftest.part import FailedError, Found, Machine, SkippedError, exact_float32
-from rt_vla_ros.training.learner import Learner, Optimiser
-from rt_vla_ros.training.recipe import Recipe
-from rt_vla_ros.training.replay import Batch
+from rt_vla_ros.training.batch import Batch
+from rt_vla_ros.training.distributed import ProcessGroup
+from rt_vla_ros.training.learner import Learner
+from rt_vla_ros.training.settings import TrainingSettings
 
 TOLERANCES = {"float32": 1e-3, "bfloat16": 3e-2}
 """Largest difference of the first loss from the one in float32 on a CPU, as a share of it."""
@@ -33,11 +35,12 @@ LAST_WORDS = 1000
 
 def recipe_step(precision: str, machine: Machine) -> Found:
     """The first loss is a CPU's in float32, and the same batch is learned in a few steps."""
-    recipe, batch = Recipe(windows=WINDOWS, warmup=2, jitter=0.0), _batch()
-    exact = Learner(recipe, 0, optimiser=Optimiser(precision="float32")).step(batch, 0.0).action
-    learner = Learner(recipe, 0, device=machine.device, optimiser=Optimiser(precision=precision))
+    config, batch = RT1Config.preset("rt1-mini"), _batch()
+    settings = TrainingSettings(batch_size=WINDOWS, warmup=2, jitter=0.0, precision=precision)
+    exact = Learner(replace(settings, precision="float32"), config).step([batch]).action
+    learner = Learner(settings, config, ProcessGroup(device=machine.device))
     with exact_float32():
-        losses = [learner.step(batch, 0.0).action for _ in range(STEPS)]
+        losses = [learner.step([batch]).action for _ in range(STEPS)]
     error = abs(losses[0] - exact) / exact
     said = f"loss {losses[0]:.4f} ({exact:.4f} in float32 on a CPU), {losses[-1]:.4f} after {STEPS} steps"
     figures = {"losses": losses, "cpu_float32": exact}
@@ -66,7 +69,7 @@ def _trained(machine: Machine, launcher: tuple[str, ...]) -> Found:
     with tempfile.TemporaryDirectory(prefix="rt-vla-selftest-") as folder:
         data, out = Path(folder) / "data", Path(folder) / "run"
         write_dataset(data, [make_episode(seed) for seed in range(4)])
-        size = ("--steps", "2", "--every", "2", "--windows", "4", "--validation", "0.25")
+        size = ("--steps", "2", "--save-interval", "2", "--batch-size", "4", "--validation", "0.25")
         device = machine.device.type if launcher else str(machine.device)  # of several, each takes its own GPU
         where = ("--device", device, *(() if machine.on_gpu else ("--threads", "1")))
         place = ("--data", str(data), "--out", str(out))

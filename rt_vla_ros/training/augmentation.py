@@ -1,4 +1,4 @@
-"""Images that are moved, and light and contrast that differ a little: never so much that a colour changes its name."""
+"""Image augmentation: shifts, and small changes of brightness and contrast that leave every colour its name."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ CHANNEL_SHARE = 0.4  # of the jitter, for each of R, G and B
 def jitter_colours(
     images: Tensor, amount: float, generator: torch.Generator, *, batch: int | None = None, first: int = 0
 ) -> Tensor:
-    """uint8 (B, T, H, W, 3) -> uint8; one change per history. amount: largest relative change, 0 ... 1.
+    """uint8 (B, T, H, W, 3) -> uint8; one change per window. amount: largest relative change, 0 ... 1.
 
-    batch, first: these histories are number `first` and following of so many; None: they are all.
+    batch, first: these windows are number `first` and following of so many; None: they are all.
     """
     if amount == 0:
         return images
@@ -31,10 +31,32 @@ def jitter_colours(
     return changed.clamp_(0, 255).to(torch.uint8)
 
 
+def shift_images(images: NDArray[np.uint8], scene: NDArray[np.float32], shifts: NDArray[np.int64]) -> None:
+    """Shift images (B, T, H, W, 3) by (B, 2) in x and y [pixel], in place; edges are repeated.
+
+    scene: (B, T, 10); its image positions move too.
+    """
+    height, width = images.shape[2:4]
+    rows, columns = np.arange(height), np.arange(width)
+    for i, (dx, dy) in enumerate(shifts):
+        moved_rows, moved_columns = np.clip(rows - dy, 0, height - 1), np.clip(columns - dx, 0, width - 1)
+        images[i] = images[i][:, moved_rows][:, :, moved_columns]
+        scene[i, :, 6::2] += dx / width
+        scene[i, :, 7::2] += dy / height
+
+
+def draw_shifts(
+    rng: np.random.Generator, count: int, shares: tuple[float, float], size: tuple[int, int]
+) -> NDArray[np.int64]:
+    """`count` random shifts in x and y [pixel], (count, 2). shares: of size, the images' height and width, at most."""
+    most = np.rint([shares[1] * size[1], shares[0] * size[0]]).astype(np.int64)
+    return rng.integers(-most, most + 1, (count, 2))
+
+
 def blacken_borders(images: NDArray[np.uint8], shifts: NDArray[np.int64]) -> None:
-    """Where images (B, T, H, W, 3) were moved by shifts (B, 2) in x and y [pixel]: black for what came in, in place."""
-    for history, (dx, dy) in zip(images, shifts, strict=True):
+    """Where images (B, T, H, W, 3) were shifted by (B, 2) in x and y [pixel]: black for what came in, in place."""
+    for window, (dx, dy) in zip(images, shifts, strict=True):
         if dx:
-            history[:, :, slice(0, dx) if dx > 0 else slice(dx, None)] = 0
+            window[:, :, slice(0, dx) if dx > 0 else slice(dx, None)] = 0
         if dy:
-            history[:, slice(0, dy) if dy > 0 else slice(dy, None)] = 0
+            window[:, slice(0, dy) if dy > 0 else slice(dy, None)] = 0

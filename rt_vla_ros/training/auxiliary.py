@@ -1,4 +1,4 @@
-"""Heads that only training has: where target and tool are. They make the network ground words in the image early."""
+"""Auxiliary heads: where target and tool are. They make the network ground words in the image early."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch.nn import functional
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 
 CENTRE, SCALE = (0.5, 0.0, 0.1), 0.1  # of positions [m]
-SPREAD = 0.7  # of the heatmap's target [places]
+SPREAD = 0.7  # of the heatmap's target [cells of the feature map]
 
 
 @dataclass(frozen=True)
 class AuxiliaryLosses:
-    """heatmap: cross-entropy of the places of target and tool. position: of both in space. error: of the target [m]."""
+    """heatmap: cross-entropy of the cells of target and tool. position: of both in space. error: of the target [m]."""
 
     heatmap: Tensor
     position: Tensor
@@ -24,7 +24,7 @@ class AuxiliaryLosses:
 
 
 class AuxiliaryHeads(nn.Module):
-    """Never saved with a checkpoint; a policy neither has nor needs them."""
+    """For training only; they are not part of a checkpoint."""
 
     def __init__(self, config: RT1Config) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class AuxiliaryHeads(nn.Module):
         self.position = nn.Sequential(nn.Linear(config.num_image_tokens * size, 128), nn.GELU(), nn.Linear(128, 6))
 
     def forward(self, features: Tensor, tokens: Tensor, scene: Tensor) -> AuxiliaryLosses:
-        """features (N, C, h, w), tokens (N, n, C), scene (N, 10) as in RecordedEpisode."""
+        """features (N, C, h, w), tokens (N, n, C), scene (N, 10) as in data.episode."""
         height, width = features.shape[-2:]
         maps = self.heatmap(features).float().flatten(2).log_softmax(dim=-1)  # (N, 2, h * w)
         wanted = _heatmaps(scene[:, 6:].reshape(-1, 2, 2), height, width)
@@ -44,10 +44,10 @@ class AuxiliaryHeads(nn.Module):
         return AuxiliaryLosses(heatmap, functional.smooth_l1_loss(positions, target, beta=0.3), error)
 
 
-def _heatmaps(places: Tensor, height: int, width: int) -> Tensor:
+def _heatmaps(positions: Tensor, height: int, width: int) -> Tensor:
     """Image positions (N, K, 2) in 0 ... 1 -> distributions (N, K, h * w), each a Gaussian around its position."""
-    x = torch.arange(width, device=places.device) + 0.5
-    y = torch.arange(height, device=places.device) + 0.5
-    u, v = places[..., 0, None].clamp(0, 1) * width, places[..., 1, None].clamp(0, 1) * height  # (N, K, 1)
+    x = torch.arange(width, device=positions.device) + 0.5
+    y = torch.arange(height, device=positions.device) + 0.5
+    u, v = positions[..., 0, None].clamp(0, 1) * width, positions[..., 1, None].clamp(0, 1) * height  # (N, K, 1)
     log_x, log_y = -0.5 * ((x - u) / SPREAD) ** 2, -0.5 * ((y - v) / SPREAD) ** 2
     return (log_y[..., :, None] + log_x[..., None, :]).flatten(2).softmax(dim=-1)

@@ -1,4 +1,4 @@
-"""A process that plays episodes in the simulator and writes them down, with the newest policy of a training run."""
+"""A process that collects episodes in the simulator with the newest policy of a training run."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from rt_vla_ros.evaluation.rollout import make_controller, rollout
+from rt_vla_ros.data.episode import Episode
 from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy
-from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
-from rt_vla_ros.training.corrected_policy import CorrectedPolicy, Leading
-from rt_vla_ros.training.episode_file import SUFFIX, RecordedEpisode
-from rt_vla_ros.training.recipe import Recipe
-from rt_vla_ros.training.recipe_settings import load_recipe, network_config, sentence_encoder
+from rt_vla_ros.training.dagger_policy import Mixture, collect_episode
+from rt_vla_ros.training.episode_file import SUFFIX, save_episode
+from rt_vla_ros.training.settings import TrainingSettings, collected_card, network_config, sentence_encoder
+from rt_vla_ros.training.settings_file import load_settings
 
 EPISODES, WEIGHTS = "episodes", "policy.safetensors"
 ENOUGH = "enough_episodes"  # while this file is there, collectors wait
@@ -32,54 +31,52 @@ COLLECTOR_SEEDS = 1 << 32  # every collector has this many seeds of its own
 
 
 class Collector:
-    """Plays one episode after the other; everything random comes from its seed and the weights it finds."""
+    """Collects one episode after the other; everything random comes from its seed and the weights that it finds."""
 
-    def __init__(self, run: Path, recipe: Recipe, number: int, seed: int = 0) -> None:
-        """run: directory of the training run. number: of this collector. seed: of the run."""
-        self._run, self._recipe, self._number = run, recipe, number
-        self._first_seed = FIRST_TRAINING_SEED * (1 + seed) + number * COLLECTOR_SEEDS
-        config = network_config(recipe)
-        self._card = tabletop_card(recipe.preset, image_size=config.image_size)
+    def __init__(self, run: Path, settings: TrainingSettings, number: int) -> None:
+        """run: directory of the training run. number: of this collector."""
+        if settings.dagger is None:
+            raise ValueError(f"{run} is a run from datasets, which needs no collectors.")
+        self._run, self._settings, self._number = run, settings.dagger, number
+        self._first_seed = FIRST_TRAINING_SEED * (1 + settings.seed) + number * COLLECTOR_SEEDS
+        self._card = collected_card(settings)
+        config, camera = network_config(settings, self._card), self._card.cameras[0]
         self._model = RT1Model(config)
-        self._learner = RT1Policy(self._model, self._card, encoder=sentence_encoder(recipe, config))
-        self._sim = TabletopSim(size=(config.image_size, config.image_size))
-        self._controller = make_controller(self._sim)
+        self._learner = RT1Policy(self._model, self._card, encoder=sentence_encoder(settings, config))
+        self._sim = TabletopSim(size=(camera.width, camera.height))
         self._version: int | None = None
         (run / EPISODES).mkdir(parents=True, exist_ok=True)
 
-    def play(self, index: int) -> RecordedEpisode:
-        """Episode number `index`; again the same with the same weights."""
+    def collect(self, index: int) -> Episode:
+        """Episode number `index`; the same again with the same weights."""
         self._load_newest()
-        seed = self._first_seed + index
+        settings, seed = self._settings, self._first_seed + index
         rng = np.random.default_rng([seed, 1])
-        suites = self._recipe.suites if index < self._recipe.later_from else self._recipe.later_suites
+        suites = settings.suites if index < settings.later_from else settings.later_suites
         scene = make_scene(suites[index % len(suites)], seed)
-        leading = self._draw_leading(rng)
-        policy = CorrectedPolicy(self._card, self._learner, self._sim, rng)
-        policy.begin(scene, leading)
-        episode = rollout(policy, scene, self._sim, self._controller, max_steps=self._recipe.episode_steps)
-        return policy.recorded(episode.success)
+        mixture = self._draw_mixture(rng)
+        return collect_episode(self._card, self._learner, self._sim, scene, mixture, rng, settings.episode_steps)
 
-    def write(self, index: int) -> RecordedEpisode:
-        """Play and write it to the run's directory."""
-        recorded = self.play(index)
-        recorded.save(self._run / EPISODES / f"{self._number:02d}_{index:08d}{SUFFIX}")
-        return recorded
+    def write(self, index: int) -> Episode:
+        """Collect one and write it to the run's directory."""
+        episode = self.collect(index)
+        save_episode(self._run / EPISODES / f"{self._number:02d}_{index:08d}{SUFFIX}", episode)
+        return episode
 
     def next_index(self) -> int:
         """One after the last written by this collector."""
         written = (self._run / EPISODES).glob(f"{self._number:02d}_*{SUFFIX}")
         return max((int(path.stem.split("_")[1]) + 1 for path in written), default=0)
 
-    def _draw_leading(self, rng: np.random.Generator) -> Leading:
-        kind, strength = rng.random(), float(rng.choice([0.0, 0.4, 1.0]))
+    def _draw_mixture(self, rng: np.random.Generator) -> Mixture:
+        settings, kind, noise = self._settings, rng.random(), float(rng.choice([0.0, 0.4, 1.0]))
         if self._version is None:
-            return Leading("expert", 1.0, strength)
-        if kind < self._recipe.learner_share:
-            return Leading("learner", 0.0, 0.0)
-        if kind < self._recipe.learner_share + self._recipe.mixed_share:
-            return Leading("mixed", float(rng.uniform(0.1, 0.9)), strength)
-        return Leading("expert", 1.0, strength)
+            return Mixture("expert", 1.0, noise)
+        if kind < settings.learner_share:
+            return Mixture("learner", 0.0, 0.0)
+        if kind < settings.learner_share + settings.mixed_share:
+            return Mixture("mixed", float(rng.uniform(0.1, 0.9)), noise)
+        return Mixture("expert", 1.0, noise)
 
     def _load_newest(self) -> None:
         path = self._run / WEIGHTS
@@ -94,21 +91,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="directory of the training run")
     parser.add_argument("--number", type=int, default=0, help="of this collector, 0 and up")
-    parser.add_argument("--seed", type=int, default=0, help="of the run")
-    parser.add_argument("--parent", type=int, required=True, help="process that this one ends with")
+    parser.add_argument("--parent", type=int, required=True, help="ID of the process that this one ends with")
     args = parser.parse_args()
     torch.set_num_threads(1)
     try:
         _collect(args)
     except (OSError, SafetensorError, ValueError) as error:
-        said = in_words(error) if isinstance(error, OSError) else error
-        print(f"Episodes can no longer be played: {said}", file=sys.stderr)
+        reason = in_words(error) if isinstance(error, OSError) else error
+        print(f"Episodes can no longer be collected: {reason}", file=sys.stderr)
         return 1
     return 0
 
 
 def _collect(args: argparse.Namespace) -> None:
-    collector = Collector(args.run, load_recipe(args.run), args.number, args.seed)
+    collector = Collector(args.run, load_settings(args.run), args.number)
     index = collector.next_index()
     while os.getppid() == args.parent:
         if (args.run / ENOUGH).exists():

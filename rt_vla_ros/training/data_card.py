@@ -1,4 +1,4 @@
-"""What is in the episodes that a policy learned from: a data card for people (after Gebru et al., arXiv:1803.09010)."""
+"""What is in the episodes that a policy was trained on: a data card (after Gebru et al., arXiv:1803.09010)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ TEXT = """\
 
 {origin}
 
-## What a moment is
+## What a time step is
 
-An RGB image of the front camera ({size}x{size} pixels), the instruction, and what the scripted expert would have done
-then: terminate or move, a displacement of the gripper by up to 4 cm in x, y and z in the base frame, a turn about the
-vertical, and the gripper, all for 0.2 s (`action_card.json`). Besides, for auxiliary losses only: where the named
-object and the gripper are, in space and in the image. The expert is a function of the simulator's state and answers for
-every state, also where the policy led and the arm is where the expert would never have brought it.
+An RGB image of the front camera ({size}x{size} pixels), the instruction, and the scripted expert's action
+for it: terminate or move, a displacement of the gripper by up to 4 cm in x, y and z in the base frame, a turn about the
+vertical, and the gripper, all for 0.2 s (`action_card.json`). For auxiliary losses only: where the named
+object and the gripper are, in space and in the image. The expert is a function of the simulator's state and labels
+every state, also those that only the policy gets into.
 
 ## What there is
 
@@ -34,7 +34,7 @@ every state, also where the policy led and the arm is where the expert would nev
 |---|{ruler}
 {kinds}
 
-{phrasings} different instructions. Failures are kept: the expert's answers in them are right all the same.
+{phrasings} different instructions. Failures are kept: the expert's labels in them are right all the same.
 
 ## Which tables
 
@@ -45,7 +45,7 @@ Objects lie at random, at least 10 cm apart; colours {colours}.
 ## What there is not
 
 - Scenes have seeds from 2^{first_seed} up; those below, which `rt-vla evaluate` counts from 0, are on no table here.
-{kept_out}
+{held_out}
 - One arm, one gripper, one camera, one skill. No people, no real images, nothing from anybody else.
 """
 
@@ -66,9 +66,9 @@ class EpisodeCounts:
         self.frames[leader] += frames
         self.successes[leader] += success
         self.instructions[instruction] += 1
-        said = words(instruction)
-        colour = next((word for word in said if word in COLOURS), "")
-        shape = next((SHAPE_WORDS[word] for word in said if word in SHAPE_WORDS), "")
+        named = words(instruction)
+        colour = next((word for word in named if word in COLOURS), "")
+        shape = next((SHAPE_WORDS[word] for word in named if word in SHAPE_WORDS), "")
         self.kinds[f"{colour} {shape}"] += 1
 
     def to_dict(self) -> dict[str, dict[str, int]]:
@@ -99,29 +99,29 @@ def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterabl
         suites="\n".join(f"- `{name}`: {_rules(find_suite(name))}" for name in suites),
         colours=", ".join(COLOURS),
         first_seed=FIRST_TRAINING_SEED.bit_length() - 1,
-        kept_out="\n".join(_kept_out(suites)),
+        held_out="\n".join(_held_out(suites)),
     )
 
 
 def _leaders(counts: EpisodeCounts) -> str:
-    rows = ["| led by | episodes | moments | the named object was lifted |", "|---|---|---|---|"]
+    rows = ["| who acted | episodes | time steps | the named object was lifted |", "|---|---|---|---|"]
     for leader in sorted(counts.episodes, key=list(LEADERS).index):
         episodes = counts.episodes[leader]
         share = counts.successes[leader] / episodes
         rows.append(f"| {LEADERS[leader]} | {episodes:,} | {counts.frames[leader]:,} | {share:.1%} |")
-    rows.append(f"| together | {counts.episodes.total():,} | {counts.frames.total():,} | |")
+    rows.append(f"| all | {counts.episodes.total():,} | {counts.frames.total():,} | |")
     return "\n".join(rows)
 
 
-def _kept_out(suites: Sequence[str]) -> list[str]:
-    """What only the suites for measuring have, as far as these do not have it."""
+def _held_out(suites: Sequence[str]) -> list[str]:
+    """What only the suites for evaluation have, as far as these do not have it."""
     lines = []
     if "unseen" not in suites:
         unseen = ", ".join(f"{kind.colour} {kind.shape}" for kind in UNSEEN_KINDS)
         lines.append(f"- {unseen} are never named and lie nowhere; the phrasings of `unseen` do not occur.")
     if "backgrounds" not in suites:
         lines.append("- The tables, light and camera positions of `backgrounds` do not occur.")
-    return lines or ["- Nothing is kept out: no suite measures what a policy that learned from this has not seen."]
+    return lines or ["- Nothing is held out: no suite measures what a policy that was trained on this has not seen."]
 
 
 def _rules(suite: Suite) -> str:

@@ -21,11 +21,11 @@ from rt_vla_ros.policies.load import find_device
 RANK, SIZE, LOCAL_RANK = "RANK", "WORLD_SIZE", "LOCAL_RANK"
 LAUNCHED = (RANK, SIZE, "MASTER_ADDR", "MASTER_PORT")
 """What both launchers put into the environment."""
-PATIENCE = timedelta(hours=12)
-"""How long a process waits for another: the first decodes all films while the others wait for it."""
+TIMEOUT = timedelta(hours=12)
+"""How long a process waits for another: with --cache-frames the main one decodes all videos first."""
 
 CPU = torch.device("cpu")
-Made = TypeVar("Made")
+T = TypeVar("T")
 
 
 class DistributedError(ValueError):
@@ -33,24 +33,24 @@ class DistributedError(ValueError):
 
 
 @dataclass(frozen=True)
-class Group:
-    """rank: of this process, 0 ... size - 1; the first one writes and speaks. device: what this process computes on."""
+class ProcessGroup:
+    """rank: of this process, 0 ... size - 1; the main one, 0, writes and prints. device: of this process."""
 
     rank: int = 0
     size: int = 1
     device: torch.device = CPU
 
     @property
-    def is_first(self) -> bool:
-        """Whether this process writes and speaks."""
+    def is_main(self) -> bool:
+        """Whether this process writes and prints."""
         return self.rank == 0
 
-    def part(self, count: int) -> slice:
-        """This process' part of `count` things; all parts are equally large. Raises DistributedError."""
+    def shard(self, count: int) -> slice:
+        """This process' share of `count` windows; all shares are equally large. Raises DistributedError."""
         if count % self.size:
             raise DistributedError(
-                f"{count} windows cannot be shared out equally among {self.size} processes; say another number of "
-                "them (--windows, --set at_once=...)."
+                f"{count} windows cannot be divided equally among {self.size} processes; choose another number of "
+                "them (--batch-size, --set micro_batch_size=...)."
             )
         each = count // self.size
         return slice(self.rank * each, (self.rank + 1) * each)
@@ -58,7 +58,7 @@ class Group:
     def sum(self, values: Tensor) -> Tensor:
         """Of all processes' values, in place. Raises DistributedError where another process has ended."""
         if self.size > 1:
-            with self._company():
+            with self._others_alive():
                 dist.all_reduce(values)
         return values
 
@@ -75,10 +75,10 @@ class Group:
         for gradient, mean in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
             gradient.copy_(mean.view(gradient.shape))
 
-    def first_alone(self, make: Callable[[], Made]) -> Made:
-        """What `make` gives, in the first process before in all others, which find what it has left on the disk."""
-        made = make() if self.is_first else None
-        float(self.sum(torch.zeros(1, device=self.device)))  # a GPU's program would go on without the others otherwise
+    def main_process_first(self, make: Callable[[], T]) -> T:
+        """What `make` returns, in the main process before all others, which find on the disk what it has written."""
+        made = make() if self.is_main else None
+        float(self.sum(torch.zeros(1, device=self.device)))  # a barrier; on a GPU only reading the result waits
         return make() if made is None else made
 
     def check_same(self, what: str, value: float) -> None:
@@ -95,21 +95,21 @@ class Group:
             )
 
     @contextmanager
-    def _company(self) -> Iterator[None]:
+    def _others_alive(self) -> Iterator[None]:
         try:
             yield
         except RuntimeError as error:
-            raise self._left_alone(error) from error
+            raise self._process_lost(error) from error
 
-    def _left_alone(self, error: RuntimeError) -> DistributedError:
-        said = str(error).strip().splitlines()[0].split(". ")[0]
+    def _process_lost(self, error: RuntimeError) -> DistributedError:
+        reason = str(error).strip().splitlines()[0].split(". ")[0]
         return DistributedError(
             f"Process {self.rank} of {self.size} ends because another one has: that one's own message says why "
-            f"({said}). What was saved before stands; the same command carries on from there."
+            f"({reason}). What was saved before stands; the same command resumes from there."
         )
 
 
-ALONE = Group()
+SINGLE_PROCESS = ProcessGroup()
 
 
 def is_launched() -> bool:
@@ -118,39 +118,39 @@ def is_launched() -> bool:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Group]:
-    """The group that this process was started in, or it alone.
+def process_group(device: str) -> Iterator[ProcessGroup]:
+    """The group that this process was started in, or a group of one.
 
     device: as in `find_device`; "auto" and "cuda" are the GPU of this process' number on its machine.
     Raises ValueError for a device that is not there, DistributedError where the others do not come.
     """
     if not is_launched():
-        yield replace(ALONE, device=_made_fast(find_device(device)))
+        yield replace(SINGLE_PROCESS, device=_tuned(find_device(device)))
         return
     rank, size = int(os.environ[RANK]), int(os.environ[SIZE])
-    where = _made_fast(_own_device(device, int(os.environ.get(LOCAL_RANK, "0"))))
+    where = _tuned(_own_device(device, int(os.environ.get(LOCAL_RANK, "0"))))
     try:
-        dist.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=PATIENCE)
+        dist.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
-        said = str(error).strip().splitlines()[0]
-        raise DistributedError(f"Process {rank} of {size} could not join the others: {said}") from error
-    group = Group(rank, size, where)
-    with _ended_with_a_word(rank, size):
+        reason = str(error).strip().splitlines()[0]
+        raise DistributedError(f"Process {rank} of {size} could not join the others: {reason}") from error
+    group = ProcessGroup(rank, size, where)
+    with _sigterm_raises(rank, size):
         try:
             yield group
         except dist.DistError as error:  # a GPU tells later, when its results are asked for
-            raise group._left_alone(error) from error
-    dist.destroy_process_group()  # after an error the others may be gone, and there is nobody to say farewell to
+            raise group._process_lost(error) from error
+    dist.destroy_process_group()  # not after an error: it would wait for processes that are gone
 
 
 @contextmanager
-def _ended_with_a_word(rank: int, size: int) -> Iterator[None]:
-    """SIGTERM, which is how a launcher ends the others after one process, becomes a DistributedError."""
+def _sigterm_raises(rank: int, size: int) -> Iterator[None]:
+    """SIGTERM, with which a launcher ends the others after one process, becomes a DistributedError."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise DistributedError(
             f"Process {rank} of {size} was told to end, as a launcher does when another one has ended; that one's own "
-            "message says why. What was saved before stands; the same command carries on from there."
+            "message says why. What was saved before stands; the same command resumes from there."
         )
 
     before = signal.signal(signal.SIGTERM, end)
@@ -167,8 +167,8 @@ def _own_device(device: str, local_rank: int) -> torch.device:
     return find_device(f"cuda:{local_rank}")
 
 
-def _made_fast(device: torch.device) -> torch.device:
-    """A GPU becomes this process' own. What is not bfloat16 is TF32; sizes never change, so convolutions are tried."""
+def _tuned(device: torch.device) -> torch.device:
+    """Select a GPU for this process. What is not bfloat16 is TF32; shapes are constant, so cuDNN may benchmark."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
         torch.set_float32_matmul_precision("high")

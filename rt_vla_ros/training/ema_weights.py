@@ -1,4 +1,4 @@
-"""An exponential average of a network's weights: steadier than the weights themselves."""
+"""Exponential moving average (EMA) of a network's weights."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 
-class AveragedWeights:
-    """Follows parameters and buffers; the average starts as a plain mean, so that the first weights weigh little."""
+class EMAWeights:
+    """Of parameters and buffers; the average starts as a plain mean, so that the first weights count little."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay, self.updates = decay, 0
@@ -15,14 +15,14 @@ class AveragedWeights:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Take in the present weights; call after every step of the optimiser."""
+        """Add the present weights; call after every step of the optimizer."""
         self.updates += 1
         share = 1 - min(self.decay, self.updates / (self.updates + 10))
-        mine, present = [], []
+        own, present = [], []
         for name, value in model.state_dict().items():
             if value.is_floating_point():
-                mine.append(self.values[name])
+                own.append(self.values[name])
                 present.append(value)
             else:
                 self.values[name].copy_(value)
-        torch._foreach_lerp_(mine, present, share)
+        torch._foreach_lerp_(own, present, share)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-import torch
-
+from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.evaluation.evaluate import Evaluation
+from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
-from rt_vla_ros.training.recipe import Recipe
-from rt_vla_ros.training.recipe_settings import command, network_config
+from rt_vla_ros.training.settings import TrainingSettings
+from rt_vla_ros.training.settings_file import flat
+from rt_vla_ros.training.source import SourceDescription
 
 TEXT = """\
 ---
@@ -21,88 +24,94 @@ tags: [robotics, rt-1, vision-language-action]
 
 # {name}
 
-A small RT-1 ({parameters:.1f} M parameters): {window} camera images and a sentence in, six action tokens out, five
-times a second. It sees the front camera ({size}x{size} pixels) and the instruction, and nothing else. Trained from
-nothing by this project, on its simulated Franka Panda, with no data from elsewhere.
+An RT-1 ({parameters:.1f} M parameters): {window} camera images and a sentence in, {dimensions} action tokens out,
+{rate:g} times a second. It sees the camera `{camera}` ({width}x{height} pixels) and the instruction, and nothing else.
+{initialisation}
 
 ## What was measured
 
-{table}
+{measured}
 
-Each row: `rt-vla evaluate --policy CHECKPOINT --suite SUITE --episodes N --seed SEED`{digest}. Success means that the
-named object, and no other, is held 5 cm above the table for a second when the policy terminates, or after 20 s.
-Training draws its scenes' seeds from 2^{first_seed} up, so none of these tables was seen before. What else it has not
-seen, and what these figures can therefore say, is in `DATA_CARD.md`.
+Step {step:,}: loss {loss:.3f} in training{held_out}.
 
 ## How it was trained
 
 `{command}`
 
-Continuous DAgger: a scripted expert, a function of the simulator's state, says for every state that the policy
-gets into what were right. {steps:,} steps; {images:,} images were learned from, {frames:,} of them different, in
-{minutes:.0f} minutes of wall time: one process of {threads} thread(s) learned and {collectors} played, on a CPU
-({machine}).
-Heads that predict where target and tool are helped in training and are not part of the checkpoint.
-{words}
-What the episodes were is in `DATA_CARD.md`.
+{method}
+
+- {step:,} steps, {images:,} images, {minutes:.1f} minutes of wall time on {device} ({machine}).
+- Settings: {settings}.
 
 ## What it cannot do
 
-- It knows one skill, picking up one of the table's objects, and the words of that: colours red, orange, yellow, green,
-  cyan, blue, purple; shapes {shapes}. Words it has never heard mean nothing to it: it will
-  pick something, or stand still.
-- It has only ever seen this simulator's table, camera, light and gripper. It is no policy for a real arm.
-- It does not notice that what was named is not there.
+{limits}
 """
+MEASURED = """\
+{table}
+
+Each row: `rt-vla evaluate --policy CHECKPOINT --suite SUITE --episodes N --seed SEED`, on weights with the SHA-256
+`{sha256}`. Success means that the named object, and no other, is held 5 cm above the table for a second when the policy
+terminates, or after 20 s. Training draws its scenes' seeds from 2^{first_seed} up, so none of these tables was seen
+before."""
+NOT_MEASURED = "No success rate yet. Measure it with `rt-vla evaluate --policy CHECKPOINT --suite SUITE`."
 
 
 def model_card(
-    recipe_name: str,
-    recipe: Recipe,
+    settings: TrainingSettings,
+    description: SourceDescription,
+    row: Mapping[str, Any],
     *,
-    seed: int,
-    parameters: int,
-    window: int,
-    steps: int,
-    images: int,
-    frames: int,
-    collectors: int,
-    seconds: float,
+    model: RT1Model,
+    card: ActionCard,
+    device: str,
     evaluations: Sequence[Evaluation] = (),
-    sha256: str | None = None,
+    sha256: str = "",
 ) -> str:
-    """Markdown with the front matter that the Hugging Face Hub reads. sha256: of the weights that were evaluated."""
+    """Markdown with the front matter that the Hugging Face Hub reads.
+
+    settings: as they were used. row: the last one of the run log. sha256: of the weights that were evaluated.
+    """
+    effective = replace(settings, micro_batch_size=settings.micro_batch, warmup=settings.warmup_steps)
+    camera, window, held_out = card.cameras[0], int(model.config.time_sequence_length), ""
+    if "validation" in row:
+        held_out = (
+            f", {row['validation']:.3f} on the episodes held out ({row['token_accuracy']:.1%} of the tokens near)"
+        )
     return TEXT.format(
-        name=recipe.preset,
-        parameters=parameters / 1e6,
+        name=settings.preset,
+        parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
         window=window,
-        size=network_config(recipe).image_size,
-        steps=steps,
-        table=_table(evaluations),
-        digest=f", on weights with the SHA-256\n`{sha256}`" if sha256 else "",
-        first_seed=FIRST_TRAINING_SEED.bit_length() - 1,
-        command=command(recipe_name, recipe, seed, collectors),
-        images=images,
-        frames=frames,
-        minutes=seconds / 60,
-        threads=torch.get_num_threads(),
-        collectors=collectors,
+        dimensions=len(card.dimensions),
+        rate=card.control_rate,
+        camera=camera.name,
+        width=camera.width,
+        height=camera.height,
+        initialisation=_initialisation(settings.init_from),
+        measured=_measured(evaluations, sha256),
+        step=row["step"],
+        loss=row["training"],
+        held_out=held_out,
+        command=description.command,
+        method=description.method,
+        images=row["step"] * settings.batch_size * window,
+        minutes=row["seconds"] / 60,
+        device=device,
         machine=platform.machine(),
-        words=_words(recipe),
-        shapes="cube (block, box), cylinder (can, tube), ball (sphere)" if recipe.wording else "cube, cylinder, ball",
+        settings=", ".join(f"{key} {value}" for key, value in flat(effective).items() if value != ""),
+        limits=description.limits,
     )
 
 
-def _words(recipe: Recipe) -> str:
-    if recipe.language:
-        return "Sentences are vectors of a table that comes with the checkpoint; another sentence is refused."
-    said = "Sentences were shortened and shapes called by other names at random.\n" if recipe.wording else ""
-    return said + "At the end the vectors of words that training never had were set to zero: such words do not count."
+def _initialisation(checkpoint: str) -> str:
+    if not checkpoint:
+        return "Its weights were initialised at random."
+    return f"It was initialised from the weights of `{checkpoint}` where their names and shapes were the same."
 
 
-def _table(evaluations: Sequence[Evaluation]) -> str:
+def _measured(evaluations: Sequence[Evaluation], sha256: str) -> str:
     if not evaluations:
-        return "Nothing yet."
+        return NOT_MEASURED
     rows = [
         "| suite | seed | episodes | success | 95% interval | wrong object | drop | stopped early | timeout |",
         "|---|" + "---|" * 8,
@@ -115,4 +124,4 @@ def _table(evaluations: Sequence[Evaluation]) -> str:
             f"| {low:.1%} to {high:.1%} | {outcomes['wrong_object']} | {outcomes['drop']} "
             f"| {outcomes['stopped_early']} | {outcomes['timeout']} |"
         )
-    return "\n".join(rows)
+    return MEASURED.format(table="\n".join(rows), sha256=sha256, first_seed=FIRST_TRAINING_SEED.bit_length() - 1)

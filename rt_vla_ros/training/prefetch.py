@@ -1,22 +1,26 @@
-"""Batches that are made while the last one is learned from."""
+"""Batches that are made in threads while the last one is trained on."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 
 
-def made_ahead(calls: Iterable[Callable[[], Made]]) -> Iterator[Made]:
-    """What the calls give, in order; another thread makes the next one meanwhile. Their errors are raised here."""
-    with ThreadPoolExecutor(1, thread_name_prefix="batches") as worker:
-        waiting: Future[Made] | None = None
-        for call in calls:
-            following = worker.submit(call)
-            if waiting is not None:
-                yield waiting.result()
-            waiting = following
-        if waiting is not None:
-            yield waiting.result()
+def prefetch(calls: Iterable[Callable[[], T]], workers: int = 1) -> Iterator[T]:
+    """What the calls return, in order; `workers` threads make that many ahead. Their errors are raised here."""
+    with ThreadPoolExecutor(workers, thread_name_prefix="batches") as pool:
+        waiting: deque[Future[T]] = deque()
+        try:
+            for call in calls:
+                waiting.append(pool.submit(call))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

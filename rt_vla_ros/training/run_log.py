@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ ROWS, PLOT = "losses.jsonl", "losses.svg"
 
 
 class RunLog:
-    """Rows of a run by a recipe; `save` writes them, and another sitting carries on after the last saved one."""
+    """A row for every saved step; a restart continues after the last one."""
 
     def __init__(self, directory: Path, steps: int) -> None:
         """steps: that the run has made; rows of later ones were lost with the steps themselves.
@@ -22,28 +21,25 @@ class RunLog:
         Raises TrainingError for a damaged file.
         """
         self._directory = directory
-        self.rows = read_rows(directory, steps)
+        self.rows = _read_rows(directory / ROWS, steps)
 
-    def add(self, step: int, seconds: float, loss: float, success_alone: float | None) -> None:
-        """success_alone: of the last episodes that the policy led alone; None: there were none yet."""
-        self.rows.append({"step": step, "seconds": round(seconds, 1), "loss": loss, "success_alone": success_alone})
+    def add(self, step: int, seconds: float, training: float, **metrics: float) -> None:
+        """training: mean loss since the last row. A row of this step that is there already is replaced."""
+        self.rows = [row for row in self.rows if row["step"] < step]
+        self.rows.append({"step": step, "seconds": round(seconds, 1), "training": training, **metrics})
 
     def save(self, title: str) -> None:
         """Write rows and picture. Raises OSError."""
-        write_rows(self._directory, self.rows)
-        if not self.rows:
-            return
-        failures = [(r["step"], 1 - r["success_alone"]) for r in self.rows if r["success_alone"] is not None]
-        series = {"cross-entropy": [(r["step"], r["loss"]) for r in self.rows], "share of tasks failed alone": failures}
-        write_text(self._directory / PLOT, loss_plot(series, title))
+        write_text(self._directory / ROWS, "".join(json.dumps(row) + "\n" for row in self.rows))
+        series = {key: [(r["step"], r[key]) for r in self.rows if key in r] for key in ("training", "validation")}
+        rates = [(r["step"], 1 - r["learner_success"]) for r in self.rows if "learner_success" in r]
+        series |= {"failure rate of the learner": rates} if rates else {}
+        write_text(self._directory / PLOT, loss_plot({key: points for key, points in series.items() if points}, title))
 
 
-def read_rows(directory: Path, steps: int) -> list[dict[str, Any]]:
-    """The rows up to this step; none where there is no file, and without a last one that is not whole.
-
-    Raises TrainingError for a file that is damaged in another way.
-    """
-    path, rows = directory / ROWS, list[dict[str, Any]]()
+def _read_rows(path: Path, steps: int) -> list[dict[str, Any]]:
+    """The rows up to this step; none where there is no file, and without a last one that is not whole."""
+    rows = list[dict[str, Any]]()
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     for number, line in enumerate(lines, 1):
         try:
@@ -53,12 +49,7 @@ def read_rows(directory: Path, steps: int) -> list[dict[str, Any]]:
         except (ValueError, KeyError, TypeError) as error:
             if number < len(lines):
                 raise TrainingError(
-                    f"{path}, line {number}, is no row of a run's losses: {line[:80]!r}. Delete the line, or the file, "
-                    "which the run can do without."
+                    f"{path}, line {number}, is not a row of a run's losses: {line[:80]!r}. Delete the line, or the "
+                    "file, which the run can do without."
                 ) from error
     return rows
-
-
-def write_rows(directory: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """All of them, whole or not at all. Raises OSError."""
-    write_text(directory / ROWS, "".join(json.dumps(row) + "\n" for row in rows))

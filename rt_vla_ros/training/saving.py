@@ -1,4 +1,4 @@
-"""How a run is put on disk, and what is said where that fails."""
+"""How a run is saved, and the errors where that fails."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def saving(what: str, directory: Path, stands: str) -> Iterator[None]:
         why = in_words(error) if isinstance(error, OSError) else f"{error}."
         raise TrainingError(
             f"{what} could not be saved in {directory}: {why} What was saved before is whole ({stands}); when that is "
-            "put right, the same command carries on."
+            "corrected, the same command resumes."
         ) from error
 
 

@@ -17,9 +17,7 @@ from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
 EXPERT = ["collect", "--suite", "pick-colours,pick-any", "--per-file", "2"]
 
 
-def test_the_expert_shows_how_and_goes_on_where_it_was_ended(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_expert_demonstrates_and_the_command_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*EXPERT, "--episodes", "3", "--out", str(tmp_path / "whole")]) == 0
     assert "3 episodes" in capsys.readouterr().out
     for episodes in ("1", "3", "2"):
@@ -41,13 +39,13 @@ def test_the_expert_shows_how_and_goes_on_where_it_was_ended(
     assert terminated == whole[0].success
 
 
-def test_a_policy_leads_and_the_expert_corrects(tmp_path: Path) -> None:
+def test_a_policy_acts_and_the_expert_labels(tmp_path: Path) -> None:
     out = tmp_path / "set"
     command = ["collect", "--policy", "rt1-untrained", "--episodes", "1", "--noise", "0", "--device", "cpu"]
     assert main([*command, "--suite", "pick-any", "--out", str(out)]) == 0
     (episode,) = LeRobotDataset(out)
     assert (episode.leader, episode.success) == ("learner", False)
-    assert np.abs(episode.values[:, 1:4]).max() > 0.02  # the expert, not the policy, says what were right
+    assert np.abs(episode.values[:, 1:4]).max() > 0.02  # the expert's, not the policy's
     assert json.loads((out / "meta/collection.json").read_text())["policy"] == "rt1-untrained"
 
 
@@ -58,7 +56,7 @@ def test_a_policy_leads_and_the_expert_corrects(tmp_path: Path) -> None:
         (["--policy", "rt1-mimi"], "rt1-mini"),
         (["--noise", "2"], "noise is 2.0, expected 0 to 1."),
         (["--seed", "70000"], "The seed is 70000, expected 0 to 65535."),
-        (["--expert-share", "0.5"], "--expert-share is for where a policy leads; name one with --policy."),
+        (["--expert-share", "0.5"], "--expert-share is for a policy that acts; name one with --policy."),
         (["--episodes", "0"], "expected a whole number, 1 or more"),
     ],
 )
@@ -81,7 +79,7 @@ def test_a_full_disk_says_what_stays(
     assert main([*EXPERT, "--episodes", "2", "--out", str(tmp_path / "set")]) == 2
     refused = capsys.readouterr().err
     assert "No space left on the disk; make room" in refused
-    assert f"{tmp_path / 'set'} has 1 episodes, all whole; the same command goes on with them." in refused
+    assert f"{tmp_path / 'set'} has 1 episodes, all whole; the same command continues after them." in refused
 
 
 def test_another_card_or_other_episodes_are_not_mixed_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

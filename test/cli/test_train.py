@@ -13,13 +13,12 @@ import pytest
 from support.datasets import CARD, make_episode, write_dataset
 from support.launching import REPOSITORY
 
-from rt_vla_ros.cli import train
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.data.parquet import arrow, read_table, write_table
 from rt_vla_ros.policies.load import load_policy
-from rt_vla_ros.training.recipe import RECIPES
+from rt_vla_ros.training.settings_file import load_settings
 
-OPTIONS = ["--windows", "1", "--every", "1", "--threads", "1", "--device", "cpu"]
+OPTIONS = ["--batch-size", "1", "--save-interval", "1", "--threads", "1", "--device", "cpu"]
 
 
 @pytest.fixture
@@ -27,7 +26,8 @@ def dataset(tmp_path: Path) -> Path:
     return write_dataset(tmp_path / "set", [make_episode(seed, length=6) for seed in range(3)])
 
 
-def test_a_killed_run_carries_on(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.slow
+def test_a_killed_run_resumes(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, data = str(tmp_path / "run"), str(dataset)
     command = ["train", "rt1", "--data", data, "--out", out, *OPTIONS, "--steps"]
     child = [sys.executable, "-m", "rt_vla_ros.cli", *command, "100000"]
@@ -46,7 +46,7 @@ def test_a_killed_run_carries_on(dataset: Path, tmp_path: Path, capsys: pytest.C
     settings.write_text(settings.read_text().replace("100000", str(done + 3)))
     assert main([*command, str(done + 3)]) == 0
     said = capsys.readouterr().out
-    assert "Carrying on after step" in said
+    assert "Resuming after step" in said
     assert "Policy: " in said
     rows = (tmp_path / "run/losses.jsonl").read_text().splitlines()
     assert len(rows) >= done + 2
@@ -67,7 +67,7 @@ def spoil_an_action(path: Path) -> None:
 def test_bad_datasets_are_refused_with_a_sentence(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table, film = dataset / "data/chunk-000/file-000.parquet", next(dataset.rglob("*.mp4"))
+    table, video = dataset / "data/chunk-000/file-000.parquet", next(dataset.rglob("*.mp4"))
 
     def refused(*more: Path) -> str:
         names = [str(path) for path in (dataset, *more)]
@@ -78,7 +78,7 @@ def test_bad_datasets_are_refused_with_a_sentence(
 
     whole = table.read_bytes()
     spoil_an_action(table)
-    assert "episode 0: The episode's values are not finite at 1 of 6 moments, first at number 1" in refused()
+    assert "episode 0: The episode's values are not finite at 1 of 6 time steps, first at number 1" in refused()
     table.write_bytes(whole)
     other = [make_episode(seed, card=replace(CARD, control_rate=10.0), stamps=np.arange(6) / 10) for seed in range(2)]
     fast = write_dataset(tmp_path / "fast", other, replace(CARD, control_rate=10.0))
@@ -87,7 +87,7 @@ def test_bad_datasets_are_refused_with_a_sentence(
     cut(table)
     assert "file-000.parquet is damaged or cut off" in refused()
     table.write_bytes(whole)
-    film.unlink()
+    video.unlink()
     assert "file-000.mp4 is missing" in refused()
     empty = write_dataset(tmp_path / "empty", [])
     assert main(["train", "rt1", "--data", str(empty), "--out", str(tmp_path / "run")]) == 2
@@ -98,15 +98,15 @@ def test_bad_datasets_are_refused_with_a_sentence(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["rt1"], "give either --data DIR ... to learn from datasets, or --recipe NAME"),
+        (["rt1"], "give either --data DIR ... to train from datasets, or --recipe NAME"),
         (["rt1", "--data", "x", "--recipe", "rt1-mini"], "give either --data"),
         (["rt2", "--data", "x"], "'rt2' cannot be trained. Did you mean 'rt1'?"),
         (["rt1", "--recipe", "rt1-minni"], "there is no recipe 'rt1-minni'. Did you mean 'rt1-mini'?"),
         (
-            ["rt1", "--recipe", "rt1-mini", "--windows", "9", "--device", "cuda"],
-            "--windows, --device is for --data, not for --recipe. A recipe's settings are changed with --set",
+            ["rt1", "--recipe", "rt1-mini", "--validation", "0.2", "--cache-frames"],
+            "--validation, --cache-frames is for --data, not for --recipe.",
         ),
-        (["rt1", "--data", "x", "--evaluate", "9"], "--evaluate is for --recipe, not for --data."),
+        (["rt1", "--data", "x", "--collectors", "9"], "--collectors is for --recipe, not for --data."),
         (["rt1", "--recipe", "rt1-mini", "--set", "reuse"], "'reuse' sets nothing; expected KEY=VALUE"),
         (["rt1", "--data", "x", "--preset", "rt1-minni"], "no preset 'rt1-minni'. Did you mean 'rt1-mini'?"),
         (["rt1", "--data", "nowhere"], "nowhere is no dataset in the LeRobot format"),
@@ -122,16 +122,32 @@ def test_refuses_with_a_sentence(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--validation", "nan"], "The share for validation is nan, expected 0 to 0.9."),
+        (["--validation", "nan"], "validation is 'nan', expected something like 0.1"),
+        (["--validation", "1.5"], "validation is 1.5, expected 0 to 0.9."),
         (["--set", "jitter=-1"], "jitter is -1, expected 0 to 1."),
-        (["--start", "/nope"], "/nope is no checkpoint: it lacks config.json"),
-        (["--set", "network.language=embedding"], "The network's language is 'embedding' and the recipe's is ''"),
+        (["--init-from", "/nope"], "There is no policy '/nope'."),
+        (["--set", "network.language=embedding"], "The network's language is 'embedding' and the settings' is ''"),
     ],
 )
-def test_what_cannot_be_is_refused_before_films_are_decoded(
+def test_impossible_settings_are_refused_before_videos_are_decoded(
     options: list[str], sentence: str, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", "rt1", "--data", str(dataset), "--out", str(tmp_path / "run"), *OPTIONS, *options]) == 2
+    assert (
+        main(
+            [
+                "train",
+                "rt1",
+                "--data",
+                str(dataset),
+                "--out",
+                str(tmp_path / "run"),
+                "--cache-frames",
+                *OPTIONS,
+                *options,
+            ]
+        )
+        == 2
+    )
     said = capsys.readouterr()
     assert sentence in said.err
     assert "decoding" not in said.out
@@ -152,29 +168,30 @@ def test_a_file_where_the_run_should_be_is_said(
     assert f"{tmp_path / 'run'}: there is a file of this name; name another place" in capsys.readouterr().err
 
 
-def test_a_recipe_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[object, ...]] = []
-    monkeypatch.setattr(train, "train_by_recipe", lambda *a, **k: asked.append((*a, k)))
-    out = tmp_path / "run"
-    assert (
-        main(
-            [
-                "train",
-                "rt1",
-                "--recipe",
-                "rt1-mini",
-                "--out",
-                str(out),
-                "--steps",
-                "3",
-                "--set",
-                'suites=["pick-any"]',
-                "--evaluate",
-                "0",
-            ]
-        )
-        == 0
+@pytest.mark.slow
+def test_a_recipe_is_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a real collector."""
+    settings = (
+        "network.image_size=32",
+        "dagger.first_frames=3",
+        "dagger.episode_steps=4",
+        'dagger.suites=["pick-any"]',
     )
-    wanted = {"seed": 0, "episodes": 0, "collectors": 1, "threads": 1}
-    recipe = replace(RECIPES["rt1-mini"], steps=3, suites=("pick-any",))
-    assert asked == [("rt1-mini", recipe, out, out / "checkpoint", wanted)]
+    changes = [part for setting in settings for part in ("--set", setting)]
+    command = ["train", "rt1", "--recipe", "rt1-mini", "--out", str(tmp_path), "--steps", "2", "--batch-size", "1"]
+    assert main([*command, "--device", "cpu", *changes, "--evaluate", "0"]) == 0
+    assert f"Policy: {tmp_path / 'checkpoint'}" in capsys.readouterr().out
+    saved = load_settings(tmp_path)
+    assert saved.dagger is not None
+    assert (saved.steps, saved.batch_size, saved.dagger.suites) == (2, 1, ("pick-any",))
+    assert load_policy(str(tmp_path / "checkpoint"), device="cpu").card.cameras[0].width == 32
+
+
+def test_frames_are_cached_where_that_is_asked_for(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "rt1", "--data", str(dataset), "--out", str(tmp_path / "run"), *OPTIONS, "--steps", "1"]
+    assert main(command) == 0
+    assert not (tmp_path / "run/frames").exists()
+    assert main([*command, "--cache-frames"]) == 0
+    assert "the decoded frames need 55,296 bytes in" in capsys.readouterr().out

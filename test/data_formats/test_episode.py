@@ -14,23 +14,23 @@ def test_an_episode_knows_its_length() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_value_that_is_no_number_is_refused_with_its_moment(bad: float) -> None:
+def test_a_value_that_is_no_number_is_refused_with_its_time_step(bad: float) -> None:
     values = make_episode(0).values.copy()
     values[3, 2] = bad
-    with pytest.raises(EpisodeError, match="values are not finite at 1 of 6 moments, first at number 3"):
+    with pytest.raises(EpisodeError, match="values are not finite at 1 of 6 time steps, first at number 3"):
         make_episode(0, values=values)
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"stamps": np.zeros(0)}, "at least one moment"),
+        ({"stamps": np.zeros(0)}, "at least one time step"),
         ({"stamps": np.array([0.0, 0.2, 0.2, 0.6, 0.8, 1.0])}, "stamps do not rise"),
         ({"values": np.zeros((6, 5))}, r"values have the shape \(6, 5\), expected \(6, 6\)"),
         ({"instruction": "  "}, "no instruction"),
         ({"leader": "nobody"}, "leader is 'nobody', expected one of expert"),
         ({"images": {}}, "images of: none; the card's cameras are: front"),
-        ({"images": {"front": np.zeros((5, 32, 32, 3), np.uint8)}}, "5 images of the camera 'front' for 6 moments"),
+        ({"images": {"front": np.zeros((5, 32, 32, 3), np.uint8)}}, "5 images of the camera 'front' for 6 time steps"),
         ({"images": {"front": np.zeros((6, 16, 32, 3), np.uint8)}}, "is 32x16, the policy takes 32x32"),
         ({"scene": np.zeros((6, 9), np.float32)}, "scene have the shape"),
     ],

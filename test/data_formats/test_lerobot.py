@@ -16,7 +16,7 @@ from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset, load_datasets
 from rt_vla_ros.data.parquet import arrow, read_table, write_table
 
-FILM = "videos/observation.images.front/chunk-000/file-001.mp4"
+VIDEO = "videos/observation.images.front/chunk-000/file-001.mp4"
 TABLE = "data/chunk-000/file-001.parquet"
 
 
@@ -26,7 +26,7 @@ def test_every_episode_comes_back_as_it_was(dataset: Path) -> None:
     tokenizer = ActionTokenizer(found.card)
     for seed, episode in enumerate(found):
         wanted = make_episode(seed, length=5 + seed)
-        np.testing.assert_array_equal(episode.images["front"], wanted.images["front"])  # the film loses nothing
+        np.testing.assert_array_equal(episode.images["front"], wanted.images["front"])  # the video loses nothing
         np.testing.assert_allclose(episode.values, wanted.values, atol=1e-7)
         np.testing.assert_array_equal(tokenizer.encode(episode.values), tokenizer.encode(wanted.values))
         np.testing.assert_allclose(episode.stamps, wanted.stamps, atol=1e-6)
@@ -48,17 +48,17 @@ def test_images_of_another_size_are_brought_to_the_cards(dataset: Path) -> None:
     assert LeRobotDataset(dataset)[0].images["front"].shape == (5, 16, 16, 3)
 
 
-def test_a_missing_film_is_named(dataset: Path) -> None:
-    (dataset / FILM).unlink()
+def test_a_missing_video_is_named(dataset: Path) -> None:
+    (dataset / VIDEO).unlink()
     with pytest.raises(DatasetError, match=r"is not whole: .*file-001\.mp4 is missing"):
         LeRobotDataset(dataset)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.8])
-def test_a_film_that_was_cut_off_is_named(dataset: Path, share: float) -> None:
-    whole = (dataset / FILM).read_bytes()
-    (dataset / FILM).write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(DatasetError, match=r"The film .*file-001\.mp4 (cannot be read|ends early)"):
+def test_a_video_that_was_cut_off_is_named(dataset: Path, share: float) -> None:
+    whole = (dataset / VIDEO).read_bytes()
+    (dataset / VIDEO).write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(DatasetError, match=r"The video .*file-001\.mp4 (cannot be read|ends early)"):
         LeRobotDataset(dataset)[4]
 
 
@@ -73,10 +73,10 @@ def test_a_table_that_was_cut_off_is_named(dataset: Path, share: float) -> None:
 def test_an_action_that_is_no_number_is_named_with_its_episode(dataset: Path) -> None:
     table = read_table(dataset / TABLE)
     values = table.column("action").to_pylist()
-    values[9][1] = float("nan")  # the second moment of the last episode
+    values[9][1] = float("nan")  # the second time step of the last episode
     column = arrow().array(values, table.schema.field("action").type)
     write_table(table.set_column(table.schema.get_field_index("action"), "action", column), dataset / TABLE)
-    with pytest.raises(DatasetError, match=r"episode 4: .*values are not finite at 1 of 9 moments, first at number 1"):
+    with pytest.raises(DatasetError, match=r"episode 4: .*values are not finite at 1 of 9 .*, first at number 1"):
         LeRobotDataset(dataset)[4]
 
 
@@ -127,7 +127,7 @@ def test_rows_of_another_shape_are_refused_when_opened(
         ("scene", [1.0], "float", "has float in the column 'scene', expected lists of 10 numbers"),
     ],
 )
-def test_moments_of_another_shape_are_refused_with_their_file(
+def test_time_steps_of_another_shape_are_refused_with_their_file(
     dataset: Path, column: str, values: list[Any] | None, kind: str | None, sentence: str
 ) -> None:
     pa = arrow()
@@ -202,7 +202,7 @@ def test_a_card_with_other_cameras_or_dimensions_is_refused(dataset: Path) -> No
     card = ActionCard.load(dataset / "meta")
     replace(card, cameras=(replace(card.cameras[0], name="wrist"),)).save(dataset / "meta")
     with pytest.raises(
-        DatasetError, match=r"no film 'observation\.images\.wrist' .* there is: observation\.images\.front"
+        DatasetError, match=r"no video 'observation\.images\.wrist' .* there is: observation\.images\.front"
     ):
         LeRobotDataset(dataset)
     replace(card, dimensions=card.dimensions[:-1]).save(dataset / "meta")

@@ -13,33 +13,34 @@ from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
 from rt_vla_ros.training import collect
 from rt_vla_ros.training.collect import COLLECTOR_SEEDS, EPISODES, WEIGHTS, Collector
 from rt_vla_ros.training.learner import Learner
-from rt_vla_ros.training.recipe import Recipe
-from rt_vla_ros.training.recipe_settings import save_recipe
+from rt_vla_ros.training.settings import DaggerSettings, TrainingSettings, collected_card, network_config
+from rt_vla_ros.training.settings_file import save_settings
 
-RECIPE = Recipe(learner_share=1.0, mixed_share=0.0, episode_steps=6)
+DAGGER = DaggerSettings(learner_share=1.0, mixed_share=0.0, episode_steps=6)
+SETTINGS = TrainingSettings(validation=0.0, dagger=DAGGER)
 
 
-def test_the_expert_plays_until_there_is_a_policy(tmp_path: Path) -> None:
-    collector = Collector(tmp_path, RECIPE, 0)
-    assert collector.play(0).leader == "expert"
-    Learner(RECIPE, seed=0).publish(tmp_path / WEIGHTS)
-    assert collector.play(0).leader == "learner"
+def test_the_expert_acts_until_there_is_a_policy(tmp_path: Path) -> None:
+    collector = Collector(tmp_path, SETTINGS, 0)
+    assert collector.collect(0).leader == "expert"
+    Learner(SETTINGS, network_config(SETTINGS, collected_card(SETTINGS))).publish(tmp_path / WEIGHTS)
+    assert collector.collect(0).leader == "learner"
 
 
 def test_an_episode_is_a_function_of_its_number(tmp_path: Path) -> None:
-    first, second = Collector(tmp_path, RECIPE, 0), Collector(tmp_path, RECIPE, 1)
-    a, b, other = first.play(3), first.play(3), second.play(3)
-    np.testing.assert_array_equal(a.images, b.images)
-    np.testing.assert_array_equal(a.tokens, b.tokens)
-    assert a.instruction != other.instruction or (a.images[0] != other.images[0]).any()
+    first, second = Collector(tmp_path, SETTINGS, 0), Collector(tmp_path, SETTINGS, 1)
+    a, b, other = first.collect(3), first.collect(3), second.collect(3)
+    np.testing.assert_array_equal(a.images["front"], b.images["front"])
+    np.testing.assert_array_equal(a.values, b.values)
+    assert a.instruction != other.instruction or (a.images["front"][0] != other.images["front"][0]).any()
 
 
 def test_written_episodes_are_numbered_on(tmp_path: Path) -> None:
-    collector = Collector(tmp_path, RECIPE, 2)
+    collector = Collector(tmp_path, SETTINGS, 2)
     collector.write(collector.next_index())
     assert [path.name for path in (tmp_path / EPISODES).iterdir()] == ["02_00000000.npz"]
-    assert Collector(tmp_path, RECIPE, 2).next_index() == 1
-    assert Collector(tmp_path, RECIPE, 0).next_index() == 0
+    assert Collector(tmp_path, SETTINGS, 2).next_index() == 1
+    assert Collector(tmp_path, SETTINGS, 0).next_index() == 0
 
 
 def test_seeds_are_far_from_those_of_evaluations_and_of_other_runs(
@@ -53,7 +54,7 @@ def test_seeds_are_far_from_those_of_evaluations_and_of_other_runs(
 
     monkeypatch.setattr(collect, "make_scene", remembered)
     for number, seed in ((0, 0), (1, 0), (0, 1)):
-        Collector(tmp_path, RECIPE, number, seed).play(3)
+        Collector(tmp_path, replace(SETTINGS, seed=seed), number).collect(3)
     assert asked == [FIRST_TRAINING_SEED + 3, FIRST_TRAINING_SEED + COLLECTOR_SEEDS + 3, 2 * FIRST_TRAINING_SEED + 3]
 
 
@@ -65,10 +66,10 @@ def test_later_episodes_come_from_the_later_suites(tmp_path: Path, monkeypatch: 
         return make_scene(suite, seed)
 
     monkeypatch.setattr(collect, "make_scene", remembered)
-    recipe = replace(RECIPE, suites=("pick-colours", "pick-any"), later_suites=("train-clutter",), later_from=3)
-    collector = Collector(tmp_path, recipe, 0)
+    dagger = replace(DAGGER, suites=("pick-colours", "pick-any"), later_suites=("train-clutter",), later_from=3)
+    collector = Collector(tmp_path, replace(SETTINGS, dagger=dagger), 0)
     for index in range(5):
-        collector.play(index)
+        collector.collect(index)
     assert asked == ["pick-colours", "pick-any", "pick-colours", "train-clutter", "train-clutter"]
 
 
@@ -77,10 +78,10 @@ def call_main(run: Path, parent: int, monkeypatch: pytest.MonkeyPatch) -> int:
     return collect.main()
 
 
-def test_a_process_whose_starter_died_while_it_loaded_plays_nothing(
+def test_a_process_whose_starter_died_while_it_loaded_collects_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_recipe(tmp_path, RECIPE, 0, 1)
+    save_settings(tmp_path, SETTINGS)
     assert call_main(tmp_path, os.getpid(), monkeypatch) == 0  # that is not the process that started this one
     assert not list((tmp_path / EPISODES).iterdir())
 
@@ -91,7 +92,7 @@ def test_a_full_disk_is_said_in_a_sentence(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "here")
 
-    save_recipe(tmp_path, RECIPE, 0, 1)
+    save_settings(tmp_path, SETTINGS)
     monkeypatch.setattr(Collector, "write", full)
     assert call_main(tmp_path, os.getppid(), monkeypatch) == 1
-    assert capsys.readouterr().err.startswith("Episodes can no longer be played: here: no space left on the disk; ")
+    assert capsys.readouterr().err.startswith("Episodes can no longer be collected: here: no space left on the disk; ")

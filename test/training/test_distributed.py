@@ -20,8 +20,8 @@ from support.launching import REPOSITORY
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.training import distributed
-from rt_vla_ros.training.distributed import ALONE, DistributedError, Group, is_launched, joined
-from rt_vla_ros.training.shared_batch_norm import SharedBatchNorm, share_batch_norms
+from rt_vla_ros.training.distributed import SINGLE_PROCESS, DistributedError, ProcessGroup, is_launched, process_group
+from rt_vla_ros.training.sync_batch_norm import CPUSyncBatchNorm, sync_batch_norms
 
 # The paper's network, small; its batch normalisations go through both processes. A large epsilon makes Adam's steps as
 # smooth as its gradients, otherwise a gradient of 1e-9 and one of -1e-9 would lead to weights that differ visibly.
@@ -40,15 +40,15 @@ NETWORK = {
     "language_size": 32,
     "word_buckets": 512,
 }
-CHANGES = {"precision": "float32", "epsilon": 0.001, "at_once": 4, "jitter": 0.1}
+CHANGES = {"precision": "float32", "epsilon": 0.001, "micro_batch_size": 4, "jitter": 0.1}
 CHANGES |= {f"network.{key}": value for key, value in NETWORK.items()}
 STEPS, EVERY = 10, 2
 
 
 def options(data: Path, out: Path) -> list[str]:
     settings = [part for key, value in CHANGES.items() for part in ("--set", f"{key}={value}")]
-    usual = ["--preset", "rt1-jax", "--windows", "8", "--learning-rate", "0.001", "--steps", str(STEPS)]
-    usual += ["--every", str(EVERY)]
+    usual = ["--preset", "rt1-jax", "--batch-size", "8", "--learning-rate", "0.001", "--steps", str(STEPS)]
+    usual += ["--save-interval", str(EVERY)]
     place = ["--data", str(data), "--out", str(out), "--device", "cpu", "--threads", "1"]
     return ["train", "rt1", *place, *usual, *settings]
 
@@ -92,7 +92,7 @@ def test_two_processes_learn_what_one_does(tmp_path: Path, capsys: pytest.Captur
     again = start(["torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "rt_vla_ros.cli", *two])
     out, err = again.communicate(timeout=300)
     assert again.returncode == 0, err
-    assert out.count(f"Carrying on after step {len(rows) * EVERY} (") == 1, "the second says nothing"
+    assert out.count(f"Resuming after step {len(rows) * EVERY} (") == 1, "the second says nothing"
     assert "on cpu and 1 more" in out
 
     assert main(options(data, tmp_path / "one")) == 0
@@ -114,18 +114,18 @@ def wait_for(path: Path, processes: Sequence[subprocess.Popen[str]]) -> None:
 
 def test_alone_nothing_is_different() -> None:
     values = torch.tensor([1.0, 2.0])
-    assert ALONE.mean(values).tolist() == [1.0, 2.0]
-    assert ALONE.part(7) == slice(0, 7)
-    assert ALONE.first_alone(lambda: "made") == "made"
+    assert SINGLE_PROCESS.mean(values).tolist() == [1.0, 2.0]
+    assert SINGLE_PROCESS.shard(7) == slice(0, 7)
+    assert SINGLE_PROCESS.main_process_first(lambda: "made") == "made"
     network = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
-    share_batch_norms(network, ALONE)
+    sync_batch_norms(network, SINGLE_PROCESS)
     assert type(network[0]) is torch.nn.BatchNorm2d
 
 
 def test_every_process_has_an_equal_part() -> None:
-    assert [Group(rank, 4).part(8) for rank in range(4)] == [slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)]
-    with pytest.raises(DistributedError, match="9 windows cannot be shared out equally among 4 processes"):
-        Group(0, 4).part(9)
+    assert [ProcessGroup(rank, 4).shard(8) for rank in range(4)] == [slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)]
+    with pytest.raises(DistributedError, match="9 windows cannot be divided equally among 4 processes"):
+        ProcessGroup(0, 4).shard(9)
 
 
 def test_a_shared_norm_keeps_its_parameters_and_is_a_plain_one_outside_training() -> None:
@@ -134,8 +134,8 @@ def test_a_shared_norm_keeps_its_parameters_and_is_a_plain_one_outside_training(
     plain.running_mean += torch.arange(3)
     image = torch.rand(2, 3, 4, 4)
     wanted = plain.eval()(image)
-    share_batch_norms(network, Group(0, 2))
-    assert isinstance(network[0], SharedBatchNorm)
+    sync_batch_norms(network, ProcessGroup(0, 2))
+    assert isinstance(network[0], CPUSyncBatchNorm)
     assert network[0].weight is plain.weight
     assert list(network.state_dict()) == names
     torch.testing.assert_close(network.eval()(image), wanted, rtol=0, atol=0)
@@ -149,7 +149,7 @@ def test_a_shared_norm_is_the_plain_one_over_both_halves(monkeypatch: pytest.Mon
     torch.manual_seed(0)
     half = torch.randn(3, 4, 5, 5) * 3 + 7
     plain, shared = (torch.nn.Sequential(torch.nn.BatchNorm2d(4, momentum=0.3)) for _ in range(2))
-    share_batch_norms(shared, Group(1, 2))
+    sync_batch_norms(shared, ProcessGroup(1, 2))
     wanted = plain(torch.cat([half, half]))[3:]
     torch.testing.assert_close(shared(half), wanted, rtol=0, atol=1e-5)
     for name, value in plain.state_dict().items():
@@ -159,7 +159,7 @@ def test_a_shared_norm_is_the_plain_one_over_both_halves(monkeypatch: pytest.Mon
 def test_on_gpus_torchs_own_norm_is_taken() -> None:
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
     weight, names = network[1].weight, list(network.state_dict())
-    share_batch_norms(network, Group(0, 2, torch.device("cuda:0")))
+    sync_batch_norms(network, ProcessGroup(0, 2, torch.device("cuda:0")))
     assert isinstance(network[1], torch.nn.SyncBatchNorm)
     assert network[1].weight is weight, "the optimiser knows it by this object"
     assert list(network.state_dict()) == names
@@ -175,8 +175,8 @@ def test_a_launcher_is_known_by_what_it_says(monkeypatch: pytest.MonkeyPatch) ->
     for name in distributed.LAUNCHED:
         monkeypatch.delenv(name, raising=False)
     assert not is_launched()
-    with joined("cpu") as group:
-        assert group == ALONE
+    with process_group("cpu") as group:
+        assert group == SINGLE_PROCESS
     for name, value in zip(distributed.LAUNCHED, ("0", "1", "127.0.0.1", "29500"), strict=True):
         monkeypatch.setenv(name, value)
     assert not is_launched(), "one process is none of several"
@@ -186,7 +186,7 @@ def test_a_launcher_is_known_by_what_it_says(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_launcher_may_end_a_process() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(DistributedError, match="Process 1 of 2 was told to end"), distributed._ended_with_a_word(1, 2):
+    with pytest.raises(DistributedError, match="Process 1 of 2 was told to end"), distributed._sigterm_raises(1, 2):
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -197,7 +197,7 @@ def test_a_recipe_is_for_one_process(
     for name, value in zip(distributed.LAUNCHED, ("0", "2", "127.0.0.1", "29500"), strict=True):
         monkeypatch.setenv(name, value)
     assert main(["train", "rt1", "--recipe", "rt1-mini", "--out", str(tmp_path)]) == 2
-    assert "a recipe's learner is one process; several are for --data" in capsys.readouterr().err
+    assert "a recipe is trained in one process; several are for --data" in capsys.readouterr().err
 
 
 def test_processes_that_begin_differently_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +205,6 @@ def test_processes_that_begin_differently_are_ended(monkeypatch: pytest.MonkeyPa
         table[1] = 4.0
 
     monkeypatch.setattr(distributed.dist, "all_reduce", other)
-    Group(0, 2).check_same("weights", 4.0)
+    ProcessGroup(0, 2).check_same("weights", 4.0)
     with pytest.raises(DistributedError, match=r"begin with different numbers of steps: 200, 4\. .*shared file system"):
-        Group(0, 2).check_same("numbers of steps", 200)
+        ProcessGroup(0, 2).check_same("numbers of steps", 200)

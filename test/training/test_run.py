@@ -19,13 +19,16 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt1.configuration import PRESETS
 from rt_vla_ros.policies.rt1.policy import RT1Policy
-from rt_vla_ros.training import learner, supervised
-from rt_vla_ros.training.frame_store import Draw
-from rt_vla_ros.training.replay import Batch
-from rt_vla_ros.training.supervised import SupervisedRun, TrainingError
-from rt_vla_ros.training.supervised_settings import Settings, usual_settings
+from rt_vla_ros.training import learner
+from rt_vla_ros.training import run as run_module
+from rt_vla_ros.training.batch import Batch
+from rt_vla_ros.training.dataset_source import DatasetSource
+from rt_vla_ros.training.run import TrainingRun
+from rt_vla_ros.training.saving import TrainingError
+from rt_vla_ros.training.settings import TrainingSettings, default_settings
+from rt_vla_ros.training.windows import WindowIndices
 
-QUICK = Settings(steps=4, windows=2, validation=0.25)
+QUICK = TrainingSettings(steps=4, batch_size=2, validation=0.25)
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +38,25 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> list[LeRobotDataset]:
     return [LeRobotDataset(write_dataset(directory, [make_episode(seed, length=8) for seed in range(4)]))]
 
 
-def start(out: Path, datasets: list[LeRobotDataset], settings: Settings = QUICK) -> SupervisedRun:
-    return SupervisedRun(out, datasets, settings, lambda _: None)
+class DatasetRun(TrainingRun):
+    """Keeps its source at hand."""
+
+    source: DatasetSource
+
+
+def start(
+    out: Path, datasets: list[LeRobotDataset], settings: TrainingSettings = QUICK, **options: bool | int
+) -> DatasetRun:
+    return DatasetRun(out, DatasetSource(datasets, settings, **options), settings, lambda _: None)  # type: ignore[arg-type]
 
 
 def test_leaves_a_policy_a_log_and_a_picture(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
     said: list[str] = []
-    run = start(tmp_path, datasets)
-    run.train(2, said.append)
+    made = start(tmp_path, datasets)
+    made.train(2, said.append)
     rows = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4]
-    assert all(0 < row["validation"] < 10 and 0 <= row["near"] <= 1 for row in rows)
+    assert all(0 < row["validation"] < 10 and 0 <= row["token_accuracy"] <= 1 for row in rows)
     assert "<polyline" in (tmp_path / "losses.svg").read_text()
     assert "4 of 4" in said[-1]
     policy = load_policy(str(tmp_path / "checkpoint"), device="cpu")
@@ -53,10 +64,10 @@ def test_leaves_a_policy_a_log_and_a_picture(datasets: list[LeRobotDataset], tmp
     policy.reset("pick up the red cube")
     action = policy.act(Observation({"front": np.zeros((SIZE, SIZE, 3), np.uint8)}, 0.0))
     assert len(action.tokens) == 6
-    assert "3 episodes to learn from, 1 held back" in (tmp_path / "checkpoint/README.md").read_text()
+    assert "3 episodes for training, 1 held out" in (tmp_path / "checkpoint/README.md").read_text()
 
 
-def test_a_broken_off_run_ends_as_if_it_had_not_been(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
+def test_an_interrupted_run_ends_as_if_it_had_not_been(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
     start(tmp_path / "whole", datasets).train(2, lambda _: None)
 
     def die(line: str) -> None:
@@ -71,13 +82,13 @@ def test_a_broken_off_run_ends_as_if_it_had_not_been(datasets: list[LeRobotDatas
     whole, broken = (load_file(tmp_path / n / "checkpoint/model.safetensors") for n in ("whole", "broken"))
     for name, value in whole.items():
         torch.testing.assert_close(broken[name], value, rtol=0, atol=1e-6)
-    assert [row["step"] for row in again.log] == [2, 4]
+    assert [row["step"] for row in again.log.rows] == [2, 4]
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(
     datasets: list[LeRobotDataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = start(tmp_path, datasets)
+    made = start(tmp_path, datasets)
 
     def full(tensors: object, path: Path) -> None:
         path.write_bytes(b"half")
@@ -90,7 +101,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(
     with pytest.raises(
         TrainingError, match=r"Step 4 could not be saved in .*: No space left.*checkpoint of step 2 in "
     ):
-        run.train(2, at_three)
+        made.train(2, at_three)
     assert not list(tmp_path.glob("*.part"))
     load_policy(str(tmp_path / "checkpoint"), device="cpu")
     monkeypatch.undo()
@@ -103,18 +114,18 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(
 def test_a_full_disk_in_the_middle_of_the_weights_leaves_the_old_ones(
     datasets: list[LeRobotDataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = start(tmp_path, datasets)
-    run.train(4, lambda _: None)
+    made = start(tmp_path, datasets)
+    made.train(4, lambda _: None)
     before = (tmp_path / "checkpoint/model.safetensors").read_bytes()
 
     def full(directory: Path) -> None:
         (directory / "model.safetensors").write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    model = run.learner.averaged_model()
+    model = made.learner.ema_model()
     monkeypatch.setattr(type(model), "save_pretrained", lambda self, directory: full(directory))
     with pytest.raises(TrainingError, match="could not be saved"):
-        run._pause(1.0)
+        made._save(1.0)
     assert (tmp_path / "checkpoint/model.safetensors").read_bytes() == before
     assert not list(tmp_path.glob(".checkpoint.*"))
 
@@ -126,7 +137,7 @@ def test_damaged_files_are_named_and_half_a_row_is_dropped(
     start(tmp_path, datasets).train(2, lambda _: None)
     rows = tmp_path / "losses.jsonl"
     rows.write_text(rows.read_text()[:-20])
-    assert [row["step"] for row in start(tmp_path, datasets).log] == [2]
+    assert [row["step"] for row in start(tmp_path, datasets).log.rows] == [2]
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:9])
     with pytest.raises(TrainingError, match=name):
         start(tmp_path, datasets)
@@ -134,53 +145,53 @@ def test_damaged_files_are_named_and_half_a_row_is_dropped(
 
 def test_another_run_in_the_directory_is_not_overwritten(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
     start(tmp_path, datasets)
-    with pytest.raises(TrainingError, match=r"other settings \(windows 2, not 3\)\. Name another --out"):
-        start(tmp_path, datasets, replace(QUICK, windows=3))
+    with pytest.raises(TrainingError, match=r"other settings \(batch_size 2, not 3\)\. Name another --out"):
+        start(tmp_path, datasets, replace(QUICK, batch_size=3))
 
 
-def test_another_dataset_leaves_the_frames_of_the_run(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
-    start(tmp_path / "run", datasets)
+def test_another_dataset_leaves_the_cached_frames_of_the_run(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
+    start(tmp_path / "run", datasets, cache_frames=True)
     files = sorted((tmp_path / "run/frames").iterdir())
     before = [path.read_bytes() for path in files]
     other = LeRobotDataset(write_dataset(tmp_path / "other", [make_episode(seed, length=8) for seed in range(7, 11)]))
     with pytest.raises(TrainingError, match=r"other settings \(datasets '.*Name another --out"):
-        start(tmp_path / "run", [other])
-    assert len(files) == 4
+        start(tmp_path / "run", [other], cache_frames=True)
+    assert len(files) == 2
     assert [path.read_bytes() for path in sorted((tmp_path / "run/frames").iterdir())] == before
 
 
-def test_a_checkpoint_that_failed_at_the_last_step_is_made_good(
+def test_a_checkpoint_that_failed_at_the_last_step_is_written_again(
     datasets: list[LeRobotDataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(supervised, "save_checkpoint", full)
+        patch.setattr(run_module, "save_checkpoint", full)
         with pytest.raises(TrainingError, match="Step 4 could not be saved"):
             start(tmp_path, datasets).train(4, lambda _: None)
     for _ in range(2):
         again = start(tmp_path, datasets)
         assert again.learner.steps == 4
         again.train(4, lambda _: None)
-        assert [row["step"] for row in again.log] == [4]
-        assert [json.loads(row) for row in (tmp_path / "losses.jsonl").read_text().splitlines()] == again.log
-        assert 0 < again.log[-1]["training"] < 10
+        assert [row["step"] for row in again.log.rows] == [4]
+        assert [json.loads(row) for row in (tmp_path / "losses.jsonl").read_text().splitlines()] == again.log.rows
+        assert 0 < again.log.rows[-1]["training"] < 10
         load_policy(str(tmp_path / "checkpoint"), device="cpu")
         shutil.rmtree(tmp_path / "checkpoint")  # is missed the second time
 
 
-def test_episodes_without_a_scene_teach_too(tmp_path: Path) -> None:
+def test_episodes_without_a_scene_can_be_trained_on(tmp_path: Path) -> None:
     episodes = [make_episode(seed, length=8, scene=None) for seed in range(3)]
-    run = start(tmp_path / "run", [LeRobotDataset(write_dataset(tmp_path / "set", episodes))])
-    assert (run.recipe.heatmap_weight, run.recipe.position_weight) == (0.0, 0.0)
-    run.train(4, lambda _: None)
-    assert run.learner.steps == 4
+    made = start(tmp_path / "run", [LeRobotDataset(write_dataset(tmp_path / "set", episodes))])
+    assert (made.settings.heatmap_weight, made.settings.position_weight) == (0.0, 0.0)
+    made.train(4, lambda _: None)
+    assert made.learner.steps == 4
     card = (tmp_path / "run/checkpoint/README.md").read_text()
     assert "heatmap_weight 0.0, position_weight 0.0" in card
-    assert "at_once 2" in card
+    assert "micro_batch_size 2" in card
     assert "warmup 0" in card, "a tenth of all steps at most"
-    assert "Its weights began at random." in card
+    assert "Its weights were initialised at random." in card
 
 
 @pytest.mark.parametrize(
@@ -192,14 +203,14 @@ def test_episodes_without_a_scene_teach_too(tmp_path: Path) -> None:
             r"position_weight is 0\.2, but .* nothing from .*without the column",
         ),
         (
-            usual_settings("rt1-jax", heatmap_weight=0.1),
+            default_settings("rt1-jax", heatmap_weight=0.1),
             True,
             r"heatmap_weight is 0\.1, but .* begin with black images",
         ),
     ],
 )
 def test_auxiliary_losses_without_anything_to_learn_from_are_refused(
-    settings: Settings, scene: bool, why: str, tmp_path: Path
+    settings: TrainingSettings, scene: bool, why: str, tmp_path: Path
 ) -> None:
     changes: dict[str, object] = {} if scene else {"scene": None}
     data = write_dataset(tmp_path / "set", [make_episode(seed, length=8, **changes) for seed in range(3)])
@@ -208,13 +219,13 @@ def test_auxiliary_losses_without_anything_to_learn_from_are_refused(
     assert not (tmp_path / "run").exists()
 
 
-def test_the_papers_network_learns_by_the_same_code(
+def test_the_papers_network_trains_by_the_same_code(
     datasets: list[LeRobotDataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     narrow = {"image_size": 64, "width_coefficient": 0.2, "depth_coefficient": 0.2, "num_layers": 1, "d_model": 32}
     monkeypatch.setitem(PRESETS, "narrow", {**PRESETS["rt1"], **narrow, "num_heads": 2, "layer_size": 16})
-    run = start(tmp_path, datasets, replace(QUICK, preset="narrow", steps=2))
-    run.train(2, lambda _: None)
+    made = start(tmp_path, datasets, replace(QUICK, preset="narrow", steps=2))
+    made.train(2, lambda _: None)
     policy = load_policy(str(tmp_path / "checkpoint"), device="cpu")
     policy.reset("pick up the red cube")
     assert len(policy.act(Observation({"front": np.zeros((SIZE, SIZE, 3), np.uint8)}, 0.0)).tokens) == 6
@@ -237,8 +248,8 @@ TINY = {
 """The paper's network and width of its transformer, otherwise small."""
 
 
-def two_histories() -> list[Episode]:
-    """Two episodes as long as the history, of frames that differ, with random actions."""
+def two_episodes() -> list[Episode]:
+    """Two episodes as long as a window, of frames that differ, with random actions."""
     found = []
     for seed in range(2):
         rng = np.random.default_rng(seed)
@@ -247,51 +258,56 @@ def two_histories() -> list[Episode]:
     return found
 
 
-def test_twenty_steps_learn_two_histories_by_heart(tmp_path: Path) -> None:
-    datasets = [LeRobotDataset(write_dataset(tmp_path / "set", two_histories()))]
-    settings = usual_settings("rt1", network=TINY, learning_rate=1e-3, windows=2, validation=0.0, precision="float32")
-    run = start(tmp_path / "run", datasets, settings)
-    losses = [run.learner.step(both_of(run), 0.0).action for _ in range(20)]
+def test_twenty_steps_overfit_two_windows(tmp_path: Path) -> None:
+    datasets = [LeRobotDataset(write_dataset(tmp_path / "set", two_episodes()))]
+    settings = default_settings(
+        "rt1", network=TINY, learning_rate=1e-3, batch_size=2, validation=0.0, precision="float32"
+    )
+    made = start(tmp_path / "run", datasets, settings)
+    losses = [made.learner.step([both_of(made)]).action for _ in range(20)]
     assert 4.0 < losses[0] < 6.0, "about the logarithm of the number of bins at first"
     assert losses[-1] < losses[0] / 8
-    assert right(run) > 0.8
-    losses += [run.learner.step(both_of(run), 0.0).action for _ in range(30)]
+    assert right(made) > 0.8
+    losses += [made.learner.step([both_of(made)]).action for _ in range(30)]
     assert losses[-1] < losses[0] / 50
-    assert right(run) == 1.0
+    assert right(made) == 1.0
 
 
-def both_of(run: SupervisedRun) -> Batch:
-    return run.store.batch(Draw([(span, 0) for span in run.training], np.zeros((2, 2), np.int64)), 3, run._encoder)
+def both_of(made: DatasetRun) -> Batch:
+    source = made.source
+    return source.windows.batch(WindowIndices([(span, 0) for span in source.training], np.zeros((2, 2), np.int64)))
 
 
-def right(run: SupervisedRun) -> float:
-    """Share of the tokens of all training histories that are the most likely ones.
+def right(made: DatasetRun) -> float:
+    """Share of the tokens of all training windows that are the most likely ones.
 
     With the batch's own statistics: in as few steps the running ones, which keep 99% of the old at each, have not come.
     """
-    batch = both_of(run)
-    run.learner.model.train()
-    _, chosen = run.learner.judge(run.learner.model, batch)
+    batch = both_of(made)
+    made.learner.model.train()
+    _, chosen = made.learner.evaluate(made.learner.model, batch)
     return float((chosen.numpy() == batch.tokens).mean())
 
 
-def test_a_batch_in_parts_teaches_what_a_whole_one_does(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
-    """Where nothing depends on which histories go through together: batch normalisation does."""
+def test_micro_batches_train_as_the_whole_batch_does(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
+    """Where nothing depends on which windows go through together: batch normalisation does."""
     runs = [
         start(
-            tmp_path / str(at_once),
+            tmp_path / str(micro_batch_size),
             datasets,
-            replace(QUICK, windows=4, at_once=at_once, precision="float32", epsilon=1e-3, jitter=0.0),
+            replace(
+                QUICK, batch_size=4, micro_batch_size=micro_batch_size, precision="float32", epsilon=1e-3, jitter=0.0
+            ),
         )
-        for at_once in (4, 2)
+        for micro_batch_size in (4, 2)
     ]
-    for run in runs:
-        for module in run.learner.model.modules():
+    for made in runs:
+        for module in made.learner.model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.train = lambda mode=True, module=module: module  # type: ignore[assignment, misc]
                 module.training = False
-        run.train(4, lambda _: None)
-    whole, parts = (run.learner.model.state_dict() for run in runs)
+        made.train(4, lambda _: None)
+    whole, parts = (made.learner.model.state_dict() for made in runs)
     for name, value in whole.items():
         torch.testing.assert_close(parts[name], value, rtol=0, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
 
@@ -299,79 +315,104 @@ def test_a_batch_in_parts_teaches_what_a_whole_one_does(datasets: list[LeRobotDa
 def test_too_little_memory_on_a_gpu_is_said(
     datasets: list[LeRobotDataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = start(tmp_path, datasets)
+    made = start(tmp_path, datasets)
 
     def full(*_: object) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(run.learner, "step_in_parts", full)
-    with pytest.raises(TrainingError, match=r"too little memory for 2 histories of 3 images at once; .* at_once=1"):
-        run.train(2, lambda _: None)
+    monkeypatch.setattr(made.learner, "step", full)
+    with pytest.raises(
+        TrainingError, match=r"too little memory for 2 windows of 3 images at once; .* micro_batch_size=1"
+    ):
+        made.train(2, lambda _: None)
 
 
-def test_a_history_before_an_episode_is_black_and_wordless(tmp_path: Path) -> None:
+def test_steps_before_an_episode_are_black_and_have_no_sentence(tmp_path: Path) -> None:
     """As RT-1-X was trained and begins a request."""
-    datasets = [LeRobotDataset(write_dataset(tmp_path / "set", two_histories()))]
-    settings = usual_settings("rt1-jax", network={**TINY, "time_sequence_length": 5}, steps=2, windows=4)
-    run = start(tmp_path / "run", datasets, replace(settings, validation=0.5))
-    assert (len(run.training), len(run.validation)) == (1, 1), "three frames are enough, four black ones may be before"
-    run.train(2, lambda _: None)
-    assert "validation" in run.log[-1]
-    model = run.learner.averaged_model()
-    span = run.training[0]
-    batch = run.store.batch(Draw([(span, -4)], np.zeros((1, 2), np.int64)), 5, run._encoder)
+    datasets = [LeRobotDataset(write_dataset(tmp_path / "set", two_episodes()))]
+    settings = default_settings("rt1-jax", network={**TINY, "time_sequence_length": 5}, steps=2, batch_size=4)
+    made = start(tmp_path / "run", datasets, replace(settings, validation=0.5))
+    assert (len(made.source.training), len(made.source.validation)) == (1, 1), (
+        "three frames are enough, four black ones may be before"
+    )
+    made.train(2, lambda _: None)
+    assert "validation" in made.log.rows[-1]
+    model = made.learner.ema_model()
+    span = made.source.training[0]
+    batch = made.source.windows.batch(WindowIndices([(span, -4)], np.zeros((1, 2), np.int64)))
     policy = RT1Policy(model, CARD)
     policy.reset(span.instruction)
     chosen = policy.probabilities(Observation({"front": batch.images[0, -1]}, 0.0)).argmax(-1)
-    run.learner.optimiser = replace(run.learner.optimiser, precision="float32")
-    np.testing.assert_array_equal(run.learner.judge(model, batch)[1][0, -1].numpy(), chosen)
+    made.learner.settings = replace(made.settings, precision="float32")
+    np.testing.assert_array_equal(made.learner.evaluate(model, batch)[1][0, -1].numpy(), chosen)
 
 
-def test_begins_with_the_weights_of_a_checkpoint(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
-    settings = usual_settings("rt1", network=TINY, steps=1, windows=2, validation=0.0)
+def test_starts_from_the_weights_of_a_checkpoint(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
+    settings = default_settings("rt1", network=TINY, steps=1, batch_size=2, validation=0.0)
     first = start(tmp_path / "first", datasets, settings)
     first.train(1, lambda _: None)
     checkpoint = str(tmp_path / "first/checkpoint")
-    second = start(tmp_path / "second", datasets, replace(settings, start=checkpoint, seed=1, network={**TINY}))
+    second = start(tmp_path / "second", datasets, replace(settings, init_from=checkpoint, seed=1, network={**TINY}))
     count = len(first.learner.model.state_dict())
-    assert second.began == f"Beginning with {count} of {count} tensors of {checkpoint}."
-    for name, value in first.learner.average.values.items():
+    assert second.initialised == f"Initialised from {count} of {count} tensors of {checkpoint}."
+    for name, value in first.learner.ema.values.items():
         torch.testing.assert_close(second.learner.model.state_dict()[name], value, rtol=0, atol=0)
-        torch.testing.assert_close(second.learner.average.values[name], value, rtol=0, atol=0)
+        torch.testing.assert_close(second.learner.ema.values[name], value, rtol=0, atol=0)
     second.train(1, lambda _: None)
-    assert f"began with the weights of `{checkpoint}`" in (tmp_path / "second/checkpoint/README.md").read_text()
+    assert f"initialised from the weights of `{checkpoint}`" in (tmp_path / "second/checkpoint/README.md").read_text()
     longer = start(
         tmp_path / "longer",
         datasets,
-        replace(settings, start=checkpoint, network={**TINY, "time_sequence_length": 4, "word_buckets": 99}),
+        replace(settings, init_from=checkpoint, network={**TINY, "time_sequence_length": 4, "word_buckets": 99}),
     )
-    assert longer.began.endswith("; at random: 2 of language, transformer.")
-    with pytest.raises(ValueError, match=r"another kind of network \(stride_padding 'keras', not 'same'\)"):
+    assert longer.initialised.endswith("; initialised at random: 2 of language, transformer.")
+    with pytest.raises(ValueError, match=r"another architecture \(stride_padding 'keras', not 'same'\)"):
         start(
             tmp_path / "other",
             datasets,
-            replace(settings, start=checkpoint, network={**TINY, "stride_padding": "same"}),
+            replace(settings, init_from=checkpoint, network={**TINY, "stride_padding": "same"}),
         )
     with pytest.raises(ValueError, match="is no checkpoint"):
-        start(tmp_path / "none", datasets, replace(settings, start=str(tmp_path)))
+        start(tmp_path / "none", datasets, replace(settings, init_from=str(tmp_path)))
 
 
-def test_a_long_step_tells_how_far_it_is(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
+def test_a_long_step_reports_its_progress(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
     said: list[str] = []
-    start(tmp_path, datasets, replace(QUICK, steps=1, windows=6, at_once=2)).train(1, said.append)
+    start(tmp_path, datasets, replace(QUICK, steps=1, batch_size=6, micro_batch_size=2)).train(1, said.append)
     assert said[:2] == ["step 1: 2 of 6 windows", "step 1: 4 of 6 windows"]
     assert "1 of 1" in said[2]
 
 
 def test_sentence_vectors_from_a_table(tmp_path: Path) -> None:
-    datasets = [LeRobotDataset(write_dataset(tmp_path / "set", two_histories()))]
+    datasets = [LeRobotDataset(write_dataset(tmp_path / "set", two_episodes()))]
     table = tmp_path / "table.safetensors"
-    vectors = {e.instruction: np.full(32, i, np.float32) for i, e in enumerate(two_histories())}
+    vectors = {e.instruction: np.full(32, i, np.float32) for i, e in enumerate(two_episodes())}
     InstructionTable(vectors).save(table)
-    run = start(
-        tmp_path / "run", datasets, usual_settings("rt1", network=TINY, language=str(table), steps=1, windows=2)
+    made = start(
+        tmp_path / "run", datasets, default_settings("rt1", network=TINY, language=str(table), steps=1, batch_size=2)
     )
-    run.train(1, lambda _: None)
+    made.train(1, lambda _: None)
     policy = load_policy(str(tmp_path / "run/checkpoint"), device="cpu")
     policy.reset("pick up the blue cube")
     assert len(policy.act(Observation({"front": np.zeros((SIZE, SIZE, 3), np.uint8)}, 0.0)).tokens) == 6
+
+
+@pytest.mark.parametrize("options", [{"cache_frames": True}, {"num_workers": 3}])
+def test_batches_are_the_same_bit_for_bit_however_images_are_read(
+    options: dict[str, int], datasets: list[LeRobotDataset], tmp_path: Path
+) -> None:
+    settings = default_settings("rt1-jax", network=TINY, batch_size=6, micro_batch_size=3, validation=0.25, steps=4)
+    runs = [start(tmp_path / "a", datasets, settings), start(tmp_path / "b", datasets, settings, **options)]
+    steps = [[list(step) for step in made.source.batches(0, lambda _: None)] for made in runs]
+    assert [len(step) for step in steps[0]] == [2] * 4
+    assert any(batch.padding is not None for step in steps[0] for batch in step)
+    for one, other in zip(*steps, strict=True):
+        for mine, theirs in zip(one, other, strict=True):
+            for name in ("images", "instruction", "tokens", "scene", "padding"):
+                np.testing.assert_array_equal(getattr(mine, name), getattr(theirs, name), strict=True)
+
+
+def test_a_run_resumes_with_and_without_cached_frames(datasets: list[LeRobotDataset], tmp_path: Path) -> None:
+    start(tmp_path, datasets, cache_frames=True)
+    assert (tmp_path / "frames").is_dir()
+    start(tmp_path, datasets).train(4, lambda _: None)

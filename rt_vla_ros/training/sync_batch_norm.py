@@ -1,4 +1,4 @@
-"""Batch normalisation over the batch of all processes, so that two with half a batch each do what one does."""
+"""Batch normalisation over the batch of all processes, also on CPUs, for which torch.nn.SyncBatchNorm is not made."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rt_vla_ros.training.distributed import Group
+from rt_vla_ros.training.distributed import ProcessGroup
 
 
-class SharedBatchNorm(nn.BatchNorm2d):
-    """The one of torch with statistics of all processes. On a GPU torch has its own, which this one stands in for."""
+class CPUSyncBatchNorm(nn.BatchNorm2d):
+    """torch.nn.BatchNorm2d with statistics of all processes."""
 
-    def __init__(self, like: nn.BatchNorm2d, group: Group) -> None:
+    def __init__(self, like: nn.BatchNorm2d, group: ProcessGroup) -> None:
         """like: whose parameters and statistics become this one's."""
         super().__init__(like.num_features, like.eps, like.momentum)
         self._parameters, self._buffers = like._parameters, like._buffers
         self._group = group
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, h, w) -> the same shape; N is this process' part of the batch."""
+        """(N, C, h, w) -> the same shape; N is this process' shard of the batch."""
         if not self.training:
             return super().forward(x)
         wide = x.float()
@@ -50,7 +50,7 @@ class _Gathered(torch.autograd.Function):
     """Values (...) of every process -> (size, ...)."""
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor, group: Group) -> Tensor:
+    def forward(ctx: Any, own: Tensor, group: ProcessGroup) -> Tensor:
         ctx.group = group
         table = own.new_zeros(group.size, *own.shape)
         table[group.rank] = own
@@ -61,8 +61,8 @@ class _Gathered(torch.autograd.Function):
         return ctx.group.sum(gradients[0].clone())[ctx.group.rank], None
 
 
-def share_batch_norms(model: nn.Module, group: Group) -> None:
-    """From now on the network's batch normalisations are of the whole group; its parameters stay the same objects."""
+def sync_batch_norms(model: nn.Module, group: ProcessGroup) -> None:
+    """Convert the network's batch normalisations to those of the whole group; its parameters stay the same objects."""
     if group.size == 1:
         return
     if group.device.type == "cuda":
@@ -71,4 +71,4 @@ def share_batch_norms(model: nn.Module, group: Group) -> None:
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if isinstance(child, nn.BatchNorm2d):
-                setattr(parent, name, SharedBatchNorm(child, group))
+                setattr(parent, name, CPUSyncBatchNorm(child, group))

@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 from support.recorded import made_up
 
-from rt_vla_ros.training.played_episodes import FILE, PlayedEpisodes
+from rt_vla_ros.training.collected_episodes import FILE, CollectedEpisodes
 from rt_vla_ros.training.saving import TrainingError
 
 
-def test_each_episode_counts_once_over_all_sittings(tmp_path: Path) -> None:
-    first = PlayedEpisodes(tmp_path)
+def test_each_episode_counts_once_over_all_starts(tmp_path: Path) -> None:
+    first = CollectedEpisodes(tmp_path)
     first.add(Path("00_00000000.npz"), made_up(0))
     first.add(Path("01_00000000.npz"), made_up(0))
     first.save()
     first.add(Path("00_00000001.npz"), made_up(1))
-    second = PlayedEpisodes(tmp_path)
+    second = CollectedEpisodes(tmp_path)
     assert second.frames == 12
     second.add(Path("00_00000000.npz"), made_up(0))
     second.add(Path("00_00000001.npz"), made_up(1))
@@ -26,5 +26,5 @@ def test_each_episode_counts_once_over_all_sittings(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ['{"counts": {', '{"counts": 3}'])
 def test_a_damaged_file_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(text)
-    with pytest.raises(TrainingError, match=r"played\.json"):
-        PlayedEpisodes(tmp_path)
+    with pytest.raises(TrainingError, match=r"collected_episodes\.json"):
+        CollectedEpisodes(tmp_path)

@@ -1,4 +1,4 @@
-"""Pushes the arm off the right way, so that the expert's recorded answers show how to come back."""
+"""Noise on the executed actions, so that the expert's labels show how to recover (after DART, arXiv:1703.09327)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ GRIPPER_CHANCE = 0.03
 MAX_STEP, MAX_TURN = 0.04, 0.35
 
 
-class Disturbance:
-    """Noise that lasts for some steps, sudden pushes of 2 to 5 steps, and a gripper that acts against its order."""
+class ActionNoise:
+    """Correlated noise, sudden pushes of 2 to 5 steps, and a gripper that does the opposite for 1 to 3 steps."""
 
     def __init__(self, rng: np.random.Generator, strength: float) -> None:
         """strength: 0 changes nothing, 1 is the strongest used."""
@@ -24,7 +24,7 @@ class Disturbance:
         self._gripper_left = 0
 
     def apply(self, action: EndEffectorAction) -> EndEffectorAction:
-        """The disturbed action, inside the range of actions."""
+        """The noisy action, inside the range of actions."""
         if self._strength == 0:
             return action
         rng, strength = self._rng, self._strength

@@ -1,0 +1,231 @@
+"""Batches from episodes that are collected while the policy learns from them (continuous DAgger)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from rt_vla_ros.data.episode import Episode
+from rt_vla_ros.language.instruction_table import TABLE_FILE
+from rt_vla_ros.policies.rt1.configuration import RT1Config
+from rt_vla_ros.policies.rt1.modeling import RT1Model
+from rt_vla_ros.training.batch import Batch
+from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
+from rt_vla_ros.training.collected_episodes import CollectedEpisodes
+from rt_vla_ros.training.data_card import FILE as DATA_CARD
+from rt_vla_ros.training.data_card import data_card
+from rt_vla_ros.training.episode_file import SUFFIX, load_episode
+from rt_vla_ros.training.learner import Learner
+from rt_vla_ros.training.replay_buffer import ReplayBuffer
+from rt_vla_ros.training.settings import TrainingSettings, collected_card, sentence_encoder
+from rt_vla_ros.training.settings_file import command
+from rt_vla_ros.training.source import BatchSource, Say, SourceDescription
+from rt_vla_ros.training.unseen_words import training_sentences, zero_unseen_words
+
+READ_INTERVAL = 10  # steps between two looks for new episodes
+MAX_LAG = 1.5  # times `reuse` at which the learner waits for the collectors
+ORIGIN = """\
+Episodes on the simulated table, collected while the policy was trained (continuous DAgger). They are not kept;
+`{command}` collects them again. The scenes are the same then, what happens on them depends on the policy's versions of
+that run."""
+METHOD = """\
+Continuous DAgger: a scripted expert, a function of the simulator's state, labels every state that the policy visits.
+{frames:,} different images were collected by {collectors} process(es). Auxiliary heads that predict where target and
+tool are helped in training; they are not part of the checkpoint.
+{words}
+What the episodes were, and what training has not seen, is in `DATA_CARD.md`."""
+LIMITS = """\
+- It knows one skill, picking up one of the table's objects, and the words of that: colours red, orange, yellow, green,
+  cyan, blue, purple; shapes {shapes}. Words that are not in its training data mean nothing to it: it will pick
+  something, or stand still.
+- It has only ever seen this simulator's table, camera, light and gripper. It is no policy for a real arm.
+- It does not notice that what was named is not there."""
+
+
+class DaggerSource(BatchSource):
+    """Random windows of the newest episodes that collectors have written into the run's directory."""
+
+    def __init__(self, settings: TrainingSettings, recipe: str, check: Callable[[], None] = lambda: None) -> None:
+        """recipe: its name, for the cards. check: called while it waits for episodes; raises where none will come."""
+        if settings.dagger is None:
+            raise ValueError("These settings are for training from datasets; a recipe has the group dagger.")
+        self.settings, self.dagger, self._recipe, self.check_collectors = settings, settings.dagger, recipe, check
+        self.card = collected_card(settings)
+        self._outcomes: deque[bool] = deque(maxlen=100)
+        self._read: set[str] = set()
+        self._last_published: int | None = None
+
+    @property
+    def identity(self) -> str:
+        """The settings say it all."""
+        return ""
+
+    def check(self, config: RT1Config) -> TrainingSettings:
+        """Raises ValueError for episodes that are shorter than a window."""
+        self._window = int(config.time_sequence_length)
+        if self.dagger.episode_steps < self._window:
+            raise ValueError(
+                f"dagger.episode_steps is {self.dagger.episode_steps} and network.time_sequence_length {self._window}; "
+                "an episode must be at least as long as a window."
+            )
+        sentence_encoder(self.settings, config)
+        return self.settings
+
+    def prepare(self, directory: Path, config: RT1Config, say: Say) -> None:
+        """Empty memory, and the counts of earlier starts."""
+        self._directory, encoder = directory, sentence_encoder(self.settings, config)
+        paraphrase = 0.0 if self.settings.language else self.dagger.paraphrase
+        self.replay = ReplayBuffer(self.dagger.capacity, self._window, self.card, encoder, paraphrase=paraphrase)
+        self.collected = CollectedEpisodes(directory)
+
+    def images(self, steps: int) -> int:
+        """Images trained on after so many steps."""
+        return steps * self.settings.batch_size * self._window
+
+    def batches(self, first_step: int, say: Say) -> Iterator[Iterable[Batch]]:
+        """Waits while there are too few episodes."""
+        settings = self.settings
+        rng, shift = np.random.default_rng([settings.seed, first_step]), (settings.shift_rows, settings.shift_columns)
+        for step in range(first_step, settings.steps):
+            if (step - first_step) % READ_INTERVAL == 0:
+                self._wait_for_frames(step, say)
+            yield [
+                self.replay.sample(rng, settings.micro_batch, shift, black_borders=settings.black_borders)
+                for _ in range(settings.batch_size // settings.micro_batch)
+            ]
+
+    def after_step(self, learner: Learner) -> None:
+        """Hand a new version of the policy to the collectors now and then."""
+        images = self.images(learner.steps)
+        if self._last_published is None:
+            self._last_published = self.images(learner.steps - 1)
+        if images > self.dagger.learner_after and images - self._last_published > self.dagger.publish_images:
+            learner.publish(self._directory / WEIGHTS)
+            self._last_published = images
+
+    def metrics(self, learner: Learner) -> dict[str, float]:
+        """Success rate of the last episodes that the policy acted in alone, where there were any."""
+        return {"learner_success": float(np.mean(self._outcomes))} if self._outcomes else {}
+
+    @property
+    def status(self) -> str:
+        """Frames, and how often the policy succeeds alone."""
+        success = f"{np.mean(self._outcomes):.0%} of {len(self._outcomes)}" if self._outcomes else "none yet"
+        return f"{self.collected.frames:,} frames  learner's success {success}"
+
+    def finish(self, model: RT1Model) -> None:
+        """Zero the embeddings of words that training does not have."""
+        if not self.settings.language:
+            sentences = training_sentences(self.dagger.all_suites, paraphrased=self.dagger.paraphrase > 0)
+            zero_unseen_words(model, sentences)
+
+    def save(self) -> None:
+        """Which episodes have been counted."""
+        self.collected.save()
+
+    def files(self) -> Mapping[str, str | Path]:
+        """The data card, and the table of sentence vectors."""
+        card = data_card(
+            self.collected.counts,
+            title=f"What {self.settings.preset} learned from",
+            origin=ORIGIN.format(command=command(self.settings, self._recipe)),
+            suites=self.dagger.all_suites,
+            image_size=self.card.cameras[0].width,
+        )
+        return {DATA_CARD: card} | ({TABLE_FILE: Path(self.settings.language)} if self.settings.language else {})
+
+    def describe(self) -> SourceDescription:
+        """For the model card."""
+        paraphrased = self.dagger.paraphrase > 0
+        words = "The embeddings of words that training does not have were set to zero: such words are ignored."
+        if paraphrased:
+            words = "Instructions were shortened and shapes called by other names at random.\n" + words
+        if self.settings.language:
+            words = "Sentences are vectors of a table that comes with the checkpoint; another sentence is refused."
+        shapes = "cube (block, box), cylinder (can, tube), ball (sphere)" if paraphrased else "cube, cylinder, ball"
+        return SourceDescription(
+            command(self.settings, self._recipe),
+            METHOD.format(frames=self.collected.frames, collectors=self.dagger.collectors, words=words),
+            LIMITS.format(shapes=shapes),
+        )
+
+    def is_short_of_frames(self, step: int) -> bool:
+        """Whether there are far fewer than the settings want for what was trained on so far."""
+        dagger = self.dagger
+        return len(self.replay) < dagger.first_frames or self.collected.frames * dagger.reuse * MAX_LAG < self.images(
+            step
+        )
+
+    def read_episodes(self, step: int) -> None:
+        """Add new episodes; files that no longer fit into the replay buffer are deleted."""
+        names = sorted((self._directory / EPISODES).glob(f"*{SUFFIX}"), key=lambda path: path.stem.split("_")[::-1])
+        for path in (path for path in names if path.name not in self._read):
+            self._read.add(path.name)
+            try:
+                self._add(path, load_episode(path, self.card))
+            except ValueError as error:
+                print(f"Left out: {error}", flush=True)
+        wanted = self.dagger.first_frames + self.images(step) / self.dagger.reuse
+        if self.collected.frames > wanted and len(self.replay) >= self.dagger.first_frames:
+            (self._directory / ENOUGH).touch()
+        else:
+            (self._directory / ENOUGH).unlink(missing_ok=True)
+        mean = self.replay.frames_seen / max(1, len(self._read))
+        for path in names[: max(0, len(names) - int(self.dagger.capacity / max(mean, 1)))]:
+            path.unlink()
+
+    def _add(self, path: Path, episode: Episode) -> None:
+        self.replay.add(episode)
+        self.collected.add(path, episode)
+        if episode.leader == "learner":
+            self._outcomes.append(episode.success)
+
+    def _wait_for_frames(self, step: int, say: Say) -> None:
+        self.read_episodes(step)
+        while self.is_short_of_frames(step):
+            self.check_collectors()
+            if len(self.replay) < self.dagger.first_frames:
+                say(f"collecting the first frames: {len(self.replay):,} of {self.dagger.first_frames:,}")
+            time.sleep(0.5)
+            self.read_episodes(step)
+
+
+@contextmanager
+def collectors(directory: Path, count: int) -> Iterator[Callable[[], None]]:
+    """Runs processes that collect. What it gives raises ValueError where one of them has ended."""
+    (directory / ENOUGH).unlink(missing_ok=True)
+    running = [_start_collector(directory, number) for number in range(count)]
+
+    def check() -> None:
+        ended = [process.returncode for process in running if process.poll() is not None]
+        if ended:
+            raise ValueError(
+                f"A process that collects episodes has ended (status {ended[0]}); its message is above. The same "
+                f"command resumes from what is in {directory}."
+            )
+
+    try:
+        yield check
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait()
+
+
+def _start_collector(run: Path, number: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "rt_vla_ros.training.collect"]
+    command += ["--run", str(run), "--number", str(number), "--parent", str(os.getpid())]
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which is inherited: Ctrl-C is for this process alone
+    try:
+        return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    finally:
+        signal.signal(signal.SIGINT, before)

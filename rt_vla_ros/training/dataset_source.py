@@ -1,0 +1,163 @@
+"""Batches from datasets, whose videos are decoded on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.data.lerobot_layout import SCENE
+from rt_vla_ros.language.instruction_table import TABLE_FILE
+from rt_vla_ros.policies.rt1.configuration import RT1Config
+from rt_vla_ros.training.batch import Batch
+from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup
+from rt_vla_ros.training.frame_cache import cached_frames, fingerprint
+from rt_vla_ros.training.learner import Learner
+from rt_vla_ros.training.prefetch import prefetch
+from rt_vla_ros.training.saving import TrainingError
+from rt_vla_ros.training.settings import TrainingSettings, sentence_encoder
+from rt_vla_ros.training.source import BatchSource, Say, SourceDescription
+from rt_vla_ros.training.windows import WindowDataset, WindowIndices, split
+
+FRAMES = "frames"
+VALIDATION_WINDOWS = 256  # that a validation looks at, at most
+METHOD = """\
+Imitation learning (behaviour cloning) on {datasets}: {training} episodes for training, {validation} held out,
+{frames:,} frames in all."""
+LIMITS = """\
+- It knows what is in its datasets and nothing else.
+- A loss says how well the recorded actions are predicted, not how often a task succeeds."""
+
+
+class DatasetSource(BatchSource):
+    """Random windows of the datasets' episodes; step number n has the same ones in every start of a run."""
+
+    def __init__(
+        self,
+        datasets: Sequence[LeRobotDataset],
+        settings: TrainingSettings,
+        group: ProcessGroup = SINGLE_PROCESS,
+        *,
+        cache_frames: bool = False,
+        num_workers: int = 1,
+    ) -> None:
+        """cache_frames: decode all frames into a file first. num_workers: threads that make batches ahead."""
+        self.settings, self._datasets, self._group = settings, datasets, group
+        self._cache_frames, self._num_workers = cache_frames, num_workers
+        card = datasets[0].card
+        self.card = replace(card, name=f"{settings.preset}, {card.name}")
+        self._validation_loss: float | None = None
+
+    @property
+    def identity(self) -> str:
+        """See fingerprint."""
+        return fingerprint(self._datasets)
+
+    def check(self, config: RT1Config) -> TrainingSettings:
+        """Without auxiliary losses where there is nothing to learn for them.
+
+        Raises TrainingError where they are asked for all the same, DistributedError for an indivisible batch.
+        """
+        settings = self.settings
+        self._group.shard(settings.micro_batch)
+        names = ("heatmap_weight", "position_weight")
+        asked = [name for name in settings.changed_by_user(names) if getattr(settings, name)]
+        blind = [str(one.directory) for one in self._datasets if SCENE not in one.info["features"]]
+        padded = config.history_start == "zero_frames"
+        if asked and (padded or blind):
+            why = (
+                f"{', '.join(blind)} without the column {SCENE!r}"
+                if blind
+                else "windows that begin with black images (network.history_start zero_frames)"
+            )
+            raise TrainingError(
+                f"{asked[0]} is {getattr(settings, asked[0])}, but the auxiliary losses can learn nothing from {why}. "
+                "Leave the setting out, or collect episodes with rt-vla collect."
+            )
+        if padded or blind:
+            self.settings = replace(settings, heatmap_weight=0.0, position_weight=0.0)
+        return self.settings
+
+    def prepare(self, directory: Path, config: RT1Config, say: Say) -> None:
+        """Read the labels, and with cache_frames decode all videos."""
+        window = int(config.time_sequence_length)
+        self._padding = window - 1 if config.history_start == "zero_frames" else 0
+        self.windows = WindowDataset(self._datasets, window, sentence_encoder(self.settings, config))
+        if self._cache_frames:
+            self.windows.use_cache(cached_frames(directory / FRAMES, self._datasets, say))
+        self.training, self.validation = split(
+            self.windows.episodes, self.settings.validation, window - self._padding, self.settings.seed
+        )
+
+    def batches(self, first_step: int, say: Say) -> Iterator[Iterable[Batch]]:
+        """Made ahead in threads."""
+        settings = self.settings
+        made = prefetch(self._calls(first_step), self._num_workers)
+        for step in range(first_step, settings.steps):
+            yield self._one_step(made, step, say)
+
+    def _one_step(self, made: Iterator[Batch], step: int, say: Say) -> Iterator[Batch]:
+        micro, size = self.settings.micro_batch, self.settings.batch_size
+        for done, batch in enumerate(islice(made, size // micro), 1):
+            yield batch
+            if done * micro < size:
+                say(f"step {step + 1:,}: {done * micro:,} of {size:,} windows")
+
+    def _calls(self, first_step: int) -> Iterator[Callable[[], Batch]]:
+        settings, own = self.settings, self._group.shard(self.settings.micro_batch)
+        for step in range(first_step, settings.steps):
+            indices = self._indices(step)
+            for first in range(0, settings.batch_size, settings.micro_batch):
+                part = indices.part(slice(first + own.start, first + own.stop))
+                yield partial(self.windows.batch, part, black_borders=settings.black_borders)
+
+    def _indices(self, step: int) -> WindowIndices:
+        settings = self.settings
+        return self.windows.draw(
+            self.training,
+            np.random.default_rng([settings.seed, 4, step]),
+            settings.batch_size,
+            padding=self._padding,
+            shift=(settings.shift_rows, settings.shift_columns),
+        )
+
+    def metrics(self, learner: Learner) -> dict[str, float]:
+        """Of the averaged weights on what was held out: loss, and share of tokens at most 4 bins (modes: 0) off."""
+        if not self.validation:
+            return {}
+        model, rng = learner.ema_model(), np.random.default_rng([self.settings.seed, 5])
+        wide = torch.tensor([0 if d.role == "terminate" else 4 for d in self.card.dimensions])
+        losses, hits = [], []
+        count = min(self.settings.micro_batch, VALIDATION_WINDOWS)
+        for _ in range(max(1, min(VALIDATION_WINDOWS, 4 * len(self.validation)) // count)):
+            batch = self.windows.batch(self.windows.draw(self.validation, rng, count, padding=self._padding))
+            loss, chosen = learner.evaluate(model, batch)
+            losses.append(loss)
+            hits.append(float(((chosen - torch.from_numpy(batch.tokens)).abs() <= wide).float().mean()))
+        self._validation_loss = float(np.mean(losses))
+        return {"validation": self._validation_loss, "token_accuracy": float(np.mean(hits))}
+
+    @property
+    def status(self) -> str:
+        """The last validation loss."""
+        return f"validation {'-' if self._validation_loss is None else f'{self._validation_loss:.3f}'}"
+
+    def files(self) -> Mapping[str, str | Path]:
+        """The table of sentence vectors."""
+        return {TABLE_FILE: Path(self.settings.language)} if self.settings.language else {}
+
+    def describe(self) -> SourceDescription:
+        """For the model card."""
+        method = METHOD.format(
+            datasets=", ".join(f"`{dataset.directory.name}`" for dataset in self._datasets),
+            training=len(self.training),
+            validation=len(self.validation),
+            frames=self.windows.frames,
+        )
+        return SourceDescription("rt-vla train rt1 --data ... --out DIR", method, LIMITS)

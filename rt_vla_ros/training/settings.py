@@ -1,0 +1,256 @@
+"""What the result of a training run depends on, each default in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.language.encoder import LanguageEncoder
+from rt_vla_ros.language.hashed_words import HashedWords
+from rt_vla_ros.language.instruction_table import InstructionTable
+from rt_vla_ros.policies.rt1.checkpoint import check_card
+from rt_vla_ros.policies.rt1.configuration import PRESETS, RT1Config, check_number
+from rt_vla_ros.policies.tabletop_card import tabletop_card
+from rt_vla_ros.sim.suites import find_suite
+
+OWN = "rt1-mini"
+PRECISIONS = ("bfloat16", "float32")
+PAPER: dict[str, Any] = {
+    "batch_size": 1024,
+    "micro_batch_size": 8,
+    "learning_rate": 1e-4,
+    "warmup": 0,
+    "cosine": False,
+    "weight_decay": 0.0,
+    "beta2": 0.999,
+    "epsilon": 1e-7,
+    "max_grad_norm": 0.0,
+    "ema": 0.0,
+    "shift_rows": 20 / 256,
+    "shift_columns": 50 / 320,
+    "black_borders": True,
+    "jitter": 0.0,
+    "heatmap_weight": 0.0,
+    "position_weight": 0.0,
+}
+"""Adam, 1e-4: configs/transformer_mixin.gin of google-research/robotics_transformer and the training example of
+google-deepmind/open_x_embodiment, which also has epsilon 1e-7 (Keras' own) and says that the batch was 1024. Both take
+the mean cross-entropy over all action tokens of all steps (the release divides it by a constant, which Adam does not
+see), and crop images at random after padding them with black: 20 of 256 rows and 50 of 320 columns on each side.
+Neither has a schedule, decay, clipping, averaged weights or changes of colour. `micro_batch_size` is this project's,
+to save memory."""
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value}, expected 0 to 1.")
+
+
+@dataclass(frozen=True)
+class DaggerSettings:
+    """Of a run that collects its own episodes (continuous DAgger): the expert labels the states that the policy visits.
+
+    suites: drawn from in turn; later_suites: in their place from episode `later_from` of a collector on, once the
+    policy can pick things from a tidy table. episode_steps: longest episode. collectors: processes that collect.
+    capacity: frames in the replay buffer. first_frames: frames by the expert before training starts.
+    publish_images: images trained on between two versions of the policy for the collectors. learner_after: images
+    trained on before the policy collects. reuse: images trained on per new frame; collectors wait where they are ahead
+    of that, and the learner waits where they are far behind.
+    learner_share, mixed_share: of the episodes, in which the policy acts alone or both in turn; the rest by the expert.
+    paraphrase: share of an instruction's words that are left out or replaced at most, 0 ... 1 (paraphrase.py).
+    """
+
+    suites: tuple[str, ...] = ("pick-colours", "pick-any")
+    later_suites: tuple[str, ...] = ("pick-colours", "pick-any", "train-looks", "train-clutter", "train-clutter")
+    later_from: int = 2_500
+    episode_steps: int = 40
+    collectors: int = 1
+    capacity: int = 150_000
+    first_frames: int = 3_000
+    publish_images: int = 10_000
+    learner_after: int = 25_000
+    reuse: float = 6.0
+    learner_share: float = 0.35
+    mixed_share: float = 0.4
+    paraphrase: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no run can be made of."""
+        for name in ("capacity", "first_frames", "reuse", "episode_steps", "collectors"):
+            check_number(f"dagger.{name}", getattr(self, name), 0, open_low=True)
+        for name in ("publish_images", "learner_after", "later_from"):
+            check_number(f"dagger.{name}", getattr(self, name), 0)
+        for name in ("suites", "later_suites"):
+            if not getattr(self, name):
+                raise ValueError(f"dagger.{name} is empty; name at least one suite.")
+            for suite in getattr(self, name):
+                find_suite(suite)
+        for name in ("learner_share", "mixed_share", "paraphrase"):
+            _check_share(f"dagger.{name}", getattr(self, name))
+        if self.learner_share + self.mixed_share > 1:
+            raise ValueError("dagger.learner_share and dagger.mixed_share are more than 1 together.")
+        for name in ("first_frames", "episode_steps"):
+            if self.capacity < getattr(self, name):
+                raise ValueError(
+                    f"dagger.capacity is {self.capacity}, expected at least dagger.{name} ({getattr(self, name)})."
+                )
+
+    @property
+    def all_suites(self) -> tuple[str, ...]:
+        """All that scenes are drawn from."""
+        return (*self.suites, *self.later_suites)
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Of every run. The defaults are those of the preset "rt1-mini" trained from datasets; see `default_settings`.
+
+    preset: of RT1Config. network: its options that are other than the preset's. language: path of a table of sentence
+    vectors (`rt-vla embed`); empty: words are learned, hashed. init_from: path of a checkpoint from whose weights the
+    network starts, where names and shapes are the same; empty: random initialisation.
+    steps: of the optimizer. batch_size: windows (histories) in each, of all processes together. micro_batch_size: at
+    most so many of them go through the network together, in all processes: batch normalisation is over those; 0: all.
+    learning_rate: its peak. warmup: steps until then, from datasets at most a tenth of all. cosine: whether it falls
+    afterwards, to 2% at the end.
+    weight_decay (of matrices; 0 is plain Adam), beta2, epsilon: of AdamW. max_grad_norm: longer gradients are clipped
+    to it; 0: none is. ema: decay per step of the exponential average of the weights; 0: the weights themselves.
+    shift_rows, shift_columns: how far a window's images are shifted at most, as shares of their height and width.
+    black_borders: what comes in there is black, otherwise the edge is repeated. jitter: of brightness and contrast.
+    precision: "bfloat16" (mixed) or "float32".
+    heatmap_weight, position_weight: of the auxiliary losses, where the scene is known.
+    validation: share of a dataset's episodes that are held out. seed: of weights, order, augmentation and episodes.
+    dagger: None: the run trains from datasets.
+    """
+
+    preset: str = OWN
+    network: Mapping[str, Any] = field(default_factory=dict)
+    language: str = ""
+    init_from: str = ""
+    steps: int = 20_000
+    batch_size: int = 32
+    micro_batch_size: int = 0
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    cosine: bool = True
+    weight_decay: float = 0.05
+    beta2: float = 0.98
+    epsilon: float = 1e-8
+    max_grad_norm: float = 1.0
+    ema: float = 0.995
+    shift_rows: float = 0.02
+    shift_columns: float = 0.02
+    black_borders: bool = False
+    jitter: float = 0.12
+    precision: str = "bfloat16"
+    heatmap_weight: float = 0.3
+    position_weight: float = 0.5
+    validation: float = 0.1
+    seed: int = 0
+    dagger: DaggerSettings | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no run can be made of."""
+        if not 0 <= self.seed < 1 << 31:
+            raise ValueError(f"The seed is {self.seed}, expected 0 to {(1 << 31) - 1}.")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}.")
+        for name in ("steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1.")
+        if not 0 <= self.validation <= 0.9:
+            raise ValueError(f"validation is {self.validation}, expected 0 to 0.9.")
+        if self.dagger is not None and self.validation:
+            raise ValueError("validation holds out episodes of a dataset; a run that collects its own has 0.")
+        for name in ("learning_rate", "epsilon"):
+            check_number(name, getattr(self, name), 0, open_low=True)
+        for name in ("micro_batch_size", "max_grad_norm", "warmup", "weight_decay", "heatmap_weight"):
+            check_number(name, getattr(self, name), 0)
+        check_number("position_weight", self.position_weight, 0)
+        for name in ("shift_rows", "shift_columns", "beta2", "ema"):
+            check_number(name, getattr(self, name), 0, 1)
+        _check_share("jitter", self.jitter)
+
+    @property
+    def warmup_steps(self) -> int:
+        """A DAgger run can be made longer, so that its warm-up does not depend on the number of steps."""
+        return self.warmup if self.dagger is not None else min(self.warmup, self.steps // 10)
+
+    @property
+    def micro_batch(self) -> int:
+        """Windows that go through the network together, in all processes: a divisor of `batch_size`."""
+        most = min(self.micro_batch_size or self.batch_size, self.batch_size)
+        return next(count for count in range(most, 0, -1) if self.batch_size % count == 0)
+
+    def changed_by_user(self, names: Sequence[str]) -> list[str]:
+        """Those of these settings that differ from the preset's default."""
+        default = default_settings(self.preset)
+        return [name for name in names if getattr(self, name) != getattr(default, name)]
+
+
+RECIPES = {OWN: TrainingSettings(steps=9_200, validation=0.0, dagger=DaggerSettings())}
+
+
+def default_settings(preset: str, **changes: Any) -> TrainingSettings:
+    """The defaults of a preset, with changes: the paper's for all but `rt1-mini`. Raises ValueError for bad values."""
+    return TrainingSettings(preset=preset, **{**({} if preset == OWN else PAPER), **changes})
+
+
+def table_of_defaults() -> str:
+    """Lines for people: every setting whose default depends on the preset."""
+    own, paper = default_settings(OWN), default_settings("rt1")
+    rows = [("", OWN, ", ".join(name for name in PRESETS if name != OWN))]
+    rows += [
+        (one.name, f"{getattr(own, one.name):.4g}", f"{getattr(paper, one.name):.4g}")
+        for one in fields(TrainingSettings)
+        if one.name in PAPER
+    ]
+    return "\n".join(f"  {name:<18}{a:<10}{b}" for name, a, b in rows)
+
+
+def network_config(settings: TrainingSettings, card: ActionCard) -> RT1Config:
+    """The settings' network for a card: its dimensions, bins and camera; with a table of sentence vectors or without.
+
+    Raises ValueError for an unknown preset or option, ActionCardError for a card that no such network fits.
+    """
+    camera = card.cameras[0]
+    size = RT1Config.preset(settings.preset, **settings.network).image_size
+    same_size = (camera.height, camera.width) == (size, size)
+    language: dict[str, Any] = {"language": "hashed_words"}
+    if settings.language:
+        vector = InstructionTable.load(Path(settings.language)).size
+        language = {"language": "embedding", "language_size": vector}
+    fitting = {
+        **language,
+        "vocab_size": card.bins,
+        "tokens_per_dimension": [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions],
+        "input_height": None if same_size else camera.height,
+        "input_width": None if same_size else camera.width,
+        "world_vector_range": None,  # the card says it
+    }
+    config = RT1Config.preset(settings.preset, **{**fitting, **settings.network})
+    check_card(card, config, Path("the episodes"))
+    return config
+
+
+def collected_card(settings: TrainingSettings) -> ActionCard:
+    """Of the episodes that a DAgger run collects, in the network's image size."""
+    size = RT1Config.preset(settings.preset, **settings.network).image_size
+    return tabletop_card(settings.preset, image_size=size)
+
+
+def sentence_encoder(settings: TrainingSettings, config: RT1Config) -> LanguageEncoder:
+    """What turns instructions into what the network takes.
+
+    Raises ValueError where settings and network contradict each other, or there is no table at the settings' path.
+    """
+    if (config.language == "embedding") != bool(settings.language):
+        raise ValueError(
+            f"The network's language is {config.language!r} and the settings' is {settings.language!r}; a table's path "
+            "goes with network.language=embedding, and only with that."
+        )
+    if not settings.language:
+        return HashedWords(config.word_buckets)
+    return InstructionTable.load(Path(settings.language))

@@ -1,0 +1,125 @@
+"""Settings changed by KEY=VALUE, and on disk, where a run's processes and its next start find them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from rt_vla_ros.data.lerobot_layout import write_json
+from rt_vla_ros.json_file import read_object
+from rt_vla_ros.policies.rt1.configuration import RT1Config
+from rt_vla_ros.training.saving import TrainingError
+from rt_vla_ros.training.settings import RECIPES, DaggerSettings, TrainingSettings
+
+FILE = "settings.json"
+NETWORK, DAGGER = "network.", "dagger."
+
+
+def with_settings(settings: TrainingSettings, changes: Iterable[str]) -> TrainingSettings:
+    """The settings with changes KEY=VALUE: a field, dagger.KEY for one of its group, network.KEY of RT1Config.
+
+    A VALUE is JSON (3, 0.5, true, [16, 32], null) or else text. Raises ValueError, with a sentence, for an unknown KEY,
+    a VALUE of another kind than the one that is there, or settings that do not go together.
+    """
+    network, known = dict(settings.network), flat(settings)
+    options = RT1Config.preset(settings.preset, **settings.network).to_dict()
+    there = {key: value for key, value in known.items() if not key.startswith(NETWORK)}
+    there |= {NETWORK + key: value for key, value in options.items()}
+    own, dagger = dict[str, Any](), dict[str, Any]()
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise ValueError(f"{change!r} sets nothing; expected KEY=VALUE, such as network.time_sequence_length=1.")
+        value = _checked(key, _parsed(text), there)
+        group = network if key.startswith(NETWORK) else dagger if key.startswith(DAGGER) else own
+        group[key.removeprefix(NETWORK).removeprefix(DAGGER)] = value
+    if dagger and settings.dagger is not None:
+        own["dagger"] = replace(settings.dagger, **_tuples(dagger))
+    changed = replace(settings, network=network, **own)
+    RT1Config.preset(changed.preset, **network)  # says what else is wrong
+    return changed
+
+
+def flat(settings: TrainingSettings) -> dict[str, Any]:
+    """KEY -> value, as `with_settings` takes them, JSON's types."""
+    data: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
+    network, dagger = data.pop("network"), data.pop("dagger")
+    data |= {NETWORK + key: value for key, value in network.items()}
+    return data | {DAGGER + key: value for key, value in (dagger or {}).items()}
+
+
+def save_settings(run: Path, settings: TrainingSettings, data: str = "") -> None:
+    """Write them into the directory of a run. data: tells its datasets from others. Raises OSError."""
+    write_json(run / FILE, {**flat(settings), "datasets": data})
+
+
+def check_settings(run: Path, settings: TrainingSettings, data: str = "") -> bool:
+    """Whether the directory holds a run. Raises TrainingError where it is one with other settings."""
+    if not (run / FILE).is_file():
+        return False
+    there, ours = read_object(run / FILE, TrainingError), {**flat(settings), "datasets": data}
+    different = [
+        f"{key} {there.get(key)!r}, not {ours.get(key)!r}"
+        for key in dict.fromkeys((*ours, *there))
+        if there.get(key) != ours.get(key) and not (key == "steps" and settings.dagger is not None)
+    ]
+    if different:
+        raise TrainingError(f"{run} holds a run with other settings ({'; '.join(different)}). Name another --out.")
+    return True
+
+
+def load_settings(run: Path) -> TrainingSettings:
+    """The settings of a run. Raises TrainingError for a missing or damaged file."""
+    data = read_object(run / FILE, TrainingError)
+    network = {key.removeprefix(NETWORK): value for key, value in data.items() if key.startswith(NETWORK)}
+    dagger = {key.removeprefix(DAGGER): value for key, value in data.items() if key.startswith(DAGGER)}
+    own = {key: value for key, value in data.items() if "." not in key and key != "datasets"}
+    try:
+        return TrainingSettings(**own, network=network, dagger=DaggerSettings(**_tuples(dagger)) if dagger else None)
+    except TypeError as error:
+        raise TrainingError(f"{run / FILE} does not hold a run's settings: {error}") from error
+
+
+def command(settings: TrainingSettings, recipe: str) -> str:
+    """What makes such a run."""
+    text = f"rt-vla train rt1 --recipe {recipe} --seed {settings.seed}"
+    different = changes(replace(settings, seed=RECIPES[recipe].seed), RECIPES[recipe])
+    return text + "".join(f" --set {shlex.quote(change)}" for change in different) + " --out DIR"
+
+
+def changes(settings: TrainingSettings, default: TrainingSettings) -> list[str]:
+    """The KEY=VALUE that make the settings out of the default ones."""
+    usual = flat(default)
+    different = {key: value for key, value in flat(settings).items() if key not in usual or value != usual[key]}
+    return [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in different.items()]
+
+
+def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _checked(key: str, value: Any, there: Mapping[str, Any]) -> Any:
+    if key not in there:
+        grouped = [name for name in there if name.endswith(f".{key}")]
+        close = grouped or get_close_matches(key, there, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"There is no setting {key!r} here.{hint}")
+    old = there[key]
+    if old is None or value is None:
+        return value
+    kinds = (int, float) if isinstance(old, float) else (type(old),)
+    if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(old, bool):
+        raise ValueError(f"{key} is {value!r}, expected something like {json.dumps(old)}.")
+    return value

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.datasets import CARD, SIZE, make_episode, write_dataset
+
+from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.data.episode import DatasetError
+from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.language.hashed_words import HashedWords
+from rt_vla_ros.training.windows import WindowDataset, WindowIndices, split
+
+WORDS = HashedWords(4096)
+STILL = np.zeros((2, 2), np.int64)
+
+
+@pytest.fixture
+def datasets(tmp_path: Path) -> list[LeRobotDataset]:
+    for name, seeds in (("a", range(3)), ("b", range(3, 5))):
+        write_dataset(tmp_path / name, [make_episode(seed, length=5 + seed) for seed in seeds])
+    return [LeRobotDataset(tmp_path / name) for name in "ab"]
+
+
+def test_a_window_is_what_the_dataset_says(datasets: list[LeRobotDataset]) -> None:
+    windows = WindowDataset(datasets, 3, WORDS)
+    assert windows.frames == 35
+    batch = windows.batch(WindowIndices([(windows.episodes[4], 2), (windows.episodes[0], 0)], STILL))
+    assert batch.padding is None
+    wanted = make_episode(4, length=9)
+    np.testing.assert_array_equal(batch.images[0], wanted.images["front"][2:5])
+    np.testing.assert_array_equal(batch.tokens[0], ActionTokenizer(CARD).encode(wanted.values[2:5]))
+    assert wanted.scene is not None
+    np.testing.assert_array_equal(batch.scene[0], wanted.scene[2:5])
+    np.testing.assert_array_equal(batch.instruction[1], WORDS.encode("pick up the red cube"))
+
+
+def test_random_windows_never_cross_the_border_of_an_episode(datasets: list[LeRobotDataset]) -> None:
+    windows = WindowDataset(datasets, 5, WORDS)
+    batch = windows.batch(windows.draw(windows.episodes, np.random.default_rng(0), 200))
+    images = {
+        frame.tobytes(): (e, i) for e in range(5) for i, frame in enumerate(datasets[e // 3][e % 3].images["front"])
+    }
+    seen = [[images[frame.tobytes()] for frame in window] for window in batch.images]
+    assert all([e for e, _ in row] == [row[0][0]] * 5 and np.all(np.diff([i for _, i in row]) == 1) for row in seen)
+    assert {row[0] for row in seen} == {(e, i) for e in range(5) for i in range(e + 1)}
+
+
+def test_a_window_may_begin_before_its_episode(datasets: list[LeRobotDataset]) -> None:
+    windows = WindowDataset(datasets, 3, WORDS)
+    batch = windows.batch(WindowIndices([(windows.episodes[1], -2), (windows.episodes[0], 0)], STILL))
+    assert batch.padding is not None
+    assert batch.padding.tolist() == [2, 0]
+    assert not batch.images[0, :2].any()
+    np.testing.assert_array_equal(batch.images[0, 2], make_episode(1, length=6).images["front"][0])
+    zero_action = ActionTokenizer(CARD).encode(np.zeros(6))
+    np.testing.assert_array_equal(batch.tokens[0, :2], [zero_action, zero_action])
+    windows = WindowDataset(datasets, 20, WORDS)
+    drawn = windows.draw(windows.episodes, np.random.default_rng(0), 500, padding=19)
+    assert {start for _, start in drawn.starts} == set(range(-19, -10))
+    assert len({span.start + start + 19 for span, start in drawn.starts}) == 35, "every frame is the last of one"
+
+
+def test_shifted_images_have_black_borders_or_repeated_edges(datasets: list[LeRobotDataset]) -> None:
+    windows = WindowDataset(datasets, 2, WORDS)
+    indices = WindowIndices([(windows.episodes[4], 0), (windows.episodes[0], 0)], np.array([[3, -2], [-5, 4]]))
+    black, repeated = (windows.batch(indices, black_borders=choice).images for choice in (True, False))
+    image = make_episode(4, length=9).images["front"][0]
+    np.testing.assert_array_equal(black[0, 0, :-2, 3:], image[2:, :-3])
+    assert not black[0, :, -2:].any()
+    assert not black[0, :, :, :3].any()
+    assert not black[1, :, :4].any()
+    assert not black[1, :, :, -5:].any()
+    np.testing.assert_array_equal(repeated[0, 0, :-2, 3:], image[2:, :-3])
+    np.testing.assert_array_equal(repeated[0, 0, :-2, 0], image[2:, 0])
+    drawn = windows.draw(windows.episodes, np.random.default_rng(0), 300, shift=(2 / SIZE, 5 / SIZE)).shifts
+    assert (drawn.min(axis=0).tolist(), drawn.max(axis=0).tolist()) == ([-5, -2], [5, 2])
+
+
+def test_episodes_are_held_out_whole(datasets: list[LeRobotDataset]) -> None:
+    episodes = WindowDataset(datasets, 3, WORDS).episodes
+    training, held_out = split(episodes, 0.4, 3, seed=1)
+    assert (len(training), len(held_out)) == (3, 2)
+    assert sorted([s.start for s in training] + [s.start for s in held_out]) == [s.start for s in episodes]
+    assert split(episodes, 0.4, 3, seed=1) == (training, held_out)
+    assert split(episodes, 0.0, 7, seed=1) == (episodes[2:], [])
+    with pytest.raises(DatasetError, match="Of 5 episodes, 0 have the 20 frames of a window"):
+        split(episodes, 0.1, 20, seed=1)
