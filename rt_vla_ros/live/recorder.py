@@ -157,7 +157,7 @@ class Recorder:
 
 def join(namespace: str, name: str = "demo") -> Recorder:
     """Brings this process onto the graph."""
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is the command's affair
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)  # the command handles Ctrl-C
     return Recorder(namespace, name)
 
 

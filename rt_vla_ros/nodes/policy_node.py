@@ -172,8 +172,8 @@ class PolicyNode(ProgramNode):
 
     def on_request_failed(self, sentence: str) -> None:
         """See policy_runner.RunnerListener."""
-        self._say_stop(f"The policy gave up: {sentence}")
-        self._health.problem(f"The policy gave up: {sentence}", lasting=True)
+        self._say_stop(f"The request failed: {sentence}")
+        self._health.problem(f"The request failed: {sentence}", lasting=True)
 
     def on_load_failed(self, sentence: str) -> None:
         """See policy_runner.RunnerListener."""

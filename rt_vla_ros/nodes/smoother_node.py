@@ -104,7 +104,7 @@ class SmootherNode(ProgramNode):
         if sending != self._sending:
             self._sending = sending
             self._stand_still(now_ns)
-            self._controller.reset()  # what the arm was told, or was not, is another story from now on
+            self._controller.reset()  # whether the arm was commanded changes with dry_run
         command = self._controller.tick(convert.seconds(now_ns))
         self._commanding = sending and command.commanding
         if command.gripper is not None:

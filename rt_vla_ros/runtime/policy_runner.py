@@ -82,7 +82,7 @@ class PolicyRunner(Generic[Message]):
 
     @property
     def lock(self) -> threading.Condition:
-        """Held by whoever wants no action to come between two things that it does."""
+        """While it is held, no action comes."""
         return self._changed
 
     @property

@@ -77,7 +77,7 @@ class QuestionQueue:
         begin = time.monotonic()
         try:
             answer = Answer(policy.ask(images(policy), question))
-        except Exception as error:  # whoever asked waits for an answer, whatever happens
+        except Exception as error:  # the caller waits for an answer in any case
             answer = Answer(problem=str(error).strip() or type(error).__name__)
         with self._lock:
             self._busy = False
