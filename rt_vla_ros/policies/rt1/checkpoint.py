@@ -54,8 +54,8 @@ def save_checkpoint(
         raise NotADirectoryError(f"{directory} is a file, expected a directory.")
     directory.parent.mkdir(parents=True, exist_ok=True)
     empty = directory.is_dir() and not any(directory.iterdir())
-    workshop = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory if empty else directory.parent))
-    new, old = workshop / "new", workshop / "old"
+    staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory if empty else directory.parent))
+    new, old = staging / "new", staging / "old"
     try:
         new.mkdir()
         model.save_pretrained(new)
@@ -73,7 +73,7 @@ def save_checkpoint(
         else:
             _exchange(new, directory, old)
     finally:
-        shutil.rmtree(workshop, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _exchange(new: Path, directory: Path, old: Path) -> None:
