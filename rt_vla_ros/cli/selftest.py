@@ -2,7 +2,8 @@
 
 With --out the results are written after each part, and the same command carries on: what has passed with the same
 device, torch and version of this package stands, the rest is done again. A bench takes its published sizes on a GPU and
-small ones on a CPU. Exit code: 0 all passed or were skipped, 1 something failed, 2 refused.
+small ones on a CPU, where everything runs in one thread. Exit code: 0 all passed or were skipped, 1 something failed, 2
+refused.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 where everything passed or was skipped, 1 where something failed. Raises CliError."""
+    import torch
+
     from rt_vla_ros.policies.load import find_device
     from rt_vla_ros.selftest.part import Machine
     from rt_vla_ros.selftest.results import FAILED, ResultsFile
@@ -52,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         hint = " Name another --out, or say --overwrite to begin anew." if args.out and args.out.exists() else ""
         raise CliError(f"{error}{hint}") from error
+    if not machine.on_gpu:
+        torch.set_num_threads(1)  # threads that wait for each other are slow beside other work
     with tempfile.TemporaryDirectory(prefix="rt-vla-selftest-") as folder:
         if file.path is None:
             file.path = Path(folder) / "results.json"

@@ -97,6 +97,7 @@ def test_weights_that_are_far_off_fail(monkeypatch: pytest.MonkeyPatch) -> None:
         rt2_parts.quantized("int4", CPU)
 
 
+@pytest.mark.slow
 def test_two_processes_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the checkpoint loads" in training_parts.two_processes(CPU).sentence
     monkeypatch.setattr(training_parts, "PATIENCE", 0.1)

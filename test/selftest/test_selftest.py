@@ -29,6 +29,7 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "rt_vla_ros.cli", "selftest", "--device", "cpu", *words]
 
 
+@pytest.mark.slow
 def test_on_a_cpu_then_again(tmp_path: Path) -> None:
     out = tmp_path / "results.json"
     words = command("--out", str(out), "--only", *QUICK)
