@@ -11,7 +11,7 @@ import pytest
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.language.instruction_table import InstructionTable
 
-ONNX = Path(__file__).resolve().parents[1] / "data" / "sentence_encoder" / "words.onnx"
+ONNX = Path(__file__).resolve().parents[1] / "fixtures" / "sentence_encoder" / "words.onnx"
 
 
 def test_embed_makes_a_table_and_lets_it_grow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.language.sources import find_encoder
 
-ONNX = Path(__file__).resolve().parents[1] / "data" / "sentence_encoder" / "words.onnx"
+ONNX = Path(__file__).resolve().parents[1] / "fixtures" / "sentence_encoder" / "words.onnx"
 
 
 def test_an_onnx_network_that_takes_text() -> None:

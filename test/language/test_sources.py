@@ -8,7 +8,7 @@ import pytest
 
 from rt_vla_ros.language.sources import find_encoder, origin
 
-ONNX = Path(__file__).resolve().parents[1] / "data" / "sentence_encoder" / "words.onnx"
+ONNX = Path(__file__).resolve().parents[1] / "fixtures" / "sentence_encoder" / "words.onnx"
 
 
 def test_refuses_what_is_no_encoder(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The tiny networks whose checkpoints the real TensorFlow, Flax and Orbax wrote (test/data/rt1_checkpoints)."""
+"""The tiny networks whose checkpoints the real TensorFlow, Flax and Orbax wrote (test/fixtures/rt1_checkpoints)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support import seeded_parameters
 
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 
-CHECKPOINTS = Path(__file__).resolve().parents[1] / "data" / "rt1_checkpoints"
+CHECKPOINTS = Path(__file__).resolve().parents[1] / "fixtures" / "rt1_checkpoints"
 SEED, GAIN = 5, 1.4
 TINY: dict[str, Any] = {
     "image_size": 64,

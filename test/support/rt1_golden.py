@@ -1,4 +1,4 @@
-"""What the public codes computed (test/data/rt1_golden/README.md), and our networks with the same seeded weights."""
+"""What the public codes computed (test/fixtures/rt1_golden/README.md), and our networks with the same seeded weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.convert.weights import state_dict_from_flax, state_dict_from_tf
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 
-GOLDEN = Path(__file__).resolve().parents[1] / "data" / "rt1_golden"
+GOLDEN = Path(__file__).resolve().parents[1] / "fixtures" / "rt1_golden"
 SMALL = {
     "width_coefficient": 0.25,
     "depth_coefficient": 0.5,

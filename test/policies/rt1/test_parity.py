@@ -1,4 +1,4 @@
-"""The same numbers as the public codes, on their own outputs for seeded weights (test/data/rt1_golden)."""
+"""The same numbers as the public codes, on their own outputs for seeded weights (test/fixtures/rt1_golden)."""
 
 from __future__ import annotations
 

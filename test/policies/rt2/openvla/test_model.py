@@ -27,7 +27,7 @@ from rt_vla_ros.policies.rt2.openvla.weights import converted, fill, prefixes, t
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
 
-GOLDEN = Path(__file__).resolve().parents[3] / "data" / "openvla_golden"
+GOLDEN = Path(__file__).resolve().parents[3] / "fixtures" / "openvla_golden"
 CPU = torch.device("cpu")
 ACTION_TOKENS = slice(31744, 32064)
 
