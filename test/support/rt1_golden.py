@@ -1,4 +1,4 @@
-"""What the public codes computed (test/fixtures/rt1_golden/README.md), and our networks with the same seeded weights."""
+"""What the public codes computed (fixtures/rt1_golden/README.md), and our networks with the same seeded weights."""
 
 from __future__ import annotations
 
