@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.policies.rt1.convert.sources.errors import SourceError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 
 NDARRAY, SCALAR = 1, 3
 CHUNKED = "__msgpack_chunked_array__"
@@ -21,28 +21,28 @@ Collections = tuple[dict[str, NDArray[Any]], tuple[str, ...]]
 def read_flax_msgpack(path: Path) -> Collections:
     """Arrays by name, parts joined by "/", of the collections `params` and `batch_stats`; names of the rest.
 
-    Raises SourceError for a file that cannot be read, and ImportError where msgpack is not installed.
+    Raises CheckpointError for a file that cannot be read, and ImportError where msgpack is not installed.
     """
     import msgpack
 
     try:
         tree = msgpack.unpackb(path.read_bytes(), ext_hook=_extension, raw=False, strict_map_key=False)
     except (OSError, ValueError, TypeError, msgpack.UnpackException) as error:
-        raise SourceError(f"{path} is no msgpack checkpoint of Flax, or cut short: {error}") from error
+        raise CheckpointError(f"{path} is no msgpack checkpoint of Flax, or cut short: {error}") from error
     return kept_collections(tree, path)
 
 
 def kept_collections(tree: Any, path: Path) -> Collections:
-    """Flat arrays of `params` and `batch_stats`, names of the rest. Raises SourceError where there are no `params`."""
+    """Flat arrays of `params` and `batch_stats`, names of the rest. Raises CheckpointError without `params`."""
     while isinstance(tree, dict) and "params" not in tree and len(tree) == 1:  # `{"0": {...}}`, `{"state": {...}}`
         tree = next(iter(tree.values()))
     if not isinstance(tree, dict) or "params" not in tree:
         there = f"it holds {', '.join(map(str, list(tree)[:8]))}" if isinstance(tree, dict) else "it holds no tree"
-        raise SourceError(f"{path} has no `params`; {there}.")
+        raise CheckpointError(f"{path} has no `params`; {there}.")
     try:
         arrays = dict(_flat({key: tree[key] for key in KEPT if key in tree}, ""))
     except (KeyError, TypeError, ValueError) as error:
-        raise SourceError(
+        raise CheckpointError(
             f"{path} holds an array in pieces of which some are missing or do not fit: {error}"
         ) from error
     return arrays, tuple(_names({key: value for key, value in tree.items() if key not in KEPT}, ""))

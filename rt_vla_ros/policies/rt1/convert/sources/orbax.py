@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rt_vla_ros.json_file import read_object
-from rt_vla_ros.policies.rt1.convert.sources.errors import SourceError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.rt1.convert.sources.flax_msgpack import KEPT, Collections
 
 METADATA = "_METADATA"
@@ -27,14 +27,14 @@ def find_orbax(directory: Path) -> Path | None:
             return found[0]
         if found:
             names = ", ".join(sorted(str(path.relative_to(directory)) for path in found))
-            raise SourceError(f"{directory} holds several checkpoints: {names}. Give the path of one.")
+            raise CheckpointError(f"{directory} holds several checkpoints: {names}. Give the path of one.")
     return None
 
 
 def read_orbax(directory: Path) -> Collections:
     """Arrays by name, parts joined by "/", of the collections `params` and `batch_stats`; names of the rest.
 
-    Raises SourceError for what cannot be read, and ImportError where tensorstore is not installed.
+    Raises CheckpointError for what cannot be read, and ImportError where tensorstore is not installed.
     """
     import tensorstore as ts
 
@@ -59,16 +59,16 @@ def read_orbax(directory: Path) -> Collections:
                 }
                 arrays["/".join(parts)] = np.asarray(ts.open(spec, read=True).result().read().result())
     except (ValueError, OSError) as error:
-        raise SourceError(f"{directory} cannot be read as an Orbax checkpoint: {error}") from error
+        raise CheckpointError(f"{directory} cannot be read as an Orbax checkpoint: {error}") from error
     if not any(name.startswith("params/") for name in arrays):
-        raise SourceError(f"{directory} holds no `params`; its arrays are those of something else.")
+        raise CheckpointError(f"{directory} holds no `params`; its arrays are those of something else.")
     wide = {name: a.astype(np.float32) if a.dtype.name == "bfloat16" else a for name, a in arrays.items()}
     return wide, tuple(others)
 
 
 def _metadata(directory: Path) -> dict[str, Any]:
     path = directory / METADATA
-    return read_object(path, SourceError) if path.is_file() else {}
+    return read_object(path, CheckpointError) if path.is_file() else {}
 
 
 def _parts(path: str) -> list[str]:

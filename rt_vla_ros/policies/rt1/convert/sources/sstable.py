@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rt_vla_ros.policies.rt1.convert.sources.crc32c import masked_crc32c
-from rt_vla_ros.policies.rt1.convert.sources.errors import SourceError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
-FOOTER, TRAILER = 48, 5
+FOOTER, TRAILER, MASK_DELTA = 48, 5, 0xA282EAD8
 
 
 class TruncatedError(ValueError):
     """A number or a block goes beyond the end of the data."""
+
+
+def masked_crc32c(data: bytes) -> int:
+    """The checksum (Castagnoli) as TensorFlow stores it: rotated, and a constant added."""
+    import google_crc32c
+
+    crc: int = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + MASK_DELTA) & 0xFFFFFFFF
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
@@ -30,13 +37,13 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def read_sstable(path: Path) -> dict[bytes, bytes]:
-    """All entries. Raises SourceError for a file that is no table, or damaged."""
+    """All entries. Raises CheckpointError for a file that is no table, or damaged."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error}") from error
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
     if len(data) < FOOTER or data[-8:] != MAGIC:
-        raise SourceError(
+        raise CheckpointError(
             f"{path} is no index of a TensorFlow checkpoint, or cut short (its last bytes are not a table's)."
         )
     try:
@@ -47,7 +54,7 @@ def read_sstable(path: Path) -> dict[bytes, bytes]:
             block_offset, block_size, _ = _handle(handle, 0)
             entries.update(_entries(_block(data, block_offset, block_size)))
     except ValueError as error:
-        raise SourceError(f"{path} is damaged: {error}") from error
+        raise CheckpointError(f"{path} is damaged: {error}") from error
     return entries
 
 

@@ -10,26 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.policies.rt1.convert.sources.crc32c import masked_crc32c
-from rt_vla_ros.policies.rt1.convert.sources.errors import SourceError
-from rt_vla_ros.policies.rt1.convert.sources.sstable import TruncatedError, read_sstable, varint
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.rt1.convert.sources.sstable import TruncatedError, masked_crc32c, read_sstable, varint
 
 ATTRIBUTE = "/.ATTRIBUTES/VARIABLE_VALUE"
 BFLOAT16 = 14
-TYPES = {
-    1: "<f4",
-    2: "<f8",
-    3: "<i4",
-    4: "u1",
-    5: "<i2",
-    6: "i1",
-    9: "<i8",
-    10: "?",
-    17: "<u2",
-    19: "<f2",
-    22: "<u4",
-    23: "<u8",
-}
+TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?"}
+TYPES |= {17: "<u2", 19: "<f2", 22: "<u4", 23: "<u8"}
 """DataType of types.proto -> numpy; BFLOAT16 is read as the upper half of a float32."""
 
 
@@ -49,23 +36,23 @@ class Entry:
 def read_tensor_bundle(prefix: Path) -> dict[str, NDArray[Any]]:
     """Arrays by the names of an object-based checkpoint (`agent/net/kernel`); strings are left out.
 
-    Every tensor's checksum is verified. Raises SourceError for files that are missing, cut short or damaged.
+    Every tensor's checksum is verified. Raises CheckpointError for files that are missing, cut short or damaged.
     """
     entries = read_sstable(prefix.with_name(prefix.name + ".index"))
     header = entries.pop(b"", None)
     if header is None:
-        raise SourceError(f"{prefix}.index has no header; it is no TensorFlow checkpoint.")
+        raise CheckpointError(f"{prefix}.index has no header; it is no TensorFlow checkpoint.")
     try:
         shards, endianness = _header(header)
         where = {key.decode(errors="replace"): _entry(value) for key, value in entries.items()}
     except ValueError as error:
-        raise SourceError(f"{prefix}.index is damaged: {error}") from error
+        raise CheckpointError(f"{prefix}.index is damaged: {error}") from error
     if endianness != 0:
-        raise SourceError(f"{prefix}.index was written on a big-endian machine, which is not read.")
+        raise CheckpointError(f"{prefix}.index was written on a big-endian machine, which is not read.")
     files = [prefix.with_name(f"{prefix.name}.data-{i:05d}-of-{shards:05d}") for i in range(shards)]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
-        raise SourceError(f"The checkpoint {prefix} lacks {', '.join(missing)} beside its index.")
+        raise CheckpointError(f"The checkpoint {prefix} lacks {', '.join(missing)} beside its index.")
     data = [
         np.memmap(file, dtype=np.uint8, mode="r") if file.stat().st_size else np.zeros(0, np.uint8) for file in files
     ]
@@ -81,21 +68,21 @@ def read_tensor_bundle(prefix: Path) -> dict[str, NDArray[Any]]:
 def _check_place(name: str, entry: Entry, data: list[Any], files: list[Path]) -> None:
     if entry.shard >= len(files) or entry.offset + entry.size > len(data[entry.shard]):
         where = files[min(entry.shard, len(files) - 1)]
-        raise SourceError(f"{where} is cut short: {name} should end at byte {entry.offset + entry.size}.")
+        raise CheckpointError(f"{where} is cut short: {name} should end at byte {entry.offset + entry.size}.")
 
 
 def _array(name: str, entry: Entry, data: list[Any], files: list[Path]) -> NDArray[Any]:
     if entry.sliced:
-        raise SourceError(f"{name} is stored in slices (a partitioned variable), which RT-1 has none of.")
+        raise CheckpointError(f"{name} is stored in slices (a partitioned variable), which RT-1 has none of.")
     raw = np.array(data[entry.shard][entry.offset : entry.offset + entry.size])
-    if masked_crc32c(raw) != entry.crc:
-        raise SourceError(f"{files[entry.shard]} is damaged: the checksum of {name} is wrong.")
+    if masked_crc32c(raw.tobytes()) != entry.crc:
+        raise CheckpointError(f"{files[entry.shard]} is damaged: the checksum of {name} is wrong.")
     if entry.dtype == BFLOAT16:
         array: NDArray[Any] = (raw.view("<u2").astype(np.uint32) << 16).view(np.float32)
     else:
         array = raw.view(TYPES[entry.dtype])
     if array.size != int(np.prod(entry.shape, dtype=np.int64)):
-        raise SourceError(f"{name} has {array.size} numbers, its shape {tuple(entry.shape)} needs others.")
+        raise CheckpointError(f"{name} has {array.size} numbers, its shape {tuple(entry.shape)} needs others.")
     return array.reshape(entry.shape)
 
 
