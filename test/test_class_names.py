@@ -9,7 +9,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 # Defined twice today; each that is renamed leaves this list.
 NOT_RENAMED_YET = {
+<<<<<<< HEAD
     *("Layout", "PackedLinear", "Report"),
+=======
+    *("Episode", "Replay", "Run", "Settings", "Shape"),
+>>>>>>> d77b396 (RT-2 and OpenVLA load weights by one road; one PackedLinear)
 }
 
 

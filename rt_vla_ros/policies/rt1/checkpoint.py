@@ -18,7 +18,7 @@ from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.language.sources import find_encoder
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUsedError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUsedError, some
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, WEIGHTS_FILE
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.rt1.configuration import RT1Config
@@ -214,7 +214,7 @@ def _read_weights(path: Path, config: RT1Config) -> RT1Model:
         raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
     missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     if missing or unknown:
-        raise CheckpointError(f"{path} lacks {_some(missing)} and has the unknown {_some(unknown)}.")
+        raise CheckpointError(f"{path} lacks {some(missing)} and has the unknown {some(unknown)}.")
     for name, tensor in found.items():
         _check_tensor(f"{path}: {name}", tensor, wanted[name])
     model.load_state_dict(found)
@@ -236,8 +236,3 @@ def _check_tensor(what: str, found: Tensor, wanted: Tensor) -> None:
 
 def _type_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:4]) or "nothing"
-    return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown

@@ -16,7 +16,7 @@ BN_EPSILON, BN_MOMENTUM = 1e-3, 0.01
 
 
 @dataclass(frozen=True)
-class Stage:
+class TrunkStage:
     """Blocks of one resolution of B0, before scaling. stride: of the first block."""
 
     channels: int
@@ -27,13 +27,13 @@ class Stage:
 
 
 STAGES = (
-    Stage(16, 3, 1, 1, 1),
-    Stage(24, 3, 2, 2, 6),
-    Stage(40, 5, 2, 2, 6),
-    Stage(80, 3, 2, 3, 6),
-    Stage(112, 5, 1, 3, 6),
-    Stage(192, 5, 2, 4, 6),
-    Stage(320, 3, 1, 1, 6),
+    TrunkStage(16, 3, 1, 1, 1),
+    TrunkStage(24, 3, 2, 2, 6),
+    TrunkStage(40, 5, 2, 2, 6),
+    TrunkStage(80, 3, 2, 3, 6),
+    TrunkStage(112, 5, 1, 3, 6),
+    TrunkStage(192, 5, 2, 4, 6),
+    TrunkStage(320, 3, 1, 1, 6),
 )
 STEM_CHANNELS, HEAD_CHANNELS = 32, 1280
 

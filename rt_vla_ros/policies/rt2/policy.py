@@ -15,6 +15,7 @@ from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.decoder import ActionDecoder
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.packed_linear import pack_linears
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import OPENVLA_TAIL, make_vocabulary
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, Grammar
 from rt_vla_ros.policies.rt2.decoding.engine import Decoded, DecodingEngine
@@ -24,7 +25,6 @@ from rt_vla_ros.policies.rt2.inputs.device_images import DeviceImages, find_devi
 from rt_vla_ros.policies.rt2.inputs.processor import Inputs, PreparedPrompt, ProcessorError
 from rt_vla_ros.policies.rt2.inputs.special_tokens import placeholders, special_tokens
 from rt_vla_ros.policies.rt2.loading.memory import OutOfMemoryError
-from rt_vla_ros.policies.rt2.loading.packed_linear import pack_linears
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, check_tokens, context_length, first_line
 from rt_vla_ros.policies.rt2.prompt import question_prompt, robot_prompt
 

@@ -15,11 +15,11 @@ from transformers import PreTrainedModel
 
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.packed_linear import PackedLinear
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import least_used
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import prefix_allowed_tokens
-from rt_vla_ros.policies.rt2.loading.packed_linear import PackedLinear
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, load_rt2
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.tiny.small_models import FAMILIES

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-NO_ACTIVATION: tuple[str, list[float], str] = ("none", [], "")
+from rt_vla_ros.policies.packed_linear import NO_ACTIVATION, PackedLinear
 
 
 def serves(device: torch.device, dtype: torch.dtype) -> bool:
@@ -32,21 +32,6 @@ def product(x: Tensor, weight: Tensor) -> Tensor:
         return functional.linear(x, weight)
     result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, *NO_ACTIVATION)
     return result
-
-
-class PackedLinear(nn.Module):
-    """nn.Linear for inference on a CPU; takes its parameters over."""
-
-    def __init__(self, layer: nn.Linear, rows: int) -> None:
-        """rows: how many are usual, for which the layout is chosen; others are right too."""
-        super().__init__()
-        self.bias = layer.bias
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), rows)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., inputs) -> (..., outputs)."""
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, *NO_ACTIVATION)
-        return result
 
 
 class PackedKernel:

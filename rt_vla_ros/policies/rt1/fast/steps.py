@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from rt_vla_ros.policies.recorded_call import graphed
 from rt_vla_ros.policies.rt1.fast import onednn
-from rt_vla_ros.policies.rt1.fast.cuda_graph import graphed
 from rt_vla_ros.policies.rt1.fast.last_step import last_logits
 from rt_vla_ros.policies.rt1.film_efficientnet import ConvNorm, SameConv, SqueezeExcite
 from rt_vla_ros.policies.rt1.layers import FiLM

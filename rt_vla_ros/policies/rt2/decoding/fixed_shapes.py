@@ -18,7 +18,7 @@ from transformers import Cache, PreTrainedModel, StaticCache
 from transformers.cache_utils import StaticLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from rt_vla_ros.policies.rt2.decoding.recorded_call import RecordedCall
+from rt_vla_ros.policies.recorded_call import RecordedCall
 from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
 
 BUCKET = 64

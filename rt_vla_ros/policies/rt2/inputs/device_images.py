@@ -29,7 +29,7 @@ class DeviceImages:
     name: of the one input of the model that depends on the pixels.
     """
 
-    def __init__(self, name: str, resizes: Sequence[PillowResize], layout: Layout, device: torch.device) -> None:
+    def __init__(self, name: str, resizes: Sequence[PillowResize], layout: PixelLayout, device: torch.device) -> None:
         self.name = name
         self._resizes, self._device = resizes, device
         self._places, self._tables = layout.places.to(device), layout.tables.to(device)
@@ -70,7 +70,7 @@ def find_device_images(processor: Processor, sizes: Sequence[Size], device: torc
 
 
 @dataclass(frozen=True)
-class Layout:
+class PixelLayout:
     """How the numbers of a model's input come from images of their final sizes.
 
     places: for each number the 8-bit value that it is made from, in all images (3, H', W') one after the other, (N,).
@@ -83,7 +83,7 @@ class Layout:
     shape: torch.Size
 
 
-def _read_layout(processor: Processor, sizes: Sequence[Size], name: str, shape: torch.Size) -> Layout | None:
+def _read_layout(processor: Processor, sizes: Sequence[Size], name: str, shape: torch.Size) -> PixelLayout | None:
     """Shows the processor images in which each value tells its place, one bit of it at a time."""
     count = sum(3 * height * width for height, width in sizes)
     numbers = torch.arange(count)
@@ -104,7 +104,7 @@ def _read_layout(processor: Processor, sizes: Sequence[Size], name: str, shape: 
         return None
     tables, values = torch.full((len(kinds), 256), torch.nan), numbers % 256
     tables[table, values[places]] = shown(values)
-    return Layout(places, tables.flatten(), table * 256, shape)
+    return PixelLayout(places, tables.flatten(), table * 256, shape)
 
 
 def _images(values: Tensor, sizes: Sequence[Size]) -> list[Pixels]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, some
 
 DINO, SIGLIP = "vision_backbone.featurizer.", "vision_backbone.fused_featurizer."
 DINO_HEAD_SIZE, SIGLIP_HEADS = 64, 16
@@ -94,8 +94,7 @@ def fill(model: nn.Module, weights: Iterable[tuple[str, Tensor]], shapes: Shapes
         filled.add(target)
     missing = sorted(parameters.keys() - filled)
     if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise CheckpointError(f"The weights lack {', '.join(missing[:3])}{more} (names as in the model here).")
+        raise CheckpointError(f"The weights lack {some(missing)} (names as in the model here).")
 
 
 def converted(

@@ -25,6 +25,7 @@ from rt_vla_ros.policies.rt2.loading.quantization import (
     quantize,
     weight_bytes,
 )
+from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.tiny.small_models import FAMILIES, random_model, small_config
 from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
@@ -136,8 +137,9 @@ def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_needed_memory_is_counted_as_it_will_be_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = save_openvla(tmp_path)
+    files = WeightFiles.find(directory)
     for weights in ("int8", "int4"):
-        needed = memory.needed_bytes(directory, number_type(weights, CPU), weights) / memory.WORKING_SHARE
+        needed = memory.needed_bytes(files, number_type(weights, CPU), weights) / memory.WORKING_SHARE
         held = weight_bytes(load_rt2_model(directory, weights))
         # What is in the files and not in the model: the last layer of each tower.
         assert held < needed < 1.1 * held
@@ -145,12 +147,12 @@ def test_needed_memory_is_counted_as_it_will_be_held(tmp_path: Path, monkeypatch
     available = {"cuda": 10**9, "cpu": 1000}
     monkeypatch.setattr(memory, "available_bytes", lambda device: available[device.type])
     with pytest.raises(memory.OutOfMemoryError, match="bytes of memory on cpu, there are 1,000 bytes free"):
-        memory.check_memory(directory, gpu, "int8")
+        memory.check_memory(files, gpu, "int8")
     available["cpu"], available["cuda"] = 10**9, 1000
     with pytest.raises(memory.OutOfMemoryError, match=r"on cuda, there are 1,000 .*, or say weights:=int8 or int4\."):
-        memory.check_memory(directory, gpu, "auto")
+        memory.check_memory(files, gpu, "auto")
     with pytest.raises(memory.OutOfMemoryError, match=r"on cuda, .* take a smaller model\."):
-        memory.check_memory(directory, gpu, "int4")
+        memory.check_memory(files, gpu, "int4")
 
 
 def load_rt2_model(directory: Path, weights: str) -> nn.Module:
