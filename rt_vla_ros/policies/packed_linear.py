@@ -29,8 +29,7 @@ class PackedLinear(nn.Module):
         self.bias: Tensor | None = None if linear.bias is None else linear.bias.detach()
 
     def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = _operations()._linear_pointwise(x, self.weight, self.bias, *NO_ACTIVATION)
-        return result
+        return _operations()._linear_pointwise(x, self.weight, self.bias, *NO_ACTIVATION)
 
 
 def pack_linears(model: nn.Module, *, but: nn.Module | None = None) -> int:

@@ -20,7 +20,13 @@ from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.convert.sources.detect import Source
 from rt_vla_ros.policies.rt1.convert.weight_names import FLAX, TENSORFLOW, saved_model_order, weights_of
-from rt_vla_ros.policies.rt1.convert.weights import check_names, convert_weights, expected_shapes, tensorflow_network
+from rt_vla_ros.policies.rt1.convert.weights import (
+    Flat,
+    check_names,
+    convert_weights,
+    expected_shapes,
+    tensorflow_network,
+)
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 
 PRESETS_OF = {FLAX: ("rt1-x", "rt1-jax"), TENSORFLOW: ("rt1", "rt1-multirobot")}
@@ -34,7 +40,11 @@ DEAD = {
 }
 """Of the release: variables that change nothing, by our name."""
 LISTED = 12
-Arrays = Mapping[str, NDArray[Any]]
+README = """# {}, converted
+
+RT-1 weights ({}) from a {}, converted with `rt-vla convert rt1`. Actions: {}. The network takes 512-d Universal \
+Sentence Encoder vectors; give a table of them (`rt-vla embed`).
+"""
 
 
 @dataclass(frozen=True)
@@ -89,8 +99,12 @@ def convert_checkpoint(
     model = RT1Model(config)
     model.load_state_dict(state)
     card = make_card(config)
-    save_checkpoint(directory, model, card, model_card(source, preset, card))
-    outside = dict.fromkeys(_outside(source, network), "not of the network")
+    readme = README.format(source.path.name, preset, source.kind, card.name)
+    save_checkpoint(directory, model, card, readme)
+    if source.numbered:
+        outside = [*source.arrays][: len(source.arrays) - len(network)]
+    else:
+        outside = [*(name for name in source.arrays if not name.endswith(tuple(network))), *source.others]
     return ConversionReport(
         source=source.path,
         kind=source.kind,
@@ -98,7 +112,7 @@ def convert_checkpoint(
         found=len(source.arrays) + len(source.others),
         mapped=len(network) - len(dead),
         numbers=sum(array.size for name, array in network.items() if name not in dead),
-        unused={**outside, **dead},
+        unused={**dict.fromkeys(outside, "not of the network"), **dead},
         checksum=hashlib.sha256((directory / WEIGHTS_FILE).read_bytes()).hexdigest(),
     )
 
@@ -130,7 +144,7 @@ def network_arrays(source: Source, config: RT1Config) -> dict[str, NDArray[Any]]
     return dict(zip(order, arrays[len(arrays) - len(order) :], strict=True))  # a step counter may stand before them
 
 
-def check_arrays(network: Arrays, config: RT1Config, flavour: str) -> None:
+def check_arrays(network: Flat, config: RT1Config, flavour: str) -> None:
     """Raises CheckpointError, with names, for arrays that are not the network's or that no network can have.
 
     Names, shapes and types must be the network's, every number finite as float32, and no variance negative.
@@ -149,10 +163,9 @@ def check_arrays(network: Arrays, config: RT1Config, flavour: str) -> None:
         [f"{name} is {array.dtype}" for name, array in network.items() if not np.issubdtype(array.dtype, kinds[name])],
         "are no floating-point numbers",
     )
-    _refuse(
-        [name for name, array in network.items() if not _finite(array)],
-        "hold numbers that are not finite as float32, the checkpoint is not to be trusted",
-    )
+    with np.errstate(over="ignore"):
+        broken = [name for name, array in network.items() if not np.isfinite(array.astype(np.float32)).all()]
+    _refuse(broken, "hold numbers that are not finite as float32, the checkpoint is not to be trusted")
     lowest = {name: np.float32(a.min()) for name, a in network.items() if targets[name].endswith(VARIANCES)}
     _refuse(
         [
@@ -169,11 +182,6 @@ def _refuse(names: list[str], what: str) -> None:
         raise CheckpointError(f"{len(names)} weights {what}:\n  " + "\n  ".join(sorted(names)))
 
 
-def _finite(array: NDArray[Any]) -> bool:
-    with np.errstate(over="ignore"):
-        return bool(np.isfinite(array.astype(np.float32)).all())
-
-
 def without_dead_weights(config: RT1Config, state: dict[str, Tensor]) -> tuple[RT1Config, dict[str, Tensor]]:
     """The release's normalisation moves into the config, its unused embedding goes; RT-1-X stays as it is."""
     changes: dict[str, Any] = {}
@@ -187,19 +195,3 @@ def without_dead_weights(config: RT1Config, state: dict[str, Tensor]) -> tuple[R
         return config, state
     kept = {k: v for k, v in state.items() if not k.startswith(("normalisation.", "action_embedding."))}
     return RT1Config.from_dict({**config.to_dict(), **changes}), kept
-
-
-def _outside(source: Source, network: Arrays) -> list[str]:
-    """Names of the source that are none of the network's."""
-    if source.numbered:
-        return list(source.arrays)[: len(source.arrays) - len(network)]
-    return [*(name for name in source.arrays if not name.endswith(tuple(network))), *source.others]
-
-
-def model_card(source: Source, preset: str, card: ActionCard) -> str:
-    """README.md of the checkpoint."""
-    return (
-        f"# {source.path.name}, converted\n\n"
-        f"RT-1 weights ({preset}) from a {source.kind}, converted with `rt-vla convert rt1`. Actions: {card.name}. "
-        "The network takes 512-d Universal Sentence Encoder vectors; give a table of them (`rt-vla embed`).\n"
-    )

@@ -15,6 +15,7 @@ from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.film_efficientnet import block_expansions
 
 FLAX, TENSORFLOW = "flax", "tensorflow"
+FLAX_FILM, TF_FILM = ("Dense_0", "Dense_1"), ("_projection_add", "_projection_mult")
 Shape = tuple[int, ...]
 LAYOUTS: dict[str, tuple[Callable[[NDArray[Any]], NDArray[Any]], Callable[[Shape, int], Shape]]] = {
     "same": (lambda a: a, lambda s, _: s),
@@ -66,10 +67,10 @@ def flax_weights(config: RT1Config) -> Iterator[Weight]:
     yield from _flax_conv_norm(f"{trunk}/Stem_0", "conv2d", "batch_normalization", "trunk.stem")
     for i, expands in enumerate(_expands(config)):
         yield from _flax_block(f"{trunk}/MBConvBlock_{i}", f"trunk.blocks.{i}", expands)
-        yield from _flax_film(f"params/{trunk}/FilmConditioning_{i}", f"trunk.blocks.{i}.film")
+        yield from _film(f"params/{trunk}/FilmConditioning_{i}", f"trunk.blocks.{i}.film", *FLAX_FILM)
     yield from _flax_conv_norm(f"{trunk}/Head_0", "conv2d", "batch_normalization", "trunk.head")
     yield Weight("params/image_tokenizer/Conv_0/kernel", "projection.weight", "conv")
-    yield from _flax_film("params/image_tokenizer/FilmConditioning_0", "film")
+    yield from _film("params/image_tokenizer/FilmConditioning_0", "film", *FLAX_FILM)
     learner = "params/image_tokenizer/TokenLearnerModuleV11_0"
     yield from _norm(f"{learner}/LayerNorm_0", "token_learner.norm", "scale", "bias")
     yield from _dense(f"{learner}/token_masking/Dense_0", "token_learner.hidden")
@@ -91,10 +92,8 @@ def _flax_block(source: str, target: str, expands: bool) -> Iterator[Weight]:
     depthwise = f"{target}.depthwise"
     yield Weight(f"params/{source}/depthwise_conv2d/depthwise_kernel", f"{depthwise}.conv.weight", "depthwise")
     yield from _flax_batch_norm(f"{source}/{next(norms)}", f"{depthwise}.norm")
-    for part in ("reduce", "expand"):
-        name = f"params/{source}/SqueezeExcite_0/{part}_conv2d_0"
-        yield Weight(f"{name}/kernel", f"{target}.squeeze_excite.{part}.weight", "conv")
-        yield Weight(f"{name}/bias", f"{target}.squeeze_excite.{part}.bias")
+    inner = f"params/{source}/SqueezeExcite_0"
+    yield from _squeeze_excite((f"{inner}/reduce_conv2d_0", f"{inner}/expand_conv2d_0"), target)
     yield from _flax_conv_norm(source, "project_conv2d_0", next(norms), f"{target}.project")
 
 
@@ -107,11 +106,6 @@ def _flax_batch_norm(source: str, target: str) -> Iterator[Weight]:
     yield from _norm(f"params/{source}", target, "scale", "bias")
     yield Weight(f"batch_stats/{source}/mean", f"{target}.running_mean")
     yield Weight(f"batch_stats/{source}/var", f"{target}.running_var")
-
-
-def _flax_film(source: str, target: str) -> Iterator[Weight]:
-    yield from _dense(f"{source}/Dense_0", f"{target}.shift")
-    yield from _dense(f"{source}/Dense_1", f"{target}.scale")
 
 
 def _flax_layer(source: str, target: str, config: RT1Config) -> Iterator[Weight]:
@@ -138,7 +132,7 @@ def tensorflow_weights(config: RT1Config) -> Iterator[Weight]:
     yield from _tf_conv_norm(layers, "trunk.head")
     tokenizer = "_image_tokenizer/_tokenizer"
     yield Weight(f"{tokenizer}/conv1x1/kernel", "projection.weight", "conv")
-    yield from _tf_film(f"{tokenizer}/film_layer", "film")
+    yield from _film(f"{tokenizer}/film_layer", "film", *TF_FILM)
     learner = "_image_tokenizer/_token_learner"
     yield from _norm(f"{learner}/layernorm", "token_learner.norm", "gamma", "beta")
     yield from _dense(f"{learner}/mlp/_hidden_layer", "token_learner.hidden")
@@ -156,12 +150,9 @@ def _tf_block(layers: Iterator[str], target: str, expands: bool) -> Iterator[Wei
         yield from _tf_conv_norm(layers, f"{target}.expand")
     yield Weight(f"{next(layers)}/depthwise_kernel", f"{target}.depthwise.conv.weight", "depthwise")
     yield from _tf_batch_norm(next(layers), f"{target}.depthwise.norm")
-    for part in ("reduce", "expand"):
-        source = next(layers)
-        yield Weight(f"{source}/kernel", f"{target}.squeeze_excite.{part}.weight", "conv")
-        yield Weight(f"{source}/bias", f"{target}.squeeze_excite.{part}.bias")
+    yield from _squeeze_excite((next(layers), next(layers)), target)
     yield from _tf_conv_norm(layers, f"{target}.project")
-    yield from _tf_film(next(layers), f"{target}.film")
+    yield from _film(next(layers), f"{target}.film", *TF_FILM)
 
 
 def _tf_conv_norm(layers: Iterator[str], target: str) -> Iterator[Weight]:
@@ -175,9 +166,15 @@ def _tf_batch_norm(source: str, target: str) -> Iterator[Weight]:
     yield Weight(f"{source}/moving_variance", f"{target}.running_var")
 
 
-def _tf_film(source: str, target: str) -> Iterator[Weight]:
-    yield from _dense(f"{source}/_projection_add", f"{target}.shift")
-    yield from _dense(f"{source}/_projection_mult", f"{target}.scale")
+def _film(source: str, target: str, shift: str, scale: str) -> Iterator[Weight]:
+    yield from _dense(f"{source}/{shift}", f"{target}.shift")
+    yield from _dense(f"{source}/{scale}", f"{target}.scale")
+
+
+def _squeeze_excite(sources: tuple[str, str], target: str) -> Iterator[Weight]:
+    for source, part in zip(sources, ("reduce", "expand"), strict=True):
+        yield Weight(f"{source}/kernel", f"{target}.squeeze_excite.{part}.weight", "conv")
+        yield Weight(f"{source}/bias", f"{target}.squeeze_excite.{part}.bias")
 
 
 def _tf_layer(source: str, target: str) -> Iterator[Weight]:

@@ -45,17 +45,15 @@ class FoldedSteps(PlainSteps):
             self._frame, self._window = (graphed(part, model.device) for part in (self._frame, self._window))
 
     def begin(self, features: Tensor) -> None:
-        """See Steps."""
+        """See PlainSteps."""
         sentence = self.model.sentence(features.to(self._dtype) if features.is_floating_point() else features)
-        self._forget()
-        if self._empty is not None:
-            for _ in range(self._tokens.length):
-                self._tokens.append(self._empty)
-        self._fix(sentence)
-        self._sentence = sentence
+        self._forget(self._empty)
+        self._sentence = self._unused = sentence  # unused by FiLMs that have been fixed
+        for film in self._films:
+            film.fix(sentence)
 
     def step(self, image: Tensor) -> Tensor:
-        """See Steps."""
+        """See PlainSteps."""
         assert self._sentence is not None, "begin comes first"
         self._tokens.append(self.embedded(image).clone())
         rows = torch.stack(self._tokens.items, dim=1)
@@ -77,8 +75,7 @@ class FoldedSteps(PlainSteps):
         pixels = self._normalise(image).to(self._dtype)
         features = self.model.projection(self.model.trunk(pixels, self._unused))
         features = self.model.places(self.model.film(features, self._unused))
-        embedded: Tensor = self.model.transformer.embed(self.model.token_learner(features))
-        return embedded
+        return self.model.transformer.embed(self.model.token_learner(features))
 
     @torch.no_grad()
     def _empty_frame(self) -> Tensor:
@@ -89,11 +86,6 @@ class FoldedSteps(PlainSteps):
 
     def _last_logits(self, rows: Tensor) -> Tensor:
         return last_logits(self.model.transformer, rows)
-
-    def _fix(self, sentence: Tensor) -> None:
-        self._unused = sentence  # by FiLMs that have been fixed
-        for film in self._films:
-            film.fix(sentence)
 
 
 def fold_batch_norms(model: nn.Module) -> None:

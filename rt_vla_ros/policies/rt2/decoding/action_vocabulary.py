@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 from rt_vla_ros.policies.rt2.configuration import RT2Config
-from rt_vla_ros.policies.rt2.inputs.special_tokens import special_tokens
 
 ANCHOR = "A:"
 """Text before an action, so that a number is tokenized as it is behind a prompt."""
@@ -103,7 +102,7 @@ def integers(
 
 
 def overwritten(tokens: Sequence[int], bins: int, end: int) -> ActionVocabulary:
-    """One seldom used token per bin, given a new meaning (symbol tuning, PaLM-E)."""
+    """One rarely used token per bin, given a new meaning (symbol tuning, PaLM-E)."""
     if len(tokens) != bins:
         raise VocabularyError(f"The configuration lists {len(tokens)} overwritten tokens, the card has {bins} bins.")
     sequences = tuple((int(token),) for token in tokens)
@@ -119,10 +118,7 @@ def openvla(size: int, bins: int, end: int) -> ActionVocabulary:
 
 
 def least_used(
-    counts: Mapping[int, int],
-    tokenizer: PreTrainedTokenizerBase,
-    bins: int = 256,
-    placeholders: Collection[int] = (),
+    counts: Mapping[int, int], tokenizer: PreTrainedTokenizerBase, bins: int = 256, placeholders: Collection[int] = ()
 ) -> tuple[int, ...]:
     """The tokens to overwrite: those used least often in a body of text, special tokens left alone.
 
@@ -144,7 +140,7 @@ def _behind(tokenizer: PreTrainedTokenizerBase, anchor: str, text: str) -> Seque
     both = tokenizer.encode(anchor + text, add_special_tokens=False)
     if both[: len(before)] != before or len(both) == len(before):
         raise VocabularyError(
-            f"The tokenizer joins {text!r} with what stands before it, so actions cannot be told from the prompt."
+            f"The tokenizer joins {text!r} with what stands before it, so actions cannot be separated from the prompt."
         )
     return tuple(both[len(before) :])
 
@@ -192,3 +188,19 @@ def _check_borders(sequences: Sequence[Sequence_], following: set[int]) -> None:
                     f"The tokens {list(sequence)} can be read as one number or as two; the tokenizer writes numbers "
                     'without a mark between them. Choose the vocabulary "overwritten" for this model.'
                 )
+
+
+PLACEHOLDERS = ("image_token_id", "image_token_index", "video_token_id", "video_token_index")
+"""Names under which a model's configuration has them."""
+
+
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Ids of a tokenizer's special tokens, with those that were added as special ones and are in no list of its own."""
+    added = tokenizer.added_tokens_decoder
+    return frozenset(tokenizer.all_special_ids) | {token for token, content in added.items() if content.special}
+
+
+def placeholders(config: PreTrainedConfig) -> frozenset[int]:
+    """Ids of the tokens that a model replaces by what it sees; written in an output they have nothing behind them."""
+    found = (getattr(config, name, None) for name in PLACEHOLDERS)
+    return frozenset(token for token in found if isinstance(token, int))

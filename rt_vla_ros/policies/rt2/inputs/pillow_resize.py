@@ -8,6 +8,7 @@ weights in float64, where sums of such whole numbers are exact in any order.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -70,10 +71,6 @@ def _rounded(sums: Tensor) -> Tensor:
     return torch.floor(sums / 2**PRECISION + 0.5).clamp(0, 255)
 
 
-def _bilinear(x: float) -> float:
-    return max(1.0 - abs(x), 0.0)
-
-
 def _bicubic(x: float, a: float = -0.5) -> float:
     x = abs(x)
     if x < 1.0:
@@ -81,12 +78,12 @@ def _bicubic(x: float, a: float = -0.5) -> float:
     return (((x - 5) * x + 8) * x - 4) * a if x < 2.0 else 0.0
 
 
-def _lanczos(x: float) -> float:
-    return _sinc(x) * _sinc(x / 3) if -3.0 <= x < 3.0 else 0.0
-
-
 def _sinc(x: float) -> float:
     return 1.0 if x == 0.0 else math.sin(x * math.pi) / (x * math.pi)
 
 
-_FILTERS = {"bilinear": _bilinear, "bicubic": _bicubic, "lanczos": _lanczos}
+_FILTERS: dict[str, Callable[[float], float]] = {
+    "bilinear": lambda x: max(1.0 - abs(x), 0.0),
+    "bicubic": _bicubic,
+    "lanczos": lambda x: _sinc(x) * _sinc(x / 3) if -3.0 <= x < 3.0 else 0.0,
+}

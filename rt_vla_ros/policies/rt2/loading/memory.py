@@ -26,18 +26,16 @@ def check_memory(files: WeightFiles, device: torch.device, weights: str) -> None
 
     Before weights are quantized they are in main memory as they are computed with, so that is looked at too.
     """
-    pairs = [(device, weights)] + ([(CPU, "")] if weights in QUANTIZED else [])
-    for place, held in pairs:
-        available = available_bytes(place)
-        needed = needed_bytes(files, number_type(weights, device), held)
+    number = number_type(weights, device)
+    for place, held in [(device, weights)] + ([(CPU, "")] if weights in QUANTIZED else []):
+        available, needed = available_bytes(place), needed_bytes(files, number, held)
         if available is not None and needed > available:
-            raise out_of_memory(files, place, weights, needed, available)
+            raise out_of_memory(files, place, weights, needed)
 
 
-def out_of_memory(
-    files: WeightFiles, device: torch.device, weights: str, needed: int, available: int | None
-) -> OutOfMemoryError:
+def out_of_memory(files: WeightFiles, device: torch.device, weights: str, needed: int) -> OutOfMemoryError:
     """The error for a model that does not fit."""
+    available = available_bytes(device)
     there = "less" if available is None else f"{available:,} bytes"
     smaller = {"int4": "", "int8": ", or say weights:=int4"}.get(weights, ", or say weights:=int8 or int4")
     if device.type == "cpu":  # where they come together before they are quantized

@@ -33,7 +33,7 @@ from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, ComposedProcessor, Processor, ProcessorError
 from rt_vla_ros.policies.rt2.loading.lora import Adapter
-from rt_vla_ros.policies.rt2.loading.memory import available_bytes, check_memory, needed_bytes, out_of_memory
+from rt_vla_ros.policies.rt2.loading.memory import check_memory, needed_bytes, out_of_memory
 from rt_vla_ros.policies.rt2.loading.progress import transformers_progress
 from rt_vla_ros.policies.rt2.loading.quantization import (
     QUANTIZED,
@@ -181,8 +181,7 @@ def load_weights(
             tell(f"making {weights} of the weights")
             quantize(model, weights, device)
     except torch.cuda.OutOfMemoryError as error:
-        needed = needed_bytes(files, number, weights)
-        raise out_of_memory(files, device, weights, needed, available_bytes(device)) from error
+        raise out_of_memory(files, device, weights, needed_bytes(files, number, weights)) from error
     except CheckpointError as error:
         raise CheckpointError(f"{files.directory}: {error}") from error
     except WeightsError:
@@ -214,8 +213,8 @@ def _check_processor_files(directory: Path) -> None:
     own, whole = PROCESSOR_FILES
     if own not in settings and "image_processor" not in settings.get(whole, {}):
         raise ProcessorError(
-            f"{directory} has no image processor ({own}, or image_processor in {whole}): without it nobody knows how "
-            "images are put before the model. Copy it from the model that yours was made from."
+            f"{directory} has no image processor ({own}, or image_processor in {whole}): it says how "
+            "images are prepared for the model. Copy it from the model that yours was made from."
         )
     if not any(next(directory.glob(pattern), None) for pattern in TOKENIZER_FILES):
         raise ProcessorError(

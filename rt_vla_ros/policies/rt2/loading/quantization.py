@@ -79,7 +79,7 @@ def quantize(model: PreTrainedModel, weights: str, device: torch.device) -> None
     for layer in quantizable(model):
         group = int4_group(layer, device) if weights == "int4" else 0
         config = _config("int4" if group else "int8", device, group)
-        quantize_(layer, config, filter_fn=_any, device=device)
+        quantize_(layer, config, filter_fn=lambda *_: True, device=device)
     nn.Module.to(model, device)
 
 
@@ -126,7 +126,3 @@ def _config(weights: str, device: torch.device, group: int) -> Any:
     from torchao.quantization import Int4WeightOnlyConfig
 
     return Int4WeightOnlyConfig(group_size=group, int4_packing_format="tile_packed_to_4d", set_inductor_config=False)
-
-
-def _any(_module: nn.Module, _name: str) -> bool:
-    return True

@@ -27,7 +27,7 @@ EMBEDDINGS = "language_model.model.embed_tokens.weight"
 
 
 def load_openvla(
-    checkpoint: Checkpoint, *, device: torch.device, weights: str = "auto", tell: Tell = say_nothing
+    checkpoint: Checkpoint, *, device: torch.device, weights: str = "auto", tell: Tell = say_nothing, **_: object
 ) -> RT2Parts:
     """Everything of a checkpoint; rt2_config.json and action_card.json are used where they are there.
 

@@ -82,8 +82,7 @@ class DinoTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         hidden = self.encoder(self.embeddings(pixels)).last_hidden_state
-        patches: Tensor = hidden[:, 1 + self._registers :]
-        return patches
+        return hidden[:, 1 + self._registers :]
 
 
 class SiglipTower(nn.Module):
@@ -106,8 +105,7 @@ class SiglipTower(nn.Module):
         self.embeddings, self.encoder = whole.embeddings, whole.encoder
 
     def forward(self, pixels: Tensor) -> Tensor:
-        patches: Tensor = self.encoder(inputs_embeds=self.embeddings(pixels)).last_hidden_state
-        return patches
+        return self.encoder(inputs_embeds=self.embeddings(pixels)).last_hidden_state
 
 
 class Projector(nn.Module):
@@ -192,11 +190,7 @@ class OpenVLAForActionPrediction(OpenVLAPreTrainedModel, GenerationMixin):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(
-        self,
-        input_ids: Tensor,
-        pixel_values: Tensor | None = None,
-        logits_to_keep: int = 0,
-        **kwargs: Any,
+        self, input_ids: Tensor, pixel_values: Tensor | None = None, logits_to_keep: int = 0, **kwargs: Any
     ) -> CausalLMOutputWithPast:
         """Logits of the last `logits_to_keep` tokens, of all for 0."""
         output = self.model(input_ids, pixel_values, **kwargs)

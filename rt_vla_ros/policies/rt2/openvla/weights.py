@@ -29,9 +29,13 @@ STEM = {
     },
 }
 LAYER = {"dino": "encoder.layer", "siglip": "encoder.layers"}
+QKV = re.compile(r"attn\.qkv\.(weight|bias)")
 ATTENTION = {"dino": "attention", "siglip": "self_attn"}
-OUTPUT = {"dino": "attention.o_proj", "siglip": "self_attn.out_proj"}
-NORM = {"dino": "norm", "siglip": "layer_norm"}
+RENAMED = {
+    "dino": ((r"attn\.proj\.", "attention.o_proj."), (r"ls(\d)\.(?:scale_factor|gamma)", r"layer_scale\1.lambda1")),
+    "siglip": ((r"attn\.proj\.", "self_attn.out_proj."), (r"norm(\d)\.", r"layer_norm\1.")),
+}
+"""Within a layer: beginnings of published names, and what they are in the model here."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -104,10 +108,7 @@ def converted(
     if name.startswith("language_model."):
         bare = name.removeprefix("language_model.")
         if not bare.endswith("rotary_emb.inv_freq"):
-            yield (
-                (bare if bare.startswith("lm_head") else "model.language_model." + bare.removeprefix("model.")),
-                tensor,
-            )
+            yield bare if bare.startswith("lm_head") else f"model.language_model.{bare.removeprefix('model.')}", tensor
         return
     if found := PROJECTOR.fullmatch(name):
         yield f"model.projector.layers.{int(found[1]) - 1}.{found[2]}", tensor
@@ -135,14 +136,10 @@ def _tower(tower: str, name: str, tensor: Tensor, last: int) -> Iterator[tuple[s
 
 
 def _block(tower: str, layer: str, name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
-    if found := re.fullmatch(r"attn\.qkv\.(weight|bias)", name):
+    if found := QKV.fullmatch(name):
         for part, rows in zip("qkv", tensor.chunk(3), strict=True):
             yield f"{layer}.{ATTENTION[tower]}.{part}_proj.{found[1]}", rows
-    elif found := re.fullmatch(r"attn\.proj\.(weight|bias)", name):
-        yield f"{layer}.{OUTPUT[tower]}.{found[1]}", tensor
-    elif found := re.fullmatch(r"ls(\d)\.(?:scale_factor|gamma)", name):
-        yield f"{layer}.layer_scale{found[1]}.lambda1", tensor
-    elif found := re.fullmatch(r"norm(\d)\.(weight|bias)", name):
-        yield f"{layer}.{NORM[tower]}{found[1]}.{found[2]}", tensor
-    else:
-        yield f"{layer}.{name}", tensor
+        return
+    for old, new in RENAMED[tower]:
+        name = re.sub(f"^{old}", new, name)
+    yield f"{layer}.{name}", tensor

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.small_tokenizers import small_tokenizer
 from support.vlms import random_image, save_openvla, save_vlm
 from torch import nn
 
@@ -28,7 +29,6 @@ from rt_vla_ros.policies.rt2.loading.quantization import (
 from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.tiny.small_models import FAMILIES, random_model, small_config
-from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -78,7 +78,7 @@ def test_openvla_and_its_odd_layers(weights: str, tmp_path: Path) -> None:
     policy.reset("pick up the red cube")
     assert len(policy.act(Observation({"front": random_image(0, 224, 224)}, 0.0)).tokens) == 7
     assert isinstance(policy, RT2Policy)
-    kinds = {type(layer.weight.data).__name__ for layer in quantizable(policy._parts.model)}
+    kinds = {type(layer.weight.data).__name__ for layer in quantizable(policy.parts.model)}
     assert kinds == ({"Int8Tensor"} if weights == "int8" else {"Int8Tensor", "Int4OpaqueTensor"})
 
 
@@ -158,7 +158,7 @@ def test_needed_memory_is_counted_as_it_will_be_held(tmp_path: Path, monkeypatch
 def load_rt2_model(directory: Path, weights: str) -> nn.Module:
     policy = load_policy(str(directory), device="cpu", weights=weights)
     assert isinstance(policy, RT2Policy)
-    return policy._parts.model
+    return policy.parts.model
 
 
 def test_loading_tells_what_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

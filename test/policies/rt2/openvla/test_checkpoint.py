@@ -17,11 +17,11 @@ from support.vlms import SHARDS, random_image, rt2_card, save_openvla, statistic
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
 from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.rt2.configuration import question_prompt, robot_prompt
 from rt_vla_ros.policies.rt2.loading.weight_files import INDEX
 from rt_vla_ros.policies.rt2.openvla.checkpoint import load_openvla
 from rt_vla_ros.policies.rt2.openvla.processor import EMPTY_TOKEN
 from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
-from rt_vla_ros.policies.rt2.prompt import question_prompt, robot_prompt
 
 CPU = torch.device("cpu")
 

@@ -37,10 +37,7 @@ class Source:
 
 
 def read_source(path: Path) -> Source:
-    """Reads a Flax msgpack file, an Orbax directory, a TensorFlow checkpoint prefix or a SavedModel directory.
-
-    Raises CheckpointError where it is none of these or cannot be read.
-    """
+    """Reads a Flax msgpack file, an Orbax directory, a TensorFlow prefix or a SavedModel. Raises CheckpointError."""
     try:
         return _read(path)
     except ImportError as error:
