@@ -1,9 +1,7 @@
 """Linear layers whose weights lie in memory as oneDNN reads them, for models that run on a CPU.
 
-PyTorch copies weights into oneDNN's order at every call, or multiplies by other libraries that use no wide
-instructions on some processors. Reordered once, a pass over a few rows takes as long as reading the weights; results
-differ by rounding only. These are the operations by which torch.compile replaces linear layers when it freezes a model
-(torch/_inductor/fx_passes/mkldnn_fusion.py), called without a compiler.
+Reordered once, not at every call, a pass over a few rows takes as long as reading the weights; results differ by
+rounding only. torch.compile uses the same operations (torch/_inductor/fx_passes/mkldnn_fusion.py).
 """
 
 from __future__ import annotations

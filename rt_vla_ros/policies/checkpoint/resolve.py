@@ -78,8 +78,7 @@ def resolve(name_or_path: str | Path, tell: Tell = say_nothing) -> Checkpoint:
     """A shipped policy by its name, one's own by the path of its directory or its name on the Hugging Face Hub.
 
     name_or_path: also DIRECTORY#KEY or OWNER/NAME#KEY, which chooses one of several statistics of an OpenVLA
-    checkpoint. A name of the Hub is downloaded where no such directory is here; tell: gets a sentence now and then
-    about how far that is.
+    checkpoint. A name of the Hub is downloaded where no such directory is here; tell: gets reports of progress.
     Raises UnknownPolicyError, and CheckpointError for a directory that holds no model or two things at once.
     """
     name = str(name_or_path)

@@ -35,8 +35,7 @@ class RT1Config(PretrainedConfig):
     input_height, input_width: size of the images that a policy takes [pixel], 256 x 320 on RT-1's robots; None is
     image_size.
     image_mean, image_std: of R, G and B, on the scale 0 ... 1.
-    stored_normalisation: the release keeps mean and variance in a Keras layer that its checkpoint owns, followed by a
-    division by sqrt(image_std); they are part of the weights then.
+    stored_normalisation: mean and variance are part of the weights, then a division by sqrt(image_std) (release).
     trunk: "film_efficientnet" (the paper's) or "film_resnet" (dense convolutions, many times faster on a CPU).
     width_coefficient, depth_coefficient, drop_connect_rate: of the EfficientNet; 1.2 and 1.4 make B3.
     stride_padding: of its convolutions with stride 2. "same" is TensorFlow's and Flax' SAME, by the size (300 px give a
@@ -56,13 +55,12 @@ class RT1Config(PretrainedConfig):
     time_sequence_length: images in the history.
     num_layers, num_heads, layer_size (key dimension of a head), d_model, dropout_rate: as in the paper's code.
     feed_forward: "linear" is the release of RT-1 (one Dense without activation), "swiglu" that of RT-1-X.
-    feed_forward_size: hidden size of "swiglu".
-    feed_forward_bias: whether "linear" has a bias: in the release yes, in the JAX code no.
+    feed_forward_size: hidden size of "swiglu". feed_forward_bias: whether "linear" has one (in the release only).
     position_bias: whether positions have a bias besides their table, as in both public codes. The table has a row for
     each of time_sequence_length x (image + action tokens).
     image_attends_past_actions: whether rows of an image may attend the action rows of earlier steps (RT-1's release) or
     not (RT-1-X).
-    action_embedding: what stands in the rows of action tokens. "none": zeros. "zeroed": zeros too, but the checkpoint
+    action_embedding: content of the rows of action tokens. "none": zeros. "zeroed": zeros too, but the checkpoint
     carries an embedding that the release multiplies by zero. "previous": the tokens of earlier steps, embedded, and the
     embedding of token 0 in the newest (`include_prev_timesteps_actions` of the JAX code).
     history_start: what a window holds before it is full. "short": it begins with the first image at position 0, which

@@ -74,8 +74,7 @@ class PlainSteps:
 class RT1Policy:
     """Implements policies.policy.WarmUpPolicy.
 
-    How a request begins is the network's `history_start`: with a short window, the first image at position 0, or with
-    black images in front. When the window is full the oldest step leaves.
+    A request begins as the network's `history_start` says; when the window is full the oldest step leaves.
     """
 
     def __init__(

@@ -57,8 +57,7 @@ class RT2Policy:
 
         speculate: whether the previous action is tried first; the tokens are the same either way.
         pack: whether the linear layers of a model on a CPU are reordered, in place, for faster passes.
-        fixed_shapes: whether passes have fixed shapes and are recorded as CUDA graphs, for models on a GPU; a reset
-        with a prompt of a new length then takes a moment longer.
+        fixed_shapes: whether passes have fixed shapes and are recorded as CUDA graphs, for models on a GPU.
         device_images: whether images are prepared on the model's device, where that gives the very same.
         Raises VocabularyError, a ValueError, where tokenizer and card do not fit each other.
         """

@@ -1,9 +1,4 @@
-"""Weights of the public RT-1 codes -> ours, in memory; needs neither JAX nor TensorFlow.
-
-    config = RT1Config.preset("rt1-x")
-    model = RT1Model(config)
-    model.load_state_dict(convert_weights(flat, config, FLAX))
-    logits = model(images, embedding).logits  # uint8 (B, T, H, W, 3), float32 (B, 512) -> (B, T, 11, vocab_size)
+"""Weights of the public RT-1 codes -> ours, in memory; needs neither JAX nor TensorFlow (example: docs/rt1.md).
 
 A flat dictionary holds arrays by their names as the public codes give them, parts joined by "/":
 `params/Transformer_0/Dense_0/kernel` (Flax) or `_transformer/_token_emb/kernel` (TensorFlow, see tensorflow_network).

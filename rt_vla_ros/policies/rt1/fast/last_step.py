@@ -17,8 +17,8 @@ def last_logits(transformer: CausalTransformer, image: Tensor, actions: Tensor |
 
     image: the window's image tokens after `transformer.embed`, (B, T, num_image_tokens, d_model): they can be kept
     between steps. actions: embedded likewise, (B, T, num_action_tokens, d_model); None: zeros.
-    The last row of actions predicts nothing and is left out. Where images attend no actions (RT-1-X), actions of other
-    steps are too: 1225 rows are left of 1380. The last layer has queries for the rows that are read only.
+    The last row of actions predicts nothing and is left out; so are actions of other steps where images attend none
+    (RT-1-X: 1225 rows of 1380). The last layer has queries for the rows that are read only.
     """
     config = transformer.config
     if config.image_attends_past_actions:
@@ -94,8 +94,7 @@ def causal_attention(query: Tensor, key: Tensor, value: Tensor, first: int = 0) 
     """Row i attends the keys 0 ... i, or all of them where there are fewer; (B, R, heads, size).
 
     query: of the rows from `first` on, (B, R, heads, size). key, value: (B, K, heads, size), first < K.
-    Equal to `scaled_dot_product_attention` with that mask, which on a CPU takes 1.5 times as long in float32 and three
-    times in bfloat16 for RT-1-X's rows.
+    Equal to `scaled_dot_product_attention` with that mask, which takes 1.5 to 3 times as long on a CPU.
     """
     if query.device.type != "cpu":
         return _fused(query, key, value, first)

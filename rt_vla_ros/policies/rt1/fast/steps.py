@@ -20,8 +20,7 @@ class FoldedSteps(PlainSteps):
     """The network made ready for inference, in place: it can be neither trained nor saved afterwards.
 
     Batch normalisation is folded into the convolutions, FiLM's factors are computed once per instruction, image tokens
-    are kept embedded, the transformer computes only the rows that matter. On a CPU the weights lie as oneDNN likes
-    them.
+    are kept embedded, the transformer computes only the rows that matter. On a CPU weights have oneDNN's layout.
     """
 
     def __init__(self, model: RT1Model, dtype: torch.dtype = torch.float32, *, cuda_graphs: bool = False) -> None:

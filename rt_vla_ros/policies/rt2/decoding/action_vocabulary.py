@@ -25,8 +25,7 @@ class VocabularyError(ValueError):
 class ActionVocabulary:
     """Token sequences of the bins.
 
-    first: of the first dimension, one per bin. others: of all further dimensions.
-    end: the token that closes an action where its last number could go on.
+    first: of the first dimension, one per bin. others: of further ones. end: closes an action that could go on.
     """
 
     first: tuple[Sequence_, ...]
@@ -122,8 +121,8 @@ def least_used(
 ) -> tuple[int, ...]:
     """The tokens to overwrite: those used least often in a body of text, special tokens left alone.
 
-    counts: how often each token was seen; one that is absent was never seen. Ties go to the higher id, which in most
-    vocabularies was learned later. placeholders: the model's tokens that stand for images, left alone as well.
+    counts: how often each token was seen. Ties go to the higher id, which in most vocabularies was learned later.
+    placeholders: the model's tokens that stand for images, left alone as well.
     Raises VocabularyError where the vocabulary is too small.
     """
     special = special_tokens(tokenizer).union(placeholders)

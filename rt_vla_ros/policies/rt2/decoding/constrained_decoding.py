@@ -68,10 +68,7 @@ class ActionGrammar:
             raise ValueError(f"the token {token} is not legal here; legal are {self.legal(state)[:8]} ...") from None
 
     def decode(self, tokens: Sequence[int]) -> tuple[int, ...]:
-        """Token ids of a whole action, with or without an end -> bins, one per dimension.
-
-        Raises ValueError for anything else.
-        """
+        """Token ids of a whole action, with or without an end -> bins, one per dimension. Raises ValueError."""
         state, bins = START, list[int]()
         for token in tokens:
             after = self.advance(state, token)
@@ -165,9 +162,7 @@ class ActionGrammar:
 def prefix_allowed_tokens(grammar: Grammar, prompt_length: int) -> Callable[[int, Tensor], list[int]]:
     """The same constraint for transformers' own `generate(prefix_allowed_tokens_fn=...)`.
 
-    Behind the END only the last token is allowed.
-
-    prompt_length: number of tokens before the first generated one.
+    prompt_length: number of tokens before the first generated one. Behind the END only the last token is allowed.
     """
 
     def allowed(batch: int, tokens: Tensor) -> list[int]:

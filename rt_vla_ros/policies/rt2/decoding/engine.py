@@ -28,7 +28,6 @@ HEAD_TOLERANCE = 1e-2
 """Largest difference between logits from some rows of the head and the model's own, as a share of their spread."""
 FIXED_TOLERANCE = {torch.float32: 1e-3}
 """The same between passes of fixed shapes and the model's own; 0.1 in half precision, where rounding makes so much."""
-
 CPU_GUESS = 8
 """Tokens that are verified in one pass behind the prompt's on a CPU: more rows take longer than reading the weights."""
 
@@ -74,11 +73,10 @@ class DecodingEngine:
 
     @torch.inference_mode()
     def record(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> None:
-        """Makes passes of fixed shapes for prompts of this length, where they are asked for and not there yet.
+        """Makes passes of fixed shapes for prompts of this length, the first time for somewhat longer ones too.
 
-        The first time, in the warm-up, also for somewhat longer prompts, so that few instructions have to wait later.
-        They are compared with the model's own on these inputs and on other pixels; where they cannot be made or differ,
-        the log says so and decoding goes on without them.
+        They are compared with the model's own; where they cannot be made or differ, the log says so and decoding goes
+        on without them.
         """
         tokens = inputs["input_ids"].shape[1]
         for more in (0,) if self._shapes else (0, BUCKET):

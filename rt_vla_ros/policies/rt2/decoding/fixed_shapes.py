@@ -1,9 +1,7 @@
 """Decoding in passes of two fixed shapes over a cache of fixed size, so that a GPU can record them.
 
-What differs from family to family (seeing, putting patches among words, counting positions) is left to the model's own
-code; its language model alone, where nearly all kernels are, is run through `RecordedCall`. Prompts are padded behind
-the guess, where nothing looks back from, up to a multiple of `BUCKET` tokens, so that instructions of about the same
-length share a recording.
+Only the language model, where nearly all kernels are, is run through `RecordedCall`; the rest is the model's own code.
+Prompts are padded behind the guess to a multiple of `BUCKET` tokens, so that similar lengths share a recording.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Pillow's resizing of 8-bit images, to the last bit, on any device.
 
-Pillow (src/libImaging/Resample.c) resizes along one side and then along the other; each new pixel is a weighted sum of
-old ones with weights in whole 2^-22, rounded and cut to 0..255. Here a pass is one product with a matrix of these
-weights in float64, where sums of such whole numbers are exact in any order.
+Pillow (src/libImaging/Resample.c) resizes one side, then the other; new pixels are weighted sums with weights in whole
+2^-22, rounded and cut to 0..255. Here a pass is a matrix product in float64, where such sums are exact in any order.
 """
 
 from __future__ import annotations

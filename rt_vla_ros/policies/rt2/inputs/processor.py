@@ -160,10 +160,9 @@ def _kind(image_processor: Any) -> str:
 
 
 class PreparedPrompt:
-    """A prompt whose text is tokenized once; a frame costs only its images.
+    """A prompt whose text is tokenized once: later frames go through the processor's image part alone.
 
-    The first frame is taken through the whole processor. Later ones only through its image part, if that gave the very
-    same tensors for the first frame and a later frame's shapes are the same.
+    That is done if it gave the very same tensors for the first frame and a later frame's shapes are the same.
     """
 
     def __init__(

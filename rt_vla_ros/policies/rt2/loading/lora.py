@@ -1,7 +1,7 @@
 """LoRA adapters as peft writes them (Hu et al. 2021, arXiv:2106.09685), added to the weights they belong to.
 
-Adapters of OpenVLA name the published modules, such as the fused `attn.qkv`; so they are added before weights are
-renamed. Those of other models name modules as the transformers of their day did, which have moved about since.
+Adapters of OpenVLA name the published modules (`attn.qkv`), so they are added before weights are renamed. Those of
+other models name modules as older versions of transformers did.
 """
 
 from __future__ import annotations

@@ -22,10 +22,7 @@ class OutOfMemoryError(ValueError):
 
 
 def check_memory(files: WeightFiles, device: torch.device, weights: str) -> None:
-    """Raises OutOfMemoryError where a checkpoint's weights, held in this way, cannot fit on a device.
-
-    Before weights are quantized they are in main memory as they are computed with, so that is looked at too.
-    """
+    """Raises OutOfMemoryError where weights cannot fit on a device, or, before they are quantized, in main memory."""
     number = number_type(weights, device)
     for place, held in [(device, weights)] + ([(CPU, "")] if weights in QUANTIZED else []):
         available, needed = available_bytes(place), needed_bytes(files, number, held)

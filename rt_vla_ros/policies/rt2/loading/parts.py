@@ -73,10 +73,8 @@ def load_rt2(
     """Everything of a checkpoint.
 
     weights: see quantization. trust_remote_code: whether Python code that lies in the directory may be run. A LoRA
-    adapter's own configuration, card and processor go before those of the model.
-    tell: gets a sentence now and then about how far it is.
-    Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError, OutOfMemoryError: all
-    ValueErrors with a sentence.
+    adapter's own configuration, card and processor go before those of the model. tell: gets reports of progress.
+    Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError and OutOfMemoryError.
     """
     check_quantization(weights, device)
     directory = checkpoint.model_directory

@@ -1,8 +1,7 @@
 """How a model's weights are held: as floating-point numbers of two sizes, or as int8 or int4 through torchao.
 
-Quantized are the matrices of linear layers, vision and text alike. What stays as it is: the output head, because an
-action needs only some of its rows and close calls are decided there; the word embeddings, of which a pass reads a few
-rows; norms and convolutions.
+Quantized are the matrices of linear layers, vision and text alike, but not the output head, which decides close calls
+and of which an action needs only some rows, nor word embeddings, norms and convolutions.
 """
 
 from __future__ import annotations

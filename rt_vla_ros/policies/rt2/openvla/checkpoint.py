@@ -31,10 +31,8 @@ def load_openvla(
 ) -> RT2Parts:
     """Everything of a checkpoint; rt2_config.json and action_card.json are used where they are there.
 
-    weights: see quantization. A LoRA adapter's own statistics go before those of the model.
-    tell: gets a sentence now and then about how far it is.
-    Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError, OutOfMemoryError: all
-    ValueErrors.
+    weights: see quantization. A LoRA adapter's own statistics go before the model's. tell: gets reports of progress.
+    Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError and OutOfMemoryError.
     """
     check_quantization(weights, device)
     directory = checkpoint.model_directory

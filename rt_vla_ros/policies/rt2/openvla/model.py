@@ -1,7 +1,7 @@
 """OpenVLA (Kim et al. 2024, arXiv:2406.09246) from parts that transformers has: DINOv2 and SigLIP, a projector, Llama.
 
-The second-to-last layer of each vision tower is used, so the last one is not built. An image's patches stand behind the
-first token of the prompt; in the token ids that place is held by `image_token_id`.
+The last layer of each vision tower is not used, so it is not built. An image's patches follow the prompt's first token;
+`image_token_id` marks their places.
 """
 
 from __future__ import annotations
