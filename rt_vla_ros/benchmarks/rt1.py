@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from rt_vla_ros.benchmarks.rt1_memory import MEGABYTE, measured_apart
 from rt_vla_ros.benchmarks.rt1_networks import DTYPES, inputs, network, steps_of, weight_bytes
 from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
-from rt_vla_ros.policies.rt1.policy import PlainSteps, Steps
+from rt_vla_ros.policies.rt1.policy import PlainSteps
 
 CASES = (("rt1-x", "float32"), ("rt1-x", "bfloat16"), ("rt1", "float32"), ("rt1", "bfloat16"), ("rt1-mini", "float32"))
 REFERENCE_OF = "rt1-x"
@@ -179,13 +179,13 @@ def steps_by_stage(steps: FoldedSteps, images: Tensor, repeats: int) -> dict[str
     return {"image_ms": _median_ms(frame), "transformer_ms": _median_ms(window)}
 
 
-def _tokens(steps: Steps, images: Tensor, features: Tensor) -> Tensor:
+def _tokens(steps: PlainSteps, images: Tensor, features: Tensor) -> Tensor:
     device = steps.model.device
     steps.begin(features.to(device))
     return torch.stack([steps.step(image[None].to(device)).argmax(-1).cpu() for image in images])
 
 
-def _step(steps: Steps, image: Tensor) -> Tensor:
+def _step(steps: PlainSteps, image: Tensor) -> Tensor:
     return steps.step(image.to(steps.model.device)).argmax(-1).cpu()
 
 

@@ -11,7 +11,7 @@ from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
 from rt_vla_ros.policies.rt1.layers import FiLM
 from rt_vla_ros.policies.rt1.modeling import RT1Model
-from rt_vla_ros.policies.rt1.policy import PlainSteps, Steps
+from rt_vla_ros.policies.rt1.policy import PlainSteps
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CONVOLUTION_GAIN, FILM_GAIN = 1.4, 0.5
@@ -63,7 +63,7 @@ def inputs(model: RT1Model, count: int = 6) -> tuple[Tensor, Tensor]:
     return images, torch.randint(1, model.config.word_buckets, (1, 9), generator=generator)
 
 
-def steps_of(model: RT1Model, dtype: torch.dtype, *, cuda_graphs: bool = False) -> Steps:
+def steps_of(model: RT1Model, dtype: torch.dtype, *, cuda_graphs: bool = False) -> PlainSteps:
     """As a policy runs this network; it may take it over."""
     if model.config.trunk != "film_efficientnet":
         return PlainSteps(model)

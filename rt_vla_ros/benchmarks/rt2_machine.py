@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from rt_vla_ros.benchmarks.rt2_shapes import IMAGE_TOKENS, ModelShape
+from rt_vla_ros.policies.packed_linear import pack_linears
 from rt_vla_ros.policies.rt2.decoding.fixed_shapes import language_model
-from rt_vla_ros.policies.rt2.loading.packed_linear import pack_linears
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 
 SQUARE = 2048

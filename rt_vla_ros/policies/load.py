@@ -1,41 +1,18 @@
-"""Policies by name or path: a table of families, each with one function that opens its checkpoints."""
+"""Policies by name or path."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 
 import torch
 
-from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.policies.checkpoint.errors import UnknownPolicyError
 from rt_vla_ros.policies.checkpoint.files import Tell, say_nothing
 from rt_vla_ros.policies.checkpoint.resolve import UNTRAINED, Checkpoint, policy_names, resolve
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.rt1 import checkpoint as rt1
 
-__all__ = ["UNTRAINED", "UnknownPolicyError", "find_device", "load_policy", "policy_names", "read_card"]
-
-Open = Callable[..., Policy]
-
-
-def _rt2(module: str) -> Open:
-    """The vision-language models of transformers take seconds to import; who runs RT-1 shall not wait for them."""
-
-    def open_policy(checkpoint: Checkpoint, **options: object) -> Policy:
-        policy: Policy = importlib.import_module(f"rt_vla_ros.policies.rt2.{module}").open_policy(checkpoint, **options)
-        return policy
-
-    return open_policy
-
-
-FAMILIES: dict[str, Open] = {
-    "rt1": rt1.open_policy,
-    "rt1-untrained": rt1.open_untrained,
-    "rt2": _rt2("checkpoint"),
-    "openvla": _rt2("checkpoint"),
-    "rt2-untrained": _rt2("tiny.untrained"),
-}
+__all__ = ["UNTRAINED", "UnknownPolicyError", "find_device", "load_policy", "policy_names"]
 
 
 def load_policy(
@@ -66,7 +43,11 @@ def load_policy(
     """
     where, tell = find_device(device), tell or say_nothing
     checkpoint = name_or_path if isinstance(name_or_path, Checkpoint) else resolve(name_or_path, tell)
-    return FAMILIES[checkpoint.family](
+    if checkpoint.family in ("rt1", UNTRAINED):
+        open_policy: Callable[..., Policy] = rt1.open_policy
+    else:  # the vision-language models of transformers take seconds to import
+        from rt_vla_ros.policies.rt2.checkpoint import open_policy
+    return open_policy(
         checkpoint,
         device=where,
         decoding=decoding,
@@ -77,11 +58,6 @@ def load_policy(
         device_images=device_images,
         tell=tell,
     )
-
-
-def read_card(name_or_path: str) -> ActionCard:
-    """The action card that a policy of this name will have, without its weights. Raises ValueErrors as load_policy."""
-    return resolve(name_or_path).read_card()
 
 
 def find_device(name: str) -> torch.device:

@@ -1,4 +1,4 @@
-"""The only surface of a policy that the rest of the house sees."""
+"""The interfaces of a policy."""
 
 from __future__ import annotations
 

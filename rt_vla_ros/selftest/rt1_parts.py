@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from rt_vla_ros.benchmarks.rt1_memory import SMALL
 from rt_vla_ros.benchmarks.rt1_networks import DTYPES, inputs, network
 from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
-from rt_vla_ros.policies.rt1.policy import PlainSteps, Steps
+from rt_vla_ros.policies.rt1.policy import PlainSteps
 from rt_vla_ros.selftest.part import FailedError, Found, Machine, exact_float32
 
 IMAGES = {"rt1-x": 3, "rt1": 8}
@@ -55,7 +55,7 @@ def _compared(dtype: str, machine: Machine, *, recorded: bool) -> Found:
     return Found(said, figures)
 
 
-def _logits(steps: Steps, images: Tensor, features: Tensor) -> Tensor:
+def _logits(steps: PlainSteps, images: Tensor, features: Tensor) -> Tensor:
     """Of two requests with different instructions, float32 (2 * images, D, V)."""
     rows, device = [], steps.model.device
     for instruction in (features, features.flip(-1)):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.small_tokenizers import small_tokenizer
 from torch import Tensor
 from transformers import AutoModelForImageTextToText
 
@@ -21,7 +22,6 @@ from rt_vla_ros.policies.rt2.decoding import engine as decoding_engine
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
 from rt_vla_ros.policies.rt2.tiny.small_models import SPECIAL
-from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
 from zenoh_ros.commands.errors import CliError
 
 CPU = torch.device("cpu")

@@ -102,7 +102,7 @@ def test_cuda_graphs_are_for_gpus(make_bench: Make, tmp_path: Path) -> None:
 def test_weights_are_a_parameter(make_bench: Make, tmp_path: Path) -> None:
     bench, node = start(make_bench, save_vlm(tmp_path, "qwen2_vl"), weights="int8")
     policy = until_ready(bench, node)
-    kinds = {type(parameter.data).__name__ for parameter in policy._parts.model.parameters()}
+    kinds = {type(parameter.data).__name__ for parameter in policy.parts.model.parameters()}
     assert kinds == {"Tensor", "Int8Tensor"}
 
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from support.small_tokenizers import small_tokenizer
 from support.vlms import HALF, rt2_card
 from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.tiny.small_models import SPECIAL, random_model
-from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
 
 VISION = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 VISION |= {"patch_size": 14, "image_size": 56}

@@ -10,7 +10,8 @@ import torch
 from support import seeded_parameters
 
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.policies.rt1.convert.weights import state_dict_from_flax, state_dict_from_tf
+from rt_vla_ros.policies.rt1.convert.weight_names import FLAX, TENSORFLOW
+from rt_vla_ros.policies.rt1.convert.weights import convert_weights, tensorflow_network
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 
 GOLDEN = Path(__file__).resolve().parents[1] / "fixtures" / "rt1_golden"
@@ -31,6 +32,8 @@ SMALL_JAX = {
     "token_embedding_size": 48,
     "world_vector_range": (-2.0, 2.0),
 }
+NORMALISATION = "_image_tokenizer/_tokenizer/net/layer_with_weights-0/"
+RELEASE = {"mean": (0.485, 0.456, 0.406), "variance": (0.229, 0.224, 0.225), "count": 0}
 CASES: dict[str, dict[str, Any]] = {
     "swiglu": {},
     "linear": {"feed_forward": "linear"},
@@ -53,24 +56,33 @@ def flax_flat(case: str, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def flax_model(case: str) -> RT1Model:
-    return loaded(flax_config(case), state_dict_from_flax(flax_flat(case)))
+    return loaded(flax_config(case), convert_weights(flax_flat(case), flax_config(case), FLAX))
 
 
 def flax_full(preset: str, tree: str) -> RT1Model:
     flat = seeded_parameters.gen(seeded_parameters.read_tree(GOLDEN / f"param_tree_{tree}.txt"), 0, 1.39)
-    return loaded(RT1Config.preset(preset), state_dict_from_flax(flat))
+    config = RT1Config.preset(preset)
+    return loaded(config, convert_weights(flat, config, FLAX))
 
 
 def tf_flat(name: str, gain: float, seed: int = 0) -> dict[str, np.ndarray]:
-    """The seeded variables of a TensorFlow network; the normalisation is left to its constants."""
+    """The seeded variables of a TensorFlow network, with the release's constants in the normalisation."""
     tree = seeded_parameters.parse_tree(golden(name)["tree"])
-    return seeded_parameters.gen({k: v for k, v in tree.items() if "layer_with_weights-0/" not in k}, seed, gain)
+    flat = seeded_parameters.gen({k: v for k, v in tree.items() if "layer_with_weights-0/" not in k}, seed, gain)
+    return {**flat, **{NORMALISATION + key: np.array(value) for key, value in RELEASE.items()}}
+
+
+def tf_config(name: str) -> RT1Config:
+    return RT1Config.preset("rt1", **({**SMALL, "time_sequence_length": 4} if name == "tf_small" else {}))
+
+
+def tf_state(flat: dict[str, np.ndarray], name: str = "tf_small") -> dict[str, torch.Tensor]:
+    return convert_weights(tensorflow_network(flat), tf_config(name), TENSORFLOW)
 
 
 def tf_model(name: str) -> RT1Model:
-    small = {**SMALL, "time_sequence_length": 4} if name == "tf_small" else {}
     gain = 1.5 if name == "tf_small" else 1.4
-    return loaded(RT1Config.preset("rt1", **small), state_dict_from_tf(tf_flat(name, gain)))
+    return loaded(tf_config(name), tf_state(tf_flat(name, gain), name))
 
 
 def tf_images(data: dict[str, np.ndarray]) -> torch.Tensor:

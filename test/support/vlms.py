@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from support.small_tokenizers import small_tokenizer
 
 from rt_vla_ros.action_space.card import ActionCard, ActionDimension, CameraSpec
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.tiny.small_models import SPECIAL, random_model, small_config
-from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
 
 TOKENIZER_OF = {
     "paligemma": "byte_fallback_unigram",

@@ -19,3 +19,9 @@ class LanguageNotUsedError(ValueError):
             f"The policy {name!r} reads sentences itself; language (given: {language}) is for networks that take "
             "sentence vectors. Leave it out."
         )
+
+
+def some(names: list[str]) -> str:
+    """The first of many names, and how many more there are, for a message."""
+    shown = ", ".join(names[:4]) or "nothing"
+    return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown

@@ -21,14 +21,14 @@ FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 def download(hub_id: str, tell: Tell = say_nothing) -> Path:
     """The directory of a checkpoint of this name (OWNER/NAME), in the Hub's usual cache on this machine.
 
-    What is there already is not downloaded again. Raises CheckpointError where it cannot be had.
+    What is there already is not downloaded again. Raises CheckpointError where that fails.
     """
     tell(f"looking for {hub_id} on the Hugging Face Hub")
     try:
         return Path(snapshot_download(hub_id, allow_patterns=list(FILES), tqdm_class=_bar(tell)))
     except Exception as error:  # the errors of the client's own network library are of no common kind
         raise CheckpointError(
-            f"{hub_id!r} cannot be had from the Hugging Face Hub ({constants.ENDPOINT}): {_reason(error)} "
+            f"{hub_id!r} cannot be downloaded from the Hugging Face Hub ({constants.ENDPOINT}): {_reason(error)} "
             "Where there is no Hub, name a directory with the model's files in it; on a machine that has one, "
             f"`hf download {hub_id} --local-dir DIRECTORY` makes it."
         ) from error
@@ -46,16 +46,16 @@ def _reason(error: Exception) -> str:
 
 
 def _bar(tell: Tell) -> type[Any]:
-    """A progress bar that is told instead of drawn."""
+    """A progress bar whose progress goes to `tell`."""
 
-    class Told(tqdm):
+    class Bar(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:
-            told = {"disable": False, "mininterval": PAUSE, "delay": PAUSE}
-            super().__init__(*args, **{**options, **told})  # type: ignore[no-untyped-call]
+            fixed = {"disable": False, "mininterval": PAUSE, "delay": PAUSE}
+            super().__init__(*args, **{**options, **fixed})  # type: ignore[no-untyped-call]
 
         def display(self, *_args: Any, **_options: Any) -> bool:
             if self.unit == "B" and self.total and self.n < self.total:
                 tell(f"downloading, {self.n:,} of {self.total:,} bytes")
             return True
 
-    return Told
+    return Bar

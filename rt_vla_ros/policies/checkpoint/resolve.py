@@ -78,21 +78,21 @@ def resolve(name_or_path: str | Path, tell: Tell = say_nothing) -> Checkpoint:
     """A shipped policy by its name, one's own by the path of its directory or its name on the Hugging Face Hub.
 
     name_or_path: also DIRECTORY#KEY or OWNER/NAME#KEY, which chooses one of several statistics of an OpenVLA
-    checkpoint. A name of the Hub is downloaded where no such directory is here; tell: gets a sentence now and then
-    about how far that is.
+    checkpoint. A name of the Hub is downloaded where no such directory is here; tell: gets reports of progress.
     Raises UnknownPolicyError, and CheckpointError for a directory that holds no model or two things at once.
     """
     name = str(name_or_path)
     if name in MADE_IN_MEMORY:
         return Checkpoint(name, name, reference=name)
-    hub_id = name.partition("#")[0] if is_on_hub(name) else ""
-    directory = _download(name, hub_id, tell) if hub_id else find_checkpoint(name)
+    on_hub = is_on_hub(name)
+    directory = _download(name, tell) if on_hub else find_checkpoint(name)
     assert directory is not None, "only policies made in memory have no directory"
-    key = _key(name)
+    path, _, key = name.rpartition("#")
+    key = key if path and not Path(name).expanduser().is_dir() else ""
     found = replace(_look_at(directory, tell), key=key)
     if key and found.family != "openvla":
         raise CheckpointError(f"{directory} is no OpenVLA checkpoint, so there is no {key!r} to choose.")
-    if hub_id:
+    if on_hub:
         return replace(found, name=name, reference=name)
     whole = str(directory.resolve())
     return replace(found, name=directory.resolve().name, reference=f"{whole}#{key}" if key else whole)
@@ -175,25 +175,19 @@ def _base_of(adapter: Path, tell: Tell) -> Path:
         if base and path.is_dir():
             return path
     if HUB_ID.fullmatch(base):
-        from rt_vla_ros.policies.checkpoint.hub import download
+        from rt_vla_ros.policies.checkpoint.hub import download  # takes seconds to import
 
         return download(base, tell)
     raise CheckpointError(f"{adapter} names {base!r} as the model it belongs to, which is no directory.")
 
 
-def _download(name: str, hub_id: str, tell: Tell) -> Path:
-    # Takes seconds to import, and is seldom wanted.
+def _download(name: str, tell: Tell) -> Path:
     from rt_vla_ros.policies.checkpoint.hub import download
 
     try:
-        return download(hub_id, tell)
+        return download(name.partition("#")[0], tell)
     except ValueError as reason:
         raise UnknownPolicyError(f"There is no policy {name!r}. {_choices()} And {reason}") from reason
-
-
-def _key(name_or_path: str) -> str:
-    path, hash_sign, key = name_or_path.rpartition("#")
-    return key if path and hash_sign and not Path(name_or_path).expanduser().is_dir() else ""
 
 
 def _choices() -> str:

@@ -18,7 +18,7 @@ from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.language.sources import find_encoder
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUsedError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUsedError, some
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, WEIGHTS_FILE
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.rt1.configuration import RT1Config
@@ -59,7 +59,7 @@ def save_checkpoint(
     try:
         new.mkdir()
         model.save_pretrained(new)
-        (new / WEIGHTS_FILE).chmod(0o644)  # safetensors lets nobody else read it, but an installation is for all users
+        (new / WEIGHTS_FILE).chmod(0o644)  # safetensors makes it readable by its owner only
         card.save(new)
         (new / MODEL_CARD_FILE).write_text(model_card, encoding="utf-8")
         for name, content in beside.items():
@@ -67,7 +67,7 @@ def save_checkpoint(
                 shutil.copyfile(content, new / name)
             else:
                 (new / name).write_text(content, encoding="utf-8")
-        if empty:  # it may be a mount point, or where somebody's shell stands
+        if empty:  # it may be a mount point, or the working directory of a shell
             for file in sorted(new.iterdir()):
                 os.replace(file, directory / file.name)
         else:
@@ -98,10 +98,16 @@ def open_policy(
     cuda_graphs: bool = False,
     **_options: object,
 ) -> RT1Policy:
-    """The policy of a checkpoint; arguments: see load_policy. Raises CheckpointError, ActionCardError, ValueError."""
-    number = _number(weights)
-    model, card = load_checkpoint(checkpoint)
-    _check_trunk(checkpoint.name, model.config.trunk, number)
+    """The policy of a checkpoint, or of random weights (the same every time) for one that is made in memory.
+
+    Arguments: see load_policy. Raises CheckpointError, ActionCardError, ValueError.
+    """
+    if weights not in RT1_WEIGHTS:
+        raise ValueError(f"RT-1 policies have no weights {weights!r}; they have {', '.join(RT1_WEIGHTS)}.")
+    number = RT1_WEIGHTS[weights]
+    model, card = _random(checkpoint) if checkpoint.directory is None else load_checkpoint(checkpoint)
+    if model.config.trunk != FOLDED_TRUNK and number != torch.float32:
+        raise ValueError(f"The weights of {checkpoint.name} are small and held in float32; say weights:=auto.")
     nn.Module.to(model, device)
     encoder = _sentence_encoder(checkpoint, model.config, language)
     steps = None
@@ -112,25 +118,10 @@ def open_policy(
     return RT1Policy(model, card, name=checkpoint.name, decoding=decoding, encoder=encoder, steps=steps)
 
 
-def open_untrained(
-    checkpoint: Checkpoint,
-    *,
-    device: torch.device,
-    decoding: str | None = None,
-    language: str | None = None,
-    weights: str = "auto",
-    **_options: object,
-) -> RT1Policy:
-    """Random weights, the same every time: moves the arm senselessly, but exercises everything around it."""
-    if language is not None:
-        raise LanguageNotUsedError(checkpoint.name, language)
-    config = RT1Config.preset("rt1-mini")
-    _check_trunk(checkpoint.name, config.trunk, _number(weights))
+def _random(checkpoint: Checkpoint) -> tuple[RT1Model, ActionCard]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(UNTRAINED_SEED)
-        model = RT1Model(config)
-    nn.Module.to(model, device)
-    return RT1Policy(model, checkpoint.read_card(), name=checkpoint.name, decoding=decoding)
+        return RT1Model(RT1Config.preset("rt1-mini")), checkpoint.read_card()
 
 
 def load_checkpoint(checkpoint: Checkpoint) -> tuple[RT1Model, ActionCard]:
@@ -154,17 +145,6 @@ def _sentence_encoder(checkpoint: Checkpoint, config: RT1Config, language: str |
         return None
     path = Path(language).expanduser() if language is not None else checkpoint.model_directory / TABLE_FILE
     return find_encoder(path) if language is not None or path.is_file() else None
-
-
-def _number(weights: str) -> torch.dtype:
-    if weights not in RT1_WEIGHTS:
-        raise ValueError(f"RT-1 policies have no weights {weights!r}; they have {', '.join(RT1_WEIGHTS)}.")
-    return RT1_WEIGHTS[weights]
-
-
-def _check_trunk(name: str, trunk: str, number: torch.dtype) -> None:
-    if trunk != FOLDED_TRUNK and number != torch.float32:
-        raise ValueError(f"The weights of {name} are small and held in float32; say weights:=auto.")
 
 
 def check_card(card: ActionCard, config: RT1Config, where: Path) -> None:
@@ -214,7 +194,7 @@ def _read_weights(path: Path, config: RT1Config) -> RT1Model:
         raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
     missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     if missing or unknown:
-        raise CheckpointError(f"{path} lacks {_some(missing)} and has the unknown {_some(unknown)}.")
+        raise CheckpointError(f"{path} lacks {some(missing)} and has the unknown {some(unknown)}.")
     for name, tensor in found.items():
         _check_tensor(f"{path}: {name}", tensor, wanted[name])
     model.load_state_dict(found)
@@ -228,16 +208,7 @@ def _check_tensor(what: str, found: Tensor, wanted: Tensor) -> None:
         raise CheckpointError(f"{what} has the shape {tuple(found.shape)}, the config asks for {tuple(wanted.shape)}.")
     kinds = FLOATS if wanted.is_floating_point() else INTEGERS
     if found.dtype not in kinds:
-        named = ", ".join(map(_type_name, kinds))
-        raise CheckpointError(f"{what} is of the type {_type_name(found.dtype)}, expected one of {named}.")
+        given, *expected = (str(kind).removeprefix("torch.") for kind in (found.dtype, *kinds))
+        raise CheckpointError(f"{what} is of the type {given}, expected one of {', '.join(expected)}.")
     if not torch.isfinite(found.to(wanted.dtype)).all():
         raise CheckpointError(f"{what} holds numbers that are not finite; the file is not to be trusted.")
-
-
-def _type_name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:4]) or "nothing"
-    return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown

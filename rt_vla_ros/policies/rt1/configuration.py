@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import math
-from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -20,29 +18,9 @@ CHOICES = {
     "history_start": ("short", "zero_frames"),
     "decoding": ("argmax", "expected_value"),
 }
-FLAGS = (
-    "stored_normalisation",
-    "spatial_positions",
-    "feed_forward_bias",
-    "position_bias",
-    "image_attends_past_actions",
-)
-COUNTS = (
-    "image_size",
-    "resnet_blocks",
-    "token_embedding_size",
-    "num_image_tokens",
-    "token_learner_bottleneck",
-    "language_size",
-    "word_buckets",
-    "time_sequence_length",
-    "num_layers",
-    "num_heads",
-    "layer_size",
-    "d_model",
-    "feed_forward_size",
-)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+LISTS = {"image_mean": 3, "image_std": 3, "resnet_widths": None, "tokens_per_dimension": None, "world_vector_range": 2}
+"""Lengths of the options that are lists of numbers."""
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class RT1Config(PretrainedConfig):
@@ -54,21 +32,19 @@ class RT1Config(PretrainedConfig):
     Image
     image_size: height and width of the images in the network [pixel]; others are resized, bilinear without antialiasing
     and without keeping the aspect, as both public pipelines do.
-    input_height, input_width: size of the images that a policy takes [pixel]; None is image_size. RT-1's robots were
-    recorded at 256 x 320, and the resize belongs to the network.
+    input_height, input_width: size of the images that a policy takes [pixel], 256 x 320 on RT-1's robots; None is
+    image_size.
     image_mean, image_std: of R, G and B, on the scale 0 ... 1.
-    stored_normalisation: the release keeps mean and variance in a Keras layer that its checkpoint owns, followed by a
-    division by sqrt(image_std); they are part of the weights then.
+    stored_normalisation: mean and variance are part of the weights, then a division by sqrt(image_std) (release).
     trunk: "film_efficientnet" (the paper's) or "film_resnet" (dense convolutions, many times faster on a CPU).
     width_coefficient, depth_coefficient, drop_connect_rate: of the EfficientNet; 1.2 and 1.4 make B3.
-    stride_padding: of its convolutions with stride 2. "same" is TensorFlow's and Flax' SAME, which looks at the size
-    (300 px give a 10 x 10 map); "keras" is what Keras' EfficientNet pads for an unknown size, one pixel less before
-    than after (9 x 9): the release was built so. Weights of one rule give other logits under the other.
+    stride_padding: of its convolutions with stride 2. "same" is TensorFlow's and Flax' SAME, by the size (300 px give a
+    10 x 10 map); "keras" is one pixel less before than after (9 x 9), as in the release.
     resnet_widths, resnet_blocks: channels of each stage of the ResNet and residual blocks per stage. The stem and every
     stage but the first halve the resolution.
     token_embedding_size: channels of the image tokens.
-    spatial_positions: add a learned vector per place of the feature map before the TokenLearner, so that a token can
-    say where in the image it comes from. The paper's EfficientNet is deep enough to learn that from its padding.
+    spatial_positions: add a learned vector per place of the feature map before the TokenLearner. The paper's
+    EfficientNet is deep enough to learn places from its padding.
     num_image_tokens, token_learner_bottleneck: of the TokenLearner (v1.1).
 
     Language
@@ -79,14 +55,12 @@ class RT1Config(PretrainedConfig):
     time_sequence_length: images in the history.
     num_layers, num_heads, layer_size (key dimension of a head), d_model, dropout_rate: as in the paper's code.
     feed_forward: "linear" is the release of RT-1 (one Dense without activation), "swiglu" that of RT-1-X.
-    feed_forward_size: hidden size of "swiglu".
-    feed_forward_bias: whether "linear" has a bias: in the release yes, in the JAX code no.
-    position_bias: positions are a Dense layer of a one-hot number in both public codes, so they have a bias besides
-    their table. The table has a row for each of time_sequence_length x (image + action tokens): a checkpoint fixes its
-    window.
+    feed_forward_size: hidden size of "swiglu". feed_forward_bias: whether "linear" has one (in the release only).
+    position_bias: whether positions have a bias besides their table, as in both public codes. The table has a row for
+    each of time_sequence_length x (image + action tokens).
     image_attends_past_actions: whether rows of an image may attend the action rows of earlier steps (RT-1's release) or
     not (RT-1-X).
-    action_embedding: what stands in the rows of action tokens. "none": zeros. "zeroed": zeros too, but the checkpoint
+    action_embedding: content of the rows of action tokens. "none": zeros. "zeroed": zeros too, but the checkpoint
     carries an embedding that the release multiplies by zero. "previous": the tokens of earlier steps, embedded, and the
     embedding of token 0 in the newest (`include_prev_timesteps_actions` of the JAX code).
     history_start: what a window holds before it is full. "short": it begins with the first image at position 0, which
@@ -105,81 +79,62 @@ class RT1Config(PretrainedConfig):
 
     model_type = "rt1"
 
-    def __init__(
-        self,
-        *,
-        image_size: int = 300,
-        input_height: int | None = None,
-        input_width: int | None = None,
-        image_mean: tuple[float, ...] = (0.485, 0.456, 0.406),
-        image_std: tuple[float, ...] = IMAGENET_STD,
-        stored_normalisation: bool = False,
-        trunk: str = "film_efficientnet",
-        width_coefficient: float = 1.2,
-        depth_coefficient: float = 1.4,
-        drop_connect_rate: float = 0.2,
-        stride_padding: str = "same",
-        resnet_widths: tuple[int, ...] = (16, 32, 64),
-        resnet_blocks: int = 2,
-        token_embedding_size: int = 512,
-        spatial_positions: bool = False,
-        num_image_tokens: int = 8,
-        token_learner_bottleneck: int = 64,
-        language: str = "embedding",
-        language_size: int = 512,
-        word_buckets: int = 4096,
-        time_sequence_length: int = 6,
-        num_layers: int = 8,
-        num_heads: int = 8,
-        layer_size: int = 128,
-        d_model: int = 512,
-        feed_forward: str = "linear",
-        feed_forward_size: int = 512,
-        feed_forward_bias: bool = True,
-        position_bias: bool = False,
-        dropout_rate: float = 0.1,
-        image_attends_past_actions: bool = True,
-        action_embedding: str = "none",
-        history_start: str = "short",
-        vocab_size: int = 256,
-        tokens_per_dimension: tuple[int, ...] | None = None,
-        world_vector_range: tuple[float, float] | None = None,
-        decoding: str = "argmax",
-        target_smoothing: float = 0.0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.image_size, self.input_height, self.input_width = image_size, input_height, input_width
-        self.image_mean = checked_list("image_mean", image_mean, 3)
-        self.image_std = checked_list("image_std", image_std, 3)
-        self.stored_normalisation = stored_normalisation
-        self.trunk, self.stride_padding = trunk, stride_padding
-        self.width_coefficient, self.depth_coefficient = width_coefficient, depth_coefficient
-        self.drop_connect_rate = drop_connect_rate
-        self.resnet_widths, self.resnet_blocks = checked_list("resnet_widths", resnet_widths), resnet_blocks
-        self.token_embedding_size = token_embedding_size
-        self.spatial_positions = spatial_positions
-        self.num_image_tokens, self.token_learner_bottleneck = num_image_tokens, token_learner_bottleneck
-        self.language, self.language_size, self.word_buckets = language, language_size, word_buckets
-        self.time_sequence_length = time_sequence_length
-        self.num_layers, self.num_heads, self.layer_size, self.d_model = num_layers, num_heads, layer_size, d_model
-        self.feed_forward, self.feed_forward_size = feed_forward, feed_forward_size
-        self.feed_forward_bias, self.position_bias = feed_forward_bias, position_bias
-        self.dropout_rate = dropout_rate
-        self.image_attends_past_actions = image_attends_past_actions
-        self.action_embedding, self.history_start = action_embedding, history_start
-        self.vocab_size = vocab_size
-        check_count("vocab_size", vocab_size)
-        self.tokens_per_dimension = (
-            [3, *[vocab_size] * 10]
-            if tokens_per_dimension is None
-            else checked_list("tokens_per_dimension", tokens_per_dimension)
-        )
-        self.world_vector_range = (
-            None if world_vector_range is None else checked_list("world_vector_range", world_vector_range, 2)
-        )
-        self.decoding, self.target_smoothing = decoding, target_smoothing
-        self._check()
+    image_size: int = 300
+    input_height: int | None = None
+    input_width: int | None = None
+    image_mean: list[float] = IMAGENET_MEAN  # type: ignore[assignment]
+    image_std: list[float] = IMAGENET_STD  # type: ignore[assignment]
+    stored_normalisation: bool = False
+    trunk: str = "film_efficientnet"
+    width_coefficient: float = 1.2
+    depth_coefficient: float = 1.4
+    drop_connect_rate: float = 0.2
+    stride_padding: str = "same"
+    resnet_widths: list[int] = (16, 32, 64)  # type: ignore[assignment]
+    resnet_blocks: int = 2
+    token_embedding_size: int = 512
+    spatial_positions: bool = False
+    num_image_tokens: int = 8
+    token_learner_bottleneck: int = 64
+    language: str = "embedding"
+    language_size: int = 512
+    word_buckets: int = 4096
+    time_sequence_length: int = 6
+    num_layers: int = 8
+    num_heads: int = 8
+    layer_size: int = 128
+    d_model: int = 512
+    feed_forward: str = "linear"
+    feed_forward_size: int = 512
+    feed_forward_bias: bool = True
+    position_bias: bool = False
+    dropout_rate: float = 0.1
+    image_attends_past_actions: bool = True
+    action_embedding: str = "none"
+    history_start: str = "short"
+    vocab_size: int = 256
+    tokens_per_dimension: list[int] = None  # type: ignore[assignment]
+    world_vector_range: list[float] | None = None
+    decoding: str = "argmax"
+    target_smoothing: float = 0.0
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
+        for key, choices in CHOICES.items():
+            if getattr(self, key) not in choices:
+                raise ValueError(f"{key} is {getattr(self, key)!r}, expected one of {', '.join(choices)}")
+        for key, kind in RT1Config.__annotations__.items():
+            value = getattr(self, key)
+            if kind == "bool" and not isinstance(value, bool):
+                raise ValueError(f"{key} is {value!r}, expected true or false")
+            if kind == "int" or (kind == "int | None" and value is not None):
+                check_count(key, value)
+        if self.tokens_per_dimension is None:
+            self.tokens_per_dimension = [3, *[self.vocab_size] * 10]
+        for key, length in LISTS.items():
+            if key != "world_vector_range" or self.world_vector_range is not None:
+                setattr(self, key, checked_list(key, getattr(self, key), length))
+        self._check_ranges()
 
     @property
     def num_action_tokens(self) -> int:
@@ -196,7 +151,7 @@ class RT1Config(PretrainedConfig):
         """A named configuration, with options changed. Raises ValueError for an unknown name or option."""
         if name not in PRESETS:
             raise ValueError(f"There is no preset {name!r}; there are {', '.join(PRESETS)}.")
-        known = [option for option in inspect.signature(cls).parameters if option != "kwargs"]
+        known = list(cls.__annotations__)
         for option in overrides:
             if option not in known:
                 near = difflib.get_close_matches(option, known, n=1)
@@ -204,16 +159,7 @@ class RT1Config(PretrainedConfig):
                 raise ValueError(f"RT-1 has no option {option!r}; {hint}")
         return cls(**{**PRESETS[name], **overrides})
 
-    def _check(self) -> None:
-        for key, choices in CHOICES.items():
-            check_choice(key, getattr(self, key), choices)
-        for key in FLAGS:
-            check_flag(key, getattr(self, key))
-        for key in COUNTS:
-            check_count(key, getattr(self, key))
-        for key in ("input_height", "input_width"):
-            if getattr(self, key) is not None:
-                check_count(key, getattr(self, key))
+    def _check_ranges(self) -> None:
         for width in self.resnet_widths:
             check_count("each of resnet_widths", width)
         for key in ("width_coefficient", "depth_coefficient"):
@@ -239,16 +185,13 @@ _RELEASE: dict[str, Any] = {
     "input_width": 320,
     "stored_normalisation": True,
     "stride_padding": "keras",
-    "feed_forward": "linear",
     "position_bias": True,
-    "image_attends_past_actions": True,
     "action_embedding": "zeroed",
     "world_vector_range": (-1.0, 1.0),
 }
 _JAX: dict[str, Any] = {
     "input_height": 256,
     "input_width": 320,
-    "stride_padding": "same",
     "feed_forward": "swiglu",
     "feed_forward_bias": False,
     "position_bias": True,
@@ -295,18 +238,6 @@ PRESETS: dict[str, dict[str, Any]] = {
 """`rt1`: the release in TensorFlow (rt1main, rt1simreal; 35 M parameters). `rt1-multirobot`: its larger sibling.
 `rt1-jax`: the defaults of the JAX code. `rt1-x`: RT-1-X as published (57 M). `rt1-mini`: what this project trains on
 two cores."""
-
-
-def check_choice(key: str, value: Any, choices: Sequence[str]) -> None:
-    """One of these words."""
-    if value not in choices:
-        raise ValueError(f"{key} is {value!r}, expected one of {', '.join(choices)}")
-
-
-def check_flag(key: str, value: Any) -> None:
-    """Yes or no."""
-    if not isinstance(value, bool):
-        raise ValueError(f"{key} is {value!r}, expected true or false")
 
 
 def check_count(key: str, value: Any) -> None:

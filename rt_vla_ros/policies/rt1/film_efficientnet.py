@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rt_vla_ros.policies.rt1.fast.onednn import PackedKernel
+from rt_vla_ros.policies.rt1.fast.onednn import PackedConvolution
 from rt_vla_ros.policies.rt1.layers import FiLM
 
 BN_EPSILON, BN_MOMENTUM = 1e-3, 0.01
 
 
 @dataclass(frozen=True)
-class Stage:
+class TrunkStage:
     """Blocks of one resolution of B0, before scaling. stride: of the first block."""
 
     channels: int
@@ -27,13 +27,13 @@ class Stage:
 
 
 STAGES = (
-    Stage(16, 3, 1, 1, 1),
-    Stage(24, 3, 2, 2, 6),
-    Stage(40, 5, 2, 2, 6),
-    Stage(80, 3, 2, 3, 6),
-    Stage(112, 5, 1, 3, 6),
-    Stage(192, 5, 2, 4, 6),
-    Stage(320, 3, 1, 1, 6),
+    TrunkStage(16, 3, 1, 1, 1),
+    TrunkStage(24, 3, 2, 2, 6),
+    TrunkStage(40, 5, 2, 2, 6),
+    TrunkStage(80, 3, 2, 3, 6),
+    TrunkStage(112, 5, 1, 3, 6),
+    TrunkStage(192, 5, 2, 4, 6),
+    TrunkStage(320, 3, 1, 1, 6),
 )
 STEM_CHANNELS, HEAD_CHANNELS = 32, 1280
 
@@ -64,11 +64,11 @@ class SameConv(nn.Conv2d):
         self.stride_padding = stride_padding
         # Keras' own: variance 2 / fan-out, where a depthwise convolution's fan-out is its kernel alone.
         nn.init.normal_(self.weight, std=math.sqrt(2 * groups / (outputs * kernel**2)))
-        self._packed: PackedKernel | None = None
+        self._packed: PackedConvolution | None = None
 
     def pack(self) -> None:
         """Keeps the weight only as a CPU's inference likes it best: see onednn."""
-        self._packed = PackedKernel(self)
+        self._packed = PackedConvolution(self)
         del self.weight
 
     def forward(self, x: Tensor) -> Tensor:
@@ -119,8 +119,7 @@ class ConvNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, h, w) -> (N, outputs, h', w')."""
-        result: Tensor = self.activation(self.norm(self.conv(x)))
-        return result
+        return self.activation(self.norm(self.conv(x)))
 
 
 class SqueezeExcite(nn.Module):
@@ -166,8 +165,7 @@ class MBConv(nn.Module):
         hidden = self.project(self.squeeze_excite(self.depthwise(self.expand(x))))
         if self.has_shortcut:
             hidden = x + self._drop_connect(hidden)
-        result: Tensor = self.film(hidden, sentence)
-        return result
+        return self.film(hidden, sentence)
 
     def _drop_connect(self, x: Tensor) -> Tensor:
         if not self.training or self.drop == 0:
@@ -205,5 +203,4 @@ class FiLMEfficientNet(nn.Module):
         features = self.stem(images)
         for block in self.blocks:
             features = block(features, sentence)
-        result: Tensor = self.head(features)
-        return result
+        return self.head(features)

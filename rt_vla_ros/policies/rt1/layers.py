@@ -29,7 +29,6 @@ class FiLM(nn.Module):
         for layer in (self.scale, self.shift):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-
         self._fixed: tuple[Tensor, Tensor] | None = None
 
     def fix(self, sentence: Tensor) -> None:
@@ -37,7 +36,7 @@ class FiLM(nn.Module):
         scale, shift = 1 + self.scale(sentence)[:, :, None, None], self.shift(sentence)[:, :, None, None]
         if self._fixed is None:
             self._fixed = scale, shift
-        else:  # in place, for a CUDA graph remembers where they lie
+        else:  # in place, for a CUDA graph reads these very addresses
             self._fixed[0].copy_(scale)
             self._fixed[1].copy_(shift)
 
@@ -45,10 +44,7 @@ class FiLM(nn.Module):
         """features (N, C, h, w), sentence (N, language_size) -> (N, C, h, w)."""
         if self._fixed is not None:
             return torch.addcmul(self._fixed[1], features, self._fixed[0])
-        scale = self.scale(sentence)[:, :, None, None]
-        shift = self.shift(sentence)[:, :, None, None]
-        modulated: Tensor = (1 + scale) * features + shift
-        return modulated
+        return (1 + self.scale(sentence)[:, :, None, None]) * features + self.shift(sentence)[:, :, None, None]
 
 
 class FiLMBlock(nn.Module):
@@ -113,8 +109,7 @@ class WordBag(nn.Module):
         # Padding has a vector of zeros, and so has a word that training never heard: neither counts.
         count = vectors.any(dim=2).sum(dim=1, keepdim=True).clamp(min=1)
         bag = vectors.sum(dim=1) / count.sqrt()
-        mixed: Tensor = bag + self.mix(bag)
-        return mixed
+        return bag + self.mix(bag)
 
 
 class SpatialPositions(nn.Module):
@@ -152,15 +147,14 @@ class TokenLearner(nn.Module):
         """Features (N, C, h, w) -> tokens (N, tokens, C)."""
         places = features.flatten(2).transpose(1, 2)  # (N, h * w, C)
         weights = self.weights(self.activation(self.hidden(self.norm(places)))).softmax(dim=1)  # (N, h * w, tokens)
-        tokens: Tensor = weights.transpose(1, 2) @ places
-        return tokens
+        return weights.transpose(1, 2) @ places
 
 
 def attention_mask(steps: int, image_rows: int, action_rows: int, image_attends_past_actions: bool) -> Tensor:
     """Which row (first axis) may attend which (second axis), bool, shape (R, R), R = steps * (image + action rows).
 
     A row attends no later row; an action row attends no action row, not even itself; an image row attends action rows
-    of earlier steps only where it is said to.
+    of earlier steps only where this is set.
     """
     rows = torch.arange(steps * (image_rows + action_rows))
     is_action = rows % (image_rows + action_rows) >= image_rows
@@ -178,9 +172,7 @@ class SelfAttention(nn.Module):
         self.heads = config.num_heads
         self.dropout = nn.Dropout(config.dropout_rate)
         inner = config.num_heads * config.layer_size
-        self.query = nn.Linear(config.d_model, inner)
-        self.key = nn.Linear(config.d_model, inner)
-        self.value = nn.Linear(config.d_model, inner)
+        self.query, self.key, self.value = (nn.Linear(config.d_model, inner) for _ in range(3))
         self.out = nn.Linear(inner, config.d_model)
 
     def forward(self, rows: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
@@ -192,8 +184,7 @@ class SelfAttention(nn.Module):
         # Written out: for rows as few as these, torch's fused attention is several times slower on a CPU in bf16.
         scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5  # (B, heads, R, K)
         weights = self.dropout(scores.masked_fill(~mask, -torch.inf).softmax(dim=-1))
-        mixed: Tensor = self.out((weights.to(value.dtype) @ value).transpose(1, 2).flatten(2))
-        return mixed
+        return self.out((weights.to(value.dtype) @ value).transpose(1, 2).flatten(2))
 
 
 class SwiGLU(nn.Module):
@@ -207,8 +198,7 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., size) -> (..., size)."""
-        gated: Tensor = self.down(functional.silu(self.gate(x)) * self.up(x))
-        return gated
+        return self.down(functional.silu(self.gate(x)) * self.up(x))
 
 
 class Layer(nn.Module):
@@ -227,11 +217,10 @@ class Layer(nn.Module):
         self.dropout = nn.Dropout(config.dropout_rate)
 
     def forward(self, rows: Tensor, key_rows: Tensor, mask: Tensor) -> Tensor:
-        """rows (B, R, d); key_rows (K,): numbers of the rows that anybody attends; mask (R, K)."""
+        """rows (B, R, d); key_rows (K,): numbers of the rows that are attended; mask (R, K)."""
         normed = self.norm1(rows)
         rows = rows + self.attention(normed, normed[:, key_rows], mask)
-        result: Tensor = rows + self.dropout(self.feed_forward(self.norm2(rows)))
-        return result
+        return rows + self.dropout(self.feed_forward(self.norm2(rows)))
 
 
 class CausalTransformer(nn.Module):
@@ -262,8 +251,7 @@ class CausalTransformer(nn.Module):
         first = self.config.num_image_tokens - 1  # the row before a token predicts it
         rows = self.all_rows(tokens, actions)
         steps = rows.reshape(rows.shape[0], tokens.shape[1], -1, rows.shape[-1])
-        logits: Tensor = self.head(steps[:, :, first : first + self.config.num_action_tokens])
-        return logits
+        return self.head(steps[:, :, first : first + self.config.num_action_tokens])
 
     def all_rows(self, tokens: Tensor, actions: Tensor | None = None) -> Tensor:
         """The rows before the head, (B, T * (image + action tokens), d_model); arguments as in `forward`."""

@@ -103,11 +103,7 @@ class RT1Model(PreTrainedModel):
         """Every module initialises itself when it is made."""
 
     def forward(
-        self,
-        images: Tensor,
-        instruction: Tensor,
-        labels: Tensor | None = None,
-        action_tokens: Tensor | None = None,
+        self, images: Tensor, instruction: Tensor, labels: Tensor | None = None, action_tokens: Tensor | None = None
     ) -> RT1Output:
         """Logits (B, T, D, V): every step's see the images up to that step only.
 
@@ -137,8 +133,7 @@ class RT1Model(PreTrainedModel):
 
     def sentence(self, instruction: Tensor) -> Tensor:
         """Instructions (B, ...) -> sentence vectors (B, language_size); once per instruction is enough."""
-        result: Tensor = self.language(instruction)
-        return result
+        return self.language(instruction)
 
     def action_rows(self, action_tokens: Tensor | None, tokens: Tensor) -> Tensor | None:
         """What stands in the action rows, (B, T, D, token_embedding_size); None where that is zeros.
@@ -156,13 +151,11 @@ class RT1Model(PreTrainedModel):
     def image_features(self, images: Tensor, sentence: Tensor) -> Tensor:
         """uint8 RGB (N, H, W, 3) and sentences (N, language_size) -> feature maps (N, token_embedding_size, h, w)."""
         features = self.projection(self.trunk(self._normalised(images), sentence))
-        result: Tensor = self.places(self.film(features, sentence))
-        return result
+        return self.places(self.film(features, sentence))
 
     def image_tokens(self, images: Tensor, sentence: Tensor) -> Tensor:
         """uint8 RGB (N, H, W, 3), sentences (N, language_size) -> tokens (N, num_image_tokens, C)."""
-        result: Tensor = self.token_learner(self.image_features(images, sentence))
-        return result
+        return self.token_learner(self.image_features(images, sentence))
 
     def _normalised(self, images: Tensor) -> Tensor:
         """uint8 RGB (N, H, W, 3) -> (N, 3, image_size, image_size) in the network's type."""

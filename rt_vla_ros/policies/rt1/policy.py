@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,23 +23,8 @@ from rt_vla_ros.policies.rt1.loss import ILLEGAL
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 
 
-class Steps(Protocol):
-    """The network with its history. Images: uint8 RGB (1, H, W, 3)."""
-
-    model: RT1Model
-
-    def begin(self, features: Tensor) -> None:
-        """A new request. features: what the model takes as an instruction, (1, ...)."""
-
-    def step(self, image: Tensor) -> Tensor:
-        """Logits of the newest step, (D, V)."""
-
-    def chosen(self, tokens: Tensor) -> None:
-        """Tells which tokens were taken at this step, (D,); networks that see earlier actions need it."""
-
-
 class PlainSteps:
-    """Keeps image tokens; otherwise the network as it is."""
+    """The network with its history of image tokens. Images: uint8 RGB (1, H, W, 3)."""
 
     def __init__(self, model: RT1Model) -> None:
         self.model = model
@@ -49,30 +33,31 @@ class PlainSteps:
         self._actions: History[Tensor]
 
     def begin(self, features: Tensor) -> None:
-        """See Steps."""
+        """A new request. features: what the model takes as an instruction, (1, ...)."""
         self._sentence = self.model.sentence(features)
-        self._forget()
+        empty = None
         if self.model.config.history_start == "zero_frames":
-            height, width = self.model.config.input_size
-            black = torch.zeros(1, height, width, 3, dtype=torch.uint8, device=self.model.device)
+            black = torch.zeros(1, *self.model.config.input_size, 3, dtype=torch.uint8, device=self.model.device)
             empty = self.model.image_tokens(black, torch.zeros_like(self._sentence))
-            for _ in range(self._tokens.length):
-                self._tokens.append(empty)
+        self._forget(empty)
 
-    def _forget(self) -> None:
+    def _forget(self, empty: Tensor | None) -> None:
+        """A new history; empty: the tokens of an image that it is filled with."""
         length = self.model.config.time_sequence_length
         self._tokens, self._actions = History(length), History(length)
+        if empty is not None:
+            for _ in range(length):
+                self._tokens.append(empty)
 
     def step(self, image: Tensor) -> Tensor:
-        """See Steps."""
+        """Logits of the newest step, (D, V)."""
         assert self._sentence is not None, "begin comes first"
         self._tokens.append(self.model.image_tokens(image, self._sentence))
         tokens = torch.stack(self._tokens.items, dim=1)  # (1, T, tokens, C)
-        logits: Tensor = self.model.transformer(tokens, self.model.action_rows(self._chosen(tokens), tokens))[0, -1]
-        return logits
+        return self.model.transformer(tokens, self.model.action_rows(self._chosen(tokens), tokens))[0, -1]
 
     def chosen(self, tokens: Tensor) -> None:
-        """See Steps."""
+        """Takes the tokens that were chosen at this step, (D,), for networks that see earlier actions."""
         self._actions.append(tokens[None].to(self.model.device))
 
     def _chosen(self, tokens: Tensor) -> Tensor | None:
@@ -89,8 +74,7 @@ class PlainSteps:
 class RT1Policy:
     """Implements policies.policy.WarmUpPolicy.
 
-    How a request begins is the network's `history_start`: with a short window, the first image at position 0, or with
-    black images in front. When the window is full the oldest step leaves.
+    A request begins as the network's `history_start` says; when the window is full the oldest step leaves.
     """
 
     def __init__(
@@ -101,30 +85,20 @@ class RT1Policy:
         name: str = "rt1",
         encoder: LanguageEncoder | None = None,
         decoding: str | None = None,
-        steps: Steps | None = None,
+        steps: PlainSteps | None = None,
     ) -> None:
         """encoder: for a model that takes sentence vectors. decoding: "argmax" or "expected_value"; None: the model's.
 
         steps: how this model is run; None: as it is, keeping its image tokens.
         Raises ValueError for a model of the language "embedding" without an encoder, and for an unknown decoding.
         """
-        self._name, self._card = name, card
+        self.name, self.card = name, card
         self.model = model
         self.model.train(False)
         self._encoder: LanguageEncoder = CachedEncoder(encoder) if encoder else _own_encoder(model, name)
         self._decoder = ActionDecoder(card, decoding or model.config.decoding)
         self._steps = steps or PlainSteps(model)
         self._newest: float | None = None  # stamp of the last image; None before the first reset
-
-    @property
-    def name(self) -> str:
-        """Name of the checkpoint."""
-        return self._name
-
-    @property
-    def card(self) -> ActionCard:
-        """What the actions mean and what the camera must be."""
-        return self._card
 
     @property
     def warm_up_instruction(self) -> str:
@@ -174,11 +148,10 @@ class RT1Policy:
         image = torch.from_numpy(self._image(observation)).to(self.model.device)
         self._newest = observation.stamp
         logits = self._steps.step(image[None]).float().masked_fill(~self.model.legal, ILLEGAL)
-        result: NDArray[Any] = logits.softmax(dim=-1).cpu().numpy().astype(np.float64)
-        return result
+        return logits.softmax(dim=-1).cpu().numpy().astype(np.float64)
 
     def _image(self, observation: Observation) -> NDArray[np.uint8]:
-        camera = self._card.cameras[0]
+        camera = self.card.cameras[0]
         if camera.name not in observation.images:
             there = ", ".join(sorted(observation.images)) or "none"
             raise ValueError(f"The policy needs an image of the camera {camera.name!r}; there is: {there}.")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rt_vla_ros.json_file import read_object
@@ -29,7 +30,7 @@ class RT2ConfigError(ValueError):
 class RT2Config:
     """How a vision-language model was taught to write actions.
 
-    vocabulary: "integers" (bin numbers as text, PaLI-X), "overwritten" (256 seldom used tokens, PaLM-E) or "openvla"
+    vocabulary: "integers" (bin numbers as text, PaLI-X), "overwritten" (256 rarely used tokens, PaLM-E) or "openvla"
     (the last 256 tokens, descending).
     tokens: for "overwritten": the token id of each bin, in the order of the bins; else empty.
     prompt: with {instruction} in it. question: with {question} in it.
@@ -90,17 +91,17 @@ class RT2Config:
         return cls(**{**data, "tokens": tuple(tokens)})
 
     @classmethod
-    def load(cls, directory: Path) -> RT2Config:
-        """Reads DIRECTORY/rt2_config.json. Raises RT2ConfigError."""
+    def load(cls, directory: Path, defaults: Mapping[str, Any] = MappingProxyType({})) -> RT2Config:
+        """Reads DIRECTORY/rt2_config.json, which may be missing where there are `defaults`. Raises RT2ConfigError."""
         path = Path(directory) / RT2_CONFIG_FILE
-        if not path.is_file():
+        if not path.is_file() and not defaults:
             raise RT2ConfigError(
-                f"{directory} has no {RT2_CONFIG_FILE}: without it nobody knows how the model writes actions. "
+                f"{directory} has no {RT2_CONFIG_FILE}: it says how the model writes actions. "
                 'The smallest one is {"vocabulary": "integers"}; docs/rt2.md lists the others.'
             )
-        data = read_object(path, RT2ConfigError)
+        data = read_object(path, RT2ConfigError) if path.is_file() else {}
         try:
-            return cls.from_dict(data)
+            return cls.from_dict({**defaults, **data})
         except RT2ConfigError as error:
             raise RT2ConfigError(f"{path}: {error}") from error
 
@@ -108,3 +109,23 @@ class RT2Config:
         """Writes DIRECTORY/rt2_config.json."""
         text = json.dumps(asdict(self), indent=2) + "\n"
         (Path(directory) / RT2_CONFIG_FILE).write_text(text, encoding="utf-8")
+
+
+def robot_prompt(config: RT2Config, instruction: str) -> str:
+    """The prompt behind which an action, or a plan and an action, is to follow.
+
+    Raises ValueError for an instruction without words.
+    """
+    words = " ".join(instruction.split())
+    if not words:
+        raise ValueError("The instruction is empty; say what the robot shall do.")
+    bare = words.rstrip(".?! ") or words  # the prompt brings its own punctuation
+    return config.prompt.replace("{instruction}", bare.lower() if config.lower_case else bare)
+
+
+def question_prompt(config: RT2Config, question: str) -> str:
+    """The prompt behind which an answer in words is to follow. Raises ValueError for a question without words."""
+    words = " ".join(question.split())
+    if not words:
+        raise ValueError("The question is empty; ask something about the image.")
+    return config.question.replace("{question}", words)

@@ -11,22 +11,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rt_vla_ros.action_space.action import EndEffectorAction
-from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.decoder import ActionDecoder
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.rt2.decoding.action_vocabulary import OPENVLA_TAIL, make_vocabulary
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, Grammar
+from rt_vla_ros.policies.packed_linear import pack_linears
+from rt_vla_ros.policies.rt2.configuration import question_prompt, robot_prompt
+from rt_vla_ros.policies.rt2.decoding.action_vocabulary import (
+    OPENVLA_TAIL,
+    make_vocabulary,
+    placeholders,
+    special_tokens,
+)
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.engine import Decoded, DecodingEngine
-from rt_vla_ros.policies.rt2.decoding.plan_grammar import PlanGrammar
-from rt_vla_ros.policies.rt2.decoding.priority_lock import TakingTurns
+from rt_vla_ros.policies.rt2.decoding.plan_grammar import Grammar, PlanGrammar
+from rt_vla_ros.policies.rt2.decoding.priority_lock import PriorityLock
 from rt_vla_ros.policies.rt2.inputs.device_images import DeviceImages, find_device_images
 from rt_vla_ros.policies.rt2.inputs.processor import Inputs, PreparedPrompt, ProcessorError
-from rt_vla_ros.policies.rt2.inputs.special_tokens import placeholders, special_tokens
 from rt_vla_ros.policies.rt2.loading.memory import OutOfMemoryError
-from rt_vla_ros.policies.rt2.loading.packed_linear import pack_linears
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, check_tokens, context_length, first_line
-from rt_vla_ros.policies.rt2.prompt import question_prompt, robot_prompt
 
 LONGEST_ANSWER = 64
 
@@ -54,12 +57,11 @@ class RT2Policy:
 
         speculate: whether the previous action is tried first; the tokens are the same either way.
         pack: whether the linear layers of a model on a CPU are reordered, in place, for faster passes.
-        fixed_shapes: whether passes have fixed shapes and are recorded as CUDA graphs, for models on a GPU; a reset
-        with a prompt of a new length then takes a moment longer.
+        fixed_shapes: whether passes have fixed shapes and are recorded as CUDA graphs, for models on a GPU.
         device_images: whether images are prepared on the model's device, where that gives the very same.
         Raises VocabularyError, a ValueError, where tokenizer and card do not fit each other.
         """
-        self._name, self._card, self._parts = name, parts.card, parts
+        self.name, self.card, self.parts = name, parts.card, parts
         self._temperature, self._speculate = temperature, speculate
         self._generator = torch.Generator(parts.model.device).manual_seed(seed)
         if pack:
@@ -73,22 +75,7 @@ class RT2Policy:
         self.previous: tuple[int, ...] = ()
         self.prompt_tokens = 0
         self._prepared = False
-        self._turns = TakingTurns()
-
-    @property
-    def name(self) -> str:
-        """Name of the checkpoint."""
-        return self._name
-
-    @property
-    def card(self) -> ActionCard:
-        """What the actions mean and what the cameras must be."""
-        return self._card
-
-    @property
-    def parts(self) -> RT2Parts:
-        """Model, processor, configuration and card."""
-        return self._parts
+        self._lock = PriorityLock()
 
     @property
     def recorded_prompt_lengths(self) -> int:
@@ -101,13 +88,13 @@ class RT2Policy:
         Raises ValueError for an empty instruction and for one with which the prompt is longer than the model's context.
         """
         self._prompt = None
-        text = robot_prompt(self._parts.config, instruction)
-        with self._turns.first(), self._explained():  # tokenizers are not made for two threads either
+        text = robot_prompt(self.parts.config, instruction)
+        sizes = [(camera.height, camera.width) for camera in self.card.cameras]
+        with self._lock.high(), self._explained():  # tokenizers are not made for two threads either
             if not self._prepared and self._device_images:
-                sizes = [(camera.height, camera.width) for camera in self._card.cameras]
-                self._pixels = find_device_images(self._parts.processor, sizes, self._parts.model.device)
+                self._pixels = find_device_images(self.parts.processor, sizes, self.parts.model.device)
             prompt = self._make_prompt(text)
-            inputs = prompt.inputs(self._black())
+            inputs = prompt.inputs([np.zeros((*size, 3), np.uint8) for size in sizes])
             self._check_length(inputs, self._grammar.longest, "The instruction")
             on_device = self._to_device(inputs)
             if not self._prepared:
@@ -131,7 +118,7 @@ class RT2Policy:
         if self._prompt is None:
             raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
         images = self._images(observation.images)
-        with self._turns.first():
+        with self._lock.high():
             decoded = self._engine.decode(
                 self._to_device(self._prompt.inputs(images)),
                 self._grammar,
@@ -149,16 +136,16 @@ class RT2Policy:
         images: as in Observation. Raises ValueError for an empty or too long question and for images the card does not
         allow.
         """
-        text, pictures = question_prompt(self._parts.config, question), self._images(images)
-        with self._turns.whenever_free():
+        text, pictures = question_prompt(self.parts.config, question), self._images(images)
+        with self._lock.low():
             inputs = self._make_prompt(text).inputs(pictures)
         self._check_length(inputs, limit, "The question")
-        tokenizer = self._parts.processor.tokenizer
-        stop = special_tokens(tokenizer) | placeholders(self._parts.model.config)
+        tokenizer = self.parts.processor.tokenizer
+        stop = special_tokens(tokenizer) | placeholders(self.parts.model.config)
         words = self._engine.write(self._to_device(inputs), stop, limit)
         tokens: list[int] = []
         while True:
-            with self._turns.whenever_free():  # a pass at a time, so that control comes in between
+            with self._lock.low():  # a pass at a time, so that control comes in between
                 token = next(words, None)
             if token is None:
                 return str(tokenizer.decode(tokens, skip_special_tokens=True)).strip()
@@ -166,13 +153,13 @@ class RT2Policy:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """What goes wrong with the first prompt is told in a sentence; what goes wrong later is another matter."""
+        """Errors of the first prompt are explained; later ones pass through."""
         try:
             yield
         except torch.cuda.OutOfMemoryError as error:
             raise OutOfMemoryError(
-                f"There is no room for the prompt beside the model: {first_line(error)} End what else uses "
-                f"{self._parts.model.device}, or say weights:=int8 or int4."
+                f"The prompt does not fit into memory beside the model: {first_line(error)} End what else uses "
+                f"{self.parts.model.device}, or say weights:=int8 or int4."
             ) from error
         except (RuntimeError, IndexError, TypeError, KeyError) as error:
             if self._prepared:
@@ -183,39 +170,36 @@ class RT2Policy:
             ) from error
 
     def _make_prompt(self, text: str) -> PreparedPrompt:
-        processor = self._parts.processor
-        rendered = processor.render(text, len(self._card.cameras), chat=self._parts.config.chat)
+        processor = self.parts.processor
+        rendered = processor.render(text, len(self.card.cameras), chat=self.parts.config.chat)
         return PreparedPrompt(processor, rendered, self._pixels)
 
     def _confidence(self, decoded: Decoded) -> float:
         """Geometric mean over the dimensions of the probability of their tokens."""
         length = self._grammar.action_length(decoded.tokens)
         chances = np.clip(decoded.probabilities[len(decoded.tokens) - length :], 1e-12, 1.0)
-        return float(np.exp(np.log(chances).sum() / len(self._card.dimensions)))
+        return float(np.exp(np.log(chances).sum() / len(self.card.dimensions)))
 
     def _images(self, images: Mapping[str, NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]:
-        missing = [camera.name for camera in self._card.cameras if camera.name not in images]
+        missing = [camera.name for camera in self.card.cameras if camera.name not in images]
         if missing:
             there = ", ".join(sorted(images)) or "none"
             raise ValueError(f"The policy needs an image of the camera {missing[0]!r}; there is: {there}.")
-        for camera in self._card.cameras:
+        for camera in self.card.cameras:
             check_image(images[camera.name], camera)
-        return [np.ascontiguousarray(images[camera.name]) for camera in self._card.cameras]
-
-    def _black(self) -> Sequence[NDArray[np.uint8]]:
-        return [np.zeros((camera.height, camera.width, 3), np.uint8) for camera in self._card.cameras]
+        return [np.ascontiguousarray(images[camera.name]) for camera in self.card.cameras]
 
     def _check_length(self, inputs: Inputs, output: int, what: str) -> None:
-        check_tokens(self._parts.model, inputs["input_ids"])
-        length, room = inputs["input_ids"].shape[1], context_length(self._parts.model.config)
-        if room is not None and length + output > room:
+        check_tokens(self.parts.model, inputs["input_ids"])
+        length, limit = inputs["input_ids"].shape[1], context_length(self.parts.model.config)
+        if limit is not None and length + output > limit:
             raise ValueError(
                 f"{what} is too long: prompt and images take {length} tokens and the output up to {output}, "
-                f"the model's context has {room}."
+                f"the model's context has {limit}."
             )
 
     def _to_device(self, inputs: Inputs) -> dict[str, Tensor]:
-        model = self._parts.model
+        model = self.parts.model
         return {
             key: value.to(model.device, model.dtype if value.is_floating_point() else None)
             for key, value in inputs.items()

@@ -69,10 +69,10 @@ def test_a_name_on_the_hub_is_downloaded_without_code_and_kept(published: Path, 
     assert first[0] == again[0] == "RT2Policy"
     assert first[1][0] == "looking for someone/a-policy on the Hugging Face Hub"
     assert unknown[0] == "UnknownPolicyError"
-    assert "'someone/else' cannot be had from the Hugging Face Hub" in unknown[1]
+    assert "'someone/else' cannot be downloaded from the Hugging Face Hub" in unknown[1]
     assert "there is none of this name, or it is private and you are not logged in" in unknown[1]
     assert needs_code[0] == "CheckpointError"
-    assert "names the code 'modeling_mine.py', which does not lie beside its weights. Code is never" in needs_code[1]
+    assert "names the code 'modeling_mine.py', which is not beside its weights. Code is never" in needs_code[1]
     kept, lost = load(tmp_path, endpoint, "someone/a-policy", "someone/else")  # nobody listens there any more
     assert kept[0] == "RT2Policy"
     assert lost[0] == "UnknownPolicyError"

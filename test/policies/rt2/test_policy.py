@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.small_tokenizers import small_tokenizer
 from support.vlms import random_image, rt2_card, save_vlm
 from transformers import PreTrainedModel
 
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.packed_linear import PackedLinear
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import least_used
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import prefix_allowed_tokens
-from rt_vla_ros.policies.rt2.loading.packed_linear import PackedLinear
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, load_rt2
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.tiny.small_models import FAMILIES
-from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
 
 CPU = torch.device("cpu")
 
@@ -54,7 +54,7 @@ def generated(policy: RT2Policy, observation: Observation, model: PreTrainedMode
     inputs = policy._to_device(policy._prompt.inputs(policy._images(observation.images)))
     length = inputs["input_ids"].shape[1]
     allowed = prefix_allowed_tokens(policy._grammar, length)
-    output = (model or policy._parts.model).generate(  # type: ignore[operator]
+    output = (model or policy.parts.model).generate(  # type: ignore[operator]
         **inputs, max_new_tokens=policy._grammar.longest, do_sample=False, prefix_allowed_tokens_fn=allowed
     )
     return tuple(output[0, length:].tolist())
@@ -240,11 +240,11 @@ def test_control_goes_before_an_answer(parts: RT2Parts) -> None:
 
 
 def wait_until_waiting(policy: RT2Policy) -> None:
-    with policy._turns._changed:
+    with policy._lock._changed:
         pass
     deadline = threading.Event()
     for _ in range(2000):
-        if policy._turns._waiting_first:
+        if policy._lock._waiting_high:
             return
         deadline.wait(0.005)
     raise AssertionError("control did not come to the model within 10 s")

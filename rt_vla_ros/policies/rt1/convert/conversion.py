@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import WEIGHTS_FILE
 from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.convert.sources.detect import Source
-from rt_vla_ros.policies.rt1.convert.weight_names import FLAX, TENSORFLOW, Structure, saved_model_order, weights_of
+from rt_vla_ros.policies.rt1.convert.weight_names import FLAX, TENSORFLOW, saved_model_order, weights_of
 from rt_vla_ros.policies.rt1.convert.weights import (
-    ConversionError,
+    Flat,
     check_names,
     convert_weights,
     expected_shapes,
@@ -39,16 +40,16 @@ DEAD = {
 }
 """Of the release: variables that change nothing, by our name."""
 LISTED = 12
-Arrays = Mapping[str, NDArray[Any]]
+README = """# {}, converted
+
+RT-1 weights ({}) from a {}, converted with `rt-vla convert rt1`. Actions: {}. The network takes 512-d Universal \
+Sentence Encoder vectors; give a table of them (`rt-vla embed`).
+"""
 
 
 @dataclass(frozen=True)
-class Report:
-    """What was done.
-
-    found: how many tensors the source has. unused: their names, each with the reason. checksum: SHA-256 of the written
-    weights.
-    """
+class ConversionReport:
+    """found: number of tensors in the source. unused: names, each with the reason. checksum: SHA-256 of the weights."""
 
     source: Path
     kind: str
@@ -82,66 +83,69 @@ def convert_checkpoint(
     preset: str,
     make_card: Callable[[RT1Config], ActionCard],
     overrides: Mapping[str, Any] | None = None,
-) -> Report:
+) -> ConversionReport:
     """Checks everything, then writes; `directory` must not exist yet or be empty.
 
     make_card: the action card of the network. overrides: options of RT1Config that differ from the preset's.
-    Raises ConversionError, CheckpointError, ActionCardError: all ValueErrors with sentences. Nothing is written then.
+    Raises CheckpointError and ActionCardError. Nothing is written then.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ConversionError(f"{directory} exists already; give a new or an empty directory.")
+        raise CheckpointError(f"{directory} exists already; give a new or an empty directory.")
     config = RT1Config.preset(preset, **(overrides or {}))
     network = network_arrays(source, config)
     check_arrays(network, config, source.flavour)
-    weights = weights_of(Structure.of(config), source.flavour)
-    dead = {w.source: DEAD[w.target] for w in weights if w.target in DEAD}
-    config, state = without_dead_weights(config, convert_weights(network, weights))
+    dead = {w.source: DEAD[w.target] for w in weights_of(config, source.flavour) if w.target in DEAD}
+    config, state = without_dead_weights(config, convert_weights(network, config, source.flavour))
     model = RT1Model(config)
     model.load_state_dict(state)
     card = make_card(config)
-    save_checkpoint(directory, model, card, model_card(source, preset, card))
-    outside = dict.fromkeys(_outside(source, network), "not of the network")
-    return Report(
+    readme = README.format(source.path.name, preset, source.kind, card.name)
+    save_checkpoint(directory, model, card, readme)
+    if source.numbered:
+        outside = [*source.arrays][: len(source.arrays) - len(network)]
+    else:
+        outside = [*(name for name in source.arrays if not name.endswith(tuple(network))), *source.others]
+    return ConversionReport(
         source=source.path,
         kind=source.kind,
         preset=preset,
         found=len(source.arrays) + len(source.others),
         mapped=len(network) - len(dead),
         numbers=sum(array.size for name, array in network.items() if name not in dead),
-        unused={**outside, **dead},
+        unused={**dict.fromkeys(outside, "not of the network"), **dead},
         checksum=hashlib.sha256((directory / WEIGHTS_FILE).read_bytes()).hexdigest(),
     )
 
 
 def find_preset(source: Source, overrides: Mapping[str, Any] | None = None) -> str:
-    """The public network whose names and shapes the source has. Raises ConversionError where it is none of them."""
+    """The public network whose names and shapes the source has. Raises CheckpointError where it is none of them."""
     reasons = []
     for preset in PRESETS_OF[source.flavour]:
         config = RT1Config.preset(preset, **(overrides or {}))
         try:
             check_arrays(network_arrays(source, config), config, source.flavour)
-        except ConversionError as error:
+        except CheckpointError as error:
             reasons.append(f"as {preset}: {error}")
         else:
             return preset
-    raise ConversionError(f"{source.path} is none of the public networks. " + "\n".join(reasons))
+    raise CheckpointError(f"{source.path} is none of the public networks. " + "\n".join(reasons))
 
 
 def network_arrays(source: Source, config: RT1Config) -> dict[str, NDArray[Any]]:
-    """The arrays of the network alone, by their names over there. Raises ConversionError."""
+    """The arrays of the network alone, by their names in the public code. Raises CheckpointError."""
     if source.flavour == FLAX:
         return dict(source.arrays)
     if not source.numbered:
         return tensorflow_network(source.arrays)
-    order = saved_model_order(Structure.of(config))
+    order = saved_model_order(config)
     arrays = list(source.arrays.values())
     if len(arrays) < len(order):
-        raise ConversionError(f"{source.path} has {len(arrays)} variables, the network has {len(order)}.")
+        raise CheckpointError(f"{source.path} has {len(arrays)} variables, the network has {len(order)}.")
     return dict(zip(order, arrays[len(arrays) - len(order) :], strict=True))  # a step counter may stand before them
 
 
-def check_arrays(network: Arrays, config: RT1Config, flavour: str) -> None:
-    """Raises ConversionError, with names, for arrays that are not the network's or that no network can have.
+def check_arrays(network: Flat, config: RT1Config, flavour: str) -> None:
+    """Raises CheckpointError, with names, for arrays that are not the network's or that no network can have.
 
     Names, shapes and types must be the network's, every number finite as float32, and no variance negative.
     """
@@ -153,16 +157,15 @@ def check_arrays(network: Arrays, config: RT1Config, flavour: str) -> None:
         if network[name].shape != shape
     ]
     _refuse(others, "have another shape")
-    targets = {w.source: w.target for w in weights_of(Structure.of(config), flavour)}
+    targets = {w.source: w.target for w in weights_of(config, flavour)}
     kinds = {name: np.number if targets[name] == COUNT else np.floating for name in network}
     _refuse(
         [f"{name} is {array.dtype}" for name, array in network.items() if not np.issubdtype(array.dtype, kinds[name])],
         "are no floating-point numbers",
     )
-    _refuse(
-        [name for name, array in network.items() if not _finite(array)],
-        "hold numbers that are not finite as float32, the checkpoint is not to be trusted",
-    )
+    with np.errstate(over="ignore"):
+        broken = [name for name, array in network.items() if not np.isfinite(array.astype(np.float32)).all()]
+    _refuse(broken, "hold numbers that are not finite as float32, the checkpoint is not to be trusted")
     lowest = {name: np.float32(a.min()) for name, a in network.items() if targets[name].endswith(VARIANCES)}
     _refuse(
         [
@@ -176,12 +179,7 @@ def check_arrays(network: Arrays, config: RT1Config, flavour: str) -> None:
 
 def _refuse(names: list[str], what: str) -> None:
     if names:
-        raise ConversionError(f"{len(names)} weights {what}:\n  " + "\n  ".join(sorted(names)))
-
-
-def _finite(array: NDArray[Any]) -> bool:
-    with np.errstate(over="ignore"):
-        return bool(np.isfinite(array.astype(np.float32)).all())
+        raise CheckpointError(f"{len(names)} weights {what}:\n  " + "\n  ".join(sorted(names)))
 
 
 def without_dead_weights(config: RT1Config, state: dict[str, Tensor]) -> tuple[RT1Config, dict[str, Tensor]]:
@@ -197,19 +195,3 @@ def without_dead_weights(config: RT1Config, state: dict[str, Tensor]) -> tuple[R
         return config, state
     kept = {k: v for k, v in state.items() if not k.startswith(("normalisation.", "action_embedding."))}
     return RT1Config.from_dict({**config.to_dict(), **changes}), kept
-
-
-def _outside(source: Source, network: Arrays) -> list[str]:
-    """Names of the source that are none of the network's."""
-    if source.numbered:
-        return list(source.arrays)[: len(source.arrays) - len(network)]
-    return [*(name for name in source.arrays if not name.endswith(tuple(network))), *source.others]
-
-
-def model_card(source: Source, preset: str, card: ActionCard) -> str:
-    """README.md of the checkpoint."""
-    return (
-        f"# {source.path.name}, converted\n\n"
-        f"RT-1 weights ({preset}) from a {source.kind}, converted with `rt-vla convert rt1`. Actions: {card.name}. "
-        "The network takes 512-d Universal Sentence Encoder vectors; give a table of them (`rt-vla embed`).\n"
-    )

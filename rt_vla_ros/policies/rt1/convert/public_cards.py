@@ -42,7 +42,7 @@ ROBOT_NOTES = {
 }
 UNVERIFIED = {
     "order": "Not verified: the order of the action's tokens ({}) is not in the public code of the TensorFlow release; "
-    "whoever converted the checkpoint gave it.",
+    "it was given at conversion.",
     "frame": "Not verified: frame_id and the camera's field of view; set them to those of your robot.",
 }
 
@@ -104,8 +104,7 @@ def _dimension(name: str, low: float, high: float) -> ActionDimension:
         return ActionDimension(name, f"translation_{name[-1]}", low, high, "m")
     if name.startswith("rotation_delta"):
         return ActionDimension(name, f"rotation_{name[-1]}", -math.pi / 2, math.pi / 2, "rad")
-    if name.startswith("gripper"):
-        return ActionDimension(name, "gripper", -1.0, 1.0, "1")
     if name.endswith("vertical_rotation"):
         return ActionDimension(name, "unused", -math.pi, math.pi, "rad")
-    return ActionDimension(name, "unused", -1.0, 1.0, "m")
+    role, unit = ("gripper", "1") if name.startswith("gripper") else ("unused", "m")
+    return ActionDimension(name, role, -1.0, 1.0, unit)

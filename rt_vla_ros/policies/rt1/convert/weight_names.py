@@ -1,102 +1,88 @@
-"""Names of RT-1's weights in the two public codes, side by side with ours. All renaming happens here."""
+"""Names and layouts of RT-1's weights in the two public codes, side by side with ours. All renaming happens here."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.policies.rt1.convert.weight_layouts import Weight
 from rt_vla_ros.policies.rt1.film_efficientnet import block_expansions
 
 FLAX, TENSORFLOW = "flax", "tensorflow"
-FLAVOURS = (FLAX, TENSORFLOW)
-
-
-@dataclass(frozen=True)
-class Structure:
-    """What decides which names there are.
-
-    expands: of each block of the EfficientNet, whether it has an expanding convolution. layers: of the transformer.
-    feed_forward: "linear" or "swiglu". feed_forward_bias: of "linear". actions: whether there is an action embedding.
-    """
-
-    expands: tuple[bool, ...]
-    layers: int
-    feed_forward: str
-    feed_forward_bias: bool
-    actions: bool
-
-    @classmethod
-    def of(cls, config: RT1Config) -> Structure:
-        """What a configuration asks for."""
-        return cls(
-            tuple(expansion > 1 for expansion in block_expansions(config.depth_coefficient)),
-            config.num_layers,
-            config.feed_forward,
-            config.feed_forward_bias,
-            config.action_embedding != "none",
-        )
-
-    @classmethod
-    def of_flax(cls, names: Collection[str]) -> Structure:
-        """What a tree of Flax parameters holds."""
-        trunk, transformer = r"params/image_tokenizer/EfficientNetWithFilm_0", r"params/Transformer_0/TransformerBlock_"
-        blocks = _count(names, rf"{trunk}/MBConvBlock_(\d+)/")
-        expands = tuple(f"{trunk}/MBConvBlock_{i}/expand_conv2d_0/kernel" in names for i in range(blocks))
-        swiglu = any(name.startswith(f"{transformer}0/Dense_1/") for name in names)
-        return cls(
-            expands,
-            _count(names, rf"{transformer}(\d+)/"),
-            "swiglu" if swiglu else "linear",
-            f"{transformer}0/Dense_0/bias" in names,
-            "params/Dense_0/kernel" in names,
-        )
-
-    @classmethod
-    def of_tensorflow(cls, names: Collection[str]) -> Structure:
-        """What the variables of the release hold; the EfficientNet's layers are numbered through."""
-        layers = _count(names, r"_image_tokenizer/_tokenizer/net/layer_with_weights-(\d+)/")
-        expands = []
-        at = 3  # after normalisation, stem and its batch normalisation
-        while at + 3 <= layers:  # the head is two layers
-            expand = f"{_LAYER}{at}/depthwise_kernel" not in names
-            expands.append(expand)
-            at += 9 if expand else 7
-        return cls(tuple(expands), _count(names, r"_transformer/_layers/(\d+)/"), "linear", True, True)
-
-
+FLAX_FILM, TF_FILM = ("Dense_0", "Dense_1"), ("_projection_add", "_projection_mult")
+Shape = tuple[int, ...]
+LAYOUTS: dict[str, tuple[Callable[[NDArray[Any]], NDArray[Any]], Callable[[Shape, int], Shape]]] = {
+    "same": (lambda a: a, lambda s, _: s),
+    "dense": (lambda a: a.T, lambda s, _: s[::-1]),  # (in, out) -> (out, in)
+    "conv": (lambda a: a.transpose(3, 2, 0, 1), lambda s, _: (s[2], s[3], s[1], s[0])),  # HWIO -> OIHW
+    "depthwise": (lambda a: a.transpose(2, 3, 0, 1), lambda s, _: (s[2], s[3], s[0], s[1])),  # HWC1 -> C1HW
+    # (in, heads, size) -> (heads * size, in)
+    "heads": (lambda a: a.reshape(a.shape[0], -1).T, lambda s, heads: (s[1], heads, s[0] // heads)),
+    "heads_bias": (lambda a: a.reshape(-1), lambda s, heads: (heads, s[0] // heads)),
+    # (heads, size, out) -> (out, heads * size)
+    "heads_out": (lambda a: a.reshape(-1, a.shape[-1]).T, lambda s, heads: (heads, s[1] // heads, s[0])),
+}
+"""Their array -> ours; and our shape and the number of heads -> their shape."""
 _LAYER = "_image_tokenizer/_tokenizer/net/layer_with_weights-"
 
 
-def _count(names: Collection[str], pattern: str) -> int:
-    found = [int(match[1]) for name in names if (match := re.match(pattern, name))]
-    return max(found, default=-1) + 1
+@dataclass(frozen=True)
+class Weight:
+    """One tensor: its name in the public code (`source`), its name here (`target`), and its layout there."""
+
+    source: str
+    target: str
+    layout: str = "same"
+
+    def convert(self, array: NDArray[Any]) -> Tensor:
+        """Theirs -> ours, float32 (integers as int64), contiguous. Raises ValueError for a wrong number of axes."""
+        turned = LAYOUTS[self.layout][0](np.asarray(array))
+        kind = np.int64 if np.issubdtype(turned.dtype, np.integer) else np.float32
+        return torch.from_numpy(np.array(turned, dtype=kind, order="C"))
+
+    def source_shape(self, target_shape: Shape, heads: int) -> Shape:
+        """Our shape -> theirs."""
+        return LAYOUTS[self.layout][1](target_shape, heads)
 
 
-def flax_weights(structure: Structure) -> Iterator[Weight]:
+def weights_of(config: RT1Config, flavour: str) -> list[Weight]:
+    """Every weight of a network, as its flavour (FLAX or TENSORFLOW) names it."""
+    return list((flax_weights if flavour == FLAX else tensorflow_weights)(config))
+
+
+def _expands(config: RT1Config) -> list[bool]:
+    """Of each block of the EfficientNet, whether it has an expanding convolution."""
+    return [expansion > 1 for expansion in block_expansions(config.depth_coefficient)]
+
+
+def flax_weights(config: RT1Config) -> Iterator[Weight]:
     """Of open_x_embodiment's RT1; `params/...` and `batch_stats/...`."""
     trunk = "image_tokenizer/EfficientNetWithFilm_0"
     yield from _flax_conv_norm(f"{trunk}/Stem_0", "conv2d", "batch_normalization", "trunk.stem")
-    for i, expands in enumerate(structure.expands):
+    for i, expands in enumerate(_expands(config)):
         yield from _flax_block(f"{trunk}/MBConvBlock_{i}", f"trunk.blocks.{i}", expands)
-        yield from _flax_film(f"params/{trunk}/FilmConditioning_{i}", f"trunk.blocks.{i}.film")
+        yield from _film(f"params/{trunk}/FilmConditioning_{i}", f"trunk.blocks.{i}.film", *FLAX_FILM)
     yield from _flax_conv_norm(f"{trunk}/Head_0", "conv2d", "batch_normalization", "trunk.head")
     yield Weight("params/image_tokenizer/Conv_0/kernel", "projection.weight", "conv")
-    yield from _flax_film("params/image_tokenizer/FilmConditioning_0", "film")
+    yield from _film("params/image_tokenizer/FilmConditioning_0", "film", *FLAX_FILM)
     learner = "params/image_tokenizer/TokenLearnerModuleV11_0"
     yield from _norm(f"{learner}/LayerNorm_0", "token_learner.norm", "scale", "bias")
     yield from _dense(f"{learner}/token_masking/Dense_0", "token_learner.hidden")
     yield from _dense(f"{learner}/token_masking/Dense_1", "token_learner.weights")
-    if structure.actions:
+    if config.action_embedding != "none":
         yield from _dense("params/Dense_0", "action_embedding")
     yield from _dense("params/Transformer_0/Dense_0", "transformer.embed")
     yield Weight("params/Transformer_0/Dense_1/kernel", "transformer.positions")
     yield Weight("params/Transformer_0/Dense_1/bias", "transformer.position_bias")
     yield from _dense("params/Transformer_0/Dense_2", "transformer.head")
-    for i in range(structure.layers):
-        yield from _flax_layer(f"params/Transformer_0/TransformerBlock_{i}", f"transformer.layers.{i}", structure)
+    for i in range(config.num_layers):
+        yield from _flax_layer(f"params/Transformer_0/TransformerBlock_{i}", f"transformer.layers.{i}", config)
 
 
 def _flax_block(source: str, target: str, expands: bool) -> Iterator[Weight]:
@@ -106,10 +92,8 @@ def _flax_block(source: str, target: str, expands: bool) -> Iterator[Weight]:
     depthwise = f"{target}.depthwise"
     yield Weight(f"params/{source}/depthwise_conv2d/depthwise_kernel", f"{depthwise}.conv.weight", "depthwise")
     yield from _flax_batch_norm(f"{source}/{next(norms)}", f"{depthwise}.norm")
-    for part in ("reduce", "expand"):
-        name = f"params/{source}/SqueezeExcite_0/{part}_conv2d_0"
-        yield Weight(f"{name}/kernel", f"{target}.squeeze_excite.{part}.weight", "conv")
-        yield Weight(f"{name}/bias", f"{target}.squeeze_excite.{part}.bias")
+    inner = f"params/{source}/SqueezeExcite_0"
+    yield from _squeeze_excite((f"{inner}/reduce_conv2d_0", f"{inner}/expand_conv2d_0"), target)
     yield from _flax_conv_norm(source, "project_conv2d_0", next(norms), f"{target}.project")
 
 
@@ -124,36 +108,31 @@ def _flax_batch_norm(source: str, target: str) -> Iterator[Weight]:
     yield Weight(f"batch_stats/{source}/var", f"{target}.running_var")
 
 
-def _flax_film(source: str, target: str) -> Iterator[Weight]:
-    yield from _dense(f"{source}/Dense_0", f"{target}.shift")
-    yield from _dense(f"{source}/Dense_1", f"{target}.scale")
-
-
-def _flax_layer(source: str, target: str, structure: Structure) -> Iterator[Weight]:
+def _flax_layer(source: str, target: str, config: RT1Config) -> Iterator[Weight]:
     for i in (0, 1):
         yield from _norm(f"{source}/LayerNorm_{i}", f"{target}.norm{i + 1}", "scale", "bias")
     attention = f"{source}/MultiHeadDotProductAttention_0"
     yield from _attention({part: f"{attention}/{part}" for part in ("query", "key", "value", "out")}, target)
-    if structure.feed_forward == "swiglu":
+    if config.feed_forward == "swiglu":
         for i, part in enumerate(("gate", "up", "down")):
             yield Weight(f"{source}/Dense_{i}/kernel", f"{target}.feed_forward.{part}.weight", "dense")
     else:
-        yield from _dense(f"{source}/Dense_0", f"{target}.feed_forward", structure.feed_forward_bias)
+        yield from _dense(f"{source}/Dense_0", f"{target}.feed_forward", config.feed_forward_bias)
 
 
-def tensorflow_weights(structure: Structure) -> Iterator[Weight]:
+def tensorflow_weights(config: RT1Config) -> Iterator[Weight]:
     """Of robotics_transformer's TransformerNetwork, names below `_actor_network/`."""
     yield from _dense("_action_token_emb", "action_embedding")
     for name in ("mean", "variance", "count"):
         yield Weight(f"{_LAYER}0/{name}", f"normalisation.{name}")
     layers = iter(f"{_LAYER}{i}" for i in range(1, 10_000))
     yield from _tf_conv_norm(layers, "trunk.stem")
-    for i, expands in enumerate(structure.expands):
+    for i, expands in enumerate(_expands(config)):
         yield from _tf_block(layers, f"trunk.blocks.{i}", expands)
     yield from _tf_conv_norm(layers, "trunk.head")
     tokenizer = "_image_tokenizer/_tokenizer"
     yield Weight(f"{tokenizer}/conv1x1/kernel", "projection.weight", "conv")
-    yield from _tf_film(f"{tokenizer}/film_layer", "film")
+    yield from _film(f"{tokenizer}/film_layer", "film", *TF_FILM)
     learner = "_image_tokenizer/_token_learner"
     yield from _norm(f"{learner}/layernorm", "token_learner.norm", "gamma", "beta")
     yield from _dense(f"{learner}/mlp/_hidden_layer", "token_learner.hidden")
@@ -162,7 +141,7 @@ def tensorflow_weights(structure: Structure) -> Iterator[Weight]:
     yield Weight("_transformer/_position_emb/kernel", "transformer.positions")
     yield Weight("_transformer/_position_emb/bias", "transformer.position_bias")
     yield from _dense("_transformer/_output_tokens", "transformer.head")
-    for i in range(structure.layers):
+    for i in range(config.num_layers):
         yield from _tf_layer(f"_transformer/_layers/{i}", f"transformer.layers.{i}")
 
 
@@ -171,12 +150,9 @@ def _tf_block(layers: Iterator[str], target: str, expands: bool) -> Iterator[Wei
         yield from _tf_conv_norm(layers, f"{target}.expand")
     yield Weight(f"{next(layers)}/depthwise_kernel", f"{target}.depthwise.conv.weight", "depthwise")
     yield from _tf_batch_norm(next(layers), f"{target}.depthwise.norm")
-    for part in ("reduce", "expand"):
-        source = next(layers)
-        yield Weight(f"{source}/kernel", f"{target}.squeeze_excite.{part}.weight", "conv")
-        yield Weight(f"{source}/bias", f"{target}.squeeze_excite.{part}.bias")
+    yield from _squeeze_excite((next(layers), next(layers)), target)
     yield from _tf_conv_norm(layers, f"{target}.project")
-    yield from _tf_film(next(layers), f"{target}.film")
+    yield from _film(next(layers), f"{target}.film", *TF_FILM)
 
 
 def _tf_conv_norm(layers: Iterator[str], target: str) -> Iterator[Weight]:
@@ -190,9 +166,15 @@ def _tf_batch_norm(source: str, target: str) -> Iterator[Weight]:
     yield Weight(f"{source}/moving_variance", f"{target}.running_var")
 
 
-def _tf_film(source: str, target: str) -> Iterator[Weight]:
-    yield from _dense(f"{source}/_projection_add", f"{target}.shift")
-    yield from _dense(f"{source}/_projection_mult", f"{target}.scale")
+def _film(source: str, target: str, shift: str, scale: str) -> Iterator[Weight]:
+    yield from _dense(f"{source}/{shift}", f"{target}.shift")
+    yield from _dense(f"{source}/{scale}", f"{target}.scale")
+
+
+def _squeeze_excite(sources: tuple[str, str], target: str) -> Iterator[Weight]:
+    for source, part in zip(sources, ("reduce", "expand"), strict=True):
+        yield Weight(f"{source}/kernel", f"{target}.squeeze_excite.{part}.weight", "conv")
+        yield Weight(f"{source}/bias", f"{target}.squeeze_excite.{part}.bias")
 
 
 def _tf_layer(source: str, target: str) -> Iterator[Weight]:
@@ -220,12 +202,12 @@ def _norm(source: str, target: str, scale: str, shift: str) -> Iterator[Weight]:
     yield Weight(f"{source}/{shift}", f"{target}.bias")
 
 
-def saved_model_order(structure: Structure) -> list[str]:
+def saved_model_order(config: RT1Config) -> list[str]:
     """The release's SavedModels number their variables instead of naming them; this is which follows which.
 
     It is the order in which TensorFlow walks through the network's attributes.
     """
-    names = [w.source for w in tensorflow_weights(structure)]
+    names = [w.source for w in tensorflow_weights(config)]
     return sorted(names, key=_walk)
 
 
@@ -244,10 +226,3 @@ _PLACE = {part: place for parts in _WALK for place, part in enumerate(parts)}
 def _walk(name: str) -> tuple[int, ...]:
     parts = (part.removeprefix("layer_with_weights-") for part in name.split("/"))
     return tuple(int(part) if part.isdigit() else _PLACE.get(part, 0) for part in parts)
-
-
-def weights_of(structure: Structure, flavour: str) -> list[Weight]:
-    """Every weight of a network, as its flavour names it. Raises ValueError for an unknown flavour."""
-    if flavour not in FLAVOURS:
-        raise ValueError(f"There is no flavour {flavour!r}; there are {', '.join(FLAVOURS)}.")
-    return list((flax_weights if flavour == FLAX else tensorflow_weights)(structure))

@@ -1,8 +1,7 @@
 """Matrix products and convolutions by oneDNN on a CPU, with weights kept in oneDNN's own layout.
 
-For float32 torch gives products, and the convolutions of small maps, to MKL: on an AMD processor with AVX-512 that was
-half as fast as oneDNN. And where a map is small, bringing a weight into oneDNN's layout, as torch does at every call,
-takes as long as the work itself. The operators are those that torch.compile calls on a CPU.
+For float32 torch uses MKL, which was half as fast on an AMD processor with AVX-512; and torch brings weights into
+oneDNN's layout at every call. The operators are those that torch.compile calls on a CPU.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-NO_ACTIVATION: tuple[str, list[float], str] = ("none", [], "")
+from rt_vla_ros.policies.packed_linear import NO_ACTIVATION, PackedLinear
 
 
 def serves(device: torch.device, dtype: torch.dtype) -> bool:
@@ -30,41 +29,7 @@ def product(x: Tensor, weight: Tensor) -> Tensor:
     """x @ weight.T for a weight that is not kept: (M, inputs), (outputs, inputs) -> (M, outputs). On a CPU."""
     if x.dtype != torch.float32 or not serves(x.device, x.dtype):  # in bfloat16 torch takes oneDNN itself
         return functional.linear(x, weight)
-    result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, *NO_ACTIVATION)
-    return result
-
-
-class PackedLinear(nn.Module):
-    """nn.Linear for inference on a CPU; takes its parameters over."""
-
-    def __init__(self, layer: nn.Linear, rows: int) -> None:
-        """rows: how many are usual, for which the layout is chosen; others are right too."""
-        super().__init__()
-        self.bias = layer.bias
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), rows)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., inputs) -> (..., outputs)."""
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, *NO_ACTIVATION)
-        return result
-
-
-class PackedKernel:
-    """A convolution for inference on a CPU; takes its parameters over."""
-
-    def __init__(self, conv: nn.Conv2d) -> None:
-        self._plain: Tensor | None = conv.weight.detach()
-        self._weight = self._plain
-        self._bias, self._stride, self._groups = conv.bias, conv.stride, conv.groups
-
-    def __call__(self, x: Tensor, padding: tuple[int, int]) -> Tensor:
-        """(N, inputs, h, w) -> (N, outputs, h', w'). The first call's size decides the layout."""
-        where = (padding, self._stride, (1, 1), self._groups)
-        if self._plain is not None:
-            self._weight = torch.ops.mkldnn._reorder_convolution_weight(self._plain, *where, x.shape)
-            self._plain = None
-        result: Tensor = torch.ops.mkldnn._convolution_pointwise(x, self._weight, self._bias, *where, *NO_ACTIVATION)
-        return result
+    return torch.ops.mkldnn._linear_pointwise(x, weight, None, *NO_ACTIVATION)
 
 
 class PackedConvolution(nn.Module):
@@ -72,11 +37,18 @@ class PackedConvolution(nn.Module):
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
-        self._kernel, self._padding = PackedKernel(conv), (int(conv.padding[0]), int(conv.padding[1]))
+        self._plain: Tensor | None = conv.weight.detach()
+        self._weight = self._plain
+        self._bias = None if conv.bias is None else conv.bias.detach()
+        self._padding, self._stride, self._groups = conv.padding, conv.stride, conv.groups
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, h, w) -> (N, outputs, h', w')."""
-        return self._kernel(x, self._padding)
+    def forward(self, x: Tensor, padding: tuple[int, int] | None = None) -> Tensor:
+        """(N, inputs, h, w) -> (N, outputs, h', w'). padding: None: the layer's. The first size decides the layout."""
+        where = (padding or self._padding, self._stride, (1, 1), self._groups)
+        if self._plain is not None:
+            self._weight = torch.ops.mkldnn._reorder_convolution_weight(self._plain, *where, x.shape)
+            self._plain = None
+        return torch.ops.mkldnn._convolution_pointwise(x, self._weight, self._bias, *where, *NO_ACTIVATION)
 
 
 def pack(network: nn.Module, rows: int) -> None:

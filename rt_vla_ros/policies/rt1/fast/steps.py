@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from rt_vla_ros.policies.recorded_call import graphed
 from rt_vla_ros.policies.rt1.fast import onednn
-from rt_vla_ros.policies.rt1.fast.cuda_graph import graphed
 from rt_vla_ros.policies.rt1.fast.last_step import last_logits
 from rt_vla_ros.policies.rt1.film_efficientnet import ConvNorm, SameConv, SqueezeExcite
 from rt_vla_ros.policies.rt1.layers import FiLM
@@ -20,8 +20,7 @@ class FoldedSteps(PlainSteps):
     """The network made ready for inference, in place: it can be neither trained nor saved afterwards.
 
     Batch normalisation is folded into the convolutions, FiLM's factors are computed once per instruction, image tokens
-    are kept embedded, the transformer computes only the rows that matter. On a CPU the weights lie as oneDNN likes
-    them.
+    are kept embedded, the transformer computes only the rows that matter. On a CPU weights have oneDNN's layout.
     """
 
     def __init__(self, model: RT1Model, dtype: torch.dtype = torch.float32, *, cuda_graphs: bool = False) -> None:
@@ -45,17 +44,15 @@ class FoldedSteps(PlainSteps):
             self._frame, self._window = (graphed(part, model.device) for part in (self._frame, self._window))
 
     def begin(self, features: Tensor) -> None:
-        """See Steps."""
+        """See PlainSteps."""
         sentence = self.model.sentence(features.to(self._dtype) if features.is_floating_point() else features)
-        self._forget()
-        if self._empty is not None:
-            for _ in range(self._tokens.length):
-                self._tokens.append(self._empty)
-        self._fix(sentence)
-        self._sentence = sentence
+        self._forget(self._empty)
+        self._sentence = self._unused = sentence  # unused by FiLMs that have been fixed
+        for film in self._films:
+            film.fix(sentence)
 
     def step(self, image: Tensor) -> Tensor:
-        """See Steps."""
+        """See PlainSteps."""
         assert self._sentence is not None, "begin comes first"
         self._tokens.append(self.embedded(image).clone())
         rows = torch.stack(self._tokens.items, dim=1)
@@ -77,8 +74,7 @@ class FoldedSteps(PlainSteps):
         pixels = self._normalise(image).to(self._dtype)
         features = self.model.projection(self.model.trunk(pixels, self._unused))
         features = self.model.places(self.model.film(features, self._unused))
-        embedded: Tensor = self.model.transformer.embed(self.model.token_learner(features))
-        return embedded
+        return self.model.transformer.embed(self.model.token_learner(features))
 
     @torch.no_grad()
     def _empty_frame(self) -> Tensor:
@@ -89,11 +85,6 @@ class FoldedSteps(PlainSteps):
 
     def _last_logits(self, rows: Tensor) -> Tensor:
         return last_logits(self.model.transformer, rows)
-
-    def _fix(self, sentence: Tensor) -> None:
-        self._unused = sentence  # by FiLMs that have been fixed
-        for film in self._films:
-            film.fix(sentence)
 
 
 def fold_batch_norms(model: nn.Module) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 from rt_vla_ros.policies.rt2.configuration import RT2Config
-from rt_vla_ros.policies.rt2.inputs.special_tokens import special_tokens
 
 ANCHOR = "A:"
 """Text before an action, so that a number is tokenized as it is behind a prompt."""
@@ -26,8 +25,7 @@ class VocabularyError(ValueError):
 class ActionVocabulary:
     """Token sequences of the bins.
 
-    first: of the first dimension, one per bin. others: of all further dimensions.
-    end: the token that closes an action where its last number could go on.
+    first: of the first dimension, one per bin. others: of further ones. end: closes an action that could go on.
     """
 
     first: tuple[Sequence_, ...]
@@ -103,7 +101,7 @@ def integers(
 
 
 def overwritten(tokens: Sequence[int], bins: int, end: int) -> ActionVocabulary:
-    """One seldom used token per bin, given a new meaning (symbol tuning, PaLM-E)."""
+    """One rarely used token per bin, given a new meaning (symbol tuning, PaLM-E)."""
     if len(tokens) != bins:
         raise VocabularyError(f"The configuration lists {len(tokens)} overwritten tokens, the card has {bins} bins.")
     sequences = tuple((int(token),) for token in tokens)
@@ -119,15 +117,12 @@ def openvla(size: int, bins: int, end: int) -> ActionVocabulary:
 
 
 def least_used(
-    counts: Mapping[int, int],
-    tokenizer: PreTrainedTokenizerBase,
-    bins: int = 256,
-    placeholders: Collection[int] = (),
+    counts: Mapping[int, int], tokenizer: PreTrainedTokenizerBase, bins: int = 256, placeholders: Collection[int] = ()
 ) -> tuple[int, ...]:
     """The tokens to overwrite: those used least often in a body of text, special tokens left alone.
 
-    counts: how often each token was seen; one that is absent was never seen. Ties go to the higher id, which in most
-    vocabularies was learned later. placeholders: the model's tokens that stand for images, left alone as well.
+    counts: how often each token was seen. Ties go to the higher id, which in most vocabularies was learned later.
+    placeholders: the model's tokens that stand for images, left alone as well.
     Raises VocabularyError where the vocabulary is too small.
     """
     special = special_tokens(tokenizer).union(placeholders)
@@ -144,7 +139,7 @@ def _behind(tokenizer: PreTrainedTokenizerBase, anchor: str, text: str) -> Seque
     both = tokenizer.encode(anchor + text, add_special_tokens=False)
     if both[: len(before)] != before or len(both) == len(before):
         raise VocabularyError(
-            f"The tokenizer joins {text!r} with what stands before it, so actions cannot be told from the prompt."
+            f"The tokenizer joins {text!r} with what stands before it, so actions cannot be separated from the prompt."
         )
     return tuple(both[len(before) :])
 
@@ -192,3 +187,19 @@ def _check_borders(sequences: Sequence[Sequence_], following: set[int]) -> None:
                     f"The tokens {list(sequence)} can be read as one number or as two; the tokenizer writes numbers "
                     'without a mark between them. Choose the vocabulary "overwritten" for this model.'
                 )
+
+
+PLACEHOLDERS = ("image_token_id", "image_token_index", "video_token_id", "video_token_index")
+"""Names under which a model's configuration has them."""
+
+
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Ids of a tokenizer's special tokens, with those that were added as special ones and are in no list of its own."""
+    added = tokenizer.added_tokens_decoder
+    return frozenset(tokenizer.all_special_ids) | {token for token, content in added.items() if content.special}
+
+
+def placeholders(config: PreTrainedConfig) -> frozenset[int]:
+    """Ids of the tokens that a model replaces by what it sees; written in an output they have nothing behind them."""
+    found = (getattr(config, name, None) for name in PLACEHOLDERS)
+    return frozenset(token for token in found if isinstance(token, int))

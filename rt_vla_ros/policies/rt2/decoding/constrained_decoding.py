@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,55 +12,19 @@ from torch import Tensor
 
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import ActionVocabulary
 
+if TYPE_CHECKING:
+    from rt_vla_ros.policies.rt2.decoding.plan_grammar import Grammar
+
 END = 0
 """The state of every grammar in which everything is written."""
 START = 1
 
 
-class Grammar(Protocol):
-    """A machine that reads tokens one by one."""
-
-    @property
-    def start(self) -> Hashable:
-        """The state before the first token."""
-
-    @property
-    def columns(self) -> NDArray[np.int64]:
-        """All tokens that are legal anywhere, ascending, shape (C,)."""
-
-    @property
-    def longest(self) -> int:
-        """Number of tokens of the longest output."""
-
-    def mask(self, state: Hashable) -> NDArray[np.bool_]:
-        """Which columns are legal in a state, shape (C,)."""
-
-    def mask_index(self, state: Hashable) -> Hashable:
-        """States of the same index have the same mask."""
-
-    def advance(self, state: Hashable, token: int) -> Hashable:
-        """The state behind a legal token. Raises ValueError for an illegal one."""
-
-    def guess(self, state: Hashable, previous: Sequence[int]) -> list[int]:
-        """What will probably follow, all of it legal: what must follow, and what an earlier output suggests.
-
-        previous: tokens of an earlier whole output of this grammar; may be empty.
-        """
-
-    def decode(self, tokens: Sequence[int]) -> tuple[int, ...]:
-        """Tokens of a whole output -> bins, one per dimension. Raises ValueError for anything else."""
-
-    def plan(self, tokens: Sequence[int]) -> str:
-        """What a whole output says in words before the action."""
-
-    def action_length(self, tokens: Sequence[int]) -> int:
-        """How many tokens of a whole output, counted from the end, are the action."""
-
-
 class ActionGrammar:
-    """Numbers of an action one after the other, each as a path through a trie of token sequences.
+    """Reads the tokens of an action one by one: its numbers, each as a path through a trie of token sequences.
 
-    counts: how many bins each dimension has, such as (2, 256, 256).
+    counts: how many bins each dimension has, such as (2, 256, 256). start: the state before the first token. columns:
+    all tokens that are legal anywhere, ascending, shape (C,). longest: number of tokens of the longest output.
     """
 
     def __init__(self, vocabulary: ActionVocabulary, counts: Sequence[int]) -> None:
@@ -86,28 +50,25 @@ class ActionGrammar:
 
     def legal(self, state: Hashable) -> list[int]:
         """Tokens that may follow, ascending; none at the END."""
-        return sorted(self._moves[_number(state)])
+        return sorted(self._moves[state_number(state)])
 
     def mask(self, state: Hashable) -> NDArray[np.bool_]:
-        """See Grammar."""
-        return np.isin(self.columns, list(self._moves[_number(state)]))
+        """Which columns are legal in a state, shape (C,)."""
+        return np.isin(self.columns, list(self._moves[state_number(state)]))
 
     def mask_index(self, state: Hashable) -> Hashable:
-        """See Grammar."""
+        """States of the same index have the same mask."""
         return state
 
     def advance(self, state: Hashable, token: int) -> int:
-        """See Grammar."""
+        """The state behind a legal token. Raises ValueError for an illegal one."""
         try:
-            return self._moves[_number(state)][token]
+            return self._moves[state_number(state)][token]
         except KeyError:
             raise ValueError(f"the token {token} is not legal here; legal are {self.legal(state)[:8]} ...") from None
 
     def decode(self, tokens: Sequence[int]) -> tuple[int, ...]:
-        """Token ids of a whole action, with or without an end -> bins, one per dimension.
-
-        Raises ValueError for anything else.
-        """
+        """Token ids of a whole action, with or without an end -> bins, one per dimension. Raises ValueError."""
         state, bins = START, list[int]()
         for token in tokens:
             after = self.advance(state, token)
@@ -127,17 +88,20 @@ class ActionGrammar:
         return state == END
 
     def plan(self, tokens: Sequence[int]) -> str:
-        """See Grammar: there is none."""
+        """What a whole output says in words before the action: nothing."""
         return ""
 
     def action_length(self, tokens: Sequence[int]) -> int:
-        """See Grammar: all of it."""
+        """How many tokens of a whole output, counted from the end, are the action."""
         return len(tokens)
 
     def guess(self, state: Hashable, previous: Sequence[int]) -> list[int]:
-        """See Grammar; without an earlier action only what must follow."""
+        """What will probably follow, all of it legal: what must follow, and what an earlier output suggests.
+
+        previous: tokens of an earlier whole output of this grammar; may be empty.
+        """
         bins = self.decode(previous) if previous else ()
-        place, tokens = _number(state), list[int]()
+        place, tokens = state_number(state), list[int]()
         while place != END:
             token = self._likely(place, bins)
             if token is None:
@@ -198,9 +162,7 @@ class ActionGrammar:
 def prefix_allowed_tokens(grammar: Grammar, prompt_length: int) -> Callable[[int, Tensor], list[int]]:
     """The same constraint for transformers' own `generate(prefix_allowed_tokens_fn=...)`.
 
-    Behind the END only the last token is allowed.
-
-    prompt_length: number of tokens before the first generated one.
+    prompt_length: number of tokens before the first generated one. Behind the END only the last token is allowed.
     """
 
     def allowed(batch: int, tokens: Tensor) -> list[int]:
@@ -234,6 +196,7 @@ def choose(
     return columns, probabilities.gather(1, columns[:, None])[:, 0]
 
 
-def _number(state: Hashable) -> int:
+def state_number(state: Hashable) -> int:
+    """Checks that a state is one of ActionGrammar's."""
     assert isinstance(state, int)
     return state

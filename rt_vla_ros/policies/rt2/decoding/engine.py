@@ -1,27 +1,26 @@
 """Writes an action in as few passes through the model as can be, without changing a token.
 
-Three things save passes and bytes, none of them changes what is chosen (Leviathan et al. 2023, arXiv:2211.17192, with a
-draft that costs nothing):
-- the previous action's tokens, and whatever the grammar leaves no choice about, are verified in the very pass that
-  reads the prompt; where one is rejected, the next pass verifies a new guess behind the token that was right;
-- only the rows of the output head that are legal somewhere in an action are multiplied, where this was seen to give the
-  model's own logits;
-- tokens that must follow (a space between two numbers) cost no pass of their own.
+Speculative decoding (Leviathan et al. 2023, arXiv:2211.17192) with a draft that costs nothing: the previous action's
+tokens, and those that must follow, are verified in the pass that reads the prompt; where one is rejected, the next pass
+verifies a new guess. Only the output head's rows that are legal in an action are multiplied, where this was seen to
+give the model's own logits.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import END, Grammar, choose
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import END, choose
 from rt_vla_ros.policies.rt2.decoding.fixed_shapes import BUCKET, FixedSession, FixedShapes, FixedShapesError, bucket
+from rt_vla_ros.policies.rt2.decoding.plan_grammar import Grammar
 from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
 
 logger = logging.getLogger(__name__)
@@ -29,7 +28,6 @@ HEAD_TOLERANCE = 1e-2
 """Largest difference between logits from some rows of the head and the model's own, as a share of their spread."""
 FIXED_TOLERANCE = {torch.float32: 1e-3}
 """The same between passes of fixed shapes and the model's own; 0.1 in half precision, where rounding makes so much."""
-
 CPU_GUESS = 8
 """Tokens that are verified in one pass behind the prompt's on a CPU: more rows take longer than reading the weights."""
 
@@ -54,13 +52,12 @@ class DecodingEngine:
         self._head = model.get_output_embeddings()
         self._softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
         self._sliced = False
-        self._rows: dict[int, tuple[Grammar, Tensor]] = {}
-        self._masks: dict[tuple[int, Hashable], Tensor] = {}
+        self._kept: dict[tuple[int, Hashable], tuple[Grammar, Tensor]] = {}
 
     @torch.inference_mode()
     def prepare(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> None:
         """Sees on one prompt whether rows of the head give the model's own logits; else whole heads are used."""
-        self._rows, self._masks, self._sliced = {}, {}, False
+        self._kept, self._sliced = {}, False
         if not isinstance(self._head, nn.Linear) or self.model.base_model is self.model:
             return
         own = DecodingSession(self.model, inputs).prompt((), logits=True)[:, self._columns(grammar)].float()
@@ -76,11 +73,10 @@ class DecodingEngine:
 
     @torch.inference_mode()
     def record(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> None:
-        """Makes passes of fixed shapes for prompts of this length, where they are asked for and not there yet.
+        """Makes passes of fixed shapes for prompts of this length, the first time for somewhat longer ones too.
 
-        The first time, in the warm-up, also for somewhat longer prompts, so that few instructions have to wait later.
-        They are compared with the model's own on these inputs and on other pixels; where they cannot be made or differ,
-        the log says so and decoding goes on without them.
+        They are compared with the model's own; where they cannot be made or differ, the log says so and decoding goes
+        on without them.
         """
         tokens = inputs["input_ids"].shape[1]
         for more in (0,) if self._shapes else (0, BUCKET):
@@ -190,27 +186,24 @@ class DecodingEngine:
         columns = self._columns(grammar)
         if not self._sliced:
             return rows[:, columns] if len(columns) < rows.shape[-1] else rows
-        weight = self._kept(grammar)
+        weight = self._cached(grammar, "head", lambda: self._head.weight[columns])
         logits = rows @ weight.T
         if self._head.bias is not None:
             logits = logits + self._head.bias[columns]
         return logits if self._softcap is None else torch.tanh(logits / self._softcap) * self._softcap
 
-    def _kept(self, grammar: Grammar) -> Tensor:
-        """The head's rows for a grammar's columns, copied once."""
-        key = id(grammar)
-        if key not in self._rows:
-            self._rows[key] = (grammar, self._head.weight[self._columns(grammar)])
-        return self._rows[key][1]
-
     def _columns(self, grammar: Grammar) -> Tensor:
-        return self._cached(grammar, "columns", lambda: grammar.columns)
+        return self._cached(grammar, "columns", lambda: self._on_device(grammar.columns))
 
     def _mask(self, grammar: Grammar, state: Hashable) -> Tensor:
-        return self._cached(grammar, ("mask", grammar.mask_index(state)), lambda: grammar.mask(state))
+        return self._cached(grammar, ("mask", grammar.mask_index(state)), lambda: self._on_device(grammar.mask(state)))
 
-    def _cached(self, grammar: Grammar, key: Hashable, make: Any) -> Tensor:
+    def _cached(self, grammar: Grammar, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """Made once for a grammar, which is kept too: its id must not be given to another."""
         whole = (id(grammar), key)
-        if whole not in self._masks:
-            self._masks[whole] = torch.from_numpy(make()).to(self.model.device)
-        return self._masks[whole]
+        if whole not in self._kept:
+            self._kept[whole] = (grammar, make())
+        return self._kept[whole][1]
+
+    def _on_device(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self.model.device)

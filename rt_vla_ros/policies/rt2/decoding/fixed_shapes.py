@@ -1,9 +1,7 @@
 """Decoding in passes of two fixed shapes over a cache of fixed size, so that a GPU can record them.
 
-What differs from family to family (seeing, putting patches among words, counting positions) is left to the model's own
-code; its language model alone, where nearly all kernels are, is run through `RecordedCall`. Prompts are padded behind
-the guess, where nothing looks back from, up to a multiple of `BUCKET` tokens, so that instructions of about the same
-length share a recording.
+Only the language model, where nearly all kernels are, is run through `RecordedCall`; the rest is the model's own code.
+Prompts are padded behind the guess to a multiple of `BUCKET` tokens, so that similar lengths share a recording.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from transformers import Cache, PreTrainedModel, StaticCache
 from transformers.cache_utils import StaticLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from rt_vla_ros.policies.rt2.decoding.recorded_call import RecordedCall
+from rt_vla_ros.policies.recorded_call import RecordedCall
 from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
 
 BUCKET = 64
@@ -46,13 +44,13 @@ class FixedShapes:
         guess = min(longest, LONGEST_GUESS)
         self.prompt_rows, self.further_rows = bucket(prompt_tokens, longest), 1 + guess
         needed = self.prompt_rows + longest + self.further_rows
-        self.room = -(-needed // 8) * 8  # the attention kernels of a GPU want masks whose rows are aligned
-        self.cache = StaticCache(config=model.config, max_cache_len=self.room)
+        self.cache_length = -(-needed // 8) * 8  # the attention kernels of a GPU want masks whose rows are aligned
+        self.cache = StaticCache(config=model.config, max_cache_len=self.cache_length)
         if any(type(layer) is not StaticLayer for layer in self.cache.layers):
             raise FixedShapesError("its attention looks back a limited way only, or is no attention")
         if model.config.get_text_config()._attn_implementation != "sdpa":
             raise FixedShapesError("its attention is not torch's scaled_dot_product_attention")
-        # The layers' lengths lie side by side, so that one operation sets them all.
+        # The layers' lengths are one tensor, so that one operation sets them all.
         self._lengths = torch.zeros(len(self.cache.layers), dtype=torch.long, device=model.device)
         for layer, length in zip(self.cache.layers, self._lengths, strict=True):
             layer.cumulative_length = length  # type: ignore[union-attr]
@@ -88,13 +86,11 @@ class FixedShapes:
         """What is recorded; it begins at the given lengths however often it is run."""
         self._lengths.copy_(lengths)
         own: Any = type(self._text).forward
-        found: Tensor = own(self._text, **tensors, past_key_values=self.cache, use_cache=True).last_hidden_state
-        return found
+        return own(self._text, **tensors, past_key_values=self.cache, use_cache=True).last_hidden_state
 
     def _causal(self, rows: int) -> Tensor:
-        """(1, 1, rows, room): each token sees those before it and itself. Made here, for transformers would look at the
-        length on the host."""
-        places = torch.arange(self.room, device=self._lengths.device)
+        """(1, 1, rows, cache_length): each token sees those before it and itself, without a look at the host."""
+        places = torch.arange(self.cache_length, device=self._lengths.device)
         return (places <= places[:rows, None] + self._lengths[0])[None, None]
 
 
@@ -111,9 +107,9 @@ class FixedSession(DecodingSession):
     def prompt(self, guess: Sequence[int], *, logits: bool) -> Tensor:
         """See DecodingSession."""
         self._length = 0
-        room = self._shapes.prompt_rows - self._inputs["input_ids"].shape[1]
+        space = self._shapes.prompt_rows - self._inputs["input_ids"].shape[1]
         self._reading = self._inputs["input_ids"].shape[1] + len(guess)
-        return self._padded(self._extended(self._filled(guess, room)), 1 + room, 1 + len(guess), logits)
+        return self._padded(self._extended(self._filled(guess, space)), 1 + space, 1 + len(guess), logits)
 
     def more(self, tokens: Sequence[int], *, logits: bool) -> Tensor:
         """See DecodingSession."""
@@ -130,11 +126,8 @@ class FixedSession(DecodingSession):
 
     def _filled(self, tokens: Sequence[int], length: int) -> list[int]:
         """Any token will do that is not an image's: its row is thrown away and its place in the cache overwritten."""
-        filler = int(tokens[-1]) if tokens else self._last()
+        filler = int(tokens[-1] if tokens else self._inputs["input_ids"][0, -1])
         return [*tokens, *[filler] * (length - len(tokens))]
-
-    def _last(self) -> int:
-        return int(self._inputs["input_ids"][0, -1])
 
     def _padded(self, inputs: Mapping[str, Any], rows: int, wanted: int, logits: bool) -> Tensor:
         """Runs `rows` rows; the first `wanted` of them."""

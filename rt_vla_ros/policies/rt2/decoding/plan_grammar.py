@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
-from rt_vla_ros.policies.rt2.inputs.special_tokens import special_tokens
+from rt_vla_ros.policies.rt2.decoding.action_vocabulary import special_tokens
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, state_number
 
 MARKER = "Action:"
 
@@ -43,21 +43,21 @@ class PlanGrammar:
         self.longest = limit + len(self._marker) + action.longest
 
     def mask_index(self, state: Hashable) -> Hashable:
-        """See Grammar; all of a plan has one mask."""
+        """See ActionGrammar; all of a plan has one mask."""
         return "plan" if isinstance(state, tuple) and state[:1] != ("marker",) else state
 
     def mask(self, state: Hashable) -> NDArray[np.bool_]:
-        """See Grammar."""
+        """See ActionGrammar."""
         if not isinstance(state, tuple):
-            return np.isin(self.columns, self.action.legal(_number(state)))
+            return np.isin(self.columns, self.action.legal(state_number(state)))
         if state[:1] == ("marker",):
             return np.isin(self.columns, self._marker[state[1]])
         return self._free
 
     def advance(self, state: Hashable, token: int) -> Hashable:
-        """See Grammar."""
+        """See ActionGrammar."""
         if not isinstance(state, tuple):
-            return self.action.advance(_number(state), token)
+            return self.action.advance(state_number(state), token)
         if not self.mask(state)[token]:
             raise ValueError(f"the token {token} is not legal in a plan")
         if state[:1] == ("marker",):
@@ -69,9 +69,9 @@ class PlanGrammar:
         return ("marker", 0) if len(plan) >= self._limit else plan
 
     def guess(self, state: Hashable, previous: Sequence[int]) -> list[int]:
-        """See Grammar: the earlier plan while this one is the same, and behind it the earlier action."""
+        """See ActionGrammar: the earlier plan while this one is the same, and behind it the earlier action."""
         if not isinstance(state, tuple):
-            return self.action.guess(_number(state), self._split(previous)[1])
+            return self.action.guess(state_number(state), self._split(previous)[1])
         if state[:1] == ("marker",):
             return [*self._marker[int(state[1]) :], *self.action.guess(self.action.start, self._split(previous)[1])]
         return list(previous[len(state) :]) if tuple(previous[: len(state)]) == state else []
@@ -102,6 +102,4 @@ class PlanGrammar:
         return str(self._tokenizer.decode(list(tokens))).rstrip()
 
 
-def _number(state: Hashable) -> int:
-    assert isinstance(state, int)
-    return state
+Grammar = ActionGrammar | PlanGrammar

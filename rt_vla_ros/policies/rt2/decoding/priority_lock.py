@@ -1,4 +1,4 @@
-"""One model, two uses: control goes first, questions wait between any two passes."""
+"""A lock for one model with two users: control comes first, questions wait between any two passes."""
 
 from __future__ import annotations
 
@@ -7,39 +7,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class TakingTurns:
-    """A lock with two doors. Whoever comes through `first` waits for at most one holder of `whenever_free`."""
+class PriorityLock:
+    """A lock of two priorities: who waits for `high` waits for at most one holder of `low`."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._held = False
-        self._waiting_first = 0
+        self._waiting_high = 0
 
     @contextmanager
-    def first(self) -> Iterator[None]:
-        """For control."""
+    def high(self) -> Iterator[None]:
+        """Held for control."""
         with self._changed:
-            self._waiting_first += 1
+            self._waiting_high += 1
             self._changed.wait_for(lambda: not self._held)
-            self._waiting_first -= 1
+            self._waiting_high -= 1
             self._held = True
-        try:
-            yield
-        finally:
-            self._release()
+        yield from self._released()
 
     @contextmanager
-    def whenever_free(self) -> Iterator[None]:
-        """For everything else."""
+    def low(self) -> Iterator[None]:
+        """Held for everything else."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._held and not self._waiting_first)
+            self._changed.wait_for(lambda: not self._held and not self._waiting_high)
             self._held = True
+        yield from self._released()
+
+    def _released(self) -> Iterator[None]:
         try:
             yield
         finally:
-            self._release()
-
-    def _release(self) -> None:
-        with self._changed:
-            self._held = False
-            self._changed.notify_all()
+            with self._changed:
+                self._held = False
+                self._changed.notify_all()

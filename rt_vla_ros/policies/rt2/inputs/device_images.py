@@ -1,9 +1,8 @@
 """A processor's work on images, done on the model's device, with the very same result.
 
-What a processor does to an image of a robot's camera is nearly always: resize it, put each 8-bit value through a table
-(scale and normalise), and lay the results out (patches, several towers). The layout and the tables are read off the
-processor by showing it images of the final size, so that nothing here depends on the family; then both are compared on
-noise, and only if they are equal to the last bit the device's way is taken.
+A processor resizes an image, maps each 8-bit value by a table (scale and normalise) and lays the results out (patches,
+several towers). Layout and tables are found by giving the processor images of the final size, whatever the family; then
+both are compared on noise, and the device is used only if they are equal to the last bit.
 """
 
 from __future__ import annotations
@@ -29,11 +28,9 @@ class DeviceImages:
     name: of the one input of the model that depends on the pixels.
     """
 
-    def __init__(self, name: str, resizes: Sequence[PillowResize], layout: Layout, device: torch.device) -> None:
-        self.name = name
-        self._resizes, self._device = resizes, device
-        self._places, self._tables = layout.places.to(device), layout.tables.to(device)
-        self._rows, self._shape = layout.rows.to(device), layout.shape
+    def __init__(self, name: str, resizes: Sequence[PillowResize], layout: PixelLayout, device: torch.device) -> None:
+        self.name, self._resizes, self._device, self._shape = name, resizes, device, layout.shape
+        self._places, self._tables, self._rows = (t.to(device) for t in (layout.places, layout.tables, layout.rows))
 
     def __call__(self, images: Sequence[Pixels]) -> Inputs:
         """images: uint8 (H, W, 3), one per camera. Returns the one input, float32 on the device."""
@@ -70,7 +67,7 @@ def find_device_images(processor: Processor, sizes: Sequence[Size], device: torc
 
 
 @dataclass(frozen=True)
-class Layout:
+class PixelLayout:
     """How the numbers of a model's input come from images of their final sizes.
 
     places: for each number the 8-bit value that it is made from, in all images (3, H', W') one after the other, (N,).
@@ -83,8 +80,8 @@ class Layout:
     shape: torch.Size
 
 
-def _read_layout(processor: Processor, sizes: Sequence[Size], name: str, shape: torch.Size) -> Layout | None:
-    """Shows the processor images in which each value tells its place, one bit of it at a time."""
+def _read_layout(processor: Processor, sizes: Sequence[Size], name: str, shape: torch.Size) -> PixelLayout | None:
+    """Shows the processor images in which each value encodes its place, one bit at a time."""
     count = sum(3 * height * width for height, width in sizes)
     numbers = torch.arange(count)
 
@@ -97,14 +94,14 @@ def _read_layout(processor: Processor, sizes: Sequence[Size], name: str, shape: 
     for bit in range(count.bit_length()):
         found = shown((numbers >> bit & 1) * 255)
         if not bool(((low != high) & ((found == low) | (found == high))).all()):
-            return None  # more than one value, or none, has a say in a number
+            return None  # more than one value, or none, decides a number
         places += (found == high).long() << bit
     kinds, table = torch.stack([low, high], dim=1).unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
     if int(places.max()) >= count:
         return None
     tables, values = torch.full((len(kinds), 256), torch.nan), numbers % 256
     tables[table, values[places]] = shown(values)
-    return Layout(places, tables.flatten(), table * 256, shape)
+    return PixelLayout(places, tables.flatten(), table * 256, shape)
 
 
 def _images(values: Tensor, sizes: Sequence[Size]) -> list[Pixels]:
@@ -117,21 +114,23 @@ def _images(values: Tensor, sizes: Sequence[Size]) -> list[Pixels]:
 
 
 def _final_sizes(inputs: Inputs, pixels: Tensor, cameras: int) -> list[Size] | None:
-    """The sizes to which images were resized: of the tensor, or of the grid of patches that is told beside it."""
+    """The sizes to which images were resized: of the tensor, or of the grid of patches beside it."""
     if pixels.dim() >= 4:
         return [(pixels.shape[-2], pixels.shape[-1])] * cameras
     grid = inputs.get("image_grid_thw")
     if grid is None or len(grid) != cameras:
         return None
-    sides = [math.isqrt(pixels.shape[-1] // (3 * frames)) for frames in (1, 2)]
-    side = next((s for s, frames in zip(sides, (1, 2), strict=True) if 3 * frames * s * s == pixels.shape[-1]), None)
-    return None if side is None else [(int(rows) * side, int(columns) * side) for _, rows, columns in grid]
+    for frames in (1, 2):
+        side = math.isqrt(pixels.shape[-1] // (3 * frames))
+        if 3 * frames * side * side == pixels.shape[-1]:
+            return [(int(rows) * side, int(columns) * side) for _, rows, columns in grid]
+    return None
 
 
 def _steady(inputs: Sequence[Inputs], name: str) -> bool:
-    """Whether all other inputs are the same whatever is seen."""
-    first = {key: value for key, value in inputs[0].items() if key != name}
+    """Whether all other inputs are the same for any image."""
+    first = {**inputs[0], name: None}
     return all(
-        set(first) == set(each) - {name} and all(torch.equal(value, each[key]) for key, value in first.items())
+        set(first) == set(each) and all(value is None or torch.equal(value, each[key]) for key, value in first.items())
         for each in inputs
     )

@@ -1,13 +1,13 @@
 """Pillow's resizing of 8-bit images, to the last bit, on any device.
 
-Pillow (src/libImaging/Resample.c) resizes along one side and then along the other; each new pixel is a weighted sum of
-old ones with weights in whole 2^-22, rounded and cut to 0..255. Here a pass is one product with a matrix of these
-weights in float64, where sums of such whole numbers are exact in any order.
+Pillow (src/libImaging/Resample.c) resizes one side, then the other; new pixels are weighted sums with weights in whole
+2^-22, rounded and cut to 0..255. Here a pass is a matrix product in float64, where such sums are exact in any order.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -70,10 +70,6 @@ def _rounded(sums: Tensor) -> Tensor:
     return torch.floor(sums / 2**PRECISION + 0.5).clamp(0, 255)
 
 
-def _bilinear(x: float) -> float:
-    return max(1.0 - abs(x), 0.0)
-
-
 def _bicubic(x: float, a: float = -0.5) -> float:
     x = abs(x)
     if x < 1.0:
@@ -81,12 +77,12 @@ def _bicubic(x: float, a: float = -0.5) -> float:
     return (((x - 5) * x + 8) * x - 4) * a if x < 2.0 else 0.0
 
 
-def _lanczos(x: float) -> float:
-    return _sinc(x) * _sinc(x / 3) if -3.0 <= x < 3.0 else 0.0
-
-
 def _sinc(x: float) -> float:
     return 1.0 if x == 0.0 else math.sin(x * math.pi) / (x * math.pi)
 
 
-_FILTERS = {"bilinear": _bilinear, "bicubic": _bicubic, "lanczos": _lanczos}
+_FILTERS: dict[str, Callable[[float], float]] = {
+    "bilinear": lambda x: max(1.0 - abs(x), 0.0),
+    "bicubic": _bicubic,
+    "lanczos": lambda x: _sinc(x) * _sinc(x / 3) if -3.0 <= x < 3.0 else 0.0,
+}

@@ -1,8 +1,7 @@
 """From images and a prompt to a model's inputs: through the checkpoint's own processor, or composed of its parts.
 
-Several combined processors of transformers insist on a video processor and with it on torchvision, which nothing here
-needs. Their image processors have twins that use PIL, and their tokenizers stand alone; what is left is to write the
-right number of image tokens into the prompt.
+Several combined processors of transformers need torchvision for videos. Their image processors have variants that use
+PIL, and their tokenizers work alone; what is left is to write the right number of image tokens into the prompt.
 """
 
 from __future__ import annotations
@@ -21,8 +20,6 @@ Inputs = dict[str, Tensor]
 Pixels = NDArray[np.uint8]
 NOT_FOR_THE_MODEL = ("labels", "attention_mask", "rows", "cols", "num_crops", "num_patches")
 """Outputs of processors that are for training or for the prompt; a mask of ones says nothing."""
-
-
 IMAGE_TOKENS = {
     "grid": ("image_token", "<|image_pad|>"),
     "tiles": ("image_token", "<image>"),
@@ -87,30 +84,24 @@ class ComposedProcessor:
         image_tokens: int | None = None,
         chat_template: str | None = None,
     ) -> None:
-        """image_tokens: number of tokens an image (or a tile of one) takes, where the image processor does not tell.
+        """image_tokens: number of tokens an image (or a tile of one) takes, where the image processor does not say.
 
-        Raises ProcessorError where the family cannot be told from the image processor.
+        Raises ProcessorError where the family cannot be recognised by the image processor.
         """
         self._image_processor, self.tokenizer = image_processor, tokenizer
         self._image_tokens = image_tokens
         if chat_template and not tokenizer.chat_template:
             tokenizer.chat_template = chat_template
         self._kind = _kind(image_processor)
-        self._expand: Callable[[Mapping[str, Any], int], str] = {
-            "grid": self._expand_grid,
-            "tiles": self._expand_tiles,
-            "patches": self._expand_patches,
-        }[self._kind]
-        attribute, usual = IMAGE_TOKENS[self._kind]
-        self._image_token = str(getattr(tokenizer, attribute, None) or usual)
+        self._image_token = self._named(*IMAGE_TOKENS[self._kind])
         self._image_id = token_id(tokenizer, self._image_token)
 
     def render(self, prompt: str, images: int, *, chat: bool) -> str:
         """See Processor."""
         if chat:
             return _chat(self.tokenizer, prompt, images)
-        around = ("<|vision_start|>", "<|vision_end|>") if self._kind == "grid" else ("", "")
-        return (around[0] + self._image_token + around[1]) * images + prompt
+        token = self._image_token
+        return (f"<|vision_start|>{token}<|vision_end|>" if self._kind == "grid" else token) * images + prompt
 
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
         """See Processor. Raises ProcessorError where text and images do not fit each other."""
@@ -131,31 +122,27 @@ class ComposedProcessor:
 
     def _features(self, images: Sequence[Pixels]) -> Mapping[str, Any]:
         if self._kind == "tiles":
-            found = self._image_processor([list(images)], return_tensors="pt", return_row_col_info=True)
-        else:
-            found = self._image_processor(list(images), return_tensors="pt")
-        return dict(found)
+            return dict(self._image_processor([list(images)], return_tensors="pt", return_row_col_info=True))
+        return dict(self._image_processor(list(images), return_tensors="pt"))
 
-    def _expand_grid(self, features: Mapping[str, Any], index: int) -> str:
-        patches = int(features["image_grid_thw"][index].prod())
-        return self._image_token * (patches // int(self._image_processor.merge_size) ** 2)
-
-    def _expand_patches(self, features: Mapping[str, Any], index: int) -> str:
+    def _expand(self, features: Mapping[str, Any], index: int) -> str:
+        """The tokens of an image."""
+        if self._kind == "grid":
+            patches = int(features["image_grid_thw"][index].prod())
+            return self._image_token * (patches // int(self._image_processor.merge_size) ** 2)
         if not self._image_tokens:
-            raise ProcessorError(
-                "The checkpoint's processor_config.json lacks image_seq_length, the tokens of a patch."
-            )
-        start = str(getattr(self.tokenizer, "start_image_token", None) or "<img>")
-        end = str(getattr(self.tokenizer, "end_image_token", None) or "</img>")
-        return start + self._image_token * (self._image_tokens * int(features["num_patches"][index])) + end
-
-    def _expand_tiles(self, features: Mapping[str, Any], index: int) -> str:
-        if not self._image_tokens:
-            raise ProcessorError("The checkpoint's processor_config.json lacks image_seq_len, the tokens of one tile.")
+            key = "image_seq_len, the tokens of one tile" if self._kind == "tiles" else "image_seq_length, of a patch"
+            raise ProcessorError(f"The checkpoint's processor_config.json lacks {key}.")
+        if self._kind == "patches":
+            start, end = self._named("start_image_token", "<img>"), self._named("end_image_token", "</img>")
+            return start + self._image_token * (self._image_tokens * int(features["num_patches"][index])) + end
         rows, columns = ([n for row in features[key] for n in row][index] for key in ("rows", "cols"))
-        around = str(getattr(self.tokenizer, "fake_image_token", None) or "<fake_token_around_image>")
-        whole = str(getattr(self.tokenizer, "global_image_token", None) or "<global-img>")
+        around = self._named("fake_image_token", "<fake_token_around_image>")
+        whole = self._named("global_image_token", "<global-img>")
         return str(get_image_prompt_string(rows, columns, self._image_tokens, around, self._image_token, whole))
+
+    def _named(self, attribute: str, usual: str) -> str:
+        return str(getattr(self.tokenizer, attribute, None) or usual)
 
 
 def _kind(image_processor: Any) -> str:
@@ -173,10 +160,9 @@ def _kind(image_processor: Any) -> str:
 
 
 class PreparedPrompt:
-    """A prompt whose text is tokenized once; a frame costs only its images.
+    """A prompt whose text is tokenized once: later frames go through the processor's image part alone.
 
-    The first frame is taken through the whole processor. Later ones only through its image part, if that gave the very
-    same tensors for the first frame and a later frame's shapes are the same.
+    That is done if it gave the very same tensors for the first frame and a later frame's shapes are the same.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """LoRA adapters as peft writes them (Hu et al. 2021, arXiv:2106.09685), added to the weights they belong to.
 
-Adapters of OpenVLA name the published modules, such as the fused `attn.qkv`; so they are added before weights are
-renamed. Those of other models name modules as the transformers of their day did, which have moved about since.
+Adapters of OpenVLA name the published modules (`attn.qkv`), so they are added before weights are renamed. Those of
+other models name modules as older versions of transformers did.
 """
 
 from __future__ import annotations
@@ -43,11 +43,10 @@ class Pair:
 
     def added_to(self, weight: Tensor, name: str) -> Tensor:
         """A weight (out, in) with the pair added. Raises CheckpointError for a weight of another shape."""
-        shape = (self.b.shape[0], self.a.shape[1])
-        if weight.shape != shape:
+        wanted, found = ("x".join(map(str, shape)) for shape in ((len(self.b), self.a.shape[1]), weight.shape))
+        if wanted != found:
             raise CheckpointError(
-                f"The adapter's {name} is for a layer of {shape[0]}x{shape[1]}, the model's is "
-                f"{'x'.join(str(size) for size in weight.shape)}: it belongs to another model."
+                f"The adapter's {name} is for a layer of {wanted}, the model's is {found}: it belongs to another model."
             )
         change = self.scale * (self.b @ self.a).to(weight.device)
         return (weight.float() + change).to(weight.dtype)
@@ -65,11 +64,8 @@ class Adapter:
         """Raises CheckpointError for files that are missing or damaged and for all that is not plain LoRA."""
         config, path = read_object(directory / ADAPTER_CONFIG, CheckpointError), directory / WEIGHTS
         initial = str(config.get("init_lora_weights")).lower()
-        if (
-            config.get("peft_type") != "LORA"
-            or any(config.get(key) for key in OTHER_KINDS)
-            or initial.startswith(CHANGED_BASES)
-        ):
+        other = any(config.get(key) for key in OTHER_KINDS) or initial.startswith(CHANGED_BASES)
+        if config.get("peft_type") != "LORA" or other:
             raise CheckpointError(f"{directory} is an adapter of another kind; plain LoRA can be loaded.")
         try:
             weights = load_file(path)

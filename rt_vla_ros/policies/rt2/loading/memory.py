@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from pathlib import Path
 
 import torch
 
 from rt_vla_ros.policies.rt2.loading.quantization import GROUPS, QUANTIZED, number_type
+from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
 
 CPU_MEMORY = Path("/proc/meminfo")
 WORKING_SHARE = 1.1
@@ -22,49 +21,42 @@ class OutOfMemoryError(ValueError):
     """The model does not fit; the message says what it needs and what there is."""
 
 
-def check_memory(directory: Path, device: torch.device, weights: str) -> None:
-    """Raises OutOfMemoryError where a checkpoint's weights, held in this way, cannot fit on a device.
-
-    Before weights are quantized they are in main memory as they are computed with, so that is looked at too.
-    """
+def check_memory(files: WeightFiles, device: torch.device, weights: str) -> None:
+    """Raises OutOfMemoryError where weights cannot fit on a device, or, before they are quantized, in main memory."""
     number = number_type(weights, device)
-    pairs = [(device, needed_bytes(directory, number, weights))]
-    if weights in QUANTIZED:
-        pairs.append((CPU, needed_bytes(directory, number)))
-    for place, needed in pairs:
-        available = available_bytes(place)
+    for place, held in [(device, weights)] + ([(CPU, "")] if weights in QUANTIZED else []):
+        available, needed = available_bytes(place), needed_bytes(files, number, held)
         if available is not None and needed > available:
-            raise OutOfMemoryError(no_room(directory, place, weights, needed, available))
+            raise out_of_memory(files, place, weights, needed)
 
 
-def no_room(directory: Path, device: torch.device, weights: str, needed: int, available: int | None) -> str:
-    """The sentence for a model that does not fit."""
+def out_of_memory(files: WeightFiles, device: torch.device, weights: str, needed: int) -> OutOfMemoryError:
+    """The error for a model that does not fit."""
+    available = available_bytes(device)
     there = "less" if available is None else f"{available:,} bytes"
     smaller = {"int4": "", "int8": ", or say weights:=int4"}.get(weights, ", or say weights:=int8 or int4")
     if device.type == "cpu":  # where they come together before they are quantized
         smaller = "" if weights == "bfloat16" else ", or say weights:=bfloat16"
-    return (
-        f"{directory} needs about {needed:,} bytes of memory on {device}, there are {there} free. "
+    return OutOfMemoryError(
+        f"{files.directory} needs about {needed:,} bytes of memory on {device}, there are {there} free. "
         f"End what else uses it, take a smaller model{smaller}."
     )
 
 
-def needed_bytes(directory: Path, number: torch.dtype, weights: str = "auto") -> int:
-    """Bytes of all weights in a directory's safetensors files, with room to work.
+def needed_bytes(files: WeightFiles, number: torch.dtype, weights: str = "auto") -> int:
+    """Bytes of all weights, with a share for intermediate results.
 
     number: what they are held as where they are not quantized. weights: see quantization.
     """
-    size = number.itemsize
     total = 0.0
-    for path in sorted(directory.glob("*.safetensors")):
-        for name, shape in _shapes(path).items():
-            count = torch.Size(shape).numel()
-            linear = len(shape) == 2 and not any(part in name for part in NOT_QUANTIZED)
-            if weights in QUANTIZED and linear:
-                # Scales: one a row, or one with a zero point a group.
-                total += count + 5 * shape[0] if weights == "int8" else count * (0.5 + 2 * size / GROUPS[0])
-            else:
-                total += count * size
+    for name, shape in files.shapes.items():
+        count = torch.Size(shape).numel()
+        linear = len(shape) == 2 and not any(part in name for part in NOT_QUANTIZED)
+        if weights in QUANTIZED and linear:
+            # Scales: one a row, or one with a zero point a group.
+            total += count + 5 * shape[0] if weights == "int8" else count * (0.5 + 2 * number.itemsize / GROUPS[0])
+        else:
+            total += count * number.itemsize
     return int(total * WORKING_SHARE)
 
 
@@ -77,16 +69,3 @@ def available_bytes(device: torch.device) -> int | None:
         return int(lines["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         return None
-
-
-def _shapes(path: Path) -> dict[str, list[int]]:
-    """The shapes in a safetensors file; none where its header cannot be read, which loading will tell of."""
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > path.stat().st_size:
-                return {}
-            header = json.loads(file.read(length))
-            return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
-        return {}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import transformers
@@ -26,19 +27,13 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.json_file import read_object
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, some
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE, Tell, say_nothing
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, ComposedProcessor, Processor, ProcessorError
 from rt_vla_ros.policies.rt2.loading.lora import Adapter
-from rt_vla_ros.policies.rt2.loading.memory import (
-    OutOfMemoryError,
-    available_bytes,
-    check_memory,
-    needed_bytes,
-    no_room,
-)
+from rt_vla_ros.policies.rt2.loading.memory import check_memory, needed_bytes, out_of_memory
 from rt_vla_ros.policies.rt2.loading.progress import transformers_progress
 from rt_vla_ros.policies.rt2.loading.quantization import (
     QUANTIZED,
@@ -48,9 +43,10 @@ from rt_vla_ros.policies.rt2.loading.quantization import (
     quantize,
 )
 from rt_vla_ros.policies.rt2.loading.remote_code import check_code, check_files, code_files, processor_code, refusal
-from rt_vla_ros.policies.rt2.loading.weight_files import find_damage
+from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
 
 logger = logging.getLogger(__name__)
+Model = TypeVar("Model", bound=PreTrainedModel)
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 TOKENIZER_FILES = ("tokenizer.json", "*.model", "vocab.*", "tekken.json", "*.tiktoken")
 """In one of these a tokenizer's tokens are."""
@@ -77,10 +73,8 @@ def load_rt2(
     """Everything of a checkpoint.
 
     weights: see quantization. trust_remote_code: whether Python code that lies in the directory may be run. A LoRA
-    adapter's own configuration, card and processor go before those of the model.
-    tell: gets a sentence now and then about how far it is.
-    Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError, OutOfMemoryError: all
-    ValueErrors with a sentence.
+    adapter's own configuration, card and processor go before those of the model. tell: gets reports of progress.
+    Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError and OutOfMemoryError.
     """
     check_quantization(weights, device)
     directory = checkpoint.model_directory
@@ -141,11 +135,9 @@ def load_model(
     code: class under which the directory's own code offers it; empty: transformers' own is taken.
     Raises CheckpointError, WeightsError and OutOfMemoryError.
     """
-    check_memory(directory, device, weights)
-    number = number_type(weights, device)
-    kind: Any = getattr(transformers, code) if code else AutoModelForImageTextToText
-    tell(f"reading the weights, {needed_bytes(directory, number) / 1e9:.1f} GB")
-    try:
+
+    def build(number: torch.dtype, place: torch.device) -> PreTrainedModel:
+        kind: Any = getattr(transformers, code) if code else AutoModelForImageTextToText
         with transformers_progress(tell):
             loaded: Any = kind.from_pretrained(
                 directory,
@@ -157,22 +149,43 @@ def load_model(
                 local_files_only=True,
             )
         model: PreTrainedModel = loaded[0].eval()
-        if weights not in QUANTIZED:
-            nn.Module.to(model, device)
-        _check_complete(directory, model, loaded[1])
+        nn.Module.to(model, place)
+        _check_complete(model, loaded[1])
         if adapter is not None:
             adapter.merge_into(model)
-        if weights in QUANTIZED:
+        return model
+
+    return load_weights(WeightFiles.find(directory), build, device=device, weights=weights, tell=tell)
+
+
+def load_weights(
+    files: WeightFiles,
+    build: Callable[[torch.dtype, torch.device], Model],
+    *,
+    device: torch.device,
+    weights: str,
+    tell: Tell,
+) -> Model:
+    """A model on its device, its weights held as `weights` says. build: makes it in a type, on a device.
+
+    Raises CheckpointError, WeightsError and OutOfMemoryError.
+    """
+    check_memory(files, device, weights)
+    number, quantized = number_type(weights, device), weights in QUANTIZED
+    tell(f"reading the weights, {needed_bytes(files, number) / 1e9:.1f} GB")
+    try:
+        model = build(number, torch.device("cpu") if quantized else device)
+        if quantized:
             tell(f"making {weights} of the weights")
             quantize(model, weights, device)
     except torch.cuda.OutOfMemoryError as error:
-        needed = needed_bytes(directory, number, weights)
-        raise OutOfMemoryError(no_room(directory, device, weights, needed, available_bytes(device))) from error
-    except (CheckpointError, WeightsError):
+        raise out_of_memory(files, device, weights, needed_bytes(files, number, weights)) from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{files.directory}: {error}") from error
+    except WeightsError:
         raise
     except Exception as error:  # damaged files make transformers and what it reads them with raise anything
-        why = find_damage(directory) or first_line(error)
-        raise CheckpointError(f"The weights in {directory} cannot be loaded: {why}") from error
+        raise CheckpointError(f"The weights in {files.directory} cannot be loaded: {first_line(error)}") from error
     return model
 
 
@@ -198,8 +211,8 @@ def _check_processor_files(directory: Path) -> None:
     own, whole = PROCESSOR_FILES
     if own not in settings and "image_processor" not in settings.get(whole, {}):
         raise ProcessorError(
-            f"{directory} has no image processor ({own}, or image_processor in {whole}): without it nobody knows how "
-            "images are put before the model. Copy it from the model that yours was made from."
+            f"{directory} has no image processor ({own}, or image_processor in {whole}): it says how "
+            "images are prepared for the model. Copy it from the model that yours was made from."
         )
     if not any(next(directory.glob(pattern), None) for pattern in TOKENIZER_FILES):
         raise ProcessorError(
@@ -208,12 +221,10 @@ def _check_processor_files(directory: Path) -> None:
         )
 
 
-def load_tokenizer(directory: Path, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
-    """The checkpoint's tokenizer. Raises ProcessorError."""
+def load_tokenizer(directory: Path, kind: Any = AutoTokenizer, **options: bool) -> PreTrainedTokenizerBase:
+    """The checkpoint's tokenizer; kind: class of transformers that reads it. Raises ProcessorError."""
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            directory, local_files_only=True, trust_remote_code=trust_remote_code
-        )
+        tokenizer: PreTrainedTokenizerBase = kind.from_pretrained(directory, local_files_only=True, **options)
     except Exception as error:  # as for weights
         raise ProcessorError(f"The tokenizer in {directory} cannot be loaded: {first_line(error)}") from error
     return tokenizer
@@ -270,26 +281,16 @@ def _compose(directory: Path, *, trust_remote_code: bool = False) -> ComposedPro
     )
 
 
-def _check_complete(directory: Path, model: PreTrainedModel, report: dict[str, Any]) -> None:
+def _check_complete(model: PreTrainedModel, report: dict[str, Any]) -> None:
     missing = sorted(report.get("missing_keys") or ())
     if missing:
-        raise CheckpointError(
-            f"The weights in {directory} lack {some(missing)}; the model would act on random numbers."
-        )
+        raise CheckpointError(f"The weights lack {some(missing)}; the model would act on random numbers.")
     mismatched = sorted(str(entry[0]) for entry in report.get("mismatched_keys") or ())
     if mismatched:
-        raise CheckpointError(
-            f"The weights in {directory} have other shapes than config.json says: {some(mismatched)}."
-        )
+        raise CheckpointError(f"The weights have other shapes than config.json says: {some(mismatched)}.")
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
-            raise CheckpointError(f"The weights in {directory} are damaged: {name} holds numbers that are not finite.")
-
-
-def some(names: list[str]) -> str:
-    """The first of many names, and how many more there are."""
-    shown = ", ".join(names[:3])
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+            raise CheckpointError(f"The weights are damaged: {name} holds numbers that are not finite.")
 
 
 def first_line(error: Exception) -> str:

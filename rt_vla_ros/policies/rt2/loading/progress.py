@@ -1,4 +1,4 @@
-"""What is being done while a policy is loaded, told in short sentences."""
+"""Reports progress while a policy is loaded."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from transformers.utils import logging as transformers_logging
 from rt_vla_ros.policies.checkpoint.files import Tell
 
 PAUSE = 2.0
-"""Seconds between two sentences about the same thing."""
+"""Seconds between two reports of the same loop."""
 
 
-def counted(things: Iterable[Any], total: int, what: str, tell: Tell) -> Iterator[Any]:
-    """Goes through `things` and tells every PAUSE seconds how far it is: "weights, 120 of 600"."""
+def counted(items: Iterable[Any], total: int, what: str, tell: Tell) -> Iterator[Any]:
+    """Yields `items` and reports progress every PAUSE seconds: "weights, 120 of 600"."""
     last = time.monotonic()
-    for number, thing in enumerate(things):
+    for number, item in enumerate(items):
         if time.monotonic() - last >= PAUSE:
             tell(f"{what}, {number} of {total}")
             last = time.monotonic()
-        yield thing
+        yield item
 
 
 @contextmanager
 def transformers_progress(tell: Tell) -> Iterator[None]:
-    """While in here, what transformers would draw as bars is told."""
+    """Within, the progress bars of transformers go to `tell`."""
     set_hook: Any = getattr(transformers_logging, "set_tqdm_hook", None)
     if set_hook is None:  # a transformers that has none draws its bars
         yield
@@ -42,12 +42,12 @@ def transformers_progress(tell: Tell) -> Iterator[None]:
 class _Bar:
     """As much of tqdm as transformers uses."""
 
-    def __init__(self, tell: Tell, things: Iterable[Any] = (), *, desc: str = "", **_options: Any) -> None:
-        self._tell, self._things, self._what = tell, things, desc.lower() or "files"
+    def __init__(self, tell: Tell, items: Iterable[Any] = (), *, desc: str = "", **_options: Any) -> None:
+        self._tell, self._items, self._what = tell, items, desc.lower() or "files"
 
     def __iter__(self) -> Iterator[Any]:
-        things = list(self._things)
-        return counted(things, len(things), self._what, self._tell)
+        items = list(self._items)
+        return counted(items, len(items), self._what, self._tell)
 
     def __enter__(self) -> _Bar:
         return self

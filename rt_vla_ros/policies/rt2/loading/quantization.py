@@ -1,8 +1,7 @@
 """How a model's weights are held: as floating-point numbers of two sizes, or as int8 or int4 through torchao.
 
-Quantized are the matrices of linear layers, vision and text alike. What stays as it is: the output head, because an
-action needs only some of its rows and close calls are decided there; the word embeddings, of which a pass reads a few
-rows; norms and convolutions.
+Quantized are the matrices of linear layers, vision and text alike, but not the output head, which decides close calls
+and of which an action needs only some rows, nor word embeddings, norms and convolutions.
 """
 
 from __future__ import annotations
@@ -79,7 +78,7 @@ def quantize(model: PreTrainedModel, weights: str, device: torch.device) -> None
     for layer in quantizable(model):
         group = int4_group(layer, device) if weights == "int4" else 0
         config = _config("int4" if group else "int8", device, group)
-        quantize_(layer, config, filter_fn=_any, device=device)
+        quantize_(layer, config, filter_fn=lambda *_: True, device=device)
     nn.Module.to(model, device)
 
 
@@ -126,7 +125,3 @@ def _config(weights: str, device: torch.device, group: int) -> Any:
     from torchao.quantization import Int4WeightOnlyConfig
 
     return Int4WeightOnlyConfig(group_size=group, int4_packing_format="tile_packed_to_4d", set_inductor_config=False)
-
-
-def _any(_module: nn.Module, _name: str) -> bool:
-    return True

@@ -1,4 +1,4 @@
-"""Python code that comes with a checkpoint: not run unless asked for, and then only what lies beside the weights."""
+"""Python code that comes with a checkpoint: not run unless asked for, and then only files beside the weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 
 FLAG = "trust_remote_code"
 MODEL_CLASSES = ("AutoModelForImageTextToText", "AutoModelForCausalLM", "AutoModel")
-"""Under which a checkpoint's code may offer its model, the fittest first."""
+"""Under which a checkpoint's code may offer its model, the best first."""
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
 
 
@@ -26,7 +26,7 @@ def refusal(what: str, files: list[str]) -> str:
 def check_code(directory: Path, auto_map: Mapping[str, Any]) -> str:
     """Under which of MODEL_CLASSES the code of a checkpoint that may run it offers its model.
 
-    auto_map: of its config.json. Raises CheckpointError for code that does not lie in the directory, and where there is
+    auto_map: of its config.json. Raises CheckpointError for code that is not in the directory, and where there is
     no model in it.
     """
     check_files(directory, code_files(auto_map))
@@ -39,11 +39,11 @@ def check_code(directory: Path, auto_map: Mapping[str, Any]) -> str:
 
 
 def check_files(directory: Path, files: list[str]) -> None:
-    """Raises CheckpointError for code that does not lie in the directory."""
+    """Raises CheckpointError for code that is not in the directory."""
     for file in files:
         if "--" in file or not (directory / file).is_file():
             raise CheckpointError(
-                f"{directory} names the code {file!r}, which does not lie beside its weights. Code is never "
+                f"{directory} names the code {file!r}, which is not beside its weights. Code is never "
                 "downloaded: put the whole model into a directory of yours, read its code, and name that directory."
             )
 

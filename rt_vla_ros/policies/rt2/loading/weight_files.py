@@ -1,10 +1,13 @@
-"""What is wrong with weights that cannot be read, in a sentence that names the file."""
+"""The safetensors files of a checkpoint, looked through before any weight is loaded."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import safe_open
+from torch import Tensor
 
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
@@ -12,25 +15,48 @@ from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
-def find_damage(directory: Path) -> str:
-    """The first file of a checkpoint's weights that is missing or damaged, and what to do; empty where all can be read.
+@dataclass(frozen=True)
+class WeightFiles:
+    """Files that can all be read. shapes: of every weight by its name."""
 
-    Raises CheckpointError for an index that is not JSON.
-    """
-    files = sorted(directory.glob("*.safetensors"))
-    if not (directory / WHOLE).is_file():
-        if not (directory / INDEX).is_file():
-            return f"there is neither {WHOLE} nor {INDEX}. Copy them there, or convert what there is to safetensors."
-        named = read_object(directory / INDEX, CheckpointError).get("weight_map")
-        if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
-            return f"{INDEX} has no weight_map, which says what lies in which file. Copy or download it again."
-        gone = sorted({name for name in named.values() if not (directory / name).is_file()})
-        if gone:
-            return f"{', '.join(gone)}, named by {INDEX}, is not there. Copy or download it."
-    for path in files:
-        try:
-            with safe_open(path, "pt"):
-                pass
-        except Exception as error:  # safetensors' own, and those of reading files
-            return f"{path.name} is damaged or cut off ({error}). Copy or download it again."
-    return ""
+    directory: Path
+    paths: tuple[Path, ...]
+    shapes: dict[str, tuple[int, ...]]
+
+    @classmethod
+    def find(cls, directory: Path) -> WeightFiles:
+        """Those of a checkpoint. Raises CheckpointError where one is missing or damaged, and says what to do."""
+        paths = tuple(directory / name for name in _names(directory))
+        shapes: dict[str, tuple[int, ...]] = {}
+        for path in paths:
+            try:
+                with safe_open(path, "pt") as file:
+                    shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            except Exception as error:  # safetensors' own, and those of reading files
+                raise _unusable(directory, f"{path.name} is damaged or cut off ({error}). Copy it again.") from error
+        return cls(directory, paths, shapes)
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Every weight with its name, on the CPU."""
+        for path in self.paths:
+            with safe_open(path, "pt") as file:
+                for name in file.keys():  # noqa: SIM118 (not a mapping)
+                    yield name, file.get_tensor(name)
+
+
+def _names(directory: Path) -> list[str]:
+    if (directory / WHOLE).is_file():
+        return [WHOLE]
+    if not (directory / INDEX).is_file():
+        raise _unusable(directory, f"there is neither {WHOLE} nor {INDEX}. Copy them, or convert to safetensors.")
+    named = read_object(directory / INDEX, CheckpointError).get("weight_map")
+    if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
+        raise _unusable(directory, f"{INDEX} has no weight_map, which says what lies in which file. Copy it again.")
+    gone = sorted({name for name in named.values() if not (directory / name).is_file()})
+    if gone:
+        raise _unusable(directory, f"{', '.join(gone)}, named by {INDEX}, is not there. Copy or download it.")
+    return sorted(set(named.values()))
+
+
+def _unusable(directory: Path, why: str) -> CheckpointError:
+    return CheckpointError(f"The weights in {directory} cannot be loaded: {why}")

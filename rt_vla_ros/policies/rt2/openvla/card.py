@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
+from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError, ActionDimension, CameraSpec
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, RT2_CONFIG_FILE
-from rt_vla_ros.policies.rt2.configuration import OPENVLA_PROMPT, OPENVLA_QUESTION, RT2Config, RT2ConfigError
-from rt_vla_ros.policies.rt2.openvla.settings import OpenVLASettings
-from rt_vla_ros.policies.rt2.openvla.statistics import ROLES, card_from_statistics
+from rt_vla_ros.policies.rt2.configuration import OPENVLA_PROMPT, OPENVLA_QUESTION, RT2Config
+from rt_vla_ros.policies.rt2.decoding.action_vocabulary import OPENVLA_TAIL
 
 if TYPE_CHECKING:
     from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
@@ -19,6 +22,33 @@ if TYPE_CHECKING:
 STATISTICS = "dataset_statistics.json"
 DEFAULTS = {"vocabulary": "openvla", "prompt": OPENVLA_PROMPT, "question": OPENVLA_QUESTION, "lower_case": True}
 """What rt2_config.json need not say: these go before the defaults of RT2Config."""
+
+
+@dataclass(frozen=True)
+class OpenVLASettings:
+    """image_size: side of an image [pixels]. bins: of a dimension. image_token_id: what holds the place of a patch.
+
+    padding: rows of the embedding table behind the last action token.
+    """
+
+    image_size: int
+    bins: int
+    image_token_id: int
+    padding: int
+
+    @classmethod
+    def make(cls, data: Mapping[str, Any], directory: Path) -> OpenVLASettings:
+        """data: config.json of the directory. Raises CheckpointError for what is no number of its kind."""
+        path = directory / CONFIG_FILE
+        sizes = data.get("image_sizes", [224])
+        if not isinstance(sizes, list) or not sizes or not all(_is_whole(size, 1) for size in sizes):
+            raise CheckpointError(f"{path}: image_sizes is {sizes!r}, expected a list of pixels such as [224, 224].")
+        return cls(
+            sizes[0],
+            _whole(path, data, "n_action_bins", 256, least=2),
+            _whole(path, data, "pad_token_id", 32000),
+            _whole(path, data, "pad_to_multiple_of", OPENVLA_TAIL),
+        )
 
 
 def openvla_card(checkpoint: Checkpoint) -> ActionCard:
@@ -42,14 +72,10 @@ def openvla_card(checkpoint: Checkpoint) -> ActionCard:
 
 def openvla_config(checkpoint: Checkpoint) -> RT2Config:
     """OpenVLA's own settings, with what rt2_config.json says otherwise. Raises RT2ConfigError and CheckpointError."""
-    path = checkpoint.place_of(RT2_CONFIG_FILE) / RT2_CONFIG_FILE
-    data = read_object(path, RT2ConfigError) if path.is_file() else {}
-    try:
-        config = RT2Config.from_dict({**DEFAULTS, **data})
-    except RT2ConfigError as error:
-        raise RT2ConfigError(f"{path}: {error}") from error
+    place = checkpoint.place_of(RT2_CONFIG_FILE)
+    config = RT2Config.load(place, DEFAULTS)
     if config.vocabulary != "openvla":
-        raise CheckpointError(f"{path} says {config.vocabulary!r} for an OpenVLA checkpoint.")
+        raise CheckpointError(f"{place / RT2_CONFIG_FILE} says {config.vocabulary!r} for an OpenVLA checkpoint.")
     return config
 
 
@@ -63,3 +89,98 @@ def _checked_card(card: ActionCard, place: Path, bins: int) -> ActionCard:
         if given != expected:
             raise ActionCardError(f"{place}: the action card says {what} {given}, an OpenVLA model has {expected}.")
     return card
+
+
+def _whole(path: Path, data: Mapping[str, Any], key: str, usual: int, least: int = 0) -> int:
+    value = data.get(key, usual)
+    if not _is_whole(value, least):
+        raise CheckpointError(f"{path}: {key} is {value!r}, expected a whole number of {least} or more, often {usual}.")
+    return int(value)
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+ROLES = (*(f"translation_{a}" for a in "xyz"), *(f"rotation_{a}" for a in "xyz"), "gripper")
+NAMES = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
+UNITS = ("m",) * 3 + ("rad",) * 3 + ("1",)
+RATES = {"bridge": 5.0, "fractal": 3.0, "libero": 20.0, "droid": 15.0}
+"""Actions per second [Hz] in which known data sets were recorded, by the beginning of their names."""
+USUAL_RATE = 5.0
+"""For other data sets: that of OpenVLA's own experiments. Slower than a data set's rate only makes the arm slower."""
+
+
+def card_from_statistics(
+    statistics: Mapping[str, Any], key: str, *, bins: int = 256, image_size: int = 224
+) -> ActionCard:
+    """The card of a checkpoint's data set; key: which one, empty where there is only one.
+
+    Dimensions whose mask is false are not normalised: they range over -1 ... 1 as they are. In the data that OpenVLA is
+    made from (Open X-Embodiment) a gripper is 1 open and 0 closed, and frames are those of the arm's base.
+    Raises CheckpointError for an unknown or missing key and for statistics of another shape.
+    """
+    key = choose_key(statistics, key)
+    action = statistics[key].get("action") if isinstance(statistics[key], Mapping) else None
+    if not isinstance(action, Mapping) or not all(_is_of_an_action(action.get(name)) for name in ("q01", "q99")):
+        raise CheckpointError(
+            f"The statistics of {key!r} have no q01 and q99 of {len(ROLES)} numbers each, "
+            "which is what an OpenVLA action has (x, y, z, roll, pitch, yaw, gripper)."
+        )
+    mask = action.get("mask") or [True] * len(ROLES)
+    if not _is_of_an_action(mask):
+        raise CheckpointError(
+            f"The statistics of {key!r} have the mask {mask!r}, expected {len(ROLES)} times true or false."
+        )
+    ranges = [
+        (float(low), float(high)) if use else (-1.0, 1.0)
+        for low, high, use in zip(action["q01"], action["q99"], mask, strict=True)
+    ]
+    gripper_open, gripper_closed = (ranges[-1][1], ranges[-1][0]) if mask[-1] else (1.0, 0.0)
+    return ActionCard(
+        name=f"OpenVLA, actions of {key}",
+        dimensions=tuple(
+            # A dimension that never moved in the data has an empty range; a card's must not be empty.
+            ActionDimension(name, role, low, max(high, math.nextafter(low, math.inf)), unit)
+            for name, role, unit, (low, high) in zip(NAMES, ROLES, UNITS, ranges, strict=True)
+        ),
+        bins=bins,
+        quantization="centers",
+        frame="base",
+        frame_id="base_link",
+        rotation="rpy",
+        gripper_open=gripper_open,
+        gripper_closed=gripper_closed,
+        control_rate=next((rate for name, rate in RATES.items() if key.startswith(name)), USUAL_RATE),
+        cameras=(CameraSpec("front", image_size, image_size, "stretch", 0.0),),
+    )
+
+
+def choose_key(statistics: Mapping[str, Any], key: str) -> str:
+    """The data set to use. Raises CheckpointError, listing those there are, for an unknown or missing name."""
+    if not isinstance(statistics, Mapping):
+        raise CheckpointError(f"The statistics are a {type(statistics).__name__}, expected an entry for each data set.")
+    if not statistics:
+        raise CheckpointError("The checkpoint's config.json has no norm_stats: it does not say what its actions mean.")
+    if not key and len(statistics) == 1:
+        return next(iter(statistics))
+    known = ", ".join(sorted(statistics))
+    if not key:
+        raise CheckpointError(
+            f"The checkpoint has the statistics of {len(statistics)} data sets: say which one your arm is like, by "
+            f"unnorm_key in rt2_config.json or as DIRECTORY#KEY. There are: {known}."
+        )
+    if key not in statistics:
+        close = difflib.get_close_matches(key, statistics, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise CheckpointError(f"There are no statistics for the unnorm_key {key!r}.{hint} There are: {known}.")
+    return key
+
+
+def _is_of_an_action(values: object) -> bool:
+    """Whether there is a finite number for each part of an action."""
+    return (
+        isinstance(values, list)
+        and len(values) == len(ROLES)
+        and all(isinstance(value, int | float) and math.isfinite(value) for value in values)
+    )

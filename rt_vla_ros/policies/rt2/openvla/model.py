@@ -1,7 +1,7 @@
 """OpenVLA (Kim et al. 2024, arXiv:2406.09246) from parts that transformers has: DINOv2 and SigLIP, a projector, Llama.
 
-The second-to-last layer of each vision tower is used, so the last one is not built. An image's patches stand behind the
-first token of the prompt; in the token ids that place is held by `image_token_id`.
+The last layer of each vision tower is not used, so it is not built. An image's patches follow the prompt's first token;
+`image_token_id` marks their places.
 """
 
 from __future__ import annotations
@@ -29,20 +29,6 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import OPENVLA_TAIL
 
 PATCH_SIZE = 14
-# What transformers 4.40 did not write down because it was its default.
-LLAMA_DEFAULTS: dict[str, Any] = {
-    "vocab_size": 32000,
-    "hidden_size": 4096,
-    "intermediate_size": 11008,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "max_position_embeddings": 2048,
-    "rms_norm_eps": 1e-6,
-    "hidden_act": "silu",
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-    "tie_word_embeddings": False,
-}
 
 
 class OpenVLAConfig(PretrainedConfig):
@@ -62,7 +48,7 @@ class OpenVLAConfig(PretrainedConfig):
     ) -> None:
         if not isinstance(text_config, LlamaConfig):
             given = {k: v for k, v in (text_config or {}).items() if k not in ("model_type", "torch_dtype", "dtype")}
-            text_config = LlamaConfig(**{**LLAMA_DEFAULTS, **given})
+            text_config = LlamaConfig(**given)  # whose defaults are those that OpenVLA leaves out
         self.text_config = text_config
         self.towers = {name: dict(settings) for name, settings in (towers or {}).items()}
         self.image_size, self.image_token_id = image_size, image_token_id
@@ -96,8 +82,7 @@ class DinoTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         hidden = self.encoder(self.embeddings(pixels)).last_hidden_state
-        patches: Tensor = hidden[:, 1 + self._registers :]
-        return patches
+        return hidden[:, 1 + self._registers :]
 
 
 class SiglipTower(nn.Module):
@@ -120,8 +105,7 @@ class SiglipTower(nn.Module):
         self.embeddings, self.encoder = whole.embeddings, whole.encoder
 
     def forward(self, pixels: Tensor) -> Tensor:
-        patches: Tensor = self.encoder(inputs_embeds=self.embeddings(pixels)).last_hidden_state
-        return patches
+        return self.encoder(inputs_embeds=self.embeddings(pixels)).last_hidden_state
 
 
 class Projector(nn.Module):
@@ -160,11 +144,6 @@ class OpenVLAModel(OpenVLAPreTrainedModel):
         self.projector = Projector(width, config.text_config.hidden_size, len(config.towers))
         self.language_model = LlamaModel(config.text_config)
         self.post_init()  # type: ignore[no-untyped-call]
-
-    def get_input_embeddings(self) -> nn.Module:
-        """The word embeddings."""
-        embeddings: nn.Module = self.language_model.embed_tokens
-        return embeddings
 
     def image_features(self, pixel_values: Tensor) -> list[Tensor]:
         """Images (B, 3 x towers, S, S) -> patches of each tower (B, P, width)."""
@@ -210,17 +189,8 @@ class OpenVLAForActionPrediction(OpenVLAPreTrainedModel, GenerationMixin):
         self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
         self.post_init()  # type: ignore[no-untyped-call]
 
-    def get_output_embeddings(self) -> nn.Module:
-        """The output head."""
-        head: nn.Module = self.lm_head
-        return head
-
     def forward(
-        self,
-        input_ids: Tensor,
-        pixel_values: Tensor | None = None,
-        logits_to_keep: int = 0,
-        **kwargs: Any,
+        self, input_ids: Tensor, pixel_values: Tensor | None = None, logits_to_keep: int = 0, **kwargs: Any
     ) -> CausalLMOutputWithPast:
         """Logits of the last `logits_to_keep` tokens, of all for 0."""
         output = self.model(input_ids, pixel_values, **kwargs)

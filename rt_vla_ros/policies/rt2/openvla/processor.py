@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.rt2.inputs.processor import Inputs, Pixels, ProcessorError
 
 EMPTY_TOKEN = 29871
@@ -103,14 +101,6 @@ def center_crop(image: Image.Image) -> Image.Image:
     width, height = image.size
     box = ((1 - side) / 2 * width, (1 - side) / 2 * height, (1 + side) / 2 * width, (1 + side) / 2 * height)
     return image.resize(image.size, Image.Resampling.BILINEAR, box=box)
-
-
-def read_settings(directory: Path) -> dict[str, Any]:
-    """preprocessor_config.json of a directory. Raises ProcessorError."""
-    path = directory / "preprocessor_config.json"
-    if not path.is_file():
-        raise ProcessorError(f"{directory} has no processor (preprocessor_config.json).")
-    return read_object(path, ProcessorError)
 
 
 def _letterbox(image: Image.Image, fill: tuple[int, ...]) -> Image.Image:

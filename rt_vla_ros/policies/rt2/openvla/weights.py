@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, some
 
 DINO, SIGLIP = "vision_backbone.featurizer.", "vision_backbone.fused_featurizer."
 DINO_HEAD_SIZE, SIGLIP_HEADS = 64, 16
@@ -29,9 +29,13 @@ STEM = {
     },
 }
 LAYER = {"dino": "encoder.layer", "siglip": "encoder.layers"}
+QKV = re.compile(r"attn\.qkv\.(weight|bias)")
 ATTENTION = {"dino": "attention", "siglip": "self_attn"}
-OUTPUT = {"dino": "attention.o_proj", "siglip": "self_attn.out_proj"}
-NORM = {"dino": "norm", "siglip": "layer_norm"}
+RENAMED = {
+    "dino": ((r"attn\.proj\.", "attention.o_proj."), (r"ls(\d)\.(?:scale_factor|gamma)", r"layer_scale\1.lambda1")),
+    "siglip": ((r"attn\.proj\.", "self_attn.out_proj."), (r"norm(\d)\.", r"layer_norm\1.")),
+}
+"""Within a layer: beginnings of published names, and what they are in the model here."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -94,8 +98,7 @@ def fill(model: nn.Module, weights: Iterable[tuple[str, Tensor]], shapes: Shapes
         filled.add(target)
     missing = sorted(parameters.keys() - filled)
     if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise CheckpointError(f"The weights lack {', '.join(missing[:3])}{more} (names as in the model here).")
+        raise CheckpointError(f"The weights lack {some(missing)} (names as in the model here).")
 
 
 def converted(
@@ -105,10 +108,7 @@ def converted(
     if name.startswith("language_model."):
         bare = name.removeprefix("language_model.")
         if not bare.endswith("rotary_emb.inv_freq"):
-            yield (
-                (bare if bare.startswith("lm_head") else "model.language_model." + bare.removeprefix("model.")),
-                tensor,
-            )
+            yield bare if bare.startswith("lm_head") else f"model.language_model.{bare.removeprefix('model.')}", tensor
         return
     if found := PROJECTOR.fullmatch(name):
         yield f"model.projector.layers.{int(found[1]) - 1}.{found[2]}", tensor
@@ -136,14 +136,10 @@ def _tower(tower: str, name: str, tensor: Tensor, last: int) -> Iterator[tuple[s
 
 
 def _block(tower: str, layer: str, name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
-    if found := re.fullmatch(r"attn\.qkv\.(weight|bias)", name):
+    if found := QKV.fullmatch(name):
         for part, rows in zip("qkv", tensor.chunk(3), strict=True):
             yield f"{layer}.{ATTENTION[tower]}.{part}_proj.{found[1]}", rows
-    elif found := re.fullmatch(r"attn\.proj\.(weight|bias)", name):
-        yield f"{layer}.{OUTPUT[tower]}.{found[1]}", tensor
-    elif found := re.fullmatch(r"ls(\d)\.(?:scale_factor|gamma)", name):
-        yield f"{layer}.layer_scale{found[1]}.lambda1", tensor
-    elif found := re.fullmatch(r"norm(\d)\.(weight|bias)", name):
-        yield f"{layer}.{NORM[tower]}{found[1]}.{found[2]}", tensor
-    else:
-        yield f"{layer}.{name}", tensor
+        return
+    for old, new in RENAMED[tower]:
+        name = re.sub(f"^{old}", new, name)
+    yield f"{layer}.{name}", tensor

@@ -5,21 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers import (
-    AutoModelForImageTextToText,
-    PreTrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from rt_vla_ros.policies.rt2.inputs.processor import token_id
 
 FAMILIES = ("paligemma", "qwen2_vl", "qwen2_5_vl", "smolvlm")
+QWEN_TOKENS = {"vision_start": "<|vision_start|>", "image_token": "<|image_pad|>", "vision_end": "<|vision_end|>"}
 SPECIAL = {
     "paligemma": {"image_token": "<image>"},
-    "qwen2_vl": {"vision_start": "<|vision_start|>", "image_token": "<|image_pad|>", "vision_end": "<|vision_end|>"},
-    "qwen2_5_vl": {"vision_start": "<|vision_start|>", "image_token": "<|image_pad|>", "vision_end": "<|vision_end|>"},
+    "qwen2_vl": QWEN_TOKENS,
+    "qwen2_5_vl": QWEN_TOKENS,
     "smolvlm": {
         "image_token": "<image>",
         "fake_image_token": "<fake_token_around_image>",
@@ -55,8 +51,8 @@ def small_config(
     """
     if family not in FAMILIES:
         raise ValueError(f"There is no family {family!r}; there are {', '.join(FAMILIES)}.")
-    names = SPECIAL[family]
-    tokens = {name: token_id(tokenizer, token) for name, token in names.items()}
+    tokens = {name: token_id(tokenizer, token) for name, token in SPECIAL[family].items()}
+    ends = {name: getattr(tokenizer, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
     text: dict[str, Any] = {
         "hidden_size": hidden_size,
         "intermediate_size": intermediate_size or 4 * hidden_size,
@@ -65,17 +61,20 @@ def small_config(
         "num_key_value_heads": key_value_heads or max(heads // 4, 1),
         "vocab_size": vocabulary_size or len(tokenizer),
         "max_position_embeddings": 2048,
-        "pad_token_id": tokenizer.pad_token_id,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
+        **ends,
     }
-    vision = {"hidden_size": vision_size, "num_hidden_layers": vision_layers, "patch_size": 14}
-    vision |= {"num_attention_heads": vision_heads, "image_size": image_size}
-    vision["intermediate_size"] = vision_intermediate_size or 4 * vision_size
+    vision = {
+        "hidden_size": vision_size,
+        "intermediate_size": vision_intermediate_size or 4 * vision_size,
+        "num_hidden_layers": vision_layers,
+        "num_attention_heads": vision_heads,
+        "image_size": image_size,
+        "patch_size": 14,
+    }
     make = {"paligemma": _paligemma, "smolvlm": _smolvlm}.get(family, _qwen)
     config = CONFIG_MAPPING[family](**make(family, text, vision, tokens))
-    for name in ("pad_token_id", "bos_token_id", "eos_token_id"):
-        setattr(config, name, text[name])
+    for name, token in ends.items():
+        setattr(config, name, token)
     return config
 
 
@@ -112,23 +111,14 @@ def _qwen(family: str, text: dict[str, Any], vision: dict[str, Any], tokens: dic
     third = text["hidden_size"] // text["num_attention_heads"] // 2 // 4
     sections = [2 * third, third, third]  # of half a head, over time, height and width
     text["rope_parameters"] = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": sections}
-    common = {
-        "patch_size": vision["patch_size"],
-        "num_heads": vision["num_attention_heads"],
-        "depth": vision["num_hidden_layers"],
-    }
+    vision |= {"num_heads": vision["num_attention_heads"], "depth": vision["num_hidden_layers"]}
     if family == "qwen2_vl":
-        own = {"embed_dim": vision["hidden_size"], "hidden_size": text["hidden_size"], "mlp_ratio": 4}
+        vision |= {"embed_dim": vision["hidden_size"], "hidden_size": text["hidden_size"], "mlp_ratio": 4}
     else:
-        own = {
-            "hidden_size": vision["hidden_size"],
-            "out_hidden_size": text["hidden_size"],
-            "intermediate_size": vision["intermediate_size"],
-            "fullatt_block_indexes": [vision["num_hidden_layers"] - 1],
-        }
+        vision |= {"out_hidden_size": text["hidden_size"], "fullatt_block_indexes": [vision["depth"] - 1]}
     return {
         "text_config": text,
-        "vision_config": common | own,
+        "vision_config": vision,
         "image_token_id": tokens["image_token"],
         "vision_start_token_id": tokens["vision_start"],
         "vision_end_token_id": tokens["vision_end"],

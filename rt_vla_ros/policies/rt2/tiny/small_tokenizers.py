@@ -1,4 +1,4 @@
-"""Real tokenizers of the three kinds that vision-language models use, made on the spot from a page of text."""
+"""Small byte-level tokenizers of two kinds that vision-language models use, trained on a page of text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-KINDS = ("byte_bpe", "byte_fallback_unigram", "split_digits")
+KINDS = ("byte_bpe", "split_digits")
+CONTROL = ("<pad>", "<s>", "</s>")
 WORDS = (
     "what action should the robot take to pick up red green blue cube ball cylinder on table in and put it down "
     "Instruction Plan Action Question Answer answer image where is how many do you see user assistant move left right"
@@ -19,21 +20,21 @@ def small_tokenizer(
 ) -> PreTrainedTokenizerFast:
     """A tokenizer of about `words` tokens.
 
-    kind: "byte_bpe" (GPT-2's scheme: " 128" is one token where it was frequent, else two or three),
-    "byte_fallback_unigram" (SentencePiece's: numbers of one to three tokens behind "▁"), "split_digits" (Qwen's and
-    Llama's: one token a digit).
+    kind: "byte_bpe" (GPT-2's scheme: " 128" is one token where it was frequent, else two or three) or "split_digits"
+    (Qwen's and Llama's: one token a digit).
     special: further special tokens. named: attributes that a processor looks for, such as {"image_token": "<image>"}.
     Raises ValueError for an unknown kind.
     """
     if kind not in KINDS:
         raise ValueError(f"There is no kind of tokenizer {kind!r}; there are {', '.join(KINDS)}.")
-    own = ["<pad>", "<s>", "</s>", *special]
-    tokenizer = _unigram(own, words) if kind == "byte_fallback_unigram" else _bpe(own, words, kind == "split_digits")
+    return wrapped(_bpe([*CONTROL, *special], words, kind == "split_digits"), special, named)
+
+
+def wrapped(tokenizer: Tokenizer, special: Sequence[str], named: dict[str, str] | None) -> PreTrainedTokenizerFast:
+    """As transformers uses it, with CONTROL as its padding, beginning and end."""
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        pad_token="<pad>",
-        bos_token="<s>",
-        eos_token="</s>",
+        **dict(zip(("pad_token", "bos_token", "eos_token"), CONTROL, strict=True)),
         extra_special_tokens=dict(named or {}) or list(special),
     )
 
@@ -60,22 +61,4 @@ def _bpe(special: list[str], size: int, split_digits: bool) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(_corpus(), trainer)
-    return tokenizer
-
-
-def _unigram(special: list[str], size: int) -> Tokenizer:
-    """Scores are made so that the longest piece wins, as in a trained model; bytes stand in for what is unknown."""
-    pieces = {f"<0x{byte:02X}>": -20.0 for byte in range(256)}
-    pieces |= dict.fromkeys("▁0123456789", -8.0)
-    pieces |= {f"▁{number}": -6.0 for number in range(0, 130, 3)}
-    pieces |= {f"▁{word}": -7.0 for word in WORDS.split()}
-    pieces |= dict.fromkeys("?:.QA", -8.0)
-    pieces |= dict.fromkeys("abcdefghijklmnopqrstuvwxyz", -10.0)
-    vocabulary = [(token, 0.0) for token in special] + list(pieces.items())[: size - len(special)]
-    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=0, byte_fallback=True))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="never"), decoders.Fuse()]
-    )
-    tokenizer.add_special_tokens(special)
     return tokenizer

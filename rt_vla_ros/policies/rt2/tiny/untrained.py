@@ -9,13 +9,11 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
-from rt_vla_ros.policies.rt2.checkpoint import check_options
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import integers
 from rt_vla_ros.policies.rt2.inputs.processor import ComposedProcessor
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.loading.quantization import QUANTIZED, check_quantization, number_type, quantize
-from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.tiny.small_models import SPECIAL, random_model, small_config
 from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
 
@@ -27,37 +25,23 @@ that there is something to see. Another dimension's bin 0 is the same token, so 
 PIXELS = 84 * 84
 
 
-def open_policy(
-    checkpoint: Checkpoint,
-    *,
-    device: torch.device,
-    decoding: str | None = None,
-    language: str | None = None,
-    weights: str = "auto",
-    cuda_graphs: bool = False,
-    device_images: bool = False,
-    **_options: object,
-) -> RT2Policy:
+def load_untrained(checkpoint: Checkpoint, *, device: torch.device, weights: str = "auto", **_: object) -> RT2Parts:
     """The same random weights every time, made in memory, with the action card of the simulated arm.
 
-    weights: see quantization. cuda_graphs, device_images: see load_policy. Raises WeightsError.
+    weights: see quantization. Raises WeightsError.
     """
-    check_options(checkpoint.name, decoding, language)
     check_quantization(weights, device)
     special = SPECIAL[FAMILY]
     tokenizer = small_tokenizer("byte_bpe", special=list(special.values()), named=special)
     model = random_model(small_config(FAMILY, tokenizer), SEED, dtype=number_type(weights, device))
-    config, card = RT2Config("integers"), checkpoint.read_card()
+    card = checkpoint.read_card()
     _go_on(model, tokenizer, card)
     if weights in QUANTIZED:
         quantize(model, weights, device)
     else:
         nn.Module.to(model, device)
     images = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": PIXELS})
-    processor = ComposedProcessor(images, tokenizer)
-    parts = RT2Parts(model, processor, config, card)
-    fixed = cuda_graphs and device.type == "cuda"
-    return RT2Policy(parts, name=checkpoint.name, fixed_shapes=fixed, device_images=device_images)
+    return RT2Parts(model, ComposedProcessor(images, tokenizer), RT2Config("integers"), card)
 
 
 def _go_on(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, card: ActionCard) -> None:

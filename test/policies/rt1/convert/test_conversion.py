@@ -11,13 +11,14 @@ from support import rt1_golden
 from support.rt1_checkpoints import CHECKPOINTS, TINY, tiny_config, tiny_flat
 
 from rt_vla_ros.action_space.card import ActionCardError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.rt1.checkpoint import load_checkpoint
-from rt_vla_ros.policies.rt1.convert.conversion import ConversionError, convert_checkpoint, find_preset
+from rt_vla_ros.policies.rt1.convert.conversion import convert_checkpoint, find_preset
 from rt_vla_ros.policies.rt1.convert.public_cards import public_card
 from rt_vla_ros.policies.rt1.convert.sources.detect import Source, read_source
 from rt_vla_ros.policies.rt1.convert.weight_names import FLAX, TENSORFLOW
-from rt_vla_ros.policies.rt1.convert.weights import state_dict_from_flax, state_dict_from_tf
+from rt_vla_ros.policies.rt1.convert.weights import convert_weights
 
 SOURCES = {
     "flax/checkpoint_900": "rt1-jax",
@@ -44,7 +45,8 @@ def test_what_is_written_computes_what_the_source_computes(path: str, tmp_path: 
     preset = SOURCES[path]
     report = convert_checkpoint(read_source(CHECKPOINTS / path), tmp_path / "ours", preset, card, TINY)
     model, read_card = load_checkpoint(resolve(tmp_path / "ours"))
-    plain = state_dict_from_flax(tiny_flat(FLAX)) if preset == "rt1-jax" else state_dict_from_tf(tiny_flat(TENSORFLOW))
+    flavour = FLAX if preset == "rt1-jax" else TENSORFLOW
+    plain = convert_weights(tiny_flat(flavour), tiny_config(preset), flavour)
     reference = rt1_golden.loaded(tiny_config(preset), plain)
     images = torch.randint(0, 256, (1, 2, 48, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     sentence = torch.randn(1, 16, generator=torch.Generator().manual_seed(1))
@@ -63,7 +65,7 @@ def test_the_network_is_recognised(path: str, preset: str) -> None:
     changes = {k: v for k, v in TINY.items() if k not in ("num_image_tokens", "time_sequence_length")}
     source = read_source(CHECKPOINTS / path)
     assert find_preset(source, TINY) in (preset, "rt1-x", "rt1-multirobot")
-    with pytest.raises(ConversionError, match="is none of the public networks"):
+    with pytest.raises(CheckpointError, match="is none of the public networks"):
         find_preset(source, {**changes, "num_layers": 1})
 
 
@@ -108,7 +110,7 @@ RENAMED = {HEAD: None, HEAD + "_2": np.zeros(16, np.float32)}
 )
 def test_refuses_weights_that_are_not_the_networks(source: Source, sentence: str, tmp_path: Path) -> None:
     preset = "rt1-jax" if source.flavour == FLAX else "rt1"
-    with pytest.raises(ConversionError) as refusal:
+    with pytest.raises(CheckpointError) as refusal:
         convert_checkpoint(source, tmp_path / "ours", preset, card, TINY)
     assert sentence in str(refusal.value)
     assert not list(tmp_path.iterdir())
@@ -116,7 +118,7 @@ def test_refuses_weights_that_are_not_the_networks(source: Source, sentence: str
 
 def test_a_window_longer_than_the_checkpoints_is_refused(tmp_path: Path) -> None:
     longer = {**TINY, "time_sequence_length": 3}
-    with pytest.raises(ConversionError, match=r"Dense_1/kernel is \(28, 16\), expected \(42, 16\)"):
+    with pytest.raises(CheckpointError, match=r"Dense_1/kernel is \(28, 16\), expected \(42, 16\)"):
         convert_checkpoint(read_source(CHECKPOINTS / "flax"), tmp_path / "ours", "rt1-jax", card, longer)
 
 
@@ -141,6 +143,6 @@ def test_a_failure_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pyt
 
 def test_does_not_write_over_anything(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
-    with pytest.raises(ConversionError, match="exists already; give a new or an empty directory"):
+    with pytest.raises(CheckpointError, match="exists already; give a new or an empty directory"):
         convert_checkpoint(read_source(CHECKPOINTS / "flax"), tmp_path, "rt1-jax", card, TINY)
     assert (tmp_path / "precious").read_text() == "mine"

@@ -1,19 +1,20 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from support import rt1_golden, seeded_parameters
-from support.rt1_golden import GOLDEN, flax_config, flax_flat, tf_flat
+from support.rt1_golden import GOLDEN, NORMALISATION, flax_config, flax_flat, tf_config, tf_flat, tf_state
 
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.policies.rt1.convert.weights import (
-    ConversionError,
-    expected_shapes,
-    state_dict_from_flax,
-    state_dict_from_tf,
-)
+from rt_vla_ros.policies.rt1.convert.weight_names import FLAX
+from rt_vla_ros.policies.rt1.convert.weights import convert_weights, expected_shapes
 from rt_vla_ros.policies.rt1.modeling import RT1Model
+
+flax_state = partial(convert_weights, config=flax_config("swiglu"), flavour=FLAX)
 
 
 def released(name: str) -> dict[str, tuple[int, ...]]:
@@ -45,57 +46,42 @@ def test_the_release_counts_35_million() -> None:
 def test_nothing_is_left_over(seed: int) -> None:
     """Strict on both sides, for any values: every parameter is set, every array used."""
     model = RT1Model(flax_config("swiglu"))
-    assert model.load_state_dict(state_dict_from_flax(flax_flat("swiglu", seed)), strict=True)
-    small = RT1Config.preset("rt1", **rt1_golden.SMALL, time_sequence_length=4)
-    assert RT1Model(small).load_state_dict(state_dict_from_tf(tf_flat("tf_small", 1.5, seed)), strict=True)
+    assert model.load_state_dict(flax_state(flax_flat("swiglu", seed)), strict=True)
+    assert RT1Model(tf_config("tf_small")).load_state_dict(tf_state(tf_flat("tf_small", 1.5, seed)), strict=True)
 
 
 def test_the_releases_normalisation_is_read() -> None:
     flat = tf_flat("tf_small", 1.5)
-    prefix = "_image_tokenizer/_tokenizer/net/layer_with_weights-0/"
     stored = {"mean": [0.5, 0.4, 0.3], "variance": [0.04, 0.05, 0.06], "count": 9}
-    state = state_dict_from_tf({**flat, **{prefix + k: np.array(v) for k, v in stored.items()}})
-    small = RT1Config.preset("rt1", **rt1_golden.SMALL, time_sequence_length=4)
+    state = tf_state({**flat, **{NORMALISATION + k: np.array(v) for k, v in stored.items()}})
     pixels = torch.full((1, 300, 300, 3), 51, dtype=torch.uint8)
-    normalised = rt1_golden.loaded(small, state)._normalised(pixels)[0, :, 0, 0]
+    normalised = rt1_golden.loaded(tf_config("tf_small"), state)._normalised(pixels)[0, :, 0, 0]
     std = np.sqrt(np.array(stored["variance"]) * np.array([0.229, 0.224, 0.225]))
     np.testing.assert_allclose(normalised, (51 / 255 - np.array(stored["mean"])) / std, rtol=1e-5)
 
 
-def test_the_normalisations_count_may_be_missing() -> None:
-    prefix = "_image_tokenizer/_tokenizer/net/layer_with_weights-0/"
-    stored = {prefix + "mean": np.array([0.5, 0.4, 0.3]), prefix + "variance": np.array([0.04, 0.05, 0.06])}
-    flat = {**tf_flat("tf_small", 1.5), **stored}
-    state = state_dict_from_tf(flat)
-    np.testing.assert_allclose(state["normalisation.variance"], [0.04, 0.05, 0.06])
-    small = RT1Config.preset("rt1", **rt1_golden.SMALL, time_sequence_length=4)
-    assert RT1Model(small).load_state_dict(state, strict=True)
-    with pytest.raises(ConversionError, match="layer_with_weights-0/variance"):
-        state_dict_from_tf({name: array for name, array in flat.items() if name != prefix + "variance"})
-
-
 def test_names_may_end_as_a_checkpoints_do() -> None:
     plain = tf_flat("tf_small", 1.5)
-    state = state_dict_from_tf({f"{name}/.ATTRIBUTES/VARIABLE_VALUE": array for name, array in plain.items()})
-    assert state.keys() == state_dict_from_tf(plain).keys()
+    state = tf_state({f"{name}/.ATTRIBUTES/VARIABLE_VALUE": array for name, array in plain.items()})
+    assert state.keys() == tf_state(plain).keys()
 
 
 def test_names_may_carry_what_stands_around_the_network() -> None:
     flat = {f"agent/_actor_network/{k}": v for k, v in tf_flat("tf_small", 1.5).items()}
     flat["global_step"] = flat["save_counter"] = np.array(3)
     flat["agent/_actor_network/_transformer/_token_emb/bias/.OPTIMIZER_SLOT/optimizer/m"] = np.zeros(64)
-    plain = state_dict_from_tf(tf_flat("tf_small", 1.5))
-    for name, tensor in state_dict_from_tf(flat).items():
+    plain = tf_state(tf_flat("tf_small", 1.5))
+    for name, tensor in tf_state(flat).items():
         torch.testing.assert_close(tensor, plain[name], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("flavour", ["flax", "tensorflow"])
 def test_refuses_missing_and_unexpected_names(flavour: str) -> None:
     flax = flavour == "flax"
-    flat, read = (flax_flat("swiglu"), state_dict_from_flax) if flax else (tf_flat("tf_small", 1.5), state_dict_from_tf)
+    flat, read = (flax_flat("swiglu"), flax_state) if flax else (tf_flat("tf_small", 1.5), tf_state)
     victim = "params/Transformer_0/Dense_2/bias" if flax else "_transformer/_output_tokens/bias"
     flat[victim + "_renamed"] = flat.pop(victim)
-    with pytest.raises(ConversionError) as refusal:
+    with pytest.raises(CheckpointError) as refusal:
         read(flat)
     assert f"1 missing:\n  {victim}\n1 unexpected:\n  {victim}_renamed" in str(refusal.value)
 
@@ -103,14 +89,14 @@ def test_refuses_missing_and_unexpected_names(flavour: str) -> None:
 def test_refuses_two_networks_and_none() -> None:
     flat = tf_flat("tf_small", 1.5)
     both = {f"{side}/{name}": array for name, array in flat.items() for side in ("actor", "target")}
-    with pytest.raises(ConversionError, match="found these networks: actor/, target/"):
-        state_dict_from_tf(both)
-    with pytest.raises(ConversionError, match="found these networks: none"):
-        state_dict_from_tf({"global_step": np.array(1)})
+    with pytest.raises(CheckpointError, match="found these networks: actor/, target/"):
+        tf_state(both)
+    with pytest.raises(CheckpointError, match="found these networks: none"):
+        tf_state({"global_step": np.array(1)})
 
 
 def test_refuses_arrays_of_other_axes() -> None:
     flat = flax_flat("swiglu")
     flat["params/image_tokenizer/Conv_0/kernel"] = flat["params/image_tokenizer/Conv_0/kernel"][0]
-    with pytest.raises(ConversionError, match="params/image_tokenizer/Conv_0/kernel of the shape"):
-        state_dict_from_flax(flat)
+    with pytest.raises(CheckpointError, match="params/image_tokenizer/Conv_0/kernel of the shape"):
+        flax_state(flat)

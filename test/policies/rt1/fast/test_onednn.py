@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from rt_vla_ros.policies.rt1.fast.onednn import PackedConvolution, PackedLinear, pack, product, serves
+from rt_vla_ros.policies.packed_linear import PackedLinear
+from rt_vla_ros.policies.rt1.fast.onednn import PackedConvolution, pack, product, serves
 
 CPU = torch.device("cpu")
 

@@ -15,7 +15,7 @@ from support.rt1_golden import CASES, golden
 from rt_vla_ros.policies.rt1.fast.last_step import last_logits
 from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps, fold_batch_norms
 from rt_vla_ros.policies.rt1.modeling import RT1Model
-from rt_vla_ros.policies.rt1.policy import PlainSteps, Steps
+from rt_vla_ros.policies.rt1.policy import PlainSteps
 
 FLAVOURS = [*sorted(CASES), "tensorflow"]
 
@@ -59,7 +59,7 @@ def whole_window(model: RT1Model, step: int, chosen: list[torch.Tensor]) -> torc
 def test_steps_are_the_whole_window(flavour: str, kind: type[PlainSteps]) -> None:
     """From the start of a request on, through a full window, and once more after a reset."""
     reference = model_of(flavour)
-    steps: Steps = kind(copy.deepcopy(reference))
+    steps: PlainSteps = kind(copy.deepcopy(reference))
     for _ in range(2):
         steps.begin(sentence())
         chosen: list[torch.Tensor] = []

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from support.small_tokenizers import KINDS, small_tokenizer
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -20,7 +21,6 @@ from rt_vla_ros.policies.rt2.decoding.action_vocabulary import (
     overwritten,
 )
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
-from rt_vla_ros.policies.rt2.tiny.small_tokenizers import KINDS, small_tokenizer
 
 BINS = 256
 

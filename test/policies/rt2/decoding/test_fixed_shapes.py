@@ -46,7 +46,7 @@ def seen(parts: RT2Parts, seed: int) -> Observation:
 def prompt(policy: RT2Policy, seed: int) -> Mapping[str, Tensor]:
     policy.reset("pick up the red cube")
     assert policy._prompt is not None
-    return policy._to_device(policy._prompt.inputs(policy._images(seen(policy._parts, seed).images)))
+    return policy._to_device(policy._prompt.inputs(policy._images(seen(policy.parts, seed).images)))
 
 
 @torch.inference_mode()
@@ -203,7 +203,9 @@ def test_what_differs_from_the_model_is_not_used(
 ) -> None:
     expected = RT2Policy(parts)
     expected.reset("pick up the red cube")
-    monkeypatch.setattr(FixedShapes, "_causal", lambda self, rows: torch.ones(1, 1, rows, self.room, dtype=torch.bool))
+    monkeypatch.setattr(
+        FixedShapes, "_causal", lambda self, rows: torch.ones(1, 1, rows, self.cache_length, dtype=torch.bool)
+    )
     monkeypatch.setattr(FixedSession, "_filled", lambda self, tokens, length: [*tokens, *[5] * (length - len(tokens))])
     monkeypatch.setattr(FixedShapes, "set_length", lambda self, tokens: self._lengths.fill_(tokens + (tokens > 0)))
     policy = RT2Policy(parts, fixed_shapes=True)
@@ -260,4 +262,4 @@ def _not_found(_model: object) -> None:
 
 
 def policy_inputs(policy: RT2Policy) -> dict[str, Tensor]:
-    return policy._to_device(policy._make_prompt("Q: what? A:").inputs(policy._black()))
+    return policy._to_device(policy._make_prompt("Q: what? A:").inputs([random_image(0)]))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.small_tokenizers import small_tokenizer
 from support.vlms import random_image, save_openvla, save_vlm
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
@@ -21,7 +22,6 @@ from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.openvla.processor import OpenVLAProcessor
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.tiny.small_models import SPECIAL
-from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
 
 CPU = torch.device("cpu")
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}

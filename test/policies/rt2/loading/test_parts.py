@@ -19,6 +19,7 @@ from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.loading import memory
 from rt_vla_ros.policies.rt2.loading.parts import check_tokens, first_line, load_rt2
+from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 
 CPU = torch.device("cpu")
@@ -148,9 +149,9 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "shard gone": (second_shard_gone, "cannot be loaded: model-00002-of-00002.* is not there.*download it"),
     "shard cut": (
         second_shard_cut,
-        "cannot be loaded: model-00002-of-00002.* is damaged or cut off.*download it again",
+        "cannot be loaded: model-00002-of-00002.* is damaged or cut off.*Copy it again",
     ),
-    "index without a map": (index_without_map, "cannot be loaded: .*index.json has no weight_map.*download it again"),
+    "index without a map": (index_without_map, "cannot be loaded: .*index.json has no weight_map.*Copy it again"),
     "missing tensor": (missing_tensor, "lack .*q_proj.weight.*; the model would act on random numbers"),
     "not finite": (not_finite, "holds numbers that are not finite"),
     "pickle": (pickled_weights, "cannot be loaded: there is neither model.safetensors nor .*convert"),
@@ -258,10 +259,11 @@ def test_configuration_survives_saving(tmp_path: Path) -> None:
 
 
 def test_too_little_memory_is_told_in_bytes(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    needed = memory.needed_bytes(checkpoint, torch.float32)
+    files = WeightFiles.find(checkpoint)
+    needed = memory.needed_bytes(files, torch.float32)
     numbers = sum(tensor.numel() for tensor in load_file(checkpoint / WEIGHTS).values())
     assert needed == int(numbers * 4 * memory.WORKING_SHARE)
-    assert memory.needed_bytes(checkpoint, torch.bfloat16) == pytest.approx(needed / 2, abs=1)
+    assert memory.needed_bytes(files, torch.bfloat16) == pytest.approx(needed / 2, abs=1)
     little = tmp_path / "meminfo"
     little.write_text("MemTotal: 99999999 kB\nMemAvailable: 100 kB\n")
     monkeypatch.setattr(memory, "CPU_MEMORY", little)

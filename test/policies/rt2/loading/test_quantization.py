@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.small_tokenizers import small_tokenizer
 from support.vlms import random_image, save_openvla, save_vlm
 from torch import nn
 
@@ -25,9 +26,9 @@ from rt_vla_ros.policies.rt2.loading.quantization import (
     quantize,
     weight_bytes,
 )
+from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.tiny.small_models import FAMILIES, random_model, small_config
-from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -77,7 +78,7 @@ def test_openvla_and_its_odd_layers(weights: str, tmp_path: Path) -> None:
     policy.reset("pick up the red cube")
     assert len(policy.act(Observation({"front": random_image(0, 224, 224)}, 0.0)).tokens) == 7
     assert isinstance(policy, RT2Policy)
-    kinds = {type(layer.weight.data).__name__ for layer in quantizable(policy._parts.model)}
+    kinds = {type(layer.weight.data).__name__ for layer in quantizable(policy.parts.model)}
     assert kinds == ({"Int8Tensor"} if weights == "int8" else {"Int8Tensor", "Int4OpaqueTensor"})
 
 
@@ -136,8 +137,9 @@ def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_needed_memory_is_counted_as_it_will_be_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = save_openvla(tmp_path)
+    files = WeightFiles.find(directory)
     for weights in ("int8", "int4"):
-        needed = memory.needed_bytes(directory, number_type(weights, CPU), weights) / memory.WORKING_SHARE
+        needed = memory.needed_bytes(files, number_type(weights, CPU), weights) / memory.WORKING_SHARE
         held = weight_bytes(load_rt2_model(directory, weights))
         # What is in the files and not in the model: the last layer of each tower.
         assert held < needed < 1.1 * held
@@ -145,18 +147,18 @@ def test_needed_memory_is_counted_as_it_will_be_held(tmp_path: Path, monkeypatch
     available = {"cuda": 10**9, "cpu": 1000}
     monkeypatch.setattr(memory, "available_bytes", lambda device: available[device.type])
     with pytest.raises(memory.OutOfMemoryError, match="bytes of memory on cpu, there are 1,000 bytes free"):
-        memory.check_memory(directory, gpu, "int8")
+        memory.check_memory(files, gpu, "int8")
     available["cpu"], available["cuda"] = 10**9, 1000
     with pytest.raises(memory.OutOfMemoryError, match=r"on cuda, there are 1,000 .*, or say weights:=int8 or int4\."):
-        memory.check_memory(directory, gpu, "auto")
+        memory.check_memory(files, gpu, "auto")
     with pytest.raises(memory.OutOfMemoryError, match=r"on cuda, .* take a smaller model\."):
-        memory.check_memory(directory, gpu, "int4")
+        memory.check_memory(files, gpu, "int4")
 
 
 def load_rt2_model(directory: Path, weights: str) -> nn.Module:
     policy = load_policy(str(directory), device="cpu", weights=weights)
     assert isinstance(policy, RT2Policy)
-    return policy._parts.model
+    return policy.parts.model
 
 
 def test_loading_tells_what_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

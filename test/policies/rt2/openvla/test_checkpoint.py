@@ -17,10 +17,11 @@ from support.vlms import SHARDS, random_image, rt2_card, save_openvla, statistic
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
 from rt_vla_ros.policies.checkpoint.resolve import resolve
-from rt_vla_ros.policies.rt2.openvla.checkpoint import INDEX, load_openvla
+from rt_vla_ros.policies.rt2.configuration import question_prompt, robot_prompt
+from rt_vla_ros.policies.rt2.loading.weight_files import INDEX
+from rt_vla_ros.policies.rt2.openvla.checkpoint import load_openvla
 from rt_vla_ros.policies.rt2.openvla.processor import EMPTY_TOKEN
 from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
-from rt_vla_ros.policies.rt2.prompt import question_prompt, robot_prompt
 
 CPU = torch.device("cpu")
 
@@ -139,8 +140,8 @@ def damage(directory: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("gone", f"lacks {SHARDS[1]}, which {INDEX} names"),
-        ("cut", "damaged or no safetensors file"),
+        ("gone", f"{SHARDS[1]}, named by {INDEX}, is not there"),
+        ("cut", "is damaged or cut off"),
         ("lacking", "The weights lack model.towers"),
         ("unknown", "hold vision_backbone.featurizer.blocks.0.extra, which an OpenVLA model does not have"),
         ("nan", "holds numbers that are not finite"),

@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.small_tokenizers import small_tokenizer
 from support.vlms import random_image
 
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.policies.packed_linear import PackedLinear, can_pack
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import openvla
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, prefix_allowed_tokens
 from rt_vla_ros.policies.rt2.decoding.engine import DecodingEngine
-from rt_vla_ros.policies.rt2.loading.packed_linear import PackedLinear, can_pack
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
+from rt_vla_ros.policies.rt2.openvla.card import card_from_statistics
 from rt_vla_ros.policies.rt2.openvla.model import OpenVLAConfig, OpenVLAForActionPrediction, empty_model
 from rt_vla_ros.policies.rt2.openvla.processor import OpenVLAProcessor
-from rt_vla_ros.policies.rt2.openvla.statistics import card_from_statistics
 from rt_vla_ros.policies.rt2.openvla.weights import converted, fill, prefixes, tower_settings
 from rt_vla_ros.policies.rt2.policy import RT2Policy
-from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
 
 GOLDEN = Path(__file__).resolve().parents[3] / "fixtures" / "openvla_golden"
 CPU = torch.device("cpu")

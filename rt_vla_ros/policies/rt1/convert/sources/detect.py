@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from rt_vla_ros.policies.rt1.convert.sources.errors import SourceError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.rt1.convert.sources.flax_msgpack import read_flax_msgpack
 from rt_vla_ros.policies.rt1.convert.sources.orbax import find_orbax, read_orbax
 from rt_vla_ros.policies.rt1.convert.sources.tensor_bundle import read_tensor_bundle
@@ -37,14 +37,11 @@ class Source:
 
 
 def read_source(path: Path) -> Source:
-    """Reads a Flax msgpack file, an Orbax directory, a TensorFlow checkpoint prefix or a SavedModel directory.
-
-    Raises SourceError, a ValueError, where it is none of these or cannot be read.
-    """
+    """Reads a Flax msgpack file, an Orbax directory, a TensorFlow prefix or a SavedModel. Raises CheckpointError."""
     try:
         return _read(path)
     except ImportError as error:
-        raise SourceError(f"{path} cannot be read here: {error}. {INSTALL}.") from error
+        raise CheckpointError(f"{path} cannot be read here: {error}. {INSTALL}.") from error
 
 
 def _read(path: Path) -> Source:
@@ -54,7 +51,7 @@ def _read(path: Path) -> Source:
     if path.is_file():
         return Source(path, "Flax msgpack checkpoint", FLAX, *read_flax_msgpack(path))
     if not path.is_dir():
-        raise SourceError(
+        raise CheckpointError(
             f"There is no checkpoint {path}. Give a Flax msgpack file, an Orbax directory, the prefix of a TensorFlow "
             "checkpoint (without .index) or a SavedModel directory."
         )
@@ -76,7 +73,7 @@ def _only_one_inside(path: Path) -> Source:
     if len(prefixes) + len(files) == 1:
         return _read((prefixes or files)[0])
     names = ", ".join(file.name for file in (*prefixes, *files)) or "none"
-    raise SourceError(f"{path} holds no checkpoint that is known, or several ({names}); give the path of one.")
+    raise CheckpointError(f"{path} holds no checkpoint that is known, or several ({names}); give the path of one.")
 
 
 def _bundle(path: Path, prefix: Path, kind: str) -> Source:

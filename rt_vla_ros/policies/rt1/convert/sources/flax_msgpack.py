@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.policies.rt1.convert.sources.errors import SourceError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 
 NDARRAY, SCALAR = 1, 3
 CHUNKED = "__msgpack_chunked_array__"
@@ -21,51 +21,49 @@ Collections = tuple[dict[str, NDArray[Any]], tuple[str, ...]]
 def read_flax_msgpack(path: Path) -> Collections:
     """Arrays by name, parts joined by "/", of the collections `params` and `batch_stats`; names of the rest.
 
-    Raises SourceError for a file that cannot be read, and ImportError where msgpack is not installed.
+    Raises CheckpointError for a file that cannot be read, and ImportError where msgpack is not installed.
     """
     import msgpack
 
     try:
         tree = msgpack.unpackb(path.read_bytes(), ext_hook=_extension, raw=False, strict_map_key=False)
     except (OSError, ValueError, TypeError, msgpack.UnpackException) as error:
-        raise SourceError(f"{path} is no msgpack checkpoint of Flax, or cut short: {error}") from error
+        raise CheckpointError(f"{path} is no msgpack checkpoint of Flax, or cut short: {error}") from error
     return kept_collections(tree, path)
 
 
 def kept_collections(tree: Any, path: Path) -> Collections:
-    """Flat arrays of `params` and `batch_stats`, names of the rest. Raises SourceError where there are no `params`."""
+    """Flat arrays of `params` and `batch_stats`, names of the rest. Raises CheckpointError without `params`."""
     while isinstance(tree, dict) and "params" not in tree and len(tree) == 1:  # `{"0": {...}}`, `{"state": {...}}`
         tree = next(iter(tree.values()))
     if not isinstance(tree, dict) or "params" not in tree:
         there = f"it holds {', '.join(map(str, list(tree)[:8]))}" if isinstance(tree, dict) else "it holds no tree"
-        raise SourceError(f"{path} has no `params`; {there}.")
+        raise CheckpointError(f"{path} has no `params`; {there}.")
     try:
-        arrays = dict(_flat({key: tree[key] for key in KEPT if key in tree}, ""))
+        leaves = {name: _joined(leaf) for name, leaf in _leaves({key: tree[key] for key in KEPT if key in tree})}
     except (KeyError, TypeError, ValueError) as error:
-        raise SourceError(
+        raise CheckpointError(
             f"{path} holds an array in pieces of which some are missing or do not fit: {error}"
         ) from error
-    return arrays, tuple(_names({key: value for key, value in tree.items() if key not in KEPT}, ""))
+    others = tuple(name for name, _ in _leaves({key: value for key, value in tree.items() if key not in KEPT}))
+    return {name: leaf for name, leaf in leaves.items() if isinstance(leaf, np.ndarray)}, others
 
 
-def _flat(tree: Any, prefix: str) -> Iterator[tuple[str, NDArray[Any]]]:
-    if isinstance(tree, dict) and tree.get(CHUNKED):
-        shape = [tree["shape"][str(i)] for i in range(len(tree["shape"]))]
-        chunks = [tree["chunks"][str(i)] for i in range(len(tree["chunks"]))]
-        yield prefix, np.concatenate(chunks).reshape(shape)
-    elif isinstance(tree, dict):
-        for key, value in tree.items():
-            yield from _flat(value, f"{prefix}/{key}" if prefix else str(key))
-    elif isinstance(tree, np.ndarray):
-        yield prefix, tree
-
-
-def _names(tree: Any, prefix: str) -> Iterator[str]:
+def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Everything that is no dictionary, or an array in pieces, with its name."""
     if not isinstance(tree, dict) or tree.get(CHUNKED):
-        yield prefix
+        yield prefix, tree
         return
     for key, value in tree.items():
-        yield from _names(value, f"{prefix}/{key}" if prefix else str(key))
+        yield from _leaves(value, f"{prefix}/{key}" if prefix else str(key))
+
+
+def _joined(leaf: Any) -> Any:
+    """An array that is stored in pieces as one."""
+    if not isinstance(leaf, dict):
+        return leaf
+    shape, chunks = ([leaf[key][str(i)] for i in range(len(leaf[key]))] for key in ("shape", "chunks"))
+    return np.concatenate(chunks).reshape(shape)
 
 
 def _extension(code: int, data: bytes) -> Any:

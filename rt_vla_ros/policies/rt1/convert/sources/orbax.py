@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rt_vla_ros.json_file import read_object
-from rt_vla_ros.policies.rt1.convert.sources.errors import SourceError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.rt1.convert.sources.flax_msgpack import KEPT, Collections
 
 METADATA = "_METADATA"
-MARKERS = ("manifest.ocdbt", METADATA)
+MARKERS = ("manifest.ocdbt", METADATA, "params*/.zarray")
 ZARR3 = "zarr.json"
 DRIVERS = {".zarray": "zarr", ZARR3: "zarr3"}
 ZEROS_STORED = "store_array_data_equal_to_fill_value"
@@ -22,36 +21,37 @@ ZEROS_STORED = "store_array_data_equal_to_fill_value"
 def find_orbax(directory: Path) -> Path | None:
     """The directory of the arrays: this one, or the only such one up to two levels below (`STEP/default`)."""
     for candidates in ((directory,), directory.glob("*"), directory.glob("*/*")):
-        found = [path for path in candidates if path.is_dir() and _has_arrays(path)]
+        found = [p for p in candidates if p.is_dir() and any(next(p.glob(marker), None) for marker in MARKERS)]
         if len(found) == 1:
             return found[0]
         if found:
             names = ", ".join(sorted(str(path.relative_to(directory)) for path in found))
-            raise SourceError(f"{directory} holds several checkpoints: {names}. Give the path of one.")
+            raise CheckpointError(f"{directory} holds several checkpoints: {names}. Give the path of one.")
     return None
 
 
 def read_orbax(directory: Path) -> Collections:
     """Arrays by name, parts joined by "/", of the collections `params` and `batch_stats`; names of the rest.
 
-    Raises SourceError for what cannot be read, and ImportError where tensorstore is not installed.
+    Raises CheckpointError for what cannot be read, and ImportError where tensorstore is not installed.
     """
     import tensorstore as ts
 
     ocdbt = (directory / "manifest.ocdbt").is_file()
-    zeros_left_out = not _metadata(directory).get(ZEROS_STORED, False)
+    path = directory / METADATA
+    zeros_left_out = not (path.is_file() and read_object(path, CheckpointError).get(ZEROS_STORED))
     base = {"driver": "file", "path": f"{directory.resolve()}/"}
     store = {"driver": "ocdbt", "base": base} if ocdbt else base
     try:
         keys = [key.decode() for key in ts.KvStore.open(store).result().list().result()]
         arrays, others = {}, []
         for key in keys:
-            path, _, leaf = key.rpartition("/")
-            parts = _parts(path)
+            array, _, leaf = key.rpartition("/")
+            parts = _parts(array)
             if leaf in DRIVERS and not parts:
-                others.append(path.replace(".", "/"))
+                others.append(array.replace(".", "/"))
             elif leaf in DRIVERS:
-                at = {**store, "path": f"{path}/"} if ocdbt else {**base, "path": f"{directory.resolve()}/{path}/"}
+                at = {**store, "path": f"{array}/"} if ocdbt else {**base, "path": f"{directory.resolve()}/{array}/"}
                 spec = {
                     "driver": DRIVERS[leaf],
                     "kvstore": at,
@@ -59,16 +59,11 @@ def read_orbax(directory: Path) -> Collections:
                 }
                 arrays["/".join(parts)] = np.asarray(ts.open(spec, read=True).result().read().result())
     except (ValueError, OSError) as error:
-        raise SourceError(f"{directory} cannot be read as an Orbax checkpoint: {error}") from error
+        raise CheckpointError(f"{directory} cannot be read as an Orbax checkpoint: {error}") from error
     if not any(name.startswith("params/") for name in arrays):
-        raise SourceError(f"{directory} holds no `params`; its arrays are those of something else.")
+        raise CheckpointError(f"{directory} holds no `params`; its arrays are those of something else.")
     wide = {name: a.astype(np.float32) if a.dtype.name == "bfloat16" else a for name, a in arrays.items()}
     return wide, tuple(others)
-
-
-def _metadata(directory: Path) -> dict[str, Any]:
-    path = directory / METADATA
-    return read_object(path, SourceError) if path.is_file() else {}
 
 
 def _parts(path: str) -> list[str]:
@@ -76,7 +71,3 @@ def _parts(path: str) -> list[str]:
     parts = [part for piece in path.split("/") for part in piece.split(".")]
     start = next((i for i, part in enumerate(parts) if part in KEPT), len(parts))
     return parts[start:] if start <= 1 else []
-
-
-def _has_arrays(path: Path) -> bool:
-    return any((path / name).exists() for name in MARKERS) or any(path.glob("params*/.zarray"))

@@ -1,76 +1,157 @@
-"""TensorFlow's tensor bundles: `PREFIX.index` and `PREFIX.data-0000i-of-0000n` (tensor_bundle.proto, written out)."""
+"""TensorFlow's tensor bundles: `PREFIX.index` and `PREFIX.data-0000i-of-0000n` (tensor_bundle.proto, written out).
+
+The index is a sorted string table in LevelDB's format, uncompressed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.policies.rt1.convert.sources.crc32c import masked_crc32c
-from rt_vla_ros.policies.rt1.convert.sources.errors import SourceError
-from rt_vla_ros.policies.rt1.convert.sources.sstable import TruncatedError, read_sstable, varint
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+
+MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
+FOOTER, TRAILER, MASK_DELTA = 48, 5, 0xA282EAD8
+
+
+class TruncatedError(ValueError):
+    """A number or a block goes beyond the end of the data."""
+
+
+def masked_crc32c(data: bytes) -> int:
+    """The checksum (Castagnoli) as TensorFlow stores it: rotated, and a constant added."""
+    import google_crc32c
+
+    crc: int = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + MASK_DELTA) & 0xFFFFFFFF
+
+
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """A little-endian base-128 number and the position after it. Raises TruncatedError."""
+    value = shift = 0
+    while True:
+        if at >= len(data) or shift > 63:
+            raise TruncatedError("a number goes beyond the end")
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
+
+
+def read_sstable(path: Path) -> dict[bytes, bytes]:
+    """All entries. Raises CheckpointError for a file that is no table, or damaged."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if len(data) < FOOTER or data[-8:] != MAGIC:
+        raise CheckpointError(
+            f"{path} is no index of a TensorFlow checkpoint, or cut short (its last bytes are not a table's)."
+        )
+    try:
+        _, _, at = _handle(data[-FOOTER:], 0)  # of the meta index, which TensorFlow leaves empty
+        offset, size, _ = _handle(data[-FOOTER:], at)
+        entries: dict[bytes, bytes] = {}
+        for _, handle in _entries(_block(data, offset, size)):
+            block_offset, block_size, _ = _handle(handle, 0)
+            entries.update(_entries(_block(data, block_offset, block_size)))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    return entries
+
+
+def _handle(data: bytes, at: int) -> tuple[int, int, int]:
+    offset, at = varint(data, at)
+    size, at = varint(data, at)
+    return offset, size, at
+
+
+def _block(data: bytes, offset: int, size: int) -> bytes:
+    block, trailer = data[offset : offset + size], data[offset + size : offset + size + TRAILER]
+    if len(trailer) < TRAILER:
+        raise TruncatedError(f"a block at byte {offset} goes beyond the end")
+    if trailer[0] != 0:
+        raise ValueError(f"a block at byte {offset} is compressed (kind {trailer[0]}), expected none")
+    if int.from_bytes(trailer[1:], "little") != masked_crc32c(block + trailer[:1]):
+        raise ValueError(f"the checksum of the block at byte {offset} is wrong")
+    return block
+
+
+def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Keys share the beginning of the one before."""
+    restarts = int.from_bytes(block[-4:], "little")
+    end, at, key = len(block) - 4 * (restarts + 1), 0, b""
+    if end < 0:
+        raise TruncatedError("a block is shorter than its own table of restarts")
+    while at < end:
+        shared, at = varint(block, at)
+        unshared, at = varint(block, at)
+        length, at = varint(block, at)
+        if shared > len(key) or at + unshared + length > end:
+            raise TruncatedError("an entry goes beyond its block")
+        key = key[:shared] + block[at : at + unshared]
+        at += unshared
+        yield key, block[at : at + length]
+        at += length
+
 
 ATTRIBUTE = "/.ATTRIBUTES/VARIABLE_VALUE"
 BFLOAT16 = 14
-TYPES = {
-    1: "<f4",
-    2: "<f8",
-    3: "<i4",
-    4: "u1",
-    5: "<i2",
-    6: "i1",
-    9: "<i8",
-    10: "?",
-    17: "<u2",
-    19: "<f2",
-    22: "<u4",
-    23: "<u8",
-}
+TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?"}
+TYPES |= {17: "<u2", 19: "<f2", 22: "<u4", 23: "<u8"}
 """DataType of types.proto -> numpy; BFLOAT16 is read as the upper half of a float32."""
+
+
+FIELDS = {"dtype": 1, "shard": 3, "offset": 4, "size": 5, "crc": 6}
+"""Numbers of an entry's fields in BundleEntryProto."""
 
 
 @dataclass
 class Entry:
-    """Where a tensor lies: BundleEntryProto."""
+    """Where a tensor is stored."""
 
-    dtype: int = 0
-    shape: list[int] = field(default_factory=list)
-    shard: int = 0
-    offset: int = 0
-    size: int = 0
-    crc: int = 0
-    sliced: bool = False
+    dtype: int
+    shard: int
+    offset: int
+    size: int
+    crc: int
+    shape: list[int]
+    sliced: bool
 
 
 def read_tensor_bundle(prefix: Path) -> dict[str, NDArray[Any]]:
     """Arrays by the names of an object-based checkpoint (`agent/net/kernel`); strings are left out.
 
-    Every tensor's checksum is verified. Raises SourceError for files that are missing, cut short or damaged.
+    Every tensor's checksum is verified. Raises CheckpointError for files that are missing, cut short or damaged.
     """
     entries = read_sstable(prefix.with_name(prefix.name + ".index"))
     header = entries.pop(b"", None)
     if header is None:
-        raise SourceError(f"{prefix}.index has no header; it is no TensorFlow checkpoint.")
+        raise CheckpointError(f"{prefix}.index has no header; it is no TensorFlow checkpoint.")
     try:
-        shards, endianness = _header(header)
+        shards, endianness = (dict(_fields(header)).get(number, 0) for number in (1, 2))  # of BundleHeaderProto
         where = {key.decode(errors="replace"): _entry(value) for key, value in entries.items()}
-    except ValueError as error:
-        raise SourceError(f"{prefix}.index is damaged: {error}") from error
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{prefix}.index is damaged: {error}") from error
     if endianness != 0:
-        raise SourceError(f"{prefix}.index was written on a big-endian machine, which is not read.")
+        raise CheckpointError(f"{prefix}.index was written on a big-endian machine, which is not read.")
     files = [prefix.with_name(f"{prefix.name}.data-{i:05d}-of-{shards:05d}") for i in range(shards)]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
-        raise SourceError(f"The checkpoint {prefix} lacks {', '.join(missing)} beside its index.")
+        raise CheckpointError(f"The checkpoint {prefix} lacks {', '.join(missing)} beside its index.")
     data = [
         np.memmap(file, dtype=np.uint8, mode="r") if file.stat().st_size else np.zeros(0, np.uint8) for file in files
     ]
     for name, entry in where.items():
-        _check_place(name, entry, data, files)
+        if entry.shard >= len(files) or entry.offset + entry.size > len(data[entry.shard]):
+            file = files[min(entry.shard, len(files) - 1)]
+            raise CheckpointError(f"{file} is cut short: {name} should end at byte {entry.offset + entry.size}.")
     return {
         name.removesuffix(ATTRIBUTE): _array(name, entry, data, files)
         for name, entry in where.items()
@@ -78,50 +159,29 @@ def read_tensor_bundle(prefix: Path) -> dict[str, NDArray[Any]]:
     }
 
 
-def _check_place(name: str, entry: Entry, data: list[Any], files: list[Path]) -> None:
-    if entry.shard >= len(files) or entry.offset + entry.size > len(data[entry.shard]):
-        where = files[min(entry.shard, len(files) - 1)]
-        raise SourceError(f"{where} is cut short: {name} should end at byte {entry.offset + entry.size}.")
-
-
 def _array(name: str, entry: Entry, data: list[Any], files: list[Path]) -> NDArray[Any]:
     if entry.sliced:
-        raise SourceError(f"{name} is stored in slices (a partitioned variable), which RT-1 has none of.")
+        raise CheckpointError(f"{name} is stored in slices (a partitioned variable), which RT-1 has none of.")
     raw = np.array(data[entry.shard][entry.offset : entry.offset + entry.size])
-    if masked_crc32c(raw) != entry.crc:
-        raise SourceError(f"{files[entry.shard]} is damaged: the checksum of {name} is wrong.")
+    if masked_crc32c(raw.tobytes()) != entry.crc:
+        raise CheckpointError(f"{files[entry.shard]} is damaged: the checksum of {name} is wrong.")
     if entry.dtype == BFLOAT16:
         array: NDArray[Any] = (raw.view("<u2").astype(np.uint32) << 16).view(np.float32)
     else:
         array = raw.view(TYPES[entry.dtype])
     if array.size != int(np.prod(entry.shape, dtype=np.int64)):
-        raise SourceError(f"{name} has {array.size} numbers, its shape {tuple(entry.shape)} needs others.")
+        raise CheckpointError(f"{name} has {array.size} numbers, its shape {tuple(entry.shape)} needs others.")
     return array.reshape(entry.shape)
 
 
-def _header(data: bytes) -> tuple[int, int]:
-    """BundleHeaderProto: number of shards and endianness (0 little)."""
-    fields = {number: value for number, value in _fields(data) if isinstance(value, int)}
-    return fields.get(1, 0), fields.get(2, 0)
-
-
 def _entry(data: bytes) -> Entry:
-    entry = Entry()
-    for number, value in _fields(data):
-        if isinstance(value, bytes):
-            if number == 2:
-                entry.shape = [_size(dim) for n, dim in _fields(value) if n == 2 and isinstance(dim, bytes)]
-            entry.sliced |= number == 7
-        elif number in (1, 3, 4, 5, 6):
-            setattr(entry, {1: "dtype", 3: "shard", 4: "offset", 5: "size", 6: "crc"}[number], value)
-    return entry
+    fields = dict(_fields(data))
+    numbers = {name: int(fields.get(number, 0)) for name, number in FIELDS.items()}
+    shape = [dict(_fields(value)).get(1, 0) for n, value in _fields(fields.get(2, b"")) if n == 2]
+    return Entry(**numbers, shape=shape, sliced=7 in fields)
 
 
-def _size(data: bytes) -> int:
-    return next((value for number, value in _fields(data) if number == 1 and isinstance(value, int)), 0)
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
     """Fields of a protocol buffer by number: integers, and bytes for everything with a length."""
     at = 0
     while at < len(data):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from support.rt1_checkpoints import CHECKPOINTS, sha256_sums, tiny_flat
 
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.rt1.convert.sources.detect import read_source
-from rt_vla_ros.policies.rt1.convert.sources.errors import SourceError
 from rt_vla_ros.policies.rt1.convert.sources.flax_msgpack import kept_collections
 from rt_vla_ros.policies.rt1.convert.sources.orbax import read_orbax
 from rt_vla_ros.policies.rt1.convert.weight_names import FLAX, TENSORFLOW
@@ -78,7 +78,7 @@ def test_refuses_files_that_are_cut_short(kept: int, tmp_path: Path) -> None:
         source = copied(path, tmp_path / f"{file}{kept}")
         cut = source.with_name(file)
         cut.write_bytes(cut.read_bytes()[:kept])
-        with pytest.raises(SourceError, match=r"cut short|damaged"):
+        with pytest.raises(CheckpointError, match=r"cut short|damaged"):
             read_source(source)
 
 
@@ -89,7 +89,7 @@ def test_refuses_a_flipped_bit(file: str, tmp_path: Path) -> None:
     data = bytearray(broken.read_bytes())
     data[len(data) // 2] ^= 4
     broken.write_bytes(data)
-    with pytest.raises(SourceError, match=r"checksum of .* is wrong"):
+    with pytest.raises(CheckpointError, match=r"checksum of .* is wrong"):
         read_source(source)
 
 
@@ -97,14 +97,14 @@ def test_refuses_an_orbax_database_that_is_cut_short(tmp_path: Path) -> None:
     source = copied("orbax_ocdbt", tmp_path)
     for file in (source / "ocdbt.process_0" / "d").iterdir():
         file.write_bytes(file.read_bytes()[:20])
-    with pytest.raises(SourceError, match=r"cannot be read as an Orbax checkpoint"):
+    with pytest.raises(CheckpointError, match=r"cannot be read as an Orbax checkpoint"):
         read_source(source)
 
 
 def test_refuses_orbax_arrays_that_lost_a_chunk(tmp_path: Path) -> None:
     source = copied("orbax_zarr", tmp_path)
     (source / "params.Transformer_0.Dense_0.kernel" / "0.0").unlink()
-    with pytest.raises(SourceError, match=r"cannot be read .*params\.Transformer_0\.Dense_0\.kernel/0\.0"):
+    with pytest.raises(CheckpointError, match=r"cannot be read .*params\.Transformer_0\.Dense_0\.kernel/0\.0"):
         read_source(source)
 
 
@@ -117,32 +117,32 @@ def test_chunks_of_zeros_that_older_orbax_left_out_are_zeros(tmp_path: Path) -> 
     arrays, _ = read_orbax(tmp_path)
     assert arrays["params/a"].tolist() == [0, 0, 0, 0]
     (tmp_path / "_METADATA").write_text('{"store_array_data_equal_to_fill_value": true}')
-    with pytest.raises(SourceError, match="cannot be read as an Orbax checkpoint"):
+    with pytest.raises(CheckpointError, match="cannot be read as an Orbax checkpoint"):
         read_orbax(tmp_path)
 
 
 def test_refuses_an_index_without_its_data(tmp_path: Path) -> None:
     source = copied("tensorflow/sharded", tmp_path)
     source.with_name("sharded.data-00001-of-00002").unlink()
-    with pytest.raises(SourceError, match=r"lacks sharded.data-00001-of-00002 beside its index"):
+    with pytest.raises(CheckpointError, match=r"lacks sharded.data-00001-of-00002 beside its index"):
         read_source(source)
 
 
 @pytest.mark.parametrize("pieces", [{}, {"chunks": {}}, {"chunks": {"0": np.zeros(2)}}, {"chunks": 5}])
 def test_refuses_a_flax_array_whose_pieces_are_missing(pieces: dict) -> None:
     array = {"__msgpack_chunked_array__": True, "shape": {"0": 3}, **pieces}
-    with pytest.raises(SourceError, match="holds an array in pieces of which some are missing or do not fit"):
+    with pytest.raises(CheckpointError, match="holds an array in pieces of which some are missing or do not fit"):
         kept_collections({"params": {"a": array}}, Path("checkpoint_1"))
 
 
 def test_refuses_what_is_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"There is no checkpoint .*nothing"):
+    with pytest.raises(CheckpointError, match=r"There is no checkpoint .*nothing"):
         read_source(tmp_path / "nothing")
-    with pytest.raises(SourceError, match=r"holds no checkpoint that is known, or several"):
+    with pytest.raises(CheckpointError, match=r"holds no checkpoint that is known, or several"):
         read_source(tmp_path)
-    with pytest.raises(SourceError, match=r"several .*ckpt-1.index, sharded.index"):
+    with pytest.raises(CheckpointError, match=r"several .*ckpt-1.index, sharded.index"):
         read_source(CHECKPOINTS / "tensorflow")
     other = tmp_path / "checkpoint_1"
     other.write_bytes(b"\x81\xa5other\x01")
-    with pytest.raises(SourceError, match=r"has no `params`"):
+    with pytest.raises(CheckpointError, match=r"has no `params`"):
         read_source(other)

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rt_vla_ros.policies.rt1.fast import causal_attention as module
-from rt_vla_ros.policies.rt1.fast.causal_attention import causal_attention
+from rt_vla_ros.policies.rt1.fast import last_step as module
+from rt_vla_ros.policies.rt1.fast.last_step import causal_attention
 
 
 def made(rows: int, keys: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor]:

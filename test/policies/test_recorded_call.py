@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from rt_vla_ros.policies.rt2.decoding import recorded_call
-from rt_vla_ros.policies.rt2.decoding.recorded_call import RUNS_BEFORE, RecordedCall
+from rt_vla_ros.policies import recorded_call
+from rt_vla_ros.policies.recorded_call import RUNS_BEFORE, RecordedCall
 
 
 class Log:
@@ -54,8 +54,9 @@ class StandIn:
         return self
 
     @contextmanager
-    def graph(self, graph: object, *, capture_error_mode: str) -> Iterator[None]:
+    def graph(self, graph: object, *, stream: object, capture_error_mode: str) -> Iterator[None]:
         assert graph is self
+        assert isinstance(stream, StandIn.Stream)
         assert capture_error_mode == "thread_local"
         self.log.phase = "recorded"
         yield

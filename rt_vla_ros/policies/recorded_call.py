@@ -33,21 +33,38 @@ class RecordedCall:
     def __call__(self, **inputs: Tensor) -> Tensor:
         """The function's output. It is overwritten by the next call."""
         for name, buffer in self._buffers.items():
-            buffer.copy_(inputs[name])
+            buffer.copy_(inputs[name], non_blocking=True)
         if self._graph is None:
             return self._function(**self._buffers)
         self._graph.replay()
         return self._output
 
     def _record(self) -> None:
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside: torch.cuda.Stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(RUNS_BEFORE):
                 self._function(**self._buffers)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        # Other threads (images that are copied, other models) may use the GPU meanwhile.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        # Other threads may use the GPU meanwhile; the default stream of a graph may be of another device.
+        with torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
             self._output = self._function(**self._buffers)
         self._graph = graph
+
+
+def graphed(function: Callable[[Tensor], Tensor], device: torch.device) -> Callable[[Tensor], Tensor]:
+    """A function that is recorded at the first call with a shape, then replayed; on a CPU the function itself.
+
+    Its output is overwritten by the next call with the same shape. Other tensors that it reads must stay in place.
+    """
+    if device.type != "cuda":
+        return function
+    calls: dict[torch.Size, RecordedCall] = {}
+
+    def call(x: Tensor) -> Tensor:
+        if x.shape not in calls:
+            calls[x.shape] = RecordedCall(lambda x: function(x), {"x": x.to(device)}, record=True)
+        return calls[x.shape](x=x)
+
+    return call
