@@ -107,7 +107,7 @@ PARAMETERS = (
 
 
 def load_policy(name: str, **options: Any) -> Policy:
-    """See policies.registry; imported here, in the policy's thread, because torch takes seconds to load.
+    """See policies.load; imported here, in the policy's thread, because torch takes seconds to load.
 
     A name that there is not is refused before that.
     """
