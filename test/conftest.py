@@ -32,6 +32,7 @@ _SERIAL = (
     "live/",
     "nodes/test_thin_line.py",
     "training/test_distributed.py",
+    "zenoh_ros/commands",
     "zenoh_ros/contract/test_timers.py",
 )
 
