@@ -58,9 +58,10 @@ class ActionTokenizer:
         limits = np.where(self._is_mode, self._modes, self.card.bins)
         if array.shape[-1:] != limits.shape or (array < 0).any() or (array >= limits).any():
             raise ValueError(f"expected {len(limits)} tokens below {limits.tolist()}, got {array.tolist()}")
-        places: NDArray[np.float64] = np.where(self._is_mode, array, self._place(array))
-        values: NDArray[np.float64] = self._low + places / (self.card.bins - 1) * (self._high - self._low)
-        return values
+        values = self._low + self._place(array) / (self.card.bins - 1) * (self._high - self._low)
+        # A mode is its number itself: a rounding error below it would make it the mode before.
+        exact: NDArray[np.float64] = np.where(self._is_mode, array, values)
+        return exact
 
     def decode_expected(self, probabilities: ArrayLike) -> NDArray[np.float64]:
         """Probabilities (..., D, bins) -> values (..., D): the mean over the bins; for modes the most likely one."""

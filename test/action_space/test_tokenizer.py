@@ -123,6 +123,13 @@ def test_terminate_is_one_of_the_modes(mode: int, terminate: bool) -> None:
     assert tokenizer.from_action(action)[0] == (0 if terminate else 1)
 
 
+@pytest.mark.parametrize("bins", [50, 250, 254, 256])
+def test_the_token_of_a_mode_is_that_mode_with_any_number_of_bins(bins: int) -> None:
+    decoder = ActionDecoder(card(bins=bins))
+    ends = [decoder.from_tokens([mode, *[0] * 8], confidence=1.0).terminate for mode in range(3)]
+    assert ends == [True, False, False]
+
+
 def test_what_a_card_lacks_is_zero_and_the_gripper_stays_as_it_is() -> None:
     tokenizer = ActionTokenizer(card(dimensions=card_data()["dimensions"][1:3]))
     action = ActionDecoder(tokenizer.card).from_values([0.1, 0.2])
