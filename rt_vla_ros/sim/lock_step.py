@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,8 +42,11 @@ class SteppedSimulation(Protocol):
 
 
 def steps_per_action(period: float) -> int:
-    """How many steps of 20 ms an action with this period [s] lasts: the nearest whole number, at least 1."""
-    return max(1, round(period * 1e9 / STEP_NS))
+    """How many steps of 20 ms an action with this period [s] lasts: the fewest that it fits in, up to 1 ms.
+
+    With fewer, the next image would come before the policy's next step is due, and time would stand still for good.
+    """
+    return max(1, math.ceil(period * 1e9 / STEP_NS - 0.05))
 
 
 class LockStep:

@@ -94,6 +94,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     },
     "3 Hz": {"control_rate": 3.0},
     "10 Hz": {"control_rate": 10.0},
+    "20 Hz": {"control_rate": 20.0},
     "truncate": {"quantization": "truncate"},
     "centers": {"quantization": "centers"},
 }

@@ -10,7 +10,8 @@ import pytest
 
 from rt_vla_ros.control.status import State
 from rt_vla_ros.control.twist import Twist
-from rt_vla_ros.sim.lock_step import LockStep, StepStatus
+from rt_vla_ros.runtime.frame_buffer import DUE
+from rt_vla_ros.sim.lock_step import LockStep, StepStatus, steps_per_action
 from rt_vla_ros.sim.world import STEP_NS
 
 START = 1_000_000_000
@@ -58,6 +59,12 @@ def lock(simulation: FakeSimulation) -> LockStep:
     lock = LockStep(simulation, PERIOD)
     lock.begin()
     return lock
+
+
+@pytest.mark.parametrize("rate", [1.0, 3.0, 7.14, 11.5, 15.0, 20.0, 30.0, 33.5, 45.0, 50.0, 1000.0])
+def test_the_next_image_comes_when_the_policys_next_step_is_due(rate: float) -> None:
+    time = steps_per_action(1 / rate) * STEP_NS / 1e9
+    assert DUE / rate <= time < 1 / rate + STEP_NS / 1e9
 
 
 def test_time_stops_until_an_action_on_this_image_is_followed(simulation: FakeSimulation, lock: LockStep) -> None:
