@@ -27,6 +27,7 @@ PARAMETERS = (
     Parameter("command_rate", 50.0, "Velocities per second [Hz].", low=20.0, high=500.0),
     Parameter("dry_run", False, "Everything but commands: the arm is told nothing.", read_only=False),
     Parameter("tip_frame", "", "TF frame of the end effector; needed for the walls of a workspace."),
+    Parameter("workspace_frame", "", "TF frame of the walls and the actions; needed for the walls of a workspace."),
     *CONTROL_PARAMETERS,
 )
 # How often it is looked whether there still is a policy [s], by the node's clock.

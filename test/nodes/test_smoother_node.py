@@ -99,12 +99,24 @@ def test_an_action_in_a_frame_that_tf_does_not_know_is_a_fault(rig: Rig) -> None
     rig.until_state(State.MOVING)
 
 
-def test_walls_and_actions_in_the_frame_of_the_tip_itself_are_a_fault(make_bench: Callable[..., NodeBench]) -> None:
-    walls = ("-p", "workspace_high:=[0.5, 9.0, 9.0]", "-p", "tip_frame:=panda_link0")
-    rig = Rig(make_bench(*walls))
-    rig.act(frame="panda_link0")
-    rig.bench.until(lambda: "in which it never moves" in rig.statuses[-1].reason)
+def test_walls_and_actions_in_another_frame_are_a_fault(make_bench: Callable[..., NodeBench]) -> None:
+    """Here one that moves with the tip, which is behind the wall already."""
+    rig = Rig(make_bench(*WALLS))
+    transforms = rig.bench.publisher(TFMessage, "/tf", 100)
+
+    def publish_arm() -> bool:
+        flange, tip = transform("panda_link0", "flange"), transform("flange", "tip")
+        flange.header.stamp = tip.header.stamp = rig.node.get_clock().now().to_msg()
+        flange.transform.translation.z = 0.6
+        transforms.publish(TFMessage(transforms=[flange, tip]))
+        return rig.node.transforms.refuse("tip") is None
+
+    rig.bench.until(publish_arm)
+    publish_arm()
+    rig.act(frame="flange", translation=(0, 0, 0.04))
+    rig.bench.until(lambda: "and the actions are given in 'flange'" in rig.statuses[-1].reason)
     assert rig.statuses[-1].state == State.FAULT
+    assert not any(velocity(twist).any() for twist in rig.twists)
 
 
 def test_an_action_becomes_fresh_velocities_in_its_frame(rig: Rig) -> None:
@@ -306,7 +318,8 @@ def test_it_ticks_on_when_the_clock_of_the_host_is_set_back(
     assert tick.clock.clock_type is counts_in
 
 
-WALLS = ("-p", "smoother_node:workspace_high:=[.inf, .inf, 0.5]", "-p", "smoother_node:tip_frame:=tip")
+WALLED = ("workspace_high:=[.inf, .inf, 0.5]", "tip_frame:=tip", "workspace_frame:=panda_link0")
+WALLS = tuple(word for one in WALLED for word in ("-p", f"smoother_node:{one}"))
 
 
 def test_within_walls_nothing_moves_while_tf_does_not_know_the_tip(make_bench: Callable[..., NodeBench]) -> None:
@@ -321,10 +334,11 @@ def test_a_wall_acts_where_tf_knows_the_tip(make_bench: Callable[..., NodeBench]
     rig = Rig(make_bench(*WALLS))
     transforms = rig.bench.publisher(TFMessage, "/tf", 100)
 
-    def act_at(height: float) -> str:
+    def act_at(height: float, ahead: int = 0) -> str:
         tip = TransformStamped(child_frame_id="tip")
         tip.header.frame_id = "panda_link0"
         tip.header.stamp = rig.node.get_clock().now().to_msg()
+        tip.header.stamp.sec += ahead
         tip.transform.translation.z = height
         tip.transform.rotation.w = 1.0
         transforms.publish(TFMessage(transforms=[tip]))
@@ -335,11 +349,24 @@ def test_a_wall_acts_where_tf_knows_the_tip(make_bench: Callable[..., NodeBench]
     rig.bench.until(lambda: act_at(0.5) == "Following an action, held back by the wall of the workspace.")
     rig.bench.until(lambda: act_at(0.5) and not velocity(rig.twists[-1]).any(), "it goes through the wall")
     rig.bench.until(lambda: act_at(0.1) == "Following an action." and velocity(rig.twists[-1]).any())
+    rig.bench.until(lambda: "in the future" in act_at(0.1, ahead=60), "it believes a clock that is ahead")
+    assert rig.statuses[-1].state == State.FAULT
 
 
-def test_the_walls_of_a_workspace_need_to_know_the_tip(make_bench: Callable[..., NodeBench]) -> None:
-    make_bench("-p", "smoother_node:workspace_high:=[0.5, .inf, .inf]")
-    with pytest.raises(StartError, match="'tip_frame' must name the TF frame"):
+@pytest.mark.parametrize(
+    ("frames", "words"),
+    [
+        ((), "'tip_frame' must name the TF frame"),
+        (("tip_frame:=tip",), "'workspace_frame' is ''"),
+        (("tip_frame:=tip", "workspace_frame:=tip"), "'workspace_frame' is 'tip'"),
+    ],
+)
+def test_the_walls_of_a_workspace_need_to_know_the_frames(
+    make_bench: Callable[..., NodeBench], frames: tuple[str, ...], words: str
+) -> None:
+    given = ("workspace_high:=[0.5, .inf, .inf]", *frames)
+    make_bench(*(word for one in given for word in ("-p", f"smoother_node:{one}")))
+    with pytest.raises(StartError, match=words):
         SmootherNode()
 
 
