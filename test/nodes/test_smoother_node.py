@@ -99,6 +99,15 @@ def test_an_action_in_a_frame_that_tf_does_not_know_is_a_fault(rig: Rig) -> None
     rig.until_state(State.MOVING)
 
 
+def test_a_transform_that_cannot_be_is_ignored(rig: Rig) -> None:
+    broken = transform("panda_link0", "broken")
+    broken.transform.rotation.w = 0.0
+    rig.bench.publisher(TFMessage, "/tf").publish(
+        TFMessage(transforms=[broken, transform("loop", "loop"), transform("panda_link0", "good")])
+    )
+    rig.bench.until(lambda: rig.node.transforms.refuse("good") is None)
+
+
 def test_walls_and_actions_in_another_frame_are_a_fault(make_bench: Callable[..., NodeBench]) -> None:
     """Here one that moves with the tip, which is behind the wall already."""
     rig = Rig(make_bench(*WALLS))

@@ -12,6 +12,7 @@ from rclpy.qos import QoSProfile
 from tf2_msgs.msg import TFMessage
 
 from tf2_ros.buffer import Buffer
+from tf2_ros.exceptions import InvalidArgumentException
 from tf2_ros.qos import DYNAMIC, STATIC_LISTENER
 
 
@@ -49,8 +50,9 @@ class TransformListener:
         self.node.destroy_subscription(self.tf_static_sub)
 
     def _take(self, static: bool, message: TFMessage) -> None:
+        remember = self.buffer.set_transform_static if static else self.buffer.set_transform
         for transform in message.transforms:
-            if static:
-                self.buffer.set_transform_static(transform, "default_authority")
-            else:
-                self.buffer.set_transform(transform, "default_authority")
+            try:
+                remember(transform, "default_authority")
+            except InvalidArgumentException as error:  # somebody else's mistake must not end this node
+                self.node.get_logger().error(f"A transform is ignored: {error}", throttle_duration_sec=1.0)
