@@ -51,6 +51,7 @@ def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], pro
             "policy": policy,
             "namespace": NAMESPACE,
             "lock_step": "true",
+            "cameras": ",".join(spec.name for spec in card.cameras),
             "params_file": parameters,
             **{name: str(options[name]).lower() for name in LAUNCHED if options[name] not in ("auto", False)},
         }
