@@ -72,7 +72,9 @@ class Recorder:
 
     def _on_status(self, message: ControllerStatus) -> None:
         self.status = message
-        if message.state == ControllerStatus.FAULT and convert.nanoseconds(message.refused_stamp) > 0:
+        refused, accepted = map(convert.nanoseconds, (message.refused_stamp, message.action_stamp))
+        # A fault after a later action was accepted is about something else.
+        if message.state == ControllerStatus.FAULT and refused > 0 and refused >= accepted:
             self.refusal = message.reason
 
     def _on_state(self, message: Float64MultiArray) -> None:
