@@ -117,6 +117,8 @@ def find_checkpoint(name_or_path: str) -> Path | None:
         path = Path(name).expanduser()
         if name and path.is_dir():
             return path
+    if Path(name_or_path).expanduser().is_file():
+        raise UnknownPolicyError(f"{name_or_path} is a file: give the directory that it lies in.")
     close = difflib.get_close_matches(name_or_path, policy_names(), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise UnknownPolicyError(f"There is no policy {name_or_path!r}.{hint} {_choices()}")
@@ -133,7 +135,8 @@ def is_on_hub(name_or_path: str) -> bool:
     try:
         find_checkpoint(name_or_path)
     except UnknownPolicyError:
-        return HUB_ID.fullmatch(name_or_path.partition("#")[0]) is not None
+        is_file = Path(name_or_path).expanduser().is_file()
+        return not is_file and HUB_ID.fullmatch(name_or_path.partition("#")[0]) is not None
     return False
 
 

@@ -102,6 +102,13 @@ def test_names_that_mean_no_directory(here: Path) -> None:
     assert (resolve("rt2-untrained").reference, resolve("rt2-untrained").directory) == ("rt2-untrained", None)
 
 
+def test_a_file_is_no_name_on_the_hub(here: Path) -> None:
+    (here / "mine" / "model.safetensors").touch()
+    for ask in (check_name, resolve):
+        with pytest.raises(UnknownPolicyError, match="is a file: give the directory that it lies in"):
+            ask("mine/model.safetensors")
+
+
 def test_a_name_is_checked_without_asking_the_hub(here: Path) -> None:
     for name in ("mine", "mine#key", "rt1-mini", "rt2-untrained", "openvla/openvla-7b#bridge_orig"):
         check_name(name)
