@@ -56,6 +56,7 @@ class SimArmNode(ProgramNode):
         self._outputs = SimPublishers(self, self._world.sim, self._cameras, clock=self._own_clock)
         self._frames = SimFrames(self, self._world.sim)
         self._twist: tuple[int, Twist] | None = None
+        self._unresolved: TwistStamped | None = None  # lock step waits for it
         self._gripper: float | None = None
         self._message = "No command has come yet."
         reliable = QoSProfile(depth=10)
@@ -107,6 +108,9 @@ class SimArmNode(ProgramNode):
             self._until_image = (self._until_image + 1) % self._steps_per_image
 
     def _on_repeat(self) -> None:
+        if self._unresolved is not None:
+            self._on_twist(self._unresolved)
+            self._outputs.publish_state(self._stamp_ns())  # its frame may hang on one of the arm's
         if self._lock_step is not None and time.monotonic() - self._published > REPEAT_PERIOD:
             self._lock_step.repeat()
 
@@ -162,6 +166,8 @@ class SimArmNode(ProgramNode):
             convert.nanoseconds(message.header.stamp),
             self._frames.resolve(convert.twist_from_message(message)),
         )
+        # Its frame may be one of which this node has yet to hear; in lock step nobody sends the velocity again.
+        self._unresolved = message if isinstance(twist, str) else None
         if isinstance(twist, str):
             self._message = twist
             return
@@ -208,7 +214,7 @@ class SimArmNode(ProgramNode):
         except ValueError as error:
             response.success, response.message = False, str(error)
             return response
-        self._twist = self._gripper = None
+        self._twist = self._gripper = self._unresolved = None
         self._resume()
         response.success, response.instruction = True, scene.task.instruction
         return response

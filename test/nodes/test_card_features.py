@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from geometry_msgs.msg import TransformStamped
 from numpy.typing import NDArray
 from rt_vla_ros.msg import ControllerStatus
 from std_msgs.msg import Float64MultiArray, String
 from support.node_bench import NodeBench
 from support.rt1 import tiny_model
 from support.vlms import save_openvla, save_vlm
+from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.action_space.card import ActionCard, ActionDimension, CameraSpec
 from rt_vla_ros.control.status import State
@@ -163,8 +165,12 @@ def through_ros(
     policy: Policy,
     steps: int,
     min_confidence: float = 0.0,
+    mounted: str = "",
 ) -> Motion:
-    """The three nodes in lock step, until the beginning of as many steps."""
+    """The three nodes in lock step, until the beginning of as many steps.
+
+    mounted: a frame that somebody else publishes at the tool.
+    """
     camera, ticks = policy.card.cameras[0], steps_per_action(policy.card.period)
     parameters = {
         "sim_arm_node:lock_step": "true",
@@ -184,7 +190,12 @@ def through_ros(
     arm = bench.add(SimArmNode())
     start = np.array([0.0, *arm._world.sim.data.qpos])
     smoother = bench.add(SmootherNode())
-    bench.until(lambda: smoother.transforms.refuse("panda_link7") is None, "TF is not known")
+    if mounted:
+        frame = TransformStamped(child_frame_id=mounted)
+        frame.header.frame_id, frame.transform.rotation.w = "panda_hand_tcp", 1.0
+        StaticTransformBroadcaster(bench.world).sendTransform(frame)
+    for frame_id in ("panda_link7", mounted or "panda_link7"):
+        bench.until(partial(lambda f: smoother.transforms.refuse(f) is None, frame_id), "TF is not known")
     bench.add(policy_node.PolicyNode())
     bench.until(lambda: bench.diagnostics.get("/policy_node", (1, ""))[1] == "Waiting for an instruction.")
     bench.publisher(String, "instruction").publish(String(data=INSTRUCTION))
@@ -232,6 +243,16 @@ def test_a_card_is_refused_in_the_same_words_offline_and_through_ros(
     online = through_ros(make_bench, monkeypatch, policy, len(offline.states))
     assert online.refusal.split(" m far")[-1] == offline.refusal.split(" m far")[-1]
     np.testing.assert_array_equal(online.states, offline.states)
+
+
+def test_a_frame_that_somebody_else_publishes_is_followed(
+    make_bench: Callable[..., NodeBench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline = directly(make_policy("rt1", replace(USUAL, **FEATURES["end effector"])))
+    policy = make_policy("rt1", replace(USUAL, frame="end_effector", frame_id="mounted"))
+    online = through_ros(make_bench, monkeypatch, policy, len(offline.states), mounted="mounted")
+    assert online.refusal == ""
+    assert not np.array_equal(online.states[0], online.states[-1])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
