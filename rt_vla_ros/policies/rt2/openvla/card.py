@@ -60,6 +60,8 @@ def openvla_card(checkpoint: Checkpoint) -> ActionCard:
     key = checkpoint.key or openvla_config(checkpoint).unnorm_key
     place = checkpoint.place_of(CARD_FILE)
     if (place / CARD_FILE).is_file():
+        if checkpoint.key:
+            raise CheckpointError(f"{place} has an {CARD_FILE}, so there is no {checkpoint.key!r} to choose.")
         return _checked_card(ActionCard.load(place), place, settings.bins)
     own = checkpoint.place_of(STATISTICS) / STATISTICS
     path = own if own.is_file() else checkpoint.model_directory / CONFIG_FILE

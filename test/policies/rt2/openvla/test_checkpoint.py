@@ -106,6 +106,8 @@ def test_a_card_goes_before_the_statistics_and_must_fit(tmp_path: Path) -> None:
     own = load_openvla(resolve(tmp_path), device=CPU).card
     dataclasses.replace(own, control_rate=8.0).save(tmp_path)
     assert load_openvla(resolve(tmp_path), device=CPU).card.control_rate == 8
+    with pytest.raises(ValueError, match="so there is no 'bridge_orig' to choose"):
+        resolve(f"{tmp_path}#bridge_orig").read_card()
     rt2_card(quantization="centers").save(tmp_path)
     with pytest.raises(ValueError, match="card says dimensions 8, an OpenVLA model has 7"):
         load_openvla(resolve(tmp_path), device=CPU)
