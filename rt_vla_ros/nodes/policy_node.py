@@ -17,6 +17,7 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
+from rt_vla_ros.action_space.frames import BASE_LINK
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.compressed_images import rgb_from_compressed
@@ -306,7 +307,7 @@ class PolicyNode(ProgramNode):
     # Out -------------------------------------------------------------------------------------------------------------
 
     def _publish(self, action: EndEffectorAction, stamp_ns: int, latency_ns: int) -> None:
-        frame_id = self._settings["frame_id"] or ("" if self._policy is None else self._policy.card.frame_id)
+        frame_id = self._settings["frame_id"] or action.frame_id
         self._actions.publish(convert.action_message(action, stamp_ns, frame_id, latency_ns))
 
     def _say_stop(self, sentence: str) -> None:
@@ -318,6 +319,7 @@ class PolicyNode(ProgramNode):
             terminate=True,
             confidence=1.0,
             period=0.1 if self._policy is None else self._policy.card.period,
+            frame_id=BASE_LINK if self._policy is None else self._policy.card.frame_id,
             plan=sentence,
         )
         self._publish(still, self.get_clock().now().nanoseconds, 0)

@@ -40,7 +40,7 @@ class ConstantPolicy:
     card = tabletop_card("constant")
 
     def __init__(self, **changes: object) -> None:
-        still = EndEffectorAction(np.zeros(3), np.zeros(3), 0.0, False, 1.0, 0.2)
+        still = EndEffectorAction(np.zeros(3), np.zeros(3), 0.0, False, 1.0, 0.2, frame_id=self.card.frame_id)
         self._action = replace(still, **changes)  # type: ignore[arg-type]
 
     def reset(self, instruction: str) -> None:
