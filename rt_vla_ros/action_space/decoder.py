@@ -19,6 +19,10 @@ NEAR = 1 / 32
 """Share of the range: mass of bins this near to the chosen value counts as given to it."""
 
 
+class DecodingError(ValueError):
+    """What a network gives is no action: its weights or its input are damaged."""
+
+
 @dataclass(frozen=True)
 class DecodedTokens:
     """values, tokens: shape (D,). confidence: 0 ... 1."""
@@ -60,7 +64,7 @@ class ActionDecoder:
     def from_probabilities(self, probabilities: NDArray[np.float64]) -> EndEffectorAction:
         """Probabilities (D, bins), zero for illegal tokens -> the action.
 
-        Raises ValueError where they are not finite.
+        Raises DecodingError where they are not finite.
         """
         decoded = self.decode(probabilities)
         tokens = tuple(int(token) for token in decoded.tokens)
@@ -100,7 +104,7 @@ class ActionDecoder:
         """Probabilities (D, bins) as values and tokens in the card's order, before postprocessing."""
         p = np.asarray(probabilities, dtype=np.float64)
         if not np.isfinite(p).all():
-            raise ValueError("The network's output is not finite; its weights or its input are damaged.")
+            raise DecodingError("The network's output is not finite; its weights or its input are damaged.")
         if self.decoding == "argmax":
             tokens = p.argmax(axis=-1)
             values = self.tokenizer.decode(tokens)

@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.decoder import DecodingError
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy, WarmUpPolicy
 from rt_vla_ros.runtime.frame_buffer import Frame, FrameBuffer
@@ -191,6 +192,9 @@ class PolicyRunner(Generic[Message]):
                 stepper.begun()
         try:
             decision = stepper.decide(due)
+        except DecodingError as error:
+            self._end(request, error)
+            return
         except ValueError as error:
             with self._changed:
                 if request == self._request:

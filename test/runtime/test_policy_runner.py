@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.decoder import DecodingError
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy
 from rt_vla_ros.runtime.frame_buffer import Frame
@@ -168,6 +169,16 @@ def test_an_action_of_two_cameras_is_as_old_as_the_older_image(front: int, wrist
     assert isinstance(step, PolicyStep)
     assert step.stamp_ns == 1000 * MS
     assert desk.policy.stamps[-1] == 1.0
+
+
+def test_an_output_that_is_no_action_ends_the_request(desk: Desk) -> None:
+    desk.start()
+    desk.policy.error = DecodingError("The network's output is not finite.")
+    desk.runner.request("first")
+    desk.show(1000)
+    (sentence,) = desk.listener.wait("failed")
+    assert sentence == "The network's output is not finite."
+    assert not desk.runner.running
 
 
 def test_an_action_that_cannot_be_told_ends_the_request_and_not_the_thread(desk: Desk) -> None:
