@@ -17,8 +17,8 @@ from rt_vla_ros.observations.image import Pixels, fit_image
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.runtime.frame_buffer import Frame
 from rt_vla_ros.runtime.policy_stepper import PolicyStepper
-from rt_vla_ros.sim.judge import Judge, Outcome
-from rt_vla_ros.sim.lock_step import steps_per_action
+from rt_vla_ros.sim.judge import Outcome, settle
+from rt_vla_ros.sim.pacing import steps_per_action
 from rt_vla_ros.sim.scenes import Scene
 from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD, TabletopSim
 
@@ -94,7 +94,7 @@ def rollout(
         for _ in range(0 if terminated else ticks_per_step):
             ticks += 1
             _move(sim, controller, _stamp(ticks))
-    outcome = Judge(scene.task).settle(sim, terminated=terminated)
+    outcome = settle(sim, scene.task, terminated=terminated)
     return EpisodeResult(
         suite=scene.suite,
         seed=scene.seed,

@@ -22,7 +22,7 @@ from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.live.recorder import Recorder, join, leave
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.judge import Outcome
-from rt_vla_ros.sim.lock_step import steps_per_action
+from rt_vla_ros.sim.pacing import steps_per_action
 from rt_vla_ros.sim.scenes import TIME_LIMIT, Scene
 from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD
 from zenoh_ros.commands.errors import CliError

@@ -20,8 +20,7 @@ from rt_vla_ros.nodes.running import ProgramNode, StartError, run
 from rt_vla_ros.nodes.sim_frames import SimFrames
 from rt_vla_ros.nodes.sim_publishers import SimPublishers
 from rt_vla_ros.sim import SUITES, Outcome, TabletopSim
-from rt_vla_ros.sim.lock_step import LockStep, StepStatus
-from rt_vla_ros.sim.wall_pace import WallPace
+from rt_vla_ros.sim.pacing import LockStep, StepStatus, WallPace
 from rt_vla_ros.sim.world import STEP_NS, SimWorld
 from rt_vla_ros.srv import ResetScene, TaskOutcome
 
@@ -125,21 +124,21 @@ class SimArmNode(ProgramNode):
 
     @property
     def time_ns(self) -> int:
-        """See lock_step.SteppedSimulation."""
+        """See pacing.SteppedSimulation."""
         return self._world.time_ns
 
     def advance(self, twist: Twist | None, gripper: float | None) -> None:
-        """See lock_step.SteppedSimulation."""
+        """See pacing.SteppedSimulation."""
         self._world.advance(twist, gripper)
         self._outputs.publish_whole_state()
 
     def publish_clock(self, time_ns: int) -> None:
-        """See lock_step.SteppedSimulation."""
+        """See pacing.SteppedSimulation."""
         self._published = time.monotonic()
         self._outputs.publish_clock(time_ns)
 
     def publish_images(self) -> None:
-        """See lock_step.SteppedSimulation."""
+        """See pacing.SteppedSimulation."""
         self._published = time.monotonic()
         if self._lock_step is not None:
             self._outputs.publish_state(self._stamp_ns())

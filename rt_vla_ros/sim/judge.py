@@ -37,35 +37,26 @@ _SENTENCES = {
 }
 
 
-class Judge:
-    """Watches the last second of an episode."""
+def settle(sim: TabletopSim, task: Task, *, terminated: bool = False) -> Outcome:
+    """Hold the arm still for one second of simulated time, watch, and say how the episode ended.
 
-    def __init__(self, task: Task) -> None:
-        self._target = task.target
-        self.time_limit = task.time_limit
+    terminated: whether the policy ended it.
+    """
+    sim.command(np.zeros(3), np.zeros(3))
+    held = _held(sim, task.target)
+    for _ in range(round(HOLD_TIME / CONTROL_PERIOD)):
+        sim.step(CONTROL_PERIOD)
+        held = held and _held(sim, task.target)
+    if held:
+        return Outcome.SUCCESS
+    if np.delete(sim.clearances >= LIFT_HEIGHT, task.target).any():
+        return Outcome.WRONG_OBJECT
+    if sim.peak_clearances[task.target] >= LIFT_HEIGHT:
+        return Outcome.DROP
+    return Outcome.STOPPED_EARLY if terminated else Outcome.TIMEOUT
 
-    def held(self, sim: TabletopSim) -> bool:
-        """Whether the named object, and no other, is 5 cm above the table now."""
-        up = sim.clearances >= LIFT_HEIGHT
-        return bool(up[self._target]) and int(up.sum()) == 1
 
-    def settle(self, sim: TabletopSim, *, terminated: bool = False) -> Outcome:
-        """Hold the arm still for one second of simulated time, watch, and say how the episode ended.
-
-        terminated: whether the policy ended it.
-        """
-        sim.command(np.zeros(3), np.zeros(3))
-        held = self.held(sim)
-        for _ in range(round(HOLD_TIME / CONTROL_PERIOD)):
-            sim.step(CONTROL_PERIOD)
-            held = held and self.held(sim)
-        return Outcome.SUCCESS if held else self.failure(sim, terminated=terminated)
-
-    def failure(self, sim: TabletopSim, *, terminated: bool = False) -> Outcome:
-        """How an episode without success has ended, by the current state. terminated: as in `settle`."""
-        up = sim.clearances >= LIFT_HEIGHT
-        if np.delete(up, self._target).any():
-            return Outcome.WRONG_OBJECT
-        if sim.peak_clearances[self._target] >= LIFT_HEIGHT:
-            return Outcome.DROP
-        return Outcome.STOPPED_EARLY if terminated else Outcome.TIMEOUT
+def _held(sim: TabletopSim, target: int) -> bool:
+    """Whether the named object, and no other, is 5 cm above the table now."""
+    up = sim.clearances >= LIFT_HEIGHT
+    return bool(up[target]) and int(up.sum()) == 1

@@ -9,7 +9,7 @@ import importlib
 import os
 import sys
 import weakref
-from typing import Any, Protocol
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -24,14 +24,7 @@ NO_LIBRARY = (
 )
 
 
-class GLContext(Protocol):
-    """What this module needs of MuJoCo's OpenGL contexts."""
-
-    def make_current(self) -> None: ...
-    def free(self) -> None: ...
-
-
-def open_context(width: int, height: int) -> GLContext:
+def open_context(width: int, height: int) -> Any:
     """Make an OpenGL context: the user's MUJOCO_GL if set, else EGL if it works, else OSMesa.
 
     The choice is left in MUJOCO_GL, where MuJoCo's own loader looks for it.
@@ -43,7 +36,7 @@ def open_context(width: int, height: int) -> GLContext:
         context.make_current()
     except Exception as error:
         raise RuntimeError(NO_LIBRARY.format(tried=f"{name}: {error}")) from error
-    return context  # type: ignore[no-any-return]
+    return context
 
 
 def choose_library() -> str:
@@ -64,7 +57,10 @@ def egl_works() -> bool:
     """
     try:
         egl = ctypes.CDLL("libEGL.so.1")
-        _load_any("libOpenGL.so.0", "libGL.so.1")
+        try:
+            ctypes.CDLL("libOpenGL.so.0")
+        except OSError:
+            ctypes.CDLL("libGL.so.1")
     except OSError:
         return False
     egl.eglGetProcAddress.restype = ctypes.c_void_p
@@ -84,14 +80,6 @@ def egl_works() -> bool:
         if display and egl.eglInitialize(display, None, None):
             return True
     return False
-
-
-def _load_any(*names: str) -> ctypes.CDLL:
-    """The first of these shared libraries that can be loaded. Raises OSError where none can."""
-    for name in names[:-1]:
-        with contextlib.suppress(OSError):
-            return ctypes.CDLL(name)
-    return ctypes.CDLL(names[-1])
 
 
 def _import_context(name: str) -> Any:

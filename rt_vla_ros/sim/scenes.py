@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rt_vla_ros.sim.instructions import matches, phrase, shorten, vocabulary
-from rt_vla_ros.sim.layout import PlacedObject, SceneLayout
-from rt_vla_ros.sim.objects import ALL_KINDS, ObjectKind
+from rt_vla_ros.sim.objects import ALL_KINDS, ObjectKind, PlacedObject, SceneLayout
 from rt_vla_ros.sim.suites import Suite, find_suite, triple
 
 AREA_LOW, AREA_HIGH = (0.38, -0.22), (0.62, 0.22)  # where objects are placed, in the base frame [m]

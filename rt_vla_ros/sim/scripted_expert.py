@@ -63,7 +63,7 @@ class ScriptedExpert:
 
     def _turn(self, sim: TabletopSim) -> float:
         """Angle to the nearest yaw at which the fingers fit the target [rad]."""
-        kind = sim.object_kinds[self._target]
+        kind = sim.layout.objects[self._target].kind
         axes = sim.object_rotations[self._target]
         lying = kind.shape == "cylinder" and abs(axes[2, 2]) < 0.7
         if lying:

@@ -9,9 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, UNSEEN_PICK_PHRASINGS
-from rt_vla_ros.sim.layout import Appearance
-from rt_vla_ros.sim.objects import ALL_KINDS, RGB, ObjectKind
-from rt_vla_ros.sim.table_patterns import PLAIN
+from rt_vla_ros.sim.objects import ALL_KINDS, PLAIN, RGB, Appearance, ObjectKind
 
 UNSEEN_KINDS: tuple[ObjectKind, ...] = (
     ObjectKind("yellow", "ball"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import mujoco
@@ -12,7 +14,6 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.sim.arm import ArmDescription
 from rt_vla_ros.sim.objects import MASS, SHAPES
-from rt_vla_ros.sim.table_patterns import PATTERNS, draw_pattern
 
 FRONT_POSITION = (1.15, 0.0, 0.75)
 FRONT_TARGET = (0.47, 0.0, 0.08)
@@ -25,6 +26,10 @@ DRAWN, ARM, DETAILED_ARM, HIDDEN = 1, 3, 2, 4
 # Contact bits: the hand collides with objects and table, objects with each other and the table, the arm with nothing.
 OBJECT_BIT, HAND_BIT = 1, 2
 LARGE_MESH_BYTES = 60_000
+
+Pattern = NDArray[np.float64]
+PATTERN_SIZE = 128  # [px] of a pattern, which repeats
+DARKEST = 0.55  # brightness of the darkest spot; the lightest has 1
 
 
 def look_at(position: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -176,7 +181,7 @@ def _add_surroundings(spec: Any) -> None:
 
 def _add_pattern(spec: Any, name: str) -> None:
     """A material for the table."""
-    pixels = draw_pattern(name)
+    pixels = _draw_pattern(name)
     texture = spec.add_texture(
         name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=pixels.shape[1], height=pixels.shape[0], nchannel=3
     )
@@ -216,3 +221,68 @@ def _add_object(spec: Any, index: int) -> None:
             name=f"object{index}_{shape.name}", type=getattr(mujoco.mjtGeom, f"mjGEOM_{shape.geom.upper()}"), size=size,
             group=DRAWN, contype=OBJECT_BIT, conaffinity=OBJECT_BIT | HAND_BIT, condim=3, friction=(0.8, 0.01, 0.0005),
         )  # fmt: skip
+
+
+# Brightness patterns of the table top, which the table's colour tints ----------------------------------------------
+
+
+def _grid() -> tuple[Pattern, Pattern]:
+    rows, columns = np.indices((PATTERN_SIZE, PATTERN_SIZE)) / PATTERN_SIZE
+    return rows, columns
+
+
+def _cloud(seed: int, waves: int, stretch: float) -> Pattern:
+    """Smooth noise that repeats without a seam: a sum of waves; `stretch` makes it longer along the columns."""
+    rng, (rows, columns) = np.random.default_rng(seed), _grid()
+    total = np.zeros((PATTERN_SIZE, PATTERN_SIZE))
+    for _ in range(60):
+        down, across = rng.integers(-waves, waves + 1), round(float(rng.integers(-waves, waves + 1)) / stretch)
+        total += np.sin(2 * np.pi * (down * rows + across * columns + rng.random()))
+    return np.asarray((total - total.min()) / np.ptp(total))
+
+
+def _checks() -> Pattern:
+    rows, columns = _grid()
+    return ((rows < 0.5) ^ (columns < 0.5)).astype(np.float64)
+
+
+def _speckles() -> Pattern:
+    return np.random.default_rng(1).random((PATTERN_SIZE // 4, PATTERN_SIZE // 4)).repeat(4, 0).repeat(4, 1)
+
+
+def _wood() -> Pattern:
+    """Boards with a grain."""
+    rows, _ = _grid()
+    grain = _cloud(3, 24, 12.0)
+    return np.where((rows * 4) % 1 < 0.04, 0.0, 0.35 + 0.65 * grain)
+
+
+def _gingham() -> Pattern:
+    rows, columns = _grid()
+    return 1.0 - 0.5 * ((rows * 2) % 1 < 0.5) - 0.5 * ((columns * 2) % 1 < 0.5)
+
+
+def _marble() -> Pattern:
+    """Thin dark veins."""
+    return np.asarray(np.clip(6.0 * np.abs(_cloud(5, 4, 1.0) - 0.5), 0.0, 1.0))
+
+
+def _stripes() -> Pattern:
+    rows, columns = _grid()
+    return (((rows + columns) * 3) % 1 < 0.5).astype(np.float64)
+
+
+_MAKERS: MappingProxyType[str, Callable[[], Pattern]] = MappingProxyType(
+    {
+        "checks": _checks, "speckles": _speckles, "clouds": lambda: _cloud(7, 5, 1.0),
+        "wood": _wood, "gingham": _gingham, "marble": _marble, "stripes": _stripes,
+    }
+)  # fmt: skip
+PATTERNS: tuple[str, ...] = tuple(_MAKERS)
+"""Names of the patterns; a table may also be "plain"."""
+
+
+def _draw_pattern(name: str) -> NDArray[np.uint8]:
+    """A texture, grey as RGB, uint8, shape (128, 128, 3)."""
+    brightness = DARKEST + (1.0 - DARKEST) * _MAKERS[name]()
+    return np.repeat(np.rint(255 * brightness).astype(np.uint8)[..., None], 3, axis=2)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rt_vla_ros.control.twist import Twist
-from rt_vla_ros.sim import Judge, Outcome, Scene, TabletopSim, make_scene
+from rt_vla_ros.sim import Outcome, Scene, TabletopSim, make_scene, settle
 from rt_vla_ros.sim.judge import HOLD_TIME
 
 STEP_NS = 20_000_000
@@ -64,13 +64,12 @@ class SimWorld:
     def verdict(self) -> Verdict:
         """Holds the arm still for a second of simulated time and judges the scene."""
         seconds = self.sim.time
-        outcome = self._judge.settle(self.sim, terminated=self.terminated)
+        outcome = settle(self.sim, self.scene.task, terminated=self.terminated)
         self.time_ns += round(HOLD_TIME * 1e9)
         return Verdict(outcome, seconds, self.steps)
 
     def _set_up(self, suite: str, seed: int, instruction: str) -> Scene:
         scene = make_scene(suite, seed, instruction)
         self.sim.reset(scene.layout)
-        self._judge = Judge(scene.task)
         self.suite, self.steps, self.terminated = suite, 0, False
         return scene

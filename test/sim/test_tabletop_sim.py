@@ -9,7 +9,7 @@ import pytest
 
 from rt_vla_ros.sim import Appearance, PlacedObject, SceneLayout, TabletopSim, make_scene
 from rt_vla_ros.sim.objects import ALL_KINDS, COLOURS, SHAPES, ObjectKind
-from rt_vla_ros.sim.table_patterns import PATTERNS
+from rt_vla_ros.sim.tabletop_model import PATTERNS
 from rt_vla_ros.sim.tabletop_sim import MAX_LEAD, WORKSPACE_HIGH, WORKSPACE_LOW
 
 STILL = np.zeros(3)
