@@ -1,4 +1,4 @@
-"""One episode in the simulator without ROS, in the very steps that the nodes take in lock-step."""
+"""Episodes in the simulator without ROS, in the very steps that the nodes take in lock-step."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.frames import BASE_LINK, refuse_frame
 from rt_vla_ros.control.controller import Controller
+from rt_vla_ros.evaluation.baselines import PrivilegedPolicy
+from rt_vla_ros.evaluation.record import EpisodeRecord, Trajectory, make_record
 from rt_vla_ros.observations.image import Pixels, fit_image
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.runtime.frame_buffer import Frame
 from rt_vla_ros.runtime.policy_stepper import PolicyStepper
-from rt_vla_ros.sim.judge import Outcome, settle
+from rt_vla_ros.sim.judge import settle
 from rt_vla_ros.sim.pacing import steps_per_action
 from rt_vla_ros.sim.scenes import Scene
 from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD, TabletopSim
@@ -36,30 +39,6 @@ class RolloutStep:
     latency: float
 
 
-@dataclass(frozen=True)
-class EpisodeResult:
-    """The result of an episode. steps: actions taken. seconds: simulated time until terminate or the time limit.
-
-    terminated: whether the policy ended it. latencies: of each decision [s].
-    refusal: why the controller refused an action, the last time that it did; empty where it never did.
-    """
-
-    suite: str
-    seed: int
-    instruction: str
-    outcome: Outcome
-    steps: int
-    seconds: float
-    terminated: bool
-    latencies: tuple[float, ...]
-    refusal: str = ""
-
-    @property
-    def success(self) -> bool:
-        """Whether the outcome is success."""
-        return self.outcome is Outcome.SUCCESS
-
-
 def rollout(
     policy: Policy,
     scene: Scene,
@@ -69,7 +48,7 @@ def rollout(
     max_steps: int | None = None,
     min_confidence: float = 0.0,
     on_step: Callable[[RolloutStep], None] | None = None,
-) -> EpisodeResult:
+) -> EpisodeRecord:
     """Lay the table, give the instruction, act until terminate or the time limit, and let the judge decide.
 
     max_steps: of the policy; None: the scene's time limit. min_confidence: as in the policy node.
@@ -81,12 +60,12 @@ def rollout(
     policy.reset(scene.task.instruction)
     stepper = PolicyStepper(policy, _fit, max_image_age=MAX_IMAGE_AGE, min_confidence=min_confidence)
     ticks_per_step = steps_per_action(policy.card.period)
-    latencies: list[float] = []
+    actions: list[tuple[EndEffectorAction, float]] = []
     ticks, terminated, refusal = 0, False, ""
-    while not terminated and _goes_on(scene, ticks, len(latencies), max_steps):
+    while not terminated and _goes_on(scene, ticks, len(actions), max_steps):
         step = _see_and_act(stepper, sim, ticks)
         if step is not None:
-            latencies.append(step.latency)
+            actions.append((step.action, step.latency))
             if on_step is not None:
                 on_step(step)
             refusal = controller.accept(step.action, stamp=step.stamp, now=step.stamp) or refusal
@@ -95,22 +74,49 @@ def rollout(
             ticks += 1
             _move(sim, controller, _stamp(ticks))
     outcome = settle(sim, scene.task, terminated=terminated)
-    return EpisodeResult(
-        suite=scene.suite,
-        seed=scene.seed,
-        instruction=scene.task.instruction,
-        outcome=outcome,
-        steps=len(latencies),
-        seconds=_stamp(ticks),
-        terminated=terminated,
-        latencies=tuple(latencies),
-        refusal=refusal,
-    )
+    return make_record(scene, outcome, actions, seconds=_stamp(ticks), terminated=terminated, refusal=refusal)
 
 
 def make_controller(sim: TabletopSim) -> Controller:
     """The controller of the smoother node, with its defaults, for the frames of the simulated arm."""
     return Controller(refuse_frame=partial(refuse_frame, known=sim.frames))
+
+
+class Player(Protocol):
+    """Runs episodes of one policy, one after the other: in this process, or somewhere else."""
+
+    def play(self, scene: Scene) -> tuple[EpisodeRecord, Trajectory]:
+        """One episode, from the reset to the outcome."""
+
+
+class DirectPlayer:
+    """Simulator and policy in this process, without ROS, in the same steps as the nodes in lock step."""
+
+    def __init__(self, policy: Policy, *, min_confidence: float = 0.0) -> None:
+        """min_confidence: as in the policy node."""
+        camera = policy.card.cameras[0]
+        self._policy, self._min_confidence = policy, min_confidence
+        self._sim = TabletopSim(size=(camera.width, camera.height))
+        self._controller = make_controller(self._sim)
+
+    def play(self, scene: Scene) -> tuple[EpisodeRecord, Trajectory]:
+        """See Player."""
+        trajectory = Trajectory()
+
+        def on_step(step: RolloutStep) -> None:
+            trajectory.states.append((step.stamp, self._sim.data.qpos.copy()))
+            trajectory.images.append((step.stamp, step.image))
+            trajectory.actions.append((step.stamp, step.action, step.latency))
+
+        if isinstance(self._policy, PrivilegedPolicy):
+            self._policy.set_scene(scene, self._sim)
+        confidence, sim = self._min_confidence, self._sim
+        record = rollout(self._policy, scene, sim, self._controller, min_confidence=confidence, on_step=on_step)
+        return record, trajectory
+
+    def close(self) -> None:
+        """Release the graphics memory."""
+        self._sim.close()
 
 
 def _goes_on(scene: Scene, ticks: int, steps: int, max_steps: int | None) -> bool:

@@ -6,7 +6,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from rt_vla_ros.evaluation.trajectory import Trajectory
+from rt_vla_ros.evaluation.record import Trajectory
 from rt_vla_ros.live.demo_settings import DemoSettings
 from rt_vla_ros.live.graph_session import ANSWER, STALL, GraphSession, RunFailed, tail
 from rt_vla_ros.live.private_graph import PrivateGraph

@@ -13,10 +13,7 @@ import numpy as np
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.evaluation.player import PlayedEpisode
-from rt_vla_ros.evaluation.record import make_record
-from rt_vla_ros.evaluation.rollout import EpisodeResult
-from rt_vla_ros.evaluation.trajectory import SAME_TIME
+from rt_vla_ros.evaluation.record import SAME_TIME, EpisodeRecord, Trajectory, make_record
 from rt_vla_ros.live.graph_session import ANSWER, STALL, GraphSession, RunFailed, tail
 from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.live.recorder import Recorder, join, leave
@@ -85,7 +82,7 @@ def _parameters(card: ActionCard, period: float, min_confidence: object) -> str:
 
 
 class RosPlayer(GraphSession):
-    """See evaluation.player.Player."""
+    """See evaluation.rollout.Player."""
 
     def __init__(
         self, recorder: Recorder, launched: subprocess.Popen[bytes], progress: Progress, period: float
@@ -95,7 +92,7 @@ class RosPlayer(GraphSession):
         self._period = period
         self._said = ""
 
-    def play(self, scene: Scene) -> PlayedEpisode:
+    def play(self, scene: Scene) -> tuple[EpisodeRecord, Trajectory]:
         """From a freshly laid table to the judgement. Raises RunFailed."""
         for _ in range(ATTEMPTS):
             played = self._attempt(scene)
@@ -103,7 +100,7 @@ class RosPlayer(GraphSession):
                 return played
         raise RunFailed(f"In {ATTEMPTS} attempts the policy never began with the first image of the scene.")
 
-    def _attempt(self, scene: Scene) -> PlayedEpisode | None:
+    def _attempt(self, scene: Scene) -> tuple[EpisodeRecord, Trajectory] | None:
         """None where messages overtook each other so that the policy saw an image of the scene before."""
         self._begin(scene)
         terminated = self._watch(scene.task.time_limit)
@@ -118,19 +115,10 @@ class RosPlayer(GraphSession):
         actions = self._actions()
         if len(actions) != expected or not self._one_after_the_other(actions):
             return None
-        episode = EpisodeResult(
-            suite=scene.suite,
-            seed=scene.seed,
-            instruction=scene.task.instruction,
-            outcome=Outcome(verdict.outcome),
-            steps=len(actions),
-            seconds=seconds,
-            terminated=terminated,
-            latencies=tuple(latency for _, _, latency in actions),
-            refusal=self.recorder.refusal,
-        )
-        record = make_record(scene, episode, [action for _, action, _ in actions])
-        return PlayedEpisode(record, self.recorder.trajectory)
+        outcome, refusal = Outcome(verdict.outcome), self.recorder.refusal
+        made = [(action, latency) for _, action, latency in actions]
+        record = make_record(scene, outcome, made, seconds=seconds, terminated=terminated, refusal=refusal)
+        return record, self.recorder.trajectory
 
     def _begin(self, scene: Scene) -> None:
         refused = self.recorder.lay_scene(scene.suite, scene.seed, "", _soon())

@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
-from rt_vla_ros.evaluation.trajectory import SAME_TIME, Trajectory
+from rt_vla_ros.evaluation.record import SAME_TIME, Trajectory
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
