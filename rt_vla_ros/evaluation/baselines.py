@@ -70,9 +70,8 @@ class AblatedPolicy:
         other = others[int(rng.integers(len(others)))]
         self._other_instruction = phrase(template, objects[other].kind)
         if isinstance(self._policy, PrivilegedPolicy):
-            self._policy.set_scene(
-                replace(scene, task=replace(scene.task, target=other, instruction=self._other_instruction)), sim
-            )
+            task = replace(scene.task, target=other, instruction=self._other_instruction)
+            self._policy.set_scene(replace(scene, task=task), sim)
 
     def reset(self, instruction: str) -> None:
         """Begin an episode."""

@@ -115,12 +115,15 @@ class JournalError(ValueError):
 
 
 class Journal:
-    """A file of JSON lines: first the subject, then one episode per line. An interrupted evaluation resumes from it."""
+    """A file of JSON lines: first the subject, then one episode per line. An interrupted evaluation resumes from it.
+
+    records: the episodes by seed.
+    """
 
     def __init__(self, path: Path, subject: dict[str, Any]) -> None:
         """path: created if missing. subject: what the episodes depend on. Raises JournalError, OSError."""
         self._path = path
-        self._records: dict[int, EpisodeRecord] = {}
+        self.records: dict[int, EpisodeRecord] = {}
         header = json.dumps(subject) + "\n"
         content = path.read_bytes() if path.exists() else b""
         if header.encode().startswith(content):  # empty, or interrupted while the header was written
@@ -128,13 +131,9 @@ class Journal:
         else:
             self._read(content, subject)
 
-    def find(self, seed: int) -> EpisodeRecord | None:
-        """The episode with this seed; None if it was not run yet."""
-        return self._records.get(seed)
-
     def add(self, record: EpisodeRecord) -> None:
         """Appends an episode."""
-        self._records[record.seed] = record
+        self.records[record.seed] = record
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(record)) + "\n")
 
@@ -155,6 +154,6 @@ class Journal:
                 f"{self._path.parent} holds another evaluation ({other}). Give another directory with --out, or "
                 "--overwrite to start over in this one."
             )
-        self._records = {record.seed: record for record in records}
+        self.records = {record.seed: record for record in records}
         if len(whole) < len(text):
             self._path.write_bytes(whole)

@@ -94,24 +94,18 @@ def _section(result: Mapping[str, Any], videos: Sequence[Path]) -> list[str]:
             [row["task"] for row in rows], [row["successes"] for row in rows], [row["episodes"] for row in rows]
         ),
     }
+    reasons = ["; ".join(f"{count} x {why}" for why, count in row["reasons"].items()) for row in rows]
+    body = [[row["task"], row["episodes"], row["successes"], why] for row, why in zip(rows, reasons, strict=True)]
+    tasks = _table(["named object", "episodes", "successes", "outcomes and reasons"], body)
     failures = [entry for entry in log if entry["outcome"] != "success"]
     return [
         f"<h2>{escape(result['suite'])}: <span class=big>{result['success_rate']:.1%}</span> "
         f"({result['successes']} of {result['episodes']})</h2>",
         *(f"<figure>{plot}<figcaption>{escape(name)}</figcaption></figure>" for name, plot in plots.items()),
-        _tasks(rows),
+        f"<details><summary>Each task</summary>{tasks}</details>",
         _failures(failures),
         *(_video(path) for path in videos),
     ]
-
-
-def _tasks(rows: Sequence[Mapping[str, Any]]) -> str:
-    body = [
-        [row["task"], row["episodes"], row["successes"], "; ".join(f"{n} x {why}" for why, n in row["reasons"].items())]
-        for row in rows
-    ]
-    table = _table(["named object", "episodes", "successes", "outcomes and reasons"], body)
-    return f"<details><summary>Each task</summary>{table}</details>"
 
 
 def _failures(failures: Sequence[Mapping[str, Any]]) -> str:

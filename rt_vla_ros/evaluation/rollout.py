@@ -62,7 +62,8 @@ def rollout(
     ticks_per_step = steps_per_action(policy.card.period)
     actions: list[tuple[EndEffectorAction, float]] = []
     ticks, terminated, refusal = 0, False, ""
-    while not terminated and _goes_on(scene, ticks, len(actions), max_steps):
+    end = scene.task.time_limit - CONTROL_PERIOD / 2
+    while not terminated and (_stamp(ticks) < end if max_steps is None else len(actions) < max_steps):
         step = _see_and_act(stepper, sim, ticks)
         if step is not None:
             actions.append((step.action, step.latency))
@@ -72,7 +73,11 @@ def rollout(
             terminated = step.action.terminate
         for _ in range(0 if terminated else ticks_per_step):
             ticks += 1
-            _move(sim, controller, _stamp(ticks))
+            command = controller.tick(_stamp(ticks))
+            sim.command(command.linear, command.angular, command.frame_id or BASE_LINK)
+            if command.gripper is not None:
+                sim.command_gripper(command.gripper)
+            sim.step(CONTROL_PERIOD)
     outcome = settle(sim, scene.task, terminated=terminated)
     return make_record(scene, outcome, actions, seconds=_stamp(ticks), terminated=terminated, refusal=refusal)
 
@@ -119,19 +124,12 @@ class DirectPlayer:
         self._sim.close()
 
 
-def _goes_on(scene: Scene, ticks: int, steps: int, max_steps: int | None) -> bool:
-    if max_steps is not None:
-        return steps < max_steps
-    return _stamp(ticks) < scene.task.time_limit - CONTROL_PERIOD / 2
-
-
 def _see_and_act(stepper: PolicyStepper[Pixels], sim: TabletopSim, ticks: int) -> RolloutStep | None:
     """None where no images are due."""
     stamp_ns = ticks * TICK_NANOSECONDS
     for camera in stepper.policy.card.cameras:
         stepper.buffer.put(camera.name, Frame(sim.render(camera.name), stamp_ns, stamp_ns))
-    due = stepper.take(stamp_ns)
-    if due is None:
+    if (due := stepper.take(stamp_ns)) is None:
         return None
     started = time.perf_counter()
     decision = stepper.decide(due)
@@ -142,14 +140,6 @@ def _see_and_act(stepper: PolicyStepper[Pixels], sim: TabletopSim, ticks: int) -
 
 def _fit(policy: Policy, camera: str, image: Pixels) -> Pixels:
     return fit_image(image, next(spec for spec in policy.card.cameras if spec.name == camera))
-
-
-def _move(sim: TabletopSim, controller: Controller, now: float) -> None:
-    command = controller.tick(now)
-    sim.command(command.linear, command.angular, command.frame_id or BASE_LINK)
-    if command.gripper is not None:
-        sim.command_gripper(command.gripper)
-    sim.step(CONTROL_PERIOD)
 
 
 def _stamp(ticks: int) -> float:

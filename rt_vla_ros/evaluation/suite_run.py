@@ -50,7 +50,7 @@ class SuiteRun:
         """
         journal = self._open(seeds, overwrite)
         for seed in seeds:
-            known = None if journal is None else journal.find(seed)
+            known = None if journal is None else journal.records.get(seed)
             if known is None:
                 scene = make_scene(self._suite, seed)
                 known, trajectory = self._player.play(scene)
@@ -71,7 +71,7 @@ class SuiteRun:
         self._out.mkdir(parents=True, exist_ok=True)
         subject = {"suite": self._suite, **{name: self._about[name] for name in DEPENDS_ON}}
         journal = Journal(self._out / JOURNAL, subject)
-        known = [journal.find(seed) for seed in seeds]
+        known = [journal.records.get(seed) for seed in seeds]
         self._recorded.update(
             record.success for record in known if record is not None and self._video(record).is_file()
         )

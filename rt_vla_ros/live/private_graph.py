@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -96,8 +96,13 @@ class PrivateGraph:
 
     def stop(self) -> None:
         """Asks all processes to end, and ends those that do not within 3.5 s. Ctrl-C does not cut this short."""
-        with _interrupts_ignored():
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+        try:
             _stop_all(self._processes)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
         self._processes.clear()
 
 
@@ -121,15 +126,3 @@ def _stop_all(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)  # also what a process left behind in its group
         process.wait()
-
-
-@contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ignores Ctrl-C, SIGTERM and SIGHUP within; the handlers are put back at the end."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

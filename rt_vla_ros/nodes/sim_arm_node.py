@@ -215,10 +215,10 @@ class SimArmNode(ProgramNode):
     def _on_outcome(self, request: TaskOutcome.Request, response: TaskOutcome.Response) -> TaskOutcome.Response:
         # The caller may have seen a terminate that is still on its way to this node.
         self._world.terminated = self._world.terminated or request.terminated
-        verdict = self._world.verdict()
+        outcome, response.seconds = self._world.verdict()
         self._resume()
-        response.success, response.outcome = verdict.outcome is Outcome.SUCCESS, verdict.outcome.value
-        response.message, response.seconds, response.steps = verdict.outcome.sentence, verdict.seconds, verdict.steps
+        response.success, response.outcome = outcome is Outcome.SUCCESS, outcome.value
+        response.message, response.steps = outcome.sentence, self._world.steps
         return response
 
     def _resume(self) -> None:

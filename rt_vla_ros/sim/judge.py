@@ -25,16 +25,13 @@ class Outcome(str, Enum):
     @property
     def sentence(self) -> str:
         """What the outcome means."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    Outcome.SUCCESS: "The named object, and no other, was held 5 cm above the table for a second.",
-    Outcome.WRONG_OBJECT: "Another object than the named one was lifted.",
-    Outcome.DROP: "The named object was lifted, but not held.",
-    Outcome.STOPPED_EARLY: "The policy terminated before anything was lifted.",
-    Outcome.TIMEOUT: "Nothing was lifted.",
-}
+        return {
+            "success": "The named object, and no other, was held 5 cm above the table for a second.",
+            "wrong_object": "Another object than the named one was lifted.",
+            "drop": "The named object was lifted, but not held.",
+            "stopped_early": "The policy terminated before anything was lifted.",
+            "timeout": "Nothing was lifted.",
+        }[self.value]
 
 
 def settle(sim: TabletopSim, task: Task, *, terminated: bool = False) -> Outcome:

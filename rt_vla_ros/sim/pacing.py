@@ -62,8 +62,7 @@ class LockStep:
 
     def begin(self) -> None:
         """Time stops here until an action on the current images is followed."""
-        self._left = 0
-        self._status = None
+        self._left, self._status = 0, None
         self._twists.clear()
         self._grippers.clear()
         self.repeat()

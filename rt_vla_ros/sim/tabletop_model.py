@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import mujoco
@@ -27,7 +25,6 @@ DRAWN, ARM, DETAILED_ARM, HIDDEN = 1, 3, 2, 4
 OBJECT_BIT, HAND_BIT = 1, 2
 LARGE_MESH_BYTES = 60_000
 
-Pattern = NDArray[np.float64]
 PATTERN_SIZE = 128  # [px] of a pattern, which repeats
 DARKEST = 0.55  # brightness of the darkest spot; the lightest has 1
 
@@ -105,7 +102,9 @@ def _lighten_arm(spec: Any, arm: ArmDescription, *, detailed: bool) -> None:
         geom.group = DETAILED_ARM if visual_only else ARM
         geom.contype, geom.conaffinity = (HAND_BIT if in_hand and not visual_only else 0), 0
         if not visual_only:
-            _paint(geom, in_hand)
+            geom.rgba = (0.16, 0.17, 0.19, 1.0) if in_hand else (0.90, 0.91, 0.93, 1.0)
+        if in_hand and not visual_only:
+            geom.condim, geom.friction = 4, (1.0, 0.02, 0.0005)
         if geom.type == mujoco.mjtGeom.mjGEOM_MESH:
             used.add(geom.meshname)
             if not visual_only and files[geom.meshname].stat().st_size > LARGE_MESH_BYTES:
@@ -115,18 +114,8 @@ def _lighten_arm(spec: Any, arm: ArmDescription, *, detailed: bool) -> None:
             spec.delete(mesh)
 
 
-def _paint(geom: Any, in_hand: bool) -> None:
-    geom.rgba = (0.16, 0.17, 0.19, 1.0) if in_hand else (0.90, 0.91, 0.93, 1.0)
-    if in_hand:
-        geom.condim = 4
-        geom.friction = (1.0, 0.02, 0.0005)
-
-
 def _subtree(body: Any) -> set[str]:
-    names = {body.name}
-    for child in body.bodies:
-        names |= _subtree(child)
-    return names
+    return {body.name}.union(*(_subtree(child) for child in body.bodies))
 
 
 def _drive_arm(spec: Any, arm: ArmDescription) -> None:
@@ -154,8 +143,13 @@ def _add_surroundings(spec: Any) -> None:
         name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
         rgb1=(0.80, 0.86, 0.92), rgb2=(0.45, 0.52, 0.62), width=64, height=384,
     )  # fmt: skip
-    for pattern in PATTERNS:
-        _add_pattern(spec, pattern)
+    for name, pixels in draw_patterns().items():
+        texture = spec.add_texture(
+            name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=PATTERN_SIZE, height=PATTERN_SIZE, nchannel=3
+        )
+        texture.data = pixels.tobytes()
+        material = spec.add_material(name=name, texrepeat=(5, 5), texuniform=False, specular=0.5, shininess=0.5)
+        material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
     world = spec.worldbody
     world.add_light(
         name="lamp",
@@ -177,17 +171,6 @@ def _add_surroundings(spec: Any) -> None:
         name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, pos=(0, 0, -0.75), size=(6, 6, 0.1), group=DRAWN,
         contype=0, conaffinity=0, rgba=(0.36, 0.40, 0.45, 1),
     )  # fmt: skip
-
-
-def _add_pattern(spec: Any, name: str) -> None:
-    """A material for the table."""
-    pixels = _draw_pattern(name)
-    texture = spec.add_texture(
-        name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=pixels.shape[1], height=pixels.shape[0], nchannel=3
-    )
-    texture.data = pixels.tobytes()
-    material = spec.add_material(name=name, texrepeat=(5, 5), texuniform=False, specular=0.5, shininess=0.5)
-    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
 
 
 def _add_cameras(spec: Any, arm: ArmDescription) -> None:
@@ -223,66 +206,26 @@ def _add_object(spec: Any, index: int) -> None:
         )  # fmt: skip
 
 
-# Brightness patterns of the table top, which the table's colour tints ----------------------------------------------
-
-
-def _grid() -> tuple[Pattern, Pattern]:
+def draw_patterns() -> dict[str, NDArray[np.uint8]]:
+    """Brightness patterns of the table top, which its colour tints: grey as RGB, uint8, shape (128, 128, 3)."""
     rows, columns = np.indices((PATTERN_SIZE, PATTERN_SIZE)) / PATTERN_SIZE
-    return rows, columns
 
+    def cloud(seed: int, waves: int, stretch: float) -> NDArray[np.float64]:
+        """Smooth noise that repeats without a seam: a sum of waves; `stretch` makes it longer along the columns."""
+        rng, total = np.random.default_rng(seed), np.zeros((PATTERN_SIZE, PATTERN_SIZE))
+        for _ in range(60):
+            down, across = rng.integers(-waves, waves + 1), round(float(rng.integers(-waves, waves + 1)) / stretch)
+            total += np.sin(2 * np.pi * (down * rows + across * columns + rng.random()))
+        return np.asarray((total - total.min()) / np.ptp(total))
 
-def _cloud(seed: int, waves: int, stretch: float) -> Pattern:
-    """Smooth noise that repeats without a seam: a sum of waves; `stretch` makes it longer along the columns."""
-    rng, (rows, columns) = np.random.default_rng(seed), _grid()
-    total = np.zeros((PATTERN_SIZE, PATTERN_SIZE))
-    for _ in range(60):
-        down, across = rng.integers(-waves, waves + 1), round(float(rng.integers(-waves, waves + 1)) / stretch)
-        total += np.sin(2 * np.pi * (down * rows + across * columns + rng.random()))
-    return np.asarray((total - total.min()) / np.ptp(total))
-
-
-def _checks() -> Pattern:
-    rows, columns = _grid()
-    return ((rows < 0.5) ^ (columns < 0.5)).astype(np.float64)
-
-
-def _speckles() -> Pattern:
-    return np.random.default_rng(1).random((PATTERN_SIZE // 4, PATTERN_SIZE // 4)).repeat(4, 0).repeat(4, 1)
-
-
-def _wood() -> Pattern:
-    """Boards with a grain."""
-    rows, _ = _grid()
-    grain = _cloud(3, 24, 12.0)
-    return np.where((rows * 4) % 1 < 0.04, 0.0, 0.35 + 0.65 * grain)
-
-
-def _gingham() -> Pattern:
-    rows, columns = _grid()
-    return 1.0 - 0.5 * ((rows * 2) % 1 < 0.5) - 0.5 * ((columns * 2) % 1 < 0.5)
-
-
-def _marble() -> Pattern:
-    """Thin dark veins."""
-    return np.asarray(np.clip(6.0 * np.abs(_cloud(5, 4, 1.0) - 0.5), 0.0, 1.0))
-
-
-def _stripes() -> Pattern:
-    rows, columns = _grid()
-    return (((rows + columns) * 3) % 1 < 0.5).astype(np.float64)
-
-
-_MAKERS: MappingProxyType[str, Callable[[], Pattern]] = MappingProxyType(
-    {
-        "checks": _checks, "speckles": _speckles, "clouds": lambda: _cloud(7, 5, 1.0),
-        "wood": _wood, "gingham": _gingham, "marble": _marble, "stripes": _stripes,
+    brightness = {
+        "checks": ((rows < 0.5) ^ (columns < 0.5)).astype(np.float64),
+        "speckles": np.random.default_rng(1).random((PATTERN_SIZE // 4, PATTERN_SIZE // 4)).repeat(4, 0).repeat(4, 1),
+        "clouds": cloud(7, 5, 1.0),
+        "wood": np.where((rows * 4) % 1 < 0.04, 0.0, 0.35 + 0.65 * cloud(3, 24, 12.0)),  # boards with a grain
+        "gingham": 1.0 - 0.5 * ((rows * 2) % 1 < 0.5) - 0.5 * ((columns * 2) % 1 < 0.5),
+        "marble": np.clip(6.0 * np.abs(cloud(5, 4, 1.0) - 0.5), 0.0, 1.0),  # thin dark veins
+        "stripes": (((rows + columns) * 3) % 1 < 0.5).astype(np.float64),
     }
-)  # fmt: skip
-PATTERNS: tuple[str, ...] = tuple(_MAKERS)
-"""Names of the patterns; a table may also be "plain"."""
-
-
-def _draw_pattern(name: str) -> NDArray[np.uint8]:
-    """A texture, grey as RGB, uint8, shape (128, 128, 3)."""
-    brightness = DARKEST + (1.0 - DARKEST) * _MAKERS[name]()
-    return np.repeat(np.rint(255 * brightness).astype(np.uint8)[..., None], 3, axis=2)
+    grey = {name: np.rint(255 * (DARKEST + (1.0 - DARKEST) * values)) for name, values in brightness.items()}
+    return {name: np.repeat(values.astype(np.uint8)[..., None], 3, axis=2) for name, values in grey.items()}

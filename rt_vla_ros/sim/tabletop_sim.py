@@ -105,8 +105,6 @@ class TabletopSim:
         self._object_of_body = np.full(model.nbody, -1)
         self._object_of_body[self._object_bodies] = np.arange(self.max_objects)
 
-    # Reset ----------------------------------------------------------------------------------------------------------
-
     def reset(self, layout: SceneLayout) -> None:
         """Place the objects and the arm, at time 0. Raises ValueError for too many objects."""
         count = len(layout.objects)
@@ -170,8 +168,6 @@ class TabletopSim:
         self.data.qpos[self._qpos] = joints
         self.data.ctrl[self._servos] = joints
 
-    # Commands -------------------------------------------------------------------------------------------------------
-
     def command(self, linear: Vector, angular: Vector, frame_id: str = BASE_LINK) -> None:
         """Velocity of the tool [m/s], [rad/s], shapes (3,), until the next command; zero: stand still.
 
@@ -218,8 +214,6 @@ class TabletopSim:
             angle = float(np.linalg.norm(lead))
             if angle > MAX_ANGULAR_LEAD:
                 self._reference_rotation = rotation_matrix(lead * (MAX_ANGULAR_LEAD / angle)) @ self.ee_rotation
-
-    # Measurements -------------------------------------------------------------------------------------------
 
     @property
     def time(self) -> float:
@@ -313,8 +307,6 @@ class TabletopSim:
         """Index of the object between the fingers, touched by both; None where there is none."""
         both = set.intersection(*self.touched())
         return min(both) if both else None
-
-    # Pictures -------------------------------------------------------------------------------------------------------
 
     def render(self, camera: str) -> NDArray[np.uint8]:
         """What a policy's camera sees now: RGB, uint8, shape (height, width, 3) of the constructor's size.
