@@ -101,8 +101,7 @@ def writable(folder: Path) -> Path:
 
 def write(settings: DemoSettings, result: DemoOutcome) -> list[str]:
     """Writes the three files atomically; returns a line about each. Raises CliError."""
-    from rt_vla_ros.evaluation.picture import draw_frame_grid
-    from rt_vla_ros.evaluation.replay import RATE, draw_run, key_frames, write_clip
+    from rt_vla_ros.evaluation.replay import RATE, draw_frame_grid, draw_run, key_frames, write_clip
 
     verdict = ("Done: " if result.success else "Not done: ") + result.message[:1].lower() + result.message[1:]
     lines = []

@@ -111,11 +111,8 @@ def _section(result: Mapping[str, Any], videos: Sequence[Path]) -> list[str]:
 def _failures(failures: Sequence[Mapping[str, Any]]) -> str:
     if not failures:
         return "<p>No episode failed.</p>"
-    rows = [
-        [entry["seed"], entry["outcome"], entry["instruction"], entry["seconds"], entry["reason"]]
-        for entry in failures[:MAX_FAILURES]
-    ]
-    table = _table(["seed", "outcome", "instruction", "seconds", "reason"], rows)
+    columns = ["seed", "outcome", "instruction", "seconds", "reason"]
+    table = _table(columns, [[entry[column] for column in columns] for entry in failures[:MAX_FAILURES]])
     return f"<details open><summary>Episodes that failed: {len(failures)}</summary>{table}</details>"
 
 
@@ -174,12 +171,9 @@ def plot_rate(rates: Sequence[float], lows: Sequence[float], highs: Sequence[flo
         + _text(LEFT - 6, _up(share) + 4, f"{share:.0%}", "end")
         for share in (0.0, 0.25, 0.5, 0.75, 1.0)
     ]
-    ends = [
-        _text(_across(0), HEIGHT - 14, str(first), "start"),
-        _text(_across(1), HEIGHT - 14, str(first + count - 1), "end"),
-    ]
-    label = _text(_across(0.5), HEIGHT - 14, "seed")
-    return _frame([*grid, band, line, *ends, label], "Cumulative success rate with 95% interval")
+    marks = ((0.0, str(first), "start"), (1.0, str(first + count - 1), "end"), (0.5, "seed", "middle"))
+    ends = [_text(_across(share), HEIGHT - 14, text, anchor) for share, text, anchor in marks]
+    return _frame([*grid, band, line, *ends], "Cumulative success rate with 95% interval")
 
 
 def plot_histogram(edges: Sequence[float], counts: Sequence[int], unit: str, title: str) -> str:

@@ -71,10 +71,8 @@ class SuiteRun:
         self._out.mkdir(parents=True, exist_ok=True)
         subject = {"suite": self._suite, **{name: self._about[name] for name in DEPENDS_ON}}
         journal = Journal(self._out / JOURNAL, subject)
-        known = [journal.records.get(seed) for seed in seeds]
-        self._recorded.update(
-            record.success for record in known if record is not None and self._video(record).is_file()
-        )
+        known = [journal.records[seed] for seed in seeds if seed in journal.records]
+        self._recorded.update(record.success for record in known if self._video(record).is_file())
         return journal
 
     def _video(self, record: EpisodeRecord) -> Path:

@@ -71,15 +71,11 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
 
 def _launch_arguments(settings: DemoSettings) -> list[str]:
     """For policy.launch.py; its instruction only lays the scene."""
+    scene, lock_step, cameras = settings.scene, str(settings.lock_step).lower(), ",".join(settings.cameras)
     return [
-        "arm:=sim",
-        f"policy:={settings.policy}",
-        f"namespace:={NAMESPACE}",
-        f"lock_step:={str(settings.lock_step).lower()}",
-        f"suite:={settings.scene.suite}",
-        f"seed:={settings.scene.seed}",
-        f"instruction:={settings.scene.task.instruction}",
-        f"cameras:={','.join(settings.cameras)}",
+        *("arm:=sim", f"policy:={settings.policy}", f"namespace:={NAMESPACE}", f"lock_step:={lock_step}"),
+        *(f"suite:={scene.suite}", f"seed:={scene.seed}", f"instruction:={scene.task.instruction}"),
+        f"cameras:={cameras}",
     ]
 
 

@@ -24,18 +24,7 @@ LEADS_ELSEWHERE = (
 )
 
 
-def hold_port() -> socket.socket:
-    """A socket whose port of 127.0.0.1 the system gives to nobody who wants just any, before it is closed.
-
-    On Linux a graph's router can listen there all the same: this socket does not, and both allow the address's reuse.
-    """
-    held = socket.socket()
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind(("127.0.0.1", 0))
-    return held
-
-
-def private_variables(port: int) -> dict[str, str]:
+def _variables(port: int) -> dict[str, str]:
     """Environment variables for a graph that nobody else is on: own port, own domain, this machine only."""
     return {
         "RT_VLA_ROS_ROUTER": f"tcp/127.0.0.1:{port}",
@@ -55,8 +44,12 @@ class PrivateGraph:
     """
 
     def __init__(self) -> None:
-        self._port = hold_port()
-        self.variables = private_variables(self._port.getsockname()[1])
+        # Until it is closed, the system gives this socket's port to nobody who wants just any. On Linux the graph's
+        # router can listen there all the same: this socket does not, and both allow the address's reuse.
+        self._port = socket.socket()
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port.bind(("127.0.0.1", 0))
+        self.variables = _variables(self._port.getsockname()[1])
         if sys.platform != "linux":  # elsewhere the router could not listen there
             self._port.close()
         self._before: dict[str, str | None] = {}

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 RGB = tuple[float, float, float]
 MASS = 0.04  # [kg]
 PLAIN = "plain"  # a table without a pattern
 
-COLOURS: MappingProxyType[str, RGB] = MappingProxyType(
-    {
-        "red": (0.80, 0.05, 0.06),
-        "orange": (1.00, 0.45, 0.02),
-        "yellow": (0.98, 0.85, 0.08),
-        "green": (0.08, 0.55, 0.12),
-        "cyan": (0.10, 0.78, 0.85),
-        "blue": (0.08, 0.16, 0.80),
-        "purple": (0.50, 0.12, 0.66),
-    }
-)
+COLOURS: Mapping[str, RGB] = {
+    "red": (0.80, 0.05, 0.06),
+    "orange": (1.00, 0.45, 0.02),
+    "yellow": (0.98, 0.85, 0.08),
+    "green": (0.08, 0.55, 0.12),
+    "cyan": (0.10, 0.78, 0.85),
+    "blue": (0.08, 0.16, 0.80),
+    "purple": (0.50, 0.12, 0.66),
+}
 
 
 @dataclass(frozen=True)
@@ -36,20 +34,16 @@ class Shape:
     symmetry: float
 
 
-SHAPES: MappingProxyType[str, Shape] = MappingProxyType(
-    {
-        "cube": Shape("cube", "box", (0.021, 0.021, 0.021), 0.021, 1.5707963267948966),
-        "cylinder": Shape("cylinder", "cylinder", (0.019, 0.033), 0.033, 0.0),
-        "ball": Shape("ball", "sphere", (0.023,), 0.023, 0.0),
-    }
-)
-SHAPE_WORDS: MappingProxyType[str, str] = MappingProxyType(
-    {
-        "cube": "cube", "block": "cube", "box": "cube",
-        "cylinder": "cylinder", "can": "cylinder", "tube": "cylinder",
-        "ball": "ball", "sphere": "ball",
-    }
-)  # fmt: skip
+SHAPES: Mapping[str, Shape] = {
+    "cube": Shape("cube", "box", (0.021, 0.021, 0.021), 0.021, 1.5707963267948966),
+    "cylinder": Shape("cylinder", "cylinder", (0.019, 0.033), 0.033, 0.0),
+    "ball": Shape("ball", "sphere", (0.023,), 0.023, 0.0),
+}
+SHAPE_WORDS: Mapping[str, str] = {
+    "cube": "cube", "block": "cube", "box": "cube",
+    "cylinder": "cylinder", "can": "cylinder", "tube": "cylinder",
+    "ball": "ball", "sphere": "ball",
+}  # fmt: skip
 """Synonyms of a shape -> its name here."""
 
 

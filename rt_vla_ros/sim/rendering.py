@@ -101,35 +101,26 @@ class OffscreenRenderer:
     """Draws one model at one size. Make it and use it in one thread: OpenGL contexts belong to threads."""
 
     def __init__(
-        self,
-        model: mujoco.MjModel,
-        width: int,
-        height: int,
-        *,
-        shadows: bool = False,
-        oversample: int = 1,
-        groups: tuple[int, ...],
+        self, model: mujoco.MjModel, width: int, height: int, groups: tuple[int, ...], *, for_display: bool
     ) -> None:
-        """width, height: of the pictures [px]. oversample: each pixel is the mean of oversample^2 (not for policies).
+        """width, height: of the pictures [px]. groups: MuJoCo geom groups that are drawn.
 
-        groups: MuJoCo geom groups that are drawn.
+        for_display: with shadows, and each pixel the mean of four; not what policies see.
         """
-        self.width, self.height, self._oversample = width, height, oversample
+        self.width, self.height, self._oversample = width, height, 2 if for_display else 1
+        oversample = self._oversample
         size = (width * oversample, height * oversample)
         self._context = open_context(*size)
         quality, glob = model.vis.quality, model.vis.global_
-        quality.offsamples, quality.shadowsize = 0, 4096 if shadows else 0
+        quality.offsamples, quality.shadowsize = 0, 4096 if for_display else 0
         glob.offwidth, glob.offheight = size
         self._draw = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._draw)
         self._scene = mujoco.MjvScene(model, maxgeom=400)
-        flags = self._scene.flags
-        flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
-        flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = for_display
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         self._option = mujoco.MjvOption()
-        self._option.geomgroup[:] = 0
-        for group in groups:
-            self._option.geomgroup[group] = 1
+        self._option.geomgroup[:] = [group in groups for group in range(len(self._option.geomgroup))]
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._rect = mujoco.MjrRect(0, 0, *size)

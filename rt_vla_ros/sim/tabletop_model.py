@@ -77,12 +77,9 @@ def _check_names(spec: Any, arm: ArmDescription) -> None:
 
 def _set_options(spec: Any) -> None:
     option = spec.option
-    option.timestep = TIMESTEP
-    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    option.impratio = 10
-    option.noslip_iterations = 3
-    option.noslip_tolerance = 0
+    option.timestep, option.integrator = TIMESTEP, mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    option.cone, option.impratio = mujoco.mjtCone.mjCONE_ELLIPTIC, 10
+    option.noslip_iterations, option.noslip_tolerance = 3, 0
     for item in (*spec.sensors, *spec.keys):
         spec.delete(item)
 
@@ -126,8 +123,7 @@ def _drive_arm(spec: Any, arm: ArmDescription) -> None:
     for joint, stiffness, limit in zip(arm.joints, arm.stiffness, arm.torque_limits, strict=True):
         servo = spec.add_actuator(name=f"servo_{joint}", target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
         servo.set_to_position(kp=stiffness, kv=stiffness * 0.05)
-        servo.forcerange = (-limit, limit)
-        servo.forcelimited = True
+        servo.forcerange, servo.forcelimited = (-limit, limit), True
     for body in spec.bodies:
         body.gravcomp = 1.0
 
@@ -151,13 +147,8 @@ def _add_surroundings(spec: Any) -> None:
         material = spec.add_material(name=name, texrepeat=(5, 5), texuniform=False, specular=0.5, shininess=0.5)
         material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
     world = spec.worldbody
-    world.add_light(
-        name="lamp",
-        pos=(0.9, -0.5, 2.0),
-        dir=(-0.35, 0.25, -1.0),
-        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
-        castshadow=True,
-    )
+    directional = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
+    world.add_light(name="lamp", pos=(0.9, -0.5, 2.0), dir=(-0.35, 0.25, -1.0), type=directional, castshadow=True)
     world.add_geom(
         name="table", type=mujoco.mjtGeom.mjGEOM_BOX, pos=TABLE_CENTRE, size=TABLE_HALF_SIZE, group=DRAWN,
         contype=0, conaffinity=0,
@@ -179,9 +170,8 @@ def _add_cameras(spec: Any, arm: ArmDescription) -> None:
     position, target = np.array(FRONT_POSITION), np.array(FRONT_TARGET)
     spec.worldbody.add_camera(name="front", pos=position, quat=look_at(position, target), fovy=FRONT_FOVY)
     overview = np.array((1.45, -0.95, 0.85))
-    spec.worldbody.add_camera(
-        name="overview", pos=overview, quat=look_at(overview, np.array((0.28, 0.0, 0.24))), fovy=36
-    )
+    towards = look_at(overview, np.array((0.28, 0.0, 0.24)))
+    spec.worldbody.add_camera(name="overview", pos=overview, quat=towards, fovy=36)
     site = next(site for site in spec.sites if site.name == arm.tool_site)
     wrist = site.parent.add_camera(name="wrist", fovy=65)
     # Behind the knuckles, looking along the gripper at what is between the fingertips.

@@ -87,9 +87,8 @@ class TabletopSim:
         self._qpos = np.array([model.joint(name).qposadr[0] for name in arm.joints])
         self._qvel = np.array([model.joint(name).dofadr[0] for name in arm.joints])
         self._servos = np.array([model.actuator(f"servo_{name}").id for name in arm.joints])
-        self._gripper_actuator = model.actuator(arm.gripper_actuator).id
-        self._gripper_qpos = model.joint(arm.gripper_joint).qposadr[0]
-        self._gripper_qvel = model.joint(arm.gripper_joint).dofadr[0]
+        self._gripper_actuator, gripper = model.actuator(arm.gripper_actuator).id, model.joint(arm.gripper_joint)
+        self._gripper_qpos, self._gripper_qvel = gripper.qposadr[0], gripper.dofadr[0]
         self._site = model.site(arm.tool_site).id
         self._cameras = {name: model.camera(name).id for name in CAMERAS}
         self._links = [(model.body(body).id, frame) for body, frame in arm.link_frames]
@@ -136,13 +135,11 @@ class TabletopSim:
             if present and placed is not None:
                 model.geom_rgba[geom] = (*COLOURS[placed.kind.colour], 1.0)
         start = model.joint(f"object{slot}").qposadr[0]
-        body = self._object_bodies[slot]
-        model.body_gravcomp[body] = 0.0 if placed else 1.0
+        model.body_gravcomp[self._object_bodies[slot]] = 0.0 if placed else 1.0
         if placed is None:
             data.qpos[start : start + 7] = (3.0 + slot, 3.0, -0.5, 1, 0, 0, 0)
             return
-        height = SHAPES[placed.kind.shape].half_height
-        half = placed.yaw / 2
+        height, half = SHAPES[placed.kind.shape].half_height, placed.yaw / 2
         data.qpos[start : start + 7] = (placed.x, placed.y, height, np.cos(half), 0, 0, np.sin(half))
 
     def _apply_appearance(self) -> None:
@@ -334,9 +331,7 @@ class TabletopSim:
         key = (self.max_objects, width, height, for_display)
         if key not in self._renderers:
             arm = DETAILED_ARM if for_display and self._detailed else ARM
-            self._renderers[key] = OffscreenRenderer(
-                self.model, width, height, groups=(DRAWN, arm), shadows=for_display, oversample=2 if for_display else 1
-            )
+            self._renderers[key] = OffscreenRenderer(self.model, width, height, (DRAWN, arm), for_display=for_display)
         return self._renderers[key]
 
     def close(self) -> None:

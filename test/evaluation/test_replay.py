@@ -9,9 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from rt_vla_ros.evaluation.picture import GRIP, SIZE
 from rt_vla_ros.evaluation.record import Trajectory
-from rt_vla_ros.evaluation.replay import MAX_FRAMES, draw_run, frame_times, key_frames, newest, write_clip
+from rt_vla_ros.evaluation.replay import GRIP, MAX_FRAMES, SIZE, draw_run, frame_times, key_frames, newest, write_clip
 from rt_vla_ros.sim import TabletopSim, make_scene
 
 SCENE = make_scene("pick-colours", 0, "pick up the red cube")
