@@ -91,9 +91,7 @@ def draw_frame(content: FrameContent, instruction: str) -> Pixels:
 
 def draw_frame_grid(frames: Sequence[Pixels], columns: int = 2) -> Image.Image:
     """Frames in a grid, row by row."""
-    width, height = SIZE
-    gap = 8
-    rows = math.ceil(len(frames) / columns)
+    (width, height), gap, rows = SIZE, 8, math.ceil(len(frames) / columns)
     grid = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), (255, 255, 255))
     for index, frame in enumerate(frames):
         row, column = divmod(index, columns)
@@ -125,16 +123,9 @@ def draw_run(run: Trajectory, scene: Scene, verdict: str, *, success: bool, rate
         for number, time in enumerate(times):
             state = newest(run.states, time)
             action, latency = newest(actions, time) or (None, 0.0)
-            last = number == len(times) - 1
-            content = FrameContent(
-                time=time,
-                arm=_render(sim, run.states[0][1] if state is None else state),
-                policy_image=newest(run.images, time),
-                action=action,
-                latency=latency,
-                verdict=verdict if last else "",
-                success=success,
-            )
+            arm = _render(sim, run.states[0][1] if state is None else state)
+            said = verdict if number == len(times) - 1 else ""
+            content = FrameContent(time, arm, newest(run.images, time), action, latency, said, success)
             yield draw_frame(content, scene.task.instruction)
     finally:
         sim.close()
@@ -202,7 +193,7 @@ def _draw_dial(draw: ImageDraw.ImageDraw, centre: Point, radius: float, action: 
     length = float(np.hypot(*action.translation[:2])) / FULL_SCALE
     scale = radius / FULL_SCALE / max(1.0, length)
     tip = (x + float(action.translation[1]) * scale, y + float(action.translation[0]) * scale)
-    _draw_arrow(draw, centre, tip, ARROW)
+    _draw_arrow(draw, centre, tip)
     turn = math.degrees(float(np.clip(action.rotation[2] / FULL_TURN, -1.0, 1.0)) * math.pi / 2)
     box = (x - radius - 5, y - radius - 5, x + radius + 5, y + radius + 5)
     if abs(turn) >= 1.0:
@@ -227,18 +218,16 @@ def _draw_gripper(draw: ImageDraw.ImageDraw, top_left: Point, action: EndEffecto
     draw.text((x + 78, y + 11), action.gripper_word, MUTED, font(12), anchor="lm")
 
 
-def _draw_arrow(draw: ImageDraw.ImageDraw, tail: Point, tip: Point, colour: tuple[int, int, int]) -> None:
+def _draw_arrow(draw: ImageDraw.ImageDraw, tail: Point, tip: Point) -> None:
     dx, dy = tip[0] - tail[0], tip[1] - tail[1]
     length = math.hypot(dx, dy)
     if length < 2.0:
-        draw.ellipse((tail[0] - 2, tail[1] - 2, tail[0] + 2, tail[1] + 2), fill=colour)
+        draw.ellipse((tail[0] - 2, tail[1] - 2, tail[0] + 2, tail[1] + 2), fill=ARROW)
         return
-    ux, uy = dx / length, dy / length
-    head = min(10.0, length)
-    base = (tip[0] - head * ux, tip[1] - head * uy)
-    draw.line((tail, base), fill=colour, width=4)
-    wing = (-uy * head * 0.6, ux * head * 0.6)
-    draw.polygon((tip, (base[0] + wing[0], base[1] + wing[1]), (base[0] - wing[0], base[1] - wing[1])), fill=colour)
+    ux, uy, head = dx / length, dy / length, min(10.0, length)
+    base, wing = (tip[0] - head * ux, tip[1] - head * uy), (-uy * head * 0.6, ux * head * 0.6)
+    draw.line((tail, base), fill=ARROW, width=4)
+    draw.polygon((tip, (base[0] + wing[0], base[1] + wing[1]), (base[0] - wing[0], base[1] - wing[1])), fill=ARROW)
 
 
 def _draw_verdict(draw: ImageDraw.ImageDraw, verdict: str, colour: tuple[int, int, int]) -> None:

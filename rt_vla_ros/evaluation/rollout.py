@@ -64,8 +64,7 @@ def rollout(
     ticks, terminated, refusal = 0, False, ""
     end = scene.task.time_limit - CONTROL_PERIOD / 2
     while not terminated and (_stamp(ticks) < end if max_steps is None else len(actions) < max_steps):
-        step = _see_and_act(stepper, sim, ticks)
-        if step is not None:
+        if (step := _see_and_act(stepper, sim, ticks)) is not None:
             actions.append((step.action, step.latency))
             if on_step is not None:
                 on_step(step)

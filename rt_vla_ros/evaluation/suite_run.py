@@ -50,8 +50,7 @@ class SuiteRun:
         """
         journal = self._open(seeds, overwrite)
         for seed in seeds:
-            known = None if journal is None else journal.records.get(seed)
-            if known is None:
+            if (known := None if journal is None else journal.records.get(seed)) is None:
                 scene = make_scene(self._suite, seed)
                 known, trajectory = self._player.play(scene)
                 self._finished += 1

@@ -65,7 +65,10 @@ def summarize(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
         "latency_histogram": _histogram([value for record in records for value in record.latencies]),
         "seconds": {"mean": float(np.mean([record.seconds for record in records]))},
         "rows": [_row(task, records) for task in sorted({record.task for record in records})],
-        "log": [_entry(record) for record in records],
+        "log": [
+            {**{k: v for k, v in asdict(record).items() if k != "latencies"}, "latency_ms": _latency([record])}
+            for record in records
+        ],
     }
 
 
@@ -84,10 +87,6 @@ def _histogram(values: Sequence[float], bins: int = 24) -> dict[str, list[float]
     top = float(np.percentile(values, 99)) * 1.1 if values else 1.0
     counts, edges = np.histogram(np.minimum(values, top), bins=bins, range=(0.0, max(top, 0.001)))
     return {"edges": [round(float(edge), 3) for edge in edges], "counts": [int(count) for count in counts]}
-
-
-def _entry(record: EpisodeRecord) -> dict[str, Any]:
-    return {**{k: v for k, v in asdict(record).items() if k != "latencies"}, "latency_ms": _latency([record])}
 
 
 def _rate(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
@@ -123,8 +122,7 @@ def read_logs(path: Path, suites: Collection[str], seeds: range) -> dict[str, Lo
         if suite not in results:
             raise ComparisonError(f"{path} has no episodes of {suite!r}; it has: {', '.join(results)}.")
         logs[suite] = _log(path, results[suite])
-        missing = set(seeds) - {entry["seed"] for entry in logs[suite]}
-        if missing:
+        if missing := set(seeds) - {entry["seed"] for entry in logs[suite]}:
             raise ComparisonError(
                 f"{path} has {len(seeds) - len(missing)} of the {len(seeds)} episodes of {suite!r} to compare with; "
                 f"the seed {min(missing)} is missing. Run it there first, or fewer here."

@@ -51,7 +51,7 @@ class DemoOutcome:
 
 def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> DemoOutcome:
     """Starts the graph, has the instruction carried out and judged. Raises CliError where the policy cannot be used."""
-    from rt_vla_ros.live.graph_session import RunFailed, joined, tail  # imports rclpy
+    from rt_vla_ros.live.graph_session import GraphSession, RunFailed, tail  # imports rclpy
 
     log = settings.out / "demo.log"
     log.write_bytes(b"")
@@ -59,24 +59,20 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
         f"Starting policy, smoother and simulated arm, a process each (ROS domain {graph.variables['ROS_DOMAIN_ID']}, "
         f"{graph.variables['RT_VLA_ROS_ROUTER']}, namespace {NAMESPACE})."
     )
-    launched = graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *_launch_arguments(settings), log=log)
-    with joined(NAMESPACE, launched, progress) as session:
+    scene, lock_step, cameras = settings.scene, str(settings.lock_step).lower(), ",".join(settings.cameras)
+    arguments = (  # the instruction only lays the scene
+        *("arm:=sim", f"policy:={settings.policy}", f"namespace:={NAMESPACE}", f"lock_step:={lock_step}"),
+        *(f"suite:={scene.suite}", f"seed:={scene.seed}", f"instruction:={scene.task.instruction}"),
+        f"cameras:={cameras}",
+    )
+    launched = graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *arguments, log=log)
+    with GraphSession(NAMESPACE, launched, progress) as session:
         try:
             return _attempt(settings, session)
         except RunFailed as failure:
             trajectory = session.trajectory
             details = f"What the processes said last ({log}):\n{tail(log)}"
             return DemoOutcome(False, "error", str(failure), trajectory.time, trajectory, details)
-
-
-def _launch_arguments(settings: DemoSettings) -> list[str]:
-    """For policy.launch.py; its instruction only lays the scene."""
-    scene, lock_step, cameras = settings.scene, str(settings.lock_step).lower(), ",".join(settings.cameras)
-    return [
-        *("arm:=sim", f"policy:={settings.policy}", f"namespace:={NAMESPACE}", f"lock_step:={lock_step}"),
-        *(f"suite:={scene.suite}", f"seed:={scene.seed}", f"instruction:={scene.task.instruction}"),
-        f"cameras:={cameras}",
-    ]
 
 
 def _attempt(settings: DemoSettings, session: GraphSession) -> DemoOutcome:

@@ -12,7 +12,7 @@ import numpy as np
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.evaluation.record import SAME_TIME, EpisodeRecord, Trajectory, make_record
-from rt_vla_ros.live.graph_session import GraphSession, RunFailed, joined, tail
+from rt_vla_ros.live.graph_session import GraphSession, RunFailed, tail
 from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.judge import Outcome
@@ -50,7 +50,7 @@ def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], pro
         }
         words = ["policy.launch.py", *(f"{name}:={value}" for name, value in arguments.items() if value)]
         launched = graph.start("rt_vla_ros.cli", "launch", *words, log=log, variables=SINGLE_THREAD)
-        with joined(NAMESPACE, launched, progress) as session:
+        with GraphSession(NAMESPACE, launched, progress) as session:
             try:
                 session.wait_for_nodes()
                 yield RosPlayer(session, period)
@@ -80,8 +80,7 @@ class RosPlayer:
     def play(self, scene: Scene) -> tuple[EpisodeRecord, Trajectory]:
         """From a freshly laid table to the judgement. Raises RunFailed."""
         for _ in range(ATTEMPTS):
-            played = self._attempt(scene)
-            if played is not None:
+            if (played := self._attempt(scene)) is not None:
                 return played
         raise RunFailed(f"In {ATTEMPTS} attempts the policy never began with the first image of the scene.")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +53,9 @@ class GraphSession:
     """
 
     def __init__(self, namespace: str, launched: subprocess.Popen[bytes], progress: Progress) -> None:
-        """launched: the process that started the nodes."""
-        self.progress = progress
-        self._launched = launched
+        """Brings this process onto the graph. launched: the process that started the nodes."""
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)  # the command handles Ctrl-C
+        self.progress, self._launched = progress, launched
         self._there: set[str] = set()
         self.trajectory = Trajectory()
         self.action_stamps: list[int] = []  # of the images that the recorded actions were made from [ns]
@@ -124,8 +123,7 @@ class GraphSession:
             raise CliError(self._policy_failure)
         if self._launched.poll() is not None:
             raise RunFailed(f"The processes ended by themselves (status {self._launched.returncode}).")
-        gone = self._there - set(self._node.get_node_names())
-        if gone:
+        if gone := self._there - set(self._node.get_node_names()):
             raise RunFailed(f"The process of {' and '.join(sorted(gone))} has gone.")
 
     def wait_for_nodes(self) -> None:
@@ -205,19 +203,11 @@ class GraphSession:
         future = client.call_async(request)
         return future.result() if self.wait(future.done) else None
 
-    def close(self) -> None:
+    def __enter__(self) -> GraphSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Leaves the graph."""
         self._executor.shutdown()
         self._node.destroy_node()
         rclpy.try_shutdown()
-
-
-@contextmanager
-def joined(namespace: str, launched: subprocess.Popen[bytes], progress: Progress) -> Iterator[GraphSession]:
-    """Brings this process onto the graph, for as long as the `with` block lasts."""
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)  # the command handles Ctrl-C
-    session = GraphSession(namespace, launched, progress)
-    try:
-        yield session
-    finally:
-        session.close()

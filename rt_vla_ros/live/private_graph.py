@@ -52,8 +52,7 @@ class PrivateGraph:
         self.variables = _variables(self._port.getsockname()[1])
         if sys.platform != "linux":  # elsewhere the router could not listen there
             self._port.close()
-        self._before: dict[str, str | None] = {}
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._before, self._processes = dict[str, str | None](), list[subprocess.Popen[bytes]]()
 
     def __enter__(self) -> PrivateGraph:
         self._before = {name: os.environ.get(name) for name in (*self.variables, *LEADS_ELSEWHERE)}

@@ -7,17 +7,5 @@ from rt_vla_ros.sim.scripted_expert import ScriptedExpert
 from rt_vla_ros.sim.suites import SUITES, Suite
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 
-__all__ = [
-    "SUITES",
-    "Appearance",
-    "Outcome",
-    "PlacedObject",
-    "Scene",
-    "SceneLayout",
-    "ScriptedExpert",
-    "Suite",
-    "TabletopSim",
-    "Task",
-    "make_scene",
-    "settle",
-]
+__all__ = ["SUITES", "Appearance", "Outcome", "PlacedObject", "Scene", "SceneLayout", "ScriptedExpert", "Suite"]
+__all__ += ["TabletopSim", "Task", "make_scene", "settle"]

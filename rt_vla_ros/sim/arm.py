@@ -56,8 +56,7 @@ def find_arm() -> ArmDescription:
 
     Raises FileNotFoundError with what to install.
     """
-    given = os.environ.get(ARM_MJCF_VARIABLE, "")
-    if given:
+    if given := os.environ.get(ARM_MJCF_VARIABLE, ""):
         path = Path(given).expanduser()
         if not path.is_file():
             raise FileNotFoundError(

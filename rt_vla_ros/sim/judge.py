@@ -40,20 +40,15 @@ def settle(sim: TabletopSim, task: Task, *, terminated: bool = False) -> Outcome
     terminated: whether the policy ended it.
     """
     sim.command(np.zeros(3), np.zeros(3))
-    held = _held(sim, task.target)
+    wanted = np.arange(len(sim.layout.objects)) == task.target
+    held = np.array_equal(sim.clearances >= LIFT_HEIGHT, wanted)
     for _ in range(round(HOLD_TIME / CONTROL_PERIOD)):
         sim.step(CONTROL_PERIOD)
-        held = held and _held(sim, task.target)
+        held = held and np.array_equal(sim.clearances >= LIFT_HEIGHT, wanted)
     if held:
         return Outcome.SUCCESS
-    if np.delete(sim.clearances >= LIFT_HEIGHT, task.target).any():
+    if (sim.clearances >= LIFT_HEIGHT)[~wanted].any():
         return Outcome.WRONG_OBJECT
     if sim.peak_clearances[task.target] >= LIFT_HEIGHT:
         return Outcome.DROP
     return Outcome.STOPPED_EARLY if terminated else Outcome.TIMEOUT
-
-
-def _held(sim: TabletopSim, target: int) -> bool:
-    """Whether the named object, and no other, is 5 cm above the table now."""
-    up = sim.clearances >= LIFT_HEIGHT
-    return bool(up[target]) and int(up.sum()) == 1

@@ -77,9 +77,8 @@ class PlacedObject:
 class Appearance:
     """The visual appearance of a scene.
 
-    table: colour of the table, RGB 0 ... 1. pattern: what is on it, see tabletop_model.
-    light: brightness, 1 is the usual.
-    light_direction: where the light shines to in the base frame (need not be normalised).
+    table: colour of the table, RGB 0 ... 1. pattern: what is on it, see tabletop_model. light: brightness, 1 is the
+    usual. light_direction: where the light shines to in the base frame (need not be normalised).
     camera_shift, target_shift: displacement of the front camera and of the point that it looks at [m].
     """
 

@@ -69,10 +69,8 @@ class LockStep:
 
     def repeat(self) -> None:
         """Publishes the last messages again, for nodes that joined late."""
-        if self._left:
-            self._simulation.publish_clock(self._awaited_ns)
-        else:
-            self._simulation.publish_clock(self._simulation.time_ns)
+        self._simulation.publish_clock(self._awaited_ns if self._left else self._simulation.time_ns)
+        if not self._left:
             self._simulation.publish_images()
 
     def on_status(self, status: StepStatus) -> None:
@@ -136,13 +134,10 @@ class WallPace:
 
     def due(self, now_ns: int) -> int:
         """Steps to make now; they count as made."""
-        if self._next_ns is None:
-            self._next_ns = now_ns
-        behind = (now_ns - self._next_ns) // self._step_ns + 1
+        due_ns = now_ns if self._next_ns is None else self._next_ns
+        behind = (now_ns - due_ns) // self._step_ns + 1
         steps = max(0, min(behind, MOST_AT_ONCE))
-        self._next_ns += steps * self._step_ns
-        if behind > MOST_AT_ONCE:
-            self._next_ns = now_ns + self._step_ns
+        self._next_ns = now_ns + self._step_ns if behind > MOST_AT_ONCE else due_ns + steps * self._step_ns
         self._made.append((now_ns, steps))
         while now_ns - self._made[0][0] > WINDOW_NS:
             self._made.popleft()

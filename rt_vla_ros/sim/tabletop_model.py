@@ -31,8 +31,7 @@ DARKEST = 0.55  # brightness of the darkest spot; the lightest has 1
 
 def look_at(position: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     """Orientation of a camera at `position` that looks at `target`, image up: quaternion w x y z, shape (4,)."""
-    back = position - target
-    back = back / np.linalg.norm(back)
+    back = (position - target) / np.linalg.norm(position - target)
     right = np.cross((0.0, 0.0, 1.0), back)
     right /= np.linalg.norm(right)
     quat = np.empty(4)
@@ -67,8 +66,7 @@ def _check_names(spec: Any, arm: ArmDescription) -> None:
     }
     for kind, names in wanted.items():
         present = [item.name for item in getattr(spec, {"body": "bodies"}.get(kind, kind + "s"))]
-        missing = [name for name in names if name not in present]
-        if missing:
+        if missing := [name for name in names if name not in present]:
             raise ValueError(
                 f"{arm.mjcf} has no {kind} {', '.join(missing)}; it has {', '.join(filter(None, present))}. "
                 "Describe the arm with the names of its file (ArmDescription)."

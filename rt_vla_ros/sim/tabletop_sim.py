@@ -80,9 +80,6 @@ class TabletopSim:
         self.model, self.max_objects = self._models[max_objects], max_objects
         self.data = mujoco.MjData(self.model)
         self._ik = InverseKinematics(self.model, self.arm.joints, self.arm.tool_site, np.array(self.arm.home))
-        self._index_model()
-
-    def _index_model(self) -> None:
         model, arm = self.model, self.arm
         self._qpos = np.array([model.joint(name).qposadr[0] for name in arm.joints])
         self._qvel = np.array([model.joint(name).dofadr[0] for name in arm.joints])
@@ -106,8 +103,7 @@ class TabletopSim:
 
     def reset(self, layout: SceneLayout) -> None:
         """Place the objects and the arm, at time 0. Raises ValueError for too many objects."""
-        count = len(layout.objects)
-        if count > CAPACITIES[-1]:
+        if (count := len(layout.objects)) > CAPACITIES[-1]:
             raise ValueError(f"The layout has {count} objects, expected at most {CAPACITIES[-1]}.")
         self._use_model(next(capacity for capacity in CAPACITIES if capacity >= count))
         self.layout, self._present = layout, self._object_bodies[:count]
@@ -162,8 +158,7 @@ class TabletopSim:
         self._ik.reset()
         for _ in range(40):
             joints = self._ik.step(self.reference_position, self._reference_rotation)
-        self.data.qpos[self._qpos] = joints
-        self.data.ctrl[self._servos] = joints
+        self.data.qpos[self._qpos] = self.data.ctrl[self._servos] = joints
 
     def command(self, linear: Vector, angular: Vector, frame_id: str = BASE_LINK) -> None:
         """Velocity of the tool [m/s], [rad/s], shapes (3,), until the next command; zero: stand still.
@@ -264,8 +259,7 @@ class TabletopSim:
 
         Raises ValueError for an unknown frame.
         """
-        unknown = refuse_frame(frame_id, self.frames)
-        if unknown is not None:
+        if (unknown := refuse_frame(frame_id, self.frames)) is not None:
             raise ValueError(unknown)
         if frame_id in (BASE_LINK, self._links[0][1]):
             return None

@@ -31,7 +31,7 @@ class SimWorld:
 
         The new scene begins a second later, so that no image of the previous one can be mistaken for one of it.
         """
-        self.scene = self._set_up(suite or self.suite, seed, instruction)
+        self.scene = self._set_up(suite or self.scene.suite, seed, instruction)
         self.time_ns += BETWEEN_SCENES_NS
         return self.scene
 
@@ -54,5 +54,5 @@ class SimWorld:
     def _set_up(self, suite: str, seed: int, instruction: str) -> Scene:
         scene = make_scene(suite, seed, instruction)
         self.sim.reset(scene.layout)
-        self.suite, self.steps, self.terminated = suite, 0, False
+        self.steps, self.terminated = 0, False
         return scene

@@ -46,7 +46,7 @@ def test_a_scene_that_there_cannot_be_changes_nothing(sim: TabletopSim) -> None:
         with pytest.raises(ValueError, match=r"\w+ \w+"):
             world.reset(suite, 1, instruction)
     assert world.scene is scene
-    assert world.suite == "pick-colours"
+    assert world.scene.suite == "pick-colours"
 
 
 def test_an_untouched_scene_is_a_timeout(sim: TabletopSim) -> None:
