@@ -13,19 +13,15 @@ import signal
 import tempfile
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rt_vla_ros import ros
-from rt_vla_ros.live.demo_settings import DemoSettings
+from rt_vla_ros.live.demo_run import DemoOutcome, DemoSettings, perform
 from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.policies.checkpoint.resolve import MADE_IN_MEMORY, resolve
 from rt_vla_ros.progress import Progress
 from zenoh_ros.commands.errors import CliError
-
-if TYPE_CHECKING:
-    from rt_vla_ros.live.demo_run import DemoOutcome
 
 LAST_FRAME_REPEATS = 12  # a little more than a second
 WRITTEN = {"demo.mp4": "the video", "demo.png": "six frames of it", "demo.json": "the figures"}
@@ -56,8 +52,6 @@ def run(args: argparse.Namespace) -> int:
             ros.ensure()
         except ImportError as error:
             raise CliError(str(error)) from error
-        from rt_vla_ros.live.demo_run import perform  # imports rclpy
-
         result = perform(settings, graph, progress)
     progress.line("Drawing the run ...")
     files = write(settings, result)
@@ -107,9 +101,7 @@ def writable(folder: Path) -> Path:
 
 def write(settings: DemoSettings, result: DemoOutcome) -> list[str]:
     """Writes the three files atomically; returns a line about each. Raises CliError."""
-    from rt_vla_ros.evaluation.picture import draw_frame_grid
-    from rt_vla_ros.evaluation.replay import RATE, draw_run, key_frames
-    from rt_vla_ros.evaluation.video_clip import write_clip
+    from rt_vla_ros.evaluation.replay import RATE, draw_frame_grid, draw_run, key_frames, write_clip
 
     verdict = ("Done: " if result.success else "Not done: ") + result.message[:1].lower() + result.message[1:]
     lines = []

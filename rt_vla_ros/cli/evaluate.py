@@ -20,11 +20,11 @@ from typing import Any
 
 from rt_vla_ros import ros
 from rt_vla_ros.evaluation.baselines import ABLATIONS, BLACK_IMAGES, EXPERT, AblatedPolicy, ExpertPolicy
-from rt_vla_ros.evaluation.comparison import Log, compare, read_logs
-from rt_vla_ros.evaluation.player import DirectPlayer, Player
 from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
 from rt_vla_ros.evaluation.report import write_report
+from rt_vla_ros.evaluation.rollout import DirectPlayer, Player
 from rt_vla_ros.evaluation.suite_run import SuiteRun
+from rt_vla_ros.evaluation.summary import Log, compare, read_logs
 from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, resolve
 from rt_vla_ros.policies.policy import Policy

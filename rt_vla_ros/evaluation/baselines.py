@@ -8,7 +8,6 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from rt_vla_ros.action_space.action import EndEffectorAction
-from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.tabletop_card import tabletop_card
@@ -32,9 +31,7 @@ class PrivilegedPolicy(Protocol):
 class ExpertPolicy:
     """The scripted expert as a policy: it reads the simulator's state, not images. An upper bound."""
 
-    def __init__(self) -> None:
-        self.name = EXPERT
-        self.card: ActionCard = tabletop_card(EXPERT)
+    name, card = EXPERT, tabletop_card(EXPERT)
 
     def set_scene(self, scene: Scene, sim: TabletopSim) -> None:
         """See PrivilegedPolicy."""
@@ -60,18 +57,9 @@ class AblatedPolicy:
         """Raises ValueError for an unknown ablation."""
         if ablation not in ABLATIONS:
             raise ValueError(f"There is no ablation {ablation!r}, only {' and '.join(ABLATIONS)}.")
+        self.name, self.card = policy.name, policy.card
         self._policy, self._ablation = policy, ablation
         self._other_instruction = ""
-
-    @property
-    def name(self) -> str:
-        """The policy's own."""
-        return self._policy.name
-
-    @property
-    def card(self) -> ActionCard:
-        """The policy's own."""
-        return self._policy.card
 
     def set_scene(self, scene: Scene, sim: TabletopSim) -> None:
         """See PrivilegedPolicy."""
@@ -82,9 +70,8 @@ class AblatedPolicy:
         other = others[int(rng.integers(len(others)))]
         self._other_instruction = phrase(template, objects[other].kind)
         if isinstance(self._policy, PrivilegedPolicy):
-            self._policy.set_scene(
-                replace(scene, task=replace(scene.task, target=other, instruction=self._other_instruction)), sim
-            )
+            task = replace(scene.task, target=other, instruction=self._other_instruction)
+            self._policy.set_scene(replace(scene, task=task), sim)
 
     def reset(self, instruction: str) -> None:
         """Begin an episode."""

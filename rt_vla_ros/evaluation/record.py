@@ -1,24 +1,29 @@
-"""The record of an episode, and the file to which it is appended when the episode ends."""
+"""What is kept of an episode: its record, the file that records are appended to, and its time series."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rt_vla_ros.action_space.action import EndEffectorAction
-from rt_vla_ros.evaluation.rollout import EpisodeResult
-from rt_vla_ros.evaluation.trajectory import fingerprint
 from rt_vla_ros.sim.judge import Outcome
 from rt_vla_ros.sim.scenes import Scene
+
+SAME_TIME = 1e-6  # simulated time is a sum of steps [s]
 
 
 @dataclass(frozen=True)
 class EpisodeRecord:
-    """One episode. task: the named object. seconds: simulated. latencies: per action [ms]. actions: their SHA-256.
+    """One episode. task: the named object. outcome: a value of Outcome. latencies: per action [ms]. actions: SHA-256.
 
+    seconds: simulated time until terminate or the time limit. terminated: whether the policy ended it.
     refusal: why the controller refused an action, the last time that it did; empty where it never did.
     """
 
@@ -40,25 +45,69 @@ class EpisodeRecord:
         return self.outcome == Outcome.SUCCESS.value
 
 
-def make_record(scene: Scene, episode: EpisodeResult, actions: Sequence[EndEffectorAction]) -> EpisodeRecord:
-    """The record of an episode of `scene`."""
-    ended = "The policy terminated." if episode.terminated else "The time limit was reached."
-    if episode.outcome is Outcome.STOPPED_EARLY:
+def make_record(
+    scene: Scene,
+    outcome: Outcome,
+    actions: Sequence[tuple[EndEffectorAction, float]],
+    *,
+    seconds: float,
+    terminated: bool,
+    refusal: str,
+) -> EpisodeRecord:
+    """The record of an episode of `scene`. actions: each with its latency [s]; the rest as in EpisodeRecord."""
+    ended = "The policy terminated." if terminated else "The time limit was reached."
+    if outcome is Outcome.STOPPED_EARLY:
         ended = ""  # its sentence says so
-    refused = f"An action was refused: {episode.refusal}" if episode.refusal else ""
+    refused = f"An action was refused: {refusal}" if refusal else ""
     return EpisodeRecord(
-        seed=episode.seed,
-        instruction=episode.instruction,
+        seed=scene.seed,
+        instruction=scene.task.instruction,
         task=scene.target.name,
-        outcome=episode.outcome.value,
-        reason=" ".join(filter(None, (episode.outcome.sentence, ended, refused))),
-        steps=episode.steps,
-        seconds=episode.seconds,
-        terminated=episode.terminated,
-        latencies=tuple(round(1000 * latency, 3) for latency in episode.latencies),
-        actions=fingerprint(actions),
-        refusal=episode.refusal,
+        outcome=outcome.value,
+        reason=" ".join(filter(None, (outcome.sentence, ended, refused))),
+        steps=len(actions),
+        seconds=seconds,
+        terminated=terminated,
+        latencies=tuple(round(1000 * latency, 3) for _, latency in actions),
+        actions=_fingerprint(action for action, _ in actions),
+        refusal=refusal,
     )
+
+
+def _fingerprint(actions: Iterable[EndEffectorAction]) -> str:
+    """SHA-256 over every value of the actions, tokens included, in hexadecimal."""
+    digest = hashlib.sha256()
+    for action in actions:
+        numbers = [*action.translation, *action.rotation, action.gripper, action.confidence, action.period]
+        digest.update(np.array([*numbers, float(action.terminate)], "<f8").tobytes())
+        digest.update(np.array([len(action.tokens), *action.tokens], "<i8").tobytes())
+    return digest.hexdigest()
+
+
+@dataclass
+class Trajectory:
+    """Events of a run, each with the simulated time since the reset [s].
+
+    states: generalised positions of the simulator, shape (nq,). images: the policy's, RGB. actions: with the
+    latency from the image's arrival at the policy [s].
+    """
+
+    states: list[tuple[float, NDArray[np.float64]]] = field(default_factory=list)
+    images: list[tuple[float, NDArray[np.uint8]]] = field(default_factory=list)
+    actions: list[tuple[float, EndEffectorAction, float]] = field(default_factory=list)
+
+    @property
+    def time(self) -> float:
+        """Simulated time of the newest state [s]."""
+        return self.states[-1][0] if self.states else 0.0
+
+    def until(self, end: float) -> Trajectory:
+        """The part up to `end` [s]; of the actions, those that started before."""
+        return Trajectory(
+            states=[event for event in self.states if event[0] < end + SAME_TIME],
+            images=[event for event in self.images if event[0] < end + SAME_TIME],
+            actions=[event for event in self.actions if event[0] < end - SAME_TIME],
+        )
 
 
 class JournalError(ValueError):
@@ -66,12 +115,15 @@ class JournalError(ValueError):
 
 
 class Journal:
-    """A file of JSON lines: first the subject, then one episode per line. An interrupted evaluation resumes from it."""
+    """A file of JSON lines: first the subject, then one episode per line. An interrupted evaluation resumes from it.
+
+    records: the episodes by seed.
+    """
 
     def __init__(self, path: Path, subject: dict[str, Any]) -> None:
         """path: created if missing. subject: what the episodes depend on. Raises JournalError, OSError."""
         self._path = path
-        self._records: dict[int, EpisodeRecord] = {}
+        self.records: dict[int, EpisodeRecord] = {}
         header = json.dumps(subject) + "\n"
         content = path.read_bytes() if path.exists() else b""
         if header.encode().startswith(content):  # empty, or interrupted while the header was written
@@ -79,13 +131,9 @@ class Journal:
         else:
             self._read(content, subject)
 
-    def find(self, seed: int) -> EpisodeRecord | None:
-        """The episode with this seed; None if it was not run yet."""
-        return self._records.get(seed)
-
     def add(self, record: EpisodeRecord) -> None:
         """Appends an episode."""
-        self._records[record.seed] = record
+        self.records[record.seed] = record
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(record)) + "\n")
 
@@ -106,6 +154,6 @@ class Journal:
                 f"{self._path.parent} holds another evaluation ({other}). Give another directory with --out, or "
                 "--overwrite to start over in this one."
             )
-        self._records = {record.seed: record for record in records}
+        self.records = {record.seed: record for record in records}
         if len(whole) < len(text):
             self._path.write_bytes(whole)

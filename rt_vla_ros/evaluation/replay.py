@@ -1,45 +1,102 @@
-"""Draws a run afterwards from its trajectory, so that drawing never slows the run down."""
+"""Draws a run afterwards from its trajectory, which never slows it down: the arm, the policy's image, the action."""
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
+import av
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
-from rt_vla_ros.evaluation.picture import SCENE, FrameContent, draw_frame
-from rt_vla_ros.evaluation.trajectory import Trajectory
+from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.evaluation.record import Trajectory
 from rt_vla_ros.sim import Scene, TabletopSim
 
+Pixels = NDArray[np.uint8]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Point = tuple[float, float]
+
+SCENE = (480, 360)  # the arm [px]
+SIDE, HEADER = 160, 44  # width of the right column, height of the header [px]
+SIZE = (SCENE[0] + SIDE, HEADER + SCENE[1])  # both even, as H.264 requires
+FULL_SCALE = 0.04  # displacement at the dial's edge [m]
+FULL_TURN = 0.35  # rotation about the vertical at the arc's end [rad]
+
+BACKGROUND, TEXT, MUTED = (24, 27, 33), (236, 238, 242), (128, 136, 150)
+ARROW, LIFT, GRIP = (255, 176, 46), (92, 200, 255), (120, 220, 140)
+BAD = (255, 110, 100)
 RATE = Fraction(10)  # frames per simulated second, in real time
 MAX_FRAMES = 100  # a longer run is played faster
 
 T = TypeVar("T")
 
 
-class StateRenderer:
-    """Renders given states of a scene; computes no physics."""
+@dataclass(frozen=True)
+class FrameContent:
+    """What one frame shows.
 
-    def __init__(self, scene: Scene) -> None:
-        self._sim = TabletopSim(detailed=True)
-        self._sim.reset(scene.layout)
+    time: simulated [s]. arm: the overview camera, RGB, shape (360, 480, 3). policy_image: the policy's newest image,
+    RGB, any size, or None before the first. action: the current one, or None. latency: of that action [s]. verdict:
+    the result, in the last frame only.
+    """
 
-    def render(self, state: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """The overview camera in a state, shape (nq,): RGB, shape (360, 480, 3). Raises ValueError for other shapes."""
-        data = self._sim.data
-        if state.shape != data.qpos.shape:
-            raise ValueError(f"A state of this scene has {data.qpos.size} numbers, not {state.size}.")
-        data.qpos[:] = state
-        mujoco.mj_forward(self._sim.model, data)
-        return self._sim.render_for_display("overview", *SCENE)
+    time: float
+    arm: Pixels
+    policy_image: Pixels | None = None
+    action: EndEffectorAction | None = None
+    latency: float = 0.0
+    verdict: str = ""
+    success: bool = False
 
-    def close(self) -> None:
-        """Release the graphics memory."""
-        self._sim.close()
+
+@cache
+def font(size: int) -> Font:
+    """Pillow's built-in typeface, which needs no font file."""
+    return ImageFont.load_default(size)
+
+
+def shortened(text: str, width: float, face: Font) -> str:
+    """The text, truncated to `width` pixels."""
+    if face.getlength(text) <= width:
+        return text
+    while text and face.getlength(text + " ...") > width:
+        text = text[: -max(1, len(text) // 16)]
+    return text + " ..."
+
+
+def draw_frame(content: FrameContent, instruction: str) -> Pixels:
+    """One frame of the video, RGB, uint8, shape (404, 640, 3)."""
+    canvas = Image.new("RGB", SIZE, BACKGROUND)
+    canvas.paste(Image.fromarray(content.arm).resize(SCENE), (0, HEADER))
+    draw = ImageDraw.Draw(canvas)
+    caption = shortened(f"“{instruction}”", SIZE[0] - 100, font(20))
+    draw.text((14, HEADER / 2), caption, TEXT, font(20), anchor="lm")
+    draw.text((SIZE[0] - 14, HEADER / 2), f"{content.time:.1f} s", MUTED, font(16), anchor="rm")
+    _draw_policy_image(canvas, draw, content.policy_image)
+    if content.action is not None:
+        _draw_action(draw, content.action, content.latency)
+    if content.verdict:
+        _draw_verdict(draw, content.verdict, GRIP if content.success else BAD)
+    return np.asarray(canvas)
+
+
+def draw_frame_grid(frames: Sequence[Pixels], columns: int = 2) -> Image.Image:
+    """Frames in a grid, row by row."""
+    (width, height), gap, rows = SIZE, 8, math.ceil(len(frames) / columns)
+    grid = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), (255, 255, 255))
+    for index, frame in enumerate(frames):
+        row, column = divmod(index, columns)
+        grid.paste(Image.fromarray(frame), (gap + column * (width + gap), gap + row * (height + gap)))
+    return grid
 
 
 def frame_times(end: float, rate: Fraction = RATE) -> list[float]:
@@ -54,35 +111,129 @@ def newest(events: Sequence[tuple[float, T]], time: float) -> T | None:
     return events[index - 1][1] if index else None
 
 
-def draw_run(
-    run: Trajectory, scene: Scene, verdict: str, *, success: bool, rate: Fraction = RATE
-) -> Iterator[NDArray[np.uint8]]:
+def draw_run(run: Trajectory, scene: Scene, verdict: str, *, success: bool, rate: Fraction = RATE) -> Iterator[Pixels]:
     """All frames of a run, in order; none where no state was recorded. The verdict is on the last one."""
     if not run.states:
         return
-    renderer = StateRenderer(scene)
+    sim = TabletopSim(detailed=True)
+    sim.reset(scene.layout)
     actions = [(time, (action, latency)) for time, action, latency in run.actions]
     times = frame_times(run.states[-1][0], rate)
     try:
         for number, time in enumerate(times):
             state = newest(run.states, time)
             action, latency = newest(actions, time) or (None, 0.0)
-            last = number == len(times) - 1
-            content = FrameContent(
-                time=time,
-                arm=renderer.render(run.states[0][1] if state is None else state),
-                policy_image=newest(run.images, time),
-                action=action,
-                latency=latency,
-                verdict=verdict if last else "",
-                success=success,
-            )
+            arm = _render(sim, run.states[0][1] if state is None else state)
+            said = verdict if number == len(times) - 1 else ""
+            content = FrameContent(time, arm, newest(run.images, time), action, latency, said, success)
             yield draw_frame(content, scene.task.instruction)
     finally:
-        renderer.close()
+        sim.close()
 
 
-def key_frames(frames: Sequence[NDArray[np.uint8]], count: int = 6) -> list[NDArray[np.uint8]]:
+def key_frames(frames: Sequence[Pixels], count: int = 6) -> list[Pixels]:
     """`count` evenly spaced frames, with the first and the last."""
     chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
     return [frames[index] for index in chosen]
+
+
+def _render(sim: TabletopSim, state: NDArray[np.float64]) -> Pixels:
+    """The overview camera in a state, shape (nq,): RGB, shape (360, 480, 3). Raises ValueError for other shapes."""
+    if state.shape != sim.data.qpos.shape:
+        raise ValueError(f"A state of this scene has {sim.data.qpos.size} numbers, not {state.size}.")
+    sim.data.qpos[:] = state
+    mujoco.mj_forward(sim.model, sim.data)
+    return sim.render_for_display("overview", *SCENE)
+
+
+def write_clip(path: Path, frames: Iterable[Pixels], rate: Fraction) -> int:
+    """Every browser plays it: H.264 in MP4 at `rate` frames per second; the number of frames written.
+
+    frames: RGB, uint8, shape (height, width, 3), all the same, height and width even.
+    Raises ValueError for no frames, OSError where the file cannot be written.
+    """
+    written = 0
+    with av.open(str(path), "w", options={"movflags": "+faststart"}) as file:
+        stream = file.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast"})
+        stream.pix_fmt = "yuv420p"
+        for pixels in frames:
+            if not written:
+                stream.height, stream.width = pixels.shape[:2]
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            written += 1
+        if not written:
+            raise ValueError("A clip needs at least one frame.")
+        file.mux(stream.encode())
+    return written
+
+
+def _draw_policy_image(canvas: Image.Image, draw: ImageDraw.ImageDraw, image: Pixels | None) -> None:
+    left, size = SCENE[0] + 8, SIDE - 16
+    if image is not None:
+        canvas.paste(Image.fromarray(image).resize((size, size), Image.Resampling.NEAREST), (left, HEADER))
+    draw.text((left + size / 2, HEADER + size + 4), "policy input", MUTED, font(12), anchor="ma")
+
+
+def _draw_action(draw: ImageDraw.ImageDraw, action: EndEffectorAction, latency: float) -> None:
+    left, top = SCENE[0] + 8, HEADER + SIDE + 12
+    _draw_dial(draw, (left + 48, top + 46), 40, action)
+    _draw_height(draw, (left + 112, top + 6), 80, float(action.translation[2]))
+    _draw_gripper(draw, (left + 4, top + 108), action)
+    # Adding zero turns the -0.0 of a rounded value into 0.0.
+    centimetres = " ".join(f"{round(100 * float(value), 1) + 0.0:+.1f}" for value in action.translation)
+    lines = (f"{centimetres} cm", f"confidence {100 * action.confidence:.0f} %, {1000 * latency:.0f} ms")
+    for number, line in enumerate(lines):
+        draw.text((left, top + 142 + 17 * number), line, TEXT if number == 0 else MUTED, font(13))
+
+
+def _draw_dial(draw: ImageDraw.ImageDraw, centre: Point, radius: float, action: EndEffectorAction) -> None:
+    """The horizontal displacement in the front camera's view: away from the base (x) is down, y is right."""
+    x, y = centre
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=MUTED)
+    length = float(np.hypot(*action.translation[:2])) / FULL_SCALE
+    scale = radius / FULL_SCALE / max(1.0, length)
+    tip = (x + float(action.translation[1]) * scale, y + float(action.translation[0]) * scale)
+    _draw_arrow(draw, centre, tip)
+    turn = math.degrees(float(np.clip(action.rotation[2] / FULL_TURN, -1.0, 1.0)) * math.pi / 2)
+    box = (x - radius - 5, y - radius - 5, x + radius + 5, y + radius + 5)
+    if abs(turn) >= 1.0:
+        draw.arc(box, -90 - max(turn, 0.0), -90 - min(turn, 0.0), ARROW, 3)
+
+
+def _draw_height(draw: ImageDraw.ImageDraw, top_left: Point, height: float, rise: float) -> None:
+    x, y = top_left
+    draw.rectangle((x, y, x + 14, y + height), outline=MUTED)
+    middle = y + height / 2
+    end = middle - float(np.clip(rise / FULL_SCALE, -1.0, 1.0)) * height / 2
+    draw.rectangle((x + 2, min(middle, end), x + 12, max(middle, end)), fill=LIFT)
+    draw.text((x + 7, y + height + 2), "up/down", MUTED, font(10), anchor="ma")
+
+
+def _draw_gripper(draw: ImageDraw.ImageDraw, top_left: Point, action: EndEffectorAction) -> None:
+    x, y = top_left
+    gap = 26 * (1.0 - float(np.clip(action.gripper, 0.0, 1.0))) + 3
+    for side in (-1.0, 1.0):
+        edge = x + 38 + side * gap / 2
+        draw.rectangle((min(edge, edge + 6 * side), y, max(edge, edge + 6 * side), y + 22), fill=GRIP)
+    draw.text((x + 78, y + 11), action.gripper_word, MUTED, font(12), anchor="lm")
+
+
+def _draw_arrow(draw: ImageDraw.ImageDraw, tail: Point, tip: Point) -> None:
+    dx, dy = tip[0] - tail[0], tip[1] - tail[1]
+    length = math.hypot(dx, dy)
+    if length < 2.0:
+        draw.ellipse((tail[0] - 2, tail[1] - 2, tail[0] + 2, tail[1] + 2), fill=ARROW)
+        return
+    ux, uy, head = dx / length, dy / length, min(10.0, length)
+    base, wing = (tip[0] - head * ux, tip[1] - head * uy), (-uy * head * 0.6, ux * head * 0.6)
+    draw.line((tail, base), fill=ARROW, width=4)
+    draw.polygon((tip, (base[0] + wing[0], base[1] + wing[1]), (base[0] - wing[0], base[1] - wing[1])), fill=ARROW)
+
+
+def _draw_verdict(draw: ImageDraw.ImageDraw, verdict: str, colour: tuple[int, int, int]) -> None:
+    face = font(18)
+    text = shortened(verdict, SCENE[0] - 40, face)
+    half = face.getlength(text) / 2 + 12
+    x, y = SCENE[0] / 2, HEADER + SCENE[1] - 28
+    draw.rounded_rectangle((x - half, y - 17, x + half, y + 17), 8, fill=BACKGROUND, outline=colour, width=2)
+    draw.text((x, y), text, colour, face, anchor="mm")

@@ -1,4 +1,4 @@
-"""One episode in the simulator without ROS, in the very steps that the nodes take in lock-step."""
+"""Episodes in the simulator without ROS, in the very steps that the nodes take in lock-step."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,14 @@ from numpy.typing import NDArray
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.frames import BASE_LINK, refuse_frame
 from rt_vla_ros.control.controller import Controller
+from rt_vla_ros.evaluation.baselines import PrivilegedPolicy
+from rt_vla_ros.evaluation.record import EpisodeRecord, Trajectory, make_record
 from rt_vla_ros.observations.image import Pixels, fit_image
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.runtime.frame_buffer import Frame
 from rt_vla_ros.runtime.policy_stepper import PolicyStepper
-from rt_vla_ros.sim.judge import Judge, Outcome
-from rt_vla_ros.sim.lock_step import steps_per_action
+from rt_vla_ros.sim.judge import settle
+from rt_vla_ros.sim.pacing import steps_per_action
 from rt_vla_ros.sim.scenes import Scene
 from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD, TabletopSim
 
@@ -36,30 +39,6 @@ class RolloutStep:
     latency: float
 
 
-@dataclass(frozen=True)
-class EpisodeResult:
-    """The result of an episode. steps: actions taken. seconds: simulated time until terminate or the time limit.
-
-    terminated: whether the policy ended it. latencies: of each decision [s].
-    refusal: why the controller refused an action, the last time that it did; empty where it never did.
-    """
-
-    suite: str
-    seed: int
-    instruction: str
-    outcome: Outcome
-    steps: int
-    seconds: float
-    terminated: bool
-    latencies: tuple[float, ...]
-    refusal: str = ""
-
-    @property
-    def success(self) -> bool:
-        """Whether the outcome is success."""
-        return self.outcome is Outcome.SUCCESS
-
-
 def rollout(
     policy: Policy,
     scene: Scene,
@@ -69,7 +48,7 @@ def rollout(
     max_steps: int | None = None,
     min_confidence: float = 0.0,
     on_step: Callable[[RolloutStep], None] | None = None,
-) -> EpisodeResult:
+) -> EpisodeRecord:
     """Lay the table, give the instruction, act until terminate or the time limit, and let the judge decide.
 
     max_steps: of the policy; None: the scene's time limit. min_confidence: as in the policy node.
@@ -81,31 +60,25 @@ def rollout(
     policy.reset(scene.task.instruction)
     stepper = PolicyStepper(policy, _fit, max_image_age=MAX_IMAGE_AGE, min_confidence=min_confidence)
     ticks_per_step = steps_per_action(policy.card.period)
-    latencies: list[float] = []
+    actions: list[tuple[EndEffectorAction, float]] = []
     ticks, terminated, refusal = 0, False, ""
-    while not terminated and _goes_on(scene, ticks, len(latencies), max_steps):
-        step = _see_and_act(stepper, sim, ticks)
-        if step is not None:
-            latencies.append(step.latency)
+    end = scene.task.time_limit - CONTROL_PERIOD / 2
+    while not terminated and (_stamp(ticks) < end if max_steps is None else len(actions) < max_steps):
+        if (step := _see_and_act(stepper, sim, ticks)) is not None:
+            actions.append((step.action, step.latency))
             if on_step is not None:
                 on_step(step)
             refusal = controller.accept(step.action, stamp=step.stamp, now=step.stamp) or refusal
             terminated = step.action.terminate
         for _ in range(0 if terminated else ticks_per_step):
             ticks += 1
-            _move(sim, controller, _stamp(ticks))
-    outcome = Judge(scene.task).settle(sim, terminated=terminated)
-    return EpisodeResult(
-        suite=scene.suite,
-        seed=scene.seed,
-        instruction=scene.task.instruction,
-        outcome=outcome,
-        steps=len(latencies),
-        seconds=_stamp(ticks),
-        terminated=terminated,
-        latencies=tuple(latencies),
-        refusal=refusal,
-    )
+            command = controller.tick(_stamp(ticks))
+            sim.command(command.linear, command.angular, command.frame_id or BASE_LINK)
+            if command.gripper is not None:
+                sim.command_gripper(command.gripper)
+            sim.step(CONTROL_PERIOD)
+    outcome = settle(sim, scene.task, terminated=terminated)
+    return make_record(scene, outcome, actions, seconds=_stamp(ticks), terminated=terminated, refusal=refusal)
 
 
 def make_controller(sim: TabletopSim) -> Controller:
@@ -113,10 +86,41 @@ def make_controller(sim: TabletopSim) -> Controller:
     return Controller(refuse_frame=partial(refuse_frame, known=sim.frames))
 
 
-def _goes_on(scene: Scene, ticks: int, steps: int, max_steps: int | None) -> bool:
-    if max_steps is not None:
-        return steps < max_steps
-    return _stamp(ticks) < scene.task.time_limit - CONTROL_PERIOD / 2
+class Player(Protocol):
+    """Runs episodes of one policy, one after the other: in this process, or somewhere else."""
+
+    def play(self, scene: Scene) -> tuple[EpisodeRecord, Trajectory]:
+        """One episode, from the reset to the outcome."""
+
+
+class DirectPlayer:
+    """Simulator and policy in this process, without ROS, in the same steps as the nodes in lock step."""
+
+    def __init__(self, policy: Policy, *, min_confidence: float = 0.0) -> None:
+        """min_confidence: as in the policy node."""
+        camera = policy.card.cameras[0]
+        self._policy, self._min_confidence = policy, min_confidence
+        self._sim = TabletopSim(size=(camera.width, camera.height))
+        self._controller = make_controller(self._sim)
+
+    def play(self, scene: Scene) -> tuple[EpisodeRecord, Trajectory]:
+        """See Player."""
+        trajectory = Trajectory()
+
+        def on_step(step: RolloutStep) -> None:
+            trajectory.states.append((step.stamp, self._sim.data.qpos.copy()))
+            trajectory.images.append((step.stamp, step.image))
+            trajectory.actions.append((step.stamp, step.action, step.latency))
+
+        if isinstance(self._policy, PrivilegedPolicy):
+            self._policy.set_scene(scene, self._sim)
+        confidence, sim = self._min_confidence, self._sim
+        record = rollout(self._policy, scene, sim, self._controller, min_confidence=confidence, on_step=on_step)
+        return record, trajectory
+
+    def close(self) -> None:
+        """Release the graphics memory."""
+        self._sim.close()
 
 
 def _see_and_act(stepper: PolicyStepper[Pixels], sim: TabletopSim, ticks: int) -> RolloutStep | None:
@@ -124,8 +128,7 @@ def _see_and_act(stepper: PolicyStepper[Pixels], sim: TabletopSim, ticks: int) -
     stamp_ns = ticks * TICK_NANOSECONDS
     for camera in stepper.policy.card.cameras:
         stepper.buffer.put(camera.name, Frame(sim.render(camera.name), stamp_ns, stamp_ns))
-    due = stepper.take(stamp_ns)
-    if due is None:
+    if (due := stepper.take(stamp_ns)) is None:
         return None
     started = time.perf_counter()
     decision = stepper.decide(due)
@@ -136,14 +139,6 @@ def _see_and_act(stepper: PolicyStepper[Pixels], sim: TabletopSim, ticks: int) -
 
 def _fit(policy: Policy, camera: str, image: Pixels) -> Pixels:
     return fit_image(image, next(spec for spec in policy.card.cameras if spec.name == camera))
-
-
-def _move(sim: TabletopSim, controller: Controller, now: float) -> None:
-    command = controller.tick(now)
-    sim.command(command.linear, command.angular, command.frame_id or BASE_LINK)
-    if command.gripper is not None:
-        sim.command_gripper(command.gripper)
-    sim.step(CONTROL_PERIOD)
 
 
 def _stamp(ticks: int) -> float:

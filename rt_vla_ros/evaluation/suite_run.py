@@ -9,11 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from rt_vla_ros.evaluation.player import PlayedEpisode, Player
-from rt_vla_ros.evaluation.record import EpisodeRecord, Journal
-from rt_vla_ros.evaluation.replay import draw_run
+from rt_vla_ros.evaluation.record import EpisodeRecord, Journal, Trajectory
+from rt_vla_ros.evaluation.replay import draw_run, write_clip
+from rt_vla_ros.evaluation.rollout import Player
 from rt_vla_ros.evaluation.summary import summarize
-from rt_vla_ros.evaluation.video_clip import write_clip
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.scenes import Scene, make_scene
 
@@ -46,22 +45,16 @@ class SuiteRun:
     def play(self, seeds: range, *, videos: int, overwrite: bool) -> SuiteRun:
         """Runs these episodes.
 
-        Args:
-            videos: how many successes, and how many failures, are recorded on video.
-            overwrite: whether an earlier evaluation in the directory is removed first.
-
-        Raises:
-            JournalError: the directory holds another evaluation.
+        videos: how many successes, and how many failures, are recorded on video. overwrite: whether an earlier
+        evaluation in the directory is removed first. Raises JournalError where the directory holds another one.
         """
         journal = self._open(seeds, overwrite)
         for seed in seeds:
-            known = None if journal is None else journal.find(seed)
-            if known is None:
+            if (known := None if journal is None else journal.records.get(seed)) is None:
                 scene = make_scene(self._suite, seed)
-                played = self._player.play(scene)
+                known, trajectory = self._player.play(scene)
                 self._finished += 1
-                self._record_video(scene, played, videos)
-                known = played.record
+                self._record_video(scene, known, trajectory, videos)
                 if journal is not None:
                     journal.add(known)
             self.records.append(known)
@@ -77,22 +70,19 @@ class SuiteRun:
         self._out.mkdir(parents=True, exist_ok=True)
         subject = {"suite": self._suite, **{name: self._about[name] for name in DEPENDS_ON}}
         journal = Journal(self._out / JOURNAL, subject)
-        known = [journal.find(seed) for seed in seeds]
-        self._recorded.update(
-            record.success for record in known if record is not None and self._video(record).is_file()
-        )
+        known = [journal.records[seed] for seed in seeds if seed in journal.records]
+        self._recorded.update(record.success for record in known if self._video(record).is_file())
         return journal
 
     def _video(self, record: EpisodeRecord) -> Path:
         assert self._out is not None
         return self._out / VIDEOS / f"{record.outcome}_{record.seed}.mp4"
 
-    def _record_video(self, scene: Scene, played: PlayedEpisode, most: int) -> None:
-        record = played.record
+    def _record_video(self, scene: Scene, record: EpisodeRecord, trajectory: Trajectory, most: int) -> None:
         if self._out is None or self._recorded[record.success] >= most:
             return
         self._recorded[record.success] += 1
-        frames = list(draw_run(played.trajectory, scene, record.reason, success=record.success, rate=RENDER_RATE))
+        frames = list(draw_run(trajectory, scene, record.reason, success=record.success, rate=RENDER_RATE))
         if frames:
             path = self._video(record)
             path.parent.mkdir(exist_ok=True)

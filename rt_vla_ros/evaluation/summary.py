@@ -1,17 +1,54 @@
-"""Aggregate figures of the episodes of an evaluation."""
+"""Success rates and other aggregate figures of episodes, and whether two evaluations had the same."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rt_vla_ros.evaluation.evaluate import wilson_interval
 from rt_vla_ros.evaluation.record import EpisodeRecord
+from rt_vla_ros.evaluation.rollout import DirectPlayer
+from rt_vla_ros.json_file import read_object
+from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim.judge import Outcome
+from rt_vla_ros.sim.scenes import make_scene
+
+CONFIDENCE_95 = 1.959964
+Log = Sequence[Mapping[str, Any]]
+COMPARED = {"seed": int, "outcome": str, "actions": str}
+
+
+def evaluate(policy: Policy, suite: str, episodes: int, seed: int) -> dict[str, Any]:
+    """The summary of this many episodes in the simulator, of which the first has this seed, with suite and seed.
+
+    It is a function of the arguments, but for latencies.
+    Raises ValueError for an unknown suite, no episodes or a camera that the simulator does not have.
+    """
+    player = DirectPlayer(policy)
+    try:
+        records = [player.play(make_scene(suite, number))[0] for number in range(seed, seed + episodes)]
+    finally:
+        player.close()
+    return {"suite": suite, "seed": seed, **summarize(records)}
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """95% interval of a rate from `successes` out of `trials` (Wilson, 1927).
+
+    Raises ValueError for impossible counts.
+    """
+    if not 0 <= successes <= trials or trials < 1:
+        raise ValueError(f"expected 0 <= successes <= trials and a trial, got {successes} of {trials}")
+    z2 = CONFIDENCE_95**2
+    rate = successes / trials
+    middle = (rate + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = CONFIDENCE_95 / (1 + z2 / trials) * math.sqrt(rate * (1 - rate) / trials + z2 / (4 * trials**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def summarize(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
@@ -21,32 +58,25 @@ def summarize(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
     """
     if not records:
         raise ValueError("There is no episode to summarize.")
-    successes = sum(record.success for record in records)
     return {
-        "episodes": len(records),
-        "successes": successes,
-        "success_rate": successes / len(records),
-        "interval_95": list(wilson_interval(successes, len(records))),
-        "outcomes": _outcomes(records),
+        **_rate(records),
         "refusals": dict(Counter(record.refusal for record in records if record.refusal).most_common()),
-        "latency_ms": latency(records),
+        "latency_ms": _latency(records),
         "latency_histogram": _histogram([value for record in records for value in record.latencies]),
         "seconds": {"mean": float(np.mean([record.seconds for record in records]))},
         "rows": [_row(task, records) for task in sorted({record.task for record in records})],
-        "log": [_entry(record) for record in records],
+        "log": [
+            {**{k: v for k, v in asdict(record).items() if k != "latencies"}, "latency_ms": _latency([record])}
+            for record in records
+        ],
     }
 
 
 def _row(task: str, records: Sequence[EpisodeRecord]) -> dict[str, Any]:
     of_task = [record for record in records if record.task == task]
-    successes = sum(record.success for record in of_task)
     return {
         "task": task,
-        "episodes": len(of_task),
-        "successes": successes,
-        "success_rate": successes / len(of_task),
-        "interval_95": list(wilson_interval(successes, len(of_task))),
-        "outcomes": _outcomes(of_task),
+        **_rate(of_task),
         "reasons": dict(Counter(record.reason for record in of_task).most_common()),
         "failed_seeds": [record.seed for record in of_task if not record.success],
     }
@@ -59,19 +89,63 @@ def _histogram(values: Sequence[float], bins: int = 24) -> dict[str, list[float]
     return {"edges": [round(float(edge), 3) for edge in edges], "counts": [int(count) for count in counts]}
 
 
-def _entry(record: EpisodeRecord) -> dict[str, Any]:
-    every = asdict(record)
-    del every["latencies"]
-    return {**every, "latency_ms": latency([record])}
+def _rate(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
+    successes, outcomes = sum(record.success for record in records), Counter(record.outcome for record in records)
+    return {
+        "episodes": len(records),
+        "successes": successes,
+        "success_rate": successes / len(records),
+        "interval_95": list(wilson_interval(successes, len(records))),
+        "outcomes": {outcome.value: outcomes[outcome.value] for outcome in Outcome},
+    }
 
 
-def _outcomes(records: Sequence[EpisodeRecord]) -> dict[str, int]:
-    counts = Counter(record.outcome for record in records)
-    return {outcome.value: counts[outcome.value] for outcome in Outcome}
-
-
-def latency(records: Sequence[EpisodeRecord]) -> dict[str, float]:
+def _latency(records: Sequence[EpisodeRecord]) -> dict[str, float]:
     """Quantiles over all actions [ms]."""
     every = [value for record in records for value in record.latencies]
     median, p99 = np.percentile(every, (50, 99)) if every else (0.0, 0.0)
     return {"median": round(float(median), 3), "p99": round(float(p99), 3)}
+
+
+class ComparisonError(ValueError):
+    """The other evaluation is damaged or lacks episodes; the message says which file and what to do."""
+
+
+def read_logs(path: Path, suites: Collection[str], seeds: range) -> dict[str, Log]:
+    """The logs of `suites` in an evaluation.json. Raises ComparisonError where any of `seeds` is missing."""
+    data = read_object(path, ComparisonError)
+    results = data.get("suites", {str(data.get("suite")): data})
+    if not isinstance(results, dict):
+        raise ComparisonError(f"{path} is not an evaluation: 'suites' is not an object.")
+    logs: dict[str, Log] = {}
+    for suite in suites:
+        if suite not in results:
+            raise ComparisonError(f"{path} has no episodes of {suite!r}; it has: {', '.join(results)}.")
+        logs[suite] = _log(path, results[suite])
+        if missing := set(seeds) - {entry["seed"] for entry in logs[suite]}:
+            raise ComparisonError(
+                f"{path} has {len(seeds) - len(missing)} of the {len(seeds)} episodes of {suite!r} to compare with; "
+                f"the seed {min(missing)} is missing. Run it there first, or fewer here."
+            )
+    return logs
+
+
+def _log(path: Path, result: object) -> Log:
+    log = result.get("log") if isinstance(result, dict) else None
+    if not isinstance(log, list):
+        raise ComparisonError(f"{path} is not an evaluation: it has no 'log' of episodes.")
+    for number, entry in enumerate(log):
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(k), kind) for k, kind in COMPARED.items()):
+            raise ComparisonError(f"{path}: entry {number} of the log lacks one of {', '.join(COMPARED)}.")
+    return log
+
+
+def compare(ours: Log, theirs: Log) -> dict[str, int]:
+    """How many episodes two logs share, and in how many of those outcomes, and all bits of all actions, are equal."""
+    others = {entry["seed"]: entry for entry in theirs}
+    pairs = [(entry, others[entry["seed"]]) for entry in ours if entry["seed"] in others]
+    return {
+        "episodes": len(pairs),
+        "same_outcome": sum(one["outcome"] == other["outcome"] for one, other in pairs),
+        "same_actions": sum(one["actions"] == other["actions"] for one, other in pairs),
+    }

@@ -29,16 +29,13 @@ class BenchListener(Node):  # type: ignore[misc]
         super().__init__("bench_listener", namespace=namespace)
         self.times = PathTimes()
         self.instructions = self.create_publisher(String, "instruction", 10)
-        self.create_subscription(TwistStamped, "delta_twist_cmds", self._on_command, 100)
-        self.create_subscription(TwistStamped, "echo", self._on_echo, 100)
+        self.create_subscription(TwistStamped, "delta_twist_cmds", lambda m: self._arrived(self.times.arrivals, m), 100)
+        self.create_subscription(TwistStamped, "echo", lambda m: self._arrived(self.times.echoes, m), 100)
         self.create_subscription(ActionMsg, "action", self._on_action, 100)
         self.create_subscription(ControllerStatus, "controller_status", self._on_status, 100)
 
-    def _on_command(self, message: TwistStamped) -> None:
-        self.times.arrivals[convert.nanoseconds(message.header.stamp)] = time.time_ns()
-
-    def _on_echo(self, message: TwistStamped) -> None:
-        self.times.echoes[convert.nanoseconds(message.header.stamp)] = time.time_ns()
+    def _arrived(self, times: dict[int, int], message: TwistStamped) -> None:
+        times[convert.nanoseconds(message.header.stamp)] = time.time_ns()
 
     def _on_action(self, message: ActionMsg) -> None:
         if message.plan.isdigit():

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rt_vla_ros.evaluation.trajectory import Trajectory
-from rt_vla_ros.live.demo_settings import DemoSettings
-from rt_vla_ros.live.graph_session import ANSWER, STALL, GraphSession, RunFailed, tail
+from rt_vla_ros.evaluation.record import Trajectory
 from rt_vla_ros.live.private_graph import PrivateGraph
-from rt_vla_ros.live.recorder import Recorder, join, leave
 from rt_vla_ros.progress import Progress
+from rt_vla_ros.sim.scenes import Scene
+
+if TYPE_CHECKING:
+    from rt_vla_ros.live.graph_session import GraphSession
 
 NAMESPACE = "/rt_vla_demo"
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """timeout: simulated time that the policy gets [s]. out: directory of what is written."""
+
+    scene: Scene
+    policy: str
+    out: Path
+    timeout: float
+    lock_step: bool
+    cameras: tuple[str, ...] = ("front",)
 
 
 @dataclass(frozen=True)
@@ -38,100 +51,61 @@ class DemoOutcome:
 
 def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> DemoOutcome:
     """Starts the graph, has the instruction carried out and judged. Raises CliError where the policy cannot be used."""
+    from rt_vla_ros.live.graph_session import GraphSession, RunFailed, tail  # imports rclpy
+
     log = settings.out / "demo.log"
     log.write_bytes(b"")
     progress.line(
         f"Starting policy, smoother and simulated arm, a process each (ROS domain {graph.variables['ROS_DOMAIN_ID']}, "
         f"{graph.variables['RT_VLA_ROS_ROUTER']}, namespace {NAMESPACE})."
     )
-    launched = graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *launch_arguments(settings), log=log)
-    recorder = join(NAMESPACE)
-    try:
-        return Attempt(settings, recorder, launched, progress).result()
-    except RunFailed as failure:
-        trajectory = recorder.trajectory
-        details = f"What the processes said last ({log}):\n{tail(log)}"
-        return DemoOutcome(False, "error", str(failure), trajectory.time, trajectory, details)
-    finally:
-        leave(recorder)
+    scene, lock_step, cameras = settings.scene, str(settings.lock_step).lower(), ",".join(settings.cameras)
+    arguments = (  # the instruction only lays the scene
+        *("arm:=sim", f"policy:={settings.policy}", f"namespace:={NAMESPACE}", f"lock_step:={lock_step}"),
+        *(f"suite:={scene.suite}", f"seed:={scene.seed}", f"instruction:={scene.task.instruction}"),
+        f"cameras:={cameras}",
+    )
+    launched = graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *arguments, log=log)
+    with GraphSession(NAMESPACE, launched, progress) as session:
+        try:
+            return _attempt(settings, session)
+        except RunFailed as failure:
+            trajectory = session.trajectory
+            details = f"What the processes said last ({log}):\n{tail(log)}"
+            return DemoOutcome(False, "error", str(failure), trajectory.time, trajectory, details)
 
 
-def launch_arguments(settings: DemoSettings) -> list[str]:
-    """For policy.launch.py; its instruction only lays the scene."""
-    return [
-        "arm:=sim",
-        f"policy:={settings.policy}",
-        f"namespace:={NAMESPACE}",
-        f"lock_step:={str(settings.lock_step).lower()}",
-        f"suite:={settings.scene.suite}",
-        f"seed:={settings.scene.seed}",
-        f"instruction:={settings.scene.task.instruction}",
-        f"cameras:={','.join(settings.cameras)}",
-    ]
+def _attempt(settings: DemoSettings, session: GraphSession) -> DemoOutcome:
+    """From the start of the processes to the judgement. Raises RunFailed and CliError."""
+    task, timeout = settings.scene.task, settings.timeout
+    session.wait_for_nodes()
+    session.lay_scene(settings.scene, task.instruction)
+    session.progress.line(f"Publishing on {NAMESPACE}/instruction: {task.instruction!r}")
+    session.instruct(task.instruction)
+
+    def terminated_by_now() -> bool:
+        _show(session)
+        return session.terminated and bool(session.trajectory.actions)
+
+    terminated = session.watch(timeout, 0.1, terminated_by_now)
+    verdict = session.judge(terminated=terminated)
+    trajectory, message = session.trajectory, verdict.message
+    if not terminated:
+        trajectory = trajectory.until(timeout)
+        if settings.lock_step:  # in which an action may overtake the state that its image shows
+            del trajectory.actions[session.actions_before(timeout) :]
+        message += f" The time limit of {timeout:g} s was reached."
+    if session.refusal and not verdict.success:
+        message += f" Actions were refused: {session.refusal}"
+    return DemoOutcome(verdict.success, verdict.outcome, message, trajectory.time, trajectory)
 
 
-class Attempt(GraphSession):
-    """One instruction, from the start of the processes to the judgement."""
-
-    def __init__(
-        self, settings: DemoSettings, recorder: Recorder, launched: subprocess.Popen[bytes], progress: Progress
-    ) -> None:
-        super().__init__(recorder, launched, progress)
-        self._settings = settings
-
-    def result(self) -> DemoOutcome:
-        """Does it all. Raises RunFailed and CliError."""
-        self.wait_for_nodes()
-        self._give_instruction()
-        ended = self._watch()
-        return self._judged(ended)
-
-    def _give_instruction(self) -> None:
-        task, scene = self._settings.scene.task, self._settings.scene
-        deadline = time.monotonic() + ANSWER
-        refused = self.recorder.lay_scene(scene.suite, scene.seed, task.instruction, deadline)
-        if refused is not None:
-            raise RunFailed(f"The scene could not be laid: {refused}.")
-        self.progress.line(f"Publishing on {NAMESPACE}/instruction: {task.instruction!r}")
-        if not self.recorder.instruct(task.instruction, deadline):
-            raise RunFailed("Nobody listened to the instruction.")
-
-    def _watch(self) -> str:
-        """Until the policy says that it is done, time is over, or nothing happens any more; which of them."""
-        recorder, seen, changed = self.recorder, -1, time.monotonic()
-        while recorder.trajectory.time < self._settings.timeout:
-            events = len(recorder.trajectory.states) + len(recorder.trajectory.actions)
-            if events != seen:
-                seen, changed = events, time.monotonic()
-            if recorder.terminated and recorder.trajectory.actions:
-                return "terminated"
-            if time.monotonic() - changed > STALL:
-                reason = recorder.status.reason if recorder.status is not None else "the smoother is silent"
-                raise RunFailed(f"Nothing happened for {STALL:.0f} s: {reason}")
-            self._show()
-            recorder.wait(lambda: False, time.monotonic() + 0.1)
-        return "timeout"
-
-    def _show(self) -> None:
-        trajectory = self.recorder.trajectory
-        if trajectory.actions:
-            _, action, latency = trajectory.actions[-1]
-            x, y, z = (100 * value for value in action.translation)
-            self.progress.update(
-                f"  {trajectory.time:5.1f} s  {x:+5.1f} {y:+5.1f} {z:+5.1f} cm  gripper {action.gripper_word:6}  "
-                f"confidence {action.confidence:4.0%}  {1000 * latency:4.0f} ms"
-            )
-
-    def _judged(self, ended: str) -> DemoOutcome:
-        verdict = self.recorder.judge(time.monotonic() + ANSWER, terminated=ended == "terminated")
-        if verdict is None:
-            raise RunFailed("The simulated arm did not say how the scene stands.")
-        trajectory, message = self.recorder.trajectory, verdict.message
-        if ended == "timeout":
-            trajectory = trajectory.until(self._settings.timeout)
-            if self._settings.lock_step:  # in which an action may overtake the state that its image shows
-                del trajectory.actions[self.recorder.actions_before(self._settings.timeout) :]
-            message += f" The time limit of {self._settings.timeout:g} s was reached."
-        if self.recorder.refusal and not verdict.success:
-            message += f" Actions were refused: {self.recorder.refusal}"
-        return DemoOutcome(verdict.success, verdict.outcome, message, trajectory.time, trajectory)
+def _show(session: GraphSession) -> None:
+    trajectory = session.trajectory
+    if trajectory.actions:
+        _, action, latency = trajectory.actions[-1]
+        x, y, z = (100 * value for value in action.translation)
+        session.progress.update(
+            f"  {trajectory.time:5.1f} s  {x:+5.1f} {y:+5.1f} {z:+5.1f} cm  gripper {action.gripper_word:6}  "
+            f"confidence {action.confidence:4.0%}  {1000 * latency:4.0f} ms"
+        )

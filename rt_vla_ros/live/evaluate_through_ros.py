@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,16 +11,12 @@ import numpy as np
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.evaluation.player import PlayedEpisode
-from rt_vla_ros.evaluation.record import make_record
-from rt_vla_ros.evaluation.rollout import EpisodeResult
-from rt_vla_ros.evaluation.trajectory import SAME_TIME
-from rt_vla_ros.live.graph_session import ANSWER, STALL, GraphSession, RunFailed, tail
+from rt_vla_ros.evaluation.record import SAME_TIME, EpisodeRecord, Trajectory, make_record
+from rt_vla_ros.live.graph_session import GraphSession, RunFailed, tail
 from rt_vla_ros.live.private_graph import PrivateGraph
-from rt_vla_ros.live.recorder import Recorder, join, leave
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.judge import Outcome
-from rt_vla_ros.sim.lock_step import steps_per_action
+from rt_vla_ros.sim.pacing import steps_per_action
 from rt_vla_ros.sim.scenes import TIME_LIMIT, Scene
 from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD
 from zenoh_ros.commands.errors import CliError
@@ -57,119 +51,67 @@ def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], pro
         }
         words = ["policy.launch.py", *(f"{name}:={value}" for name, value in arguments.items() if value)]
         launched = graph.start("rt_vla_ros.cli", "launch", *words, log=log, variables=SINGLE_THREAD)
-        recorder = join(NAMESPACE, "evaluation")
-        try:
-            player = RosPlayer(recorder, launched, progress, period)
-            player.wait_for_nodes()
-            yield player
-        except RunFailed as failure:
-            raise CliError(f"{failure} What the processes said last:\n{tail(log)}") from failure
-        finally:
-            leave(recorder)
+        with GraphSession(NAMESPACE, launched, progress) as session:
+            try:
+                session.wait_for_nodes()
+                yield RosPlayer(session, period)
+            except RunFailed as failure:
+                raise CliError(f"{failure} What the processes said last:\n{tail(log)}") from failure
 
 
 def _parameters(card: ActionCard, period: float, min_confidence: object) -> str:
     """A ROS parameter file for the policy and the arm."""
-    camera = card.cameras[0]
-    values: dict[str, object] = {
-        "image_width": camera.width,
-        "image_height": camera.height,
-        "policy_period": period,
-        "time_limit": TIME_LIMIT,
-    }
-    nodes: dict[str, dict[str, object]] = {"sim_arm_node": values, "policy_node": {"min_confidence": min_confidence}}
-    lines = [
+    size = {"image_width": card.cameras[0].width, "image_height": card.cameras[0].height}
+    arm: dict[str, object] = {**size, "policy_period": period, "time_limit": TIME_LIMIT}
+    nodes = {"sim_arm_node": arm, "policy_node": {"min_confidence": min_confidence}}
+    return "".join(
         f"{NAMESPACE}/{node}:\n  ros__parameters:\n" + "".join(f"    {name}: {value}\n" for name, value in own.items())
         for node, own in nodes.items()
-    ]
-    return "".join(lines)
+    )
 
 
-class RosPlayer(GraphSession):
-    """See evaluation.player.Player."""
+class RosPlayer:
+    """See evaluation.rollout.Player."""
 
-    def __init__(
-        self, recorder: Recorder, launched: subprocess.Popen[bytes], progress: Progress, period: float
-    ) -> None:
+    def __init__(self, session: GraphSession, period: float) -> None:
         """period: from one image of a scene to the next [s]."""
-        super().__init__(recorder, launched, progress)
-        self._period = period
+        self._session, self._period = session, period
         self._said = ""
 
-    def play(self, scene: Scene) -> PlayedEpisode:
+    def play(self, scene: Scene) -> tuple[EpisodeRecord, Trajectory]:
         """From a freshly laid table to the judgement. Raises RunFailed."""
         for _ in range(ATTEMPTS):
-            played = self._attempt(scene)
-            if played is not None:
+            if (played := self._attempt(scene)) is not None:
                 return played
         raise RunFailed(f"In {ATTEMPTS} attempts the policy never began with the first image of the scene.")
 
-    def _attempt(self, scene: Scene) -> PlayedEpisode | None:
+    def _attempt(self, scene: Scene) -> tuple[EpisodeRecord, Trajectory] | None:
         """None where messages overtook each other so that the policy saw an image of the scene before."""
-        self._begin(scene)
-        terminated = self._watch(scene.task.time_limit)
-        if not terminated and not self.recorder.stop_policy(_soon()):
-            raise RunFailed("The policy node did not stop when time was up.")
-        verdict = self.recorder.judge(_soon(), terminated=terminated)
-        if verdict is None:
-            raise RunFailed("The simulated arm did not say how the scene stands.")
+        session, text = self._session, scene.task.instruction
+        session.lay_scene(scene)
+        session.instruct(text, again=text == self._said)
+        self._said = text
+        terminated = session.watch(scene.task.time_limit - SAME_TIME, 0.01, self._terminated)
+        if not terminated:
+            session.stop_policy()
+        verdict = session.judge(terminated=terminated)
         seconds = round(verdict.seconds, 9)
         expected = round(seconds / self._period) + terminated
-        self.recorder.wait(lambda: len(self._actions()) >= expected, _soon())
+        session.wait(lambda: len(self._actions()) >= expected)
         actions = self._actions()
-        if len(actions) != expected or not self._one_after_the_other(actions):
+        stamps = np.array([stamp for stamp, _, _ in actions], np.int64)
+        if len(actions) != expected or (np.diff(stamps) != round(self._period * 1e9)).any():
             return None
-        episode = EpisodeResult(
-            suite=scene.suite,
-            seed=scene.seed,
-            instruction=scene.task.instruction,
-            outcome=Outcome(verdict.outcome),
-            steps=len(actions),
-            seconds=seconds,
-            terminated=terminated,
-            latencies=tuple(latency for _, _, latency in actions),
-            refusal=self.recorder.refusal,
-        )
-        record = make_record(scene, episode, [action for _, action, _ in actions])
-        return PlayedEpisode(record, self.recorder.trajectory)
+        outcome, refusal = Outcome(verdict.outcome), session.refusal
+        made = [(action, latency) for _, action, latency in actions]
+        record = make_record(scene, outcome, made, seconds=seconds, terminated=terminated, refusal=refusal)
+        return record, session.trajectory
 
-    def _begin(self, scene: Scene) -> None:
-        refused = self.recorder.lay_scene(scene.suite, scene.seed, "", _soon())
-        if refused is not None:
-            raise RunFailed(f"The scene could not be laid: {refused}.")
-        text = scene.task.instruction
-        # The policy node takes the same text again for the same request.
-        heard = self.recorder.restart_policy(_soon()) if text == self._said else self.recorder.instruct(text, _soon())
-        if not heard:
-            raise RunFailed("Nobody listened to the instruction.")
-        self._said = text
-
-    def _watch(self, limit: float) -> bool:
-        """Until the policy says that it is done, or `limit` [s] is over; whether it was the policy."""
-        recorder, seen, changed = self.recorder, -1, time.monotonic()
-        while True:
-            actions = self._actions()
-            if actions and actions[-1][1].terminate:
-                return True
-            if recorder.trajectory.time >= limit - SAME_TIME:
-                return False
-            events = len(recorder.trajectory.states) + len(actions)
-            if events != seen:
-                seen, changed = events, time.monotonic()
-            elif time.monotonic() - changed > STALL:
-                reason = recorder.status.reason if recorder.status is not None else "the smoother is silent"
-                raise RunFailed(f"Nothing happened for {STALL:.0f} s: {reason}")
-            recorder.wait(lambda: False, time.monotonic() + 0.01)
+    def _terminated(self) -> bool:
+        actions = self._actions()
+        return bool(actions) and actions[-1][1].terminate
 
     def _actions(self) -> list[tuple[int, EndEffectorAction, float]]:
         """Stamp of the image [ns], action, latency [s]. A stop has no latency: no image was looked at for it."""
-        events = zip(self.recorder.action_stamps, self.recorder.trajectory.actions, strict=True)
+        events = zip(self._session.action_stamps, self._session.trajectory.actions, strict=True)
         return [(stamp, action, latency) for stamp, (_, action, latency) in events if latency > 0]
-
-    def _one_after_the_other(self, actions: list[tuple[int, EndEffectorAction, float]]) -> bool:
-        stamps = np.array([stamp for stamp, _, _ in actions], np.int64)
-        return bool((np.diff(stamps) == round(self._period * 1e9)).all())
-
-
-def _soon() -> float:
-    return time.monotonic() + ANSWER

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -24,18 +24,7 @@ LEADS_ELSEWHERE = (
 )
 
 
-def hold_port() -> socket.socket:
-    """A socket whose port of 127.0.0.1 the system gives to nobody who wants just any, before it is closed.
-
-    On Linux a graph's router can listen there all the same: this socket does not, and both allow the address's reuse.
-    """
-    held = socket.socket()
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind(("127.0.0.1", 0))
-    return held
-
-
-def private_variables(port: int) -> dict[str, str]:
+def _variables(port: int) -> dict[str, str]:
     """Environment variables for a graph that nobody else is on: own port, own domain, this machine only."""
     return {
         "RT_VLA_ROS_ROUTER": f"tcp/127.0.0.1:{port}",
@@ -55,12 +44,15 @@ class PrivateGraph:
     """
 
     def __init__(self) -> None:
-        self._port = hold_port()
-        self.variables = private_variables(self._port.getsockname()[1])
+        # Until it is closed, the system gives this socket's port to nobody who wants just any. On Linux the graph's
+        # router can listen there all the same: this socket does not, and both allow the address's reuse.
+        self._port = socket.socket()
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port.bind(("127.0.0.1", 0))
+        self.variables = _variables(self._port.getsockname()[1])
         if sys.platform != "linux":  # elsewhere the router could not listen there
             self._port.close()
-        self._before: dict[str, str | None] = {}
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._before, self._processes = dict[str, str | None](), list[subprocess.Popen[bytes]]()
 
     def __enter__(self) -> PrivateGraph:
         self._before = {name: os.environ.get(name) for name in (*self.variables, *LEADS_ELSEWHERE)}
@@ -96,8 +88,13 @@ class PrivateGraph:
 
     def stop(self) -> None:
         """Asks all processes to end, and ends those that do not within 3.5 s. Ctrl-C does not cut this short."""
-        with _interrupts_ignored():
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+        try:
             _stop_all(self._processes)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
         self._processes.clear()
 
 
@@ -121,15 +118,3 @@ def _stop_all(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)  # also what a process left behind in its group
         process.wait()
-
-
-@contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ignores Ctrl-C, SIGTERM and SIGHUP within; the handlers are put back at the end."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -20,8 +20,7 @@ from rt_vla_ros.nodes.running import ProgramNode, StartError, run
 from rt_vla_ros.nodes.sim_frames import SimFrames
 from rt_vla_ros.nodes.sim_publishers import SimPublishers
 from rt_vla_ros.sim import SUITES, Outcome, TabletopSim
-from rt_vla_ros.sim.lock_step import LockStep, StepStatus
-from rt_vla_ros.sim.wall_pace import WallPace
+from rt_vla_ros.sim.pacing import LockStep, StepStatus, WallPace
 from rt_vla_ros.sim.world import STEP_NS, SimWorld
 from rt_vla_ros.srv import ResetScene, TaskOutcome
 
@@ -129,21 +128,21 @@ class SimArmNode(ProgramNode):
 
     @property
     def time_ns(self) -> int:
-        """See lock_step.SteppedSimulation."""
+        """See pacing.SteppedSimulation."""
         return self._world.time_ns
 
     def advance(self, twist: Twist | None, gripper: float | None) -> None:
-        """See lock_step.SteppedSimulation."""
+        """See pacing.SteppedSimulation."""
         self._world.advance(twist, gripper)
         self._outputs.publish_whole_state()
 
     def publish_clock(self, time_ns: int) -> None:
-        """See lock_step.SteppedSimulation."""
+        """See pacing.SteppedSimulation."""
         self._published = time.monotonic()
         self._outputs.publish_clock(time_ns)
 
     def publish_images(self) -> None:
-        """See lock_step.SteppedSimulation."""
+        """See pacing.SteppedSimulation."""
         self._published = time.monotonic()
         if self._lock_step is not None:
             self._outputs.publish_state(self._stamp_ns())
@@ -222,10 +221,10 @@ class SimArmNode(ProgramNode):
     def _on_outcome(self, request: TaskOutcome.Request, response: TaskOutcome.Response) -> TaskOutcome.Response:
         # The caller may have seen a terminate that is still on its way to this node.
         self._world.terminated = self._world.terminated or request.terminated
-        verdict = self._world.verdict()
+        outcome, response.seconds = self._world.verdict()
         self._resume()
-        response.success, response.outcome = verdict.outcome is Outcome.SUCCESS, verdict.outcome.value
-        response.message, response.seconds, response.steps = verdict.outcome.sentence, verdict.seconds, verdict.steps
+        response.success, response.outcome = outcome is Outcome.SUCCESS, outcome.value
+        response.message, response.steps = outcome.sentence, self._world.steps
         return response
 
     def _resume(self) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 ARM_MJCF_VARIABLE = "RT_VLA_ROS_ARM_MJCF"
-GYM_HIL_MJCF = "gym_hil/assets/panda.xml"
 NO_ARM = (
     "The simulated arm's MJCF was not found: the package gym-hil, which carries it, is not installed. "
     "Install it with `pip install --no-deps gym-hil` (only its files are used), or give the path of another "
@@ -58,21 +56,17 @@ def find_arm() -> ArmDescription:
 
     Raises FileNotFoundError with what to install.
     """
-    given = os.environ.get(ARM_MJCF_VARIABLE, "")
-    if given:
+    if given := os.environ.get(ARM_MJCF_VARIABLE, ""):
         path = Path(given).expanduser()
         if not path.is_file():
             raise FileNotFoundError(
                 f"{ARM_MJCF_VARIABLE} is {given!r}, but there is no such file; give the path of an MJCF."
             )
         return ArmDescription(path)
-    try:
-        path = Path(str(importlib.metadata.distribution("gym-hil").locate_file(GYM_HIL_MJCF)))
-    except importlib.metadata.PackageNotFoundError:
-        spec = importlib.util.find_spec("gym_hil")
-        if spec is None or not spec.submodule_search_locations:
-            raise FileNotFoundError(NO_ARM) from None
-        path = Path(spec.submodule_search_locations[0]) / "assets" / "panda.xml"
+    spec = importlib.util.find_spec("gym_hil")
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError(NO_ARM)
+    path = Path(spec.submodule_search_locations[0]) / "assets" / "panda.xml"
     if not path.is_file():
         raise FileNotFoundError(
             f"gym-hil is installed, but {path} is missing; reinstall it or set {ARM_MJCF_VARIABLE}."

@@ -25,47 +25,30 @@ class Outcome(str, Enum):
     @property
     def sentence(self) -> str:
         """What the outcome means."""
-        return _SENTENCES[self]
+        return {
+            "success": "The named object, and no other, was held 5 cm above the table for a second.",
+            "wrong_object": "Another object than the named one was lifted.",
+            "drop": "The named object was lifted, but not held.",
+            "stopped_early": "The policy terminated before anything was lifted.",
+            "timeout": "Nothing was lifted.",
+        }[self.value]
 
 
-_SENTENCES = {
-    Outcome.SUCCESS: "The named object, and no other, was held 5 cm above the table for a second.",
-    Outcome.WRONG_OBJECT: "Another object than the named one was lifted.",
-    Outcome.DROP: "The named object was lifted, but not held.",
-    Outcome.STOPPED_EARLY: "The policy terminated before anything was lifted.",
-    Outcome.TIMEOUT: "Nothing was lifted.",
-}
+def settle(sim: TabletopSim, task: Task, *, terminated: bool = False) -> Outcome:
+    """Hold the arm still for one second of simulated time, watch, and say how the episode ended.
 
-
-class Judge:
-    """Watches the last second of an episode."""
-
-    def __init__(self, task: Task) -> None:
-        self._target = task.target
-        self.time_limit = task.time_limit
-
-    def held(self, sim: TabletopSim) -> bool:
-        """Whether the named object, and no other, is 5 cm above the table now."""
-        up = sim.clearances >= LIFT_HEIGHT
-        return bool(up[self._target]) and int(up.sum()) == 1
-
-    def settle(self, sim: TabletopSim, *, terminated: bool = False) -> Outcome:
-        """Hold the arm still for one second of simulated time, watch, and say how the episode ended.
-
-        terminated: whether the policy ended it.
-        """
-        sim.command(np.zeros(3), np.zeros(3))
-        held = self.held(sim)
-        for _ in range(round(HOLD_TIME / CONTROL_PERIOD)):
-            sim.step(CONTROL_PERIOD)
-            held = held and self.held(sim)
-        return Outcome.SUCCESS if held else self.failure(sim, terminated=terminated)
-
-    def failure(self, sim: TabletopSim, *, terminated: bool = False) -> Outcome:
-        """How an episode without success has ended, by the current state. terminated: as in `settle`."""
-        up = sim.clearances >= LIFT_HEIGHT
-        if np.delete(up, self._target).any():
-            return Outcome.WRONG_OBJECT
-        if sim.peak_clearances[self._target] >= LIFT_HEIGHT:
-            return Outcome.DROP
-        return Outcome.STOPPED_EARLY if terminated else Outcome.TIMEOUT
+    terminated: whether the policy ended it.
+    """
+    sim.command(np.zeros(3), np.zeros(3))
+    wanted = np.arange(len(sim.layout.objects)) == task.target
+    held = np.array_equal(sim.clearances >= LIFT_HEIGHT, wanted)
+    for _ in range(round(HOLD_TIME / CONTROL_PERIOD)):
+        sim.step(CONTROL_PERIOD)
+        held = held and np.array_equal(sim.clearances >= LIFT_HEIGHT, wanted)
+    if held:
+        return Outcome.SUCCESS
+    if (sim.clearances >= LIFT_HEIGHT)[~wanted].any():
+        return Outcome.WRONG_OBJECT
+    if sim.peak_clearances[task.target] >= LIFT_HEIGHT:
+        return Outcome.DROP
+    return Outcome.STOPPED_EARLY if terminated else Outcome.TIMEOUT

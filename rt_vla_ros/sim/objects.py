@@ -1,24 +1,23 @@
-"""The objects on the table: colours, shapes and their sizes."""
+"""What is on the table: colours, shapes and sizes of objects, and the layout that an episode begins with."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 RGB = tuple[float, float, float]
 MASS = 0.04  # [kg]
+PLAIN = "plain"  # a table without a pattern
 
-COLOURS: MappingProxyType[str, RGB] = MappingProxyType(
-    {
-        "red": (0.80, 0.05, 0.06),
-        "orange": (1.00, 0.45, 0.02),
-        "yellow": (0.98, 0.85, 0.08),
-        "green": (0.08, 0.55, 0.12),
-        "cyan": (0.10, 0.78, 0.85),
-        "blue": (0.08, 0.16, 0.80),
-        "purple": (0.50, 0.12, 0.66),
-    }
-)
+COLOURS: Mapping[str, RGB] = {
+    "red": (0.80, 0.05, 0.06),
+    "orange": (1.00, 0.45, 0.02),
+    "yellow": (0.98, 0.85, 0.08),
+    "green": (0.08, 0.55, 0.12),
+    "cyan": (0.10, 0.78, 0.85),
+    "blue": (0.08, 0.16, 0.80),
+    "purple": (0.50, 0.12, 0.66),
+}
 
 
 @dataclass(frozen=True)
@@ -35,20 +34,16 @@ class Shape:
     symmetry: float
 
 
-SHAPES: MappingProxyType[str, Shape] = MappingProxyType(
-    {
-        "cube": Shape("cube", "box", (0.021, 0.021, 0.021), 0.021, 1.5707963267948966),
-        "cylinder": Shape("cylinder", "cylinder", (0.019, 0.033), 0.033, 0.0),
-        "ball": Shape("ball", "sphere", (0.023,), 0.023, 0.0),
-    }
-)
-SHAPE_WORDS: MappingProxyType[str, str] = MappingProxyType(
-    {
-        "cube": "cube", "block": "cube", "box": "cube",
-        "cylinder": "cylinder", "can": "cylinder", "tube": "cylinder",
-        "ball": "ball", "sphere": "ball",
-    }
-)  # fmt: skip
+SHAPES: Mapping[str, Shape] = {
+    "cube": Shape("cube", "box", (0.021, 0.021, 0.021), 0.021, 1.5707963267948966),
+    "cylinder": Shape("cylinder", "cylinder", (0.019, 0.033), 0.033, 0.0),
+    "ball": Shape("ball", "sphere", (0.023,), 0.023, 0.0),
+}
+SHAPE_WORDS: Mapping[str, str] = {
+    "cube": "cube", "block": "cube", "box": "cube",
+    "cylinder": "cylinder", "can": "cylinder", "tube": "cylinder",
+    "ball": "ball", "sphere": "ball",
+}  # fmt: skip
 """Synonyms of a shape -> its name here."""
 
 
@@ -66,3 +61,43 @@ class ObjectKind:
 
 
 ALL_KINDS: tuple[ObjectKind, ...] = tuple(ObjectKind(colour, shape) for colour in COLOURS for shape in SHAPES)
+
+
+@dataclass(frozen=True)
+class PlacedObject:
+    """An object standing on the table. x, y: in the base frame [m]; yaw: about the vertical [rad]."""
+
+    kind: ObjectKind
+    x: float
+    y: float
+    yaw: float = 0.0
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """The visual appearance of a scene.
+
+    table: colour of the table, RGB 0 ... 1. pattern: what is on it, see tabletop_model. light: brightness, 1 is the
+    usual. light_direction: where the light shines to in the base frame (need not be normalised).
+    camera_shift, target_shift: displacement of the front camera and of the point that it looks at [m].
+    """
+
+    table: RGB = (0.60, 0.56, 0.52)
+    light: float = 1.0
+    light_direction: tuple[float, float, float] = (-0.35, 0.25, -1.0)
+    camera_shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    target_shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    pattern: str = PLAIN
+
+
+@dataclass(frozen=True)
+class SceneLayout:
+    """Objects, the arm's initial pose and the appearance.
+
+    start: position of the tool between the fingertips in the base frame [m]; start_yaw: its yaw [rad].
+    """
+
+    objects: tuple[PlacedObject, ...]
+    start: tuple[float, float, float] = (0.44, 0.0, 0.24)
+    start_yaw: float = 0.0
+    appearance: Appearance = field(default_factory=Appearance)

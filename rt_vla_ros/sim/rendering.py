@@ -9,7 +9,7 @@ import importlib
 import os
 import sys
 import weakref
-from typing import Any, Protocol
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -24,14 +24,7 @@ NO_LIBRARY = (
 )
 
 
-class GLContext(Protocol):
-    """What this module needs of MuJoCo's OpenGL contexts."""
-
-    def make_current(self) -> None: ...
-    def free(self) -> None: ...
-
-
-def open_context(width: int, height: int) -> GLContext:
+def open_context(width: int, height: int) -> Any:
     """Make an OpenGL context: the user's MUJOCO_GL if set, else EGL if it works, else OSMesa.
 
     The choice is left in MUJOCO_GL, where MuJoCo's own loader looks for it.
@@ -43,7 +36,7 @@ def open_context(width: int, height: int) -> GLContext:
         context.make_current()
     except Exception as error:
         raise RuntimeError(NO_LIBRARY.format(tried=f"{name}: {error}")) from error
-    return context  # type: ignore[no-any-return]
+    return context
 
 
 def choose_library() -> str:
@@ -64,7 +57,10 @@ def egl_works() -> bool:
     """
     try:
         egl = ctypes.CDLL("libEGL.so.1")
-        _load_any("libOpenGL.so.0", "libGL.so.1")
+        try:
+            ctypes.CDLL("libOpenGL.so.0")
+        except OSError:
+            ctypes.CDLL("libGL.so.1")
     except OSError:
         return False
     egl.eglGetProcAddress.restype = ctypes.c_void_p
@@ -86,14 +82,6 @@ def egl_works() -> bool:
     return False
 
 
-def _load_any(*names: str) -> ctypes.CDLL:
-    """The first of these shared libraries that can be loaded. Raises OSError where none can."""
-    for name in names[:-1]:
-        with contextlib.suppress(OSError):
-            return ctypes.CDLL(name)
-    return ctypes.CDLL(names[-1])
-
-
 def _import_context(name: str) -> Any:
     context = importlib.import_module(f"mujoco.{name}").GLContext
     context._context = None  # else one that failed to open complains on standard error when it is deleted
@@ -113,35 +101,26 @@ class OffscreenRenderer:
     """Draws one model at one size. Make it and use it in one thread: OpenGL contexts belong to threads."""
 
     def __init__(
-        self,
-        model: mujoco.MjModel,
-        width: int,
-        height: int,
-        *,
-        shadows: bool = False,
-        oversample: int = 1,
-        groups: tuple[int, ...],
+        self, model: mujoco.MjModel, width: int, height: int, groups: tuple[int, ...], *, for_display: bool
     ) -> None:
-        """width, height: of the pictures [px]. oversample: each pixel is the mean of oversample^2 (not for policies).
+        """width, height: of the pictures [px]. groups: MuJoCo geom groups that are drawn.
 
-        groups: MuJoCo geom groups that are drawn.
+        for_display: with shadows, and each pixel the mean of four; not what policies see.
         """
-        self.width, self.height, self._oversample = width, height, oversample
+        self.width, self.height, self._oversample = width, height, 2 if for_display else 1
+        oversample = self._oversample
         size = (width * oversample, height * oversample)
         self._context = open_context(*size)
         quality, glob = model.vis.quality, model.vis.global_
-        quality.offsamples, quality.shadowsize = 0, 4096 if shadows else 0
+        quality.offsamples, quality.shadowsize = 0, 4096 if for_display else 0
         glob.offwidth, glob.offheight = size
         self._draw = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._draw)
         self._scene = mujoco.MjvScene(model, maxgeom=400)
-        flags = self._scene.flags
-        flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
-        flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = for_display
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         self._option = mujoco.MjvOption()
-        self._option.geomgroup[:] = 0
-        for group in groups:
-            self._option.geomgroup[group] = 1
+        self._option.geomgroup[:] = [group in groups for group in range(len(self._option.geomgroup))]
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._rect = mujoco.MjrRect(0, 0, *size)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rt_vla_ros.sim.instructions import matches, phrase, shorten, vocabulary
-from rt_vla_ros.sim.layout import PlacedObject, SceneLayout
-from rt_vla_ros.sim.objects import ALL_KINDS, ObjectKind
+from rt_vla_ros.sim.objects import ALL_KINDS, ObjectKind, PlacedObject, SceneLayout
 from rt_vla_ros.sim.suites import Suite, find_suite, triple
 
 AREA_LOW, AREA_HIGH = (0.38, -0.22), (0.62, 0.22)  # where objects are placed, in the base frame [m]
@@ -64,10 +63,8 @@ def make_scene(suite: str, seed: int, instruction: str = "") -> Scene:
         kinds = _with_target(kinds, target, rules.targets[int(rng.integers(len(rules.targets)))], rules, rng)
     if instruction.strip():
         kinds, target = _with_named(instruction, kinds, target, rules, rng)
-    objects = tuple(
-        PlacedObject(kind, float(x), float(y), float(yaw))
-        for kind, (x, y), yaw in zip(kinds, places, yaws, strict=True)
-    )
+    laid = zip(kinds, places, yaws, strict=True)
+    objects = tuple(PlacedObject(kind, float(x), float(y), float(yaw)) for kind, (x, y), yaw in laid)
     sentence = instruction.strip() or phrase(template, kinds[target])
     layout = SceneLayout(objects, triple(start), start_yaw, appearance)
     return Scene(suite, seed, layout, Task(sentence, target))
@@ -89,14 +86,11 @@ def _with_named(
 
 
 def _fits(kind: ObjectKind, others: list[ObjectKind], rules: Suite) -> bool:
-    if rules.distinct == "colour":
-        return all(kind.colour != other.colour for other in others)
-    return kind not in others
+    return all(kind.colour != other.colour if rules.distinct == "colour" else kind != other for other in others)
 
 
 def _draw_kinds(rules: Suite, rng: np.random.Generator) -> list[ObjectKind]:
-    kinds: list[ObjectKind] = []
-    fewest, most = rules.objects
+    kinds, (fewest, most) = list[ObjectKind](), rules.objects
     count = fewest if fewest == most else int(rng.integers(fewest, most + 1))
     for index in rng.permutation(len(rules.kinds)):
         if len(kinds) < count and _fits(rules.kinds[index], kinds, rules):
@@ -108,8 +102,7 @@ def _with_target(
     kinds: list[ObjectKind], target: int, wanted: ObjectKind, rules: Suite, rng: np.random.Generator
 ) -> list[ObjectKind]:
     """The same kinds with `wanted` at the target's index; distractors that conflict with it are replaced."""
-    chosen = list(kinds)
-    chosen[target] = wanted
+    chosen = [*kinds[:target], wanted, *kinds[target + 1 :]]
     for slot in range(len(chosen)):
         others = chosen[:slot] + chosen[slot + 1 :]
         if slot != target and not _fits(chosen[slot], others, rules):
@@ -119,8 +112,7 @@ def _with_target(
 
 
 def _draw_places(count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    places: list[np.ndarray] = []
-    tries = 0
+    places, tries = list[np.ndarray](), 0
     while len(places) < count:
         place = rng.uniform(AREA_LOW, AREA_HIGH)
         tries += 1

@@ -37,15 +37,12 @@ class ScriptedExpert:
         """What to do in the next 0.2 s: at most 0.04 m per axis and 0.35 rad about the vertical, in base axes."""
         gripped = sim.gripped()
         if gripped == self._target and sim.gripper_closedness > OPEN:
-            return self._lift(sim)
+            if sim.clearances[self._target] >= DONE_CLEARANCE:
+                return _act(np.zeros(3), 0.0, gripper=1.0, terminate=True)
+            return _act(np.array([0.0, 0.0, MAX_STEP]), 0.0, gripper=1.0)
         if gripped is not None and sim.gripper_closedness > OPEN:
             return _act(np.zeros(3), 0.0, gripper=0.0)
         return self._approach(sim)
-
-    def _lift(self, sim: TabletopSim) -> EndEffectorAction:
-        if sim.clearances[self._target] >= DONE_CLEARANCE:
-            return _act(np.zeros(3), 0.0, gripper=1.0, terminate=True)
-        return _act(np.array([0.0, 0.0, MAX_STEP]), 0.0, gripper=1.0)
 
     def _approach(self, sim: TabletopSim) -> EndEffectorAction:
         grasp = sim.object_positions[self._target]
@@ -63,10 +60,8 @@ class ScriptedExpert:
 
     def _turn(self, sim: TabletopSim) -> float:
         """Angle to the nearest yaw at which the fingers fit the target [rad]."""
-        kind = sim.object_kinds[self._target]
-        axes = sim.object_rotations[self._target]
-        lying = kind.shape == "cylinder" and abs(axes[2, 2]) < 0.7
-        if lying:
+        kind, axes = sim.layout.objects[self._target].kind, sim.object_rotations[self._target]
+        if kind.shape == "cylinder" and abs(axes[2, 2]) < 0.7:  # it lies
             return wrap_angle(float(np.arctan2(axes[1, 2], axes[0, 2])) - sim.ee_yaw, np.pi)
         if SHAPES[kind.shape].symmetry:
             level = int(np.argmin(np.abs(axes[2])))  # one of the edges that lie flat

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, UNSEEN_PICK_PHRASINGS
-from rt_vla_ros.sim.layout import Appearance
-from rt_vla_ros.sim.objects import ALL_KINDS, RGB, ObjectKind
-from rt_vla_ros.sim.table_patterns import PLAIN
+from rt_vla_ros.sim.objects import ALL_KINDS, PLAIN, RGB, Appearance, ObjectKind
 
 UNSEEN_KINDS: tuple[ObjectKind, ...] = (
     ObjectKind("yellow", "ball"),
@@ -137,20 +135,18 @@ class Suite:
     training: bool = False
 
 
-SUITES: MappingProxyType[str, Suite] = MappingProxyType(
-    {
-        suite.name: suite
-        for suite in (
-            Suite("pick-colours", distinct="colour"),
-            Suite("pick-any"),
-            Suite("unseen", targets=UNSEEN_KINDS, phrasings=UNSEEN_PICK_PHRASINGS),
-            Suite("distractors", objects=(6, 9)),
-            Suite("backgrounds", appearance=UNSEEN_APPEARANCE),
-            Suite("train-looks", appearance=TRAINING_APPEARANCE, training=True),
-            Suite("train-clutter", objects=(3, 7), appearance=TRAINING_APPEARANCE, training=True),
-        )
-    }
-)
+SUITES: Mapping[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        Suite("pick-colours", distinct="colour"),
+        Suite("pick-any"),
+        Suite("unseen", targets=UNSEEN_KINDS, phrasings=UNSEEN_PICK_PHRASINGS),
+        Suite("distractors", objects=(6, 9)),
+        Suite("backgrounds", appearance=UNSEEN_APPEARANCE),
+        Suite("train-looks", appearance=TRAINING_APPEARANCE, training=True),
+        Suite("train-clutter", objects=(3, 7), appearance=TRAINING_APPEARANCE, training=True),
+    )
+}
 
 
 EVALUATION_SUITES: tuple[str, ...] = tuple(suite.name for suite in SUITES.values() if not suite.training)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.sim.arm import ArmDescription
 from rt_vla_ros.sim.objects import MASS, SHAPES
-from rt_vla_ros.sim.table_patterns import PATTERNS, draw_pattern
 
 FRONT_POSITION = (1.15, 0.0, 0.75)
 FRONT_TARGET = (0.47, 0.0, 0.08)
@@ -26,11 +25,13 @@ DRAWN, ARM, DETAILED_ARM, HIDDEN = 1, 3, 2, 4
 OBJECT_BIT, HAND_BIT = 1, 2
 LARGE_MESH_BYTES = 60_000
 
+PATTERN_SIZE = 128  # [px] of a pattern, which repeats
+DARKEST = 0.55  # brightness of the darkest spot; the lightest has 1
+
 
 def look_at(position: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     """Orientation of a camera at `position` that looks at `target`, image up: quaternion w x y z, shape (4,)."""
-    back = position - target
-    back = back / np.linalg.norm(back)
+    back = (position - target) / np.linalg.norm(position - target)
     right = np.cross((0.0, 0.0, 1.0), back)
     right /= np.linalg.norm(right)
     quat = np.empty(4)
@@ -65,8 +66,7 @@ def _check_names(spec: Any, arm: ArmDescription) -> None:
     }
     for kind, names in wanted.items():
         present = [item.name for item in getattr(spec, {"body": "bodies"}.get(kind, kind + "s"))]
-        missing = [name for name in names if name not in present]
-        if missing:
+        if missing := [name for name in names if name not in present]:
             raise ValueError(
                 f"{arm.mjcf} has no {kind} {', '.join(missing)}; it has {', '.join(filter(None, present))}. "
                 "Describe the arm with the names of its file (ArmDescription)."
@@ -75,12 +75,9 @@ def _check_names(spec: Any, arm: ArmDescription) -> None:
 
 def _set_options(spec: Any) -> None:
     option = spec.option
-    option.timestep = TIMESTEP
-    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    option.impratio = 10
-    option.noslip_iterations = 3
-    option.noslip_tolerance = 0
+    option.timestep, option.integrator = TIMESTEP, mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    option.cone, option.impratio = mujoco.mjtCone.mjCONE_ELLIPTIC, 10
+    option.noslip_iterations, option.noslip_tolerance = 3, 0
     for item in (*spec.sensors, *spec.keys):
         spec.delete(item)
 
@@ -100,7 +97,9 @@ def _lighten_arm(spec: Any, arm: ArmDescription, *, detailed: bool) -> None:
         geom.group = DETAILED_ARM if visual_only else ARM
         geom.contype, geom.conaffinity = (HAND_BIT if in_hand and not visual_only else 0), 0
         if not visual_only:
-            _paint(geom, in_hand)
+            geom.rgba = (0.16, 0.17, 0.19, 1.0) if in_hand else (0.90, 0.91, 0.93, 1.0)
+        if in_hand and not visual_only:
+            geom.condim, geom.friction = 4, (1.0, 0.02, 0.0005)
         if geom.type == mujoco.mjtGeom.mjGEOM_MESH:
             used.add(geom.meshname)
             if not visual_only and files[geom.meshname].stat().st_size > LARGE_MESH_BYTES:
@@ -110,18 +109,8 @@ def _lighten_arm(spec: Any, arm: ArmDescription, *, detailed: bool) -> None:
             spec.delete(mesh)
 
 
-def _paint(geom: Any, in_hand: bool) -> None:
-    geom.rgba = (0.16, 0.17, 0.19, 1.0) if in_hand else (0.90, 0.91, 0.93, 1.0)
-    if in_hand:
-        geom.condim = 4
-        geom.friction = (1.0, 0.02, 0.0005)
-
-
 def _subtree(body: Any) -> set[str]:
-    names = {body.name}
-    for child in body.bodies:
-        names |= _subtree(child)
-    return names
+    return {body.name}.union(*(_subtree(child) for child in body.bodies))
 
 
 def _drive_arm(spec: Any, arm: ArmDescription) -> None:
@@ -132,8 +121,7 @@ def _drive_arm(spec: Any, arm: ArmDescription) -> None:
     for joint, stiffness, limit in zip(arm.joints, arm.stiffness, arm.torque_limits, strict=True):
         servo = spec.add_actuator(name=f"servo_{joint}", target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
         servo.set_to_position(kp=stiffness, kv=stiffness * 0.05)
-        servo.forcerange = (-limit, limit)
-        servo.forcelimited = True
+        servo.forcerange, servo.forcelimited = (-limit, limit), True
     for body in spec.bodies:
         body.gravcomp = 1.0
 
@@ -149,16 +137,16 @@ def _add_surroundings(spec: Any) -> None:
         name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
         rgb1=(0.80, 0.86, 0.92), rgb2=(0.45, 0.52, 0.62), width=64, height=384,
     )  # fmt: skip
-    for pattern in PATTERNS:
-        _add_pattern(spec, pattern)
+    for name, pixels in draw_patterns().items():
+        texture = spec.add_texture(
+            name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=PATTERN_SIZE, height=PATTERN_SIZE, nchannel=3
+        )
+        texture.data = pixels.tobytes()
+        material = spec.add_material(name=name, texrepeat=(5, 5), texuniform=False, specular=0.5, shininess=0.5)
+        material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
     world = spec.worldbody
-    world.add_light(
-        name="lamp",
-        pos=(0.9, -0.5, 2.0),
-        dir=(-0.35, 0.25, -1.0),
-        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
-        castshadow=True,
-    )
+    directional = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
+    world.add_light(name="lamp", pos=(0.9, -0.5, 2.0), dir=(-0.35, 0.25, -1.0), type=directional, castshadow=True)
     world.add_geom(
         name="table", type=mujoco.mjtGeom.mjGEOM_BOX, pos=TABLE_CENTRE, size=TABLE_HALF_SIZE, group=DRAWN,
         contype=0, conaffinity=0,
@@ -174,26 +162,14 @@ def _add_surroundings(spec: Any) -> None:
     )  # fmt: skip
 
 
-def _add_pattern(spec: Any, name: str) -> None:
-    """A material for the table."""
-    pixels = draw_pattern(name)
-    texture = spec.add_texture(
-        name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=pixels.shape[1], height=pixels.shape[0], nchannel=3
-    )
-    texture.data = pixels.tobytes()
-    material = spec.add_material(name=name, texrepeat=(5, 5), texuniform=False, specular=0.5, shininess=0.5)
-    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
-
-
 def _add_cameras(spec: Any, arm: ArmDescription) -> None:
     for camera in list(spec.cameras):
         spec.delete(camera)
     position, target = np.array(FRONT_POSITION), np.array(FRONT_TARGET)
     spec.worldbody.add_camera(name="front", pos=position, quat=look_at(position, target), fovy=FRONT_FOVY)
     overview = np.array((1.45, -0.95, 0.85))
-    spec.worldbody.add_camera(
-        name="overview", pos=overview, quat=look_at(overview, np.array((0.28, 0.0, 0.24))), fovy=36
-    )
+    towards = look_at(overview, np.array((0.28, 0.0, 0.24)))
+    spec.worldbody.add_camera(name="overview", pos=overview, quat=towards, fovy=36)
     site = next(site for site in spec.sites if site.name == arm.tool_site)
     wrist = site.parent.add_camera(name="wrist", fovy=65)
     # Behind the knuckles, looking along the gripper at what is between the fingertips.
@@ -216,3 +192,28 @@ def _add_object(spec: Any, index: int) -> None:
             name=f"object{index}_{shape.name}", type=getattr(mujoco.mjtGeom, f"mjGEOM_{shape.geom.upper()}"), size=size,
             group=DRAWN, contype=OBJECT_BIT, conaffinity=OBJECT_BIT | HAND_BIT, condim=3, friction=(0.8, 0.01, 0.0005),
         )  # fmt: skip
+
+
+def draw_patterns() -> dict[str, NDArray[np.uint8]]:
+    """Brightness patterns of the table top, which its colour tints: grey as RGB, uint8, shape (128, 128, 3)."""
+    rows, columns = np.indices((PATTERN_SIZE, PATTERN_SIZE)) / PATTERN_SIZE
+
+    def cloud(seed: int, waves: int, stretch: float) -> NDArray[np.float64]:
+        """Smooth noise that repeats without a seam: a sum of waves; `stretch` makes it longer along the columns."""
+        rng, total = np.random.default_rng(seed), np.zeros((PATTERN_SIZE, PATTERN_SIZE))
+        for _ in range(60):
+            down, across = rng.integers(-waves, waves + 1), round(float(rng.integers(-waves, waves + 1)) / stretch)
+            total += np.sin(2 * np.pi * (down * rows + across * columns + rng.random()))
+        return np.asarray((total - total.min()) / np.ptp(total))
+
+    brightness = {
+        "checks": ((rows < 0.5) ^ (columns < 0.5)).astype(np.float64),
+        "speckles": np.random.default_rng(1).random((PATTERN_SIZE // 4, PATTERN_SIZE // 4)).repeat(4, 0).repeat(4, 1),
+        "clouds": cloud(7, 5, 1.0),
+        "wood": np.where((rows * 4) % 1 < 0.04, 0.0, 0.35 + 0.65 * cloud(3, 24, 12.0)),  # boards with a grain
+        "gingham": 1.0 - 0.5 * ((rows * 2) % 1 < 0.5) - 0.5 * ((columns * 2) % 1 < 0.5),
+        "marble": np.clip(6.0 * np.abs(cloud(5, 4, 1.0) - 0.5), 0.0, 1.0),  # thin dark veins
+        "stripes": (((rows + columns) * 3) % 1 < 0.5).astype(np.float64),
+    }
+    grey = {name: np.rint(255 * (DARKEST + (1.0 - DARKEST) * values)) for name, values in brightness.items()}
+    return {name: np.repeat(values.astype(np.uint8)[..., None], 3, axis=2) for name, values in grey.items()}

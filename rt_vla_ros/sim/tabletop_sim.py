@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.frames import BASE_LINK, refuse_frame
 from rt_vla_ros.sim.arm import ArmDescription, find_arm
-from rt_vla_ros.sim.geometry import lowest_point, rotation_matrix, rotation_vector
-from rt_vla_ros.sim.inverse_kinematics import InverseKinematics
-from rt_vla_ros.sim.layout import SceneLayout
-from rt_vla_ros.sim.objects import COLOURS, SHAPES, ObjectKind
+from rt_vla_ros.sim.geometry import InverseKinematics, lowest_point, rotation_matrix, rotation_vector
+from rt_vla_ros.sim.objects import COLOURS, PLAIN, SHAPES, SceneLayout
 from rt_vla_ros.sim.rendering import OffscreenRenderer
-from rt_vla_ros.sim.table_patterns import PLAIN
 from rt_vla_ros.sim.tabletop_model import (
     ARM,
     DETAILED_ARM,
@@ -54,26 +51,25 @@ class TabletopSim:
     """The table, the arm and the objects. Everything is a function of the layout and the commands; nothing is random.
 
     Pictures must be taken in the thread that took the first one (OpenGL).
+    frames: names of all frames in the arm's TF tree. joint_names: for joint_states: the arm's joints, then the
+    gripper's. reference_position: of the pose that the arm tracks, in the base frame [m], shape (3,).
     """
 
     def __init__(
-        self,
-        *,
-        size: tuple[int, int] = (96, 96),
-        arm: ArmDescription | None = None,
-        detailed: bool = False,
+        self, *, size: tuple[int, int] = (96, 96), arm: ArmDescription | None = None, detailed: bool = False
     ) -> None:
         """size: width, height of `render`'s pictures [px]. detailed: the arm's visual meshes in `render_for_display`.
 
         Raises FileNotFoundError where the arm's MJCF is missing, ValueError where it does not fit its description.
         """
         self.arm = arm or find_arm()
+        self.joint_names = (*self.arm.joint_names, self.arm.gripper_joint_name)
+        self.frames = frozenset((BASE_LINK, self.arm.tool_frame, *(frame for _, frame in self.arm.link_frames)))
         self.size, self._detailed = size, detailed
         self._models: dict[int, mujoco.MjModel] = {}
         self._renderers: dict[tuple[int, int, int, bool], OffscreenRenderer] = {}
         self.max_objects = 0
-        self.layout = SceneLayout(())
-        self.reset(self.layout)
+        self.reset(SceneLayout(()))
 
     def _use_model(self, max_objects: int) -> None:
         """The smallest that fits: few objects cost little, and a layout always gets the same model."""
@@ -84,39 +80,33 @@ class TabletopSim:
         self.model, self.max_objects = self._models[max_objects], max_objects
         self.data = mujoco.MjData(self.model)
         self._ik = InverseKinematics(self.model, self.arm.joints, self.arm.tool_site, np.array(self.arm.home))
-        self._index_model()
-
-    def _index_model(self) -> None:
         model, arm = self.model, self.arm
         self._qpos = np.array([model.joint(name).qposadr[0] for name in arm.joints])
         self._qvel = np.array([model.joint(name).dofadr[0] for name in arm.joints])
         self._servos = np.array([model.actuator(f"servo_{name}").id for name in arm.joints])
-        self._gripper_actuator = model.actuator(arm.gripper_actuator).id
-        self._gripper_qpos = model.joint(arm.gripper_joint).qposadr[0]
-        self._gripper_qvel = model.joint(arm.gripper_joint).dofadr[0]
+        self._gripper_actuator, gripper = model.actuator(arm.gripper_actuator).id, model.joint(arm.gripper_joint)
+        self._gripper_qpos, self._gripper_qvel = gripper.qposadr[0], gripper.dofadr[0]
         self._site = model.site(arm.tool_site).id
         self._cameras = {name: model.camera(name).id for name in CAMERAS}
         self._links = [(model.body(body).id, frame) for body, frame in arm.link_frames]
         self._object_bodies = np.array([model.body(f"object{i}").id for i in range(self.max_objects)], np.int64)
-        names = [model.body(i).name for i in range(model.nbody)]
-        hand = {i for i in range(model.nbody) if model.body(arm.hand).id in _ancestors(model, i)}
+        hand = {model.body(arm.hand).id}
         self._finger_of_body = np.full(model.nbody, -1)
-        for body in hand:
-            for finger, prefix in enumerate(arm.fingers):
-                if names[body].startswith(prefix):
-                    self._finger_of_body[body] = finger
+        for body in range(model.nbody):  # parents come before their children
+            if body in hand or model.body_parentid[body] in hand:
+                hand.add(body)
+                for finger, prefix in enumerate(arm.fingers):
+                    if model.body(body).name.startswith(prefix):
+                        self._finger_of_body[body] = finger
         self._object_of_body = np.full(model.nbody, -1)
         self._object_of_body[self._object_bodies] = np.arange(self.max_objects)
 
-    # Reset ----------------------------------------------------------------------------------------------------------
-
     def reset(self, layout: SceneLayout) -> None:
         """Place the objects and the arm, at time 0. Raises ValueError for too many objects."""
-        count = len(layout.objects)
-        if count > CAPACITIES[-1]:
+        if (count := len(layout.objects)) > CAPACITIES[-1]:
             raise ValueError(f"The layout has {count} objects, expected at most {CAPACITIES[-1]}.")
         self._use_model(next(capacity for capacity in CAPACITIES if capacity >= count))
-        self.layout = layout
+        self.layout, self._present = layout, self._object_bodies[:count]
         mujoco.mj_resetData(self.model, self.data)
         for slot in range(self.max_objects):
             self._place_object(slot)
@@ -141,13 +131,11 @@ class TabletopSim:
             if present and placed is not None:
                 model.geom_rgba[geom] = (*COLOURS[placed.kind.colour], 1.0)
         start = model.joint(f"object{slot}").qposadr[0]
-        body = self._object_bodies[slot]
-        model.body_gravcomp[body] = 0.0 if placed else 1.0
+        model.body_gravcomp[self._object_bodies[slot]] = 0.0 if placed else 1.0
         if placed is None:
             data.qpos[start : start + 7] = (3.0 + slot, 3.0, -0.5, 1, 0, 0, 0)
             return
-        height = SHAPES[placed.kind.shape].half_height
-        half = placed.yaw / 2
+        height, half = SHAPES[placed.kind.shape].half_height, placed.yaw / 2
         data.qpos[start : start + 7] = (placed.x, placed.y, height, np.cos(half), 0, 0, np.sin(half))
 
     def _apply_appearance(self) -> None:
@@ -165,15 +153,12 @@ class TabletopSim:
         model.cam_quat[camera] = look_at(position, np.add(FRONT_TARGET, look.target_shift))
 
     def _place_arm(self) -> None:
-        self._reference = np.clip(self.layout.start, WORKSPACE_LOW, WORKSPACE_HIGH)
+        self.reference_position = np.clip(self.layout.start, WORKSPACE_LOW, WORKSPACE_HIGH)
         self._reference_rotation = rotation_matrix((0.0, 0.0, self.layout.start_yaw)) @ POINTING_DOWN
-        self._ik.reset(np.array(self.arm.home))
+        self._ik.reset()
         for _ in range(40):
-            joints = self._ik.step(self._reference, self._reference_rotation)
-        self.data.qpos[self._qpos] = joints
-        self.data.ctrl[self._servos] = joints
-
-    # Commands -------------------------------------------------------------------------------------------------------
+            joints = self._ik.step(self.reference_position, self._reference_rotation)
+        self.data.qpos[self._qpos] = self.data.ctrl[self._servos] = joints
 
     def command(self, linear: Vector, angular: Vector, frame_id: str = BASE_LINK) -> None:
         """Velocity of the tool [m/s], [rad/s], shapes (3,), until the next command; zero: stand still.
@@ -186,9 +171,7 @@ class TabletopSim:
         if linear.shape != (3,) or angular.shape != (3,) or not np.isfinite([linear, angular]).all():
             raise ValueError(f"A velocity command needs two vectors of 3 finite numbers, not {linear} and {angular}.")
         axes = self.axes(frame_id)
-        self._linear, self._angular = (
-            (linear.copy(), angular.copy()) if axes is None else (axes @ linear, axes @ angular)
-        )
+        self._linear, self._angular = (v.copy() if axes is None else axes @ v for v in (linear, angular))
 
     def command_gripper(self, closedness: float) -> None:
         """0 open ... 1 closed; values outside are clipped. Raises ValueError for NaN."""
@@ -200,7 +183,7 @@ class TabletopSim:
         """Let time pass [s]: a multiple of 0.02 s."""
         for _ in range(round(duration / CONTROL_PERIOD)):
             self._move_reference()
-            self.data.ctrl[self._servos] = self._ik.step(self._reference, self._reference_rotation)
+            self.data.ctrl[self._servos] = self._ik.step(self.reference_position, self._reference_rotation)
             limit = GRIPPER_SPEED * CONTROL_PERIOD
             self._gripper_command += float(np.clip(self._gripper_target - self._gripper_command, -limit, limit))
             low, high = self.model.actuator_ctrlrange[self._gripper_actuator]
@@ -211,20 +194,18 @@ class TabletopSim:
 
     def _move_reference(self) -> None:
         here = self.ee_position
-        wanted = self._reference + self._linear * CONTROL_PERIOD
+        wanted = self.reference_position + self._linear * CONTROL_PERIOD
         lead = wanted - here
         distance = float(np.linalg.norm(lead))
         if distance > MAX_LEAD:
             wanted = here + lead * (MAX_LEAD / distance)
-        self._reference = np.clip(wanted, WORKSPACE_LOW, WORKSPACE_HIGH)
+        self.reference_position = np.clip(wanted, WORKSPACE_LOW, WORKSPACE_HIGH)
         if self._angular.any():
             self._reference_rotation = rotation_matrix(self._angular * CONTROL_PERIOD) @ self._reference_rotation
             lead = rotation_vector(self._reference_rotation @ self.ee_rotation.T)
             angle = float(np.linalg.norm(lead))
             if angle > MAX_ANGULAR_LEAD:
                 self._reference_rotation = rotation_matrix(lead * (MAX_ANGULAR_LEAD / angle)) @ self.ee_rotation
-
-    # Measurements -------------------------------------------------------------------------------------------
 
     @property
     def time(self) -> float:
@@ -248,16 +229,6 @@ class TabletopSim:
         return float(np.arctan2(axes[1, 0], axes[0, 0]))
 
     @property
-    def reference_position(self) -> Vector:
-        """Position of the reference pose that the arm tracks, in the base frame [m], shape (3,)."""
-        return np.array(self._reference, np.float64)
-
-    @property
-    def joint_names(self) -> tuple[str, ...]:
-        """Names for joint_states: the arm's joints, then the gripper's."""
-        return (*self.arm.joint_names, self.arm.gripper_joint_name)
-
-    @property
     def joint_positions(self) -> Vector:
         """Angles in the order of `joint_names` [rad], shape (n,)."""
         return np.append(self.data.qpos[self._qpos], self.data.qpos[self._gripper_qpos])
@@ -279,20 +250,16 @@ class TabletopSim:
         quat = np.empty(4)
         mujoco.mju_mat2Quat(quat, self.data.site_xmat[self._site])
         tool = Pose(self.ee_position, np.roll(quat, -1))
-        return {**{frame: self._pose(body) for body, frame in self._links}, self.arm.tool_frame: tool}
-
-    @property
-    def frames(self) -> frozenset[str]:
-        """Names of all frames in the arm's TF tree."""
-        return frozenset((BASE_LINK, self.arm.tool_frame, *(frame for _, frame in self._links)))
+        data = self.data
+        links = {frame: Pose(data.xpos[i].copy(), np.roll(data.xquat[i], -1)) for i, frame in self._links}
+        return {**links, self.arm.tool_frame: tool}
 
     def axes(self, frame_id: str) -> Vector | None:
         """Axes of a frame in the base frame as they are now, shape (3, 3); None for the base frame itself.
 
         Raises ValueError for an unknown frame.
         """
-        unknown = refuse_frame(frame_id, self.frames)
-        if unknown is not None:
+        if (unknown := refuse_frame(frame_id, self.frames)) is not None:
             raise ValueError(unknown)
         if frame_id in (BASE_LINK, self._links[0][1]):
             return None
@@ -302,19 +269,14 @@ class TabletopSim:
         return np.array(self.data.xmat[body], np.float64).reshape(3, 3)
 
     @property
-    def object_kinds(self) -> tuple[ObjectKind, ...]:
-        """The objects on the table, in the layout's order."""
-        return tuple(placed.kind for placed in self.layout.objects)
-
-    @property
     def object_positions(self) -> Vector:
         """Centres of the objects in the base frame [m], shape (objects, 3), in the layout's order."""
-        return np.array(self.data.xpos[self._present()], np.float64)
+        return np.array(self.data.xpos[self._present], np.float64)
 
     @property
     def object_rotations(self) -> Vector:
         """Axes of the objects in the base frame, shape (objects, 3, 3)."""
-        return np.array(self.data.xmat[self._present()], np.float64).reshape(-1, 3, 3)
+        return np.array(self.data.xmat[self._present], np.float64).reshape(-1, 3, 3)
 
     @property
     def clearances(self) -> Vector:
@@ -336,15 +298,6 @@ class TabletopSim:
         """Index of the object between the fingers, touched by both; None where there is none."""
         both = set.intersection(*self.touched())
         return min(both) if both else None
-
-    def _present(self) -> NDArray[np.int64]:
-        return self._object_bodies[: len(self.layout.objects)]
-
-    def _pose(self, body: int) -> Pose:
-        w, x, y, z = self.data.xquat[body]
-        return Pose(self.data.xpos[body].copy(), np.array([x, y, z, w]))
-
-    # Pictures -------------------------------------------------------------------------------------------------------
 
     def render(self, camera: str) -> NDArray[np.uint8]:
         """What a policy's camera sees now: RGB, uint8, shape (height, width, 3) of the constructor's size.
@@ -372,9 +325,7 @@ class TabletopSim:
         key = (self.max_objects, width, height, for_display)
         if key not in self._renderers:
             arm = DETAILED_ARM if for_display and self._detailed else ARM
-            self._renderers[key] = OffscreenRenderer(
-                self.model, width, height, groups=(DRAWN, arm), shadows=for_display, oversample=2 if for_display else 1
-            )
+            self._renderers[key] = OffscreenRenderer(self.model, width, height, (DRAWN, arm), for_display=for_display)
         return self._renderers[key]
 
     def close(self) -> None:
@@ -382,11 +333,3 @@ class TabletopSim:
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()
-
-
-def _ancestors(model: mujoco.MjModel, body: int) -> set[int]:
-    found = {body}
-    while body:
-        body = int(model.body_parentid[body])
-        found.add(body)
-    return found

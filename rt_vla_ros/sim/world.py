@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from rt_vla_ros.control.twist import Twist
-from rt_vla_ros.sim import Judge, Outcome, Scene, TabletopSim, make_scene
+from rt_vla_ros.sim import Outcome, Scene, TabletopSim, make_scene, settle
 from rt_vla_ros.sim.judge import HOLD_TIME
 
 STEP_NS = 20_000_000
 # The clock does not begin at 0: a stamp of zero means "none" in many messages.
 START_NS = 1_000_000_000
 BETWEEN_SCENES_NS = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The outcome of a scene by now.
-
-    seconds, steps: simulated time and actions of the policy since the scene was set up.
-    """
-
-    outcome: Outcome
-    seconds: float
-    steps: int
 
 
 class SimWorld:
@@ -37,10 +23,7 @@ class SimWorld:
 
     def __init__(self, sim: TabletopSim, suite: str, seed: int, instruction: str) -> None:
         """Raises ValueError, with a sentence, for a scene that cannot be made."""
-        self.sim = sim
-        self.suite = suite
-        self.time_ns = START_NS
-        self.steps, self.terminated = 0, False
+        self.sim, self.time_ns = sim, START_NS
         self.scene = self._set_up(suite, seed, instruction)
 
     def reset(self, suite: str, seed: int, instruction: str) -> Scene:
@@ -48,7 +31,7 @@ class SimWorld:
 
         The new scene begins a second later, so that no image of the previous one can be mistaken for one of it.
         """
-        self.scene = self._set_up(suite or self.suite, seed, instruction)
+        self.scene = self._set_up(suite or self.scene.suite, seed, instruction)
         self.time_ns += BETWEEN_SCENES_NS
         return self.scene
 
@@ -61,16 +44,15 @@ class SimWorld:
         self.sim.step(STEP_NS / 1e9)
         self.time_ns += STEP_NS
 
-    def verdict(self) -> Verdict:
-        """Holds the arm still for a second of simulated time and judges the scene."""
+    def verdict(self) -> tuple[Outcome, float]:
+        """Holds the arm still for a second of simulated time and judges the scene; outcome and time before that [s]."""
         seconds = self.sim.time
-        outcome = self._judge.settle(self.sim, terminated=self.terminated)
+        outcome = settle(self.sim, self.scene.task, terminated=self.terminated)
         self.time_ns += round(HOLD_TIME * 1e9)
-        return Verdict(outcome, seconds, self.steps)
+        return outcome, seconds
 
     def _set_up(self, suite: str, seed: int, instruction: str) -> Scene:
         scene = make_scene(suite, seed, instruction)
         self.sim.reset(scene.layout)
-        self._judge = Judge(scene.task)
-        self.suite, self.steps, self.terminated = suite, 0, False
+        self.steps, self.terminated = 0, False
         return scene

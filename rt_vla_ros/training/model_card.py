@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.evaluation.evaluate import Evaluation
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
 from rt_vla_ros.training.settings import TrainingSettings
@@ -65,7 +64,7 @@ def model_card(
     model: RT1Model,
     card: ActionCard,
     device: str,
-    evaluations: Sequence[Evaluation] = (),
+    evaluations: Sequence[Mapping[str, Any]] = (),
     sha256: str = "",
 ) -> str:
     """Markdown with the front matter that the Hugging Face Hub reads.
@@ -109,7 +108,7 @@ def _initialisation(checkpoint: str) -> str:
     return f"It was initialised from the weights of `{checkpoint}` where their names and shapes were the same."
 
 
-def _measured(evaluations: Sequence[Evaluation], sha256: str) -> str:
+def _measured(evaluations: Sequence[Mapping[str, Any]], sha256: str) -> str:
     if not evaluations:
         return NOT_MEASURED
     rows = [
@@ -117,10 +116,9 @@ def _measured(evaluations: Sequence[Evaluation], sha256: str) -> str:
         "|---|" + "---|" * 8,
     ]
     for result in evaluations:
-        low, high = result.interval
-        outcomes = result.outcomes
+        (low, high), outcomes = result["interval_95"], result["outcomes"]
         rows.append(
-            f"| {result.suite} | {result.seed} | {len(result.episodes)} | {result.success_rate:.1%} "
+            f"| {result['suite']} | {result['seed']} | {result['episodes']} | {result['success_rate']:.1%} "
             f"| {low:.1%} to {high:.1%} | {outcomes['wrong_object']} | {outcomes['drop']} "
             f"| {outcomes['stopped_early']} | {outcomes['timeout']} |"
         )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from rt_vla_ros.evaluation.evaluate import Evaluation, evaluate
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
+from rt_vla_ros.evaluation.summary import evaluate
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
 from rt_vla_ros.sim.suites import EVALUATION_SUITES
@@ -107,11 +108,11 @@ class TrainingRun:
         policy, results = load_policy(str(self.directory / CHECKPOINT), device="cpu"), []
         for suite in EVALUATION_SUITES:
             results.append(evaluate(policy, suite, episodes, EVALUATION_SEED))
-            say(f"{suite}: {results[-1].successes} of {episodes}")
+            say(f"{suite}: {results[-1]['successes']} of {episodes}")
         with saving("The evaluation", self.directory, f"the checkpoint in {self.directory / CHECKPOINT}"):
             self.write_checkpoint(results, checkpoint_hash(str(self.directory / CHECKPOINT)) or "")
 
-    def write_checkpoint(self, evaluations: Sequence[Evaluation] = (), sha256: str = "") -> None:
+    def write_checkpoint(self, evaluations: Sequence[Mapping[str, Any]] = (), sha256: str = "") -> None:
         """The averaged weights as a policy that can be loaded, described by its model card. Raises OSError."""
         model = self.learner.ema_model()
         self.source.finish(model)

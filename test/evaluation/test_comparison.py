@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rt_vla_ros.evaluation.comparison import ComparisonError, compare, read_logs
+from rt_vla_ros.evaluation.summary import ComparisonError, compare, read_logs
 
 
 def entry(seed: int, actions: str = "a", outcome: str = "success") -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rt_vla_ros.action_space.action import EndEffectorAction
-from rt_vla_ros.evaluation.picture import (
+from rt_vla_ros.evaluation.replay import (
     ARROW,
     BAD,
     GRIP,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from pathlib import Path
+
+import av
 import numpy as np
 import pytest
 
-from rt_vla_ros.evaluation.picture import GRIP, SIZE
-from rt_vla_ros.evaluation.replay import MAX_FRAMES, StateRenderer, draw_run, frame_times, key_frames, newest
-from rt_vla_ros.evaluation.trajectory import Trajectory
+from rt_vla_ros.evaluation.record import Trajectory
+from rt_vla_ros.evaluation.replay import GRIP, MAX_FRAMES, SIZE, draw_run, frame_times, key_frames, newest, write_clip
 from rt_vla_ros.sim import TabletopSim, make_scene
 
 SCENE = make_scene("pick-colours", 0, "pick up the red cube")
@@ -45,13 +48,29 @@ def test_nothing_recorded_draws_nothing() -> None:
 
 
 def test_a_state_of_another_simulator_is_refused() -> None:
-    renderer = StateRenderer(SCENE)
     with pytest.raises(ValueError, match="numbers, not 3"):
-        renderer.render(np.zeros(3))
-    renderer.close()
+        next(draw_run(Trajectory([(0.0, np.zeros(3))]), SCENE, "", success=False))
 
 
 def test_key_frames_begin_and_end_with_the_run() -> None:
     frames = [np.full((2, 2, 3), shade, np.uint8) for shade in range(20)]
     assert [int(frame[0, 0, 0]) for frame in key_frames(frames)] == [0, 4, 8, 11, 15, 19]
     assert len(key_frames(frames[:2])) == 2
+
+
+def test_frames_come_back_in_order_and_in_colour(tmp_path: Path) -> None:
+    colours = [(200, 30, 30), (30, 200, 30), (30, 30, 200)]
+    frames = [np.full((404, 640, 3), colour, np.uint8) for colour in colours for _ in range(4)]
+    assert write_clip(tmp_path / "clip.mp4", frames, Fraction(25, 2)) == 12
+    with av.open(str(tmp_path / "clip.mp4")) as file:
+        stream = file.streams.video[0]
+        assert (stream.codec_context.name, stream.average_rate) == ("h264", Fraction(25, 2))
+        read = [frame.to_ndarray(format="rgb24") for frame in file.decode(stream)]
+    assert len(read) == 12
+    for frame, expected in zip(read, frames, strict=True):
+        assert np.abs(frame.mean(axis=(0, 1)) - expected[0, 0]).max() < 12
+
+
+def test_no_frames_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least one frame"):
+        write_clip(tmp_path / "clip.mp4", [], Fraction(10))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
 
 from rt_vla_ros.evaluation.record import EpisodeRecord
-from rt_vla_ros.evaluation.report import write_report
+from rt_vla_ros.evaluation.report import plot_bars, plot_histogram, plot_rate, write_report
 from rt_vla_ros.evaluation.summary import summarize
 
 VOID = {"meta"}
@@ -57,3 +58,13 @@ def test_a_report_is_whole_and_nothing_in_it_is_taken_for_html(tmp_path: Path) -
     assert "script" not in parser.seen
     assert "Episodes that failed: 2" in page
     assert "33.3%" in page
+
+
+def test_plots_are_well_formed_even_of_very_little() -> None:
+    plots = [
+        plot_rate([1.0], [0.2], [1.0], 7),
+        plot_histogram([0.0, 0.0], [0], "ms", "<nothing>"),
+        plot_bars(["red cube"], [0], [1]),
+    ]
+    for plot in plots:
+        assert ElementTree.fromstring(plot).tag == "svg"

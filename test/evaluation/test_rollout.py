@@ -5,7 +5,8 @@ import pytest
 from support.scripted_policy import ConstantPolicy, ExpertPolicy
 
 from rt_vla_ros.control.controller import Controller
-from rt_vla_ros.evaluation.rollout import EpisodeResult, RolloutStep, rollout
+from rt_vla_ros.evaluation.record import EpisodeRecord
+from rt_vla_ros.evaluation.rollout import RolloutStep, rollout
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.sim.judge import Outcome
 from rt_vla_ros.sim.scenes import make_scene
@@ -17,7 +18,7 @@ def test_the_expert_succeeds(sim: TabletopSim) -> None:
         scene = make_scene("pick-any", seed)
         policy, steps = ExpertPolicy(sim, scene), []
         episode = rollout(policy, scene, sim, Controller(), on_step=steps.append)
-        assert episode.outcome is Outcome.SUCCESS
+        assert episode.outcome == Outcome.SUCCESS
         assert episode.success
         assert episode.terminated
         assert policy.instructions == [scene.task.instruction]
@@ -47,7 +48,7 @@ def test_an_action_moves_the_arm_by_what_it_says(sim: TabletopSim) -> None:
 def test_terminate_ends_at_once(sim: TabletopSim) -> None:
     episode = rollout(ConstantPolicy(terminate=True), make_scene("pick-colours", 0), sim, Controller())
     assert (episode.steps, episode.seconds, episode.terminated) == (1, 0.0, True)
-    assert episode.outcome is Outcome.STOPPED_EARLY
+    assert episode.outcome == Outcome.STOPPED_EARLY
 
 
 def test_the_time_limit_is_the_scenes(sim: TabletopSim) -> None:
@@ -68,7 +69,7 @@ def test_the_same_seed_gives_the_same_actions(sim: TabletopSim) -> None:
     """Also with simulator and controller that were used before, and for another scene in between."""
     policy, controller = load_policy("rt1-mini", device="cpu"), Controller()
 
-    def play(seed: int) -> tuple[EpisodeResult, list[RolloutStep]]:
+    def play(seed: int) -> tuple[EpisodeRecord, list[RolloutStep]]:
         steps: list[RolloutStep] = []
         return rollout(policy, make_scene("pick-any", seed), sim, controller, max_steps=12, on_step=steps.append), steps
 

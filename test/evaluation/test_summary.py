@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.evaluation.record import EpisodeRecord
-from rt_vla_ros.evaluation.summary import summarize
+from rt_vla_ros.evaluation.summary import evaluate, summarize, wilson_interval
 
 
 def record(seed: int, outcome: str = "success", task: str = "red cube", actions: str = "a") -> EpisodeRecord:
@@ -23,3 +24,32 @@ def test_figures_of_a_few_episodes() -> None:
     assert data["rows"][0]["failed_seeds"] == [1]
     with pytest.raises(ValueError, match="no episode"):
         summarize([])
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (50, 100, 0.4038, 0.5962), (98, 100, 0.9300, 0.9945)],
+)
+def test_wilson(successes: int, trials: int, low: float, high: float) -> None:
+    assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(1, 0), (-1, 3), (4, 3)])
+def test_wilson_refuses_impossible_counts(successes: int, trials: int) -> None:
+    with pytest.raises(ValueError, match=f"got {successes} of {trials}"):
+        wilson_interval(successes, trials)
+
+
+def test_every_episode_has_its_seed() -> None:
+    result = evaluate(ConstantPolicy(terminate=True), "pick-colours", 3, 7)
+    assert [entry["seed"] for entry in result["log"]] == [7, 8, 9]
+    assert result["outcomes"] == {"success": 0, "wrong_object": 0, "drop": 0, "stopped_early": 3, "timeout": 0}
+    assert (result["successes"], result["success_rate"]) == (0, 0.0)
+    assert (result["suite"], result["seed"]) == ("pick-colours", 7)
+
+
+def test_refuses_no_episodes_and_unknown_suites() -> None:
+    with pytest.raises(ValueError, match="no episode"):
+        evaluate(ConstantPolicy(), "pick-colours", 0, 0)
+    with pytest.raises(ValueError, match="Did you mean 'pick-colours'"):
+        evaluate(ConstantPolicy(), "pick-colors", 1, 0)

@@ -32,7 +32,7 @@ from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.rt1.policy import RT1Policy
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.sim import TabletopSim, make_scene
-from rt_vla_ros.sim.lock_step import steps_per_action
+from rt_vla_ros.sim.pacing import steps_per_action
 
 SEED, INSTRUCTION, STEPS = 11, "pick up the red cube", 3
 STEP, TURN, WIDE = 0.03, 0.2, 1.0

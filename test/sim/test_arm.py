@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import sys
 
@@ -18,11 +17,7 @@ def test_gym_hil_is_found_and_not_imported(sim):
 
 
 def test_without_gym_hil_a_sentence_says_what_to_do(monkeypatch):
-    def absent(name: str) -> importlib.metadata.Distribution:
-        raise importlib.metadata.PackageNotFoundError(name)
-
     monkeypatch.delenv(ARM_MJCF_VARIABLE, raising=False)
-    monkeypatch.setattr(importlib.metadata, "distribution", absent)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match=r"pip install --no-deps gym-hil.*RT_VLA_ROS_ARM_MJCF"):
         find_arm()

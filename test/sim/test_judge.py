@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rt_vla_ros.sim import Judge, Outcome, make_scene
+from rt_vla_ros.sim import Outcome, make_scene, settle
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def test_success(sim, drive, scene):
     sim.reset(scene.layout)
     assert drive(sim, scene).terminate
     before = sim.time
-    assert Judge(scene.task).settle(sim) is Outcome.SUCCESS
+    assert settle(sim, scene.task) is Outcome.SUCCESS
     assert sim.time - before == pytest.approx(1.0)
 
 
@@ -27,29 +27,29 @@ def test_wrong_object(sim, drive, scene):
     other = replace(scene, task=replace(scene.task, target=(scene.task.target + 1) % 3))
     sim.reset(scene.layout)
     assert drive(sim, other).terminate
-    assert Judge(scene.task).settle(sim) is Outcome.WRONG_OBJECT
+    assert settle(sim, scene.task) is Outcome.WRONG_OBJECT
 
 
 def test_drop(sim, drive, scene):
     sim.reset(scene.layout)
     assert drive(sim, scene).terminate
     sim.command_gripper(0.0)
-    assert Judge(scene.task).settle(sim) is Outcome.DROP
+    assert settle(sim, scene.task) is Outcome.DROP
 
 
 def test_nothing_lifted_is_a_timeout_or_an_early_stop(sim, scene):
     sim.reset(scene.layout)
-    assert Judge(scene.task).settle(sim) is Outcome.TIMEOUT
-    assert Judge(scene.task).settle(sim, terminated=True) is Outcome.STOPPED_EARLY
+    assert settle(sim, scene.task) is Outcome.TIMEOUT
+    assert settle(sim, scene.task, terminated=True) is Outcome.STOPPED_EARLY
 
 
 def test_a_terminate_does_not_hide_what_was_lifted(sim, drive, scene):
     other = replace(scene, task=replace(scene.task, target=(scene.task.target + 1) % 3))
     sim.reset(scene.layout)
     assert drive(sim, other).terminate
-    assert Judge(scene.task).settle(sim, terminated=True) is Outcome.WRONG_OBJECT
+    assert settle(sim, scene.task, terminated=True) is Outcome.WRONG_OBJECT
     sim.command_gripper(0.0)
-    assert Judge(other.task).settle(sim, terminated=True) is Outcome.DROP
+    assert settle(sim, other.task, terminated=True) is Outcome.DROP
 
 
 def test_settling_holds_the_arm_still(sim, scene):
@@ -57,7 +57,7 @@ def test_settling_holds_the_arm_still(sim, scene):
     sim.command(np.array([0.0, 0.2, 0.0]), np.zeros(3))
     sim.step(0.2)
     before = sim.ee_position
-    Judge(scene.task).settle(sim)
+    settle(sim, scene.task)
     assert np.linalg.norm(sim.ee_position - before) < 0.02
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rt_vla_ros.sim import SUITES, Judge, Outcome, ScriptedExpert, make_scene
+from rt_vla_ros.sim import SUITES, Outcome, ScriptedExpert, make_scene, settle
 from rt_vla_ros.sim.scripted_expert import DONE_CLEARANCE
 
 
@@ -19,7 +19,7 @@ def test_succeeds_on_every_suite(sim, drive, suite):
         sim.reset(scene.layout)
         drive(sim, scene)
         assert sim.time < scene.task.time_limit / 2
-        outcomes.append(Judge(scene.task).settle(sim))
+        outcomes.append(settle(sim, scene.task))
     assert outcomes.count(Outcome.SUCCESS) >= 19
 
 
@@ -51,7 +51,7 @@ def test_puts_a_wrong_object_down_and_takes_the_right_one(sim, drive):
     assert sim.gripped() == wrong
     assert ScriptedExpert(scene).action(sim).gripper == 0.0
     drive(sim, scene)
-    assert Judge(scene.task).settle(sim) is Outcome.SUCCESS
+    assert settle(sim, scene.task) is Outcome.SUCCESS
 
 
 def test_reopens_a_gripper_closed_on_nothing(sim, drive):
@@ -62,7 +62,7 @@ def test_reopens_a_gripper_closed_on_nothing(sim, drive):
     label = ScriptedExpert(scene).action(sim)
     assert label.gripper == 0.0
     drive(sim, scene)
-    assert Judge(scene.task).settle(sim) is Outcome.SUCCESS
+    assert settle(sim, scene.task) is Outcome.SUCCESS
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -78,7 +78,7 @@ def test_recovers_from_random_disturbances(sim, drive, suite):
             sim.command_gripper(float(rng.integers(2)))
             sim.step(0.6)
         drive(sim, scene)
-        outcomes.append(Judge(scene.task).settle(sim))
+        outcomes.append(settle(sim, scene.task))
     assert outcomes.count(Outcome.SUCCESS) >= 5
 
 
@@ -91,4 +91,4 @@ def test_takes_a_fallen_cylinder_across_its_axis(sim, drive):
     sim.step(0.4)
     assert abs(sim.object_rotations[scene.task.target][2, 2]) < 0.2
     assert drive(sim, scene).terminate
-    assert Judge(scene.task).settle(sim) is Outcome.SUCCESS
+    assert settle(sim, scene.task) is Outcome.SUCCESS

@@ -9,7 +9,7 @@ import pytest
 
 from rt_vla_ros.sim import Appearance, PlacedObject, SceneLayout, TabletopSim, make_scene
 from rt_vla_ros.sim.objects import ALL_KINDS, COLOURS, SHAPES, ObjectKind
-from rt_vla_ros.sim.table_patterns import PATTERNS
+from rt_vla_ros.sim.tabletop_model import draw_patterns
 from rt_vla_ros.sim.tabletop_sim import MAX_LEAD, WORKSPACE_HIGH, WORKSPACE_LOW
 
 STILL = np.zeros(3)
@@ -219,8 +219,8 @@ def test_patterns_change_the_table_and_plain_is_plain(sim):
 
     plain = table(Appearance())
     assert np.ptp(plain.astype(int), axis=(0, 1)).max() < 10
-    pictures = {pattern: table(Appearance(pattern=pattern)) for pattern in PATTERNS}
+    pictures = {pattern: table(Appearance(pattern=pattern)) for pattern in draw_patterns()}
     for picture in pictures.values():
         assert np.ptp(picture.astype(int), axis=(0, 1)).min() > 15
-    assert len({picture.tobytes() for picture in pictures.values()}) == len(PATTERNS)
+    assert len({picture.tobytes() for picture in pictures.values()}) == len(draw_patterns())
     np.testing.assert_array_equal(table(Appearance()), plain)

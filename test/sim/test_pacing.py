@@ -1,4 +1,4 @@
-"""The schedule of lock step, against a simulation that writes down what it is told."""
+"""The schedule of lock step, against a simulation that writes down what it is told; and steps by the wall clock."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import pytest
 from rt_vla_ros.control.status import State
 from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.runtime.frame_buffer import DUE
-from rt_vla_ros.sim.lock_step import LockStep, StepStatus, steps_per_action
+from rt_vla_ros.sim.pacing import MOST_AT_ONCE, LockStep, StepStatus, WallPace, steps_per_action
 from rt_vla_ros.sim.world import STEP_NS
 
+MS = 1_000_000
+STEP = 20 * MS
 START = 1_000_000_000
 PERIOD = 10 * STEP_NS
 FORWARD = Twist(np.array([0.1, 0, 0]), np.zeros(3))
@@ -145,3 +147,32 @@ def test_begin_forgets_what_was_said_of_the_scene_before(simulation: FakeSimulat
     assert not simulation.moves
     lock.on_gripper(0.0)
     assert simulation.moves == [(0.1, 0.0)]
+
+
+def test_a_step_is_due_every_20_ms_however_often_one_asks() -> None:
+    pace = WallPace(STEP)
+    asked = [pace.due(t * MS) for t in range(0, 1000, 7)]
+    assert sum(asked) == 50
+    assert max(asked) == 1
+
+
+def test_a_short_delay_is_made_up_for() -> None:
+    pace = WallPace(STEP)
+    assert [pace.due(t * MS) for t in (0, 20, 90, 100)] == [1, 1, 3, 1]
+
+
+def test_after_a_long_one_the_simulation_falls_behind_and_says_so() -> None:
+    pace = WallPace(STEP)
+    for t in range(0, 5000, 200):
+        assert pace.due(t * MS) <= MOST_AT_ONCE
+    assert pace.factor == pytest.approx(MOST_AT_ONCE * 20 / 200)
+
+
+def test_in_pace_the_factor_is_one() -> None:
+    pace = WallPace(STEP)
+    assert pace.factor is None
+    for t in range(0, 9000, 20):
+        pace.due(t * MS)
+    assert pace.factor == pytest.approx(1.0)
+    pace.restart()
+    assert pace.factor is None

@@ -1,7 +1,8 @@
-"""What the recorder makes of the messages that it hears."""
+"""What a session makes of the messages that it hears."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,22 +14,23 @@ ros.ensure()
 
 from rt_vla_ros.msg import ControllerStatus  # noqa: E402
 
-from rt_vla_ros.live.recorder import Recorder, join, leave  # noqa: E402
+from rt_vla_ros.live.graph_session import GraphSession  # noqa: E402
 from rt_vla_ros.nodes.conversions import time_message  # noqa: E402
+from rt_vla_ros.progress import Progress  # noqa: E402
 
 
 @pytest.fixture
-def recorder(ros_graph: Any) -> Iterator[Recorder]:
-    recorder = join("/recorded")
-    yield recorder
-    leave(recorder)
+def session(ros_graph: Any) -> Iterator[GraphSession]:
+    with subprocess.Popen(["sleep", "60"]) as process, GraphSession("/recorded", process, Progress()) as session:
+        yield session
+        process.kill()
 
 
-def test_only_the_fault_of_a_refused_action_is_a_refusal(recorder: Recorder) -> None:
+def test_only_the_fault_of_a_refused_action_is_a_refusal(session: GraphSession) -> None:
     def hear(state: int, reason: str, *, accepted: int, refused: int) -> str:
         stamps = {"action_stamp": time_message(accepted), "refused_stamp": time_message(refused)}
-        recorder._on_status(ControllerStatus(state=state, reason=reason, **stamps))
-        return recorder.refusal
+        session._on_status(ControllerStatus(state=state, reason=reason, **stamps))
+        return session.refusal
 
     assert hear(ControllerStatus.FAULT, "silent", accepted=5, refused=0) == ""
     assert hear(ControllerStatus.FAULT, "too far", accepted=5, refused=7) == "too far"

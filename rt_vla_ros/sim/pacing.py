@@ -1,8 +1,9 @@
-"""Lock step: simulated time advances only when all messages of a step have arrived. No ROS here."""
+"""When the simulation steps: in lock step with the messages of the other nodes, or by the wall clock. No ROS here."""
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +11,10 @@ from rt_vla_ros.control.controller import ACTIVE
 from rt_vla_ros.control.status import State
 from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.sim.world import STEP_NS
+
+# More steps than this are not made up for at once: the simulation falls behind instead.
+MOST_AT_ONCE = 5
+WINDOW_NS = 5_000_000_000
 
 
 @dataclass(frozen=True)
@@ -25,20 +30,13 @@ class StepStatus:
 
 
 class SteppedSimulation(Protocol):
-    """The simulation that the schedule steps."""
+    """The simulation that the schedule steps by 20 ms; its time_ns is the current simulated time."""
 
     @property
-    def time_ns(self) -> int:
-        """The current simulated time."""
-
-    def publish_images(self) -> None:
-        """Publish the current images."""
-
-    def publish_clock(self, time_ns: int) -> None:
-        """Publish the clock."""
-
-    def advance(self, twist: Twist | None, gripper: float | None) -> None:
-        """One step of 20 ms."""
+    def time_ns(self) -> int: ...
+    def publish_images(self) -> None: ...
+    def publish_clock(self, time_ns: int) -> None: ...
+    def advance(self, twist: Twist | None, gripper: float | None) -> None: ...
 
 
 def steps_per_action(period: float) -> int:
@@ -68,18 +66,15 @@ class LockStep:
 
     def begin(self) -> None:
         """Time stops here until an action on the current images is followed."""
-        self._left = 0
-        self._status = None
+        self._left, self._status = 0, None
         self._twists.clear()
         self._grippers.clear()
         self.repeat()
 
     def repeat(self) -> None:
         """Publishes the last messages again, for nodes that joined late."""
-        if self._left:
-            self._simulation.publish_clock(self._awaited_ns)
-        else:
-            self._simulation.publish_clock(self._simulation.time_ns)
+        self._simulation.publish_clock(self._awaited_ns if self._left else self._simulation.time_ns)
+        if not self._left:
             self._simulation.publish_images()
 
     def on_status(self, status: StepStatus) -> None:
@@ -106,13 +101,11 @@ class LockStep:
             if followed or (status.refused_stamp_ns == self._simulation.time_ns and status.state == State.FAULT):
                 self._left = self._steps_per_action
                 self._await_next()
-        elif status.stamp_ns == self._awaited_ns and self._complete(status):
-            self._step(status)
-
-    def _complete(self, status: StepStatus) -> bool:
-        """Messages of different topics overtake each other."""
-        twist = not status.commanding or self._awaited_ns in self._twists
-        return twist and (not status.gripper_commanded or bool(self._grippers))
+        elif status.stamp_ns == self._awaited_ns:
+            # Messages of different topics overtake each other.
+            has_twist = not status.commanding or self._awaited_ns in self._twists
+            if has_twist and (not status.gripper_commanded or self._grippers):
+                self._step(status)
 
     def _step(self, status: StepStatus) -> None:
         twist = self._twists.get(self._awaited_ns) if status.commanding else None
@@ -128,3 +121,36 @@ class LockStep:
     def _await_next(self) -> None:
         self._awaited_ns = self._simulation.time_ns + STEP_NS
         self._simulation.publish_clock(self._awaited_ns)
+
+
+class WallPace:
+    """Counts steps of `step_ns` [ns] against a monotonic clock."""
+
+    def __init__(self, step_ns: int) -> None:
+        self._step_ns = step_ns
+        self._next_ns: int | None = None
+        self._made: deque[tuple[int, int]] = deque()  # (time, steps)
+
+    def restart(self) -> None:
+        """What is due counts from the next call on."""
+        self._next_ns = None
+        self._made.clear()
+
+    def due(self, now_ns: int) -> int:
+        """Steps to make now; they count as made."""
+        due_ns = now_ns if self._next_ns is None else self._next_ns
+        behind = (now_ns - due_ns) // self._step_ns + 1
+        steps = max(0, min(behind, MOST_AT_ONCE))
+        self._next_ns = now_ns + self._step_ns if behind > MOST_AT_ONCE else due_ns + steps * self._step_ns
+        self._made.append((now_ns, steps))
+        while now_ns - self._made[0][0] > WINDOW_NS:
+            self._made.popleft()
+        return steps
+
+    @property
+    def factor(self) -> float | None:
+        """Simulated time per wall time over the last 5 s; None before a second has passed."""
+        if not self._made or self._made[-1][0] - self._made[0][0] < 1_000_000_000:
+            return None
+        wall_ns = self._made[-1][0] - self._made[0][0]
+        return (sum(steps for _, steps in self._made) - self._made[0][1]) * self._step_ns / wall_ns
