@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
 from rt_vla_ros.data.episode import DatasetError, Episode, card_difference
@@ -29,9 +30,7 @@ from rt_vla_ros.data.lerobot_layout import (
     video_key,
     write_json,
 )
-from rt_vla_ros.data.lerobot_tables import read_info
-from rt_vla_ros.data.parquet import arrow, read_table, write_table
-from rt_vla_ros.data.statistics import Statistics, column_statistics, merged_columns
+from rt_vla_ros.data.lerobot_tables import arrow, read_info, read_table, write_table
 from rt_vla_ros.data.video import write_video
 
 LATE = 1e-3  # how far a stamp may be from its place in the rate [s]
@@ -296,3 +295,51 @@ def _file_number(path: Path) -> int:
     """The running number of a file, over all chunks."""
     chunk, file = path.parent.name.removeprefix("chunk-"), path.name.partition(".")[0].removeprefix("file-")
     return int(chunk) * FILES_PER_CHUNK + int(file)
+
+
+Statistics = dict[str, Any]
+"""min, max, mean, std: nested lists, one number per entry of the column. count: [rows]."""
+
+
+def column_statistics(column: NDArray[Any]) -> Statistics:
+    """Of a column (N, ...) of numbers, or of images (N, H, W, 3): then per colour, (3, 1, 1), in 0 ... 1."""
+    if column.dtype == np.uint8 and column.ndim == 4:
+        return _image_statistics(column)
+    rows = column.reshape(len(column), -1).astype(np.float64)
+    return _written(rows.min(0), rows.max(0), rows.mean(0), rows.std(0), len(rows))
+
+
+def merged(parts: list[Statistics]) -> Statistics:
+    """Of all rows together. Raises ValueError where there is no part."""
+    if not parts:
+        raise ValueError("There are no statistics to merge.")
+    counts = np.array([part["count"][0] for part in parts], np.float64)
+    shares = counts / counts.sum()
+    means, spreads = (np.stack([np.asarray(part[key], np.float64) for part in parts]) for key in ("mean", "std"))
+    mean = np.tensordot(shares, means, 1)
+    variance = np.tensordot(shares, spreads**2 + (means - mean) ** 2, 1)
+    low = np.min([part["min"] for part in parts], axis=0)
+    high = np.max([part["max"] for part in parts], axis=0)
+    return _written(low, high, mean, np.sqrt(variance), int(counts.sum()))
+
+
+def merged_columns(parts: list[Mapping[str, Statistics]]) -> dict[str, Statistics]:
+    """`merged` for every column of the first part."""
+    return {name: merged([part[name] for part in parts]) for name in parts[0]}
+
+
+def _image_statistics(images: NDArray[np.uint8]) -> Statistics:
+    levels = np.arange(256) / 255.0
+    counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(3)])  # (3, 256)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    mean = shares @ levels
+    spread = np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0.0))
+    low = np.array([levels[row.nonzero()[0][0]] for row in counts])
+    high = np.array([levels[row.nonzero()[0][-1]] for row in counts])
+    shaped = [value.reshape(3, 1, 1) for value in (low, high, mean, spread)]
+    return _written(shaped[0], shaped[1], shaped[2], shaped[3], len(images))
+
+
+def _written(low: Any, high: Any, mean: Any, spread: Any, count: int) -> Statistics:
+    values = {"min": low, "max": high, "mean": mean, "std": spread}
+    return {key: np.asarray(value, np.float64).tolist() for key, value in values.items()} | {"count": [count]}

@@ -1,4 +1,4 @@
-"""What the learner takes in one step."""
+"""What the learner takes in one step, and image augmentation: shifts, small changes of brightness and contrast."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -23,3 +25,54 @@ class Batch:
     tokens: NDArray[np.int64]
     scene: NDArray[np.float32]
     padding: NDArray[np.int64] | None = None
+
+
+CHANNEL_SHARE = 0.4  # of the jitter, for each of R, G and B
+
+
+def jitter_colours(
+    images: Tensor, amount: float, generator: torch.Generator, *, batch: int | None = None, first: int = 0
+) -> Tensor:
+    """uint8 (B, T, H, W, 3) -> uint8; one change per window. amount: largest relative change, 0 ... 1.
+
+    batch, first: these windows are number `first` and following of so many; None: they are all."""
+    if amount == 0:
+        return images
+    batch = batch or images.shape[0]
+
+    def draw(*shape: int) -> Tensor:
+        drawn = (torch.rand(*shape, generator=generator) * 2 - 1) * amount
+        return drawn[first : first + images.shape[0]].to(images.device)
+
+    gain = 1 + draw(batch, 1) + CHANNEL_SHARE * draw(batch, 3)  # (B, 3)
+    offset = 255 * 0.5 * draw(batch, 1)
+    changed = images.float() * gain[:, None, None, None] + offset[:, None, None, None]
+    return changed.clamp_(0, 255).to(torch.uint8)
+
+
+def shift_images(images: NDArray[np.uint8], scene: NDArray[np.float32], shifts: NDArray[np.int64]) -> None:
+    """Shift images (B, T, H, W, 3) and the image positions in scene (B, T, 10) by (B, 2) in x and y [pixel], in place."""
+    height, width = images.shape[2:4]
+    rows, columns = np.arange(height), np.arange(width)
+    for i, (dx, dy) in enumerate(shifts):
+        moved_rows, moved_columns = np.clip(rows - dy, 0, height - 1), np.clip(columns - dx, 0, width - 1)
+        images[i] = images[i][:, moved_rows][:, :, moved_columns]
+        scene[i, :, 6::2] += dx / width
+        scene[i, :, 7::2] += dy / height
+
+
+def draw_shifts(
+    rng: np.random.Generator, count: int, shares: tuple[float, float], size: tuple[int, int]
+) -> NDArray[np.int64]:
+    """`count` random shifts in x and y [pixel], (count, 2). shares: of size, the images' height and width, at most."""
+    most = np.rint([shares[1] * size[1], shares[0] * size[0]]).astype(np.int64)
+    return rng.integers(-most, most + 1, (count, 2))
+
+
+def blacken_borders(images: NDArray[np.uint8], shifts: NDArray[np.int64]) -> None:
+    """Where images (B, T, H, W, 3) were shifted by (B, 2) in x and y [pixel]: black for what came in, in place."""
+    for window, (dx, dy) in zip(images, shifts, strict=True):
+        if dx:
+            window[:, :, slice(0, dx) if dx > 0 else slice(dx, None)] = 0
+        if dy:
+            window[:, slice(0, dy) if dy > 0 else slice(dy, None)] = 0

@@ -19,17 +19,15 @@ from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.training.batch import Batch
-from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
-from rt_vla_ros.training.collected_episodes import CollectedEpisodes
+from rt_vla_ros.training.collect import ENOUGH, EPISODES, SUFFIX, WEIGHTS, load_episode
 from rt_vla_ros.training.data_card import FILE as DATA_CARD
-from rt_vla_ros.training.data_card import data_card
-from rt_vla_ros.training.episode_file import SUFFIX, load_episode
+from rt_vla_ros.training.data_card import CollectedEpisodes, data_card
 from rt_vla_ros.training.learner import Learner
+from rt_vla_ros.training.paraphrase import training_sentences, zero_unseen_words
 from rt_vla_ros.training.replay_buffer import ReplayBuffer
 from rt_vla_ros.training.settings import TrainingSettings, collected_card, sentence_encoder
 from rt_vla_ros.training.settings_file import command
 from rt_vla_ros.training.source import BatchSource, Say, SourceDescription
-from rt_vla_ros.training.unseen_words import training_sentences, zero_unseen_words
 
 READ_INTERVAL = 10  # steps between two looks for new episodes
 MAX_LAG = 1.5  # times `reuse` at which the learner waits for the collectors
@@ -64,11 +62,6 @@ class DaggerSource(BatchSource):
         self._read: set[str] = set()
         self._last_published: int | None = None
 
-    @property
-    def identity(self) -> str:
-        """The settings say it all."""
-        return ""
-
     def check(self, config: RT1Config) -> TrainingSettings:
         """Raises ValueError for episodes that are shorter than a window."""
         self._window = int(config.time_sequence_length)
@@ -87,7 +80,7 @@ class DaggerSource(BatchSource):
         self.replay = ReplayBuffer(self.dagger.capacity, self._window, self.card, encoder, paraphrase=paraphrase)
         self.collected = CollectedEpisodes(directory)
 
-    def images(self, steps: int) -> int:
+    def _images(self, steps: int) -> int:
         """Images trained on after so many steps."""
         return steps * self.settings.batch_size * self._window
 
@@ -98,16 +91,15 @@ class DaggerSource(BatchSource):
         for step in range(first_step, settings.steps):
             if (step - first_step) % READ_INTERVAL == 0:
                 self._wait_for_frames(step, say)
-            yield [
-                self.replay.sample(rng, settings.micro_batch, shift, black_borders=settings.black_borders)
-                for _ in range(settings.batch_size // settings.micro_batch)
-            ]
+            count = settings.batch_size // settings.micro_batch
+            drawn = (settings.micro_batch, shift, settings.black_borders)
+            yield [self.replay.sample(rng, *drawn) for _ in range(count)]
 
     def after_step(self, learner: Learner) -> None:
         """Hand a new version of the policy to the collectors now and then."""
-        images = self.images(learner.steps)
+        images = self._images(learner.steps)
         if self._last_published is None:
-            self._last_published = self.images(learner.steps - 1)
+            self._last_published = self._images(learner.steps - 1)
         if images > self.dagger.learner_after and images - self._last_published > self.dagger.publish_images:
             learner.publish(self._directory / WEIGHTS)
             self._last_published = images
@@ -118,22 +110,18 @@ class DaggerSource(BatchSource):
 
     @property
     def status(self) -> str:
-        """Frames, and how often the policy succeeds alone."""
         success = f"{np.mean(self._outcomes):.0%} of {len(self._outcomes)}" if self._outcomes else "none yet"
         return f"{self.collected.frames:,} frames  learner's success {success}"
 
     def finish(self, model: RT1Model) -> None:
-        """Zero the embeddings of words that training does not have."""
         if not self.settings.language:
             sentences = training_sentences(self.dagger.all_suites, paraphrased=self.dagger.paraphrase > 0)
             zero_unseen_words(model, sentences)
 
     def save(self) -> None:
-        """Which episodes have been counted."""
         self.collected.save()
 
     def files(self) -> Mapping[str, str | Path]:
-        """The data card, and the table of sentence vectors."""
         card = data_card(
             self.collected.counts,
             title=f"What {self.settings.preset} learned from",
@@ -144,7 +132,6 @@ class DaggerSource(BatchSource):
         return {DATA_CARD: card} | ({TABLE_FILE: Path(self.settings.language)} if self.settings.language else {})
 
     def describe(self) -> SourceDescription:
-        """For the model card."""
         paraphrased = self.dagger.paraphrase > 0
         words = "The embeddings of words that training does not have were set to zero: such words are ignored."
         if paraphrased:
@@ -160,10 +147,8 @@ class DaggerSource(BatchSource):
 
     def is_short_of_frames(self, step: int) -> bool:
         """Whether there are far fewer than the settings want for what was trained on so far."""
-        dagger = self.dagger
-        return len(self.replay) < dagger.first_frames or self.collected.frames * dagger.reuse * MAX_LAG < self.images(
-            step
-        )
+        most = self.collected.frames * self.dagger.reuse * MAX_LAG
+        return len(self.replay) < self.dagger.first_frames or most < self._images(step)
 
     def read_episodes(self, step: int) -> None:
         """Add new episodes; files that no longer fit into the replay buffer are deleted."""
@@ -171,10 +156,14 @@ class DaggerSource(BatchSource):
         for path in (path for path in names if path.name not in self._read):
             self._read.add(path.name)
             try:
-                self._add(path, load_episode(path, self.card))
+                episode = load_episode(path, self.card)
+                self.replay.add(episode)
+                self.collected.add(path, episode)
+                if episode.leader == "learner":
+                    self._outcomes.append(episode.success)
             except ValueError as error:
                 print(f"Left out: {error}", flush=True)
-        wanted = self.dagger.first_frames + self.images(step) / self.dagger.reuse
+        wanted = self.dagger.first_frames + self._images(step) / self.dagger.reuse
         if self.collected.frames > wanted and len(self.replay) >= self.dagger.first_frames:
             (self._directory / ENOUGH).touch()
         else:
@@ -182,12 +171,6 @@ class DaggerSource(BatchSource):
         mean = self.replay.frames_seen / max(1, len(self._read))
         for path in names[: max(0, len(names) - int(self.dagger.capacity / max(mean, 1)))]:
             path.unlink()
-
-    def _add(self, path: Path, episode: Episode) -> None:
-        self.replay.add(episode)
-        self.collected.add(path, episode)
-        if episode.leader == "learner":
-            self._outcomes.append(episode.success)
 
     def _wait_for_frames(self, step: int, say: Say) -> None:
         self.read_episodes(step)
@@ -208,10 +191,8 @@ def collectors(directory: Path, count: int) -> Iterator[Callable[[], None]]:
     def check() -> None:
         ended = [process.returncode for process in running if process.poll() is not None]
         if ended:
-            raise ValueError(
-                f"A process that collects episodes has ended (status {ended[0]}); its message is above. The same "
-                f"command resumes from what is in {directory}."
-            )
+            text = f"A process that collects episodes has ended (status {ended[0]}); its message is above. The same "
+            raise ValueError(text + f"command resumes from what is in {directory}.")
 
     try:
         yield check

@@ -19,14 +19,34 @@ from torch import Tensor, nn
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.loss import ILLEGAL, action_loss, soft_targets
 from rt_vla_ros.policies.rt1.modeling import RT1Model
-from rt_vla_ros.training.augmentation import jitter_colours
 from rt_vla_ros.training.auxiliary import AuxiliaryHeads
-from rt_vla_ros.training.batch import Batch
-from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup
-from rt_vla_ros.training.ema_weights import EMAWeights
+from rt_vla_ros.training.batch import Batch, jitter_colours
+from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup, sync_batch_norms
 from rt_vla_ros.training.saving import TrainingError
 from rt_vla_ros.training.settings import TrainingSettings
-from rt_vla_ros.training.sync_batch_norm import sync_batch_norms
+
+
+class EMAWeights:
+    """Of parameters and buffers; the average starts as a plain mean, so that the first weights count little."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay, self.updates = decay, 0
+        self.values: dict[str, Tensor] = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Add the present weights; call after every step of the optimizer."""
+        self.updates += 1
+        share = 1 - min(self.decay, self.updates / (self.updates + 10))
+        own, present = [], []
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                own.append(self.values[name])
+                present.append(value)
+            else:
+                self.values[name].copy_(value)
+        torch._foreach_lerp_(own, present, share)
+
 
 STATE = "state.safetensors"
 LAST_RATE = 0.02  # of the learning rate, at the end

@@ -9,8 +9,7 @@ from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import SCENE_SIZE, Episode
 from rt_vla_ros.language.encoder import LanguageEncoder
-from rt_vla_ros.training.augmentation import blacken_borders, draw_shifts, shift_images
-from rt_vla_ros.training.batch import Batch
+from rt_vla_ros.training.batch import Batch, blacken_borders, draw_shifts, shift_images
 from rt_vla_ros.training.paraphrase import paraphrase
 
 

@@ -12,12 +12,13 @@ import torch
 
 from rt_vla_ros.evaluation.evaluate import Evaluation, evaluate
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.load import load_policy
-from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
+from rt_vla_ros.policies.rt1.checkpoint import load_checkpoint, save_checkpoint
 from rt_vla_ros.sim.suites import EVALUATION_SUITES
 from rt_vla_ros.training.batch import Batch
 from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup
-from rt_vla_ros.training.init_from import init_from
 from rt_vla_ros.training.learner import STATE, Learner
 from rt_vla_ros.training.model_card import model_card
 from rt_vla_ros.training.run_log import RunLog
@@ -179,3 +180,38 @@ class TrainingRun:
             f"[{'#' * full}{'.' * (20 - full)}] {step:,} of {steps:,}  loss {np.mean(losses[-50:]):.3f}  "
             f"{self.source.status}  {images:.0f} images/s  {(steps - step) * per_step / 60:.1f} min left"
         )
+
+
+ARCHITECTURE = (
+    "trunk",
+    "stride_padding",
+    "image_mean",
+    "image_std",
+    "feed_forward",
+    "image_attends_past_actions",
+    "action_embedding",
+)
+"""Options under which the same weights compute another function."""
+
+
+def init_from(learner: Learner, checkpoint: str) -> str:
+    """Take over the weights of a checkpoint, by name or path. Returns a line for people on what stays random.
+
+    Raises CheckpointError where its weights would mean something else in this network, or nothing fits.
+    """
+    model, _ = load_checkpoint(resolve(checkpoint))
+    ours, theirs = learner.model.config, model.config
+    different = [name for name in ARCHITECTURE if getattr(ours, name) != getattr(theirs, name)]
+    if different:
+        wanted = ", ".join(f"{name} {getattr(theirs, name)!r}, not {getattr(ours, name)!r}" for name in different)
+        raise CheckpointError(
+            f"{checkpoint} is of another architecture ({wanted}); name the --preset that it was made with, or set "
+            f"these options (--set network.{different[0]}=...)."
+        )
+    count = len(learner.model.state_dict())
+    random = learner.load_matching(model.state_dict())
+    if len(random) == count:
+        raise CheckpointError(f"No tensor of {checkpoint} has the name and shape of one of this network.")
+    parts = sorted({name.split(".")[0] for name in random})
+    rest = f"; initialised at random: {len(random)} of {', '.join(parts)}" if random else ""
+    return f"Initialised from {count - len(random)} of {count} tensors of {checkpoint}{rest}."

@@ -17,9 +17,8 @@ from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.sim.suites import EVALUATION_SUITES
 from rt_vla_ros.training import dagger_source, learner
-from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
+from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS, save_episode
 from rt_vla_ros.training.dagger_source import DaggerSource, collectors
-from rt_vla_ros.training.episode_file import save_episode
 from rt_vla_ros.training.run import TrainingRun
 from rt_vla_ros.training.run_log import PLOT, ROWS
 from rt_vla_ros.training.saving import TrainingError
