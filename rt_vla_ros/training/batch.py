@@ -10,6 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+Shift = tuple[float, float]
+"""How far images are shifted at most: shares of their height and width."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -50,29 +53,25 @@ def jitter_colours(
     return changed.clamp_(0, 255).to(torch.uint8)
 
 
-def shift_images(images: NDArray[np.uint8], scene: NDArray[np.float32], shifts: NDArray[np.int64]) -> None:
-    """Shift images (B, T, H, W, 3) and the image positions in scene (B, T, 10) by (B, 2) in x and y [pixel], in place."""
+def shift_images(
+    images: NDArray[np.uint8], scene: NDArray[np.float32], shifts: NDArray[np.int64], black_borders: bool = False
+) -> None:
+    """Shift images (B, T, H, W, 3) and the image positions in scene (B, T, 10) by (B, 2) in x and y [pixel], in place.
+
+    black_borders: what comes in is black; otherwise the edges are repeated.
+    """
     height, width = images.shape[2:4]
-    rows, columns = np.arange(height), np.arange(width)
     for i, (dx, dy) in enumerate(shifts):
-        moved_rows, moved_columns = np.clip(rows - dy, 0, height - 1), np.clip(columns - dx, 0, width - 1)
-        images[i] = images[i][:, moved_rows][:, :, moved_columns]
+        rows, columns = np.arange(height) - dy, np.arange(width) - dx
+        images[i] = images[i][:, rows.clip(0, height - 1)][:, :, columns.clip(0, width - 1)]
+        if black_borders:
+            images[i][:, (rows < 0) | (rows >= height)] = 0
+            images[i][:, :, (columns < 0) | (columns >= width)] = 0
         scene[i, :, 6::2] += dx / width
         scene[i, :, 7::2] += dy / height
 
 
-def draw_shifts(
-    rng: np.random.Generator, count: int, shares: tuple[float, float], size: tuple[int, int]
-) -> NDArray[np.int64]:
-    """`count` random shifts in x and y [pixel], (count, 2). shares: of size, the images' height and width, at most."""
+def draw_shifts(rng: np.random.Generator, count: int, shares: Shift, size: tuple[int, int]) -> NDArray[np.int64]:
+    """`count` random shifts in x and y [pixel], (count, 2). size: the images' height and width."""
     most = np.rint([shares[1] * size[1], shares[0] * size[0]]).astype(np.int64)
     return rng.integers(-most, most + 1, (count, 2))
-
-
-def blacken_borders(images: NDArray[np.uint8], shifts: NDArray[np.int64]) -> None:
-    """Where images (B, T, H, W, 3) were shifted by (B, 2) in x and y [pixel]: black for what came in, in place."""
-    for window, (dx, dy) in zip(images, shifts, strict=True):
-        if dx:
-            window[:, :, slice(0, dx) if dx > 0 else slice(dx, None)] = 0
-        if dy:
-            window[:, slice(0, dy) if dy > 0 else slice(dy, None)] = 0

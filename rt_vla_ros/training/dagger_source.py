@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from rt_vla_ros.data.episode import Episode
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
@@ -108,11 +107,6 @@ class DaggerSource(BatchSource):
         """Success rate of the last episodes that the policy acted in alone, where there were any."""
         return {"learner_success": float(np.mean(self._outcomes))} if self._outcomes else {}
 
-    @property
-    def status(self) -> str:
-        success = f"{np.mean(self._outcomes):.0%} of {len(self._outcomes)}" if self._outcomes else "none yet"
-        return f"{self.collected.frames:,} frames  learner's success {success}"
-
     def finish(self, model: RT1Model) -> None:
         if not self.settings.language:
             sentences = training_sentences(self.dagger.all_suites, paraphrased=self.dagger.paraphrase > 0)
@@ -169,6 +163,8 @@ class DaggerSource(BatchSource):
         else:
             (self._directory / ENOUGH).unlink(missing_ok=True)
         mean = self.replay.frames_seen / max(1, len(self._read))
+        success = f"{np.mean(self._outcomes):.0%} of {len(self._outcomes)}" if self._outcomes else "none yet"
+        self.status = f"{self.collected.frames:,} frames  learner's success {success}"
         for path in names[: max(0, len(names) - int(self.dagger.capacity / max(mean, 1)))]:
             path.unlink()
 

@@ -24,7 +24,7 @@ from rt_vla_ros.training.learner import Learner
 from rt_vla_ros.training.saving import TrainingError
 from rt_vla_ros.training.settings import TrainingSettings, sentence_encoder
 from rt_vla_ros.training.source import BatchSource, Say, SourceDescription
-from rt_vla_ros.training.windows import WindowDataset, WindowIndices, cached_frames, fingerprint, split
+from rt_vla_ros.training.windows import WindowDataset, cached_frames, fingerprint, split
 
 FRAMES = "frames"
 VALIDATION_WINDOWS = 256  # that a validation looks at, at most

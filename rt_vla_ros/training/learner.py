@@ -38,14 +38,11 @@ class EMAWeights:
         """Add the present weights; call after every step of the optimizer."""
         self.updates += 1
         share = 1 - min(self.decay, self.updates / (self.updates + 10))
-        own, present = [], []
-        for name, value in model.state_dict().items():
-            if value.is_floating_point():
-                own.append(self.values[name])
-                present.append(value)
-            else:
-                self.values[name].copy_(value)
-        torch._foreach_lerp_(own, present, share)
+        present = model.state_dict()
+        floats = [name for name, value in present.items() if value.is_floating_point()]
+        for name in present.keys() - floats:
+            self.values[name].copy_(present[name])
+        torch._foreach_lerp_([self.values[name] for name in floats], [present[name] for name in floats], share)
 
 
 STATE = "state.safetensors"
@@ -76,19 +73,15 @@ class Learner:
         sync_batch_norms(self.model, group)
         self.heads = AuxiliaryHeads(config).to(self.device)
         self.ema = EMAWeights(self.model, settings.ema)
-        targets = soft_targets(config.tokens_per_dimension, config.vocab_size, config.target_smoothing)
-        self._targets = targets.to(self.device)
+        smoothing = config.target_smoothing
+        self._targets = soft_targets(config.tokens_per_dimension, config.vocab_size, smoothing).to(self.device)
         self._generator = torch.Generator()
         self._parameters = [*self.model.parameters(), *self.heads.parameters()]
         decayed = [p for p in self._parameters if p.ndim > 1]
         others = [p for p in self._parameters if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
-            lr=settings.learning_rate,
-            betas=(0.9, settings.beta2),
-            eps=settings.epsilon,
-            fused=True,
-        )
+        groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        betas = (0.9, settings.beta2)
+        self.optimizer = torch.optim.AdamW(groups, settings.learning_rate, betas, settings.epsilon, fused=True)
 
     def step(self, micro_batches: Iterable[Batch]) -> Losses:
         """One step of the optimizer on the mean gradient of micro-batches of one size.
@@ -97,7 +90,8 @@ class Learner:
         """
         settings = self.settings
         self.model.train()
-        torch.manual_seed(self._dropout_seed())
+        words = np.random.SeedSequence([settings.seed, self.steps, self.group.rank]).generate_state(1, np.uint64)
+        torch.manual_seed(int(words[0]))  # the same after a restart as without one; every process draws its own
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         self.optimizer.zero_grad(set_to_none=True)
@@ -127,11 +121,6 @@ class Learner:
             rate *= LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
         return rate
 
-    def _dropout_seed(self) -> int:
-        """The same after a restart as without one; every process draws its own."""
-        words = np.random.SeedSequence([self.settings.seed, self.steps, self.group.rank]).generate_state(1, np.uint64)
-        return int(words[0])
-
     def mixed_precision(self) -> torch.autocast:
         """The context in which the network runs."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
@@ -151,9 +140,8 @@ class Learner:
         total, auxiliary = dimensions.mean(), dimensions.new_zeros(3)
         if self.settings.heatmap_weight or self.settings.position_weight:
             losses = self.heads(features, tokens, self._moved(batch.scene).flatten(0, 1))
-            total = (
-                total + self.settings.heatmap_weight * losses.heatmap + self.settings.position_weight * losses.position
-            )
+            settings = self.settings
+            total = total + settings.heatmap_weight * losses.heatmap + settings.position_weight * losses.position
             auxiliary = torch.stack([losses.heatmap, losses.position, losses.error])
         return torch.cat([auxiliary, dimensions]).detach(), total
 
@@ -172,10 +160,8 @@ class Learner:
 
     def _jittered(self, images: Tensor, batch: Batch) -> Tensor:
         """With colour jitter: in every process that of its shard of the whole batch."""
-        count = len(images)
-        jittered = jitter_colours(
-            images, self.settings.jitter, self._generator, batch=count * self.group.size, first=count * self.group.rank
-        )
+        count, first = len(images) * self.group.size, len(images) * self.group.rank
+        jittered = jitter_colours(images, self.settings.jitter, self._generator, batch=count, first=first)
         if batch.padding is not None and self.settings.jitter:
             for window, padding in zip(jittered, batch.padding.tolist(), strict=True):
                 window[:padding] = 0
@@ -195,16 +181,14 @@ class Learner:
         return [name for name in own if name not in fitting]
 
     def weight_sum(self) -> float:
-        """A number that tells weights apart."""
+        """Tells weights apart."""
         return math.fsum(float(parameter.detach().double().sum()) for parameter in self._parameters)
 
     def ema_model(self) -> RT1Model:
         """A network of its own with the averaged weights, for inference."""
         model = RT1Model(self.model.config)
         model.load_state_dict(self.ema.values)
-        model.to(self.device)  # type: ignore[arg-type]
-        model.train(False)
-        return model
+        return model.to(self.device).eval()  # type: ignore[arg-type,no-any-return]
 
     def publish(self, path: Path) -> None:
         """The averaged weights as one file, whole or not at all."""
@@ -226,10 +210,10 @@ class Learner:
         try:
             return self._take(load_file(run / STATE))
         except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
-            raise TrainingError(
-                f"{run / STATE} is damaged, so that the run cannot be resumed ({error}). Its checkpoint, where "
-                "there is one, can be used; name another --out to start over."
-            ) from error
+            text = (
+                f"{run / STATE} is damaged, so that the run cannot be resumed ({error}). Its checkpoint, where there "
+            )
+            raise TrainingError(text + "is one, can be used; name another --out to start over.") from error
 
     def _take(self, tensors: dict[str, Tensor]) -> float:
         self.model.load_state_dict(_part(tensors, "model."))
@@ -238,9 +222,7 @@ class Learner:
         for index, parameter in enumerate(self._parameters):
             state = _part(tensors, f"optimizer.{index}.")
             if state:
-                self.optimizer.state[parameter] = {
-                    name: _in_memory_format_of(parameter, value) for name, value in state.items()
-                }
+                self.optimizer.state[parameter] = {key: _as(parameter, value) for key, value in state.items()}
         self.steps, self.ema.updates, milliseconds = (int(value) for value in tensors["counters"])
         return milliseconds / 1000
 
@@ -249,11 +231,10 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _in_memory_format_of(parameter: Tensor, value: Tensor) -> Tensor:
+def _as(parameter: Tensor, value: Tensor) -> Tensor:
     """The same numbers in the parameter's memory format, which the fused optimizer requires."""
-    if value.shape == parameter.shape:
-        return torch.empty_like(parameter).copy_(value)
-    return value.to(parameter.device)
+    same = value.shape == parameter.shape
+    return torch.empty_like(parameter).copy_(value) if same else value.to(parameter.device)
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:

@@ -9,7 +9,7 @@ from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import SCENE_SIZE, Episode
 from rt_vla_ros.language.encoder import LanguageEncoder
-from rt_vla_ros.training.batch import Batch, blacken_borders, draw_shifts, shift_images
+from rt_vla_ros.training.batch import Batch, Shift, draw_shifts, shift_images
 from rt_vla_ros.training.paraphrase import paraphrase
 
 
@@ -45,14 +45,7 @@ class ReplayBuffer:
         self._episodes += 1
         self.frames_seen += count
 
-    def sample(
-        self,
-        rng: np.random.Generator,
-        count: int,
-        shift: tuple[float, float] = (0.0, 0.0),
-        *,
-        black_borders: bool = False,
-    ) -> Batch:
+    def sample(self, rng: np.random.Generator, count: int, shift: Shift = (0, 0), black_borders: bool = False) -> Batch:
         """`count` windows, each shifted by up to `shift`, shares of height and width, its image positions with it.
 
         black_borders: of shifted images; otherwise their edges are repeated.
@@ -65,9 +58,7 @@ class ReplayBuffer:
         images, scene = self._images[at], self._scene[at]
         if any(shift):
             shifts = draw_shifts(rng, count, shift, (self._camera.height, self._camera.width))
-            shift_images(images, scene, shifts)
-            if black_borders:
-                blacken_borders(images, shifts)
+            shift_images(images, scene, shifts, black_borders)
         instructions = [self._instructions[i] for i in self._episode[starts]]
         if self._paraphrase:
             instructions = [paraphrase(text, rng, self._paraphrase) for text in instructions]

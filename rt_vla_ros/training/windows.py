@@ -18,7 +18,7 @@ from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import INFO, STATISTICS, write_json
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.language.encoder import LanguageEncoder
-from rt_vla_ros.training.batch import Batch, blacken_borders, draw_shifts, shift_images
+from rt_vla_ros.training.batch import Batch, Shift, draw_shifts, shift_images
 from rt_vla_ros.training.source import Say
 
 
@@ -96,9 +96,7 @@ class WindowDataset:
         tokens, scene, padded = self._tokens[at].astype(np.int64), self._scene[at], offsets < 0
         tokens[padded], scene[padded] = self._zero_action, 0
         if indices.shifts.any():
-            shift_images(images, scene, indices.shifts)
-            if black_borders:
-                blacken_borders(images, indices.shifts)
+            shift_images(images, scene, indices.shifts, black_borders)
         sentences = np.stack([self._encoder.encode(span.instruction) for span, _ in indices.starts])
         return Batch(images, sentences, tokens, scene, padded.sum(axis=1) if padded.any() else None)
 
@@ -107,18 +105,13 @@ class WindowDataset:
         episodes: Sequence[EpisodeSpan],
         rng: np.random.Generator,
         count: int,
-        *,
         padding: int = 0,
-        shift: tuple[float, float] = (0.0, 0.0),
+        shift: Shift = (0, 0),
     ) -> WindowIndices:
-        """`count` random windows from these episodes.
-
-        padding: steps at most that a window may begin before its episode. shift: of the images at most, shares of
-        height and width.
-        """
-        room = np.array([span.length - self.window + 1 + padding for span in episodes])
-        chosen = rng.choice(len(episodes), count, p=room / room.sum())
-        starts = [(episodes[i], int(rng.integers(room[i])) - padding) for i in chosen]
+        """`count` random windows of these episodes. padding: steps at most that one may begin before its episode."""
+        room = np.array([span.length - self.window + 1 + padding for span in spans])
+        chosen = rng.choice(len(spans), count, p=room / room.sum())
+        starts = [(spans[i], int(rng.integers(room[i])) - padding) for i in chosen]
         return WindowIndices(starts, draw_shifts(rng, count, shift, (self.camera.height, self.camera.width)))
 
 
