@@ -14,8 +14,17 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError, Episode, EpisodeLabels, card_difference
-from rt_vla_ros.data.lerobot_layout import ACTION, META, SCENE, video_key
-from rt_vla_ros.data.lerobot_tables import file_path, matrix, read_data, read_episode_rows, read_info
+from rt_vla_ros.data.lerobot_layout import (
+    ACTION,
+    META,
+    SCENE,
+    file_path,
+    matrix,
+    read_data,
+    read_episode_rows,
+    read_info,
+    video_key,
+)
 from rt_vla_ros.data.video import VideoReader
 from rt_vla_ros.observations.image import fit_image
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard
@@ -57,6 +57,10 @@ before."""
 NOT_MEASURED = "No success rate yet. Measure it with `rt-vla evaluate --policy CHECKPOINT --suite SUITE`."
 
 
+NOT_INITIALISED = "Its weights were initialised at random."
+INITIALISED = "It was initialised from the weights of `{}` where their names and shapes were the same."
+
+
 def model_card(
     settings: TrainingSettings,
     description: SourceDescription,
@@ -75,9 +79,8 @@ def model_card(
     effective = replace(settings, micro_batch_size=settings.micro_batch, warmup=settings.warmup_steps)
     camera, window, held_out = card.cameras[0], int(model.config.time_sequence_length), ""
     if "validation" in row:
-        held_out = (
-            f", {row['validation']:.3f} on the episodes held out ({row['token_accuracy']:.1%} of the tokens near)"
-        )
+        near = f"{row['token_accuracy']:.1%} of the tokens near"
+        held_out = f", {row['validation']:.3f} on the episodes held out ({near})"
     return TEXT.format(
         name=settings.preset,
         parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
@@ -87,38 +90,27 @@ def model_card(
         camera=camera.name,
         width=camera.width,
         height=camera.height,
-        initialisation=_initialisation(settings.init_from),
+        initialisation=INITIALISED.format(settings.init_from) if settings.init_from else NOT_INITIALISED,
         measured=_measured(evaluations, sha256),
         step=row["step"],
         loss=row["training"],
         held_out=held_out,
-        command=description.command,
-        method=description.method,
+        **asdict(description),
         images=row["step"] * settings.batch_size * window,
         minutes=row["seconds"] / 60,
         device=device,
         machine=platform.machine(),
         settings=", ".join(f"{key} {value}" for key, value in flat(effective).items() if value != ""),
-        limits=description.limits,
     )
-
-
-def _initialisation(checkpoint: str) -> str:
-    if not checkpoint:
-        return "Its weights were initialised at random."
-    return f"It was initialised from the weights of `{checkpoint}` where their names and shapes were the same."
 
 
 def _measured(evaluations: Sequence[Evaluation], sha256: str) -> str:
     if not evaluations:
         return NOT_MEASURED
-    rows = [
-        "| suite | seed | episodes | success | 95% interval | wrong object | drop | stopped early | timeout |",
-        "|---|" + "---|" * 8,
-    ]
+    head = "| suite | seed | episodes | success | 95% interval | wrong object | drop | stopped early | timeout |"
+    rows = [head, "|---|" + "---|" * 8]
     for result in evaluations:
-        low, high = result.interval
-        outcomes = result.outcomes
+        (low, high), outcomes = result.interval, result.outcomes
         rows.append(
             f"| {result.suite} | {result.seed} | {len(result.episodes)} | {result.success_rate:.1%} "
             f"| {low:.1%} to {high:.1%} | {outcomes['wrong_object']} | {outcomes['drop']} "

@@ -18,7 +18,8 @@ from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt1.checkpoint import load_checkpoint, save_checkpoint
 from rt_vla_ros.sim.suites import EVALUATION_SUITES
 from rt_vla_ros.training.batch import Batch
-from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup
+from rt_vla_ros.training.distributed import SINGLE_PROCESS as ALONE
+from rt_vla_ros.training.distributed import ProcessGroup
 from rt_vla_ros.training.learner import STATE, Learner
 from rt_vla_ros.training.model_card import model_card
 from rt_vla_ros.training.run_log import RunLog
@@ -41,12 +42,7 @@ class TrainingRun:
     """
 
     def __init__(
-        self,
-        directory: Path,
-        source: BatchSource,
-        settings: TrainingSettings,
-        say: Say,
-        group: ProcessGroup = SINGLE_PROCESS,
+        self, directory: Path, source: BatchSource, settings: TrainingSettings, say: Say, group: ProcessGroup = ALONE
     ) -> None:
         """say: is given a line now and then.
 
@@ -80,11 +76,6 @@ class TrainingRun:
         if self.group.is_main:
             save_settings(self.directory, settings, self.source.identity)
         return True
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of the run, earlier starts included [s]."""
-        return self.seconds_before + time.monotonic() - self.started
 
     def train(self, save_interval: int, say: Say) -> None:
         """Train until the last step; every `save_interval` steps measure, save, and plot the losses.
@@ -163,11 +154,11 @@ class TrainingRun:
     def _save(self, loss: float) -> None:
         if not self.group.is_main:
             return
-        stands = self._stands()
-        self.log.add(self.learner.steps, self.seconds, loss, **self.source.metrics(self.learner))
+        stands, seconds = self._stands(), self.seconds_before + time.monotonic() - self.started  # of all starts
+        self.log.add(self.learner.steps, seconds, loss, **self.source.metrics(self.learner))
         with saving(f"Step {self.learner.steps}", self.directory, stands):
             self.source.save()
-            self.learner.save(self.directory, self.seconds)
+            self.learner.save(self.directory, seconds)
             self.write_checkpoint()
             self.log.save(f"{self.settings.preset}: cross-entropy of the action tokens")
 
@@ -182,15 +173,8 @@ class TrainingRun:
         )
 
 
-ARCHITECTURE = (
-    "trunk",
-    "stride_padding",
-    "image_mean",
-    "image_std",
-    "feed_forward",
-    "image_attends_past_actions",
-    "action_embedding",
-)
+TRUNK = ("trunk", "stride_padding", "image_mean", "image_std")
+ARCHITECTURE = (*TRUNK, "feed_forward", "image_attends_past_actions", "action_embedding")
 """Options under which the same weights compute another function."""
 
 

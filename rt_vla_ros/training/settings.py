@@ -44,9 +44,10 @@ Neither has a schedule, decay, clipping, averaged weights or changes of colour. 
 to save memory."""
 
 
-def _check_share(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} is {value}, expected 0 to 1.")
+def check_range(name: str, value: float, high: float = 1, low: float = 0) -> None:
+    """Raises ValueError where it is not in low ... high."""
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {value}, expected {low} to {high}.")
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,12 @@ class DaggerSettings:
             for suite in getattr(self, name):
                 find_suite(suite)
         for name in ("learner_share", "mixed_share", "paraphrase"):
-            _check_share(f"dagger.{name}", getattr(self, name))
+            check_range(f"dagger.{name}", getattr(self, name))
         if self.learner_share + self.mixed_share > 1:
             raise ValueError("dagger.learner_share and dagger.mixed_share are more than 1 together.")
         for name in ("first_frames", "episode_steps"):
-            if self.capacity < getattr(self, name):
-                raise ValueError(
-                    f"dagger.capacity is {self.capacity}, expected at least dagger.{name} ({getattr(self, name)})."
-                )
+            if self.capacity < (least := getattr(self, name)):
+                raise ValueError(f"dagger.capacity is {self.capacity}, expected at least dagger.{name} ({least}).")
 
     @property
     def all_suites(self) -> tuple[str, ...]:
@@ -153,25 +152,23 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no run can be made of."""
-        if not 0 <= self.seed < 1 << 31:
-            raise ValueError(f"The seed is {self.seed}, expected 0 to {(1 << 31) - 1}.")
+        check_range("The seed", self.seed, (1 << 31) - 1)
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}.")
         for name in ("steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1.")
-        if not 0 <= self.validation <= 0.9:
-            raise ValueError(f"validation is {self.validation}, expected 0 to 0.9.")
+        check_range("validation", self.validation, 0.9)
         if self.dagger is not None and self.validation:
             raise ValueError("validation holds out episodes of a dataset; a run that collects its own has 0.")
         for name in ("learning_rate", "epsilon"):
             check_number(name, getattr(self, name), 0, open_low=True)
-        for name in ("micro_batch_size", "max_grad_norm", "warmup", "weight_decay", "heatmap_weight"):
+        weights = ("weight_decay", "heatmap_weight", "position_weight")
+        for name in ("micro_batch_size", "max_grad_norm", "warmup", *weights):
             check_number(name, getattr(self, name), 0)
-        check_number("position_weight", self.position_weight, 0)
         for name in ("shift_rows", "shift_columns", "beta2", "ema"):
             check_number(name, getattr(self, name), 0, 1)
-        _check_share("jitter", self.jitter)
+        check_range("jitter", self.jitter)
 
     @property
     def warmup_steps(self) -> int:
@@ -202,11 +199,8 @@ def table_of_defaults() -> str:
     """Lines for people: every setting whose default depends on the preset."""
     own, paper = default_settings(OWN), default_settings("rt1")
     rows = [("", OWN, ", ".join(name for name in PRESETS if name != OWN))]
-    rows += [
-        (one.name, f"{getattr(own, one.name):.4g}", f"{getattr(paper, one.name):.4g}")
-        for one in fields(TrainingSettings)
-        if one.name in PAPER
-    ]
+    names = [one.name for one in fields(TrainingSettings) if one.name in PAPER]
+    rows += [(name, f"{getattr(own, name):.4g}", f"{getattr(paper, name):.4g}") for name in names]
     return "\n".join(f"  {name:<18}{a:<10}{b}" for name, a, b in rows)
 
 

@@ -26,10 +26,9 @@ def with_settings(settings: TrainingSettings, changes: Iterable[str]) -> Trainin
     A VALUE is JSON (3, 0.5, true, [16, 32], null) or else text. Raises ValueError, with a sentence, for an unknown KEY,
     a VALUE of another kind than the one that is there, or settings that do not go together.
     """
-    network, known = dict(settings.network), flat(settings)
+    network = dict(settings.network)
     options = RT1Config.preset(settings.preset, **settings.network).to_dict()
-    there = {key: value for key, value in known.items() if not key.startswith(NETWORK)}
-    there |= {NETWORK + key: value for key, value in options.items()}
+    there = flat(settings) | {NETWORK + key: value for key, value in options.items()}
     own, dagger = dict[str, Any](), dict[str, Any]()
     for change in changes:
         key, equals, text = change.partition("=")
@@ -87,16 +86,11 @@ def load_settings(run: Path) -> TrainingSettings:
 
 def command(settings: TrainingSettings, recipe: str) -> str:
     """What makes such a run."""
-    text = f"rt-vla train rt1 --recipe {recipe} --seed {settings.seed}"
-    different = changes(replace(settings, seed=RECIPES[recipe].seed), RECIPES[recipe])
-    return text + "".join(f" --set {shlex.quote(change)}" for change in different) + " --out DIR"
-
-
-def changes(settings: TrainingSettings, default: TrainingSettings) -> list[str]:
-    """The KEY=VALUE that make the settings out of the default ones."""
-    usual = flat(default)
-    different = {key: value for key, value in flat(settings).items() if key not in usual or value != usual[key]}
-    return [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in different.items()]
+    default, text = flat(RECIPES[recipe]), f"rt-vla train rt1 --recipe {recipe} --seed {settings.seed}"
+    for key, value in flat(settings).items():
+        if key != "seed" and (key not in default or value != default[key]):
+            text += " --set " + shlex.quote(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
+    return text + " --out DIR"
 
 
 def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:

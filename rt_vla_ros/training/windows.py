@@ -1,4 +1,4 @@
-"""Windows (histories of images with their action tokens) out of datasets, chosen at random and made into batches."""
+"""Windows (histories of images with their action tokens) out of datasets, and all their frames decoded into a file."""
 
 from __future__ import annotations
 
@@ -48,10 +48,6 @@ class WindowIndices:
         return WindowIndices(self.starts[which], self.shifts[which])
 
 
-ReadImages = Callable[[EpisodeSpan, int, int], NDArray[np.uint8]]
-"""An episode's images from a step on, so many of them: uint8 (count, H, W, 3)."""
-
-
 class WindowDataset:
     """Labels of all episodes in memory; images are read when a batch is made, which several threads may do at once."""
 
@@ -61,10 +57,7 @@ class WindowDataset:
         self.camera, self.window = card.cameras[0], window
         self._encoder, tokenizer = encoder, ActionTokenizer(card)
         self._zero_action = tokenizer.encode(np.zeros(len(card.dimensions)))
-        self.episodes: list[EpisodeSpan] = []
-        tokens: list[NDArray[np.int16]] = []
-        scenes: list[NDArray[np.float32]] = []
-        self.frames = 0
+        self.episodes, self.frames, tokens, scenes = list[EpisodeSpan](), 0, [], list[NDArray[np.float32]]()
         for number, dataset in enumerate(datasets):
             for episode in range(len(dataset)):
                 labels = dataset.labels(episode)
@@ -74,12 +67,12 @@ class WindowDataset:
                 scenes.append(missing if labels.scene is None else labels.scene)
                 self.frames += len(labels)
         self._tokens, self._scene = np.concatenate(tokens), np.concatenate(scenes)
-        self.read_images: ReadImages = lambda span, first, count: datasets[span.dataset].images(
-            span.episode, self.camera.name, first, count
-        )
+        self.read_images: Callable[[EpisodeSpan, int, int], NDArray[np.uint8]]
+        """An episode's images from a step on, so many of them: uint8 (count, H, W, 3)."""
+        self.read_images = lambda span, *which: datasets[span.dataset].images(span.episode, self.camera.name, *which)
 
     def use_cache(self, frames: NDArray[np.uint8]) -> None:
-        """From now on images are these, all frames in order (see frame_cache.py)."""
+        """From now on images are these, all frames in order."""
         self.read_images = lambda span, first, count: frames[span.start + first : span.start + first + count]
 
     def batch(self, indices: WindowIndices, *, black_borders: bool = False) -> Batch:
@@ -101,17 +94,12 @@ class WindowDataset:
         return Batch(images, sentences, tokens, scene, padded.sum(axis=1) if padded.any() else None)
 
     def draw(
-        self,
-        episodes: Sequence[EpisodeSpan],
-        rng: np.random.Generator,
-        count: int,
-        padding: int = 0,
-        shift: Shift = (0, 0),
+        self, of: Sequence[EpisodeSpan], rng: np.random.Generator, count: int, padding: int = 0, shift: Shift = (0, 0)
     ) -> WindowIndices:
-        """`count` random windows of these episodes. padding: steps at most that one may begin before its episode."""
-        room = np.array([span.length - self.window + 1 + padding for span in spans])
-        chosen = rng.choice(len(spans), count, p=room / room.sum())
-        starts = [(spans[i], int(rng.integers(room[i])) - padding) for i in chosen]
+        """`count` random windows `of` episodes. padding: steps at most that one may begin before its episode."""
+        room = np.array([span.length - self.window + 1 + padding for span in of])
+        chosen = rng.choice(len(of), count, p=room / room.sum())
+        starts = [(of[i], int(rng.integers(room[i])) - padding) for i in chosen]
         return WindowIndices(starts, draw_shifts(rng, count, shift, (self.camera.height, self.camera.width)))
 
 
@@ -170,8 +158,8 @@ def cached_frames(directory: Path, datasets: Sequence[LeRobotDataset], say: Say)
 
 def _is_complete(index: Path, wanted: str) -> bool:
     try:
-        return index.is_file() and bool(read_object(index, DatasetError).get("fingerprint") == wanted)
-    except DatasetError:
+        return bool(read_object(index, DatasetError).get("fingerprint") == wanted)
+    except DatasetError:  # missing or damaged
         return False
 
 
