@@ -28,11 +28,8 @@ ACTION, SCENE, CAMERA_PREFIX = "action", "scene", "observation.images."
 ROBOT = "panda_robotiq_2f85_simulated"
 
 COUNTED: dict[str, dict[str, Any]] = {
-    "timestamp": {"dtype": "float32", "shape": [1], "names": None},
-    **{
-        name: {"dtype": "int64", "shape": [1], "names": None}
-        for name in ("frame_index", "episode_index", "index", "task_index")
-    },
+    name: {"dtype": "float32" if name == "timestamp" else "int64", "shape": [1], "names": None}
+    for name in ("timestamp", "frame_index", "episode_index", "index", "task_index")
 }
 """Columns that every LeRobot dataset has."""
 
@@ -49,13 +46,8 @@ def place(pattern: str, file_number: int, **names: str) -> str:
 
 def features(card: ActionCard, rate: int, with_scene: bool) -> dict[str, dict[str, Any]]:
     """What the columns are, for info.json."""
-    described: dict[str, dict[str, Any]] = {
-        ACTION: {
-            "dtype": "float32",
-            "shape": [len(card.dimensions)],
-            "names": [dimension.name for dimension in card.dimensions],
-        }
-    }
+    names = [dimension.name for dimension in card.dimensions]
+    described: dict[str, dict[str, Any]] = {ACTION: {"dtype": "float32", "shape": [len(names)], "names": names}}
     for camera in card.cameras:
         described[video_key(camera.name)] = {
             "dtype": "video",
@@ -77,15 +69,20 @@ def features(card: ActionCard, rate: int, with_scene: bool) -> dict[str, dict[st
     return described | COUNTED
 
 
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
+def write_text(path: Path, text: str) -> None:
     """Whole or not at all. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
     try:
-        unfinished.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Whole or not at all. Raises OSError."""
+    write_text(path, json.dumps(data, indent=2) + "\n")
 
 
 def arrow() -> Any:
@@ -127,9 +124,8 @@ def read_info(directory: Path) -> dict[str, Any]:
     info = {"data_path": DATA, "video_path": VIDEO} | read_object(path, DatasetError)
     check_kinds(path, info, {"codebase_version": str, "fps": (int, float), "total_episodes": int, "features": dict})
     if not info["codebase_version"].startswith("v3."):
-        raise DatasetError(
-            f"{path} says version {info['codebase_version']}; this reads v3.0. The lerobot package converts older ones."
-        )
+        version = info["codebase_version"]
+        raise DatasetError(f"{path} says version {version}; this reads v3.0. The lerobot package converts older ones.")
     if not 0 < info["fps"] <= MOST_FRAMES:
         raise DatasetError(f"{path}: fps is {info['fps']}, expected more than 0 and at most {MOST_FRAMES}.")
     for name, feature in info["features"].items():
@@ -209,8 +205,9 @@ def read_data(path: Path, widths: dict[str, int], optional: Collection[str]) -> 
         if name in optional and name not in table.column_names:
             continue
         if table.column_names.count(name) != 1:
-            there = ", ".join(table.column_names)
-            raise DatasetError(f"The table {path} needs one column {name!r}; there is: {there}.")
+            raise DatasetError(
+                f"The table {path} needs one column {name!r}; there is: {', '.join(table.column_names)}."
+            )
         kind = table.schema.field(name).type
         lists = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
         inner = kind.value_type if lists else kind
@@ -228,15 +225,12 @@ def _check_whole(column: Any, name: str, width: int | None, path: Path) -> None:
     found = lengths.to_numpy()
     wrong = np.isnan(found) if width is None else found != width
     if wrong.any():
-        value = column[int(wrong.argmax())].as_py()
-        raise DatasetError(
-            f"The table {path} has {value!r} in row {int(wrong.argmax())} of the column {name!r}, expected "
-            f"{'a number' if width is None else f'{width} numbers'}."
-        )
+        row, wanted = int(wrong.argmax()), "a number" if width is None else f"{width} numbers"
+        what = f"{column[row].as_py()!r} in row {row} of the column {name!r}"
+        raise DatasetError(f"The table {path} has {what}, expected {wanted}.")
 
 
 def matrix(table: Any, name: str) -> NDArray[Any]:
     """A column of lists of one length, (N, D)."""
-    column = table.column(name)
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    flat = table.column(name).combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return np.asarray(flat).reshape(len(table), -1)

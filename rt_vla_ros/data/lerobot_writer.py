@@ -94,17 +94,16 @@ class LeRobotWriter:
             return
         new_tasks = [e.instruction for e in self._buffer if e.instruction not in self._tasks]
         tasks = self._tasks | {task: len(self._tasks) + i for i, task in enumerate(dict.fromkeys(new_tasks))}
-        parts = [_columns(episode) for episode in self._buffer]
-        own = [{name: column_statistics(column) for name, column in part.items()} for part in parts]
+        own = [{k: column_statistics(column) for k, column in _columns(episode).items()} for episode in self._buffer]
         statistics = _merged_columns([*([self._statistics] if self._statistics else []), *own])
         self._write_files(tasks, own)
         write_table(_tasks_table(tasks), _beside(self.directory / TASKS))
         _beside(self.directory / TASKS).replace(self.directory / TASKS)
         write_json(self.directory / STATISTICS, statistics)
-        frames = self.frames + sum(map(len, self._buffer))
-        write_json(self.directory / INFO, self._info(self.episodes + len(self._buffer), frames, len(tasks)))
+        episodes, frames = self.episodes + len(self._buffer), self.frames + sum(map(len, self._buffer))
+        write_json(self.directory / INFO, self._info(episodes, frames, len(tasks)))
         self._tasks, self._statistics = tasks, statistics
-        self.episodes, self.frames, self._files = self.episodes + len(self._buffer), frames, self._files + 1
+        self.episodes, self.frames, self._files = episodes, frames, self._files + 1
         self._buffer.clear()
 
     def _write_files(self, tasks: dict[str, int], own: list[dict[str, Statistics]]) -> None:
@@ -230,15 +229,12 @@ class LeRobotWriter:
                 "length": len(episode),
                 "dataset_from_index": self.frames + start,
                 "dataset_to_index": self.frames + start + len(episode),
-                "leader": episode.leader,
-                "success": episode.success,
-                "suite": episode.suite,
-                "seed": episode.seed,
+                **{name: getattr(episode, name) for name in ("leader", "success", "suite", "seed")},
             }
-            for kind in ("data", "meta/episodes", *(f"videos/{video_key(c.name)}" for c in self.card.cameras)):
+            videos = [f"videos/{video_key(camera.name)}" for camera in self.card.cameras]
+            for kind in ("data", "meta/episodes", *videos):
                 row |= {f"{kind}/{name}": value for name, value in number.items()}
-            for camera in self.card.cameras:
-                kind = f"videos/{video_key(camera.name)}"
+            for kind in videos:
                 row[f"{kind}/from_timestamp"] = start / self.rate
                 row[f"{kind}/to_timestamp"] = (start + len(episode)) / self.rate
             row |= {f"stats/{column}/{key}": v for column, found in own[i].items() for key, v in found.items()}
@@ -324,8 +320,8 @@ def _image_statistics(images: NDArray[np.uint8]) -> Statistics:
     spread = np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0.0))
     low = np.array([levels[row.nonzero()[0][0]] for row in counts])
     high = np.array([levels[row.nonzero()[0][-1]] for row in counts])
-    shaped = [value.reshape(3, 1, 1) for value in (low, high, mean, spread)]
-    return _written(shaped[0], shaped[1], shaped[2], shaped[3], len(images))
+    shape = (3, 1, 1)
+    return _written(low.reshape(shape), high.reshape(shape), mean.reshape(shape), spread.reshape(shape), len(images))
 
 
 def _written(low: Any, high: Any, mean: Any, spread: Any, count: int) -> Statistics:

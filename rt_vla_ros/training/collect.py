@@ -83,18 +83,19 @@ class Collector:
 
     def collect(self, index: int) -> Episode:
         """Episode number `index`; the same again with the same weights."""
-        self._load_newest()
+        path = self._run / WEIGHTS
+        if path.exists() and (version := path.stat().st_mtime_ns) != self._version:
+            self._version = version
+            self._model.load_state_dict(load_file(path))
         settings, seed = self._settings, self._first_seed + index
         rng = np.random.default_rng([seed, 1])
         suites = settings.suites if index < settings.later_from else settings.later_suites
-        scene = make_scene(suites[index % len(suites)], seed)
-        mixture = self._draw_mixture(rng)
+        scene, mixture = make_scene(suites[index % len(suites)], seed), self._draw_mixture(rng)
         return collect_episode(self._card, self._learner, self._sim, scene, mixture, rng, settings.episode_steps)
 
     def write(self, index: int) -> Episode:
         """Collect one and write it to the run's directory."""
-        episode = self.collect(index)
-        save_episode(self._run / EPISODES / f"{self._number:02d}_{index:08d}{SUFFIX}", episode)
+        save_episode(self._run / EPISODES / f"{self._number:02d}_{index:08d}{SUFFIX}", episode := self.collect(index))
         return episode
 
     def next_index(self) -> int:
@@ -111,13 +112,6 @@ class Collector:
         if kind < settings.learner_share + settings.mixed_share:
             return Mixture("mixed", float(rng.uniform(0.1, 0.9)), noise)
         return Mixture("expert", 1.0, noise)
-
-    def _load_newest(self) -> None:
-        path = self._run / WEIGHTS
-        if not path.exists() or path.stat().st_mtime_ns == self._version:
-            return
-        self._version = path.stat().st_mtime_ns
-        self._model.load_state_dict(load_file(path))
 
 
 def main() -> int:
@@ -143,9 +137,9 @@ def _collect(args: argparse.Namespace) -> None:
     while os.getppid() == args.parent:
         if (args.run / ENOUGH).exists():
             time.sleep(0.1)
-            continue
-        collector.write(index)
-        index += 1
+        else:
+            collector.write(index)
+            index += 1
 
 
 if __name__ == "__main__":

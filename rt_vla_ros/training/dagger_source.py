@@ -73,7 +73,6 @@ class DaggerSource(BatchSource):
         return self.settings
 
     def prepare(self, directory: Path, config: RT1Config, say: Say) -> None:
-        """Empty memory, and the counts of earlier starts."""
         self._directory, encoder = directory, sentence_encoder(self.settings, config)
         paraphrase = 0.0 if self.settings.language else self.dagger.paraphrase
         self.replay = ReplayBuffer(self.dagger.capacity, self._window, self.card, encoder, paraphrase=paraphrase)
@@ -84,7 +83,6 @@ class DaggerSource(BatchSource):
         return steps * self.settings.batch_size * self._window
 
     def batches(self, first_step: int, say: Say) -> Iterator[Iterable[Batch]]:
-        """Waits while there are too few episodes."""
         settings = self.settings
         rng, shift = np.random.default_rng([settings.seed, first_step]), (settings.shift_rows, settings.shift_columns)
         for step in range(first_step, settings.steps):

@@ -97,8 +97,7 @@ def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterabl
         shapes=" | ".join(SHAPES),
         ruler="---|" * len(SHAPES),
         kinds="\n".join(
-            f"| {colour} | " + " | ".join(str(counts.kinds[f"{colour} {shape}"]) for shape in SHAPES) + " |"
-            for colour in COLOURS
+            "| " + " | ".join([c, *(str(counts.kinds[f"{c} {shape}"]) for shape in SHAPES)]) + " |" for c in COLOURS
         ),
         phrasings=len(counts.instructions),
         suites="\n".join(f"- `{name}`: {_rules(find_suite(name))}" for name in suites),
@@ -130,8 +129,7 @@ def _held_out(suites: Sequence[str]) -> list[str]:
 
 
 def _rules(suite: Suite) -> str:
-    low, high = suite.objects
-    objects = f"{low}" if low == high else f"{low} to {high}"
+    objects = " to ".join(map(str, dict.fromkeys(suite.objects)))
     what = "all of other colours" if suite.distinct == "colour" else "no two of the same colour and shape"
     looks = "the usual table, its colour and light a little different each time"
     if not isinstance(suite.appearance, AppearanceJitter):
@@ -159,7 +157,6 @@ class CollectedEpisodes:
 
     @property
     def frames(self) -> int:
-        """In all of them."""
         return self.counts.frames.total()
 
     def add(self, path: Path, episode: Episode) -> None:
@@ -170,5 +167,4 @@ class CollectedEpisodes:
             self.counts.add(episode.instruction, episode.leader, len(episode), episode.success)
 
     def save(self) -> None:
-        """Write it into the run's directory."""
         write_json(self._path, {"counts": self.counts.to_dict(), "last": self._last})

@@ -24,7 +24,6 @@ LAUNCHED = (RANK, SIZE, "MASTER_ADDR", "MASTER_PORT")
 TIMEOUT = timedelta(hours=12)
 """How long a process waits for another: with --cache-frames the main one decodes all videos first."""
 
-CPU = torch.device("cpu")
 T = TypeVar("T")
 
 
@@ -38,11 +37,10 @@ class ProcessGroup:
 
     rank: int = 0
     size: int = 1
-    device: torch.device = CPU
+    device: torch.device = torch.device("cpu")  # noqa: RUF009
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes and prints."""
         return self.rank == 0
 
     def shard(self, count: int) -> slice:
@@ -58,8 +56,10 @@ class ProcessGroup:
     def sum(self, values: Tensor) -> Tensor:
         """Of all processes' values, in place. Raises DistributedError where another process has ended."""
         if self.size > 1:
-            with self._others_alive():
+            try:
                 dist.all_reduce(values)
+            except RuntimeError as error:
+                raise self._process_lost(error) from error
         return values
 
     def mean(self, values: Tensor) -> Tensor:
@@ -83,23 +83,14 @@ class ProcessGroup:
 
     def check_same(self, what: str, value: float) -> None:
         """Raises DistributedError where the processes begin with different values."""
-        if self.size == 1:
-            return
         table = torch.zeros(self.size, dtype=torch.float64, device=self.device)
         table[self.rank] = value
         values = self.sum(table).tolist()
-        if not all(math.isclose(other, values[0], rel_tol=1e-9) for other in values):
+        if not all(math.isclose(other, values[0], rel_tol=1e-9) for other in values[1:]):
             raise DistributedError(
                 f"The processes begin with different {what}: {', '.join(f'{other:.12g}' for other in values)}. All of "
                 "them must see the same --data and --out, on several machines by a shared file system."
             )
-
-    @contextmanager
-    def _others_alive(self) -> Iterator[None]:
-        try:
-            yield
-        except RuntimeError as error:
-            raise self._process_lost(error) from error
 
     def _process_lost(self, error: RuntimeError) -> DistributedError:
         reason = str(error).strip().splitlines()[0].split(". ")[0]
@@ -132,8 +123,8 @@ def process_group(device: str) -> Iterator[ProcessGroup]:
     try:
         dist.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise DistributedError(f"Process {rank} of {size} could not join the others: {reason}") from error
+        text = f"Process {rank} of {size} could not join the others: {str(error).strip().splitlines()[0]}"
+        raise DistributedError(text) from error
     group = ProcessGroup(rank, size, where)
     with _sigterm_raises(rank, size):
         try:
@@ -162,9 +153,7 @@ def _sigterm_raises(rank: int, size: int) -> Iterator[None]:
 
 def _own_device(device: str, local_rank: int) -> torch.device:
     found = find_device(device)
-    if found.type != "cuda" or found.index is not None:
-        return found
-    return find_device(f"cuda:{local_rank}")
+    return find_device(f"cuda:{local_rank}") if found.type == "cuda" and found.index is None else found
 
 
 def _tuned(device: torch.device) -> torch.device:
@@ -195,21 +184,18 @@ class CPUSyncBatchNorm(nn.BatchNorm2d):
         means, variances = table.unbind(1)  # (size, C)
         mean = means.mean(dim=0)
         variance = (variances + (means - mean) ** 2).mean(dim=0)
-        self._remember(mean.detach(), variance.detach(), self._group.size * x.numel() // x.shape[1])
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        shift = self.bias - mean * scale
-        normal: Tensor = wide * scale[:, None, None] + shift[:, None, None]
-        return normal.to(x.dtype)
-
-    def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """count: values that each channel's statistics are of."""
+        count = self._group.size * x.numel() // x.shape[1]  # values that each channel's statistics are of
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
         self.num_batches_tracked.add_(1)
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance * (count / max(1, count - 1)), self.momentum)
+        self.running_mean.lerp_(mean.detach(), self.momentum)
+        self.running_var.lerp_(variance.detach() * (count / max(1, count - 1)), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        shift = self.bias - mean * scale
+        normal: Tensor = wide * scale[:, None, None] + shift[:, None, None]
+        return normal.to(x.dtype)
 
 
 class _Gathered(torch.autograd.Function):

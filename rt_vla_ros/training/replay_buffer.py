@@ -34,8 +34,7 @@ class ReplayBuffer:
 
     def add(self, episode: Episode) -> None:
         """Take over an episode's frames; one shorter than a window is of no use and is left out."""
-        count = len(episode)
-        if count < self._window:
+        if (count := len(episode)) < self._window:
             return
         at = (self._next + np.arange(count)) % self.capacity
         self._images[at], self._tokens[at] = episode.images[self._camera.name], self._tokenizer.encode(episode.values)
@@ -51,7 +50,7 @@ class ReplayBuffer:
         black_borders: of shifted images; otherwise their edges are repeated.
         Raises ValueError where there are no frames yet.
         """
-        if not len(self):
+        if not self.frames_seen:
             raise ValueError("The replay buffer is empty: there is no episode yet.")
         starts = self._starts(rng, count)
         at = (starts[:, None] + np.arange(self._window)) % self.capacity  # (B, T)

@@ -9,7 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from rt_vla_ros.training.saving import TrainingError, write_text
+from rt_vla_ros.data.lerobot_layout import write_text
+from rt_vla_ros.training.saving import TrainingError
 
 ROWS, PLOT = "losses.jsonl", "losses.svg"
 
@@ -63,14 +64,9 @@ COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1")
 INK, GRID = "#4a5568", "#e2e8f0"
 LINES = 5
 
-Series = Sequence[tuple[float, float]]
 
-
-def loss_plot(series: Mapping[str, Series], title: str) -> str:
-    """series: name -> (step, value) in the order of steps. Values on a logarithmic axis; others than > 0 are left out.
-
-    Raises ValueError where there is no point at all.
-    """
+def loss_plot(series: Mapping[str, Sequence[tuple[float, float]]], title: str) -> str:
+    """series: name -> (step, value > 0) in the order of steps, on a logarithmic axis. Raises ValueError without any."""
     kept = {name: [(x, y) for x, y in points if y > 0 and math.isfinite(y)] for name, points in series.items()}
     everything = [point for points in kept.values() for point in points]
     if not everything:
@@ -85,15 +81,12 @@ def loss_plot(series: Mapping[str, Series], title: str) -> str:
     def up(value: float) -> float:
         return HEIGHT - BOTTOM - (math.log(value) - bottom) / (top - bottom) * (HEIGHT - TOP - BOTTOM)
 
-    content = [_text(LEFT, 22, title, "start")]
+    content = [_text(LEFT, 22, title, "start"), _text(WIDTH / 2, HEIGHT - 6, "steps of the optimiser")]
     for i in range(LINES):
         value, step = math.exp(bottom + i / (LINES - 1) * (top - bottom)), most * i / (LINES - 1)
         content.append(f'<path d="M{LEFT} {up(value):.1f}H{WIDTH - RIGHT}" stroke="{GRID}"/>')
-        content += [
-            _text(LEFT - 6, up(value) + 4, f"{value:.3g}", "end"),
-            _text(across(step), HEIGHT - 22, f"{step:,.0f}"),
-        ]
-    content.append(_text(WIDTH / 2, HEIGHT - 6, "steps of the optimiser"))
+        content.append(_text(LEFT - 6, up(value) + 4, f"{value:.3g}", "end"))
+        content.append(_text(across(step), HEIGHT - 22, f"{step:,.0f}"))
     for i, (name, points) in enumerate(kept.items()):
         colour = COLOURS[i % len(COLOURS)]
         line = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in points)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,13 +29,3 @@ def saving(what: str, directory: Path, stands: str) -> Iterator[None]:
             f"{what} could not be saved in {directory}: {why} What was saved before is whole ({stands}); when that is "
             "corrected, the same command resumes."
         ) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Whole or not at all. Raises OSError."""
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
