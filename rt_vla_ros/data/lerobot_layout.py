@@ -35,7 +35,6 @@ COUNTED: dict[str, dict[str, Any]] = {
 
 
 def video_key(camera: str) -> str:
-    """The column of a camera's images."""
     return CAMERA_PREFIX + camera
 
 
@@ -49,20 +48,14 @@ def features(card: ActionCard, rate: int, with_scene: bool) -> dict[str, dict[st
     names = [dimension.name for dimension in card.dimensions]
     described: dict[str, dict[str, Any]] = {ACTION: {"dtype": "float32", "shape": [len(names)], "names": names}}
     for camera in card.cameras:
+        shape = [camera.height, camera.width, 3]
+        info: dict[str, Any] = {"height": camera.height, "width": camera.width}
+        info |= {"codec": CODEC_NAME, "pix_fmt": "gbrp", "is_depth_map": False, "fps": rate, "channels": 3}
         described[video_key(camera.name)] = {
             "dtype": "video",
-            "shape": [camera.height, camera.width, 3],
+            "shape": shape,
             "names": ["height", "width", "channels"],
-            "info": {
-                "video.height": camera.height,
-                "video.width": camera.width,
-                "video.codec": CODEC_NAME,
-                "video.pix_fmt": "gbrp",
-                "video.is_depth_map": False,
-                "video.fps": rate,
-                "video.channels": 3,
-                "has_audio": False,
-            },
+            "info": {**{f"video.{key}": value for key, value in info.items()}, "has_audio": False},
         }
     if with_scene:
         described[SCENE] = {"dtype": "float32", "shape": [SCENE_SIZE], "names": None}
@@ -221,8 +214,7 @@ def read_data(path: Path, widths: dict[str, int], optional: Collection[str]) -> 
 
 def _check_whole(column: Any, name: str, width: int | None, path: Path) -> None:
     """No row is null, or a list of another length."""
-    lengths = arrow().compute.list_value_length(column) if width is not None else column
-    found = lengths.to_numpy()
+    found = (column if width is None else arrow().compute.list_value_length(column)).to_numpy()
     wrong = np.isnan(found) if width is None else found != width
     if wrong.any():
         row, wanted = int(wrong.argmax()), "a number" if width is None else f"{width} numbers"

@@ -248,14 +248,12 @@ def _merged_columns(parts: list[dict[str, Statistics]]) -> dict[str, Statistics]
 
 
 def _columns(episode: Episode) -> dict[str, Any]:
-    """What statistics are made of."""
     columns: dict[str, Any] = {ACTION: episode.values.astype(np.float32)}
     columns |= {video_key(name): images for name, images in episode.images.items()}
     return columns | ({} if episode.scene is None else {SCENE: episode.scene})
 
 
 def _lists(values: Any) -> Any:
-    """(N, D) as a column of D numbers each."""
     pa = arrow()
     return pa.FixedSizeListArray.from_arrays(pa.array(values.astype(np.float32).ravel()), values.shape[1])
 
@@ -301,7 +299,6 @@ def column_statistics(column: NDArray[Any]) -> Statistics:
 
 
 def _merged(parts: list[Statistics]) -> Statistics:
-    """Of all rows together."""
     counts = np.array([part["count"][0] for part in parts], np.float64)
     shares = counts / counts.sum()
     means, spreads = (np.stack([np.asarray(part[key], np.float64) for part in parts]) for key in ("mean", "std"))

@@ -99,7 +99,6 @@ class Collector:
         return episode
 
     def next_index(self) -> int:
-        """One after the last written by this collector."""
         written = (self._run / EPISODES).glob(f"{self._number:02d}_*{SUFFIX}")
         return max((int(path.stem.split("_")[1]) + 1 for path in written), default=0)
 

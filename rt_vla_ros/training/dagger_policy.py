@@ -24,8 +24,7 @@ from rt_vla_ros.training.settings import check_range
 
 DRIFT, TURN = 0.012, 0.08  # [m], [rad]: standard deviation per action at strength 1
 BURST, BURST_CHANCE = 0.03, 0.05  # [m] per action; chance per action that one starts
-GRIPPER_CHANCE = 0.03
-MAX_STEP, MAX_TURN = 0.04, 0.35
+GRIPPER_CHANCE, MAX_STEP, MAX_TURN = 0.03, 0.04, 0.35
 
 
 class ActionNoise:
@@ -154,8 +153,7 @@ def image_position(sim: TabletopSim, camera: str, point: NDArray[np.float64]) ->
     return np.array([u / w / width, v / w / height])
 
 
-SEEDS_PER_COLLECTION = 1 << 32
-MOST_COLLECTIONS = 1 << 16
+SEEDS_PER_COLLECTION, MOST_COLLECTIONS = 1 << 32, 1 << 16
 LONGEST = 60  # time steps of an episode: 12 s; the expert takes 3 to 6
 
 

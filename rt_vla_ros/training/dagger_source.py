@@ -125,17 +125,13 @@ class DaggerSource(BatchSource):
 
     def describe(self) -> SourceDescription:
         paraphrased = self.dagger.paraphrase > 0
-        words = "The embeddings of words that training does not have were set to zero: such words are ignored."
-        if paraphrased:
-            words = "Instructions were shortened and shapes called by other names at random.\n" + words
+        words = "Instructions were shortened and shapes called by other names at random.\n" * paraphrased
+        words += "The embeddings of words that training does not have were set to zero: such words are ignored."
         if self.settings.language:
             words = "Sentences are vectors of a table that comes with the checkpoint; another sentence is refused."
         shapes = "cube (block, box), cylinder (can, tube), ball (sphere)" if paraphrased else "cube, cylinder, ball"
-        return SourceDescription(
-            command(self.settings, self._recipe),
-            METHOD.format(frames=self.collected.frames, collectors=self.dagger.collectors, words=words),
-            LIMITS.format(shapes=shapes),
-        )
+        method = METHOD.format(frames=self.collected.frames, collectors=self.dagger.collectors, words=words)
+        return SourceDescription(command(self.settings, self._recipe), method, LIMITS.format(shapes=shapes))
 
     def is_short_of_frames(self, step: int) -> bool:
         """Whether there are far fewer than the settings want for what was trained on so far."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rt_vla_ros.data.episode import Episode
@@ -66,7 +66,6 @@ class EpisodeCounts:
     instructions: Counter[str] = field(default_factory=Counter)
 
     def add(self, instruction: str, leader: str, frames: int, success: bool) -> None:
-        """Count an episode."""
         self.episodes[leader] += 1
         self.frames[leader] += frames
         self.successes[leader] += success
@@ -75,15 +74,6 @@ class EpisodeCounts:
         colour = next((word for word in named if word in COLOURS), "")
         shape = next((SHAPE_WORDS[word] for word in named if word in SHAPE_WORDS), "")
         self.kinds[f"{colour} {shape}"] += 1
-
-    def to_dict(self) -> dict[str, dict[str, int]]:
-        """As JSON can hold it."""
-        return {item.name: dict(getattr(self, item.name)) for item in fields(self)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Mapping[str, int]]) -> EpisodeCounts:
-        """From `to_dict`."""
-        return cls(**{name: Counter(counts) for name, counts in data.items()})
 
 
 def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterable[str], image_size: int) -> str:
@@ -110,8 +100,7 @@ def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterabl
 def _leaders(counts: EpisodeCounts) -> str:
     rows = ["| who acted | episodes | time steps | the named object was lifted |", "|---|---|---|---|"]
     for leader in sorted(counts.episodes, key=list(LEADERS).index):
-        episodes = counts.episodes[leader]
-        share = counts.successes[leader] / episodes
+        share = counts.successes[leader] / (episodes := counts.episodes[leader])
         rows.append(f"| {LEADERS[leader]} | {episodes:,} | {counts.frames[leader]:,} | {share:.1%} |")
     rows.append(f"| all | {counts.episodes.total():,} | {counts.frames.total():,} | |")
     return "\n".join(rows)
@@ -151,7 +140,8 @@ class CollectedEpisodes:
         if self._path.is_file():
             data = read_object(self._path, TrainingError)
             try:
-                self.counts, self._last = EpisodeCounts.from_dict(data["counts"]), dict(data["last"])
+                self.counts = EpisodeCounts(**{name: Counter(counts) for name, counts in data["counts"].items()})
+                self._last = dict(data["last"])
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise TrainingError(f"{self._path} does not list the episodes of the run: {error!r}.") from error
 
@@ -167,4 +157,4 @@ class CollectedEpisodes:
             self.counts.add(episode.instruction, episode.leader, len(episode), episode.success)
 
     def save(self) -> None:
-        write_json(self._path, {"counts": self.counts.to_dict(), "last": self._last})
+        write_json(self._path, {"counts": vars(self.counts), "last": self._last})

@@ -77,7 +77,6 @@ class DatasetSource(BatchSource):
         return self.settings
 
     def prepare(self, directory: Path, config: RT1Config, say: Say) -> None:
-        """Read the labels, and with cache_frames decode all videos."""
         window = int(config.time_sequence_length)
         self._padding = window - 1 if config.history_start == "zero_frames" else 0
         self.windows = WindowDataset(self._datasets, window, sentence_encoder(self.settings, config))
@@ -129,12 +128,9 @@ class DatasetSource(BatchSource):
         return {TABLE_FILE: Path(self.settings.language)} if self.settings.language else {}
 
     def describe(self) -> SourceDescription:
-        method = METHOD.format(
-            datasets=", ".join(f"`{dataset.directory.name}`" for dataset in self._datasets),
-            training=len(self.training),
-            validation=len(self.validation),
-            frames=self.windows.frames,
-        )
+        counts = {"training": len(self.training), "validation": len(self.validation), "frames": self.windows.frames}
+        names = ", ".join(f"`{dataset.directory.name}`" for dataset in self._datasets)
+        method = METHOD.format(datasets=names, **counts)
         return SourceDescription("rt-vla train rt1 --data ... --out DIR", method, LIMITS)
 
 

@@ -164,7 +164,6 @@ class Learner:
         return rate
 
     def mixed_precision(self) -> torch.autocast:
-        """The context in which the network runs."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
 
     @torch.inference_mode()
@@ -223,7 +222,6 @@ class Learner:
         return [name for name in own if name not in fitting]
 
     def weight_sum(self) -> float:
-        """Tells weights apart."""
         return math.fsum(float(parameter.detach().double().sum()) for parameter in self._parameters)
 
     def ema_model(self) -> RT1Model:

@@ -25,14 +25,15 @@ tags: [robotics, rt-1, vision-language-action]
 # {name}
 
 An RT-1 ({parameters:.1f} M parameters): {window} camera images and a sentence in, {dimensions} action tokens out,
-{rate:g} times a second. It sees the camera `{camera}` ({width}x{height} pixels) and the instruction, and nothing else.
+{rate:g} times a second. It sees the camera `{camera.name}` \
+({camera.width}x{camera.height} pixels) and the instruction, and nothing else.
 {initialisation}
 
 ## What was measured
 
 {measured}
 
-Step {step:,}: loss {loss:.3f} in training{held_out}.
+Step {row[step]:,}: loss {row[training]:.3f} in training{held_out}.
 
 ## How it was trained
 
@@ -40,7 +41,7 @@ Step {step:,}: loss {loss:.3f} in training{held_out}.
 
 {method}
 
-- {step:,} steps, {images:,} images, {minutes:.1f} minutes of wall time on {device} ({machine}).
+- {row[step]:,} steps, {images:,} images, {minutes:.1f} minutes of wall time on {device} ({machine}).
 - Settings: {settings}.
 
 ## What it cannot do
@@ -87,13 +88,10 @@ def model_card(
         window=window,
         dimensions=len(card.dimensions),
         rate=card.control_rate,
-        camera=camera.name,
-        width=camera.width,
-        height=camera.height,
+        camera=camera,
         initialisation=INITIALISED.format(settings.init_from) if settings.init_from else NOT_INITIALISED,
         measured=_measured(evaluations, sha256),
-        step=row["step"],
-        loss=row["training"],
+        row=row,
         held_out=held_out,
         **asdict(description),
         images=row["step"] * settings.batch_size * window,

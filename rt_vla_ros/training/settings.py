@@ -18,24 +18,10 @@ from rt_vla_ros.sim.suites import find_suite
 
 OWN = "rt1-mini"
 PRECISIONS = ("bfloat16", "float32")
-PAPER: dict[str, Any] = {
-    "batch_size": 1024,
-    "micro_batch_size": 8,
-    "learning_rate": 1e-4,
-    "warmup": 0,
-    "cosine": False,
-    "weight_decay": 0.0,
-    "beta2": 0.999,
-    "epsilon": 1e-7,
-    "max_grad_norm": 0.0,
-    "ema": 0.0,
-    "shift_rows": 20 / 256,
-    "shift_columns": 50 / 320,
-    "black_borders": True,
-    "jitter": 0.0,
-    "heatmap_weight": 0.0,
-    "position_weight": 0.0,
-}
+PAPER: dict[str, Any] = {"batch_size": 1024, "micro_batch_size": 8, "learning_rate": 1e-4, "warmup": 0, "cosine": False}
+PAPER |= {"weight_decay": 0.0, "beta2": 0.999, "epsilon": 1e-7, "max_grad_norm": 0.0, "ema": 0.0}
+PAPER |= {"shift_rows": 20 / 256, "shift_columns": 50 / 320, "black_borders": True, "jitter": 0.0}
+PAPER |= {"heatmap_weight": 0.0, "position_weight": 0.0}
 """Adam, 1e-4: configs/transformer_mixin.gin of google-research/robotics_transformer and the training example of
 google-deepmind/open_x_embodiment, which also has epsilon 1e-7 (Keras' own) and says that the batch was 1024. Both take
 the mean cross-entropy over all action tokens of all steps (the release divides it by a constant, which Adam does not

@@ -62,11 +62,10 @@ def check_settings(run: Path, settings: TrainingSettings, data: str = "") -> boo
     if not (run / FILE).is_file():
         return False
     there, ours = read_object(run / FILE, TrainingError), {**flat(settings), "datasets": data}
-    different = [
-        f"{key} {there.get(key)!r}, not {ours.get(key)!r}"
-        for key in dict.fromkeys((*ours, *there))
-        if there.get(key) != ours.get(key) and not (key == "steps" and settings.dagger is not None)
-    ]
+    if settings.dagger is not None:
+        there["steps"] = ours["steps"]
+    keys = [key for key in {**ours, **there} if there.get(key) != ours.get(key)]
+    different = [f"{key} {there.get(key)!r}, not {ours.get(key)!r}" for key in keys]
     if different:
         raise TrainingError(f"{run} holds a run with other settings ({'; '.join(different)}). Name another --out.")
     return True

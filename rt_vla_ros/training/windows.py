@@ -44,7 +44,6 @@ class WindowIndices:
     shifts: NDArray[np.int64]
 
     def part(self, which: slice) -> WindowIndices:
-        """Some of the windows."""
         return WindowIndices(self.starts[which], self.shifts[which])
 
 
