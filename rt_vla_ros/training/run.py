@@ -23,8 +23,7 @@ from rt_vla_ros.training.distributed import ProcessGroup
 from rt_vla_ros.training.learner import STATE, Learner
 from rt_vla_ros.training.model_card import model_card
 from rt_vla_ros.training.run_log import RunLog
-from rt_vla_ros.training.saving import TrainingError, saving
-from rt_vla_ros.training.settings import TrainingSettings, network_config
+from rt_vla_ros.training.settings import TrainingError, TrainingSettings, network_config, saving
 from rt_vla_ros.training.settings_file import FILE as SETTINGS
 from rt_vla_ros.training.settings_file import check_settings, save_settings
 from rt_vla_ros.training.source import BatchSource, Say

@@ -1,20 +1,45 @@
-"""What the result of a training run depends on, each default in one place."""
+"""What the result of a training run depends on, each default in one place; and what is said where a run fails."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.language.instruction_table import InstructionTable
+from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.rt1.checkpoint import check_card
 from rt_vla_ros.policies.rt1.configuration import PRESETS, RT1Config, check_number
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim.suites import find_suite
+
+
+class TrainingError(ValueError):
+    """The run cannot begin or go on; the message says why, and what stands."""
+
+
+@contextmanager
+def saving(what: str, directory: Path, stands: str) -> Iterator[None]:
+    """OSError and SafetensorError become a TrainingError.
+
+    what: is saved. directory: of the run. stands: what was saved before and can be used.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        why = in_words(error) if isinstance(error, OSError) else f"{error}."
+        raise TrainingError(
+            f"{what} could not be saved in {directory}: {why} What was saved before is whole ({stands}); when that is "
+            "corrected, the same command resumes."
+        ) from error
+
 
 OWN = "rt1-mini"
 PRECISIONS = ("bfloat16", "float32")

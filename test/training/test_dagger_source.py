@@ -21,8 +21,7 @@ from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS, save_episode
 from rt_vla_ros.training.dagger_source import DaggerSource, collectors
 from rt_vla_ros.training.run import TrainingRun
 from rt_vla_ros.training.run_log import PLOT, ROWS
-from rt_vla_ros.training.saving import TrainingError
-from rt_vla_ros.training.settings import DaggerSettings, TrainingSettings
+from rt_vla_ros.training.settings import DaggerSettings, TrainingError, TrainingSettings
 
 DAGGER = DaggerSettings(first_frames=20, learner_after=0, publish_images=0, reuse=1e9)
 QUICK = TrainingSettings(steps=20, batch_size=2, shift_rows=0.0, validation=0.0, dagger=DAGGER)
