@@ -90,9 +90,8 @@ class LeRobotDataset:
         time = row[f"videos/{key}/from_timestamp"] + first / self.rate
         images = self._videos.read(self._path(f"videos/{key}", row, key), time, count, self.rate)
         spec = next(c for c in self.card.cameras if c.name == camera)
-        if images.shape[1:3] == (spec.height, spec.width):
-            return images
-        return np.stack([fit_image(image, spec) for image in images])
+        same = images.shape[1:3] == (spec.height, spec.width)
+        return images if same else np.stack([fit_image(image, spec) for image in images])
 
     @contextmanager
     def _naming(self, index: int) -> Iterator[None]:

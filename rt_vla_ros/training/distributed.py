@@ -50,8 +50,7 @@ class ProcessGroup:
                 f"{count} windows cannot be divided equally among {self.size} processes; choose another number of "
                 "them (--batch-size, --set micro_batch_size=...)."
             )
-        each = count // self.size
-        return slice(self.rank * each, (self.rank + 1) * each)
+        return slice(self.rank * count // self.size, (self.rank + 1) * count // self.size)
 
     def sum(self, values: Tensor) -> Tensor:
         """Of all processes' values, in place. Raises DistributedError where another process has ended."""

@@ -28,15 +28,6 @@ CENTRE, SCALE = (0.5, 0.0, 0.1), 0.1  # of positions [m]
 SPREAD = 0.7  # of the heatmap's target [cells of the feature map]
 
 
-@dataclass(frozen=True)
-class AuxiliaryLosses:
-    """heatmap: cross-entropy of the cells of target and tool. position: of both in space. error: of the target [m]."""
-
-    heatmap: Tensor
-    position: Tensor
-    error: Tensor
-
-
 class AuxiliaryHeads(nn.Module):
     """For training only; they are not part of a checkpoint."""
 
@@ -46,8 +37,11 @@ class AuxiliaryHeads(nn.Module):
         self.heatmap = nn.Conv2d(size, 2, 1)
         self.position = nn.Sequential(nn.Linear(config.num_image_tokens * size, 128), nn.GELU(), nn.Linear(128, 6))
 
-    def forward(self, features: Tensor, tokens: Tensor, scene: Tensor) -> AuxiliaryLosses:
-        """features (N, C, h, w), tokens (N, n, C), scene (N, 10) as in data.episode."""
+    def forward(self, features: Tensor, tokens: Tensor, scene: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """features (N, C, h, w), tokens (N, n, C), scene (N, 10) as in data.episode.
+
+        Returns losses: cross-entropy of the cells of target and tool; of both in space; and the target's error [m].
+        """
         height, width = features.shape[-2:]
         maps = self.heatmap(features).float().flatten(2).log_softmax(dim=-1)  # (N, 2, h * w)
         wanted = _heatmaps(scene[:, 6:].reshape(-1, 2, 2), height, width)
@@ -55,7 +49,7 @@ class AuxiliaryHeads(nn.Module):
         positions = self.position(tokens.flatten(1)).float()  # (N, 6)
         target = (scene[:, :6] - scene.new_tensor(CENTRE * 2)) / SCALE
         error = (positions[:, :3] - target[:, :3]).detach().norm(dim=-1).mean() * SCALE
-        return AuxiliaryLosses(heatmap, functional.smooth_l1_loss(positions, target, beta=0.3), error)
+        return (heatmap, functional.smooth_l1_loss(positions, target, beta=0.3), error)
 
 
 def _heatmaps(positions: Tensor, height: int, width: int) -> Tensor:
@@ -179,10 +173,10 @@ class Learner:
         dimensions = action_loss(logits, self._moved(batch.tokens), self.model.legal, self._targets)
         total, auxiliary = dimensions.mean(), dimensions.new_zeros(3)
         if self.settings.heatmap_weight or self.settings.position_weight:
-            losses = self.heads(features, tokens, self._moved(batch.scene).flatten(0, 1))
+            heatmap, position, error = self.heads(features, tokens, self._moved(batch.scene).flatten(0, 1))
             settings = self.settings
-            total = total + settings.heatmap_weight * losses.heatmap + settings.position_weight * losses.position
-            auxiliary = torch.stack([losses.heatmap, losses.position, losses.error])
+            total = total + settings.heatmap_weight * heatmap + settings.position_weight * position
+            auxiliary = torch.stack([heatmap, position, error])
         return torch.cat([auxiliary, dimensions]).detach(), total
 
     def _logits(self, model: RT1Model, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

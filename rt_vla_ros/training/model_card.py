@@ -78,7 +78,7 @@ def model_card(
     settings: as they were used. row: the last one of the run log. sha256: of the weights that were evaluated.
     """
     effective = replace(settings, micro_batch_size=settings.micro_batch, warmup=settings.warmup_steps)
-    camera, window, held_out = card.cameras[0], int(model.config.time_sequence_length), ""
+    window, held_out = int(model.config.time_sequence_length), ""
     if "validation" in row:
         near = f"{row['token_accuracy']:.1%} of the tokens near"
         held_out = f", {row['validation']:.3f} on the episodes held out ({near})"
@@ -88,7 +88,7 @@ def model_card(
         window=window,
         dimensions=len(card.dimensions),
         rate=card.control_rate,
-        camera=camera,
+        camera=card.cameras[0],
         initialisation=INITIALISED.format(settings.init_from) if settings.init_from else NOT_INITIALISED,
         measured=_measured(evaluations, sha256),
         row=row,

@@ -223,18 +223,16 @@ def network_config(settings: TrainingSettings, card: ActionCard) -> RT1Config:
     camera = card.cameras[0]
     size = RT1Config.preset(settings.preset, **settings.network).image_size
     same_size = (camera.height, camera.width) == (size, size)
-    language: dict[str, Any] = {"language": "hashed_words"}
-    if settings.language:
-        vector = InstructionTable.load(Path(settings.language)).size
-        language = {"language": "embedding", "language_size": vector}
-    fitting = {
-        **language,
+    fitting: dict[str, Any] = {
+        "language": "hashed_words",
         "vocab_size": card.bins,
         "tokens_per_dimension": [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions],
         "input_height": None if same_size else camera.height,
         "input_width": None if same_size else camera.width,
         "world_vector_range": None,  # the card says it
     }
+    if settings.language:
+        fitting |= {"language": "embedding", "language_size": InstructionTable.load(Path(settings.language)).size}
     config = RT1Config.preset(settings.preset, **{**fitting, **settings.network})
     check_card(card, config, Path("the episodes"))
     return config
@@ -256,6 +254,4 @@ def sentence_encoder(settings: TrainingSettings, config: RT1Config) -> LanguageE
             f"The network's language is {config.language!r} and the settings' is {settings.language!r}; a table's path "
             "goes with network.language=embedding, and only with that."
         )
-    if not settings.language:
-        return HashedWords(config.word_buckets)
-    return InstructionTable.load(Path(settings.language))
+    return InstructionTable.load(Path(settings.language)) if settings.language else HashedWords(config.word_buckets)

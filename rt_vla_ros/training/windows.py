@@ -176,8 +176,7 @@ def _decode(directory: Path, datasets: Sequence[LeRobotDataset], shape: tuple[in
     camera, total, done = datasets[0].card.cameras[0].name, sum(map(len, datasets)), 0
     try:
         with (directory / IMAGES).open("wb") as file:  # no memory map: a write into one cannot report a full disk
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for dataset in datasets:
                 for episode, row in enumerate(dataset.rows):
                     file.write(dataset.images(episode, camera, 0, row["length"]).data)
