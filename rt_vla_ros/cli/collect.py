@@ -25,8 +25,8 @@ from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.progress import Progress
+from rt_vla_ros.training.dagger_policy import CollectionSettings, Demonstrator, measured_only
 from rt_vla_ros.training.data_card import EpisodeCounts, data_card
-from rt_vla_ros.training.demonstrator import CollectionSettings, Demonstrator, measured_only
 from zenoh_ros.commands.errors import CliError
 from zenoh_ros.commands.numbers import nonnegative_int, positive_int
 

@@ -73,10 +73,8 @@ class EpisodeLabels:
             raise EpisodeError(f"The episode's {name} have the shape {array.shape}, expected {shape}.")
         bad = ~np.isfinite(array.astype(np.float64)).reshape(len(array), -1).all(axis=1)
         if bad.any():
-            raise EpisodeError(
-                f"The episode's {name} are not finite at {int(bad.sum())} of {len(array)} time steps, first at number "
-                f"{int(bad.argmax())}: {array[bad.argmax()].tolist()}."
-            )
+            where = f"{int(bad.sum())} of {len(array)} time steps, first at number {int(bad.argmax())}"
+            raise EpisodeError(f"The episode's {name} are not finite at {where}: {array[bad.argmax()].tolist()}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,15 +90,14 @@ class Episode(EpisodeLabels):
     def __post_init__(self) -> None:
         super().__post_init__()
         cameras = [camera.name for camera in self.card.cameras]
-        if sorted(self.images) != sorted(cameras):
+        if {*self.images} != {*cameras}:
             there = ", ".join(sorted(self.images)) or "none"
             raise EpisodeError(f"The episode has images of: {there}; the card's cameras are: {', '.join(cameras)}.")
         for camera in self.card.cameras:
             images = self.images[camera.name]
             if len(images) != len(self):
-                raise EpisodeError(
-                    f"The episode has {len(images)} images of the camera {camera.name!r} for {len(self)} time steps."
-                )
+                what = f"{len(images)} images of the camera {camera.name!r}"
+                raise EpisodeError(f"The episode has {what} for {len(self)} time steps.")
             try:
                 check_image(images[0], camera)
             except ValueError as error:

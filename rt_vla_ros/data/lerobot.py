@@ -14,8 +14,17 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError, Episode, EpisodeLabels, card_difference
-from rt_vla_ros.data.lerobot_layout import ACTION, META, SCENE, video_key
-from rt_vla_ros.data.lerobot_tables import file_path, matrix, read_data, read_episode_rows, read_info
+from rt_vla_ros.data.lerobot_layout import (
+    ACTION,
+    META,
+    SCENE,
+    file_path,
+    matrix,
+    read_data,
+    read_episode_rows,
+    read_info,
+    video_key,
+)
 from rt_vla_ros.data.video import VideoReader
 from rt_vla_ros.observations.image import fit_image
 
@@ -31,15 +40,14 @@ class LeRobotDataset:
         """Raises DatasetError or ActionCardError for what is missing, damaged, empty or of another format."""
         self.directory = Path(directory)
         self.info = read_info(self.directory)
-        self.rate = float(self.info["fps"])
-        self.card = ActionCard.load(self.directory / META)
+        self.rate, self.card = float(self.info["fps"]), ActionCard.load(self.directory / META)
         if self.info["total_episodes"] < 1:
             raise DatasetError(f"The dataset {self.directory} has no episodes; collect some: rt-vla collect.")
-        self._check_rate()
-        self._check_columns()
+        self._check_card()
         videos = [f"videos/{video_key(camera.name)}" for camera in self.card.cameras]
         self.rows = read_episode_rows(self.directory, self.info["total_episodes"], ["data", *videos])
         self._check_files()
+        self.frames = sum(row["length"] for row in self.rows)
         self._table: tuple[Path, Any] | None = None
         self._videos = VideoReader()
 
@@ -47,7 +55,7 @@ class LeRobotDataset:
         return len(self.rows)
 
     def __iter__(self) -> Iterator[Episode]:
-        return (self[index] for index in range(len(self)))
+        return map(self.__getitem__, range(len(self)))
 
     def __getitem__(self, index: int) -> Episode:
         """Episode number `index`, 0 and up. Raises DatasetError where it is damaged."""
@@ -82,14 +90,8 @@ class LeRobotDataset:
         time = row[f"videos/{key}/from_timestamp"] + first / self.rate
         images = self._videos.read(self._path(f"videos/{key}", row, key), time, count, self.rate)
         spec = next(c for c in self.card.cameras if c.name == camera)
-        if images.shape[1:3] == (spec.height, spec.width):
-            return images
-        return np.stack([fit_image(image, spec) for image in images])
-
-    @property
-    def frames(self) -> int:
-        """Time steps in all episodes."""
-        return sum(row["length"] for row in self.rows)
+        same = images.shape[1:3] == (spec.height, spec.width)
+        return images if same else np.stack([fit_image(image, spec) for image in images])
 
     @contextmanager
     def _naming(self, index: int) -> Iterator[None]:
@@ -101,10 +103,9 @@ class LeRobotDataset:
             raise DatasetError(f"{self.directory}, episode {index}: {error}") from error
 
     def _path(self, kind: str, row: dict[str, Any], key: str = "") -> Path:
-        names = {name: row[f"{kind}/{name}"] for name in ("chunk_index", "file_index")}
-        if key:
-            return file_path(self.directory, self.info, "video_path", video_key=key, **names)
-        return file_path(self.directory, self.info, "data_path", **names)
+        names = {"video_key": key} if key else {}
+        names |= {name: row[f"{kind}/{name}"] for name in ("chunk_index", "file_index")}
+        return file_path(self.directory, self.info, "video_path" if key else "data_path", **names)
 
     def _data(self, path: Path) -> Any:
         """The table in a file; the last one is kept, for its other episodes."""
@@ -122,14 +123,12 @@ class LeRobotDataset:
             raise DatasetError(f"The table {path} lacks rows of episode {row['episode_index']}.")
         return offset, length
 
-    def _check_rate(self) -> None:
+    def _check_card(self) -> None:
         if not math.isclose(self.rate, self.card.control_rate, rel_tol=1e-3):
             raise DatasetError(
                 f"{self.directory} has {self.rate:g} frames a second (fps in meta/info.json), but its action card has "
                 f"{self.card.control_rate:g} actions a second (control_rate); they must be the same: correct one."
             )
-
-    def _check_columns(self) -> None:
         described = self.info["features"]
         width = described.get(ACTION, {}).get("shape")
         if width != [len(self.card.dimensions)]:
@@ -147,9 +146,8 @@ class LeRobotDataset:
 
     def _check_files(self) -> None:
         for row in self.rows:
-            paths = [self._path("data", row)]
-            paths += [self._path(f"videos/{k}", row, k) for k in (video_key(c.name) for c in self.card.cameras)]
-            for path in paths:
+            keys = [video_key(camera.name) for camera in self.card.cameras]
+            for path in (self._path("data", row), *(self._path(f"videos/{key}", row, key) for key in keys)):
                 if not path.is_file():
                     raise DatasetError(f"The dataset {self.directory} is not whole: {path} is missing.")
 

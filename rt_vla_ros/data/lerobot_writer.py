@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
 from rt_vla_ros.data.episode import DatasetError, Episode, card_difference
@@ -24,14 +26,16 @@ from rt_vla_ros.data.lerobot_layout import (
     TASKS,
     VERSION,
     VIDEO,
+    arrow,
+    check_kinds,
     features,
     place,
+    read_info,
+    read_table,
     video_key,
     write_json,
+    write_table,
 )
-from rt_vla_ros.data.lerobot_tables import read_info
-from rt_vla_ros.data.parquet import arrow, read_table, write_table
-from rt_vla_ros.data.statistics import Statistics, column_statistics, merged_columns
 from rt_vla_ros.data.video import write_video
 
 LATE = 1e-3  # how far a stamp may be from its place in the rate [s]
@@ -73,9 +77,8 @@ class LeRobotWriter:
         Raises ActionCardError, DatasetError, OSError.
         """
         if episode.card != self.card:
-            raise ActionCardError(
-                f"The episode has another action card ({card_difference(self.card, episode.card) or 'its name'})."
-            )
+            difference = card_difference(self.card, episode.card) or "its name"
+            raise ActionCardError(f"The episode has another action card ({difference}).")
         if (episode.scene is not None) != self.with_scene:
             raise DatasetError(f"The column {SCENE!r} is in some episodes only; a dataset has it in all or in none.")
         ideal = episode.stamps[0] + np.arange(len(episode)) / self.rate
@@ -91,29 +94,24 @@ class LeRobotWriter:
             return
         new_tasks = [e.instruction for e in self._buffer if e.instruction not in self._tasks]
         tasks = self._tasks | {task: len(self._tasks) + i for i, task in enumerate(dict.fromkeys(new_tasks))}
-        parts = [_columns(episode) for episode in self._buffer]
-        own = [{name: column_statistics(column) for name, column in part.items()} for part in parts]
-        statistics = merged_columns([*([self._statistics] if self._statistics else []), *own])
+        own = [{k: column_statistics(column) for k, column in _columns(episode).items()} for episode in self._buffer]
+        statistics = _merged_columns([*([self._statistics] if self._statistics else []), *own])
         self._write_files(tasks, own)
-        self._replace_table(TASKS, _tasks_table(tasks))
+        write_table(_tasks_table(tasks), _beside(self.directory / TASKS))
+        _beside(self.directory / TASKS).replace(self.directory / TASKS)
         write_json(self.directory / STATISTICS, statistics)
-        frames = self.frames + sum(map(len, self._buffer))
-        write_json(self.directory / INFO, self._info(self.episodes + len(self._buffer), frames, len(tasks)))
+        episodes, frames = self.episodes + len(self._buffer), self.frames + sum(map(len, self._buffer))
+        write_json(self.directory / INFO, self._info(episodes, frames, len(tasks)))
         self._tasks, self._statistics = tasks, statistics
-        self.episodes, self.frames, self._files = self.episodes + len(self._buffer), frames, self._files + 1
+        self.episodes, self.frames, self._files = episodes, frames, self._files + 1
         self._buffer.clear()
-
-    # Files ----------------------------------------------------------------------------------------------------------
 
     def _write_files(self, tasks: dict[str, int], own: list[dict[str, Statistics]]) -> None:
         """The new table, videos and rows: all beside their places, then all moved there."""
         writes: dict[Path, Callable[[Path], object]] = {}
         for camera in self.card.cameras:
             key = video_key(camera.name)
-            images = (image for episode in self._buffer for image in episode.images[camera.name])
-            writes[self._path(VIDEO, video_key=key)] = lambda path, images=images: write_video(  # type: ignore[misc]
-                path, images, self.rate
-            )
+            writes[self._path(VIDEO, video_key=key)] = partial(self._write_video, camera.name)
         writes[self._path(DATA)] = lambda path: write_table(self._data_table(tasks), path)
         writes[self._path(EPISODES)] = lambda path: write_table(self._rows_table(own), path)
         try:
@@ -128,13 +126,11 @@ class LeRobotWriter:
                 path.unlink(missing_ok=True)
             raise
 
+    def _write_video(self, camera: str, path: Path) -> None:
+        write_video(path, (image for episode in self._buffer for image in episode.images[camera]), self.rate)
+
     def _path(self, pattern: str, **names: str) -> Path:
         return self.directory / place(pattern, self._files, **names)
-
-    def _replace_table(self, name: str, table: Any) -> None:
-        path = self.directory / name
-        write_table(table, _beside(path))
-        _beside(path).replace(path)
 
     def _begin(self) -> None:
         card = self.directory / META / CARD_FILE
@@ -142,41 +138,38 @@ class LeRobotWriter:
         if any(path not in begun for path in self.directory.rglob("*")):
             raise DatasetError(f"{self.directory} holds something that is no dataset; name a new or empty directory.")
         if card.exists():
-            self._check_card(ActionCard.load(card.parent))
+            self._own_card()
         write_json(card, self.card.to_dict())
         write_json(self.directory / INFO, self._info(0, 0, 0))
 
-    def _check_card(self, there: ActionCard) -> None:
+    def _own_card(self) -> ActionCard:
+        there = ActionCard.load(self.directory / META)
         difference = card_difference(there, self.card)
         if difference:
             raise ActionCardError(
                 f"{self.directory} has another action card ({difference}); a dataset has one. Name another directory."
             )
+        return there
 
     def _carry_on(self) -> None:
         info = read_info(self.directory)
-        for key in ("total_frames", "total_tasks"):
-            if not isinstance(info.get(key), int):
-                raise DatasetError(f"{self.directory / INFO} lacks {key!r}, or has something else there.")
-        there = ActionCard.load(self.directory / META)
-        self._check_card(there)
+        check_kinds(self.directory / INFO, info, {"total_frames": int, "total_tasks": int})
+        self.card = self._own_card()
         if (SCENE in info["features"]) != self.with_scene:
             raise DatasetError(f"{self.directory} was begun with another set of columns ({SCENE!r}).")
-        self.card = there
         self.episodes, self.frames = info["total_episodes"], info["total_frames"]
         self._files = self._remove_uncounted()
         if self.episodes:
             table = read_table(self.directory / TASKS).to_pydict()
             counted = zip(table["task"], table["task_index"], strict=True)
             self._tasks = {task: number for task, number in counted if number < info["total_tasks"]}
-            self._statistics = merged_columns(list(self._written_statistics()))
+            self._statistics = _merged_columns(list(self._written_statistics()))
 
     def _remove_uncounted(self) -> int:
         """Files of episodes that info.json does not count. Returns the number of the next file."""
         numbers = [0]
         for path in self.directory.glob("meta/episodes/*/*.parquet"):
-            first = read_table(path).column("episode_index")[0].as_py()
-            if first < self.episodes:
+            if read_table(path).column("episode_index")[0].as_py() < self.episodes:
                 numbers.append(_file_number(path) + 1)
         for path in [*self.directory.glob("*/*/*/file-*"), *self.directory.glob("data/*/file-*")]:
             if path.suffix == ".part" or _file_number(path) >= max(numbers):
@@ -188,13 +181,10 @@ class LeRobotWriter:
         for path in sorted(self.directory.glob("meta/episodes/*/*.parquet")):
             for row in read_table(path).to_pylist():
                 found: dict[str, Statistics] = {}
-                for name, value in row.items():
-                    if name.startswith("stats/"):
-                        column, _, key = name.removeprefix("stats/").rpartition("/")
-                        found.setdefault(column, {})[key] = value
+                for name in (name for name in row if name.startswith("stats/")):
+                    column, _, key = name.removeprefix("stats/").rpartition("/")
+                    found.setdefault(column, {})[key] = row[name]
                 yield found
-
-    # Contents -------------------------------------------------------------------------------------------------------
 
     def _info(self, episodes: int, frames: int, tasks: int) -> dict[str, Any]:
         return {
@@ -217,13 +207,12 @@ class LeRobotWriter:
         pa = arrow()
         lengths = [len(episode) for episode in self._buffer]
         frame = np.concatenate([np.arange(length) for length in lengths])
-        total = len(frame)
         columns = {
             ACTION: _lists(np.concatenate([episode.values for episode in self._buffer])),
             "timestamp": pa.array((frame / self.rate).astype(np.float32)),
             "frame_index": pa.array(frame.astype(np.int64)),
             "episode_index": pa.array(np.repeat(self.episodes + np.arange(len(lengths)), lengths)),
-            "index": pa.array(self.frames + np.arange(total)),
+            "index": pa.array(self.frames + np.arange(len(frame))),
             "task_index": pa.array(np.repeat([tasks[e.instruction] for e in self._buffer], lengths).astype(np.int64)),
         }
         if self.with_scene:
@@ -240,15 +229,12 @@ class LeRobotWriter:
                 "length": len(episode),
                 "dataset_from_index": self.frames + start,
                 "dataset_to_index": self.frames + start + len(episode),
-                "leader": episode.leader,
-                "success": episode.success,
-                "suite": episode.suite,
-                "seed": episode.seed,
+                **{name: getattr(episode, name) for name in ("leader", "success", "suite", "seed")},
             }
-            for kind in ("data", "meta/episodes", *(f"videos/{video_key(c.name)}" for c in self.card.cameras)):
+            videos = [f"videos/{video_key(camera.name)}" for camera in self.card.cameras]
+            for kind in ("data", "meta/episodes", *videos):
                 row |= {f"{kind}/{name}": value for name, value in number.items()}
-            for camera in self.card.cameras:
-                kind = f"videos/{video_key(camera.name)}"
+            for kind in videos:
                 row[f"{kind}/from_timestamp"] = start / self.rate
                 row[f"{kind}/to_timestamp"] = (start + len(episode)) / self.rate
             row |= {f"stats/{column}/{key}": v for column, found in own[i].items() for key, v in found.items()}
@@ -257,15 +243,17 @@ class LeRobotWriter:
         return arrow().Table.from_pylist(rows)
 
 
+def _merged_columns(parts: list[dict[str, Statistics]]) -> dict[str, Statistics]:
+    return {name: _merged([part[name] for part in parts]) for name in parts[0]}
+
+
 def _columns(episode: Episode) -> dict[str, Any]:
-    """What statistics are made of."""
     columns: dict[str, Any] = {ACTION: episode.values.astype(np.float32)}
     columns |= {video_key(name): images for name, images in episode.images.items()}
     return columns | ({} if episode.scene is None else {SCENE: episode.scene})
 
 
 def _lists(values: Any) -> Any:
-    """(N, D) as a column of D numbers each."""
     pa = arrow()
     return pa.FixedSizeListArray.from_arrays(pa.array(values.astype(np.float32).ravel()), values.shape[1])
 
@@ -296,3 +284,43 @@ def _file_number(path: Path) -> int:
     """The running number of a file, over all chunks."""
     chunk, file = path.parent.name.removeprefix("chunk-"), path.name.partition(".")[0].removeprefix("file-")
     return int(chunk) * FILES_PER_CHUNK + int(file)
+
+
+Statistics = dict[str, Any]
+"""min, max, mean, std: nested lists, one number per entry of the column. count: [rows]."""
+
+
+def column_statistics(column: NDArray[Any]) -> Statistics:
+    """Of a column (N, ...) of numbers, or of images (N, H, W, 3): then per colour, (3, 1, 1), in 0 ... 1."""
+    if column.dtype == np.uint8 and column.ndim == 4:
+        return _image_statistics(column)
+    rows = column.reshape(len(column), -1).astype(np.float64)
+    return _written(rows.min(0), rows.max(0), rows.mean(0), rows.std(0), len(rows))
+
+
+def _merged(parts: list[Statistics]) -> Statistics:
+    counts = np.array([part["count"][0] for part in parts], np.float64)
+    shares = counts / counts.sum()
+    means, spreads = (np.stack([np.asarray(part[key], np.float64) for part in parts]) for key in ("mean", "std"))
+    mean = np.tensordot(shares, means, 1)
+    variance = np.tensordot(shares, spreads**2 + (means - mean) ** 2, 1)
+    low = np.min([part["min"] for part in parts], axis=0)
+    high = np.max([part["max"] for part in parts], axis=0)
+    return _written(low, high, mean, np.sqrt(variance), int(counts.sum()))
+
+
+def _image_statistics(images: NDArray[np.uint8]) -> Statistics:
+    levels = np.arange(256) / 255.0
+    counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(3)])  # (3, 256)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    mean = shares @ levels
+    spread = np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0.0))
+    low = np.array([levels[row.nonzero()[0][0]] for row in counts])
+    high = np.array([levels[row.nonzero()[0][-1]] for row in counts])
+    shape = (3, 1, 1)
+    return _written(low.reshape(shape), high.reshape(shape), mean.reshape(shape), spread.reshape(shape), len(images))
+
+
+def _written(low: Any, high: Any, mean: Any, spread: Any, count: int) -> Statistics:
+    values = {"min": low, "max": high, "mean": mean, "std": spread}
+    return {key: np.asarray(value, np.float64).tolist() for key, value in values.items()} | {"count": [count]}

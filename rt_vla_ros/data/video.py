@@ -17,33 +17,27 @@ from numpy.typing import NDArray
 from rt_vla_ros.data.episode import DatasetError
 
 Images = NDArray[np.uint8]
-
 CODEC, PIXEL_FORMAT, CODEC_NAME = "libx264rgb", "rgb24", "h264"
-KEY_FRAME_INTERVAL = 10
-"""Frames: a reader of one frame decodes at most so many."""
-LOSSLESS = {"crf": "0", "preset": "medium", "g": str(KEY_FRAME_INTERVAL), "bf": "0"}
+LOSSLESS = {"crf": "0", "preset": "medium", "g": "10", "bf": "0"}  # a reader of one frame decodes at most 10 (g)
 MAX_OPEN = 16  # videos per thread
 
 
-def write_video(path: Path, images: Iterable[Images], rate: int) -> int:
-    """Lossless H.264 (RGB, profile High 4:4:4 Predictive) in MP4; the number of frames written.
+def write_video(path: Path, images: Iterable[Images], rate: int) -> None:
+    """Lossless H.264 (RGB, profile High 4:4:4 Predictive) in MP4.
 
     images: RGB, uint8, (H, W, 3), all of one size. rate: frames per second; frame i stands at i / rate [s].
     Decoding gives the same bytes, so a policy is trained on what it will see. FFmpeg, PyAV, OpenCV and torchcodec read
     it; most browsers do not. Raises OSError where the file cannot be written.
     """
-    written = 0
     with av.open(str(path), "w", format="mp4") as file:
         stream = file.add_stream(CODEC, rate=rate, options=LOSSLESS)
         stream.pix_fmt = PIXEL_FORMAT
-        for pixels in images:
-            if not written:
+        for number, pixels in enumerate(images):
+            if not number:
                 stream.height, stream.width = pixels.shape[:2]
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             file.mux(stream.encode(frame))
-            written += 1
         file.mux(stream.encode())
-    return written
 
 
 class VideoReader:
@@ -75,9 +69,8 @@ class VideoReader:
             self._open.pop(path, None)
             raise DatasetError(f"The video {path} cannot be read: {error}.") from error
         if len(frames) < count:
-            raise DatasetError(
-                f"The video {path} ends early: {len(frames)} of {count} frames from {first:.2f} s on are there."
-            )
+            there = f"{len(frames)} of {count} frames from {first:.2f} s on are there"
+            raise DatasetError(f"The video {path} ends early: {there}.")
         return np.stack(frames)
 
     @property

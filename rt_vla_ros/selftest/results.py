@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from rt_vla_ros import __version__
+from rt_vla_ros.data.lerobot_layout import write_text
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.selftest.part import Machine
-from rt_vla_ros.training.saving import write_text
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 PARTS = "parts"

@@ -1,4 +1,4 @@
-"""What the learner takes in one step."""
+"""What the learner takes in one step, and image augmentation: shifts, small changes of brightness and contrast."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+Shift = tuple[float, float]
+"""How far images are shifted at most: shares of their height and width."""
 
 
 @dataclass(frozen=True)
@@ -23,3 +28,50 @@ class Batch:
     tokens: NDArray[np.int64]
     scene: NDArray[np.float32]
     padding: NDArray[np.int64] | None = None
+
+
+CHANNEL_SHARE = 0.4  # of the jitter, for each of R, G and B
+
+
+def jitter_colours(
+    images: Tensor, amount: float, generator: torch.Generator, *, batch: int | None = None, first: int = 0
+) -> Tensor:
+    """uint8 (B, T, H, W, 3) -> uint8; one change per window. amount: largest relative change, 0 ... 1.
+
+    batch, first: these windows are number `first` and following of so many; None: they are all."""
+    if amount == 0:
+        return images
+    batch = batch or images.shape[0]
+
+    def draw(*shape: int) -> Tensor:
+        drawn = (torch.rand(*shape, generator=generator) * 2 - 1) * amount
+        return drawn[first : first + images.shape[0]].to(images.device)
+
+    gain = 1 + draw(batch, 1) + CHANNEL_SHARE * draw(batch, 3)  # (B, 3)
+    offset = 255 * 0.5 * draw(batch, 1)
+    changed = images.float() * gain[:, None, None, None] + offset[:, None, None, None]
+    return changed.clamp_(0, 255).to(torch.uint8)
+
+
+def shift_images(
+    images: NDArray[np.uint8], scene: NDArray[np.float32], shifts: NDArray[np.int64], black_borders: bool = False
+) -> None:
+    """Shift images (B, T, H, W, 3) and the image positions in scene (B, T, 10) by (B, 2) in x and y [pixel], in place.
+
+    black_borders: what comes in is black; otherwise the edges are repeated.
+    """
+    height, width = images.shape[2:4]
+    for i, (dx, dy) in enumerate(shifts):
+        rows, columns = np.arange(height) - dy, np.arange(width) - dx
+        images[i] = images[i][:, rows.clip(0, height - 1)][:, :, columns.clip(0, width - 1)]
+        if black_borders:
+            images[i][:, (rows < 0) | (rows >= height)] = 0
+            images[i][:, :, (columns < 0) | (columns >= width)] = 0
+        scene[i, :, 6::2] += dx / width
+        scene[i, :, 7::2] += dy / height
+
+
+def draw_shifts(rng: np.random.Generator, count: int, shares: Shift, size: tuple[int, int]) -> NDArray[np.int64]:
+    """`count` random shifts in x and y [pixel], (count, 2). size: the images' height and width."""
+    most = np.rint([shares[1] * size[1], shares[0] * size[0]]).astype(np.int64)
+    return rng.integers(-most, most + 1, (count, 2))

@@ -1,4 +1,4 @@
-"""A process that collects episodes in the simulator with the newest policy of a training run."""
+"""A process that collects episodes in the simulator with the newest policy of a training run, each into a file."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import argparse
 import os
 import sys
 import time
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.episode import Episode
 from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.rt1.modeling import RT1Model
@@ -21,9 +24,40 @@ from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 from rt_vla_ros.training.dagger_policy import Mixture, collect_episode
-from rt_vla_ros.training.episode_file import SUFFIX, save_episode
 from rt_vla_ros.training.settings import TrainingSettings, collected_card, network_config, sentence_encoder
 from rt_vla_ros.training.settings_file import load_settings
+
+SUFFIX = ".npz"
+FIELDS = ("instruction", "values", "stamps", "leader", "success", "suite", "seed")
+
+
+def save_episode(path: Path, episode: Episode) -> None:
+    """Write it, without its card, whole or not at all. Raises OSError."""
+    arrays: dict[str, Any] = {name: np.asarray(getattr(episode, name)) for name in FIELDS}
+    arrays |= {} if episode.scene is None else {"scene": episode.scene}
+    arrays |= {f"images.{camera}": images for camera, images in episode.images.items()}
+    unfinished = path.with_suffix(".part")
+    with unfinished.open("wb") as file:
+        np.savez(file, **arrays)
+    os.replace(unfinished, path)
+
+
+def load_episode(path: Path, card: ActionCard) -> Episode:
+    """An episode of this card. Raises OSError, or ValueError for a file that is not whole or of another card."""
+    try:
+        with np.load(path) as data:
+            scalars = {name: data[name].item() for name in FIELDS if data[name].ndim == 0}
+            return Episode(
+                card=card,
+                images={camera.name: data[f"images.{camera.name}"] for camera in card.cameras},
+                values=data["values"],
+                stamps=data["stamps"],
+                scene=data.get("scene"),
+                **scalars,
+            )
+    except (zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise ValueError(f"{path} is not a whole episode: {error}") from error
+
 
 EPISODES, WEIGHTS = "episodes", "policy.safetensors"
 ENOUGH = "enough_episodes"  # while this file is there, collectors wait
@@ -49,22 +83,22 @@ class Collector:
 
     def collect(self, index: int) -> Episode:
         """Episode number `index`; the same again with the same weights."""
-        self._load_newest()
+        path = self._run / WEIGHTS
+        if path.exists() and (version := path.stat().st_mtime_ns) != self._version:
+            self._version = version
+            self._model.load_state_dict(load_file(path))
         settings, seed = self._settings, self._first_seed + index
         rng = np.random.default_rng([seed, 1])
         suites = settings.suites if index < settings.later_from else settings.later_suites
-        scene = make_scene(suites[index % len(suites)], seed)
-        mixture = self._draw_mixture(rng)
+        scene, mixture = make_scene(suites[index % len(suites)], seed), self._draw_mixture(rng)
         return collect_episode(self._card, self._learner, self._sim, scene, mixture, rng, settings.episode_steps)
 
     def write(self, index: int) -> Episode:
         """Collect one and write it to the run's directory."""
-        episode = self.collect(index)
-        save_episode(self._run / EPISODES / f"{self._number:02d}_{index:08d}{SUFFIX}", episode)
+        save_episode(self._run / EPISODES / f"{self._number:02d}_{index:08d}{SUFFIX}", episode := self.collect(index))
         return episode
 
     def next_index(self) -> int:
-        """One after the last written by this collector."""
         written = (self._run / EPISODES).glob(f"{self._number:02d}_*{SUFFIX}")
         return max((int(path.stem.split("_")[1]) + 1 for path in written), default=0)
 
@@ -77,13 +111,6 @@ class Collector:
         if kind < settings.learner_share + settings.mixed_share:
             return Mixture("mixed", float(rng.uniform(0.1, 0.9)), noise)
         return Mixture("expert", 1.0, noise)
-
-    def _load_newest(self) -> None:
-        path = self._run / WEIGHTS
-        if not path.exists() or path.stat().st_mtime_ns == self._version:
-            return
-        self._version = path.stat().st_mtime_ns
-        self._model.load_state_dict(load_file(path))
 
 
 def main() -> int:
@@ -109,9 +136,9 @@ def _collect(args: argparse.Namespace) -> None:
     while os.getppid() == args.parent:
         if (args.run / ENOUGH).exists():
             time.sleep(0.1)
-            continue
-        collector.write(index)
-        index += 1
+        else:
+            collector.write(index)
+            index += 1
 
 
 if __name__ == "__main__":

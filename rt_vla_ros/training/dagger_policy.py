@@ -1,23 +1,63 @@
-"""The policy that collects for DAgger: learner or expert acts, and every state is labelled with the expert's action."""
+"""Collects episodes: learner or expert acts, with noise, and every state is labelled with the expert's action."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.action import EndEffectorAction
-from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
-from rt_vla_ros.data.episode import Episode
+from rt_vla_ros.data.episode import Episode, card_difference
 from rt_vla_ros.evaluation.rollout import make_controller, rollout
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
-from rt_vla_ros.sim.scenes import Scene
+from rt_vla_ros.sim.scenes import Scene, make_scene
 from rt_vla_ros.sim.scripted_expert import ScriptedExpert
+from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, find_suite
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
-from rt_vla_ros.training.action_noise import ActionNoise
+from rt_vla_ros.training.settings import check_range
+
+DRIFT, TURN = 0.012, 0.08  # [m], [rad]: standard deviation per action at strength 1
+BURST, BURST_CHANCE = 0.03, 0.05  # [m] per action; chance per action that one starts
+GRIPPER_CHANCE, MAX_STEP, MAX_TURN = 0.03, 0.04, 0.35
+
+
+class ActionNoise:
+    """Correlated noise, sudden pushes of 2 to 5 steps, and a gripper that does the opposite for 1 to 3 steps."""
+
+    def __init__(self, rng: np.random.Generator, strength: float) -> None:
+        """strength: 0 changes nothing, 1 is the strongest used."""
+        self._rng, self._strength = rng, strength
+        self._drift, self._burst, self._burst_left = np.zeros(3), np.zeros(3), 0
+        self._gripper_left = 0
+
+    def apply(self, action: EndEffectorAction) -> EndEffectorAction:
+        """The noisy action, inside the range of actions."""
+        if self._strength == 0:
+            return action
+        rng, strength = self._rng, self._strength
+        self._drift = 0.7 * self._drift + rng.normal(0.0, 0.7 * DRIFT * strength, 3)
+        if self._burst_left == 0 and rng.random() < BURST_CHANCE * strength:
+            self._burst, self._burst_left = rng.uniform(-BURST, BURST, 3), int(rng.integers(2, 6))
+        push = self._burst if self._burst_left else np.zeros(3)
+        self._burst_left = max(0, self._burst_left - 1)
+        if self._gripper_left == 0 and rng.random() < GRIPPER_CHANCE * strength:
+            self._gripper_left = int(rng.integers(1, 4))
+        gripper = 1.0 - round(action.gripper) if self._gripper_left else action.gripper
+        self._gripper_left = max(0, self._gripper_left - 1)
+        turn = action.rotation + np.array([0.0, 0.0, rng.normal(0.0, TURN * strength)])
+        return replace(
+            action,
+            translation=np.clip(action.translation + self._drift + push, -MAX_STEP, MAX_STEP),
+            rotation=np.clip(turn, -MAX_TURN, MAX_TURN),
+            gripper=float(gripper),
+        )
+
 
 SWITCH_PROBABILITY = 0.25  # per step, that it is drawn again who acts
 LAST_STEPS = 2  # recorded after the expert terminates
@@ -36,13 +76,7 @@ class DaggerPolicy:
     """A policy for `rollout` that reads the simulator's state through the expert, and records the expert's labels."""
 
     def __init__(
-        self,
-        card: ActionCard,
-        learner: Policy | None,
-        sim: TabletopSim,
-        scene: Scene,
-        mixture: Mixture,
-        rng: np.random.Generator,
+        self, card: ActionCard, learner: Policy | None, sim: TabletopSim, scene: Scene, mixture: Mixture, rng: Generator
     ) -> None:
         """Of one episode. learner: None: the expert acts alone."""
         self.name, self.card = "dagger", card
@@ -51,13 +85,9 @@ class DaggerPolicy:
         self._noise = ActionNoise(rng, mixture.noise)
         self._expert_acts = rng.random() < mixture.beta
         self._done = 0
-        self._images: list[NDArray[np.uint8]] = []
-        self._stamps: list[float] = []
-        self._values: list[NDArray[np.float64]] = []
-        self._scene: list[NDArray[np.float32]] = []
+        self._rows: list[tuple[NDArray[np.uint8], float, NDArray[np.float64], NDArray[np.float32]]] = []
 
     def reset(self, instruction: str) -> None:
-        """Passed on to the learner."""
         self._instruction = instruction
         if self._learner is not None:
             self._learner.reset(instruction)
@@ -77,14 +107,15 @@ class DaggerPolicy:
         return wanted if wanted.terminate else self._noisy(wanted)
 
     def episode(self, success: bool) -> Episode:
-        """The episode so far. Raises EpisodeError where there is nothing yet."""
+        """The episode so far. Raises ValueError where there is nothing yet."""
+        images, stamps, values, scene = map(np.stack, zip(*self._rows, strict=True))
         return Episode(
             card=self.card,
             instruction=self._instruction,
-            images={self.card.cameras[0].name: np.stack(self._images)},
-            values=np.stack(self._values),
-            stamps=np.array(self._stamps),
-            scene=np.stack(self._scene),
+            images={self.card.cameras[0].name: images},
+            values=values,
+            stamps=stamps,
+            scene=scene,
             leader=self._mixture.leader,
             success=success,
             suite=self._from.suite,
@@ -97,26 +128,18 @@ class DaggerPolicy:
     def _record(self, observation: Observation, label: EndEffectorAction) -> None:
         camera = self.card.cameras[0].name
         target, tool = self._sim.object_positions[self._from.task.target], self._sim.ee_position
-        self._images.append(observation.images[camera])
-        self._stamps.append(observation.stamp)
-        self._values.append(self._tokenizer.from_action(label))
         pixels = [image_position(self._sim, camera, point) for point in (target, tool)]
-        self._scene.append(np.concatenate([target, tool, *pixels]).astype(np.float32))
+        scene = np.concatenate([target, tool, *pixels]).astype(np.float32)
+        values = self._tokenizer.from_action(label)
+        self._rows.append((observation.images[camera], observation.stamp, values, scene))
 
 
 def collect_episode(
-    card: ActionCard,
-    learner: Policy | None,
-    sim: TabletopSim,
-    scene: Scene,
-    mixture: Mixture,
-    rng: np.random.Generator,
-    max_steps: int,
+    card: ActionCard, learner: Policy | None, sim: TabletopSim, scene: Scene, who: Mixture, rng: Generator, most: int
 ) -> Episode:
-    """One episode of the simulator, labelled by the expert. max_steps: after which it ends."""
-    policy = DaggerPolicy(card, learner, sim, scene, mixture, rng)
-    result = rollout(policy, scene, sim, make_controller(sim), max_steps=max_steps)
-    return policy.episode(result.success)
+    """One episode of the simulator, labelled by the expert. most: time steps after which it ends."""
+    policy = DaggerPolicy(card, learner, sim, scene, who, rng)
+    return policy.episode(rollout(policy, scene, sim, make_controller(sim), max_steps=most).success)
 
 
 def image_position(sim: TabletopSim, camera: str, point: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -128,3 +151,63 @@ def image_position(sim: TabletopSim, camera: str, point: NDArray[np.float64]) ->
     matrix = sim.intrinsics(camera, width, height)
     u, v, w = matrix @ np.array([x, -y, -z])
     return np.array([u / w / width, v / w / height])
+
+
+SEEDS_PER_COLLECTION, MOST_COLLECTIONS = 1 << 32, 1 << 16
+LONGEST = 60  # time steps of an episode: 12 s; the expert takes 3 to 6
+
+
+@dataclass(frozen=True)
+class CollectionSettings:
+    """What a dataset's episodes depend on, besides their number.
+
+    suites: from which the scenes are, in turn. seed: of the collection, 0 and up. noise: on the executed actions,
+    0 ... 1. expert_share: of the steps, where there is a policy, 0 ... 1.
+    """
+
+    suites: tuple[str, ...]
+    seed: int
+    noise: float
+    expert_share: float
+
+    def __post_init__(self) -> None:
+        for suite in self.suites:
+            find_suite(suite)
+        check_range("The seed", self.seed, MOST_COLLECTIONS - 1)
+        check_range("noise", self.noise)
+        check_range("expert_share", self.expert_share)
+
+
+class Demonstrator:
+    """Collects a dataset's episodes, each a function of the settings, its number and the policy.
+
+    Scenes' seeds lie above those of evaluations: no table of a dataset is one that policies are evaluated on.
+    """
+
+    def __init__(self, settings: CollectionSettings, card: ActionCard, policy: Policy | None = None) -> None:
+        """policy: acts, labelled by the expert; None: the expert acts. Raises ActionCardError for another card's."""
+        if policy is not None and (difference := card_difference(card, policy.card)):
+            what = f"The policy {policy.name!r} has another action card than the episodes"
+            raise ActionCardError(f"{what} ({difference}).")
+        camera = card.cameras[0]
+        self._settings, self._card, self._policy = settings, card, policy
+        self._sim = TabletopSim(size=(camera.width, camera.height))
+        beta = settings.expert_share if policy is not None else 1.0
+        leader = "expert" if beta == 1.0 else "mixed" if beta > 0 else "learner"
+        self._mixture = Mixture(leader, beta, settings.noise)
+
+    def collect(self, index: int) -> Episode:
+        """Episode number `index`, 0 and up."""
+        settings = self._settings
+        seed = FIRST_TRAINING_SEED + settings.seed * SEEDS_PER_COLLECTION + index
+        scene = make_scene(settings.suites[index % len(settings.suites)], seed)
+        rng = np.random.default_rng([seed, 2])
+        return collect_episode(self._card, self._policy, self._sim, scene, self._mixture, rng, LONGEST)
+
+    def close(self) -> None:
+        self._sim.close()
+
+
+def measured_only(suites: Sequence[str]) -> list[str]:
+    """Of these suites, those that are for evaluation only."""
+    return [suite for suite in suites if suite in ("unseen", "backgrounds", "distractors")]

@@ -1,4 +1,4 @@
-"""Batches from episodes that are collected while the policy learns from them (continuous DAgger)."""
+"""Batches from the newest episodes, which are collected while the policy learns from them (continuous DAgger)."""
 
 from __future__ import annotations
 
@@ -13,23 +13,85 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rt_vla_ros.data.episode import Episode
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.data.episode import SCENE_SIZE, Episode
+from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
-from rt_vla_ros.training.batch import Batch
-from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS
-from rt_vla_ros.training.collected_episodes import CollectedEpisodes
+from rt_vla_ros.training.batch import Batch, Shift, draw_shifts, shift_images
+from rt_vla_ros.training.collect import ENOUGH, EPISODES, SUFFIX, WEIGHTS, load_episode
 from rt_vla_ros.training.data_card import FILE as DATA_CARD
-from rt_vla_ros.training.data_card import data_card
-from rt_vla_ros.training.episode_file import SUFFIX, load_episode
+from rt_vla_ros.training.data_card import CollectedEpisodes, data_card
 from rt_vla_ros.training.learner import Learner
-from rt_vla_ros.training.replay_buffer import ReplayBuffer
+from rt_vla_ros.training.paraphrase import paraphrase, training_sentences, zero_unseen_words
 from rt_vla_ros.training.settings import TrainingSettings, collected_card, sentence_encoder
 from rt_vla_ros.training.settings_file import command
 from rt_vla_ros.training.source import BatchSource, Say, SourceDescription
-from rt_vla_ros.training.unseen_words import training_sentences, zero_unseen_words
+
+
+class ReplayBuffer:
+    """A ring of frames of the card's first camera; old ones are overwritten."""
+
+    def __init__(
+        self, capacity: int, window: int, card: ActionCard, encoder: LanguageEncoder, *, paraphrase: float = 0.0
+    ) -> None:
+        """window: time steps. paraphrase: share of an instruction's words that change at most, 0 ... 1."""
+        self.capacity, self._window, self._encoder, self._paraphrase = capacity, window, encoder, paraphrase
+        self._camera, self._tokenizer = card.cameras[0], ActionTokenizer(card)
+        self._images = np.zeros((capacity, self._camera.height, self._camera.width, 3), np.uint8)
+        self._tokens = np.zeros((capacity, len(card.dimensions)), np.int64)
+        self._scene = np.zeros((capacity, SCENE_SIZE), np.float32)
+        self._episode = np.full(capacity, -1, np.int64)
+        self._instructions: dict[int, str] = {}
+        self._next, self._episodes, self.frames_seen = 0, 0, 0
+
+    def __len__(self) -> int:
+        return min(self.frames_seen, self.capacity)
+
+    def add(self, episode: Episode) -> None:
+        """Take over an episode's frames; one shorter than a window is of no use and is left out."""
+        if (count := len(episode)) < self._window:
+            return
+        at = (self._next + np.arange(count)) % self.capacity
+        self._images[at], self._tokens[at] = episode.images[self._camera.name], self._tokenizer.encode(episode.values)
+        self._scene[at] = 0 if episode.scene is None else episode.scene
+        self._episode[at], self._instructions[self._episodes] = self._episodes, episode.instruction
+        self._next = (self._next + count) % self.capacity
+        self._episodes += 1
+        self.frames_seen += count
+
+    def sample(self, rng: np.random.Generator, count: int, shift: Shift = (0, 0), black_borders: bool = False) -> Batch:
+        """`count` windows, each shifted by up to `shift`, shares of height and width, its image positions with it.
+
+        black_borders: of shifted images; otherwise their edges are repeated.
+        Raises ValueError where there are no frames yet.
+        """
+        if not self.frames_seen:
+            raise ValueError("The replay buffer is empty: there is no episode yet.")
+        starts = self._starts(rng, count)
+        at = (starts[:, None] + np.arange(self._window)) % self.capacity  # (B, T)
+        images, scene = self._images[at], self._scene[at]
+        if any(shift):
+            shifts = draw_shifts(rng, count, shift, (self._camera.height, self._camera.width))
+            shift_images(images, scene, shifts, black_borders)
+        instructions = [self._instructions[i] for i in self._episode[starts]]
+        if self._paraphrase:
+            instructions = [paraphrase(text, rng, self._paraphrase) for text in instructions]
+        return Batch(images, np.stack([self._encoder.encode(text) for text in instructions]), self._tokens[at], scene)
+
+    def _starts(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+        chosen: list[int] = []
+        while len(chosen) < count:
+            start = rng.integers(0, len(self), count)
+            end = (start + self._window - 1) % self.capacity
+            whole = (self._episode[start] == self._episode[end]) & (self._episode[start] >= 0)
+            chosen.extend(start[whole].tolist())
+        return np.array(chosen[:count])
+
 
 READ_INTERVAL = 10  # steps between two looks for new episodes
 MAX_LAG = 1.5  # times `reuse` at which the learner waits for the collectors
@@ -64,11 +126,6 @@ class DaggerSource(BatchSource):
         self._read: set[str] = set()
         self._last_published: int | None = None
 
-    @property
-    def identity(self) -> str:
-        """The settings say it all."""
-        return ""
-
     def check(self, config: RT1Config) -> TrainingSettings:
         """Raises ValueError for episodes that are shorter than a window."""
         self._window = int(config.time_sequence_length)
@@ -81,33 +138,30 @@ class DaggerSource(BatchSource):
         return self.settings
 
     def prepare(self, directory: Path, config: RT1Config, say: Say) -> None:
-        """Empty memory, and the counts of earlier starts."""
         self._directory, encoder = directory, sentence_encoder(self.settings, config)
         paraphrase = 0.0 if self.settings.language else self.dagger.paraphrase
         self.replay = ReplayBuffer(self.dagger.capacity, self._window, self.card, encoder, paraphrase=paraphrase)
         self.collected = CollectedEpisodes(directory)
 
-    def images(self, steps: int) -> int:
+    def _images(self, steps: int) -> int:
         """Images trained on after so many steps."""
         return steps * self.settings.batch_size * self._window
 
     def batches(self, first_step: int, say: Say) -> Iterator[Iterable[Batch]]:
-        """Waits while there are too few episodes."""
         settings = self.settings
         rng, shift = np.random.default_rng([settings.seed, first_step]), (settings.shift_rows, settings.shift_columns)
         for step in range(first_step, settings.steps):
             if (step - first_step) % READ_INTERVAL == 0:
                 self._wait_for_frames(step, say)
-            yield [
-                self.replay.sample(rng, settings.micro_batch, shift, black_borders=settings.black_borders)
-                for _ in range(settings.batch_size // settings.micro_batch)
-            ]
+            count = settings.batch_size // settings.micro_batch
+            drawn = (settings.micro_batch, shift, settings.black_borders)
+            yield [self.replay.sample(rng, *drawn) for _ in range(count)]
 
     def after_step(self, learner: Learner) -> None:
         """Hand a new version of the policy to the collectors now and then."""
-        images = self.images(learner.steps)
+        images = self._images(learner.steps)
         if self._last_published is None:
-            self._last_published = self.images(learner.steps - 1)
+            self._last_published = self._images(learner.steps - 1)
         if images > self.dagger.learner_after and images - self._last_published > self.dagger.publish_images:
             learner.publish(self._directory / WEIGHTS)
             self._last_published = images
@@ -116,24 +170,15 @@ class DaggerSource(BatchSource):
         """Success rate of the last episodes that the policy acted in alone, where there were any."""
         return {"learner_success": float(np.mean(self._outcomes))} if self._outcomes else {}
 
-    @property
-    def status(self) -> str:
-        """Frames, and how often the policy succeeds alone."""
-        success = f"{np.mean(self._outcomes):.0%} of {len(self._outcomes)}" if self._outcomes else "none yet"
-        return f"{self.collected.frames:,} frames  learner's success {success}"
-
     def finish(self, model: RT1Model) -> None:
-        """Zero the embeddings of words that training does not have."""
         if not self.settings.language:
             sentences = training_sentences(self.dagger.all_suites, paraphrased=self.dagger.paraphrase > 0)
             zero_unseen_words(model, sentences)
 
     def save(self) -> None:
-        """Which episodes have been counted."""
         self.collected.save()
 
     def files(self) -> Mapping[str, str | Path]:
-        """The data card, and the table of sentence vectors."""
         card = data_card(
             self.collected.counts,
             title=f"What {self.settings.preset} learned from",
@@ -144,26 +189,19 @@ class DaggerSource(BatchSource):
         return {DATA_CARD: card} | ({TABLE_FILE: Path(self.settings.language)} if self.settings.language else {})
 
     def describe(self) -> SourceDescription:
-        """For the model card."""
         paraphrased = self.dagger.paraphrase > 0
-        words = "The embeddings of words that training does not have were set to zero: such words are ignored."
-        if paraphrased:
-            words = "Instructions were shortened and shapes called by other names at random.\n" + words
+        words = "Instructions were shortened and shapes called by other names at random.\n" * paraphrased
+        words += "The embeddings of words that training does not have were set to zero: such words are ignored."
         if self.settings.language:
             words = "Sentences are vectors of a table that comes with the checkpoint; another sentence is refused."
         shapes = "cube (block, box), cylinder (can, tube), ball (sphere)" if paraphrased else "cube, cylinder, ball"
-        return SourceDescription(
-            command(self.settings, self._recipe),
-            METHOD.format(frames=self.collected.frames, collectors=self.dagger.collectors, words=words),
-            LIMITS.format(shapes=shapes),
-        )
+        method = METHOD.format(frames=self.collected.frames, collectors=self.dagger.collectors, words=words)
+        return SourceDescription(command(self.settings, self._recipe), method, LIMITS.format(shapes=shapes))
 
     def is_short_of_frames(self, step: int) -> bool:
         """Whether there are far fewer than the settings want for what was trained on so far."""
-        dagger = self.dagger
-        return len(self.replay) < dagger.first_frames or self.collected.frames * dagger.reuse * MAX_LAG < self.images(
-            step
-        )
+        most = self.collected.frames * self.dagger.reuse * MAX_LAG
+        return len(self.replay) < self.dagger.first_frames or most < self._images(step)
 
     def read_episodes(self, step: int) -> None:
         """Add new episodes; files that no longer fit into the replay buffer are deleted."""
@@ -171,23 +209,23 @@ class DaggerSource(BatchSource):
         for path in (path for path in names if path.name not in self._read):
             self._read.add(path.name)
             try:
-                self._add(path, load_episode(path, self.card))
+                episode = load_episode(path, self.card)
+                self.replay.add(episode)
+                self.collected.add(path, episode)
+                if episode.leader == "learner":
+                    self._outcomes.append(episode.success)
             except ValueError as error:
                 print(f"Left out: {error}", flush=True)
-        wanted = self.dagger.first_frames + self.images(step) / self.dagger.reuse
+        wanted = self.dagger.first_frames + self._images(step) / self.dagger.reuse
         if self.collected.frames > wanted and len(self.replay) >= self.dagger.first_frames:
             (self._directory / ENOUGH).touch()
         else:
             (self._directory / ENOUGH).unlink(missing_ok=True)
         mean = self.replay.frames_seen / max(1, len(self._read))
+        success = f"{np.mean(self._outcomes):.0%} of {len(self._outcomes)}" if self._outcomes else "none yet"
+        self.status = f"{self.collected.frames:,} frames  learner's success {success}"
         for path in names[: max(0, len(names) - int(self.dagger.capacity / max(mean, 1)))]:
             path.unlink()
-
-    def _add(self, path: Path, episode: Episode) -> None:
-        self.replay.add(episode)
-        self.collected.add(path, episode)
-        if episode.leader == "learner":
-            self._outcomes.append(episode.success)
 
     def _wait_for_frames(self, step: int, say: Say) -> None:
         self.read_episodes(step)
@@ -208,10 +246,8 @@ def collectors(directory: Path, count: int) -> Iterator[Callable[[], None]]:
     def check() -> None:
         ended = [process.returncode for process in running if process.poll() is not None]
         if ended:
-            raise ValueError(
-                f"A process that collects episodes has ended (status {ended[0]}); its message is above. The same "
-                f"command resumes from what is in {directory}."
-            )
+            text = f"A process that collects episodes has ended (status {ended[0]}); its message is above. The same "
+            raise ValueError(text + f"command resumes from what is in {directory}.")
 
     try:
         yield check

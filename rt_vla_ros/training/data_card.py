@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from rt_vla_ros.data.episode import Episode
+from rt_vla_ros.data.lerobot_layout import write_json
+from rt_vla_ros.json_file import read_object
 from rt_vla_ros.language.hashed_words import words
 from rt_vla_ros.sim.objects import COLOURS, SHAPE_WORDS, SHAPES
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, UNSEEN_KINDS, AppearanceJitter, Suite, find_suite
+from rt_vla_ros.training.settings import TrainingError
 
 FILE = "DATA_CARD.md"
 LEADERS = {"expert": "the scripted expert", "mixed": "both in turn", "learner": "the policy"}
@@ -61,7 +66,6 @@ class EpisodeCounts:
     instructions: Counter[str] = field(default_factory=Counter)
 
     def add(self, instruction: str, leader: str, frames: int, success: bool) -> None:
-        """Count an episode."""
         self.episodes[leader] += 1
         self.frames[leader] += frames
         self.successes[leader] += success
@@ -70,15 +74,6 @@ class EpisodeCounts:
         colour = next((word for word in named if word in COLOURS), "")
         shape = next((SHAPE_WORDS[word] for word in named if word in SHAPE_WORDS), "")
         self.kinds[f"{colour} {shape}"] += 1
-
-    def to_dict(self) -> dict[str, dict[str, int]]:
-        """As JSON can hold it."""
-        return {item.name: dict(getattr(self, item.name)) for item in fields(self)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Mapping[str, int]]) -> EpisodeCounts:
-        """From `to_dict`."""
-        return cls(**{name: Counter(counts) for name, counts in data.items()})
 
 
 def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterable[str], image_size: int) -> str:
@@ -92,8 +87,7 @@ def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterabl
         shapes=" | ".join(SHAPES),
         ruler="---|" * len(SHAPES),
         kinds="\n".join(
-            f"| {colour} | " + " | ".join(str(counts.kinds[f"{colour} {shape}"]) for shape in SHAPES) + " |"
-            for colour in COLOURS
+            "| " + " | ".join([c, *(str(counts.kinds[f"{c} {shape}"]) for shape in SHAPES)]) + " |" for c in COLOURS
         ),
         phrasings=len(counts.instructions),
         suites="\n".join(f"- `{name}`: {_rules(find_suite(name))}" for name in suites),
@@ -106,8 +100,7 @@ def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterabl
 def _leaders(counts: EpisodeCounts) -> str:
     rows = ["| who acted | episodes | time steps | the named object was lifted |", "|---|---|---|---|"]
     for leader in sorted(counts.episodes, key=list(LEADERS).index):
-        episodes = counts.episodes[leader]
-        share = counts.successes[leader] / episodes
+        share = counts.successes[leader] / (episodes := counts.episodes[leader])
         rows.append(f"| {LEADERS[leader]} | {episodes:,} | {counts.frames[leader]:,} | {share:.1%} |")
     rows.append(f"| all | {counts.episodes.total():,} | {counts.frames.total():,} | |")
     return "\n".join(rows)
@@ -125,11 +118,43 @@ def _held_out(suites: Sequence[str]) -> list[str]:
 
 
 def _rules(suite: Suite) -> str:
-    low, high = suite.objects
-    objects = f"{low}" if low == high else f"{low} to {high}"
+    objects = " to ".join(map(str, dict.fromkeys(suite.objects)))
     what = "all of other colours" if suite.distinct == "colour" else "no two of the same colour and shape"
     looks = "the usual table, its colour and light a little different each time"
     if not isinstance(suite.appearance, AppearanceJitter):
         looks = "tables of any muted colour, plain or with a pattern, light from many sides, the camera up to "
         looks += f"{100 * suite.appearance.camera[1]:.1f} cm from its place"
     return f"{objects} objects, {what}; {looks}; {len(suite.phrasings)} phrasings."
+
+
+COUNTS = "collected_episodes.json"
+
+
+class CollectedEpisodes:
+    """Counts each episode once; what was counted after the last `save` is counted again after a restart."""
+
+    def __init__(self, directory: Path) -> None:
+        """directory: of the run. Raises TrainingError for a damaged file."""
+        self._path = directory / COUNTS
+        self.counts, self._last = EpisodeCounts(), dict[str, int]()
+        if self._path.is_file():
+            data = read_object(self._path, TrainingError)
+            try:
+                self.counts = EpisodeCounts(**{name: Counter(counts) for name, counts in data["counts"].items()})
+                self._last = dict(data["last"])
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise TrainingError(f"{self._path} does not list the episodes of the run: {error!r}.") from error
+
+    @property
+    def frames(self) -> int:
+        return self.counts.frames.total()
+
+    def add(self, path: Path, episode: Episode) -> None:
+        """path: COLLECTOR_NUMBER.npz; a collector's numbers rise, and so must the calls."""
+        collector, _, number = path.stem.partition("_")
+        if int(number) > self._last.get(collector, -1):
+            self._last[collector] = int(number)
+            self.counts.add(episode.instruction, episode.leader, len(episode), episode.success)
+
+    def save(self) -> None:
+        write_json(self._path, {"counts": vars(self.counts), "last": self._last})

@@ -1,12 +1,15 @@
-"""Batches from datasets, whose videos are decoded on demand."""
+"""Batches from datasets, whose videos are decoded on demand, made ahead in threads."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,13 +20,10 @@ from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.training.batch import Batch
 from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup
-from rt_vla_ros.training.frame_cache import cached_frames, fingerprint
 from rt_vla_ros.training.learner import Learner
-from rt_vla_ros.training.prefetch import prefetch
-from rt_vla_ros.training.saving import TrainingError
-from rt_vla_ros.training.settings import TrainingSettings, sentence_encoder
+from rt_vla_ros.training.settings import TrainingError, TrainingSettings, sentence_encoder
 from rt_vla_ros.training.source import BatchSource, Say, SourceDescription
-from rt_vla_ros.training.windows import WindowDataset, WindowIndices, split
+from rt_vla_ros.training.windows import WindowDataset, cached_frames, fingerprint, split
 
 FRAMES = "frames"
 VALIDATION_WINDOWS = 256  # that a validation looks at, at most
@@ -50,14 +50,8 @@ class DatasetSource(BatchSource):
         """cache_frames: decode all frames into a file first. num_workers: threads that make batches ahead."""
         self.settings, self._datasets, self._group = settings, datasets, group
         self._cache_frames, self._num_workers = cache_frames, num_workers
-        card = datasets[0].card
-        self.card = replace(card, name=f"{settings.preset}, {card.name}")
-        self._validation_loss: float | None = None
-
-    @property
-    def identity(self) -> str:
-        """See fingerprint."""
-        return fingerprint(self._datasets)
+        self.card = replace(datasets[0].card, name=f"{settings.preset}, {datasets[0].card.name}")
+        self.identity, self.status = fingerprint(datasets), "validation -"
 
     def check(self, config: RT1Config) -> TrainingSettings:
         """Without auxiliary losses where there is nothing to learn for them.
@@ -71,11 +65,8 @@ class DatasetSource(BatchSource):
         blind = [str(one.directory) for one in self._datasets if SCENE not in one.info["features"]]
         padded = config.history_start == "zero_frames"
         if asked and (padded or blind):
-            why = (
-                f"{', '.join(blind)} without the column {SCENE!r}"
-                if blind
-                else "windows that begin with black images (network.history_start zero_frames)"
-            )
+            why = "windows that begin with black images (network.history_start zero_frames)"
+            why = f"{', '.join(blind)} without the column {SCENE!r}" if blind else why
             raise TrainingError(
                 f"{asked[0]} is {getattr(settings, asked[0])}, but the auxiliary losses can learn nothing from {why}. "
                 "Leave the setting out, or collect episodes with rt-vla collect."
@@ -85,7 +76,6 @@ class DatasetSource(BatchSource):
         return self.settings
 
     def prepare(self, directory: Path, config: RT1Config, say: Say) -> None:
-        """Read the labels, and with cache_frames decode all videos."""
         window = int(config.time_sequence_length)
         self._padding = window - 1 if config.history_start == "zero_frames" else 0
         self.windows = WindowDataset(self._datasets, window, sentence_encoder(self.settings, config))
@@ -96,10 +86,8 @@ class DatasetSource(BatchSource):
         )
 
     def batches(self, first_step: int, say: Say) -> Iterator[Iterable[Batch]]:
-        """Made ahead in threads."""
-        settings = self.settings
         made = prefetch(self._calls(first_step), self._num_workers)
-        for step in range(first_step, settings.steps):
+        for step in range(first_step, self.settings.steps):
             yield self._one_step(made, step, say)
 
     def _one_step(self, made: Iterator[Batch], step: int, say: Say) -> Iterator[Batch]:
@@ -112,20 +100,11 @@ class DatasetSource(BatchSource):
     def _calls(self, first_step: int) -> Iterator[Callable[[], Batch]]:
         settings, own = self.settings, self._group.shard(self.settings.micro_batch)
         for step in range(first_step, settings.steps):
-            indices = self._indices(step)
+            rng, shift = np.random.default_rng([settings.seed, 4, step]), (settings.shift_rows, settings.shift_columns)
+            indices = self.windows.draw(self.training, rng, settings.batch_size, padding=self._padding, shift=shift)
             for first in range(0, settings.batch_size, settings.micro_batch):
                 part = indices.part(slice(first + own.start, first + own.stop))
                 yield partial(self.windows.batch, part, black_borders=settings.black_borders)
-
-    def _indices(self, step: int) -> WindowIndices:
-        settings = self.settings
-        return self.windows.draw(
-            self.training,
-            np.random.default_rng([settings.seed, 4, step]),
-            settings.batch_size,
-            padding=self._padding,
-            shift=(settings.shift_rows, settings.shift_columns),
-        )
 
     def metrics(self, learner: Learner) -> dict[str, float]:
         """Of the averaged weights on what was held out: loss, and share of tokens at most 4 bins (modes: 0) off."""
@@ -140,24 +119,34 @@ class DatasetSource(BatchSource):
             loss, chosen = learner.evaluate(model, batch)
             losses.append(loss)
             hits.append(float(((chosen - torch.from_numpy(batch.tokens)).abs() <= wide).float().mean()))
-        self._validation_loss = float(np.mean(losses))
-        return {"validation": self._validation_loss, "token_accuracy": float(np.mean(hits))}
-
-    @property
-    def status(self) -> str:
-        """The last validation loss."""
-        return f"validation {'-' if self._validation_loss is None else f'{self._validation_loss:.3f}'}"
+        loss = float(np.mean(losses))
+        self.status = f"validation {loss:.3f}"
+        return {"validation": loss, "token_accuracy": float(np.mean(hits))}
 
     def files(self) -> Mapping[str, str | Path]:
-        """The table of sentence vectors."""
         return {TABLE_FILE: Path(self.settings.language)} if self.settings.language else {}
 
     def describe(self) -> SourceDescription:
-        """For the model card."""
-        method = METHOD.format(
-            datasets=", ".join(f"`{dataset.directory.name}`" for dataset in self._datasets),
-            training=len(self.training),
-            validation=len(self.validation),
-            frames=self.windows.frames,
-        )
+        counts = {"training": len(self.training), "validation": len(self.validation), "frames": self.windows.frames}
+        names = ", ".join(f"`{dataset.directory.name}`" for dataset in self._datasets)
+        method = METHOD.format(datasets=names, **counts)
         return SourceDescription("rt-vla train rt1 --data ... --out DIR", method, LIMITS)
+
+
+T = TypeVar("T")
+
+
+def prefetch(calls: Iterable[Callable[[], T]], workers: int = 1) -> Iterator[T]:
+    """What the calls return, in order; `workers` threads make that many ahead. Their errors are raised here."""
+    with ThreadPoolExecutor(workers, thread_name_prefix="batches") as pool:
+        waiting: deque[Future[T]] = deque()
+        try:
+            for call in calls:
+                waiting.append(pool.submit(call))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch import distributed as dist
 
 from rt_vla_ros.policies.load import find_device
@@ -24,7 +24,6 @@ LAUNCHED = (RANK, SIZE, "MASTER_ADDR", "MASTER_PORT")
 TIMEOUT = timedelta(hours=12)
 """How long a process waits for another: with --cache-frames the main one decodes all videos first."""
 
-CPU = torch.device("cpu")
 T = TypeVar("T")
 
 
@@ -38,11 +37,10 @@ class ProcessGroup:
 
     rank: int = 0
     size: int = 1
-    device: torch.device = CPU
+    device: torch.device = torch.device("cpu")  # noqa: RUF009
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes and prints."""
         return self.rank == 0
 
     def shard(self, count: int) -> slice:
@@ -52,14 +50,15 @@ class ProcessGroup:
                 f"{count} windows cannot be divided equally among {self.size} processes; choose another number of "
                 "them (--batch-size, --set micro_batch_size=...)."
             )
-        each = count // self.size
-        return slice(self.rank * each, (self.rank + 1) * each)
+        return slice(self.rank * count // self.size, (self.rank + 1) * count // self.size)
 
     def sum(self, values: Tensor) -> Tensor:
         """Of all processes' values, in place. Raises DistributedError where another process has ended."""
         if self.size > 1:
-            with self._others_alive():
+            try:
                 dist.all_reduce(values)
+            except RuntimeError as error:
+                raise self._process_lost(error) from error
         return values
 
     def mean(self, values: Tensor) -> Tensor:
@@ -83,23 +82,14 @@ class ProcessGroup:
 
     def check_same(self, what: str, value: float) -> None:
         """Raises DistributedError where the processes begin with different values."""
-        if self.size == 1:
-            return
         table = torch.zeros(self.size, dtype=torch.float64, device=self.device)
         table[self.rank] = value
         values = self.sum(table).tolist()
-        if not all(math.isclose(other, values[0], rel_tol=1e-9) for other in values):
+        if not all(math.isclose(other, values[0], rel_tol=1e-9) for other in values[1:]):
             raise DistributedError(
                 f"The processes begin with different {what}: {', '.join(f'{other:.12g}' for other in values)}. All of "
                 "them must see the same --data and --out, on several machines by a shared file system."
             )
-
-    @contextmanager
-    def _others_alive(self) -> Iterator[None]:
-        try:
-            yield
-        except RuntimeError as error:
-            raise self._process_lost(error) from error
 
     def _process_lost(self, error: RuntimeError) -> DistributedError:
         reason = str(error).strip().splitlines()[0].split(". ")[0]
@@ -132,8 +122,8 @@ def process_group(device: str) -> Iterator[ProcessGroup]:
     try:
         dist.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise DistributedError(f"Process {rank} of {size} could not join the others: {reason}") from error
+        text = f"Process {rank} of {size} could not join the others: {str(error).strip().splitlines()[0]}"
+        raise DistributedError(text) from error
     group = ProcessGroup(rank, size, where)
     with _sigterm_raises(rank, size):
         try:
@@ -162,9 +152,7 @@ def _sigterm_raises(rank: int, size: int) -> Iterator[None]:
 
 def _own_device(device: str, local_rank: int) -> torch.device:
     found = find_device(device)
-    if found.type != "cuda" or found.index is not None:
-        return found
-    return find_device(f"cuda:{local_rank}")
+    return find_device(f"cuda:{local_rank}") if found.type == "cuda" and found.index is None else found
 
 
 def _tuned(device: torch.device) -> torch.device:
@@ -174,3 +162,64 @@ def _tuned(device: torch.device) -> torch.device:
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = True
     return device
+
+
+class CPUSyncBatchNorm(nn.BatchNorm2d):
+    """torch.nn.BatchNorm2d with statistics of all processes."""
+
+    def __init__(self, like: nn.BatchNorm2d, group: ProcessGroup) -> None:
+        """like: whose parameters and statistics become this one's."""
+        super().__init__(like.num_features, like.eps, like.momentum)
+        self._parameters, self._buffers = like._parameters, like._buffers
+        self._group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) -> the same shape; N is this process' shard of the batch."""
+        if not self.training:
+            return super().forward(x)
+        wide = x.float()
+        own_variance, own_mean = torch.var_mean(wide, dim=(0, 2, 3), correction=0)
+        table: Tensor = _Gathered.apply(torch.stack([own_mean, own_variance]), self._group)  # type: ignore[no-untyped-call]
+        means, variances = table.unbind(1)  # (size, C)
+        mean = means.mean(dim=0)
+        variance = (variances + (means - mean) ** 2).mean(dim=0)
+        count = self._group.size * x.numel() // x.shape[1]  # values that each channel's statistics are of
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        self.num_batches_tracked.add_(1)
+        self.running_mean.lerp_(mean.detach(), self.momentum)
+        self.running_var.lerp_(variance.detach() * (count / max(1, count - 1)), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        shift = self.bias - mean * scale
+        normal: Tensor = wide * scale[:, None, None] + shift[:, None, None]
+        return normal.to(x.dtype)
+
+
+class _Gathered(torch.autograd.Function):
+    """Values (...) of every process -> (size, ...)."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, group: ProcessGroup) -> Tensor:
+        ctx.group = group
+        table = own.new_zeros(group.size, *own.shape)
+        table[group.rank] = own
+        return group.sum(table)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return ctx.group.sum(gradients[0].clone())[ctx.group.rank], None
+
+
+def sync_batch_norms(model: nn.Module, group: ProcessGroup) -> None:
+    """Convert the network's batch normalisations to those of the whole group; its parameters stay the same objects."""
+    if group.size == 1:
+        return
+    if group.device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        return
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, CPUSyncBatchNorm(child, group))

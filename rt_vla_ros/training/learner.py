@@ -15,18 +15,70 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.loss import ILLEGAL, action_loss, soft_targets
 from rt_vla_ros.policies.rt1.modeling import RT1Model
-from rt_vla_ros.training.augmentation import jitter_colours
-from rt_vla_ros.training.auxiliary import AuxiliaryHeads
-from rt_vla_ros.training.batch import Batch
-from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup
-from rt_vla_ros.training.ema_weights import EMAWeights
-from rt_vla_ros.training.saving import TrainingError
-from rt_vla_ros.training.settings import TrainingSettings
-from rt_vla_ros.training.sync_batch_norm import sync_batch_norms
+from rt_vla_ros.training.batch import Batch, jitter_colours
+from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup, sync_batch_norms
+from rt_vla_ros.training.settings import TrainingError, TrainingSettings
+
+CENTRE, SCALE = (0.5, 0.0, 0.1), 0.1  # of positions [m]
+SPREAD = 0.7  # of the heatmap's target [cells of the feature map]
+
+
+class AuxiliaryHeads(nn.Module):
+    """For training only; they are not part of a checkpoint."""
+
+    def __init__(self, config: RT1Config) -> None:
+        super().__init__()
+        size = config.token_embedding_size
+        self.heatmap = nn.Conv2d(size, 2, 1)
+        self.position = nn.Sequential(nn.Linear(config.num_image_tokens * size, 128), nn.GELU(), nn.Linear(128, 6))
+
+    def forward(self, features: Tensor, tokens: Tensor, scene: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """features (N, C, h, w), tokens (N, n, C), scene (N, 10) as in data.episode.
+
+        Returns losses: cross-entropy of the cells of target and tool; of both in space; and the target's error [m].
+        """
+        height, width = features.shape[-2:]
+        maps = self.heatmap(features).float().flatten(2).log_softmax(dim=-1)  # (N, 2, h * w)
+        wanted = _heatmaps(scene[:, 6:].reshape(-1, 2, 2), height, width)
+        heatmap = -(wanted * maps).sum(dim=-1).mean()
+        positions = self.position(tokens.flatten(1)).float()  # (N, 6)
+        target = (scene[:, :6] - scene.new_tensor(CENTRE * 2)) / SCALE
+        error = (positions[:, :3] - target[:, :3]).detach().norm(dim=-1).mean() * SCALE
+        return (heatmap, functional.smooth_l1_loss(positions, target, beta=0.3), error)
+
+
+def _heatmaps(positions: Tensor, height: int, width: int) -> Tensor:
+    """Image positions (N, K, 2) in 0 ... 1 -> distributions (N, K, h * w), each a Gaussian around its position."""
+    x = torch.arange(width, device=positions.device) + 0.5
+    y = torch.arange(height, device=positions.device) + 0.5
+    u, v = positions[..., 0, None].clamp(0, 1) * width, positions[..., 1, None].clamp(0, 1) * height  # (N, K, 1)
+    log_x, log_y = -0.5 * ((x - u) / SPREAD) ** 2, -0.5 * ((y - v) / SPREAD) ** 2
+    return (log_y[..., :, None] + log_x[..., None, :]).flatten(2).softmax(dim=-1)
+
+
+class EMAWeights:
+    """Of parameters and buffers; the average starts as a plain mean, so that the first weights count little."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay, self.updates = decay, 0
+        self.values: dict[str, Tensor] = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Add the present weights; call after every step of the optimizer."""
+        self.updates += 1
+        share = 1 - min(self.decay, self.updates / (self.updates + 10))
+        present = model.state_dict()
+        floats = [name for name, value in present.items() if value.is_floating_point()]
+        for name in present.keys() - floats:
+            self.values[name].copy_(present[name])
+        torch._foreach_lerp_([self.values[name] for name in floats], [present[name] for name in floats], share)
+
 
 STATE = "state.safetensors"
 LAST_RATE = 0.02  # of the learning rate, at the end
@@ -56,19 +108,15 @@ class Learner:
         sync_batch_norms(self.model, group)
         self.heads = AuxiliaryHeads(config).to(self.device)
         self.ema = EMAWeights(self.model, settings.ema)
-        targets = soft_targets(config.tokens_per_dimension, config.vocab_size, config.target_smoothing)
-        self._targets = targets.to(self.device)
+        smoothing = config.target_smoothing
+        self._targets = soft_targets(config.tokens_per_dimension, config.vocab_size, smoothing).to(self.device)
         self._generator = torch.Generator()
         self._parameters = [*self.model.parameters(), *self.heads.parameters()]
         decayed = [p for p in self._parameters if p.ndim > 1]
         others = [p for p in self._parameters if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
-            lr=settings.learning_rate,
-            betas=(0.9, settings.beta2),
-            eps=settings.epsilon,
-            fused=True,
-        )
+        groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        betas = (0.9, settings.beta2)
+        self.optimizer = torch.optim.AdamW(groups, settings.learning_rate, betas, settings.epsilon, fused=True)
 
     def step(self, micro_batches: Iterable[Batch]) -> Losses:
         """One step of the optimizer on the mean gradient of micro-batches of one size.
@@ -77,7 +125,8 @@ class Learner:
         """
         settings = self.settings
         self.model.train()
-        torch.manual_seed(self._dropout_seed())
+        words = np.random.SeedSequence([settings.seed, self.steps, self.group.rank]).generate_state(1, np.uint64)
+        torch.manual_seed(int(words[0]))  # the same after a restart as without one; every process draws its own
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         self.optimizer.zero_grad(set_to_none=True)
@@ -107,13 +156,7 @@ class Learner:
             rate *= LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
         return rate
 
-    def _dropout_seed(self) -> int:
-        """The same after a restart as without one; every process draws its own."""
-        words = np.random.SeedSequence([self.settings.seed, self.steps, self.group.rank]).generate_state(1, np.uint64)
-        return int(words[0])
-
     def mixed_precision(self) -> torch.autocast:
-        """The context in which the network runs."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
 
     @torch.inference_mode()
@@ -130,11 +173,10 @@ class Learner:
         dimensions = action_loss(logits, self._moved(batch.tokens), self.model.legal, self._targets)
         total, auxiliary = dimensions.mean(), dimensions.new_zeros(3)
         if self.settings.heatmap_weight or self.settings.position_weight:
-            losses = self.heads(features, tokens, self._moved(batch.scene).flatten(0, 1))
-            total = (
-                total + self.settings.heatmap_weight * losses.heatmap + self.settings.position_weight * losses.position
-            )
-            auxiliary = torch.stack([losses.heatmap, losses.position, losses.error])
+            heatmap, position, error = self.heads(features, tokens, self._moved(batch.scene).flatten(0, 1))
+            settings = self.settings
+            total = total + settings.heatmap_weight * heatmap + settings.position_weight * position
+            auxiliary = torch.stack([heatmap, position, error])
         return torch.cat([auxiliary, dimensions]).detach(), total
 
     def _logits(self, model: RT1Model, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -152,10 +194,8 @@ class Learner:
 
     def _jittered(self, images: Tensor, batch: Batch) -> Tensor:
         """With colour jitter: in every process that of its shard of the whole batch."""
-        count = len(images)
-        jittered = jitter_colours(
-            images, self.settings.jitter, self._generator, batch=count * self.group.size, first=count * self.group.rank
-        )
+        count, first = len(images) * self.group.size, len(images) * self.group.rank
+        jittered = jitter_colours(images, self.settings.jitter, self._generator, batch=count, first=first)
         if batch.padding is not None and self.settings.jitter:
             for window, padding in zip(jittered, batch.padding.tolist(), strict=True):
                 window[:padding] = 0
@@ -175,16 +215,13 @@ class Learner:
         return [name for name in own if name not in fitting]
 
     def weight_sum(self) -> float:
-        """A number that tells weights apart."""
         return math.fsum(float(parameter.detach().double().sum()) for parameter in self._parameters)
 
     def ema_model(self) -> RT1Model:
         """A network of its own with the averaged weights, for inference."""
         model = RT1Model(self.model.config)
         model.load_state_dict(self.ema.values)
-        model.to(self.device)  # type: ignore[arg-type]
-        model.train(False)
-        return model
+        return model.to(self.device).eval()  # type: ignore[arg-type,no-any-return]
 
     def publish(self, path: Path) -> None:
         """The averaged weights as one file, whole or not at all."""
@@ -206,10 +243,10 @@ class Learner:
         try:
             return self._take(load_file(run / STATE))
         except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
-            raise TrainingError(
-                f"{run / STATE} is damaged, so that the run cannot be resumed ({error}). Its checkpoint, where "
-                "there is one, can be used; name another --out to start over."
-            ) from error
+            text = (
+                f"{run / STATE} is damaged, so that the run cannot be resumed ({error}). Its checkpoint, where there "
+            )
+            raise TrainingError(text + "is one, can be used; name another --out to start over.") from error
 
     def _take(self, tensors: dict[str, Tensor]) -> float:
         self.model.load_state_dict(_part(tensors, "model."))
@@ -218,9 +255,7 @@ class Learner:
         for index, parameter in enumerate(self._parameters):
             state = _part(tensors, f"optimizer.{index}.")
             if state:
-                self.optimizer.state[parameter] = {
-                    name: _in_memory_format_of(parameter, value) for name, value in state.items()
-                }
+                self.optimizer.state[parameter] = {key: _as(parameter, value) for key, value in state.items()}
         self.steps, self.ema.updates, milliseconds = (int(value) for value in tensors["counters"])
         return milliseconds / 1000
 
@@ -229,11 +264,10 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _in_memory_format_of(parameter: Tensor, value: Tensor) -> Tensor:
+def _as(parameter: Tensor, value: Tensor) -> Tensor:
     """The same numbers in the parameter's memory format, which the fused optimizer requires."""
-    if value.shape == parameter.shape:
-        return torch.empty_like(parameter).copy_(value)
-    return value.to(parameter.device)
+    same = value.shape == parameter.shape
+    return torch.empty_like(parameter).copy_(value) if same else value.to(parameter.device)
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard
@@ -24,14 +24,15 @@ tags: [robotics, rt-1, vision-language-action]
 # {name}
 
 An RT-1 ({parameters:.1f} M parameters): {window} camera images and a sentence in, {dimensions} action tokens out,
-{rate:g} times a second. It sees the camera `{camera}` ({width}x{height} pixels) and the instruction, and nothing else.
+{rate:g} times a second. It sees the camera `{camera.name}` \
+({camera.width}x{camera.height} pixels) and the instruction, and nothing else.
 {initialisation}
 
 ## What was measured
 
 {measured}
 
-Step {step:,}: loss {loss:.3f} in training{held_out}.
+Step {row[step]:,}: loss {row[training]:.3f} in training{held_out}.
 
 ## How it was trained
 
@@ -39,7 +40,7 @@ Step {step:,}: loss {loss:.3f} in training{held_out}.
 
 {method}
 
-- {step:,} steps, {images:,} images, {minutes:.1f} minutes of wall time on {device} ({machine}).
+- {row[step]:,} steps, {images:,} images, {minutes:.1f} minutes of wall time on {device} ({machine}).
 - Settings: {settings}.
 
 ## What it cannot do
@@ -54,6 +55,10 @@ Each row: `rt-vla evaluate --policy CHECKPOINT --suite SUITE --episodes N --seed
 terminates, or after 20 s. Training draws its scenes' seeds from 2^{first_seed} up, so none of these tables was seen
 before."""
 NOT_MEASURED = "No success rate yet. Measure it with `rt-vla evaluate --policy CHECKPOINT --suite SUITE`."
+
+
+NOT_INITIALISED = "Its weights were initialised at random."
+INITIALISED = "It was initialised from the weights of `{}` where their names and shapes were the same."
 
 
 def model_card(
@@ -72,49 +77,35 @@ def model_card(
     settings: as they were used. row: the last one of the run log. sha256: of the weights that were evaluated.
     """
     effective = replace(settings, micro_batch_size=settings.micro_batch, warmup=settings.warmup_steps)
-    camera, window, held_out = card.cameras[0], int(model.config.time_sequence_length), ""
+    window, held_out = int(model.config.time_sequence_length), ""
     if "validation" in row:
-        held_out = (
-            f", {row['validation']:.3f} on the episodes held out ({row['token_accuracy']:.1%} of the tokens near)"
-        )
+        near = f"{row['token_accuracy']:.1%} of the tokens near"
+        held_out = f", {row['validation']:.3f} on the episodes held out ({near})"
     return TEXT.format(
         name=settings.preset,
         parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
         window=window,
         dimensions=len(card.dimensions),
         rate=card.control_rate,
-        camera=camera.name,
-        width=camera.width,
-        height=camera.height,
-        initialisation=_initialisation(settings.init_from),
+        camera=card.cameras[0],
+        initialisation=INITIALISED.format(settings.init_from) if settings.init_from else NOT_INITIALISED,
         measured=_measured(evaluations, sha256),
-        step=row["step"],
-        loss=row["training"],
+        row=row,
         held_out=held_out,
-        command=description.command,
-        method=description.method,
+        **asdict(description),
         images=row["step"] * settings.batch_size * window,
         minutes=row["seconds"] / 60,
         device=device,
         machine=platform.machine(),
         settings=", ".join(f"{key} {value}" for key, value in flat(effective).items() if value != ""),
-        limits=description.limits,
     )
-
-
-def _initialisation(checkpoint: str) -> str:
-    if not checkpoint:
-        return "Its weights were initialised at random."
-    return f"It was initialised from the weights of `{checkpoint}` where their names and shapes were the same."
 
 
 def _measured(evaluations: Sequence[Mapping[str, Any]], sha256: str) -> str:
     if not evaluations:
         return NOT_MEASURED
-    rows = [
-        "| suite | seed | episodes | success | 95% interval | wrong object | drop | stopped early | timeout |",
-        "|---|" + "---|" * 8,
-    ]
+    head = "| suite | seed | episodes | success | 95% interval | wrong object | drop | stopped early | timeout |"
+    rows = [head, "|---|" + "---|" * 8]
     for result in evaluations:
         (low, high), outcomes = result["interval_95"], result["outcomes"]
         rows.append(

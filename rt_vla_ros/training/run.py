@@ -13,17 +13,18 @@ import torch
 
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.evaluation.summary import evaluate
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.load import load_policy
-from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
+from rt_vla_ros.policies.rt1.checkpoint import load_checkpoint, save_checkpoint
 from rt_vla_ros.sim.suites import EVALUATION_SUITES
 from rt_vla_ros.training.batch import Batch
-from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup
-from rt_vla_ros.training.init_from import init_from
+from rt_vla_ros.training.distributed import SINGLE_PROCESS as ALONE
+from rt_vla_ros.training.distributed import ProcessGroup
 from rt_vla_ros.training.learner import STATE, Learner
 from rt_vla_ros.training.model_card import model_card
 from rt_vla_ros.training.run_log import RunLog
-from rt_vla_ros.training.saving import TrainingError, saving
-from rt_vla_ros.training.settings import TrainingSettings, network_config
+from rt_vla_ros.training.settings import TrainingError, TrainingSettings, network_config, saving
 from rt_vla_ros.training.settings_file import FILE as SETTINGS
 from rt_vla_ros.training.settings_file import check_settings, save_settings
 from rt_vla_ros.training.source import BatchSource, Say
@@ -41,12 +42,7 @@ class TrainingRun:
     """
 
     def __init__(
-        self,
-        directory: Path,
-        source: BatchSource,
-        settings: TrainingSettings,
-        say: Say,
-        group: ProcessGroup = SINGLE_PROCESS,
+        self, directory: Path, source: BatchSource, settings: TrainingSettings, say: Say, group: ProcessGroup = ALONE
     ) -> None:
         """say: is given a line now and then.
 
@@ -80,11 +76,6 @@ class TrainingRun:
         if self.group.is_main:
             save_settings(self.directory, settings, self.source.identity)
         return True
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of the run, earlier starts included [s]."""
-        return self.seconds_before + time.monotonic() - self.started
 
     def train(self, save_interval: int, say: Say) -> None:
         """Train until the last step; every `save_interval` steps measure, save, and plot the losses.
@@ -163,11 +154,11 @@ class TrainingRun:
     def _save(self, loss: float) -> None:
         if not self.group.is_main:
             return
-        stands = self._stands()
-        self.log.add(self.learner.steps, self.seconds, loss, **self.source.metrics(self.learner))
+        stands, seconds = self._stands(), self.seconds_before + time.monotonic() - self.started  # of all starts
+        self.log.add(self.learner.steps, seconds, loss, **self.source.metrics(self.learner))
         with saving(f"Step {self.learner.steps}", self.directory, stands):
             self.source.save()
-            self.learner.save(self.directory, self.seconds)
+            self.learner.save(self.directory, seconds)
             self.write_checkpoint()
             self.log.save(f"{self.settings.preset}: cross-entropy of the action tokens")
 
@@ -180,3 +171,31 @@ class TrainingRun:
             f"[{'#' * full}{'.' * (20 - full)}] {step:,} of {steps:,}  loss {np.mean(losses[-50:]):.3f}  "
             f"{self.source.status}  {images:.0f} images/s  {(steps - step) * per_step / 60:.1f} min left"
         )
+
+
+TRUNK = ("trunk", "stride_padding", "image_mean", "image_std")
+ARCHITECTURE = (*TRUNK, "feed_forward", "image_attends_past_actions", "action_embedding")
+"""Options under which the same weights compute another function."""
+
+
+def init_from(learner: Learner, checkpoint: str) -> str:
+    """Take over the weights of a checkpoint, by name or path. Returns a line for people on what stays random.
+
+    Raises CheckpointError where its weights would mean something else in this network, or nothing fits.
+    """
+    model, _ = load_checkpoint(resolve(checkpoint))
+    ours, theirs = learner.model.config, model.config
+    different = [name for name in ARCHITECTURE if getattr(ours, name) != getattr(theirs, name)]
+    if different:
+        wanted = ", ".join(f"{name} {getattr(theirs, name)!r}, not {getattr(ours, name)!r}" for name in different)
+        raise CheckpointError(
+            f"{checkpoint} is of another architecture ({wanted}); name the --preset that it was made with, or set "
+            f"these options (--set network.{different[0]}=...)."
+        )
+    count = len(learner.model.state_dict())
+    random = learner.load_matching(model.state_dict())
+    if len(random) == count:
+        raise CheckpointError(f"No tensor of {checkpoint} has the name and shape of one of this network.")
+    parts = sorted({name.split(".")[0] for name in random})
+    rest = f"; initialised at random: {len(random)} of {', '.join(parts)}" if random else ""
+    return f"Initialised from {count - len(random)} of {count} tensors of {checkpoint}{rest}."

@@ -1,41 +1,52 @@
-"""What the result of a training run depends on, each default in one place."""
+"""What the result of a training run depends on, each default in one place; and what is said where a run fails."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.language.instruction_table import InstructionTable
+from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.rt1.checkpoint import check_card
 from rt_vla_ros.policies.rt1.configuration import PRESETS, RT1Config, check_number
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim.suites import find_suite
 
+
+class TrainingError(ValueError):
+    """The run cannot begin or go on; the message says why, and what stands."""
+
+
+@contextmanager
+def saving(what: str, directory: Path, stands: str) -> Iterator[None]:
+    """OSError and SafetensorError become a TrainingError.
+
+    what: is saved. directory: of the run. stands: what was saved before and can be used.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        why = in_words(error) if isinstance(error, OSError) else f"{error}."
+        raise TrainingError(
+            f"{what} could not be saved in {directory}: {why} What was saved before is whole ({stands}); when that is "
+            "corrected, the same command resumes."
+        ) from error
+
+
 OWN = "rt1-mini"
 PRECISIONS = ("bfloat16", "float32")
-PAPER: dict[str, Any] = {
-    "batch_size": 1024,
-    "micro_batch_size": 8,
-    "learning_rate": 1e-4,
-    "warmup": 0,
-    "cosine": False,
-    "weight_decay": 0.0,
-    "beta2": 0.999,
-    "epsilon": 1e-7,
-    "max_grad_norm": 0.0,
-    "ema": 0.0,
-    "shift_rows": 20 / 256,
-    "shift_columns": 50 / 320,
-    "black_borders": True,
-    "jitter": 0.0,
-    "heatmap_weight": 0.0,
-    "position_weight": 0.0,
-}
+PAPER: dict[str, Any] = {"batch_size": 1024, "micro_batch_size": 8, "learning_rate": 1e-4, "warmup": 0, "cosine": False}
+PAPER |= {"weight_decay": 0.0, "beta2": 0.999, "epsilon": 1e-7, "max_grad_norm": 0.0, "ema": 0.0}
+PAPER |= {"shift_rows": 20 / 256, "shift_columns": 50 / 320, "black_borders": True, "jitter": 0.0}
+PAPER |= {"heatmap_weight": 0.0, "position_weight": 0.0}
 """Adam, 1e-4: configs/transformer_mixin.gin of google-research/robotics_transformer and the training example of
 google-deepmind/open_x_embodiment, which also has epsilon 1e-7 (Keras' own) and says that the batch was 1024. Both take
 the mean cross-entropy over all action tokens of all steps (the release divides it by a constant, which Adam does not
@@ -44,9 +55,10 @@ Neither has a schedule, decay, clipping, averaged weights or changes of colour. 
 to save memory."""
 
 
-def _check_share(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} is {value}, expected 0 to 1.")
+def check_range(name: str, value: float, high: float = 1, low: float = 0) -> None:
+    """Raises ValueError where it is not in low ... high."""
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {value}, expected {low} to {high}.")
 
 
 @dataclass(frozen=True)
@@ -89,14 +101,12 @@ class DaggerSettings:
             for suite in getattr(self, name):
                 find_suite(suite)
         for name in ("learner_share", "mixed_share", "paraphrase"):
-            _check_share(f"dagger.{name}", getattr(self, name))
+            check_range(f"dagger.{name}", getattr(self, name))
         if self.learner_share + self.mixed_share > 1:
             raise ValueError("dagger.learner_share and dagger.mixed_share are more than 1 together.")
         for name in ("first_frames", "episode_steps"):
-            if self.capacity < getattr(self, name):
-                raise ValueError(
-                    f"dagger.capacity is {self.capacity}, expected at least dagger.{name} ({getattr(self, name)})."
-                )
+            if self.capacity < (least := getattr(self, name)):
+                raise ValueError(f"dagger.capacity is {self.capacity}, expected at least dagger.{name} ({least}).")
 
     @property
     def all_suites(self) -> tuple[str, ...]:
@@ -153,25 +163,23 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no run can be made of."""
-        if not 0 <= self.seed < 1 << 31:
-            raise ValueError(f"The seed is {self.seed}, expected 0 to {(1 << 31) - 1}.")
+        check_range("The seed", self.seed, (1 << 31) - 1)
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}.")
         for name in ("steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1.")
-        if not 0 <= self.validation <= 0.9:
-            raise ValueError(f"validation is {self.validation}, expected 0 to 0.9.")
+        check_range("validation", self.validation, 0.9)
         if self.dagger is not None and self.validation:
             raise ValueError("validation holds out episodes of a dataset; a run that collects its own has 0.")
         for name in ("learning_rate", "epsilon"):
             check_number(name, getattr(self, name), 0, open_low=True)
-        for name in ("micro_batch_size", "max_grad_norm", "warmup", "weight_decay", "heatmap_weight"):
+        weights = ("weight_decay", "heatmap_weight", "position_weight")
+        for name in ("micro_batch_size", "max_grad_norm", "warmup", *weights):
             check_number(name, getattr(self, name), 0)
-        check_number("position_weight", self.position_weight, 0)
         for name in ("shift_rows", "shift_columns", "beta2", "ema"):
             check_number(name, getattr(self, name), 0, 1)
-        _check_share("jitter", self.jitter)
+        check_range("jitter", self.jitter)
 
     @property
     def warmup_steps(self) -> int:
@@ -202,11 +210,8 @@ def table_of_defaults() -> str:
     """Lines for people: every setting whose default depends on the preset."""
     own, paper = default_settings(OWN), default_settings("rt1")
     rows = [("", OWN, ", ".join(name for name in PRESETS if name != OWN))]
-    rows += [
-        (one.name, f"{getattr(own, one.name):.4g}", f"{getattr(paper, one.name):.4g}")
-        for one in fields(TrainingSettings)
-        if one.name in PAPER
-    ]
+    names = [one.name for one in fields(TrainingSettings) if one.name in PAPER]
+    rows += [(name, f"{getattr(own, name):.4g}", f"{getattr(paper, name):.4g}") for name in names]
     return "\n".join(f"  {name:<18}{a:<10}{b}" for name, a, b in rows)
 
 
@@ -218,18 +223,16 @@ def network_config(settings: TrainingSettings, card: ActionCard) -> RT1Config:
     camera = card.cameras[0]
     size = RT1Config.preset(settings.preset, **settings.network).image_size
     same_size = (camera.height, camera.width) == (size, size)
-    language: dict[str, Any] = {"language": "hashed_words"}
-    if settings.language:
-        vector = InstructionTable.load(Path(settings.language)).size
-        language = {"language": "embedding", "language_size": vector}
-    fitting = {
-        **language,
+    fitting: dict[str, Any] = {
+        "language": "hashed_words",
         "vocab_size": card.bins,
         "tokens_per_dimension": [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions],
         "input_height": None if same_size else camera.height,
         "input_width": None if same_size else camera.width,
         "world_vector_range": None,  # the card says it
     }
+    if settings.language:
+        fitting |= {"language": "embedding", "language_size": InstructionTable.load(Path(settings.language)).size}
     config = RT1Config.preset(settings.preset, **{**fitting, **settings.network})
     check_card(card, config, Path("the episodes"))
     return config
@@ -251,6 +254,4 @@ def sentence_encoder(settings: TrainingSettings, config: RT1Config) -> LanguageE
             f"The network's language is {config.language!r} and the settings' is {settings.language!r}; a table's path "
             "goes with network.language=embedding, and only with that."
         )
-    if not settings.language:
-        return HashedWords(config.word_buckets)
-    return InstructionTable.load(Path(settings.language))
+    return InstructionTable.load(Path(settings.language)) if settings.language else HashedWords(config.word_buckets)

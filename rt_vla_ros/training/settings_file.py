@@ -13,8 +13,7 @@ from typing import Any
 from rt_vla_ros.data.lerobot_layout import write_json
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.training.saving import TrainingError
-from rt_vla_ros.training.settings import RECIPES, DaggerSettings, TrainingSettings
+from rt_vla_ros.training.settings import RECIPES, DaggerSettings, TrainingError, TrainingSettings
 
 FILE = "settings.json"
 NETWORK, DAGGER = "network.", "dagger."
@@ -26,10 +25,9 @@ def with_settings(settings: TrainingSettings, changes: Iterable[str]) -> Trainin
     A VALUE is JSON (3, 0.5, true, [16, 32], null) or else text. Raises ValueError, with a sentence, for an unknown KEY,
     a VALUE of another kind than the one that is there, or settings that do not go together.
     """
-    network, known = dict(settings.network), flat(settings)
+    network = dict(settings.network)
     options = RT1Config.preset(settings.preset, **settings.network).to_dict()
-    there = {key: value for key, value in known.items() if not key.startswith(NETWORK)}
-    there |= {NETWORK + key: value for key, value in options.items()}
+    there = flat(settings) | {NETWORK + key: value for key, value in options.items()}
     own, dagger = dict[str, Any](), dict[str, Any]()
     for change in changes:
         key, equals, text = change.partition("=")
@@ -63,11 +61,10 @@ def check_settings(run: Path, settings: TrainingSettings, data: str = "") -> boo
     if not (run / FILE).is_file():
         return False
     there, ours = read_object(run / FILE, TrainingError), {**flat(settings), "datasets": data}
-    different = [
-        f"{key} {there.get(key)!r}, not {ours.get(key)!r}"
-        for key in dict.fromkeys((*ours, *there))
-        if there.get(key) != ours.get(key) and not (key == "steps" and settings.dagger is not None)
-    ]
+    if settings.dagger is not None:
+        there["steps"] = ours["steps"]
+    keys = [key for key in {**ours, **there} if there.get(key) != ours.get(key)]
+    different = [f"{key} {there.get(key)!r}, not {ours.get(key)!r}" for key in keys]
     if different:
         raise TrainingError(f"{run} holds a run with other settings ({'; '.join(different)}). Name another --out.")
     return True
@@ -87,16 +84,11 @@ def load_settings(run: Path) -> TrainingSettings:
 
 def command(settings: TrainingSettings, recipe: str) -> str:
     """What makes such a run."""
-    text = f"rt-vla train rt1 --recipe {recipe} --seed {settings.seed}"
-    different = changes(replace(settings, seed=RECIPES[recipe].seed), RECIPES[recipe])
-    return text + "".join(f" --set {shlex.quote(change)}" for change in different) + " --out DIR"
-
-
-def changes(settings: TrainingSettings, default: TrainingSettings) -> list[str]:
-    """The KEY=VALUE that make the settings out of the default ones."""
-    usual = flat(default)
-    different = {key: value for key, value in flat(settings).items() if key not in usual or value != usual[key]}
-    return [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in different.items()]
+    default, text = flat(RECIPES[recipe]), f"rt-vla train rt1 --recipe {recipe} --seed {settings.seed}"
+    for key, value in flat(settings).items():
+        if key != "seed" and (key not in default or value != default[key]):
+            text += " --set " + shlex.quote(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
+    return text + " --out DIR"
 
 
 def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,14 +28,15 @@ class SourceDescription:
 
 
 class BatchSource(Protocol):
-    """What TrainingRun asks of its data, in this order. Sources inherit from it; the defaults do nothing."""
+    """What TrainingRun asks of its data, in this order. Sources inherit from it; the defaults do nothing.
+
+    card: of the checkpoint. identity: tells these data from others when a run is resumed; empty where the settings say
+    it all. status: a few words for the progress line.
+    """
 
     card: ActionCard
-    """Of the checkpoint."""
-
-    @property
-    def identity(self) -> str:
-        """Tells these data from others when a run is resumed; empty where the settings say it all."""
+    identity: str = ""
+    status: str
 
     def check(self, config: RT1Config) -> TrainingSettings:
         """The settings as they will be used. Raises ValueError where no run can be made of them; writes nothing."""
@@ -66,7 +67,3 @@ class BatchSource(Protocol):
 
     def describe(self) -> SourceDescription:
         """For the model card."""
-
-    @property
-    def status(self) -> str:
-        """A few words for the progress line."""

@@ -1,9 +1,13 @@
-"""Windows (histories of images with their action tokens) out of datasets, chosen at random and made into batches."""
+"""Windows (histories of images with their action tokens) out of datasets, and all their frames decoded into a file."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +15,11 @@ from numpy.typing import NDArray
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.data.lerobot_layout import INFO, STATISTICS, write_json
+from rt_vla_ros.json_file import read_object
 from rt_vla_ros.language.encoder import LanguageEncoder
-from rt_vla_ros.training.augmentation import blacken_borders, draw_shifts, shift_images
-from rt_vla_ros.training.batch import Batch
+from rt_vla_ros.training.batch import Batch, Shift, draw_shifts, shift_images
+from rt_vla_ros.training.source import Say
 
 
 @dataclass(frozen=True)
@@ -38,12 +44,7 @@ class WindowIndices:
     shifts: NDArray[np.int64]
 
     def part(self, which: slice) -> WindowIndices:
-        """Some of the windows."""
         return WindowIndices(self.starts[which], self.shifts[which])
-
-
-ReadImages = Callable[[EpisodeSpan, int, int], NDArray[np.uint8]]
-"""An episode's images from a step on, so many of them: uint8 (count, H, W, 3)."""
 
 
 class WindowDataset:
@@ -55,10 +56,7 @@ class WindowDataset:
         self.camera, self.window = card.cameras[0], window
         self._encoder, tokenizer = encoder, ActionTokenizer(card)
         self._zero_action = tokenizer.encode(np.zeros(len(card.dimensions)))
-        self.episodes: list[EpisodeSpan] = []
-        tokens: list[NDArray[np.int16]] = []
-        scenes: list[NDArray[np.float32]] = []
-        self.frames = 0
+        self.episodes, self.frames, tokens, scenes = list[EpisodeSpan](), 0, [], list[NDArray[np.float32]]()
         for number, dataset in enumerate(datasets):
             for episode in range(len(dataset)):
                 labels = dataset.labels(episode)
@@ -68,12 +66,12 @@ class WindowDataset:
                 scenes.append(missing if labels.scene is None else labels.scene)
                 self.frames += len(labels)
         self._tokens, self._scene = np.concatenate(tokens), np.concatenate(scenes)
-        self.read_images: ReadImages = lambda span, first, count: datasets[span.dataset].images(
-            span.episode, self.camera.name, first, count
-        )
+        self.read_images: Callable[[EpisodeSpan, int, int], NDArray[np.uint8]]
+        """An episode's images from a step on, so many of them: uint8 (count, H, W, 3)."""
+        self.read_images = lambda span, *which: datasets[span.dataset].images(span.episode, self.camera.name, *which)
 
     def use_cache(self, frames: NDArray[np.uint8]) -> None:
-        """From now on images are these, all frames in order (see frame_cache.py)."""
+        """From now on images are these, all frames in order."""
         self.read_images = lambda span, first, count: frames[span.start + first : span.start + first + count]
 
     def batch(self, indices: WindowIndices, *, black_borders: bool = False) -> Batch:
@@ -90,29 +88,17 @@ class WindowDataset:
         tokens, scene, padded = self._tokens[at].astype(np.int64), self._scene[at], offsets < 0
         tokens[padded], scene[padded] = self._zero_action, 0
         if indices.shifts.any():
-            shift_images(images, scene, indices.shifts)
-            if black_borders:
-                blacken_borders(images, indices.shifts)
+            shift_images(images, scene, indices.shifts, black_borders)
         sentences = np.stack([self._encoder.encode(span.instruction) for span, _ in indices.starts])
         return Batch(images, sentences, tokens, scene, padded.sum(axis=1) if padded.any() else None)
 
     def draw(
-        self,
-        episodes: Sequence[EpisodeSpan],
-        rng: np.random.Generator,
-        count: int,
-        *,
-        padding: int = 0,
-        shift: tuple[float, float] = (0.0, 0.0),
+        self, of: Sequence[EpisodeSpan], rng: np.random.Generator, count: int, padding: int = 0, shift: Shift = (0, 0)
     ) -> WindowIndices:
-        """`count` random windows from these episodes.
-
-        padding: steps at most that a window may begin before its episode. shift: of the images at most, shares of
-        height and width.
-        """
-        room = np.array([span.length - self.window + 1 + padding for span in episodes])
-        chosen = rng.choice(len(episodes), count, p=room / room.sum())
-        starts = [(episodes[i], int(rng.integers(room[i])) - padding) for i in chosen]
+        """`count` random windows `of` episodes. padding: steps at most that one may begin before its episode."""
+        room = np.array([span.length - self.window + 1 + padding for span in of])
+        chosen = rng.choice(len(of), count, p=room / room.sum())
+        starts = [(of[i], int(rng.integers(room[i])) - padding) for i in chosen]
         return WindowIndices(starts, draw_shifts(rng, count, shift, (self.camera.height, self.camera.width)))
 
 
@@ -132,3 +118,69 @@ def split(
         )
     order = np.random.default_rng([seed, 3]).permutation(len(long))
     return [long[i] for i in sorted(order[held_out:])], [long[i] for i in sorted(order[:held_out])]
+
+
+INDEX, IMAGES = "frames.json", "images.npy"
+
+
+def fingerprint(datasets: Sequence[LeRobotDataset]) -> str:
+    """Tells whether frames are of these datasets: a hexadecimal digest of their cards, counts and statistics."""
+    digest = hashlib.sha256()
+    for dataset in datasets:
+        digest.update(json.dumps(dataset.card.to_dict(), sort_keys=True).encode())
+        for name in (INFO, STATISTICS):
+            path = dataset.directory / name
+            digest.update(path.read_bytes() if path.is_file() else b"")
+    return digest.hexdigest()
+
+
+def cached_frames(directory: Path, datasets: Sequence[LeRobotDataset], say: Say) -> NDArray[np.uint8]:
+    """All frames of the first camera in the datasets' order, (N, H, W, 3), a memory map. Decoded where it is missing.
+
+    Raises DatasetError for damaged data, or a disk that lacks the space, and OSError.
+    """
+    camera, index = datasets[0].card.cameras[0], directory / INDEX
+    shape = (sum(dataset.frames for dataset in datasets), camera.height, camera.width, 3)
+    if not _is_complete(index, fingerprint(datasets)):
+        _decode(directory, datasets, shape, say)
+        write_json(index, {"fingerprint": fingerprint(datasets)})
+    try:
+        images: NDArray[np.uint8] = np.load(directory / IMAGES, mmap_mode="r")
+        if images.shape != shape:
+            raise ValueError(f"it has the shape {images.shape}, expected {shape}")
+    except (ValueError, EOFError, FileNotFoundError) as error:
+        raise DatasetError(
+            f"The decoded frames in {directory} are damaged ({error}); delete this directory to decode them again."
+        ) from error
+    return images
+
+
+def _is_complete(index: Path, wanted: str) -> bool:
+    try:
+        return bool(read_object(index, DatasetError).get("fingerprint") == wanted)
+    except DatasetError:  # missing or damaged
+        return False
+
+
+def _decode(directory: Path, datasets: Sequence[LeRobotDataset], shape: tuple[int, ...], say: Say) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in (INDEX, IMAGES):
+        (directory / name).unlink(missing_ok=True)
+    needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(directory).free
+    say(f"the decoded frames need {needed:,} bytes in {directory}; {free:,} are free")
+    if needed > free:
+        raise DatasetError(
+            f"The decoded frames need {needed:,} bytes, but the disk of {directory} has {free:,} left. Train without "
+            "--cache-frames, which decodes them on demand."
+        )
+    camera, total, done = datasets[0].card.cameras[0].name, sum(map(len, datasets)), 0
+    try:
+        with (directory / IMAGES).open("wb") as file:  # no memory map: a write into one cannot report a full disk
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            for dataset in datasets:
+                for episode, row in enumerate(dataset.rows):
+                    file.write(dataset.images(episode, camera, 0, row["length"]).data)
+                    done += 1
+                    say(f"decoding videos, episode {done} of {total}")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(directory)) from error

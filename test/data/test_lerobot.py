@@ -14,7 +14,7 @@ from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset, load_datasets
-from rt_vla_ros.data.parquet import arrow, read_table, write_table
+from rt_vla_ros.data.lerobot_layout import arrow, read_table, write_table
 
 VIDEO = "videos/observation.images.front/chunk-000/file-001.mp4"
 TABLE = "data/chunk-000/file-001.parquet"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from rt_vla_ros.action_space.action import EndEffectorAction
-from rt_vla_ros.training.action_noise import ActionNoise
+from rt_vla_ros.training.dagger_policy import ActionNoise
 
 ACTION = EndEffectorAction(np.array([0.04, 0.0, -0.02]), np.array([0.0, 0.0, 0.1]), 1.0, False, 1.0, 0.2)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from rt_vla_ros.training.augmentation import jitter_colours
+from rt_vla_ros.training.batch import jitter_colours
 
 
 def test_jitter_changes_light_and_never_the_name_of_a_colour() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from support.recorded import made_up
 
-from rt_vla_ros.training.collected_episodes import FILE, CollectedEpisodes
-from rt_vla_ros.training.saving import TrainingError
+from rt_vla_ros.training.data_card import COUNTS, CollectedEpisodes
+from rt_vla_ros.training.settings import TrainingError
 
 
 def test_each_episode_counts_once_over_all_starts(tmp_path: Path) -> None:
@@ -25,6 +25,6 @@ def test_each_episode_counts_once_over_all_starts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ['{"counts": {', '{"counts": 3}'])
 def test_a_damaged_file_is_named(text: str, tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text(text)
+    (tmp_path / COUNTS).write_text(text)
     with pytest.raises(TrainingError, match=r"collected_episodes\.json"):
         CollectedEpisodes(tmp_path)

@@ -20,8 +20,15 @@ from support.launching import REPOSITORY
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.training import distributed
-from rt_vla_ros.training.distributed import SINGLE_PROCESS, DistributedError, ProcessGroup, is_launched, process_group
-from rt_vla_ros.training.sync_batch_norm import CPUSyncBatchNorm, sync_batch_norms
+from rt_vla_ros.training.distributed import (
+    SINGLE_PROCESS,
+    CPUSyncBatchNorm,
+    DistributedError,
+    ProcessGroup,
+    is_launched,
+    process_group,
+    sync_batch_norms,
+)
 
 # The paper's network, small; its batch normalisations go through both processes. A large epsilon makes Adam's steps as
 # smooth as its gradients, otherwise a gradient of 1e-9 and one of -1e-9 would lead to weights that differ visibly.

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from rt_vla_ros.training.ema_weights import EMAWeights
+from rt_vla_ros.training.learner import EMAWeights
 
 
 def test_average_follows_slowly() -> None:

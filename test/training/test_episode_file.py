@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.recorded import made_up
 
-from rt_vla_ros.training.episode_file import load_episode, save_episode
+from rt_vla_ros.training.collect import load_episode, save_episode
 
 
 def test_survives_the_disk(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from support.datasets import make_episode, write_dataset
 
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
-from rt_vla_ros.training import frame_cache
-from rt_vla_ros.training.frame_cache import IMAGES, INDEX, cached_frames
+from rt_vla_ros.training import windows
+from rt_vla_ros.training.windows import IMAGES, INDEX, cached_frames
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_disk_that_lacks_the_bytes_is_named_before_anything_is_decoded(
     said: list[str] = []
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     with monkeypatch.context() as patch:
-        patch.setattr(frame_cache.shutil, "disk_usage", lambda _: usage)
+        patch.setattr(windows.shutil, "disk_usage", lambda _: usage)
         with pytest.raises(DatasetError, match=r"need 107,520 bytes, but the disk of .* has 1,000 left\. Train"):
             cached_frames(tmp_path / "frames", datasets, said.append)
     assert len(said) == 1

@@ -12,8 +12,8 @@ from torch.nn import functional
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.training.batch import Batch
+from rt_vla_ros.training.dagger_source import ReplayBuffer
 from rt_vla_ros.training.learner import Learner
-from rt_vla_ros.training.replay_buffer import ReplayBuffer
 from rt_vla_ros.training.settings import TrainingSettings, default_settings
 
 SETTINGS = TrainingSettings(batch_size=4, warmup=2, jitter=0.0)

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from rt_vla_ros.training.loss_plot import loss_plot
+from rt_vla_ros.training.run_log import loss_plot
 
 
 def test_is_a_picture_with_a_line_for_each_series() -> None:

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from rt_vla_ros.training.prefetch import prefetch
+from rt_vla_ros.training.dataset_source import prefetch
 
 
 def test_gives_all_in_order() -> None:

@@ -7,7 +7,7 @@ import pytest
 from support.recorded import made_up
 
 from rt_vla_ros.language.hashed_words import HashedWords
-from rt_vla_ros.training.replay_buffer import ReplayBuffer
+from rt_vla_ros.training.dagger_source import ReplayBuffer
 
 
 def replay(capacity: int = 60, window: int = 3, side: int = 8) -> ReplayBuffer:

@@ -9,8 +9,7 @@ from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.sim.scenes import make_scene
-from rt_vla_ros.training.paraphrase import paraphrase
-from rt_vla_ros.training.unseen_words import training_sentences, zero_unseen_words
+from rt_vla_ros.training.paraphrase import paraphrase, training_sentences, zero_unseen_words
 
 
 def test_all_instructions_of_the_suites_are_known() -> None:

@@ -74,7 +74,7 @@ def test_shifted_images_have_black_borders_or_repeated_edges(datasets: list[LeRo
     assert not black[1, :, :, -5:].any()
     np.testing.assert_array_equal(repeated[0, 0, :-2, 3:], image[2:, :-3])
     np.testing.assert_array_equal(repeated[0, 0, :-2, 0], image[2:, 0])
-    drawn = windows.draw(windows.episodes, np.random.default_rng(0), 300, shift=(2 / SIZE, 5 / SIZE)).shifts
+    drawn = windows.draw(windows.episodes, np.random.default_rng(0), 300, 0, shift=(2 / SIZE, 5 / SIZE)).shifts
     assert (drawn.min(axis=0).tolist(), drawn.max(axis=0).tolist()) == ([-5, -2], [5, 2])
 
 

@@ -16,7 +16,7 @@ from rt_vla_ros.policies.rt1 import RT1Config, RT1Model
 from rt_vla_ros.policies.rt1.checkpoint import load_checkpoint, save_checkpoint
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.training.batch import Batch
-from rt_vla_ros.training.replay_buffer import ReplayBuffer
+from rt_vla_ros.training.dagger_source import ReplayBuffer
 
 
 def batch() -> Batch:
