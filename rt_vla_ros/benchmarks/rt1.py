@@ -56,13 +56,8 @@ class Reference:
                 "project, not of an installation; run ./rt-vla bench rt1 --reference DIR there."
             )
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (close() does)
-        self._process = subprocess.Popen(
-            [python, str(REFERENCE_PROGRAM), str(models)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            text=True,
-        )
+        command, pipe = [python, str(REFERENCE_PROGRAM), str(models)], subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._stderr, text=True)
         if self._line() != "ready":
             raise self._failure(f"The reference in {models} does not run with {python}; it needs jax and flax")
 
@@ -106,18 +101,17 @@ def measure(settings: RT1BenchSettings, tell: Callable[[str], None] = lambda _: 
     tell: gets a sentence after each network, since all of them take minutes.
     """
     load = os.getloadavg()[0]  # before the measurement
-    reference = Reference(settings.reference, settings.python) if settings.reference else None
     rows = []
-    try:
+    with contextlib.ExitStack() as stack:
+        reference = None
+        if settings.reference is not None:
+            reference = stack.enter_context(contextlib.closing(Reference(settings.reference, settings.python)))
         for preset, dtype in settings.cases:
             other = reference if reference is not None and preset == REFERENCE_OF else None
             rows.append(_case(preset, dtype, settings, other))
             beside = f", the reference {rows[-1]['reference_ms']} ms" if other is not None else ""
             tell(f"{preset} in {dtype}: {rows[-1]['step_ms']} ms a step{beside}")
             gc.collect()
-    finally:
-        if reference is not None:
-            reference.close()
     for row in rows:  # in separate processes, after all timing
         if settings.device == "cpu":
             row |= measured_apart(row["network"], row["dtype"])
@@ -147,18 +141,16 @@ def _case(preset: str, dtype: str, settings: RT1BenchSettings, reference: Refere
         steps.step(images[0][None].to(device))  # warm-up; fills the window
     whole, theirs = [], []
     for number in range(settings.repeats):
-        image = images[number % len(images)][None]
-        whole.append(_seconds(partial(_step, steps, image)))
+        whole.append(_seconds(partial(_step, steps, images[number % len(images)][None])))
         if reference is not None:
             theirs.append(reference.step())
-    row: dict[str, Any] = {
-        "network": preset,
-        "dtype": dtype,
-        "step_ms": _median_ms(whole),
-        "fastest_ms": _fastest_ms(whole),
-    }
+    row: dict[str, Any] = {"network": preset, "dtype": dtype}
+    row |= {"step_ms": _median_ms(whole), "fastest_ms": round(1000 * min(whole), 2)}
     if isinstance(steps, FoldedSteps):
-        row |= steps_by_stage(steps, images, settings.repeats)
+        folded = steps
+        frame = [_seconds(lambda: folded.embedded(images[:1].to(device)).sum().item()) for _ in whole]
+        window = [_seconds(lambda: folded.window_logits().sum().item()) for _ in whole]
+        row |= {"image_ms": _median_ms(frame), "transformer_ms": _median_ms(window)}
     if exact is not None and rough is not None:
         row |= {"tokens_as_float32": round(float((exact == rough).float().mean()), 3), "tokens": exact.numel()}
     if theirs:
@@ -171,18 +163,9 @@ def _case(preset: str, dtype: str, settings: RT1BenchSettings, reference: Refere
     return row
 
 
-def steps_by_stage(steps: FoldedSteps, images: Tensor, repeats: int) -> dict[str, float]:
-    """Latency of image to embedded tokens, and of the transformer over the window [ms]."""
-    device = steps.model.device
-    frame = [_seconds(lambda: steps.embedded(images[0][None].to(device)).sum().item()) for _ in range(repeats)]
-    window = [_seconds(lambda: steps.window_logits().sum().item()) for _ in range(repeats)]
-    return {"image_ms": _median_ms(frame), "transformer_ms": _median_ms(window)}
-
-
 def _tokens(steps: PlainSteps, images: Tensor, features: Tensor) -> Tensor:
-    device = steps.model.device
-    steps.begin(features.to(device))
-    return torch.stack([steps.step(image[None].to(device)).argmax(-1).cpu() for image in images])
+    steps.begin(features.to(steps.model.device))
+    return torch.stack([_step(steps, image[None]) for image in images])
 
 
 def _step(steps: PlainSteps, image: Tensor) -> Tensor:
@@ -197,10 +180,6 @@ def _seconds(work: Callable[[], Any]) -> float:
 
 def _median_ms(seconds: list[float]) -> float:
     return round(1000 * float(np.median(seconds)), 2)
-
-
-def _fastest_ms(seconds: list[float]) -> float:
-    return round(1000 * min(seconds), 2)
 
 
 COLUMNS = (

@@ -15,7 +15,7 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, prefix_allowed_tokens
 from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
-from rt_vla_ros.policies.rt2.policy import RT2Policy
+from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
 
 INSTRUCTION = "pick up the red cube and put it on the green one"
 
@@ -35,27 +35,36 @@ class Agreement:
     steps: tuple[float, ...]
 
 
+def grammar_of(parts: RT2Parts) -> ActionGrammar:
+    """Of an action whose dimensions are all tokens, as in these models."""
+    grammar = make_grammar(parts)
+    assert isinstance(grammar, ActionGrammar)
+    return grammar
+
+
 def generate(parts: RT2Parts, grammar: ActionGrammar, observation: Observation) -> list[int]:
     """The plain way: the processor, then constrained generate, for as many tokens as are needed."""
     inputs = _inputs(parts, observation)
     length = inputs["input_ids"].shape[1]
+
+    def is_complete(input_ids: Tensor, _scores: Any, **_options: Any) -> Tensor:  # so that there is no extra pass
+        return torch.tensor([grammar.is_whole(input_ids[0, length:].tolist())], device=input_ids.device)
+
     output: Any = parts.model.generate(  # type: ignore[operator]
         **inputs,
         do_sample=False,
         max_new_tokens=grammar.longest,
         prefix_allowed_tokens_fn=prefix_allowed_tokens(grammar, length),
-        stopping_criteria=[_ActionComplete(grammar, length)],
+        stopping_criteria=[is_complete],
     )
     tokens: list[int] = output[0, length:].tolist()
     return tokens
 
 
 @torch.inference_mode()
-def agreement(
-    parts: RT2Parts, policy: RT2Policy, grammar: ActionGrammar, observations: Sequence[Observation]
-) -> Agreement:
+def agreement(parts: RT2Parts, policy: RT2Policy, observations: Sequence[Observation]) -> Agreement:
     """Compares action by action, each with the previous one as its draft, as on a robot."""
-    numbers, others, different, steps = 0, 0, 0, list[float]()
+    numbers, others, different, steps, grammar = 0, 0, 0, list[float](), grammar_of(parts)
     for observation in observations:
         expected, found = generate(parts, grammar, observation), policy.act(observation).tokens
         bins = grammar.decode(expected)
@@ -78,18 +87,5 @@ def _steps(parts: RT2Parts, inputs: dict[str, Tensor], expected: Sequence[int], 
 def _inputs(parts: RT2Parts, observation: Observation) -> dict[str, Tensor]:
     text = parts.processor.render(parts.config.prompt.replace("{instruction}", INSTRUCTION), 1, chat=False)
     raw = parts.processor.inputs([np.asarray(observation.images["front"])], text)
-    model = parts.model
-    return {
-        key: value.to(model.device, model.dtype if value.is_floating_point() else None) for key, value in raw.items()
-    }
-
-
-class _ActionComplete:
-    """Stops `generate` when the action is complete, so that it does no extra pass."""
-
-    def __init__(self, grammar: ActionGrammar, length: int) -> None:
-        self._grammar, self._length = grammar, length
-
-    def __call__(self, input_ids: Tensor, _scores: Any, **_options: Any) -> Tensor:
-        whole = self._grammar.is_whole(input_ids[0, self._length :].tolist())
-        return torch.tensor([whole], device=input_ids.device)
+    to, kind = parts.model.device, parts.model.dtype
+    return {key: value.to(to, kind if value.is_floating_point() else None) for key, value in raw.items()}

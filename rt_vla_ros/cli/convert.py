@@ -12,11 +12,12 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rt_vla_ros.os_error import in_words
+from rt_vla_ros.cli.main import refused
 from zenoh_ros.commands.errors import CliError
 
 
@@ -28,26 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rt1.add_argument(
         "--preset", metavar="NAME", help="rt1, rt1-multirobot, rt1-jax, rt1-x; without it, the one whose shapes fit"
     )
-    rt1.add_argument(
-        "--robot",
-        default="google_robot",
-        metavar="NAME",
-        help="action conventions: google_robot (default), widowx",
-    )
+    robots = "action conventions: google_robot (default), widowx"
+    rt1.add_argument("--robot", default="google_robot", metavar="NAME", help=robots)
     rt1.add_argument(
         "--action-order",
         metavar="ORDER",
         help="order of the action tokens; required for TensorFlow checkpoints, whose code does not define it: "
         "base-vector-first (a third party's list for rt1main), jax, or the six names, separated by commas",
     )
-    rt1.add_argument(
-        "--set",
-        dest="options",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an option of RT1Config that differs from the preset, such as time_sequence_length=10; may be repeated",
-    )
+    also = "an option of RT1Config that differs from the preset, such as time_sequence_length=10; may be repeated"
+    rt1.add_argument("--set", dest="options", action="append", default=[], metavar="KEY=VALUE", help=also)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     disable_progress_bar()
     overrides = options(args.options)
-    try:
+    with refused(ValueError, TypeError, SafetensorError):
         order = action_order(args.action_order) if args.action_order else None
         source = read_source(args.source)
         if order is None and source.flavour != FLAX:
@@ -72,26 +63,14 @@ def run(args: argparse.Namespace) -> int:
                 "the six names."
             )
         if source.flavour == FLAX and order not in (None, JAX_ORDER):
-            raise CliError(
-                "the public code says in which order the tokens of a Flax checkpoint are (jax); leave --action-order "
-                "out."
-            )
+            told = "the public code says in which order the tokens of a Flax checkpoint are (jax)"
+            raise CliError(f"{told}; leave --action-order out.")
         preset = args.preset or find_preset(source, overrides)
         name = f"{preset} for {args.robot}, converted from {args.source.name}"
+        meaning = {"robot": args.robot, "order": order or JAX_ORDER, "verified": source.flavour == FLAX}
+        card = partial(public_card, name=name, **meaning)
         with _exit_on_signals():
-            report = convert_checkpoint(
-                source,
-                args.directory,
-                preset,
-                lambda config: public_card(
-                    config, name, robot=args.robot, order=order or JAX_ORDER, verified=source.flavour == FLAX
-                ),
-                overrides,
-            )
-    except OSError as error:
-        raise CliError(in_words(error)) from error
-    except (ValueError, TypeError, SafetensorError) as error:
-        raise CliError(str(error)) from error
+            report = convert_checkpoint(source, args.directory, preset, card, overrides)
     print(report.table())
     print(f"Written: {args.directory}. It takes 512-d sentence vectors; make a table of them with `rt-vla embed`.")
     return 0

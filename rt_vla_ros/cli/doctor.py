@@ -18,15 +18,8 @@ from rt_vla_ros.policies.checkpoint import resolve as catalogue
 
 _PACKAGE = "rt_vla_ros"
 _LOWEST, _HIGHEST = (3, 10), (3, 14)
-_LIBRARIES = (
-    ("numpy", "numpy"),
-    ("torch", "torch"),
-    ("transformers", "transformers"),
-    ("mujoco", "mujoco"),
-    ("av", "av"),
-    ("Pillow", "PIL"),
-    ("PyYAML", "yaml"),
-)
+_LIBRARIES = (*((name, name) for name in ("numpy", "torch", "transformers", "mujoco", "av")), ("Pillow", "PIL"))
+_LIBRARIES += (("PyYAML", "yaml"),)
 _WIRE_LIBRARIES = (("eclipse-zenoh", "zenoh"), ("rosbags", "rosbags"), ("xxhash", "xxhash"))
 
 
@@ -73,10 +66,8 @@ def ros_runtime() -> Iterator[Finding]:
         middleware = os.environ.get("RMW_IMPLEMENTATION", "the default middleware")
         yield Finding(True, f"ROS 2 {os.environ.get('ROS_DISTRO', '')} is sourced, with {middleware}.")
     else:
-        yield Finding(
-            True,
-            "No ROS 2 is sourced: the embedded runtime is used; a ROS 2 with rmw_zenoh_cpp hears it and is heard.",
-        )
+        embedded = "the embedded runtime is used; a ROS 2 with rmw_zenoh_cpp hears it and is heard."
+        yield Finding(True, f"No ROS 2 is sourced: {embedded}")
 
 
 def libraries() -> Iterator[Finding]:
@@ -91,9 +82,8 @@ def libraries() -> Iterator[Finding]:
             missing.append((distribution, error))
     yield Finding(True, f"Libraries: {', '.join(versions)}.")
     for distribution, reason in missing:
-        yield Finding(
-            False, f"{distribution} cannot be imported ({reason}): {sys.executable} -m pip install {distribution}"
-        )
+        remedy = f"{sys.executable} -m pip install {distribution}"
+        yield Finding(False, f"{distribution} cannot be imported ({reason}): {remedy}")
 
 
 def accelerator() -> Iterator[Finding]:
@@ -132,9 +122,8 @@ def checkpoints() -> Iterator[Finding]:
     if set(names) - set(catalogue.MADE_IN_MEMORY):
         yield Finding(True, f"Policies: {', '.join(names)}.")
     else:
-        yield Finding(
-            False, f"No trained policy is in {catalogue.CHECKPOINTS}, and {', '.join(names)} move senselessly: get one."
-        )
+        missing = f"No trained policy is in {catalogue.CHECKPOINTS}"
+        yield Finding(False, f"{missing}, and {', '.join(names)} move senselessly: get one.")
 
 
 def launch_files() -> Iterator[Finding]:
@@ -181,13 +170,5 @@ def _answers(router: str) -> bool:
         return False
 
 
-LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    python,
-    ros_runtime,
-    libraries,
-    accelerator,
-    pictures,
-    checkpoints,
-    launch_files,
-    port,
-)
+LOOKS: tuple[Callable[[], Iterator[Finding]], ...]
+LOOKS = (python, ros_runtime, libraries, accelerator, pictures, checkpoints, launch_files, port)

@@ -21,7 +21,7 @@ from zenoh_ros.commands.errors import CliError, did_you_mean
 
 if TYPE_CHECKING:
     from rt_vla_ros.selftest.part import Machine, Part
-    from rt_vla_ros.selftest.results import Result, ResultsFile
+    from rt_vla_ros.selftest.runner import Result, ResultsFile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
     from rt_vla_ros.policies.load import find_device
     from rt_vla_ros.selftest.part import Machine
-    from rt_vla_ros.selftest.results import FAILED, ResultsFile
+    from rt_vla_ros.selftest.runner import FAILED, ResultsFile
 
     parts = _chosen(args.only)
     if args.list:
@@ -97,7 +97,7 @@ def _run_all(parts: Sequence[Part], machine: Machine, file: ResultsFile) -> None
 
 
 def _figures(parts: Sequence[Part], machine: Machine, file: ResultsFile) -> str:
-    from rt_vla_ros.selftest.results import FAILED, PASSED, SKIPPED, versions
+    from rt_vla_ros.selftest.runner import FAILED, PASSED, SKIPPED, versions
 
     results = [file.results[part.name] for part in parts]
     tables = [result.table for result in results if result.table]

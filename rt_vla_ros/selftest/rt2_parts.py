@@ -14,7 +14,6 @@ from rt_vla_ros.benchmarks import rt2_weights
 from rt_vla_ros.benchmarks.rt2 import picture
 from rt_vla_ros.benchmarks.rt2_shapes import SMALL, make_parts
 from rt_vla_ros.benchmarks.rt2_stock import INSTRUCTION, agreement
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.engine import logger as engine_logger
 from rt_vla_ros.policies.rt2.inputs.device_images import find_device_images
 from rt_vla_ros.policies.rt2.loading.quantization import (
@@ -24,7 +23,7 @@ from rt_vla_ros.policies.rt2.loading.quantization import (
     quantizable,
     quantize,
 )
-from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
+from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.selftest.part import FailedError, Found, Machine, SkippedError
 
 IMAGES = 4
@@ -61,10 +60,8 @@ def tokens(family: str, dtype: torch.dtype, machine: Machine, *, recorded: bool 
         engine_logger.removeHandler(said)
     if recorded and not policy.recorded_prompt_lengths:
         raise FailedError(f"No pass was recorded. {' '.join(said.sentences)}")
-    grammar = make_grammar(parts)
-    assert isinstance(grammar, ActionGrammar)
     seen = [picture(parts, seed) for seed in range(IMAGES) for _ in range(2)]
-    return judged(asdict(agreement(parts, policy, grammar, seen)), dtype)
+    return judged(asdict(agreement(parts, policy, seen)), dtype)
 
 
 def judged(found: Mapping[str, Any], dtype: torch.dtype) -> Found:

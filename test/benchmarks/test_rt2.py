@@ -13,14 +13,13 @@ from support.small_tokenizers import small_tokenizer
 from torch import Tensor
 from transformers import AutoModelForImageTextToText
 
-from rt_vla_ros.benchmarks import rt2_machine
+from rt_vla_ros.benchmarks import rt2
 from rt_vla_ros.benchmarks.rt2 import VARIANTS, RT2BenchOptions, measure, picture, table
 from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SHAPES, ModelShape, config_of, make_parts
 from rt_vla_ros.benchmarks.rt2_stock import INSTRUCTION, Agreement, agreement
-from rt_vla_ros.cli import bench_rt2
+from rt_vla_ros.cli import bench
 from rt_vla_ros.policies.rt2.decoding import engine as decoding_engine
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
-from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
+from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.tiny.small_models import SPECIAL
 from zenoh_ros.commands.errors import CliError
 
@@ -29,7 +28,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def machine_is_judged_by_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rt2_machine, "SQUARE", 128)
+    monkeypatch.setattr(rt2, "SQUARE", 128)
 
 
 def small(name: str) -> ModelShape:
@@ -81,16 +80,14 @@ def test_where_actions_differ_the_distance_is_counted(monkeypatch: pytest.Monkey
     parts = make_parts(small("openvla-cpu"), CPU, torch.float32)
     policy = RT2Policy(parts, pack=False)
     policy.reset(INSTRUCTION)
-    grammar = make_grammar(parts)
-    assert isinstance(grammar, ActionGrammar)
-    assert agreement(parts, policy, grammar, [picture(parts, 0)]) == Agreement(1, 7, 0, 0, ())
+    assert agreement(parts, policy, [picture(parts, 0)]) == Agreement(1, 7, 0, 0, ())
 
     def second_best(logits: Tensor, masks: Tensor, *_: object) -> tuple[Tensor, Tensor]:
         columns = logits.masked_fill(~masks, -torch.inf).topk(2, dim=-1).indices[:, 1]
         return columns, torch.ones(len(columns))
 
     monkeypatch.setattr(decoding_engine, "choose", second_best)
-    found = agreement(parts, policy, grammar, [picture(parts, 0)])
+    found = agreement(parts, policy, [picture(parts, 0)])
     assert (found.actions, found.other_actions) == (1, 1)
     assert found.other_numbers > 0
     assert found.steps[0] > 1000  # steps of float32, between neighbours among 256 random logits
@@ -114,8 +111,8 @@ def test_published_sizes_are_those_published() -> None:
 
 def arguments(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    bench_rt2.add_arguments(parser)
-    return parser.parse_args(words)
+    bench.add_arguments(parser)
+    return parser.parse_args(["rt2", *words])
 
 
 def test_the_command_writes_what_it_prints(
@@ -124,7 +121,7 @@ def test_the_command_writes_what_it_prints(
     monkeypatch.setitem(SHAPES, "paligemma-cpu", small("paligemma-cpu"))
     out = tmp_path / "rt2.json"
     words = ("--shapes", "paligemma-cpu", "--repeats", "1", "--device", "cpu", "--out", str(out))
-    assert bench_rt2.run(arguments(*words)) == 0
+    assert bench.run(arguments(*words)) == 0
     assert json.loads(out.read_text())[0]["shape"] == "paligemma-cpu"
     assert "accepted 100 %" in capsys.readouterr().out
 
@@ -141,4 +138,4 @@ def test_the_command_writes_what_it_prints(
 )
 def test_what_cannot_be_measured_is_refused(words: tuple[str, ...], message: str) -> None:
     with pytest.raises((CliError, OSError), match=message):
-        bench_rt2.run(arguments(*words))
+        bench.run(arguments(*words))

@@ -18,7 +18,7 @@ from support.launching import REPOSITORY
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.selftest import parts, runner
 from rt_vla_ros.selftest.part import FailedError, Found, Machine, Part, SkippedError
-from rt_vla_ros.selftest.results import Result, ResultsFile
+from rt_vla_ros.selftest.runner import Result, ResultsFile
 
 CPU = Machine(torch.device("cpu"))
 QUICK = ("arithmetic", "rt1-shipped", "rt2-tokens-float32-qwen2_vl", "rt2-tokens-bfloat16-smolvlm", "train-recipe")
