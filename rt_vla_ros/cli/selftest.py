@@ -20,8 +20,7 @@ from rt_vla_ros.out_file import check_out
 from zenoh_ros.commands.errors import CliError, did_you_mean
 
 if TYPE_CHECKING:
-    from rt_vla_ros.selftest.part import Machine, Part
-    from rt_vla_ros.selftest.runner import Result, ResultsFile
+    from rt_vla_ros.selftest.runner import Machine, Part, Result, ResultsFile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,8 +39,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from rt_vla_ros.policies.load import find_device
-    from rt_vla_ros.selftest.part import Machine
-    from rt_vla_ros.selftest.runner import FAILED, ResultsFile
+    from rt_vla_ros.selftest.runner import FAILED, Machine, ResultsFile
 
     parts = _chosen(args.only)
     if args.list:

@@ -6,17 +6,19 @@ import copy
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import torch
 
-from rt_vla_ros.benchmarks import rt2_weights
+from rt_vla_ros.benchmarks import rt2, rt2_weights
 from rt_vla_ros.benchmarks.rt2 import picture
-from rt_vla_ros.benchmarks.rt2_shapes import SMALL, make_parts
+from rt_vla_ros.benchmarks.rt2_shapes import SHAPES, SMALL, make_parts
 from rt_vla_ros.benchmarks.rt2_stock import INSTRUCTION, agreement
 from rt_vla_ros.policies.rt2.decoding.engine import logger as engine_logger
 from rt_vla_ros.policies.rt2.inputs.device_images import find_device_images
 from rt_vla_ros.policies.rt2.loading.quantization import (
+    DTYPES,
     WeightsError,
     check_quantization,
     number_type,
@@ -24,7 +26,7 @@ from rt_vla_ros.policies.rt2.loading.quantization import (
     quantize,
 )
 from rt_vla_ros.policies.rt2.policy import RT2Policy
-from rt_vla_ros.selftest.part import FailedError, Found, Machine, SkippedError
+from rt_vla_ros.selftest.runner import FailedError, Found, Machine, SkippedError
 
 IMAGES = 4
 NEAR_TIE = 8.0
@@ -52,14 +54,15 @@ def tokens(family: str, dtype: torch.dtype, machine: Machine, *, recorded: bool 
     parts = make_parts(SMALL[family], machine.device, dtype)
     # A policy packs its model for the CPU; `generate` shall have it as transformers makes it.
     policy = RT2Policy(replace(parts, model=copy.deepcopy(parts.model)), fixed_shapes=recorded)
-    said = _Warnings()
-    engine_logger.addHandler(said)
+    said, handler = list[str](), logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    engine_logger.addHandler(handler)
     try:
         policy.reset(INSTRUCTION)
     finally:
-        engine_logger.removeHandler(said)
+        engine_logger.removeHandler(handler)
     if recorded and not policy.recorded_prompt_lengths:
-        raise FailedError(f"No pass was recorded. {' '.join(said.sentences)}")
+        raise FailedError(f"No pass was recorded. {' '.join(said)}")
     seen = [picture(parts, seed) for seed in range(IMAGES) for _ in range(2)]
     return judged(asdict(agreement(parts, policy, seen)), dtype)
 
@@ -115,28 +118,26 @@ def quantized(weights: str, machine: Machine) -> Found:
         rows = torch.randn(7, layer.in_features, generator=generator).to(machine.device, number)
         expected = exact(rows).float()
         worst = max(worst, float((layer(rows).float() - expected).norm() / expected.norm()))
-    figures = rt2_weights.compare(
-        lambda way: rt2_weights.shape_policy(WIDE, way, machine.device),
-        ("bfloat16", weights),
-        lambda card: rt2_weights.make_prompts(card, IMAGES),
-    )
+    open_policy = partial(rt2_weights.shape_policy, WIDE, device=machine.device)
+    figures = rt2_weights.compare(open_policy, ("bfloat16", weights), partial(rt2_weights.make_prompts, count=IMAGES))
     figures["layer_error"] = worst
     if not worst <= LAYER_TOLERANCES[weights]:
-        raise FailedError(
-            f"A layer in {weights} is wrong by {worst:.3f} of its output's norm, expected at most "
-            f"{LAYER_TOLERANCES[weights]}.",
-            figures,
-        )
+        said = f"A layer in {weights} is wrong by {worst:.3f} of its output's norm"
+        raise FailedError(f"{said}, expected at most {LAYER_TOLERANCES[weights]}.", figures)
     other, numbers = figures["formats"][1]["numbers"], figures["prompts"] * figures["dimensions"]
     return Found(f"layers within {worst:.3f}; {other} of {numbers} numbers differ from bfloat16's", figures)
 
 
-class _Warnings(logging.Handler):
-    """Keeps the sentences with which the engine says why nothing was recorded."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.sentences: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.sentences.append(record.getMessage())
+def bench(published: str, small: str, machine: Machine, *, recorded: bool = False) -> Found:
+    """A published shape on a GPU in bfloat16, a small one on a CPU in float32, beside `generate`."""
+    name, dtype = published if machine.on_gpu else small, number_type("auto", machine.device)
+    few = {"repeats": 1, "variants": ("stock", "no speculation", "accepted 100 %")}
+    options = rt2.RT2BenchOptions(**({"fixed_shapes": recorded} if machine.on_gpu else few))
+    figures = rt2.measure(name, SHAPES[name], machine.device, dtype, options)
+    way = figures["variants"]["no speculation"]
+    said = f"{name} {way['milliseconds']:.1f} ms an action, {way['faster']:.2f} times as fast as generate"
+    if recorded and not figures["recorded_prompt_lengths"]:
+        raise FailedError(f"{said}, but no pass was recorded; the log says why.", figures)
+    if figures["agreement"]:
+        said += f"; {judged(figures['agreement'], DTYPES[figures['dtype']]).sentence}"
+    return Found(said, figures, rt2.table([figures]))

@@ -19,7 +19,7 @@ import torch
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.selftest.part import FailedError, Found, Machine, SkippedError, exact_float32
+from rt_vla_ros.selftest.runner import FailedError, Found, Machine, SkippedError, exact_float32
 from rt_vla_ros.training.batch import Batch
 from rt_vla_ros.training.distributed import ProcessGroup
 from rt_vla_ros.training.learner import Learner

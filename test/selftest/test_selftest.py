@@ -17,8 +17,7 @@ from support.launching import REPOSITORY
 
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.selftest import parts, runner
-from rt_vla_ros.selftest.part import FailedError, Found, Machine, Part, SkippedError
-from rt_vla_ros.selftest.runner import Result, ResultsFile
+from rt_vla_ros.selftest.runner import FailedError, Found, Machine, Part, Result, ResultsFile, SkippedError
 
 CPU = Machine(torch.device("cpu"))
 QUICK = ("arithmetic", "rt1-shipped", "rt2-tokens-float32-qwen2_vl", "rt2-tokens-bfloat16-smolvlm", "train-recipe")
@@ -157,7 +156,7 @@ SLOW = """
 import sys, time
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.selftest import parts
-from rt_vla_ros.selftest.part import Found, Part
+from rt_vla_ros.selftest.runner import Found, Part
 
 def wait(machine):
     print("waiting", flush=True)
