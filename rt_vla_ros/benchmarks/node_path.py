@@ -81,9 +81,8 @@ def summary(times: PathTimes, command_period: float) -> dict[str, object]:
     """
     path, pair = samples(times), [(arrival - stamp) * NANO for stamp, arrival in times.echoes.items()]
     if len(path) < 2 or len(pair) < 2:
-        raise ValueError(
-            f"Only {len(path)} commands and {len(pair)} answers of the minimal pair arrived; measure for longer."
-        )
+        arrived = f"{len(path)} commands and {len(pair)} answers of the minimal pair"
+        raise ValueError(f"Only {arrived} arrived; measure for longer.")
     of = {
         "path": _quantiles([sample.path for sample in path]),
         "plain_pair": _quantiles(pair),
@@ -118,8 +117,7 @@ def table(figures: Mapping[str, Any]) -> str:
     width = max(len(text) for _, text in ROWS)
     lines = [f"{'[ms]':<{width}}  {'median':>8}  {'p99':>8}  {'max':>8}  {'count':>6}"]
     for name, text in ROWS:
-        lines.append(
-            f"{text:<{width}}  " + "{median:8.2f}  {p99:8.2f}  {largest:8.2f}  {count:6}".format(**figures[name])
-        )
+        cells = "{median:8.2f}  {p99:8.2f}  {largest:8.2f}  {count:6}".format(**figures[name])
+        lines.append(f"{text:<{width}}  {cells}")
     lines.append(f"path : plain pair = {figures['path_to_plain_pair']} : 1 (medians)")
     return "\n".join(lines)

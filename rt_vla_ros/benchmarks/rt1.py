@@ -20,8 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rt_vla_ros.benchmarks.rt1_memory import MEGABYTE, measured_apart
-from rt_vla_ros.benchmarks.rt1_networks import DTYPES, inputs, network, steps_of, weight_bytes
+from rt_vla_ros.benchmarks.rt1_networks import DTYPES, MEGABYTE, inputs, measured_apart, network, steps_of, weight_bytes
 from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
 from rt_vla_ros.policies.rt1.policy import PlainSteps
 
@@ -51,10 +50,10 @@ class Reference:
     def __init__(self, models: Path, python: str) -> None:
         """Raises ValueError, with the process's output, where it does not start."""
         if not REFERENCE_PROGRAM.is_file():
-            raise ValueError(
-                f"{REFERENCE_PROGRAM} is missing: the program that runs the JAX example is part of a checkout of this "
-                "project, not of an installation; run ./rt-vla bench rt1 --reference DIR there."
+            where = (
+                "the program that runs the JAX example is part of a checkout of this project, not of an installation"
             )
+            raise ValueError(f"{REFERENCE_PROGRAM} is missing: {where}; run ./rt-vla bench rt1 --reference DIR there.")
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (close() does)
         command, pipe = [python, str(REFERENCE_PROGRAM), str(models)], subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._stderr, text=True)
@@ -74,25 +73,22 @@ class Reference:
 
     def close(self) -> None:
         """Ends the process."""
-        self._end()
-        self._stderr.close()
-
-    def _end(self) -> int:
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
-        return self._process.wait()
+        self._process.wait()
+        if not self._stderr.closed:
+            self._stderr.seek(0)
+            self._said = self._stderr.read().decode(errors="replace").strip()[-ERROR_TAIL:] or "none"
+            self._stderr.close()
 
     def _line(self) -> str:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
     def _failure(self, what: str) -> ValueError:
-        status = self._end()
-        self._stderr.seek(0)
-        words = self._stderr.read().decode(errors="replace").strip()[-ERROR_TAIL:]
         self.close()
-        return ValueError(f"{what} (status {status}). Its last output: {words or 'none'}")
+        return ValueError(f"{what} (status {self._process.returncode}). Its last output: {self._said}")
 
 
 def measure(settings: RT1BenchSettings, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any]:

@@ -24,24 +24,17 @@ MOST = {"seconds": 3600, "repeats": 1000, "images": 10_000, "prompts": 10_000}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    _node_arguments(
-        what.add_parser(
-            "node", help="image -> policy node -> smoother node -> command, and a minimal pair of nodes for comparison"
-        )
-    )
+    path = "image -> policy node -> smoother node -> command, and a minimal pair of nodes for comparison"
+    node = what.add_parser("node", help=path)
+    node.add_argument("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="whose inference is measured too")
+    node.add_argument("--seconds", type=float, default=30.0, metavar="S", help="duration of the measurement; 30")
+    node.set_defaults(measure=_node, bounded=("seconds",))
     _rt1_arguments(what.add_parser("rt1", help="RT-1: a step of each network, part by part"))
     _rt2_arguments(what.add_parser("rt2", help="RT-2: transformers' generate and the decoding engine"))
-    _weights_arguments(
-        what.add_parser("rt2-weights", help="RT-2: what int8 and int4 weights change in a checkpoint's actions")
-    )
+    changed = "RT-2: what int8 and int4 weights change in a checkpoint's actions"
+    _weights_arguments(what.add_parser("rt2-weights", help=changed))
     for one in what.choices.values():
         one.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
-
-
-def _node_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="whose inference is measured too")
-    parser.add_argument("--seconds", type=float, default=30.0, metavar="S", help="duration of the measurement; 30")
-    parser.set_defaults(measure=_node, bounded=("seconds",))
 
 
 def _rt1_arguments(parser: argparse.ArgumentParser) -> None:

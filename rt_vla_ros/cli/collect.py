@@ -93,10 +93,8 @@ def _collect_episodes(
         outcomes[episode.success] += 1
         writer.add(episode)
         rate = (index + 1 - first) / (time.monotonic() - started)
-        progress.update(
-            f"episode {index + 1} of {args.episodes}, {outcomes[True]} of {outcomes.total()} succeeded, "
-            f"{60 * rate:.0f} a minute, {(args.episodes - index - 1) / rate:.0f} s left"
-        )
+        done = f"episode {index + 1} of {args.episodes}, {outcomes[True]} of {outcomes.total()} succeeded"
+        progress.update(f"{done}, {60 * rate:.0f} a minute, {(args.episodes - index - 1) / rate:.0f} s left")
 
 
 def _data_card(args: argparse.Namespace, collection: CollectionSettings) -> str:
@@ -107,13 +105,9 @@ def _data_card(args: argparse.Namespace, collection: CollectionSettings) -> str:
     digest = "" if args.policy is None else f"; CHECKPOINT's weights have the SHA-256 {checkpoint_hash(args.policy)}"
     command = f"rt-vla collect --suite {','.join(collection.suites)} --episodes {len(rows)} --seed {args.seed} "
     command += f"--noise {args.noise} --image-size {args.image_size}{options} --out DIR"
-    return DATASET_CARD + data_card(
-        counts,
-        title=f"Episodes of {', '.join(collection.suites)}",
-        origin=f"Collected on the simulated table; the same again with `{command}`{digest}.",
-        suites=collection.suites,
-        image_size=args.image_size,
-    )
+    title, suites = f"Episodes of {', '.join(collection.suites)}", collection.suites
+    origin = f"Collected on the simulated table; the same again with `{command}`{digest}."
+    return DATASET_CARD + data_card(counts, title=title, origin=origin, suites=suites, image_size=args.image_size)
 
 
 def _about(args: argparse.Namespace, collection: CollectionSettings) -> dict[str, Any]:
@@ -131,9 +125,8 @@ def _check_same(out: Path, about: dict[str, Any]) -> None:
     there = read_object(path, ValueError)
     different = [f"{key} {there.get(key)!r}, not {value!r}" for key, value in about.items() if there.get(key) != value]
     if different:
-        raise ValueError(
-            f"{out} holds another collection ({', '.join(different)}). Name another directory; train takes several."
-        )
+        found = f"{out} holds another collection ({', '.join(different)})"
+        raise ValueError(f"{found}. Name another directory; train takes several.")
 
 
 def _load(args: argparse.Namespace) -> Policy | None:

@@ -26,17 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rt1 = what.add_parser("rt1", help="RT-1 and RT-1-X")
     rt1.add_argument("--from", dest="source", type=Path, required=True, metavar="SOURCE", help="the public checkpoint")
     rt1.add_argument("--to", dest="directory", type=Path, required=True, metavar="DIR", help="a new directory")
-    rt1.add_argument(
-        "--preset", metavar="NAME", help="rt1, rt1-multirobot, rt1-jax, rt1-x; without it, the one whose shapes fit"
-    )
+    presets = "rt1, rt1-multirobot, rt1-jax, rt1-x; without it, the one whose shapes fit"
+    rt1.add_argument("--preset", metavar="NAME", help=presets)
     robots = "action conventions: google_robot (default), widowx"
     rt1.add_argument("--robot", default="google_robot", metavar="NAME", help=robots)
-    rt1.add_argument(
-        "--action-order",
-        metavar="ORDER",
-        help="order of the action tokens; required for TensorFlow checkpoints, whose code does not define it: "
-        "base-vector-first (a third party's list for rt1main), jax, or the six names, separated by commas",
-    )
+    order = "order of the action tokens; required for TensorFlow checkpoints, whose code does not define it: "
+    order += "base-vector-first (a third party's list for rt1main), jax, or the six names, separated by commas"
+    rt1.add_argument("--action-order", metavar="ORDER", help=order)
     also = "an option of RT1Config that differs from the preset, such as time_sequence_length=10; may be repeated"
     rt1.add_argument("--set", dest="options", action="append", default=[], metavar="KEY=VALUE", help=also)
 

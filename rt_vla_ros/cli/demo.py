@@ -13,7 +13,7 @@ import signal
 import tempfile
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -122,7 +122,7 @@ def write(settings: DemoSettings, result: DemoOutcome) -> list[str]:
     return lines
 
 
-def figures(settings: DemoSettings, result: DemoOutcome) -> dict[str, object]:
+def figures(settings: DemoSettings, result: DemoOutcome) -> dict[str, Any]:
     """The content of demo.json."""
     # A stop has no latency: it belongs to no image.
     latencies = [1000 * latency for _, _, latency in result.trajectory.actions if latency > 0]
@@ -145,13 +145,10 @@ def figures(settings: DemoSettings, result: DemoOutcome) -> dict[str, object]:
 def summary_lines(settings: DemoSettings, result: DemoOutcome) -> list[str]:
     """The result in sentences."""
     latency = figures(settings, result)["latency_ms"]
-    assert isinstance(latency, dict)
     lines = [f"{'Done' if result.success else 'Not done'}: {result.message}"]
     if result.steps:
-        lines.append(
-            f"{result.seconds:.1f} simulated seconds, {result.steps} actions; latency from image to "
-            f"action {latency['median']} ms (median), {latency['p99']} ms (p99)."
-        )
+        took = f"{result.seconds:.1f} simulated seconds, {result.steps} actions; latency from image to action"
+        lines.append(f"{took} {latency['median']} ms (median), {latency['p99']} ms (p99).")
     if settings.policy in MADE_IN_MEMORY:
         lines.append(f"The policy {settings.policy} has random weights: a failure is expected.")
     return lines

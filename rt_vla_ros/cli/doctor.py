@@ -16,7 +16,6 @@ from pathlib import Path
 from rt_vla_ros import ros
 from rt_vla_ros.policies.checkpoint import resolve as catalogue
 
-_PACKAGE = "rt_vla_ros"
 _LOWEST, _HIGHEST = (3, 10), (3, 14)
 _LIBRARIES = (*((name, name) for name in ("numpy", "torch", "transformers", "mujoco", "av")), ("Pillow", "PIL"))
 _LIBRARIES += (("PyYAML", "yaml"),)
@@ -46,13 +45,10 @@ def run(args: argparse.Namespace) -> int:
 
 def python() -> Iterator[Finding]:
     """The interpreter."""
-    here = sys.version_info[:2]
-    text = f"Python {'.'.join(map(str, sys.version_info[:3]))} at {sys.executable}"
-    if _LOWEST <= here <= _HIGHEST:
-        yield Finding(True, f"{text}.")
-    else:
-        bounds = f"{'.'.join(map(str, _LOWEST))} to {'.'.join(map(str, _HIGHEST))}"
-        yield Finding(False, f"{text}; {bounds} are supported: start with another one.")
+    here, lowest, highest = (".".join(map(str, version)) for version in (sys.version_info[:3], _LOWEST, _HIGHEST))
+    fine = _LOWEST <= sys.version_info[:2] <= _HIGHEST
+    remedy = "" if fine else f"; {lowest} to {highest} are supported: start with another one"
+    yield Finding(fine, f"Python {here} at {sys.executable}{remedy}.")
 
 
 def ros_runtime() -> Iterator[Finding]:
@@ -95,11 +91,9 @@ def accelerator() -> Iterator[Finding]:
     if torch.cuda.is_available():
         yield Finding(True, f"Policies run on {torch.cuda.get_device_name(0)}.")
     elif shutil.which("nvidia-smi") or Path("/proc/driver/nvidia/version").exists():
-        yield Finding(
-            False,
-            f"There is an NVIDIA driver, but torch {torch.__version__} cannot use it: install a torch built for CUDA, "
-            "or a driver that is new enough for it. Policies run on the processor meanwhile.",
-        )
+        remedy = "install a torch built for CUDA, or a driver that is new enough for it"
+        unused = f"There is an NVIDIA driver, but torch {torch.__version__} cannot use it: {remedy}."
+        yield Finding(False, f"{unused} Policies run on the processor meanwhile.")
     else:
         yield Finding(True, f"No GPU: policies run on the processor, {os.cpu_count()} cores.")
 
@@ -112,8 +106,8 @@ def pictures() -> Iterator[Finding]:
         rendering.open_context(16, 16).free()
     except (ImportError, OSError, RuntimeError) as error:
         yield Finding(False, f"The simulated cameras cannot draw: {error}")
-        return
-    yield Finding(True, f"The simulated cameras draw with OpenGL by {os.environ.get('MUJOCO_GL', 'the system')}.")
+    else:
+        yield Finding(True, f"The simulated cameras draw with OpenGL by {os.environ.get('MUJOCO_GL', 'the system')}.")
 
 
 def checkpoints() -> Iterator[Finding]:
@@ -131,12 +125,12 @@ def launch_files() -> Iterator[Finding]:
     try:
         from ament_index_python.packages import get_package_share_directory
 
-        share = get_package_share_directory(_PACKAGE)
+        share = get_package_share_directory("rt_vla_ros")
     except (ImportError, KeyError) as error:
         yield Finding(False, f"Launch files: {error}.")
-        return
-    names = sorted(path.name for path in Path(share, "launch").glob("*.launch.py"))
-    yield Finding(bool(names), f"Launch files in {share}: {', '.join(names) or 'none; install the package again'}.")
+    else:
+        names = sorted(path.name for path in Path(share, "launch").glob("*.launch.py"))
+        yield Finding(bool(names), f"Launch files in {share}: {', '.join(names) or 'none; install the package again'}.")
 
 
 def port() -> Iterator[Finding]:

@@ -59,7 +59,5 @@ def _check_same(old: InstructionTable, name: str, fingerprint: str, where: Path)
     by_fingerprint = bool(old.fingerprint and fingerprint)
     if (old.fingerprint != fingerprint) if by_fingerprint else (old.encoder not in ("", name)):
         given = f"another {name}" if old.encoder == name else name
-        raise CliError(
-            f"the vectors in {where} are by {old.encoder}, not by {given}; vectors of two encoders cannot be combined. "
-            "Give the same encoder, or another --to."
-        )
+        remedy = "vectors of two encoders cannot be combined. Give the same encoder, or another --to."
+        raise CliError(f"the vectors in {where} are by {old.encoder}, not by {given}; {remedy}")

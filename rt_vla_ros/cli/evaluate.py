@@ -71,9 +71,8 @@ def run(args: argparse.Namespace) -> int:
         with _player(args, progress) as player:
             for suite in suites:
                 out = args.out if args.out is None or len(suites) == 1 else args.out / suite
-                made = SuiteRun(player, suite, about, out, progress).play(
-                    seeds, videos=args.videos, overwrite=args.overwrite
-                )
+                suite_run = SuiteRun(player, suite, about, out, progress)
+                made = suite_run.play(seeds, videos=args.videos, overwrite=args.overwrite)
                 results[suite] = {**about, "suite": suite, **made.summary}
                 videos[suite] = made.videos
                 progress.line(_sentence(results[suite]))
@@ -96,9 +95,8 @@ def _checked(args: argparse.Namespace) -> list[str]:
     if args.episodes < 1:
         raise ValueError(f"An evaluation needs at least 1 episode, not {args.episodes}.")
     if not 0 <= args.seed <= FIRST_TRAINING_SEED - args.episodes:
-        raise ValueError(
-            f"Seeds are from 0 to {FIRST_TRAINING_SEED - 1}: training uses those above. Given: {args.seed}."
-        )
+        allowed = f"Seeds are from 0 to {FIRST_TRAINING_SEED - 1}: training uses those above"
+        raise ValueError(f"{allowed}. Given: {args.seed}.")
     if not 0 <= args.min_confidence <= 1:
         raise ValueError(f"--min-confidence is {args.min_confidence:g}, expected 0 to 1.")
     if args.videos < 0:
@@ -133,8 +131,8 @@ def _command(args: argparse.Namespace) -> str:
         words += [f"--{name}", str(value)] if value else []
     words += ["--min-confidence", f"{args.min_confidence:g}"] if args.min_confidence else []
     words += ["--weights", args.weights] if args.weights != WEIGHTS[0] else []
-    words += ["--trust-remote-code"] if args.trust_remote_code else []
-    return shlex.join([*words, *(["--through-ros"] if args.through_ros else [])])
+    words += [f"--{name.replace('_', '-')}" for name in ("trust_remote_code", "through_ros") if getattr(args, name)]
+    return shlex.join(words)
 
 
 @contextmanager

@@ -86,9 +86,8 @@ def make_parser(name: str) -> tuple[argparse.ArgumentParser, ModuleType]:
             ros.ensure()
             ros.register()  # for a real ROS 2 too: a checkout is in no index of it
     module = importlib.import_module(command.module)
-    parser = argparse.ArgumentParser(
-        prog=f"rt-vla {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog=f"rt-vla {name}", description=module.__doc__, formatter_class=as_written)
     module.add_arguments(parser)
     return parser, module
 

@@ -28,9 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, cuda:1 ...")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the results there, and carry on from them")
     parser.add_argument("--overwrite", action="store_true", help="begin anew, whatever is in FILE.json")
-    parser.add_argument(
-        "--only", nargs="+", metavar="PART", help="these alone; `rt2` stands for all whose names begin with `rt2-`"
-    )
+    alone = "these alone; `rt2` stands for all whose names begin with `rt2-`"
+    parser.add_argument("--only", nargs="+", metavar="PART", help=alone)
     parser.add_argument("--list", action="store_true", help="say what parts there are, and end")
 
 

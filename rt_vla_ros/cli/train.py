@@ -61,9 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--data", type=Path, nargs="+", metavar="DIR", help="datasets; all with the same action card")
     data.add_argument("--preset", help=f"size of the network: {', '.join(PRESETS)}")
     data.add_argument("--validation", type=float, help=f"share of the episodes held out (default {DEFAULT.validation})")
-    data.add_argument(
-        "--cache-frames", action="store_true", help="decode all videos into DIR/frames first; default: on demand"
-    )
+    frames = "decode all videos into DIR/frames first; default: on demand"
+    data.add_argument("--cache-frames", action="store_true", help=frames)
     data.add_argument("--num-workers", type=positive_int, help="threads that decode and make batches (default 1)")
     recipe = parser.add_argument_group("by a recipe")
     recipe.add_argument("--recipe", help=f"with episodes of its own: {', '.join(RECIPES)}")
@@ -122,7 +121,11 @@ def _from_datasets(args: argparse.Namespace) -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     settings = with_settings(default_settings(args.preset), _changes(args, "validation"))
-    _refuse_duplicates(args.data)
+    places = [directory.resolve() for directory in args.data]
+    again = [str(one) for one, place in zip(args.data, places, strict=True) if places.count(place) > 1]
+    if again:
+        kept = "its episodes would be held out and trained on. Name each once."
+        raise CliError(f"--data names the same dataset more than once ({', '.join(again)}): {kept}")
     datasets = load_datasets(args.data)
     with process_group(args.device) as group:
         progress = Progress(None if group.is_main else io.StringIO())
@@ -130,23 +133,11 @@ def _from_datasets(args: argparse.Namespace) -> None:
         source = DatasetSource(datasets, settings, group, cache_frames=frames, num_workers=workers)
         made = TrainingRun(args.out, source, settings, progress.update, group)
         together = "" if group.size == 1 else f" and {group.size - 1} more"
-        progress.line(
-            f"{len(source.training)} episodes for training, {len(source.validation)} held out, "
-            f"{source.windows.frames:,} frames; on {group.device}{together}."
-        )
+        episodes = f"{len(source.training)} episodes for training, {len(source.validation)} held out"
+        progress.line(f"{episodes}, {source.windows.frames:,} frames; on {group.device}{together}.")
         _train(made, args, progress)
         if group.is_main:
             _evaluate(made, args.evaluate or 0, progress)
-
-
-def _refuse_duplicates(directories: list[Path]) -> None:
-    places = [directory.resolve() for directory in directories]
-    again = [str(one) for one, place in zip(directories, places, strict=True) if places.count(place) > 1]
-    if again:
-        raise CliError(
-            f"--data names the same dataset more than once ({', '.join(again)}): its episodes would be held out and "
-            "trained on. Name each once."
-        )
 
 
 def _train(made: TrainingRun, args: argparse.Namespace, progress: Progress) -> None:

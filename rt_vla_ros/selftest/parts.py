@@ -25,10 +25,8 @@ def _tokens(dtype: torch.dtype, *, recorded: bool) -> list[Part]:
 
 def _benches(*, recorded: bool) -> list[Part]:
     last, run = "-graphs" if recorded else "", partial(rt2_parts.bench, recorded=recorded)
-    return [
-        Part(f"bench-rt2-{published}{last}", "an action beside generate", partial(run, published, small), recorded)
-        for published, small in zip(FOR_GPU, FOR_CPU, strict=True)
-    ]
+    pairs, what = zip(FOR_GPU, FOR_CPU, strict=True), "an action beside generate"
+    return [Part(f"bench-rt2-{large}{last}", what, partial(run, large, small), recorded) for large, small in pairs]
 
 
 _RECORDED = partial(rt1_parts.fast_step, recorded=True)

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rt_vla_ros.benchmarks import rt1
-from rt_vla_ros.benchmarks.rt1_memory import SMALL
-from rt_vla_ros.benchmarks.rt1_networks import DTYPES, inputs, network
+from rt_vla_ros.benchmarks.rt1_networks import DTYPES, SMALL, inputs, network
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps

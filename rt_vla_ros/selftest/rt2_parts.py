@@ -12,9 +12,8 @@ from typing import Any
 import torch
 
 from rt_vla_ros.benchmarks import rt2, rt2_weights
-from rt_vla_ros.benchmarks.rt2 import picture
+from rt_vla_ros.benchmarks.rt2 import INSTRUCTION, agreement, picture
 from rt_vla_ros.benchmarks.rt2_shapes import SHAPES, SMALL, make_parts
-from rt_vla_ros.benchmarks.rt2_stock import INSTRUCTION, agreement
 from rt_vla_ros.policies.rt2.decoding.engine import logger as engine_logger
 from rt_vla_ros.policies.rt2.inputs.device_images import find_device_images
 from rt_vla_ros.policies.rt2.loading.quantization import (

@@ -113,13 +113,8 @@ class Result:
 
 def versions(machine: Machine) -> dict[str, str]:
     """The device's name and the versions that results depend on."""
-    return {
-        "device": machine.name,
-        "torch": torch.__version__,
-        "cuda": torch.version.cuda or "none",
-        "transformers": metadata.version("transformers"),
-        "rt_vla_ros": __version__,
-    }
+    found = {"device": machine.name, "torch": torch.__version__, "cuda": torch.version.cuda or "none"}
+    return {**found, "transformers": metadata.version("transformers"), "rt_vla_ros": __version__}
 
 
 class ResultsFile:

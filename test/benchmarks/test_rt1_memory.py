@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import torch
 
-from rt_vla_ros.benchmarks.rt1_memory import MEGABYTE, allocations, measured_apart, peak_of
+from rt_vla_ros.benchmarks.rt1_networks import MEGABYTE, allocations, measured_apart, peak_of
 
 
 def test_the_largest_sum_on_the_way() -> None:

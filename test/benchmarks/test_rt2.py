@@ -14,9 +14,17 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText
 
 from rt_vla_ros.benchmarks import rt2
-from rt_vla_ros.benchmarks.rt2 import VARIANTS, RT2BenchOptions, measure, picture, table
+from rt_vla_ros.benchmarks.rt2 import (
+    INSTRUCTION,
+    VARIANTS,
+    Agreement,
+    RT2BenchOptions,
+    agreement,
+    measure,
+    picture,
+    table,
+)
 from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SHAPES, ModelShape, config_of, make_parts
-from rt_vla_ros.benchmarks.rt2_stock import INSTRUCTION, Agreement, agreement
 from rt_vla_ros.cli import bench
 from rt_vla_ros.policies.rt2.decoding import engine as decoding_engine
 from rt_vla_ros.policies.rt2.policy import RT2Policy
