@@ -83,14 +83,10 @@ def summary(times: PathTimes, command_period: float) -> dict[str, object]:
     if len(path) < 2 or len(pair) < 2:
         arrived = f"{len(path)} commands and {len(pair)} answers of the minimal pair"
         raise ValueError(f"Only {arrived} arrived; measure for longer.")
-    of = {
-        "path": _quantiles([sample.path for sample in path]),
-        "plain_pair": _quantiles(pair),
-        "inference": _quantiles([sample.inference for sample in path]),
-        "wait_for_tick": _quantiles([sample.wait for sample in path]),
-        "total": _quantiles([sample.total for sample in path]),
-        "period_deviation": _quantiles([abs(gap - command_period) for gap in periods(times)]),
-    }
+    deviations = [abs(gap - command_period) for gap in periods(times)]
+    of = {name: _quantiles([getattr(sample, name) for sample in path]) for name in ("path", "inference", "total")}
+    of |= {"wait_for_tick": _quantiles([sample.wait for sample in path]), "plain_pair": _quantiles(pair)}
+    of["period_deviation"] = _quantiles(deviations)
     return {**of, "path_to_plain_pair": round(of["path"]["median"] / of["plain_pair"]["median"], 2)}
 
 

@@ -51,20 +51,6 @@ class MachineSpeed(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RT2BenchOptions:
-    """repeats: rounds. pack, fixed_shapes: as RT2Policy's. images: how many are compared in half precision.
-
-    variants: of VARIANTS; stock must be among them.
-    """
-
-    repeats: int = 5
-    pack: bool = True
-    fixed_shapes: bool = False
-    images: int = 10
-    variants: tuple[str, ...] = VARIANTS
-
-
-@dataclass(frozen=True)
 class Agreement:
     """How far the engine agrees with `generate` over several images.
 
@@ -80,10 +66,20 @@ class Agreement:
 
 
 def measure(
-    name: str, shape: ModelShape, device: torch.device, dtype: torch.dtype, options: RT2BenchOptions
+    name: str,
+    shape: ModelShape,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    repeats: int = 5,
+    images: int = 10,
+    variants: tuple[str, ...] = VARIANTS,
+    pack: bool = True,
+    fixed_shapes: bool = False,
 ) -> dict[str, Any]:
-    """All variants of one shape. Raises RuntimeError where tokens differ in float32.
+    """Variants of one shape, stock among them. Raises RuntimeError where tokens differ in float32.
 
+    repeats: rounds. images: how many are compared in half precision. pack, fixed_shapes: as RT2Policy's.
     Of each variant, milliseconds: the median; best: the minimum. faster: median over the rounds of stock's time by this
     one's. over_floor: the best divided by the lower bound of this machine for as many passes.
     """
@@ -91,21 +87,21 @@ def measure(
     parts = make_parts(shape, device, dtype)
     # A policy packs its model for the CPU; `generate` gets it as transformers creates it.
     ours = parts if on_gpu else replace(parts, model=copy.deepcopy(parts.model))
-    policy = RT2Policy(ours, speculate=False, pack=options.pack, fixed_shapes=options.fixed_shapes)
+    policy = RT2Policy(ours, speculate=False, pack=pack, fixed_shapes=fixed_shapes)
     policy.reset(INSTRUCTION)
     every = _bodies(parts, policy, picture(parts, 0))
-    bodies = {way: every[way] for way in options.variants}
+    bodies = {way: every[way] for way in variants}
     outputs = {way: body() for way, body in bodies.items()}  # the first one warms up
     expected = outputs["stock"][0]
     for way, (tokens, _) in outputs.items():
         if dtype == torch.float32 and tokens != expected:
             raise RuntimeError(f"{name}, {way}: {tokens} are not the tokens of generate, {expected}.")
-    rounds = [{way: _timed(body, device) for way, body in bodies.items()} for _ in range(options.repeats)]
+    rounds = [{way: _timed(body, device) for way, body in bodies.items()} for _ in range(repeats)]
     machine = MachineSpeed(*map(max, machine, _measure_machine(device, dtype)))
-    variants = {}
+    rows = {}
     for way, (tokens, passes) in outputs.items():
         best = 1000 * min(seconds[way] for seconds in rounds)
-        variants[way] = {
+        rows[way] = {
             "milliseconds": 1000 * statistics.median(seconds[way] for seconds in rounds),
             "best": best,
             "passes": passes,
@@ -113,25 +109,20 @@ def measure(
             "faster": statistics.median(seconds["stock"] / seconds[way] for seconds in rounds),
             "over_floor": best / _floor_ms(parts, shape, policy.prompt_tokens, machine, passes),
         }
-    weights = list(parts.model.parameters())
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    weights, resident = list(parts.model.parameters()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    kind, used = str(dtype).removeprefix("torch."), torch.cuda.get_device_name(device) if on_gpu else "CPU"
+    about: dict[str, Any] = {"shape": name, "dtype": kind, "device": used, "threads": torch.get_num_threads()}
+    about |= {"prompt_tokens": policy.prompt_tokens, "action_tokens": len(expected), "variants": rows}
+    about |= {"bandwidth_gb_s": machine.bandwidth / 1e9, "rate_gflop_s": machine.rate / 1e9}
     return {
-        "shape": name,
-        "dtype": str(dtype).removeprefix("torch."),
-        "device": torch.cuda.get_device_name(device) if on_gpu else "CPU",
-        "threads": torch.get_num_threads(),
+        **about,
         "load": [round(load, 2), round(os.getloadavg()[0], 2)],
-        "packed": options.pack and device.type == "cpu",
+        "packed": pack and device.type == "cpu",
         "recorded_prompt_lengths": policy.recorded_prompt_lengths,
         "parameters": sum(p.numel() for p in weights),
         "weight_bytes": sum(p.numel() * p.element_size() for p in weights),
         "peak_bytes": torch.cuda.max_memory_allocated(device) if on_gpu else resident,
-        "prompt_tokens": policy.prompt_tokens,
-        "action_tokens": len(expected),
-        "bandwidth_gb_s": machine.bandwidth / 1e9,
-        "rate_gflop_s": machine.rate / 1e9,
-        "variants": variants,
-        "agreement": _agreement(parts, policy, options.images) if dtype != torch.float32 else None,
+        "agreement": _agreement(parts, policy, images) if dtype != torch.float32 else None,
     }
 
 

@@ -17,17 +17,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.card import ActionCard, CameraSpec
 from rt_vla_ros.benchmarks.rt2_shapes import ModelShape, make_parts
 from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.rt2.loading.quantization import (
-    QUANTIZED,
-    check_quantization,
-    number_type,
-    quantize,
-    weight_bytes,
-)
+from rt_vla_ros.policies.rt2.loading import quantization
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 
 INSTRUCTIONS: tuple[str, ...] = ("pick up the red cube", "put the green ball into the bowl", "move the cup to the left")
@@ -52,7 +46,7 @@ def compare(
     expected = np.zeros((0, 0), dtype=np.int64)  # (prompts, dimensions)
     for weights in ways:
         policy = load(weights)
-        size = weight_bytes(policy.parts.model)
+        size = quantization.weight_bytes(policy.parts.model)
         found, confidences, seconds = _measure(policy, prompts(policy.card))
         expected = expected if formats else found
         other, distance = found != expected, float(np.abs(found - expected).mean())
@@ -77,20 +71,19 @@ def make_prompts(
     for number in range(count):
         images = {}
         for i, camera in enumerate(card.cameras):
-            if files:
-                images[camera.name] = fit_image(_picture(files[(number + i) % len(files)]), camera)
-            else:
-                images[camera.name] = _blocks(number * len(card.cameras) + i, camera.height, camera.width)
+            seed, file = number * len(card.cameras) + i, files[(number + i) % len(files)] if files else None
+            images[camera.name] = fit_image(_picture(file), camera) if file else _blocks(seed, camera)
         prompts.append((texts[number % len(texts)], Observation(images, 0.0)))
     return prompts
 
 
 def shape_policy(shape: ModelShape, weights: str, device: torch.device) -> RT2Policy:
     """A model of this shape with random weights in a number format. Raises WeightsError."""
-    check_quantization(weights, device)
-    parts = make_parts(shape, torch.device("cpu") if weights in QUANTIZED else device, number_type(weights, device))
-    if weights in QUANTIZED:
-        quantize(parts.model, weights, device)
+    quantization.check_quantization(weights, device)
+    where = torch.device("cpu") if weights in quantization.QUANTIZED else device
+    parts = make_parts(shape, where, quantization.number_type(weights, device))
+    if weights in quantization.QUANTIZED:
+        quantization.quantize(parts.model, weights, device)
     return RT2Policy(parts)
 
 
@@ -120,7 +113,8 @@ def _measure(policy: RT2Policy, prompts: Sequence[Prompt]) -> tuple[NDArray[np.i
     return np.array(tokens, dtype=np.int64), confidences, seconds
 
 
-def _blocks(seed: int, height: int, width: int) -> NDArray[np.uint8]:
+def _blocks(seed: int, camera: CameraSpec) -> NDArray[np.uint8]:
+    height, width = camera.height, camera.width
     blocks = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     whole = np.repeat(np.repeat(blocks, -(-height // 6), axis=0), -(-width // 6), axis=1)
     return np.ascontiguousarray(whole[:height, :width])

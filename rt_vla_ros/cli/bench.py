@@ -114,7 +114,7 @@ def _rt1(args: argparse.Namespace) -> Any:
 
 
 def _rt2(args: argparse.Namespace) -> Any:
-    from rt_vla_ros.benchmarks.rt2 import RT2BenchOptions, measure, table
+    from rt_vla_ros.benchmarks.rt2 import measure, table
     from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SHAPES
     from rt_vla_ros.policies.load import find_device
     from rt_vla_ros.policies.rt2.loading.quantization import number_type
@@ -123,11 +123,12 @@ def _rt2(args: argparse.Namespace) -> Any:
     names = args.shapes or (FOR_GPU if device.type == "cuda" else FOR_CPU)
     for name in names:
         _check_name("is no shape", name, SHAPES)
-    options = RT2BenchOptions(args.repeats, not args.no_pack, args.cuda_graphs, args.images)
+    options = {"repeats": args.repeats, "images": args.images}
+    options |= {"pack": not args.no_pack, "fixed_shapes": args.cuda_graphs}
     results = []
     for name in names:
         with refused(RuntimeError):
-            results.append(measure(name, SHAPES[name], device, number_type(args.weights, device), options))
+            results.append(measure(name, SHAPES[name], device, number_type(args.weights, device), **options))
         print(table(results[-1:]), flush=True)
     return results
 

@@ -36,7 +36,6 @@ DATASET_CARD = "---\nlicense: apache-2.0\ntask_categories: [robotics]\ntags: [Le
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
     add = parser.add_argument
     add("--suite", default="pick-colours,pick-any", help="families of tasks, with commas between")
     add("--episodes", type=positive_int, default=100, help="in the dataset at the end (default 100)")

@@ -7,17 +7,14 @@ SavedModel directory. The result loads like any policy: `rt-vla evaluate --polic
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import signal
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from rt_vla_ros.cli.main import refused
+from rt_vla_ros.cli.main import refused, signals_to
 from zenoh_ros.commands.errors import CliError
 
 
@@ -65,26 +62,12 @@ def run(args: argparse.Namespace) -> int:
         name = f"{preset} for {args.robot}, converted from {args.source.name}"
         meaning = {"robot": args.robot, "order": order or JAX_ORDER, "verified": source.flavour == FLAX}
         card = partial(public_card, name=name, **meaning)
-        with _exit_on_signals():
+        # A closed terminal or a `kill` becomes an exit, so that incomplete files are removed.
+        with signals_to(lambda number, _: sys.exit(128 + number), signal.SIGTERM, signal.SIGHUP):
             report = convert_checkpoint(source, args.directory, preset, card, overrides)
     print(report.table())
     print(f"Written: {args.directory}. It takes 512-d sentence vectors; make a table of them with `rt-vla embed`.")
     return 0
-
-
-@contextlib.contextmanager
-def _exit_on_signals() -> Iterator[None]:
-    """A closed terminal or a `kill` becomes an exit, so that incomplete files are removed."""
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def options(pairs: list[str]) -> dict[str, Any]:

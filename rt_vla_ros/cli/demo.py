@@ -127,19 +127,11 @@ def figures(settings: DemoSettings, result: DemoOutcome) -> dict[str, Any]:
     # A stop has no latency: it belongs to no image.
     latencies = [1000 * latency for _, _, latency in result.trajectory.actions if latency > 0]
     median, p99 = (round(float(x), 2) for x in np.percentile(latencies, (50, 99))) if latencies else (None, None)
-    return {
-        "instruction": settings.scene.task.instruction,
-        "success": result.success,
-        "outcome": result.outcome,
-        "message": result.message,
-        "seconds": round(result.seconds, 3),
-        "steps": result.steps,
-        "policy": Path(settings.policy).name,
-        "suite": settings.scene.suite,
-        "seed": settings.scene.seed,
-        "lock_step": settings.lock_step,
-        "latency_ms": {"median": median, "p99": p99},
-    }
+    scene, names = settings.scene, ("success", "outcome", "message", "steps")
+    run = {"instruction": scene.task.instruction, **{name: getattr(result, name) for name in names}}
+    run |= {"seconds": round(result.seconds, 3), "policy": Path(settings.policy).name, "suite": scene.suite}
+    run |= {"seed": scene.seed, "lock_step": settings.lock_step}
+    return {**run, "latency_ms": {"median": median, "p99": p99}}
 
 
 def summary_lines(settings: DemoSettings, result: DemoOutcome) -> list[str]:

@@ -38,7 +38,6 @@ RESULT, REPORT = "evaluation.json", "report.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
     add = parser.add_argument
     add("--policy", default="rt1-mini", help=f"name or path of a checkpoint, or {EXPERT}; rt1-mini")
     add("--suite", default="pick-colours", help="names of suites, separated by commas, or all")

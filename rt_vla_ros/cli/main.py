@@ -20,11 +20,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType
+from types import FrameType, ModuleType
 
 from rt_vla_ros import __version__, ros
 from rt_vla_ros.os_error import in_words
@@ -67,6 +68,17 @@ def refused(*kinds: type[Exception]) -> Iterator[None]:
         yield
     except kinds as error:
         raise CliError(str(error)) from error
+
+
+@contextmanager
+def signals_to(handler: Callable[[int, FrameType | None], object], *numbers: signal.Signals) -> Iterator[None]:
+    """Within, these signals call `handler`."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
 def _overview() -> str:

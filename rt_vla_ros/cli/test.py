@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from rt_vla_ros.cli.main import signals_to
 from zenoh_ros.commands.errors import CliError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -80,9 +81,5 @@ def _run_pytest(arguments: Sequence[str]) -> int:
         if number != signal.SIGINT:  # which the terminal has sent to pytest too
             process.send_signal(number)
 
-    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with signals_to(forward, signal.SIGINT, signal.SIGTERM):
         return process.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -44,7 +44,6 @@ DEFAULT = TrainingSettings()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
     add = parser.add_argument
     add("family", help="what to train: rt1")
     add("--out", type=Path, required=True, metavar="DIR", help="of the run; its policy: DIR/checkpoint")

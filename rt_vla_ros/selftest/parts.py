@@ -51,15 +51,15 @@ PARTS: tuple[Part, ...] = (
 )
 
 
-def chosen(names: Sequence[str], parts: Sequence[Part] = PARTS) -> list[Part]:
+def chosen(names: Sequence[str]) -> list[Part]:
     """The parts of these names, in the table's order; `rt2` stands for all whose names begin with `rt2-`.
 
     Raises KeyError with the first name that stands for none.
     """
     for name in names:
-        if not any(_stands_for(name, part) for part in parts):
+        if not any(_stands_for(name, part) for part in PARTS):
             raise KeyError(name)
-    return [part for part in parts if any(_stands_for(name, part) for name in names)]
+    return [part for part in PARTS if any(_stands_for(name, part) for name in names)]
 
 
 def _stands_for(name: str, part: Part) -> bool:

@@ -16,14 +16,7 @@ from rt_vla_ros.benchmarks.rt2 import INSTRUCTION, agreement, picture
 from rt_vla_ros.benchmarks.rt2_shapes import SHAPES, SMALL, make_parts
 from rt_vla_ros.policies.rt2.decoding.engine import logger as engine_logger
 from rt_vla_ros.policies.rt2.inputs.device_images import find_device_images
-from rt_vla_ros.policies.rt2.loading.quantization import (
-    DTYPES,
-    WeightsError,
-    check_quantization,
-    number_type,
-    quantizable,
-    quantize,
-)
+from rt_vla_ros.policies.rt2.loading import quantization
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.selftest.runner import FailedError, Found, Machine, SkippedError
 
@@ -105,15 +98,15 @@ def device_images(machine: Machine) -> Found:
 def quantized(weights: str, machine: Machine) -> Found:
     """Layer by layer near the layer as it was, and a whole action through all of them."""
     try:
-        check_quantization(weights, machine.device)
-    except WeightsError as error:
+        quantization.check_quantization(weights, machine.device)
+    except quantization.WeightsError as error:
         raise SkippedError(str(error)) from error
-    number = number_type(weights, machine.device)
+    number = quantization.number_type(weights, machine.device)
     plain, held = (make_parts(WIDE, torch.device("cpu"), number).model for _ in range(2))
     plain.to(machine.device)  # type: ignore[arg-type]
-    quantize(held, weights, machine.device)
+    quantization.quantize(held, weights, machine.device)
     generator, worst = torch.Generator().manual_seed(0), 0.0
-    for layer, exact in zip(quantizable(held), quantizable(plain), strict=True):
+    for layer, exact in zip(quantization.quantizable(held), quantization.quantizable(plain), strict=True):
         rows = torch.randn(7, layer.in_features, generator=generator).to(machine.device, number)
         expected = exact(rows).float()
         worst = max(worst, float((layer(rows).float() - expected).norm() / expected.norm()))
@@ -129,14 +122,15 @@ def quantized(weights: str, machine: Machine) -> Found:
 
 def bench(published: str, small: str, machine: Machine, *, recorded: bool = False) -> Found:
     """A published shape on a GPU in bfloat16, a small one on a CPU in float32, beside `generate`."""
-    name, dtype = published if machine.on_gpu else small, number_type("auto", machine.device)
-    few = {"repeats": 1, "variants": ("stock", "no speculation", "accepted 100 %")}
-    options = rt2.RT2BenchOptions(**({"fixed_shapes": recorded} if machine.on_gpu else few))
-    figures = rt2.measure(name, SHAPES[name], machine.device, dtype, options)
+    name, dtype = published if machine.on_gpu else small, quantization.number_type("auto", machine.device)
+    options: dict[str, Any] = {"fixed_shapes": recorded}
+    if not machine.on_gpu:
+        options = {"repeats": 1, "variants": ("stock", "no speculation", "accepted 100 %")}
+    figures = rt2.measure(name, SHAPES[name], machine.device, dtype, **options)
     way = figures["variants"]["no speculation"]
     said = f"{name} {way['milliseconds']:.1f} ms an action, {way['faster']:.2f} times as fast as generate"
     if recorded and not figures["recorded_prompt_lengths"]:
         raise FailedError(f"{said}, but no pass was recorded; the log says why.", figures)
     if figures["agreement"]:
-        said += f"; {judged(figures['agreement'], DTYPES[figures['dtype']]).sentence}"
+        said += f"; {judged(figures['agreement'], quantization.DTYPES[figures['dtype']]).sentence}"
     return Found(said, figures, rt2.table([figures]))

@@ -118,18 +118,18 @@ def versions(machine: Machine) -> dict[str, str]:
 
 
 class ResultsFile:
-    """Results by the names of their parts; with a path, on disk too, whole at any time."""
+    """Results by the names of their parts; on disk too, whole at any time."""
 
-    def __init__(self, path: Path | None, *, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         """overwrite: begins anew whatever is there. Raises ValueError for a file of something else."""
         self.path = path
         self.results: dict[str, Result] = {}
-        if path is not None and not overwrite:
+        if not overwrite:
             self.read()
 
     def read(self) -> None:
         """Takes over what is on disk, if anything is. Raises ValueError."""
-        if self.path is None or not self.path.exists():
+        if not self.path.exists():
             return
         document = read_object(self.path, ValueError)
         try:
@@ -146,9 +146,8 @@ class ResultsFile:
     def add(self, name: str, result: Result) -> None:
         """Takes a result in and writes the file. Raises OSError."""
         self.results[name] = result
-        if self.path is not None:
-            document = {PARTS: {name: asdict(result) for name, result in self.results.items()}}
-            write_text(self.path, json.dumps(document, indent=2) + "\n")
+        document = {PARTS: {name: asdict(result) for name, result in self.results.items()}}
+        write_text(self.path, json.dumps(document, indent=2) + "\n")
 
 
 def _result(row: Mapping[str, Any]) -> Result:
@@ -158,23 +157,20 @@ def _result(row: Mapping[str, Any]) -> Result:
     return result
 
 
-Tell = Callable[[str, Result, bool], None]
-"""Is given a part's name, its result, and whether that is an earlier run's."""
-
-
-def run_parts(parts: Sequence[Part], machine: Machine, file: ResultsFile, tell: Tell) -> list[Part]:
-    """Runs what has not passed yet, and writes the file after each part. Returns the parts that could not be run.
+def run_parts(parts: Sequence[Part], machine: Machine, file: ResultsFile) -> list[Part]:
+    """Runs what has not passed yet; prints a line and writes the file after each. Returns those that could not be run.
 
     They are those behind one that has cost this process its GPU (an error in a kernel spoils the CUDA context for
     good); another process can run them. Raises OSError where the file cannot be written.
     """
-    now = versions(machine)
+    now, width = versions(machine), max(len(part.name) for part in parts)
     for number, part in enumerate(parts, start=1):
         earlier = file.standing(part.name, now)
         result = earlier or run_part(part, machine, now)
         if earlier is None:
             file.add(part.name, result)
-        tell(part.name, result, earlier is not None)
+        when = "earlier" if earlier else f"{result.seconds:.1f} s"
+        print(f"{result.status:<8}{part.name:<{width}}  {when:>8}  {result.sentence}", flush=True)
         if result.status == FAILED and context_is_lost(machine):
             return list(parts[number:])
     return []

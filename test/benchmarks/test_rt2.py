@@ -18,7 +18,6 @@ from rt_vla_ros.benchmarks.rt2 import (
     INSTRUCTION,
     VARIANTS,
     Agreement,
-    RT2BenchOptions,
     agreement,
     measure,
     picture,
@@ -51,7 +50,7 @@ def small(name: str) -> ModelShape:
 
 @pytest.mark.parametrize("name", FOR_CPU)
 def test_every_way_gives_the_tokens_of_generate(name: str) -> None:
-    result = measure(name, small(name), CPU, torch.float32, RT2BenchOptions(repeats=2))
+    result = measure(name, small(name), CPU, torch.float32, repeats=2)
     ways = result["variants"]
     assert tuple(ways) == VARIANTS
     assert all(way["same_tokens"] for way in ways.values())
@@ -72,8 +71,8 @@ def test_every_way_gives_the_tokens_of_generate(name: str) -> None:
 
 @pytest.mark.parametrize("name", FOR_CPU)
 def test_half_precision_tells_how_many_tokens_differ_and_by_how_little(name: str) -> None:
-    options = RT2BenchOptions(repeats=1, images=3, pack=False, fixed_shapes="openvla" in name)
-    result = measure(name, small(name), CPU, torch.bfloat16, options)
+    options = {"repeats": 1, "images": 3, "pack": False, "fixed_shapes": "openvla" in name}
+    result = measure(name, small(name), CPU, torch.bfloat16, **options)
     found = result["agreement"]
     dimensions = 7 if "openvla" in name else 8
     assert (found["actions"], found["numbers"]) == (3, 3 * dimensions)

@@ -202,8 +202,8 @@ def test_memory_that_ran_out_behind_another_error_is_recognised() -> None:
     assert runner.is_out_of_memory(error)
 
 
-def test_results_without_a_path_are_kept_in_memory() -> None:
-    file = ResultsFile(None)
+def test_a_result_stands_for_the_same_device_and_versions(tmp_path: Path) -> None:
+    file = ResultsFile(tmp_path / "results.json")
     file.add("a", Result("passed", 1.0, "done", {"device": "x", "torch": "1", "rt_vla_ros": "0"}))
     assert file.standing("a", {"device": "x", "torch": "1", "rt_vla_ros": "0"}) is not None
     assert file.standing("a", {"device": "y", "torch": "1", "rt_vla_ros": "0"}) is None
