@@ -10,8 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,23 +24,8 @@ from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
 from rt_vla_ros.policies.rt1.policy import PlainSteps
 
 CASES = (("rt1-x", "float32"), ("rt1-x", "bfloat16"), ("rt1", "float32"), ("rt1", "bfloat16"), ("rt1-mini", "float32"))
-REFERENCE_OF = "rt1-x"
 REFERENCE_PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "rt1_reference.py"
-ERROR_TAIL = 1000
-"""Characters of a process's standard error that are shown when it fails."""
-
-
-@dataclass(frozen=True)
-class RT1BenchSettings:
-    """repeats: steps that are timed. reference: the `models` folder of open_x_embodiment, None: without. python: of the
-    environment that has jax. cuda_graphs: as FoldedSteps'."""
-
-    repeats: int = 5
-    cases: tuple[tuple[str, str], ...] = CASES
-    device: str = "cpu"
-    reference: Path | None = None
-    python: str = sys.executable
-    cuda_graphs: bool = False
+ERROR_TAIL = 1000  # characters of a process's standard error that are shown when it fails
 
 
 class Reference:
@@ -89,51 +73,62 @@ class Reference:
         return ValueError(f"{what} (status {self._process.returncode}). Its last output: {self._said}")
 
 
-def measure(settings: RT1BenchSettings, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def measure(
+    cases: Sequence[tuple[str, str]],
+    models: Path | None = None,
+    *,
+    repeats: int = 5,
+    device: str = "cpu",
+    python: str = sys.executable,
+    cuda_graphs: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
     """All figures, times in [ms]; ours and the reference's steps in alternation. Raises ValueError.
 
-    tell: gets a sentence after each network, since all of them take minutes.
+    models: of open_x_embodiment, None: without. repeats: steps that are timed. python: of the environment that has jax.
+    cuda_graphs: as FoldedSteps'. tell: gets a sentence after each network, since all of them take minutes.
     """
     load = os.getloadavg()[0]  # before the measurement
     rows = []
     with contextlib.ExitStack() as stack:
         reference = None
-        if settings.reference is not None:
-            reference = stack.enter_context(contextlib.closing(Reference(settings.reference, settings.python)))
-        for preset, dtype in settings.cases:
-            other = reference if preset == REFERENCE_OF else None
-            rows.append(_case(preset, dtype, settings, other))
+        if models is not None:
+            reference = stack.enter_context(contextlib.closing(Reference(models, python)))
+        for preset, dtype in cases:
+            other = reference if preset == "rt1-x" else None
+            rows.append(_case(preset, dtype, torch.device(device), repeats, cuda_graphs, other))
             beside = f", the reference {rows[-1]['reference_ms']} ms" if other is not None else ""
             tell(f"{preset} in {dtype}: {rows[-1]['step_ms']} ms a step{beside}")
             gc.collect()
     for row in rows:  # in separate processes, after all timing
-        if settings.device == "cpu":
+        if device == "cpu":
             row |= measured_apart(row["network"], row["dtype"])
-    device = torch.cuda.get_device_name() if settings.device.startswith("cuda") else "cpu"
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else "cpu"
     machine: dict[str, Any] = {
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
     }
-    machine |= {"load_average": round(load, 2), "device": device, "torch": torch.__version__}
+    machine |= {"load_average": round(load, 2), "device": name, "torch": torch.__version__}
     return {**machine, "unix_time": round(time.time()), "networks": rows}
 
 
 @torch.inference_mode()
-def _case(preset: str, dtype: str, settings: RT1BenchSettings, reference: Reference | None) -> dict[str, Any]:
-    device = torch.device(settings.device)
+def _case(
+    preset: str, dtype: str, device: torch.device, repeats: int, cuda_graphs: bool, reference: Reference | None
+) -> dict[str, Any]:
     model = network(preset)
     nn.Module.to(model, device)
     images, features = inputs(model)
     exact = _tokens(PlainSteps(model), images, features) if dtype != "float32" else None
     weights = weight_bytes(model, DTYPES[dtype])
-    steps = steps_of(model, DTYPES[dtype], cuda_graphs=settings.cuda_graphs)
+    steps = steps_of(model, DTYPES[dtype], cuda_graphs=cuda_graphs)
     rough = _tokens(steps, images, features) if exact is not None else None
     steps.begin(features.to(device))
     for _ in range(model.config.time_sequence_length + 1):
         steps.step(images[0][None].to(device))  # warm-up; fills the window
     whole, theirs = [], []
-    for number in range(settings.repeats):
+    for number in range(repeats):
         whole.append(_seconds(partial(_step, steps, images[number % len(images)][None])))
         if reference is not None:
             theirs.append(reference.step())

@@ -14,7 +14,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -34,8 +34,7 @@ from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
 VARIANTS = ("stock", "no speculation", "accepted 0 %", "accepted 50 %", "accepted 100 %")
 INSTRUCTION = "pick up the red cube and put it on the green one"
 SQUARE = 2048
-FEW = 4
-"""Rows in the measurement of the bandwidth: as many as a decoding pass has."""
+FEW = 4  # rows in the measurement of the bandwidth: as many as a decoding pass has
 HEADER = f"  {'':16}{'ms':>10}{'best':>10}{'passes':>8}{'faster':>8}{'floor x':>9}  tokens"
 ROW = "  {:16}{milliseconds:10.1f}{best:10.1f}{passes:8d}{faster:8.2f}{over_floor:9.2f}  {}"
 
@@ -48,21 +47,6 @@ class MachineSpeed(NamedTuple):
 
     bandwidth: float
     rate: float
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far the engine agrees with `generate` over several images.
-
-    actions, numbers: how many were compared. other_actions, other_numbers: how many differ.
-    steps: where an action first differs, how far apart the two tokens' logits are, in steps of the number type.
-    """
-
-    actions: int
-    numbers: int
-    other_actions: int
-    other_numbers: int
-    steps: tuple[float, ...]
 
 
 def measure(
@@ -171,22 +155,26 @@ def generate(parts: RT2Parts, grammar: ActionGrammar, observation: Observation) 
     output: Any = parts.model.generate(  # type: ignore[operator]
         **inputs, do_sample=False, max_new_tokens=grammar.longest, stopping_criteria=[is_complete], **allowed
     )
-    tokens: list[int] = output[0, length:].tolist()
-    return tokens
+    return list(output[0, length:].tolist())
 
 
 @torch.inference_mode()
-def agreement(parts: RT2Parts, policy: RT2Policy, observations: Sequence[Observation]) -> Agreement:
-    """Compares action by action, each with the previous one as its draft, as on a robot."""
-    numbers, others, different, steps, grammar = 0, 0, 0, list[float](), _grammar_of(parts)
+def agreement(parts: RT2Parts, policy: RT2Policy, observations: Sequence[Observation]) -> dict[str, Any]:
+    """Compares action by action, each with the previous one as its draft, as on a robot.
+
+    actions, numbers: how many were compared. other_actions, other_numbers: how many differ from `generate`'s.
+    steps: where an action first differs, how far apart the two tokens' logits are, in steps of the number type.
+    """
+    numbers, others, steps, grammar = 0, 0, list[float](), _grammar_of(parts)
     for observation in observations:
         expected, found = generate(parts, grammar, observation), policy.act(observation).tokens
         bins = grammar.decode(expected)
         wrong = sum(a != b for a, b in zip(bins, found, strict=True))
-        numbers, others, different = numbers + len(bins), others + wrong, different + (wrong > 0)
+        numbers, others = numbers + len(bins), others + wrong
         if wrong:
             steps.append(_steps(parts, _inputs(parts, observation), expected, policy.previous))
-    return Agreement(len(observations), numbers, different, others, tuple(steps))
+    different = {"other_actions": len(steps), "other_numbers": others, "steps": steps}
+    return {"actions": len(observations), "numbers": numbers, **different}
 
 
 def _steps(parts: RT2Parts, inputs: dict[str, Tensor], expected: Sequence[int], found: Sequence[int]) -> float:
@@ -237,7 +225,7 @@ def _bodies(parts: RT2Parts, policy: RT2Policy, observation: Observation) -> dic
 def _agreement(parts: RT2Parts, policy: RT2Policy, images: int) -> dict[str, Any]:
     speculating = RT2Policy(policy.parts, fixed_shapes=policy.recorded_prompt_lengths > 0)
     speculating.reset(INSTRUCTION)
-    return asdict(agreement(parts, speculating, [picture(parts, seed) for seed in range(images)]))
+    return agreement(parts, speculating, [picture(parts, seed) for seed in range(images)])
 
 
 @torch.inference_mode()

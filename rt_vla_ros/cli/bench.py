@@ -100,15 +100,15 @@ def _rt1(args: argparse.Namespace) -> Any:
     models = None if args.reference is None else args.reference / "models"
     if models is not None and not (models / "rt1.py").is_file():
         raise CliError(f"{args.reference} has no models/rt1.py; give a checkout of google-deepmind/open_x_embodiment.")
-    from rt_vla_ros.benchmarks.rt1 import CASES, RT1BenchSettings, measure, table
+    from rt_vla_ros.benchmarks.rt1 import CASES, measure, table
     from rt_vla_ros.policies.load import find_device
 
     cases = tuple(case for case in CASES if args.only in (None, case[0]))
     if not cases:
         raise CliError(f"--only is {args.only!r}, expected one of {', '.join(sorted({name for name, _ in CASES}))}.")
     device = str(find_device(args.device))
-    settings = RT1BenchSettings(args.repeats, cases, device, models, args.reference_python, args.cuda_graphs)
-    figures = measure(settings, lambda line: print(line, file=sys.stderr, flush=True))
+    options = {"repeats": args.repeats, "python": args.reference_python, "cuda_graphs": args.cuda_graphs}
+    figures = measure(cases, models, device=device, tell=partial(print, file=sys.stderr, flush=True), **options)
     print(table(figures))
     return figures
 

@@ -111,17 +111,14 @@ def _data_card(args: argparse.Namespace, collection: CollectionSettings) -> str:
 
 def _about(args: argparse.Namespace, collection: CollectionSettings) -> dict[str, Any]:
     """What the episodes depend on."""
-    digest = None if args.policy is None else checkpoint_hash(args.policy)
-    policy = "" if args.policy is None else Path(args.policy).name
+    policy, digest = ("", None) if args.policy is None else (Path(args.policy).name, checkpoint_hash(args.policy))
     return {**asdict(collection), "suites": list(collection.suites), "policy": policy, "checkpoint_sha256": digest}
 
 
 def _check_same(out: Path, about: dict[str, Any]) -> None:
     """Raises ValueError where a dataset was made of other episodes."""
     path = out / META / ABOUT
-    if not path.is_file():
-        return
-    there = read_object(path, ValueError)
+    there = read_object(path, ValueError) if path.is_file() else about
     different = [f"{key} {there.get(key)!r}, not {value!r}" for key, value in about.items() if there.get(key) != value]
     if different:
         found = f"{out} holds another collection ({', '.join(different)})"

@@ -50,11 +50,9 @@ def run(args: argparse.Namespace) -> int:
         order = action_order(args.action_order) if args.action_order else None
         source = read_source(args.source)
         if order is None and source.flavour != FLAX:
-            raise CliError(
-                "the public code of the TensorFlow release does not say in which order an action's tokens are. Say "
-                "which one you have: --action-order base-vector-first (a third party lists it for rt1main), jax, or "
-                "the six names."
-            )
+            told = "the public code of the TensorFlow release does not say in which order an action's tokens are"
+            ways = "base-vector-first (a third party lists it for rt1main), jax, or the six names"
+            raise CliError(f"{told}. Say which one you have: --action-order {ways}.")
         if source.flavour == FLAX and order not in (None, JAX_ORDER):
             told = "the public code says in which order the tokens of a Flax checkpoint are (jax)"
             raise CliError(f"{told}; leave --action-order out.")

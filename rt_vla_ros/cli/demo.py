@@ -83,18 +83,14 @@ def checked(args: argparse.Namespace) -> DemoSettings:
     timeout = scene.task.time_limit if args.timeout is None else args.timeout
     if not 0 < timeout <= 3600:
         raise CliError(f"--timeout is {timeout:g}, expected more than 0 and at most 3600 seconds.")
-    _make_writable(args.out)
-    return DemoSettings(scene, checkpoint.reference, args.out, timeout, args.lock_step, cameras)
-
-
-def _make_writable(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        args.out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=args.out):
             pass
     except OSError as error:
-        said = f"nothing can be written into {folder} ({error.strerror}); name another folder: --out DIR."
+        said = f"nothing can be written into {args.out} ({error.strerror}); name another folder: --out DIR."
         raise CliError(said) from error
+    return DemoSettings(scene, checkpoint.reference, args.out, timeout, args.lock_step, cameras)
 
 
 def write(settings: DemoSettings, result: DemoOutcome) -> list[str]:

@@ -112,12 +112,10 @@ def pictures() -> Iterator[Finding]:
 
 def checkpoints() -> Iterator[Finding]:
     """Which policies there are."""
-    names = catalogue.policy_names()
-    if set(names) - set(catalogue.MADE_IN_MEMORY):
-        yield Finding(True, f"Policies: {', '.join(names)}.")
-    else:
-        missing = f"No trained policy is in {catalogue.CHECKPOINTS}"
-        yield Finding(False, f"{missing}, and {', '.join(names)} move senselessly: get one.")
+    names, listed = catalogue.policy_names(), ", ".join(catalogue.policy_names())
+    fine = bool(set(names) - set(catalogue.MADE_IN_MEMORY))
+    missing = f"No trained policy is in {catalogue.CHECKPOINTS}, and {listed} move senselessly: get one."
+    yield Finding(fine, f"Policies: {listed}." if fine else missing)
 
 
 def launch_files() -> Iterator[Finding]:

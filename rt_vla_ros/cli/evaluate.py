@@ -33,7 +33,6 @@ from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.suites import EVALUATION_SUITES, FIRST_TRAINING_SEED, find_suite
 from zenoh_ros.commands.errors import CliError
 
-ALL = "all"
 RESULT, REPORT = "evaluation.json", "report.html"
 
 
@@ -87,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _checked(args: argparse.Namespace) -> list[str]:
     """The suites. Raises ValueError for what can be known to be wrong before anything starts."""
-    names = EVALUATION_SUITES if args.suite == ALL else args.suite.split(",")
+    names = EVALUATION_SUITES if args.suite == "all" else args.suite.split(",")
     suites = [find_suite(name.strip()).name for name in names]
     if len(set(suites)) < len(suites):
         raise ValueError(f"--suite {args.suite} names a suite twice.")

@@ -138,15 +138,12 @@ def _dispatch(arguments: list[str]) -> int:
     except BrokenPipeError:
         raise
     except (CliError, OSError) as error:
-        print(f"rt-vla {name}: {_in_words(error)}", file=sys.stderr)
+        # A command may hand on what the operating system said as it is, or let it come here.
+        said = error.__cause__ if isinstance(error, CliError) else error
+        words = in_words(said) if isinstance(said, OSError) and str(said) == str(error) else str(error)
+        print(f"rt-vla {name}: {words}", file=sys.stderr)
         return 2
     except SystemExit as exit_:  # argparse, which has printed its own sentence
         return exit_.code if isinstance(exit_.code, int) else 1
     except KeyboardInterrupt:
         return 130
-
-
-def _in_words(error: CliError | OSError) -> str:
-    """A command may hand on what the operating system said as it is, or let it come here."""
-    said = error.__cause__ if isinstance(error, CliError) else error
-    return in_words(said) if isinstance(said, OSError) and str(said) == str(error) else str(error)

@@ -36,8 +36,7 @@ from zenoh_ros.commands.numbers import nonnegative_int, positive_float, positive
 
 FAMILIES = ("rt1",)
 OF_DATA: dict[str, object] = {"preset": OWN, "validation": None, "cache_frames": False, "num_workers": 1}
-OF_RECIPES: dict[str, object] = {"collectors": None}
-"""Options that belong to one of the two ways, and their defaults."""
+OF_RECIPES: dict[str, object] = {"collectors": None}  # options that belong to one of the two ways, and their defaults
 OF_BOTH = ("steps", "batch_size", "learning_rate", "init_from", "seed")
 """Options that are settings of the same name; None: the preset's or the recipe's."""
 DEFAULT = TrainingSettings()

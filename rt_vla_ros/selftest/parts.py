@@ -56,11 +56,8 @@ def chosen(names: Sequence[str]) -> list[Part]:
 
     Raises KeyError with the first name that stands for none.
     """
+    meant = {name: [part for part in PARTS if f"{part.name}-".startswith(f"{name}-")] for name in names}
     for name in names:
-        if not any(_stands_for(name, part) for part in PARTS):
+        if not meant[name]:
             raise KeyError(name)
-    return [part for part in PARTS if any(_stands_for(name, part) for name in names)]
-
-
-def _stands_for(name: str, part: Part) -> bool:
-    return f"{part.name}-".startswith(f"{name}-")
+    return [part for part in PARTS if any(part in some for some in meant.values())]

@@ -29,8 +29,7 @@ TOLERANCES = {"float32": 1e-3, "bfloat16": 0.5}
 """Largest difference of a logit from the plain float32 network's, as a share of the logits' spread."""
 RECORDED_TOLERANCES = {"float32": 1e-4, "bfloat16": 0.05}
 """The same between the fast step recorded and not, in the same type."""
-LEAST_SHARE = 0.6
-"""Of tokens that must be the plain float32 network's in bfloat16 too."""
+LEAST_SHARE = 0.6  # of tokens that must be the plain float32 network's in bfloat16 too
 
 
 @torch.inference_mode()
@@ -115,7 +114,6 @@ def _logits(steps: PlainSteps, images: Tensor, features: Tensor) -> Tensor:
 def bench(machine: Machine, *, recorded: bool = False) -> Found:
     """Every published network on a GPU, the small one on a CPU."""
     cases, repeats = (rt1.CASES, 20) if machine.on_gpu else ((("rt1-mini", "float32"),), 3)
-    settings = rt1.RT1BenchSettings(repeats=repeats, cases=cases, device=str(machine.device), cuda_graphs=recorded)
-    figures = rt1.measure(settings)
+    figures = rt1.measure(cases, repeats=repeats, device=str(machine.device), cuda_graphs=recorded)
     steps = (f"{row['network']} {row['dtype']} {row['step_ms']} ms" for row in figures["networks"])
     return Found(", ".join(steps), figures, rt1.table(figures))

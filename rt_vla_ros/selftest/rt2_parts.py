@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,12 +24,10 @@ IMAGES = 4
 NEAR_TIE = 8.0
 """Where an action in half precision first differs from `generate`'s, the two tokens' logits may be so many steps of the
 number type apart: a sum in another order is rounded otherwise, and a near tie falls the other way."""
-LEAST_SHARE = 0.5
-"""Of numbers that must be `generate`'s in half precision."""
+LEAST_SHARE = 0.5  # of numbers that must be `generate`'s in half precision
 ON_DEVICE = ("paligemma", "qwen2_vl", "qwen2_5_vl", "openvla")
 """Families whose processors' work can be done on a device; SmolVLM's tiles are left to the processor."""
-RESIZED = (70, 70)
-"""Height and width of images that all these processors bring to another size."""
+RESIZED = (70, 70)  # height and width of images that all these processors bring to another size
 WIDE = replace(
     SMALL["paligemma"], hidden_size=256, intermediate_size=1024, vision_size=256, vision_intermediate_size=1024
 )
@@ -56,11 +54,11 @@ def tokens(family: str, dtype: torch.dtype, machine: Machine, *, recorded: bool 
     if recorded and not policy.recorded_prompt_lengths:
         raise FailedError(f"No pass was recorded. {' '.join(said)}")
     seen = [picture(parts, seed) for seed in range(IMAGES) for _ in range(2)]
-    return judged(asdict(agreement(parts, policy, seen)), dtype)
+    return judged(agreement(parts, policy, seen), dtype)
 
 
 def judged(found: Mapping[str, Any], dtype: torch.dtype) -> Found:
-    """What an Agreement comes to. Raises FailedError.
+    """What an agreement comes to. Raises FailedError.
 
     In float32 every number must be `generate`'s. In half precision differences are told, and each must be a near tie.
     """

@@ -25,8 +25,7 @@ from rt_vla_ros.training.saving import write_text
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 PARTS = "parts"
-IDENTITY = ("device", "torch", "rt_vla_ros")
-"""What must be the same for an earlier result to stand."""
+IDENTITY = ("device", "torch", "rt_vla_ros")  # what must be the same for an earlier result to stand
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,7 @@ TOLERANCES = {"float32": 1e-3, "bfloat16": 3e-2}
 """Largest difference of the first loss from the one in float32 on a CPU, as a share of it."""
 STEPS, WINDOWS = 8, 4
 PATIENCE = 300.0  # [s] for the command; processes that wait for each other would do so for hours
-LAST_WORDS = 1000
-"""Characters of what a command said that are kept when it fails."""
+LAST_WORDS = 1000  # characters of what a command said that are kept when it fails
 
 
 def recipe_step(precision: str, machine: Machine) -> Found:
