@@ -15,8 +15,9 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
-from rt_vla_ros.benchmarks.quantiles import Quantiles
+import numpy as np
 
 NANO = 1e-9
 ROUNDING = 1000  # [ns]
@@ -39,16 +40,12 @@ class PathTimes:
 
 @dataclass(frozen=True)
 class Sample:
-    """The latency of one image [s]: in total, of the inference, and of the wait for a tick."""
+    """The latency of one image [s]: in total, of the inference, of the wait for a tick, and the path: the rest."""
 
     total: float
     inference: float
     wait: float
-
-    @property
-    def path(self) -> float:
-        """The rest of the total."""
-        return self.total - self.inference - self.wait
+    path: float
 
 
 def samples(times: PathTimes) -> list[Sample]:
@@ -58,8 +55,8 @@ def samples(times: PathTimes) -> list[Sample]:
     for about, accepted in sorted(times.accepted.items()):
         stamp, tick = _nearest(stamps, about), bisect_right(ticks, accepted)
         if stamp is not None and tick < len(ticks):
-            total, wait = times.arrivals[ticks[tick]] - stamp, ticks[tick] - accepted
-            found.append(Sample(total * NANO, times.inference[stamp] * NANO, wait * NANO))
+            parts = times.arrivals[ticks[tick]] - stamp, times.inference[stamp], ticks[tick] - accepted
+            found.append(Sample(*(NANO * part for part in (*parts, parts[0] - parts[1] - parts[2]))))
     return found
 
 
@@ -84,19 +81,21 @@ def summary(times: PathTimes, command_period: float) -> dict[str, object]:
     """
     path, pair = samples(times), [(arrival - stamp) * NANO for stamp, arrival in times.echoes.items()]
     if len(path) < 2 or len(pair) < 2:
-        raise ValueError(
-            f"Only {len(path)} commands and {len(pair)} answers of the minimal pair arrived; measure for longer."
-        )
-    of = {
-        "path": Quantiles.of([sample.path for sample in path]),
-        "plain_pair": Quantiles.of(pair),
-        "inference": Quantiles.of([sample.inference for sample in path]),
-        "wait_for_tick": Quantiles.of([sample.wait for sample in path]),
-        "total": Quantiles.of([sample.total for sample in path]),
-        "period_deviation": Quantiles.of([abs(gap - command_period) for gap in periods(times)]),
-    }
-    ratio = round(of["path"].median / of["plain_pair"].median, 2)
-    return {**{name: quantiles.to_dict() for name, quantiles in of.items()}, "path_to_plain_pair": ratio}
+        arrived = f"{len(path)} commands and {len(pair)} answers of the minimal pair"
+        raise ValueError(f"Only {arrived} arrived; measure for longer.")
+    deviations = [abs(gap - command_period) for gap in periods(times)]
+    of = {name: _quantiles([getattr(sample, name) for sample in path]) for name in ("path", "inference", "total")}
+    of |= {"wait_for_tick": _quantiles([sample.wait for sample in path]), "plain_pair": _quantiles(pair)}
+    of["period_deviation"] = _quantiles(deviations)
+    return {**of, "path_to_plain_pair": round(of["path"]["median"] / of["plain_pair"]["median"], 2)}
+
+
+def _quantiles(seconds: Sequence[float]) -> dict[str, float]:
+    """The times [s] in [ms]. Raises ValueError where there is none."""
+    if not seconds:
+        raise ValueError("There is no measured time to summarize.")
+    median, p99, largest = (round(1000 * float(x), 3) for x in np.percentile(seconds, (50, 99, 100)))
+    return {"count": len(seconds), "median": median, "p99": p99, "largest": largest}
 
 
 ROWS: Sequence[tuple[str, str]] = (
@@ -109,15 +108,12 @@ ROWS: Sequence[tuple[str, str]] = (
 )
 
 
-def table(figures: Mapping[str, object]) -> str:
+def table(figures: Mapping[str, Any]) -> str:
     """The summary as text."""
     width = max(len(text) for _, text in ROWS)
     lines = [f"{'[ms]':<{width}}  {'median':>8}  {'p99':>8}  {'max':>8}  {'count':>6}"]
     for name, text in ROWS:
-        row = figures[name]
-        assert isinstance(row, Mapping)
-        lines.append(
-            f"{text:<{width}}  {row['median']:8.2f}  {row['p99']:8.2f}  {row['largest']:8.2f}  {row['count']:6}"
-        )
+        cells = "{median:8.2f}  {p99:8.2f}  {largest:8.2f}  {count:6}".format(**figures[name])
+        lines.append(f"{text:<{width}}  {cells}")
     lines.append(f"path : plain pair = {figures['path_to_plain_pair']} : 1 (medians)")
     return "\n".join(lines)

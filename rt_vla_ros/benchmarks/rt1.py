@@ -10,8 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,29 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rt_vla_ros.benchmarks.rt1_memory import MEGABYTE, measured_apart
-from rt_vla_ros.benchmarks.rt1_networks import DTYPES, inputs, network, steps_of, weight_bytes
+from rt_vla_ros.benchmarks.rt1_networks import DTYPES, MEGABYTE, inputs, measured_apart, network, steps_of, weight_bytes
 from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
 from rt_vla_ros.policies.rt1.policy import PlainSteps
 
 CASES = (("rt1-x", "float32"), ("rt1-x", "bfloat16"), ("rt1", "float32"), ("rt1", "bfloat16"), ("rt1-mini", "float32"))
-REFERENCE_OF = "rt1-x"
 REFERENCE_PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "rt1_reference.py"
-ERROR_TAIL = 1000
-"""Characters of a process's standard error that are shown when it fails."""
-
-
-@dataclass(frozen=True)
-class RT1BenchSettings:
-    """repeats: steps that are timed. reference: the `models` folder of open_x_embodiment, None: without. python: of the
-    environment that has jax. cuda_graphs: as FoldedSteps'."""
-
-    repeats: int = 5
-    cases: tuple[tuple[str, str], ...] = CASES
-    device: str = "cpu"
-    reference: Path | None = None
-    python: str = sys.executable
-    cuda_graphs: bool = False
+ERROR_TAIL = 1000  # characters of a process's standard error that are shown when it fails
 
 
 class Reference:
@@ -51,18 +34,11 @@ class Reference:
     def __init__(self, models: Path, python: str) -> None:
         """Raises ValueError, with the process's output, where it does not start."""
         if not REFERENCE_PROGRAM.is_file():
-            raise ValueError(
-                f"{REFERENCE_PROGRAM} is missing: the program that runs the JAX example is part of a checkout of this "
-                "project, not of an installation; run ./rt-vla bench rt1 --reference DIR there."
-            )
+            missing = f"{REFERENCE_PROGRAM} is missing: the program that runs the JAX example is part of a checkout"
+            raise ValueError(f"{missing}, not of an installation; run ./rt-vla bench rt1 --reference DIR there.")
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (close() does)
-        self._process = subprocess.Popen(
-            [python, str(REFERENCE_PROGRAM), str(models)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            text=True,
-        )
+        command, pipe = [python, str(REFERENCE_PROGRAM), str(models)], subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._stderr, text=True)
         if self._line() != "ready":
             raise self._failure(f"The reference in {models} does not run with {python}; it needs jax and flax")
 
@@ -79,86 +55,90 @@ class Reference:
 
     def close(self) -> None:
         """Ends the process."""
-        self._end()
-        self._stderr.close()
-
-    def _end(self) -> int:
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
-        return self._process.wait()
+        self._process.wait()
+        if not self._stderr.closed:
+            self._stderr.seek(0)
+            self._said = self._stderr.read().decode(errors="replace").strip()[-ERROR_TAIL:] or "none"
+            self._stderr.close()
 
     def _line(self) -> str:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
     def _failure(self, what: str) -> ValueError:
-        status = self._end()
-        self._stderr.seek(0)
-        words = self._stderr.read().decode(errors="replace").strip()[-ERROR_TAIL:]
         self.close()
-        return ValueError(f"{what} (status {status}). Its last output: {words or 'none'}")
+        return ValueError(f"{what} (status {self._process.returncode}). Its last output: {self._said}")
 
 
-def measure(settings: RT1BenchSettings, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def measure(
+    cases: Sequence[tuple[str, str]],
+    models: Path | None = None,
+    *,
+    repeats: int = 5,
+    device: str = "cpu",
+    python: str = sys.executable,
+    cuda_graphs: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
     """All figures, times in [ms]; ours and the reference's steps in alternation. Raises ValueError.
 
-    tell: gets a sentence after each network, since all of them take minutes.
+    models: of open_x_embodiment, None: without. repeats: steps that are timed. python: of the environment that has jax.
+    cuda_graphs: as FoldedSteps'. tell: gets a sentence after each network, since all of them take minutes.
     """
     load = os.getloadavg()[0]  # before the measurement
-    reference = Reference(settings.reference, settings.python) if settings.reference else None
     rows = []
-    try:
-        for preset, dtype in settings.cases:
-            other = reference if reference is not None and preset == REFERENCE_OF else None
-            rows.append(_case(preset, dtype, settings, other))
+    with contextlib.ExitStack() as stack:
+        reference = None
+        if models is not None:
+            reference = stack.enter_context(contextlib.closing(Reference(models, python)))
+        for preset, dtype in cases:
+            other = reference if preset == "rt1-x" else None
+            rows.append(_case(preset, dtype, torch.device(device), repeats, cuda_graphs, other))
             beside = f", the reference {rows[-1]['reference_ms']} ms" if other is not None else ""
             tell(f"{preset} in {dtype}: {rows[-1]['step_ms']} ms a step{beside}")
             gc.collect()
-    finally:
-        if reference is not None:
-            reference.close()
     for row in rows:  # in separate processes, after all timing
-        if settings.device == "cpu":
+        if device == "cpu":
             row |= measured_apart(row["network"], row["dtype"])
-    machine = {
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else "cpu"
+    machine: dict[str, Any] = {
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "load_average": round(load, 2),
-        "device": torch.cuda.get_device_name() if settings.device.startswith("cuda") else "cpu",
-        "torch": torch.__version__,
     }
+    machine |= {"load_average": round(load, 2), "device": name, "torch": torch.__version__}
     return {**machine, "unix_time": round(time.time()), "networks": rows}
 
 
 @torch.inference_mode()
-def _case(preset: str, dtype: str, settings: RT1BenchSettings, reference: Reference | None) -> dict[str, Any]:
-    device = torch.device(settings.device)
+def _case(
+    preset: str, dtype: str, device: torch.device, repeats: int, cuda_graphs: bool, reference: Reference | None
+) -> dict[str, Any]:
     model = network(preset)
     nn.Module.to(model, device)
     images, features = inputs(model)
     exact = _tokens(PlainSteps(model), images, features) if dtype != "float32" else None
     weights = weight_bytes(model, DTYPES[dtype])
-    steps = steps_of(model, DTYPES[dtype], cuda_graphs=settings.cuda_graphs)
+    steps = steps_of(model, DTYPES[dtype], cuda_graphs=cuda_graphs)
     rough = _tokens(steps, images, features) if exact is not None else None
     steps.begin(features.to(device))
     for _ in range(model.config.time_sequence_length + 1):
         steps.step(images[0][None].to(device))  # warm-up; fills the window
     whole, theirs = [], []
-    for number in range(settings.repeats):
-        image = images[number % len(images)][None]
-        whole.append(_seconds(partial(_step, steps, image)))
+    for number in range(repeats):
+        whole.append(_seconds(partial(_step, steps, images[number % len(images)][None])))
         if reference is not None:
             theirs.append(reference.step())
-    row: dict[str, Any] = {
-        "network": preset,
-        "dtype": dtype,
-        "step_ms": _median_ms(whole),
-        "fastest_ms": _fastest_ms(whole),
-    }
+    row: dict[str, Any] = {"network": preset, "dtype": dtype}
+    row |= {"step_ms": _median_ms(whole), "fastest_ms": round(1000 * min(whole), 2)}
     if isinstance(steps, FoldedSteps):
-        row |= steps_by_stage(steps, images, settings.repeats)
+        folded = steps
+        frame = [_seconds(lambda: folded.embedded(images[:1].to(device)).sum().item()) for _ in whole]
+        window = [_seconds(lambda: folded.window_logits().sum().item()) for _ in whole]
+        row |= {"image_ms": _median_ms(frame), "transformer_ms": _median_ms(window)}
     if exact is not None and rough is not None:
         row |= {"tokens_as_float32": round(float((exact == rough).float().mean()), 3), "tokens": exact.numel()}
     if theirs:
@@ -171,18 +151,9 @@ def _case(preset: str, dtype: str, settings: RT1BenchSettings, reference: Refere
     return row
 
 
-def steps_by_stage(steps: FoldedSteps, images: Tensor, repeats: int) -> dict[str, float]:
-    """Latency of image to embedded tokens, and of the transformer over the window [ms]."""
-    device = steps.model.device
-    frame = [_seconds(lambda: steps.embedded(images[0][None].to(device)).sum().item()) for _ in range(repeats)]
-    window = [_seconds(lambda: steps.window_logits().sum().item()) for _ in range(repeats)]
-    return {"image_ms": _median_ms(frame), "transformer_ms": _median_ms(window)}
-
-
 def _tokens(steps: PlainSteps, images: Tensor, features: Tensor) -> Tensor:
-    device = steps.model.device
-    steps.begin(features.to(device))
-    return torch.stack([steps.step(image[None].to(device)).argmax(-1).cpu() for image in images])
+    steps.begin(features.to(steps.model.device))
+    return torch.stack([_step(steps, image[None]) for image in images])
 
 
 def _step(steps: PlainSteps, image: Tensor) -> Tensor:
@@ -199,26 +170,12 @@ def _median_ms(seconds: list[float]) -> float:
     return round(1000 * float(np.median(seconds)), 2)
 
 
-def _fastest_ms(seconds: list[float]) -> float:
-    return round(1000 * min(seconds), 2)
-
-
-COLUMNS = (
-    ("network", "network"),
-    ("dtype", "dtype"),
-    ("step_ms", "step [ms]"),
-    ("fastest_ms", "fastest"),
-    ("image_ms", "image"),
-    ("transformer_ms", "transformer"),
-    ("tokens_as_float32", "tokens as f32"),
-    ("reference_ms", "reference [ms]"),
-    ("times_faster", "times faster"),
-    ("weights_mb", "weights [MB]"),
-    ("activations_mb", "activations"),
-    ("kernels_mb", "kernels"),
-    ("peak_mb", "peak"),
-    ("peak_to_accounted", "peak/sum"),
-)
+COLUMNS: tuple[tuple[str, str], ...]
+COLUMNS = (("network", "network"), ("dtype", "dtype"), ("step_ms", "step [ms]"), ("fastest_ms", "fastest"))
+COLUMNS += (("image_ms", "image"), ("transformer_ms", "transformer"), ("tokens_as_float32", "tokens as f32"))
+COLUMNS += (("reference_ms", "reference [ms]"), ("times_faster", "times faster"), ("weights_mb", "weights [MB]"))
+COLUMNS += (("activations_mb", "activations"), ("kernels_mb", "kernels"), ("peak_mb", "peak"))
+COLUMNS += (("peak_to_accounted", "peak/sum"),)
 
 
 def table(figures: Mapping[str, Any]) -> str:

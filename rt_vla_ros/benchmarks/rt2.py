@@ -1,104 +1,112 @@
 """Latency of RT-2 from a camera image to an action: transformers' `generate` and the decoding engine.
 
 All variants get the same image, prompt and constraint, and must give the same tokens. They are measured in rounds, one
-run of each per round, and compared within a round, so that other load on the machine affects all of them alike.
+run of each per round, and compared within a round, so that other load on the machine affects all of them alike. The
+lower bound of an action's latency follows from the memory bandwidth and the arithmetic rate, measured too.
 """
 
 from __future__ import annotations
 
 import copy
+import math
+import os
+import resource
 import statistics
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from rt_vla_ros.benchmarks.rt2_machine import floor_ms, load, measure_machine, peak_bytes, timed
-from rt_vla_ros.benchmarks.rt2_shapes import ModelShape, make_parts
-from rt_vla_ros.benchmarks.rt2_stock import INSTRUCTION, agreement, generate
+from rt_vla_ros.benchmarks.rt2_shapes import IMAGE_TOKENS, ModelShape, make_parts
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
+from rt_vla_ros.policies.packed_linear import pack_linears
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, prefix_allowed_tokens
+from rt_vla_ros.policies.rt2.decoding.fixed_shapes import language_model
+from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
 
 VARIANTS = ("stock", "no speculation", "accepted 0 %", "accepted 50 %", "accepted 100 %")
+INSTRUCTION = "pick up the red cube and put it on the green one"
+SQUARE = 2048
+FEW = 4  # rows in the measurement of the bandwidth: as many as a decoding pass has
+HEADER = f"  {'':16}{'ms':>10}{'best':>10}{'passes':>8}{'faster':>8}{'floor x':>9}  tokens"
+ROW = "  {:16}{milliseconds:10.1f}{best:10.1f}{passes:8d}{faster:8.2f}{over_floor:9.2f}  {}"
+
+Body = Callable[[], tuple[list[int], int]]
+"""Decodes an action: its tokens, and in how many passes."""
 
 
-@dataclass(frozen=True)
-class DecodingResult:
-    """One decoding variant: milliseconds from image to action and passes, relative to stock and to the lower bound.
+class MachineSpeed(NamedTuple):
+    """bandwidth: bytes of weights read a second. rate: multiplications and additions a second."""
 
-    milliseconds: the median; best: the minimum. faster: median over the rounds of stock's time by this one's.
-    over_floor: the best divided by the lower bound of this machine for as many passes.
-    """
-
-    milliseconds: float
-    best: float
-    passes: int
-    same_tokens: bool
-    faster: float
-    over_floor: float
-
-
-@dataclass(frozen=True)
-class RT2BenchOptions:
-    """repeats: rounds. pack, fixed_shapes: as RT2Policy's. images: how many are compared in half precision.
-
-    variants: of VARIANTS; stock must be among them.
-    """
-
-    repeats: int = 5
-    pack: bool = True
-    fixed_shapes: bool = False
-    images: int = 10
-    variants: tuple[str, ...] = VARIANTS
+    bandwidth: float
+    rate: float
 
 
 def measure(
-    name: str, shape: ModelShape, device: torch.device, dtype: torch.dtype, options: RT2BenchOptions
+    name: str,
+    shape: ModelShape,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    repeats: int = 5,
+    images: int = 10,
+    variants: tuple[str, ...] = VARIANTS,
+    pack: bool = True,
+    fixed_shapes: bool = False,
 ) -> dict[str, Any]:
-    """All variants of one shape. Raises RuntimeError where tokens differ in float32."""
-    before, machine = load(), measure_machine(device, dtype)
+    """Variants of one shape, stock among them. Raises RuntimeError where tokens differ in float32.
+
+    repeats: rounds. images: how many are compared in half precision. pack, fixed_shapes: as RT2Policy's.
+    Of each variant, milliseconds: the median; best: the minimum. faster: median over the rounds of stock's time by this
+    one's. over_floor: the best divided by the lower bound of this machine for as many passes.
+    """
+    load, machine, on_gpu = os.getloadavg()[0], _measure_machine(device, dtype), device.type == "cuda"
     parts = make_parts(shape, device, dtype)
     # A policy packs its model for the CPU; `generate` gets it as transformers creates it.
-    ours = replace(parts, model=copy.deepcopy(parts.model)) if device.type == "cpu" else parts
-    policy = RT2Policy(ours, speculate=False, pack=options.pack, fixed_shapes=options.fixed_shapes)
+    ours = parts if on_gpu else replace(parts, model=copy.deepcopy(parts.model))
+    policy = RT2Policy(ours, speculate=False, pack=pack, fixed_shapes=fixed_shapes)
     policy.reset(INSTRUCTION)
-    bodies = _bodies(parts, policy, picture(parts, 0))
-    outputs = {way: bodies[way]() for way in options.variants}  # the first one warms up
-    stock_tokens = outputs["stock"][0]
-    for way, (tokens, _passes) in outputs.items():
-        if dtype == torch.float32 and tokens != stock_tokens:
-            raise RuntimeError(f"{name}, {way}: {tokens} are not the tokens of generate, {stock_tokens}.")
-    seconds = _in_rounds({way: bodies[way] for way in options.variants}, device, options.repeats)
-    machine = machine.better(measure_machine(device, dtype))
-    found: dict[str, DecodingResult] = {}
+    every = _bodies(parts, policy, picture(parts, 0))
+    bodies = {way: every[way] for way in variants}
+    outputs = {way: body() for way, body in bodies.items()}  # the first one warms up
+    expected = outputs["stock"][0]
+    for way, (tokens, _) in outputs.items():
+        if dtype == torch.float32 and tokens != expected:
+            raise RuntimeError(f"{name}, {way}: {tokens} are not the tokens of generate, {expected}.")
+    rounds = [{way: _timed(body, device) for way, body in bodies.items()} for _ in range(repeats)]
+    machine = MachineSpeed(*map(max, machine, _measure_machine(device, dtype)))
+    rows = {}
     for way, (tokens, passes) in outputs.items():
-        ratios = [stock / own for stock, own in zip(seconds["stock"], seconds[way], strict=True)]
-        median, best = 1000 * statistics.median(seconds[way]), 1000 * min(seconds[way])
-        floor = floor_ms(parts, shape, policy.prompt_tokens, machine, passes)
-        found[way] = DecodingResult(
-            median, best, passes, tokens == stock_tokens, statistics.median(ratios), best / floor
-        )
+        best = 1000 * min(seconds[way] for seconds in rounds)
+        rows[way] = {
+            "milliseconds": 1000 * statistics.median(seconds[way] for seconds in rounds),
+            "best": best,
+            "passes": passes,
+            "same_tokens": tokens == expected,
+            "faster": statistics.median(seconds["stock"] / seconds[way] for seconds in rounds),
+            "over_floor": best / _floor_ms(parts, shape, policy.prompt_tokens, machine, passes),
+        }
+    weights, resident = list(parts.model.parameters()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    kind, used = str(dtype).removeprefix("torch."), torch.cuda.get_device_name(device) if on_gpu else "CPU"
+    about: dict[str, Any] = {"shape": name, "dtype": kind, "device": used, "threads": torch.get_num_threads()}
+    about |= {"prompt_tokens": policy.prompt_tokens, "action_tokens": len(expected), "variants": rows}
+    about |= {"bandwidth_gb_s": machine.bandwidth / 1e9, "rate_gflop_s": machine.rate / 1e9}
     return {
-        "shape": name,
-        "dtype": str(dtype).removeprefix("torch."),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
-        "threads": torch.get_num_threads(),
-        "load": [round(before, 2), round(load(), 2)],
-        "packed": options.pack and device.type == "cpu",
+        **about,
+        "load": [round(load, 2), round(os.getloadavg()[0], 2)],
+        "packed": pack and device.type == "cpu",
         "recorded_prompt_lengths": policy.recorded_prompt_lengths,
-        "parameters": sum(p.numel() for p in parts.model.parameters()),
-        "weight_bytes": sum(p.numel() * p.element_size() for p in parts.model.parameters()),
-        "peak_bytes": peak_bytes(device),
-        "prompt_tokens": policy.prompt_tokens,
-        "action_tokens": len(stock_tokens),
-        "bandwidth_gb_s": machine.bandwidth / 1e9,
-        "rate_gflop_s": machine.rate / 1e9,
-        "variants": {way: asdict(result) for way, result in found.items()},
-        "agreement": _agreement(parts, policy, options.images) if dtype != torch.float32 else None,
+        "parameters": sum(p.numel() for p in weights),
+        "weight_bytes": sum(p.numel() * p.element_size() for p in weights),
+        "peak_bytes": torch.cuda.max_memory_allocated(device) if on_gpu else resident,
+        "agreement": _agreement(parts, policy, images) if dtype != torch.float32 else None,
     }
 
 
@@ -113,41 +121,92 @@ def table(results: Sequence[dict[str, Any]]) -> str:
     """The figures as text."""
     lines = []
     for result in results:
-        lines.append(
+        lines += [
             f"{result['shape']}: {result['parameters'] / 1e6:.0f} M parameters, {result['weight_bytes'] / 1e9:.2f} GB "
             f"{result['dtype']}, {result['prompt_tokens']} tokens of prompt and image, {result['action_tokens']} of "
-            f"action, {result['device']}, {result['threads']} threads, peak {result['peak_bytes'] / 1e9:.1f} GB"
-        )
-        lines.append(
+            f"action, {result['device']}, {result['threads']} threads, peak {result['peak_bytes'] / 1e9:.1f} GB",
             f"  read at {result['bandwidth_gb_s']:.1f} GB/s, multiplied at {result['rate_gflop_s']:.0f} GFLOP/s, "
-            f"load {result['load'][0]:.1f} before and {result['load'][1]:.1f} after"
-        )
-        lines.append(f"  {'':16}{'ms':>10}{'best':>10}{'passes':>8}{'faster':>8}{'floor x':>9}  tokens")
-        for way, figures in result["variants"].items():
-            same = "the same" if figures["same_tokens"] else "DIFFERENT"
-            lines.append(
-                f"  {way:16}{figures['milliseconds']:10.1f}{figures['best']:10.1f}{figures['passes']:8d}"
-                f"{figures['faster']:8.2f}{figures['over_floor']:9.2f}  {same}"
-            )
+            f"load {result['load'][0]:.1f} before and {result['load'][1]:.1f} after",
+            HEADER,
+        ]
+        for way, row in result["variants"].items():
+            lines.append(ROW.format(way, "the same" if row["same_tokens"] else "DIFFERENT", **row))
         if result["agreement"]:
             lines.append(_agreement_line(result["agreement"], result["dtype"]))
     return "\n".join(lines)
 
 
-Body = Callable[[], tuple[list[int], int]]
+def _grammar_of(parts: RT2Parts) -> ActionGrammar:
+    """Of an action whose dimensions are all tokens, as in these models."""
+    grammar = make_grammar(parts)
+    assert isinstance(grammar, ActionGrammar)
+    return grammar
+
+
+def generate(parts: RT2Parts, grammar: ActionGrammar, observation: Observation) -> list[int]:
+    """The plain way: the processor, then constrained generate, for as many tokens as are needed."""
+    inputs = _inputs(parts, observation)
+    length = inputs["input_ids"].shape[1]
+
+    def is_complete(input_ids: Tensor, _scores: Any, **_options: Any) -> Tensor:  # so that there is no extra pass
+        return torch.tensor([grammar.is_whole(input_ids[0, length:].tolist())], device=input_ids.device)
+
+    allowed = {"prefix_allowed_tokens_fn": prefix_allowed_tokens(grammar, length)}
+    output: Any = parts.model.generate(  # type: ignore[operator]
+        **inputs, do_sample=False, max_new_tokens=grammar.longest, stopping_criteria=[is_complete], **allowed
+    )
+    return list(output[0, length:].tolist())
+
+
+@torch.inference_mode()
+def agreement(parts: RT2Parts, policy: RT2Policy, observations: Sequence[Observation]) -> dict[str, Any]:
+    """Compares action by action, each with the previous one as its draft, as on a robot.
+
+    actions, numbers: how many were compared. other_actions, other_numbers: how many differ from `generate`'s.
+    steps: where an action first differs, how far apart the two tokens' logits are, in steps of the number type.
+    """
+    numbers, others, steps, grammar = 0, 0, list[float](), _grammar_of(parts)
+    for observation in observations:
+        expected, found = generate(parts, grammar, observation), policy.act(observation).tokens
+        bins = grammar.decode(expected)
+        wrong = sum(a != b for a, b in zip(bins, found, strict=True))
+        numbers, others = numbers + len(bins), others + wrong
+        if wrong:
+            steps.append(_steps(parts, _inputs(parts, observation), expected, policy.previous))
+    different = {"other_actions": len(steps), "other_numbers": others, "steps": steps}
+    return {"actions": len(observations), "numbers": numbers, **different}
+
+
+def _steps(parts: RT2Parts, inputs: dict[str, Tensor], expected: Sequence[int], found: Sequence[int]) -> float:
+    """Distance of two tokens' logits at the first place where outputs differ, in steps of the number type there."""
+    place = next(i for i, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b)
+    logits = DecodingSession(parts.model, inputs).prompt(expected[:place], logits=True)[-1]
+    one, other = float(logits[expected[place]]), float(logits[found[place]])
+    step = torch.finfo(logits.dtype).eps * 2.0 ** math.floor(math.log2(max(abs(one), abs(other), 1e-9)))
+    return abs(one - other) / step
+
+
+def _inputs(parts: RT2Parts, observation: Observation) -> dict[str, Tensor]:
+    text = parts.processor.render(parts.config.prompt.replace("{instruction}", INSTRUCTION), 1, chat=False)
+    raw = parts.processor.inputs([np.asarray(observation.images["front"])], text)
+    to, kind = parts.model.device, parts.model.dtype
+    return {key: value.to(to, kind if value.is_floating_point() else None) for key, value in raw.items()}
+
+
+def _agreement_line(found: dict[str, Any], dtype: str) -> str:
+    numbers = f"{found['other_numbers']} of {found['numbers']} numbers"
+    line = f"  {numbers} in {found['other_actions']} of {found['actions']} actions differ from generate's"
+    if not found["steps"]:
+        return f"{line}."
+    steps = f"{statistics.median(found['steps']):.1f}, at most {max(found['steps']):.1f}"
+    return f"{line}; where an action first does, the two tokens' logits are {steps} steps of {dtype} apart."
 
 
 def _bodies(parts: RT2Parts, policy: RT2Policy, observation: Observation) -> dict[str, Body]:
-    grammar = _grammar(parts)
+    grammar = _grammar_of(parts)
     right = grammar.decode(policy.decode(observation).tokens)
     wrong = [(number + count // 2) % count for number, count in zip(right, grammar.counts, strict=True)]
     half = len(right) // 2
-    drafts = {
-        "no speculation": (),
-        "accepted 0 %": grammar.vocabulary.encode(wrong),
-        "accepted 50 %": grammar.vocabulary.encode([*right[:half], *wrong[half:]]),
-        "accepted 100 %": grammar.vocabulary.encode(right),
-    }
 
     def stock() -> tuple[list[int], int]:
         tokens = generate(parts, grammar, observation)
@@ -158,40 +217,57 @@ def _bodies(parts: RT2Parts, policy: RT2Policy, observation: Observation) -> dic
         decoded = policy.decode(observation)
         return list(decoded.tokens), decoded.passes
 
-    bodies: dict[str, Body] = {"stock": stock}
-    for way, draft in drafts.items():
-        bodies[way] = lambda draft=draft: ours(draft)  # type: ignore[misc]
-    return bodies
-
-
-def _in_rounds(bodies: dict[str, Body], device: torch.device, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each variant in each round."""
-    seconds: dict[str, list[float]] = {way: [] for way in bodies}
-    for _ in range(rounds):
-        for way, body in bodies.items():
-            seconds[way].append(timed(body, device))
-    return seconds
+    encode = grammar.vocabulary.encode
+    drafts = [(), encode(wrong), encode([*right[:half], *wrong[half:]]), encode(right)]
+    return dict(zip(VARIANTS, [stock, *(partial(ours, draft) for draft in drafts)], strict=True))
 
 
 def _agreement(parts: RT2Parts, policy: RT2Policy, images: int) -> dict[str, Any]:
     speculating = RT2Policy(policy.parts, fixed_shapes=policy.recorded_prompt_lengths > 0)
     speculating.reset(INSTRUCTION)
-    pictures = [picture(parts, seed) for seed in range(images)]
-    return asdict(agreement(parts, speculating, _grammar(parts), pictures))
+    return agreement(parts, speculating, [picture(parts, seed) for seed in range(images)])
 
 
-def _agreement_line(found: dict[str, Any], dtype: str) -> str:
-    line = (
-        f"  {found['other_numbers']} of {found['numbers']} numbers in {found['other_actions']} of {found['actions']} "
-        f"actions differ from generate's"
-    )
-    if not found["steps"]:
-        return f"{line}."
-    steps = f"{statistics.median(found['steps']):.1f}, at most {max(found['steps']):.1f}"
-    return f"{line}; where an action first does, the two tokens' logits are {steps} steps of {dtype} apart."
+@torch.inference_mode()
+def _measure_machine(device: torch.device, dtype: torch.dtype) -> MachineSpeed:
+    """By a model's operations, with plain or with packed linear layers, whichever is faster."""
+    generator = torch.Generator(device).manual_seed(0)
+    options: dict[str, Any] = {"device": device, "dtype": dtype, "generator": generator}
+    few, many = torch.randn(FEW, 4 * SQUARE, **options), torch.randn(SQUARE, 4 * SQUARE, **options)
+    layers = nn.Sequential(*(nn.Linear(4 * SQUARE, SQUARE, bias=False) for _ in range(8))).to(device, dtype)
+    size, found = sum(p.numel() * p.element_size() for p in layers.parameters()), MachineSpeed(0.0, 0.0)
+    while True:
+        reading = min(_timed(lambda: [layer(few) for layer in layers], device) for _ in range(5))
+        multiplying = min(_timed(lambda: layers[0](many), device) for _ in range(5))
+        found = MachineSpeed(*map(max, found, (size / reading, 8 * SQUARE**3 / multiplying)))
+        if not pack_linears(layers):
+            return found
 
 
-def _grammar(parts: RT2Parts) -> ActionGrammar:
-    grammar = make_grammar(parts)
-    assert isinstance(grammar, ActionGrammar)
-    return grammar
+def _floor_ms(parts: RT2Parts, shape: ModelShape, prompt_tokens: int, machine: MachineSpeed, passes: int) -> float:
+    """Lower bound [ms]: the first pass is bound by memory or arithmetic, the others by memory.
+
+    parts: with the weights as they were stored.
+    """
+    inner = {n: p for n, p in parts.model.named_parameters() if "embed_tokens" not in n and "lm_head" not in n}
+    size = next(iter(inner.values())).element_size()
+    text = sum(p.numel() for p in language_model(parts.model).parameters() if p.dim() >= 2)
+    text -= parts.model.get_input_embeddings().weight.numel()  # type: ignore[operator]
+    vision = sum(p.numel() for p in inner.values() if p.dim() >= 2) - text
+    merging = sum(p.numel() for n, p in inner.items() if p.dim() >= 2 and "merger" in n)  # once per image token
+    patches = IMAGE_TOKENS * shape.patches_per_token
+    first = 2.0 * (text * prompt_tokens + merging * IMAGE_TOKENS + (vision - merging) * patches) / machine.rate
+    reading = sum(p.numel() for p in inner.values()) * size / machine.bandwidth
+    return 1000 * (max(first, reading) + (passes - 1) * text * size / machine.bandwidth)
+
+
+def _timed(body: Callable[[], object], device: torch.device) -> float:
+    """Seconds that a body takes, including its work on a GPU."""
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        torch.cuda.synchronize(device)
+    begin = time.perf_counter()
+    body()
+    if on_gpu:
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - begin

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 from transformers.models.paligemma.processing_paligemma import PaliGemmaProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
@@ -17,7 +17,7 @@ from rt_vla_ros.action_space.card import ActionCard, ActionDimension, CameraSpec
 from rt_vla_ros.policies.rt2.configuration import OPENVLA_PROMPT, RT2Config
 from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, ComposedProcessor, Processor
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
-from rt_vla_ros.policies.rt2.openvla.model import OpenVLAConfig, OpenVLAForActionPrediction, empty_model
+from rt_vla_ros.policies.rt2.openvla.model import OpenVLAConfig, empty_model
 from rt_vla_ros.policies.rt2.openvla.processor import OpenVLAProcessor
 from rt_vla_ros.policies.rt2.tiny.small_models import FAMILIES, SPECIAL, random_model, small_config
 from rt_vla_ros.policies.rt2.tiny.small_tokenizers import small_tokenizer
@@ -91,21 +91,7 @@ def make_parts(shape: ModelShape, device: torch.device, dtype: torch.dtype) -> R
 
 def config_of(shape: ModelShape, tokenizer: PreTrainedTokenizerBase) -> PreTrainedConfig:
     """Configuration of a model of this shape; OpenVLA has one of its own."""
-    return small_config(
-        shape.family,
-        tokenizer,
-        hidden_size=shape.hidden_size,
-        layers=shape.layers,
-        intermediate_size=shape.intermediate_size,
-        vocabulary_size=shape.vocabulary_size,
-        image_size=shape.image_size,
-        vision_size=shape.vision_size,
-        vision_layers=shape.vision_layers,
-        heads=shape.heads,
-        key_value_heads=shape.key_value_heads,
-        vision_heads=shape.vision_heads,
-        vision_intermediate_size=shape.vision_intermediate_size,
-    )
+    return small_config(tokenizer=tokenizer, **asdict(shape))
 
 
 def paper_card(image_size: int) -> ActionCard:
@@ -114,54 +100,22 @@ def paper_card(image_size: int) -> ActionCard:
     dimensions += [ActionDimension(f"d{a}", f"translation_{a}", -0.1, 0.1, "m") for a in "xyz"]
     dimensions += [ActionDimension(f"r{a}", f"rotation_{a}", -0.5, 0.5, "rad") for a in "xyz"]
     dimensions += [ActionDimension("gripper", "gripper", 0.0, 1.0, "1")]
-    return ActionCard(
-        name="random weights",
-        dimensions=tuple(dimensions),
-        bins=256,
-        quantization="round",
-        frame="base",
-        frame_id="base_link",
-        rotation="rpy",
-        gripper_open=0.0,
-        gripper_closed=1.0,
-        control_rate=5.0,
-        cameras=(CameraSpec("front", image_size, image_size, "stretch", 0.0),),
-    )
+    meaning: dict[str, Any] = {"frame": "base", "frame_id": "base_link", "rotation": "rpy", "control_rate": 5.0}
+    meaning |= {"bins": 256, "quantization": "round", "gripper_open": 0.0, "gripper_closed": 1.0}
+    cameras = (CameraSpec("front", image_size, image_size, "stretch", 0.0),)
+    return ActionCard(name="random weights", dimensions=tuple(dimensions), cameras=cameras, **meaning)
 
 
 def _openvla(shape: ModelShape, device: torch.device, dtype: torch.dtype) -> RT2Parts:
-    siglip = {
-        "width": shape.vision_size,
-        "layers": shape.vision_layers,
-        "heads": shape.vision_heads,
-        "feed_forward": shape.vision_intermediate_size,
-    }
+    siglip = {"width": shape.vision_size, "layers": shape.vision_layers}
+    siglip |= {"heads": shape.vision_heads, "feed_forward": shape.vision_intermediate_size}
     full = shape.vision_size == 1152
     dino = {"width": 1024, "layers": 24, "heads": 16, "feed_forward": 4096} if full else siglip
-    text = {
-        "hidden_size": shape.hidden_size,
-        "intermediate_size": shape.intermediate_size,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.key_value_heads,
-        "vocab_size": shape.vocabulary_size,
-        "pad_token_id": 32000,
-    }
+    text = {"hidden_size": shape.hidden_size, "intermediate_size": shape.intermediate_size, "pad_token_id": 32000}
+    text |= {"num_hidden_layers": shape.layers, "vocab_size": shape.vocabulary_size}
+    text |= {"num_attention_heads": shape.heads, "num_key_value_heads": shape.key_value_heads}
     config = OpenVLAConfig(text, {"dino": {**dino, "registers": 4}, "siglip": siglip})
-    model = empty_model(config, device, dtype)
-    _randomize(model)
-    settings = {"image_resize_strategy": "resize-naive", "input_sizes": [[3, shape.image_size, shape.image_size]]}
-    statistics = {"means": [[0.5] * 3] * 2, "stds": [[0.5] * 3] * 2}
-    processor = OpenVLAProcessor(
-        settings | statistics, small_tokenizer("split_digits"), image_tokens=config.image_tokens, image_token_id=32000
-    )
-    card = paper_card(shape.image_size)
-    card = replace(card, dimensions=card.dimensions[1:], quantization="centers")
-    typed: PreTrainedModel = model
-    return RT2Parts(typed, processor, RT2Config("openvla", prompt=OPENVLA_PROMPT), card)
-
-
-def _randomize(model: OpenVLAForActionPrediction) -> None:
+    model: Any = empty_model(config, device, dtype)
     generator = torch.Generator(model.device).manual_seed(SEED)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -169,3 +123,11 @@ def _randomize(model: OpenVLAForActionPrediction) -> None:
                 parameter.fill_(0.0 if name.endswith("bias") else 1.0)
             else:
                 parameter.normal_(std=parameter[0].numel() ** -0.5, generator=generator)
+    settings = {"image_resize_strategy": "resize-naive", "input_sizes": [[3, shape.image_size, shape.image_size]]}
+    statistics = {"means": [[0.5] * 3] * 2, "stds": [[0.5] * 3] * 2}
+    processor = OpenVLAProcessor(
+        settings | statistics, small_tokenizer("split_digits"), image_tokens=config.image_tokens, image_token_id=32000
+    )
+    card = paper_card(shape.image_size)
+    card = replace(card, dimensions=card.dimensions[1:], quantization="centers")
+    return RT2Parts(model, processor, RT2Config("openvla", prompt=OPENVLA_PROMPT), card)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,46 +17,20 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.card import ActionCard, CameraSpec
 from rt_vla_ros.benchmarks.rt2_shapes import ModelShape, make_parts
 from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.rt2.loading.quantization import (
-    QUANTIZED,
-    check_quantization,
-    number_type,
-    quantize,
-    weight_bytes,
-)
+from rt_vla_ros.policies.rt2.loading import quantization
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 
-INSTRUCTIONS = (
-    "pick up the red cube",
-    "put the green ball into the bowl",
-    "move the cup to the left",
-    "open the top drawer",
-    "stack the blue block on the yellow one",
-)
+INSTRUCTIONS: tuple[str, ...] = ("pick up the red cube", "put the green ball into the bowl", "move the cup to the left")
+INSTRUCTIONS += ("open the top drawer", "stack the blue block on the yellow one")
 PICTURES = (".png", ".jpg", ".jpeg")
+ROW = "  {weights:10}{bytes:>16,}{share:>8.2f}{numbers:>9}{actions:>9}{distance:>10.2f}{confidence:>7.2f}"
+ROW += "{milliseconds:>9.1f}"
 
 Prompt = tuple[str, Observation]
-
-
-@dataclass(frozen=True)
-class WeightsResult:
-    """Figures of one number format.
-
-    bytes: of all weights. numbers, actions: how many differ from the first format's. distance: mean difference of a
-    number [bins]. confidence: mean of the actions' own. milliseconds: an action, median.
-    """
-
-    weights: str
-    bytes: int
-    numbers: int
-    actions: int
-    distance: float
-    confidence: float
-    milliseconds: float
 
 
 def compare(
@@ -66,20 +39,22 @@ def compare(
     """Figures of each number format; the first one is the reference.
 
     load: opens the policy in a number format. prompts: for a card. One model is in memory at a time.
+    Of each format, bytes: of all weights. numbers, actions: how many differ from the first format's. distance: mean
+    difference of a number [bins]. confidence: mean of the actions' own. milliseconds: an action, median.
     """
-    held: list[WeightsResult] = []
+    formats: list[dict[str, Any]] = []
     expected = np.zeros((0, 0), dtype=np.int64)  # (prompts, dimensions)
     for weights in ways:
         policy = load(weights)
-        size = weight_bytes(policy.parts.model)
+        size = quantization.weight_bytes(policy.parts.model)
         found, confidences, seconds = _measure(policy, prompts(policy.card))
-        expected = found if not held else expected
-        other = found != expected
-        milliseconds, distance = 1000 * statistics.median(seconds), float(np.abs(found - expected).mean())
-        confidence, actions = statistics.mean(confidences), int(other.any(axis=1).sum())
-        held.append(WeightsResult(weights, size, int(other.sum()), actions, distance, confidence, milliseconds))
+        expected = expected if formats else found
+        other, distance = found != expected, float(np.abs(found - expected).mean())
+        row = {"weights": weights, "bytes": size, "numbers": int(other.sum()), "actions": int(other.any(axis=1).sum())}
+        row |= {"distance": distance, "confidence": statistics.mean(confidences)}
+        formats.append({**row, "milliseconds": 1000 * statistics.median(seconds)})
         del policy
-    return {"prompts": expected.shape[0], "dimensions": expected.shape[1], "formats": [asdict(way) for way in held]}
+    return {"prompts": expected.shape[0], "dimensions": expected.shape[1], "formats": formats}
 
 
 def make_prompts(
@@ -96,21 +71,19 @@ def make_prompts(
     for number in range(count):
         images = {}
         for i, camera in enumerate(card.cameras):
-            if files:
-                images[camera.name] = fit_image(_picture(files[(number + i) % len(files)]), camera)
-            else:
-                images[camera.name] = _blocks(number * len(card.cameras) + i, camera.height, camera.width)
+            seed, file = number * len(card.cameras) + i, files[(number + i) % len(files)] if files else None
+            images[camera.name] = fit_image(_picture(file), camera) if file else _blocks(seed, camera)
         prompts.append((texts[number % len(texts)], Observation(images, 0.0)))
     return prompts
 
 
 def shape_policy(shape: ModelShape, weights: str, device: torch.device) -> RT2Policy:
     """A model of this shape with random weights in a number format. Raises WeightsError."""
-    check_quantization(weights, device)
-    number = number_type(weights, device)
-    parts = make_parts(shape, torch.device("cpu") if weights in QUANTIZED else device, number)
-    if weights in QUANTIZED:
-        quantize(parts.model, weights, device)
+    quantization.check_quantization(weights, device)
+    where = torch.device("cpu") if weights in quantization.QUANTIZED else device
+    parts = make_parts(shape, where, quantization.number_type(weights, device))
+    if weights in quantization.QUANTIZED:
+        quantization.quantize(parts.model, weights, device)
     return RT2Policy(parts)
 
 
@@ -122,12 +95,7 @@ def table(figures: dict[str, Any]) -> str:
         f"{prompts} prompts, {numbers} numbers; differences are relative to {first['weights']}",
         f"  {'weights':10}{'bytes':>16}{'share':>8}{'numbers':>9}{'actions':>9}{'distance':>10}{'conf.':>7}{'ms':>9}",
     ]
-    for way in figures["formats"]:
-        share = way["bytes"] / first["bytes"]
-        lines.append(
-            f"  {way['weights']:10}{way['bytes']:>16,}{share:>8.2f}{way['numbers']:>9}{way['actions']:>9}"
-            f"{way['distance']:>10.2f}{way['confidence']:>7.2f}{way['milliseconds']:>9.1f}"
-        )
+    lines += [ROW.format(share=way["bytes"] / first["bytes"], **way) for way in figures["formats"]]
     return "\n".join(lines)
 
 
@@ -145,7 +113,8 @@ def _measure(policy: RT2Policy, prompts: Sequence[Prompt]) -> tuple[NDArray[np.i
     return np.array(tokens, dtype=np.int64), confidences, seconds
 
 
-def _blocks(seed: int, height: int, width: int) -> NDArray[np.uint8]:
+def _blocks(seed: int, camera: CameraSpec) -> NDArray[np.uint8]:
+    height, width = camera.height, camera.width
     blocks = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     whole = np.repeat(np.repeat(blocks, -(-height // 6), axis=0), -(-width // 6), axis=1)
     return np.ascontiguousarray(whole[:height, :width])

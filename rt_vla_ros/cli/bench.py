@@ -7,48 +7,159 @@ how many actions int8 and int4 weights change.
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from rt_vla_ros.cli import bench_rt1, bench_rt2, bench_rt2_weights
+from rt_vla_ros.cli.main import refused
 from rt_vla_ros.out_file import check_out, write_json
-from rt_vla_ros.policies.checkpoint.resolve import find_checkpoint
-from zenoh_ros.commands.errors import CliError
+from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, find_checkpoint
+from zenoh_ros.commands.errors import CliError, did_you_mean
+
+NUMBER_TYPES = ("auto", "float32", "bfloat16")
+MOST = {"seconds": 3600, "repeats": 1000, "images": 10_000, "prompts": 10_000}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    node = what.add_parser(
-        "node", help="image -> policy node -> smoother node -> command, and a minimal pair of nodes for comparison"
-    )
-    node.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
+    path = "image -> policy node -> smoother node -> command, and a minimal pair of nodes for comparison"
+    node = what.add_parser("node", help=path)
     node.add_argument("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="whose inference is measured too")
     node.add_argument("--seconds", type=float, default=30.0, metavar="S", help="duration of the measurement; 30")
-    bench_rt1.add_arguments(what.add_parser("rt1", help="RT-1: a step of each network, part by part"))
-    bench_rt2.add_arguments(what.add_parser("rt2", help="RT-2: transformers' generate and the decoding engine"))
-    bench_rt2_weights.add_arguments(
-        what.add_parser("rt2-weights", help="RT-2: what int8 and int4 weights change in a checkpoint's actions")
-    )
+    node.set_defaults(measure=_node, bounded=("seconds",))
+    _rt1_arguments(what.add_parser("rt1", help="RT-1: a step of each network, part by part"))
+    _rt2_arguments(what.add_parser("rt2", help="RT-2: transformers' generate and the decoding engine"))
+    changed = "RT-2: what int8 and int4 weights change in a checkpoint's actions"
+    _weights_arguments(what.add_parser("rt2-weights", help=changed))
+    for one in what.choices.values():
+        one.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
+
+
+def _rt1_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--repeats", type=int, default=5, metavar="N", help="steps that are timed; 5")
+    add("--device", default="cpu", help="cpu (default) or cuda")
+    add("--cuda-graphs", action="store_true", help="record both halves of a step on a GPU")
+    add("--only", metavar="NETWORK", help="rt1-x, rt1 or rt1-mini alone")
+    add("--reference", type=Path, metavar="DIR", help="a checkout of open_x_embodiment; needs jax, flax")
+    add("--reference-python", default=sys.executable, metavar="PYTHON", help="one that has jax and flax")
+    parser.set_defaults(measure=_rt1, bounded=("repeats",))
+
+
+def _rt2_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--shapes", nargs="+", metavar="SHAPE", help="which models; default: by the device")
+    add("--repeats", type=int, default=5, metavar="N", help="rounds, for the median; 5")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
+    add("--weights", choices=NUMBER_TYPES, default="auto", help="auto: float32 on a CPU, else bfloat16")
+    add("--images", type=int, default=10, metavar="N", help="actions compared in half precision; 10")
+    add("--no-pack", action="store_true", help="do not repack linear layers on a CPU")
+    add("--cuda-graphs", action="store_true", help="passes of fixed shapes as CUDA graphs")
+    parser.set_defaults(measure=_rt2, bounded=("repeats", "images"))
+
+
+def _weights_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--policy", default="rt2-untrained", metavar="PATH_OR_NAME", help="an RT-2 checkpoint")
+    add("--shape", metavar="SHAPE", help="in place of a checkpoint: a shape of `bench rt2`, random")
+    add("--weights", nargs="+", default=["int8", "int4"], metavar="WAY", help="int8 int4, and others")
+    add("--reference", default="auto", metavar="WAY", help="the reference format; auto")
+    add("--prompts", type=int, default=20, metavar="N", help="number of actions of each; 20")
+    add("--images", type=Path, metavar="DIR", help="input images; default: seeded blocks of colour")
+    add("--instruction", nargs="+", default=[], metavar="TEXT", help="instructions, in turn")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
+    add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
+    parser.set_defaults(measure=_weights, bounded=("prompts",))
 
 
 def run(args: argparse.Namespace) -> int:
     """0; raises CliError where nothing can be measured."""
-    if args.what == "rt1":
-        return bench_rt1.run(args)
-    if args.what == "rt2":
-        return bench_rt2.run(args)
-    if args.what == "rt2-weights":
-        return bench_rt2_weights.run(args)
-    if not 1 <= args.seconds <= 3600:
-        raise CliError(f"--seconds is {args.seconds:g}, expected 1 to 3600.")
-    try:
-        find_checkpoint(args.policy)
-    except ValueError as error:
-        raise CliError(str(error)) from error
+    for name in args.bounded:
+        if not 1 <= getattr(args, name) <= MOST[name]:
+            raise CliError(f"--{name} is {getattr(args, name):g}, expected 1 to {MOST[name]}.")
     check_out(args.out)
+    with refused(ValueError):
+        figures = args.measure(args)
+    write_json(args.out, figures)
+    return 0
+
+
+def _node(args: argparse.Namespace) -> Any:
+    find_checkpoint(args.policy)
     from rt_vla_ros.benchmarks.node_path import table
     from rt_vla_ros.live.bench_run import measure
 
     figures = measure(args.policy, args.seconds)
     print(table(figures))
-    write_json(args.out, figures)
-    return 0
+    return figures
+
+
+def _rt1(args: argparse.Namespace) -> Any:
+    models = None if args.reference is None else args.reference / "models"
+    if models is not None and not (models / "rt1.py").is_file():
+        raise CliError(f"{args.reference} has no models/rt1.py; give a checkout of google-deepmind/open_x_embodiment.")
+    from rt_vla_ros.benchmarks.rt1 import CASES, measure, table
+    from rt_vla_ros.policies.load import find_device
+
+    cases = tuple(case for case in CASES if args.only in (None, case[0]))
+    if not cases:
+        raise CliError(f"--only is {args.only!r}, expected one of {', '.join(sorted({name for name, _ in CASES}))}.")
+    device = str(find_device(args.device))
+    options = {"repeats": args.repeats, "python": args.reference_python, "cuda_graphs": args.cuda_graphs}
+    figures = measure(cases, models, device=device, tell=partial(print, file=sys.stderr, flush=True), **options)
+    print(table(figures))
+    return figures
+
+
+def _rt2(args: argparse.Namespace) -> Any:
+    from rt_vla_ros.benchmarks.rt2 import measure, table
+    from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SHAPES
+    from rt_vla_ros.policies.load import find_device
+    from rt_vla_ros.policies.rt2.loading.quantization import number_type
+
+    device = find_device(args.device)
+    names = args.shapes or (FOR_GPU if device.type == "cuda" else FOR_CPU)
+    for name in names:
+        _check_name("is no shape", name, SHAPES)
+    options = {"repeats": args.repeats, "images": args.images}
+    options |= {"pack": not args.no_pack, "fixed_shapes": args.cuda_graphs}
+    results = []
+    for name in names:
+        with refused(RuntimeError):
+            results.append(measure(name, SHAPES[name], device, number_type(args.weights, device), **options))
+        print(table(results[-1:]), flush=True)
+    return results
+
+
+def _weights(args: argparse.Namespace) -> Any:
+    from rt_vla_ros.benchmarks.rt2_shapes import SHAPES
+    from rt_vla_ros.benchmarks.rt2_weights import compare, make_prompts, shape_policy, table
+    from rt_vla_ros.policies.load import find_device, load_policy
+    from rt_vla_ros.policies.rt2.policy import RT2Policy
+
+    ways = [args.reference, *(way for way in args.weights if way != args.reference)]
+    for way in ways:
+        _check_name("are no weights", way, WEIGHTS)
+    if args.shape is not None:
+        _check_name("is no shape", args.shape, SHAPES)
+
+    def load(weights: str) -> RT2Policy:
+        if args.shape is not None:
+            return shape_policy(SHAPES[args.shape], weights, find_device(args.device))
+        policy = load_policy(args.policy, device=args.device, weights=weights, trust_remote_code=args.trust_remote_code)
+        if not isinstance(policy, RT2Policy):
+            raise ValueError(f"{args.policy} is no RT-2 policy; others have no int8 and int4 weights.")
+        return policy
+
+    prompts = partial(make_prompts, count=args.prompts, folder=args.images, instructions=args.instruction)
+    figures = compare(load, ways, prompts)
+    name = args.shape or args.policy
+    print(f"{name}: {table(figures)}")
+    return {"policy": name, **figures}
+
+
+def _check_name(there: str, name: str, choices: Iterable[str]) -> None:
+    if name not in choices:
+        raise CliError(f"there {there} {name!r}. {did_you_mean(name, choices)}")

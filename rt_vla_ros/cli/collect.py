@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rt_vla_ros.cli.main import refused
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import META, write_json
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
@@ -31,55 +32,34 @@ from zenoh_ros.commands.errors import CliError
 from zenoh_ros.commands.numbers import nonnegative_int, positive_int
 
 ABOUT = "collection.json"
-DATASET_CARD = """\
----
-license: apache-2.0
-task_categories: [robotics]
-tags: [LeRobot, rt-1]
----
-
-"""
+DATASET_CARD = "---\nlicense: apache-2.0\ntask_categories: [robotics]\ntags: [LeRobot, rt-1]\n---\n\n"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
-    parser.add_argument("--suite", default="pick-colours,pick-any", help="families of tasks, with commas between")
-    parser.add_argument("--episodes", type=positive_int, default=100, help="in the dataset at the end (default 100)")
-    parser.add_argument("--seed", type=nonnegative_int, default=0, help="of the dataset (default 0)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the dataset: new, or to be continued")
-    parser.add_argument("--policy", metavar="P", help="name or path of a checkpoint that acts; default: the expert")
-    parser.add_argument(
-        "--expert-share", type=float, default=0.0, help="of the steps, with --policy: 0 to 1 (default 0)"
-    )
-    parser.add_argument(
-        "--noise", type=float, default=0.5, help="on the executed actions: 0 none, 1 strong (default 0.5)"
-    )
-    parser.add_argument("--image-size", type=positive_int, default=96, metavar="PX", help="of the camera (default 96)")
-    parser.add_argument("--per-file", type=positive_int, default=50, help="episodes in each file (default 50)")
-    parser.add_argument("--device", default="auto", help="of the policy: auto, cpu, cuda, cuda:N (default auto)")
+    add = parser.add_argument
+    add("--suite", default="pick-colours,pick-any", help="families of tasks, with commas between")
+    add("--episodes", type=positive_int, default=100, help="in the dataset at the end (default 100)")
+    add("--seed", type=nonnegative_int, default=0, help="of the dataset (default 0)")
+    add("--out", type=Path, required=True, metavar="DIR", help="the dataset: new, or to be continued")
+    add("--policy", metavar="P", help="name or path of a checkpoint that acts; default: the expert")
+    add("--expert-share", type=float, default=0.0, help="of the steps, with --policy: 0 to 1 (default 0)")
+    add("--noise", type=float, default=0.5, help="on the executed actions: 0 none, 1 strong (default 0.5)")
+    add("--image-size", type=positive_int, default=96, metavar="PX", help="of the camera (default 96)")
+    add("--per-file", type=positive_int, default=50, help="episodes in each file (default 50)")
+    add("--device", default="auto", help="of the policy: auto, cpu, cuda, cuda:N (default auto)")
 
 
+@refused(ValueError)
 def run(args: argparse.Namespace) -> int:
     """0 when the dataset has its episodes."""
-    try:
-        if args.expert_share and args.policy is None:
-            raise ValueError("--expert-share is for a policy that acts; name one with --policy.")
-        suites = tuple(name.strip() for name in args.suite.split(","))
-        collection = CollectionSettings(suites, args.seed, args.noise, args.expert_share)
-        _collect(args, collection, Progress())
-    except OSError as error:
-        raise CliError(in_words(error)) from error
-    except ValueError as error:
-        raise CliError(str(error)) from error
-    return 0
-
-
-def _collect(args: argparse.Namespace, collection: CollectionSettings, progress: Progress) -> None:
+    if args.expert_share and args.policy is None:
+        raise ValueError("--expert-share is for a policy that acts; name one with --policy.")
+    suites = tuple(name.strip() for name in args.suite.split(","))
+    collection, progress = CollectionSettings(suites, args.seed, args.noise, args.expert_share), Progress()
     about = _about(args, collection)
     card = tabletop_card("tabletop", image_size=args.image_size)
     _check_same(args.out, about)
-    policy = _load(args)
-    demonstrator = Demonstrator(collection, card, policy)
+    demonstrator = Demonstrator(collection, card, _load(args))
     writer = LeRobotWriter(args.out, card, with_scene=True, episodes_per_file=args.per_file)
     write_json(args.out / META / ABOUT, about)
     for suite in measured_only(collection.suites):
@@ -99,6 +79,7 @@ def _collect(args: argparse.Namespace, collection: CollectionSettings, progress:
         demonstrator.close()
     (args.out / "README.md").write_text(_data_card(args, collection), encoding="utf-8")
     progress.line(f"{args.out}: {writer.episodes} episodes, {writer.frames:,} frames.")
+    return 0
 
 
 def _collect_episodes(
@@ -111,10 +92,8 @@ def _collect_episodes(
         outcomes[episode.success] += 1
         writer.add(episode)
         rate = (index + 1 - first) / (time.monotonic() - started)
-        progress.update(
-            f"episode {index + 1} of {args.episodes}, {outcomes[True]} of {outcomes.total()} succeeded, "
-            f"{60 * rate:.0f} a minute, {(args.episodes - index - 1) / rate:.0f} s left"
-        )
+        done = f"episode {index + 1} of {args.episodes}, {outcomes[True]} of {outcomes.total()} succeeded"
+        progress.update(f"{done}, {60 * rate:.0f} a minute, {(args.episodes - index - 1) / rate:.0f} s left")
 
 
 def _data_card(args: argparse.Namespace, collection: CollectionSettings) -> str:
@@ -125,33 +104,25 @@ def _data_card(args: argparse.Namespace, collection: CollectionSettings) -> str:
     digest = "" if args.policy is None else f"; CHECKPOINT's weights have the SHA-256 {checkpoint_hash(args.policy)}"
     command = f"rt-vla collect --suite {','.join(collection.suites)} --episodes {len(rows)} --seed {args.seed} "
     command += f"--noise {args.noise} --image-size {args.image_size}{options} --out DIR"
-    return DATASET_CARD + data_card(
-        counts,
-        title=f"Episodes of {', '.join(collection.suites)}",
-        origin=f"Collected on the simulated table; the same again with `{command}`{digest}.",
-        suites=collection.suites,
-        image_size=args.image_size,
-    )
+    title, suites = f"Episodes of {', '.join(collection.suites)}", collection.suites
+    origin = f"Collected on the simulated table; the same again with `{command}`{digest}."
+    return DATASET_CARD + data_card(counts, title=title, origin=origin, suites=suites, image_size=args.image_size)
 
 
 def _about(args: argparse.Namespace, collection: CollectionSettings) -> dict[str, Any]:
     """What the episodes depend on."""
-    digest = None if args.policy is None else checkpoint_hash(args.policy)
-    policy = "" if args.policy is None else Path(args.policy).name
+    policy, digest = ("", None) if args.policy is None else (Path(args.policy).name, checkpoint_hash(args.policy))
     return {**asdict(collection), "suites": list(collection.suites), "policy": policy, "checkpoint_sha256": digest}
 
 
 def _check_same(out: Path, about: dict[str, Any]) -> None:
     """Raises ValueError where a dataset was made of other episodes."""
     path = out / META / ABOUT
-    if not path.is_file():
-        return
-    there = read_object(path, ValueError)
-    different = ", ".join(
-        f"{key} {there.get(key)!r}, not {value!r}" for key, value in about.items() if there.get(key) != value
-    )
+    there = read_object(path, ValueError) if path.is_file() else about
+    different = [f"{key} {there.get(key)!r}, not {value!r}" for key, value in about.items() if there.get(key) != value]
     if different:
-        raise ValueError(f"{out} holds another collection ({different}). Name another directory; train takes several.")
+        found = f"{out} holds another collection ({', '.join(different)})"
+        raise ValueError(f"{found}. Name another directory; train takes several.")
 
 
 def _load(args: argparse.Namespace) -> Policy | None:

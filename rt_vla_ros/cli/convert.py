@@ -7,16 +7,14 @@ SavedModel directory. The result loads like any policy: `rt-vla evaluate --polic
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from rt_vla_ros.os_error import in_words
+from rt_vla_ros.cli.main import refused, signals_to
 from zenoh_ros.commands.errors import CliError
 
 
@@ -25,29 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rt1 = what.add_parser("rt1", help="RT-1 and RT-1-X")
     rt1.add_argument("--from", dest="source", type=Path, required=True, metavar="SOURCE", help="the public checkpoint")
     rt1.add_argument("--to", dest="directory", type=Path, required=True, metavar="DIR", help="a new directory")
-    rt1.add_argument(
-        "--preset", metavar="NAME", help="rt1, rt1-multirobot, rt1-jax, rt1-x; without it, the one whose shapes fit"
-    )
-    rt1.add_argument(
-        "--robot",
-        default="google_robot",
-        metavar="NAME",
-        help="action conventions: google_robot (default), widowx",
-    )
-    rt1.add_argument(
-        "--action-order",
-        metavar="ORDER",
-        help="order of the action tokens; required for TensorFlow checkpoints, whose code does not define it: "
-        "base-vector-first (a third party's list for rt1main), jax, or the six names, separated by commas",
-    )
-    rt1.add_argument(
-        "--set",
-        dest="options",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an option of RT1Config that differs from the preset, such as time_sequence_length=10; may be repeated",
-    )
+    presets = "rt1, rt1-multirobot, rt1-jax, rt1-x; without it, the one whose shapes fit"
+    rt1.add_argument("--preset", metavar="NAME", help=presets)
+    robots = "action conventions: google_robot (default), widowx"
+    rt1.add_argument("--robot", default="google_robot", metavar="NAME", help=robots)
+    order = "order of the action tokens; required for TensorFlow checkpoints, whose code does not define it: "
+    order += "base-vector-first (a third party's list for rt1main), jax, or the six names, separated by commas"
+    rt1.add_argument("--action-order", metavar="ORDER", help=order)
+    also = "an option of RT1Config that differs from the preset, such as time_sequence_length=10; may be repeated"
+    rt1.add_argument("--set", dest="options", action="append", default=[], metavar="KEY=VALUE", help=also)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,54 +46,26 @@ def run(args: argparse.Namespace) -> int:
 
     disable_progress_bar()
     overrides = options(args.options)
-    try:
+    with refused(ValueError, TypeError, SafetensorError):
         order = action_order(args.action_order) if args.action_order else None
         source = read_source(args.source)
         if order is None and source.flavour != FLAX:
-            raise CliError(
-                "the public code of the TensorFlow release does not say in which order an action's tokens are. Say "
-                "which one you have: --action-order base-vector-first (a third party lists it for rt1main), jax, or "
-                "the six names."
-            )
+            told = "the public code of the TensorFlow release does not say in which order an action's tokens are"
+            ways = "base-vector-first (a third party lists it for rt1main), jax, or the six names"
+            raise CliError(f"{told}. Say which one you have: --action-order {ways}.")
         if source.flavour == FLAX and order not in (None, JAX_ORDER):
-            raise CliError(
-                "the public code says in which order the tokens of a Flax checkpoint are (jax); leave --action-order "
-                "out."
-            )
+            told = "the public code says in which order the tokens of a Flax checkpoint are (jax)"
+            raise CliError(f"{told}; leave --action-order out.")
         preset = args.preset or find_preset(source, overrides)
         name = f"{preset} for {args.robot}, converted from {args.source.name}"
-        with _exit_on_signals():
-            report = convert_checkpoint(
-                source,
-                args.directory,
-                preset,
-                lambda config: public_card(
-                    config, name, robot=args.robot, order=order or JAX_ORDER, verified=source.flavour == FLAX
-                ),
-                overrides,
-            )
-    except OSError as error:
-        raise CliError(in_words(error)) from error
-    except (ValueError, TypeError, SafetensorError) as error:
-        raise CliError(str(error)) from error
+        meaning = {"robot": args.robot, "order": order or JAX_ORDER, "verified": source.flavour == FLAX}
+        card = partial(public_card, name=name, **meaning)
+        # A closed terminal or a `kill` becomes an exit, so that incomplete files are removed.
+        with signals_to(lambda number, _: sys.exit(128 + number), signal.SIGTERM, signal.SIGHUP):
+            report = convert_checkpoint(source, args.directory, preset, card, overrides)
     print(report.table())
     print(f"Written: {args.directory}. It takes 512-d sentence vectors; make a table of them with `rt-vla embed`.")
     return 0
-
-
-@contextlib.contextmanager
-def _exit_on_signals() -> Iterator[None]:
-    """A closed terminal or a `kill` becomes an exit, so that incomplete files are removed."""
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def options(pairs: list[str]) -> dict[str, Any]:

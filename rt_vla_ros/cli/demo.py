@@ -13,10 +13,12 @@ import signal
 import tempfile
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 
 from rt_vla_ros import ros
+from rt_vla_ros.cli.main import refused
 from rt_vla_ros.live.demo_run import DemoOutcome, DemoSettings, perform
 from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.policies.checkpoint.resolve import MADE_IN_MEMORY, resolve
@@ -25,21 +27,18 @@ from zenoh_ros.commands.errors import CliError
 
 LAST_FRAME_REPEATS = 12  # a little more than a second
 WRITTEN = {"demo.mp4": "the video", "demo.png": "six frames of it", "demo.json": "the figures"}
-UNTRAINED_NOTE = "The policy {} has random weights: a failure is expected."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--instruction", default="pick up the red cube", metavar="TEXT", help="what the arm is to do")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the scene is a function of suite and seed")
-    parser.add_argument("--suite", default="pick-colours", help="name of the suite of scenes")
-    parser.add_argument(
-        "--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="a checkpoint, by name or directory"
-    )
-    parser.add_argument("--out", type=Path, default=Path("demo_out"), metavar="DIR", help="output directory")
-    parser.add_argument("--timeout", type=float, metavar="S", help="time limit in simulated seconds; 20")
-    parser.add_argument(
-        "--lock-step", action="store_true", help="every step waits for the previous one: the same run on every machine"
-    )
+    add = parser.add_argument
+    add("--instruction", default="pick up the red cube", metavar="TEXT", help="what the arm is to do")
+    add("--seed", type=int, default=0, metavar="N", help="the scene is a function of suite and seed")
+    add("--suite", default="pick-colours", help="name of the suite of scenes")
+    add("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="a checkpoint, by name or directory")
+    add("--out", type=Path, default=Path("demo_out"), metavar="DIR", help="output directory")
+    add("--timeout", type=float, metavar="S", help="time limit in simulated seconds; 20")
+    alike = "every step waits for the previous one: the same run on every machine"
+    add("--lock-step", action="store_true", help=alike)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,10 +47,8 @@ def run(args: argparse.Namespace) -> int:
     settings = checked(args)
     progress = Progress()
     with PrivateGraph() as graph:
-        try:
+        with refused(ImportError):
             ros.ensure()
-        except ImportError as error:
-            raise CliError(str(error)) from error
         result = perform(settings, graph, progress)
     progress.line("Drawing the run ...")
     files = write(settings, result)
@@ -74,29 +71,21 @@ def checked(args: argparse.Namespace) -> DemoSettings:
     """The settings, checked before anything starts. Raises CliError."""
     from rt_vla_ros.sim import make_scene
 
-    try:
+    with refused(ValueError):
         scene = make_scene(args.suite, args.seed, args.instruction)
         checkpoint = resolve(args.policy, Progress().line)
         cameras = tuple(camera.name for camera in checkpoint.read_card().cameras)
-    except ValueError as error:
-        raise CliError(str(error)) from error
     timeout = scene.task.time_limit if args.timeout is None else args.timeout
     if not 0 < timeout <= 3600:
         raise CliError(f"--timeout is {timeout:g}, expected more than 0 and at most 3600 seconds.")
-    return DemoSettings(scene, checkpoint.reference, writable(args.out), timeout, args.lock_step, cameras)
-
-
-def writable(folder: Path) -> Path:
-    """The folder, created if it is missing. Raises CliError where nothing can be written there."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        args.out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=args.out):
             pass
     except OSError as error:
-        raise CliError(
-            f"nothing can be written into {folder} ({error.strerror}); name another folder: --out DIR."
-        ) from error
-    return folder
+        said = f"nothing can be written into {args.out} ({error.strerror}); name another folder: --out DIR."
+        raise CliError(said) from error
+    return DemoSettings(scene, checkpoint.reference, args.out, timeout, args.lock_step, cameras)
 
 
 def write(settings: DemoSettings, result: DemoOutcome) -> list[str]:
@@ -122,36 +111,25 @@ def write(settings: DemoSettings, result: DemoOutcome) -> list[str]:
     return lines
 
 
-def figures(settings: DemoSettings, result: DemoOutcome) -> dict[str, object]:
+def figures(settings: DemoSettings, result: DemoOutcome) -> dict[str, Any]:
     """The content of demo.json."""
     # A stop has no latency: it belongs to no image.
     latencies = [1000 * latency for _, _, latency in result.trajectory.actions if latency > 0]
     median, p99 = (round(float(x), 2) for x in np.percentile(latencies, (50, 99))) if latencies else (None, None)
-    return {
-        "instruction": settings.scene.task.instruction,
-        "success": result.success,
-        "outcome": result.outcome,
-        "message": result.message,
-        "seconds": round(result.seconds, 3),
-        "steps": result.steps,
-        "policy": Path(settings.policy).name,
-        "suite": settings.scene.suite,
-        "seed": settings.scene.seed,
-        "lock_step": settings.lock_step,
-        "latency_ms": {"median": median, "p99": p99},
-    }
+    scene, names = settings.scene, ("success", "outcome", "message", "steps")
+    run = {"instruction": scene.task.instruction, **{name: getattr(result, name) for name in names}}
+    run |= {"seconds": round(result.seconds, 3), "policy": Path(settings.policy).name, "suite": scene.suite}
+    run |= {"seed": scene.seed, "lock_step": settings.lock_step}
+    return {**run, "latency_ms": {"median": median, "p99": p99}}
 
 
 def summary_lines(settings: DemoSettings, result: DemoOutcome) -> list[str]:
     """The result in sentences."""
     latency = figures(settings, result)["latency_ms"]
-    assert isinstance(latency, dict)
     lines = [f"{'Done' if result.success else 'Not done'}: {result.message}"]
     if result.steps:
-        lines.append(
-            f"{result.seconds:.1f} simulated seconds, {result.steps} actions; latency from image to "
-            f"action {latency['median']} ms (median), {latency['p99']} ms (p99)."
-        )
+        took = f"{result.seconds:.1f} simulated seconds, {result.steps} actions; latency from image to action"
+        lines.append(f"{took} {latency['median']} ms (median), {latency['p99']} ms (p99).")
     if settings.policy in MADE_IN_MEMORY:
-        lines.append(UNTRAINED_NOTE.format(settings.policy))
+        lines.append(f"The policy {settings.policy} has random weights: a failure is expected.")
     return lines

@@ -16,17 +16,9 @@ from pathlib import Path
 from rt_vla_ros import ros
 from rt_vla_ros.policies.checkpoint import resolve as catalogue
 
-_PACKAGE = "rt_vla_ros"
 _LOWEST, _HIGHEST = (3, 10), (3, 14)
-_LIBRARIES = (
-    ("numpy", "numpy"),
-    ("torch", "torch"),
-    ("transformers", "transformers"),
-    ("mujoco", "mujoco"),
-    ("av", "av"),
-    ("Pillow", "PIL"),
-    ("PyYAML", "yaml"),
-)
+_LIBRARIES = (*((name, name) for name in ("numpy", "torch", "transformers", "mujoco", "av")), ("Pillow", "PIL"))
+_LIBRARIES += (("PyYAML", "yaml"),)
 _WIRE_LIBRARIES = (("eclipse-zenoh", "zenoh"), ("rosbags", "rosbags"), ("xxhash", "xxhash"))
 
 
@@ -53,13 +45,10 @@ def run(args: argparse.Namespace) -> int:
 
 def python() -> Iterator[Finding]:
     """The interpreter."""
-    here = sys.version_info[:2]
-    text = f"Python {'.'.join(map(str, sys.version_info[:3]))} at {sys.executable}"
-    if _LOWEST <= here <= _HIGHEST:
-        yield Finding(True, f"{text}.")
-    else:
-        bounds = f"{'.'.join(map(str, _LOWEST))} to {'.'.join(map(str, _HIGHEST))}"
-        yield Finding(False, f"{text}; {bounds} are supported: start with another one.")
+    here, lowest, highest = (".".join(map(str, version)) for version in (sys.version_info[:3], _LOWEST, _HIGHEST))
+    fine = _LOWEST <= sys.version_info[:2] <= _HIGHEST
+    remedy = "" if fine else f"; {lowest} to {highest} are supported: start with another one"
+    yield Finding(fine, f"Python {here} at {sys.executable}{remedy}.")
 
 
 def ros_runtime() -> Iterator[Finding]:
@@ -73,10 +62,8 @@ def ros_runtime() -> Iterator[Finding]:
         middleware = os.environ.get("RMW_IMPLEMENTATION", "the default middleware")
         yield Finding(True, f"ROS 2 {os.environ.get('ROS_DISTRO', '')} is sourced, with {middleware}.")
     else:
-        yield Finding(
-            True,
-            "No ROS 2 is sourced: the embedded runtime is used; a ROS 2 with rmw_zenoh_cpp hears it and is heard.",
-        )
+        embedded = "the embedded runtime is used; a ROS 2 with rmw_zenoh_cpp hears it and is heard."
+        yield Finding(True, f"No ROS 2 is sourced: {embedded}")
 
 
 def libraries() -> Iterator[Finding]:
@@ -91,9 +78,8 @@ def libraries() -> Iterator[Finding]:
             missing.append((distribution, error))
     yield Finding(True, f"Libraries: {', '.join(versions)}.")
     for distribution, reason in missing:
-        yield Finding(
-            False, f"{distribution} cannot be imported ({reason}): {sys.executable} -m pip install {distribution}"
-        )
+        remedy = f"{sys.executable} -m pip install {distribution}"
+        yield Finding(False, f"{distribution} cannot be imported ({reason}): {remedy}")
 
 
 def accelerator() -> Iterator[Finding]:
@@ -105,11 +91,9 @@ def accelerator() -> Iterator[Finding]:
     if torch.cuda.is_available():
         yield Finding(True, f"Policies run on {torch.cuda.get_device_name(0)}.")
     elif shutil.which("nvidia-smi") or Path("/proc/driver/nvidia/version").exists():
-        yield Finding(
-            False,
-            f"There is an NVIDIA driver, but torch {torch.__version__} cannot use it: install a torch built for CUDA, "
-            "or a driver that is new enough for it. Policies run on the processor meanwhile.",
-        )
+        remedy = "install a torch built for CUDA, or a driver that is new enough for it"
+        unused = f"There is an NVIDIA driver, but torch {torch.__version__} cannot use it: {remedy}."
+        yield Finding(False, f"{unused} Policies run on the processor meanwhile.")
     else:
         yield Finding(True, f"No GPU: policies run on the processor, {os.cpu_count()} cores.")
 
@@ -122,19 +106,16 @@ def pictures() -> Iterator[Finding]:
         rendering.open_context(16, 16).free()
     except (ImportError, OSError, RuntimeError) as error:
         yield Finding(False, f"The simulated cameras cannot draw: {error}")
-        return
-    yield Finding(True, f"The simulated cameras draw with OpenGL by {os.environ.get('MUJOCO_GL', 'the system')}.")
+    else:
+        yield Finding(True, f"The simulated cameras draw with OpenGL by {os.environ.get('MUJOCO_GL', 'the system')}.")
 
 
 def checkpoints() -> Iterator[Finding]:
     """Which policies there are."""
-    names = catalogue.policy_names()
-    if set(names) - set(catalogue.MADE_IN_MEMORY):
-        yield Finding(True, f"Policies: {', '.join(names)}.")
-    else:
-        yield Finding(
-            False, f"No trained policy is in {catalogue.CHECKPOINTS}, and {', '.join(names)} move senselessly: get one."
-        )
+    names, listed = catalogue.policy_names(), ", ".join(catalogue.policy_names())
+    fine = bool(set(names) - set(catalogue.MADE_IN_MEMORY))
+    missing = f"No trained policy is in {catalogue.CHECKPOINTS}, and {listed} move senselessly: get one."
+    yield Finding(fine, f"Policies: {listed}." if fine else missing)
 
 
 def launch_files() -> Iterator[Finding]:
@@ -142,12 +123,12 @@ def launch_files() -> Iterator[Finding]:
     try:
         from ament_index_python.packages import get_package_share_directory
 
-        share = get_package_share_directory(_PACKAGE)
+        share = get_package_share_directory("rt_vla_ros")
     except (ImportError, KeyError) as error:
         yield Finding(False, f"Launch files: {error}.")
-        return
-    names = sorted(path.name for path in Path(share, "launch").glob("*.launch.py"))
-    yield Finding(bool(names), f"Launch files in {share}: {', '.join(names) or 'none; install the package again'}.")
+    else:
+        names = sorted(path.name for path in Path(share, "launch").glob("*.launch.py"))
+        yield Finding(bool(names), f"Launch files in {share}: {', '.join(names) or 'none; install the package again'}.")
 
 
 def port() -> Iterator[Finding]:
@@ -181,13 +162,5 @@ def _answers(router: str) -> bool:
         return False
 
 
-LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    python,
-    ros_runtime,
-    libraries,
-    accelerator,
-    pictures,
-    checkpoints,
-    launch_files,
-    port,
-)
+LOOKS: tuple[Callable[[], Iterator[Finding]], ...]
+LOOKS = (python, ros_runtime, libraries, accelerator, pictures, checkpoints, launch_files, port)

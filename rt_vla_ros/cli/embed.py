@@ -14,8 +14,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from rt_vla_ros.cli.main import refused
 from rt_vla_ros.language.instruction_table import InstructionTable
-from rt_vla_ros.os_error import in_words
 from rt_vla_ros.out_file import check_out
 from zenoh_ros.commands.errors import CliError
 
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     if args.to.suffix != ".safetensors":
         raise CliError(f"--to is {args.to}, expected a file that ends in .safetensors.")
     check_out(args.to)
-    try:
+    with refused(ValueError, ImportError, SafetensorError):
         texts = [*args.instructions, *(args.file.read_text(encoding="utf-8").splitlines() if args.file else [])]
         texts = [text.strip() for text in texts if text.strip()]
         if not texts:
@@ -50,10 +50,6 @@ def run(args: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory(prefix=f".{args.to.name}.", dir=args.to.absolute().parent) as folder:
             table.save(Path(folder) / args.to.name)
             os.replace(Path(folder) / args.to.name, args.to)
-    except OSError as error:
-        raise CliError(in_words(error)) from error
-    except (ValueError, ImportError, SafetensorError) as error:
-        raise CliError(str(error)) from error
     print(f"Written: {args.to}, {len(vectors)} instructions, vectors of {table.size} numbers by {table.encoder}.")
     return 0
 
@@ -63,7 +59,5 @@ def _check_same(old: InstructionTable, name: str, fingerprint: str, where: Path)
     by_fingerprint = bool(old.fingerprint and fingerprint)
     if (old.fingerprint != fingerprint) if by_fingerprint else (old.encoder not in ("", name)):
         given = f"another {name}" if old.encoder == name else name
-        raise CliError(
-            f"the vectors in {where} are by {old.encoder}, not by {given}; vectors of two encoders cannot be combined. "
-            "Give the same encoder, or another --to."
-        )
+        remedy = "vectors of two encoders cannot be combined. Give the same encoder, or another --to."
+        raise CliError(f"the vectors in {where} are by {old.encoder}, not by {given}; {remedy}")

@@ -14,11 +14,12 @@ import json
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from rt_vla_ros import ros
+from rt_vla_ros.cli.main import refused
 from rt_vla_ros.evaluation.baselines import ABLATIONS, BLACK_IMAGES, EXPERT, AblatedPolicy, ExpertPolicy
 from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
 from rt_vla_ros.evaluation.report import write_report
@@ -32,47 +33,42 @@ from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.suites import EVALUATION_SUITES, FIRST_TRAINING_SEED, find_suite
 from zenoh_ros.commands.errors import CliError
 
-ALL = "all"
 RESULT, REPORT = "evaluation.json", "report.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
-    parser.add_argument("--policy", default="rt1-mini", help=f"name or path of a checkpoint, or {EXPERT}; rt1-mini")
-    parser.add_argument("--suite", default="pick-colours", help="names of suites, separated by commas, or all")
-    parser.add_argument("--episodes", type=int, default=100, help="per suite (default 100)")
-    parser.add_argument("--seed", type=int, default=0, help="of the first episode; then consecutive (default 0)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="output directory; without it nothing is written")
-    parser.add_argument("--through-ros", action="store_true", help="run policy, smoother and arm as ROS nodes")
-    parser.add_argument("--compare-with", type=Path, metavar="DIR", help="an evaluation whose actions must be the same")
-    parser.add_argument("--ablation", choices=ABLATIONS, help="remove one input of the policy; it must fail then")
-    parser.add_argument("--decoding", choices=("argmax", "expected_value"), help="default: the checkpoint's")
-    parser.add_argument(
-        "--min-confidence",
-        type=float,
-        default=0.0,
-        help="hold still below this confidence, as the policy node does",
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
-    parser.add_argument("--weights", choices=WEIGHTS, default="auto", help="format of the weights (default auto)")
-    parser.add_argument("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
-    parser.add_argument(
-        "--videos", type=int, default=3, metavar="N", help="record the first N successes and N failures (3)"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="start over where the directory holds an evaluation")
+    add = parser.add_argument
+    add("--policy", default="rt1-mini", help=f"name or path of a checkpoint, or {EXPERT}; rt1-mini")
+    add("--suite", default="pick-colours", help="names of suites, separated by commas, or all")
+    add("--episodes", type=int, default=100, help="per suite (default 100)")
+    add("--seed", type=int, default=0, help="of the first episode; then consecutive (default 0)")
+    add("--out", type=Path, metavar="DIR", help="output directory; without it nothing is written")
+    add("--through-ros", action="store_true", help="run policy, smoother and arm as ROS nodes")
+    add("--compare-with", type=Path, metavar="DIR", help="an evaluation whose actions must be the same")
+    add("--ablation", choices=ABLATIONS, help="remove one input of the policy; it must fail then")
+    add("--decoding", choices=("argmax", "expected_value"), help="default: the checkpoint's")
+    still = "hold still below this confidence, as the policy node does"
+    add("--min-confidence", type=float, default=0.0, help=still)
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
+    add("--weights", choices=WEIGHTS, default="auto", help="format of the weights (default auto)")
+    add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
+    add("--videos", type=int, default=3, metavar="N", help="record the first N successes and N failures (3)")
+    add("--overwrite", action="store_true", help="start over where the directory holds an evaluation")
 
 
+@refused(ValueError, ImportError)
 def run(args: argparse.Namespace) -> int:
     """0 when the evaluation was made, whatever the result; 1 where --compare-with found a difference."""
     try:
         suites = _checked(args)
-        reference = None if args.compare_with is None else _reference_logs(args, suites)
+        seeds, reference = range(args.seed, args.seed + args.episodes), None
+        if args.compare_with is not None:
+            reference = read_logs(args.compare_with / RESULT, suites, seeds)
         about = _about(args)
         progress, results, videos = Progress(), {}, {}
         with _player(args, progress) as player:
             for suite in suites:
                 out = args.out if args.out is None or len(suites) == 1 else args.out / suite
-                seeds = range(args.seed, args.seed + args.episodes)
                 suite_run = SuiteRun(player, suite, about, out, progress)
                 made = suite_run.play(seeds, videos=args.videos, overwrite=args.overwrite)
                 results[suite] = {**about, "suite": suite, **made.summary}
@@ -86,22 +82,19 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         kept = "" if args.out is None else f" Finished episodes are kept in {args.out}; the same command resumes."
         raise CliError(in_words(error) + (kept if error.errno in (errno.ENOSPC, errno.EDQUOT) else "")) from error
-    except (ValueError, ImportError) as error:
-        raise CliError(str(error)) from error
 
 
 def _checked(args: argparse.Namespace) -> list[str]:
     """The suites. Raises ValueError for what can be known to be wrong before anything starts."""
-    names = EVALUATION_SUITES if args.suite == ALL else args.suite.split(",")
+    names = EVALUATION_SUITES if args.suite == "all" else args.suite.split(",")
     suites = [find_suite(name.strip()).name for name in names]
     if len(set(suites)) < len(suites):
         raise ValueError(f"--suite {args.suite} names a suite twice.")
     if args.episodes < 1:
         raise ValueError(f"An evaluation needs at least 1 episode, not {args.episodes}.")
     if not 0 <= args.seed <= FIRST_TRAINING_SEED - args.episodes:
-        raise ValueError(
-            f"Seeds are from 0 to {FIRST_TRAINING_SEED - 1}: training uses those above. Given: {args.seed}."
-        )
+        allowed = f"Seeds are from 0 to {FIRST_TRAINING_SEED - 1}: training uses those above"
+        raise ValueError(f"{allowed}. Given: {args.seed}.")
     if not 0 <= args.min_confidence <= 1:
         raise ValueError(f"--min-confidence is {args.min_confidence:g}, expected 0 to 1.")
     if args.videos < 0:
@@ -109,8 +102,10 @@ def _checked(args: argparse.Namespace) -> list[str]:
     beyond = [name for name in ("ablation", "decoding") if getattr(args, name)]
     if args.through_ros and (beyond or args.policy == EXPERT):
         raise ValueError(f"--through-ros evaluates a checkpoint unchanged, without {beyond[0] if beyond else EXPERT}.")
-    if args.policy == EXPERT:
-        _check_expert(args)
+    if args.policy == EXPERT and (args.decoding or args.weights != WEIGHTS[0]):
+        raise ValueError(f"{EXPERT} is no checkpoint; --decoding and --weights are for those.")
+    if args.policy == EXPERT and args.ablation == BLACK_IMAGES:
+        raise ValueError(f"{EXPERT} uses no images, so --ablation {BLACK_IMAGES} would change nothing.")
     if args.compare_with is not None and not (args.compare_with / RESULT).is_file():
         raise ValueError(f"--compare-with: there is no {args.compare_with / RESULT}.")
     if args.out is not None:
@@ -118,28 +113,12 @@ def _checked(args: argparse.Namespace) -> list[str]:
     return suites
 
 
-def _check_expert(args: argparse.Namespace) -> None:
-    if args.decoding or args.weights != WEIGHTS[0]:
-        raise ValueError(f"{EXPERT} is no checkpoint; --decoding and --weights are for those.")
-    if args.ablation == BLACK_IMAGES:
-        raise ValueError(f"{EXPERT} uses no images, so --ablation {BLACK_IMAGES} would change nothing.")
-
-
 def _about(args: argparse.Namespace) -> dict[str, Any]:
     """What was evaluated, and with which versions. Raises UnknownPolicyError."""
     digest = None if args.policy == EXPERT else checkpoint_hash(args.policy)
-    return {
-        "policy": Path(args.policy).name,
-        "checkpoint_sha256": digest,
-        "seed": args.seed,
-        "through_ros": args.through_ros,
-        "ablation": args.ablation,
-        "decoding": args.decoding,
-        "min_confidence": args.min_confidence,
-        "weights": args.weights,
-        "command": _command(args),
-        "versions": versions(),
-    }
+    options = ("seed", "through_ros", "ablation", "decoding", "min_confidence", "weights")
+    about = {"policy": Path(args.policy).name, "checkpoint_sha256": digest}
+    return {**about, **{n: getattr(args, n) for n in options}, "command": _command(args), "versions": versions()}
 
 
 def _command(args: argparse.Namespace) -> str:
@@ -150,8 +129,8 @@ def _command(args: argparse.Namespace) -> str:
         words += [f"--{name}", str(value)] if value else []
     words += ["--min-confidence", f"{args.min_confidence:g}"] if args.min_confidence else []
     words += ["--weights", args.weights] if args.weights != WEIGHTS[0] else []
-    words += ["--trust-remote-code"] if args.trust_remote_code else []
-    return shlex.join([*words, *(["--through-ros"] if args.through_ros else [])])
+    words += [f"--{name.replace('_', '-')}" for name in ("trust_remote_code", "through_ros") if getattr(args, name)]
+    return shlex.join(words)
 
 
 @contextmanager
@@ -165,11 +144,8 @@ def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
         with ros_player(checkpoint.reference, checkpoint.read_card(), options, progress) as player:
             yield player
         return
-    direct = DirectPlayer(_load(args), min_confidence=args.min_confidence)
-    try:
+    with closing(DirectPlayer(_load(args), min_confidence=args.min_confidence)) as direct:
         yield direct
-    finally:
-        direct.close()
 
 
 def _load(args: argparse.Namespace) -> Policy:
@@ -179,11 +155,8 @@ def _load(args: argparse.Namespace) -> Policy:
     from rt_vla_ros.policies.load import load_policy
 
     torch.set_num_threads(1)  # one small image at a time: more threads only slow each other down
-    if args.policy == EXPERT:
-        policy: Policy = ExpertPolicy()
-    else:
-        options = {name: getattr(args, name) for name in ("device", "decoding", "weights", "trust_remote_code")}
-        policy = load_policy(args.policy, **options)
+    options = {name: getattr(args, name) for name in ("device", "decoding", "weights", "trust_remote_code")}
+    policy = ExpertPolicy() if args.policy == EXPERT else load_policy(args.policy, **options)
     return AblatedPolicy(policy, args.ablation) if args.ablation else policy
 
 
@@ -197,19 +170,12 @@ def _sentence(result: dict[str, Any]) -> str:
     )
 
 
-def _write(
-    out: Path, data: dict[str, Any], results: list[dict[str, Any]], videos: Mapping[str, Sequence[Path]]
-) -> None:
+def _write(out: Path, data: Any, results: list[dict[str, Any]], videos: Mapping[str, Sequence[Path]]) -> None:
     """Writes both files atomically; several suites share one file and one report."""
     whole = out / f".{RESULT}"
     whole.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(whole, out / RESULT)
     write_report(out / REPORT, results, videos)
-
-
-def _reference_logs(args: argparse.Namespace, suites: list[str]) -> dict[str, Log]:
-    """Of the evaluation to compare with. Raises ComparisonError."""
-    return read_logs(args.compare_with / RESULT, suites, range(args.seed, args.seed + args.episodes))
 
 
 def _compare(other: Path, results: dict[str, dict[str, Any]], reference: dict[str, Log], progress: Progress) -> int:

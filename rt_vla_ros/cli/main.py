@@ -7,11 +7,11 @@ a line to `COMMANDS` below.
     def run(args: argparse.Namespace) -> int: ...                      # do it; the exit code
 
 - The module is imported only when its command is asked for, so `rt-vla --help` loads nothing heavy.
-- `ros=True` says that the command needs ROS: `rt_vla_ros.ros.ensure()` has run before the module is imported: the
+- `needs_ros` says that the command needs ROS: `rt_vla_ros.ros.ensure()` has run before the module is imported: the
   module may say `import rclpy` at its top like any node.
 - What the user got wrong is raised as `CliError("a sentence: what was given, what was expected, what to do")`: it is
   printed without a traceback and the exit code is 2, and so is an OSError, in words (`rt_vla_ros/os_error.py`), also
-  as `CliError(str(error)) from error`. Ctrl-C ends a command with 130.
+  as `CliError(str(error)) from error`, which is what `refused` makes of errors. Ctrl-C ends a command with 130.
 - A command's own subcommands (`topic pub`) are `parser.add_subparsers(...)` inside `add_arguments`.
 """
 
@@ -20,10 +20,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType
+from types import FrameType, ModuleType
 
 from rt_vla_ros import __version__, ros
 from rt_vla_ros.os_error import in_words
@@ -36,19 +38,17 @@ class CommandEntry:
 
     module: str
     summary: str
-    ros: bool = False
+    needs_ros: bool = False
 
 
 COMMANDS: dict[str, CommandEntry] = {
     "demo": CommandEntry("rt_vla_ros.cli.demo", "the main job once: simulated arm, policy, an instruction"),
-    "launch": CommandEntry(
-        "zenoh_ros.commands.launch", "start a launch file, e.g. policy.launch.py arm:=sim", ros=True
-    ),
-    "run": CommandEntry("zenoh_ros.commands.run", "start one node of a package", ros=True),
-    "topic": CommandEntry("zenoh_ros.commands.topic", "pub, echo, list, info, hz", ros=True),
-    "node": CommandEntry("zenoh_ros.commands.node", "list, info", ros=True),
-    "param": CommandEntry("zenoh_ros.commands.param", "list, get, set, dump", ros=True),
-    "service": CommandEntry("zenoh_ros.commands.service", "list, call, type", ros=True),
+    "launch": CommandEntry("zenoh_ros.commands.launch", "start a launch file, e.g. policy.launch.py arm:=sim", True),
+    "run": CommandEntry("zenoh_ros.commands.run", "start one node of a package", True),
+    "topic": CommandEntry("zenoh_ros.commands.topic", "pub, echo, list, info, hz", True),
+    "node": CommandEntry("zenoh_ros.commands.node", "list, info", True),
+    "param": CommandEntry("zenoh_ros.commands.param", "list, get, set, dump", True),
+    "service": CommandEntry("zenoh_ros.commands.service", "list, call, type", True),
     "evaluate": CommandEntry("rt_vla_ros.cli.evaluate", "how often a policy does what it is told, in the simulator"),
     "collect": CommandEntry("rt_vla_ros.cli.collect", "play episodes in the simulator and write a dataset"),
     "train": CommandEntry("rt_vla_ros.cli.train", "train a policy from datasets, or by a recipe from nothing"),
@@ -61,43 +61,47 @@ COMMANDS: dict[str, CommandEntry] = {
 }
 
 
+@contextmanager
+def refused(*kinds: type[Exception]) -> Iterator[None]:
+    """Within, or in a function decorated with it, an error of these kinds becomes a CliError with its words."""
+    try:
+        yield
+    except kinds as error:
+        raise CliError(str(error)) from error
+
+
+@contextmanager
+def signals_to(handler: Callable[[int, FrameType | None], object], *numbers: signal.Signals) -> Iterator[None]:
+    """Within, these signals call `handler`."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
 def _overview() -> str:
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: rt-vla COMMAND ...",
-            "",
-            "Say what you want in words, and an arm on a ROS 2 graph does it.",
-            "",
-            "commands:",
-            *lines,
-            "",
-            "`rt-vla COMMAND --help` says more of one.",
-        ]
+    lines = "\n".join(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())
+    return (
+        "usage: rt-vla COMMAND ...\n\nSay what you want in words, and an arm on a ROS 2 graph does it.\n\n"
+        f"commands:\n{lines}\n\n`rt-vla COMMAND --help` says more of one."
     )
 
 
 def make_parser(name: str) -> tuple[argparse.ArgumentParser, ModuleType]:
     """The parser of a command, and the module that has its `run`. Raises CliError where its ROS cannot be imported."""
     command = COMMANDS[name]
-    if command.ros:
-        try:
+    if command.needs_ros:
+        with refused(ImportError):
             ros.ensure()
             ros.register()  # for a real ROS 2 too: a checkout is in no index of it
-        except ImportError as error:
-            raise CliError(str(error)) from error
     module = importlib.import_module(command.module)
-    parser = argparse.ArgumentParser(
-        prog=f"rt-vla {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog=f"rt-vla {name}", description=module.__doc__, formatter_class=as_written)
     module.add_arguments(parser)
     return parser, module
-
-
-def _run_command(name: str, argv: Sequence[str]) -> int:
-    parser, module = make_parser(name)
-    return int(module.run(parse(parser, list(argv))))
 
 
 def parse(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
@@ -129,19 +133,17 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"rt-vla: unknown command {name!r}. {did_you_mean(name, COMMANDS)}", file=sys.stderr)
         return 2
     try:
-        return _run_command(name, arguments[1:])
+        parser, module = make_parser(name)
+        return int(module.run(parse(parser, arguments[1:])))
     except BrokenPipeError:
         raise
     except (CliError, OSError) as error:
-        print(f"rt-vla {name}: {_in_words(error)}", file=sys.stderr)
+        # A command may hand on what the operating system said as it is, or let it come here.
+        said = error.__cause__ if isinstance(error, CliError) else error
+        words = in_words(said) if isinstance(said, OSError) and str(said) == str(error) else str(error)
+        print(f"rt-vla {name}: {words}", file=sys.stderr)
         return 2
     except SystemExit as exit_:  # argparse, which has printed its own sentence
         return exit_.code if isinstance(exit_.code, int) else 1
     except KeyboardInterrupt:
         return 130
-
-
-def _in_words(error: CliError | OSError) -> str:
-    """A command may hand on what the operating system said as it is, or let it come here."""
-    said = error.__cause__ if isinstance(error, CliError) else error
-    return in_words(said) if isinstance(said, OSError) and str(said) == str(error) else str(error)

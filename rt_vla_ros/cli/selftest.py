@@ -14,52 +14,42 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
 
 from rt_vla_ros.out_file import check_out
+from rt_vla_ros.policies.load import find_device
+from rt_vla_ros.selftest import parts as table
+from rt_vla_ros.selftest.runner import FAILED, PASSED, SKIPPED, Machine, Part, ResultsFile, run_parts, versions
 from zenoh_ros.commands.errors import CliError, did_you_mean
-
-if TYPE_CHECKING:
-    from rt_vla_ros.selftest.part import Machine, Part
-    from rt_vla_ros.selftest.results import Result, ResultsFile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
     parser.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, cuda:1 ...")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the results there, and carry on from them")
     parser.add_argument("--overwrite", action="store_true", help="begin anew, whatever is in FILE.json")
-    parser.add_argument(
-        "--only", nargs="+", metavar="PART", help="these alone; `rt2` stands for all whose names begin with `rt2-`"
-    )
+    alone = "these alone; `rt2` stands for all whose names begin with `rt2-`"
+    parser.add_argument("--only", nargs="+", metavar="PART", help=alone)
     parser.add_argument("--list", action="store_true", help="say what parts there are, and end")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 where everything passed or was skipped, 1 where something failed. Raises CliError."""
-    import torch
-
-    from rt_vla_ros.policies.load import find_device
-    from rt_vla_ros.selftest.part import Machine
-    from rt_vla_ros.selftest.results import FAILED, ResultsFile
-
     parts = _chosen(args.only)
     if args.list:
         width = max(len(part.name) for part in parts)
         print("\n".join(f"{part.name:<{width}}  {part.summary}" for part in parts))
         return 0
     check_out(args.out)
-    try:
-        machine = Machine(find_device(args.device))
-        file = ResultsFile(args.out, overwrite=args.overwrite)
-    except ValueError as error:
-        hint = " Name another --out, or say --overwrite to begin anew." if args.out and args.out.exists() else ""
-        raise CliError(f"{error}{hint}") from error
-    if not machine.on_gpu:
-        torch.set_num_threads(1)  # threads that wait for each other are slow beside other work
     with tempfile.TemporaryDirectory(prefix="rt-vla-selftest-") as folder:
-        if file.path is None:
-            file.path = Path(folder) / "results.json"
+        try:
+            machine = Machine(find_device(args.device))
+            file = ResultsFile(args.out or Path(folder) / "results.json", overwrite=args.overwrite)
+        except ValueError as error:
+            hint = " Name another --out, or say --overwrite to begin anew." if args.out and args.out.exists() else ""
+            raise CliError(f"{error}{hint}") from error
+        if not machine.on_gpu:
+            torch.set_num_threads(1)  # threads that wait for each other are slow beside other work
         _run_all(parts, machine, file)
     print(_figures(parts, machine, file))
     if args.out is not None:
@@ -68,27 +58,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _chosen(names: Sequence[str] | None) -> Sequence[Part]:
-    from rt_vla_ros.selftest.parts import PARTS, chosen
-
     try:
-        return PARTS if names is None else chosen(names)
+        return table.PARTS if names is None else table.chosen(names)
     except KeyError as error:
         (name,) = error.args
-        known = did_you_mean(name, [part.name for part in PARTS])
+        known = did_you_mean(name, [part.name for part in table.PARTS])
         raise CliError(f"there is no part {name!r}. {known} `rt-vla selftest --list` says what there is.") from error
 
 
 def _run_all(parts: Sequence[Part], machine: Machine, file: ResultsFile) -> None:
     """Here, and what cannot be run here any more, in a process of its own."""
-    from rt_vla_ros.selftest.runner import run_parts
-
-    width = max(len(part.name) for part in parts)
-
-    def tell(name: str, result: Result, earlier: bool) -> None:
-        when = "earlier" if earlier else f"{result.seconds:.1f} s"
-        print(f"{result.status:<8}{name:<{width}}  {when:>8}  {result.sentence}", flush=True)
-
-    rest = run_parts(parts, machine, file, tell)
+    rest = run_parts(parts, machine, file)
     if rest:
         print("The GPU is lost to this process; another one goes on.", flush=True)
         names, place = [part.name for part in rest], ("--device", str(machine.device), "--out", str(file.path))
@@ -97,8 +77,6 @@ def _run_all(parts: Sequence[Part], machine: Machine, file: ResultsFile) -> None
 
 
 def _figures(parts: Sequence[Part], machine: Machine, file: ResultsFile) -> str:
-    from rt_vla_ros.selftest.results import FAILED, PASSED, SKIPPED, versions
-
     results = [file.results[part.name] for part in parts]
     tables = [result.table for result in results if result.table]
     counts = [f"{sum(result.status == status for result in results)} {status}" for status in (PASSED, FAILED, SKIPPED)]

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from rt_vla_ros.cli.main import signals_to
 from zenoh_ros.commands.errors import CliError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -35,17 +36,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """pytest's exit status. Raises CliError where there are no tests to run."""
     if not (CHECKOUT / "test").is_dir():
-        raise CliError(
-            f"the tests are part of the source tree, not of an installation ({CHECKOUT}): ./rt-vla test there."
-        )
+        only = f"the tests are part of the source tree, not of an installation ({CHECKOUT})"
+        raise CliError(f"{only}: ./rt-vla test there.")
     if importlib.util.find_spec("pytest") is None:
         raise CliError("pytest is not installed here; `./rt-vla test` installs it, or: pip install 'rt_vla_ros[test]'.")
     os.chdir(CHECKOUT)
-    workers = min(_cores(), MAX_WORKERS) if importlib.util.find_spec("xdist") is not None else 1
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    workers = min(cores, MAX_WORKERS) if importlib.util.find_spec("xdist") is not None else 1
+    stops = any(word in ("-x", "--exitfirst") or word.startswith("--maxfail") for word in args.pytest)
     started, statuses = time.monotonic(), list[int]()
     for arguments in passes(args.pytest, workers):
         statuses.append(_run_pytest(arguments))
-        if statuses[-1] not in (0, FAILED, NOTHING_COLLECTED) or (statuses[-1] == FAILED and _stops(args.pytest)):
+        if statuses[-1] not in (0, FAILED, NOTHING_COLLECTED) or (statuses[-1] == FAILED and stops):
             break
     # The first pass that did not succeed decides; no tests at all is what pytest calls it.
     status = next((status for status in statuses if status not in (0, NOTHING_COLLECTED)), min(statuses))
@@ -71,15 +73,6 @@ def passes(arguments: Sequence[str], workers: int) -> list[list[str]]:
     return [parallel, [*options, "-m", f"serial{also}"]]
 
 
-def _stops(arguments: Sequence[str]) -> bool:
-    """Whether the first failures end the run."""
-    return any(word in ("-x", "--exitfirst") or word.startswith("--maxfail") for word in arguments)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
 def _run_pytest(arguments: Sequence[str]) -> int:
     """Its exit status. Ctrl-C and a `kill` end pytest, which then reports what it has done."""
     process = subprocess.Popen([sys.executable, "-m", "pytest", *arguments])
@@ -88,9 +81,5 @@ def _run_pytest(arguments: Sequence[str]) -> int:
         if number != signal.SIGINT:  # which the terminal has sent to pytest too
             process.send_signal(number)
 
-    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with signals_to(forward, signal.SIGINT, signal.SIGTERM):
         return process.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

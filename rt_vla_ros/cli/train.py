@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
+from rt_vla_ros.cli.main import refused
 from rt_vla_ros.data.lerobot import load_datasets
 from rt_vla_ros.policies.rt1.configuration import PRESETS
 from rt_vla_ros.progress import Progress
@@ -35,49 +36,38 @@ from zenoh_ros.commands.numbers import nonnegative_int, positive_float, positive
 
 FAMILIES = ("rt1",)
 OF_DATA: dict[str, object] = {"preset": OWN, "validation": None, "cache_frames": False, "num_workers": 1}
-OF_RECIPES: dict[str, object] = {"collectors": None}
-"""Options that belong to one of the two ways, and their defaults."""
+OF_RECIPES: dict[str, object] = {"collectors": None}  # options that belong to one of the two ways, and their defaults
 OF_BOTH = ("steps", "batch_size", "learning_rate", "init_from", "seed")
 """Options that are settings of the same name; None: the preset's or the recipe's."""
 DEFAULT = TrainingSettings()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
-    parser.add_argument("family", help="what to train: rt1")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the run; its policy: DIR/checkpoint")
-    parser.add_argument("--seed", type=nonnegative_int, help=f"of the run (default {DEFAULT.seed})")
-    parser.add_argument(
-        "--steps", type=positive_int, help=f"of the optimizer (default {DEFAULT.steps:,}; with --recipe the recipe's)"
-    )
-    parser.add_argument("--batch-size", type=positive_int, help="windows per step, of all processes (default: below)")
-    parser.add_argument("--learning-rate", type=positive_float, help="its peak (default: below)")
-    parser.add_argument("--init-from", metavar="CHECKPOINT", help="start from its weights (default: random)")
-    parser.add_argument("--save-interval", type=positive_int, default=500, help="steps between savings (default 500)")
-    parser.add_argument(
-        "--evaluate", type=nonnegative_int, help="episodes per suite at the end (--recipe: 100, else 0)"
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
-    parser.add_argument("--threads", type=positive_int, help="of the CPU (default: all; with --recipe 1)")
+    add = parser.add_argument
+    add("family", help="what to train: rt1")
+    add("--out", type=Path, required=True, metavar="DIR", help="of the run; its policy: DIR/checkpoint")
+    add("--seed", type=nonnegative_int, help=f"of the run (default {DEFAULT.seed})")
+    add("--steps", type=positive_int, help=f"of the optimizer (default {DEFAULT.steps:,}; with --recipe the recipe's)")
+    add("--batch-size", type=positive_int, help="windows per step, of all processes (default: below)")
+    add("--learning-rate", type=positive_float, help="its peak (default: below)")
+    add("--init-from", metavar="CHECKPOINT", help="start from its weights (default: random)")
+    add("--save-interval", type=positive_int, default=500, help="steps between savings (default 500)")
+    add("--evaluate", type=nonnegative_int, help="episodes per suite at the end (--recipe: 100, else 0)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
+    add("--threads", type=positive_int, help="of the CPU (default: all; with --recipe 1)")
     data = parser.add_argument_group("from datasets")
     data.add_argument("--data", type=Path, nargs="+", metavar="DIR", help="datasets; all with the same action card")
     data.add_argument("--preset", help=f"size of the network: {', '.join(PRESETS)}")
     data.add_argument("--validation", type=float, help=f"share of the episodes held out (default {DEFAULT.validation})")
-    data.add_argument(
-        "--cache-frames", action="store_true", help="decode all videos into DIR/frames first; default: on demand"
-    )
+    frames = "decode all videos into DIR/frames first; default: on demand"
+    data.add_argument("--cache-frames", action="store_true", help=frames)
     data.add_argument("--num-workers", type=positive_int, help="threads that decode and make batches (default 1)")
     recipe = parser.add_argument_group("by a recipe")
     recipe.add_argument("--recipe", help=f"with episodes of its own: {', '.join(RECIPES)}")
     recipe.add_argument("--collectors", type=positive_int, help="processes that collect episodes (default 1)")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="another setting: a field of TrainingSettings (training/settings.py), network.KEY of RT1Config, with "
-        "--recipe also dagger.KEY of DaggerSettings",
-    )
+    other = "another setting: a field of TrainingSettings (training/settings.py), network.KEY of RT1Config, with "
+    other += "--recipe also dagger.KEY of DaggerSettings"
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help=other)
     parser.set_defaults(**OF_DATA, **OF_RECIPES)
     parser.epilog = f"settings by preset, with --data:\n{table_of_defaults()}"
 
@@ -88,25 +78,19 @@ def run(args: argparse.Namespace) -> int:
         raise CliError(f"{args.family!r} cannot be trained. {did_you_mean(args.family, FAMILIES)}")
     if (args.data is None) == (args.recipe is None):
         raise CliError("give either --data DIR ... to train from datasets, or --recipe NAME to collect while training.")
-    _refuse_options_of_the_other_way(args)
-    transformers_logging.disable_progress_bar()
-    try:
-        if args.recipe is not None:
-            if is_launched():
-                raise CliError("a recipe is trained in one process; several are for --data.")
-            _by_recipe(args)
-        else:
-            _from_datasets(args)
-    except (SafetensorError, ValueError, OSError) as error:
-        raise CliError(str(error)) from error
-    return 0
-
-
-def _refuse_options_of_the_other_way(args: argparse.Namespace) -> None:
     way, other, usual = ("--data", "--recipe", OF_RECIPES) if args.recipe is None else ("--recipe", "--data", OF_DATA)
     given = [f"--{name.replace('_', '-')}" for name, value in usual.items() if getattr(args, name) != value]
     if given:
         raise CliError(f"{', '.join(given)} is for {other}, not for {way}.")
+    transformers_logging.disable_progress_bar()
+    with refused(SafetensorError, ValueError):
+        if args.recipe is None:
+            _from_datasets(args)
+        elif is_launched():
+            raise CliError("a recipe is trained in one process; several are for --data.")
+        else:
+            _by_recipe(args)
+    return 0
 
 
 def _changes(args: argparse.Namespace, *more: str) -> list[str]:
@@ -135,31 +119,23 @@ def _from_datasets(args: argparse.Namespace) -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     settings = with_settings(default_settings(args.preset), _changes(args, "validation"))
-    _refuse_duplicates(args.data)
+    places = [directory.resolve() for directory in args.data]
+    again = [str(one) for one, place in zip(args.data, places, strict=True) if places.count(place) > 1]
+    if again:
+        kept = "its episodes would be held out and trained on. Name each once."
+        raise CliError(f"--data names the same dataset more than once ({', '.join(again)}): {kept}")
     datasets = load_datasets(args.data)
     with process_group(args.device) as group:
         progress = Progress(None if group.is_main else io.StringIO())
-        options = {"cache_frames": args.cache_frames, "num_workers": args.num_workers}
-        source = DatasetSource(datasets, settings, group, **options)
+        frames, workers = args.cache_frames, args.num_workers
+        source = DatasetSource(datasets, settings, group, cache_frames=frames, num_workers=workers)
         made = TrainingRun(args.out, source, settings, progress.update, group)
         together = "" if group.size == 1 else f" and {group.size - 1} more"
-        progress.line(
-            f"{len(source.training)} episodes for training, {len(source.validation)} held out, "
-            f"{source.windows.frames:,} frames; on {group.device}{together}."
-        )
+        episodes = f"{len(source.training)} episodes for training, {len(source.validation)} held out"
+        progress.line(f"{episodes}, {source.windows.frames:,} frames; on {group.device}{together}.")
         _train(made, args, progress)
         if group.is_main:
             _evaluate(made, args.evaluate or 0, progress)
-
-
-def _refuse_duplicates(directories: list[Path]) -> None:
-    places = [directory.resolve() for directory in directories]
-    again = [str(one) for one, place in zip(directories, places, strict=True) if places.count(place) > 1]
-    if again:
-        raise CliError(
-            f"--data names the same dataset more than once ({', '.join(again)}): its episodes would be held out and "
-            "trained on. Name each once."
-        )
 
 
 def _train(made: TrainingRun, args: argparse.Namespace, progress: Progress) -> None:

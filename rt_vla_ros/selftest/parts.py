@@ -12,60 +12,52 @@ import torch
 
 from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SMALL
 from rt_vla_ros.policies.rt2.loading.quantization import DTYPES, QUANTIZED
-from rt_vla_ros.selftest import basic_parts, bench_parts, rt1_parts, rt2_parts, training_parts
-from rt_vla_ros.selftest.part import Part
+from rt_vla_ros.selftest import rt1_parts, rt2_parts, training_parts
+from rt_vla_ros.selftest.runner import Part
 
 
 def _tokens(dtype: torch.dtype, *, recorded: bool) -> list[Part]:
     number, how = str(dtype).removeprefix("torch."), "graphs" if recorded else "tokens"
     what = f"{'CUDA graphs: ' if recorded else ''}an action's tokens in {number} against transformers' generate"
-    return [
-        Part(
-            f"rt2-{how}-{number}-{family}", what, partial(rt2_parts.tokens, family, dtype, recorded=recorded), recorded
-        )
-        for family in SMALL
-    ]
+    name, run = f"rt2-{how}-{number}-", partial(rt2_parts.tokens, dtype=dtype, recorded=recorded)
+    return [Part(f"{name}{family}", what, partial(run, family), recorded) for family in SMALL]
 
 
 def _benches(*, recorded: bool) -> list[Part]:
-    last, run = "-graphs" if recorded else "", partial(bench_parts.rt2_action, recorded=recorded)
-    return [
-        Part(f"bench-rt2-{published}{last}", "an action beside generate", partial(run, published, small), recorded)
-        for published, small in zip(FOR_GPU, FOR_CPU, strict=True)
-    ]
+    last, run = "-graphs" if recorded else "", partial(rt2_parts.bench, recorded=recorded)
+    pairs, what = zip(FOR_GPU, FOR_CPU, strict=True), "an action beside generate"
+    return [Part(f"bench-rt2-{large}{last}", what, partial(run, large, small), recorded) for large, small in pairs]
 
 
+_RECORDED = partial(rt1_parts.fast_step, recorded=True)
 PARTS: tuple[Part, ...] = (
-    Part("arithmetic", "the device multiplies as a CPU does", basic_parts.arithmetic),
-    Part("rt1-shipped", "the shipped policy acts as on a CPU", basic_parts.shipped_policy),
+    Part("arithmetic", "the device multiplies as a CPU does", rt1_parts.arithmetic),
+    Part("rt1-shipped", "the shipped policy acts as on a CPU", rt1_parts.shipped_policy),
     *_tokens(torch.float32, recorded=False),
     *_tokens(torch.bfloat16, recorded=False),
     *(Part(f"rt1-fast-{d}", "the fast step against the network", partial(rt1_parts.fast_step, d)) for d in DTYPES),
     *(Part(f"train-recipe-{d}", "the recipe's learner", partial(training_parts.recipe_step, d)) for d in DTYPES),
     Part("train-supervised", "rt-vla train rt1 --data", training_parts.supervised_step),
-    Part("bench-rt1", "a step of each network", bench_parts.rt1_step),
+    Part("bench-rt1", "a step of each network", rt1_parts.bench),
     *_benches(recorded=False),
     *(Part(f"rt2-weights-{w}", f"{w} weights, layer by layer", partial(rt2_parts.quantized, w)) for w in QUANTIZED),
     Part("rt2-device-images", "images prepared on the device", rt2_parts.device_images),
-    *(Part(f"rt1-graphs-{d}", "the fast step recorded", partial(rt1_parts.recorded_step, d), True) for d in DTYPES),
+    *(Part(f"rt1-graphs-{d}", "the fast step recorded", partial(_RECORDED, d), True) for d in DTYPES),
     *_tokens(torch.float32, recorded=True),
     *_tokens(torch.bfloat16, recorded=True),
-    Part("bench-rt1-graphs", "a step, recorded", partial(bench_parts.rt1_step, recorded=True), True),
+    Part("bench-rt1-graphs", "a step, recorded", partial(rt1_parts.bench, recorded=True), True),
     *_benches(recorded=True),
     Part("train-two-processes", "two processes learn together", training_parts.two_processes),
 )
 
 
-def chosen(names: Sequence[str], parts: Sequence[Part] = PARTS) -> list[Part]:
+def chosen(names: Sequence[str]) -> list[Part]:
     """The parts of these names, in the table's order; `rt2` stands for all whose names begin with `rt2-`.
 
     Raises KeyError with the first name that stands for none.
     """
+    meant = {name: [part for part in PARTS if f"{part.name}-".startswith(f"{name}-")] for name in names}
     for name in names:
-        if not any(_stands_for(name, part) for part in parts):
+        if not meant[name]:
             raise KeyError(name)
-    return [part for part in parts if any(_stands_for(name, part) for name in names)]
-
-
-def _stands_for(name: str, part: Part) -> bool:
-    return f"{part.name}-".startswith(f"{name}-")
+    return [part for part in PARTS if any(part in some for some in meant.values())]

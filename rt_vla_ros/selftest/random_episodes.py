@@ -23,18 +23,11 @@ def make_episode(seed: int, length: int = 6, **changes: object) -> Episode:
     high = np.array([max(d.high, 1.0) if d.role == "terminate" else d.high for d in CARD.dimensions])
     values = rng.uniform(low, high, (length, len(low)))
     values[:, 0] = rng.integers(0, 2, length)
-    parts = {
-        "card": CARD,
-        "instruction": f"pick up the {('red', 'blue')[seed % 2]} cube",
-        "images": {"front": rng.integers(0, 256, (length, SIZE, SIZE, 3), np.uint8)},
-        "values": values,
-        "stamps": np.arange(length) * 0.2,
-        "scene": rng.random((length, 10)).astype(np.float32),
-        "leader": "expert",
-        "success": bool(seed % 2),
-        "suite": "pick-any",
-        "seed": (1 << 40) + seed,
-    }
+    parts: dict[str, object] = {"card": CARD, "instruction": f"pick up the {('red', 'blue')[seed % 2]} cube"}
+    parts["images"] = {"front": rng.integers(0, 256, (length, SIZE, SIZE, 3), np.uint8)}
+    parts |= {"values": values, "stamps": np.arange(length) * 0.2}
+    parts["scene"] = rng.random((length, 10)).astype(np.float32)
+    parts |= {"leader": "expert", "success": bool(seed % 2), "suite": "pick-any", "seed": (1 << 40) + seed}
     return Episode(**{**parts, **changes})  # type: ignore[arg-type]
 
 

@@ -5,38 +5,29 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 
-from rt_vla_ros.benchmarks import rt2_weights
-from rt_vla_ros.benchmarks.rt2 import picture
-from rt_vla_ros.benchmarks.rt2_shapes import SMALL, make_parts
-from rt_vla_ros.benchmarks.rt2_stock import INSTRUCTION, agreement
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
+from rt_vla_ros.benchmarks import rt2, rt2_weights
+from rt_vla_ros.benchmarks.rt2 import INSTRUCTION, agreement, picture
+from rt_vla_ros.benchmarks.rt2_shapes import SHAPES, SMALL, make_parts
 from rt_vla_ros.policies.rt2.decoding.engine import logger as engine_logger
 from rt_vla_ros.policies.rt2.inputs.device_images import find_device_images
-from rt_vla_ros.policies.rt2.loading.quantization import (
-    WeightsError,
-    check_quantization,
-    number_type,
-    quantizable,
-    quantize,
-)
-from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
-from rt_vla_ros.selftest.part import FailedError, Found, Machine, SkippedError
+from rt_vla_ros.policies.rt2.loading import quantization
+from rt_vla_ros.policies.rt2.policy import RT2Policy
+from rt_vla_ros.selftest.runner import FailedError, Found, Machine, SkippedError
 
 IMAGES = 4
 NEAR_TIE = 8.0
 """Where an action in half precision first differs from `generate`'s, the two tokens' logits may be so many steps of the
 number type apart: a sum in another order is rounded otherwise, and a near tie falls the other way."""
-LEAST_SHARE = 0.5
-"""Of numbers that must be `generate`'s in half precision."""
+LEAST_SHARE = 0.5  # of numbers that must be `generate`'s in half precision
 ON_DEVICE = ("paligemma", "qwen2_vl", "qwen2_5_vl", "openvla")
 """Families whose processors' work can be done on a device; SmolVLM's tiles are left to the processor."""
-RESIZED = (70, 70)
-"""Height and width of images that all these processors bring to another size."""
+RESIZED = (70, 70)  # height and width of images that all these processors bring to another size
 WIDE = replace(
     SMALL["paligemma"], hidden_size=256, intermediate_size=1024, vision_size=256, vision_intermediate_size=1024
 )
@@ -53,22 +44,21 @@ def tokens(family: str, dtype: torch.dtype, machine: Machine, *, recorded: bool 
     parts = make_parts(SMALL[family], machine.device, dtype)
     # A policy packs its model for the CPU; `generate` shall have it as transformers makes it.
     policy = RT2Policy(replace(parts, model=copy.deepcopy(parts.model)), fixed_shapes=recorded)
-    said = _Warnings()
-    engine_logger.addHandler(said)
+    said, handler = list[str](), logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    engine_logger.addHandler(handler)
     try:
         policy.reset(INSTRUCTION)
     finally:
-        engine_logger.removeHandler(said)
+        engine_logger.removeHandler(handler)
     if recorded and not policy.recorded_prompt_lengths:
-        raise FailedError(f"No pass was recorded. {' '.join(said.sentences)}")
-    grammar = make_grammar(parts)
-    assert isinstance(grammar, ActionGrammar)
+        raise FailedError(f"No pass was recorded. {' '.join(said)}")
     seen = [picture(parts, seed) for seed in range(IMAGES) for _ in range(2)]
-    return judged(asdict(agreement(parts, policy, grammar, seen)), dtype)
+    return judged(agreement(parts, policy, seen), dtype)
 
 
 def judged(found: Mapping[str, Any], dtype: torch.dtype) -> Found:
-    """What an Agreement comes to. Raises FailedError.
+    """What an agreement comes to. Raises FailedError.
 
     In float32 every number must be `generate`'s. In half precision differences are told, and each must be a near tie.
     """
@@ -106,40 +96,39 @@ def device_images(machine: Machine) -> Found:
 def quantized(weights: str, machine: Machine) -> Found:
     """Layer by layer near the layer as it was, and a whole action through all of them."""
     try:
-        check_quantization(weights, machine.device)
-    except WeightsError as error:
+        quantization.check_quantization(weights, machine.device)
+    except quantization.WeightsError as error:
         raise SkippedError(str(error)) from error
-    number = number_type(weights, machine.device)
+    number = quantization.number_type(weights, machine.device)
     plain, held = (make_parts(WIDE, torch.device("cpu"), number).model for _ in range(2))
     plain.to(machine.device)  # type: ignore[arg-type]
-    quantize(held, weights, machine.device)
+    quantization.quantize(held, weights, machine.device)
     generator, worst = torch.Generator().manual_seed(0), 0.0
-    for layer, exact in zip(quantizable(held), quantizable(plain), strict=True):
+    for layer, exact in zip(quantization.quantizable(held), quantization.quantizable(plain), strict=True):
         rows = torch.randn(7, layer.in_features, generator=generator).to(machine.device, number)
         expected = exact(rows).float()
         worst = max(worst, float((layer(rows).float() - expected).norm() / expected.norm()))
-    figures = rt2_weights.compare(
-        lambda way: rt2_weights.shape_policy(WIDE, way, machine.device),
-        ("bfloat16", weights),
-        lambda card: rt2_weights.make_prompts(card, IMAGES),
-    )
+    open_policy = partial(rt2_weights.shape_policy, WIDE, device=machine.device)
+    figures = rt2_weights.compare(open_policy, ("bfloat16", weights), partial(rt2_weights.make_prompts, count=IMAGES))
     figures["layer_error"] = worst
     if not worst <= LAYER_TOLERANCES[weights]:
-        raise FailedError(
-            f"A layer in {weights} is wrong by {worst:.3f} of its output's norm, expected at most "
-            f"{LAYER_TOLERANCES[weights]}.",
-            figures,
-        )
+        said = f"A layer in {weights} is wrong by {worst:.3f} of its output's norm"
+        raise FailedError(f"{said}, expected at most {LAYER_TOLERANCES[weights]}.", figures)
     other, numbers = figures["formats"][1]["numbers"], figures["prompts"] * figures["dimensions"]
     return Found(f"layers within {worst:.3f}; {other} of {numbers} numbers differ from bfloat16's", figures)
 
 
-class _Warnings(logging.Handler):
-    """Keeps the sentences with which the engine says why nothing was recorded."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.sentences: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.sentences.append(record.getMessage())
+def bench(published: str, small: str, machine: Machine, *, recorded: bool = False) -> Found:
+    """A published shape on a GPU in bfloat16, a small one on a CPU in float32, beside `generate`."""
+    name, dtype = published if machine.on_gpu else small, quantization.number_type("auto", machine.device)
+    options: dict[str, Any] = {"fixed_shapes": recorded}
+    if not machine.on_gpu:
+        options = {"repeats": 1, "variants": ("stock", "no speculation", "accepted 100 %")}
+    figures = rt2.measure(name, SHAPES[name], machine.device, dtype, **options)
+    way = figures["variants"]["no speculation"]
+    said = f"{name} {way['milliseconds']:.1f} ms an action, {way['faster']:.2f} times as fast as generate"
+    if recorded and not figures["recorded_prompt_lengths"]:
+        raise FailedError(f"{said}, but no pass was recorded; the log says why.", figures)
+    if figures["agreement"]:
+        said += f"; {judged(figures['agreement'], quantization.DTYPES[figures['dtype']]).sentence}"
+    return Found(said, figures, rt2.table([figures]))

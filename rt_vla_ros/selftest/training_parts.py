@@ -19,7 +19,7 @@ import torch
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.selftest.part import FailedError, Found, Machine, SkippedError, exact_float32
+from rt_vla_ros.selftest.runner import FailedError, Found, Machine, SkippedError, exact_float32
 from rt_vla_ros.training.batch import Batch
 from rt_vla_ros.training.distributed import ProcessGroup
 from rt_vla_ros.training.learner import Learner
@@ -29,8 +29,7 @@ TOLERANCES = {"float32": 1e-3, "bfloat16": 3e-2}
 """Largest difference of the first loss from the one in float32 on a CPU, as a share of it."""
 STEPS, WINDOWS = 8, 4
 PATIENCE = 300.0  # [s] for the command; processes that wait for each other would do so for hours
-LAST_WORDS = 1000
-"""Characters of what a command said that are kept when it fails."""
+LAST_WORDS = 1000  # characters of what a command said that are kept when it fails
 
 
 def recipe_step(precision: str, machine: Machine) -> Found:
@@ -49,19 +48,15 @@ def recipe_step(precision: str, machine: Machine) -> Found:
     return Found(said, figures)
 
 
-def supervised_step(machine: Machine) -> Found:
-    """`rt-vla train rt1 --data` in a process of its own."""
-    return _trained(machine, ())
-
-
 def two_processes(machine: Machine) -> Found:
     """The same in two processes: two GPUs over nccl, or a CPU over gloo."""
     if machine.on_gpu and torch.cuda.device_count() < 2:
         raise SkippedError("it needs two GPUs, there is one.")
-    return _trained(machine, ("torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"))
+    return supervised_step(machine, ("torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"))
 
 
-def _trained(machine: Machine, launcher: tuple[str, ...]) -> Found:
+def supervised_step(machine: Machine, launcher: tuple[str, ...] = ()) -> Found:
+    """`rt-vla train rt1 --data` in a process of its own, or in those of a launcher."""
     if importlib.util.find_spec("pyarrow") is None:
         raise SkippedError("datasets need pyarrow: pip install pyarrow.")
     from rt_vla_ros.selftest.random_episodes import make_episode, write_dataset
@@ -83,9 +78,8 @@ def _trained(machine: Machine, launcher: tuple[str, ...]) -> Found:
 
 def _finish(command: list[str]) -> None:
     """Runs a command to its end; whatever ends this ends all of its processes. Raises FailedError."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    silent, pipe = subprocess.DEVNULL, subprocess.PIPE
+    process = subprocess.Popen(command, stdout=silent, stderr=pipe, text=True, start_new_session=True)
     try:
         said = process.communicate(timeout=PATIENCE)[1].strip()[-LAST_WORDS:]
     except subprocess.TimeoutExpired as error:

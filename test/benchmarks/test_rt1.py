@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rt_vla_ros.benchmarks import rt1
-from rt_vla_ros.benchmarks.rt1 import COLUMNS, Reference, RT1BenchSettings, measure, table
+from rt_vla_ros.benchmarks.rt1 import COLUMNS, Reference, measure, table
 from rt_vla_ros.cli.main import main
 
 STAND_IN = """
@@ -20,7 +20,7 @@ for _ in sys.stdin:
 
 @pytest.mark.slow
 def test_a_network_is_measured_without_the_reference() -> None:
-    figures = measure(RT1BenchSettings(repeats=2, cases=(("rt1-mini", "float32"),)))
+    figures = measure([("rt1-mini", "float32")], repeats=2)
     (row,) = figures["networks"]
     assert row["network"] == "rt1-mini"
     assert 0 < row["fastest_ms"] <= row["step_ms"]

@@ -13,14 +13,19 @@ from support.small_tokenizers import small_tokenizer
 from torch import Tensor
 from transformers import AutoModelForImageTextToText
 
-from rt_vla_ros.benchmarks import rt2_machine
-from rt_vla_ros.benchmarks.rt2 import VARIANTS, RT2BenchOptions, measure, picture, table
+from rt_vla_ros.benchmarks import rt2
+from rt_vla_ros.benchmarks.rt2 import (
+    INSTRUCTION,
+    VARIANTS,
+    agreement,
+    measure,
+    picture,
+    table,
+)
 from rt_vla_ros.benchmarks.rt2_shapes import FOR_CPU, FOR_GPU, SHAPES, ModelShape, config_of, make_parts
-from rt_vla_ros.benchmarks.rt2_stock import INSTRUCTION, Agreement, agreement
-from rt_vla_ros.cli import bench_rt2
+from rt_vla_ros.cli import bench
 from rt_vla_ros.policies.rt2.decoding import engine as decoding_engine
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
-from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
+from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.tiny.small_models import SPECIAL
 from zenoh_ros.commands.errors import CliError
 
@@ -29,7 +34,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def machine_is_judged_by_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rt2_machine, "SQUARE", 128)
+    monkeypatch.setattr(rt2, "SQUARE", 128)
 
 
 def small(name: str) -> ModelShape:
@@ -44,7 +49,7 @@ def small(name: str) -> ModelShape:
 
 @pytest.mark.parametrize("name", FOR_CPU)
 def test_every_way_gives_the_tokens_of_generate(name: str) -> None:
-    result = measure(name, small(name), CPU, torch.float32, RT2BenchOptions(repeats=2))
+    result = measure(name, small(name), CPU, torch.float32, repeats=2)
     ways = result["variants"]
     assert tuple(ways) == VARIANTS
     assert all(way["same_tokens"] for way in ways.values())
@@ -65,8 +70,8 @@ def test_every_way_gives_the_tokens_of_generate(name: str) -> None:
 
 @pytest.mark.parametrize("name", FOR_CPU)
 def test_half_precision_tells_how_many_tokens_differ_and_by_how_little(name: str) -> None:
-    options = RT2BenchOptions(repeats=1, images=3, pack=False, fixed_shapes="openvla" in name)
-    result = measure(name, small(name), CPU, torch.bfloat16, options)
+    options = {"repeats": 1, "images": 3, "pack": False, "fixed_shapes": "openvla" in name}
+    result = measure(name, small(name), CPU, torch.bfloat16, **options)
     found = result["agreement"]
     dimensions = 7 if "openvla" in name else 8
     assert (found["actions"], found["numbers"]) == (3, 3 * dimensions)
@@ -81,19 +86,23 @@ def test_where_actions_differ_the_distance_is_counted(monkeypatch: pytest.Monkey
     parts = make_parts(small("openvla-cpu"), CPU, torch.float32)
     policy = RT2Policy(parts, pack=False)
     policy.reset(INSTRUCTION)
-    grammar = make_grammar(parts)
-    assert isinstance(grammar, ActionGrammar)
-    assert agreement(parts, policy, grammar, [picture(parts, 0)]) == Agreement(1, 7, 0, 0, ())
+    assert agreement(parts, policy, [picture(parts, 0)]) == {
+        "actions": 1,
+        "numbers": 7,
+        "other_actions": 0,
+        "other_numbers": 0,
+        "steps": [],
+    }
 
     def second_best(logits: Tensor, masks: Tensor, *_: object) -> tuple[Tensor, Tensor]:
         columns = logits.masked_fill(~masks, -torch.inf).topk(2, dim=-1).indices[:, 1]
         return columns, torch.ones(len(columns))
 
     monkeypatch.setattr(decoding_engine, "choose", second_best)
-    found = agreement(parts, policy, grammar, [picture(parts, 0)])
-    assert (found.actions, found.other_actions) == (1, 1)
-    assert found.other_numbers > 0
-    assert found.steps[0] > 1000  # steps of float32, between neighbours among 256 random logits
+    found = agreement(parts, policy, [picture(parts, 0)])
+    assert (found["actions"], found["other_actions"]) == (1, 1)
+    assert found["other_numbers"] > 0
+    assert found["steps"][0] > 1000  # steps of float32, between neighbours among 256 random logits
 
 
 def test_published_sizes_are_those_published() -> None:
@@ -114,8 +123,8 @@ def test_published_sizes_are_those_published() -> None:
 
 def arguments(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    bench_rt2.add_arguments(parser)
-    return parser.parse_args(words)
+    bench.add_arguments(parser)
+    return parser.parse_args(["rt2", *words])
 
 
 def test_the_command_writes_what_it_prints(
@@ -124,7 +133,7 @@ def test_the_command_writes_what_it_prints(
     monkeypatch.setitem(SHAPES, "paligemma-cpu", small("paligemma-cpu"))
     out = tmp_path / "rt2.json"
     words = ("--shapes", "paligemma-cpu", "--repeats", "1", "--device", "cpu", "--out", str(out))
-    assert bench_rt2.run(arguments(*words)) == 0
+    assert bench.run(arguments(*words)) == 0
     assert json.loads(out.read_text())[0]["shape"] == "paligemma-cpu"
     assert "accepted 100 %" in capsys.readouterr().out
 
@@ -141,4 +150,4 @@ def test_the_command_writes_what_it_prints(
 )
 def test_what_cannot_be_measured_is_refused(words: tuple[str, ...], message: str) -> None:
     with pytest.raises((CliError, OSError), match=message):
-        bench_rt2.run(arguments(*words))
+        bench.run(arguments(*words))

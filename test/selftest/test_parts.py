@@ -12,8 +12,8 @@ from torch import Tensor
 from rt_vla_ros.policies.rt1.fast import steps
 from rt_vla_ros.policies.rt2.decoding import engine
 from rt_vla_ros.policies.rt2.policy import RT2Policy
-from rt_vla_ros.selftest import basic_parts, rt1_parts, rt2_parts, training_parts
-from rt_vla_ros.selftest.part import FailedError, Machine
+from rt_vla_ros.selftest import rt1_parts, rt2_parts, training_parts
+from rt_vla_ros.selftest.runner import FailedError, Machine
 
 CPU = Machine(torch.device("cpu"))
 
@@ -69,20 +69,20 @@ def test_the_fast_step_and_one_that_is_wrong(monkeypatch: pytest.MonkeyPatch) ->
     assert rt1_parts.fast_step("bfloat16", CPU).figures["rt1_same_tokens"] > 0.6
     asked = []
     monkeypatch.setattr(steps, "graphed", lambda function, device: asked.append(device) or function)
-    assert rt1_parts.recorded_step("float32", CPU).figures["rt1_difference"] == 0
+    assert rt1_parts.fast_step("float32", CPU, recorded=True).figures["rt1_difference"] == 0
     assert asked == [CPU.device] * 2, "both halves of the one that shall be recorded, and of no other"
     monkeypatch.setattr(steps, "graphed", lambda function, device: lambda x: function(x) * 1.01)
     with pytest.raises(FailedError, match=r"expected 1e-04 and 60 % at least"):
-        rt1_parts.recorded_step("float32", CPU)
+        rt1_parts.fast_step("float32", CPU, recorded=True)
 
 
 def test_wrong_arithmetic_and_a_wrong_policy_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(basic_parts, "TOLERANCES", {torch.float32: 0.0})
+    monkeypatch.setattr(rt1_parts, "ARITHMETIC_TOLERANCES", {torch.float32: 0.0})
     with pytest.raises(FailedError, match="A matrix product in float32 is wrong by"):
-        basic_parts.arithmetic(CPU)
-    monkeypatch.setattr(basic_parts, "PROBABILITY_TOLERANCE", -1.0)
+        rt1_parts.arithmetic(CPU)
+    monkeypatch.setattr(rt1_parts, "PROBABILITY_TOLERANCE", -1.0)
     with pytest.raises(FailedError, match="rt1-mini gives probabilities that differ"):
-        basic_parts.shipped_policy(CPU)
+        rt1_parts.shipped_policy(CPU)
 
 
 def test_images_that_the_device_makes_otherwise_fail(monkeypatch: pytest.MonkeyPatch) -> None:

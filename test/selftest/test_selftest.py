@@ -17,8 +17,7 @@ from support.launching import REPOSITORY
 
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.selftest import parts, runner
-from rt_vla_ros.selftest.part import FailedError, Found, Machine, Part, SkippedError
-from rt_vla_ros.selftest.results import Result, ResultsFile
+from rt_vla_ros.selftest.runner import FailedError, Found, Machine, Part, Result, ResultsFile, SkippedError
 
 CPU = Machine(torch.device("cpu"))
 QUICK = ("arithmetic", "rt1-shipped", "rt2-tokens-float32-qwen2_vl", "rt2-tokens-bfloat16-smolvlm", "train-recipe")
@@ -157,7 +156,7 @@ SLOW = """
 import sys, time
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.selftest import parts
-from rt_vla_ros.selftest.part import Found, Part
+from rt_vla_ros.selftest.runner import Found, Part
 
 def wait(machine):
     print("waiting", flush=True)
@@ -203,8 +202,8 @@ def test_memory_that_ran_out_behind_another_error_is_recognised() -> None:
     assert runner.is_out_of_memory(error)
 
 
-def test_results_without_a_path_are_kept_in_memory() -> None:
-    file = ResultsFile(None)
+def test_a_result_stands_for_the_same_device_and_versions(tmp_path: Path) -> None:
+    file = ResultsFile(tmp_path / "results.json")
     file.add("a", Result("passed", 1.0, "done", {"device": "x", "torch": "1", "rt_vla_ros": "0"}))
     assert file.standing("a", {"device": "x", "torch": "1", "rt_vla_ros": "0"}) is not None
     assert file.standing("a", {"device": "y", "torch": "1", "rt_vla_ros": "0"}) is None
