@@ -19,8 +19,8 @@ from rt_vla_ros.selftest.runner import Part
 def _tokens(dtype: torch.dtype, *, recorded: bool) -> list[Part]:
     number, how = str(dtype).removeprefix("torch."), "graphs" if recorded else "tokens"
     what = f"{'CUDA graphs: ' if recorded else ''}an action's tokens in {number} against transformers' generate"
-    name, run = f"rt2-{how}-{number}-", partial(rt2_parts.tokens, dtype=dtype, recorded=recorded)
-    return [Part(f"{name}{family}", what, partial(run, family), recorded) for family in SMALL]
+    name, run = f"rt2-{how}-{number}-", partial(rt2_parts.tokens, recorded=recorded)
+    return [Part(f"{name}{family}", what, partial(run, family, dtype), recorded) for family in SMALL]
 
 
 def _benches(*, recorded: bool) -> list[Part]:

@@ -19,6 +19,7 @@ from rt_vla_ros.policies.rt1.checkpoint import check_card
 from rt_vla_ros.policies.rt1.configuration import PRESETS, RT1Config, check_number
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim.suites import find_suite
+from rt_vla_ros.training.dagger_policy import check_range
 
 
 class TrainingError(ValueError):
@@ -53,12 +54,6 @@ the mean cross-entropy over all action tokens of all steps (the release divides 
 see), and crop images at random after padding them with black: 20 of 256 rows and 50 of 320 columns on each side.
 Neither has a schedule, decay, clipping, averaged weights or changes of colour. `micro_batch_size` is this project's,
 to save memory."""
-
-
-def check_range(name: str, value: float, high: float = 1, low: float = 0) -> None:
-    """Raises ValueError where it is not in low ... high."""
-    if not low <= value <= high:
-        raise ValueError(f"{name} is {value}, expected {low} to {high}.")
 
 
 @dataclass(frozen=True)
