@@ -20,16 +20,11 @@ from rt_vla_ros.sim.scenes import Scene, make_scene
 from rt_vla_ros.sim.scripted_expert import ScriptedExpert
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, find_suite
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
+from rt_vla_ros.training.checks import check_range
 
 DRIFT, TURN = 0.012, 0.08  # [m], [rad]: standard deviation per action at strength 1
 BURST, BURST_CHANCE = 0.03, 0.05  # [m] per action; chance per action that one starts
 GRIPPER_CHANCE, MAX_STEP, MAX_TURN = 0.03, 0.04, 0.35
-
-
-def check_range(name: str, value: float, high: float = 1, low: float = 0) -> None:
-    """Raises ValueError where it is not in low ... high."""
-    if not low <= value <= high:
-        raise ValueError(f"{name} is {value}, expected {low} to {high}.")
 
 
 class ActionNoise:

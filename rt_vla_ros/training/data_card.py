@@ -13,7 +13,7 @@ from rt_vla_ros.json_file import read_object
 from rt_vla_ros.language.hashed_words import words
 from rt_vla_ros.sim.objects import COLOURS, SHAPE_WORDS, SHAPES
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED, UNSEEN_KINDS, AppearanceJitter, Suite, find_suite
-from rt_vla_ros.training.settings import TrainingError
+from rt_vla_ros.training.checks import TrainingError
 
 FILE = "DATA_CARD.md"
 LEADERS = {"expert": "the scripted expert", "mixed": "both in turn", "learner": "the policy"}

@@ -19,9 +19,10 @@ from rt_vla_ros.data.lerobot_layout import SCENE
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.training.batch import Batch
+from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup
 from rt_vla_ros.training.learner import Learner
-from rt_vla_ros.training.settings import TrainingError, TrainingSettings, sentence_encoder
+from rt_vla_ros.training.settings import TrainingSettings, sentence_encoder
 from rt_vla_ros.training.source import BatchSource, Say, SourceDescription
 from rt_vla_ros.training.windows import WindowDataset, cached_frames, fingerprint, split
 

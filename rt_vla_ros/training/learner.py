@@ -21,8 +21,9 @@ from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.loss import ILLEGAL, action_loss, soft_targets
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.training.batch import Batch, jitter_colours
+from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup, sync_batch_norms
-from rt_vla_ros.training.settings import TrainingError, TrainingSettings
+from rt_vla_ros.training.settings import TrainingSettings
 
 CENTRE, SCALE = (0.5, 0.0, 0.1), 0.1  # of positions [m]
 SPREAD = 0.7  # of the heatmap's target [cells of the feature map]

@@ -19,12 +19,13 @@ from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt1.checkpoint import load_checkpoint, save_checkpoint
 from rt_vla_ros.sim.suites import EVALUATION_SUITES
 from rt_vla_ros.training.batch import Batch
+from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.distributed import SINGLE_PROCESS as ALONE
 from rt_vla_ros.training.distributed import ProcessGroup
 from rt_vla_ros.training.learner import STATE, Learner
 from rt_vla_ros.training.model_card import model_card
 from rt_vla_ros.training.run_log import RunLog
-from rt_vla_ros.training.settings import TrainingError, TrainingSettings, network_config, saving
+from rt_vla_ros.training.settings import TrainingSettings, network_config, saving
 from rt_vla_ros.training.settings_file import FILE as SETTINGS
 from rt_vla_ros.training.settings_file import check_settings, save_settings
 from rt_vla_ros.training.source import BatchSource, Say

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rt_vla_ros.data.lerobot_layout import write_text
-from rt_vla_ros.training.settings import TrainingError
+from rt_vla_ros.training.checks import TrainingError
 
 ROWS, PLOT = "losses.jsonl", "losses.svg"
 

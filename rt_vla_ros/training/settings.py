@@ -19,11 +19,7 @@ from rt_vla_ros.policies.rt1.checkpoint import check_card
 from rt_vla_ros.policies.rt1.configuration import PRESETS, RT1Config, check_number
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim.suites import find_suite
-from rt_vla_ros.training.dagger_policy import check_range
-
-
-class TrainingError(ValueError):
-    """The run cannot begin or go on; the message says why, and what stands."""
+from rt_vla_ros.training.checks import TrainingError, check_range
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from typing import Any
 from rt_vla_ros.data.lerobot_layout import write_json
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.training.settings import RECIPES, DaggerSettings, TrainingError, TrainingSettings
+from rt_vla_ros.training.checks import TrainingError
+from rt_vla_ros.training.settings import RECIPES, DaggerSettings, TrainingSettings
 
 FILE = "settings.json"
 NETWORK, DAGGER = "network.", "dagger."

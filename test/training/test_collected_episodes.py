@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from support.recorded import made_up
 
+from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.data_card import COUNTS, CollectedEpisodes
-from rt_vla_ros.training.settings import TrainingError
 
 
 def test_each_episode_counts_once_over_all_starts(tmp_path: Path) -> None:

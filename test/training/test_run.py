@@ -22,9 +22,10 @@ from rt_vla_ros.policies.rt1.policy import RT1Policy
 from rt_vla_ros.training import learner
 from rt_vla_ros.training import run as run_module
 from rt_vla_ros.training.batch import Batch
+from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.dataset_source import DatasetSource
 from rt_vla_ros.training.run import TrainingRun
-from rt_vla_ros.training.settings import TrainingError, TrainingSettings, default_settings
+from rt_vla_ros.training.settings import TrainingSettings, default_settings
 from rt_vla_ros.training.windows import WindowIndices
 
 QUICK = TrainingSettings(steps=4, batch_size=2, validation=0.25)

@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.run_log import PLOT, ROWS, RunLog
-from rt_vla_ros.training.settings import TrainingError
 
 
 def test_rows_are_carried_on_and_drawn(tmp_path: Path) -> None:

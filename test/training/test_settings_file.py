@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rt_vla_ros.training.settings import RECIPES, TrainingError, TrainingSettings, collected_card, network_config
+from rt_vla_ros.training.checks import TrainingError
+from rt_vla_ros.training.settings import RECIPES, TrainingSettings, collected_card, network_config
 from rt_vla_ros.training.settings_file import (
     FILE,
     check_settings,
