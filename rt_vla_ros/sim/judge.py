@@ -26,7 +26,7 @@ class Outcome(str, Enum):
     def sentence(self) -> str:
         """What the outcome means."""
         return {
-            "success": "The named object, and no other, was held 5 cm above the table for a second.",
+            "success": "The named object is held 5 cm above the table.",
             "wrong_object": "Another object than the named one was lifted.",
             "drop": "The named object was lifted, but not held.",
             "stopped_early": "The policy terminated before anything was lifted.",
