@@ -50,6 +50,9 @@ ARGUMENTS = (
         description="How the policy's weights are held; empty: auto, which is bfloat16 for RT-2 on a GPU, else float32",
     ),
     DeclareLaunchArgument(
+        "threads", default_value="", description="Threads of torch on the CPU; empty: as few as keep up"
+    ),
+    DeclareLaunchArgument(
         "language",
         default_value="",
         description="Sentence encoder of an RT-1 that takes sentence vectors; empty: the table beside its weights",
@@ -95,7 +98,12 @@ def chosen_parameters(context: LaunchContext, **types: type) -> list:
     """The parameter file, then the arguments that were given, as the nodes take them."""
     file = LaunchConfiguration("params_file").perform(context)
     texts = {name: LaunchConfiguration(name).perform(context) for name in types}
-    read = {list: lambda text: text.split(","), bool: lambda text: text == "true", str: str}
+    read = {
+        list: lambda text: text.split(","),
+        bool: lambda text: text == "true",
+        int: lambda text: int(text) if text.isdecimal() else text,  # the node refuses it, in a sentence
+        str: str,
+    }
     given = {name: read[types[name]](text) for name, text in texts.items() if text}
     return [*([file] if file else []), *([given] if given else [])]
 
@@ -109,7 +117,14 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
             name="policy_node",
             output="screen",
             parameters=chosen_parameters(
-                context, policy=str, cameras=list, device=str, weights=str, language=str, trust_remote_code=bool
+                context,
+                policy=str,
+                cameras=list,
+                device=str,
+                weights=str,
+                threads=int,
+                language=str,
+                trust_remote_code=bool,
             ),
             respawn=LaunchConfiguration("respawn_policy"),
             respawn_delay=1.0,

@@ -25,7 +25,9 @@ from rt_vla_ros.json_file import read_object
 from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.tabletop_card import tabletop_card
+from rt_vla_ros.policies.threads import wait_passively
 from rt_vla_ros.progress import Progress
+from rt_vla_ros.runtime.warm_up import warm_up
 from rt_vla_ros.training.dagger_policy import CollectionSettings, Demonstrator, measured_only
 from rt_vla_ros.training.data_card import EpisodeCounts, data_card
 from zenoh_ros.commands.errors import CliError
@@ -126,9 +128,11 @@ def _check_same(out: Path, about: dict[str, Any]) -> None:
 
 
 def _load(args: argparse.Namespace) -> Policy | None:
-    import torch
-
+    if args.policy is None:
+        return None
+    wait_passively()
     from rt_vla_ros.policies.load import load_policy
 
-    torch.set_num_threads(1)  # one small image at a time
-    return None if args.policy is None else load_policy(args.policy, device=args.device)
+    policy = load_policy(args.policy, device=args.device)
+    warm_up(policy)
+    return policy

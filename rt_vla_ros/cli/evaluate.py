@@ -29,7 +29,9 @@ from rt_vla_ros.evaluation.summary import Log, compare, read_logs
 from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, resolve
 from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.threads import wait_passively
 from rt_vla_ros.progress import Progress
+from rt_vla_ros.runtime.warm_up import warm_up
 from rt_vla_ros.sim.suites import EVALUATION_SUITES, FIRST_TRAINING_SEED, find_suite
 from zenoh_ros.commands.errors import CliError
 
@@ -51,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--min-confidence", type=float, default=0.0, help=still)
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
     add("--weights", choices=WEIGHTS, default="auto", help="format of the weights (default auto)")
+    add("--threads", type=int, default=0, metavar="N", help="of torch (default: as few as keep up)")
     add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
     add("--videos", type=int, default=3, metavar="N", help="record the first N successes and N failures (3)")
     add("--overwrite", action="store_true", help="start over where the directory holds an evaluation")
@@ -97,6 +100,8 @@ def _checked(args: argparse.Namespace) -> list[str]:
         raise ValueError(f"{allowed}. Given: {args.seed}.")
     if not 0 <= args.min_confidence <= 1:
         raise ValueError(f"--min-confidence is {args.min_confidence:g}, expected 0 to 1.")
+    if args.threads < 0:
+        raise ValueError(f"--threads is {args.threads}, expected 0 or more.")
     if args.videos < 0:
         raise ValueError(f"--videos is {args.videos}, expected 0 or more.")
     beyond = [name for name in ("ablation", "decoding") if getattr(args, name)]
@@ -129,6 +134,7 @@ def _command(args: argparse.Namespace) -> str:
         words += [f"--{name}", str(value)] if value else []
     words += ["--min-confidence", f"{args.min_confidence:g}"] if args.min_confidence else []
     words += ["--weights", args.weights] if args.weights != WEIGHTS[0] else []
+    words += ["--threads", str(args.threads)] if args.threads else []
     words += [f"--{name.replace('_', '-')}" for name in ("trust_remote_code", "through_ros") if getattr(args, name)]
     return shlex.join(words)
 
@@ -140,7 +146,8 @@ def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
         from rt_vla_ros.live.evaluate_through_ros import ros_player  # imports rclpy
 
         checkpoint = resolve(args.policy, progress.line)
-        options = {name: getattr(args, name) for name in ("device", "weights", "trust_remote_code", "min_confidence")}
+        names = ("device", "weights", "trust_remote_code", "threads", "min_confidence")
+        options = {name: getattr(args, name) for name in names}
         with ros_player(checkpoint.reference, checkpoint.read_card(), options, progress) as player:
             yield player
         return
@@ -149,14 +156,15 @@ def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
 
 
 def _load(args: argparse.Namespace) -> Policy:
+    if args.policy == EXPERT:
+        return AblatedPolicy(ExpertPolicy(), args.ablation) if args.ablation else ExpertPolicy()
+    wait_passively()
     # Torch takes seconds to import; a misspelt argument is reported before that.
-    import torch
-
     from rt_vla_ros.policies.load import load_policy
 
-    torch.set_num_threads(1)  # one small image at a time: more threads only slow each other down
     options = {name: getattr(args, name) for name in ("device", "decoding", "weights", "trust_remote_code")}
-    policy = ExpertPolicy() if args.policy == EXPERT else load_policy(args.policy, **options)
+    policy = load_policy(args.policy, **options)
+    warm_up(policy, args.threads)
     return AblatedPolicy(policy, args.ablation) if args.ablation else policy
 
 

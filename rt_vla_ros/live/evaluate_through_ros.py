@@ -22,17 +22,15 @@ from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD
 from zenoh_ros.commands.errors import CliError
 
 NAMESPACE = "/rt_vla_evaluation"
-LAUNCHED = ("device", "weights", "trust_remote_code")
+LAUNCHED = ("device", "weights", "trust_remote_code", "threads")
 ATTEMPTS = 5  # at an episode whose first image the policy did not get first
-# One small image at a time: more threads only get into each other's way, and sum up in another order.
-SINGLE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 @contextmanager
 def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], progress: Progress) -> Iterator[RosPlayer]:
     """The graph, and a player on it.
 
-    policy: name or path of a checkpoint. options: device, weights, trust_remote_code and
+    policy: name or path of a checkpoint. options: device, weights, trust_remote_code, threads and
     min_confidence, as the policy node has them.
     Raises CliError where it breaks down.
     """
@@ -47,10 +45,10 @@ def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], pro
             "lock_step": "true",
             "cameras": ",".join(spec.name for spec in card.cameras),
             "params_file": parameters,
-            **{name: str(options[name]).lower() for name in LAUNCHED if options[name] not in ("auto", False)},
+            **{name: str(options[name]).lower() for name in LAUNCHED if options[name] not in ("auto", False, 0)},
         }
         words = ["policy.launch.py", *(f"{name}:={value}" for name, value in arguments.items() if value)]
-        launched = graph.start("rt_vla_ros.cli", "launch", *words, log=log, variables=SINGLE_THREAD)
+        launched = graph.start("rt_vla_ros.cli", "launch", *words, log=log)
         with GraphSession(NAMESPACE, launched, progress) as session:
             try:
                 session.wait_for_nodes()

@@ -32,8 +32,6 @@ def _variables(port: int) -> dict[str, str]:
         # Humble knows only the first; its successors complain about it.
         **({"ROS_LOCALHOST_ONLY": "1"} if os.environ.get("ROS_DISTRO") == "humble" else {}),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        # A small policy is quickest on one core when three other processes want theirs, and then always adds alike.
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
     }
 
 

@@ -30,11 +30,13 @@ from rt_vla_ros.nodes.running import ProgramNode, StartError, run
 from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, check_name
 from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.threads import wait_passively
 from rt_vla_ros.runtime.frame_buffer import Frame
 from rt_vla_ros.runtime.instruction_gate import InstructionGate, InstructionKind
 from rt_vla_ros.runtime.policy_runner import PolicyRunner, PolicyStep
 from rt_vla_ros.runtime.policy_stepper import PolicyStepper
 from rt_vla_ros.runtime.question_queue import Answer, QuestionQueue
+from rt_vla_ros.runtime.warm_up import Warm
 from rt_vla_ros.srv import Ask
 
 Picture: TypeAlias = "Image | CompressedImage"
@@ -47,6 +49,13 @@ PARAMETERS = (
         "auto",
         "How its weights are held; auto: bfloat16 for RT-2 on a GPU, float32 for everything else. int8 and int4: RT-2.",
         choices=WEIGHTS,
+    ),
+    Parameter(
+        "threads",
+        0,
+        "Threads of torch on the CPU; 0: as few as keep up with the policy's rate, measured when it is warmed up.",
+        low=0,
+        high=1024,
     ),
     Parameter(
         "language",
@@ -113,6 +122,7 @@ def load_policy(name: str, **options: Any) -> Policy:
     A name that there is not is refused before that.
     """
     check_name(name)
+    wait_passively()
     from rt_vla_ros.policies import load as registry
 
     return registry.load_policy(name, **options)
@@ -134,7 +144,9 @@ class PolicyNode(ProgramNode):
         self._questions = QuestionQueue()
         self._newest: dict[str, Picture] = {}
         self._policy: Policy | None = None
-        self._runner: PolicyRunner[Picture] = PolicyRunner(self._load, lambda: self.get_clock().now().nanoseconds, self)
+        self._runner: PolicyRunner[Picture] = PolicyRunner(
+            self._load, lambda: self.get_clock().now().nanoseconds, self, self._settings["threads"]
+        )
         reliable = QoSProfile(depth=10)
         self._actions = self.create_publisher(ActionMsg, "action", reliable)
         self._diagnostics = Diagnostics(self, self._report)
@@ -150,12 +162,13 @@ class PolicyNode(ProgramNode):
 
     # What the policy thread tells ------------------------------------------------------------------------------------
 
-    def on_ready(self, policy: Policy, warm_up_ns: int) -> None:
+    def on_ready(self, policy: Policy, warm: Warm) -> None:
         """See policy_runner.RunnerListener."""
         self._policy = policy
-        self._health.ready(policy, warm_up_ns)
+        self._health.ready(policy, warm.took_ns)
         self.get_logger().info(
-            f"Ready: {policy.name}, {policy.card.control_rate:g} actions a second, {warm_up_ns / 1e6:.0f} ms each."
+            f"Ready: {policy.name}, {policy.card.control_rate:g} actions a second, {warm.took_ns / 1e6:.0f} ms each, "
+            f"threads: {warm.threads}."
         )
 
     def on_step(self, step: PolicyStep) -> None:

@@ -9,14 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-import numpy as np
-
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.decoder import DecodingError
-from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy, WarmUpPolicy
+from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.runtime.frame_buffer import Frame, FrameBuffer
 from rt_vla_ros.runtime.policy_stepper import DueFrames, PolicyStepper
+from rt_vla_ros.runtime.warm_up import Warm, warm_up
 
 Message = TypeVar("Message")
 
@@ -42,7 +40,7 @@ class PolicyStep:
 class RunnerListener(Protocol):
     """Called in the runner's thread; `on_step`, `on_frames_rejected` and `on_request_failed` with its lock held."""
 
-    def on_ready(self, policy: Policy, warm_up_ns: int) -> None:
+    def on_ready(self, policy: Policy, warm: Warm) -> None:
         """The policy is loaded and warm."""
 
     def on_step(self, step: PolicyStep) -> None:
@@ -63,6 +61,7 @@ class PolicyRunner(Generic[Message]):
 
     load: the policy, ready to be warmed up, by the rules it acts by.
     clock: the node's clock [ns], the one of the frames' stamps.
+    threads: of torch, see policies.threads.choose_threads.
     """
 
     def __init__(
@@ -70,8 +69,9 @@ class PolicyRunner(Generic[Message]):
         load: Callable[[], PolicyStepper[Message]],
         clock: Callable[[], int],
         listener: RunnerListener,
+        threads: int = 0,
     ) -> None:
-        self._load, self._clock, self._listener = load, clock, listener
+        self._load, self._clock, self._listener, self._threads = load, clock, listener, threads
         self._changed = threading.Condition(threading.RLock())
         self._instruction: str | None = None
         self._request = 0
@@ -142,7 +142,7 @@ class PolicyRunner(Generic[Message]):
     def _work(self) -> None:
         try:
             stepper = self._load()
-            took_ns = _warm_up(stepper.policy)
+            warm = warm_up(stepper.policy, self._threads)
         except Exception as error:
             self._listener.on_load_failed(_sentence(error))
             return
@@ -150,7 +150,7 @@ class PolicyRunner(Generic[Message]):
             if self._closing:
                 return
             self._stepper = stepper
-        self._listener.on_ready(stepper.policy, took_ns)
+        self._listener.on_ready(stepper.policy, warm)
         while True:
             with self._changed:
                 due = self._wait_for_frames(stepper)
@@ -226,20 +226,6 @@ class PolicyRunner(Generic[Message]):
             if request == self._request:
                 self._instruction = None
                 self._listener.on_request_failed(_sentence(error))
-
-
-def _warm_up(policy: Policy) -> int:
-    """How long a warm step takes [ns]. The first ones of a process are slow: they come before an arm is in motion."""
-    black = {c.name: np.zeros((c.height, c.width, 3), np.uint8) for c in policy.card.cameras}
-    instruction, runs = WARM_UP_INSTRUCTION, WARM_UP_RUNS
-    if isinstance(policy, WarmUpPolicy):
-        instruction, runs = policy.warm_up_instruction, policy.warm_up_runs
-    policy.reset(instruction)
-    started = time.monotonic_ns()
-    for i in range(runs):
-        started = time.monotonic_ns()
-        policy.act(Observation(black, i * policy.card.period))
-    return time.monotonic_ns() - started
 
 
 def _sentence(error: Exception) -> str:

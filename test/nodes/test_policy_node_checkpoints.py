@@ -24,7 +24,6 @@ from rt_vla_ros.nodes.policy_node import PARAMETERS, PolicyNode
 from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT
 from rt_vla_ros.policies.rt2.policy import RT2Policy
-from rt_vla_ros.runtime import policy_runner
 
 ERROR, PERIOD_NS = 2, 334_000_000
 Make = Callable[..., NodeBench]
@@ -158,4 +157,3 @@ def test_not_ready_before_it_is_warm(make_bench: Make, tmp_path: Path, monkeypat
     assert node._policy is None
     warm.set()
     until_ready(bench, node)
-    assert policy_runner.WARM_UP_RUNS >= 2

@@ -19,6 +19,7 @@ from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy
 from rt_vla_ros.runtime.frame_buffer import Frame
 from rt_vla_ros.runtime.policy_runner import PolicyRunner, PolicyStep
 from rt_vla_ros.runtime.policy_stepper import PolicyStepper
+from rt_vla_ros.runtime.warm_up import Warm
 
 MS = 1_000_000
 PATIENCE = 60.0
@@ -35,7 +36,7 @@ class Listener:
             self.heard.append((kind, what))
             self._changed.notify_all()
 
-    def on_ready(self, policy: Policy, warm_up_ns: int) -> None:
+    def on_ready(self, policy: Policy, warm: Warm) -> None:
         self._hear("ready", policy)
 
     def on_step(self, step: PolicyStep) -> None:
@@ -123,7 +124,7 @@ def desk() -> Iterator[Desk]:
 
 def test_it_warms_up_before_it_is_ready_and_then_waits_for_a_request(desk: Desk) -> None:
     desk.start()
-    assert (desk.policy.instructions, len(desk.policy.stamps)) == ([WARM_UP_INSTRUCTION], WARM_UP_RUNS)
+    assert (desk.policy.instructions, len(desk.policy.stamps)) == ([WARM_UP_INSTRUCTION], WARM_UP_RUNS + 1)
     desk.show(1000)
     desk.runner.request("pick up the red cube")
     (step,) = desk.listener.wait("step")
@@ -138,7 +139,7 @@ def test_a_policy_that_says_so_is_warmed_up_in_its_own_way(desk: Desk) -> None:
 
     desk.policy = Choosy()
     desk.start()
-    assert (desk.policy.instructions, len(desk.policy.stamps)) == (["open the drawer"], 7)
+    assert (desk.policy.instructions, len(desk.policy.stamps)) == (["open the drawer"], 7 + 1)
 
 
 def test_an_action_counts_from_its_image_or_its_request_whichever_came_later(desk: Desk) -> None:

@@ -1,0 +1,46 @@
+"""The first steps of a policy: slow ones, made before an arm is in motion."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy, WarmUpPolicy
+from rt_vla_ros.policies.threads import choose_threads
+
+# A step keeps up that leaves this share of the policy's period to images, messages and other processes.
+SPARE = 0.5
+
+
+@dataclass(frozen=True)
+class Warm:
+    """took_ns: of a warm step. threads: how many torch uses from now on in this thread."""
+
+    took_ns: int
+    threads: int
+
+
+def warm_up(policy: Policy, threads: int = 0) -> Warm:
+    """Steps on black images, in the thread in which the policy will act; see choose_threads for `threads`."""
+    black = {c.name: np.zeros((c.height, c.width, 3), np.uint8) for c in policy.card.cameras}
+    instruction, runs = WARM_UP_INSTRUCTION, WARM_UP_RUNS
+    if isinstance(policy, WarmUpPolicy):
+        instruction, runs = policy.warm_up_instruction, policy.warm_up_runs
+    policy.reset(instruction)
+    made = took_ns = 0
+
+    def step() -> float:
+        nonlocal made, took_ns
+        started = time.monotonic_ns()
+        policy.act(Observation(black, made * policy.card.period))
+        made, took_ns = made + 1, time.monotonic_ns() - started
+        return took_ns / 1e9
+
+    for _ in range(runs):
+        step()
+    chosen = choose_threads(step, SPARE * policy.card.period, threads)
+    step()  # with that number
+    return Warm(took_ns, chosen)
