@@ -32,6 +32,8 @@ UNITS = (
 )
 FRAMES = ("base", "end_effector")
 ROTATIONS = ("rotation_vector", "rpy")
+FASTEST_RANGE = {"translation": 10.0, "rotation": 100.0}
+"""Speeds at the ends of a card's ranges [m/s], [rad/s]: no arm has them, though RT-1-X' ranges reach 6 m/s."""
 CROPS = ("none", "center", "stretch", "pad")
 QUANTIZATIONS = ("round", "truncate", "centers")
 
@@ -119,6 +121,7 @@ class ActionCard:
         _check_choices(self)
         _check_dimensions(self)
         _check_postprocessing(self)
+        _check_speed(self)
         _check_cameras(self)
 
     @property
@@ -258,6 +261,25 @@ def _check_postprocessing(card: ActionCard) -> None:
         if getattr(card, key) != value:
             raise ActionCardError(
                 f"{key} is {getattr(card, key)!r}, but what postprocessing {card.postprocessing!r} gives has {value!r}."
+            )
+
+
+def kind_of_motion(role: str) -> str | None:
+    """ "translation" or "rotation" for the roles that move the arm, None for others."""
+    kind = role.partition("_")[0]
+    return kind if kind in FASTEST_RANGE else None
+
+
+def _check_speed(card: ActionCard) -> None:
+    for dimension in () if card.postprocessing else card.dimensions:
+        kind = kind_of_motion(dimension.role)
+        speed = max(abs(dimension.low), abs(dimension.high)) * card.control_rate
+        if kind is not None and speed > FASTEST_RANGE[kind]:
+            raise ActionCardError(
+                f"{dimension.name!r} ranges from {dimension.low:g} to {dimension.high:g} {dimension.unit} per action, "
+                f"which is {speed:.3g} {dimension.unit}/s at control_rate {card.control_rate:g} Hz; no arm is as fast. "
+                f"Give displacements per action in {dimension.unit}, not in degrees, millimetres or a controller's own "
+                "scale."
             )
 
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from rt_vla_ros.action_space.plausibility import table
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import SCENE
 from rt_vla_ros.language.instruction_table import TABLE_FILE
@@ -30,7 +31,9 @@ FRAMES = "frames"
 VALIDATION_WINDOWS = 256  # that a validation looks at, at most
 METHOD = """\
 Imitation learning (behaviour cloning) on {datasets}: {training} episodes for training, {validation} held out,
-{frames:,} frames in all."""
+{frames:,} frames in all. What the recorded actions use of the card's ranges; what lies outside is learned as the limit:
+
+{use}"""
 LIMITS = """\
 - It knows what is in its datasets and nothing else.
 - A loss says how well the recorded actions are predicted, not how often a task succeeds."""
@@ -80,6 +83,8 @@ class DatasetSource(BatchSource):
         window = int(config.time_sequence_length)
         self._padding = window - 1 if config.history_start == "zero_frames" else 0
         self.windows = WindowDataset(self._datasets, window, sentence_encoder(self.settings, config))
+        clipped = [f"{use.dimension.name} {use.clipped:.2%}" for use in self.windows.use if use.clipped]
+        say(f"recorded actions outside the card's ranges: {', '.join(clipped) or 'none'}")
         if self._cache_frames:
             self.windows.use_cache(cached_frames(directory / FRAMES, self._datasets, say))
         self.training, self.validation = split(
@@ -128,7 +133,8 @@ class DatasetSource(BatchSource):
         return {TABLE_FILE: Path(self.settings.language)} if self.settings.language else {}
 
     def describe(self) -> SourceDescription:
-        counts = {"training": len(self.training), "validation": len(self.validation), "frames": self.windows.frames}
+        counts: dict[str, object] = {"use": table(self.windows.use)}
+        counts |= {"training": len(self.training), "validation": len(self.validation), "frames": self.windows.frames}
         names = ", ".join(f"`{dataset.directory.name}`" for dataset in self._datasets)
         method = METHOD.format(datasets=names, **counts)
         return SourceDescription("rt-vla train rt1 --data ... --out DIR", method, LIMITS)

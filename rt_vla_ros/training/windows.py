@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rt_vla_ros.action_space.plausibility import check_recorded
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
@@ -51,21 +52,26 @@ class WindowDataset:
     """Labels of all episodes in memory; images are read when a batch is made, which several threads may do at once."""
 
     def __init__(self, datasets: Sequence[LeRobotDataset], window: int, encoder: LanguageEncoder) -> None:
-        """window: time steps. Images are decoded on demand. Raises DatasetError for damaged data."""
+        """window: time steps. Images are decoded on demand.
+
+        Raises DatasetError for damaged data and ImplausibleActionsError for actions that are not what the card says.
+        """
         card = datasets[0].card
         self.camera, self.window = card.cameras[0], window
         self._encoder, tokenizer = encoder, ActionTokenizer(card)
         self._zero_action = tokenizer.encode(np.zeros(len(card.dimensions)))
-        self.episodes, self.frames, tokens, scenes = list[EpisodeSpan](), 0, [], list[NDArray[np.float32]]()
+        self.episodes, self.frames, values, scenes = list[EpisodeSpan](), 0, [], list[NDArray[np.float32]]()
         for number, dataset in enumerate(datasets):
             for episode in range(len(dataset)):
                 labels = dataset.labels(episode)
                 self.episodes.append(EpisodeSpan(number, episode, self.frames, len(labels), labels.instruction))
-                tokens.append(tokenizer.encode(labels.values).astype(np.int16))
+                values.append(labels.values)
                 missing = np.zeros((len(labels), SCENE_SIZE), np.float32)
                 scenes.append(missing if labels.scene is None else labels.scene)
                 self.frames += len(labels)
-        self._tokens, self._scene = np.concatenate(tokens), np.concatenate(scenes)
+        recorded = np.concatenate(values)
+        self.use = check_recorded(card, recorded)
+        self._tokens, self._scene = tokenizer.encode(recorded).astype(np.int16), np.concatenate(scenes)
         self.read_images: Callable[[EpisodeSpan, int, int], NDArray[np.uint8]]
         """An episode's images from a step on, so many of them: uint8 (count, H, W, 3)."""
         self.read_images = lambda span, *which: datasets[span.dataset].images(span.episode, self.camera.name, *which)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.datasets import CARD, SIZE, make_episode, write_dataset
 
+from rt_vla_ros.action_space.plausibility import ImplausibleActionsError
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
@@ -87,3 +89,14 @@ def test_episodes_are_held_out_whole(datasets: list[LeRobotDataset]) -> None:
     assert split(episodes, 0.0, 7, seed=1) == (episodes[2:], [])
     with pytest.raises(DatasetError, match="Of 5 episodes, 0 have the 20 frames of a window"):
         split(episodes, 0.1, 20, seed=1)
+
+
+def test_actions_in_another_unit_than_the_card_says_are_not_trained_on(tmp_path: Path) -> None:
+    column = next(i for i, d in enumerate(CARD.dimensions) if d.role == "translation_x")
+    episodes = [make_episode(seed, length=6) for seed in range(3)]
+    millimetres = [
+        replace(e, values=np.where(np.arange(e.values.shape[1]) == column, 1000 * e.values, e.values)) for e in episodes
+    ]
+    write_dataset(tmp_path / "mm", millimetres)
+    with pytest.raises(ImplausibleActionsError, match=f"'{CARD.dimensions[column].name}' .*they look like millimetres"):
+        WindowDataset([LeRobotDataset(tmp_path / "mm")], 3, WORDS)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError, ActionDimension, CameraSpec
+from rt_vla_ros.action_space.plausibility import ImplausibleActionsError, check_speed
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, RT2_CONFIG_FILE
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 
 STATISTICS = "dataset_statistics.json"
+OWN_CARD = f"Put an {CARD_FILE} beside the weights that gives the ranges in m and rad (docs/action_card.md)."
+GRIPPER_ERROR = 0.05
 DEFAULTS = {"vocabulary": "openvla", "prompt": OPENVLA_PROMPT, "question": OPENVLA_QUESTION, "lower_case": True}
 """What rt2_config.json need not say: these go before the defaults of RT2Config."""
 
@@ -67,9 +70,11 @@ def openvla_card(checkpoint: Checkpoint) -> ActionCard:
     path = own if own.is_file() else checkpoint.model_directory / CONFIG_FILE
     statistics = read_object(own, CheckpointError) if own.is_file() else checkpoint.config.get("norm_stats") or {}
     try:
-        return card_from_statistics(statistics, key, bins=settings.bins, image_size=settings.image_size)
+        card = card_from_statistics(statistics, key, bins=settings.bins, image_size=settings.image_size)
+        check_meaning(card, statistics, key)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    return card
 
 
 def openvla_config(checkpoint: Checkpoint) -> RT2Config:
@@ -107,10 +112,33 @@ def _is_whole(value: object, least: int) -> bool:
 ROLES = (*(f"translation_{a}" for a in "xyz"), *(f"rotation_{a}" for a in "xyz"), "gripper")
 NAMES = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
 UNITS = ("m",) * 3 + ("rad",) * 3 + ("1",)
-RATES = {"bridge": 5.0, "fractal": 3.0, "libero": 20.0, "droid": 15.0}
-"""Actions per second [Hz] in which known data sets were recorded, by the beginning of their names."""
-USUAL_RATE = 5.0
-"""For other data sets: that of OpenVLA's own experiments. Slower than a data set's rate only makes the arm slower."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """How a data set was recorded.
+
+    rate: actions per second [Hz]. metres, radians: what its number 1 stands for, where it has a scale of its own.
+    rotation: as in an action card.
+    """
+
+    rate: float
+    metres: float = 1.0
+    radians: float = 1.0
+    rotation: str = "rpy"
+
+
+RECORDINGS = {
+    "bridge": Recording(5.0),
+    "fractal": Recording(3.0),
+    # robosuite's OSC_POSE controller: a command of 1 is 0.05 m and 0.5 rad, turning about an axis.
+    "libero": Recording(20.0, 0.05, 0.5, "rotation_vector"),
+    # A velocity of 1 is 0.075 m and 0.15 rad per step (max_lin_delta, max_rot_delta of its IK solver).
+    "droid": Recording(15.0, 0.075, 0.15),
+}
+"""Of known data sets, by the beginning of their names."""
+USUAL = Recording(5.0)
+"""For others: OpenVLA's own experiments. Slower than a data set's rate only makes the arm slower."""
 
 
 def card_from_statistics(
@@ -134,9 +162,11 @@ def card_from_statistics(
         raise CheckpointError(
             f"The statistics of {key!r} have the mask {mask!r}, expected {len(ROLES)} times true or false."
         )
+    recording = next((one for name, one in RECORDINGS.items() if key.startswith(name)), USUAL)
+    scales = (recording.metres,) * 3 + (recording.radians,) * 3 + (1.0,)
     ranges = [
-        (float(low), float(high)) if use else (-1.0, 1.0)
-        for low, high, use in zip(action["q01"], action["q99"], mask, strict=True)
+        (float(low) * scale, float(high) * scale) if use else (-scale, scale)
+        for low, high, use, scale in zip(action["q01"], action["q99"], mask, scales, strict=True)
     ]
     gripper_open, gripper_closed = (ranges[-1][1], ranges[-1][0]) if mask[-1] else (1.0, 0.0)
     return ActionCard(
@@ -150,12 +180,30 @@ def card_from_statistics(
         quantization="centers",
         frame="base",
         frame_id="base_link",
-        rotation="rpy",
+        rotation=recording.rotation,
         gripper_open=gripper_open,
         gripper_closed=gripper_closed,
-        control_rate=next((rate for name, rate in RATES.items() if key.startswith(name)), USUAL_RATE),
+        control_rate=recording.rate,
         cameras=(CameraSpec("front", image_size, image_size, "stretch", 0.0),),
     )
+
+
+def check_meaning(card: ActionCard, statistics: Mapping[str, Any], key: str) -> None:
+    """Whether a card of these statistics can be in metres, radians and Open X-Embodiment's convention of the gripper.
+
+    There a gripper's value lies in 0 (closed) ... 1 (open). Raises CheckpointError.
+    """
+    key = choose_key(statistics, key)
+    try:
+        check_speed({d: max(abs(d.low), abs(d.high)) for d in card.dimensions}, card.control_rate)
+    except ImplausibleActionsError as error:
+        raise CheckpointError(f"The statistics of {key!r}: {error} {OWN_CARD}") from error
+    low, high = (statistics[key]["action"][name][-1] for name in ("q01", "q99"))
+    if not -GRIPPER_ERROR <= low <= high <= 1 + GRIPPER_ERROR:
+        raise CheckpointError(
+            f"The statistics of {key!r} have a gripper from {low:g} to {high:g}; in OpenVLA's data it is 0 closed and "
+            f"1 open, so nobody knows which of these is open. {OWN_CARD}"
+        )
 
 
 def choose_key(statistics: Mapping[str, Any], key: str) -> str:

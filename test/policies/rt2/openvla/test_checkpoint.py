@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from safetensors.torch import load_file, save_file
 from support.vlms import SHARDS, random_image, rt2_card, save_openvla, statistics
 
 from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.rt2.configuration import question_prompt, robot_prompt
 from rt_vla_ros.policies.rt2.loading.weight_files import INDEX
+from rt_vla_ros.policies.rt2.openvla.card import card_from_statistics, check_meaning
 from rt_vla_ros.policies.rt2.openvla.checkpoint import load_openvla
 from rt_vla_ros.policies.rt2.openvla.processor import EMPTY_TOKEN
 from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
@@ -252,3 +255,42 @@ def test_statistics_of_another_arm_are_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(config))
     with pytest.raises(ValueError, match="have no q01 and q99 of 7 numbers each"):
         load_openvla(resolve(tmp_path), device=CPU)
+
+
+def of_data(key: str, low: Sequence[float], high: Sequence[float]) -> dict[str, Any]:
+    return {key: {"action": {"q01": list(low), "q99": list(high), "mask": [True] * 6 + [False]}}}
+
+
+# As published with OpenVLA's own checkpoints.
+LIBERO = (
+    (-0.7454732, -0.6616072, -0.9375, -0.1071429, -0.2067857, -0.1842857, 0.0),
+    (0.9375, 0.8758929, 0.9321429, 0.1039286, 0.1767857, 0.1457143, 1.0),
+)
+
+
+def test_a_data_set_with_a_scale_of_its_own_is_brought_to_metres_and_radians() -> None:
+    libero = card_from_statistics(of_data("libero_spatial_no_noops", *LIBERO), "")
+    assert [round(d.high, 4) for d in libero.dimensions] == [0.0469, 0.0438, 0.0466, 0.052, 0.0884, 0.0729, 1.0]
+    assert (libero.rotation, libero.control_rate) == ("rotation_vector", 20)
+    droid = card_from_statistics(of_data("droid", [-1.0] * 6 + [0.0], [1.0] * 7), "")
+    assert [d.high for d in droid.dimensions] == [0.075] * 3 + [0.15] * 3 + [1.0]
+    check_meaning(libero, of_data("libero_spatial_no_noops", *LIBERO), "")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "sentence"),
+    [
+        (*LIBERO, r"'x' goes up to 0.938 m per action.*4.69 m/s: no arm is as fast.*a controller's own scale"),
+        ([-0.02] * 3 + [-20.0] * 3 + [0.0], [0.02] * 3 + [20.0] * 3 + [1.0], r"'roll' .*100 rad/s.*look like degrees"),
+        ([-0.02] * 6 + [-1.0], [0.02] * 6 + [1.0], r"a gripper from -1 to 1; in OpenVLA's data it is 0 closed and 1"),
+        ([-0.02] * 6 + [0.0], [0.02] * 6 + [255.0], r"a gripper from 0 to 255"),
+    ],
+)
+def test_statistics_that_cannot_be_metres_and_radians_are_refused(
+    tmp_path: Path, low: Sequence[float], high: Sequence[float], sentence: str
+) -> None:
+    save_openvla(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "norm_stats": of_data("mine", low, high)}))
+    with pytest.raises(CheckpointError, match=sentence):
+        resolve(str(tmp_path)).read_card()

@@ -1,0 +1,161 @@
+"""Whether recorded actions can be what their card says: units, ranges and conventions, judged by the numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.action_space.card import ActionCard, ActionDimension, kind_of_motion
+
+MAX_CLIPPED = 0.05
+"""Share of a dimension's values that may lie outside its range."""
+FASTEST = {"translation": 3.0, "rotation": 10.0}
+"""What arms do at most [m/s], [rad/s]: collaborative ones reach 1 to 2 m/s and 3 rad/s at the tool."""
+NORMALISED = 1.001  # values of a controller's or a data set's own scale lie within -1 ... 1
+NEAR_END = 0.1  # of the way between open and closed
+NEARLY_ALL = 0.9
+
+
+class ImplausibleActionsError(ValueError):
+    """The numbers cannot be what the card says; the message says why and what they look like."""
+
+
+@dataclass(frozen=True)
+class DimensionUse:
+    """How recorded values use a dimension's range.
+
+    low, high: 1st and 99th percentile, in the dimension's unit. largest: 99th percentile of the absolute value.
+    clipped: share outside the range by more than half a bin, 0 ... 1; for `terminate`, of numbers that are no mode.
+    """
+
+    dimension: ActionDimension
+    low: float
+    high: float
+    largest: float
+    clipped: float
+
+
+def measure_use(card: ActionCard, values: NDArray[np.float64]) -> tuple[DimensionUse, ...]:
+    """values: (N, D) in the card's dimensions and units, finite, N >= 1."""
+    uses = []
+    for dimension, column in zip(card.dimensions, values.T, strict=True):
+        low, high = np.percentile(column, (1, 99))
+        largest = np.percentile(np.abs(column), 99)
+        clipped = _outside(dimension, column, card.bins).mean()
+        uses.append(DimensionUse(dimension, float(low), float(high), float(largest), float(clipped)))
+    return tuple(uses)
+
+
+def check_recorded(card: ActionCard, values: NDArray[np.float64]) -> tuple[DimensionUse, ...]:
+    """See measure_use. Raises ImplausibleActionsError where the values cannot be what the card says."""
+    uses = measure_use(card, values)
+    clipped = [use for use in uses if use.clipped > MAX_CLIPPED and use.dimension.role != "unused"]
+    if clipped:
+        raise ImplausibleActionsError(
+            f"Of {len(values)} recorded actions there lie outside the card's range: "
+            + "; ".join(_sentence(use) for use in clipped)
+            + f". At most {MAX_CLIPPED:.0%} are allowed, for they would be learned as the range's limit. Convert the "
+            "recorded actions to the card's units, or correct the card."
+        )
+    if not card.postprocessing:
+        check_speed({use.dimension: use.largest for use in uses}, card.control_rate)
+    _check_gripper(card, values)
+    _check_terminate(card, values)
+    return uses
+
+
+def check_speed(largest: Mapping[ActionDimension, float], control_rate: float) -> None:
+    """largest: absolute values that occur [m], [rad] per action; control_rate [Hz].
+
+    Raises ImplausibleActionsError for a speed that no arm has.
+    """
+    for dimension, value in largest.items():
+        kind = kind_of_motion(dimension.role)
+        if kind is not None and value * control_rate > FASTEST[kind]:
+            raise ImplausibleActionsError(
+                f"{dimension.name!r} goes up to {value:.3g} {dimension.unit} per action, at {control_rate:g} actions a "
+                f"second {value * control_rate:.3g} {dimension.unit}/s: no arm is as fast (at most {FASTEST[kind]:g})."
+                f"{_looks_like(kind, value)}"
+            )
+
+
+def table(uses: Sequence[DimensionUse]) -> str:
+    """Markdown: what of each dimension's range is used, and what is clipped."""
+    rows = ["| dimension | range | 1 % to 99 % of the recorded values | clipped |", "|---|---|---|---|"]
+    for use in uses:
+        if use.dimension.role != "terminate":
+            dimension = use.dimension
+            rows.append(
+                f"| `{dimension.name}` | {_span(dimension)} | {use.low:.3g} to {use.high:.3g} | {use.clipped:.1%} |"
+            )
+    return "\n".join(rows)
+
+
+def _outside(dimension: ActionDimension, column: NDArray[np.float64], bins: int) -> NDArray[np.bool_]:
+    if dimension.role == "terminate":
+        return ~np.isin(column, np.arange(len(dimension.modes)))
+    half = 0.5 * (dimension.high - dimension.low) / (bins - 1)
+    outside: NDArray[np.bool_] = (column < dimension.low - half) | (column > dimension.high + half)
+    return outside
+
+
+def _sentence(use: DimensionUse) -> str:
+    dimension = use.dimension
+    if dimension.role == "terminate":
+        modes = ", ".join(f"{i} {mode}" for i, mode in enumerate(dimension.modes))
+        return f"{use.clipped:.1%} of {dimension.name!r}, which must be one of {modes}"
+    return (
+        f"{use.clipped:.1%} of {dimension.name!r} ({_span(dimension)}; most are {use.low:.3g} to {use.high:.3g})"
+        f"{_looks_like(kind_of_motion(dimension.role), use.largest, use)}"
+    )
+
+
+def _span(dimension: ActionDimension) -> str:
+    unit = "" if dimension.unit == "1" else f" {dimension.unit}"
+    return f"{dimension.low:g} to {dimension.high:g}{unit}"
+
+
+def _looks_like(kind: str | None, largest: float, use: DimensionUse | None = None) -> str:
+    """A guess in words, for people; empty where there is none."""
+    guess = ""
+    if kind == "rotation" and largest > 2 * math.pi:
+        guess = "degrees"
+    elif kind == "translation" and largest > 2:
+        guess = "millimetres, or joint angles in degrees"
+    elif kind is not None and use is not None and min(abs(use.low), abs(use.high)) > use.high - use.low:
+        guess = "absolute poses instead of displacements"
+    elif kind is not None and 0.3 < largest <= NORMALISED:
+        guess = "numbers of a controller's own scale, -1 to 1"
+    return f" These look like {guess}." if guess and use is None else f": they look like {guess}" if guess else ""
+
+
+def _check_gripper(card: ActionCard, values: NDArray[np.float64]) -> None:
+    """A gripper that is told two numbers only is told to be open and closed."""
+    index = card.index("gripper")
+    if index is None or card.postprocessing:
+        return
+    told = np.unique(values[:, index])
+    places = (told - card.gripper_open) / (card.gripper_closed - card.gripper_open)
+    if len(told) == 2 and (np.abs(np.sort(places) - [0, 1]) > NEAR_END).any():
+        raise ImplausibleActionsError(
+            f"The gripper is only ever told {told[0]:g} and {told[1]:g}, but the card says that it is open at "
+            f"{card.gripper_open:g} and closed at {card.gripper_closed:g}. Correct gripper_open and gripper_closed, "
+            "and the range of that dimension."
+        )
+
+
+def _check_terminate(card: ActionCard, values: NDArray[np.float64]) -> None:
+    index = card.index("terminate")
+    if index is None:
+        return
+    modes = card.dimensions[index].modes
+    share = float((values[:, index] == modes.index("terminate")).mean())
+    if share > NEARLY_ALL:
+        raise ImplausibleActionsError(
+            f"{share:.0%} of the recorded actions say 'terminate'. Probably the modes of "
+            f"{card.dimensions[index].name!r} are in another order than the card's {list(modes)}."
+        )
