@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import yaml
 from rcl_interfaces.msg import Parameter, ParameterType
 from rcl_interfaces.srv import GetParameters, ListParameters, SetParameters
 from rclpy.node import Node
@@ -13,6 +12,7 @@ from rclpy.parameter import get_parameter_value, parameter_value_to_python
 
 from zenoh_ros.commands.errors import CliError, did_you_mean
 from zenoh_ros.commands.graph import call, graph_node, is_hidden, node_names, require_node, services, settle
+from zenoh_ros.wire.parameter_values import write_yaml
 
 _KINDS = {
     ParameterType.PARAMETER_BOOL: "Boolean value is:",
@@ -94,12 +94,15 @@ def _dump(node: Node, args: argparse.Namespace) -> int:
     names = _names(node, full_name)
     tree: dict[str, Any] = {}
     for name, value in zip(names, _values(node, full_name, names), strict=True):
-        *branches, leaf = name.split(".")
+        if value.type == ParameterType.PARAMETER_NOT_SET:
+            continue
+        below_another = any(name.startswith(f"{other}.") for other in names)
+        *branches, leaf = [name] if below_another else name.split(".")
         place = tree
         for branch in branches:
             place = place.setdefault(branch, {})
         place[leaf] = parameter_value_to_python(value)
-    print(yaml.safe_dump({full_name: {"ros__parameters": tree}}, sort_keys=True, allow_unicode=True), end="")
+    print(write_yaml({full_name: {"ros__parameters": tree}}), end="")
     return 0
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from zenoh_ros.wire.name_rules import expand_name
-from zenoh_ros.wire.parameter_file import ANY_NODE, ParameterRule, ParameterValue, load_rules, parse_value
+from zenoh_ros.wire.parameter_file import read_file, read_value
+from zenoh_ros.wire.parameter_table import ANY_NODE, ParameterTable
 
 ROS_ARGS = "--ros-args"
 END_OF_ROS_ARGS = "--"
@@ -22,10 +25,31 @@ _OPTIONS = {
     **{long: long for long in ("--remap", "--param", "--params-file", "--enclave", "--log-level")},
     **{long: long for long in ("--log-config-file", "--log-file-name")},
 }
+# What rcl's lexer takes (lexer.c, arguments.c).
+_TOKEN = r"(?!\w*__)[A-Za-z_]\w*"
+_NAME = rf"(?:~?/)?{_TOKEN}(?:/{_TOKEN})*"
+_NODE_PREFIX = rf"(?:(?P<node>{_TOKEN}):)?"
+_REMAP_RULE = re.compile(
+    rf"{_NODE_PREFIX}(?:(?P<own>__node|__name):=(?P<own_name>{_TOKEN})|__ns:=(?P<ns>/(?:{_TOKEN}(?:/{_TOKEN})*/?)?)"
+    rf"|(?:ros(?P<kind>topic|service)://)?(?P<source>{_NAME}):=(?P<target>{_NAME}))",
+    re.ASCII,
+)
+_PARAMETER_RULE = re.compile(
+    rf"{_NODE_PREFIX}(?P<name>(?![^:]*(?:___|[./](?:\d|__)))(?!\d|__)[\w/]+(?:\.[\w/]+)*):=(?P<value>.*)",
+    re.ASCII | re.DOTALL,
+)
+_LOG_LEVEL = re.compile(
+    r"(?:(?P<logger>(?:(?!:=).)+):=)?(?P<level>unset|debug|info|warn|error|fatal)", re.DOTALL | re.IGNORECASE
+)
+_log = logging.getLogger(__name__)
 
 
 class ArgumentError(ValueError):
     """A ROS argument that cannot be understood."""
+
+
+class UnknownArgumentError(ArgumentError):
+    """A word after --ros-args that is none of its options."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +74,7 @@ class RosArguments:
     """Everything between --ros-args and --, in the order in which it was given."""
 
     remaps: list[RemapRule] = field(default_factory=list)
-    parameters: list[ParameterRule] = field(default_factory=list)
+    parameters: ParameterTable = field(default_factory=ParameterTable)
     log_levels: list[tuple[str, str]] = field(default_factory=list)  # (logger, level); logger "" is the root
     enclave: str = "/"
     switches: dict[str, bool] = field(default_factory=dict)  # "rosout", "stdout", "external-lib"
@@ -58,14 +82,14 @@ class RosArguments:
 
     def node_name(self, name: str) -> str:
         """Apply the first __node rule that fits the node called `name`."""
-        return self._own(name, ("__node", "__name")) or name
+        return self._own(name, "__node") or name
 
     def namespace(self, name: str, default: str) -> str:
         """Apply the first __ns rule that fits the node called `name`."""
-        return self._own(name, ("__ns",)) or default
+        return self._own(name, "__ns") or default
 
-    def _own(self, name: str, sources: Sequence[str]) -> str | None:
-        fitting = (rule for rule in self.remaps if rule.source in sources and rule.node in (None, name))
+    def _own(self, name: str, source: str) -> str | None:
+        fitting = (rule for rule in self.remaps if rule.source == source and rule.node in (None, name))
         return next((rule.target for rule in fitting), None)
 
     def remap(self, full_name: str, node_name: str, namespace: str, kind: str) -> str | None:
@@ -81,21 +105,13 @@ class RosArguments:
                 return expand_name(rule.target, node_name, namespace)
         return None
 
-    def overrides(self, qualified_name: str) -> dict[str, ParameterValue]:
-        """Give the parameter values for the node called `qualified_name` ("/arm/policy_node").
-
-        Rules for every node come first, so that a node's own section wins wherever it stands.
-        """
-        fitting = [rule for rule in self.parameters if rule.fits(qualified_name)]
-        ordered = sorted(fitting, key=lambda rule: rule.node != ANY_NODE)
-        return {rule.name: rule.value for rule in ordered}
-
 
 def parse_arguments(argv: Iterable[str]) -> RosArguments:
     """Split a command line into its ROS arguments and the rest.
 
     Raises:
-        ArgumentError: an unknown ROS argument, a rule without ":=", a missing value, an unreadable parameter file.
+        UnknownArgumentError: an unknown ROS argument.
+        ArgumentError: a rule without ":=", a missing value, an unreadable parameter file.
     """
     found = RosArguments()
     words = list(argv)
@@ -106,7 +122,12 @@ def parse_arguments(argv: Iterable[str]) -> RosArguments:
         at += 1
         if not inside:
             inside = word == ROS_ARGS
-            if not inside:
+            if _REMAP_RULE.fullmatch(word):
+                _log.warning(
+                    "Found remap rule '%s'. This syntax is deprecated. Use '--ros-args -r %s' instead.", word, word
+                )
+                found.remaps.append(parse_remap(word))
+            elif not inside:
                 found.rest.append(word)
         elif word == END_OF_ROS_ARGS:
             inside = False
@@ -120,19 +141,19 @@ def parse_arguments(argv: Iterable[str]) -> RosArguments:
             at += 1
         elif word != ROS_ARGS:
             known = ", ".join(sorted((*_OPTIONS, *_SWITCHES)))
-            raise ArgumentError(f"found unknown ROS arguments: '{word}'; known are {known}")
+            raise UnknownArgumentError(f"found unknown ROS arguments: '{word}'; known are {known}")
     return found
 
 
 def remove_ros_arguments(argv: Iterable[str]) -> list[str]:
-    """Give the command line without what stands between --ros-args and --."""
+    """Give the command line without its ROS arguments: what stands between --ros-args and --, and `from:=to`."""
     kept: list[str] = []
     inside = False
     for word in argv:
         if word == ROS_ARGS:
             inside = True
         elif not inside:
-            kept.append(word)
+            kept += [] if _REMAP_RULE.fullmatch(word) else [word]
         elif word == END_OF_ROS_ARGS:
             inside = False
     return kept
@@ -142,43 +163,55 @@ def _take_option(found: RosArguments, option: str, value: str) -> None:
     if option == "--remap":
         found.remaps.append(parse_remap(value))
     elif option == "--param":
-        found.parameters.append(_parse_parameter(value))
+        _read_parameter(value, found.parameters)
     elif option == "--params-file":
         try:
-            found.parameters.extend(load_rules(value))
+            read_file(value, found.parameters)
         except (OSError, ValueError) as error:
             raise ArgumentError(f"cannot read the parameter file {value}: {error}") from error
     elif option == "--enclave":
         found.enclave = value
     elif option == "--log-level":
-        logger, _, level = value.rpartition(":=")
-        found.log_levels.append((logger, level))
+        found.log_levels.append(_read_log_level(value))
 
 
 def parse_remap(rule: str) -> RemapRule:
     """Read one remap rule, `[node:]from:=to`.
 
     Raises:
-        ArgumentError: no ":=", or an empty side.
+        ArgumentError: it has another form.
     """
-    left, separator, target = rule.partition(":=")
-    if not separator or not left or not target:
-        raise ArgumentError(f"the remap rule '{rule}' is not of the form from:=to")
-    kind = "any"
-    for scheme, meaning in (("rostopic://", "topic"), ("rosservice://", "service")):
-        if scheme in left:
-            left, kind = left.replace(scheme, ""), meaning
-    node, separator, source = left.rpartition(":")
-    return RemapRule(node or None, source, target, kind)
+    match = _REMAP_RULE.fullmatch(rule)
+    if match is None:
+        raise ArgumentError(
+            f"the remap rule '{rule}' is not of the form from:=to, node:from:=to, __node:=name or __ns:=/namespace; "
+            "names have letters, digits, '_' and '/', and no wildcards"
+        )
+    if match["own"] is not None:
+        return RemapRule(match["node"], "__node", match["own_name"])
+    if match["ns"] is not None:
+        return RemapRule(match["node"], "__ns", match["ns"])
+    return RemapRule(match["node"], match["source"], match["target"], match["kind"] or "any")
 
 
-def _parse_parameter(rule: str) -> ParameterRule:
-    left, separator, text = rule.partition(":=")
-    node, _, name = left.rpartition(":")
-    if not separator or not name:
-        raise ArgumentError(f"the parameter rule '{rule}' is not of the form name:=value")
+def _read_parameter(rule: str, table: ParameterTable) -> None:
+    match = _PARAMETER_RULE.fullmatch(rule)
+    if match is None:
+        raise ArgumentError(
+            f"the parameter rule '{rule}' is not of the form name:=value or node:name:=value; a name has letters, "
+            "digits, '_', '.' and '/'"
+        )
     try:
-        value = parse_value(text)
+        read_value(match["value"], table.entry(match["node"] or ANY_NODE, match["name"]))
     except ValueError as error:
         raise ArgumentError(f"the parameter rule '{rule}' has no usable value: {error}") from error
-    return ParameterRule(f"/{node.lstrip('/')}" if node else ANY_NODE, name, value)
+
+
+def _read_log_level(rule: str) -> tuple[str, str]:
+    match = _LOG_LEVEL.fullmatch(rule)
+    if match is None:
+        raise ArgumentError(
+            f"the log level '{rule}' is not of the form level or logger:=level; "
+            "a level is unset, debug, info, warn, error or fatal"
+        )
+    return match["logger"] or "", match["level"]

@@ -1,134 +1,232 @@
-"""ROS parameter files: YAML with a section per node, as rcl_yaml_param_parser reads them."""
+"""ROS parameter files and `-p` values: the steps of rcl_yaml_param_parser (ROS 2 Jazzy) over the events of libyaml.
+
+Odd files mean here what they mean there. Only what rcl takes and reads as something else is refused: a list or a
+mapping in a list, and a 'ros__parameters' that is no mapping.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-ParameterValue = bool | int | float | str | list[bool] | list[int] | list[float] | list[str]
-ANY_NODE = "/**"
+from zenoh_ros.wire.name_rules import MAX_NAMESPACE, MAX_NODE_NAME
+from zenoh_ros.wire.parameter_table import Entry, ParameterTable
+from zenoh_ros.wire.parameter_values import read_scalar
+
 PARAMETERS_KEY = "ros__parameters"
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with ROS's scalars: no dates and no base 60, and 1e3 is a number."""
-
-
-_Loader.yaml_implicit_resolvers = {}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$"), ["~", "n", ""])
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool",
-    re.compile(r"^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$"),
-    list("yYnNtTfFoO"),
-)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0x[0-9a-fA-F]+|[0-9]+)$"), list("-+0123456789")
-)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$"
-        r"|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
-    ),
-    list("-+.0123456789"),
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TEXT_TAG = "tag:yaml.org,2002:str"
+_NODE_NAME = re.compile(
+    rf"/?(?:(?:[A-Za-z_]\w{{0,{MAX_NAMESPACE - 2}}}|\*\*?)/)*(?:[A-Za-z_]\w{{0,{MAX_NODE_NAME - 1}}}|\*\*?)", re.ASCII
 )
 
 
-def _integer(_loader: _Loader, node: yaml.ScalarNode) -> int:
-    return int(node.value, 16 if "x" in node.value else 10)
-
-
-def _number(_loader: _Loader, node: yaml.ScalarNode) -> float:
-    return float(re.sub(r"\.(?=[a-z])", "", node.value.lower()))
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
-_Loader.add_constructor("tag:yaml.org,2002:float", _number)
-
-
-@dataclass(frozen=True)
-class ParameterRule:
-    """A value for one parameter of the nodes whose name fits.
-
-    Attributes:
-        node: fully qualified name; "*" stands for one token, "**" for any number of them.
-        name: the parameter's name, nested ones joined with dots.
-    """
-
-    node: str
-    name: str
-    value: ParameterValue
-
-    def fits(self, qualified_name: str) -> bool:
-        """Tell whether the node called `qualified_name` is meant."""
-        pattern = re.escape(self.node).replace(r"/\*\*", r"(?:/\w+)*").replace(r"\*", r"\w+")
-        return re.fullmatch(pattern, qualified_name) is not None
-
-
-def parse_value(text: str) -> ParameterValue:
-    """Read one value as on the command line: 1, 1.0, true, words, [1, 2].
-
-    Raises:
-        ValueError: nothing, a mapping, or a list of different types.
-    """
-    try:
-        return _checked(yaml.load(text, Loader=_Loader))
-    except yaml.YAMLError as error:
-        raise ValueError(f"not YAML ({error})") from error
-
-
-def load_rules(path: str | Path) -> list[ParameterRule]:
-    """Read a parameter file.
+def read_file(path: str | Path, table: ParameterTable) -> None:
+    """Add what a parameter file says to a table.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: it is not a ROS parameter file; the message says where.
     """
+    reader = _FileReader(table)
+    for event in _events(Path(path).read_bytes()):
+        reader.take(event)
+
+
+def read_value(text: str, entry: Entry) -> None:
+    """Give an entry the value in a text as on the command line: 1, 1.0, true, words, [1, 2].
+
+    Raises:
+        ValueError: nothing, no YAML, a mapping, or a list of different types.
+    """
+    if not text:
+        raise ValueError("no value; expected bool, int, float, str or a list of one of them, and '' for an empty text")
+    values = _Values()
+    for event in _events(text.encode("utf-8", "surrogateescape")):
+        if isinstance(event, yaml.MappingStartEvent):
+            raise ValueError("a mapping; expected bool, int, float, str or a list of one of them")
+        if isinstance(event, yaml.ScalarEvent):
+            values.take(event, entry)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            values.start_list(event)
+        elif isinstance(event, yaml.SequenceEndEvent):
+            values.in_list = False
+
+
+def _events(data: bytes) -> Iterator[yaml.Event]:
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        for event in yaml.parse(data, Loader=_LOADER):
+            if isinstance(event, yaml.AliasEvent):
+                raise ValueError(f"{_line(event)}: an alias ('*{event.anchor}'); parameters cannot have one")
+            yield event
+    except (yaml.YAMLError, UnicodeError) as error:
         raise ValueError(f"not YAML: {error}") from error
-    if content is None:
-        return []
-    if not isinstance(content, Mapping):
-        raise ValueError(f"expected node names with '{PARAMETERS_KEY}' under them, found {type(content).__name__}")
-    return list(_sections("", content))
 
 
-def _sections(prefix: str, content: Mapping[str, Any]) -> Iterator[ParameterRule]:
-    for key, section in content.items():
-        node = f"{prefix}/{str(key).strip('/')}"
-        if not isinstance(section, Mapping):
-            raise ValueError(f"'{node}' holds {section!r}; expected a mapping with '{PARAMETERS_KEY}'")
-        if PARAMETERS_KEY in section:
-            for name, value in _flat("", section[PARAMETERS_KEY] or {}):
-                yield ParameterRule(node, name, value)
-        nested = {name: value for name, value in section.items() if name != PARAMETERS_KEY}
-        yield from _sections(node, nested)
+def _line(event: yaml.Event) -> str:
+    assert event.start_mark is not None
+    return f"line {event.start_mark.line + 1}"
 
 
-def _flat(prefix: str, content: Mapping[str, Any]) -> Iterator[tuple[str, ParameterValue]]:
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            yield from _flat(f"{prefix}{key}.", value)
-            continue
-        try:
-            yield f"{prefix}{key}", _checked(value)
-        except ValueError as error:
-            raise ValueError(f"parameter '{prefix}{key}': {error}") from error
+class _Values:
+    """The values of entries, each one scalar or a list of scalars of one type."""
+
+    def __init__(self) -> None:
+        self.in_list = False
+        self._kind: type | None = None
+        self._array: list[bool | int | float | str] = []
+
+    def start_list(self, event: yaml.Event) -> None:
+        if self.in_list:
+            raise ValueError(f"{_line(event)}: a list in a list; expected bool, int, float or str, all of one type")
+        self.in_list, self._kind = True, None
+
+    def take(self, event: yaml.ScalarEvent, entry: Entry) -> None:
+        quoted = event.style in ("'", '"')
+        if not event.value and not quoted:
+            raise ValueError(f"{_line(event)}: no value; expected bool, int, float, str or a list of one of them")
+        text = event.value.partition("\0")[0]  # rcl's texts are C's
+        value = text if quoted or event.tag == _TEXT_TAG else read_scalar(text)
+        if not self.in_list:
+            entry.set(value)
+            return
+        if self._kind is None:
+            self._kind = type(value)
+            self._array = entry.start_array(self._kind)
+        if type(value) is not self._kind:
+            raise ValueError(
+                f"{_line(event)}: a list needs items of one type (bool, int, float or str), "
+                f"found {self._kind.__name__} and {type(value).__name__} in {entry.name!r}"
+            )
+        self._array.append(value)
 
 
-def _checked(value: Any) -> ParameterValue:
-    if isinstance(value, list):
-        kinds = {type(item) for item in value}
-        if len(kinds) > 1 or not kinds <= {bool, int, float, str}:
-            raise ValueError(f"a list needs items of one type (bool, int, float or str), found {value!r}")
-        return value
-    if not isinstance(value, (bool, int, float, str)):
-        raise ValueError(f"expected bool, int, float, str or a list of one of them, found {value!r}")
-    return value
+class _Path:
+    """Nested names, joined with a separator."""
+
+    def __init__(self, separator: str) -> None:
+        self._separator = separator
+        self.depth = 0
+        self.text = ""
+
+    def push(self, name: str) -> None:
+        glue = "" if not self.depth or self.text.endswith(self._separator) else self._separator
+        self.text, self.depth = f"{self.text}{glue}{name}", self.depth + 1
+
+    def pop(self) -> None:
+        self.depth = max(self.depth - 1, 0)
+        if not self.depth:
+            self.text = ""
+        elif self._separator in self.text:
+            self.text = self.text.rpartition(self._separator)[0]
+
+
+class _FileReader:
+    """Takes the events of a file one by one, see parse_file_events in parse.c."""
+
+    def __init__(self, table: ParameterTable) -> None:
+        self._table = table
+        self._values = _Values()
+        self._node_path, self._name_path = _Path("/"), _Path(".")
+        self._node = ""
+        self._entry: Entry | None = None
+        self._depth = 0
+        self._in_section = False  # whether keys are names of parameters, not of nodes
+        self._opens_section = False  # whether the key before was 'ros__parameters'
+        self._is_key = True
+        self._is_new_map = False
+
+    def take(self, event: yaml.Event) -> None:
+        if self._opens_section and not isinstance(event, yaml.MappingStartEvent):
+            raise ValueError(
+                f"{_line(event)}: '{PARAMETERS_KEY}' of '{self._node}' is no mapping; expected name: value"
+            )
+        self._opens_section = False
+        if isinstance(event, yaml.ScalarEvent):
+            (self._take_key if self._is_key else self._take_value)(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            self._start_list(event)
+        elif isinstance(event, yaml.SequenceEndEvent):
+            self._values.in_list, self._is_key = False, True
+        elif isinstance(event, yaml.MappingStartEvent):
+            self._start_mapping(event)
+        elif isinstance(event, yaml.MappingEndEvent):
+            self._end_mapping()
+
+    def _take_key(self, event: yaml.ScalarEvent) -> None:
+        key = event.value.partition("\0")[0]
+        if not event.value:
+            raise ValueError(f"{_line(event)}: no name before ':'")
+        self._is_key = False
+        if self._in_section:
+            self._name(event, key)
+        elif key.startswith(PARAMETERS_KEY):
+            self._open_section(event)
+        else:
+            self._node_path.push(key)
+
+    def _open_section(self, event: yaml.ScalarEvent) -> None:
+        name = self._node_path.text
+        if not self._node_path.depth:
+            raise ValueError(f"{_line(event)}: no node's name stands over '{PARAMETERS_KEY}'")
+        if _NODE_NAME.fullmatch(name) is None:
+            raise ValueError(
+                f"{_line(event)}: '{name}' is not the name of a node: expected letters, digits and '_' between '/', "
+                "or the wildcards '*' and '**'"
+            )
+        self._node, self._entry = name, None
+        self._table.nodes.setdefault(name, [])
+        self._node_path.pop()
+        self._in_section = self._opens_section = True
+
+    def _name(self, event: yaml.ScalarEvent, key: str) -> None:
+        if self._is_new_map:
+            if self._entry is None:
+                raise ValueError(
+                    f"{_line(event)}: '{key}' is in a mapping without a name; "
+                    f"'{PARAMETERS_KEY}' has no other key beside it"
+                )
+            self._name_path.text, self._name_path.depth = self._entry.name, self._name_path.depth + 1
+            self._is_new_map = False
+        if not self._name_path.depth:
+            self._entry = self._table.entry(self._node, key)
+        else:
+            self._entry = self._table.entry(self._node, self._name_path.text)
+            self._entry.name = f"{self._name_path.text}.{key}"
+
+    def _take_value(self, event: yaml.ScalarEvent) -> None:
+        if not self._in_section or self._entry is None or not self._table.nodes[self._node]:
+            raise ValueError(
+                f"{_line(event)}: '{self._node_path.text}' holds {event.value!r}; "
+                f"expected a mapping with '{PARAMETERS_KEY}'"
+            )
+        self._values.take(event, self._entry)
+        self._is_key = not self._values.in_list
+
+    def _start_list(self, event: yaml.Event) -> None:
+        if self._is_key or not self._in_section:
+            raise ValueError(
+                f"{_line(event)}: a list where a name is expected: "
+                f"expected node names with '{PARAMETERS_KEY}' under them"
+            )
+        self._values.start_list(event)
+
+    def _start_mapping(self, event: yaml.Event) -> None:
+        if self._values.in_list:
+            raise ValueError(f"{_line(event)}: a mapping in a list; expected bool, int, float or str, all of one type")
+        self._depth += 1
+        self._is_key = True
+        self._is_new_map = not (self._in_section and self._depth - self._node_path.depth == 3)
+
+    def _end_mapping(self) -> None:
+        if not self._in_section:
+            if self._depth == self._node_path.depth + 1:
+                self._node_path.pop()
+        elif self._name_path.depth:
+            self._name_path.pop()
+        else:
+            self._in_section = False
+        self._depth -= 1

@@ -21,7 +21,7 @@ def test_everything_between_the_flags_is_for_ros() -> None:
     found = parse_arguments(line.split())
     assert found.rest == ["run", "--own", "1", "more"]
     assert found.remaps == [RemapRule(None, "a", "b")]
-    assert [(rule.node, rule.name, rule.value) for rule in found.parameters] == [("/**", "c", 1)]
+    assert found.parameters.for_node("/node") == {"c": 1}
     assert found.log_levels == [("", "debug")]
     assert (found.enclave, found.switches) == ("/enclave", {"rosout": False})
     assert remove_ros_arguments(line.split()) == found.rest
@@ -29,7 +29,7 @@ def test_everything_between_the_flags_is_for_ros() -> None:
 
 def test_flags_may_come_twice_and_last_to_the_end() -> None:
     found = parse_arguments(["--ros-args", "-r", "a:=b", "--ros-args", "-p", "c:=1"])
-    assert (len(found.remaps), len(found.parameters), found.rest) == (1, 1, [])
+    assert (len(found.remaps), found.parameters.for_node("/node"), found.rest) == (1, {"c": 1}, [])
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,25 @@ def test_the_first_rule_that_fits_wins() -> None:
     assert found.remap("/ns/a", "node", "/", "topic") is None
 
 
-def test_a_nodes_own_parameters_win_over_everybodys(tmp_path: Path) -> None:
-    path = tmp_path / "parameters.yaml"
-    path.write_text("/arm/node:\n  ros__parameters:\n    a: 2\n    b: 2\n")
-    line = ["--ros-args", "--params-file", str(path), "-p", "a:=1", "-p", "c:=1", "-p", "node:d:=3"]
-    found = parse_arguments(line)
-    assert found.overrides("/arm/node") == {"a": 2, "b": 2, "c": 1}
-    assert found.overrides("/node") == {"a": 1, "c": 1, "d": 3}
+def test_what_comes_after_the_file_wins_over_it(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("smoother_node:\n  ros__parameters:\n    dry_run: false\n")
+    file, word = ["--params-file", str(path)], ["-p", "dry_run:=true"]
+    assert parse_arguments(["--ros-args", *file, *word]).parameters.for_node("/smoother_node") == {"dry_run": True}
+    assert parse_arguments(["--ros-args", *word, *file]).parameters.for_node("/smoother_node") == {"dry_run": False}
+
+
+def test_a_parameter_of_one_node(tmp_path: Path) -> None:
+    found = parse_arguments(["--ros-args", "-p", "node:a:=1", "-p", "b:=2"])
+    assert found.parameters.for_node("/node") == {"a": 1, "b": 2}
+    assert found.parameters.for_node("/ns/node") == {"b": 2}
+
+
+def test_a_remap_rule_may_stand_outside_as_rcl_has_it(caplog: pytest.LogCaptureFixture) -> None:
+    found = parse_arguments(["program", "a:=b", "-p", "--own=c:=d"])
+    assert (found.remaps, found.rest) == ([RemapRule(None, "a", "b")], ["program", "-p", "--own=c:=d"])
+    assert "'a:=b'. This syntax is deprecated" in caplog.text
+    assert remove_ros_arguments(["program", "a:=b", "x"]) == ["program", "x"]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +93,15 @@ def test_a_nodes_own_parameters_win_over_everybodys(tmp_path: Path) -> None:
         (["-p", "name:=[1, two]"], "one type"),
         (["-p", "name:={a: 1}"], "expected bool"),
         (["-p", "name:="], "expected bool"),
+        (["-p", "1name:=1"], "a name has letters"),
+        (["-p", "my-name:=1"], "a name has letters"),
+        (["-p", "/arm/node:name:=1"], "node:name:=value"),
+        (["-r", "a*:=b"], "no wildcards"),
+        (["-r", "__ns:=arm"], "__ns:=/namespace"),
+        (["-r", "__node:=my-arm"], "__node:=name"),
+        (["-r", "a:=b//c"], "from:=to"),
+        (["--log-level", "loud"], "the log level 'loud'"),
+        (["--log-level", ":=info"], "logger:=level"),
         (["--params-file", "/nowhere/file.yaml"], "/nowhere/file.yaml"),
     ],
 )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import atexit
 import os
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import yaml
 from launch import LaunchContext, SomeSubstitutionsType
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration
-from launch.utilities import normalize_to_list_of_substitutions, perform, perform_substitutions
+from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
 from launch.utilities.type_utils import perform_typed_substitution
+
+from zenoh_ros.wire.parameter_values import write_yaml
+
+from .parameter_substitutions import substitute
 
 
 class ParameterValue:
@@ -49,7 +50,7 @@ class ParameterFile:
 
     Args:
         param_file: its path.
-        allow_substs: `$(var NAME)` and `$(env NAME)` in it are replaced.
+        allow_substs: the substitutions in it are made, see parameter_substitutions.
     """
 
     def __init__(
@@ -66,23 +67,21 @@ class ParameterFile:
 
         Raises:
             FileNotFoundError: there is none.
+            SubstitutionFailure: a substitution in it cannot be made.
         """
         path = Path(perform_substitutions(context, self.param_file))
         if not path.is_file():
             raise FileNotFoundError(f"parameter file '{path}' does not exist")
         if not perform_typed_substitution(context, self._allow_substs, bool):
             return path
-        return write_parameter_text(_substituted(context, path.read_text(encoding="utf-8")))
-
-
-def _substituted(context: LaunchContext, text: str) -> str:
-    kinds = {"var": LaunchConfiguration, "env": EnvironmentVariable}
-    return re.sub(r"\$\((var|env) ([^)\s]+)\)", lambda match: perform(context, kinds[match[1]](match[2])), text)
+        return write_parameter_text(substitute(context, path.read_text(encoding="utf-8")))
 
 
 def write_parameter_text(text: str) -> Path:
     """A temporary file with the text, which is gone when this process has ended."""
-    with tempfile.NamedTemporaryFile("w", prefix="launch_params_", suffix=".yaml", delete=False) as file:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="launch_params_", suffix=".yaml", delete=False, encoding="utf-8"
+    ) as file:
         file.write(text)
     path = Path(file.name)
     atexit.register(path.unlink, missing_ok=True)
@@ -91,7 +90,7 @@ def write_parameter_text(text: str) -> Path:
 
 def write_parameters(node_name: str, parameters: dict[str, Any]) -> Path:
     """A temporary parameter file for one node, or for all of `/**`."""
-    return write_parameter_text(yaml.safe_dump({node_name: {"ros__parameters": parameters}}, sort_keys=False))
+    return write_parameter_text(write_yaml({node_name: {"ros__parameters": parameters}}))
 
 
 __all__ = ["Parameter", "ParameterFile", "ParameterValue"]

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rclpy._rclpy_pybind11 import RCLError, UnknownROSArgsError
-from zenoh_ros.wire.arguments import ArgumentError, RosArguments, parse_arguments
+from zenoh_ros.wire.arguments import ArgumentError, RosArguments, UnknownArgumentError, parse_arguments
 from zenoh_ros.wire.console import ConsoleHandler, console
 from zenoh_ros.wire.errors import WireError
 from zenoh_ros.wire.session import Session, domain_from_environment
@@ -57,8 +57,8 @@ class Context:
             try:
                 self._arguments = parse_arguments(sys.argv if args is None else args)
             except ArgumentError as error:
-                known = "unknown" not in str(error)
-                raise (RCLError if known else UnknownROSArgsError)(f"Failed to parse ROS arguments: {error}") from error
+                kind = UnknownROSArgsError if isinstance(error, UnknownArgumentError) else RCLError
+                raise kind(f"Failed to parse ROS arguments: {error}") from error
             self._domain_id = domain_from_environment() if domain_id is None else domain_id
             self._initialized = self._ok = True
             if initialize_logging:

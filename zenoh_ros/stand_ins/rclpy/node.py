@@ -123,7 +123,7 @@ class Node(NodeEntities, NodeParameters, NodeGraph):
     def _overrides(self, given: list[Parameter]) -> dict[str, Parameter]:
         values: dict[str, Any] = {}
         for args in reversed(self._argument_sets):
-            values |= args.overrides(self.get_fully_qualified_name())
+            values |= args.parameters.for_node(self.get_fully_qualified_name())
         overrides = {name: Parameter(name, value=value) for name, value in values.items()}
         return overrides | {parameter.name: parameter for parameter in given}
 

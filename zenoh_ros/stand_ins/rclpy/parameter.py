@@ -10,7 +10,8 @@ import yaml
 from rcl_interfaces.msg import Parameter as ParameterMsg
 from rcl_interfaces.msg import ParameterType, ParameterValue
 
-from zenoh_ros.wire.parameter_file import load_rules
+from zenoh_ros.wire.parameter_file import read_file
+from zenoh_ros.wire.parameter_table import ANY_NODE, Entry, ParameterTable
 
 PARAMETER_SEPARATOR_STRING = "."
 
@@ -160,14 +161,20 @@ def parameter_dict_from_yaml_file(
     Raises:
         RuntimeError: a target node is not in the file.
     """
-    rules = load_rules(parameter_file)
-    nodes = {rule.node for rule in rules}
-    missing = [node for node in target_nodes or [] if f"/{node.strip('/')}" not in nodes]
+    table = ParameterTable()
+    read_file(parameter_file, table)
+    sections: dict[str, list[Entry]] = {}
+    for node, entries in table.nodes.items():
+        sections.setdefault(f"/{node.removeprefix('/')}", []).extend(entries)
+    wanted = [f"/{node.removeprefix('/')}" for node in target_nodes or sections if node != ANY_NODE]
+    missing = [node for node in wanted if node not in sections]
     if missing:
-        raise RuntimeError(f"Param file does not contain parameters for {missing[0]}, only for nodes: {sorted(nodes)}")
-    wanted = {f"/{node.strip('/')}" for node in target_nodes} if target_nodes else nodes - {"/**"}
-    chosen = [rule for rule in rules if rule.node == "/**" and use_wildcard]
-    chosen += [rule for rule in rules if rule.node in wanted]
+        raise RuntimeError(
+            f"Param file does not contain parameters for {missing[0]}, only for nodes: {sorted(sections)}"
+        )
+    chosen = [*([ANY_NODE] if use_wildcard and ANY_NODE in sections else []), *wanted]
     return {
-        namespace + rule.name: Parameter(namespace + rule.name, value=rule.value).to_parameter_msg() for rule in chosen
+        namespace + entry.name: Parameter(namespace + entry.name, value=entry.value).to_parameter_msg()
+        for node in chosen
+        for entry in sections[node]
     }

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
 from launch import LaunchContext, LaunchDescriptionEntity, SomeSubstitutionsType
 from launch.actions import ExecuteProcess
 from launch.utilities import perform
 
 from zenoh_ros import packages
+from zenoh_ros.wire.parameter_values import write_yaml
 
 from ..parameter_descriptions import Parameter, ParameterFile, write_parameters
 from ..substitutions import ExecutableInPackage, registered_module
@@ -116,7 +116,7 @@ class Node(ExecuteProcess):
     def _parameter_arguments(self, context: LaunchContext) -> list[str]:
         arguments = []
         for name, value in context.launch_configurations.get("global_params", []):
-            arguments += ["-p", f"{name}:={_yaml(value)}"]
+            arguments += ["-p", f"{name}:={write_yaml(value, flow=True)}"]
         for entry in self._parameters:
             if isinstance(entry, Mapping):
                 section = self.node_name if self._fully_named else "/**"
@@ -124,7 +124,7 @@ class Node(ExecuteProcess):
                 arguments += ["--params-file", str(path)]
             elif isinstance(entry, Parameter):
                 name, value = entry.evaluate(context)
-                arguments += ["-p", f"{name}:={_yaml(value)}"]
+                arguments += ["-p", f"{name}:={write_yaml(value, flow=True)}"]
             else:
                 file = entry if isinstance(entry, ParameterFile) else ParameterFile(entry)
                 arguments += ["--params-file", str(file.evaluate(context))]
@@ -134,10 +134,6 @@ class Node(ExecuteProcess):
         rules = list(context.launch_configurations.get("ros_remaps", []))
         rules += [(perform(context, source), perform(context, target)) for source, target in self._remappings]
         return [part for source, target in rules for part in ("-r", f"{source}:={target}")]
-
-
-def _yaml(value: Any) -> str:
-    return str(yaml.safe_dump(value, default_flow_style=True, width=10**6)).removesuffix("\n").removesuffix("\n...")
 
 
 def _host_router(context: LaunchContext) -> None:
