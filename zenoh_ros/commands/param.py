@@ -78,7 +78,10 @@ def _get(node: Node, args: argparse.Namespace) -> int:
 
 def _set(node: Node, args: argparse.Namespace) -> int:
     full_name = require_node(node, args.node_name)
-    parameter = Parameter(name=args.parameter_name, value=get_parameter_value(string_value=args.value))
+    try:
+        parameter = Parameter(name=args.parameter_name, value=get_parameter_value(string_value=args.value))
+    except AssertionError as error:
+        raise CliError(f"{args.value!r} is no value of a parameter: {error}") from error
     request = SetParameters.Request(parameters=[parameter])
     (result,) = call(node, SetParameters, f"{full_name}/set_parameters", request).results
     if result.successful:

@@ -179,21 +179,31 @@ def _converted(type_name: str, value: Any, path: str) -> Any:
 
 
 def _scalar(type_name: str, value: Any, path: str) -> Any:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if type_name.startswith(("string", "wstring")):
-        if isinstance(value, str) or is_number:
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
             return str(value)
         raise CliError(f"field {path!r} is a text, but YAML reads {value!r}: put it in quotes")
+    if isinstance(value, str):
+        value = _number(type_name, value)
+    if type_name == "boolean" and value in (0, 1):
+        return bool(value)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if type_name in ("double", "float") and is_number:
         return float(value)
     if type_name == "octet" and is_number:
         return bytes([value])
-    fits = isinstance(value, bool) if type_name == "boolean" else is_number and float(value).is_integer()
-    if not fits:
+    if not is_number or type_name == "boolean" or not float(value).is_integer():
         raise CliError(f"field {path!r} is a {type_name}, got {value!r}")
-    if type_name != "boolean":
-        _check_range(type_name, int(value), path)
-    return value if type_name == "boolean" else int(value)
+    _check_range(type_name, int(value), path)
+    return int(value)
+
+
+def _number(type_name: str, text: str) -> Any:
+    """The number in a text that YAML does not take for one, `1e-3` or `nan`; the text where there is none."""
+    try:
+        return float(text) if type_name in ("double", "float") else int(text)
+    except ValueError:
+        return text
 
 
 def _check_length(bounds: dict[str, str | None], value: list[Any], path: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from zenoh_ros.wire.name_rules import MAX_NAMESPACE, MAX_NODE_NAME
-from zenoh_ros.wire.parameter_table import Entry, ParameterTable
+from zenoh_ros.wire.parameter_table import NamedValue, ParameterTable
 from zenoh_ros.wire.parameter_values import read_scalar
 
 PARAMETERS_KEY = "ros__parameters"
@@ -36,7 +36,7 @@ def read_file(path: str | Path, table: ParameterTable) -> None:
         reader.take(event)
 
 
-def read_value(text: str, entry: Entry) -> None:
+def read_value(text: str, entry: NamedValue) -> None:
     """Give an entry the value in a text as on the command line: 1, 1.0, true, words, [1, 2].
 
     Raises:
@@ -84,7 +84,7 @@ class _Values:
             raise ValueError(f"{_line(event)}: a list in a list; expected bool, int, float or str, all of one type")
         self.in_list, self._kind = True, None
 
-    def take(self, event: yaml.ScalarEvent, entry: Entry) -> None:
+    def take(self, event: yaml.ScalarEvent, entry: NamedValue) -> None:
         quoted = event.style in ("'", '"')
         if not event.value and not quoted:
             raise ValueError(f"{_line(event)}: no value; expected bool, int, float, str or a list of one of them")
@@ -132,7 +132,7 @@ class _FileReader:
         self._values = _Values()
         self._node_path, self._name_path = _Path("/"), _Path(".")
         self._node = ""
-        self._entry: Entry | None = None
+        self._entry: NamedValue | None = None
         self._depth = 0
         self._in_section = False  # whether keys are names of parameters, not of nodes
         self._opens_section = False  # whether the key before was 'ros__parameters'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from zenoh_ros.wire.parameter_values import ParameterValue
 
@@ -15,7 +15,7 @@ _ARRAYS: dict[type, Any] = {bool: list[bool], int: list[int], float: list[float]
 
 
 @dataclass
-class Entry:
+class NamedValue:
     """One name of a node with what it was given: the last value of each type."""
 
     name: str
@@ -37,22 +37,19 @@ class Entry:
         return next((self.values[kind] for kind in _ORDER if kind in self.values), None)
 
 
-Entries: TypeAlias = "list[Entry]"
-
-
 class ParameterTable:
-    """Entries by node, as in rcl_params_t; a node may be a pattern."""
+    """Values by node and name, as in rcl_params_t; a node may be a pattern."""
 
     def __init__(self) -> None:
-        self.nodes: dict[str, Entries] = {}
+        self.nodes: dict[str, list[NamedValue]] = {}
 
-    def entry(self, node: str, name: str) -> Entry:
+    def entry(self, node: str, name: str) -> NamedValue:
         """Find the first entry of a node that has this name, or append one."""
         entries = self.nodes.setdefault(node, [])
         for entry in entries:
             if entry.name == name:
                 return entry
-        entries.append(Entry(name))
+        entries.append(NamedValue(name))
         return entries[-1]
 
     def for_node(self, qualified_name: str) -> dict[str, ParameterValue | None]:

@@ -78,19 +78,20 @@ def _write_text(writer: _Writer, text: str) -> yaml.ScalarNode:
 def _write_whole(writer: _Writer, value: int) -> yaml.ScalarNode:
     if not -_INT64 <= value < _INT64:
         raise ValueError(f"{value} does not fit into a parameter: expected a whole number of 64 bits")
-    return writer.represent_int(value)
+    return writer.represent_int(int(value))
 
 
 def _write_number(writer: _Writer, value: float) -> yaml.ScalarNode:
     """A subnormal number is read only where it is hexadecimal, which is a text to PyYAML."""
     if 0 < abs(value) < _SMALLEST_NORMAL:
         return writer.represent_str(value.hex())
-    return writer.represent_float(value)
+    return writer.represent_float(float(value))
 
 
-_Writer.add_representer(str, _write_text)
-_Writer.add_representer(int, _write_whole)
-_Writer.add_representer(float, _write_number)
+for _register in (_Writer.add_representer, _Writer.add_multi_representer):  # the latter: for subclasses, enumerations
+    _register(str, _write_text)
+    _register(int, _write_whole)
+    _register(float, _write_number)
 
 
 def write_yaml(content: Any, *, flow: bool = False) -> str:

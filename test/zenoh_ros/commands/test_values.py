@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -90,6 +91,22 @@ def test_numbers_and_texts_become_what_the_field_is() -> None:
     assert (number.data, text.data) == (1.0, "5")
 
 
+@pytest.mark.parametrize("number", ["1e-3", "-.5", "5e-2", "7E10", "nan", "inf", "-Infinity", "'1'", ".5", "1_000"])
+def test_a_number_may_be_written_as_ros2_topic_pub_takes_it(number: str) -> None:
+    twist, joints = TwistStamped(), JointState()
+    fill(twist, parse_values(f"twist: {{linear: {{x: {number}}}}}"))
+    fill(joints, parse_values(f"position: [{number}]"))
+    expected = float(number.strip("'"))
+    np.testing.assert_equal([twist.twist.linear.x, joints.position[0]], [expected, expected])
+
+
+@pytest.mark.parametrize(("text", "expected"), [("1", True), ("0", False), ("on", True), ("no", False)])
+def test_a_truth_may_be_a_number_or_a_word(text: str, expected: bool) -> None:
+    message = Bool()
+    fill(message, parse_values(f"data: {text}"))
+    assert message.data is expected
+
+
 def test_times_are_set_when_it_is_published() -> None:
     twist, header = TwistStamped(), Header()
     times = fill(twist, {"header": "auto"}) + fill(header, {"stamp": "now", "frame_id": "eye"})
@@ -105,7 +122,11 @@ def test_times_are_set_when_it_is_published() -> None:
         (TwistStamped(), {"twist": 5}, "field 'twist' is a geometry_msgs/Twist: expected a mapping of its fields"),
         (String(), {"data": True}, "field 'data' is a text, but YAML reads True: put it in quotes"),
         (String(), {"data": None}, "put it in quotes"),
-        (Bool(), {"data": 1}, "field 'data' is a boolean, got 1"),
+        (Bool(), {"data": 2}, "field 'data' is a boolean, got 2"),
+        (Bool(), {"data": "false"}, "field 'data' is a boolean, got 'false'"),
+        (Int8(), {"data": "1e1"}, "field 'data' is a int8, got '1e1'"),
+        (Int8(), {"data": float("inf")}, "field 'data' is a int8, got inf"),
+        (Int8(), {"data": True}, "field 'data' is a int8, got True"),
         (Float64(), {"data": "fast"}, "field 'data' is a double, got 'fast'"),
         (Int8(), {"data": 1.5}, "field 'data' is a int8, got 1.5"),
         (JointState(), {"position": 1.0}, "field 'position' is a list of double: expected [...], got 1.0"),

@@ -22,7 +22,7 @@ class ParameterValue:
 
     Args:
         value: a value, or a substitution for one.
-        value_type: bool, int, float, str or a List of one of them; None: as YAML reads it.
+        value_type: bool, int, float, str or a List of one of them; None: as a node reads it from `-p`.
     """
 
     def __init__(self, value: Any, *, value_type: Any = None) -> None:

@@ -11,7 +11,7 @@ from rcl_interfaces.msg import Parameter as ParameterMsg
 from rcl_interfaces.msg import ParameterType, ParameterValue
 
 from zenoh_ros.wire.parameter_file import read_file
-from zenoh_ros.wire.parameter_table import ANY_NODE, Entry, ParameterTable
+from zenoh_ros.wire.parameter_table import ANY_NODE, NamedValue, ParameterTable
 
 PARAMETER_SEPARATOR_STRING = "."
 
@@ -163,7 +163,7 @@ def parameter_dict_from_yaml_file(
     """
     table = ParameterTable()
     read_file(parameter_file, table)
-    sections: dict[str, list[Entry]] = {}
+    sections: dict[str, list[NamedValue]] = {}
     for node, entries in table.nodes.items():
         sections.setdefault(f"/{node.removeprefix('/')}", []).extend(entries)
     wanted = [f"/{node.removeprefix('/')}" for node in target_nodes or sections if node != ANY_NODE]

@@ -1,10 +1,11 @@
-"""Values of a type from texts: YAML's rules, as on the command line of ROS."""
+"""Values of a type from texts, as on the command line of ROS."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-import yaml
+from zenoh_ros.wire.parameter_file import read_value
+from zenoh_ros.wire.parameter_table import NamedValue
 
 from ..substitution import Substitution
 from . import normalize_to_list_of_substitutions, perform_substitutions
@@ -12,15 +13,13 @@ from . import normalize_to_list_of_substitutions, perform_substitutions
 if TYPE_CHECKING:
     from ..launch_context import LaunchContext
 
-_SCALARS = (bool, int, float, str)
-
 
 def coerce_to_type(value: str, data_type: Any = None) -> Any:
     """The value that a text means.
 
     Args:
         value: the text.
-        data_type: bool, int, float, str or a list of one of them; None: what YAML reads.
+        data_type: bool, int, float, str or a list of one of them; None: what a node reads from `-p name:=value`.
 
     Raises:
         ValueError: the text is no such value.
@@ -29,14 +28,8 @@ def coerce_to_type(value: str, data_type: Any = None) -> Any:
         return value
     if data_type in (int, float):
         return data_type(value)
-    try:
-        loaded = yaml.safe_load(value) if value else value
-    except yaml.YAMLError as error:
-        raise ValueError(f"{value!r} is not readable as YAML: {error}") from None
+    loaded = _as_a_node_reads(value) if value else value
     if data_type is None:
-        members = loaded if isinstance(loaded, list) else [loaded]
-        if not all(isinstance(member, _SCALARS) for member in members):
-            raise ValueError(f"{value!r} is neither a bool, an int, a float, a text nor a list of them")
         return loaded
     if data_type is bool:
         if value in ("1", "0"):
@@ -50,6 +43,17 @@ def coerce_to_type(value: str, data_type: Any = None) -> Any:
             return loaded
         raise ValueError(f"{value!r} is not a list of {member_type.__name__}")
     raise ValueError(f"{data_type!r} is not a type of a parameter: bool, int, float, str or a List of one of them")
+
+
+def _as_a_node_reads(text: str) -> Any:
+    entry = NamedValue("")
+    try:
+        read_value(text, entry)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no value of a parameter: {error}") from None
+    if entry.value is None:
+        raise ValueError(f"{text!r} has no type; leave out what is empty")
+    return entry.value
 
 
 def is_substitution(value: Any) -> bool:

@@ -48,6 +48,7 @@ def evaluate_parameter_dict(context: LaunchContext, parameters: Mapping[Any, Any
 
 
 def _evaluated(context: LaunchContext, name: str, value: Any) -> Any:
+    value = _plain(value)
     if isinstance(value, ParameterValue):
         return value.evaluate(context)
     if is_substitution(value):
@@ -69,11 +70,19 @@ def _evaluated(context: LaunchContext, name: str, value: Any) -> Any:
 
 def _member(context: LaunchContext, member: Any) -> Any:
     """A list of parts inside of a list is one text."""
+    member = _plain(member)
     return member if isinstance(member, (bool, int, float, str)) else perform(context, member)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars and arrays as Python's."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _uniform(name: str, members: list[Any]) -> list[Any]:
     kinds = {type(member) for member in members}
+    if not members:
+        raise TypeError(f"parameter '{name}' is an empty list, which has no type in ROS: leave it out")
     if kinds == {int, float}:
         return [float(member) for member in members]
     if len(kinds) > 1 or not kinds <= {bool, int, float, str}:
