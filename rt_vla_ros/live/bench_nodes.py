@@ -100,7 +100,7 @@ class BenchPolicyNode(PolicyNode):
 
 def main() -> int:
     """The exit status."""
-    return run({"camera": BenchCamera, "echo": BenchEcho, "policy": BenchPolicyNode}[sys.argv[1]])
+    return run({"camera": BenchCamera, "echo": BenchEcho, "policy": BenchPolicyNode}[sys.argv.pop(1)])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The Controller's settings as parameters; the defaults are the Controller's own."""
+"""The smoother node's parameters: its own, and the Controller's settings with the Controller's own defaults."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rt_vla_ros.control.controller import Controller, ControllerSettings
 from rt_vla_ros.control.gripper import MODES, GripperSettings
 from rt_vla_ros.control.limits import Limits
 from rt_vla_ros.nodes.parameters import Parameter
-from rt_vla_ros.nodes.running import StartError
+from rt_vla_ros.nodes.start_error import StartError
 
 _limits, _settings = Limits(), ControllerSettings()
 _gripper = _settings.gripper
@@ -30,7 +30,11 @@ _SETTINGS = (
     ("halt_duration", "How long velocities of zero are still sent once the arm stands still [s].", 0.02, 10.0),
 )
 
-CONTROL_PARAMETERS = (
+SMOOTHER_PARAMETERS = (
+    Parameter("command_rate", 50.0, "Velocities per second [Hz].", low=20.0, high=500.0),
+    Parameter("dry_run", False, "Everything but commands: the arm is told nothing.", read_only=False),
+    Parameter("tip_frame", "", "TF frame of the end effector; needed for the walls of a workspace."),
+    Parameter("workspace_frame", "", "TF frame of the walls and the actions; needed for the walls of a workspace."),
     *(Parameter(name, getattr(_limits, name), text, low=1e-4, high=high) for name, text, high in _LIMITS),
     Parameter(
         "workspace_low", list(_limits.workspace_low), "Lower corner x, y, z of the workspace [m]; -.inf: no wall."

@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 
 from rt_vla_ros.nodes.conversions import time_message
 from rt_vla_ros.nodes.image_encodings import ENCODINGS, ImageError, check_image
-from rt_vla_ros.nodes.running import StartError
+from rt_vla_ros.nodes.start_error import StartError
 
 if TYPE_CHECKING:
     from cv_bridge import CvBridge

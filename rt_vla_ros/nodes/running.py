@@ -12,20 +12,19 @@ from types import FrameType
 from typing import NoReturn
 
 import rclpy
-from rclpy._rclpy_pybind11 import RCLError
+from rclpy._rclpy_pybind11 import RCLError, UnknownROSArgsError
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from rt_vla_ros.nodes.given_arguments import check_given, refuse_other_words
+from rt_vla_ros.nodes.start_error import StartError
+
 # A signal or a failure is noticed at the latest after this time [s].
 WAKE_UP = 0.1
 # A node that failed stays for this time [s], so that its diagnostics reach those who listen.
 FAREWELL = 1.0
-
-
-class StartError(Exception):
-    """The node cannot do its work; the message is a sentence for the user."""
 
 
 class ProgramNode(Node):  # type: ignore[misc]
@@ -83,11 +82,19 @@ def _exit_now(code: int) -> NoReturn:
 
 def _join(make: Callable[[], ProgramNode], argv: list[str]) -> ProgramNode:
     """The node, on the graph. Raises StartError, also where there is no graph to join."""
+    refuse_other_words(argv)
     try:
         rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
-        return make()
-    except RCLError as error:
+        node = make()
+    except (RCLError, UnknownROSArgsError) as error:
         raise StartError(" ".join(str(error).split())) from error
+    try:
+        check_given(node, argv)
+    except StartError:
+        node.close()
+        node.destroy_node()
+        raise
+    return node
 
 
 def _spin(node: ProgramNode, signals: list[int]) -> int:

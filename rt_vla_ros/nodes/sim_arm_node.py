@@ -14,17 +14,20 @@ from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.parameters import Parameter, declare
-from rt_vla_ros.nodes.running import ProgramNode, StartError, run
+from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
+from rt_vla_ros.nodes.running import ProgramNode, run
 from rt_vla_ros.nodes.sim_frames import SimFrames
 from rt_vla_ros.nodes.sim_publishers import SimPublishers
+from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.sim import SUITES, Outcome, TabletopSim
 from rt_vla_ros.sim.pacing import LockStep, StepStatus, WallPace
 from rt_vla_ros.sim.world import STEP_NS, SimWorld
 from rt_vla_ros.srv import ResetScene, TaskOutcome
 
-PARAMETERS = (
+SIM_ARM_PARAMETERS = (
     Parameter("suite", "pick-colours", "Name of the suite of scenes.", choices=tuple(SUITES)),
     Parameter("seed", 0, "The scene is a function of suite, seed and instruction.", low=0, high=2**53),
     Parameter("instruction", "", 'Such as "pick up the red cube": the object that it names is placed on the table.'),
@@ -48,7 +51,9 @@ class SimArmNode(ProgramNode):
 
     def __init__(self) -> None:
         super().__init__("sim_arm_node")
-        self._settings: dict[str, Any] = declare(self, PARAMETERS)
+        self._settings: dict[str, Any] = declare(
+            self, SIM_ARM_PARAMETERS, policy_node=POLICY_PARAMETERS, smoother_node=SMOOTHER_PARAMETERS
+        )
         self._cameras = ("front", "wrist") if self._settings["wrist_image"] else ("front",)
         self._world = self._make_world()
         self._own_clock = self._settings["publish_clock"] or self._settings["lock_step"]

@@ -16,20 +16,14 @@ from rt_vla_ros.control.status import Command, State
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
-from rt_vla_ros.nodes.control_parameters import CONTROL_PARAMETERS, make_controller
+from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS, make_controller
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
-from rt_vla_ros.nodes.parameters import Parameter, declare
+from rt_vla_ros.nodes.parameters import declare
+from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.running import ProgramNode, run
 from rt_vla_ros.nodes.tip_position import TipPosition, make_tip_position
 from rt_vla_ros.nodes.transform_tree import TransformTree
 
-PARAMETERS = (
-    Parameter("command_rate", 50.0, "Velocities per second [Hz].", low=20.0, high=500.0),
-    Parameter("dry_run", False, "Everything but commands: the arm is told nothing.", read_only=False),
-    Parameter("tip_frame", "", "TF frame of the end effector; needed for the walls of a workspace."),
-    Parameter("workspace_frame", "", "TF frame of the walls and the actions; needed for the walls of a workspace."),
-    *CONTROL_PARAMETERS,
-)
 # How often it is looked whether there still is a policy [s], by the node's clock.
 POLICY_CHECK_PERIOD = 0.1
 
@@ -42,7 +36,7 @@ class SmootherNode(ProgramNode):
 
     def __init__(self) -> None:
         super().__init__("smoother_node")
-        settings: dict[str, Any] = declare(self, PARAMETERS)
+        settings: dict[str, Any] = declare(self, SMOOTHER_PARAMETERS, policy_node=POLICY_PARAMETERS)
         self.transforms = TransformTree(self)
         self._controller: Controller = make_controller(settings, self.transforms.refuse)
         self._tip: TipPosition | None = make_tip_position(self, self.transforms, settings)

@@ -9,7 +9,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.time import Time
 
-from rt_vla_ros.nodes.running import StartError
+from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.nodes.transform_tree import TransformTree
 
 # A transform older than this [s], or this far in the future, says nothing of where the arm is now.

@@ -26,7 +26,7 @@ from rt_vla_ros.nodes import policy_health, policy_node
 from rt_vla_ros.nodes.conversions import nanoseconds, time_message
 from rt_vla_ros.nodes.images import image_message
 from rt_vla_ros.nodes.policy_node import PolicyNode
-from rt_vla_ros.nodes.running import StartError
+from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.observations.observation import Observation
 
 OK, WARN, ERROR = 0, 1, 2

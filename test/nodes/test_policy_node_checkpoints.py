@@ -20,7 +20,8 @@ from support.vlms import random_image, rt2_card, save_vlm
 
 from rt_vla_ros.language.instruction_table import InstructionTable
 from rt_vla_ros.nodes.images import image_message
-from rt_vla_ros.nodes.policy_node import PARAMETERS, PolicyNode
+from rt_vla_ros.nodes.policy_node import PolicyNode
+from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.policies.rt1.checkpoint import save_checkpoint
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT
 from rt_vla_ros.policies.rt2.policy import RT2Policy
@@ -139,7 +140,7 @@ def test_what_cannot_be_loaded_is_told(name: str, sentence: str, make_bench: Mak
 
 
 def test_trust_is_off_unless_given() -> None:
-    (parameter,) = (parameter for parameter in PARAMETERS if parameter.name == "trust_remote_code")
+    (parameter,) = (parameter for parameter in POLICY_PARAMETERS if parameter.name == "trust_remote_code")
     assert parameter.default is False
 
 

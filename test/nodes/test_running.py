@@ -12,6 +12,9 @@ import pytest
 from support.node_bench import NodeBench
 from support.node_processes import NodeProcess
 
+from rt_vla_ros.nodes.running import run
+from rt_vla_ros.nodes.smoother_node import SmootherNode
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -48,3 +51,28 @@ def test_a_node_that_cannot_start_says_why_and_fails(bench: NodeBench) -> None:
     assert ended.returncode == 1
     assert "The parameter 'command_rate' must be float from 20 to 500" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["-p", "dry_run:=true"], "'-p dry_run:=true' has no effect: a node takes ROS arguments alone."),
+        (["--ros-args", "--parameters", "x"], "unknown ROS arguments"),
+        (["--ros-args", "--params-file", "/no/such/file.yaml"], "/no/such/file.yaml"),
+        (["--ros-args", "-p", "dryrun:=true"], "Did you mean 'dry_run'?"),
+    ],
+)
+def test_arguments_without_effect_end_the_start(
+    ros_graph: object, capfd: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    assert run(SmootherNode, ["smoother_node", *words]) == 1
+    assert sentence in capfd.readouterr().err
+
+
+def test_a_section_without_effect_ends_the_start(
+    ros_graph: object, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "cell.yaml"
+    path.write_text("/**/smother_node:\n  ros__parameters: {dry_run: true}\n")
+    assert run(SmootherNode, ["smoother_node", "--ros-args", "--params-file", str(path)]) == 1
+    assert "the section '/**/smother_node' is not for /smoother_node" in capfd.readouterr().err

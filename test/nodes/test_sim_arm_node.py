@@ -16,8 +16,8 @@ from tf2_msgs.msg import TFMessage
 
 from rt_vla_ros.nodes.conversions import nanoseconds, time_message
 from rt_vla_ros.nodes.images import rgb_from_image
-from rt_vla_ros.nodes.running import StartError
 from rt_vla_ros.nodes.sim_arm_node import SimArmNode
+from rt_vla_ros.nodes.start_error import StartError
 
 UP = 0.1
 

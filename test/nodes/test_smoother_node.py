@@ -23,8 +23,8 @@ from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.control.status import State
 from rt_vla_ros.nodes.conversions import action_message, nanoseconds, time_message
-from rt_vla_ros.nodes.running import StartError
 from rt_vla_ros.nodes.smoother_node import SmootherNode
+from rt_vla_ros.nodes.start_error import StartError
 
 OK, WARN, ERROR = 0, 1, 2
 

@@ -20,16 +20,18 @@ ros.ensure()
 from launch.launch_description_sources import get_launch_description_from_python_launch_file  # noqa: E402
 
 from rt_vla_ros.cli.main import COMMANDS, make_parser, parse  # noqa: E402
-from rt_vla_ros.nodes import policy_node, sim_arm_node, smoother_node  # noqa: E402
+from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS  # noqa: E402
 from rt_vla_ros.nodes.parameters import Parameter  # noqa: E402
+from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS  # noqa: E402
+from rt_vla_ros.nodes.sim_arm_node import SIM_ARM_PARAMETERS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMETERS: dict[str, dict[str, Parameter]] = {
-    name: {parameter.name: parameter for parameter in module.PARAMETERS}
-    for name, module in (
-        ("policy_node", policy_node),
-        ("smoother_node", smoother_node),
-        ("sim_arm_node", sim_arm_node),
+    name: {parameter.name: parameter for parameter in table}
+    for name, table in (
+        ("policy_node", POLICY_PARAMETERS),
+        ("smoother_node", SMOOTHER_PARAMETERS),
+        ("sim_arm_node", SIM_ARM_PARAMETERS),
     )
 }
 BLOCK = re.compile(r"^```(?:sh|bash|console)?\n(.*?)^```", re.DOTALL | re.MULTILINE)

@@ -1,0 +1,163 @@
+"""What a node's command line gives it, and what of that has no effect.
+
+ROS 2 says nothing of a section that is for no node, nor of a remap that fits no topic.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import yaml
+from rclpy.node import Node
+
+from rt_vla_ros.nodes.parameters import is_safety
+from rt_vla_ros.nodes.start_error import StartError
+
+_SECTION = "ros__parameters"
+_AS_NEAR = 0.75  # similarity of two node names of which one may be a misspelling of the other
+
+
+@dataclass(frozen=True)
+class Given:
+    """A parameter as it was written.
+
+    section: the name or pattern of the nodes that it is for. value: the text of the value. source: a file, or "-p".
+    """
+
+    section: str
+    name: str
+    value: str
+    source: str
+
+    def fits(self, full_name: str) -> bool:
+        """Whether it is for the node, by the rule of rcl: `*` is one token, `**` any number."""
+        pattern = f"/{self.section.removeprefix('/')}".replace("/*", r"(?:/\w+)")
+        return re.fullmatch(pattern, full_name, re.ASCII) is not None
+
+    @property
+    def node_name(self) -> str:
+        """The last token of the section."""
+        return self.section.rpartition("/")[2]
+
+
+def refuse_other_words(argv: Sequence[str]) -> None:
+    """Raises StartError for a word that is no ROS argument; the first one is the program."""
+    words = [word for word, for_ros in _sorted(argv[1:]) if not for_ros]
+    if words:
+        said = " ".join(words)
+        raise StartError(f"{said!r} has no effect: a node takes ROS arguments alone. Write --ros-args {said}.")
+
+
+def check_given(node: Node, argv: Sequence[str]) -> None:
+    """Warns of parameters and remaps on the command line that have no effect on the node.
+
+    Raises StartError where a safety setting is among the parameters.
+    """
+    options = list(pairwise(word for word, for_ros in _sorted(argv) if for_ros))
+    given: list[Given] = []
+    for option, value in options:
+        if option == "--params-file":
+            of_file = list(_read_file(Path(value)))
+            _check_sections(node, Path(value), of_file)
+            given += of_file
+        elif option in ("-p", "--param"):
+            rule = re.fullmatch(r"(?:(\w+):)?([^:]+):=(.*)", value, re.DOTALL)
+            given += [Given(rule[1] or "/**", rule[2], rule[3], "-p")] if rule else []
+    _check_winners(node, [one for one in given if one.fits(node.get_fully_qualified_name())])
+    for option, value in options:
+        if option in ("-r", "--remap"):
+            _check_remap(node, value)
+
+
+def _sorted(words: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Each word, and whether it is for ROS."""
+    inside = False
+    for word in words:
+        if word == "--ros-args" or (inside and word == "--"):
+            inside = word == "--ros-args"
+        else:
+            yield word, inside
+
+
+def _read_file(path: Path) -> Iterator[Given]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    for document in yaml.compose_all(path.read_bytes(), Loader=loader):
+        yield from _read_nodes("", document, path)
+
+
+def _read_nodes(prefix: str, content: yaml.Node, path: Path) -> Iterator[Given]:
+    for key, value in content.value if isinstance(content, yaml.MappingNode) else ():
+        if key.value == _SECTION:
+            yield from _read_names(prefix, "", value, path)
+        else:
+            yield from _read_nodes(f"{prefix}/{key.value}" if prefix else key.value, value, path)
+
+
+def _read_names(section: str, prefix: str, content: yaml.Node, path: Path) -> Iterator[Given]:
+    for key, value in content.value if isinstance(content, yaml.MappingNode) else ():
+        if isinstance(value, yaml.MappingNode):
+            yield from _read_names(section, f"{prefix}{key.value}.", value, path)
+        else:
+            text = value.value if isinstance(value, yaml.ScalarNode) else yaml.serialize(value)
+            yield Given(section, f"{prefix}{key.value}", text, str(path))
+
+
+def _check_sections(node: Node, path: Path, given: Sequence[Given]) -> None:
+    """A file may have sections for many nodes: one should be for this node, and none for one of nearly its name."""
+    full_name, name = node.get_fully_qualified_name(), node.get_name()
+    own = [one for one in given if one.node_name == name and one.fits(full_name)]
+    for one in own:
+        if is_safety(one.name) and not node.has_parameter(one.name):
+            _lost([one], f"{path}: {one.name!r} is under {one.section!r}, which has no such parameter.", node)
+    if own:
+        return
+    others = [one for one in given if not one.fits(full_name)]
+    for section in dict.fromkeys(one.section for one in others):
+        if difflib.SequenceMatcher(None, section.rpartition("/")[2].lower(), name).ratio() >= _AS_NEAR:
+            lost = [one for one in others if one.section == section]
+            _lost(lost, f"{path}: the section {section!r} is not for {full_name}. Did you mean '/**/{name}'?", node)
+    if others == given:
+        sections = ", ".join(dict.fromkeys(one.section for one in given)) or "none"
+        node.get_logger().warning(f"{path}: no section is for {full_name}; there is {sections}.")
+
+
+def _check_winners(node: Node, given: Sequence[Given]) -> None:
+    """ROS takes the sections in the order in which each was first named, not in the order of what they say last."""
+    order = list(dict.fromkeys(one.section for one in given))
+    for last in {one.name: one for one in given}.values():
+        named = [one for one in given if one.name == last.name]
+        winner = max(named, key=lambda one: order.index(one.section))
+        wins = [one for one in named if one.section == winner.section][-1]
+        if wins.value != last.value:
+            _lost(
+                [last],
+                f"{last.name} := {last.value} ({last.source}) has no effect: the section {wins.section!r} "
+                f"({wins.source}) counts, which says {wins.value}. Change it there.",
+                node,
+            )
+
+
+def _lost(given: Sequence[Given], sentence: str, node: Node) -> None:
+    safety = sorted({one.name for one in given if is_safety(one.name)})
+    if safety:
+        raise StartError(f"{sentence} It holds {', '.join(safety)}, and a safety setting must not get lost.")
+    node.get_logger().warning(sentence)
+
+
+def _check_remap(node: Node, rule: str) -> None:
+    match = re.fullmatch(r"(?:(?!ros\w+://)(\w+):)?(?:ros\w+://)?(?!__)([^:]+):=(.+)", rule)
+    if match is None or match[1] not in (None, node.get_name()):
+        return
+    target = node.resolve_topic_name(match[3], only_expand=True)
+    topics = [entity.topic_name for entity in (*node.publishers, *node.subscriptions)]
+    services = [getattr(entity, "service_name", entity.srv_name) for entity in (*node.services, *node.clients)]
+    if not any(name == target or name.startswith(f"{target}/") for name in (*topics, *services)):
+        source = node.resolve_topic_name(match[2], only_expand=True)
+        near = difflib.get_close_matches(source, [*topics, *services], n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(sorted(set(topics)))}."
+        node.get_logger().warning(f"The remap {rule!r} has no effect: {node.get_name()} has no {source!r}. {hint}")

@@ -1,0 +1,80 @@
+"""The policy node's parameters."""
+
+from __future__ import annotations
+
+from rt_vla_ros.nodes.parameters import Parameter
+from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS
+
+POLICY_PARAMETERS = (
+    Parameter("policy", "rt1-mini", "Name or directory of the checkpoint."),
+    Parameter("device", "auto", "Where it runs: auto, cpu, cuda, cuda:1 ..."),
+    Parameter(
+        "weights",
+        "auto",
+        "How its weights are held; auto: bfloat16 for RT-2 on a GPU, float32 for everything else. int8 and int4: RT-2.",
+        choices=WEIGHTS,
+    ),
+    Parameter(
+        "threads",
+        0,
+        "Threads of torch on the CPU; 0: as few as keep up with the policy's rate, measured when it is warmed up.",
+        low=0,
+        high=1024,
+    ),
+    Parameter(
+        "language",
+        "",
+        "Path of the sentence encoder or table of an RT-1 that takes sentence vectors; empty: the "
+        "table beside its weights.",
+    ),
+    Parameter(
+        "trust_remote_code",
+        False,
+        "Whether Python code that lies in the checkpoint's directory is run, where a model needs it. Read it first.",
+    ),
+    Parameter(
+        "cuda_graphs",
+        False,
+        "Experimental (docs/gpu.md): whether a GPU replays RT-1's step and RT-2's passes as CUDA graphs.",
+    ),
+    Parameter(
+        "device_images",
+        False,
+        "Experimental (docs/gpu.md): whether RT-2's images are prepared on its GPU, where that gives the very same.",
+    ),
+    Parameter(
+        "cameras",
+        ["front"],
+        "Names of the cameras as the policy's action card has them. The first one's images come on `image`, those of "
+        "any further one on `NAME_image`.",
+    ),
+    Parameter(
+        "image_transport",
+        "raw",
+        "raw: sensor_msgs/Image; compressed: sensor_msgs/CompressedImage (JPEG, PNG) on the topic's /compressed.",
+        choices=("raw", "compressed"),
+    ),
+    Parameter(
+        "image_fit",
+        "card",
+        "How an image of another size is brought to the policy's: as its action card says, or against it.",
+        choices=("card", "center", "stretch"),
+    ),
+    Parameter("frame_id", "", "Frame of the actions; empty: as the action card says."),
+    Parameter("max_image_age", 0.5, "Older images are not acted on [s].", low=0.01, high=60.0),
+    Parameter(
+        "min_confidence",
+        0.0,
+        "The arm holds still in place of actions that the policy is less sure of; 0: never.",
+        low=0.0,
+        high=1.0,
+    ),
+    Parameter("max_instruction_length", 1000, "Longer instructions are refused [characters].", low=1, high=100_000),
+    Parameter(
+        "instruction_pause",
+        3.0,
+        "The same instruction again after a pause longer than this is a new request once the first one is over [s].",
+        low=0.0,
+        high=3600.0,
+    ),
+)

@@ -1,0 +1,7 @@
+"""Why a node does not start."""
+
+from __future__ import annotations
+
+
+class StartError(Exception):
+    """The node cannot do its work; the message is a sentence for the user."""
