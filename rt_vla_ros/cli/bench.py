@@ -18,6 +18,7 @@ from rt_vla_ros.out_file import check_out, write_json
 from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, find_checkpoint
 from zenoh_ros.commands.errors import CliError, did_you_mean
 
+UNTRAINED = "rt2-untrained"
 NUMBER_TYPES = ("auto", "float32", "bfloat16")
 MOST = {"seconds": 3600, "repeats": 1000, "images": 10_000, "prompts": 10_000}
 
@@ -62,7 +63,7 @@ def _rt2_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _weights_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--policy", default="rt2-untrained", metavar="PATH_OR_NAME", help="an RT-2 checkpoint")
+    add("--policy", default=UNTRAINED, metavar="PATH_OR_NAME", help="an RT-2 checkpoint")
     add("--shape", metavar="SHAPE", help="in place of a checkpoint: a shape of `bench rt2`, random")
     add("--weights", nargs="+", default=["int8", "int4"], metavar="WAY", help="int8 int4, and others")
     add("--reference", default="auto", metavar="WAY", help="the reference format; auto")
@@ -97,6 +98,8 @@ def _node(args: argparse.Namespace) -> Any:
 
 
 def _rt1(args: argparse.Namespace) -> Any:
+    if args.reference is None and args.reference_python != sys.executable:
+        raise CliError("--reference-python is for --reference DIR; name both.")
     models = None if args.reference is None else args.reference / "models"
     if models is not None and not (models / "rt1.py").is_file():
         raise CliError(f"{args.reference} has no models/rt1.py; give a checkout of google-deepmind/open_x_embodiment.")
@@ -144,6 +147,8 @@ def _weights(args: argparse.Namespace) -> Any:
         _check_name("are no weights", way, WEIGHTS)
     if args.shape is not None:
         _check_name("is no shape", args.shape, SHAPES)
+        if args.policy != UNTRAINED or args.trust_remote_code:
+            raise CliError("--shape is in place of a checkpoint: leave out --policy and --trust-remote-code.")
 
     def load(weights: str) -> RT2Policy:
         if args.shape is not None:

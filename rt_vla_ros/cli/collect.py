@@ -54,8 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @refused(ValueError)
 def run(args: argparse.Namespace) -> int:
     """0 when the dataset has its episodes."""
-    if args.expert_share and args.policy is None:
-        raise ValueError("--expert-share is for a policy that acts; name one with --policy.")
+    if args.policy is None and (args.expert_share or args.device != "auto"):
+        given = "--expert-share" if args.expert_share else "--device"
+        raise ValueError(f"{given} is for a policy that acts; name one with --policy.")
     suites = tuple(name.strip() for name in args.suite.split(","))
     collection, progress = CollectionSettings(suites, args.seed, args.noise, args.expert_share), Progress()
     about = _about(args, collection)

@@ -36,6 +36,9 @@ from rt_vla_ros.sim.suites import EVALUATION_SUITES, FIRST_TRAINING_SEED, find_s
 from zenoh_ros.commands.errors import CliError
 
 RESULT, REPORT = "evaluation.json", "report.html"
+# Options with their defaults: what they ask for is there in a checkpoint alone, and with --out alone.
+OF_CHECKPOINTS = {"decoding": None, "weights": WEIGHTS[0], "device": "auto", "threads": 0, "trust_remote_code": False}
+OF_OUT = {"videos": 3, "overwrite": False}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,8 +110,10 @@ def _checked(args: argparse.Namespace) -> list[str]:
     beyond = [name for name in ("ablation", "decoding") if getattr(args, name)]
     if args.through_ros and (beyond or args.policy == EXPERT):
         raise ValueError(f"--through-ros evaluates a checkpoint unchanged, without {beyond[0] if beyond else EXPERT}.")
-    if args.policy == EXPERT and (args.decoding or args.weights != WEIGHTS[0]):
-        raise ValueError(f"{EXPERT} is no checkpoint; --decoding and --weights are for those.")
+    if args.policy == EXPERT and (given := _given(args, OF_CHECKPOINTS)):
+        raise ValueError(f"{EXPERT} is no checkpoint; {given} is for those.")
+    if args.out is None and (given := _given(args, OF_OUT)):
+        raise ValueError(f"{given} is for what --out DIR keeps; without it nothing is written.")
     if args.policy == EXPERT and args.ablation == BLACK_IMAGES:
         raise ValueError(f"{EXPERT} uses no images, so --ablation {BLACK_IMAGES} would change nothing.")
     if args.compare_with is not None and not (args.compare_with / RESULT).is_file():
@@ -116,6 +121,11 @@ def _checked(args: argparse.Namespace) -> list[str]:
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
     return suites
+
+
+def _given(args: argparse.Namespace, defaults: Mapping[str, object]) -> str:
+    names = [name for name, usual in defaults.items() if getattr(args, name) not in (usual, 0)]
+    return " and ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def _about(args: argparse.Namespace) -> dict[str, Any]:

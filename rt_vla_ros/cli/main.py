@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from types import FrameType, ModuleType
 
 from rt_vla_ros import __version__, ros
+from rt_vla_ros.environment import without_effect
 from rt_vla_ros.os_error import in_words
 from zenoh_ros.commands.errors import CliError, did_you_mean
 
@@ -122,6 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    for sentence in without_effect(os.environ):
+        print(f"rt-vla: {sentence}", file=sys.stderr)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview())
         return 0 if arguments else 2

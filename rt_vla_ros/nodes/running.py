@@ -18,6 +18,7 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from rt_vla_ros.environment import without_effect
 from rt_vla_ros.nodes.given_arguments import check_given, refuse_other_words
 from rt_vla_ros.nodes.start_error import StartError
 
@@ -88,6 +89,8 @@ def _join(make: Callable[[], ProgramNode], argv: list[str]) -> ProgramNode:
         node = make()
     except (RCLError, UnknownROSArgsError) as error:
         raise StartError(" ".join(str(error).split())) from error
+    for sentence in without_effect(os.environ):
+        node.get_logger().warning(sentence)
     try:
         check_given(node, argv)
     except StartError:

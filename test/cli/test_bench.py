@@ -35,6 +35,21 @@ def test_the_whole_way_is_measured_and_written_down(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["rt1", "--reference-python", "python3"], "--reference-python is for --reference DIR"),
+        (["rt2-weights", "--shape", "openvla-cpu", "--policy", "x"], "--shape is in place of a checkpoint"),
+        (["rt2-weights", "--shape", "openvla-cpu", "--trust-remote-code"], "--shape is in place of a checkpoint"),
+    ],
+)
+def test_an_option_without_effect_is_refused(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", *arguments]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
         (["--seconds", "0"], "--seconds is 0, expected 1 to 3600."),
         (["--policy", "rt2-mini"], "There is no policy 'rt2-mini'."),
         (["--out", "/nowhere/bench.json"], "there is no folder /nowhere to write bench.json into."),

@@ -169,7 +169,8 @@ def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, ablati
         (["--through-ros", "--policy", "expert"], "without expert"),
         (["--through-ros", "--ablation", "black-images"], "without ablation"),
         (["--weights", "int8"], "RT-1 policies have no weights 'int8'; they have auto, float32, bfloat16"),
-        (["--policy", "expert", "--decoding", "argmax"], "expert is no checkpoint; --decoding and --weights are for"),
+        (["--policy", "expert", "--decoding", "argmax"], "expert is no checkpoint; --decoding is for those."),
+        (["--policy", "expert", "--trust-remote-code"], "expert is no checkpoint; --trust-remote-code is for those."),
         (["--policy", "expert", "--weights", "bfloat16"], "expert is no checkpoint"),
         (["--policy", "expert", "--ablation", "black-images"], "expert uses no images"),
         (["--compare-with", "nowhere"], "there is no nowhere/evaluation.json"),
@@ -182,6 +183,12 @@ def test_refuses_with_a_sentence(
     error = capsys.readouterr().err
     assert sentence in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("option", [["--overwrite"], ["--videos", "5"]])
+def test_what_only_a_directory_takes_needs_one(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--policy", "expert", *option]) == 2
+    assert f"{option[0]} is for what --out DIR keeps; without it nothing is written." in capsys.readouterr().err
 
 
 @pytest.mark.timeout(600)

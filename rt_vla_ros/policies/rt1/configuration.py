@@ -120,6 +120,10 @@ class RT1Config(PretrainedConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
+        for key in kwargs:  # transformers' own keys are among them, and others that it keeps
+            near = difflib.get_close_matches(key, RT1Config.__annotations__, n=1, cutoff=0.8)
+            if near:
+                raise ValueError(f"RT-1 has no option {key!r}; did you mean {near[0]!r}?")
         for key, choices in CHOICES.items():
             if getattr(self, key) not in choices:
                 raise ValueError(f"{key} is {getattr(self, key)!r}, expected one of {', '.join(choices)}")

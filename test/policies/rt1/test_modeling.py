@@ -128,3 +128,14 @@ def test_refuses_unknown_presets() -> None:
         ValueError, match="There is no preset 'rt3'; there are rt1, rt1-multirobot, rt1-jax, rt1-x, rt1-mini"
     ):
         RT1Config.preset("rt3")
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"), [("image_sise", "image_size"), ("num_layer", "num_layers"), ("decodng", "decoding")]
+)
+def test_a_misspelt_option_of_a_checkpoint_is_refused(key: str, meant: str) -> None:
+    """Other keys are transformers' own, or somebody's notes, and are kept."""
+    written = {**tiny_config().to_dict(), "note": "x", "auto_map": {}}
+    assert RT1Config.from_dict(written).note == "x"
+    with pytest.raises(ValueError, match=f"RT-1 has no option '{key}'; did you mean '{meant}'"):
+        RT1Config.from_dict({**written, key: 3})
