@@ -19,7 +19,7 @@ from rt_vla_ros.nodes.parameters import is_safety
 from rt_vla_ros.nodes.start_error import StartError
 
 _SECTION = "ros__parameters"
-_AS_NEAR = 0.75  # similarity of two node names of which one may be a misspelling of the other
+_AS_NEAR = 0.75  # similarity of two names of which one may be a misspelling of the other
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,14 @@ def check_given(node: Node, argv: Sequence[str]) -> None:
     given: list[Given] = []
     for option, value in options:
         if option == "--params-file":
-            of_file = list(_read_file(Path(value)))
-            _check_sections(node, Path(value), of_file)
-            given += of_file
+            said = list(_read_file(Path(value)))
         elif option in ("-p", "--param"):
             rule = re.fullmatch(r"(?:(\w+):)?([^:]+):=(.*)", value, re.DOTALL)
-            given += [Given(rule[1] or "/**", rule[2], rule[3], "-p")] if rule else []
+            said = [Given(rule[1] or "/**", rule[2], rule[3], "-p")] if rule else []
+        else:
+            continue
+        _check_sections(node, value, said)
+        given += said
     _check_winners(node, [one for one in given if one.fits(node.get_fully_qualified_name())])
     for option, value in options:
         if option in ("-r", "--remap"):
@@ -95,7 +97,7 @@ def _read_nodes(prefix: str, content: yaml.Node, path: Path) -> Iterator[Given]:
         if key.value == _SECTION:
             yield from _read_names(prefix, "", value, path)
         else:
-            yield from _read_nodes(f"{prefix}/{key.value}" if prefix else key.value, value, path)
+            yield from _read_nodes(f"{prefix.rstrip('/')}/{key.value}" if prefix else key.value, value, path)
 
 
 def _read_names(section: str, prefix: str, content: yaml.Node, path: Path) -> Iterator[Given]:
@@ -107,23 +109,25 @@ def _read_names(section: str, prefix: str, content: yaml.Node, path: Path) -> It
             yield Given(section, f"{prefix}{key.value}", text, str(path))
 
 
-def _check_sections(node: Node, path: Path, given: Sequence[Given]) -> None:
+def _check_sections(node: Node, source: str, given: Sequence[Given]) -> None:
     """A file may have sections for many nodes: one should be for this node, and none for one of nearly its name."""
     full_name, name = node.get_fully_qualified_name(), node.get_name()
     own = [one for one in given if one.node_name == name and one.fits(full_name)]
     for one in own:
         if is_safety(one.name) and not node.has_parameter(one.name):
-            _lost([one], f"{path}: {one.name!r} is under {one.section!r}, which has no such parameter.", node)
-    if own:
-        return
+            _lost([one], f"{source}: {one.name!r} is under {one.section!r}, which has no such parameter.", node)
     others = [one for one in given if not one.fits(full_name)]
     for section in dict.fromkeys(one.section for one in others):
-        if difflib.SequenceMatcher(None, section.rpartition("/")[2].lower(), name).ratio() >= _AS_NEAR:
-            lost = [one for one in others if one.section == section]
-            _lost(lost, f"{path}: the section {section!r} is not for {full_name}. Did you mean '/**/{name}'?", node)
+        lost = [one for one in others if one.section == section]
+        near = difflib.SequenceMatcher(None, lost[0].node_name.lower(), name).ratio() >= _AS_NEAR
+        sentence = f"{source}: the section {section!r} is not for {full_name}. Did you mean '/**/{name}'?"
+        if near and not own:
+            _lost(lost, sentence, node)
+        elif near and lost[0].node_name != name:  # with its name it is the same node of another robot
+            node.get_logger().warning(sentence)
     if others == given:
         sections = ", ".join(dict.fromkeys(one.section for one in given)) or "none"
-        node.get_logger().warning(f"{path}: no section is for {full_name}; there is {sections}.")
+        node.get_logger().warning(f"{source}: no section is for {full_name}; there is {sections}.")
 
 
 def _check_winners(node: Node, given: Sequence[Given]) -> None:
@@ -158,6 +162,9 @@ def _check_remap(node: Node, rule: str) -> None:
     services = [getattr(entity, "service_name", entity.srv_name) for entity in (*node.services, *node.clients)]
     if not any(name == target or name.startswith(f"{target}/") for name in (*topics, *services)):
         source = node.resolve_topic_name(match[2], only_expand=True)
-        near = difflib.get_close_matches(source, [*topics, *services], n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(sorted(set(topics)))}."
-        node.get_logger().warning(f"The remap {rule!r} has no effect: {node.get_name()} has no {source!r}. {hint}")
+        sentence = f"The remap {rule!r} has no effect: {node.get_name()} has no {source!r}."
+        near = difflib.get_close_matches(source, [*topics, *services], n=1, cutoff=_AS_NEAR)
+        if near:
+            node.get_logger().warning(f"{sentence} Did you mean {near[0]!r}?")
+        else:  # launch files remap for several nodes at once
+            node.get_logger().info(sentence)

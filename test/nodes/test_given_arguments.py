@@ -56,7 +56,6 @@ def section(name: str, parameters: str = SLOW) -> str:
         ([section("/**")], ""),
         ([section("/**/smoother_node"), section("/**/policy_node")], "arm"),
         ([section("/left/smoother_node") + section("/right/smoother_node")], "left"),
-        ([section("smoother_node") + section("smother_node")], ""),
         ([section("/**") + section("camera_node", "max_rate: 5")], ""),
         (["/arm: {smoother_node: {ros__parameters: {dry_run: true}}}"], "arm"),
         ([section("'*'")], ""),
@@ -85,6 +84,17 @@ def test_a_section_of_nearly_the_nodes_name_ends_the_start(check: Check, name: s
         StartError, match=r"file1.yaml: the section .* is not for /.*holds dry_run, max_linear_velocity"
     ):
         check("FILE1", section(name) + section("/**", "command_rate: 60.0"), namespace=namespace)
+
+
+@pytest.mark.parametrize("namespace", ["arm", "arm/left"])
+def test_a_parameter_for_the_node_elsewhere_ends_the_start(check: Check, namespace: str) -> None:
+    with pytest.raises(StartError, match=r"the section .smoother_node. is not for /arm.*holds dry_run"):
+        check("-p smoother_node:dry_run:=true", namespace=namespace)
+
+
+def test_a_second_section_of_nearly_the_nodes_name_is_named(check: Check) -> None:
+    said = check("FILE1", section("smoother_node") + section("smother_node"))
+    assert "the section 'smother_node' is not for /smoother_node. Did you mean" in said
 
 
 def test_a_section_of_nearly_the_nodes_name_without_safety_is_named(check: Check) -> None:
@@ -128,7 +138,7 @@ def test_another_setting_that_another_section_wins_over_is_named(check: Check) -
     [
         "FILE1 -p dry_run:=false",
         "FILE1 -p smoother_node:dry_run:=true",
-        "FILE1 -p other_node:dry_run:=true",
+        "FILE1 -p camera_node:dry_run:=true",
         "-p dry_run:=true FILE1",
         "-p dry_run:=true -p dry_run:=false",
         "FILE1 -- -p dry_run:=true",
@@ -145,7 +155,7 @@ def test_what_wins_is_not_named(check: Check, arguments: str) -> None:
             "terminat:=/done",
             "remap 'terminat:=/done' has no effect: smoother_node has no '/terminat'. Did you mean '/terminate'?",
         ),
-        ("rostopic://colour:=/done", "has no '/colour'. It has /"),
+        ("rostopic://colour:=/done", "has no '/colour'."),
         ("~/stopp:=/halt", "Did you mean '/smoother_node/stop'?"),
         ("/ns/terminate:=/done", "has no '/ns/terminate'"),
         ("terminate:=/done", ""),

@@ -52,6 +52,18 @@ def test_files_that_are_none(title: str, tmp_path: Path) -> None:
         rclpy.init(args=["test", "--ros-args", "--params-file", str(path)], context=rclpy.Context())
 
 
+def test_what_a_node_was_given_is_known_without_being_declared(make_world: Any) -> None:
+    """The nodes of this project name what they were given and do not have."""
+    node = make_world("-p", "declared:=1", "-p", "nobody:=[2, 3]", "-p", "other:nobody:=4", "-p", "empty:=[]").node("n")
+    node.declare_parameter("declared", 0)
+    values = {name: parameter.value for name, parameter in node._parameter_overrides.items()}
+    assert {name: value and (value if isinstance(value, int) else list(value)) for name, value in values.items()} == {
+        "declared": 1,
+        "nobody": [2, 3],
+        "empty": None,
+    }
+
+
 FILE = "/**:\n  ros__parameters: {everybody: 1, both: 1}\n/arm/n:\n  ros__parameters: {own: 2, both: 2}\n"
 
 
