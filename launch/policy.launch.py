@@ -4,6 +4,8 @@
 what shall be done on the topic `instruction` (std_msgs/String).
 """
 
+import os
+
 from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
@@ -97,6 +99,8 @@ ARGUMENTS = (
 def chosen_parameters(context: LaunchContext, **types: type) -> list:
     """The parameter file, then the arguments that were given, as the nodes take them."""
     file = LaunchConfiguration("params_file").perform(context)
+    if file and not os.path.isfile(file):  # launch_ros warns and starts the nodes without it
+        raise FileNotFoundError(f"params_file: there is no file {file!r}")
     texts = {name: LaunchConfiguration(name).perform(context) for name in types}
     read = {
         list: lambda text: text.split(","),

@@ -1,5 +1,7 @@
 """The simulated arm alone: takes velocities, gives images, joint states and transforms."""
 
+import os
+
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
@@ -37,6 +39,8 @@ def sim_arm(context: LaunchContext) -> list[Node]:
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
+    if value("params_file") and not os.path.isfile(value("params_file")):  # launch_ros warns and goes on without it
+        raise FileNotFoundError(f"params_file: there is no file {value('params_file')!r}")
     given = {name: value(name) for name in ("suite", "instruction") if value(name)}
     given |= {name: value(name) == "true" for name in ("publish_clock", "lock_step", "wrist_image")}
     if value("seed"):

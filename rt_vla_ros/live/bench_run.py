@@ -29,7 +29,8 @@ def measure(policy: str, seconds: float) -> dict[str, object]:
         log = Path(folder) / "log"
         to_namespace = ("--ros-args", "-r", f"__ns:={NAMESPACE}")
         nodes = "rt_vla_ros.live.bench_nodes"
-        parameters = ("-p", f"policy:='{policy}'", "-p", f"frame_id:={BASE_LINK}")
+        name = str(policy).replace("'", "''")
+        parameters = ("-p", f"policy:='{name}'", "-p", f"frame_id:={BASE_LINK}")
         processes = [
             graph.start(nodes, "camera", *to_namespace, log=log),
             graph.start(nodes, "echo", *to_namespace, log=log),

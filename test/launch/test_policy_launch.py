@@ -19,10 +19,16 @@ from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS
 
 ros.ensure()
 
-from launch import LaunchDescription, LaunchService  # noqa: E402
+from launch import LaunchContext, LaunchDescription, LaunchService  # noqa: E402
 from launch.actions import IncludeLaunchDescription  # noqa: E402
-from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
+from launch.launch_description_sources import (  # noqa: E402
+    PythonLaunchDescriptionSource,
+    load_python_launch_file_as_module,
+)
 from launch_ros.actions import Node  # noqa: E402
+
+from zenoh_ros.wire.arguments import parse_arguments  # noqa: E402
+from zenoh_ros.wire.name_rules import qualified_node_name  # noqa: E402
 
 FILE = REPOSITORY / "launch" / "policy.launch.py"
 ARGUMENTS = {
@@ -59,16 +65,9 @@ class Planned:
 
 
 def _parameters(command: list[str]) -> dict[str, Any]:
-    """The parameters as a node would have them: later ones win."""
-    values: dict[str, Any] = {}
-    for word, after in itertools.pairwise(command):
-        if word == "-p":
-            name, _, text = after.partition(":=")
-            values[name] = yaml.safe_load(text)
-        elif word == "--params-file":
-            for section in yaml.safe_load(Path(after).read_text()).values():
-                values |= section["ros__parameters"]
-    return values
+    """The parameters as the node has them."""
+    given = parse_arguments(command)
+    return given.parameters.for_node(qualified_node_name(given.node_name(""), given.namespace("", "/")))
 
 
 def test_without_arguments_there_are_policy_smoother_and_simulated_arm(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,6 +145,23 @@ def test_what_is_given_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert planned.parameters["policy_node"]["device"] == "cuda"
     assert planned.parameters["policy_node"]["policy"] == "mine"
     assert planned.parameters["sim_arm_node"]["seed"] == 3
+
+
+@pytest.mark.parametrize("section", ["/**", "/**/smoother_node", "/smoother_node", "smoother_node"])
+def test_a_dry_run_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text(f"/**: {{ros__parameters: {{}}}}\n{section}: {{ros__parameters: {{dry_run: false}}}}\n")
+    planned = Planned(monkeypatch, params_file=str(file), dry_run="true")
+    assert planned.parameters["smoother_node"]["dry_run"] is True
+
+
+@pytest.mark.parametrize(("name", "function"), [("policy", "chosen_parameters"), ("sim_arm", "sim_arm")])
+def test_a_parameter_file_that_is_not_there_ends_the_launch_on_any_ros(name: str, function: str) -> None:
+    module = load_python_launch_file_as_module(str(REPOSITORY / "launch" / f"{name}.launch.py"))
+    context = LaunchContext()
+    context.launch_configurations["params_file"] = "/no/such/file.yaml"
+    with pytest.raises(FileNotFoundError, match="params_file: there is no file"):
+        getattr(module, function)(context)
 
 
 @pytest.mark.parametrize(

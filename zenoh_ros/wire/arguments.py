@@ -35,7 +35,8 @@ _REMAP_RULE = re.compile(
     re.ASCII,
 )
 _PARAMETER_RULE = re.compile(
-    rf"{_NODE_PREFIX}(?P<name>(?![^:]*(?:___|[./](?:\d|__)))(?!\d|__)[\w/]+(?:\.[\w/]+)*):=(?P<value>.*)",
+    rf"(?!ros(?:topic|service)://){_NODE_PREFIX}"
+    r"(?P<name>(?![^:]*(?:___|[./](?:\d|__)))(?!\d|__)[\w/]+(?:\.[\w/]+)*):=(?P<value>.*)",
     re.ASCII | re.DOTALL,
 )
 _LOG_LEVEL = re.compile(
