@@ -47,7 +47,7 @@ class Given:
 
 def refuse_other_words(argv: Sequence[str]) -> None:
     """Raises StartError for a word that is no ROS argument; the first one is the program."""
-    words = [word for word, for_ros in _sorted(argv[1:]) if not for_ros]
+    words = [word for word, for_ros in _words(argv[1:]) if not for_ros]
     if words:
         said = " ".join(words)
         raise StartError(f"{said!r} has no effect: a node takes ROS arguments alone. Write --ros-args {said}.")
@@ -58,7 +58,7 @@ def check_given(node: Node, argv: Sequence[str]) -> None:
 
     Raises StartError where a safety setting is among the parameters.
     """
-    options = list(pairwise(word for word, for_ros in _sorted(argv) if for_ros))
+    options = list(pairwise(word for word, for_ros in _words(argv) if for_ros))
     given: list[Given] = []
     for option, value in options:
         if option == "--params-file":
@@ -76,7 +76,7 @@ def check_given(node: Node, argv: Sequence[str]) -> None:
             _check_remap(node, value)
 
 
-def _sorted(words: Sequence[str]) -> Iterator[tuple[str, bool]]:
+def _words(words: Sequence[str]) -> Iterator[tuple[str, bool]]:
     """Each word, and whether it is for ROS."""
     inside = False
     for word in words:
