@@ -86,6 +86,12 @@ def test_old_transforms_are_forgotten() -> None:
     assert _where(buffer, "base", "arm")[0] == 5.5
 
 
+def test_what_is_static_outlives_a_clear(buffer: Buffer) -> None:
+    buffer.clear()
+    assert _where(buffer, "base", "camera") == (0.5, 0.0, 0.0)
+    assert not buffer.can_transform("base", "tip", Time())
+
+
 def test_broadcasters_fill_a_late_listeners_buffer(world: Any) -> None:
     speaker, node = world.node("speaker"), world.node("listener")
     static = StaticTransformBroadcaster(speaker)

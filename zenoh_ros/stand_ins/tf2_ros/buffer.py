@@ -26,6 +26,7 @@ from tf2_ros.rigid import Rigid, identity, interpolate
 
 _LATEST = 0
 _POLL_S = 0.02
+_UNIT_TOLERANCE = 0.01  # of a quaternion's squared norm
 
 
 class _Track:
@@ -94,7 +95,7 @@ class Buffer:
         rigid = Rigid(np.array([at.x, at.y, at.z]), np.array([turn.x, turn.y, turn.z, turn.w]))
         if child == parent:
             raise InvalidArgumentException(f"the frame '{child}' cannot be its own parent")
-        if not np.isfinite(rigid.translation).all() or not abs(np.linalg.norm(rigid.rotation) - 1.0) < 1e-3:
+        if not np.isfinite(rigid.translation).all() or not abs(rigid.rotation @ rigid.rotation - 1.0) < _UNIT_TOLERANCE:
             raise InvalidArgumentException(f"the transform of '{child}' has {rigid}: expected a unit quaternion")
         stamp = message.header.stamp.sec * S_TO_NS + message.header.stamp.nanosec
         with self._lock:
@@ -140,9 +141,9 @@ class Buffer:
         return (True, "") if return_debug_tuple else True
 
     def clear(self) -> None:
-        """Forget every frame."""
+        """Forget every transform but the static ones."""
         with self._lock:
-            self._tracks.clear()
+            self._tracks = {child: track for child, track in self._tracks.items() if track.static}
 
     def all_frames_as_string(self) -> str:
         """Give a line per frame."""
