@@ -14,6 +14,7 @@ from rt_vla_ros.action_space.frames import refuse_frame
 from rt_vla_ros.control.gripper import GripperSettings, GripperSwitch
 from rt_vla_ros.control.limits import Limits
 from rt_vla_ros.control.motion import Motion, to_nanosecond
+from rt_vla_ros.control.odometer import Odometer
 from rt_vla_ros.control.status import Command, State
 from rt_vla_ros.control.watchdog import ClockWatchdog, SilenceWatchdog
 
@@ -74,7 +75,8 @@ class Controller:
         self._silence = SilenceWatchdog(self.settings.action_timeout)
         self._clock = ClockWatchdog(self.settings.max_tick_gap)
         self._state, self._reason = State.IDLE, "No action has come yet."
-        self._position: NDArray[np.float64] | None = None
+        self._pose: tuple[NDArray[np.float64], float] | None = None  # position (3,) [m], and when it was measured
+        self._odometer = Odometer()
         self._last: float | None = None  # time of the last tick
         self._still_since: float | None = -math.inf  # None: not yet told to stand still
         self._newest: float | None = None  # stamp of the newest action of this request
@@ -109,7 +111,7 @@ class Controller:
         accepted however old it is, because standing still is always right.
         """
         now, stamp = to_nanosecond(now), to_nanosecond(stamp)
-        self._check_clock(now)
+        jumped = self._check_clock(now)
         if self._state is State.STOPPED:
             return self._refuse(f"No action is taken until the stop is released. {self._reason}")
         if action.terminate:
@@ -120,7 +122,12 @@ class Controller:
         known = self._known(stamp)
         if known is not None:
             return self._refuse(known)
-        sentence = self.limits.refuse(action) or self._refuse_stamp(stamp, now) or self._refuse_frame(action.frame_id)
+        sentence = (
+            jumped
+            or self.limits.refuse(action)
+            or self._refuse_stamp(stamp, now)
+            or self._refuse_frame(action.frame_id)
+        )
         if sentence is not None:
             self.fault(sentence)
             self.refused_stamp = stamp
@@ -134,7 +141,8 @@ class Controller:
         now = to_nanosecond(now)
         self._check_clock(now)
         if self._last is not None and now > self._last:
-            self._motion.advance(self._last, now, self._position)
+            self._odometer.add(self._last, now, self._motion.velocity[:3])
+            self._motion.advance(self._last, now, self._position())
             self._last = now
         self._update_state(now)
         velocity = self._motion.velocity
@@ -169,12 +177,25 @@ class Controller:
         """Brakes and forgets everything but a latched stop."""
         if self._state is not State.STOPPED:
             self._halt(State.IDLE, "Reset; no action has come since.")
-        self._newest = self._ended = self.action_stamp = self.refused_stamp = self._position = None
+        self._newest = self._ended = self.action_stamp = self.refused_stamp = self._pose = None
 
-    def set_pose(self, position: Sequence[float] | NDArray[np.float64] | None) -> None:
-        """Where the end effector is [m], shape (3,), in the frame of the actions; None where nobody knows."""
+    def set_pose(self, position: Sequence[float] | NDArray[np.float64] | None, at: float | None = None) -> None:
+        """Where the end effector is [m], shape (3,), in the frame of the actions; None where nobody knows.
+
+        at: when it was measured [s], by default at the last tick; what the arm was told since then is added, up to a
+        second, within which it is to be set anew.
+        """
         known = position is not None and bool(np.isfinite(position).all())
-        self._position = np.asarray(position, dtype=np.float64) if known else None
+        measured = self._last if at is None else at
+        self._pose = (np.asarray(position, dtype=np.float64), measured or 0.0) if known else None
+
+    def _position(self) -> NDArray[np.float64] | None:
+        """Of the end effector at the last tick, as far as its commands tell."""
+        if self._pose is None:
+            return None
+        position, at = self._pose
+        moved: NDArray[np.float64] = position + self._odometer.since(at)
+        return moved
 
     def _accepted(self, stamp: float) -> None:
         self.accepted += 1
@@ -232,17 +253,20 @@ class Controller:
         self._wish = None
         self._state, self._reason = state, reason
 
-    def _check_clock(self, now: float) -> None:
-        """After a jump of the clock nothing that was measured by it counts any more."""
+    def _check_clock(self, now: float) -> str | None:
+        """After a jump nothing that was measured by the clock counts any more; the sentence where that is a fault."""
         sentence = None if self._last is None else self._clock.alarm(self._last, now)
         if self._last is None or sentence is not None:
             self._last = now
         if sentence is None:
-            return
-        self._newest = self._ended = self._position = None
-        if self._state in ACTIVE:
+            return None
+        self._newest = self._ended = self._pose = None
+        self._odometer.reset()
+        active = self._state in ACTIVE
+        if active:
             self.fault(sentence)
         self._motion.freeze()
+        return sentence if active else None
 
     def _update_state(self, now: float) -> None:
         if self._state not in ACTIVE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 
 import numpy as np
@@ -17,11 +18,24 @@ from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 
 NANOSECONDS = 1_000_000_000
+LATEST_NS = 2**31 * NANOSECONDS - 1
 
 
 def nanoseconds(message: TimeMsg | DurationMsg) -> int:
     """A time or duration in whole nanoseconds."""
     return int(message.sec) * NANOSECONDS + int(message.nanosec)
+
+
+def refuse_stamp(message: TimeMsg) -> str | None:
+    """Why a stamp is no time, in a sentence, else None."""
+    if message.sec >= 0 and message.nanosec < NANOSECONDS:
+        return None
+    return f"The stamp is {message.sec} s and {message.nanosec} ns, expected 0 s or more and less than 10^9 ns."
+
+
+def stamp_seconds(message: TimeMsg) -> float:
+    """A stamp in [s]; NaN where it is no time."""
+    return seconds(nanoseconds(message)) if refuse_stamp(message) is None else math.nan
 
 
 def seconds(time_ns: int) -> float:
@@ -30,8 +44,8 @@ def seconds(time_ns: int) -> float:
 
 
 def time_message(time_ns: int) -> TimeMsg:
-    """A time in nanoseconds as a message."""
-    whole, rest = divmod(time_ns, NANOSECONDS)
+    """A time in nanoseconds as a message; what is too late for one (from 2038 on) is the latest that there is."""
+    whole, rest = divmod(min(time_ns, LATEST_NS), NANOSECONDS)
     return TimeMsg(sec=whole, nanosec=rest)
 
 
@@ -58,14 +72,14 @@ def action_message(action: EndEffectorAction, stamp_ns: int, frame_id: str, late
 
 
 def action_from_message(message: ActionMsg) -> EndEffectorAction:
-    """The reverse of `action_message`; `frame_id` is the header's."""
+    """The reverse of `action_message`; `frame_id` is the header's, and a period that is no duration is NaN."""
     return EndEffectorAction(
         translation=_vector(message.translation),
         rotation=_vector(message.rotation),
         gripper=message.gripper,
         terminate=message.terminate,
         confidence=message.confidence,
-        period=seconds(nanoseconds(message.period)),
+        period=seconds(nanoseconds(message.period)) if message.period.nanosec < NANOSECONDS else math.nan,
         tokens=tuple(message.tokens),
         plan=message.plan,
         frame_id=message.header.frame_id,

@@ -10,11 +10,12 @@ from enum import Enum
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
+
+from rt_vla_ros.nodes.conversions import time_message
+from rt_vla_ros.nodes.guarded_node import LOG_AGAIN, GuardedNode
 
 PERIOD = 1.0  # [s]
 CHECK_PERIOD = 0.1  # [s]
-LOG_AGAIN = 10.0  # [s]
 
 
 class Level(Enum):
@@ -40,7 +41,7 @@ class Diagnostics:
     Reports are only made in the executor's thread.
     """
 
-    def __init__(self, node: Node, report: Callable[[], Report]) -> None:
+    def __init__(self, node: GuardedNode, report: Callable[[], Report]) -> None:
         self._node, self._report = node, report
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._told: tuple[Level, str] | None = None
@@ -49,7 +50,7 @@ class Diagnostics:
         self._timer = node.create_timer(CHECK_PERIOD, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _check(self) -> None:
-        report = self._report()
+        report = self._with_failures(self._report())
         if report.level is Level.OK and self._node.get_clock().now().nanoseconds == 0:
             report = Report(Level.WARN, "use_sim_time is set, but no /clock has come: does a simulator publish it?")
         changed = (report.level, report.message) != self._told
@@ -57,6 +58,13 @@ class Diagnostics:
             self._log(report)
         if changed or time.monotonic() >= self._next:
             self._publish(report)
+
+    def _with_failures(self, report: Report) -> Report:
+        node, failure = self._node, self._node.recent_failure
+        values = {**report.values, "callbacks_failed": node.callbacks_failed, "messages_dropped": node.messages_dropped}
+        if failure is not None and report.level is not Level.ERROR:
+            return Report(Level.ERROR, failure, values)
+        return Report(report.level, report.message, values)
 
     def _log(self, report: Report) -> None:
         """Errors and warnings; one that comes and goes is not repeated every time."""
@@ -79,5 +87,5 @@ class Diagnostics:
             values=[KeyValue(key=key, value=str(value)) for key, value in report.values.items()],
         )
         message = DiagnosticArray(status=[status])
-        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.header.stamp = time_message(self._node.get_clock().now().nanoseconds)
         self._publisher.publish(message)

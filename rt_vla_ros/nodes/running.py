@@ -15,11 +15,11 @@ import rclpy
 from rclpy._rclpy_pybind11 import RCLError, UnknownROSArgsError
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.logging import get_logger
-from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from rt_vla_ros.environment import without_effect
 from rt_vla_ros.nodes.given_arguments import check_given, refuse_other_words
+from rt_vla_ros.nodes.guarded_node import GuardedNode
 from rt_vla_ros.nodes.start_error import StartError
 
 # A signal or a failure is noticed at the latest after this time [s].
@@ -28,7 +28,7 @@ WAKE_UP = 0.1
 FAREWELL = 1.0
 
 
-class ProgramNode(Node):  # type: ignore[misc]
+class ProgramNode(GuardedNode):
     """A node that is a process of its own.
 
     failure: why the process must end, in a sentence; None while all is well. left_behind: whether a thread was still
@@ -105,15 +105,28 @@ def _spin(node: ProgramNode, signals: list[int]) -> int:
     executor.add_node(node)
     try:
         while not signals and node.failure is None:
-            executor.spin_once(timeout_sec=WAKE_UP)
+            _spin_once(node, executor)
         if node.failure is None:
             return 0
         node.get_logger().fatal(node.failure)
         last = time.monotonic() + FAREWELL
         while not signals and time.monotonic() < last:
-            executor.spin_once(timeout_sec=WAKE_UP)
+            _spin_once(node, executor)
         return 1
     finally:
         node.close()
         executor.shutdown()
         node.destroy_node()
+
+
+def _spin_once(node: ProgramNode, executor: SingleThreadedExecutor) -> None:
+    """What rclpy itself raises, such as for a message that it cannot read, ends the node no more than a callback does.
+
+    Raises what is raised once the graph has been left.
+    """
+    try:
+        executor.spin_once(timeout_sec=WAKE_UP)
+    except Exception as error:
+        if not rclpy.ok():
+            raise
+        node.callback_failed("The executor", error)

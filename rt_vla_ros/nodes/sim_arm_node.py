@@ -58,7 +58,7 @@ class SimArmNode(ProgramNode):
         self._world = self._make_world()
         self._own_clock = self._settings["publish_clock"] or self._settings["lock_step"]
         self._outputs = SimPublishers(self, self._world.sim, self._cameras, clock=self._own_clock)
-        self._frames = SimFrames(self, self._world.sim)
+        self._frames = SimFrames(self, self._world.sim, self._stamp_ns)
         self._twist: tuple[int, Twist] | None = None
         self._unresolved: TwistStamped | None = None  # lock step waits for it
         self._gripper: float | None = None
@@ -166,10 +166,8 @@ class SimArmNode(ProgramNode):
     # In --------------------------------------------------------------------------------------------------------------
 
     def _on_twist(self, message: TwistStamped) -> None:
-        stamp_ns, twist = (
-            convert.nanoseconds(message.header.stamp),
-            self._frames.resolve(convert.twist_from_message(message)),
-        )
+        stamp_ns, no_time = convert.nanoseconds(message.header.stamp), convert.refuse_stamp(message.header.stamp)
+        twist = no_time or self._frames.resolve(convert.twist_from_message(message))
         # Its frame may be one of which this node has yet to hear; in lock step nobody sends the velocity again.
         self._unresolved = message if isinstance(twist, str) else None
         if isinstance(twist, str):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from rclpy.node import Node
 
 from rt_vla_ros.action_space.frames import BASE_LINK
 from rt_vla_ros.control.twist import Twist
+from rt_vla_ros.nodes.guarded_node import GuardedNode
 from rt_vla_ros.nodes.transform_tree import TransformTree, rotation_of
 from rt_vla_ros.sim import TabletopSim
 
@@ -14,8 +16,9 @@ from rt_vla_ros.sim import TabletopSim
 class SimFrames:
     """Knows the arm's own frames exactly; those that others publish it learns from TF once they are asked for."""
 
-    def __init__(self, node: Node, sim: TabletopSim) -> None:
-        self._node, self._sim = node, sim
+    def __init__(self, node: GuardedNode, sim: TabletopSim, clock: Callable[[], int]) -> None:
+        """clock: of the stamps on /tf [ns]."""
+        self._node, self._sim, self._clock = node, sim, clock
         self._tree: TransformTree | None = None
 
     def resolve(self, twist: Twist) -> Twist | str:
@@ -24,12 +27,12 @@ class SimFrames:
             return "A velocity with a number that is not finite was refused."
         if twist.frame_id in self._sim.frames:
             return twist
-        self._tree = self._tree or TransformTree(self._node)
+        self._tree = self._tree or TransformTree(self._node, self._clock)
         unknown = self._tree.refuse(twist.frame_id, self._sim.frames)
         if unknown is not None:
             return f"A velocity was refused. {unknown}"
-        transform = self._tree.lookup(BASE_LINK, twist.frame_id)
-        if isinstance(transform, str):
-            return f"A velocity in the frame {twist.frame_id!r} was refused: {transform}"
-        axes = rotation_of(transform)
+        placed = self._tree.lookup(BASE_LINK, twist.frame_id)
+        if isinstance(placed, str):
+            return f"A velocity in the frame {twist.frame_id!r} was refused: {placed}"
+        axes = rotation_of(placed.transform)
         return Twist(axes @ twist.linear, axes @ twist.angular)

@@ -37,9 +37,9 @@ class SmootherNode(ProgramNode):
     def __init__(self) -> None:
         super().__init__("smoother_node")
         settings: dict[str, Any] = declare(self, SMOOTHER_PARAMETERS, policy_node=POLICY_PARAMETERS)
-        self.transforms = TransformTree(self)
-        self._controller: Controller = make_controller(settings, self.transforms.refuse)
-        self._tip: TipPosition | None = make_tip_position(self, self.transforms, settings)
+        self.transforms = TransformTree(self, self._now_ns)
+        self._controller: Controller = make_controller(settings, self._refuse_frame)
+        self._tip: TipPosition | None = make_tip_position(self.transforms, settings)
         self._gripper: float | None = None
         self._terminated = False
         self._early: ActionMsg | None = None
@@ -57,7 +57,7 @@ class SmootherNode(ProgramNode):
         self.create_service(Trigger, "~/reset", self._on_reset)
         self._diagnostics = Diagnostics(self, self._report)
         self.create_timer(1 / settings["command_rate"], self._on_tick, clock=self._tick_clock())
-        self.create_timer(POLICY_CHECK_PERIOD, self._look_for_policy)
+        self.create_timer(POLICY_CHECK_PERIOD, self._look_for_policy, clock=self._tick_clock())
 
     @property
     def _simulated(self) -> bool:
@@ -74,18 +74,28 @@ class SmootherNode(ProgramNode):
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
+    def _refuse_frame(self, frame_id: str) -> str | None:
+        """Why actions in a frame are not carried out, in a sentence: within walls TF must know the tip in it."""
+        unknown = self.transforms.refuse(frame_id)
+        if unknown is None and self._tip is not None:
+            self._tip.position(frame_id)
+            return self._tip.problem
+        return unknown
+
     def _on_action(self, message: ActionMsg) -> None:
         """In simulated time there is one clock: an action from the future has overtaken /clock and waits for a tick."""
-        early = self._simulated and not message.terminate and self._now_ns() < convert.nanoseconds(message.header.stamp)
+        lead = convert.stamp_seconds(message.header.stamp) - convert.seconds(self._now_ns())
+        early = self._simulated and not message.terminate and lead > 0
         self._early = message if early else None
         if not early:
             self._take(message)
 
     def _take(self, message: ActionMsg) -> None:
         now_ns = self._now_ns()
-        stamp = convert.seconds(convert.nanoseconds(message.header.stamp))
         refused = self._controller.accept(
-            convert.action_from_message(message), stamp=stamp, now=convert.seconds(now_ns)
+            convert.action_from_message(message),
+            stamp=convert.stamp_seconds(message.header.stamp),
+            now=convert.seconds(now_ns),
         )
         if refused is None:
             self._policy_seen = True
@@ -117,7 +127,8 @@ class SmootherNode(ProgramNode):
 
     def _watch_walls(self, tip: TipPosition) -> None:
         """An arm that must stay within walls does not move while nobody knows where it is."""
-        self._controller.set_pose(tip.position(self._controller.frame_id))
+        position, at = tip.position(self._controller.frame_id) or (None, None)
+        self._controller.set_pose(position, at)
         if tip.problem is not None and self._controller.state in ACTIVE:
             self._controller.fault(tip.problem)
 
@@ -141,11 +152,17 @@ class SmootherNode(ProgramNode):
         )
         status.header.stamp = convert.time_message(now_ns)
         status.header.frame_id = controller.frame_id
-        if controller.action_stamp is not None:
-            status.action_stamp = convert.time_message(round(controller.action_stamp * convert.NANOSECONDS))
-        if controller.refused_stamp is not None and math.isfinite(controller.refused_stamp):
-            status.refused_stamp = convert.time_message(round(controller.refused_stamp * convert.NANOSECONDS))
+        for name in ("action_stamp", "refused_stamp"):
+            stamp = getattr(controller, name)
+            if stamp is not None and math.isfinite(stamp):
+                setattr(status, name, convert.time_message(round(stamp * convert.NANOSECONDS)))
         self._statuses.publish(status)
+
+    def callback_failed(self, where: str, error: Exception) -> str:
+        """An arm does not go on moving by a node whose callbacks fail."""
+        sentence = super().callback_failed(where, error)
+        self._controller.fault(sentence)
+        return sentence
 
     def _look_for_policy(self) -> None:
         """The graph knows of a policy that died before its silence says so."""

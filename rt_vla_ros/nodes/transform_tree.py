@@ -1,49 +1,159 @@
-"""The TF tree as a node hears it: which frames there are, and where they are to each other."""
+"""The TF tree as a node hears it: which frames there are, and where they are to each other now."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 import numpy as np
-import yaml
-from geometry_msgs.msg import TransformStamped
+from geometry_msgs.msg import Transform, TransformStamped
 from numpy.typing import NDArray
-from rclpy.duration import Duration
-from rclpy.node import Node
 from rclpy.time import Time
 from tf2_ros import Buffer, TransformException, TransformListener
 
 from rt_vla_ros.action_space.frames import refuse_frame
+from rt_vla_ros.control.watchdog import SMALL_STEP
+from rt_vla_ros.nodes.conversions import NANOSECONDS, nanoseconds, refuse_stamp, seconds
+from rt_vla_ros.nodes.guarded_node import GuardedNode
 
-CACHE_TIME = 2.0  # [s]
+# A transform older than this [s], or this far in the future, says nothing of where things are now.
+MAX_AGE = 0.5
+# tf2's own tolerance of a unit quaternion's squared norm.
+UNIT_TOLERANCE = 0.01
+
+
+class Placed(NamedTuple):
+    """Where a frame is in another. at_ns: when that was so, at the latest when it was heard [ns]."""
+
+    transform: Transform
+    at_ns: int
+
+
+class _Heard(NamedTuple):
+    """The last transform of a frame. stamp_ns: None for a static one, which has no age."""
+
+    parent: str
+    stamp_ns: int | None
+    arrival_ns: int
+
+    @property
+    def lead(self) -> float:
+        """How far in the future it was when it was heard [s]."""
+        return 0.0 if self.stamp_ns is None else seconds(self.stamp_ns - self.arrival_ns)
+
+    def from_future(self, frame: str) -> str:
+        """That it lies too far there, in words."""
+        return f"the transform of {frame!r} lies {self.lead:.2f} s in the future"
 
 
 class TransformTree:
-    """Listens to /tf and /tf_static."""
+    """Listens to /tf and /tf_static and keeps the transform of every frame that was heard last.
 
-    def __init__(self, node: Node) -> None:
-        self._buffer = Buffer(cache_time=Duration(seconds=CACHE_TIME))
-        self._listener = TransformListener(self._buffer, node)
-        self._found: set[str] = set()
+    In a tf2 buffer alone, one transform from the future would stay the newest one for as long, and those that come
+    later would be filed behind it. So the buffer, which composes transforms, holds one of each frame, for all times;
+    their ages are judged here, by the clock of the stamps [ns].
+    """
+
+    def __init__(self, node: GuardedNode, clock: Callable[[], int]) -> None:
+        self._node, self._clock = node, clock
+        self._buffer = Buffer()
+        self._heard: dict[str, _Heard] = {}
+        self._future: dict[str, str] = {}  # a sentence for each frame, until it is told: a good one may follow at once
+        self._names: set[str] = set()
+        self._listener = TransformListener(self, node)
+
+    def set_transform(self, transform: TransformStamped, authority: str) -> None:
+        """As TransformListener tells it of a transform on /tf."""
+        if self._accepts(transform, "/tf"):
+            self._take(transform, authority, nanoseconds(transform.header.stamp))
+
+    def set_transform_static(self, transform: TransformStamped, authority: str) -> None:
+        """As TransformListener tells it of a transform on /tf_static."""
+        if self._accepts(transform, "/tf_static"):
+            self._take(transform, authority, None)
 
     def refuse(self, frame_id: str, own: Collection[str] = ()) -> str | None:
         """Why actions in a frame cannot be carried out, in a sentence; None where the tree or `own` has it."""
-        if frame_id not in self._found:
-            children = yaml.safe_load(self._buffer.all_frames_as_yaml()) or {}
-            self._found = {str(child) for child in children} | {str(entry["parent"]) for entry in children.values()}
-        return refuse_frame(frame_id, self._found.union(own))
+        return refuse_frame(frame_id, self._names.union(own))
 
-    def lookup(self, target: str, source: str) -> TransformStamped | str:
-        """The newest pose of the frame `source` in the frame `target`, or why it is not known."""
+    def lookup(self, target: str, source: str) -> Placed | str:
+        """Where the frame `source` is in the frame `target` now, or why that is not known."""
+        now_ns = self._clock()
+        between = self._between(target, source)
+        for frame in between:
+            unknown = self._future.pop(frame, None) or self._unknown(frame, now_ns)
+            if unknown is not None:
+                return unknown
         try:
-            return self._buffer.lookup_transform(target, source, Time())
+            found = self._buffer.lookup_transform(target, source, Time())
         except TransformException as error:
             return str(error)
+        moving = [heard for frame in between if (heard := self._heard[frame]).stamp_ns is not None]
+        at_ns = min((min(heard.stamp_ns or 0, heard.arrival_ns) for heard in moving), default=now_ns)
+        return Placed(found.transform, at_ns)
+
+    def _accepts(self, transform: TransformStamped, topic: str) -> bool:
+        refused = _refuse_transform(transform)
+        if refused is not None:
+            self._node.drop(topic, refused)
+        return refused is None
+
+    def _take(self, transform: TransformStamped, authority: str, stamp_ns: int | None) -> None:
+        child, parent = transform.child_frame_id.lstrip("/"), transform.header.frame_id.lstrip("/")
+        self._names |= {child, parent}
+        now_ns = self._clock()
+        heard = _Heard(parent, stamp_ns, now_ns)
+        if heard.lead < -MAX_AGE and child in self._heard and self._unknown(child, now_ns) is None:
+            return  # a newer one has overtaken it
+        self._heard[child] = heard
+        if heard.lead > MAX_AGE:
+            self._future[child] = heard.from_future(child)
+        else:
+            self._buffer.set_transform_static(transform, authority)
+
+    def _between(self, target: str, source: str) -> list[str]:
+        """The frames whose transforms lie between two frames."""
+        up, down = self._ancestors(source), self._ancestors(target)
+        return [frame for frame in [*up, *down] if (frame in up) != (frame in down)]
+
+    def _ancestors(self, frame: str) -> list[str]:
+        """The frame and those above it, nearest first, without the root."""
+        chain: list[str] = []
+        while frame in self._heard and frame not in chain:
+            chain.append(frame)
+            frame = self._heard[frame].parent
+        return chain
+
+    def _unknown(self, frame: str, now_ns: int) -> str | None:
+        """Why the last transform of a frame says nothing of where it is now, else None."""
+        heard = self._heard[frame]
+        if heard.stamp_ns is None:
+            return None
+        if heard.lead > MAX_AGE:
+            return heard.from_future(frame)
+        if heard.arrival_ns > now_ns + SMALL_STEP * NANOSECONDS:
+            return f"no transform of {frame!r} has been heard since the clock jumped back"
+        age = seconds(now_ns - min(heard.stamp_ns, heard.arrival_ns))
+        return f"the last transform of {frame!r} is {age:.2f} s old" if age > MAX_AGE else None
 
 
-def rotation_of(transform: TransformStamped) -> NDArray[np.float64]:
+def _refuse_transform(message: TransformStamped) -> str | None:
+    """Why a transform is none, in a sentence, else None."""
+    child, parent = message.child_frame_id.lstrip("/"), message.header.frame_id.lstrip("/")
+    if not child or not parent or child == parent:
+        return f"The transform leads from {parent!r} to {child!r}, expected two different frame names."
+    at, turn = message.transform.translation, message.transform.rotation
+    numbers = np.array([at.x, at.y, at.z, turn.x, turn.y, turn.z, turn.w])
+    with np.errstate(over="ignore"):
+        norm = float(numbers[3:] @ numbers[3:])
+    if not np.isfinite(numbers).all() or abs(norm - 1) >= UNIT_TOLERANCE:
+        return f"The transform of {child!r} is {numbers.tolist()}, expected finite numbers and a unit quaternion."
+    return refuse_stamp(message.header.stamp)
+
+
+def rotation_of(transform: Transform) -> NDArray[np.float64]:
     """The rotation of a transform as a matrix, shape (3, 3)."""
-    q = transform.transform.rotation
+    q = transform.rotation
     x, y, z, w = np.array([q.x, q.y, q.z, q.w]) / np.linalg.norm([q.x, q.y, q.z, q.w])
     return np.array(
         [

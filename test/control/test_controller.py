@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from support.actions import TICK, action, run, speed
+from support.actions import TICK, action, run, speed, travelled
 
 from rt_vla_ros.action_space.action import KEEP_GRIPPER
 from rt_vla_ros.control.controller import Controller, ControllerSettings
+from rt_vla_ros.control.limits import Limits
 from rt_vla_ros.control.status import Command, State
 
 
@@ -211,12 +213,56 @@ def test_after_a_jump_of_the_clock_the_arm_stands_still_at_once(jump: float, wor
     assert run(controller, now, 0.1)[-1].state is State.MOVING
 
 
-def test_a_jump_of_the_clock_is_noticed_by_an_action_too() -> None:
+@pytest.mark.parametrize(("jump", "words"), [(-30.0, "jumped back by 30 s"), (3.0, "No tick came for 3 s")])
+def test_a_jump_of_the_clock_is_a_fault_also_where_an_action_comes_before_the_next_tick(
+    jump: float, words: str
+) -> None:
     controller = moving()
-    assert controller.accept(action((0, 0.04, 0)), stamp=-30, now=-30) is None
-    commands = run(controller, -30, 0.2)
+    now = 0.1 + jump
+    refused = controller.accept(action((0, 0.04, 0)), stamp=now, now=now)
+    assert refused is not None
+    assert words in refused
+    commands = run(controller, now, 0.1)
+    assert {(c.state, c.reason) for c in commands} == {(State.FAULT, refused)}
+    assert all(speed(c) == 0 for c in commands)
+    assert controller.refused_stamp == pytest.approx(now)
+    assert controller.accept(action((0, 0.04, 0)), stamp=now + 0.1, now=now + 0.1) is None
+    commands = run(controller, now + 0.1, 0.1)
     assert commands[-1].state is State.MOVING
     assert commands[-1].linear[0] == 0
+
+
+def test_a_terminate_after_a_jump_of_the_clock_stands_still_at_once() -> None:
+    controller = moving()
+    assert controller.accept(action(terminate=True), stamp=50, now=50) is None
+    command = controller.tick(50.02)
+    assert (command.state, speed(command)) == (State.TERMINATED, 0)
+
+
+def test_an_action_before_the_first_tick_is_a_fault_where_that_tick_does_not_come() -> None:
+    controller = Controller()
+    assert controller.accept(action(), stamp=0, now=0) is None
+    assert controller.tick(3.0).reason == "No tick came for 3 s: the process or the clock stood still."
+
+
+def test_two_ticks_at_one_time_move_nothing_twice() -> None:
+    once, twice = moving(), moving()
+    for i in range(20):
+        now = 0.12 + i * TICK
+        np.testing.assert_array_equal(twice.tick(now).linear, once.tick(now).linear)
+        twice.tick(now)
+
+
+def test_a_position_that_grows_old_is_brought_up_to_date_by_the_commands() -> None:
+    """The wall is 5 cm away and the position is told but once."""
+    limits = Limits(workspace_high=(0.05, math.inf, math.inf))
+    controller = Controller(limits)
+    controller.tick(0)
+    controller.set_pose((0, 0, 0), 0)
+    controller.accept(action((0.15, 0, 0), period=0.8), stamp=0, now=0)
+    commands = run(controller, 0, 0.8)
+    assert 0.045 < travelled(commands)[0] < 0.0501
+    assert commands[-1].reason == "Following an action, held back by the wall of the workspace."
 
 
 def test_a_jump_while_nothing_moves_is_no_fault() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.control.status import Command, State
@@ -41,3 +42,23 @@ def test_a_command_is_a_twist_in_its_frame() -> None:
 @pytest.mark.parametrize("time_ns", [0, 1, 20_000_000, 1_020_000_000, 1_700_000_000_123_456_789])
 def test_times_keep_their_nanoseconds(time_ns: int) -> None:
     assert convert.nanoseconds(convert.time_message(time_ns)) == time_ns
+
+
+@pytest.mark.parametrize(("sec", "nanosec"), [(-1, 0), (-(2**31), 0), (0, 10**9), (5, 2**32 - 1)])
+def test_what_is_no_time_becomes_not_a_number(sec: int, nanosec: int) -> None:
+    stamp = Time(sec=sec, nanosec=nanosec)
+    assert convert.refuse_stamp(stamp) == (
+        f"The stamp is {sec} s and {nanosec} ns, expected 0 s or more and less than 10^9 ns."
+    )
+    assert np.isnan(convert.stamp_seconds(stamp))
+
+
+def test_a_period_that_is_no_duration_becomes_not_a_number() -> None:
+    action = EndEffectorAction(np.zeros(3), np.zeros(3), 0.0, False, 1.0, 0.2)
+    message = convert.action_message(action, 0, "base", 0)
+    message.period.nanosec = 10**9
+    assert np.isnan(convert.action_from_message(message).period)
+
+
+def test_a_time_that_no_message_can_hold_is_the_latest_that_there_is() -> None:
+    assert convert.time_message(2**40 * 10**9) == Time(sec=2**31 - 1, nanosec=10**9 - 1)
