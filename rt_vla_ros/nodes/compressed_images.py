@@ -7,6 +7,7 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
 from sensor_msgs.msg import CompressedImage
 
 from rt_vla_ros.nodes.image_encodings import DEPTH_ENCODINGS, ENCODINGS, LARGEST_SIDE, ImageError, depth_sentence
@@ -25,17 +26,17 @@ def rgb_from_compressed(message: CompressedImage) -> NDArray[np.uint8]:
         ImageError: the image cannot be used.
         StartError: see `open_bridge`.
     """
-    source = message.format.partition(";")[0].strip() if ";" in message.format else ""
-    if source in DEPTH_ENCODINGS:
-        raise ImageError(depth_sentence(source))
-    _check_file(message)
+    problem = check_compressed(message)
+    if problem is not None:
+        raise ImageError(problem)
     try:
         # Not "rgb8": cv_bridge then takes every file for bgr8 and leaves 16 bits as they are.
         pixels = open_bridge().compressed_imgmsg_to_cv2(message, "passthrough")
     except Exception as error:  # cv2.error and those of cv_bridge's C++ have no other class in common
-        raise _unreadable(message, error) from error
+        raise ImageError(_unreadable(message, error)) from error
     if pixels is None:
-        raise _unreadable(message, "the decoder refuses it")
+        raise ImageError(_unreadable(message, "the decoder refuses it"))
+    source = _source(message)
     bits, channels = pixels.dtype.itemsize * 8, 1 if pixels.ndim == 2 else pixels.shape[2]
     layout = {1: "mono", 3: "bgr", 4: "bgra"}[channels]
     if channels == 1 and source.startswith("bayer_") and source in ENCODINGS:  # image_transport sends the mosaic itself
@@ -43,21 +44,35 @@ def rgb_from_compressed(message: CompressedImage) -> NDArray[np.uint8]:
     return rgb_from_pixels(pixels, f"{layout}{bits}")
 
 
-def _check_file(message: CompressedImage) -> None:
-    """Looks at the header and the end alone: OpenCV sets no limit to an image's size, and some fill a cut one up."""
+def check_compressed(message: CompressedImage) -> str | None:
+    """Why an image cannot be used, in a sentence, else None.
+
+    Looks at the header and the end alone: OpenCV sets no limit to an image's size, and some fill a cut one up.
+    """
+    source = _source(message)
+    if source in DEPTH_ENCODINGS or "compressedDepth" in message.format:
+        return depth_sentence(source)
     data = bytes(message.data)
     try:
         with PillowImage.open(io.BytesIO(data), formats=FORMATS) as image:
             kind, size = image.format, image.size
+    except UnidentifiedImageError:  # its text is the address of the stream
+        return _unreadable(message, "it begins like neither")
     except (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError) as error:
-        raise _unreadable(message, error) from error
+        return _unreadable(message, error)
     if max(size) > LARGEST_SIDE:
-        raise ImageError(f"The image is {size[0]}x{size[1]} pixels, expected at most {LARGEST_SIDE} each way.")
+        return f"The image is {size[0]}x{size[1]} pixels, expected at most {LARGEST_SIDE} each way."
     # Within the pixels of a JPEG no FF is followed by D9 (its end) or DA (their start).
     if b"IEND" not in data if kind == "PNG" else data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda"):
-        raise _unreadable(message, "it was cut off")
+        return _unreadable(message, "it was cut off")
+    return None
 
 
-def _unreadable(message: CompressedImage, why: object) -> ImageError:
-    file = f"The compressed image ({message.format!r}, {len(message.data)} bytes)"
-    return ImageError(f"{file} is no readable JPEG or PNG: {str(why).rstrip('.')}.")
+def _source(message: CompressedImage) -> str:
+    """The encoding before the compression, as image_transport writes it before a semicolon; empty where it is not."""
+    return str(message.format.partition(";")[0].strip()) if ";" in message.format else ""
+
+
+def _unreadable(message: CompressedImage, why: object) -> str:
+    file = f"The compressed image ({message.format[:100]!r}, {len(message.data)} bytes)"
+    return f"{file} is no readable JPEG or PNG: {str(why).rstrip('.')}."

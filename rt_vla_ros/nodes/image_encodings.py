@@ -67,7 +67,7 @@ def check_image(message: Image) -> str | None:
         return depth_sentence(message.encoding)
     kind = ENCODINGS.get(message.encoding)
     if kind is None:
-        return f"The image's encoding is {message.encoding!r}, expected one of {', '.join(ENCODINGS)}."
+        return f"The image's encoding is {message.encoding[:100]!r}, expected one of {', '.join(ENCODINGS)}."
     if not (0 < message.width <= LARGEST_SIDE and 0 < message.height <= LARGEST_SIDE):
         return f"The image is {message.width}x{message.height} pixels, expected 1 to {LARGEST_SIDE} each way."
     if any(getattr(message, side) % 2 for side in kind.even):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,11 @@ from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
 from rt_vla_ros.action_space.frames import BASE_LINK
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
-from rt_vla_ros.nodes.compressed_images import rgb_from_compressed
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Report
-from rt_vla_ros.nodes.image_encodings import check_image
-from rt_vla_ros.nodes.images import open_bridge, rgb_from_image
+from rt_vla_ros.nodes.images import open_bridge
 from rt_vla_ros.nodes.parameters import declare
+from rt_vla_ros.nodes.pictures import Picture, check_picture, rgb_from_picture
 from rt_vla_ros.nodes.policy_health import PolicyHealth
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.running import ProgramNode, run
@@ -34,15 +33,13 @@ from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.policies.checkpoint.resolve import check_name
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.threads import wait_passively
-from rt_vla_ros.runtime.frame_buffer import Frame
+from rt_vla_ros.runtime.frame_buffer import Frame, refuse_age
 from rt_vla_ros.runtime.instruction_gate import InstructionGate, InstructionKind
 from rt_vla_ros.runtime.policy_runner import PolicyRunner, PolicyStep
 from rt_vla_ros.runtime.policy_stepper import PolicyStepper
 from rt_vla_ros.runtime.question_queue import Answer, QuestionQueue
 from rt_vla_ros.runtime.warm_up import Warm
 from rt_vla_ros.srv import Ask
-
-Picture: TypeAlias = "Image | CompressedImage"
 
 
 def load_policy(name: str, **options: Any) -> Policy:
@@ -186,10 +183,18 @@ class PolicyNode(ProgramNode):
         return response
 
     def _newest_images(self, policy: Policy) -> dict[str, NDArray[np.uint8]]:
-        missing = [spec.name for spec in policy.card.cameras if spec.name not in self._newest]
-        if missing:
-            raise ValueError(f"No image of the camera {missing[0]!r} has come yet.")
-        return {spec.name: self._decode(policy, spec.name, self._newest[spec.name]) for spec in policy.card.cameras}
+        return {spec.name: self._decode(policy, spec.name, self._fresh(spec.name)) for spec in policy.card.cameras}
+
+    def _fresh(self, camera: str) -> Picture:
+        """The camera's newest image. Raises ValueError where there is none, or one that is not acted on either."""
+        newest = self._newest.get(camera)
+        if newest is None:
+            raise ValueError(f"No image of the camera {camera!r} has come yet.")
+        age_ns = self.get_clock().now().nanoseconds - convert.nanoseconds(newest.header.stamp)
+        untimely = refuse_age(camera, age_ns, self._settings["max_image_age"])
+        if untimely is not None:
+            raise ValueError(untimely)
+        return newest
 
     # Images ----------------------------------------------------------------------------------------------------------
 
@@ -210,14 +215,14 @@ class PolicyNode(ProgramNode):
 
     def _on_image(self, camera: str, message: Picture) -> None:
         arrival_ns = time.monotonic_ns()
-        problem = check_image(message) if isinstance(message, Image) else None
+        problem = check_picture(message)
         self._health.image(camera, arrival_ns, problem)
         if problem is None:
             self._newest[camera] = message
             self._runner.offer(camera, Frame(message, convert.nanoseconds(message.header.stamp), arrival_ns))
 
     def _decode(self, policy: Policy, camera: str, message: Picture) -> NDArray[np.uint8]:
-        pixels = rgb_from_image(message) if isinstance(message, Image) else rgb_from_compressed(message)
+        pixels = rgb_from_picture(message, camera)
         spec = next(spec for spec in policy.card.cameras if spec.name == camera)
         fit = self._settings["image_fit"]
         return fit_image(pixels, spec if fit == "card" else replace(spec, crop=fit))

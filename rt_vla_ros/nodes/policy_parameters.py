@@ -61,7 +61,7 @@ POLICY_PARAMETERS = (
         choices=("card", "center", "stretch"),
     ),
     Parameter("frame_id", "", "Frame of the actions; empty: as the action card says."),
-    Parameter("max_image_age", 0.5, "Older images are not acted on [s].", low=0.01, high=60.0),
+    Parameter("max_image_age", 0.5, "Images older, or this far in the future, are not acted on [s].", 0.01, 60.0),
     Parameter(
         "min_confidence",
         0.0,

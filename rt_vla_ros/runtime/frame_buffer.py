@@ -23,6 +23,22 @@ class Frame(Generic[Message]):
     arrival_ns: int
 
 
+def refuse_age(camera: str, age_ns: int, max_age: float) -> str | None:
+    """Why a camera's image is of no use now, in a sentence, else None.
+
+    max_age [s] holds for the past and the future. The age is told to one digit, so that the sentence stays the same.
+    """
+    if abs(age_ns) <= max_age * 1e9:
+        return None
+    what = "is older than" if age_ns > 0 else "lies farther in the future than"
+    where = "old" if age_ns > 0 else "ahead"
+    return (
+        f"The newest image {what} max_image_age ({max_age:g} s): that of camera {camera!r} is about "
+        f"{abs(age_ns) / 1e9:.1g} s {where}. Nothing is done until a fresh one comes. Are the clocks of camera and "
+        "policy in step?"
+    )
+
+
 class CameraRate:
     """Frames per second by the frames' own stamps, so that it holds in simulated time and sees what a network lost."""
 
@@ -48,8 +64,9 @@ class FrameBuffer(Generic[Message]):
     """Keeps one frame per camera and hands out complete sets that are due. Not thread-safe.
 
     A set is due when every camera has a frame from at least 0.95 periods after the last set. The counters: `received`
-    frames, `dropped` ones that a newer one replaced before they were used, `stale` ones that were too old when their
-    turn came, `repeated` ones no newer than the last set.
+    frames, `dropped` ones that a newer one replaced before they were used, `stale` ones that were too old, or too far
+    in the future, when their turn came, `repeated` ones no newer than the last set. ages_ns: of each camera's frame
+    when its turn came.
     """
 
     def __init__(self, cameras: Sequence[str], period_ns: int, max_age_ns: int) -> None:
@@ -59,11 +76,16 @@ class FrameBuffer(Generic[Message]):
         self._acted_ns: int | None = None
         self.rates = {camera: CameraRate() for camera in cameras}
         self.received = self.dropped = self.stale = self.repeated = 0
-        self.age_ns: int | None = None
+        self.ages_ns: dict[str, int] = {}
+
+    @property
+    def age_ns(self) -> int | None:
+        """The age of the oldest frame; None before any was looked at."""
+        return max(self.ages_ns.values(), default=None)
 
     def restart(self) -> None:
         """For a new request: any frame is due, also one that was acted on before."""
-        self._acted_ns = self.age_ns = None
+        self._acted_ns, self.ages_ns = None, {}
 
     def put(self, camera: str, frame: Frame[Message]) -> None:
         """A frame has come; those of cameras that the policy does not look through are left alone."""
@@ -88,16 +110,12 @@ class FrameBuffer(Generic[Message]):
         oldest = min(frame.stamp_ns for frame in frames.values())
         if self._acted_ns is not None and oldest < self._acted_ns + self._due_ns:
             return None
-        self.age_ns = now_ns - oldest
-        if self.age_ns > self._max_age_ns:
-            self.stale += self._discard_older_than(now_ns - self._max_age_ns)
+        self.ages_ns = {camera: now_ns - frame.stamp_ns for camera, frame in frames.items()}
+        untimely = [camera for camera, age_ns in self.ages_ns.items() if abs(age_ns) > self._max_age_ns]
+        if untimely:
+            self.stale += len(untimely)
+            self._frames.update(dict.fromkeys(untimely))
             return None
         self._acted_ns = oldest
         self._frames = dict.fromkeys(self._frames)
         return frames
-
-    def _discard_older_than(self, limit_ns: int) -> int:
-        old = [camera for camera, frame in self._frames.items() if frame is not None and frame.stamp_ns < limit_ns]
-        for camera in old:
-            self._frames[camera] = None
-        return len(old)
