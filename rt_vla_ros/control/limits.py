@@ -69,7 +69,7 @@ class Limits:
         return self._refuse_size(action)
 
     def _refuse_size(self, action: EndEffectorAction) -> str | None:
-        distance, angle = float(np.linalg.norm(action.translation)), float(np.linalg.norm(action.rotation))
+        distance, angle = math.hypot(*action.translation), math.hypot(*action.rotation)
         if distance > self.max_translation:
             return f"The action goes {distance:.3g} m far, more than max_translation ({self.max_translation:g} m)."
         if angle > self.max_rotation:

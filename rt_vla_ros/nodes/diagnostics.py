@@ -54,7 +54,7 @@ class Diagnostics:
         if report.level is Level.OK and self._node.get_clock().now().nanoseconds == 0:
             report = Report(Level.WARN, "use_sim_time is set, but no /clock has come: does a simulator publish it?")
         changed = (report.level, report.message) != self._told
-        if changed:
+        if changed and report.message != self._node.recent_failure:  # that has been logged
             self._log(report)
         if changed or time.monotonic() >= self._next:
             self._publish(report)

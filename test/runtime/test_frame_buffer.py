@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rt_vla_ros.runtime.frame_buffer import CameraRate, Frame, FrameBuffer
+from rt_vla_ros.runtime.frame_buffer import CameraRate, Frame, FrameBuffer, refuse_age
 
 MS = 1_000_000
 PERIOD = 200 * MS
@@ -90,6 +90,53 @@ def test_one_stale_camera_does_not_cost_the_other_its_frame() -> None:
     assert frames.take(1600 * MS) is None
     frames.put("front", frame(1610))
     assert frames.take(1610 * MS) is not None
+
+
+@pytest.mark.parametrize("camera", ["front", "wrist"])
+@pytest.mark.parametrize("ahead", [501, 3000, 3_600_000, -501, -3000])
+def test_every_camera_is_judged_by_its_own_stamp(camera: str, ahead: int) -> None:
+    frames = buffer("front", "wrist")
+    for name in ("front", "wrist"):
+        frames.put(name, frame(1000 + ahead * (name == camera)))
+    assert frames.take(1000 * MS) is None
+    assert (frames.stale, frames.ages_ns[camera]) == (1, -ahead * MS)
+    frames.put(camera, frame(1010))
+    assert frames.take(1020 * MS) is not None
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 499, 500])
+def test_an_image_may_be_a_little_ahead(ahead: int) -> None:
+    frames = buffer()
+    frames.put("front", frame(1000 + ahead))
+    assert frames.take(1000 * MS) is not None
+
+
+def test_after_the_clock_went_back_frames_from_before_do_not_count() -> None:
+    frames = buffer("front", "wrist")
+    for name in ("front", "wrist"):
+        frames.put(name, frame(90_000))
+    assert frames.take(90_000 * MS) is not None
+    frames.put("front", frame(90_200))
+    frames.put("wrist", frame(1000))
+    assert frames.take(1000 * MS) is None
+    frames.put("front", frame(1000))
+    assert frames.take(1000 * MS) is not None
+
+
+@pytest.mark.parametrize(
+    ("age", "words"),
+    [
+        (0.0, None),
+        (0.5, None),
+        (-0.5, None),
+        (0.51, "is older than max_image_age (0.5 s): that of camera 'wrist' is about 0.5 s old."),
+        (3.2, "is older than max_image_age (0.5 s): that of camera 'wrist' is about 3 s old."),
+        (-3.2, "lies farther in the future than max_image_age (0.5 s): that of camera 'wrist' is about 3 s ahead."),
+    ],
+)
+def test_an_age_that_is_refused_names_camera_and_age(age: float, words: str | None) -> None:
+    said = refuse_age("wrist", round(age * 1000) * MS, 0.5)
+    assert said is None if words is None else f"The newest image {words} Nothing is done" in str(said)
 
 
 def test_a_camera_that_the_policy_does_not_look_through_changes_nothing() -> None:

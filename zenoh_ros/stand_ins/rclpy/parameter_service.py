@@ -76,5 +76,5 @@ class ParameterService:
     def _set_together(self, messages: list[Any]) -> SetParametersResult:
         try:
             return self._node.set_parameters_atomically([Parameter.from_parameter_msg(message) for message in messages])
-        except ParameterNotDeclaredException as error:
+        except (ParameterNotDeclaredException, ValueError) as error:  # ValueError: a type that there is not
             return SetParametersResult(successful=False, reason=str(error))

@@ -1,0 +1,145 @@
+"""No message and no request ends a node or moves what it should not: every topic and service, every field, extremes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import TransformStamped, TwistStamped
+from rcl_interfaces.msg import Parameter as ParameterMsg
+from rcl_interfaces.msg import ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
+from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
+from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.srv import ResetScene
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Float64, String
+from std_srvs.srv import Trigger
+from support.actions import action
+from support.extremes import variants
+from support.node_bench import NodeBench
+from support.scripted_policy import ConstantPolicy
+from tf2_msgs.msg import TFMessage
+
+from rt_vla_ros.control.status import State
+from rt_vla_ros.nodes import policy_node
+from rt_vla_ros.nodes.conversions import action_message, time_message
+from rt_vla_ros.nodes.images import image_message
+from rt_vla_ros.nodes.policy_node import PolicyNode
+from rt_vla_ros.nodes.running import ProgramNode
+from rt_vla_ros.nodes.sim_arm_node import SimArmNode
+from rt_vla_ros.nodes.smoother_node import SmootherNode
+
+WALLED = ("workspace_high:=[0.6, .inf, .inf]", "tip_frame:=tip", "workspace_frame:=base")
+
+
+def good_messages(now_ns: int) -> dict[type, Any]:
+    """One of each kind that would be used as it is; the others are as they are made."""
+    tip = TransformStamped(child_frame_id="tip")
+    tip.header.frame_id, tip.header.stamp, tip.transform.rotation.w = "base", time_message(now_ns), 1.0
+    twist = TwistStamped()
+    twist.header.frame_id, twist.header.stamp, twist.twist.linear.z = "panda_link0", time_message(now_ns), 0.05
+    status = ControllerStatus(state=1, commanding=True)
+    status.header.stamp = status.action_stamp = time_message(now_ns)
+    value = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=False)
+    parameters = [ParameterMsg(name="dry_run", value=value)]
+    return {
+        ActionMsg: action_message(action((0.01, 0, 0)), now_ns, "base", 0),
+        TFMessage: TFMessage(transforms=[tip]),
+        TwistStamped: twist,
+        ControllerStatus: status,
+        Clock: Clock(clock=time_message(now_ns)),
+        Image: image_message(np.zeros((8, 8, 3), np.uint8), now_ns, "camera"),
+        CompressedImage: CompressedImage(format="rgb8; jpeg compressed bgr8", data=b"\xff\xd8\xff\xe0"),
+        String: String(data="pick up the red cube"),
+        Float64: Float64(data=1.0),
+        SetParameters.Request: SetParameters.Request(parameters=parameters),
+        SetParametersAtomically.Request: SetParametersAtomically.Request(parameters=parameters),
+        ResetScene.Request: ResetScene.Request(instruction="pick up the red cube"),
+    }
+
+
+def bombard(bench: NodeBench, node: ProgramNode, *topics: str, every: int = 1) -> int:
+    """Hands variants of a message to every callback, or to those of some topics; how many there were.
+
+    The timers are run after every few of them.
+    """
+    good = good_messages(node.get_clock().now().nanoseconds)
+    callbacks = [(s.topic_name, s.msg_type, s.callback, ()) for s in node.subscriptions]
+    callbacks += [(s.service_name, s.srv_type.Request, s.callback, (s.srv_type.Response,)) for s in node.services]
+    count = refused = 0
+    for name, kind, callback, further in [entry for entry in callbacks if not topics or entry[0] in topics]:
+        for message in variants(good.get(kind, kind()), count):
+            result = callback(message, *(make() for make in further))
+            if inspect.iscoroutine(result):
+                bench.world.executor.create_task(result)
+            count += 1
+            if count % every == 0:
+                for timer in list(node.timers):
+                    timer.callback()
+                bench.world.executor.spin_once(timeout_sec=0)
+            refused += name == "/clock" and message.clock.sec < 0  # rclpy's own callback raises for that
+            assert node.callbacks_failed == refused, (name, message, node.recent_failure)
+    return count
+
+
+def restore(node: ProgramNode, parameters: Mapping[str, bool]) -> None:
+    """Those that a variant may have set."""
+    node.set_parameters(
+        [Parameter(name, value=value) for name, value in parameters.items() if node.has_parameter(name)]
+    )
+
+
+@pytest.mark.parametrize(("arguments", "topics"), [(WALLED, ()), (("use_sim_time:=true",), ("/clock", "/action"))])
+def test_the_smoother_takes_everything(
+    make_bench: Callable[..., NodeBench], arguments: tuple[str, ...], topics: tuple[str, ...]
+) -> None:
+    bench = make_bench(*(word for one in arguments for word in ("-p", f"smoother_node:{one}")))
+    twists = bench.listen(TwistStamped, "delta_twist_cmds")
+    statuses = bench.listen(ControllerStatus, "controller_status")
+    node = bench.add(SmootherNode())
+    bench.publisher(ActionMsg, "action")
+    assert bombard(bench, node, *topics) > 200
+    bench.spin_for(0.1)
+    for twist in twists:
+        velocity = [twist.twist.linear.x, twist.twist.linear.y, twist.twist.linear.z]
+        assert np.linalg.norm(velocity) < 0.5 + 1e-9
+    assert {status.state for status in statuses} <= set(map(int, State))
+    restore(node, {"use_sim_time": False, "dry_run": False})
+    assert bench.call(Trigger, "smoother_node/release").success
+
+    def moves() -> bool:
+        messages = good_messages(node.get_clock().now().nanoseconds)
+        node.transforms.set_transform(messages[TFMessage].transforms[0], "")
+        next(s for s in node.subscriptions if s.msg_type is ActionMsg).callback(messages[ActionMsg])
+        bench.spin_for(0.05)
+        return bool(statuses[-1].state == State.MOVING)
+
+    bench.until(moves)
+
+
+def test_the_simulated_arm_takes_everything(bench: NodeBench) -> None:
+    node = bench.add(SimArmNode())
+    assert bombard(bench, node, every=40) > 500
+    assert np.isfinite(node._world.sim.data.qpos).all()
+    assert np.isfinite(node._world.sim.ee_position).all()
+
+
+@pytest.mark.parametrize(("transport", "topics"), [("raw", ()), ("compressed", ("/image/compressed",))])
+def test_the_policy_node_takes_everything(
+    make_bench: Callable[..., NodeBench], monkeypatch: pytest.MonkeyPatch, transport: str, topics: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(policy_node, "load_policy", lambda name, **_options: ConstantPolicy())
+    bench = make_bench("-p", f"policy_node:image_transport:={transport}")
+    actions = bench.listen(ActionMsg, "action")
+    node = bench.add(PolicyNode())
+    bench.until(lambda: node._policy is not None)
+    bench.publisher(String, "instruction").publish(String(data="pick up the red cube"))
+    assert bombard(bench, node, *topics) > 60
+    bench.spin_for(0.1)
+    assert all(0 <= one.gripper <= 1 or one.gripper == -1 for one in actions)
