@@ -44,7 +44,7 @@ class GuardedNode(Node):  # type: ignore[misc]
     def callback_failed(self, where: str, error: Exception) -> str:
         """Counts and logs an exception, and gives the sentence; `where` says in which callback."""
         last = traceback.extract_tb(error.__traceback__)[-1]
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())[:300].encode(errors="replace").decode()  # a file's name may be no UTF-8
         sentence = f"{where} failed: {type(error).__name__}: {reason} ({last.name}, line {last.lineno})."
         self.callbacks_failed += 1
         self._failure = (time.monotonic(), sentence)

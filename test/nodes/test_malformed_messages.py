@@ -123,6 +123,52 @@ def test_the_smoother_takes_everything(
     bench.until(moves)
 
 
+@pytest.mark.parametrize(("sec", "nanosec"), [(0, 10**9), (2**31 - 1, 2**32 - 1), (-1, 0), (-(2**31), 0)])
+def test_an_action_whose_stamp_is_no_time_is_a_fault_and_a_terminate_stops(
+    bench: NodeBench, sec: int, nanosec: int
+) -> None:
+    statuses = bench.listen(ControllerStatus, "controller_status")
+    node, policy = bench.add(SmootherNode()), bench.publisher(ActionMsg, "action")
+    for terminate, state in ((False, State.FAULT), (True, State.TERMINATED)):
+        message = action_message(action(terminate=terminate), 0, "base", 0)
+        message.header.stamp.sec, message.header.stamp.nanosec = sec, nanosec
+        policy.publish(message)
+        bench.until(lambda wanted=state: statuses and statuses[-1].state == wanted)
+    assert "The action's stamp is not a time." in {status.reason for status in statuses}
+    assert node.callbacks_failed == 0
+
+
+def test_a_period_that_is_no_duration_is_a_fault(bench: NodeBench) -> None:
+    statuses = bench.listen(ControllerStatus, "controller_status")
+    node, policy = bench.add(SmootherNode()), bench.publisher(ActionMsg, "action")
+    message = action_message(action(), node.get_clock().now().nanoseconds, "base", 0)
+    message.period.nanosec = 2**32 - 1
+    policy.publish(message)
+    bench.until(lambda: statuses and statuses[-1].reason == "The action holds a number that is not finite.")
+
+
+@pytest.mark.parametrize("kind", [200, 255])
+def test_a_parameter_of_a_type_that_there_is_not_is_refused(bench: NodeBench, kind: int) -> None:
+    node = bench.add(SmootherNode())
+    parameters = [ParameterMsg(name="dry_run", value=ParameterValue(type=kind))]
+    (result,) = bench.call(SetParameters, "smoother_node/set_parameters", parameters=parameters).results
+    assert (result.successful, str(kind) in result.reason) == (False, True)
+    both = bench.call(SetParametersAtomically, "smoother_node/set_parameters_atomically", parameters=parameters)
+    assert not both.result.successful
+    assert node.callbacks_failed == 0
+
+
+def test_a_clock_of_minus_a_second_is_told_and_the_next_one_counts(make_bench: Callable[..., NodeBench]) -> None:
+    bench = make_bench("-p", "smoother_node:use_sim_time:=true")
+    node, clock = bench.add(SmootherNode()), bench.publisher(Clock, "/clock")
+    bad = Clock()
+    bad.clock.sec = -1
+    clock.publish(bad)
+    bench.until_diagnostics("smoother_node", 2, "The callback of the topic /clock failed: ValueError: Seconds value")
+    clock.publish(Clock(clock=time_message(5 * 10**9)))
+    bench.until(lambda: node.get_clock().now().nanoseconds == 5 * 10**9)
+
+
 def test_the_simulated_arm_takes_everything(bench: NodeBench) -> None:
     node = bench.add(SimArmNode())
     assert bombard(bench, node, every=40) > 500
