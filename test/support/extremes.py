@@ -81,7 +81,7 @@ def _extremes(kind: str, value: Any) -> list[Any]:
     if kind.startswith("sequence<"):
         items = _scalars(kind.removeprefix("sequence<").split(",")[0].rstrip(">"))
         code = value.typecode if isinstance(value, array) else None
-        many: list[list[Any]] = [[], items[:1] * 20_000, items, list(value)[:-1], list(value) * 2]
+        many: list[list[Any]] = [[], items[:1] * (20_000 if code else 300), items, list(value)[:-1], list(value) * 2]
         return [array(code, numbers) if code else numbers for numbers in many]
     if "[" in kind:
         return [np.full_like(value, item) for item in _scalars(kind.partition("[")[0])]
