@@ -156,7 +156,10 @@ def _unless(value: int, default: int) -> str:
 
 
 def _number(text: str, default: int) -> int:
-    return int(text) if text else int(default)
+    number = int(text) if text else int(default)
+    if number < 0:
+        raise ValueError(f"{text!r} in a QoS field: expected 0 or more")
+    return number
 
 
 def _encode_duration(nanoseconds: int) -> str:

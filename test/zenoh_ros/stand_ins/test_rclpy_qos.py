@@ -16,12 +16,16 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.qos import (  # noqa: E402
     DurabilityPolicy,
+    LivelinessPolicy,
     QoSCompatibility,
     QoSProfile,
     ReliabilityPolicy,
+    from_wire,
     qos_check_compatible,
 )
 from std_msgs.msg import String  # noqa: E402
+
+from zenoh_ros.wire import qos as wire_qos  # noqa: E402
 
 RELIABLE = QoSProfile(depth=10)
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -73,6 +77,10 @@ def test_what_does_not_fit_does_not_meet(
     warnings = [line for line in capsys.readouterr().err.splitlines() if "incompatible QoS" in line]
     assert len([line for line in warnings if line.endswith(f"Last incompatible policy: {policy}")]) in (1, 2)
     assert "/topic" in warnings[0]
+
+
+def test_a_liveliness_that_rclpy_does_not_know_is_unknown() -> None:
+    assert from_wire(wire_qos.QosProfile.decode("::,10:,:,:2,,")).liveliness is LivelinessPolicy.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,10 @@ def test_unspecified_parts_become_definite() -> None:
     assert vague.encode() == "::,:,:,:,,"
 
 
-@pytest.mark.parametrize("text", ["", "::", "::,10:,:,:", "x::,10:,:,:,,", "::,ten:,:,:,,", "9::,10:,:,:,,"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "::", "::,10:,:,:", "x::,10:,:,:,,", "::,ten:,:,:,,", "9::,10:,:,:,,", "::,-1:,:,:,,", "::,10:-9,0:,:,,"],
+)
 def test_broken_fields_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"QoS field|invalid literal|is not a valid"):
         QosProfile.decode(text)

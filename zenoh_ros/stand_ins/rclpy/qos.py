@@ -258,7 +258,8 @@ def to_wire(profile: QoSProfile) -> wire_qos.QosProfile:
 
 
 def from_wire(profile: wire_qos.QosProfile) -> QoSProfile:
-    """Give a profile that was read from the graph."""
+    """Give a profile that was read from the graph; a liveliness that rclpy does not know is UNKNOWN."""
+    known = profile.liveliness != wire_qos.LivelinessPolicy.MANUAL_BY_NODE
     return QoSProfile(
         history=HistoryPolicy(int(profile.history)),
         depth=profile.depth,
@@ -266,7 +267,7 @@ def from_wire(profile: wire_qos.QosProfile) -> QoSProfile:
         durability=DurabilityPolicy(int(profile.durability)),
         lifespan=Duration(nanoseconds=profile.lifespan_ns),
         deadline=Duration(nanoseconds=profile.deadline_ns),
-        liveliness=LivelinessPolicy(int(profile.liveliness)),
+        liveliness=LivelinessPolicy(int(profile.liveliness)) if known else LivelinessPolicy.UNKNOWN,
         liveliness_lease_duration=Duration(nanoseconds=profile.lease_ns),
     )
 
