@@ -123,10 +123,13 @@ class SimArmNode(ProgramNode):
             return None
         stamp_ns, twist = self._twist
         # A stamp from the future would stay fresh for as long: whose clock differs is not followed at all.
-        if abs(self._stamp_ns() - stamp_ns) <= self._settings["twist_timeout"] * 1e9:
+        age_ns = self._stamp_ns() - stamp_ns
+        if abs(age_ns) <= self._settings["twist_timeout"] * 1e9:
             return twist
         self._twist = None
         self._message = "Standing still: no fresh velocity comes."
+        if age_ns < 0:
+            self._message += f" The last one lies {convert.seconds(-age_ns):.2f} s in the future."
         return None
 
     # What LockStep drives --------------------------------------------------------------------------------------------

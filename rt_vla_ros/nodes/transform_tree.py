@@ -141,13 +141,13 @@ def _refuse_transform(message: TransformStamped) -> str | None:
     """Why a transform is none, in a sentence, else None."""
     child, parent = message.child_frame_id.lstrip("/"), message.header.frame_id.lstrip("/")
     if not child or not parent or child == parent:
-        return f"The transform leads from {parent!r} to {child!r}, expected two different frame names."
+        return f"The transform leads from {parent[:100]!r} to {child[:100]!r}, expected two different frame names."
     at, turn = message.transform.translation, message.transform.rotation
     numbers = np.array([at.x, at.y, at.z, turn.x, turn.y, turn.z, turn.w])
     with np.errstate(over="ignore"):
         norm = float(numbers[3:] @ numbers[3:])
     if not np.isfinite(numbers).all() or abs(norm - 1) >= UNIT_TOLERANCE:
-        return f"The transform of {child!r} is {numbers.tolist()}, expected finite numbers and a unit quaternion."
+        return f"The transform of {child[:100]!r} is {numbers.tolist()}, expected finite numbers and a unit quaternion."
     return refuse_stamp(message.header.stamp)
 
 

@@ -85,7 +85,8 @@ def test_an_old_velocity_or_one_from_the_future_moves_nothing(rig: Rig, age: flo
     for _ in range(10):
         rig.drive(UP, age=age)
         rig.bench.spin_for(0.02)
-    rig.bench.until_diagnostics("sim_arm_node", 0, "Standing still")
+    rig.bench.until_diagnostics("sim_arm_node", 0, "Standing still: no fresh velocity comes.")
+    assert ("s in the future." in rig.bench.diagnostics["/sim_arm_node"][1]) == (age < 0)
     assert np.linalg.norm(rig.sim.ee_position - before) < 2e-3
 
 
