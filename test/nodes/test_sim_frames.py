@@ -20,7 +20,7 @@ from rt_vla_ros.sim import TabletopSim
 NOW_NS = 500_000_000_000
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sim() -> Iterator[TabletopSim]:
     made = TabletopSim(size=(16, 16))
     yield made
