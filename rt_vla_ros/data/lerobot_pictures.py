@@ -14,7 +14,7 @@ from PIL import Image
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot_layout import inside
 from rt_vla_ros.data.lerobot_rows import RecordedSteps, Row
-from rt_vla_ros.data.parquet import arrow, damaged, open_table
+from rt_vla_ros.data.parquet import arrow, open_table, reading
 from rt_vla_ros.data.video import Images, VideoReader
 
 AT_ONCE = 16  # images that are taken out of a table together
@@ -126,7 +126,7 @@ class TablePictures:
         file, wanted, cells = open_table(path), {*rows.tolist()}, dict[int, Any]()
         starts = self._group_starts(path, file)
         groups = {*(np.searchsorted(starts, rows, side="right") - 1).tolist()}
-        try:
+        with reading(path):
             for group in sorted(groups):
                 at = int(starts[group])
                 for batch in file.iter_batches(AT_ONCE, row_groups=[group], columns=[self._column], use_threads=False):
@@ -134,13 +134,13 @@ class TablePictures:
                     at += len(batch)
                     if len(cells) == len(wanted):
                         break
-        except (arrow().ArrowException, OSError, MemoryError) as error:
-            raise damaged(path, error) from error
         return cells
 
     def _group_starts(self, path: Path, file: Any) -> NDArray[np.int64]:
         """The first row of each group of rows. Raises DatasetError for another kind of column, or too large a group."""
-        types, schema, metadata = arrow().types, file.schema_arrow, file.metadata
+        types, metadata = arrow().types, file.metadata
+        with reading(path):
+            schema = file.schema_arrow
         if schema.names.count(self._column) != 1:
             raise DatasetError(
                 f"The table {path} needs one column {self._column!r}; there is: {', '.join(schema.names)}."

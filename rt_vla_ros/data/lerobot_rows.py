@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot_layout import COUNTED, INFO, TASKS
-from rt_vla_ros.data.parquet import open_table, read_numbers, read_table
+from rt_vla_ros.data.parquet import open_table, read_lists, read_numbers
 
 MOST_EPISODES = 500_000
 UNCOUNTED = 1000  # files of episodes that info.json does not count yet, or no more
@@ -59,7 +59,7 @@ def _rows_of(path: Path, kinds: Sequence[str]) -> list[Row]:
         if wrong.any():
             what = f"{column[wrong][0]} in the column {name!r}, expected {int(name == 'length')} or more"
             raise DatasetError(f"The table {path} has {what}.")
-    rest = read_table(path, OTHERS).to_pydict()
+    rest = read_lists(path, OTHERS)
     for tasks in rest.get("tasks", ()):
         if tasks is not None and not (isinstance(tasks, list) and all(isinstance(task, str) for task in tasks)):
             raise DatasetError(
@@ -179,7 +179,7 @@ def read_sentences(directory: Path) -> dict[int, str] | None:
     path = directory / TASKS
     if not path.is_file():
         return None
-    table = read_table(path).to_pydict()
+    table = read_lists(path)
     columns = [values for name, values in table.items() if name != "task_index"]
     if "task_index" not in table or len(columns) != 1:
         what = f"columns {', '.join(table)}, expected task_index and one of sentences"

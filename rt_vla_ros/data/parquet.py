@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,51 +41,60 @@ def open_table(path: Path) -> Any:
     pyarrow = arrow()
     if not path.is_file():
         raise DatasetError(f"The table {path} is missing.")
-    try:
+    with reading(path):
         file = pyarrow.parquet.ParquetFile(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise damaged(path, error) from error
     rows, most = file.metadata.num_rows, min(MOST_ROWS, max(FEWEST_ROWS, path.stat().st_size))
     if rows > most:
         raise DatasetError(f"The table {path} claims {rows:,} rows, expected at most {most:,} in a file of its size.")
     return file
 
 
-def damaged(path: Path, error: Exception) -> DatasetError:
-    return DatasetError(
-        f"The table {path} is damaged or cut off: {(str(error) or type(error).__name__).splitlines()[0]}"
-    )
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raises DatasetError for whatever can go wrong when a table that somebody else wrote is read."""
+    try:
+        yield
+    except DatasetError:
+        raise
+    except (arrow().ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DatasetError(f"The table {path} is damaged or cut off: {reason}") from error
 
 
 def read_table(path: Path, columns: Collection[str] | None = None, *, rows_at_once: int = 256) -> Any:
     """Columns of a file (None: all) as a pyarrow.Table; those that are not there are left out. Raises DatasetError."""
     pyarrow, file = arrow(), open_table(path)
-    names = [name for name in file.schema_arrow.names if columns is None or name in columns]
-    for kind in (file.schema_arrow.field(i).type for i, n in enumerate(file.schema_arrow.names) if n in names):
+    with reading(path):
+        schema = pyarrow.schema([field for field in file.schema_arrow if columns is None or field.name in columns])
+    for kind in schema.types:
         if "dictionary<" in str(kind):  # a long value that many rows share
             raise DatasetError(f"The table {path} has columns of {kind}, expected plain values.")
     batches, read = [], 0
-    try:
-        values = sum(_values(file.metadata, names))
+    with reading(path):
+        values = sum(_values(file.metadata, schema.names))
         if values > MOST_VALUES:
             raise DatasetError(f"The table {path} claims {values:,} values, expected at most {MOST_VALUES:,}.")
-        for batch in file.iter_batches(rows_at_once, columns=names, use_threads=False):
+        for batch in file.iter_batches(rows_at_once, columns=schema.names, use_threads=False):
             batches.append(batch)
             read += batch.nbytes
             if read > MOST_BYTES:
                 raise DatasetError(f"The table {path} has more than {MOST_BYTES:,} bytes, which is the most.")
-        schema = pyarrow.schema(
-            [file.schema_arrow.field(i) for i, n in enumerate(file.schema_arrow.names) if n in names]
-        )
-        return pyarrow.Table.from_batches(batches, schema).combine_chunks()
-    except (pyarrow.ArrowException, OSError, MemoryError) as error:
-        raise damaged(path, error) from error
+    return pyarrow.Table.from_batches(batches, schema).combine_chunks()
 
 
 def _values(metadata: Any, names: list[str]) -> list[int]:
+    """How many values each group of rows claims to have in each of these columns."""
+    paths = [metadata.schema.column(leaf).path for leaf in range(metadata.num_columns)]
+    leaves = [leaf for leaf, path in enumerate(paths) if any(f"{path}.".startswith(f"{name}.") for name in names)]
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    leaves = [i for i in range(metadata.num_columns) if metadata.schema.column(i).path.startswith(tuple(names))]
     return [group.column(leaf).num_values for group in groups for leaf in leaves]
+
+
+def read_lists(path: Path, columns: Collection[str] | None = None) -> dict[str, list[Any]]:
+    """Columns of any kind, as `read_table` reads them. Raises DatasetError."""
+    with reading(path):
+        found: dict[str, list[Any]] = read_table(path, columns).to_pydict()
+    return found
 
 
 def read_numbers(path: Path, widths: Mapping[str, int | None]) -> dict[str, NDArray[Any]]:
@@ -93,12 +103,14 @@ def read_numbers(path: Path, widths: Mapping[str, int | None]) -> dict[str, NDAr
     widths: of the columns: D, or None for one of single whole numbers, 0 for one of any single numbers.
     Raises DatasetError for a column that is missing or of another kind, and for rows without a value.
     """
-    file = open_table(path)
+    with reading(path):
+        schema = open_table(path).schema_arrow
     for name, width in widths.items():
-        if file.schema_arrow.names.count(name) != 1:
-            there = ", ".join(file.schema_arrow.names)
-            raise DatasetError(f"The table {path} needs one column {name!r}; there is: {there}.")
-        _check_kind(file.schema_arrow.field(name).type, name, width, path)
+        if schema.names.count(name) != 1:
+            raise DatasetError(
+                f"The table {path} needs one column {name!r}; there is: {', '.join(schema.names):.1000}."
+            )
+        _check_kind(schema.field(name).type, name, width, path)
     table = read_table(path, widths, rows_at_once=1 << 16)
     return {name: _numbers(table.column(name), name, width, path) for name, width in widths.items()}
 

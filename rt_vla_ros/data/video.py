@@ -110,15 +110,14 @@ class VideoReader:
                 raise DatasetError(f"The video {path} is missing.")
             check_claims(path)
             # The format is named because FFmpeg takes a text for a playlist, whose entries may be anywhere.
-            containers[path] = av.open(str(path), format="mp4")
-            if not containers[path].streams.video:
-                raise DatasetError(
-                    f"The video {path} has no pictures, only {len(containers[path].streams)} other streams."
-                )
-            context = containers[path].streams.video[0].codec_context
+            container = av.open(str(path), format="mp4", metadata_errors="replace")
+            context = container.streams.video[0].codec_context if container.streams.video else None
+            if context is None:
+                raise DatasetError(f"The video {path} has no pictures, or of an unknown codec.")
             context.thread_count = 1  # readers run in several threads; a clip is small
             pixels = (context.width + 128) * (context.height + 128)  # decoders count whole blocks
             context.options = {"max_pixels": str(pixels)}  # the stream may say another size than its file
+            containers[path] = container
         containers.move_to_end(path)
         while len(containers) > self._max_open:
             containers.popitem(last=False)[1].close()

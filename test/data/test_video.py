@@ -39,14 +39,13 @@ def test_what_is_not_there_is_named(clip: Path) -> None:
         VideoReader().times(clip, 16, 32)
 
 
-@pytest.mark.parametrize("form", ["gray", "gray12le"])
-def test_a_grey_video_is_no_camera(tmp_path: Path, form: str) -> None:
+def test_a_grey_video_is_no_camera(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mp4"), "w") as file:
         stream = file.add_stream("libx265", rate=RATE, options={"x265-params": "log-level=none"})
-        stream.pix_fmt, stream.width, stream.height = form, 64, 64
+        stream.pix_fmt, stream.width, stream.height = "gray", 64, 64
         file.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64), np.uint8), format="gray")))
         file.mux(stream.encode())
-    with pytest.raises(DatasetError, match=rf"has pictures of the format {form}, one channel as of a depth map"):
+    with pytest.raises(DatasetError, match="has pictures of the format gray, one channel as of a depth map"):
         VideoReader().times(tmp_path / "a.mp4", 64, 64)
 
 
@@ -57,7 +56,7 @@ def test_a_file_with_sound_only_is_no_video(tmp_path: Path) -> None:
         frame.sample_rate = 44100
         file.mux(stream.encode(frame))
         file.mux(stream.encode())
-    with pytest.raises(DatasetError, match="has no pictures, only 1 other streams"):
+    with pytest.raises(DatasetError, match="has no pictures, or of an unknown codec"):
         VideoReader().times(tmp_path / "a.mp4", 16, 16)
 
 
