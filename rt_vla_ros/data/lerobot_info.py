@@ -15,6 +15,7 @@ from rt_vla_ros.json_file import read_object
 
 MOST_FRAMES = 1000  # per second
 MOST_PIXELS = 8192  # a side
+AXES, AXES_FIRST = ("height", "width", "channel"), ("channel", "height", "width")
 CONVERT = "python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id=NAME"
 OLDER = {
     "v2.1": f"Convert it with the lerobot package: {CONVERT}",
@@ -130,12 +131,12 @@ def image_size(directory: Path, info: Mapping[str, Any], column: str) -> tuple[i
     feature = info["features"][column]
     shape, names = feature.get("shape"), feature.get("names")
     if isinstance(shape, list) and len(shape) == 3 and all(isinstance(side, int) for side in shape):
-        first = str(names[0]).startswith("channel") if isinstance(names, list) and names else shape[2] != 3
-        channels, height, width = shape if first else (shape[2], *shape[:2])
-        if (
-            channels == _about(feature).get("channels", 3) == 3
-            and 0 < min(height, width) <= max(height, width) <= MOST_PIXELS
-        ):
+        order = [str(name).rstrip("s") for name in names] if isinstance(names, list) else []
+        if sorted(order) != sorted(AXES):
+            order = list(AXES if shape[2] == 3 else AXES_FIRST)
+        height, width, channels = (shape[order.index(name)] for name in AXES)
+        sides = 0 < min(height, width) <= max(height, width) <= MOST_PIXELS
+        if channels == _about(feature).get("channels", 3) == 3 and sides:
             return height, width
     raise DatasetError(
         f"{directory / INFO}: the feature {column!r} has the shape {shape!r:.100}, expected [height, width, 3] (RGB) "

@@ -32,6 +32,7 @@ from rt_vla_ros.data.lerobot_layout import (
     place,
     write_json,
 )
+from rt_vla_ros.data.lerobot_rows import read_episode_rows
 from rt_vla_ros.data.parquet import arrow, read_table, write_table
 from rt_vla_ros.data.video import write_video
 
@@ -155,6 +156,9 @@ class LeRobotWriter:
         if (SCENE in info["features"]) != self.with_scene:
             raise DatasetError(f"{self.directory} was begun with another set of columns ({SCENE!r}).")
         self.episodes, self.frames = info["total_episodes"], info["total_frames"]
+        if self.episodes:
+            kinds = ["data", *(f"videos/{camera_column(camera)}" for camera in self.card.cameras)]
+            read_episode_rows(self.directory, info, kinds)
         self._files = self._remove_uncounted()
         if self.episodes:
             table = read_table(self.directory / TASKS).to_pydict()

@@ -85,6 +85,12 @@ def test_the_order_of_the_channels_and_sound_make_no_difference(dataset: Path, f
     assert LeRobotDataset(dataset)[0].images["front"].tobytes() == make_episode(0, length=5).images["front"].tobytes()
 
 
+def test_the_names_of_a_shape_say_its_order(dataset: Path) -> None:
+    change_feature(dataset, FRONT, shape=[64, 32, 3], names=["width", "height", "channels"])
+    with pytest.raises(DatasetError, match=r"file-000\.mp4 is 32x32, expected 64x32"):
+        LeRobotDataset(dataset).labels(0)
+
+
 def test_a_video_of_another_size_than_its_feature_is_refused(dataset: Path) -> None:
     change_feature(dataset, FRONT, shape=[64, 32, 3])
     with pytest.raises(DatasetError, match=r"file-000\.mp4 is 32x32, expected 32x64"):

@@ -133,9 +133,9 @@ def test_stretches_of_video_do_not_overlap(dataset: Path) -> None:
 
 
 def test_a_stretch_of_video_is_as_long_as_its_episode(dataset: Path) -> None:
-    change_cell(dataset / ROWS[0], TO, 2, 3.81)
+    change_cell(dataset / ROWS[0], TO, 2, 3.91)
     refused(
-        dataset, f"videos/{FRONT}, episode 2, is from 2.200 s to 3.810 s (meta/episodes), but its time steps take 1.4"
+        dataset, f"videos/{FRONT}, episode 2, is from 2.200 s to 3.910 s (meta/episodes), but its time steps take 1.4"
     )
     change_cell(dataset / ROWS[0], TO, 2, 2.0)
     refused(dataset, f"videos/{FRONT}, episode 2, is from 2.200 s to 2.000 s (meta/episodes)")
