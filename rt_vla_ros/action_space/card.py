@@ -73,6 +73,7 @@ class CameraSpec:
     crop: how a camera image of another shape was brought to this one: "none", "center" (cut to the aspect ratio),
     "stretch" or "pad" (whole, black beside it; RT-1's own way).
     vertical_fov: opening angle of the image the policy takes, top to bottom [rad]; 0 where it is not known.
+    column: of its images in a dataset; empty for "observation.images.NAME". It means nothing to a policy.
     """
 
     name: str
@@ -80,6 +81,7 @@ class CameraSpec:
     height: int
     crop: str
     vertical_fov: float
+    column: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,11 @@ class ActionCard:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON knows it; `from_dict` reverses it."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+        data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        for camera in data["cameras"]:
+            if not camera["column"]:
+                del camera["column"]
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ActionCard:
@@ -145,7 +151,10 @@ class ActionCard:
         values["notes"] = _sentences(values["notes"])
         values["dimensions"] = tuple(_dimension(d, i) for i, d in enumerate(_list(values["dimensions"], "dimensions")))
         values["cameras"] = tuple(
-            _build(CameraSpec, _checked_keys(CameraSpec, c, f"cameras[{i}] of the action card", optional=()))
+            _build(
+                CameraSpec,
+                {"column": ""} | dict(_checked_keys(CameraSpec, c, f"cameras[{i}] of the action card", ("column",))),
+            )
             for i, c in enumerate(_list(values["cameras"], "cameras"))
         )
         return _build(cls, values)
@@ -325,6 +334,10 @@ def _check_cameras(card: ActionCard) -> None:
         if camera.crop not in CROPS:
             raise ActionCardError(
                 f"camera {camera.name!r} has the crop {camera.crop!r}, expected one of {', '.join(CROPS)}."
+            )
+        if "/" in camera.column or ".." in camera.column:
+            raise ActionCardError(
+                f"camera {camera.name!r} has the column {camera.column!r}, expected a name without '/' and '..'."
             )
         if not 0 <= camera.vertical_fov < math.pi:
             raise ActionCardError(

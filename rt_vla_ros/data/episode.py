@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,9 +107,12 @@ class Episode(EpisodeLabels):
 def card_difference(ours: ActionCard, theirs: ActionCard) -> str:
     """What two cards' actions and cameras differ in, as "KEY A instead of B, ..."; empty where they mean the same.
 
-    The name and the notes are for people and may differ.
+    The name and the notes are for people and may differ, and where a dataset keeps a camera's images.
     """
-    mine, other = ours.to_dict(), theirs.to_dict()
+    mine, other = (
+        replace(card, cameras=tuple(replace(camera, column="") for camera in card.cameras)).to_dict()
+        for card in (ours, theirs)
+    )
     keys = [key for key in mine if key not in ("name", "notes") and mine[key] != other[key]]
     return ", ".join(_difference(key, mine[key], other[key]) for key in keys)
 

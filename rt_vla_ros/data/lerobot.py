@@ -2,57 +2,66 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.card import ActionCard, ActionCardError
+from rt_vla_ros.action_space.card import ActionCard, ActionCardError, CameraSpec
 from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError, Episode, EpisodeLabels, card_difference
-from rt_vla_ros.data.lerobot_layout import (
-    ACTION,
-    META,
-    SCENE,
-    file_path,
-    matrix,
-    read_data,
-    read_episode_rows,
-    read_info,
-    video_key,
-)
-from rt_vla_ros.data.video import VideoReader
+from rt_vla_ros.data.lerobot_info import check_features, held_out, image_size, read_info
+from rt_vla_ros.data.lerobot_layout import ACTION, META, SCENE, camera_column, file_path
+from rt_vla_ros.data.lerobot_pictures import CameraPictures, TablePictures, VideoPictures
+from rt_vla_ros.data.lerobot_rows import Row, instructions, read_episode_rows, read_sentences, read_steps
+from rt_vla_ros.data.parquet import read_numbers
 from rt_vla_ros.observations.image import fit_image
+
+
+@dataclass(frozen=True)
+class EpisodePart:
+    """`length` time steps of the recorded episode number `recorded`, from step `first` on, of one instruction."""
+
+    recorded: int
+    first: int
+    length: int
+    instruction: str
 
 
 class LeRobotDataset:
     """The episodes of a directory, as a sequence.
 
-    The action card is meta/action_card.json. The column "action" holds its dimensions in its units, and each of its
-    cameras has the column "observation.images.NAME". Images of another size are brought to the card's by its crop.
+    The action card is meta/action_card.json. The column "action" holds its dimensions in its units; each of its cameras
+    has a column of images, which are brought to the card's size by its crop. A recorded episode in which the
+    instruction changes is one for each instruction (`parts`). Those of other splits than "train" are left out.
     """
 
     def __init__(self, directory: Path) -> None:
-        """Raises DatasetError or ActionCardError for what is missing, damaged, empty or of another format."""
+        """Raises DatasetError or ActionCardError for what is missing, damaged, empty or of another format.
+
+        Everything but actions and images is read and compared.
+        """
         self.directory = Path(directory)
         self.info = read_info(self.directory)
         self.rate, self.card = float(self.info["fps"]), ActionCard.load(self.directory / META)
         if self.info["total_episodes"] < 1:
             raise DatasetError(f"The dataset {self.directory} has no episodes; collect some: rt-vla collect.")
-        self._check_card()
-        videos = [f"videos/{video_key(camera.name)}" for camera in self.card.cameras]
-        self.rows = read_episode_rows(self.directory, self.info["total_episodes"], ["data", *videos])
-        self._check_files()
-        self.frames = sum(row["length"] for row in self.rows)
-        self._table: tuple[Path, Any] | None = None
-        self._videos = VideoReader()
+        check_features(self.directory, self.info, self.card)
+        self.rows = read_episode_rows(self.directory, self.info, self._kinds())
+        self._paths: dict[tuple[str, int, int], Path] = {}
+        for kind in self._kinds():
+            for row in self.rows:
+                self._path(kind, row)
+        self._steps = read_steps(self.rows, lambda row: self._path("data", row), self.rate)
+        self.parts = self._parts()
+        self.frames = sum(part.length for part in self.parts)
+        self._actions: tuple[Path, dict[str, NDArray[np.float64]]] | None = None
+        self._pictures = {camera.name: self._pictures_of(camera) for camera in self.card.cameras}
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.parts)
 
     def __iter__(self) -> Iterator[Episode]:
         return map(self.__getitem__, range(len(self)))
@@ -65,16 +74,26 @@ class LeRobotDataset:
             return Episode(images=images, **{item.name: getattr(labels, item.name) for item in fields(labels)})
 
     def labels(self, index: int) -> EpisodeLabels:
-        """Everything of an episode but its images. Raises DatasetError where it is damaged."""
-        row = self.rows[index]
-        table = self._data(self._path("data", row)).slice(*self._span(row))
+        """Everything of an episode but its images, after a look at whether each time step has one.
+
+        Raises DatasetError where it is damaged.
+        """
+        part = self.parts[index]
+        row, steps, which = (
+            self.rows[part.recorded],
+            self._steps[part.recorded],
+            slice(part.first, part.first + part.length),
+        )
+        table = self._numbers(steps.path)
+        for pictures in self._pictures.values():
+            pictures.check(part.recorded)
         with self._naming(index):
             return EpisodeLabels(
                 card=self.card,
-                instruction=str(row["tasks"][0]),
-                values=matrix(table, ACTION).astype(np.float64),
-                stamps=np.asarray(table.column("timestamp").to_numpy(), np.float64),
-                scene=matrix(table, SCENE).astype(np.float32) if SCENE in table.column_names else None,
+                instruction=part.instruction,
+                values=table[ACTION][steps.rows[which]].astype(np.float64),
+                stamps=steps.stamps[which] - steps.stamps[part.first],
+                scene=table[SCENE][steps.rows[which]].astype(np.float32) if SCENE in table else None,
                 leader=str(row.get("leader", "unknown")),
                 success=bool(row.get("success", False)),
                 suite=str(row.get("suite", "")),
@@ -86,12 +105,10 @@ class LeRobotDataset:
 
         Decoded when asked for; may be called from several threads. Raises DatasetError.
         """
-        row, key = self.rows[index], video_key(camera)
-        time = row[f"videos/{key}/from_timestamp"] + first / self.rate
-        images = self._videos.read(self._path(f"videos/{key}", row, key), time, count, self.rate)
-        spec = next(c for c in self.card.cameras if c.name == camera)
-        same = images.shape[1:3] == (spec.height, spec.width)
-        return images if same else np.stack([fit_image(image, spec) for image in images])
+        part, spec = self.parts[index], next(c for c in self.card.cameras if c.name == camera)
+        with self._naming(index):
+            found = self._pictures[camera].read(part.recorded, part.first + first, count)
+            return np.stack([fit_image(image, spec) for image in found])
 
     @contextmanager
     def _naming(self, index: int) -> Iterator[None]:
@@ -100,56 +117,53 @@ class LeRobotDataset:
         except DatasetError:
             raise  # it names its file
         except (ValueError, TypeError) as error:
-            raise DatasetError(f"{self.directory}, episode {index}: {error}") from error
+            raise DatasetError(f"{self.directory}, episode {self.parts[index].recorded}: {error}") from error
 
-    def _path(self, kind: str, row: dict[str, Any], key: str = "") -> Path:
-        names = {"video_key": key} if key else {}
-        names |= {name: row[f"{kind}/{name}"] for name in ("chunk_index", "file_index")}
-        return file_path(self.directory, self.info, "video_path" if key else "data_path", **names)
+    def _kinds(self) -> list[str]:
+        """The kinds of files that an episode has."""
+        columns = map(camera_column, self.card.cameras)
+        return ["data", *(f"videos/{name}" for name in columns if self.info["features"][name]["dtype"] == "video")]
 
-    def _data(self, path: Path) -> Any:
-        """The table in a file; the last one is kept, for its other episodes."""
-        if self._table is None or self._table[0] != path:
-            widths = {ACTION: len(self.card.dimensions), SCENE: SCENE_SIZE}
-            self._table = (path, read_data(path, widths, optional=(SCENE,)))
-        return self._table[1]
+    def _path(self, kind: str, row: Row) -> Path:
+        """Where an episode's file of a kind is. Raises DatasetError where it is missing."""
+        place = (kind, row[f"{kind}/chunk_index"], row[f"{kind}/file_index"])
+        if place not in self._paths:
+            names: dict[str, str | int] = {"chunk_index": place[1], "file_index": place[2]}
+            names |= {} if kind == "data" else {"video_key": kind.removeprefix("videos/")}
+            path = file_path(self.directory, self.info, "data_path" if kind == "data" else "video_path", **names)
+            if not path.is_file():
+                raise DatasetError(f"The dataset {self.directory} is not whole: {path} is missing.")
+            self._paths[place] = path
+        return self._paths[place]
 
-    def _span(self, row: dict[str, Any]) -> tuple[int, int]:
-        """Where an episode's rows are in its file: offset and length."""
-        path, length = self._path("data", row), row["length"]
-        index = self._data(path).column("index")
-        offset = row["dataset_from_index"] - (index[0].as_py() if len(index) else 0)
-        if offset < 0 or offset + length > len(index):
-            raise DatasetError(f"The table {path} lacks rows of episode {row['episode_index']}.")
-        return offset, length
-
-    def _check_card(self) -> None:
-        if not math.isclose(self.rate, self.card.control_rate, rel_tol=1e-3):
+    def _parts(self) -> list[EpisodePart]:
+        sentences, others = read_sentences(self.directory), held_out(self.directory, self.info)
+        found = []
+        for number, (row, steps) in enumerate(zip(self.rows, self._steps, strict=True)):
+            parts = instructions(self.directory, row, steps, sentences)
+            if not any(number in episodes for episodes in others):
+                found += [EpisodePart(number, *part) for part in parts]
+        if not found:
             raise DatasetError(
-                f"{self.directory} has {self.rate:g} frames a second (fps in meta/info.json), but its action card has "
-                f"{self.card.control_rate:g} actions a second (control_rate); they must be the same: correct one."
+                f"The dataset {self.directory} has no episodes for training: splits names all for others."
             )
-        described = self.info["features"]
-        width = described.get(ACTION, {}).get("shape")
-        if width != [len(self.card.dimensions)]:
-            raise DatasetError(
-                f"{self.directory}: the column 'action' has the shape {width}, the action card has "
-                f"{len(self.card.dimensions)} dimensions."
-            )
-        videos = sorted(name for name, feature in described.items() if feature.get("dtype") == "video")
-        for camera in self.card.cameras:
-            if video_key(camera.name) not in videos:
-                raise DatasetError(
-                    f"{self.directory} has no video {video_key(camera.name)!r} for the card's camera {camera.name!r}; "
-                    f"there is: {', '.join(videos) or 'none'}."
-                )
+        return found
 
-    def _check_files(self) -> None:
-        for row in self.rows:
-            keys = [video_key(camera.name) for camera in self.card.cameras]
-            for path in (self._path("data", row), *(self._path(f"videos/{key}", row, key) for key in keys)):
-                if not path.is_file():
-                    raise DatasetError(f"The dataset {self.directory} is not whole: {path} is missing.")
+    def _numbers(self, path: Path) -> dict[str, NDArray[np.float64]]:
+        """Actions, and scenes where there are some, of a file; the last one's are kept for its other episodes."""
+        if self._actions is None or self._actions[0] != path:
+            widths: dict[str, int | None] = {ACTION: len(self.card.dimensions)}
+            widths |= {SCENE: SCENE_SIZE} if SCENE in self.info["features"] else {}
+            self._actions = (path, read_numbers(path, widths))
+        return self._actions[1]
+
+    def _pictures_of(self, camera: CameraSpec) -> CameraPictures:
+        column = camera_column(camera)
+        size = image_size(self.directory, self.info, column)
+        if self.info["features"][column]["dtype"] == "image":
+            return TablePictures(column, size, self.directory, self._steps)
+        kind = f"videos/{column}"
+        return VideoPictures(column, size, self.rows, self._steps, lambda row: self._path(kind, row), self.rate)
 
 
 def load_datasets(directories: list[Path]) -> list[LeRobotDataset]:

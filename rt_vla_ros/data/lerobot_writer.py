@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
 from rt_vla_ros.data.episode import DatasetError, Episode, card_difference
+from rt_vla_ros.data.lerobot_info import check_kinds, read_info
 from rt_vla_ros.data.lerobot_layout import (
     ACTION,
     DATA,
@@ -26,16 +27,13 @@ from rt_vla_ros.data.lerobot_layout import (
     TASKS,
     VERSION,
     VIDEO,
-    arrow,
-    check_kinds,
+    camera_column,
     features,
     place,
-    read_info,
-    read_table,
-    video_key,
     write_json,
-    write_table,
 )
+from rt_vla_ros.data.lerobot_rows import read_episode_rows
+from rt_vla_ros.data.parquet import arrow, read_table, write_table
 from rt_vla_ros.data.video import write_video
 
 LATE = 1e-3  # how far a stamp may be from its place in the rate [s]
@@ -110,7 +108,7 @@ class LeRobotWriter:
         """The new table, videos and rows: all beside their places, then all moved there."""
         writes: dict[Path, Callable[[Path], object]] = {}
         for camera in self.card.cameras:
-            key = video_key(camera.name)
+            key = camera_column(camera)
             writes[self._path(VIDEO, video_key=key)] = partial(self._write_video, camera.name)
         writes[self._path(DATA)] = lambda path: write_table(self._data_table(tasks), path)
         writes[self._path(EPISODES)] = lambda path: write_table(self._rows_table(own), path)
@@ -158,6 +156,9 @@ class LeRobotWriter:
         if (SCENE in info["features"]) != self.with_scene:
             raise DatasetError(f"{self.directory} was begun with another set of columns ({SCENE!r}).")
         self.episodes, self.frames = info["total_episodes"], info["total_frames"]
+        if self.episodes:
+            kinds = ["data", *(f"videos/{camera_column(camera)}" for camera in self.card.cameras)]
+            read_episode_rows(self.directory, info, kinds)
         self._files = self._remove_uncounted()
         if self.episodes:
             table = read_table(self.directory / TASKS).to_pydict()
@@ -231,7 +232,7 @@ class LeRobotWriter:
                 "dataset_to_index": self.frames + start + len(episode),
                 **{name: getattr(episode, name) for name in ("leader", "success", "suite", "seed")},
             }
-            videos = [f"videos/{video_key(camera.name)}" for camera in self.card.cameras]
+            videos = [f"videos/{camera_column(camera)}" for camera in self.card.cameras]
             for kind in ("data", "meta/episodes", *videos):
                 row |= {f"{kind}/{name}": value for name, value in number.items()}
             for kind in videos:
@@ -249,7 +250,7 @@ def _merged_columns(parts: list[dict[str, Statistics]]) -> dict[str, Statistics]
 
 def _columns(episode: Episode) -> dict[str, Any]:
     columns: dict[str, Any] = {ACTION: episode.values.astype(np.float32)}
-    columns |= {video_key(name): images for name, images in episode.images.items()}
+    columns |= {camera_column(camera): episode.images[camera.name] for camera in episode.card.cameras}
     return columns | ({} if episode.scene is None else {SCENE: episode.scene})
 
 

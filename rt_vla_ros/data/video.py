@@ -15,11 +15,14 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from rt_vla_ros.data.episode import DatasetError
+from rt_vla_ros.data.mp4 import check_claims
 
 Images = NDArray[np.uint8]
 CODEC, PIXEL_FORMAT, CODEC_NAME = "libx264rgb", "rgb24", "h264"
 LOSSLESS = {"crf": "0", "preset": "medium", "g": "10", "bf": "0"}  # a reader of one frame decodes at most 10 (g)
 MAX_OPEN = 16  # videos per thread
+SAME = 1e-4  # two times are one [s]
+UNREADABLE = (av.error.FFmpegError, OverflowError, MemoryError, OSError)
 
 
 def write_video(path: Path, images: Iterable[Images], rate: int) -> None:
@@ -41,37 +44,55 @@ def write_video(path: Path, images: Iterable[Images], rate: int) -> None:
 
 
 class VideoReader:
-    """Frames out of videos. The decoders used last stay open, `max_open` for each thread that reads."""
+    """Pictures out of MP4 videos. The decoders used last stay open, `max_open` for each thread that reads."""
 
     def __init__(self, max_open: int = MAX_OPEN) -> None:
         self._max_open, self._local = max_open, threading.local()
 
-    def read(self, path: Path, first: float, count: int, rate: float) -> Images:
-        """The frames at `first`, `first` + 1 / rate, ... [s], RGB uint8 (count, H, W, 3).
+    def times(self, path: Path, height: int, width: int) -> NDArray[np.float64]:
+        """When the pictures of a video stand, rising [s], (N,). Nothing is decoded.
 
-        A frame belongs to a time if it is less than half a period away. Raises DatasetError for a video that is
-        missing, damaged, too short or without a frame at one of these times.
+        Raises DatasetError for a video that is missing, damaged, of another size [pixel] or grey (as depth is).
         """
-        if not path.is_file():
-            raise DatasetError(f"The video {path} is missing.")
-        frames: list[Images] = []
         try:
-            for time, frame in self._decoded(path, first):
-                wanted = first + len(frames) / rate
-                if time < wanted - 0.5 / rate:
+            container = self._container(path)
+            stream = container.streams.video[0]
+            found, form = stream.codec_context, stream.codec_context.format
+            if (found.height, found.width) != (height, width):
+                raise DatasetError(f"The video {path} is {found.width}x{found.height}, expected {width}x{height}.")
+            if form is None or len(form.components) < 3:
+                name = "no known format" if form is None else f"the format {form.name}"
+                raise DatasetError(
+                    f"The video {path} has pictures of {name}, one channel as of a depth map, expected RGB."
+                )
+            container.seek(0)
+            stamps = [
+                packet.pts for packet in container.demux(stream) if packet.pts is not None and not packet.is_discard
+            ]
+            return np.sort(np.array(stamps, np.float64)) * float(stream.time_base or 0)
+        except UNREADABLE as error:
+            raise self._failed(path, error) from error
+
+    def read(self, path: Path, times: NDArray[np.float64]) -> Iterator[Images]:
+        """The pictures at these times of `self.times`, rising [s]: RGB uint8 (H, W, 3). Raises DatasetError."""
+        done = 0
+        try:
+            for time, frame in self._decoded(path, float(times[0])):
+                if time < times[done] - SAME:
                     continue
-                if time > wanted + 0.5 / rate:
-                    raise DatasetError(f"The video {path} has no frame at {wanted:.3f} s; the next is at {time:.3f} s.")
-                frames.append(np.asarray(self._local.to_rgb.reformat(frame, format="rgb24").to_ndarray(), np.uint8))
-                if len(frames) == count:
+                if time > times[done] + SAME:
                     break
-        except (av.error.FFmpegError, IndexError, OverflowError) as error:
-            self._open.pop(path, None)
-            raise DatasetError(f"The video {path} cannot be read: {error}.") from error
-        if len(frames) < count:
-            there = f"{len(frames)} of {count} frames from {first:.2f} s on are there"
-            raise DatasetError(f"The video {path} ends early: {there}.")
-        return np.stack(frames)
+                yield np.asarray(self._local.to_rgb.reformat(frame, format="rgb24").to_ndarray(), np.uint8)
+                done += 1
+                if done == len(times):
+                    return
+        except UNREADABLE as error:
+            raise self._failed(path, error) from error
+        raise DatasetError(f"The video {path} is damaged: its picture at {times[done]:.3f} s cannot be decoded.")
+
+    def _failed(self, path: Path, error: Exception) -> DatasetError:
+        self._open.pop(path, None)
+        return DatasetError(f"The video {path} cannot be read: {error}.")
 
     @property
     def _open(self) -> OrderedDict[Path, av.container.InputContainer]:
@@ -82,17 +103,31 @@ class VideoReader:
         found: OrderedDict[Path, av.container.InputContainer] = self._local.open
         return found
 
-    def _decoded(self, path: Path, first: float) -> Iterator[tuple[float, av.VideoFrame]]:
-        """Times [s] and frames from the key frame before `first` on."""
+    def _container(self, path: Path) -> av.container.InputContainer:
         containers = self._open
         if path not in containers:
-            containers[path] = av.open(str(path))
-            containers[path].streams.video[0].thread_count = 1  # readers run in several threads; a clip is small
+            if not path.is_file():
+                raise DatasetError(f"The video {path} is missing.")
+            check_claims(path)
+            # The format is named because FFmpeg takes a text for a playlist, whose entries may be anywhere.
+            container = av.open(str(path), format="mp4", metadata_errors="replace")
+            context = container.streams.video[0].codec_context if container.streams.video else None
+            if context is None:
+                raise DatasetError(f"The video {path} has no pictures, or of an unknown codec.")
+            context.thread_count = 1  # readers run in several threads; a clip is small
+            pixels = (context.width + 128) * (context.height + 128)  # decoders count whole blocks
+            context.options = {"max_pixels": str(pixels)}  # the stream may say another size than its file
+            containers[path] = container
         containers.move_to_end(path)
         while len(containers) > self._max_open:
             containers.popitem(last=False)[1].close()
-        container = containers[path]
+        return containers[path]
+
+    def _decoded(self, path: Path, first: float) -> Iterator[tuple[float, av.VideoFrame]]:
+        """Times [s] and frames from the key frame before `first` on."""
+        container = self._container(path)
+        stream = container.streams.video[0]
         container.seek(int(max(0.0, first) * av.time_base), backward=True)
-        for frame in container.decode(container.streams.video[0]):
+        for frame in container.decode(stream):
             if frame.time is not None:
                 yield frame.time, frame

@@ -25,13 +25,17 @@ from rt_vla_ros.training.source import Say
 
 @dataclass(frozen=True)
 class EpisodeSpan:
-    """An episode: number `episode` of dataset number `dataset`; its frames are `start` and following of all."""
+    """An episode: number `episode` of dataset number `dataset`; its frames are `start` and following of all.
+
+    recorded: number of the recorded episode that it is a part of.
+    """
 
     dataset: int
     episode: int
     start: int
     length: int
     instruction: str
+    recorded: int
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,10 @@ class WindowDataset:
         self._zero_action = tokenizer.encode(np.zeros(len(card.dimensions)))
         self.episodes, self.frames, values, scenes = list[EpisodeSpan](), 0, [], list[NDArray[np.float32]]()
         for number, dataset in enumerate(datasets):
-            for episode in range(len(dataset)):
+            for episode, part in enumerate(dataset.parts):
                 labels = dataset.labels(episode)
-                self.episodes.append(EpisodeSpan(number, episode, self.frames, len(labels), labels.instruction))
+                span = EpisodeSpan(number, episode, self.frames, len(labels), labels.instruction, part.recorded)
+                self.episodes.append(span)
                 values.append(labels.values)
                 missing = np.zeros((len(labels), SCENE_SIZE), np.float32)
                 scenes.append(missing if labels.scene is None else labels.scene)
@@ -111,19 +116,24 @@ class WindowDataset:
 def split(
     episodes: Sequence[EpisodeSpan], share: float, steps: int, seed: int
 ) -> tuple[list[EpisodeSpan], list[EpisodeSpan]]:
-    """Episodes for training and for validation; those shorter than `steps` are in neither.
+    """Episodes for training and for validation; those shorter than `steps` are in neither. Recorded ones stay whole.
 
     share: for validation, 0 ... 0.9. Raises DatasetError where nothing is left for training.
     """
     long = [span for span in episodes if span.length >= steps]
-    held_out = 0 if share == 0 else max(1, round(share * len(long)))
-    if len(long) <= held_out:
+    recorded = list(dict.fromkeys((span.dataset, span.recorded) for span in long))
+    held_out = 0 if share == 0 else max(1, round(share * len(recorded)))
+    if len(recorded) <= held_out:
         raise DatasetError(
-            f"Of {len(episodes)} episodes, {len(long)} have the {steps} frames of a window and {held_out} would be "
+            f"Of {len(episodes)} episodes, {len(recorded)} have the {steps} frames of a window and {held_out} would be "
             "held out for validation: nothing is left for training. Collect more."
         )
-    order = np.random.default_rng([seed, 3]).permutation(len(long))
-    return [long[i] for i in sorted(order[held_out:])], [long[i] for i in sorted(order[:held_out])]
+    order = np.random.default_rng([seed, 3]).permutation(len(recorded))
+    chosen = {recorded[i] for i in order[:held_out]}
+    parts: tuple[list[EpisodeSpan], list[EpisodeSpan]] = ([], [])
+    for span in long:
+        parts[(span.dataset, span.recorded) in chosen].append(span)
+    return parts
 
 
 INDEX, IMAGES = "frames.json", "images.npy"
@@ -184,8 +194,8 @@ def _decode(directory: Path, datasets: Sequence[LeRobotDataset], shape: tuple[in
         with (directory / IMAGES).open("wb") as file:  # no memory map: a write into one cannot report a full disk
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for dataset in datasets:
-                for episode, row in enumerate(dataset.rows):
-                    file.write(dataset.images(episode, camera, 0, row["length"]).data)
+                for episode, part in enumerate(dataset.parts):
+                    file.write(dataset.images(episode, camera, 0, part.length).data)
                     done += 1
                     say(f"decoding videos, episode {done} of {total}")
     except OSError as error:

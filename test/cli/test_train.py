@@ -14,7 +14,7 @@ from support.datasets import CARD, make_episode, write_dataset
 from support.launching import REPOSITORY
 
 from rt_vla_ros.cli.main import main
-from rt_vla_ros.data.lerobot_layout import arrow, read_table, write_table
+from rt_vla_ros.data.parquet import arrow, read_table, write_table
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.training.settings_file import load_settings
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -8,16 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.datasets import make_episode
+from support.datasets import ROWS, TABLES, VIDEOS, change_cell, change_column, change_info, make_episode
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset, load_datasets
-from rt_vla_ros.data.lerobot_layout import arrow, read_table, write_table
+from rt_vla_ros.data.parquet import arrow
 
-VIDEO = "videos/observation.images.front/chunk-000/file-001.mp4"
-TABLE = "data/chunk-000/file-001.parquet"
+VIDEO, TABLE = VIDEOS[1], TABLES[1]
 
 
 def test_every_episode_comes_back_as_it_was(dataset: Path) -> None:
@@ -71,46 +69,30 @@ def test_a_table_that_was_cut_off_is_named(dataset: Path, share: float) -> None:
 
 
 def test_an_action_that_is_no_number_is_named_with_its_episode(dataset: Path) -> None:
-    table = read_table(dataset / TABLE)
-    values = table.column("action").to_pylist()
-    values[9][1] = float("nan")  # the second time step of the last episode
-    column = arrow().array(values, table.schema.field("action").type)
-    write_table(table.set_column(table.schema.get_field_index("action"), "action", column), dataset / TABLE)
+    change_cell(dataset / TABLE, "action", 9, [0.0, float("nan"), 0.0, 0.0, 0.0, 0.0])  # the last episode's second step
     with pytest.raises(DatasetError, match=r"episode 4: .*values are not finite at 1 of 9 .*, first at number 1"):
         LeRobotDataset(dataset)[4]
-
-
-ROWS = "meta/episodes/chunk-000/file-001.parquet"
-
-
-def change_column(path: Path, name: str, values: list[Any] | None, kind: Any = None) -> None:
-    """values: None: the column goes. kind: None: as it was."""
-    table = read_table(path)
-    place, field = table.schema.get_field_index(name), table.schema.field(name)
-    if values is None:
-        write_table(table.remove_column(place), path)
-    else:
-        column = arrow().array((values * len(table))[: len(table)], kind or field.type)
-        write_table(table.set_column(place, name, column), path)
 
 
 @pytest.mark.parametrize(
     ("column", "values", "sentence"),
     [
-        ("data/chunk_index", None, "has no column 'data/chunk_index'"),
-        ("videos/observation.images.front/file_index", None, "has no column 'videos/observation.images.front/file_ind"),
-        ("length", None, "has no column 'length'"),
-        ("episode_index", None, "has no column 'episode_index'"),
-        ("dataset_from_index", [None], "has None in the column 'dataset_from_index', expected a whole number"),
-        ("length", [0], "has 0 in the column 'length'"),
-        ("tasks", [[]], "has [] in the column 'tasks', expected a list of sentences"),
+        ("data/chunk_index", None, "needs one column 'data/chunk_index'; there is: episode_index, tasks"),
+        ("videos/observation.images.front/file_index", None, "needs one column 'videos/observation.images.front/file_"),
+        ("length", None, "needs one column 'length'"),
+        ("episode_index", None, "needs one column 'episode_index'"),
+        ("dataset_from_index", [None], "has None in row 0 of the column 'dataset_from_index', expected a number"),
+        ("length", [0], "has 0 in the column 'length', expected 1 or more"),
+        ("data/file_index", [-1], "has -1 in the column 'data/file_index', expected 0 or more"),
+        ("tasks", [[None]], "has [None] in the column 'tasks', expected a list of sentences"),
         ("videos/observation.images.front/from_timestamp", [float("nan")], "has nan in the column"),
+        ("videos/observation.images.front/to_timestamp", [float("inf")], "has inf in the column"),
     ],
 )
 def test_rows_of_another_shape_are_refused_when_opened(
     dataset: Path, column: str, values: list[Any] | None, sentence: str
 ) -> None:
-    change_column(dataset / ROWS, column, values)
+    change_column(dataset / ROWS[1], column, values)
     with pytest.raises(DatasetError, match=rf"file-001\.parquet {re.escape(sentence)}"):
         LeRobotDataset(dataset)
 
@@ -137,11 +119,6 @@ def test_time_steps_of_another_shape_are_refused_with_their_file(
     damaged = r"|is damaged or cut off: Expected all lists to be of size=6" if values == [[0.0] * 6, None] else ""
     with pytest.raises(DatasetError, match=rf"file-001\.parquet ({re.escape(sentence)}{damaged})"):
         LeRobotDataset(dataset)[4]
-
-
-def change_info(dataset: Path, **changes: object) -> None:
-    path = dataset / "meta/info.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 def test_a_dataset_without_episodes_says_how_to_get_some(dataset: Path) -> None:
@@ -175,7 +152,10 @@ def test_other_directories_and_versions_are_refused(dataset: Path, tmp_path: Pat
         ({"total_episodes": -1}, "has no episodes"),
         ({"features": {"action": 3}}, "the feature 'action' is 3, expected an object"),
         ({"data_path": "data/{episode_chunk}.parquet"}, "data_path is 'data/{episode_chunk}.parquet', expected a path"),
-        ({"video_path": None}, "video_path is None, expected a path with only video_key, chunk_index, file_index"),
+        (
+            {"video_path": None},
+            "video_path is None, expected a path inside the dataset with only chunk_index, file_index, video_key",
+        ),
         ({"fps": 30}, "30 frames a second (fps in meta/info.json), but its action card has 5 actions a second"),
     ],
 )
@@ -202,7 +182,7 @@ def test_a_card_with_other_cameras_or_dimensions_is_refused(dataset: Path) -> No
     card = ActionCard.load(dataset / "meta")
     replace(card, cameras=(replace(card.cameras[0], name="wrist"),)).save(dataset / "meta")
     with pytest.raises(
-        DatasetError, match=r"no video 'observation\.images\.wrist' .* there is: observation\.images\.front"
+        DatasetError, match=r"no images 'observation\.images\.wrist' .* there is: observation\.images\.front"
     ):
         LeRobotDataset(dataset)
     replace(card, dimensions=card.dimensions[:-1]).save(dataset / "meta")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.datasets import CARD, make_episode
+from support.datasets import CARD, change_info, make_episode
 
 from rt_vla_ros.action_space.card import ActionCardError
 from rt_vla_ros.data import lerobot_writer
@@ -106,6 +106,12 @@ def test_an_info_that_does_not_count_is_not_gone_on_with(dataset: Path) -> None:
     del info["total_frames"]
     (dataset / "meta/info.json").write_text(json.dumps(info))
     with pytest.raises(DatasetError, match=r"info\.json lacks 'total_frames'"):
+        LeRobotWriter(dataset, CARD, with_scene=True)
+
+
+def test_a_dataset_that_contradicts_itself_is_not_gone_on_with(dataset: Path) -> None:
+    change_info(dataset, total_frames=36)
+    with pytest.raises(DatasetError, match="total_frames is 36, but the episodes in meta/episodes have 35"):
         LeRobotWriter(dataset, CARD, with_scene=True)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -19,20 +20,64 @@ def clip(tmp_path: Path) -> Path:
     return tmp_path / "a.mp4"
 
 
-def test_any_stretch_is_found_by_its_time_stamps(clip: Path) -> None:
+def test_any_stretch_is_found_by_its_times(clip: Path) -> None:
     reader = VideoReader()
+    times = reader.times(clip, 16, 16)
+    np.testing.assert_allclose(times, np.arange(25) / RATE, atol=1e-9)
     for first, count in ((0, 25), (24, 1), (9, 3), (10, 1), (3, 15), (0, 1)):
-        np.testing.assert_array_equal(reader.read(clip, first / RATE, count, RATE), FRAMES[first : first + count])
-    np.testing.assert_array_equal(reader.read(clip, 0.4, 3, RATE / 2), FRAMES[2:8:2]), "every other frame"
+        found = np.stack(list(reader.read(clip, times[first : first + count])))
+        np.testing.assert_array_equal(found, FRAMES[first : first + count])
+    np.testing.assert_array_equal(np.stack(list(reader.read(clip, times[2:8:2]))), FRAMES[2:8:2])
 
 
-def test_times_without_a_frame_are_named(clip: Path) -> None:
-    with pytest.raises(DatasetError, match=r"ends early: 1 of 2 frames from 4\.80 s on"):
-        VideoReader().read(clip, 24 / RATE, 2, RATE)
-    with pytest.raises(DatasetError, match=r"has no frame at 0\.100 s; the next is at 0\.200 s"):
-        VideoReader().read(clip, 0.0, 3, 2 * RATE)
+def test_what_is_not_there_is_named(clip: Path) -> None:
+    with pytest.raises(DatasetError, match=r"its picture at 4\.900 s cannot be decoded"):
+        list(VideoReader().read(clip, np.array([4.9])))
     with pytest.raises(DatasetError, match="is missing"):
-        VideoReader().read(clip.with_name("b.mp4"), 0.0, 1, RATE)
+        VideoReader().times(clip.with_name("b.mp4"), 16, 16)
+    with pytest.raises(DatasetError, match="is 16x16, expected 32x16"):
+        VideoReader().times(clip, 16, 32)
+
+
+def test_a_grey_video_is_no_camera(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mp4"), "w") as file:
+        stream = file.add_stream("libx265", rate=RATE, options={"x265-params": "log-level=none"})
+        stream.pix_fmt, stream.width, stream.height = "gray", 64, 64
+        file.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64), np.uint8), format="gray")))
+        file.mux(stream.encode())
+    with pytest.raises(DatasetError, match="has pictures of the format gray, one channel as of a depth map"):
+        VideoReader().times(tmp_path / "a.mp4", 64, 64)
+
+
+def test_a_file_with_sound_only_is_no_video(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mp4"), "w") as file:
+        stream = file.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 2048), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    with pytest.raises(DatasetError, match="has no pictures, or of an unknown codec"):
+        VideoReader().times(tmp_path / "a.mp4", 16, 16)
+
+
+def test_a_playlist_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_text("#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n")
+    with pytest.raises(DatasetError, match="cannot be read"):
+        VideoReader().times(path, 16, 16)
+
+
+def test_a_stream_larger_than_its_file_says_is_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    write_video(path, np.zeros((2, 1024, 1024, 3), np.uint8), RATE)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"avc1", content.index(b"stsd")) + 28
+    assert content[place : place + 4] == b"\x04\x00\x04\x00"
+    content[place : place + 4] = b"\x00\x10\x00\x10"
+    path.write_bytes(content)
+    reader = VideoReader()
+    with pytest.raises(DatasetError, match=r"1024x1024, expected 16x16|cannot be (read|decoded)"):
+        list(reader.read(path, reader.times(path, 16, 16)))
 
 
 def test_decoders_used_last_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,8 +86,8 @@ def test_decoders_used_last_stay_open(tmp_path: Path, monkeypatch: pytest.Monkey
     for path in paths:
         write_video(path, FRAMES, RATE)
     real = video.av.open
-    monkeypatch.setattr(video.av, "open", lambda name: (opened.append(Path(name).stem), real(name))[1])
+    monkeypatch.setattr(video.av, "open", lambda name, **rest: (opened.append(Path(name).stem), real(name, **rest))[1])
     reader = VideoReader(max_open=2)
     for number in (0, 1, 0, 2, 0, 1):
-        reader.read(paths[number], 0.0, 1, RATE)
+        list(reader.read(paths[number], np.zeros(1)))
     assert opened == ["0", "1", "2", "1"]

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.datasets import CARD, SIZE, make_episode, write_dataset
+from support.datasets import CARD, SIZE, TABLES, change_column, make_episode, write_dataset
 
 from rt_vla_ros.action_space.plausibility import ImplausibleActionsError
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.data.parquet import arrow, write_table
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.training.windows import WindowDataset, WindowIndices, split
 
@@ -100,3 +101,23 @@ def test_actions_in_another_unit_than_the_card_says_are_not_trained_on(tmp_path:
     write_dataset(tmp_path / "mm", millimetres)
     with pytest.raises(ImplausibleActionsError, match=f"'{CARD.dimensions[column].name}' .*they look like millimetres"):
         WindowDataset([LeRobotDataset(tmp_path / "mm")], 3, WORDS)
+
+
+def test_a_window_is_of_one_instruction(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "a", [make_episode(seed, length=10) for seed in range(3)])
+    tasks = arrow().table({"task_index": [0, 1], "task": ["open the drawer", "close it"]})
+    write_table(tasks, data / "meta/tasks.parquet")
+    change_column(data / TABLES[0], "task_index", [0] * 4 + [1] * 6)
+    change_column(data / "meta/episodes/chunk-000/file-000.parquet", "tasks", [["close it", "open the drawer"]])
+    windows = WindowDataset([LeRobotDataset(data)], 3, WORDS)
+    wanted = [("open the drawer", 4), ("close it", 6)] * 3
+    assert [(span.instruction, span.length) for span in windows.episodes] == wanted
+    batch = windows.batch(WindowIndices([(windows.episodes[2], 1), (windows.episodes[3], 0)], STILL))
+    images, values = make_episode(1, length=10).images["front"], make_episode(1, length=10).values
+    for place, (first, instruction) in enumerate([(1, "open the drawer"), (4, "close it")]):
+        np.testing.assert_array_equal(batch.images[place], images[first : first + 3])
+        np.testing.assert_array_equal(batch.tokens[place], ActionTokenizer(CARD).encode(values[first : first + 3]))
+        np.testing.assert_array_equal(batch.instruction[place], WORDS.encode(instruction))
+    training, held_out = split(windows.episodes, 0.4, 3, seed=1)
+    assert (len(training), len(held_out)) == (4, 2)
+    assert not {span.recorded for span in training} & {span.recorded for span in held_out}

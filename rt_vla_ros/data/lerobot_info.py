@@ -1,0 +1,154 @@
+"""Reads meta/info.json of a LeRobot dataset: what is not understood, or contradicts the action card, is refused."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rt_vla_ros.action_space.card import ActionCard, CameraSpec
+from rt_vla_ros.data.episode import DatasetError
+from rt_vla_ros.data.lerobot_layout import ACTION, DATA, INFO, STATISTICS, VERSION, VIDEO, camera_column
+from rt_vla_ros.json_file import read_object
+
+MOST_FRAMES = 1000  # per second
+MOST_PIXELS = 8192  # a side
+AXES, AXES_FIRST = ("height", "width", "channel"), ("channel", "height", "width")
+CONVERT = "python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id=NAME"
+OLDER = {
+    "v2.1": f"Convert it with the lerobot package: {CONVERT}",
+    "v2.0": f"Convert it to v2.1 with lerobot 0.3, then with a newer one: {CONVERT}",
+}
+
+
+def read_info(directory: Path) -> dict[str, Any]:
+    """meta/info.json; data_path and video_path are always there. Raises DatasetError."""
+    path = directory / INFO
+    if not path.is_file():
+        raise DatasetError(f"{directory} is no dataset in the LeRobot format: there is no {path}.")
+    info = {"data_path": DATA, "video_path": VIDEO} | read_object(path, DatasetError)
+    check_kinds(path, info, {"codebase_version": str, "fps": (int, float), "total_episodes": int, "features": dict})
+    version = info["codebase_version"]
+    if version != VERSION:
+        advice = OLDER.get(version, f"Use the lerobot package to write it as {VERSION}.")
+        raise DatasetError(f"{path} says version {version:.50}; this reads {VERSION}. {advice}")
+    if not 0 < info["fps"] <= MOST_FRAMES:
+        raise DatasetError(f"{path}: fps is {info['fps']}, expected more than 0 and at most {MOST_FRAMES}.")
+    for name, feature in info["features"].items():
+        if not isinstance(feature, dict):
+            raise DatasetError(f"{path}: the feature {name!r} is {feature!r}, expected an object with dtype and shape.")
+    return info
+
+
+def check_kinds(path: Path, info: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
+    """kinds: of the keys that `info` must have. Raises DatasetError."""
+    for key, kind in kinds.items():
+        if not isinstance(info.get(key), kind) or isinstance(info[key], bool):
+            raise DatasetError(f"{path} lacks {key!r}, or has something else there.")
+
+
+def held_out(directory: Path, info: Mapping[str, Any]) -> list[range]:
+    """The episodes of the splits other than "train", which are for tests. Raises DatasetError."""
+    splits = info.get("splits") or {}
+    if not isinstance(splits, dict):
+        raise DatasetError(f"{directory / INFO}: splits is {splits!r:.100}, expected an object.")
+    found = {name: re.fullmatch(r"(\d{1,18}):(\d{1,18})", str(part)) for name, part in splits.items()}
+    for name, part in found.items():
+        if part is None:
+            what = f"{name!r} in splits is {splits[name]!r:.100}, expected FIRST:END, numbers of episodes"
+            raise DatasetError(f"{directory / INFO}: {what}.")
+    return [range(int(part[1]), int(part[2])) for name, part in found.items() if part and name != "train"]
+
+
+def check_features(directory: Path, info: Mapping[str, Any], card: ActionCard) -> None:
+    """Raises DatasetError where the features are not those that the card needs."""
+    rate = info["fps"]
+    if not math.isclose(rate, card.control_rate, rel_tol=1e-3):
+        raise DatasetError(
+            f"{directory} has {rate:g} frames a second (fps in meta/info.json), but its action card has "
+            f"{card.control_rate:g} actions a second (control_rate); they must be the same: correct one."
+        )
+    _check_action(directory, info, card)
+    for camera in card.cameras:
+        _check_camera(directory, info, camera)
+    for name in (ACTION, *map(camera_column, card.cameras)):
+        feature = info["features"][name]
+        for key, value in {"fps": feature.get("fps"), "video.fps": _about(feature).get("fps")}.items():
+            if value is not None and not (isinstance(value, int | float) and math.isclose(value, rate, rel_tol=1e-3)):
+                raise DatasetError(
+                    f"{directory / INFO}: {key} of the feature {name!r} is {value!r}, but fps is {rate}."
+                )
+
+
+def _check_action(directory: Path, info: Mapping[str, Any], card: ActionCard) -> None:
+    ours = [dimension.name for dimension in card.dimensions]
+    if ACTION not in info["features"]:
+        raise DatasetError(f"{directory} has no column {ACTION!r}; there is: {', '.join(info['features']) or 'none'}.")
+    feature = info["features"][ACTION]
+    if feature.get("shape") != [len(ours)]:
+        raise DatasetError(
+            f"{directory}: the column {ACTION!r} has the shape {feature.get('shape')}, the action card has "
+            f"{len(ours)} dimensions."
+        )
+    names = feature.get("names")
+    if isinstance(names, dict) and len(names) == 1:  # of one kind of motors
+        names = next(iter(names.values()))
+    if isinstance(names, list) and names != ours and sorted(map(str, names)) == sorted(ours):
+        raise DatasetError(
+            f"{directory}: the column {ACTION!r} has {', '.join(names)} in this order (names in meta/info.json), the "
+            f"action card {', '.join(ours)}; put the card's dimensions into the data's order."
+        )
+    if (directory / STATISTICS).is_file():
+        found = read_object(directory / STATISTICS, DatasetError).get(ACTION)
+        for key, values in found.items() if isinstance(found, dict) else ():
+            if key != "count" and isinstance(values, list) and len(values) != len(ours):
+                what = f"{key} of {ACTION!r} has {len(values)} numbers, the column has {len(ours)}"
+                raise DatasetError(f"{directory / STATISTICS}: {what}.")
+
+
+def _check_camera(directory: Path, info: Mapping[str, Any], camera: CameraSpec) -> None:
+    column = camera_column(camera)
+    feature = info["features"].get(column, {})
+    if feature.get("dtype") not in ("video", "image"):
+        there = sorted(name for name, one in info["features"].items() if one.get("dtype") in ("video", "image"))
+        raise DatasetError(
+            f"{directory} has no images {column!r} for the card's camera {camera.name!r}; there is: "
+            f"{', '.join(there) or 'none'}. The camera in the action card can name its column: "
+            f'"column": "{there[0] if there else column}".'
+        )
+    about, where = _about(feature), f"{directory}: the column {column!r} of the camera {camera.name!r}"
+    if about.get("is_depth_map") or str(about.get("pix_fmt", "")).startswith("gray"):
+        raise DatasetError(
+            f"{where} is a depth map or grey (info in meta/info.json), expected RGB; name another column."
+        )
+    image_size(directory, info, column)
+
+
+def image_size(directory: Path, info: Mapping[str, Any], column: str) -> tuple[int, int]:
+    """Height and width of a column's images [pixel]. Raises DatasetError unless it has RGB images of 1 to 8192."""
+    feature = info["features"][column]
+    shape, names = feature.get("shape"), feature.get("names")
+    if isinstance(shape, list) and len(shape) == 3 and all(isinstance(side, int) for side in shape):
+        order = [str(name).rstrip("s") for name in names] if isinstance(names, list) else []
+        if sorted(order) != sorted(AXES):
+            order = list(AXES if shape[2] == 3 else AXES_FIRST)
+        height, width, channels = (shape[order.index(name)] for name in AXES)
+        sides = 0 < min(height, width) <= max(height, width) <= MOST_PIXELS
+        if channels == _about(feature).get("channels", 3) == 3 and sides:
+            return height, width
+    raise DatasetError(
+        f"{directory / INFO}: the feature {column!r} has the shape {shape!r:.100}, expected [height, width, 3] (RGB) "
+        f"of 1 to {MOST_PIXELS} pixels."
+    )
+
+
+def _about(feature: Mapping[str, Any]) -> dict[str, Any]:
+    """What a camera's feature says of its video, without the prefix "video.", which only some versions write."""
+    found: dict[str, Any] = {}
+    for key in ("video_info", "info"):
+        part = feature.get(key)
+        if isinstance(part, dict):
+            found |= {name.removeprefix("video."): value for name, value in part.items() if value}
+    return found
