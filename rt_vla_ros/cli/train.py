@@ -133,6 +133,8 @@ def _from_datasets(args: argparse.Namespace) -> None:
         together = "" if group.size == 1 else f" and {group.size - 1} more"
         episodes = f"{len(source.training)} episodes for training, {len(source.validation)} held out"
         progress.line(f"{episodes}, {source.windows.frames:,} frames; on {group.device}{together}.")
+        clipped = [f"{use.clipped:.2%} of {use.dimension.name}" for use in source.windows.use if use.clipped]
+        progress.line(f"Recorded actions outside the action card's ranges: {', '.join(clipped) or 'none'}.")
         _train(made, args, progress)
         if group.is_main:
             _evaluate(made, args.evaluate or 0, progress)

@@ -83,8 +83,6 @@ class DatasetSource(BatchSource):
         window = int(config.time_sequence_length)
         self._padding = window - 1 if config.history_start == "zero_frames" else 0
         self.windows = WindowDataset(self._datasets, window, sentence_encoder(self.settings, config))
-        clipped = [f"{use.dimension.name} {use.clipped:.2%}" for use in self.windows.use if use.clipped]
-        say(f"recorded actions outside the card's ranges: {', '.join(clipped) or 'none'}")
         if self._cache_frames:
             self.windows.use_cache(cached_frames(directory / FRAMES, self._datasets, say))
         self.training, self.validation = split(
