@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,11 @@ Made = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]  # of config.json, 
 Text = dict[str, Any]
 
 
-def save_other(directory: Path, family: str) -> Path:
-    """A whole RT-2 checkpoint of a family of NAMES."""
+def save_other(directory: Path, family: str, *, control: Sequence[str] = ()) -> Path:
+    """A whole RT-2 checkpoint of a family of NAMES. control: further special tokens."""
     names = NAMES[family]
     kind = "byte_fallback_unigram" if family == "gemma3" else "split_digits"
-    tokenizer = small_tokenizer(kind, special=list(names.values()), named=names, words=600)
+    tokenizer = small_tokenizer(kind, special=[*names.values(), *control], named=names, words=600)
     ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
     config, images, processor = MAKERS[family](_text(tokenizer), ids)
     whole: PreTrainedConfig = CONFIG_MAPPING[family](**config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,19 @@ def rt2_card(*cameras: str, bins: int = 256, quantization: str = "round") -> Act
     )
 
 
-def save_vlm(directory: Path, family: str, *, seed: int = 0, card: ActionCard | None = None, **config: Any) -> Path:
-    """A whole RT-2 checkpoint of a family; `config` goes into rt2_config.json."""
+def save_vlm(
+    directory: Path,
+    family: str,
+    *,
+    seed: int = 0,
+    card: ActionCard | None = None,
+    control: Sequence[str] = (),
+    **config: Any,
+) -> Path:
+    """A whole RT-2 checkpoint of a family; `config` goes into rt2_config.json. control: further special tokens."""
     special = SPECIAL[family]
-    tokenizer = small_tokenizer(TOKENIZER_OF[family], special=list(special.values()), named=special, words=520)
+    words = [*special.values(), *control]
+    tokenizer = small_tokenizer(TOKENIZER_OF[family], special=words, named=special, words=520)
     tokenizer.chat_template = CHAT_TEMPLATE.replace("IMAGE", PLACEHOLDER.get(family, special["image_token"]))
     random_model(small_config(family, tokenizer), seed).save_pretrained(directory)
     tokenizer.save_pretrained(directory)

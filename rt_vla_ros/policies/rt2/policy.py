@@ -20,12 +20,12 @@ from rt_vla_ros.policies.rt2.decoding.action_vocabulary import (
     OPENVLA_TAIL,
     make_vocabulary,
     placeholders,
-    special_tokens,
 )
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.engine import Decoded, DecodingEngine
 from rt_vla_ros.policies.rt2.decoding.plan_grammar import Grammar, PlanGrammar
 from rt_vla_ros.policies.rt2.decoding.priority_lock import PriorityLock
+from rt_vla_ros.policies.rt2.decoding.stop_tokens import stop_tokens
 from rt_vla_ros.policies.rt2.inputs.device_images import DeviceImages, find_device_images
 from rt_vla_ros.policies.rt2.inputs.processor import Inputs, PreparedPrompt, ProcessorError
 from rt_vla_ros.policies.rt2.loading.memory import OutOfMemoryError
@@ -141,7 +141,7 @@ class RT2Policy:
             inputs = self._make_prompt(text).inputs(pictures)
         self._check_length(inputs, limit, "The question")
         tokenizer = self.parts.processor.tokenizer
-        stop = special_tokens(tokenizer) | placeholders(self.parts.model.config)
+        stop = placeholders(self.parts.model.config).union(stop_tokens(self.parts.model, tokenizer))
         words = self._engine.write(self._to_device(inputs), stop, limit)
         tokens: list[int] = []
         while True:
@@ -212,7 +212,8 @@ def make_grammar(parts: RT2Parts) -> Grammar:
     rows = parts.model.config.get_text_config().vocab_size
     seen = placeholders(parts.model.config)
     tail = getattr(parts.model.config, "pad_to_multiple_of", OPENVLA_TAIL)
-    vocabulary = make_vocabulary(config, tokenizer, card.bins, int(rows), seen, tail)
+    ends = stop_tokens(parts.model, tokenizer)
+    vocabulary = make_vocabulary(config, tokenizer, card.bins, int(rows), ends, seen, tail)
     counts = [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions]
     action = ActionGrammar(vocabulary, counts)
     if not config.plan_tokens:

@@ -25,19 +25,19 @@ class VocabularyError(ValueError):
 class ActionVocabulary:
     """Token sequences of the bins.
 
-    first: of the first dimension, one per bin. others: of further ones. end: closes an action that could go on.
+    first: of the first dimension, one per bin. others: of further ones. ends: each closes an action that could go on.
     """
 
     first: tuple[Sequence_, ...]
     others: tuple[Sequence_, ...]
-    end: int
+    ends: tuple[int, ...]
 
     def __post_init__(self) -> None:
         for sequences in (self.first, self.others):
             _check_distinct(sequences)
         starts = {sequence[0] for sequence in self.others}
         for sequences in (self.first, self.others):
-            _check_borders(sequences, starts | {self.end})
+            _check_borders(sequences, starts, self.ends)
 
     @property
     def bins(self) -> int:
@@ -60,30 +60,28 @@ def make_vocabulary(
     tokenizer: PreTrainedTokenizerBase,
     bins: int,
     vocabulary_size: int,
+    ends: Sequence[int],
     placeholders: Collection[int] = (),
     tail: int = OPENVLA_TAIL,
 ) -> ActionVocabulary:
     """The vocabulary that a checkpoint's configuration names.
 
-    vocabulary_size: rows of the model's embedding table. placeholders: the model's tokens that stand for images.
-    tail: for "openvla": rows of the table that are padding.
+    vocabulary_size: rows of the model's embedding table. ends: see stop_tokens. placeholders: the model's tokens that
+    stand for images. tail: for "openvla": rows of the table that are padding.
     Raises VocabularyError.
     """
-    end = tokenizer.eos_token_id
-    if end is None:
-        raise VocabularyError("The tokenizer has no end-of-sequence token (eos_token), so an action cannot be ended.")
     if config.vocabulary == "integers":
-        vocabulary = integers(tokenizer, bins, end, leading_space=config.leading_space)
+        vocabulary = integers(tokenizer, bins, ends, leading_space=config.leading_space)
     elif config.vocabulary == "overwritten":
-        vocabulary = overwritten(config.tokens, bins, end)
+        vocabulary = overwritten(config.tokens, bins, ends)
     else:
-        vocabulary = openvla(vocabulary_size - tail, bins, end)
+        vocabulary = openvla(vocabulary_size - tail, bins, ends)
     _check_tokens(vocabulary, tokenizer, vocabulary_size, placeholders)
     return vocabulary
 
 
 def integers(
-    tokenizer: PreTrainedTokenizerBase, bins: int, end: int, *, leading_space: bool = True
+    tokenizer: PreTrainedTokenizerBase, bins: int, ends: Sequence[int], *, leading_space: bool = True
 ) -> ActionVocabulary:
     """Bin numbers as decimal text with a space before them; a number may take several tokens (PaLI-X)."""
     others = tuple(_behind(tokenizer, ANCHOR, f" {number}") for number in range(bins))
@@ -97,23 +95,23 @@ def integers(
                     f"The tokenizer cannot write the number {number}: its tokens read {text!r}. "
                     'The vocabulary "integers" needs digits; choose "overwritten" for this model.'
                 )
-    return ActionVocabulary(first, others, end)
+    return ActionVocabulary(first, others, tuple(ends))
 
 
-def overwritten(tokens: Sequence[int], bins: int, end: int) -> ActionVocabulary:
+def overwritten(tokens: Sequence[int], bins: int, ends: Sequence[int]) -> ActionVocabulary:
     """One rarely used token per bin, given a new meaning (symbol tuning, PaLM-E)."""
     if len(tokens) != bins:
         raise VocabularyError(f"The configuration lists {len(tokens)} overwritten tokens, the card has {bins} bins.")
     sequences = tuple((int(token),) for token in tokens)
-    return ActionVocabulary(sequences, sequences, end)
+    return ActionVocabulary(sequences, sequences, tuple(ends))
 
 
-def openvla(size: int, bins: int, end: int) -> ActionVocabulary:
+def openvla(size: int, bins: int, ends: Sequence[int]) -> ActionVocabulary:
     """The last tokens of a vocabulary of `size`: bin 0 is size - 1, the last one size - bins."""
     sequences = tuple((size - 1 - number,) for number in range(bins))
     if sequences[-1][0] < 0:
         raise VocabularyError(f"The vocabulary has {size} tokens, too few for {bins} bins.")
-    return ActionVocabulary(sequences, sequences, end)
+    return ActionVocabulary(sequences, sequences, tuple(ends))
 
 
 def least_used(
@@ -155,7 +153,7 @@ def _check_tokens(
             f"The action token {max(tokens)} is beyond the {rows} rows of the model's embedding table; "
             "the tokenizer or the configuration belongs to another model."
         )
-    ends = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    ends = (*vocabulary.ends, tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
     for taken, why in (
         (placeholders, "stands for an image in this model's prompts"),
         (ends, "marks a beginning, an end or padding"),
@@ -177,12 +175,17 @@ def _check_distinct(sequences: Sequence[Sequence_]) -> None:
         seen[sequence] = number
 
 
-def _check_borders(sequences: Sequence[Sequence_], following: set[int]) -> None:
+def _check_borders(sequences: Sequence[Sequence_], starts: set[int], ends: Sequence[int]) -> None:
     """Where one number begins another ("1" and "12"), what follows must tell which it was."""
     whole = set(sequences)
     for sequence in sequences:
         for length in range(1, len(sequence)):
-            if sequence[:length] in whole and sequence[length] in following:
+            if sequence[:length] in whole and sequence[length] in ends:
+                raise VocabularyError(
+                    f"The token {sequence[length]} is part of a number and ends a text too: is the eos_token_id of "
+                    "generation_config.json or the tokenizer's eos_token of another model?"
+                )
+            if sequence[:length] in whole and sequence[length] in starts:
                 raise VocabularyError(
                     f"The tokens {list(sequence)} can be read as one number or as two; the tokenizer writes numbers "
                     'without a mark between them. Choose the vocabulary "overwritten" for this model.'

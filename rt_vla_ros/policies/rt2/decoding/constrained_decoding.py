@@ -74,8 +74,7 @@ class ActionGrammar:
             after = self.advance(state, token)
             bins += self._closes[state].get(token, ())
             state = after
-        if self.vocabulary.end in self._closes[state]:
-            bins += self._closes[state][self.vocabulary.end]
+        bins += self._closes[state].get(self.vocabulary.ends[0], ())
         if len(bins) != len(self.counts):
             raise ValueError(f"expected the tokens of {len(self.counts)} numbers, got {len(bins)}: {list(tokens)}")
         return tuple(bins)
@@ -119,7 +118,7 @@ class ActionGrammar:
         wanted = bins[dimension]
         if self._whole[state] >= 0 and all(wanted not in numbers for numbers in self._inside[state].values()):
             if dimension + 1 == len(self.counts):
-                return self.vocabulary.end
+                return self.vocabulary.ends[0]  # whichever it is: nothing follows it
             state, wanted = self._roots[dimension + 1], bins[dimension + 1]
         inside = self._inside[state]
         return min(inside, key=lambda token: min(abs(number - wanted) for number in inside[token]))
@@ -150,8 +149,8 @@ class ActionGrammar:
                 self._moves[state].update(following)
                 self._closes[state].update(dict.fromkeys(following, (number,)))
             elif number >= 0 and self._moves[state]:
-                self._moves[state][self.vocabulary.end] = END
-                self._closes[state][self.vocabulary.end] = (number,)
+                self._moves[state].update(dict.fromkeys(self.vocabulary.ends, END))
+                self._closes[state].update(dict.fromkeys(self.vocabulary.ends, (number,)))
         for state in range(START, len(self._moves)):
             for token, after in self._moves[state].items():
                 if after != END and self._dimension[after] == final and not self._moves[after]:

@@ -36,8 +36,9 @@ class PlanGrammar:
         self._marker = tokenizer.encode(f" {MARKER}", add_special_tokens=False)
         self._written = self._text(self._marker).strip()  # "action :" of a tokenizer without capital letters
         self.columns: NDArray[np.int64] = np.arange(vocabulary_size, dtype=np.int64)
-        # Only what the tokenizer can write: not its special tokens, nor the rows that pad the embedding table.
-        words = set(tokenizer.get_vocab().values()) - special_tokens(tokenizer).union(placeholders)
+        # Only what the tokenizer can write: no special token, no end, nor the rows that pad the embedding table.
+        apart = special_tokens(tokenizer).union(placeholders, action.vocabulary.ends)
+        words = set(tokenizer.get_vocab().values()) - apart
         self._free = np.isin(self.columns, list(words))
         self.start: Hashable = ()
         self.longest = limit + len(self._marker) + action.longest

@@ -47,7 +47,7 @@ def load_untrained(checkpoint: Checkpoint, *, device: torch.device, weights: str
 def _go_on(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, card: ActionCard) -> None:
     """Gives the output head a bias against the token that tells "terminate" from "move"."""
     modes = card.dimensions[0].modes
-    numbers = integers(tokenizer, card.bins, tokenizer.eos_token_id).first
+    numbers = integers(tokenizer, card.bins, [tokenizer.eos_token_id]).first
     stop, move = numbers[modes.index("terminate")], numbers[modes.index("move")]
     token = next(one for one, other in zip(stop, move, strict=False) if one != other)
     head = model.get_output_embeddings()

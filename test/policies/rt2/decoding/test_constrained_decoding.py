@@ -18,7 +18,7 @@ COUNTS = (2,) + (256,) * 7
 
 def grammar_of(kind: str) -> ActionGrammar:
     tokenizer = small_tokenizer(kind, words=520)
-    return ActionGrammar(integers(tokenizer, 256, tokenizer.eos_token_id), COUNTS)
+    return ActionGrammar(integers(tokenizer, 256, [tokenizer.eos_token_id]), COUNTS)
 
 
 def sample(grammar: ActionGrammar, temperature: float, batch: int, seed: int) -> list[list[int]]:
@@ -84,7 +84,7 @@ def test_a_guess_is_the_earlier_action_wherever_it_still_can_be(kind: str) -> No
 def test_without_an_earlier_action_only_what_must_follow_is_guessed() -> None:
     grammar = grammar_of("split_digits")
     assert len(grammar.guess(grammar.start, ())) == 1  # the space before the first number
-    overwrite = overwritten(least_used({}, small_tokenizer("byte_bpe")), 256, 2)
+    overwrite = overwritten(least_used({}, small_tokenizer("byte_bpe")), 256, [2])
     assert ActionGrammar(overwrite, COUNTS).guess(1, ()) == []
 
 
@@ -139,7 +139,7 @@ def test_a_tokenizer_without_capital_letters_says_action_too() -> None:
     tokens.normalizer, tokens.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
     tokens.decoder = decoders.WordPiece()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokens, unk_token="<unk>", eos_token="</s>")
-    action = ActionGrammar(integers(tokenizer, 256, tokenizer.eos_token_id), COUNTS)
+    action = ActionGrammar(integers(tokenizer, 256, [tokenizer.eos_token_id]), COUNTS)
     bins = (1, 128, 91, 241, 5, 101, 127, 0)
     marker = tokenizer.encode("action:", add_special_tokens=False)
     plan = tokenizer.encode("pick red cube.", add_special_tokens=False)

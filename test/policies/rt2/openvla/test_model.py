@@ -129,7 +129,7 @@ def test_tokens_and_actions(
     model: OpenVLAForActionPrediction,
     inputs: dict[str, torch.Tensor],
 ) -> None:
-    grammar = ActionGrammar(openvla(32000, 256, 2), (256,) * 7)
+    grammar = ActionGrammar(openvla(32000, 256, [2]), (256,) * 7)
     engine = DecodingEngine(model)
     engine.prepare(inputs, grammar)
     assert engine._sliced
@@ -196,7 +196,7 @@ def test_the_policy_of_a_cpu_acts_as_the_reference(
 
 @torch.inference_mode()
 def test_speculation_and_generate_agree(model: OpenVLAForActionPrediction, inputs: dict[str, torch.Tensor]) -> None:
-    grammar = ActionGrammar(openvla(32000, 256, 2), (256,) * 7)
+    grammar = ActionGrammar(openvla(32000, 256, [2]), (256,) * 7)
     engine = DecodingEngine(model)
     engine.prepare(inputs, grammar)
     length = inputs["input_ids"].shape[1]
