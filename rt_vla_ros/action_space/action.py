@@ -26,6 +26,8 @@ class EndEffectorAction:
     tokens: the action tokens in the order of the card's dimensions; empty where the policy has none.
     plan: what the policy said it would do, in words; may be empty.
     frame_id: name of a frame in the TF tree of the arm.
+    legal_probability: probability that the policy's model, left free, goes on writing an action, 0 ... 1; near 1 where
+    prompt and checkpoint fit each other, whatever the confidence. 1 where a policy can give nothing but actions.
     """
 
     translation: NDArray[np.float64]
@@ -37,6 +39,7 @@ class EndEffectorAction:
     tokens: tuple[int, ...] = ()
     plan: str = ""
     frame_id: str = BASE_LINK
+    legal_probability: float = 1.0
 
     @property
     def gripper_word(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,8 @@ from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 DECODINGS = ("argmax", "expected_value")
 NEAR = 1 / 32
 """Share of the range: mass of bins this near to the chosen value counts as given to it."""
+
+NOT_FINITE = "The network's output is not finite; its weights or its input are damaged."
 
 
 class DecodingError(ValueError):
@@ -70,10 +72,13 @@ class ActionDecoder:
         tokens = tuple(int(token) for token in decoded.tokens)
         return self.from_values(decoded.values, confidence=decoded.confidence, tokens=tokens)
 
-    def from_tokens(self, tokens: Sequence[int], *, confidence: float, plan: str = "") -> EndEffectorAction:
+    def from_tokens(
+        self, tokens: Sequence[int], *, confidence: float, legal_probability: float = 1.0, plan: str = ""
+    ) -> EndEffectorAction:
         """Tokens in the order of the card's dimensions -> the action. Raises ValueError for illegal tokens."""
         values = self.tokenizer.decode(tokens)
-        return self.from_values(values, confidence=confidence, tokens=tuple(tokens), plan=plan)
+        action = self.from_values(values, confidence=confidence, tokens=tuple(tokens), plan=plan)
+        return replace(action, legal_probability=legal_probability)
 
     def from_values(
         self, values: ArrayLike, *, confidence: float = 1.0, tokens: tuple[int, ...] = (), plan: str = ""
@@ -104,7 +109,7 @@ class ActionDecoder:
         """Probabilities (D, bins) as values and tokens in the card's order, before postprocessing."""
         p = np.asarray(probabilities, dtype=np.float64)
         if not np.isfinite(p).all():
-            raise DecodingError("The network's output is not finite; its weights or its input are damaged.")
+            raise DecodingError(NOT_FINITE)
         if self.decoding == "argmax":
             tokens = p.argmax(axis=-1)
             values = self.tokenizer.decode(tokens)

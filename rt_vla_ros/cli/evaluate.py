@@ -31,6 +31,7 @@ from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, resolve
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.threads import wait_passively
 from rt_vla_ros.progress import Progress
+from rt_vla_ros.runtime.confidence_gate import THRESHOLDS
 from rt_vla_ros.runtime.warm_up import warm_up
 from rt_vla_ros.sim.suites import EVALUATION_SUITES, FIRST_TRAINING_SEED, find_suite
 from zenoh_ros.commands.errors import CliError
@@ -52,8 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--compare-with", type=Path, metavar="DIR", help="an evaluation whose actions must be the same")
     add("--ablation", choices=ABLATIONS, help="remove one input of the policy; it must fail then")
     add("--decoding", choices=("argmax", "expected_value"), help="default: the checkpoint's")
-    still = "hold still below this confidence, as the policy node does"
-    add("--min-confidence", type=float, default=0.0, help=still)
+    still = "hold still below this {}, as the policy node does"
+    add("--min-confidence", type=float, default=0.0, help=still.format("confidence"))
+    add("--min-legal-probability", type=float, default=0.0, help=still.format("legal_probability"))
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
     add("--weights", choices=WEIGHTS, default="auto", help="format of the weights (default auto)")
     add("--threads", type=int, default=0, metavar="N", help="of torch (default: as few as keep up)")
@@ -101,8 +103,9 @@ def _checked(args: argparse.Namespace) -> list[str]:
     if not 0 <= args.seed <= FIRST_TRAINING_SEED - args.episodes:
         allowed = f"Seeds are from 0 to {FIRST_TRAINING_SEED - 1}: training uses those above"
         raise ValueError(f"{allowed}. Given: {args.seed}.")
-    if not 0 <= args.min_confidence <= 1:
-        raise ValueError(f"--min-confidence is {args.min_confidence:g}, expected 0 to 1.")
+    for name in THRESHOLDS:
+        if not 0 <= getattr(args, name) <= 1:
+            raise ValueError(f"--{name.replace('_', '-')} is {getattr(args, name):g}, expected 0 to 1.")
     if args.threads < 0:
         raise ValueError(f"--threads is {args.threads}, expected 0 or more.")
     if args.videos < 0:
@@ -131,7 +134,7 @@ def _given(args: argparse.Namespace, defaults: Mapping[str, object]) -> str:
 def _about(args: argparse.Namespace) -> dict[str, Any]:
     """What was evaluated, and with which versions. Raises UnknownPolicyError."""
     digest = None if args.policy == EXPERT else checkpoint_hash(args.policy)
-    options = ("seed", "through_ros", "ablation", "decoding", "min_confidence", "weights")
+    options = ("seed", "through_ros", "ablation", "decoding", *THRESHOLDS, "weights")
     about = {"policy": Path(args.policy).name, "checkpoint_sha256": digest}
     return {**about, **{n: getattr(args, n) for n in options}, "command": _command(args), "versions": versions()}
 
@@ -142,7 +145,8 @@ def _command(args: argparse.Namespace) -> str:
     for name in ("ablation", "decoding", "out"):
         value = getattr(args, name)
         words += [f"--{name}", str(value)] if value else []
-    words += ["--min-confidence", f"{args.min_confidence:g}"] if args.min_confidence else []
+    for name in THRESHOLDS:
+        words += [f"--{name.replace('_', '-')}", f"{getattr(args, name):g}"] if getattr(args, name) else []
     words += ["--weights", args.weights] if args.weights != WEIGHTS[0] else []
     words += ["--threads", str(args.threads)] if args.threads else []
     words += [f"--{name.replace('_', '-')}" for name in ("trust_remote_code", "through_ros") if getattr(args, name)]
@@ -156,12 +160,12 @@ def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
         from rt_vla_ros.live.evaluate_through_ros import ros_player  # imports rclpy
 
         checkpoint = resolve(args.policy, progress.line)
-        names = ("device", "weights", "trust_remote_code", "threads", "min_confidence")
+        names = ("device", "weights", "trust_remote_code", "threads", *THRESHOLDS)
         options = {name: getattr(args, name) for name in names}
         with ros_player(checkpoint.reference, checkpoint.read_card(), options, progress) as player:
             yield player
         return
-    with closing(DirectPlayer(_load(args), min_confidence=args.min_confidence)) as direct:
+    with closing(DirectPlayer(_load(args), **{name: getattr(args, name) for name in THRESHOLDS})) as direct:
         yield direct
 
 

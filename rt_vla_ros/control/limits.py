@@ -57,7 +57,8 @@ class Limits:
 
     def refuse(self, action: EndEffectorAction) -> str | None:
         """A sentence where the action is no action of a sane policy, else None."""
-        numbers = [*action.translation, *action.rotation, action.gripper, action.confidence, action.period]
+        sure = (action.confidence, action.legal_probability)
+        numbers = [*action.translation, *action.rotation, action.gripper, *sure, action.period]
         if np.shape(action.translation) != (3,) or np.shape(action.rotation) != (3,):
             return "The action does not have three numbers each for translation and rotation."
         if not np.isfinite(numbers).all():

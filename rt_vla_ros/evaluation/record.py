@@ -25,6 +25,7 @@ class EpisodeRecord:
 
     seconds: simulated time until terminate or the time limit. terminated: whether the policy ended it.
     refusal: why the controller refused an action, the last time that it did; empty where it never did.
+    legal_probability: lowest of the actions, see EndEffectorAction.
     """
 
     seed: int
@@ -38,6 +39,7 @@ class EpisodeRecord:
     latencies: tuple[float, ...]
     actions: str
     refusal: str = ""
+    legal_probability: float = 1.0
 
     @property
     def success(self) -> bool:
@@ -71,6 +73,7 @@ def make_record(
         latencies=tuple(round(1000 * latency, 3) for _, latency in actions),
         actions=_fingerprint(action for action, _ in actions),
         refusal=refusal,
+        legal_probability=float(min((action.legal_probability for action, _ in actions), default=1.0)),
     )
 
 
@@ -148,7 +151,9 @@ class Journal:
             raise JournalError(f"{self._path} is not a journal of an evaluation ({error}); remove it.") from error
         if first != subject:
             other = ", ".join(
-                f"{key} {first.get(key)!r}, not {subject[key]!r}" for key in subject if first.get(key) != subject[key]
+                f"{key} {first.get(key)!r}, not {subject.get(key)!r}"
+                for key in {**subject, **first}
+                if first.get(key) != subject.get(key)
             )
             raise JournalError(
                 f"{self._path.parent} holds another evaluation ({other}). Give another directory with --out, or "

@@ -47,18 +47,26 @@ def rollout(
     *,
     max_steps: int | None = None,
     min_confidence: float = 0.0,
+    min_legal_probability: float = 0.0,
     on_step: Callable[[RolloutStep], None] | None = None,
 ) -> EpisodeRecord:
     """Lay the table, give the instruction, act until terminate or the time limit, and let the judge decide.
 
-    max_steps: of the policy; None: the scene's time limit. min_confidence: as in the policy node.
+    max_steps: of the policy; None: the scene's time limit. min_confidence, min_legal_probability: as in the
+    policy node.
     on_step: sees every step after the policy acted on it.
     Simulated time starts at 0 and is a multiple of 20 ms. Raises what the policy raises.
     """
     sim.reset(scene.layout)
     controller.reset()
     policy.reset(scene.task.instruction)
-    stepper = PolicyStepper(policy, _fit, max_image_age=MAX_IMAGE_AGE, min_confidence=min_confidence)
+    stepper = PolicyStepper(
+        policy,
+        _fit,
+        max_image_age=MAX_IMAGE_AGE,
+        min_confidence=min_confidence,
+        min_legal_probability=min_legal_probability,
+    )
     ticks_per_step = steps_per_action(policy.card.period)
     actions: list[tuple[EndEffectorAction, float]] = []
     ticks, terminated, refusal = 0, False, ""
@@ -96,10 +104,11 @@ class Player(Protocol):
 class DirectPlayer:
     """Simulator and policy in this process, without ROS, in the same steps as the nodes in lock step."""
 
-    def __init__(self, policy: Policy, *, min_confidence: float = 0.0) -> None:
-        """min_confidence: as in the policy node."""
+    def __init__(self, policy: Policy, *, min_confidence: float = 0.0, min_legal_probability: float = 0.0) -> None:
+        """min_confidence, min_legal_probability: as in the policy node."""
         camera = policy.card.cameras[0]
-        self._policy, self._min_confidence = policy, min_confidence
+        self._policy = policy
+        self._rollout = partial(rollout, min_confidence=min_confidence, min_legal_probability=min_legal_probability)
         self._sim = TabletopSim(size=(camera.width, camera.height))
         self._controller = make_controller(self._sim)
 
@@ -114,8 +123,7 @@ class DirectPlayer:
 
         if isinstance(self._policy, PrivilegedPolicy):
             self._policy.set_scene(scene, self._sim)
-        confidence, sim = self._min_confidence, self._sim
-        record = rollout(self._policy, scene, sim, self._controller, min_confidence=confidence, on_step=on_step)
+        record = self._rollout(self._policy, scene, self._sim, self._controller, on_step=on_step)
         return record, trajectory
 
     def close(self) -> None:

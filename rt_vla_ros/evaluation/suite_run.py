@@ -14,6 +14,7 @@ from rt_vla_ros.evaluation.replay import draw_run, write_clip
 from rt_vla_ros.evaluation.rollout import Player
 from rt_vla_ros.evaluation.summary import summarize
 from rt_vla_ros.progress import Progress
+from rt_vla_ros.runtime.confidence_gate import THRESHOLDS, legal_doubt
 from rt_vla_ros.sim.scenes import Scene, make_scene
 
 JOURNAL, VIDEOS = "episodes.jsonl", "videos"
@@ -54,12 +55,18 @@ class SuiteRun:
                 scene = make_scene(self._suite, seed)
                 known, trajectory = self._player.play(scene)
                 self._finished += 1
+                self._doubt(known)
                 self._record_video(scene, known, trajectory, videos)
                 if journal is not None:
                     journal.add(known)
             self.records.append(known)
             self._show(len(seeds))
         return self
+
+    def _doubt(self, record: EpisodeRecord) -> None:
+        """Says behind the first episode played, rather than hours later, that the others will mean as little."""
+        if self._finished == 1 and (doubt := legal_doubt(record.legal_probability)):
+            self._progress.line(f"{self._suite}: {doubt}")
 
     def _open(self, seeds: range, overwrite: bool) -> Journal | None:
         if self._out is None:
@@ -69,6 +76,7 @@ class SuiteRun:
             shutil.rmtree(self._out / VIDEOS, ignore_errors=True)
         self._out.mkdir(parents=True, exist_ok=True)
         subject = {"suite": self._suite, **{name: self._about[name] for name in DEPENDS_ON}}
+        subject |= {name: self._about[name] for name in THRESHOLDS if self._about[name]}
         journal = Journal(self._out / JOURNAL, subject)
         known = [journal.records[seed] for seed in seeds if seed in journal.records]
         self._recorded.update(record.success for record in known if self._video(record).is_file())

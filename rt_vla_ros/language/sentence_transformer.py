@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
 from rt_vla_ros.language.encoder import checked
+from rt_vla_ros.language.plain_text import drop_separators, insert_text
 
 NORMALIZE = "sentence_transformers.models.Normalize"
 POOLING = "1_Pooling/config.json"
@@ -34,7 +35,8 @@ class SentenceTransformer:
     @torch.inference_mode()
     def encode(self, instruction: str) -> NDArray[np.float32]:
         """Raises InstructionError."""
-        inputs = self._tokenizer(checked(instruction), return_tensors="pt", truncation=True)
+        text = insert_text(self._tokenizer, ("", ""), checked(instruction))
+        inputs = drop_separators(self._tokenizer, self._tokenizer(text, return_tensors="pt", truncation=True))
         states = self._model(**inputs).last_hidden_state[0]  # (L, size)
         weights = inputs["attention_mask"][0, :, None].to(states.dtype)
         vector = (states * weights).sum(dim=0) / weights.sum()

@@ -15,6 +15,7 @@ from rt_vla_ros.evaluation.record import SAME_TIME, EpisodeRecord, Trajectory, m
 from rt_vla_ros.live.graph_session import GraphSession, RunFailed, tail
 from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.progress import Progress
+from rt_vla_ros.runtime.confidence_gate import THRESHOLDS
 from rt_vla_ros.sim.judge import Outcome
 from rt_vla_ros.sim.pacing import steps_per_action
 from rt_vla_ros.sim.scenes import TIME_LIMIT, Scene
@@ -31,13 +32,13 @@ def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], pro
     """The graph, and a player on it.
 
     policy: name or path of a checkpoint. options: device, weights, trust_remote_code, threads and
-    min_confidence, as the policy node has them.
+    the thresholds, as the policy node has them.
     Raises CliError where it breaks down.
     """
     with PrivateGraph() as graph, tempfile.TemporaryDirectory() as folder:
         log, parameters = Path(folder) / "graph.log", Path(folder) / "parameters.yaml"
         period = steps_per_action(card.period) * CONTROL_PERIOD
-        parameters.write_text(_parameters(card, period, options["min_confidence"]), encoding="utf-8")
+        parameters.write_text(_parameters(card, period, options), encoding="utf-8")
         progress.line(f"Starting policy, smoother and simulated arm, a process each, in the namespace {NAMESPACE}.")
         arguments = {
             "policy": policy,
@@ -57,11 +58,11 @@ def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], pro
                 raise CliError(f"{failure} What the processes said last:\n{tail(log)}") from failure
 
 
-def _parameters(card: ActionCard, period: float, min_confidence: object) -> str:
+def _parameters(card: ActionCard, period: float, options: Mapping[str, object]) -> str:
     """A ROS parameter file for the policy and the arm."""
     size = {"image_width": card.cameras[0].width, "image_height": card.cameras[0].height}
     arm: dict[str, object] = {**size, "policy_period": period, "time_limit": TIME_LIMIT}
-    nodes = {"sim_arm_node": arm, "policy_node": {"min_confidence": min_confidence}}
+    nodes = {"sim_arm_node": arm, "policy_node": {name: options[name] for name in THRESHOLDS}}
     return "".join(
         f"{NAMESPACE}/{node}:\n  ros__parameters:\n" + "".join(f"    {name}: {value}\n" for name, value in own.items())
         for node, own in nodes.items()

@@ -43,6 +43,7 @@ class PolicyHealth:
         self._steps_ns: deque[int] = deque(maxlen=STEPS)
         self._median_ns: float | None = None
         self._inference_ns = self._actions = self._refused_images = 0
+        self._legal: float | None = None
         self.failure: str | None = None
         self._loading = ""
 
@@ -81,9 +82,9 @@ class PolicyHealth:
             self._bad_image[camera] = problem
             self._refused_images += 1
 
-    def acted(self, inference_ns: int, step_ns: int) -> None:
-        """The policy made an action; both times as in policy_runner.Step."""
-        self._problem, self._inference_ns = None, inference_ns
+    def acted(self, inference_ns: int, step_ns: int, legal_probability: float) -> None:
+        """The policy made an action; times as in policy_runner.PolicyStep, legal_probability as in the action."""
+        self._problem, self._inference_ns, self._legal = None, inference_ns, legal_probability
         self._steps_ns.append(step_ns)
         self._median_ns = median(self._steps_ns) if len(self._steps_ns) >= ENOUGH_STEPS else None
         self._actions += 1
@@ -181,6 +182,7 @@ class PolicyHealth:
             "inference_ms": round(self._inference_ns / 1e6, 2),
             "inference_running_s": round(busy_ns / 1e9, 1),
             "median_step_ms": "" if self._median_ns is None else round(self._median_ns / 1e6, 2),
+            "legal_probability": "" if self._legal is None else f"{self._legal:.3g}",
             "images_refused": self._refused_images,
         }
         if self._policy is None:

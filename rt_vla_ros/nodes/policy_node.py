@@ -33,6 +33,7 @@ from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.policies.checkpoint.resolve import check_name
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.threads import wait_passively
+from rt_vla_ros.runtime.confidence_gate import THRESHOLDS
 from rt_vla_ros.runtime.frame_buffer import Frame, refuse_age
 from rt_vla_ros.runtime.instruction_gate import InstructionGate, InstructionKind
 from rt_vla_ros.runtime.policy_runner import PolicyRunner, PolicyStep
@@ -96,11 +97,13 @@ class PolicyNode(ProgramNode):
             f"Ready: {policy.name}, {policy.card.control_rate:g} actions a second, {warm.took_ns / 1e6:.0f} ms each, "
             f"threads: {warm.threads}."
         )
+        if warm.doubt is not None:
+            self.get_logger().warning(warm.doubt)
 
     def on_step(self, step: PolicyStep) -> None:
         """See policy_runner.RunnerListener."""
         self._publish(step.action, step.stamp_ns, time.monotonic_ns() - step.arrival_ns)
-        self._health.acted(step.inference_ns, step.step_ns)
+        self._health.acted(step.inference_ns, step.step_ns, step.action.legal_probability)
         if step.unsure is not None:
             self._health.problem(step.unsure)
         if step.action.terminate:
@@ -232,7 +235,7 @@ class PolicyNode(ProgramNode):
     def _load(self) -> PolicyStepper[Picture]:
         policy = self._load_policy()
         self._loading("warming up")
-        rules = {name: self._settings[name] for name in ("max_image_age", "min_confidence")}
+        rules = {name: self._settings[name] for name in ("max_image_age", *THRESHOLDS)}
         return PolicyStepper(policy, self._decode, **rules)
 
     def _load_policy(self) -> Policy:

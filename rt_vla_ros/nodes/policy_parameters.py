@@ -69,6 +69,13 @@ POLICY_PARAMETERS = (
         low=0.0,
         high=1.0,
     ),
+    Parameter(
+        "min_legal_probability",
+        0.0,
+        "The arm holds still in place of actions that the policy's model would hardly write by itself; 0: never.",
+        low=0.0,
+        high=1.0,
+    ),
     Parameter("max_instruction_length", 1000, "Longer instructions are refused [characters].", low=1, high=100_000),
     Parameter(
         "instruction_pause",

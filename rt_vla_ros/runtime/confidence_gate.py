@@ -1,4 +1,4 @@
-"""Holds the arm still while the policy is not sure of what it does. No ROS in here."""
+"""Holds the arm still while the policy is not sure of what it does, or hardly writes actions. No ROS in here."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ import numpy as np
 
 from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
 
+THRESHOLDS = ("min_confidence", "min_legal_probability")
+"""The gate's settings, by the names they have everywhere."""
+HARDLY_LEGAL = 0.01
+"""Below this legal_probability a model did not learn to write actions behind this prompt: one that did is near 1."""
+
 
 class ConfidenceGate:
-    """Lets actions through whose confidence is at least `threshold`, and in place of others "stay where you are"."""
+    """Lets actions through that are sure and legal enough, and in place of others "stay where you are"."""
 
-    def __init__(self, threshold: float) -> None:
-        self._threshold = threshold
+    def __init__(self, min_confidence: float, min_legal_probability: float = 0.0) -> None:
+        self._confidence, self._legal = min_confidence, min_legal_probability
 
     def admit(self, action: EndEffectorAction) -> tuple[EndEffectorAction, str | None]:
         """The action to publish, and why it is not the policy's own, None where it is.
 
         A terminate is always let through: to stop takes no courage. The gripper stays as it is.
         """
-        if action.confidence >= self._threshold or action.terminate:
+        sentence = None if action.terminate else self._refusal(action)
+        if sentence is None:
             return action, None
-        sentence = (
-            f"The policy is less sure than min_confidence ({self._threshold:g}): the arm holds still until it is surer."
-        )
         held = replace(
             action,
             translation=np.zeros(3),
@@ -33,3 +36,28 @@ class ConfidenceGate:
             plan=f"{sentence} {action.plan}".strip(),
         )
         return held, sentence
+
+    def _refusal(self, action: EndEffectorAction) -> str | None:
+        """Written so that a NaN is refused at every threshold."""
+        if not action.legal_probability >= self._legal:
+            return (
+                f"The policy's model would write an action by itself less often than min_legal_probability "
+                f"({self._legal:g}): the arm holds still. Does its prompt fit the checkpoint?"
+            )
+        if not action.confidence >= self._confidence:
+            return (
+                f"The policy is less sure than min_confidence ({self._confidence:g}): the arm holds still until it is "
+                "surer."
+            )
+        return None
+
+
+def legal_doubt(legal_probability: float) -> str | None:
+    """What to tell people of a policy whose model hardly writes actions by itself; None where it does."""
+    if legal_probability >= HARDLY_LEGAL:
+        return None
+    return (
+        f"The prompt or the checkpoint does not fit: left free, the model would write an action with a probability of "
+        f"{legal_probability:.2g} only (legal_probability; a trained policy is near 1), so what it does means little, "
+        "whatever its confidence. Compare prompt, chat and vocabulary in rt2_config.json with what it was trained on."
+    )

@@ -56,12 +56,13 @@ class PolicyStepper(Generic[Message]):
         *,
         max_image_age: float,
         min_confidence: float,
+        min_legal_probability: float = 0.0,
     ) -> None:
         cameras = [camera.name for camera in policy.card.cameras]
         period_ns, max_age_ns = round(policy.card.period * 1e9), round(max_image_age * 1e9)
         self.policy = policy
         self.buffer: FrameBuffer[Message] = FrameBuffer(cameras, period_ns, max_age_ns)
-        self._decode, self._gate = decode, ConfidenceGate(min_confidence)
+        self._decode, self._gate = decode, ConfidenceGate(min_confidence, min_legal_probability)
         self._first = True
         self._acted_ns = 0  # stamp of the last frames that were taken
 

@@ -10,6 +10,7 @@ import numpy as np
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy, WarmUpPolicy
 from rt_vla_ros.policies.threads import choose_threads
+from rt_vla_ros.runtime.confidence_gate import legal_doubt
 
 # A step keeps up that leaves this share of the policy's period to images, messages and other processes.
 SPARE = 0.5
@@ -17,10 +18,11 @@ SPARE = 0.5
 
 @dataclass(frozen=True)
 class Warm:
-    """took_ns: of a warm step. threads: how many torch uses from now on in this thread."""
+    """took_ns: of a warm step. threads: how many torch uses from now on in this thread. doubt: see legal_doubt."""
 
     took_ns: int
     threads: int
+    doubt: str | None
 
 
 def warm_up(policy: Policy, threads: int = 0) -> Warm:
@@ -31,16 +33,18 @@ def warm_up(policy: Policy, threads: int = 0) -> Warm:
         instruction, runs = policy.warm_up_instruction, policy.warm_up_runs
     policy.reset(instruction)
     made = took_ns = 0
+    doubt = None
 
     def step() -> float:
-        nonlocal made, took_ns
+        nonlocal made, took_ns, doubt
         started = time.monotonic_ns()
-        policy.act(Observation(black, made * policy.card.period))
+        action = policy.act(Observation(black, made * policy.card.period))
         made, took_ns = made + 1, time.monotonic_ns() - started
+        doubt = legal_doubt(action.legal_probability)
         return took_ns / 1e9
 
     for _ in range(runs):
         step()
     chosen = choose_threads(step, SPARE * policy.card.period, threads)
     step()  # with that number
-    return Warm(took_ns, chosen)
+    return Warm(took_ns, chosen, doubt)

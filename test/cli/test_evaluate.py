@@ -64,6 +64,8 @@ def test_an_evaluation_that_was_ended_goes_on(tmp_path: Path, capsys: pytest.Cap
     refused = capsys.readouterr().err
     assert "another evaluation (policy 'expert', not 'rt1-untrained'" in refused
     assert "--overwrite" in refused
+    assert main(["evaluate", "--out", str(tmp_path), *arguments, "--min-legal-probability", "0.5"]) == 2
+    assert "another evaluation (min_legal_probability None, not 0.5)" in capsys.readouterr().err
     journal.write_text("nonsense\n")
     assert main(["evaluate", "--out", str(tmp_path), *arguments, "--episodes", "1"]) == 2
     assert "not a journal of an evaluation" in capsys.readouterr().err
@@ -166,6 +168,8 @@ def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, ablati
         (["--seed", str(1 << 40)], "training uses those above"),
         (["--device", "cuda:77"], "'cuda:77'"),
         (["--videos", "-1"], "expected 0 or more"),
+        (["--min-confidence", "nan"], "--min-confidence is nan, expected 0 to 1"),
+        (["--min-legal-probability", "1.5"], "--min-legal-probability is 1.5, expected 0 to 1"),
         (["--through-ros", "--policy", "expert"], "without expert"),
         (["--through-ros", "--ablation", "black-images"], "without ablation"),
         (["--weights", "int8"], "RT-1 policies have no weights 'int8'; they have auto, float32, bfloat16"),

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import io
+from contextlib import closing
+
 import numpy as np
 import pytest
 from support.scripted_policy import ConstantPolicy, ExpertPolicy
 
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.record import EpisodeRecord
-from rt_vla_ros.evaluation.rollout import RolloutStep, rollout
+from rt_vla_ros.evaluation.rollout import DirectPlayer, RolloutStep, rollout
+from rt_vla_ros.evaluation.suite_run import SuiteRun
 from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.judge import Outcome
 from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
@@ -63,6 +68,23 @@ def test_a_bad_action_moves_nothing(sim: TabletopSim, bad: float) -> None:
     scene = make_scene("pick-colours", 0)
     rollout(ConstantPolicy(translation=np.array([bad, 0.0, 0.0])), scene, sim, Controller(), max_steps=5)
     np.testing.assert_allclose(sim.ee_position, scene.layout.start, atol=0.005)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.5])
+def test_what_the_policys_model_would_hardly_write_is_held_as_in_the_node(sim: TabletopSim, threshold: float) -> None:
+    scene = make_scene("pick-colours", 0)
+    policy = ConstantPolicy(translation=np.array([0.0, 0.02, 0.0]), legal_probability=0.2)
+    episode = rollout(policy, scene, sim, Controller(), max_steps=5, min_legal_probability=threshold)
+    moved = sim.ee_position[1] - scene.layout.start[1]
+    assert moved == pytest.approx(0.0 if threshold else 0.1, abs=0.02)
+    assert episode.legal_probability == 0.2
+
+
+def test_an_evaluation_of_such_a_model_says_so_behind_its_first_episode() -> None:
+    heard = io.StringIO()
+    with closing(DirectPlayer(ConstantPolicy(terminate=True, legal_probability=0.0002))) as player:
+        SuiteRun(player, "pick-colours", {}, None, Progress(heard)).play(range(2), videos=0, overwrite=False)
+    assert heard.getvalue().count("with a probability of 0.0002 only") == 1
 
 
 def test_the_same_seed_gives_the_same_actions(sim: TabletopSim) -> None:

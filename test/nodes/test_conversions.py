@@ -13,12 +13,15 @@ from rt_vla_ros.nodes import conversions as convert
 
 def test_an_action_goes_there_and_back_to_the_last_bit() -> None:
     rng = np.random.default_rng(1)
-    action = EndEffectorAction(rng.normal(size=3), rng.normal(size=3), 0.3, True, 0.7, 0.2, (1, 255, 3), "plan", "base")
+    action = EndEffectorAction(
+        rng.normal(size=3), rng.normal(size=3), 0.3, True, 0.7, 0.2, (1, 255, 3), "plan", "base", 0.6
+    )
     message = convert.action_message(action, 1_234_567_890_123_456_789, "panda_link0", 5_000_000)
     back = convert.action_from_message(message)
     np.testing.assert_array_equal(back.translation, action.translation)
     np.testing.assert_array_equal(back.rotation, action.rotation)
     assert (back.gripper, back.terminate, back.confidence, back.period) == (0.3, True, 0.7, 0.2)
+    assert (message.legal_probability, back.legal_probability) == (0.6, 0.6)
     assert (back.tokens, back.plan, back.frame_id) == ((1, 255, 3), "plan", "panda_link0")
     assert convert.nanoseconds(message.header.stamp) == 1_234_567_890_123_456_789
     assert convert.nanoseconds(message.latency) == 5_000_000

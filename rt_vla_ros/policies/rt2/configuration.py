@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rt_vla_ros.json_file import read_object
+from rt_vla_ros.language.plain_text import HOLE, PromptText
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
 
 VOCABULARIES = ("integers", "overwritten", "openvla")
@@ -111,7 +112,7 @@ class RT2Config:
         (Path(directory) / RT2_CONFIG_FILE).write_text(text, encoding="utf-8")
 
 
-def robot_prompt(config: RT2Config, instruction: str) -> str:
+def robot_prompt(config: RT2Config, instruction: str) -> PromptText:
     """The prompt behind which an action, or a plan and an action, is to follow.
 
     Raises ValueError for an instruction without words.
@@ -120,12 +121,12 @@ def robot_prompt(config: RT2Config, instruction: str) -> str:
     if not words:
         raise ValueError("The instruction is empty; say what the robot shall do.")
     bare = words.rstrip(".?! ") or words  # the prompt brings its own punctuation
-    return config.prompt.replace("{instruction}", bare.lower() if config.lower_case else bare)
+    return PromptText(config.prompt.replace("{instruction}", HOLE), bare.lower() if config.lower_case else bare)
 
 
-def question_prompt(config: RT2Config, question: str) -> str:
+def question_prompt(config: RT2Config, question: str) -> PromptText:
     """The prompt behind which an answer in words is to follow. Raises ValueError for a question without words."""
     words = " ".join(question.split())
     if not words:
         raise ValueError("The question is empty; ask something about the image.")
-    return config.question.replace("{question}", words)
+    return PromptText(config.question.replace("{question}", HOLE), words)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rt_vla_ros.action_space.action import EndEffectorAction
-from rt_vla_ros.action_space.decoder import ActionDecoder
+from rt_vla_ros.action_space.decoder import NOT_FINITE, ActionDecoder, DecodingError
+from rt_vla_ros.language.plain_text import HOLE, PromptText, insert_text
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.packed_linear import pack_linears
@@ -105,11 +106,17 @@ class RT2Policy:
         self._prompt, self.previous, self.prompt_tokens = prompt, (), inputs["input_ids"].shape[1]
 
     def act(self, observation: Observation) -> EndEffectorAction:
-        """One step. Raises RuntimeError before the first reset and ValueError for images the card does not allow."""
+        """One step. Raises RuntimeError before the first reset and ValueError for images the card does not allow.
+
+        Raises DecodingError where the model's output is not finite.
+        """
         decoded = self.decode(observation)
+        if not np.isfinite([*decoded.probabilities, decoded.legal_probability]).all():
+            raise DecodingError(NOT_FINITE)
         return self._decoder.from_tokens(
             self._grammar.decode(decoded.tokens),
             confidence=self._confidence(decoded),
+            legal_probability=decoded.legal_probability,
             plan=self._grammar.plan(decoded.tokens),
         )
 
@@ -169,10 +176,14 @@ class RT2Policy:
                 "its configuration, processor and tokenizer belong together?"
             ) from error
 
-    def _make_prompt(self, text: str) -> PreparedPrompt:
+    def _make_prompt(self, prompt: PromptText) -> PreparedPrompt:
+        """Raises InstructionError, a ValueError, for words that cannot be told from control tokens."""
         processor = self.parts.processor
-        rendered = processor.render(text, len(self.card.cameras), chat=self.parts.config.chat)
-        return PreparedPrompt(processor, rendered, self._pixels)
+        pieces = processor.render(prompt.template, len(self.card.cameras), chat=self.parts.config.chat).split(HOLE)
+        if len(pieces) < 2:
+            raise ProcessorError("The chat template leaves out what the user says; correct it, or say chat: false.")
+        text = insert_text(processor.tokenizer, pieces, prompt.words, placeholders(self.parts.model.config))
+        return PreparedPrompt(processor, text, self._pixels)
 
     def _confidence(self, decoded: Decoded) -> float:
         """Geometric mean over the dimensions of the probability of their tokens."""

@@ -18,7 +18,7 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.packed_linear import PackedLinear
 from rt_vla_ros.policies.policy import Policy
-from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT
+from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT, question_prompt
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import least_used
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import prefix_allowed_tokens
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, load_rt2
@@ -129,7 +129,9 @@ def test_confidence_is_the_mean_probability_of_the_numbers(parts: RT2Parts) -> N
 def test_questions_are_answered_in_free_text(parts: RT2Parts) -> None:
     policy = RT2Policy(parts)
     answer = policy.ask(seen(0).images, "what do you see?", limit=12)
-    inputs = policy._make_prompt("Q: what do you see? A:").inputs(list(seen(0).images.values()))
+    inputs = policy._make_prompt(question_prompt(parts.config, "what do you see?")).inputs(
+        list(seen(0).images.values())
+    )
     length = inputs["input_ids"].shape[1]
     output = parts.model.generate(**inputs, max_new_tokens=12, do_sample=False)
     assert answer == parts.processor.tokenizer.decode(output[0, length:], skip_special_tokens=True).strip()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
+from rt_vla_ros.language.plain_text import special_tokens
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 
 ANCHOR = "A:"
@@ -194,12 +195,6 @@ def _check_borders(sequences: Sequence[Sequence_], starts: set[int], ends: Seque
 
 PLACEHOLDERS = ("image_token_id", "image_token_index", "video_token_id", "video_token_index")
 """Names under which a model's configuration has them."""
-
-
-def special_tokens(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """Ids of a tokenizer's special tokens, with those that were added as special ones and are in no list of its own."""
-    added = tokenizer.added_tokens_decoder
-    return frozenset(tokenizer.all_special_ids) | {token for token, content in added.items() if content.special}
 
 
 def placeholders(config: PreTrainedConfig) -> frozenset[int]:

@@ -30,14 +30,21 @@ FIXED_TOLERANCE = {torch.float32: 1e-3}
 """The same between passes of fixed shapes and the model's own; 0.1 in half precision, where rounding makes so much."""
 CPU_GUESS = 8
 """Tokens that are verified in one pass behind the prompt's on a CPU: more rows take longer than reading the weights."""
+CPU_HEAD_ROWS = 1024
+"""Rows of the output head that are multiplied at once on a CPU where all are."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """tokens: what was written. probabilities: of each, among what was legal. passes: how often the model was run."""
+    """tokens: what was written. probabilities: of each, among what was legal. passes: how often the model was run.
+
+    legal_probability: product over the action's tokens, forced ones too, of what all legal tokens had together among
+    all tokens there are: how likely it is that the model, left free, goes on writing an action.
+    """
 
     tokens: tuple[int, ...]
     probabilities: tuple[float, ...]
+    legal_probability: float
     passes: int
 
 
@@ -127,16 +134,20 @@ class DecodingEngine:
         rows = session.prompt(guess, logits=not self._sliced)
         tokens: list[int] = []
         probabilities: list[float] = []
+        seen: list[tuple[Tensor, Tensor]] = []
         while True:
-            chosen = self._choose(rows, grammar, state, guess, temperature, generator)
+            masks = self._masks(grammar, state, guess)
+            chosen = self._choose(rows[: len(masks)], masks, grammar, temperature, generator)
             for i, (token, probability) in enumerate(chosen):
                 tokens.append(token)
                 probabilities.append(probability)
                 state = grammar.advance(state, token)
                 if state == END or i == len(guess) or token != guess[i]:
                     break
+            seen.append((rows[: i + 1].clone(), masks[: i + 1]))  # the next pass may write where this one did
             if state == END:
-                return Decoded(tuple(tokens), tuple(probabilities), passes)
+                legal = self._legal_probability(seen, grammar, grammar.action_length(tokens))
+                return Decoded(tuple(tokens), tuple(probabilities), legal, passes)
             session.forget(len(guess) - i)
             guess = grammar.guess(state, previous)[: self._later_guess or session.longest_guess]
             rows = session.more([tokens[-1], *guess], logits=not self._sliced)
@@ -159,28 +170,48 @@ class DecodingEngine:
         shapes = self._shapes.get(bucket(inputs["input_ids"].shape[1], grammar.longest))
         return DecodingSession(self.model, inputs) if shapes is None else FixedSession(self.model, inputs, shapes)
 
-    def _choose(
-        self,
-        rows: Tensor,
-        grammar: Grammar,
-        state: Hashable,
-        guess: Sequence[int],
-        temperature: float,
-        generator: torch.Generator | None,
-    ) -> list[tuple[int, float]]:
-        """What is chosen behind each token of the guess, with its probability."""
+    def _masks(self, grammar: Grammar, state: Hashable, guess: Sequence[int]) -> Tensor:
+        """What is legal in a state and behind each token of the guess, as far as it goes on; (rows, C)."""
         masks = [self._mask(grammar, state)]
         for token in guess:
             state = grammar.advance(state, token)
             if state == END:
                 break
             masks.append(self._mask(grammar, state))
-        logits = self._logits(rows[: len(masks)], grammar)  # (len(masks), C)
-        columns, chances = choose(logits, torch.stack(masks), temperature, generator)
+        return torch.stack(masks)
+
+    def _choose(
+        self,
+        rows: Tensor,
+        masks: Tensor,
+        grammar: Grammar,
+        temperature: float,
+        generator: torch.Generator | None,
+    ) -> list[tuple[int, float]]:
+        """What is chosen at each row, with its probability."""
+        columns, chances = choose(self._logits(rows, grammar), masks, temperature, generator)
         found = torch.stack(
             [self._columns(grammar)[columns].double(), chances.double()]
         ).tolist()  # one copy to the host
         return [(int(token), chance) for token, chance in zip(*found, strict=True)]
+
+    def _legal_probability(self, seen: Sequence[tuple[Tensor, Tensor]], grammar: Grammar, length: int) -> float:
+        """See Decoded. seen: rows and masks of all tokens, of which the last `length` are the action's.
+
+        The whole output head is read once an action, however many passes there were.
+        """
+        rows, masks = (torch.cat(parts)[-length:] for parts in zip(*seen, strict=True))
+        parts = self._whole_head(rows) if self._sliced else (rows,)  # (length, V) together
+        every = torch.stack([part.float().logsumexp(-1) for part in parts]).double().logsumexp(0)  # (length,)
+        logits = torch.cat(tuple(parts), dim=-1)[:, self._columns(grammar)].double()
+        legal = logits.masked_fill(~masks, -torch.inf).logsumexp(-1)
+        return min(float((legal - every).sum().exp()), 1.0)
+
+    def _whole_head(self, rows: Tensor) -> list[Tensor]:
+        """Logits over all tokens; on a CPU part by part, so that what is read next is still in its cache."""
+        weight = self._head.weight.split(CPU_HEAD_ROWS if rows.device.type == "cpu" else len(self._head.weight))
+        bias = [None] * len(weight) if self._head.bias is None else self._head.bias.split(len(weight[0]))
+        return [self._capped(nn.functional.linear(rows, *part)) for part in zip(weight, bias, strict=True)]
 
     def _logits(self, rows: Tensor, grammar: Grammar) -> Tensor:
         columns = self._columns(grammar)
@@ -188,8 +219,9 @@ class DecodingEngine:
             return rows[:, columns] if len(columns) < rows.shape[-1] else rows
         weight = self._cached(grammar, "head", lambda: self._head.weight[columns])
         logits = rows @ weight.T
-        if self._head.bias is not None:
-            logits = logits + self._head.bias[columns]
+        return self._capped(logits if self._head.bias is None else logits + self._head.bias[columns])
+
+    def _capped(self, logits: Tensor) -> Tensor:
         return logits if self._softcap is None else torch.tanh(logits / self._softcap) * self._softcap
 
     def _columns(self, grammar: Grammar) -> Tensor:

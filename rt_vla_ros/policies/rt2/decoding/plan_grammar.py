@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from rt_vla_ros.policies.rt2.decoding.action_vocabulary import special_tokens
+from rt_vla_ros.language.plain_text import special_tokens
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, state_number
 
 MARKER = "Action:"

@@ -16,6 +16,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_string
 
+from rt_vla_ros.language.plain_text import drop_separators
+
 Inputs = dict[str, Tensor]
 Pixels = NDArray[np.uint8]
 NOT_FOR_THE_MODEL = ("labels", "attention_mask", "rows", "cols", "num_crops", "num_patches")
@@ -43,7 +45,7 @@ class Processor(Protocol):
         """The text with placeholders for images."""
 
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
-        """Everything that the model takes, batch size 1."""
+        """Everything that the model takes, batch size 1. text: as `render` and `insert_text` made it."""
 
     def image_inputs(self, images: Sequence[Pixels]) -> Inputs:
         """Of that, only what is made from the images."""
@@ -66,7 +68,8 @@ class CombinedProcessor:
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
         """See Processor."""
         once = _beginning_once(self.tokenizer, text)
-        return _tensors(self._processor(images=list(images), text=text, return_tensors="pt", **once))
+        inputs = _tensors(self._processor(images=list(images), text=text, return_tensors="pt", **once))
+        return drop_separators(self.tokenizer, inputs)
 
     def image_inputs(self, images: Sequence[Pixels]) -> Inputs:
         """See Processor."""
@@ -110,7 +113,8 @@ class ComposedProcessor:
         if len(parts) != len(images) + 1:
             raise ProcessorError(f"The prompt has {len(parts) - 1} places for images, there are {len(images)} images.")
         whole = parts[0] + "".join(self._expand(features, i) + part for i, part in enumerate(parts[1:]))
-        ids = self.tokenizer(whole, return_tensors="pt", **_beginning_once(self.tokenizer, text))["input_ids"]
+        read = self.tokenizer(whole, return_tensors="pt", **_beginning_once(self.tokenizer, text))
+        ids = drop_separators(self.tokenizer, read)["input_ids"]
         inputs = {"input_ids": ids} | _tensors(features)
         if self._kind == "grid":
             inputs["mm_token_type_ids"] = (ids == self._image_id).int()

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from rt_vla_ros.language.plain_text import drop_separators
 from rt_vla_ros.policies.rt2.inputs.processor import Inputs, Pixels, ProcessorError
 
 EMPTY_TOKEN = 29871
@@ -63,7 +64,7 @@ class OpenVLAProcessor:
 
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
         """See Processor."""
-        ids = list(self.tokenizer(text)["input_ids"])
+        ids = drop_separators(self.tokenizer, self.tokenizer(text, return_tensors="pt"))["input_ids"][0].tolist()
         return {"input_ids": self.token_ids(ids)[None], **self.image_inputs(images)}
 
     def token_ids(self, prompt: Sequence[int]) -> Tensor:

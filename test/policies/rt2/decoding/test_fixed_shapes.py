@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.rt2.checkpoint import open_policy
-from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT
+from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT, question_prompt
 from rt_vla_ros.policies.rt2.decoding import fixed_shapes
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.engine import CPU_GUESS
@@ -262,4 +262,6 @@ def _not_found(_model: object) -> None:
 
 
 def policy_inputs(policy: RT2Policy) -> dict[str, Tensor]:
-    return policy._to_device(policy._make_prompt("Q: what? A:").inputs([random_image(0)]))
+    return policy._to_device(
+        policy._make_prompt(question_prompt(policy.parts.config, "what?")).inputs([random_image(0)])
+    )

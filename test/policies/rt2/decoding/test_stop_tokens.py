@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
+from support.certain_vlm import say
 from support.other_vlms import NAMES, save_other
 from support.vlms import random_image, save_vlm
-from torch import nn
 
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.resolve import resolve
@@ -47,30 +47,6 @@ def save(directory: Path, family: str, control: Sequence[str] = (), ends: Any = 
 
 def load(directory: Path) -> RT2Parts:
     return load_rt2(resolve(directory), device=torch.device("cpu"))
-
-
-def say(parts: RT2Parts, tokens: Sequence[int], tempting: Sequence[int]) -> None:
-    """Makes the model write `tokens` behind any prompt, each because of the one before; `tempting` come second.
-
-    The layers add nothing, so that the last hidden state is the last token's embedding, a direction of its own.
-    """
-    model, tokenizer = parts.model, parts.processor.tokenizer
-    head = nn.Linear(64, model.config.get_text_config().vocab_size)
-    first = parts.processor.tokenizer.encode("x A:", add_special_tokens=False)[-1]
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if name.endswith(("o_proj.weight", "down_proj.weight")):
-                weight.zero_()
-        embeddings = model.get_input_embeddings().weight.zero_()
-        for row, (before, after) in enumerate(zip((first, *tokens), (*tokens, tokens[-1]), strict=True)):
-            embeddings[before, row] = 1.0
-            head.weight.data[:, row] = 0.0
-            head.weight.data[after, row] = 5.0
-            head.weight.data[list(tempting), row] += 2.0
-        head.bias.data.zero_()
-        head.weight.data[:, len(tokens) + 1 :] = 0.0
-    model.lm_head = head
-    assert tokenizer.eos_token_id not in tokens
 
 
 def generated(policy: RT2Policy) -> tuple[int, ...]:

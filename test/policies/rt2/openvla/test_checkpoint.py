@@ -88,8 +88,8 @@ def test_one_of_several_statistics_must_be_named(tmp_path: Path) -> None:
 def test_what_rt2_config_does_not_say_is_openvla_s_own(given: dict[str, Any], prompt: str, tmp_path: Path) -> None:
     (save_openvla(tmp_path) / RT2_CONFIG_FILE).write_text(json.dumps(given))
     config = load_openvla(resolve(tmp_path), device=CPU).config
-    assert robot_prompt(config, "Pick UP the red cube.") == prompt
-    assert question_prompt(config, "What is red?") == "In: What is red?\nOut:"
+    assert str(robot_prompt(config, "Pick UP the red cube.")) == prompt
+    assert str(question_prompt(config, "What is red?")) == "In: What is red?\nOut:"
     assert config.center_crop == given.get("center_crop", False)
 
 

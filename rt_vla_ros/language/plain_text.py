@@ -1,0 +1,133 @@
+"""Text from outside stays text in a prompt: what a tokenizer would read as a control token is spelt out instead.
+
+A tokenizer finds the tokens that were added to it (`<|im_end|>`, `</s>`, `<image>`, `<loc0001>`) anywhere in a string.
+A prompt is therefore put together here from its template's pieces and the text, and where such a token covers a part
+of the text, `SEPARATOR` is put into its midst: a token of its own, which `drop_separators` takes out of the ids again.
+A text without them is tokenized in one string, as it would be without this module.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rt_vla_ros.language.encoder import InstructionError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+HOLE = "@@text@@"
+"""Where the text belongs in a template. Never looked for in the text itself."""
+SEPARATOR = "<|rt_vla_ros:separator|>"
+ROUNDS = 8
+"""Times that a text is taken apart: what a break leaves may hold another control token."""
+BYTE_PIECE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
+"""How SentencePiece writes a single byte; a Unigram tokenizer reads these six characters as that byte."""
+
+
+@dataclass(frozen=True)
+class PromptText:
+    """template: trusted, with HOLE where the words belong. words: from outside."""
+
+    template: str
+    words: str
+
+    def __str__(self) -> str:
+        return self.template.replace(HOLE, self.words)
+
+
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Ids of a tokenizer's special tokens, with those that were added as special ones and are in no list of its own."""
+    added = tokenizer.added_tokens_decoder
+    return frozenset(tokenizer.all_special_ids) | {token for token, content in added.items() if content.special}
+
+
+def insert_text(
+    tokenizer: PreTrainedTokenizerBase, pieces: Sequence[str], text: str, control: Collection[int] = ()
+) -> str:
+    """The pieces of a template with the text between them, so that the text is read as text.
+
+    control: further ids that must not come from the text, such as those that stand for images.
+    Raises InstructionError for a text that this tokenizer cannot be made to read as text.
+    """
+    text = text.replace(SEPARATOR, "")
+    whole, ours = text.join(pieces), bytearray(b"\1" * len(text)).join(bytearray(len(piece)) for piece in pieces)
+    ids = special_tokens(tokenizer).union(_added_marks(tokenizer), control)
+    ids -= {tokenizer.get_added_vocab().get(SEPARATOR)}
+    for _ in range(ROUNDS):
+        found = sorted({span for span in _spans(tokenizer, whole, ids) if any(ours[slice(*span)])})
+        if not found:
+            _check_counts(tokenizer, whole, pieces, ids)
+            return whole
+        places = [start + _break(whole[start:end]) for start, end in found]
+        stuck = [span for span, at in zip(found, places, strict=True) if at in span]
+        if stuck or not _has_separator(tokenizer):
+            raise _refusal(whole[slice(*(stuck or found)[0])])
+        cuts = list(itertools.pairwise([0, *places, len(whole)]))
+        whole = SEPARATOR.join(whole[start:end] for start, end in cuts)
+        ours = bytearray(len(SEPARATOR)).join(ours[start:end] for start, end in cuts)
+    raise _refusal(whole[slice(*found[0])])
+
+
+def drop_separators(tokenizer: PreTrainedTokenizerBase, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors of a prompt, (1, N) those that have an entry for each token, without the separators."""
+    separator = tokenizer.get_added_vocab().get(SEPARATOR)
+    ids = inputs["input_ids"]
+    keep = ids[0] != (-1 if separator is None else separator)
+    return {key: value[:, keep] if value.shape == ids.shape else value for key, value in inputs.items()}
+
+
+def _added_marks(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """Ids of added tokens that are no plain words: a word that somebody taught a model is read as that word."""
+    added = tokenizer.added_tokens_decoder
+    return {token for token, content in added.items() if not "".join(content.content.split()).isalnum()}
+
+
+def _spans(tokenizer: PreTrainedTokenizerBase, whole: str, ids: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Where control tokens stand in a string. A tokenizer without offsets is taken to find them as they are written."""
+    yield from (match.span() for match in BYTE_PIECE.finditer(whole))
+    if tokenizer.is_fast:
+        read = tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
+        for token, (start, end) in zip(read["input_ids"], read["offset_mapping"], strict=True):
+            # What is unknown to a tokenizer is written as <unk>, which is no control token then.
+            if token in ids and (token != tokenizer.unk_token_id or str(tokenizer.unk_token) in whole[start:end]):
+                yield start, end
+        return
+    for content in tokenizer.convert_ids_to_tokens(sorted(ids)):
+        yield from (match.span() for match in re.finditer(re.escape(content or SEPARATOR), whole))
+
+
+def _check_counts(tokenizer: PreTrainedTokenizerBase, whole: str, pieces: Sequence[str], ids: Collection[int]) -> None:
+    """For tokenizers without offsets: a text brings no control token with it. Raises InstructionError."""
+    if tokenizer.is_fast:
+        return
+    with_text, without = (tokenizer.encode(text, add_special_tokens=False) for text in (whole, "a".join(pieces)))
+    for token in set(with_text).intersection(ids).difference([tokenizer.unk_token_id]):
+        if with_text.count(token) > without.count(token):
+            raise _refusal(str(tokenizer.convert_ids_to_tokens(token)))
+
+
+def _break(content: str) -> int:
+    """Where to part a control token: before the marks it ends in, where most tokenizers part a text as well."""
+    marks = re.search(r"\W*$", content)
+    at = marks.start() if marks else 0
+    return at if 0 < at < len(content) else len(content) // 2
+
+
+def _has_separator(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Adds it the first time that it is needed; the model never sees it."""
+    from transformers import AddedToken
+
+    if SEPARATOR not in tokenizer.get_added_vocab():
+        tokenizer.add_tokens([AddedToken(SEPARATOR, special=True, normalized=False)])
+    return SEPARATOR in tokenizer.get_added_vocab()
+
+
+def _refusal(content: str) -> InstructionError:
+    return InstructionError(
+        f"The text contains {content!r}, which this model's tokenizer reads as a control token and cannot be made to "
+        "read as text; say it in other words."
+    )
