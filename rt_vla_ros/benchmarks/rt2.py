@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from rt_vla_ros.benchmarks.rt2_shapes import IMAGE_TOKENS, ModelShape, make_parts
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.packed_linear import pack_linears
+from rt_vla_ros.policies.rt2.configuration import robot_prompt
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, prefix_allowed_tokens
 from rt_vla_ros.policies.rt2.decoding.fixed_shapes import language_model
 from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
@@ -187,7 +188,7 @@ def _steps(parts: RT2Parts, inputs: dict[str, Tensor], expected: Sequence[int], 
 
 
 def _inputs(parts: RT2Parts, observation: Observation) -> dict[str, Tensor]:
-    text = parts.processor.render(parts.config.prompt.replace("{instruction}", INSTRUCTION), 1, chat=False)
+    text = parts.processor.render(str(robot_prompt(parts.config, INSTRUCTION)), 1, chat=False)
     raw = parts.processor.inputs([np.asarray(observation.images["front"])], text)
     to, kind = parts.model.device, parts.model.dtype
     return {key: value.to(to, kind if value.is_floating_point() else None) for key, value in raw.items()}
