@@ -27,6 +27,7 @@ from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = "rt_vla_ros"
 SWITCH = ["true", "false"]
+FOLLOW_CLOCK = OrSubstitution(LaunchConfiguration("use_sim_time"), LaunchConfiguration("lock_step"))
 PASSED_ON = ("namespace", "params_file", "lock_step", "suite", "seed", "instruction")
 # Ctrl-C ends everything within five seconds, whatever the nodes are doing.
 PATIENCE = {"sigterm_timeout": "2", "sigkill_timeout": "1"}
@@ -145,24 +146,27 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
     ]
 
 
-def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch` asks for."""
-    follow_clock = OrSubstitution(LaunchConfiguration("use_sim_time"), LaunchConfiguration("lock_step"))
+def simulated_arm(_context: LaunchContext) -> list[IncludeLaunchDescription]:
+    """The arm; made in a function, so that `--show-args` does not offer what is set here."""
     wrist_image = PythonExpression(["str('wrist' in '", LaunchConfiguration("cameras"), "'.split(',')).lower()"])
     passed_on = [
         *[(name, LaunchConfiguration(name)) for name in PASSED_ON],
-        ("publish_clock", follow_clock),
+        ("publish_clock", FOLLOW_CLOCK),
         ("wrist_image", wrist_image),
     ]
-    arm = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "sim_arm.launch.py"])),
-        launch_arguments=passed_on,
-        condition=IfCondition(EqualsSubstitution(LaunchConfiguration("arm"), "sim")),
+    file = PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "sim_arm.launch.py"])
+    return [IncludeLaunchDescription(PythonLaunchDescriptionSource(file), launch_arguments=passed_on)]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch` asks for."""
+    arm = OpaqueFunction(
+        function=simulated_arm, condition=IfCondition(EqualsSubstitution(LaunchConfiguration("arm"), "sim"))
     )
     nodes = GroupAction(
         [
             PushRosNamespace(LaunchConfiguration("namespace")),
-            SetParameter("use_sim_time", follow_clock),
+            SetParameter("use_sim_time", FOLLOW_CLOCK),
             OpaqueFunction(function=policy_and_smoother),
         ]
     )

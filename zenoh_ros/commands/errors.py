@@ -12,6 +12,11 @@ class CliError(Exception):
     """What the user gave cannot be done; the message is a whole sentence and the exit code is 2."""
 
 
+def one_line(error: Exception) -> str:
+    """What an error of somebody else's code says, with its class, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def did_you_mean(given: str, choices: Iterable[str], *, most: int = 12) -> str:
     """`Did you mean 'x'?` for a near miss, else the first `most` of what there is."""
     names = sorted(set(choices))

@@ -8,48 +8,79 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-from launch import LaunchDescription, LaunchService
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch import LaunchContext, LaunchDescription, LaunchIntrospector, LaunchService
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, Shutdown
 from launch.launch_description_sources import AnyLaunchDescriptionSource, get_launch_description_from_any_launch_file
 
 from zenoh_ros import packages
-from zenoh_ros.commands.errors import CliError, did_you_mean
+from zenoh_ros.commands.errors import CliError, did_you_mean, one_line
 
-_SUFFIX = ".launch.py"
+_PYTHON_ENDINGS = (".launch.py", "_launch.py", ".py")
+_ENDINGS = ("launch.py", "launch.xml", "launch.yaml", "launch.yml")
 # What launch itself looks up without anybody declaring it.
 _ALWAYS_TAKEN = {"sigterm_timeout", "sigkill_timeout", "emulate_tty", "launch-prefix", "launch-prefix-filter"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="+", metavar="FILE_OR_NAME", help="[PACKAGE] FILE [name:=value ...]")
-    parser.add_argument("-s", "--show-args", "--show-arguments", action="store_true", help="show the file's arguments")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("-p", "--print", "--print-description", action="store_true", help="print the description")
+    shown.add_argument("-s", "--show-args", "--show-arguments", action="store_true", help="show the file's arguments")
     parser.add_argument("-n", "--noninteractive", action="store_true", help="no person is at a terminal")
     parser.add_argument("-d", "--debug", action="store_true", help="errors come with their tracebacks")
     parser.add_argument(
         "-a", "--show-all-subprocesses-output", action="store_true", help="show what every process prints"
     )
+    parser.add_argument("--launch-prefix", metavar="COMMAND", help="put before every program, e.g. 'gdb --args'")
+    parser.add_argument("--launch-prefix-filter", metavar="REGEX", help="only before programs whose name it matches")
 
 
 def run(args: argparse.Namespace) -> int:
     path = launch_file([word for word in args.what if ":=" not in word])
     given = launch_arguments(word for word in args.what if ":=" in word)
+    given |= {"launch-prefix": args.launch_prefix} if args.launch_prefix else {}
+    given |= {"launch-prefix-filter": args.launch_prefix_filter} if args.launch_prefix_filter else {}
     try:
-        declared = get_launch_description_from_any_launch_file(path).get_launch_arguments()
+        description = get_launch_description_from_any_launch_file(path)
+        declared = description.get_launch_arguments()
     except Exception as error:  # the file is the user's own program: anything may come out of it
         if args.debug:
             raise
-        raise CliError(f"{type(error).__name__}: {error}; --debug shows where") from error
+        text = str(error) if isinstance(error, RuntimeError) else one_line(error)
+        raise CliError(f"{text}; --debug shows where") from error
+    if args.print:
+        print(LaunchIntrospector().format_launch_description(description))
+        return 0
     if args.show_args:
         print(described(declared))
         return 0
-    _check(path, given, declared)
+    _check_choices(given, declared)
     if args.show_all_subprocesses_output:
         os.environ["OVERRIDE_LAUNCH_PROCESS_OUTPUT"] = "both"
+    return _launch(path, given, declared, args)
+
+
+def _launch(
+    path: str, given: dict[str, str], declared: Iterable[DeclareLaunchArgument], args: argparse.Namespace
+) -> int:
+    """Starts nothing where an argument has no effect: a misspelt `dry_run:=true` must not move an arm."""
     include = IncludeLaunchDescription(AnyLaunchDescriptionSource(path), launch_arguments=list(given.items()))
+    refused: list[str] = []
+
+    def check(_context: LaunchContext) -> list[Shutdown] | None:
+        # Included files and functions may take what the file itself does not declare; the launch of a real ROS 2
+        # does not tell.
+        refused.extend(set(getattr(include, "without_effect", [])) - _ALWAYS_TAKEN)
+        return [Shutdown(reason="an argument has no effect")] if refused else None
+
     argv = [f"{name}:={value}" for name, value in given.items()]
     service = LaunchService(argv=argv, noninteractive=args.noninteractive, debug=args.debug)
-    service.include_launch_description(LaunchDescription([include]))
-    return int(service.run())
+    service.include_launch_description(LaunchDescription([include, OpaqueFunction(function=check)]))
+    code = int(service.run())
+    for name in refused:
+        known = [argument.name for argument in declared]
+        raise CliError(f"{os.path.basename(path)} has no argument {name!r}. {did_you_mean(name, known)}")
+    return code
 
 
 def launch_file(words: list[str]) -> str:
@@ -59,24 +90,33 @@ def launch_file(words: list[str]) -> str:
         words: a path; the name of a registered package's file, with or without `.launch.py`; or a package and a name.
 
     Raises:
-        CliError: there is no such file; the message lists those that there are.
+        CliError: there is no such file, or more than one; the message lists those that there are.
     """
     if len(words) == 1 and os.path.isfile(words[0]):
         return words[0]
-    if len(words) not in (1, 2):
-        strange = ", ".join(repr(word) for word in words[2:])
+    is_path = bool(words) and os.path.isfile(words[0])
+    strange = ", ".join(repr(word) for word in words[1 if is_path else 2 :])
+    if strange or not words:
         raise CliError(f"expected a launch file and arguments of the form name:=value, got {strange or 'no file'}")
     name = words[-1]
-    shares = [_share(words[0])] if len(words) == 2 else [package.share for package in packages.registered()]
-    files = {path.name: str(path) for share in shares for path in sorted((share / "launch").rglob(f"*{_SUFFIX}"))}
-    for candidate in (name, name + _SUFFIX):
-        if candidate in files:
-            return files[candidate]
-    places = " or ".join(map(str, shares)) or "a registered package"
-    raise CliError(f"no launch file {name!r}, neither as a path nor in {places}. {did_you_mean(name, files)}")
+    folders = [_share(words[0])] if len(words) == 2 else [package.share / "launch" for package in packages.registered()]
+    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    for candidate in (name, *(name + ending for ending in _PYTHON_ENDINGS)):
+        found = [str(path) for path in files if path.name == candidate]
+        if len(found) > 1:
+            raise CliError(f"there is more than one {candidate!r}, give its path: {', '.join(found)}")
+        if found:
+            return found[0]
+    places = " or ".join(map(str, folders)) or "a registered package"
+    there = [path.name for path in files if path.name.endswith(_ENDINGS)]
+    raise CliError(f"no launch file {name!r}, neither as a path nor in {places}. {did_you_mean(name, there)}")
 
 
 def _share(package: str) -> Path:
+    """Where its launch files are: anywhere in its share directory; a checkout's holds more than is installed."""
+    registered = packages.find(package)
+    if registered is not None:
+        return registered.share / "launch"
     try:
         return Path(get_package_share_directory(package))
     except (PackageNotFoundError, ValueError) as error:
@@ -116,14 +156,8 @@ def described(declared: Iterable[DeclareLaunchArgument]) -> str:
     return "\n".join(lines)
 
 
-def _check(path: str, given: dict[str, str], declared: Iterable[DeclareLaunchArgument]) -> None:
-    """A misspelt `dry_run:=true` must not move an arm, so names that nobody declared are refused."""
-    arguments = {argument.name: argument for argument in declared}
-    for name, value in given.items():
-        if name not in arguments:
-            if name in _ALWAYS_TAKEN:
-                continue
-            raise CliError(f"{os.path.basename(path)} has no argument {name!r}. {did_you_mean(name, arguments)}")
-        choices = arguments[name].choices
-        if choices is not None and value not in choices:
-            raise CliError(f"{name}:={value} is not valid. {did_you_mean(value, choices)}")
+def _check_choices(given: dict[str, str], declared: Iterable[DeclareLaunchArgument]) -> None:
+    for argument in declared:
+        value = given.get(argument.name)
+        if value is not None and argument.choices is not None and value not in argument.choices:
+            raise CliError(f"{argument.name}:={value} is not valid. {did_you_mean(value, argument.choices)}")

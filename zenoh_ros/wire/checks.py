@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from zenoh_ros.wire.printable import without_addresses
 from zenoh_ros.wire.types import Field
 
 Check = Callable[[Any], Any]
@@ -206,5 +207,5 @@ def _is_sequence(value: Any) -> bool:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = without_addresses(repr(value))
     return f"{type(value).__name__} {text if len(text) < 60 else text[:57] + '...'}"

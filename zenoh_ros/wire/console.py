@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
+from zenoh_ros.wire.printable import printable, without_addresses
+
 FORMAT_VARIABLE = "RCUTILS_CONSOLE_OUTPUT_FORMAT"
 COLOR_VARIABLE = "RCUTILS_COLORIZED_OUTPUT"
 STDOUT_VARIABLE = "RCUTILS_LOGGING_USE_STDOUT"
@@ -108,7 +110,8 @@ class Console:
 
     def log(self, severity: Severity, name: str, message: str, function: str, file: str, line: int) -> None:
         """Print one line and hand it to the logger's sink."""
-        record = ConsoleRecord(severity, name, message, time.time_ns(), function, file, line)
+        message = printable(without_addresses(message), keep="\n\t")
+        record = ConsoleRecord(severity, printable(name), message, time.time_ns(), function, file, line)
         if self._print:
             stream = sys.stdout if os.environ.get(STDOUT_VARIABLE) == "1" else sys.stderr
             with self._lock:
@@ -151,7 +154,8 @@ def format_record(record: ConsoleRecord, *, colored: bool = False) -> str:
         "function_name": record.function,
         "file_name": record.file,
         "line_number": str(record.line),
-        "message": record.message,  # last, so that braces in a message stay as they are
+        # Last, so that braces in a message stay as they are; indented, so that no line of it passes for a record.
+        "message": record.message.replace("\n", "\n    "),
     }
     for key, value in values.items():
         text = text.replace(f"{{{key}}}", value)

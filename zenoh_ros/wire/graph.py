@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable
 
 import zenoh
 
+from zenoh_ros.wire.complaints import Complaints
 from zenoh_ros.wire.keys import EndpointKey, EndpointKind, NodeKey, graph_key, parse_token
 from zenoh_ros.wire.qos import incompatibility
 
-_LOG = logging.getLogger("zenoh_ros.wire")
 _COUNTERPARTS = {
     EndpointKind.PUBLISHER: EndpointKind.SUBSCRIPTION,
     EndpointKind.SUBSCRIPTION: EndpointKind.PUBLISHER,
@@ -28,7 +27,7 @@ class Graph:
         self._zid = str(session.info.zid())
         self._nodes: dict[str, NodeKey] = {}
         self._endpoints: dict[str, EndpointKey] = {}
-        self._warned: set[tuple[str, str, str]] = set()
+        self._complaints = Complaints(in_full=20)
         self._listeners: list[Callable[[], None]] = []
         self._changed = threading.Condition()
         self._closed = False
@@ -132,16 +131,17 @@ class Graph:
             else:
                 known.pop(token, None)
             listeners = list(self._listeners)
-            mismatches = self._mismatches(entity) if isinstance(entity, EndpointKey) else []
+            came = sample.kind == zenoh.SampleKind.PUT
+            mismatches = self._mismatches(entity) if came and isinstance(entity, EndpointKey) else []
             self._changed.notify_all()
-        for sentence in mismatches:
-            _LOG.warning(sentence)
+        for pair, sentence in mismatches:
+            self._complaints.add(pair, sentence)
         for listener in listeners:
             listener()
 
-    def _mismatches(self, new: EndpointKey) -> Iterable[str]:
-        """Sentences on endpoints of this process that will never hear of `new`: their types or QoS do not fit."""
-        sentences = []
+    def _mismatches(self, new: EndpointKey) -> list[tuple[Hashable, str]]:
+        """For each endpoint of this process whose type or QoS does not fit `new`: what fails, and a sentence."""
+        sentences: list[tuple[Hashable, str]] = []
         for other in self._endpoints.values():
             if other.name != new.name or other.kind != _COUNTERPARTS[new.kind]:
                 continue
@@ -152,10 +152,8 @@ class Graph:
             subject = (
                 (other.type_name + other.type_hash, new.type_name + new.type_hash) if by_type else (other.eid, new.eid)
             )
-            pair = (new.name, *sorted(subject))
-            if sentence and pair not in self._warned:
-                self._warned.add(pair)  # type: ignore[arg-type]
-                sentences.append(sentence)
+            if sentence:
+                sentences.append(((new.name, *sorted(subject)), sentence))
         return sentences
 
 

@@ -7,6 +7,7 @@ from enum import Enum
 
 import xxhash
 
+from zenoh_ros.wire.printable import printable
 from zenoh_ros.wire.qos import QosProfile
 
 ADMIN_SPACE = "@ros2_lv"
@@ -133,8 +134,11 @@ def graph_key(domain: int) -> str:
 
 
 def parse_token(token: str) -> NodeKey | EndpointKey | None:
-    """Read a liveliness token; None for one that this protocol does not know (trailing extra chunks are ignored)."""
-    parts = token.split("/")
+    """Read a liveliness token; None for one that this protocol does not know (trailing extra chunks are ignored).
+
+    What no ROS name may hold, but whoever is on the network may send (line ends, escape sequences), comes as escapes.
+    """
+    parts = printable(token).split("/")
     if len(parts) < _NODE_PARTS or parts[0] != ADMIN_SPACE or not all(parts[:_NODE_PARTS]):
         return None
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -15,6 +14,7 @@ import zenoh
 
 from zenoh_ros.wire.attachment import Attachment
 from zenoh_ros.wire.cdr import deserialize, serialize
+from zenoh_ros.wire.complaints import Complaints
 from zenoh_ros.wire.errors import DecodeError, WireError
 from zenoh_ros.wire.graph import Graph
 from zenoh_ros.wire.keys import EndpointKey, EndpointKind
@@ -23,7 +23,6 @@ from zenoh_ros.wire.messages import Message, ServiceClass
 if TYPE_CHECKING:
     from zenoh_ros.wire.session import Session
 
-_LOG = logging.getLogger("zenoh_ros.wire")
 _TIMEOUT_S = 600.0
 _MATCH_POLL_S = 0.01  # from a service's token to the match of its queryable
 _LOOK_AGAIN_S = 1.0
@@ -52,7 +51,6 @@ class Service:
 
     Attributes:
         key: its entry in the graph (name, type, hash, QoS, gid).
-        malformed: how many requests could not be read.
     """
 
     def __init__(
@@ -64,7 +62,7 @@ class Service:
     ) -> None:
         self.key = key
         self.service_class = service_class
-        self.malformed = 0
+        self._complaints = Complaints()
         self._session = session
         self._on_data = on_data
         self._queue: deque[zenoh.Query] = deque()
@@ -73,6 +71,11 @@ class Service:
         # The queryable comes first: who sees the token may ask at once.
         self._queryable = session.zenoh.declare_queryable(key.data_key(), handler, complete=True)
         self._token = session.zenoh.liveliness().declare_token(key.token())
+
+    @property
+    def malformed(self) -> int:
+        """How many requests could not be read."""
+        return self._complaints.count
 
     @property
     def pending(self) -> int:
@@ -93,9 +96,9 @@ class Service:
                 return deserialize(content, self.service_class.Request), Request(query, self.key, attachment)
             except (DecodeError, ValueError) as error:
                 query.drop()
-                self.malformed += 1
-                if self.malformed == 1:
-                    _LOG.warning("%s: a request cannot be read (%s); such requests are dropped", self.key.name, error)
+                self._complaints.add(
+                    "", f"{self.key.name}: a request cannot be read ({error}); such requests are dropped"
+                )
 
     def close(self) -> None:
         """Take the service off the graph; may be called twice. Requests that wait stay unanswered."""
@@ -125,7 +128,6 @@ class Client:
 
     Attributes:
         key: its entry in the graph (name, type, hash, QoS, gid).
-        malformed: how many responses could not be read.
     """
 
     def __init__(
@@ -137,7 +139,7 @@ class Client:
     ) -> None:
         self.key = key
         self.service_class = service_class
-        self.malformed = 0
+        self._complaints = Complaints()
         self._session = session
         self._gid = key.gid
         self._on_data = on_data
@@ -162,6 +164,11 @@ class Client:
         """Whether the graph shows a service of this name and type, and requests would reach it."""
         shown = self._session.graph.count(EndpointKind.SERVICE, self.key.name, self.key.data_key()) > 0
         return shown and self._matches()
+
+    @property
+    def malformed(self) -> int:
+        """How many responses could not be read."""
+        return self._complaints.count
 
     @property
     def pending(self) -> int:
@@ -201,9 +208,7 @@ class Client:
             try:
                 return deserialize(payload, self.service_class.Response), sequence
             except DecodeError as error:
-                self.malformed += 1
-                if self.malformed == 1:
-                    _LOG.warning("%s: a response cannot be read (%s); it is dropped", self.key.name, error)
+                self._complaints.add("", f"{self.key.name}: a response cannot be read ({error}); it is dropped")
 
     def forget(self, sequence: int) -> None:
         """Nobody waits for this response any more; if the request was not sent yet, it will not be."""

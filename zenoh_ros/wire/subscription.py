@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from zenoh import ext
 
 from zenoh_ros.wire.attachment import Attachment
 from zenoh_ros.wire.cdr import deserialize
+from zenoh_ros.wire.complaints import Complaints
 from zenoh_ros.wire.errors import DecodeError
 from zenoh_ros.wire.keys import EndpointKey, EndpointKind
 from zenoh_ros.wire.messages import Message
@@ -21,7 +21,6 @@ from zenoh_ros.wire.qos import DurabilityPolicy, QosProfile, ReliabilityPolicy, 
 if TYPE_CHECKING:
     from zenoh_ros.wire.session import Session
 
-_LOG = logging.getLogger("zenoh_ros.wire")
 _KEEP_ALL_HISTORY = 10_000
 
 
@@ -42,7 +41,6 @@ class Subscription:
     Attributes:
         key: its entry in the graph (name, type, hash, QoS, gid).
         dropped: how many messages gave way to newer ones before they were taken.
-        malformed: how many messages could not be read.
     """
 
     def __init__(
@@ -55,16 +53,20 @@ class Subscription:
         self.key = key
         self.message_class = message_class
         self.dropped = 0
-        self.malformed = 0
         self._session = session
         self._queue: deque[tuple[zenoh.Sample, int]] = deque(maxlen=key.qos.queue_length)
         self._on_data = on_data
-        self._complained: set[bytes] = set()
+        self._complaints = Complaints()
         self._verdicts: dict[bytes, bool] = {}
         self._closed = False
         # The subscriber comes first: what is published by those who see the token shall be heard.
         self._subscriber = _declare(session.zenoh, key.data_key(), key.qos, self._receive)
         self._token = session.zenoh.liveliness().declare_token(key.token())
+
+    @property
+    def malformed(self) -> int:
+        """How many messages could not be read."""
+        return self._complaints.count
 
     @property
     def pending(self) -> int:
@@ -138,14 +140,8 @@ class Subscription:
     def _forget_all_but(self, alive: set[bytes]) -> None:
         """Publishers come and go, as every `ros2 topic pub` does; nobody shall have to remember them for ever."""
         self._verdicts = {gid: verdict for gid, verdict in self._verdicts.items() if gid in alive}
-        self._complained &= {*alive, b""}
 
     def _complain(self, gid: bytes, reason: str) -> None:
-        """Once per publisher, for a broken one would fill the log."""
-        self.malformed += 1
-        if gid in self._complained:
-            return
-        self._complained.add(gid)
         sender = next(
             (
                 e.node.full_name
@@ -154,12 +150,10 @@ class Subscription:
             ),
             "an unknown publisher",
         )
-        _LOG.warning(
-            "%s: a message from %s cannot be read as %s (%s); such messages are dropped and counted",
-            self.key.name,
-            sender,
-            self.key.type_name,
-            reason,
+        self._complaints.add(
+            gid,
+            f"{self.key.name}: a message from {sender} cannot be read as {self.key.type_name} ({reason}); such "
+            "messages are dropped and counted",
         )
 
 

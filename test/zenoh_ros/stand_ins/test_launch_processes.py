@@ -183,3 +183,11 @@ def test_an_escalation_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     out = capfd.readouterr().out
     assert "failed to terminate '0.1' seconds after receiving 'SIGINT', escalating to 'SIGTERM'" in out
     assert "failed to terminate '0.1' seconds after receiving 'SIGTERM', escalating to 'SIGKILL'" in out
+
+
+def test_what_a_process_writes_stays_on_its_own_lines(capfd: pytest.CaptureFixture[str]) -> None:
+    code = r"print('\x1b[31mred\x1b[0m \x1b[2J\u202e\tx'); print('1%\r2%\r', end=''); print('\n')"
+    process = ExecuteProcess(cmd=python(code), name="p", output="screen", additional_env={"PYTHONIOENCODING": "utf-8"})
+    assert launch_entities(process) == 0
+    shown = [line.partition("] ")[2] for line in capfd.readouterr().out.splitlines() if line.startswith("[p-")]
+    assert shown[:2] == ["\x1b[31mred\x1b[0m \\x1b[2J\\u202e\tx", "2%"]

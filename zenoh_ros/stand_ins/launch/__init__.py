@@ -1,6 +1,6 @@
 """`launch` for launch files in Python where there is no ROS 2: the names and signatures of the real package.
 
-Facts from https://github.com/ros2/launch (Apache-2.0). XML and YAML files, log files and the introspector are left out.
+Facts from https://github.com/ros2/launch (Apache-2.0). XML and YAML files and log files are left out.
 What differs on purpose: signals go to each process's group, SIGTERM to the launch shuts down in order, processes die
 with the launch, and PythonExpression knows expressions only.
 """
@@ -14,6 +14,7 @@ from .launch_context import LaunchContext
 from .launch_description import LaunchDescription
 from .launch_description_entity import LaunchDescriptionEntity, SomeEntitiesType
 from .launch_description_source import LaunchDescriptionSource
+from .launch_introspector import LaunchIntrospector
 from .launch_service import LaunchService
 from .substitution import SomeSubstitutionsType, Substitution
 
@@ -27,6 +28,7 @@ __all__ = [
     "LaunchDescription",
     "LaunchDescriptionEntity",
     "LaunchDescriptionSource",
+    "LaunchIntrospector",
     "LaunchService",
     "SomeEntitiesType",
     "SomeSubstitutionsType",

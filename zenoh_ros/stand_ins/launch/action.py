@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .launch_description_entity import LaunchDescriptionEntity
+from .utilities import describe_value
 
 if TYPE_CHECKING:
     from .condition import Condition
@@ -27,4 +28,10 @@ class Action(LaunchDescriptionEntity):
         return None
 
     def describe(self) -> str:
-        return f"{type(self).__name__}()"
+        """In a line: the class, and with what it was made."""
+        made_with = {name: value for name, value in vars(self).items() if name[0] != "_" and name != "condition"}
+        shown = [f"{name}={describe_value(value)}" for name, value in made_with.items() if value not in (None, [], ())]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __repr__(self) -> str:
+        return self.describe()

@@ -5,14 +5,29 @@ from __future__ import annotations
 import asyncio
 import collections
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .launch_configurations import LaunchConfigurations
 
 if TYPE_CHECKING:
     from .event import Event
     from .event_handler import BaseEventHandler
     from .substitution import Substitution
+
+
+class Scope(NamedTuple):
+    """Where an event handler was registered.
+
+    The first two are the scope itself, as it is while it lasts and as it was left; `environment` is only up to date
+    while another scope's is the process's. `locals` are as they were.
+    """
+
+    configurations: LaunchConfigurations
+    environment: dict[str, str]
+    locals: dict[str, Any]
 
 
 class LaunchContext:
@@ -21,18 +36,19 @@ class LaunchContext:
     def __init__(self, *, argv: Iterable[str] | None = None, noninteractive: bool = False) -> None:
         self.argv = list(argv or [])
         self.noninteractive = noninteractive
-        self.launch_configurations: dict[str, Any] = {}
+        self.launch_configurations = LaunchConfigurations()
         self.is_shutdown = False
         self.asyncio_loop: asyncio.AbstractEventLoop | None = None
-        self._configurations_stack: list[dict[str, Any]] = []
+        self._configurations_stack: list[LaunchConfigurations] = []
+        self._environment: dict[str, str] = {}
         self._environment_stack: list[dict[str, str]] = []
         self._globals: dict[str, Any] = {}
         self._locals: dict[str, Any] = {}
-        self._locals_stack: list[dict[str, Any]] = []
-        self._event_handlers: collections.deque[BaseEventHandler] = collections.deque()
+        self._event_handlers: collections.deque[tuple[BaseEventHandler, Scope]] = collections.deque()
         self._events: collections.deque[Event] = collections.deque()
         self._at_end: list[Callable[[], None]] = []  # called when all processes have ended
         self._event_arrived = asyncio.Event()
+        self._more_to_come = False  # whether something that nobody can foresee may begin later
 
     @property
     def environment(self) -> os._Environ[str]:
@@ -53,44 +69,53 @@ class LaunchContext:
     def extend_locals(self, extensions: dict[str, Any]) -> None:
         self._locals.update(extensions)
 
-    def _push_locals(self) -> None:
-        self._locals_stack.append(dict(self._locals))
-
-    def _pop_locals(self) -> None:
-        self._locals = self._locals_stack.pop()
+    @contextmanager
+    def _within(self, scope: Scope) -> Iterator[None]:
+        """What is visited within belongs to the scope, which may have ended."""
+        outer = Scope(self.launch_configurations, self._environment, self._locals)
+        self.launch_configurations, self._locals = scope.configurations, dict(scope.locals)
+        self._switch_environment(scope.environment)
+        try:
+            yield
+        finally:
+            self.launch_configurations, self._locals = outer.configurations, outer.locals
+            self._switch_environment(outer.environment)
 
     def _push_launch_configurations(self) -> None:
-        copied = {
-            name: list(value) if isinstance(value, list) else value
-            for name, value in self.launch_configurations.items()
-        }
-        self._configurations_stack.append(copied)
+        self._configurations_stack.append(self.launch_configurations)
+        self.launch_configurations = self.launch_configurations.copy()
 
     def _pop_launch_configurations(self) -> None:
-        # In place: those who hold the mapping see the outer scope's values again.
-        outer = self._configurations_stack.pop()
-        self.launch_configurations.clear()
-        self.launch_configurations.update(outer)
+        self.launch_configurations = self._configurations_stack.pop()
 
     def _push_environment(self) -> None:
-        self._environment_stack.append(dict(os.environ))
+        self._environment_stack.append(self._environment)
+        self._switch_environment(dict(os.environ))
 
     def _pop_environment(self) -> None:
-        outer = self._environment_stack.pop()
-        for name in set(os.environ) - set(outer):
+        self._switch_environment(self._environment_stack.pop())
+
+    def _switch_environment(self, wanted: dict[str, str]) -> None:
+        if wanted is self._environment:
+            return
+        self._environment.clear()
+        self._environment.update(os.environ)
+        for name in set(os.environ) - set(wanted):
             del os.environ[name]
-        os.environ.update(outer)
+        os.environ.update(wanted)
+        self._environment = wanted
 
     def register_event_handler(self, event_handler: BaseEventHandler, append: bool = False) -> None:
-        """The newest handler is asked first, unless `append`."""
+        """The newest handler is asked first, unless `append`. What it yields belongs to the scope of now."""
+        here = (event_handler, Scope(self.launch_configurations, self._environment, dict(self._locals)))
         if append:
-            self._event_handlers.append(event_handler)
+            self._event_handlers.append(here)
         else:
-            self._event_handlers.appendleft(event_handler)
+            self._event_handlers.appendleft(here)
 
     def unregister_event_handler(self, event_handler: BaseEventHandler) -> None:
         """Raises ValueError where it is not registered."""
-        self._event_handlers.remove(event_handler)
+        del self._event_handlers[[known for known, _ in self._event_handlers].index(event_handler)]
 
     def emit_event_sync(self, event: Event) -> None:
         """Queues an event; only from the thread that runs the launch service."""

@@ -36,25 +36,44 @@ class LaunchDescription(LaunchDescriptionEntity):
     def get_launch_arguments(self, conditional_inclusion: bool = False) -> list[DeclareLaunchArgument]:
         """The declared arguments, of included files too, first declaration first.
 
-        Those that only some condition brings in have `_conditionally_included` set.
+        Those that only some condition brings in have `_conditionally_included` set. Those of an included file that
+        the include sets itself are left out.
         """
         found: dict[str, DeclareLaunchArgument] = {}
         _collect_arguments(self._entities, conditional_inclusion, found)
         return list(found.values())
 
 
+def is_open(entities: Iterable[LaunchDescriptionEntity]) -> bool:
+    """Whether what these will do is only known when it is done: functions, and files whose place is not known."""
+    return any(
+        entity.is_open
+        or is_open(entity.get_sub_entities())
+        or any(is_open(yielded) for _, yielded in entity.describe_conditional_sub_entities())
+        for entity in entities
+    )
+
+
 def _collect_arguments(
     entities: Iterable[LaunchDescriptionEntity], conditional: bool, found: dict[str, DeclareLaunchArgument]
 ) -> None:
     from .actions.declare_launch_argument import DeclareLaunchArgument
+    from .actions.launch_configurations import ResetLaunchConfigurations
 
     for entity in entities:
+        if isinstance(entity, ResetLaunchConfigurations):
+            return  # nothing from outside is seen after it
         here = conditional or entity.condition is not None
         if isinstance(entity, DeclareLaunchArgument):
             if entity.name not in found:
                 entity._conditionally_included = here
                 found[entity.name] = entity
             continue
-        _collect_arguments(entity.get_sub_entities(), here, found)
+        inner: dict[str, DeclareLaunchArgument] = {}
+        _collect_arguments(entity.get_sub_entities(), here, inner)
         for _, yielded in entity.describe_conditional_sub_entities():
-            _collect_arguments(yielded, True, found)
+            _collect_arguments(yielded, True, inner)
+        settled = entity.arguments_set_for_sub_entities()
+        for name, argument in inner.items():
+            if name not in settled:
+                found.setdefault(name, argument)

@@ -28,6 +28,15 @@ class LaunchDescriptionEntity:
         """As `get_sub_entities`, for those that are visited only if something happens: (when, entities)."""
         return []
 
+    @property
+    def is_open(self) -> bool:
+        """Whether what it yields is only known when it is visited."""
+        return False
+
+    def arguments_set_for_sub_entities(self) -> set[str]:
+        """Names of the launch arguments of what is within that are set here, so that nobody else can set them."""
+        return set()
+
     def get_asyncio_future(self) -> asyncio.Future[None] | None:
         """Done when the entity is; None where visiting it was all."""
         return None

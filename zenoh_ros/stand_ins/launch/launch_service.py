@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import logging
+from ._error_text import error_text
 from .event import Event
 from .events import Shutdown
 from .launch_context import LaunchContext
@@ -113,8 +114,9 @@ class LaunchService:
                 await self._wait()
             except Exception as error:
                 self._return_code = 1
-                self._logger.error(f"Caught exception in launch: {error}", exc_info=error if self._debug else None)
-                self.context.emit_event_sync(Shutdown(reason=f"error in launch: {error}"))
+                text = error_text(error)
+                self._logger.error(f"Caught exception in launch: {text}", exc_info=error if self._debug else None)
+                self.context.emit_event_sync(Shutdown(reason=f"error in launch: {text}"))
 
     async def _wait(self) -> None:
         self.context._event_arrived.clear()
@@ -138,15 +140,12 @@ class LaunchService:
                 return
             self._shutting_down = True
             self.context.is_shutdown = True
-        for handler in tuple(self.context._event_handlers):
+        for handler, scope in tuple(self.context._event_handlers):
             if not handler.matches(event):
                 continue
-            self.context._push_locals()
-            try:
+            with self.context._within(scope):
                 for entity in normalize_to_list_of_entities(handler.handle(event, self.context)):
                     self._visit(entity)
-            finally:
-                self.context._pop_locals()
 
     def _visit(self, entity: LaunchDescriptionEntity) -> None:
         for yielded in entity.visit(self.context) or []:

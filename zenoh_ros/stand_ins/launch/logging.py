@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import traceback
 from typing import TextIO
+
+from zenoh_ros.wire.printable import printable, without_addresses
+
+_COLOR = re.compile("(\x1b\\[[0-9;]*m)")  # what a process may say to a terminal beside text
 
 
 class _Screen(logging.Handler):
     """Writes to whatever standard output is now; a closed or full one never ends the launch."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        write_line(f"[{record.levelname}] [{record.name.removeprefix('launch:')}]: {record.getMessage()}")
+        message = without_addresses(record.getMessage()).replace("\n", "\n    ")
+        write_line(f"[{record.levelname}] [{record.name.removeprefix('launch:')}]: {message}")
         if record.exc_info and record.exc_info[1] is not None:
             write_line("".join(traceback.format_exception(record.exc_info[1])).rstrip())
 
@@ -20,6 +26,7 @@ class _Screen(logging.Handler):
 def write_line(line: str, stream: TextIO | None = None) -> None:
     """One line to standard output, at once."""
     target = stream or sys.stdout
+    line = "".join(part if _COLOR.fullmatch(part) else printable(part, keep="\n\t") for part in _COLOR.split(line))
     try:
         encoding = target.encoding or "utf-8"
         target.write(line.encode(encoding, errors="replace").decode(encoding) + "\n")

@@ -20,6 +20,9 @@ class Substitution:
         """How `--show-args` shows it."""
         return f"{type(self).__name__}()"
 
+    def __repr__(self) -> str:
+        return self.describe()
+
 
 SomeSubstitutionsType = Union[str, "PathLike[str]", Substitution, Iterable[Any]]
 """A text, a path, a substitution, or an iterable of them, which are joined without a separator."""

@@ -130,7 +130,8 @@ class LineBuffer:
     def feed(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            self._on_line(line.removesuffix(b"\r").decode(errors="replace"))
+            # Of a line that was written over again and again (a bar of progress), what a terminal shows in the end.
+            self._on_line(line.removesuffix(b"\r").rpartition(b"\r")[2].decode(errors="replace"))
 
     def flush(self) -> None:
         """Gives out a last line without an end."""

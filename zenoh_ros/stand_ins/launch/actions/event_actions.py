@@ -11,6 +11,7 @@ from ..event_handler import BaseEventHandler
 from ..events import Shutdown as ShutdownEvent
 from ..events.process import ProcessExited
 from ..launch_context import LaunchContext
+from ..launch_description import is_open
 from ..launch_description_entity import LaunchDescriptionEntity
 from ..substitution import SomeSubstitutionsType
 from ..utilities import normalize_to_list_of_entities, normalize_to_list_of_substitutions, perform_substitutions
@@ -35,11 +36,17 @@ class RegisterEventHandler(Action):
         self.event_handler = event_handler
 
     def execute(self, context: LaunchContext) -> None:
+        context._more_to_come |= is_open([self])
         context.register_event_handler(self.event_handler)
 
     def describe_conditional_sub_entities(self) -> list[tuple[str, Iterable[LaunchDescriptionEntity]]]:
         known = normalize_to_list_of_entities(self.event_handler.describe_entities())
-        return [("the event comes", known)]
+        return [(f"{type(self.event_handler).__name__} comes", known)]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a function decides what is done then."""
+        return self.event_handler.describe_entities() is None
 
 
 class UnregisterEventHandler(Action):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -26,6 +27,7 @@ from ..events.process import (
     SignalProcess,
 )
 from ..launch_context import LaunchContext
+from ..launch_description import is_open
 from ..launch_description_entity import LaunchDescriptionEntity, SomeEntitiesType
 from ..substitution import SomeSubstitutionsType
 from ..substitutions import LaunchConfiguration
@@ -128,6 +130,10 @@ class ExecuteProcess(Action):
     def get_sub_entities(self) -> list[LaunchDescriptionEntity]:
         return list(self._on_exit) if isinstance(self._on_exit, (list, tuple)) else []
 
+    @property
+    def is_open(self) -> bool:
+        return callable(self._on_exit)
+
     def get_asyncio_future(self) -> asyncio.Future[None] | None:
         return self._finished
 
@@ -143,6 +149,7 @@ class ExecuteProcess(Action):
         if self._finished is not None:
             raise RuntimeError(f"process {self.name} is executed twice: make two actions of it")
         assert context.asyncio_loop is not None, "actions are executed inside of LaunchService.run"
+        context._more_to_come |= is_open([self])
         self._settings = self._perform_substitutions(context)
         if context.is_shutdown:
             return None
@@ -161,8 +168,7 @@ class ExecuteProcess(Action):
         env |= {perform(context, key): perform(context, value) for key, value in self._additional_env.items()}
         if self._shell:
             command = ["/bin/sh", "-c", " ".join(command)]
-        if self._prefix is not None:
-            command = [*shlex.split(perform(context, self._prefix)), *command]
+        command = [*shlex.split(self._prefix_for(os.path.basename(own_name), context)), *command]
         cwd = None if self._cwd is None else perform(context, self._cwd)
         _require_program(command[0], env, cwd)
         terminal = context.launch_configurations.get("emulate_tty", self._emulate_tty)
@@ -179,6 +185,14 @@ class ExecuteProcess(Action):
             sigkill_timeout=kill,
             on_screen=logging.screen_streams(output if isinstance(output, dict) else perform(context, output)),
         )
+
+    def _prefix_for(self, program: str, context: LaunchContext) -> str:
+        """Its own, or what `--launch-prefix` gives to all of which the filter matches the name."""
+        if self._prefix is not None:
+            return perform(context, self._prefix)
+        chosen = perform(context, LaunchConfiguration("launch-prefix-filter", default=""))
+        is_meant = re.match(chosen, program) is not None
+        return perform(context, LaunchConfiguration("launch-prefix", default="")) if is_meant else ""
 
     def _handlers(self) -> list[BaseEventHandler]:
         asked = _OnRequest(self._asked)

@@ -27,5 +27,9 @@ class OpaqueFunction(Action):
         self._args = tuple(args or ())
         self._kwargs = dict(kwargs or {})
 
+    @property
+    def is_open(self) -> bool:
+        return True
+
     def execute(self, context: LaunchContext) -> list[LaunchDescriptionEntity]:
         return normalize_to_list_of_entities(self._function(context, *self._args, **self._kwargs))

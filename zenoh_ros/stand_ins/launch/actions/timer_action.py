@@ -11,15 +11,18 @@ from ..event import Event
 from ..event_handler import EventHandler
 from ..event_handlers import OnShutdown
 from ..events import TimerEvent
+from ..launch_configurations import LaunchConfigurations
 from ..launch_context import LaunchContext
+from ..launch_description import is_open
 from ..launch_description_entity import LaunchDescriptionEntity
 from ..substitution import SomeSubstitutionsType
 from ..utilities.type_utils import perform_typed_substitution
+from .launch_configurations import PopLaunchConfigurations
 from .opaque_function import OpaqueFunction
 
 
 class TimerAction(Action):
-    """Yields its actions once, `period` seconds of wall time after it was visited.
+    """Yields its actions once, `period` seconds of wall time after it was visited, in the scope that it was visited in.
 
     Args:
         period: seconds; a substitution may give them.
@@ -42,6 +45,7 @@ class TimerAction(Action):
         self._done: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._canceled = False
+        self._configurations = LaunchConfigurations()
         self._locals: dict[str, Any] = {}
 
     def describe_conditional_sub_entities(self) -> list[tuple[str, Iterable[LaunchDescriptionEntity]]]:
@@ -61,7 +65,8 @@ class TimerAction(Action):
         if self._canceled or context.is_shutdown:
             self.cancel()
             return
-        self._locals = context.get_locals_as_dict()
+        self._configurations, self._locals = context.launch_configurations.copy(), context.get_locals_as_dict()
+        context._more_to_come |= is_open(self.actions)
         context.register_event_handler(
             EventHandler(matcher=self._is_mine, entities=OpaqueFunction(function=self._yield_actions), handle_once=True)
         )
@@ -82,4 +87,6 @@ class TimerAction(Action):
 
     def _yield_actions(self, context: LaunchContext) -> list[LaunchDescriptionEntity]:
         context.extend_locals(self._locals)
-        return self.actions
+        context._push_launch_configurations()
+        context.launch_configurations.data |= self._configurations.data
+        return [*self.actions, PopLaunchConfigurations()]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.machinery import SourceFileLoader
 from types import ModuleType
 
+from .._error_text import error_text
 from ..launch_description import LaunchDescription
 from ..launch_description_source import LaunchDescriptionSource
 from ..substitution import SomeSubstitutionsType
@@ -28,7 +31,7 @@ class PythonLaunchDescriptionSource(LaunchDescriptionSource):
 
 
 class AnyLaunchDescriptionSource(PythonLaunchDescriptionSource):
-    """Any launch file; here those in Python are known, not XML and YAML."""
+    """Any launch file; here those in Python are known, XML and YAML are refused in a sentence."""
 
 
 def load_python_launch_file_as_module(python_launch_file_path: str) -> ModuleType:
@@ -40,19 +43,32 @@ def load_python_launch_file_as_module(python_launch_file_path: str) -> ModuleTyp
     """
     if not os.path.isfile(python_launch_file_path):
         raise FileNotFoundError(f"launch file '{python_launch_file_path}' does not exist")
-    if not python_launch_file_path.endswith(".py"):
+    if not python_launch_file_path.endswith(".py") and _is_frontend(python_launch_file_path):
         raise InvalidPythonLaunchFileError(
-            f"launch file '{python_launch_file_path}' is not a Python file (.launch.py); XML and YAML need a ROS 2"
+            f"launch file '{python_launch_file_path}' is in XML or YAML, which needs a real ROS 2: source one, or "
+            "write it in Python (.launch.py)"
         )
-    spec = importlib.util.spec_from_file_location("python_launch_file", python_launch_file_path)
-    if spec is None or spec.loader is None:
-        raise InvalidPythonLaunchFileError(f"launch file '{python_launch_file_path}' cannot be loaded")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise InvalidPythonLaunchFileError(f"launch file '{python_launch_file_path}': {error}") from error
+    loader = SourceFileLoader("python_launch_file", python_launch_file_path)
+    module = ModuleType(loader.name)
+    module.__file__ = python_launch_file_path
+    with _said_of(python_launch_file_path):
+        exec(loader.get_code(loader.name) or "", vars(module))
     return module
+
+
+@contextmanager
+def _said_of(path: str) -> Iterator[None]:
+    """Within, what is wrong with the file is an InvalidPythonLaunchFileError."""
+    try:
+        yield
+    except (SyntaxError, ImportError, AttributeError) as error:
+        raise InvalidPythonLaunchFileError(f"launch file '{path}': {error_text(error)}") from error
+
+
+def _is_frontend(path: str) -> bool:
+    """As the real launch: every ending may be Python's, but these and what looks like them are not."""
+    with open(path, "rb") as file:
+        return path.endswith((".xml", ".yaml", ".yml")) or file.read(64).lstrip().startswith((b"<", b"launch:"))
 
 
 def get_launch_description_from_python_launch_file(python_launch_file_path: str) -> LaunchDescription:
@@ -67,7 +83,8 @@ def get_launch_description_from_python_launch_file(python_launch_file_path: str)
         raise InvalidPythonLaunchFileError(
             f"launch file '{python_launch_file_path}' has no function generate_launch_description()"
         )
-    description = generate()
+    with _said_of(python_launch_file_path):
+        description = generate()
     if not isinstance(description, LaunchDescription):
         raise InvalidPythonLaunchFileError(
             f"launch file '{python_launch_file_path}': generate_launch_description() must return a LaunchDescription, "

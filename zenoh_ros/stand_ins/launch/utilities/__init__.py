@@ -45,6 +45,18 @@ def describe_substitutions(subs: Iterable[Substitution]) -> str:
     return " + ".join(sub.describe() for sub in subs)
 
 
+def describe_value(value: Any) -> str:
+    """How a person reads an argument of an action; never with an address."""
+    if isinstance(value, Substitution):
+        return value.describe()
+    if isinstance(value, (list, tuple)):
+        one_text = all(isinstance(part, Substitution) for part in value)
+        return describe_substitutions(value) if one_text else f"[{', '.join(map(describe_value, value))}]"
+    if isinstance(value, (str, int, float, os.PathLike)):
+        return repr(os.fspath(value) if isinstance(value, os.PathLike) else value)
+    return str(getattr(value, "location", type(value).__name__))
+
+
 def normalize_to_list_of_entities(entities: SomeEntitiesType | None) -> list[LaunchDescriptionEntity]:
     """A list, of one entity, many or none.
 

@@ -1,0 +1,39 @@
+"""Errors of launch files in words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import ModuleType
+
+_STAND_INS = {path.name for path in Path(__file__).resolve().parents[1].iterdir() if path.is_dir()}
+_NEVER_HERE = ("launch_xml", "launch_yaml", "launch_testing", "composition_interfaces", "lifecycle_msgs")
+_NAME = re.compile(r"(?:cannot import name|has no attribute) '(\w+)'")
+
+
+def error_text(error: BaseException) -> str:
+    """A sentence for what a launch file did wrong; the class is named where the text alone may say nothing."""
+    if isinstance(error, (ImportError, AttributeError)):
+        return _missing(error) or f"{type(error).__name__}: {error}"
+    if isinstance(error, (RuntimeError, OSError, ValueError, TypeError)) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _missing(error: ImportError | AttributeError) -> str | None:
+    """What was asked of a module that is not there, or is but a part of the real one."""
+    if isinstance(error, ImportError):
+        module = error.name or ""
+    else:
+        module = error.obj.__name__ if isinstance(error.obj, ModuleType) else ""
+    package = module.partition(".")[0]
+    wanted = _NAME.search(str(error))
+    if package in _NEVER_HERE or package in _STAND_INS:
+        what = f"{module}.{wanted[1]}" if wanted else module
+        return (
+            f"{what} is not in the ROS that comes with this program, which has no composable or lifecycle nodes and no "
+            "launch files in XML or YAML: source a real ROS 2, or start a Node for each"
+        )
+    if isinstance(error, ModuleNotFoundError):
+        return f"the Python module '{module}' is not installed"
+    return None
