@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
+from rclpy.utilities import get_rmw_implementation_identifier
+
 from rt_vla_ros.nodes.diagnostics import Level, Report
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.runtime.frame_buffer import FrameBuffer, refuse_age
@@ -20,6 +22,12 @@ SLOW = 0.8
 HUNG, HUNG_STEPS = 5.0, 10
 # The policy's own pace is judged by the median of its last steps, once there are enough of them.
 STEPS, ENOUGH_STEPS = 11, 5
+# Why a middleware may lose large images, and what helps.
+_FAST_DDS = (
+    " Fast DDS loses large ones as it is set up: set the policy node's parameter image_transport to 'compressed', or "
+    "give Fast DDS larger shared memory (docs/cameras.md)."
+)
+_LOSSY = {"rmw_fastrtps_cpp": _FAST_DDS, "rmw_fastrtps_dynamic_cpp": _FAST_DDS}
 
 
 class PolicyHealth:
@@ -166,10 +174,11 @@ class PolicyHealth:
         wanted = self._policy.card.control_rate
         for camera, measured in buffer.rates.items():
             if measured.rate is not None and measured.rate < SLOW * wanted:
+                topic = self._topics[camera]
+                cure = "" if topic.endswith("/compressed") else _LOSSY.get(get_rmw_implementation_identifier(), "")
                 return (
-                    f"Images of camera {camera!r} come slower than the policy acts ({wanted:g} Hz). If the camera "
-                    "sends faster, the network loses them: use image_transport:=compressed or give Fast DDS larger "
-                    "shared memory (docs/cameras.md)."
+                    f"Images of camera {camera!r} come slower than the policy acts ({wanted:g} Hz). On {topic!r} the "
+                    f"camera sends fewer, this computer has no time for them, or they are lost on the way.{cure}"
                 )
         return None
 

@@ -67,7 +67,9 @@ class PolicyNode(ProgramNode):
         self._instruction_gate = InstructionGate(
             self._settings["max_instruction_length"], self._settings["instruction_pause"]
         )
-        self._health = PolicyHealth(self._settings["max_image_age"], self._topics)
+        self._health = PolicyHealth(
+            self._settings["max_image_age"], {name: self._image_topic(topic) for name, topic in self._topics.items()}
+        )
         self._questions = QuestionQueue()
         self._newest: dict[str, Picture] = {}
         self._policy: Policy | None = None
@@ -211,10 +213,15 @@ class PolicyNode(ProgramNode):
 
     def _subscribe_to_cameras(self) -> None:
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        compressed = self._settings["image_transport"] == "compressed"
+        kind = CompressedImage if self._settings["image_transport"] == "compressed" else Image
         for name, topic in self._topics.items():
-            kind, full = (CompressedImage, f"{topic}/compressed") if compressed else (Image, topic)
-            self.create_subscription(kind, full, partial(self._on_image, name), newest)
+            self.create_subscription(kind, self._image_topic(topic), partial(self._on_image, name), newest)
+
+    def _image_topic(self, topic: str) -> str:
+        """In full; as with image_transport, a camera is remapped by its own name, without that of the transport."""
+        compressed = self._settings["image_transport"] == "compressed"
+        full: str = self.resolve_topic_name(topic)
+        return self.resolve_topic_name(f"{full}/compressed") if compressed else full
 
     def _on_image(self, camera: str, message: Picture) -> None:
         arrival_ns = time.monotonic_ns()

@@ -12,7 +12,8 @@ from types import FrameType
 from typing import NoReturn
 
 import rclpy
-from rclpy._rclpy_pybind11 import RCLError, UnknownROSArgsError
+from rclpy._rclpy_pybind11 import RCLError
+from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
@@ -82,13 +83,16 @@ def _exit_now(code: int) -> NoReturn:
 
 
 def _join(make: Callable[[], ProgramNode], argv: list[str]) -> ProgramNode:
-    """The node, on the graph. Raises StartError, also where there is no graph to join."""
+    """The node, on the graph. Raises StartError, also for ROS arguments that make no sense, or without a graph."""
     refuse_other_words(argv)
     try:
         rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+    except (RuntimeError, ValueError) as error:  # RCLError, UnknownROSArgsError ...
+        raise _start_error(error) from error
+    try:
         node = make()
-    except (RCLError, UnknownROSArgsError) as error:
-        raise StartError(" ".join(str(error).split())) from error
+    except (RCLError, NameValidationException, ParameterException) as error:
+        raise _start_error(error) from error
     for sentence in without_effect(os.environ):
         node.get_logger().warning(sentence)
     try:
@@ -98,6 +102,11 @@ def _join(make: Callable[[], ProgramNode], argv: list[str]) -> ProgramNode:
         node.destroy_node()
         raise
     return node
+
+
+def _start_error(error: Exception) -> StartError:
+    """In one line; rclpy points at the wrong character of a name in a third one."""
+    return StartError(" ".join(str(error).rstrip("^ \n").split()))
 
 
 def _spin(node: ProgramNode, signals: list[int]) -> int:

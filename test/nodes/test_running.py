@@ -7,11 +7,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import rclpy
+from std_msgs.msg import String
 from support.node_bench import NodeBench
 from support.node_processes import NodeProcess
 
+from rt_vla_ros.nodes import running
 from rt_vla_ros.nodes.running import run
 from rt_vla_ros.nodes.smoother_node import SmootherNode
 
@@ -76,3 +80,45 @@ def test_a_section_without_effect_ends_the_start(
     path.write_text("/**/smother_node:\n  ros__parameters: {dry_run: true}\n")
     assert run(SmootherNode, ["smoother_node", "--ros-args", "--params-file", str(path)]) == 1
     assert "the section '/**/smother_node' is not for /smoother_node" in capfd.readouterr().err
+
+
+class Probe(running.ProgramNode):
+    """A node as plain as can be."""
+
+    def __init__(self) -> None:
+        super().__init__("probe")
+        self.create_subscription(String, "instruction", print, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--log-level", "loud"], "log level 'loud' does not exist; choose one of UNSET, DEBUG"),
+        (["--log-level", "probe:=loud"], "log level 'loud' does not exist"),
+        (["--bogus"], "unknown ROS arguments: '--bogus'"),
+        (["-r", "__ns:=robot-1"], "Invalid namespace: "),
+        (["-r", "__ns:=/a/"], "Invalid namespace: "),
+        (["-r", "__node:=arm 1"], "Invalid node name: "),
+        (["-r", "instruction:=what to do"], "Invalid topic name: "),
+        (["-r", "instruction:={nobody}/x"], "unknown substitution"),
+        (["-r", "instruction"], "is not of the form from:=to"),
+        (["-p", "use_sim_time:=5"], "use_sim_time"),
+        (["-e"], "-e needs a value after it"),
+    ],
+)
+def test_ros_arguments_that_make_no_sense_are_one_sentence(ros_graph: Any, arguments: list[str], said: str) -> None:
+    with pytest.raises(running.StartError) as caught:
+        try:
+            running._join(Probe, ["probe", "--ros-args", *arguments])
+        finally:
+            rclpy.try_shutdown()
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not str(caught.value).endswith("^")
+
+
+@pytest.mark.parametrize("domain", ["abc", "-1", "1.5", "233", "300", "1e2"])
+def test_a_domain_that_there_is_not_is_one_sentence(monkeypatch: pytest.MonkeyPatch, domain: str) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", domain)
+    with pytest.raises(running.StartError, match=f"ROS_DOMAIN_ID='{domain}': expected a number from 0 to 232"):
+        running._join(Probe, ["probe"])

@@ -30,6 +30,7 @@ ROUTER_VARIABLE = "RT_VLA_ROS_ROUTER"
 DOMAIN_VARIABLE = "ROS_DOMAIN_ID"
 DEFAULT_ROUTER = "tcp/localhost:7447"
 PATIENCE_S = 4.0
+_HIGHEST_DOMAIN = 232
 _CONNECT_WAIT_S = 1.5
 _QUERY_TIMEOUT_MS = 600_000
 # A program that accepts the connection and says nothing is given up after this.
@@ -128,11 +129,11 @@ def domain_from_environment() -> int:
     """The ROS domain that $ROS_DOMAIN_ID names, 0 by default.
 
     Raises:
-        WireError: it is not a number.
+        WireError: it is not a number, or above what ROS 2's other middlewares can do.
     """
     text = os.environ.get(DOMAIN_VARIABLE, "").strip() or "0"
-    if not text.isdecimal():
-        raise WireError(f"{DOMAIN_VARIABLE}={text!r}: expected a number, 0 or more")
+    if not text.isdecimal() or int(text) > _HIGHEST_DOMAIN:
+        raise WireError(f"{DOMAIN_VARIABLE}={text!r}: expected a number from 0 to {_HIGHEST_DOMAIN}")
     return int(text)
 
 

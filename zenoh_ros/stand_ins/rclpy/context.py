@@ -48,6 +48,7 @@ class Context:
         Raises:
             RuntimeError: called a second time, or a negative domain id.
             UnknownROSArgsError: something after --ros-args is not known.
+            RCLError: another ROS argument, or ROS_DOMAIN_ID, makes no sense.
         """
         with self._lock:
             if domain_id is not None and domain_id < 0:
@@ -59,11 +60,14 @@ class Context:
             except ArgumentError as error:
                 kind = UnknownROSArgsError if isinstance(error, UnknownArgumentError) else RCLError
                 raise kind(f"Failed to parse ROS arguments: {error}") from error
-            self._domain_id = domain_from_environment() if domain_id is None else domain_id
+            try:
+                self._domain_id = domain_from_environment() if domain_id is None else domain_id
+                if initialize_logging:
+                    console.configure(self._arguments.log_levels, self._arguments.switches)
+                    _speak_through_console()
+            except (WireError, ValueError) as error:
+                raise RCLError(f"failed to initialize: {error}") from error
             self._initialized = self._ok = True
-            if initialize_logging:
-                console.configure(self._arguments.log_levels, self._arguments.switches)
-                _speak_through_console()
             _live.add(self)
 
     @property

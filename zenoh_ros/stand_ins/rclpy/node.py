@@ -194,11 +194,11 @@ class Node(NodeEntities, NodeParameters, NodeGraph):
         validate_topic_name(name, is_service=kind == "service")
         try:
             full = expand_name(name, self._name, self._namespace)
+            if not only_expand:
+                remapped = (args.remap(full, self._name, self._namespace, kind) for args in self._argument_sets)
+                full = next((new for new in remapped if new is not None), full)
         except ValueError as error:
             raise RCLError(str(error)) from error
-        if not only_expand:
-            remapped = (args.remap(full, self._name, self._namespace, kind) for args in self._argument_sets)
-            full = next((new for new in remapped if new is not None), full)
         validate_full_topic_name(full, is_service=kind == "service")
         return full
 

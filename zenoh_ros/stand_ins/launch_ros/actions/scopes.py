@@ -6,7 +6,10 @@ from typing import Any
 
 from launch import LaunchContext, SomeSubstitutionsType
 from launch.action import Action
+from launch.substitutions import SubstitutionFailure
 from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
+
+from zenoh_ros.wire.name_rules import namespace_fault
 
 from ..utilities import evaluate_parameter_dict, make_namespace_absolute, prefix_namespace
 
@@ -22,6 +25,9 @@ class PushROSNamespace(Action):
         pushed = perform_substitutions(context, self.namespace)
         outer = context.launch_configurations.get("ros_namespace")
         namespace = make_namespace_absolute(prefix_namespace(outer, pushed))
+        fault = namespace_fault(namespace) if namespace else None
+        if fault is not None:
+            raise SubstitutionFailure(f"the namespace {namespace!r} cannot be pushed: {fault.reason}")
         context.launch_configurations["ros_namespace"] = namespace
 
 
