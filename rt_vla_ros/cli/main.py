@@ -31,6 +31,7 @@ from rt_vla_ros import __version__, ros
 from rt_vla_ros.environment import without_effect
 from rt_vla_ros.os_error import in_words
 from zenoh_ros.commands.errors import CliError, did_you_mean
+from zenoh_ros.wire.printable import printable, without_addresses
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,12 @@ COMMANDS: dict[str, CommandEntry] = {
     "demo": CommandEntry("rt_vla_ros.cli.demo", "the main job once: simulated arm, policy, an instruction"),
     "launch": CommandEntry("zenoh_ros.commands.launch", "start a launch file, e.g. policy.launch.py arm:=sim", True),
     "run": CommandEntry("zenoh_ros.commands.run", "start one node of a package", True),
-    "topic": CommandEntry("zenoh_ros.commands.topic", "pub, echo, list, info, hz", True),
+    "topic": CommandEntry("zenoh_ros.commands.topic", "pub, echo, list, info, type, hz, bw, delay", True),
     "node": CommandEntry("zenoh_ros.commands.node", "list, info", True),
-    "param": CommandEntry("zenoh_ros.commands.param", "list, get, set, dump", True),
-    "service": CommandEntry("zenoh_ros.commands.service", "list, call, type", True),
+    "param": CommandEntry("zenoh_ros.commands.param", "list, get, set, describe, dump, load", True),
+    "service": CommandEntry("zenoh_ros.commands.service", "list, call, type, info", True),
+    "interface": CommandEntry("zenoh_ros.commands.interface", "list, show, package, packages", True),
+    "bag": CommandEntry("zenoh_ros.commands.bag", "info, play", True),
     "evaluate": CommandEntry("rt_vla_ros.cli.evaluate", "how often a policy does what it is told, in the simulator"),
     "collect": CommandEntry("rt_vla_ros.cli.collect", "play episodes in the simulator and write a dataset"),
     "train": CommandEntry("rt_vla_ros.cli.train", "train a policy from datasets, or by a recipe from nothing"),
@@ -144,7 +147,7 @@ def _dispatch(arguments: list[str]) -> int:
         # A command may hand on what the operating system said as it is, or let it come here.
         said = error.__cause__ if isinstance(error, CliError) else error
         words = in_words(said) if isinstance(said, OSError) and str(said) == str(error) else str(error)
-        print(f"rt-vla {name}: {words}", file=sys.stderr)
+        print(f"rt-vla {name}: {printable(without_addresses(words), keep=chr(10))}", file=sys.stderr)
         return 2
     except SystemExit as exit_:  # argparse, which has printed its own sentence
         return exit_.code if isinstance(exit_.code, int) else 1

@@ -18,6 +18,10 @@ from std_msgs.msg import String  # noqa: E402
 from std_srvs.srv import SetBool  # noqa: E402
 
 RATE = 20.0
+try:
+    from grip_msgs.msg import Grip  # type: ignore[import-not-found]  # where AMENT_PREFIX_PATH names its package
+except ImportError:
+    Grip = None
 
 
 class Talker(Node):
@@ -31,6 +35,7 @@ class Talker(Node):
         self._hello = self.create_publisher(String, "chatter", 10)
         self._images = self.create_publisher(Image, "image", qos_profile_sensor_data)
         self._echo = self.create_publisher(String, "echo", 10)
+        self._grips = None if Grip is None else self.create_publisher(Grip, "grip", 10)
         self.create_subscription(String, "instruction", self._on_instruction, 10)
         self.create_service(SetBool, "~/switch", self._on_switch)
         self.create_timer(1 / RATE, self._speak)
@@ -40,6 +45,8 @@ class Talker(Node):
         self._hello.publish(String(data="hello"))
         self._images.publish(Image(height=2, width=200, encoding="mono8", step=200, data=bytes(400)))
         self._echo.publish(String(data=self._heard))
+        if self._grips is not None:
+            self._grips.publish(Grip(names=["left"], force=2.5, hold=Grip.FIRM))
 
     def _on_instruction(self, message: String) -> None:
         self._heard = message.data

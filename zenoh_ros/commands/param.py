@@ -1,18 +1,20 @@
-"""Parameters of nodes: list, get, set, dump."""
+"""Parameters of nodes: list, get, set, describe, dump, load."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import Any
 
 from rcl_interfaces.msg import Parameter, ParameterType
-from rcl_interfaces.srv import GetParameters, ListParameters, SetParameters
+from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParameters
 from rclpy.node import Node
-from rclpy.parameter import get_parameter_value, parameter_value_to_python
+from rclpy.parameter import get_parameter_value, parameter_dict_from_yaml_file, parameter_value_to_python
 
 from zenoh_ros.commands.errors import CliError, did_you_mean
 from zenoh_ros.commands.graph import call, graph_node, is_hidden, node_names, require_node, services, settle
 from zenoh_ros.wire.parameter_values import write_yaml
+from zenoh_ros.wire.printable import printable
 
 _KINDS = {
     ParameterType.PARAMETER_BOOL: "Boolean value is:",
@@ -24,6 +26,19 @@ _KINDS = {
     ParameterType.PARAMETER_INTEGER_ARRAY: "Integer values are:",
     ParameterType.PARAMETER_DOUBLE_ARRAY: "Double values are:",
     ParameterType.PARAMETER_STRING_ARRAY: "String values are:",
+}
+
+
+_TYPES = {
+    ParameterType.PARAMETER_BOOL: "boolean",
+    ParameterType.PARAMETER_INTEGER: "integer",
+    ParameterType.PARAMETER_DOUBLE: "double",
+    ParameterType.PARAMETER_STRING: "string",
+    ParameterType.PARAMETER_BYTE_ARRAY: "byte array",
+    ParameterType.PARAMETER_BOOL_ARRAY: "boolean array",
+    ParameterType.PARAMETER_INTEGER_ARRAY: "integer array",
+    ParameterType.PARAMETER_DOUBLE_ARRAY: "double array",
+    ParameterType.PARAMETER_STRING_ARRAY: "string array",
 }
 
 
@@ -39,12 +54,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     setting.add_argument("node_name", help="e.g. /smoother_node")
     setting.add_argument("parameter_name", help="e.g. dry_run")
     setting.add_argument("value", help="in YAML: true, 5, 0.5, text, [1, 2]")
+    describing = verbs.add_parser("describe", help="say what parameters mean and may be")
+    describing.add_argument("node_name", help="e.g. /smoother_node")
+    describing.add_argument("parameter_names", nargs="+", help="e.g. max_linear_velocity")
+    loading = verbs.add_parser("load", help="set what a parameter file has for a node")
+    loading.add_argument("node_name", help="e.g. /smoother_node")
+    loading.add_argument("parameter_file", help="its path")
+    loading.add_argument("--no-use-wildcard", action="store_true", help="leave out what the file has for all nodes")
     dump = verbs.add_parser("dump", help="print all parameters of a node as a parameter file")
     dump.add_argument("node_name", help="e.g. /policy_node")
 
 
 def run(args: argparse.Namespace) -> int:
-    verbs = {"list": _list, "get": _get, "set": _set, "dump": _dump}
+    verbs = {"list": _list, "get": _get, "set": _set, "describe": _describe, "load": _load, "dump": _dump}
     with graph_node() as node:
         return verbs[args.verb](node, args)
 
@@ -72,7 +94,7 @@ def _get(node: Node, args: argparse.Namespace) -> int:
         print("Parameter not set.")
         return 1
     plain = parameter_value_to_python(value)
-    print(plain if args.hide_type else f"{_KINDS[value.type]} {plain}")
+    print(printable(str(plain if args.hide_type else f"{_KINDS[value.type]} {plain}"), keep="\n\t"))
     return 0
 
 
@@ -85,11 +107,55 @@ def _set(node: Node, args: argparse.Namespace) -> int:
     request = SetParameters.Request(parameters=[parameter])
     (result,) = call(node, SetParameters, f"{full_name}/set_parameters", request).results
     if result.successful:
-        print(f"Set parameter successful{f': {result.reason}' if result.reason else ''}")
+        print(printable(f"Set parameter successful{f': {result.reason}' if result.reason else ''}"))
         return 0
     _refuse_unknown(node, full_name, args.parameter_name)
-    print(f"Setting parameter failed: {result.reason}")
+    print(printable(f"Setting parameter failed: {result.reason}"))
     return 1
+
+
+def _describe(node: Node, args: argparse.Namespace) -> int:
+    full_name = require_node(node, args.node_name)
+    known = _names(node, full_name)
+    for name in args.parameter_names:
+        if name not in known:
+            raise CliError(f"{full_name} has no parameter {name!r}. {did_you_mean(name, known)}")
+    request = DescribeParameters.Request(names=args.parameter_names)
+    for descriptor in call(node, DescribeParameters, f"{full_name}/describe_parameters", request).descriptors:
+        print(*map(printable, _described(descriptor)), sep="\n")
+    return 0
+
+
+def _described(descriptor: Any) -> Iterator[str]:
+    """As `ros2 param describe` prints it."""
+    yield f"Parameter name: {descriptor.name}"
+    yield f"  Type: {_TYPES.get(descriptor.type, 'not set')}"
+    if descriptor.description:
+        yield f"  Description: {descriptor.description}"
+    yield "  Constraints:"
+    if descriptor.read_only:
+        yield "    Read only: true"
+    for range_ in [*descriptor.floating_point_range, *descriptor.integer_range]:
+        yield f"    Min value: {range_.from_value}"
+        yield f"    Max value: {range_.to_value}"
+        if range_.step:
+            yield f"    Step: {range_.step}"
+    if descriptor.additional_constraints:
+        yield f"    Additional constraints: {descriptor.additional_constraints}"
+
+
+def _load(node: Node, args: argparse.Namespace) -> int:
+    full_name = require_node(node, args.node_name)
+    try:
+        wanted = parameter_dict_from_yaml_file(args.parameter_file, not args.no_use_wildcard, target_nodes=[full_name])
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CliError(f"{args.parameter_file}: {error}") from error
+    request = SetParameters.Request(parameters=list(wanted.values()))
+    results = call(node, SetParameters, f"{full_name}/set_parameters", request).results
+    for name, result in zip(wanted, results, strict=True):
+        outcome = "successful" if result.successful else "failed"
+        print(printable(f"Set parameter {name} {outcome}{f': {result.reason}' if result.reason else ''}"))
+    return 0 if all(result.successful for result in results) else 1
 
 
 def _dump(node: Node, args: argparse.Namespace) -> int:
@@ -111,7 +177,7 @@ def _dump(node: Node, args: argparse.Namespace) -> int:
 
 def _names(node: Node, full_name: str) -> list[str]:
     response = call(node, ListParameters, f"{full_name}/list_parameters", ListParameters.Request())
-    return sorted(response.result.names)
+    return sorted(map(printable, response.result.names))
 
 
 def _values(node: Node, full_name: str, names: list[str]) -> list[Any]:

@@ -1,10 +1,10 @@
-"""Services: list them, say the type of one, call one."""
+"""Services: list them, say the type of one, describe one, call one."""
 
 from __future__ import annotations
 
 import argparse
 
-from zenoh_ros.commands.graph import ANSWER, absolute, call, graph_node, require_name, services
+from zenoh_ros.commands.graph import ANSWER, absolute, call, graph_node, require_name, services, settle
 from zenoh_ros.commands.listing import add_list, run_list
 from zenoh_ros.commands.numbers import positive_float
 from zenoh_ros.commands.values import fill, interface, parse_values, stamp
@@ -15,6 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_list(verbs, "services")
     kind = verbs.add_parser("type", help="say the type of a service")
     kind.add_argument("service_name", help="e.g. /smoother_node/stop")
+    info = verbs.add_parser("info", help="say the type of a service, and how many offer and ask it")
+    info.add_argument("service_name", help="e.g. /smoother_node/stop")
     asking = verbs.add_parser("call", help="call a service")
     asking.add_argument("service_name", help="e.g. /smoother_node/stop")
     asking.add_argument("service_type", help="e.g. std_srvs/srv/Trigger")
@@ -25,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    return {"list": _list, "type": _type, "call": _call}[args.verb](args)
+    return {"list": _list, "type": _type, "info": _info, "call": _call}[args.verb](args)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -35,6 +37,17 @@ def _list(args: argparse.Namespace) -> int:
 def _type(args: argparse.Namespace) -> int:
     with graph_node() as node:
         print(*require_name(absolute(args.service_name), "service", lambda: services(node)), sep="\n")
+    return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    name = absolute(args.service_name)
+    with graph_node() as node:
+        types = require_name(name, "service", lambda: services(node))
+        settle(node)
+        print(f"Type: {', '.join(types)}")
+        print(f"Clients count: {node.count_clients(name)}")
+        print(f"Services count: {node.count_services(name)}")
     return 0
 
 

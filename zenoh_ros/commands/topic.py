@@ -1,10 +1,10 @@
-"""Topics: publish to one, print one, list them, describe one, measure its rate."""
+"""Topics: publish to one, print one, list them, describe one, measure one."""
 
 from __future__ import annotations
 
 import argparse
 
-from zenoh_ros.commands import topic_echo, topic_hz, topic_pub
+from zenoh_ros.commands import topic_echo, topic_pub, topic_rate
 from zenoh_ros.commands.graph import absolute, graph_node, require_name, settle, topics
 from zenoh_ros.commands.listing import add_list, run_list
 
@@ -13,26 +13,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     topic_pub.add_arguments(verbs.add_parser("pub", help="publish a message", description=topic_pub.__doc__))
     topic_echo.add_arguments(verbs.add_parser("echo", help="print messages", description=topic_echo.__doc__))
-    topic_hz.add_arguments(verbs.add_parser("hz", help="measure a rate", description=topic_hz.__doc__))
+    topic_rate.add_arguments(verbs)
     add_list(verbs, "topics")
     info = verbs.add_parser("info", help="say who publishes and who listens")
     info.add_argument("topic_name", help="e.g. /image")
     info.add_argument("-v", "--verbose", action="store_true", help="with nodes and quality of service")
+    kind = verbs.add_parser("type", help="say the type of a topic")
+    kind.add_argument("topic_name", help="e.g. /image")
 
 
 def run(args: argparse.Namespace) -> int:
     verbs = {
         "pub": topic_pub.run,
         "echo": topic_echo.run,
-        "hz": topic_hz.run,
         "list": _list,
         "info": _info,
+        "type": _type,
+        **dict.fromkeys(topic_rate.METERS, topic_rate.run),
     }
     return verbs[args.verb](args)
 
 
 def _list(args: argparse.Namespace) -> int:
     return run_list(args, topics)
+
+
+def _type(args: argparse.Namespace) -> int:
+    with graph_node() as node:
+        print(*require_name(absolute(args.topic_name), "topic", lambda: topics(node)), sep="\n")
+    return 0
 
 
 def _info(args: argparse.Namespace) -> int:

@@ -6,10 +6,11 @@ import argparse
 from typing import Any
 
 from zenoh_ros.commands.errors import CliError, did_you_mean
-from zenoh_ros.commands.graph import absolute, graph_node, require_name, settle, spin_until, topics
+from zenoh_ros.commands.graph import absolute, graph_node, settle, spin_until
 from zenoh_ros.commands.numbers import nonnegative_int, positive_float
 from zenoh_ros.commands.qos_options import add_qos_arguments, fitting_publishers
-from zenoh_ros.commands.values import interface, to_yaml
+from zenoh_ros.commands.topic_types import topic_class
+from zenoh_ros.commands.values import interface, to_csv, to_yaml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-arr", action="store_true", help="do not print arrays")
     parser.add_argument("--no-str", action="store_true", help="do not print texts")
-    parser.add_argument("--flow-style", action="store_true", help="a message in one line")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--flow-style", action="store_true", help="a message in one line")
+    shape.add_argument("--csv", action="store_true", help="a message in one line, its values with commas between")
     add_qos_arguments(parser, "sensor_data")
 
 
@@ -33,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     given = None if args.message_type is None else interface(args.message_type, "msg")
     heard = 0
     with graph_node() as node:
-        message_type = given or interface(require_name(topic, "topic", lambda: topics(node))[0], "msg")
+        message_type = given or topic_class(node, topic)
         path = _checked_path(message_type, args.field)
         settle(node, quiet=0.1)  # to know the publishers' quality of service
 
@@ -64,5 +67,8 @@ def _print(message: Any, path: list[str], args: argparse.Namespace) -> None:
     for name in path:
         message = getattr(message, name)
     limit = None if args.full_length else args.truncate_length
+    if args.csv:
+        print(to_csv(message, limit=limit, no_arr=args.no_arr, no_str=args.no_str), flush=True)
+        return
     text = to_yaml(message, limit=limit, no_arr=args.no_arr, no_str=args.no_str, flow=args.flow_style)
     print(f"{text}---", flush=True)

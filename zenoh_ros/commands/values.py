@@ -13,6 +13,7 @@ import yaml
 
 from zenoh_ros.commands.errors import CliError, did_you_mean
 from zenoh_ros.packages import registered
+from zenoh_ros.wire.printable import printable
 
 _SEQUENCE = re.compile(r"sequence<(?P<item>.+?)(?:, (?P<most>\d+))?>")
 _ARRAY = re.compile(r"(?P<item>.+)\[(?P<length>\d+)\]")
@@ -40,6 +41,8 @@ def interface(name: str, kind: str) -> Any:
             found = getattr(importlib.import_module(f"{package}.{kind}"), short, None)
         except ImportError:
             found = None
+        except KeyError as error:  # its file, or that of a type within it, is missing or cannot be read
+            raise CliError(str(error)) from error
         if found is not None:
             return found
     what = {"msg": "message", "srv": "service"}[kind]
@@ -112,11 +115,25 @@ def to_yaml(
     """
     plain = _plain(message, "", limit, no_arr, no_str)
     if not isinstance(plain, (dict, list)):
-        return f"{plain}\n"
+        return printable(f"{plain}\n", keep="\n\t")
     text = yaml.dump(
         plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31 - 1, default_flow_style=flow
     )
-    return str(text)
+    return printable(str(text), keep="\n")
+
+
+def to_csv(message: Any, *, limit: int | None = 128, no_arr: bool = False, no_str: bool = False) -> str:
+    """All values of a message, or of a field, in their order with commas between, as `to_yaml` shows them."""
+    values = _leaves(_plain(message, "", limit, no_arr, no_str))
+    return ",".join(printable(str(value)) for value in values)
+
+
+def _leaves(plain: Any) -> Iterator[Any]:
+    if isinstance(plain, (dict, list)):
+        for part in plain.values() if isinstance(plain, dict) else plain:
+            yield from _leaves(part)
+    else:
+        yield plain
 
 
 class _Dumper(yaml.SafeDumper):

@@ -15,7 +15,7 @@ from typing import Any
 
 from zenoh_ros import packages
 from zenoh_ros.wire.messages import Message, ServiceClass, message_class, service_class
-from zenoh_ros.wire.types import message_names, service_names
+from zenoh_ros.wire.types import built_in_packages, message_names, service_names
 
 _KINDS = ("msg", "srv")
 
@@ -38,6 +38,7 @@ class MessagePackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def refresh(self) -> None:
         """Reads which packages there are; not left to the first import, since finding out imports modules itself."""
         self._packages = package_names()
+        self._own = built_in_packages()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -45,10 +46,14 @@ class MessagePackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """A spec for a message package or its msg/srv part; None leaves the name to others."""
         package, _, kind = fullname.partition(".")
         own = packages.find(package)
-        is_root = not kind and (own is None or not own.is_python)
+        is_root = not kind and (own is None or not own.is_python) and not self._is_elsewhere(package)
         if package not in self._packages or not (is_root or (kind in _KINDS and self._packages[package][kind])):
             return None
         return importlib.machinery.ModuleSpec(fullname, self, origin="zenoh_ros.wire", is_package=True)
+
+    def _is_elsewhere(self, package: str) -> bool:
+        """Whether a package on AMENT_PREFIX_PATH has Python code of its own beside its messages."""
+        return package not in self._own and importlib.machinery.PathFinder.find_spec(package) is not None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
         """The default module will do."""

@@ -1,7 +1,8 @@
 """Message and service types: their fields, constants, defaults and RIHS01 hashes.
 
-Definitions come from rosbags' store of ROS 2 Jazzy, from `definitions.py`, and from the msg/ and srv/ files of
-registered packages, the very ones that a ROS 2 build reads.
+Definitions come from rosbags' store of ROS 2 Jazzy, from `definitions.py`, from the msg/ and srv/ files of registered
+packages, the very ones that a ROS 2 build reads, and for what is in none of these, from packages on AMENT_PREFIX_PATH
+and from what a node or a bag says of a type (`learn`).
 """
 
 from __future__ import annotations
@@ -9,19 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
 from rosbags.interfaces import Nodetype
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
 from rosbags.typesys.base import Message as ParsedMessage
 from rosbags.typesys.base import make_typesdict
 from rosbags.typesys.msg import MSGParser
 
 from zenoh_ros.packages import RegisteredPackage, registered
 from zenoh_ros.wire.definitions import FIELD_DEFAULTS, SERVICES
+from zenoh_ros.wire.type_files import type_files
 
 # An empty message has this one byte on the wire, and rosidl hides it from Python.
 EMPTY_MEMBER = "structure_needs_at_least_one_member"
@@ -32,6 +34,7 @@ _TYPE_IDS = {
     "float32": 10, "float64": 11, "bool": 15, "byte": 16, "string": 17,
 }  # fmt: skip
 _BOUNDED_STRING_ID, _NESTED_ID = 21, 1
+_BASES = {type_id: base for base, type_id in _TYPE_IDS.items() if base != "char"} | {_BOUNDED_STRING_ID: "string"}
 _ARRAY_OFFSET, _BOUNDED_SEQUENCE_OFFSET, _SEQUENCE_OFFSET = 48, 96, 144
 
 
@@ -81,6 +84,7 @@ class UnknownType(KeyError):
 
 
 _lock = threading.RLock()
+_learned: dict[str, TypeDefinition] = {}
 
 
 def definition(type_name: str) -> TypeDefinition:
@@ -89,26 +93,66 @@ def definition(type_name: str) -> TypeDefinition:
     Raises:
         UnknownType: with the names that are near.
     """
-    try:
-        return _definitions()[type_name]
-    except KeyError:
-        raise UnknownType(_unknown(type_name, message_names())) from None
+    known = _definitions()
+    if type_name in known:
+        return known[type_name]
+    if type_name not in _learned:
+        _read_file(type_name)
+    if type_name not in _learned:
+        raise UnknownType(_unknown(type_name, message_names()))
+    return _learned[type_name]
+
+
+def built_in_packages() -> set[str]:
+    """Names of the packages whose types are known without any file."""
+    return {name.partition("/")[0] for name in (*_definitions(), *_services())}
 
 
 def message_names() -> list[str]:
     """Every message type, sorted ("package/msg/Name")."""
-    return sorted(name for name in _definitions() if "/msg/" in name)
+    return sorted({name for name in (*_definitions(), *_learned, *type_files()) if "/msg/" in name})
 
 
 def service_names() -> list[str]:
     """Every service type, sorted ("package/srv/Name")."""
-    return sorted(_services())
+    learned = (name.removesuffix("_Request") for name in _learned if "/srv/" in name and name.endswith("_Request"))
+    return sorted({*_services(), *learned, *(name for name in type_files() if "/srv/" in name)})
 
 
 def check_service(type_name: str) -> None:
     """Raises UnknownType if there is no such service type."""
-    if type_name not in _services():
+    if type_name not in service_names():
         raise UnknownType(_unknown(type_name, service_names()))
+
+
+def learn(definitions: Iterable[TypeDefinition]) -> None:
+    """Makes types known that nothing else defines; what is known stays as it is."""
+    for one in definitions:
+        if one.name not in _definitions():
+            _learned.setdefault(one.name, one)
+
+
+def parse_messages(text: str, name: str) -> list[TypeDefinition]:
+    """The types of a bag's definition: the text of one, then those within it, each after a line of `=`.
+
+    Raises:
+        ValueError: it is not in the language of .msg files.
+    """
+    try:
+        found = get_types_from_msg(text, name)
+    except TypesysError as error:
+        raise ValueError(f"{name}: {error}") from error
+    return [_from_rosbags(one, constants, fields, {}) for one, (constants, fields) in found.items()]
+
+
+def parse_description(described: Mapping[str, Any]) -> list[TypeDefinition]:
+    """The types of what `type_description` gives; constants and default values are not in it.
+
+    Raises:
+        ValueError: it holds a field of a kind that there is not here (wide strings).
+    """
+    individuals = [described["type_description"], *described["referenced_type_descriptions"]]
+    return [TypeDefinition(one["type_name"], tuple(map(_described_field, one["fields"])), {}) for one in individuals]
 
 
 @cache
@@ -118,8 +162,12 @@ def type_hash(type_name: str) -> str:
     Raises:
         UnknownType: if there is no such type.
     """
-    text = json.dumps(type_description(type_name))
-    return f"RIHS01_{hashlib.sha256(text.encode()).hexdigest()}"
+    return description_hash(type_description(type_name))
+
+
+def description_hash(described: Mapping[str, Any]) -> str:
+    """The hash of what `type_description` gives."""
+    return f"RIHS01_{hashlib.sha256(json.dumps(described).encode()).hexdigest()}"
 
 
 def type_description(type_name: str) -> dict[str, Any]:
@@ -129,12 +177,45 @@ def type_description(type_name: str) -> dict[str, Any]:
         UnknownType: if there is no such type.
     """
     described: dict[str, dict[str, object]] = {}
-    if type_name in _services():
+    if "/srv/" in type_name and type_name in service_names():
         _describe_service(type_name, described)
     else:
         _describe(type_name, described)
     main = described.pop(type_name)
     return {"type_description": main, "referenced_type_descriptions": [described[name] for name in sorted(described)]}
+
+
+def _described_field(described: Mapping[str, Any]) -> Field:
+    """Undoes `_describe_field`."""
+    kind = described["type"]
+    item_id = kind["type_id"] % _ARRAY_OFFSET
+    many = kind["type_id"] - item_id
+    base = kind["nested_type_name"] if item_id == _NESTED_ID else _BASES.get(item_id)
+    if base is None:
+        raise ValueError(f"the field {described['name']!r} is of a kind that is not known here ({kind['type_id']})")
+    return Field(
+        name=described["name"],
+        base=base,
+        is_message=item_id == _NESTED_ID,
+        array_length=kind["capacity"] if many == _ARRAY_OFFSET else None,
+        is_sequence=many in (_BOUNDED_SEQUENCE_OFFSET, _SEQUENCE_OFFSET),
+        bound=kind["capacity"] if many == _BOUNDED_SEQUENCE_OFFSET else 0,
+        string_bound=kind["string_capacity"] if item_id == _BOUNDED_STRING_ID else 0,
+    )
+
+
+def _read_file(type_name: str) -> None:
+    """Learns what a package on AMENT_PREFIX_PATH says of the type, if one does."""
+    is_part = "/srv/" in type_name and type_name.endswith(("_Request", "_Response", "_Event"))
+    name = type_name.rpartition("_")[0] if is_part else type_name
+    file = type_files().get(name)
+    if file is None:
+        return
+    try:
+        text = file.read_text(encoding="utf-8")
+        learn((_parse_service(text, name) if is_part else _parse(text, name)).values())
+    except (OSError, ValueError, TypesysError) as error:
+        raise UnknownType(f"the type {name} cannot be read from {file}: {error}") from error
 
 
 def _describe(type_name: str, described: dict[str, dict[str, object]]) -> None:
@@ -194,7 +275,7 @@ def _definitions_with(packages: tuple[RegisteredPackage, ...]) -> dict[str, Type
         name: _from_rosbags(name, constants, fields, FIELD_DEFAULTS.get(name, {}))
         for name, (constants, fields) in get_typestore(Stores.ROS2_JAZZY).fielddefs.items()
     }
-    for name, text in _registered_texts(packages, "msg"):
+    for name, text in _texts(packages, "msg"):
         definitions.update(_parse(text, name))
     for name, text in _services_with(packages).items():
         definitions.update(_parse_service(text, name))
@@ -207,10 +288,10 @@ def _services() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _services_with(packages: tuple[RegisteredPackage, ...]) -> dict[str, str]:
-    return SERVICES | dict(_registered_texts(packages, "srv"))
+    return SERVICES | dict(_texts(packages, "srv"))
 
 
-def _registered_texts(packages: tuple[RegisteredPackage, ...], kind: str) -> Iterator[tuple[str, str]]:
+def _texts(packages: tuple[RegisteredPackage, ...], kind: str) -> Iterator[tuple[str, str]]:
     """Type names and texts of the packages' msg/*.msg or srv/*.srv."""
     for package in packages:
         for file in sorted((package.share / kind).glob(f"*.{kind}")):

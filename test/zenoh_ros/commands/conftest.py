@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from support.launching import REPOSITORY, child_environment
@@ -14,9 +15,24 @@ from support.launching import REPOSITORY, child_environment
 from rt_vla_ros.cli.main import main
 
 
+def grip_package(prefix: Path) -> str:
+    """The prefix of a package `grip_msgs` as it is installed, with a message, one within it, and a service."""
+    grip = "# How to hold.\nuint8 FIRM=3\nstring[] names  # of grippers\nfloat64 force 1.0\nPart[2] parts\nuint8 hold\n"
+    for name, text in {
+        "msg/Grip.msg": grip,
+        "msg/Part.msg": "# A part.\nbuiltin_interfaces/Time seen\n",
+        "srv/Hold.srv": "Grip grip\n---\nbool success\n",
+    }.items():
+        file = prefix / "share/grip_msgs" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return str(prefix)
+
+
 @pytest.fixture(scope="module")
-def talker() -> Iterator[subprocess.Popen[str]]:
-    """A process with the node /demo/talker; this process's commands are on its graph."""
+def talker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """A process with the node /demo/talker, which alone knows grip_msgs; this process's commands are on its graph."""
+    environment = child_environment() | {"AMENT_PREFIX_PATH": grip_package(tmp_path_factory.mktemp("prefix"))}
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -24,7 +40,8 @@ def talker() -> Iterator[subprocess.Popen[str]]:
         patch.setenv("RT_VLA_ROS_ROUTER", f"tcp/localhost:{port}")
         patch.setenv("ROS_DOMAIN_ID", str(120 + os.getpid() % 80))
         command = [sys.executable, str(REPOSITORY / "test" / "support" / "talker.py")]
-        with subprocess.Popen(command, env=child_environment(), text=True) as process:
+        environment |= {name: os.environ[name] for name in ("RT_VLA_ROS_ROUTER", "ROS_DOMAIN_ID")}
+        with subprocess.Popen(command, env=environment, text=True) as process:
             try:
                 # It is there when somebody hears it.
                 assert main(["topic", "echo", "--once", "--timeout", "60", "/demo/chatter", "std_msgs/msg/String"]) == 0

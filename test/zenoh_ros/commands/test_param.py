@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,3 +65,39 @@ def test_a_dump_is_a_parameter_file(command: Any) -> None:
     assert parameters["speed"] == 2
     assert parameters["arm"] == {"limits": [0.5, 1.5]}
     assert parameters["use_sim_time"] is False
+
+
+def test_parameters_are_described(command: Any) -> None:
+    code, out, err = command("param", "describe", "/demo/talker", "speed", "name")
+    assert (code, err) == (0, "")
+    assert out == (
+        "Parameter name: speed\n  Type: integer\n  Constraints:\n    Min value: 0\n    Max value: 9\n"
+        "Parameter name: name\n  Type: string\n  Constraints:\n    Read only: true\n"
+    )
+    assert "has no parameter 'sped'. Did you mean 'speed'?" in command("param", "describe", "demo/talker", "sped")[2]
+
+
+def test_a_parameter_file_is_loaded(command: Any, tmp_path: Path) -> None:
+    path = tmp_path / "talker.yaml"
+    path.write_text("/demo/talker:\n  ros__parameters:\n    speed: 5\n    name: y\n")
+    code, out, _ = command("param", "load", "/demo/talker", str(path))
+    assert code == 1
+    assert out.startswith("Set parameter speed successful\nSet parameter name failed: ")
+    assert command("param", "get", "--hide-type", "/demo/talker", "speed")[1] == "5\n"
+    path.write_text(
+        "/**:\n  ros__parameters:\n    speed: 2\n/demo/talker:\n  ros__parameters:\n    arm.limits: [0.5, 1.5]\n"
+    )
+    assert command("param", "load", "--no-use-wildcard", "/demo/talker", str(path))[0] == 0
+    assert command("param", "get", "--hide-type", "/demo/talker", "speed")[1] == "5\n"
+    assert command("param", "load", "/demo/talker", str(path))[0] == 0
+    assert command("param", "get", "--hide-type", "/demo/talker", "speed")[1] == "2\n"
+
+
+@pytest.mark.parametrize("text", [None, "[", "/other:\n  ros__parameters: {a: 1}\n"])
+def test_a_parameter_file_that_cannot_be_loaded_is_a_sentence(command: Any, tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "bad.yaml"
+    if text is not None:
+        path.write_text(text)
+    code, _, err = command("param", "load", "/demo/talker", str(path))
+    assert code == 2
+    assert err.startswith(f"rt-vla param: {path}: ")

@@ -43,3 +43,9 @@ def test_what_cannot_be_done_is_said_in_a_sentence(command: Any, arguments: list
     code, _, err = command("service", *arguments)
     assert code == 2
     assert sentence in err
+
+
+def test_a_service_is_described(command: Any) -> None:
+    expected = "Type: std_srvs/srv/SetBool\nClients count: 0\nServices count: 1\n"
+    assert command("service", "info", "demo/talker/switch") == (0, expected, "")
+    assert "Did you mean '/demo/talker/switch'?" in command("service", "info", "/demo/talker/swich")[2]

@@ -11,6 +11,17 @@ from typing import Any
 import pytest
 from support.launching import child_environment
 
+from rt_vla_ros import ros
+
+ros.ensure()
+
+from builtin_interfaces.msg import Time  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
+
+from zenoh_ros.commands import topic_rate  # noqa: E402
+from zenoh_ros.commands.graph import spin_until  # noqa: E402
+
 
 def test_topics_are_listed(command: Any) -> None:
     code, out, _ = command("topic", "list")
@@ -117,3 +128,64 @@ def test_ctrl_c_ends_what_goes_on_for_ever(talker: Any, arguments: list[str]) ->
         assert re.fullmatch(r"\tmin: \d.\d+s max: \d.\d+s std dev: \d.\d+s window: \d+\n", lines[1])
     else:
         assert lines == ["data: hello\n", "---\n"]
+
+
+def test_a_type_is_said(command: Any) -> None:
+    assert command("topic", "type", "demo/image") == (0, "sensor_msgs/msg/Image\n", "")
+
+
+def test_messages_are_printed_as_csv(command: Any) -> None:
+    line = command("topic", "echo", "--once", "--csv", "--no-arr", "/demo/image")[1]
+    assert line == "0,0,,2,200,mono8,0,200,<sequence type: uint8, length: 400>\n"
+    assert command("topic", "echo", "--once", "--csv", "--field", "data", "/demo/chatter")[1] == "hello\n"
+    assert "not allowed with argument" in command("topic", "echo", "--csv", "--flow-style", "/demo/chatter")[2]
+
+
+def test_a_type_that_only_its_publisher_knows_is_asked_for(command: Any) -> None:
+    code, out, err = command("topic", "echo", "--once", "--flow-style", "/demo/grip")
+    assert (code, err) == (0, "")
+    seen = "{seen: {sec: 0, nanosec: 0}}"
+    assert out == f"{{names: [left], force: 2.5, parts: [{seen}, {seen}], hold: 3}}\n---\n"
+
+
+def measured(command: Any, monkeypatch: pytest.MonkeyPatch, verb: str, topic: str) -> list[str]:
+    """What is printed until Ctrl-C, which comes after two reports."""
+    spins = iter((0.5, 0.5))
+
+    def spin(node: Any, condition: Any, seconds: float) -> bool:
+        duration = next(spins, None)
+        if duration is None:
+            raise KeyboardInterrupt
+        return spin_until(node, condition, duration)
+
+    monkeypatch.setattr(topic_rate, "spin_until", spin)
+    code, out, err = command("topic", verb, topic)
+    assert (code, err) == (130, "")
+    return list(out.splitlines())
+
+
+def test_bandwidth_and_delay_are_measured(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = measured(command, monkeypatch, "bw", "/demo/image")
+    assert re.fullmatch(r"\d+\.\d\d KB/s from \d+ messages", lines[-2])
+    assert re.fullmatch(r"\tMessage size mean: 0.\d\d KB min: 0.\d\d KB max: 0.\d\d KB", lines[-1])
+    lines = measured(command, monkeypatch, "delay", "/demo/image")
+    assert float(lines[-2].removeprefix("average delay: ")) > 1e9  # the talker's stamps are zero
+    assert re.fullmatch(r"\tmin: \d+.\d+s max: \d+.\d+s std dev: \d+.\d+s window: \d+", lines[-1])
+    assert measured(command, monkeypatch, "hz", "/demo/instruction") == ["no new messages"] * 2
+
+
+def test_delay_needs_a_stamp(command: Any) -> None:
+    assert "the messages of /demo/chatter have no header" in command("topic", "delay", "/demo/chatter")[2]
+
+
+def test_the_figures_of_the_meters() -> None:
+    rate, bandwidth, delay = (meter(3) for meter, _, _ in topic_rate.METERS.values())
+    assert [meter.report(0.0) for meter in (rate, bandwidth, delay)] == [None] * 3
+    for second in range(5):
+        rate.tick(None, second * 0.5, 0.0)
+        bandwidth.tick(b"x" * 1000, second * 0.5, 0.0)
+        delay.tick(Image(header=Header(stamp=Time(sec=second))), 0.0, second + 0.25)
+    assert rate.report(2.0) == "average rate: 2.000\n\tmin: 0.500s max: 0.500s std dev: 0.00000s window: 3"
+    size = "Message size mean: 1.00 KB min: 1.00 KB max: 1.00 KB"
+    assert bandwidth.report(2.5) == f"2.00 KB/s from 3 messages\n\t{size}"
+    assert delay.report(0.0) == "average delay: 0.250\n\tmin: 0.250s max: 0.250s std dev: 0.00000s window: 3"

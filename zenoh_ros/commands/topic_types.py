@@ -1,0 +1,77 @@
+"""The message class of a topic; of a type that is not known here, one of the topic's nodes is asked what it is."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rclpy.node import Node
+from type_description_interfaces.srv import GetTypeDescription
+
+from zenoh_ros import STAND_INS
+from zenoh_ros.commands.errors import CliError
+from zenoh_ros.commands.graph import call, require_name, topics
+from zenoh_ros.commands.values import interface
+
+_ANSWER = 2.0  # how long a node is waited for [s]
+
+
+def topic_class(node: Node, topic: str) -> Any:
+    """The class of the topic's messages.
+
+    Raises:
+        CliError: there is no such topic, or its type is known neither here nor to its nodes.
+    """
+    name = require_name(topic, "topic", lambda: topics(node))[0]
+    try:
+        return interface(name, "msg")
+    except CliError as unknown:
+        made = _asked_for(node, topic, name) if str(STAND_INS) in sys.path else None
+        if made is None:
+            raise CliError(
+                f"the type of {topic} is {name}, which is not known here and not described by a node that publishes "
+                "it: put the prefix of its package on AMENT_PREFIX_PATH"
+            ) from unknown
+        return made
+
+
+def _asked_for(node: Node, topic: str, name: str) -> Any:
+    """The class as one of the topic's nodes describes it; None where none does."""
+    for info in (*node.get_publishers_info_by_topic(topic), *node.get_subscriptions_info_by_topic(topic)):
+        request = GetTypeDescription.Request(
+            type_name=name, type_hash=str(info.topic_type_hash), include_type_sources=False
+        )
+        service = f"{info.node_namespace.rstrip('/')}/{info.node_name}/get_type_description"
+        try:
+            response = call(node, GetTypeDescription, service, request, _ANSWER)
+        except CliError:
+            continue
+        made = _made(name, str(info.topic_type_hash), response.type_description) if response.successful else None
+        if made is not None:
+            return made
+    return None
+
+
+def _made(name: str, type_hash: str, described: Any) -> Any:
+    """None where it is not the type that is published."""
+    from zenoh_ros.wire import messages, types
+
+    plain: dict[str, Any] = {
+        "type_description": _individual(described.type_description),
+        "referenced_type_descriptions": [_individual(one) for one in described.referenced_type_descriptions],
+    }
+    if plain["type_description"]["type_name"] != name or types.description_hash(plain) != type_hash:
+        return None
+    try:
+        types.learn(types.parse_description(plain))
+        return messages.message_class(name) if types.type_hash(name) == type_hash else None
+    except (ValueError, types.UnknownType):
+        return None
+
+
+def _individual(described: Any) -> dict[str, Any]:
+    parts = ("type_id", "capacity", "string_capacity", "nested_type_name")
+    fields = [
+        {"name": field.name, "type": {part: getattr(field.type, part) for part in parts}} for field in described.fields
+    ]
+    return {"type_name": described.type_name, "fields": fields}
