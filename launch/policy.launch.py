@@ -4,6 +4,7 @@
 what shall be done on the topic `instruction` (std_msgs/String).
 """
 
+import difflib
 import os
 
 from launch import LaunchContext, LaunchDescription
@@ -97,6 +98,22 @@ ARGUMENTS = (
 )
 
 
+def refuse_lost_settings(context: LaunchContext) -> None:
+    """An argument that there is not has no effect, and `ros2 launch` says nothing: not for what limits the arm.
+
+    Raises RuntimeError.
+    """
+    from rt_vla_ros.nodes.control_parameters import CONTROL_PARAMETERS  # not for `--show-args`
+
+    declared = [argument.name for argument in ARGUMENTS]
+    limits = {*(parameter.name for parameter in CONTROL_PARAMETERS), "tip_frame", "workspace_frame"}
+    for name in context.launch_configurations:
+        if name in limits:
+            raise RuntimeError(f"{name!r} is no argument of policy.launch.py but a parameter: set it in params_file")
+        if name not in declared and difflib.get_close_matches(name, ["dry_run"], cutoff=0.75):
+            raise RuntimeError(f"policy.launch.py has no argument {name!r}; did you mean 'dry_run'?")
+
+
 def chosen_parameters(context: LaunchContext, **types: type) -> list:
     """The parameter file, then the arguments that were given, as the nodes take them."""
     file = LaunchConfiguration("params_file").perform(context)
@@ -170,4 +187,4 @@ def generate_launch_description() -> LaunchDescription:
             OpaqueFunction(function=policy_and_smoother),
         ]
     )
-    return LaunchDescription([*ARGUMENTS, arm, nodes])
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=refuse_lost_settings), arm, nodes])

@@ -65,20 +65,20 @@ def _launch(
 ) -> int:
     """Starts nothing where an argument has no effect: a misspelt `dry_run:=true` must not move an arm."""
     include = IncludeLaunchDescription(AnyLaunchDescriptionSource(path), launch_arguments=list(given.items()))
-    refused: list[str] = []
+    known = [argument.name for argument in declared]
+    lost = [name for name in given if name not in known and name not in _ALWAYS_TAKEN]
 
     def check(_context: LaunchContext) -> list[Shutdown] | None:
-        # Included files and functions may take what the file itself does not declare; the launch of a real ROS 2
-        # does not tell.
-        refused.extend(set(getattr(include, "without_effect", [])) - _ALWAYS_TAKEN)
-        return [Shutdown(reason="an argument has no effect")] if refused else None
+        # Included files and functions have taken some, perhaps; the launch of a real ROS 2 does not tell.
+        without_effect = getattr(include, "without_effect", [])
+        lost[:] = [name for name in lost if name in without_effect]
+        return [Shutdown(reason="an argument has no effect")] if lost else None
 
     argv = [f"{name}:={value}" for name, value in given.items()]
     service = LaunchService(argv=argv, noninteractive=args.noninteractive, debug=args.debug)
     service.include_launch_description(LaunchDescription([include, OpaqueFunction(function=check)]))
     code = int(service.run())
-    for name in refused:
-        known = [argument.name for argument in declared]
+    for name in lost:
         raise CliError(f"{os.path.basename(path)} has no argument {name!r}. {did_you_mean(name, known)}")
     return code
 

@@ -312,3 +312,22 @@ def test_it_runs_and_shows_everything_if_asked(file: Path) -> None:
         assert process.stdout is not None
         assert "hello" not in process.stdout.read()
         assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("dryrun", "policy.launch.py has no argument 'dryrun'"),
+        ("max_linear_velocity", "'max_linear_velocity' is no argument of policy.launch.py but a parameter"),
+        ("workspace_low", "'workspace_low' is no argument of policy.launch.py but a parameter"),
+        ("tip_frame", "'tip_frame' is no argument of policy.launch.py but a parameter"),
+    ],
+)
+def test_what_shall_limit_the_arm_is_not_lost(tmp_path: Path, argument: str, sentence: str, capfd: Any) -> None:
+    given = f"[IncludeLaunchDescription('policy.launch.py', launch_arguments=[('{argument}', '1')])]"
+    given = given.replace("'policy.launch.py'", repr(launch_file(["policy"])))
+    outer = write(tmp_path, "outer.launch.py", f"return LaunchDescription({given})")
+    assert main(["launch", str(outer)]) == 1
+    out = capfd.readouterr().out
+    assert sentence in out
+    assert "process started" not in out
