@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -53,6 +53,7 @@ class Diagnostics:
         report = self._with_failures(self._report())
         if report.level is Level.OK and self._node.get_clock().now().nanoseconds == 0:
             report = Report(Level.WARN, "use_sim_time is set, but no /clock has come: does a simulator publish it?")
+        report = replace(report, message=_printable(report.message))
         changed = (report.level, report.message) != self._told
         if changed and report.message != self._node.recent_failure:  # that has been logged
             self._log(report)
@@ -67,9 +68,9 @@ class Diagnostics:
         return Report(report.level, report.message, values)
 
     def _log(self, report: Report) -> None:
-        """Errors and warnings; one that comes and goes is not repeated every time."""
+        """Errors and warnings; one that comes and goes is not repeated every time, nor are there many of many kinds."""
         recent = [sentence for time_, sentence in self._logged if time.monotonic() - time_ < LOG_AGAIN]
-        if report.message in recent:
+        if report.message in recent or len(recent) == self._logged.maxlen:
             return
         self._logged.append((time.monotonic(), report.message))
         if report.level is Level.ERROR:
@@ -84,8 +85,13 @@ class Diagnostics:
             name=self._node.get_fully_qualified_name(),
             message=report.message,
             hardware_id="",
-            values=[KeyValue(key=key, value=str(value)) for key, value in report.values.items()],
+            values=[KeyValue(key=key, value=_printable(str(value))) for key, value in report.values.items()],
         )
         message = DiagnosticArray(status=[status])
         message.header.stamp = time_message(self._node.get_clock().now().nanoseconds)
         self._publisher.publish(message)
+
+
+def _printable(text: str) -> str:
+    """Names and texts come from others: what a terminal would obey, or take for another line, is written as escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

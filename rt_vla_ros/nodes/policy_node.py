@@ -172,7 +172,8 @@ class PolicyNode(ProgramNode):
         if not self._enabled:
             response.message = "the policy is disabled; call ~/enable first"
         elif text is None:
-            response.message = "no instruction has come yet; publish one on the topic instruction"
+            topic = self.resolve_topic_name("instruction")
+            response.message = f"no instruction has come yet; publish one on the topic {topic}"
         else:
             self._begin(text)
             response.message = f"carrying out {text!r} from the start"
