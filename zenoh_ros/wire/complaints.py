@@ -6,6 +6,7 @@ import logging
 from collections.abc import Hashable
 
 _LOG = logging.getLogger("zenoh_ros.wire")
+_LONGEST = 500  # characters
 
 
 class Complaints:
@@ -23,10 +24,11 @@ class Complaints:
         self._known: set[Hashable] = set()
 
     def add(self, sender: Hashable, sentence: str) -> None:
-        """Counts one, and logs it where it is news."""
+        """Counts one, and logs it where it is news; what it quotes may be as long as somebody likes."""
         self.count += 1
+        sentence = sentence if len(sentence) <= _LONGEST else f"{sentence[:_LONGEST]}..."
         if sender not in self._known and len(self._known) < self._in_full:
             self._known.add(sender)
-            _LOG.warning(sentence)
+            _LOG.warning("%s", sentence)
         elif self.count >= 10 and str(self.count).strip("0") == "1":
             _LOG.warning("%s (%d such by now; few of them are logged)", sentence, self.count)
