@@ -106,7 +106,7 @@ def refuse_lost_settings(context: LaunchContext) -> None:
     from rt_vla_ros.nodes.control_parameters import CONTROL_PARAMETERS  # not for `--show-args`
 
     declared = [argument.name for argument in ARGUMENTS]
-    limits = {*(parameter.name for parameter in CONTROL_PARAMETERS), "tip_frame", "workspace_frame"}
+    limits = {one.name for one in CONTROL_PARAMETERS if one.name.startswith(("max_", "workspace_"))}
     for name in context.launch_configurations:
         if name in limits:
             raise RuntimeError(f"{name!r} is no argument of policy.launch.py but a parameter: set it in params_file")

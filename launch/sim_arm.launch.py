@@ -44,7 +44,9 @@ def sim_arm(context: LaunchContext) -> list[Node]:
     given = {name: value(name) for name in ("suite", "instruction") if value(name)}
     given |= {name: value(name) == "true" for name in ("publish_clock", "lock_step", "wrist_image")}
     if value("seed"):
-        given["seed"] = int(value("seed")) if value("seed").isdecimal() else value("seed")  # which the node refuses
+        if not value("seed").isdecimal():
+            raise RuntimeError(f"seed:={value('seed')} is not valid, expected a whole number, 0 or more")
+        given["seed"] = int(value("seed"))
     return [
         Node(
             package="rt_vla_ros",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -121,8 +121,12 @@ def require_name(wanted: str, kind: str, known: Callable[[], dict[str, list[str]
         CliError: it does not come within PATIENCE.
     """
     if not wait_until(lambda: wanted in known(), PATIENCE):
-        raise CliError(f"no {kind} {wanted!r} on the graph. {did_you_mean(wanted, known())}")
+        raise CliError(f"no {kind} {wanted!r} on the graph. {did_you_mean(wanted, _shown(known()))}")
     return known()[wanted]
+
+
+def _shown(names: Iterable[str]) -> list[str]:
+    return [name for name in names if not is_hidden(name)]
 
 
 def topics(node: Node) -> dict[str, list[str]]:
@@ -144,7 +148,7 @@ def call(node: Node, service_type: Any, name: str, request: Any, seconds: float 
     client = node.create_client(service_type, name)
     try:
         if not wait_until(client.service_is_ready, seconds):
-            raise CliError(f"no service {name!r} within {seconds:g} s. {did_you_mean(name, services(node))}")
+            raise CliError(f"no service {name!r} within {seconds:g} s. {did_you_mean(name, _shown(services(node)))}")
         future = client.call_async(request)
         if not spin_until(node, future.done, seconds):
             raise CliError(f"service {name!r} did not answer within {seconds:g} s; does its node still run?")

@@ -38,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     path = launch_file([word for word in args.what if ":=" not in word])
     given = launch_arguments(word for word in args.what if ":=" in word)
+    if args.launch_prefix_filter and not args.launch_prefix:
+        raise CliError("--launch-prefix-filter has no effect without --launch-prefix")
     given |= {"launch-prefix": args.launch_prefix} if args.launch_prefix else {}
     given |= {"launch-prefix-filter": args.launch_prefix_filter} if args.launch_prefix_filter else {}
     try:

@@ -320,7 +320,6 @@ def test_it_runs_and_shows_everything_if_asked(file: Path) -> None:
         ("dryrun", "policy.launch.py has no argument 'dryrun'"),
         ("max_linear_velocity", "'max_linear_velocity' is no argument of policy.launch.py but a parameter"),
         ("workspace_low", "'workspace_low' is no argument of policy.launch.py but a parameter"),
-        ("tip_frame", "'tip_frame' is no argument of policy.launch.py but a parameter"),
     ],
 )
 def test_what_shall_limit_the_arm_is_not_lost(tmp_path: Path, argument: str, sentence: str, capfd: Any) -> None:

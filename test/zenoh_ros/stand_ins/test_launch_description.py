@@ -12,12 +12,14 @@ from rt_vla_ros import ros
 
 ros.ensure()
 
-from launch import LaunchContext  # noqa: E402
+from launch import LaunchContext, LaunchDescription  # noqa: E402
 from launch.actions import (  # noqa: E402
     DeclareLaunchArgument,
+    GroupAction,
     IncludeLaunchDescription,
     LogInfo,
     SetLaunchConfiguration,
+    TimerAction,
 )
 from launch.conditions import (  # noqa: E402
     IfCondition,
@@ -26,6 +28,7 @@ from launch.launch_description_sources import (  # noqa: E402
     get_launch_description_from_any_launch_file,
 )
 from launch.substitutions import (  # noqa: E402
+    LaunchConfiguration,
     PythonExpression,
     SubstitutionFailure,
 )
@@ -71,6 +74,18 @@ def test_files_that_are_no_launch_files(tmp_path: Path, text: str | None, senten
         path.write_text(text)
     with pytest.raises((RuntimeError, OSError), match=sentence):
         get_launch_description_from_any_launch_file(str(path))
+
+
+def test_mistakes_in_python_are_sentences() -> None:
+    with pytest.raises(
+        TypeError, match=r"LaunchConfig\('arm'\) has no text before the launch runs: instead of an f-string"
+    ):
+        f"/{LaunchConfiguration('arm')}"
+    for make in (LaunchDescription, GroupAction, lambda actions: TimerAction(period=1.0, actions=actions)):
+        with pytest.raises(TypeError, match=r"an include ...\), got <function performed>$"):
+            make([performed])
+    with pytest.raises(TypeError, match=r"are pairs \(name, value\): write \{...\}.items\(\)"):
+        IncludeLaunchDescription("x.launch.py", launch_arguments={"arm": "sim"})
 
 
 def test_refusals_say_what_was_expected(capfd: pytest.CaptureFixture[str]) -> None:

@@ -30,10 +30,8 @@ def _missing(error: ImportError | AttributeError) -> str | None:
     wanted = _NAME.search(str(error))
     if package in _NEVER_HERE or package in _STAND_INS:
         what = f"{module}.{wanted[1]}" if wanted else module
-        return (
-            f"{what} is not in the ROS that comes with this program, which has no composable or lifecycle nodes and no "
-            "launch files in XML or YAML: source a real ROS 2, or start a Node for each"
-        )
+        instead = ", or start each as a Node" if "Composable" in what or "Lifecycle" in what else ""
+        return f"{what} is not in the ROS that comes with this program: source a real ROS 2{instead}"
     if isinstance(error, ModuleNotFoundError):
         return f"the Python module '{module}' is not installed"
     return None

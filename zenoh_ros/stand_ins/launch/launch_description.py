@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .launch_description_entity import LaunchDescriptionEntity
+from .utilities import normalize_to_list_of_entities
 
 if TYPE_CHECKING:
     from .actions.declare_launch_argument import DeclareLaunchArgument
@@ -16,7 +17,7 @@ class LaunchDescription(LaunchDescriptionEntity):
     """What `generate_launch_description` of a launch file returns."""
 
     def __init__(self, initial_entities: Iterable[LaunchDescriptionEntity] | None = None) -> None:
-        self._entities = list(initial_entities or [])
+        self._entities = normalize_to_list_of_entities(initial_entities)
 
     @property
     def entities(self) -> list[LaunchDescriptionEntity]:

@@ -23,6 +23,12 @@ class Substitution:
     def __repr__(self) -> str:
         return self.describe()
 
+    def __format__(self, spec: str) -> str:
+        raise TypeError(
+            f"{self.describe()} has no text before the launch runs: instead of an f-string write a list of parts, such "
+            "as ['prefix_', LaunchConfiguration('name')]"
+        )
+
 
 SomeSubstitutionsType = Union[str, "PathLike[str]", Substitution, Iterable[Any]]
 """A text, a path, a substitution, or an iterable of them, which are joined without a separator."""

@@ -8,6 +8,7 @@ from ..action import Action
 from ..launch_context import LaunchContext
 from ..launch_description_entity import LaunchDescriptionEntity
 from ..substitution import SomeSubstitutionsType
+from ..utilities import normalize_to_list_of_entities
 from .environment import PopEnvironment, PushEnvironment
 from .launch_configurations import (
     PopLaunchConfigurations,
@@ -37,7 +38,7 @@ class GroupAction(Action):
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
-        self._actions = list(actions)
+        self._actions = normalize_to_list_of_entities(actions)
         self._scoped = scoped
         self._forwarding = forwarding
         self._configurations = dict(launch_configurations or {})

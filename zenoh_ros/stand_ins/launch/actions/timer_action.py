@@ -16,6 +16,7 @@ from ..launch_context import LaunchContext
 from ..launch_description import is_open
 from ..launch_description_entity import LaunchDescriptionEntity
 from ..substitution import SomeSubstitutionsType
+from ..utilities import describe_value, normalize_to_list_of_entities
 from ..utilities.type_utils import perform_typed_substitution
 from .launch_configurations import PopLaunchConfigurations
 from .opaque_function import OpaqueFunction
@@ -40,7 +41,7 @@ class TimerAction(Action):
     ) -> None:
         super().__init__(**kwargs)  # type: ignore[arg-type]
         self.period = period
-        self.actions = list(actions)
+        self.actions = normalize_to_list_of_entities(actions)
         self._cancel_on_shutdown = cancel_on_shutdown
         self._done: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -49,7 +50,7 @@ class TimerAction(Action):
         self._locals: dict[str, Any] = {}
 
     def describe_conditional_sub_entities(self) -> list[tuple[str, Iterable[LaunchDescriptionEntity]]]:
-        return [(f"{self.period} seconds pass", self.actions)]
+        return [(f"{describe_value(self.period)} seconds pass", self.actions)]
 
     def cancel(self) -> None:
         """Nothing will be done, if it has not been done already."""

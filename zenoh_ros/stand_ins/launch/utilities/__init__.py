@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from zenoh_ros.wire.printable import without_addresses
+
 from ..launch_description_entity import LaunchDescriptionEntity, SomeEntitiesType
 from ..substitution import SomeSubstitutionsType, Substitution
 
@@ -68,7 +70,8 @@ def normalize_to_list_of_entities(entities: SomeEntitiesType | None) -> list[Lau
     listed = [entities] if isinstance(entities, LaunchDescriptionEntity) else list(entities)
     for entity in listed:
         if not isinstance(entity, LaunchDescriptionEntity):
-            raise TypeError(f"expected a LaunchDescriptionEntity (an action, an include ...), got {entity!r}")
+            got = without_addresses(repr(entity))
+            raise TypeError(f"expected a LaunchDescriptionEntity (an action, an include ...), got {got}")
     return listed
 
 
