@@ -14,6 +14,7 @@ from rclpy.time import Time
 from rosbags.interfaces import MessageDefinitionFormat
 from rosgraph_msgs.msg import Clock
 
+from zenoh_ros import STAND_INS
 from zenoh_ros.commands.errors import CliError, did_you_mean
 from zenoh_ros.commands.graph import absolute, graph_node, settle
 from zenoh_ros.commands.numbers import positive_float
@@ -137,7 +138,8 @@ def _message_class(connection: Connection) -> Any:
     name = connection.msgtype
     if connection.ext.serialization_format != "cdr":  # type: ignore[union-attr]
         raise ValueError(f"its messages are not in CDR but in {connection.ext.serialization_format}")  # type: ignore[union-attr]
-    if connection.msgdef.format is MessageDefinitionFormat.MSG and name not in types.message_names():
+    unknown = name not in types.message_names() and str(STAND_INS) in sys.path
+    if unknown and connection.msgdef.format is MessageDefinitionFormat.MSG:
         types.learn(types.parse_messages(connection.msgdef.data, name))
         from zenoh_ros.wire.messages import message_class
 

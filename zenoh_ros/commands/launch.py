@@ -7,7 +7,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_share_directory,
+    get_packages_with_prefixes,
+)
 from launch import LaunchContext, LaunchDescription, LaunchIntrospector, LaunchService
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, Shutdown
 from launch.launch_description_sources import AnyLaunchDescriptionSource, get_launch_description_from_any_launch_file
@@ -109,6 +113,9 @@ def launch_file(words: list[str]) -> str:
             raise CliError(f"there is more than one {candidate!r}, give its path: {', '.join(found)}")
         if found:
             return found[0]
+    if len(words) == 1 and name in get_packages_with_prefixes():
+        there = [path.name for path in sorted(_share(name).rglob("*")) if path.name.endswith(_ENDINGS)]
+        raise CliError(f"{name!r} is a package: give one of its launch files too. {did_you_mean('', there)}")
     places = " or ".join(map(str, folders)) or "a registered package"
     there = [path.name for path in files if path.name.endswith(_ENDINGS)]
     raise CliError(f"no launch file {name!r}, neither as a path nor in {places}. {did_you_mean(name, there)}")

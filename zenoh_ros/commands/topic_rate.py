@@ -138,6 +138,8 @@ def run(args: argparse.Namespace) -> int:
             meter.tick(message, time.monotonic(), node.get_clock().now().nanoseconds / 1e9)
 
         node.create_subscription(message_type, topic, on_message, qos_profile_sensor_data, raw=kind is BandwidthMeter)
+        if kind is BandwidthMeter:
+            print(f"Subscribed to [{topic}]", flush=True)
         while True:
             spin_until(node, lambda: False, _REPORT_PERIOD)
             said = meter.report(time.monotonic())

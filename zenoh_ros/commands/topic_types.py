@@ -65,7 +65,7 @@ def _made(name: str, type_hash: str, described: Any) -> Any:
     try:
         types.learn(types.parse_description(plain))
         return messages.message_class(name) if types.type_hash(name) == type_hash else None
-    except (ValueError, types.UnknownType):
+    except (ValueError, RecursionError, types.UnknownType):
         return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -83,6 +84,9 @@ class UnknownType(KeyError):
         return str(self.args[0])
 
 
+_TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*/(?:msg|srv|action)/[A-Z][A-Za-z0-9_]*")
+_FIELD_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
 _lock = threading.RLock()
 _learned: dict[str, TypeDefinition] = {}
 
@@ -149,9 +153,12 @@ def parse_description(described: Mapping[str, Any]) -> list[TypeDefinition]:
     """The types of what `type_description` gives; constants and default values are not in it.
 
     Raises:
-        ValueError: it holds a field of a kind that there is not here (wide strings).
+        ValueError: it holds a field of a kind that there is not here (wide strings), or a name that is none.
     """
     individuals = [described["type_description"], *described["referenced_type_descriptions"]]
+    for one in individuals:
+        if not _TYPE_NAME.fullmatch(one["type_name"]):
+            raise ValueError(f"{one['type_name']!r} is no name of a type")
     return [TypeDefinition(one["type_name"], tuple(map(_described_field, one["fields"])), {}) for one in individuals]
 
 
@@ -191,6 +198,8 @@ def _described_field(described: Mapping[str, Any]) -> Field:
     item_id = kind["type_id"] % _ARRAY_OFFSET
     many = kind["type_id"] - item_id
     base = kind["nested_type_name"] if item_id == _NESTED_ID else _BASES.get(item_id)
+    if not _FIELD_NAME.fullmatch(described["name"]):
+        raise ValueError(f"{described['name']!r} is no name of a field")
     if base is None:
         raise ValueError(f"the field {described['name']!r} is of a kind that is not known here ({kind['type_id']})")
     return Field(

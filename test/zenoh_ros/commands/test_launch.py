@@ -151,6 +151,14 @@ def test_launch_files_are_found_under_every_name(camera: Path, file: str, word: 
     assert "camera up" in capfd.readouterr().out
 
 
+def test_a_package_alone_is_told_its_files(camera: Path) -> None:
+    (camera / "launch/rs_launch.py").write_text(SAYS_UP)
+    with pytest.raises(
+        CliError, match=r"'cam' is a package: give one of its launch files too. There is: rs_launch.py."
+    ):
+        launch_file(["cam"])
+
+
 def test_two_files_of_one_name_are_both_said(camera: Path) -> None:
     for folder in ("a", "b"):
         (camera / folder).mkdir()

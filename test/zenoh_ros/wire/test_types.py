@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rosbags.typesys import Stores, get_typestore
 
-from zenoh_ros.wire.types import UnknownType, definition, message_names, service_names, type_hash
+from zenoh_ros.wire.types import (
+    UnknownType,
+    definition,
+    description_hash,
+    message_names,
+    parse_description,
+    service_names,
+    type_description,
+    type_hash,
+)
 
 # As real ROS 2 (Jazzy) announces them.
 TRUE_HASHES = {
@@ -61,3 +72,37 @@ def test_an_unknown_type_is_said(name: str) -> None:
 def test_the_right_package_is_suggested() -> None:
     with pytest.raises(UnknownType, match="did you mean sensor_msgs/msg/Image"):
         definition("std_msgs/msg/Image")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sensor_msgs/msg/PointCloud2",
+        "diagnostic_msgs/msg/DiagnosticArray",
+        "std_msgs/msg/Empty",
+        "nav_msgs/msg/Odometry",
+    ],
+)
+def test_a_description_is_read_back(name: str) -> None:
+    described = type_description(name)
+    main, *others = parse_description(described)
+    plain = [replace(field, default=None) for field in definition(name).fields]
+    assert (main.name, list(main.fields)) == (name, plain)
+    assert {one.name for one in others} == {one["type_name"] for one in described["referenced_type_descriptions"]}
+    assert description_hash(described) == type_hash(name)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "field", "type_id", "sentence"),
+    [
+        ("a_msgs/msg/A", "text", 18, "is of a kind that is not known here"),
+        ("a_msgs/msg/A", "__class__", 2, "is no name of a field"),
+        ("a_msgs/msg/A", "a\n", 2, "is no name of a field"),
+        ("../msg/A", "a", 2, "is no name of a type"),
+    ],
+)
+def test_a_description_that_makes_no_type_is_refused(type_name: str, field: str, type_id: int, sentence: str) -> None:
+    kind = {"type_id": type_id, "capacity": 0, "string_capacity": 0, "nested_type_name": ""}
+    one = {"type_name": type_name, "fields": [{"name": field, "type": kind}]}
+    with pytest.raises(ValueError, match=sentence):
+        parse_description({"type_description": one, "referenced_type_descriptions": []})
