@@ -46,7 +46,10 @@ class LaunchDescription(LaunchDescriptionEntity):
 
 
 def is_open(entities: Iterable[LaunchDescriptionEntity]) -> bool:
-    """Whether what these will do is only known when it is done: functions, and files whose place is not known."""
+    """Whether what these hold is only known when it is visited: functions, and files whose place is not known.
+
+    What a function answers to an event is left out: it is seldom more than a line or the end of the launch.
+    """
     return any(
         entity.is_open
         or is_open(entity.get_sub_entities())

@@ -43,11 +43,6 @@ class RegisterEventHandler(Action):
         known = normalize_to_list_of_entities(self.event_handler.describe_entities())
         return [(f"{type(self.event_handler).__name__} comes", known)]
 
-    @property
-    def is_open(self) -> bool:
-        """Whether a function decides what is done then."""
-        return self.event_handler.describe_entities() is None
-
 
 class UnregisterEventHandler(Action):
     """Takes an event handler off."""

@@ -130,10 +130,6 @@ class ExecuteProcess(Action):
     def get_sub_entities(self) -> list[LaunchDescriptionEntity]:
         return list(self._on_exit) if isinstance(self._on_exit, (list, tuple)) else []
 
-    @property
-    def is_open(self) -> bool:
-        return callable(self._on_exit)
-
     def get_asyncio_future(self) -> asyncio.Future[None] | None:
         return self._finished
 
