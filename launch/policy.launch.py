@@ -99,9 +99,9 @@ ARGUMENTS = (
 
 
 def refuse_lost_settings(context: LaunchContext) -> None:
-    """An argument that there is not has no effect, and `ros2 launch` says nothing: not for what limits the arm.
+    """Refuses arguments that would have no effect where they were meant to limit the arm.
 
-    Raises RuntimeError.
+    `ros2 launch` takes any name in silence, and so does an include. Raises RuntimeError.
     """
     from rt_vla_ros.nodes.control_parameters import CONTROL_PARAMETERS  # not for `--show-args`
 
@@ -110,8 +110,9 @@ def refuse_lost_settings(context: LaunchContext) -> None:
     for name in context.launch_configurations:
         if name in limits:
             raise RuntimeError(f"{name!r} is no argument of policy.launch.py but a parameter: set it in params_file")
-        if name not in declared and difflib.get_close_matches(name, ["dry_run"], cutoff=0.75):
-            raise RuntimeError(f"policy.launch.py has no argument {name!r}; did you mean 'dry_run'?")
+        near = difflib.get_close_matches(name, [*limits, "dry_run"], n=1, cutoff=0.85)
+        if name not in declared and near:
+            raise RuntimeError(f"policy.launch.py has no argument {name!r}; did you mean {near[0]!r}?")
 
 
 def chosen_parameters(context: LaunchContext, **types: type) -> list:

@@ -37,11 +37,11 @@ def graph_node(name: str | None = None) -> Iterator[Node]:
         node = rclpy.create_node(name or f"_rt_vla_{os.getpid()}", enable_rosout=False, start_parameter_services=False)
     except (RuntimeError, ValueError, NameValidationException) as error:
         rclpy.try_shutdown()
-        raise CliError(" ".join(str(error).split())) from error
+        raise CliError(" ".join(str(error).rstrip("^ \n").split())) from error
     try:
         yield node
     except NameValidationException as error:
-        raise CliError(" ".join(str(error).split())) from error
+        raise CliError(" ".join(str(error).rstrip("^ \n").split())) from error
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

@@ -257,14 +257,24 @@ def test_an_argument_that_nothing_takes_starts_nothing(tmp_path: Path, entities:
 @pytest.mark.parametrize(
     ("argument", "code", "said"),
     [
-        ("rvis", 1, "inner.launch.py has no argument 'rvis', which it is given; did you mean 'rviz'?"),
+        (
+            "launch_gui_",
+            1,
+            "inner.launch.py has no argument 'launch_gui_', which it is given; did you mean 'launch_gui'?",
+        ),
+        (
+            "rvis",
+            0,
+            "inner.launch.py has no argument 'rvis', which it is given: it has no effect; did you mean 'rviz'?",
+        ),
         ("robot_ip", 0, "inner.launch.py has no argument 'robot_ip', which it is given: it has no effect"),
     ],
 )
 def test_an_include_says_what_the_file_does_not_take(
     tmp_path: Path, argument: str, code: int, said: str, capfd: Any
 ) -> None:
-    write(tmp_path, "inner.launch.py", "return LaunchDescription([DECLARED, RVIZ])")
+    other = "DeclareLaunchArgument('launch_gui', default_value='')"
+    write(tmp_path, "inner.launch.py", f"return LaunchDescription([DECLARED, RVIZ, {other}])")
     given = f"[IncludeLaunchDescription(INNER, launch_arguments=[('{argument}', '1')])]"
     outer = write(tmp_path, "outer.launch.py", f"return LaunchDescription({given})")
     assert main(["launch", str(outer)]) == code
@@ -327,6 +337,7 @@ def test_it_runs_and_shows_everything_if_asked(file: Path) -> None:
     [
         ("dryrun", "policy.launch.py has no argument 'dryrun'"),
         ("max_linear_velocity", "'max_linear_velocity' is no argument of policy.launch.py but a parameter"),
+        ("max_linear_velocty", "policy.launch.py has no argument 'max_linear_velocty'"),
         ("workspace_low", "'workspace_low' is no argument of policy.launch.py but a parameter"),
     ],
 )

@@ -18,6 +18,9 @@ from ..utilities import perform
 from .declare_launch_argument import DeclareLaunchArgument
 from .opaque_function import OpaqueFunction
 
+# Names that are this near (a ratio of difflib) are one name, misspelt; farther ones may well be for another file.
+_MISSPELT = 0.85
+
 
 class IncludeLaunchDescription(Action):
     """Visits what a launch file describes, in the same scope.
@@ -98,10 +101,11 @@ class IncludeLaunchDescription(Action):
         """Nothing has been started yet: a misspelt `dry_run` must not move an arm."""
         for name in self.without_effect:
             near = difflib.get_close_matches(name, known, n=1)
+            meant = f"; did you mean '{near[0]}'?" if near else ""
             sentence = f"{self.launch_description_source.location} has no argument '{name}', which it is given"
-            if near:
-                raise RuntimeError(f"{sentence}; did you mean '{near[0]}'?")
+            if near and difflib.SequenceMatcher(None, name, near[0]).ratio() > _MISSPELT:
+                raise RuntimeError(f"{sentence}{meant}")
             so_far = " unless something that begins later takes it" if context._more_to_come else ""
-            logging.get_logger("launch").warning(f"{sentence}: it has no effect{so_far}")
+            logging.get_logger("launch").warning(f"{sentence}: it has no effect{so_far}{meant}")
         if context._more_to_come:
             self.without_effect = []
