@@ -59,24 +59,3 @@ def test_a_message_cannot_pass_for_another_line(capsys: pytest.CaptureFixture[st
     assert first.endswith("from \\x1b[31m<A object>")
     assert second == "    [FATAL] [1.0] [smoother_node]: lost"
     assert heard == ["from \\x1b[31m<A object>\n[FATAL] [1.0] [smoother_node]: lost"]
-
-
-def test_few_complaints_of_many_are_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zenoh_ros.wire.complaints import Complaints
-
-    monkeypatch.setattr(logging.getLogger("zenoh_ros.wire"), "propagate", True)
-    complaints = Complaints()
-    for sender in range(20_000):
-        complaints.add(sender.to_bytes(16, "little"), f"/image: a message from sender {sender} cannot be read")
-    assert complaints.count == 20_000
-    assert len(caplog.text) < 4_000
-    assert "(10000 such by now" in caplog.text
-    assert len(complaints._known) == 5
-    caplog.clear()
-    for _ in range(9):
-        Complaints().add("same", f"once each {'x' * 100_000}")
-    assert len(caplog.text) < 9 * 700
-    again = Complaints()
-    for _ in range(9):
-        again.add("same", "said once")
-    assert caplog.text.count("said once") == 1
