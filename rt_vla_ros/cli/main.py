@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -114,6 +115,19 @@ def parse(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespac
     return parser.parse_intermixed_args(argv) if free else parser.parse_args(argv)
 
 
+def as_options(sentence: str, parser: argparse.ArgumentParser) -> str:
+    """An advice such as `weights:=int8`, which is for nodes and launch files, as this command takes it."""
+    options = {option for action in parser._actions for option in action.option_strings}
+
+    def as_option(setting: re.Match[str]) -> str:
+        option, value = f"--{setting[1].replace('_', '-')}", setting[2]
+        if option not in options:
+            return setting[0]
+        return option if value == "true" else f"{option} {value}"
+
+    return re.sub(r"\b(\w+):=(\w+)", as_option, sentence)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code (0 done, 2 refused, 130 interrupted, or its own)."""
     try:
@@ -138,6 +152,7 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in COMMANDS:
         print(f"rt-vla: unknown command {name!r}. {did_you_mean(name, COMMANDS)}", file=sys.stderr)
         return 2
+    parser = None
     try:
         parser, module = make_parser(name)
         return int(module.run(parse(parser, arguments[1:])))
@@ -147,7 +162,8 @@ def _dispatch(arguments: list[str]) -> int:
         # A command may hand on what the operating system said as it is, or let it come here.
         said = error.__cause__ if isinstance(error, CliError) else error
         words = in_words(said) if isinstance(said, OSError) and str(said) == str(error) else str(error)
-        print(f"rt-vla {name}: {printable(without_addresses(words), keep=chr(10))}", file=sys.stderr)
+        words = printable(without_addresses(words if parser is None else as_options(words, parser)), keep="\n")
+        print(f"rt-vla {name}: {words}", file=sys.stderr)
         return 2
     except SystemExit as exit_:  # argparse, which has printed its own sentence
         return exit_.code if isinstance(exit_.code, int) else 1

@@ -17,7 +17,7 @@ from support.processes import ROOT
 
 from rt_vla_ros import __version__
 from rt_vla_ros.cli import main as program
-from rt_vla_ros.cli.main import COMMANDS, CommandEntry, main
+from rt_vla_ros.cli.main import COMMANDS, CommandEntry, as_options, main
 from rt_vla_ros.os_error import MEANING
 from zenoh_ros.commands.errors import CliError, did_you_mean
 
@@ -157,3 +157,11 @@ def test_a_policy_that_there_is_not_is_refused_before_torch_is_loaded(tmp_path: 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "[2, 2, 2, 2] False\n", done.stderr
     assert done.stderr.count("Did you mean 'rt1-mini'?") == len(commands)
+
+
+def test_an_advice_names_the_options_of_the_command() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--weights")
+    parser.add_argument("--trust-remote-code", action="store_true")
+    said = "Say weights:=int8 or int4, or trust_remote_code:=true, or device:=cpu."
+    assert as_options(said, parser) == "Say --weights int8 or int4, or --trust-remote-code, or device:=cpu."
