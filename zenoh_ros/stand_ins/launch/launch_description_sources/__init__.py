@@ -50,7 +50,7 @@ def load_python_launch_file_as_module(python_launch_file_path: str) -> ModuleTyp
         )
     loader = SourceFileLoader("python_launch_file", python_launch_file_path)
     module = ModuleType(loader.name)
-    module.__file__ = python_launch_file_path
+    module.__file__ = os.path.abspath(python_launch_file_path)
     with _said_of(python_launch_file_path):
         exec(loader.get_code(loader.name) or "", vars(module))
     return module
