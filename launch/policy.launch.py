@@ -103,10 +103,10 @@ def refuse_lost_settings(context: LaunchContext) -> None:
 
     `ros2 launch` takes any name in silence, and so does an include. Raises RuntimeError.
     """
-    from rt_vla_ros.nodes.control_parameters import CONTROL_PARAMETERS  # not for `--show-args`
+    from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS  # not for `--show-args`
 
     declared = [argument.name for argument in ARGUMENTS]
-    limits = {one.name for one in CONTROL_PARAMETERS if one.name.startswith(("max_", "workspace_"))}
+    limits = {one.name for one in SMOOTHER_PARAMETERS if one.name.startswith(("max_", "workspace_"))}
     for name in context.launch_configurations:
         if name in limits:
             raise RuntimeError(f"{name!r} is no argument of policy.launch.py but a parameter: set it in params_file")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,15 @@ def test_a_section_without_effect_ends_the_start(
     assert "the section '/**/smother_node' is not for /smoother_node" in capfd.readouterr().err
 
 
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """A node that ran in this process leaves SIGINT ignored, and the processes of later tests would inherit that."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 class Probe(running.ProgramNode):
     """A node as plain as can be."""
 
@@ -93,14 +103,14 @@ class Probe(running.ProgramNode):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--log-level", "loud"], "log level 'loud' does not exist; choose one of UNSET, DEBUG"),
-        (["--log-level", "probe:=loud"], "log level 'loud' does not exist"),
+        (["--log-level", "loud"], "the log level 'loud' is not of the form"),
+        (["--log-level", "probe:=loud"], "the log level 'probe:=loud' is not of the form"),
         (["--bogus"], "unknown ROS arguments: '--bogus'"),
-        (["-r", "__ns:=robot-1"], "Invalid namespace: "),
+        (["-r", "__ns:=robot-1"], "the remap rule '__ns:=robot-1' is not of the form"),
         (["-r", "__ns:=/a/"], "Invalid namespace: "),
-        (["-r", "__node:=arm 1"], "Invalid node name: "),
-        (["-r", "instruction:=what to do"], "Invalid topic name: "),
-        (["-r", "instruction:={nobody}/x"], "unknown substitution"),
+        (["-r", "__node:=arm 1"], "the remap rule '__node:=arm 1' is not of the form"),
+        (["-r", "instruction:=what to do"], "the remap rule 'instruction:=what to do' is not of the form"),
+        (["-r", "instruction:={nobody}/x"], "{nobody}/x' is not of the form"),
         (["-r", "instruction"], "is not of the form from:=to"),
         (["-p", "use_sim_time:=5"], "use_sim_time"),
         (["-e"], "-e needs a value after it"),
