@@ -53,9 +53,10 @@ class Diagnostics:
         report = self._with_failures(self._report())
         if report.level is Level.OK and self._node.get_clock().now().nanoseconds == 0:
             report = Report(Level.WARN, "use_sim_time is set, but no /clock has come: does a simulator publish it?")
+        is_logged = report.message == self._node.recent_failure
         report = replace(report, message=_printable(report.message))
         changed = (report.level, report.message) != self._told
-        if changed and report.message != self._node.recent_failure:  # that has been logged
+        if changed and not is_logged:
             self._log(report)
         if changed or time.monotonic() >= self._next:
             self._publish(report)
