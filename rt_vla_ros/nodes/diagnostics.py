@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 
 from rt_vla_ros.nodes.conversions import time_message
-from rt_vla_ros.nodes.guarded_node import LOG_AGAIN, GuardedNode
+from rt_vla_ros.nodes.guarding import LOG_AGAIN, GuardedNode
 
 PERIOD = 1.0  # [s]
 CHECK_PERIOD = 0.1  # [s]

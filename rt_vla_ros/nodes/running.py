@@ -20,7 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from rt_vla_ros.environment import without_effect
 from rt_vla_ros.nodes.given_arguments import check_given, refuse_other_words
-from rt_vla_ros.nodes.guarded_node import GuardedNode
+from rt_vla_ros.nodes.guarding import GuardedNode
 from rt_vla_ros.nodes.start_error import StartError
 
 # A signal or a failure is noticed at the latest after this time [s].

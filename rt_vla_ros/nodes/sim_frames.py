@@ -8,7 +8,7 @@ import numpy as np
 
 from rt_vla_ros.action_space.frames import BASE_LINK
 from rt_vla_ros.control.twist import Twist
-from rt_vla_ros.nodes.guarded_node import GuardedNode
+from rt_vla_ros.nodes.guarding import GuardedNode
 from rt_vla_ros.nodes.transform_tree import TransformTree, rotation_of
 from rt_vla_ros.sim import TabletopSim
 

@@ -14,7 +14,7 @@ from tf2_ros import Buffer, TransformException, TransformListener
 from rt_vla_ros.action_space.frames import refuse_frame
 from rt_vla_ros.control.watchdog import SMALL_STEP
 from rt_vla_ros.nodes.conversions import NANOSECONDS, nanoseconds, refuse_stamp, seconds
-from rt_vla_ros.nodes.guarded_node import GuardedNode
+from rt_vla_ros.nodes.guarding import GuardedNode
 
 # A transform older than this [s], or this far in the future, says nothing of where things are now.
 MAX_AGE = 0.5

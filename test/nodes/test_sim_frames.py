@@ -13,7 +13,7 @@ from tf2_msgs.msg import TFMessage
 
 from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.nodes.conversions import time_message
-from rt_vla_ros.nodes.guarded_node import GuardedNode
+from rt_vla_ros.nodes.guarding import GuardedNode
 from rt_vla_ros.nodes.sim_frames import SimFrames
 from rt_vla_ros.sim import TabletopSim
 

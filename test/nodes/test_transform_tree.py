@@ -10,7 +10,7 @@ from geometry_msgs.msg import TransformStamped
 from support.node_bench import NodeBench
 
 from rt_vla_ros.nodes.conversions import time_message
-from rt_vla_ros.nodes.guarded_node import GuardedNode
+from rt_vla_ros.nodes.guarding import GuardedNode
 from rt_vla_ros.nodes.transform_tree import Placed, TransformTree, rotation_of
 
 SECOND = 1_000_000_000
