@@ -77,7 +77,7 @@ def test_a_failure_is_forgotten_after_a_while(
     bench: NodeBench, clumsy: Clumsy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.until_diagnostics("clumsy", ERROR, "ZeroDivisionError")
-    monkeypatch.setattr(guarded_node, "LOG_AGAIN", 0.2)
+    monkeypatch.setattr(guarding, "LOG_AGAIN", 0.2)
     bench.until_diagnostics("clumsy", OK, "All is well.")
     assert clumsy.callbacks_failed == 1
 
