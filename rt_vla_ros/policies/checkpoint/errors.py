@@ -25,3 +25,16 @@ def some(names: list[str]) -> str:
     """The first of many names, and how many more there are, for a message."""
     shown = ", ".join(names[:4]) or "nothing"
     return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without the pages that some say behind it."""
+    if isinstance(error, KeyError):
+        return f"the key {error} is missing"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    text = lines[0]
+    for line in lines[1:]:
+        if not text.endswith(":"):
+            break
+        text = f"{text} {line}"
+    return text[:300]

@@ -12,9 +12,11 @@ from torch import Tensor
 
 from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.decoder import NOT_FINITE, ActionDecoder, DecodingError
+from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.language.plain_text import HOLE, PromptText, insert_text
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.checkpoint.errors import first_line
 from rt_vla_ros.policies.packed_linear import pack_linears
 from rt_vla_ros.policies.rt2.configuration import question_prompt, robot_prompt
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import (
@@ -27,10 +29,11 @@ from rt_vla_ros.policies.rt2.decoding.engine import Decoded, DecodingEngine
 from rt_vla_ros.policies.rt2.decoding.plan_grammar import Grammar, PlanGrammar
 from rt_vla_ros.policies.rt2.decoding.priority_lock import PriorityLock
 from rt_vla_ros.policies.rt2.decoding.stop_tokens import stop_tokens
+from rt_vla_ros.policies.rt2.families import FirstPromptError, ModelFamilyError
 from rt_vla_ros.policies.rt2.inputs.device_images import DeviceImages, find_device_images
 from rt_vla_ros.policies.rt2.inputs.processor import Inputs, PreparedPrompt, ProcessorError
 from rt_vla_ros.policies.rt2.loading.memory import OutOfMemoryError
-from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, check_tokens, context_length, first_line
+from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, check_tokens, context_length
 
 LONGEST_ANSWER = 64
 
@@ -91,17 +94,22 @@ class RT2Policy:
         self._prompt = None
         text = robot_prompt(self.parts.config, instruction)
         sizes = [(camera.height, camera.width) for camera in self.card.cameras]
-        with self._lock.high(), self._explained():  # tokenizers are not made for two threads either
-            if not self._prepared and self._device_images:
-                self._pixels = find_device_images(self.parts.processor, sizes, self.parts.model.device)
-            prompt = self._make_prompt(text)
-            inputs = prompt.inputs([np.zeros((*size, 3), np.uint8) for size in sizes])
+        black = [np.zeros((*size, 3), np.uint8) for size in sizes]
+        with self._lock.high():  # tokenizers are not made for two threads either
+            with self._explained():
+                if not self._prepared and self._device_images:
+                    self._pixels = find_device_images(self.parts.processor, sizes, self.parts.model.device)
+                prompt = self._make_prompt(text)
+                inputs = prompt.inputs(black)
             self._check_length(inputs, self._grammar.longest, "The instruction")
-            on_device = self._to_device(inputs)
-            if not self._prepared:
-                self._engine.prepare(on_device, self._grammar)
-            self._prepared = True
-            self._engine.record(on_device, self._grammar)
+            with self._explained():
+                on_device = self._to_device(inputs)
+                if not self._prepared:
+                    noise = np.random.default_rng(0)
+                    other = [noise.integers(0, 256, image.shape, np.uint8) for image in black]
+                    self._engine.prepare(on_device, self._grammar, self._to_device(prompt.inputs(other)))
+                self._prepared = True
+                self._engine.record(on_device, self._grammar)
         self._decoder.reset()
         self._prompt, self.previous, self.prompt_tokens = prompt, (), inputs["input_ids"].shape[1]
 
@@ -168,13 +176,10 @@ class RT2Policy:
                 f"The prompt does not fit into memory beside the model: {first_line(error)} End what else uses "
                 f"{self.parts.model.device}, or say weights:=int8 or int4."
             ) from error
-        except (RuntimeError, IndexError, TypeError, KeyError) as error:
-            if self._prepared:
+        except Exception as error:  # a processor and a model that do not fit each other raise anything
+            if self._prepared or isinstance(error, ProcessorError | ModelFamilyError | InstructionError):
                 raise
-            raise ProcessorError(
-                f"The model cannot read what its processor makes of an image and a prompt ({first_line(error)}): do "
-                "its configuration, processor and tokenizer belong together?"
-            ) from error
+            raise FirstPromptError(self.parts.model.config, error) from error
 
     def _make_prompt(self, prompt: PromptText) -> PreparedPrompt:
         """Raises InstructionError, a ValueError, for words that cannot be told from control tokens."""

@@ -22,12 +22,16 @@ from rt_vla_ros.policies.rt2.decoding.constrained_decoding import END, choose
 from rt_vla_ros.policies.rt2.decoding.fixed_shapes import BUCKET, FixedSession, FixedShapes, FixedShapesError, bucket
 from rt_vla_ros.policies.rt2.decoding.plan_grammar import Grammar
 from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
+from rt_vla_ros.policies.rt2.families import ModelFamilyError
 
 logger = logging.getLogger(__name__)
 HEAD_TOLERANCE = 1e-2
 """Largest difference between logits from some rows of the head and the model's own, as a share of their spread."""
 FIXED_TOLERANCE = {torch.float32: 1e-3}
 """The same between passes of fixed shapes and the model's own; 0.1 in half precision, where rounding makes so much."""
+STEP_TOLERANCE = {torch.float32: 1e-2}
+"""The same between tokens read at once and one after another; 0.5 in half precision, where rounding may choose other
+experts. What is wrong differs by more than the spread."""
 CPU_GUESS = 8
 """Tokens that are verified in one pass behind the prompt's on a CPU: more rows take longer than reading the weights."""
 CPU_HEAD_ROWS = 1024
@@ -58,20 +62,49 @@ class DecodingEngine:
         self._shapes: dict[int, FixedShapes] = {}
         self._head = model.get_output_embeddings()
         self._softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
-        self._sliced = False
+        self._sliced, self._takes_back = False, True
         self._kept: dict[tuple[int, Hashable], tuple[Grammar, Tensor]] = {}
 
     @torch.inference_mode()
-    def prepare(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> None:
-        """Sees on one prompt whether rows of the head give the model's own logits; else whole heads are used."""
-        self._kept, self._sliced = {}, False
-        if not isinstance(self._head, nn.Linear) or self.model.base_model is self.model:
+    def prepare(
+        self, inputs: Mapping[str, Tensor], grammar: Grammar, others: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Sees on one prompt what can be done with this model; others: the same prompt with other images, if any.
+
+        Where rows of the head do not give the model's own logits, whole heads are used; where read tokens cannot be
+        taken back, none are guessed. Raises ModelFamilyError for a model that does not see the image, and for one that
+        reads tokens one after another otherwise than at once.
+        """
+        self._kept = {}
+        token = int(grammar.columns[grammar.mask(grammar.start)][0])
+        session = DecodingSession(self.model, inputs)
+        at_once = session.prompt([token], logits=True)[:, self._columns(grammar)].float()
+        session.forget(1)
+        self._takes_back = session.takes_back
+        again = session.more([token], logits=True)[:, self._columns(grammar)].float() if self._takes_back else None
+        self._sliced = isinstance(self._head, nn.Linear) and self.model.base_model is not self.model
+        stepwise = self._one_by_one(inputs, grammar, token)
+        if self._sliced and not _alike(stepwise[:1], at_once[:1], HEAD_TOLERANCE):
+            self._sliced = False
+            stepwise = self._one_by_one(inputs, grammar, token)
+        tolerance = STEP_TOLERANCE.get(self.model.dtype, 0.5)
+        if not _alike(stepwise, at_once, tolerance):
+            raise ModelFamilyError(self.model.config, "reads tokens one after another otherwise than all at once")
+        if again is None or not _alike(again, stepwise[1:], tolerance):
+            self._takes_back = self._fixed = False
+            logger.warning("Decoding goes on without guesses: this model cannot take back what it has read")
+        if others is None:
             return
-        own = DecodingSession(self.model, inputs).prompt((), logits=True)[:, self._columns(grammar)].float()
-        self._sliced = True
-        found = self._logits(DecodingSession(self.model, inputs).prompt((), logits=False), grammar).float()
-        spread = float(own.std()) + 1e-6
-        self._sliced = own.shape == found.shape and float((own - found).abs().max()) <= HEAD_TOLERANCE * spread
+        other = DecodingSession(self.model, others).prompt((), logits=True)[:, self._columns(grammar)].float()
+        if torch.equal(other, at_once[:1]):
+            raise ModelFamilyError(self.model.config, "writes the same whatever the image shows")
+
+    def _one_by_one(self, inputs: Mapping[str, Tensor], grammar: Grammar, token: int) -> Tensor:
+        """Logits (2, C) behind the prompt, and behind a token that is read after it."""
+        session = DecodingSession(self.model, inputs)
+        first = session.prompt((), logits=not self._sliced)
+        session.forget(0)
+        return self._logits(torch.cat([first, session.more([token], logits=not self._sliced)]), grammar).float()
 
     @property
     def recorded(self) -> int:
@@ -130,7 +163,7 @@ class DecodingEngine:
         temperature: 0 takes the most likely token each time.
         """
         session, state, passes = self._session(inputs, grammar), grammar.start, 1
-        guess = grammar.guess(state, previous)[: session.longest_guess]
+        guess = self._guess(grammar, state, previous, session.longest_guess)
         rows = session.prompt(guess, logits=not self._sliced)
         tokens: list[int] = []
         probabilities: list[float] = []
@@ -149,7 +182,7 @@ class DecodingEngine:
                 legal = self._legal_probability(seen, grammar, grammar.action_length(tokens))
                 return Decoded(tuple(tokens), tuple(probabilities), legal, passes)
             session.forget(len(guess) - i)
-            guess = grammar.guess(state, previous)[: self._later_guess or session.longest_guess]
+            guess = self._guess(grammar, state, previous, self._later_guess or session.longest_guess)
             rows = session.more([tokens[-1], *guess], logits=not self._sliced)
             passes += 1
 
@@ -165,6 +198,9 @@ class DecodingEngine:
                 return
             yield token
             rows = session.more([token], logits=True)
+
+    def _guess(self, grammar: Grammar, state: Hashable, previous: Sequence[int], longest: int | None) -> list[int]:
+        return list(grammar.guess(state, previous)[:longest]) if self._takes_back else []
 
     def _session(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> DecodingSession:
         shapes = self._shapes.get(bucket(inputs["input_ids"].shape[1], grammar.longest))
@@ -239,3 +275,8 @@ class DecodingEngine:
 
     def _on_device(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self.model.device)
+
+
+def _alike(one: Tensor, other: Tensor, tolerance: float) -> bool:
+    """Whether no logit (R, C) differs by more than a share of the spread."""
+    return one.shape == other.shape and float((one - other).abs().max()) <= tolerance * (float(one.std()) + 1e-6)

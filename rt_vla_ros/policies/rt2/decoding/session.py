@@ -35,6 +35,11 @@ class DecodingSession:
         """Takes back the last tokens; to be called after each reading, if only with 0."""
         self._cache.crop(-count)
 
+    @property
+    def takes_back(self) -> bool:
+        """Whether `forget` gives back what was before; to be asked after a reading. A recurrent state cannot."""
+        return all(getattr(layer, "is_croppable", True) for layer in self._cache.layers)
+
     def _make_cache(self) -> Cache:
         cache = DynamicCache(config=self._model.config)
         cache.activate_past_recording()
@@ -46,6 +51,10 @@ class DecodingSession:
         if guess:
             extend: Any = self._model._update_model_kwargs_for_generation
             inputs = extend({}, inputs, num_new_tokens=len(guess))
+            if (types := self._inputs.get("token_type_ids")) is not None:
+                # Several at once would get the types of as many tokens before them, an image's among them.
+                written = extend({}, {"token_type_ids": types})["token_type_ids"][:, -1:]
+                inputs["token_type_ids"] = torch.cat([types, written.expand(-1, len(guess))], dim=1)
             inputs["input_ids"] = torch.cat([self._inputs["input_ids"], self._row(guess)], dim=1)
         return inputs
 

@@ -12,11 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_string
 
 from rt_vla_ros.language.plain_text import drop_separators
+from rt_vla_ros.policies.checkpoint.errors import first_line
 
 Inputs = dict[str, Tensor]
 Pixels = NDArray[np.uint8]
@@ -26,12 +28,18 @@ IMAGE_TOKENS = {
     "grid": ("image_token", "<|image_pad|>"),
     "tiles": ("image_token", "<image>"),
     "patches": ("context_image_token", "<IMG_CONTEXT>"),
+    "rows": ("image_token", "[IMG]"),
 }
-"""Of Qwen-VL, of Idefics and SmolVLM, of InternVL: the tokenizer's name for the image token, and what it usually is."""
+"""Of Qwen-VL, of Idefics3 and SmolVLM, of InternVL, of Pixtral: the tokenizer's name for the image token, and what it
+usually is."""
 
 
 class ProcessorError(ValueError):
     """The processor is missing or of no use; the message says what is needed."""
+
+
+class UnknownProcessorError(ProcessorError):
+    """How an image processor counts image tokens is not known here."""
 
 
 class Processor(Protocol):
@@ -59,6 +67,11 @@ class CombinedProcessor:
         self.tokenizer: PreTrainedTokenizerBase = processor.tokenizer
         self._placeholder = str(getattr(processor, "image_token", "<image>"))
 
+    def complete(self, config: PreTrainedConfig) -> None:
+        """Takes from the model's configuration what older checkpoints of LLaVA leave out: the size of a patch."""
+        if getattr(self._processor, "patch_size", 0) is None:
+            self._processor.patch_size = getattr(getattr(config, "vision_config", None), "patch_size", None)
+
     def render(self, prompt: str, images: int, *, chat: bool) -> str:
         """See Processor."""
         if chat:
@@ -68,12 +81,12 @@ class CombinedProcessor:
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
         """See Processor."""
         once = _beginning_once(self.tokenizer, text)
-        inputs = _tensors(self._processor(images=list(images), text=text, return_tensors="pt", **once))
+        inputs = _tensors(self._processor(images=_pictures(images), text=text, return_tensors="pt", **once))
         return drop_separators(self.tokenizer, inputs)
 
     def image_inputs(self, images: Sequence[Pixels]) -> Inputs:
         """See Processor."""
-        return _tensors(self._processor.image_processor(list(images), return_tensors="pt"))
+        return _tensors(self._processor.image_processor(_pictures(images), return_tensors="pt"))
 
 
 class ComposedProcessor:
@@ -85,17 +98,19 @@ class ComposedProcessor:
         tokenizer: PreTrainedTokenizerBase,
         *,
         image_tokens: int | None = None,
+        token_size: int = 16,
         chat_template: str | None = None,
     ) -> None:
         """image_tokens: number of tokens an image (or a tile of one) takes, where the image processor does not say.
 
-        Raises ProcessorError where the family cannot be recognised by the image processor.
+        token_size: side of what a token of Pixtral stands for [pixels].
+        Raises UnknownProcessorError where the family cannot be recognised by the image processor.
         """
         self._image_processor, self.tokenizer = image_processor, tokenizer
-        self._image_tokens = image_tokens
+        self._image_tokens, self._token_size = image_tokens, token_size
         if chat_template and not tokenizer.chat_template:
             tokenizer.chat_template = chat_template
-        self._kind = _kind(image_processor)
+        self._kind = _kind(image_processor, tokenizer)
         self._image_token = self._named(*IMAGE_TOKENS[self._kind])
         self._image_id = token_id(tokenizer, self._image_token)
 
@@ -125,15 +140,23 @@ class ComposedProcessor:
         return _tensors(self._features(images))
 
     def _features(self, images: Sequence[Pixels]) -> Mapping[str, Any]:
+        pictures: Any = _pictures(images)
+        options: dict[str, Any] = {}
         if self._kind == "tiles":
-            return dict(self._image_processor([list(images)], return_tensors="pt", return_row_col_info=True))
-        return dict(self._image_processor(list(images), return_tensors="pt"))
+            pictures, options = [pictures], {"return_row_col_info": True}
+        elif self._kind == "rows":
+            options = {"patch_size": self._token_size}
+        return dict(self._image_processor(pictures, return_tensors="pt", **options))
 
     def _expand(self, features: Mapping[str, Any], index: int) -> str:
         """The tokens of an image."""
         if self._kind == "grid":
             patches = int(features["image_grid_thw"][index].prod())
             return self._image_token * (patches // int(self._image_processor.merge_size) ** 2)
+        if self._kind == "rows":
+            height, width = (int(side) // self._token_size for side in features["image_sizes"][index])
+            row, last = self._image_token * width, self._named("image_break_token", "[IMG_BREAK]")
+            return (row + last) * (height - 1) + row + self._named("image_end_token", "[IMG_END]")
         if not self._image_tokens:
             key = "image_seq_len, the tokens of one tile" if self._kind == "tiles" else "image_seq_length, of a patch"
             raise ProcessorError(f"The checkpoint's processor_config.json lacks {key}.")
@@ -149,17 +172,22 @@ class ComposedProcessor:
         return str(getattr(self.tokenizer, attribute, None) or usual)
 
 
-def _kind(image_processor: Any) -> str:
-    """How a family's image processor tells the number of image tokens: see IMAGE_TOKENS. Raises ProcessorError."""
-    if "image_grid_thw" in getattr(image_processor, "model_input_names", ()):
+def _kind(image_processor: Any, tokenizer: PreTrainedTokenizerBase) -> str:
+    """How a family's image processor tells the number of image tokens: see IMAGE_TOKENS.
+
+    Raises UnknownProcessorError.
+    """
+    outputs = getattr(image_processor, "model_input_names", ())
+    if "image_grid_thw" in outputs:
         return "grid"
-    for kind, attribute in (("tiles", "do_image_splitting"), ("patches", "crop_to_patches")):
+    if "image_sizes" in outputs and "[IMG_BREAK]" in tokenizer.get_vocab():
+        return "rows"
+    for kind, attribute in (("tiles", "max_image_size"), ("patches", "crop_to_patches")):
         if hasattr(image_processor, attribute):
             return kind
-    raise ProcessorError(
-        "The combined processor of this model needs a library that is not there, and how "
-        f"{type(image_processor).__name__} counts image tokens is not known here. "
-        "Install torchvision, or what the model's page names."
+    raise UnknownProcessorError(
+        f"how {type(image_processor).__name__} counts image tokens is not known here. Install what the combined "
+        "processor asks for (often torchvision)."
     )
 
 
@@ -219,16 +247,25 @@ def _chat(owner: Any, prompt: str, images: int) -> str:
             "rt2_config.json asks for the chat template, the tokenizer has none. "
             "Add chat_template.jinja, or say chat: false."
         )
-    content = [{"type": "image"}] * images + [{"type": "text", "text": prompt}]
-    return str(
-        owner.apply_chat_template([{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True)
-    )
+    turn = {"role": "user", "content": [{"type": "image"}] * images + [{"type": "text", "text": prompt}]}
+    try:
+        return str(owner.apply_chat_template([turn], tokenize=False, add_generation_prompt=True))
+    except Exception as error:  # a template is a program
+        raise ProcessorError(
+            f"The checkpoint's chat template cannot be used: {first_line(error).rstrip('.')}. Copy the template of the "
+            "model that yours was made from, or say chat: false in rt2_config.json."
+        ) from error
 
 
 def _beginning_once(tokenizer: PreTrainedTokenizerBase, text: str) -> dict[str, bool]:
     """Tells a tokenizer to add no beginning of its own where a chat template wrote one (as `apply_chat_template`)."""
     beginning = tokenizer.bos_token
     return {"add_special_tokens": False} if beginning and text.startswith(str(beginning)) else {}
+
+
+def _pictures(images: Sequence[Pixels]) -> list[Image.Image]:
+    """What every processor takes; some take no arrays."""
+    return [Image.fromarray(image) for image in images]
 
 
 def _tensors(features: Mapping[str, Any]) -> Inputs:

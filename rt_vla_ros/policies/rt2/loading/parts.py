@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +26,18 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.json_file import read_object
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError, some
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, first_line, some
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE, Tell, say_nothing
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.rt2.configuration import RT2Config
-from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, ComposedProcessor, Processor, ProcessorError
+from rt_vla_ros.policies.rt2.families import check_family
+from rt_vla_ros.policies.rt2.inputs.processor import (
+    CombinedProcessor,
+    ComposedProcessor,
+    Processor,
+    ProcessorError,
+    UnknownProcessorError,
+)
 from rt_vla_ros.policies.rt2.loading.lora import Adapter
 from rt_vla_ros.policies.rt2.loading.memory import check_memory, needed_bytes, out_of_memory
 from rt_vla_ros.policies.rt2.loading.progress import transformers_progress
@@ -45,7 +51,6 @@ from rt_vla_ros.policies.rt2.loading.quantization import (
 from rt_vla_ros.policies.rt2.loading.remote_code import check_code, check_files, code_files, processor_code, refusal
 from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
 
-logger = logging.getLogger(__name__)
 Model = TypeVar("Model", bound=PreTrainedModel)
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 TOKENIZER_FILES = ("tokenizer.json", "*.model", "vocab.*", "tekken.json", "*.tiktoken")
@@ -85,6 +90,8 @@ def load_rt2(
     tell("reading the processor")
     processor = load_processor(checkpoint.place_of(*PROCESSOR_FILES), trust_remote_code=trust_remote_code)
     model = load_model(directory, device=device, weights=weights, code=code, adapter=lora, tell=tell)
+    if isinstance(processor, CombinedProcessor):
+        processor.complete(model.config)
     return RT2Parts(model, processor, config, card)
 
 
@@ -115,9 +122,11 @@ def check_model_type(checkpoint: Checkpoint, *, trust_remote_code: bool) -> str:
             "Qwen-VL or SmolVLM."
         )
     try:
-        AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # as for weights
         raise CheckpointError(f"{directory / 'config.json'} cannot be used: {first_line(error)}") from error
+    model_class: Any = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config)]
+    check_family(config, model_class)
     return ""
 
 
@@ -195,14 +204,14 @@ def load_processor(directory: Path, *, trust_remote_code: bool = False) -> Proce
     if not code:  # code may have files of its own kind
         _check_processor_files(directory)
     try:
-        return _whole_processor(directory, trust_remote_code=False) or _compose(directory)
+        return _own_processor(directory, trust_remote_code=False)
     except ProcessorError as error:
         if not code and not trust_remote_code:
             raise
         if not trust_remote_code:
             raise ProcessorError(refusal(f"The processor of {directory}", code)) from error
     check_files(directory, code)
-    return _whole_processor(directory, trust_remote_code=True) or _compose(directory, trust_remote_code=True)
+    return _own_processor(directory, trust_remote_code=True)
 
 
 def _check_processor_files(directory: Path) -> None:
@@ -249,36 +258,53 @@ def check_tokens(model: PreTrainedModel, tokens: Tensor) -> None:
         )
 
 
-def _whole_processor(directory: Path, *, trust_remote_code: bool) -> CombinedProcessor | None:
+def _own_processor(directory: Path, *, trust_remote_code: bool) -> Processor:
+    """The combined processor, else one composed of its parts."""
     try:
         whole = AutoProcessor.from_pretrained(
             directory, trust_remote_code=trust_remote_code, local_files_only=True, backend="pil"
         )
         if getattr(whole, "image_processor", None) is not None and getattr(whole, "tokenizer", None) is not None:
             return CombinedProcessor(whole)
+        why = "transformers finds none"
     except Exception as error:  # as for weights
-        logger.debug("The combined processor of %s is not used: %s", directory, first_line(error))
-    return None
+        why = first_line(error)
+    try:
+        return _compose(directory, trust_remote_code=trust_remote_code)
+    except UnknownProcessorError as error:
+        raise ProcessorError(f"The combined processor in {directory} cannot be used ({why}), and {error}") from error
 
 
-def _compose(directory: Path, *, trust_remote_code: bool = False) -> ComposedProcessor:
+def _compose(directory: Path, *, trust_remote_code: bool) -> ComposedProcessor:
     try:
         images = AutoImageProcessor.from_pretrained(
             directory, backend="pil", local_files_only=True, trust_remote_code=trust_remote_code
         )
     except Exception as error:  # as for weights
         raise ProcessorError(f"The image processor in {directory} cannot be loaded: {first_line(error)}") from error
-    path, template = directory / "processor_config.json", directory / "chat_template.jinja"
-    settings = read_object(path, CheckpointError) if path.is_file() else {}
+    path = directory / "processor_config.json"
+    settings = read_object(path, ProcessorError) if path.is_file() else {}
     tokens = settings.get("image_seq_len", settings.get("image_seq_length"))
-    if tokens is not None and not isinstance(tokens, int):
-        raise ProcessorError(f"{path}: image_seq_len is {tokens!r}, expected a number of tokens.")
+    patch, merged = settings.get("patch_size", 16), settings.get("spatial_merge_size", 1)
+    for name, value in (("image_seq_len", tokens), ("patch_size", patch), ("spatial_merge_size", merged)):
+        if value is not None and not isinstance(value, int):
+            raise ProcessorError(f"{path}: {name} is {value!r}, expected a whole number.")
     return ComposedProcessor(
         images,
         load_tokenizer(directory, trust_remote_code=trust_remote_code),
         image_tokens=tokens,
-        chat_template=template.read_text(encoding="utf-8") if template.is_file() else None,
+        token_size=(patch or 16) * (merged or 1),
+        chat_template=_chat_template(directory),
     )
+
+
+def _chat_template(directory: Path) -> str | None:
+    """The processor's own, as transformers writes it and as older versions did."""
+    path, older = directory / "chat_template.jinja", directory / "chat_template.json"
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    template = read_object(older, ProcessorError).get("chat_template") if older.is_file() else None
+    return template if isinstance(template, str) else None
 
 
 def _check_complete(model: PreTrainedModel, report: dict[str, Any]) -> None:
@@ -291,16 +317,3 @@ def _check_complete(model: PreTrainedModel, report: dict[str, Any]) -> None:
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise CheckpointError(f"The weights are damaged: {name} holds numbers that are not finite.")
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, without the pages that some say behind it."""
-    if isinstance(error, KeyError):
-        return f"the key {error} is missing"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    text = lines[0]
-    for line in lines[1:]:
-        if not text.endswith(":"):
-            break
-        text = f"{text} {line}"
-    return text[:300]

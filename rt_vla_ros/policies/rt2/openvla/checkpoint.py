@@ -9,12 +9,12 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from rt_vla_ros.json_file import read_object
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, first_line
 from rt_vla_ros.policies.checkpoint.files import Tell, say_nothing
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.rt2.inputs.processor import ProcessorError
 from rt_vla_ros.policies.rt2.loading.lora import Adapter
-from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, first_line, load_tokenizer, load_weights
+from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, load_tokenizer, load_weights
 from rt_vla_ros.policies.rt2.loading.progress import counted
 from rt_vla_ros.policies.rt2.loading.quantization import check_quantization
 from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles

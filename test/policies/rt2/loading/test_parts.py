@@ -13,12 +13,13 @@ from safetensors.torch import load_file, save_file
 from support.vlms import rt2_card, save_openvla, save_vlm
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from rt_vla_ros.policies.checkpoint.errors import first_line
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.loading import memory
-from rt_vla_ros.policies.rt2.loading.parts import check_tokens, first_line, load_rt2
+from rt_vla_ros.policies.rt2.loading.parts import check_tokens, load_rt2
 from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 

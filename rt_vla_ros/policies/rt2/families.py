@@ -1,0 +1,78 @@
+"""Which vision-language models can write actions here: told by how they work, and by what is tested."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, first_line
+
+TESTED = {
+    "gemma3": "Gemma 3",
+    "idefics2": "Idefics2",
+    "idefics3": "Idefics3",
+    "internvl": "InternVL",
+    "llava": "LLaVA",
+    "llava_next": "LLaVA-NeXT",
+    "mistral3": "Mistral 3 (Pixtral)",
+    "openvla": "OpenVLA",
+    "paligemma": "PaliGemma",
+    "qwen2_vl": "Qwen2-VL",
+    "qwen2_5_vl": "Qwen2.5-VL",
+    "qwen3_vl": "Qwen3-VL",
+    "qwen3_5": "Qwen3.5",
+    "smolvlm": "SmolVLM",
+}
+"""Families by their model_type whose tokens are compared with those of transformers' own `generate`."""
+IMAGE_INPUTS = ("pixel", "image", "patches")
+"""In the names of what a model takes, where it takes images."""
+
+
+class ModelFamilyError(CheckpointError):
+    """Models of this kind cannot write actions here."""
+
+    def __init__(self, config: PreTrainedConfig, what: str) -> None:
+        """what: it does, as the rest of a sentence about the model."""
+        super().__init__(
+            f"A model of the type {config.model_type!r} {what}. RT-2 here runs decoder-only models, which read an "
+            f"image's tokens once, before the text. Tested are: {', '.join(TESTED.values())}."
+        )
+
+
+class FirstPromptError(CheckpointError):
+    """A model, or its processor, fails on the first prompt."""
+
+    def __init__(self, config: PreTrainedConfig, error: Exception) -> None:
+        kind = config.model_type
+        hint = (
+            "Do its configuration, processor and tokenizer belong together?"
+            if kind in TESTED
+            else f"The type {kind!r} is not a family that is tested; these are: {', '.join(TESTED.values())}."
+        )
+        super().__init__(f"The model cannot read an image and a prompt ({first_line(error).rstrip('.')}). {hint}")
+
+
+def check_family(config: PreTrainedConfig, model_class: type[Any]) -> None:
+    """Raises ModelFamilyError for a kind of model that cannot write actions token by token behind image and text."""
+    text = config.get_text_config().to_dict()
+    inputs = inspect.signature(model_class.forward).parameters
+    needed = [
+        name
+        for name, one in inputs.items()
+        if one.default is one.empty and one.kind is not one.VAR_KEYWORD and name not in ("self", "input_ids")
+    ]
+    if config.is_encoder_decoder:
+        what = "is an encoder-decoder"
+    elif any(value for name, value in text.items() if "cross" in name):
+        what = "looks at images by cross-attention"
+    elif not model_class.can_generate():
+        what = "writes no text"
+    elif needed:
+        what = f"asks for {' and '.join(needed)} again with every token"
+    elif not any(part in name for name in inputs for part in IMAGE_INPUTS):
+        what = "takes no images"
+    else:
+        return
+    raise ModelFamilyError(config, what)
