@@ -32,6 +32,9 @@ NAMES: dict[str, dict[str, str]] = {
         "video_token": "<video>",
     },
     "qwen3_vl": SPECIAL["qwen2_vl"],
+    "qwen3_5": SPECIAL["qwen2_vl"],
+    "idefics2": {"image_token": "<image>", "image_boundary_token": "<fake_token_around_image>"},
+    "mistral3": {"image_token": "[IMG]", "image_break_token": "[IMG_BREAK]", "image_end_token": "[IMG_END]"},
 }
 
 Made = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]  # of config.json, and the files of the processor
@@ -115,6 +118,34 @@ def _qwen3_vl(text: Text, ids: dict[str, int]) -> Made:
     return config, {**images, "patch_size": 14, "min_pixels": 3136, "max_pixels": 6272}, {}
 
 
+def _qwen3_5(text: Text, ids: dict[str, int]) -> Made:
+    """Layers with a recurrent state, and one with keys and values."""
+    config, images, processor = _qwen3_vl(text, ids)
+    linear = {"linear_num_key_heads": 2, "linear_num_value_heads": 4}
+    linear |= {"linear_key_head_dim": 16, "linear_value_head_dim": 16}
+    kinds = {"layer_types": ["linear_attention", "full_attention"]}
+    rope = {**config["text_config"]["rope_parameters"], "partial_rotary_factor": 1.0}
+    config["text_config"] |= {**linear, **kinds, "rope_parameters": rope}
+    return config, images, processor
+
+
+def _idefics2(text: Text, ids: dict[str, int]) -> Made:
+    resampler = {"resampler_n_latents": 4, "resampler_depth": 1, "resampler_n_heads": 4, "resampler_head_dim": 16}
+    config = {"text_config": {**text, "model_type": "mistral"}, "vision_config": VISION, "tie_word_embeddings": False}
+    config |= {"image_token_id": ids["image_token"], "perceiver_config": {**resampler, "hidden_size": 64}}
+    images = {"image_processor_type": "Idefics2ImageProcessor", "size": {"shortest_edge": 56, "longest_edge": 112}}
+    return config, {**images, **HALF}, {"processor_class": "Idefics2Processor", "image_seq_len": 4}
+
+
+def _mistral3(text: Text, ids: dict[str, int]) -> Made:
+    vision = {**VISION, "model_type": "pixtral", "head_dim": 8}
+    config = {"text_config": {**text, "model_type": "mistral"}, "vision_config": vision, "spatial_merge_size": 2}
+    config["image_token_index"] = ids["image_token"]
+    images = {"image_processor_type": "PixtralImageProcessorFast", "size": {"longest_edge": 84}, "patch_size": 14}
+    counted = {"patch_size": 14, "spatial_merge_size": 2}
+    return config, {**images, **HALF}, {"processor_class": "PixtralProcessor", **counted}
+
+
 MAKERS: dict[str, Callable[[Text, dict[str, int]], Made]] = {
     "llava": _llava,
     "llava_next": _llava_next,
@@ -122,4 +153,7 @@ MAKERS: dict[str, Callable[[Text, dict[str, int]], Made]] = {
     "idefics3": _idefics3,
     "internvl": _internvl,
     "qwen3_vl": _qwen3_vl,
+    "qwen3_5": _qwen3_5,
+    "idefics2": _idefics2,
+    "mistral3": _mistral3,
 }

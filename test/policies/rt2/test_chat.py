@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from support.vlms import CHAT_TEMPLATE, PLACEHOLDER, random_image, save_vlm
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
-from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, Processor
+from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, Processor, ProcessorError
 from rt_vla_ros.policies.rt2.loading.parts import load_processor
 
 WORDS = "what do you see?"
@@ -57,3 +58,35 @@ def test_a_prompt_begins_once(family: str, tmp_path: Path) -> None:
     for chat in (True, False):
         ids = ids_of(processor, chat=chat)
         assert (ids[0], ids.count(ids[0])) == (processor.tokenizer.bos_token_id, 1)
+
+
+OLDER = "{% for m in messages %}{{ m['role'] }}! {% for c in m['content'] %}{{ c['text'] if c['text'] else IMG }}"
+OLDER = OLDER.replace("IMG", "'<|image_pad|>'") + "{% endfor %}{% endfor %}"
+
+
+def save_template(directory: Path, family: str, **files: object) -> Path:
+    """A checkpoint without a chat template of its own but these files."""
+    save_vlm(directory, family) if family in ("qwen2_vl", "paligemma") else save_other(directory, family)
+    (directory / "chat_template.jinja").unlink(missing_ok=True)
+    for name, content in files.items():
+        path = directory / f"{name}.json"
+        old = json.loads(path.read_text()) if path.is_file() else {}
+        path.write_text(json.dumps({**old, "chat_template": content}))
+    return directory
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "idefics3"])
+def test_templates_where_older_versions_wrote_them(family: str, tmp_path: Path) -> None:
+    named = [{"name": "default", "template": OLDER}, {"name": "rag", "template": "no"}]
+    for i, files in enumerate(({"chat_template": OLDER}, {"tokenizer_config": OLDER}, {"tokenizer_config": named})):
+        processor = load_processor(save_template(tmp_path / str(i), family, **files))
+        assert processor.render(WORDS, 1, chat=True) == f"user! <|image_pad|>{WORDS}"
+
+
+def test_a_template_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    for i, template in enumerate(
+        ([{"name": "rag", "template": OLDER}], "{{ messages[0]['content'] + '!' }}", "{% x %}")
+    ):
+        processor = load_processor(save_template(tmp_path / str(i), "idefics3", tokenizer_config=template))
+        with pytest.raises(ProcessorError, match=r"chat template cannot be used: .*Copy the template of the model"):
+            processor.render(WORDS, 1, chat=True)

@@ -93,10 +93,7 @@ class DecodingEngine:
         if again is None or not _alike(again, stepwise[1:], tolerance):
             self._takes_back = self._fixed = False
             logger.warning("Decoding goes on without guesses: this model cannot take back what it has read")
-        if others is None:
-            return
-        other = DecodingSession(self.model, others).prompt((), logits=True)[:, self._columns(grammar)].float()
-        if torch.equal(other, at_once[:1]):
+        if others is not None and torch.equal(self._one_by_one(others, grammar, token), stepwise):
             raise ModelFamilyError(self.model.config, "writes the same whatever the image shows")
 
     def _one_by_one(self, inputs: Mapping[str, Tensor], grammar: Grammar, token: int) -> Tensor:
