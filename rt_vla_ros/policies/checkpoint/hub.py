@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from huggingface_hub.utils.tqdm import tqdm
 
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import Tell, say_nothing
+from rt_vla_ros.policies.checkpoint.relatives import check_relative
 
 PAUSE = 2.0
 """Seconds between two sentences about the same download."""
+PATIENCE = 10.0
+"""Seconds that the Hub has to tell what a model's files are."""
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 """What is downloaded: no code, and no weights in formats that can hold code."""
 
@@ -24,6 +27,7 @@ def download(hub_id: str, tell: Tell = say_nothing) -> Path:
     What is there already is not downloaded again. Raises CheckpointError where that fails.
     """
     tell(f"looking for {hub_id} on the Hugging Face Hub")
+    _check_kind(hub_id)
     try:
         return Path(snapshot_download(hub_id, allow_patterns=list(FILES), tqdm_class=_bar(tell)))
     except Exception as error:  # the errors of the client's own network library are of no common kind
@@ -32,6 +36,15 @@ def download(hub_id: str, tell: Tell = say_nothing) -> Path:
             "Where there is no Hub, name a directory with the model's files in it; on a machine that has one, "
             f"`hf download {hub_id} --local-dir DIRECTORY` makes it."
         ) from error
+
+
+def _check_kind(hub_id: str) -> None:
+    """Looks at the names of all its files, those too that are not downloaded. Raises CheckpointError."""
+    try:
+        model = HfApi().model_info(hub_id, revision="main", timeout=PATIENCE)
+    except Exception:  # as above; what is in the cache can be used all the same
+        return
+    check_relative(hub_id, [file.rfilename for file in model.siblings or ()], model.config or {}, hub_id)
 
 
 def _reason(error: Exception) -> str:

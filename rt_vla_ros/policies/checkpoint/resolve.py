@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
 from rt_vla_ros.json_file import read_object
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError, UnknownPolicyError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, UnknownPolicyError, some
 from rt_vla_ros.policies.checkpoint.files import (
     ADAPTER_CONFIG,
     CONFIG_FILE,
@@ -20,10 +20,13 @@ from rt_vla_ros.policies.checkpoint.files import (
     Tell,
     say_nothing,
 )
+from rt_vla_ros.policies.checkpoint.relatives import check_relative, files_of
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
 UNTRAINED, UNTRAINED_RT2 = MADE_IN_MEMORY = ("rt1-untrained", "rt2-untrained")
 """Policies with random weights, for which there are no files."""
+SHOWN = 80
+"""Characters of a name that are shown in a sentence about it."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 """OWNER/NAME on the Hugging Face Hub."""
 WEIGHTS = ("auto", "float32", "bfloat16", "int8", "int4")
@@ -87,9 +90,9 @@ def resolve(name_or_path: str | Path, tell: Tell = say_nothing) -> Checkpoint:
     on_hub = is_on_hub(name)
     directory = _download(name, tell) if on_hub else find_checkpoint(name)
     assert directory is not None, "only policies made in memory have no directory"
-    path, _, key = name.rpartition("#")
-    key = key if path and not Path(name).expanduser().is_dir() else ""
-    found = replace(_look_at(directory, tell), key=key)
+    path, _, key = name.partition("#") if on_hub else name.rpartition("#")
+    key = key if path and not _path(name).is_dir() else ""
+    found = replace(_look_at(directory, tell, name if on_hub else directory.resolve().name), key=key)
     if key and found.family != "openvla":
         raise CheckpointError(f"{directory} is no OpenVLA checkpoint, so there is no {key!r} to choose.")
     if on_hub:
@@ -110,14 +113,15 @@ def find_checkpoint(name_or_path: str) -> Path | None:
         raise UnknownPolicyError(f"No policy was named. {_choices()}")
     if name_or_path in MADE_IN_MEMORY:
         return None
+    _path(name_or_path)
     shipped = CHECKPOINTS / name_or_path
     if "/" not in name_or_path and (shipped / CONFIG_FILE).is_file():
         return shipped
     for name in (name_or_path, name_or_path.rpartition("#")[0]):
-        path = Path(name).expanduser()
+        path = _path(name)
         if name and path.is_dir():
             return path
-    if Path(name_or_path).expanduser().is_file():
+    if _path(name_or_path).is_file():
         raise UnknownPolicyError(f"{name_or_path} is a file: give the directory that it lies in.")
     close = difflib.get_close_matches(name_or_path, policy_names(), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
@@ -135,13 +139,24 @@ def is_on_hub(name_or_path: str) -> bool:
     try:
         find_checkpoint(name_or_path)
     except UnknownPolicyError:
-        is_file = Path(name_or_path).expanduser().is_file()
-        return not is_file and HUB_ID.fullmatch(name_or_path.partition("#")[0]) is not None
+        hub_id = HUB_ID.fullmatch(name_or_path.partition("#")[0]) is not None
+        return hub_id and not _path(name_or_path).is_file()
     return False
 
 
-def _look_at(directory: Path, tell: Tell) -> Checkpoint:
-    """What lies in a directory."""
+def _path(name: str) -> Path:
+    """A name as a path. Raises UnknownPolicyError for one that can be none."""
+    try:
+        path = Path(name).expanduser()
+        path.is_dir()  # which says whether the system takes it
+    except (OSError, RuntimeError, ValueError) as error:  # too long; ~nobody; a zero byte
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UnknownPolicyError(f"{name[:SHOWN]!r} can be no path ({reason}). {_choices()}") from error
+    return path
+
+
+def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
+    """What lies in a directory of this name."""
     adapter = None
     if (directory / ADAPTER_CONFIG).is_file():
         if (directory / CONFIG_FILE).is_file():
@@ -149,15 +164,32 @@ def _look_at(directory: Path, tell: Tell) -> Checkpoint:
                 f"{directory} is two things at once, a model ({CONFIG_FILE}) and a LoRA adapter ({ADAPTER_CONFIG}): "
                 "put them into directories of their own and name one."
             )
-        directory, adapter = _base_of(directory, tell), directory
-    if not (directory / CONFIG_FILE).is_file():
-        missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE) if not (directory / name).is_file()]
-        raise CheckpointError(f"{directory} is no checkpoint: it lacks {', '.join(missing)}.")
-    config = read_object(directory / CONFIG_FILE, CheckpointError)
+        adapter = directory
+        directory, name = _base_of(adapter, tell)
+        if (directory / ADAPTER_CONFIG).is_file():
+            raise CheckpointError(
+                f"{adapter} names {directory} as the model it belongs to, which is an adapter itself or has one "
+                f"({ADAPTER_CONFIG}). Merge that into its model with peft (merge_and_unload) and name the result."
+            )
+    files = files_of(directory)
+    config = read_object(directory / CONFIG_FILE, CheckpointError) if CONFIG_FILE in files else {}
+    check_relative(directory, files, config, name)
+    if CONFIG_FILE not in files:
+        raise CheckpointError(_lacks(directory, files))
     family = _family(directory, config)
     if family == "rt1" and adapter is not None:
         raise CheckpointError(f"{adapter} is a LoRA adapter of {directory}, an RT-1 network, which takes none.")
     return Checkpoint("", family, directory, config, adapter)
+
+
+def _lacks(directory: Path, files: Sequence[str]) -> str:
+    """What is wrong with a directory that has no config.json."""
+    if any(file.startswith("adapter_model.") for file in files):
+        return f"{directory} is a LoRA adapter that lacks {ADAPTER_CONFIG}: copy it from where the adapter comes from."
+    missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE) if name not in files]
+    pickled = [file for file in files if file.endswith((".pt", ".pth", ".ckpt", ".bin"))]
+    also = f" It holds {some(pickled)}, which can hold code and is not read." if pickled else ""
+    return f"{directory} is no checkpoint: it lacks {', '.join(missing)}.{also}"
 
 
 def _family(directory: Path, config: Mapping[str, Any]) -> str:
@@ -172,16 +204,20 @@ def _family(directory: Path, config: Mapping[str, Any]) -> str:
     return "openvla" if kind == "openvla" else "rt2"
 
 
-def _base_of(adapter: Path, tell: Tell) -> Path:
+def _base_of(adapter: Path, tell: Tell) -> tuple[Path, str]:
+    """The directory of the model that an adapter belongs to, and what the model is called."""
     base = str(read_object(adapter / ADAPTER_CONFIG, CheckpointError).get("base_model_name_or_path") or "")
-    for path in (Path(base), adapter / base):
+    for path in (_path(base), _path(str(adapter / base))):
         if base and path.is_dir():
-            return path
+            return path, path.resolve().name
     if HUB_ID.fullmatch(base):
         from rt_vla_ros.policies.checkpoint.hub import download  # takes seconds to import
 
-        return download(base, tell)
-    raise CheckpointError(f"{adapter} names {base!r} as the model it belongs to, which is no directory.")
+        return download(base, tell), base
+    raise CheckpointError(
+        f"{adapter} names {base!r} as the model it belongs to, which is no directory. Put the directory of that model, "
+        f"or its name on the Hugging Face Hub, into base_model_name_or_path of {ADAPTER_CONFIG}."
+    )
 
 
 def _download(name: str, tell: Tell) -> Path:

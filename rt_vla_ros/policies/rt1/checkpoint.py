@@ -20,6 +20,7 @@ from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.language.sources import find_encoder
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUsedError, some
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, WEIGHTS_FILE
+from rt_vla_ros.policies.checkpoint.relatives import check_tensor_names
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
@@ -192,9 +193,12 @@ def _read_weights(path: Path, config: RT1Config) -> RT1Model:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
+    check_tensor_names(found)
     missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     if missing or unknown:
-        raise CheckpointError(f"{path} lacks {some(missing)} and has the unknown {some(unknown)}.")
+        raise CheckpointError(
+            f"{path} lacks {some(missing)} ({len(missing)}) and has the unknown {some(unknown)} ({len(unknown)})."
+        )
     for name, tensor in found.items():
         _check_tensor(f"{path}: {name}", tensor, wanted[name])
     model.load_state_dict(found)

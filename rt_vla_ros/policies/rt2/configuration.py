@@ -20,6 +20,12 @@ PLAN_PROMPT = "Instruction: {instruction}. Plan:"
 QUESTION_PROMPT = "Q: {question} A:"
 OPENVLA_PROMPT = "In: What action should the robot take to {instruction}?\nOut:"
 OPENVLA_QUESTION = "In: {question}\nOut:"
+VICUNA = (
+    "A chat between a curious user and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the user's questions. "
+)
+VICUNA_PROMPT = VICUNA + "USER: What action should the robot take to {instruction}? ASSISTANT:"
+VICUNA_QUESTION = VICUNA + "USER: {question} ASSISTANT:"
 LONGEST_PLAN = 256
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rt_vla_ros.policies.checkpoint import hub
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, UnknownPolicyError
 from rt_vla_ros.policies.checkpoint.resolve import check_name, find_checkpoint, is_on_hub, resolve
 from rt_vla_ros.policies.load import load_policy
@@ -73,6 +74,24 @@ def test_an_adapter_belongs_to_its_model(tmp_path: Path) -> None:
         resolve(adapter)
 
 
+def test_an_adapter_of_an_adapter_is_refused(tmp_path: Path) -> None:
+    base = write(tmp_path / "base", adapter_config={"base_model_name_or_path": "someone/model"})
+    adapter = write(tmp_path / "adapter", adapter_config={"base_model_name_or_path": str(base)})
+    for files in ({}, {"config": {"model_type": "paligemma"}}):
+        write(base, **files)
+        with pytest.raises(
+            CheckpointError, match=r"names .*base as the model it belongs to, which is an adapter itself"
+        ):
+            resolve(adapter)
+
+
+@pytest.mark.parametrize("base", ["", None, "no/such/place", "x" * 5000, "~nobody-here/model", "a\0b"])
+def test_an_adapter_without_its_model_says_where_to_name_it(base: str | None, tmp_path: Path) -> None:
+    adapter = write(tmp_path / "adapter", adapter_config={"base_model_name_or_path": base})
+    with pytest.raises(ValueError, match=r"no directory. Put the directory .*base_model_name_or_path|can be no path"):
+        resolve(adapter)
+
+
 def test_a_directory_that_is_two_things_at_once_is_refused(tmp_path: Path) -> None:
     both = write(tmp_path / "both", config={"model_type": "paligemma"}, adapter_config={})
     with pytest.raises(CheckpointError, match=r"two things at once, a model .* and a LoRA adapter"):
@@ -91,6 +110,26 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     write(tmp_path, config={"model_type": "rt1"})
     with pytest.raises(CheckpointError, match="is no OpenVLA checkpoint, so there is no 'bridge' to choose"):
         resolve(f"{tmp_path}#bridge")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("x" * 5000, "File name too long"), ("a/" * 3000, "File name too long"), ("~nobody-here/x", "home directory")],
+)
+def test_names_that_can_be_no_path(name: str, reason: str) -> None:
+    for ask in (check_name, resolve, find_checkpoint):
+        with pytest.raises(UnknownPolicyError, match=f"can be no path .*{reason}") as told:
+            ask(name)
+        assert len(str(told.value)) < 400
+    assert not is_on_hub(name)
+
+
+def test_all_that_stands_behind_a_name_of_the_hub_is_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, config={"model_type": "openvla"})
+    asked: list[str] = []
+    monkeypatch.setattr(hub, "download", lambda name, _tell: (asked.append(name), tmp_path)[1])
+    found = resolve("owner/name#a#b")
+    assert (asked, found.key, found.reference) == (["owner/name"], "a#b", "owner/name#a#b")
 
 
 def test_names_that_mean_no_directory(here: Path) -> None:
@@ -134,10 +173,10 @@ print(json.dumps([sorted(modules), read]))
 
 
 def test_loading_a_policy_is_a_short_road(tmp_path: Path) -> None:
-    """At most a dozen modules have a part in it, and each file is read once."""
+    """At most fourteen modules have a part in it, and each file is read once."""
     done = subprocess.run([sys.executable, "-c", COUNT, "rt1-mini"], capture_output=True, text=True, check=True)
     modules, read = json.loads(done.stdout.splitlines()[-1])
-    assert len(modules) <= 12, modules
+    assert len(modules) <= 14, modules
     assert sorted(Path(path).name for path in read) == ["action_card.json", "config.json"]
 
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from rt_vla_ros.json_file import read_object
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, some
 from rt_vla_ros.policies.checkpoint.files import ADAPTER_CONFIG
 
 WEIGHTS = "adapter_model.safetensors"
@@ -86,7 +86,7 @@ class Adapter:
                 left.discard(module)
             yield name, tensor
         if left:
-            raise CheckpointError(f"The adapter changes {min(left)}, which the checkpoint does not have.")
+            raise CheckpointError(f"The adapter changes {some(sorted(left))}, which the checkpoint does not have.")
 
     def merge_into(self, model: nn.Module) -> None:
         """Adds the adapter to a whole model. Raises CheckpointError where it does not belong to it."""
@@ -99,15 +99,17 @@ class Adapter:
 
 def _pairs(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Pair]:
     """Every tensor of the file as half of a pair. Raises CheckpointError for one that is none."""
+    others = sorted(name for name, tensor in weights.items() if not NAME.fullmatch(name) or tensor.ndim != 2)
+    if others:
+        raise CheckpointError(
+            f"{WEIGHTS} holds {len(others)} tensors that are no lora_A or lora_B of a linear layer ({some(others)}); "
+            "nothing else can be loaded. Merge the adapter into its model with peft (merge_and_unload) and name the "
+            "directory of that."
+        )
     halves: dict[str, dict[str, Tensor]] = {}
     for name, tensor in sorted(weights.items()):
-        found = NAME.fullmatch(name)
-        if not found or tensor.ndim != 2:
-            raise CheckpointError(
-                f"{WEIGHTS} holds {name}, which is no lora_A or lora_B of a linear layer, and nothing else can be "
-                "loaded. Merge the adapter into its model with peft (merge_and_unload) and name the directory of that."
-            )
-        halves.setdefault(found[1], {})[found[2]] = tensor.float()
+        module, half = NAME.sub(r"\1 \2", name).split(" ")
+        halves.setdefault(module, {})[half] = tensor.float()
     if not halves:
         raise CheckpointError(f"{WEIGHTS} holds no lora_A and lora_B: the adapter changes nothing.")
     return {module: _pair(config, module, parts) for module, parts in halves.items()}

@@ -28,6 +28,7 @@ from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, first_line, some
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE, Tell, say_nothing
+from rt_vla_ros.policies.checkpoint.relatives import check_surplus
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.families import check_family
@@ -55,6 +56,8 @@ Model = TypeVar("Model", bound=PreTrainedModel)
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 TOKENIZER_FILES = ("tokenizer.json", "*.model", "vocab.*", "tekken.json", "*.tiktoken")
 """In one of these a tokenizer's tokens are."""
+
+FAST_TOKEN = "<robot_action_0>"
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,11 @@ def load_rt2(
     lora = Adapter.load(checkpoint.adapter) if checkpoint.adapter else None
     tell("reading the processor")
     processor = load_processor(checkpoint.place_of(*PROCESSOR_FILES), trust_remote_code=trust_remote_code)
+    if config.vocabulary != "overwritten" and FAST_TOKEN in processor.tokenizer.get_vocab():
+        raise CheckpointError(
+            f"The tokenizer of {directory} has action tokens of FAST ({FAST_TOKEN} ...), as NORA's: they stand for "
+            "compressed chunks of actions, which are not read here. Run it with its own code."
+        )
     model = load_model(directory, device=device, weights=weights, code=code, adapter=lora, tell=tell)
     if isinstance(processor, CombinedProcessor):
         processor.complete(model.config)
@@ -311,6 +319,7 @@ def _check_complete(model: PreTrainedModel, report: dict[str, Any]) -> None:
     missing = sorted(report.get("missing_keys") or ())
     if missing:
         raise CheckpointError(f"The weights lack {some(missing)}; the model would act on random numbers.")
+    check_surplus(report.get("unexpected_keys") or ())
     mismatched = sorted(str(entry[0]) for entry in report.get("mismatched_keys") or ())
     if mismatched:
         raise CheckpointError(f"The weights have other shapes than config.json says: {some(mismatched)}.")

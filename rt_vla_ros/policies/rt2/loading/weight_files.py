@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.relatives import check_tensor_names
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
@@ -34,6 +35,7 @@ class WeightFiles:
                     shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             except Exception as error:  # safetensors' own, and those of reading files
                 raise _unusable(directory, f"{path.name} is damaged or cut off ({error}). Copy it again.") from error
+        check_tensor_names(shapes)
         return cls(directory, paths, shapes)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:

@@ -14,7 +14,14 @@ from rt_vla_ros.action_space.plausibility import ImplausibleActionsError, check_
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, RT2_CONFIG_FILE
-from rt_vla_ros.policies.rt2.configuration import OPENVLA_PROMPT, OPENVLA_QUESTION, RT2Config
+from rt_vla_ros.policies.checkpoint.relatives import OFT
+from rt_vla_ros.policies.rt2.configuration import (
+    OPENVLA_PROMPT,
+    OPENVLA_QUESTION,
+    VICUNA_PROMPT,
+    VICUNA_QUESTION,
+    RT2Config,
+)
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import OPENVLA_TAIL
 
 if TYPE_CHECKING:
@@ -25,6 +32,8 @@ OWN_CARD = f"Put an {CARD_FILE} beside the weights that gives the ranges in m an
 GRIPPER_ERROR = 0.05
 DEFAULTS = {"vocabulary": "openvla", "prompt": OPENVLA_PROMPT, "question": OPENVLA_QUESTION, "lower_case": True}
 """What rt2_config.json need not say: these go before the defaults of RT2Config."""
+VICUNA_DEFAULTS = {**DEFAULTS, "prompt": VICUNA_PROMPT, "question": VICUNA_QUESTION}
+"""Of the first OpenVLA (v01), whose language model is a Vicuna."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,7 @@ def openvla_card(checkpoint: Checkpoint) -> ActionCard:
     path = own if own.is_file() else checkpoint.model_directory / CONFIG_FILE
     statistics = read_object(own, CheckpointError) if own.is_file() else checkpoint.config.get("norm_stats") or {}
     try:
+        _check_state(statistics, choose_key(statistics, key))
         card = card_from_statistics(statistics, key, bins=settings.bins, image_size=settings.image_size)
         check_meaning(card, statistics, key)
     except CheckpointError as error:
@@ -80,10 +90,25 @@ def openvla_card(checkpoint: Checkpoint) -> ActionCard:
 def openvla_config(checkpoint: Checkpoint) -> RT2Config:
     """OpenVLA's own settings, with what rt2_config.json says otherwise. Raises RT2ConfigError and CheckpointError."""
     place = checkpoint.place_of(RT2_CONFIG_FILE)
-    config = RT2Config.load(place, DEFAULTS)
+    config = RT2Config.load(place, _defaults(checkpoint))
     if config.vocabulary != "openvla":
         raise CheckpointError(f"{place / RT2_CONFIG_FILE} says {config.vocabulary!r} for an OpenVLA checkpoint.")
     return config
+
+
+def _defaults(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """By the language model that a checkpoint was made from. Raises CheckpointError for one that is no Llama 2."""
+    data = checkpoint.config
+    text, llm = data.get("text_config"), str(data.get("llm_backbone_id", "llama2-7b-pure"))
+    kind = str(text.get("model_type", "llama")) if isinstance(text, Mapping) else "llama"
+    if llm.startswith("vicuna"):
+        return VICUNA_DEFAULTS
+    if kind != "llama" or not llm.endswith("-pure") or not llm.startswith("llama2"):
+        raise CheckpointError(
+            f"{checkpoint.model_directory / CONFIG_FILE}: the language model is {llm!r} ({kind}); of OpenVLA's "
+            "relatives those that are made from Llama 2 (llama2-7b-pure) and Vicuna (vicuna-v15-7b) can be run."
+        )
+    return DEFAULTS
 
 
 def _checked_card(card: ActionCard, place: Path, bins: int) -> ActionCard:
@@ -225,6 +250,17 @@ def choose_key(statistics: Mapping[str, Any], key: str) -> str:
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise CheckpointError(f"There are no statistics for the unnorm_key {key!r}.{hint} There are: {known}.")
     return key
+
+
+def _check_state(statistics: Mapping[str, Any], key: str) -> None:
+    """Raises CheckpointError for statistics of a robot's state: OpenVLA knows none, and writes zeros in their place."""
+    entry = statistics[key]
+    state = entry.get("proprio") if isinstance(entry, Mapping) else None
+    if isinstance(state, Mapping) and any(isinstance(v, list) and any(v) for v in state.values()):
+        raise CheckpointError(
+            f"The statistics of {key!r} hold the robot's own state (proprio), which OpenVLA is trained without: this "
+            f"is, by that, {OFT} If it is not, put an {CARD_FILE} beside the weights."
+        )
 
 
 def _is_of_an_action(values: object) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, some
+from rt_vla_ros.policies.checkpoint.relatives import check_surplus
 
 DINO, SIGLIP = "vision_backbone.featurizer.", "vision_backbone.fused_featurizer."
 DINO_HEAD_SIZE, SIGLIP_HEADS = 64, 16
@@ -77,11 +78,12 @@ def fill(model: nn.Module, weights: Iterable[tuple[str, Tensor]], shapes: Shapes
     parameters = dict(model.named_parameters())
     towers = prefixes(shapes)
     last = {tower: settings["layers"] - 1 for tower, settings in tower_settings(shapes).items()}
-    filled: set[str] = set()
+    filled, unknown = set[str](), list[str]()
     for name, tensor in weights:
         for target, part in converted(name, tensor, towers, last):
             if target not in parameters:
-                raise CheckpointError(f"The weights hold {name}, which an OpenVLA model does not have.")
+                unknown.append(name)
+                continue
             if parameters[target].shape != part.shape:
                 raise CheckpointError(
                     f"The weights: {name} gives {tuple(part.shape)}, the model's {target} is "
@@ -92,6 +94,7 @@ def fill(model: nn.Module, weights: Iterable[tuple[str, Tensor]], shapes: Shapes
             with torch.no_grad():
                 parameters[target].copy_(part)
             filled.add(target)
+    check_surplus(unknown)
     # Nothing is ever masked here; the published weights have no such token.
     for target in [name for name in parameters if name.endswith("mask_token")]:
         nn.init.zeros_(parameters[target])

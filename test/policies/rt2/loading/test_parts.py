@@ -104,6 +104,16 @@ def missing_tensor(directory: Path) -> None:
     change_weights(directory, lambda weights: {n: w for n, w in weights.items() if not n.endswith("q_proj.weight")})
 
 
+def unmerged_adapter(directory: Path) -> None:
+    half = "model.language_model.layers.0.self_attn.q_proj.lora_A.default.weight"
+    change_weights(directory, lambda weights: {**weights, half: torch.zeros(2, 64)})
+
+
+def surplus(directory: Path) -> None:
+    head = {f"action_head.{i}.weight": torch.zeros(2) for i in range(6)}
+    change_weights(directory, lambda weights: {**weights, **head, "a.rotary_emb.inv_freq": torch.zeros(2)})
+
+
 def not_finite(directory: Path) -> None:
     change_weights(directory, lambda weights: {n: w * float("nan") for n, w in weights.items()})
 
@@ -154,6 +164,11 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "index without a map": (index_without_map, "cannot be loaded: .*index.json has no weight_map.*Copy it again"),
     "missing tensor": (missing_tensor, "lack .*q_proj.weight.*; the model would act on random numbers"),
+    "adapter in it": (unmerged_adapter, r"hold 1 tensors of an adapter that was never merged \(.*q_proj.lora_A"),
+    "surplus": (
+        surplus,
+        r"hold 6 tensors that the model does not have \(action_head.0.*action_head.3.weight and 2 more",
+    ),
     "not finite": (not_finite, "holds numbers that are not finite"),
     "pickle": (pickled_weights, "cannot be loaded: there is neither model.safetensors nor .*convert"),
     "other shapes": (other_shapes, "other shapes than config.json says: .*q_proj"),
@@ -211,6 +226,29 @@ def test_a_configuration_without_a_type_is_told_by_what_lies_beside_it(checkpoin
     edit(checkpoint / "config.json", model_type=None)
     with pytest.raises(ValueError, match="lacks model_type, which says"):
         load_policy(str(checkpoint), device="cpu")
+
+
+def test_tied_heads_and_buffers_of_older_versions_are_no_surplus(checkpoint: Path) -> None:
+    whole = load_rt2(resolve(checkpoint), device=CPU).model
+    stored = {
+        "lm_head.weight": whole.get_input_embeddings().weight.detach().clone(),
+        "model.language_model.layers.0.self_attn.rotary_emb.inv_freq": torch.zeros(8),
+        "model.vision_tower.embeddings.position_ids": torch.zeros(16, dtype=torch.int64),
+    }
+    assert whole.get_output_embeddings().weight is whole.get_input_embeddings().weight
+    change_weights(checkpoint, lambda weights: {**weights, **stored})
+    again = load_rt2(resolve(checkpoint), device=CPU).model.state_dict()
+    assert all(torch.equal(again[name], tensor) for name, tensor in whole.state_dict().items())
+
+
+def test_action_tokens_of_fast_are_refused_unless_they_are_bins(tmp_path: Path) -> None:
+    save_vlm(tmp_path, "qwen2_vl")
+    path = tmp_path / "tokenizer.json"
+    path.write_text(path.read_text().replace('"<|vision_end|>"', '"<robot_action_0>"'))
+    with pytest.raises(ValueError, match=r"has action tokens of FAST .<robot_action_0> .*as NORA's"):
+        load_rt2(resolve(tmp_path), device=CPU)
+    RT2Config("overwritten", tuple(range(100, 356))).save(tmp_path)
+    load_rt2(resolve(tmp_path), device=CPU)
 
 
 def test_what_an_error_says_is_not_cut_off_before_the_reason() -> None:

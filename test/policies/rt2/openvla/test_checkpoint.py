@@ -21,7 +21,7 @@ from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.rt2.configuration import question_prompt, robot_prompt
 from rt_vla_ros.policies.rt2.loading.weight_files import INDEX
-from rt_vla_ros.policies.rt2.openvla.card import card_from_statistics, check_meaning
+from rt_vla_ros.policies.rt2.openvla.card import card_from_statistics, check_meaning, openvla_config
 from rt_vla_ros.policies.rt2.openvla.checkpoint import load_openvla
 from rt_vla_ros.policies.rt2.openvla.processor import EMPTY_TOKEN
 from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
@@ -72,6 +72,50 @@ def test_one_of_several_statistics_must_be_named(tmp_path: Path) -> None:
     assert load_openvla(resolve(f"{tmp_path}#libero_spatial"), device=CPU).card.control_rate == 20
     (tmp_path / RT2_CONFIG_FILE).write_text('{"unnorm_key": "bridge_orig"}')
     assert load_openvla(resolve(tmp_path), device=CPU).card.control_rate == 5
+
+
+def test_the_first_openvla_has_the_prompt_of_vicuna(tmp_path: Path) -> None:
+    change_config(save_openvla(tmp_path, fused=False), {"llm_backbone_id": "vicuna-v15-7b"})
+    config = openvla_config(resolve(tmp_path))
+    beginning = "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
+    beginning += "detailed, and polite answers to the user's questions. USER: "
+    asked = "What action should the robot take to pick up the red cube? ASSISTANT:"
+    assert robot_prompt(config, "Pick UP the red cube.") == beginning + asked
+    assert question_prompt(config, "What is red?") == f"{beginning}What is red? ASSISTANT:"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            {"llm_backbone_id": "qwen25-0_5b-extra", "text_config": {"model_type": "qwen2"}},
+            r"'qwen25-0_5b-extra' \(qwen2\)",
+        ),
+        ({"llm_backbone_id": "mistral-v0.1-7b-pure", "text_config": {"model_type": "mistral"}}, r"\(mistral\)"),
+        ({"llm_backbone_id": "llama2-7b-chat"}, "'llama2-7b-chat'"),
+    ],
+)
+def test_another_language_model_is_refused(change: dict[str, Any], told: str, tmp_path: Path) -> None:
+    change_config(save_openvla(tmp_path), change)
+    with pytest.raises(ValueError, match=f"config.json: the language model is .*{told}.*made from Llama 2"):
+        load_openvla(resolve(tmp_path), device=CPU)
+
+
+def test_statistics_of_the_robot_s_state_tell_openvla_oft(tmp_path: Path) -> None:
+    stored = statistics("libero_spatial_no_noops")
+    entry = stored["libero_spatial_no_noops"]
+    path = save_openvla(tmp_path) / "dataset_statistics.json"
+    for state, refused in (([0.0] * 8, False), ([0.0] * 7 + [0.4], True)):
+        path.write_text(
+            json.dumps({"libero_spatial_no_noops": {**entry, "proprio": {"mean": state, "std": [0.0] * 8}}})
+        )
+        if refused:
+            with pytest.raises(ValueError, match=r"hold the robot's own state.*OpenVLA-OFT.*put an action_card.json"):
+                resolve(tmp_path).read_card()
+        else:
+            card = resolve(tmp_path).read_card()
+    card.save(tmp_path)
+    assert resolve(tmp_path).read_card().name == "OpenVLA, actions of libero_spatial_no_noops"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +192,7 @@ def damage(directory: Path, kind: str) -> None:
         ("gone", f"{SHARDS[1]}, named by {INDEX}, is not there"),
         ("cut", "is damaged or cut off"),
         ("lacking", "The weights lack model.towers"),
-        ("unknown", "hold vision_backbone.featurizer.blocks.0.extra, which an OpenVLA model does not have"),
+        ("unknown", r"hold 1 tensors that the model does not have \(vision_backbone.featurizer.blocks.0.extra\)"),
         ("nan", "holds numbers that are not finite"),
     ],
 )

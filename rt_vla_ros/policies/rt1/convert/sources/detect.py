@@ -11,8 +11,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.relatives import check_relative, files_of
 from rt_vla_ros.policies.rt1.convert.sources.flax_msgpack import read_flax_msgpack
 from rt_vla_ros.policies.rt1.convert.sources.orbax import find_orbax, read_orbax
+from rt_vla_ros.policies.rt1.convert.sources.pytorch import SUFFIXES, check_no_pytorch
 from rt_vla_ros.policies.rt1.convert.sources.tensor_bundle import read_tensor_bundle
 from rt_vla_ros.policies.rt1.convert.weight_names import FLAX, TENSORFLOW
 
@@ -49,12 +51,14 @@ def _read(path: Path) -> Source:
     if prefix.with_name(prefix.name + ".index").is_file():
         return _bundle(path, prefix, "TensorFlow checkpoint")
     if path.is_file():
+        check_no_pytorch(path)
         return Source(path, "Flax msgpack checkpoint", FLAX, *read_flax_msgpack(path))
     if not path.is_dir():
         raise CheckpointError(
             f"There is no checkpoint {path}. Give a Flax msgpack file, an Orbax directory, the prefix of a TensorFlow "
             "checkpoint (without .index) or a SavedModel directory."
         )
+    check_relative(path, files_of(path), {}, path.name)
     for folder in (path / "variables", path):
         if (folder / "variables.index").is_file():
             return _bundle(path, folder / "variables", "TensorFlow SavedModel")
@@ -72,6 +76,8 @@ def _only_one_inside(path: Path) -> Source:
         files = [plain]
     if len(prefixes) + len(files) == 1:
         return _read((prefixes or files)[0])
+    for file in sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file()):
+        check_no_pytorch(file)
     names = ", ".join(file.name for file in (*prefixes, *files)) or "none"
     raise CheckpointError(f"{path} holds no checkpoint that is known, or several ({names}); give the path of one.")
 

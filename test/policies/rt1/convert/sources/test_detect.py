@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 from support.rt1_checkpoints import CHECKPOINTS, sha256_sums, tiny_flat
 
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
@@ -146,3 +148,49 @@ def test_refuses_what_is_no_checkpoint(tmp_path: Path) -> None:
     other.write_bytes(b"\x81\xa5other\x01")
     with pytest.raises(CheckpointError, match=r"has no `params`"):
         read_source(other)
+
+
+MARUYA = (
+    "_image_tokenizer._tokenizer.net._conv_stem.weight",
+    "_action_token_emb.weight",
+    "_transformer._token_emb.bias",
+)
+LUCIDRAINS = (
+    "model.vit.conv_stem.0.weight",
+    "model.token_learner.net.0.weight",
+    "model.conditioner.a",
+    "to_logits.1.bias",
+)
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize(
+    ("file", "names", "told"),
+    [
+        (
+            "pytorch_model.bin",
+            MARUYA,
+            "maruya24/pytorch_robotics_transformer or one that was made from it, a port of RT-1",
+        ),
+        ("0-checkpoint.pth", MARUYA, "maruya24/pytorch_robotics_transformer"),
+        ("model.pt", LUCIDRAINS, "lucidrains/robotic-transformer-pytorch, a port of RT-1 to PyTorch"),
+        ("epoch=3.ckpt", ("policy.layer.weight",), "weights of PyTorch or safetensors"),
+    ],
+)
+def test_a_port_to_pytorch_is_told(file: str, names: tuple[str, ...], told: str, older: bool, tmp_path: Path) -> None:
+    state = {"model_state_dict": {name: torch.zeros(1) for name in names}, "epoch": 3}
+    torch.save(state, tmp_path / file, _use_new_zipfile_serialization=not older)
+    for path in (tmp_path / file, tmp_path):
+        with pytest.raises(CheckpointError, match=rf"{file} holds .*{told}.*Flax, Orbax, TensorFlow.*its own code"):
+            read_source(path)
+
+
+def test_safetensors_and_other_policies_are_told(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
+    with pytest.raises(
+        CheckpointError, match=r"model.safetensors holds weights of PyTorch or safetensors.*name its dir"
+    ):
+        read_source(tmp_path)
+    (tmp_path / "example_batch.msgpack").touch()
+    with pytest.raises(CheckpointError, match=r"by its example_batch.msgpack, an Octo checkpoint"):
+        read_source(tmp_path)

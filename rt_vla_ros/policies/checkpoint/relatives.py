@@ -1,0 +1,108 @@
+"""Checkpoints that are near those that run here and are something else: told by files, configuration, names of tensors.
+
+A near one would load, or nearly, and then act wrongly. Loads no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, some
+
+OWN_CODE = "Run it with its own code"
+ITSELF = f"{OWN_CODE}, or take a checkpoint of OpenVLA itself."
+OFT = f"""an OpenVLA-OFT checkpoint: its actions are several steps at once, from a head of its own or in parallel, not \
+one token after another. {ITSELF}"""
+PRISMATIC = """a checkpoint in the layout of prismatic-vlms, as MiniVLA, CogACT and the training of OpenVLA write it: \
+OpenVLA's is converted by its vla-scripts/extern/convert_openvla_weights_to_hf.py, the others need their own code."""
+OCTO = f"an Octo checkpoint, whose actions come from a diffusion head. {OWN_CODE}."
+ECOT = f"""an Embodied Chain-of-Thought checkpoint: it writes up to 1024 tokens of reasoning before an action, behind \
+a prompt of its own. {ITSELF}"""
+TRACEVLA = f"a TraceVLA checkpoint: it takes a second image, with traces of moving points drawn in. {ITSELF}"
+FILES = {
+    "action_head*.pt": OFT,
+    "proprio_projector*.pt": OFT,
+    "noisy_action_projector*.pt": OFT,
+    "vision_backbone--*.pt": OFT,
+    "checkpoints/*.pt": PRISMATIC,
+    "example_batch.msgpack": OCTO,
+}
+NAMES = {r"openvla.*[-_]oft": OFT, r"ecot|embodied-?cot": ECOT, r"tracevla": TRACEVLA}
+"""OpenVLA's relatives that differ from it in nothing but what they were trained on, by their publishers' names."""
+TYPES = {"spatialvla": "SpatialVLA", "molmoact": "MolmoAct", "gr00t": "GR00T", "prismatic": "Prismatic"}
+"""Beginnings of the model_type of models that have ways of their own to write actions, or none."""
+LORA = re.compile(r"\.(lora_\w+|base_layer|modules_to_save)(\.|$)")
+BITSANDBYTES = re.compile(r"\.(SCB|weight_format|(nested_)?(absmax|quant_map)|quant_state\..+)$")
+PACKED = re.compile(r"\.(qweight|qzeros|g_idx|weight_packed|weight_scale(_inv)?)$")
+"""Of GPTQ and AWQ, of compressed-tensors, and of FP8."""
+NEEDLESS = re.compile(r"(^|\.)(inv_freq|position_ids|num_batches_tracked)$")
+"""Buffers that older versions stored and every model makes by itself."""
+
+
+def check_relative(where: object, files: Iterable[str], config: Mapping[str, Any], name: str) -> None:
+    """Raises CheckpointError for a checkpoint of a kind that does not run here, with what it is and what to do.
+
+    where: it is, for the message. files: names of its files. config: its config.json, empty where it has none.
+    name: what it is called, by its directory or on the Hub.
+    """
+    for pattern, what in FILES.items():
+        if found := sorted(file for file in files if fnmatch(file, pattern)):
+            raise CheckpointError(f"{where} is, by its {found[0]}, {what}")
+    kind = str(config.get("model_type", ""))
+    names = f"{name} {config.get('_name_or_path', '')}".lower()
+    for pattern, what in NAMES.items():
+        if kind == "openvla" and re.search(rf"(?<![a-z])({pattern})(?![a-z])", names):
+            raise CheckpointError(f"{where} is, by its name, {what} If it is not, call it otherwise.")
+    own = next((own for beginning, own in TYPES.items() if kind.startswith(beginning)), "")
+    if not kind and "type" in config and "input_features" in config:
+        own = f"LeRobot policy ({config['type']})"
+    elif "noise_scheduler" in config:
+        own = "RDT"
+    if own:
+        raise CheckpointError(f"{where} is a checkpoint of {own}, whose actions are no tokens of text. {OWN_CODE}.")
+    _check_quantized(where, config)
+
+
+def files_of(directory: Path) -> list[str]:
+    """Names of the files in a directory, and of those in its `checkpoints`."""
+    inner = directory / "checkpoints"
+    nested = [f"checkpoints/{path.name}" for path in inner.iterdir()] if inner.is_dir() else []
+    return [*(path.name for path in directory.iterdir()), *nested]
+
+
+def check_tensor_names(names: Iterable[str]) -> None:
+    """Raises CheckpointError for the tensors of an adapter that was never merged, and for quantized ones."""
+    names = sorted(names)
+    kinds = (
+        (LORA, "of an adapter that was never merged", "Merge it with peft (merge_and_unload), then save the model"),
+        (BITSANDBYTES, "quantized by bitsandbytes", "Take the model in bfloat16 and say weights:=int8 or int4"),
+        (PACKED, "quantized (GPTQ, AWQ, FP8 or alike)", "Take the model in bfloat16 and say weights:=int8 or int4"),
+    )
+    for pattern, what, remedy in kinds:
+        if found := [name for name in names if pattern.search(name)]:
+            raise CheckpointError(f"The weights hold {len(found)} tensors {what} ({some(found)}). {remedy}.")
+
+
+def check_surplus(names: Iterable[str]) -> None:
+    """Raises CheckpointError for tensors that a model has no place for, but for those that it makes by itself."""
+    surplus = sorted(name for name in names if not NEEDLESS.search(name))
+    if surplus:
+        raise CheckpointError(
+            f"The weights hold {len(surplus)} tensors that the model does not have ({some(surplus)}): they are of "
+            "another model, or of parts that config.json does not name."
+        )
+
+
+def _check_quantized(where: object, config: Mapping[str, Any]) -> None:
+    parts = [config, *(part for part in config.values() if isinstance(part, Mapping))]
+    found = next((part["quantization_config"] for part in parts if part.get("quantization_config")), None)
+    if found is not None:
+        method = found.get("quant_method") or "bitsandbytes" if isinstance(found, Mapping) else found
+        raise CheckpointError(
+            f"{where} holds weights quantized by {method}, which are not read. Take the same model in bfloat16 or "
+            "float32 and say weights:=int8 or int4."
+        )
