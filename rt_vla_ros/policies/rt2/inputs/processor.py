@@ -187,7 +187,7 @@ def _kind(image_processor: Any, tokenizer: PreTrainedTokenizerBase) -> str:
             return kind
     raise UnknownProcessorError(
         f"how {type(image_processor).__name__} counts image tokens is not known here. Install what the combined "
-        "processor asks for (often torchvision)."
+        "processor asks for."
     )
 
 

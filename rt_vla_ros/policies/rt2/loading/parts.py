@@ -267,20 +267,27 @@ def check_tokens(model: PreTrainedModel, tokens: Tensor) -> None:
 
 
 def _own_processor(directory: Path, *, trust_remote_code: bool) -> Processor:
-    """The combined processor, else one composed of its parts."""
+    """The combined processor, else one composed of its parts, else a combined one that may need torchvision."""
     try:
-        whole = AutoProcessor.from_pretrained(
-            directory, trust_remote_code=trust_remote_code, local_files_only=True, backend="pil"
-        )
-        if getattr(whole, "image_processor", None) is not None and getattr(whole, "tokenizer", None) is not None:
-            return CombinedProcessor(whole)
-        why = "transformers finds none"
-    except Exception as error:  # as for weights
-        why = first_line(error)
+        return _combined(directory, trust_remote_code=trust_remote_code, backend="pil")
+    except Exception:  # as for weights; those that take videos too have no such backend
+        pass
     try:
         return _compose(directory, trust_remote_code=trust_remote_code)
-    except UnknownProcessorError as error:
-        raise ProcessorError(f"The combined processor in {directory} cannot be used ({why}), and {error}") from error
+    except UnknownProcessorError as unknown:
+        try:
+            return _combined(directory, trust_remote_code=trust_remote_code)
+        except Exception as error:
+            raise ProcessorError(
+                f"The combined processor in {directory} cannot be used ({first_line(error).rstrip('.')}), and {unknown}"
+            ) from error
+
+
+def _combined(directory: Path, **options: Any) -> CombinedProcessor:
+    whole = AutoProcessor.from_pretrained(directory, local_files_only=True, **options)
+    if getattr(whole, "image_processor", None) is None or getattr(whole, "tokenizer", None) is None:
+        raise ProcessorError("transformers finds none")
+    return CombinedProcessor(whole)
 
 
 def _compose(directory: Path, *, trust_remote_code: bool) -> ComposedProcessor:
