@@ -23,7 +23,9 @@ OCTO = f"an Octo checkpoint, whose actions come from a diffusion head. {OWN_CODE
 ECOT = f"""an Embodied Chain-of-Thought checkpoint: it writes up to 1024 tokens of reasoning before an action, behind \
 a prompt of its own. {ITSELF}"""
 TRACEVLA = f"a TraceVLA checkpoint: it takes a second image, with traces of moving points drawn in. {ITSELF}"
+UNIVLA = f"a UniVLA checkpoint, whose actions come from a decoder of its own. {ITSELF}"
 FILES = {
+    "action_decoder*.pt": UNIVLA,
     "action_head*.pt": OFT,
     "proprio_projector*.pt": OFT,
     "noisy_action_projector*.pt": OFT,
@@ -43,27 +45,31 @@ NEEDLESS = re.compile(r"(^|\.)(inv_freq|position_ids|num_batches_tracked)$")
 """Buffers that older versions stored and every model makes by itself."""
 
 
+class RelativeError(CheckpointError):
+    """A checkpoint is of a kind that does not run here; the message says what it is and what to do."""
+
+
 def check_relative(where: object, files: Iterable[str], config: Mapping[str, Any], name: str) -> None:
-    """Raises CheckpointError for a checkpoint of a kind that does not run here, with what it is and what to do.
+    """Raises RelativeError for a checkpoint of a kind that does not run here, with what it is and what to do.
 
     where: it is, for the message. files: names of its files. config: its config.json, empty where it has none.
     name: what it is called, by its directory or on the Hub.
     """
     for pattern, what in FILES.items():
         if found := sorted(file for file in files if fnmatch(file, pattern)):
-            raise CheckpointError(f"{where} is, by its {found[0]}, {what}")
+            raise RelativeError(f"{where} is, by its {found[0]}, {what}")
     kind = str(config.get("model_type", ""))
     names = f"{name} {config.get('_name_or_path', '')}".lower()
     for pattern, what in NAMES.items():
         if kind == "openvla" and re.search(rf"(?<![a-z])({pattern})(?![a-z])", names):
-            raise CheckpointError(f"{where} is, by its name, {what} If it is not, call it otherwise.")
+            raise RelativeError(f"{where} is, by its name, {what} If it is not, call it otherwise.")
     own = next((own for beginning, own in TYPES.items() if kind.startswith(beginning)), "")
     if not kind and "type" in config and "input_features" in config:
         own = f"LeRobot policy ({config['type']})"
     elif "noise_scheduler" in config:
         own = "RDT"
     if own:
-        raise CheckpointError(f"{where} is a checkpoint of {own}, whose actions are no tokens of text. {OWN_CODE}.")
+        raise RelativeError(f"{where} is a checkpoint of {own}, whose actions are no tokens of text. {OWN_CODE}.")
     _check_quantized(where, config)
 
 
@@ -99,10 +105,12 @@ def check_surplus(names: Iterable[str]) -> None:
 
 def _check_quantized(where: object, config: Mapping[str, Any]) -> None:
     parts = [config, *(part for part in config.values() if isinstance(part, Mapping))]
-    found = next((part["quantization_config"] for part in parts if part.get("quantization_config")), None)
-    if found is not None:
-        method = found.get("quant_method") or "bitsandbytes" if isinstance(found, Mapping) else found
-        raise CheckpointError(
-            f"{where} holds weights quantized by {method}, which are not read. Take the same model in bfloat16 or "
-            "float32 and say weights:=int8 or int4."
-        )
+    for found in (part.get(key) for part in parts for key in ("quantization_config", "quantization")):
+        if isinstance(found, Mapping) and found:
+            usual = (
+                "bitsandbytes" if any("load_in_" in key for key in found) else "a tool that config.json does not name"
+            )
+            raise RelativeError(
+                f"{where} holds weights quantized by {found.get('quant_method') or usual}, which are not read. Take "
+                "the same model in bfloat16 or float32 and say weights:=int8 or int4."
+            )

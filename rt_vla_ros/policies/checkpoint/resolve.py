@@ -20,7 +20,7 @@ from rt_vla_ros.policies.checkpoint.files import (
     Tell,
     say_nothing,
 )
-from rt_vla_ros.policies.checkpoint.relatives import check_relative, files_of
+from rt_vla_ros.policies.checkpoint.relatives import RelativeError, check_relative, files_of
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
 UNTRAINED, UNTRAINED_RT2 = MADE_IN_MEMORY = ("rt1-untrained", "rt2-untrained")
@@ -29,6 +29,8 @@ SHOWN = 80
 """Characters of a name that are shown in a sentence about it."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 """OWNER/NAME on the Hugging Face Hub."""
+OTHER_FORMATS = (".pt", ".pth", ".ckpt", ".bin", ".gguf", ".onnx", ".h5", ".msgpack", "consolidated.safetensors")
+"""Endings of files with weights that are not read, for they can hold code or are for other programs."""
 WEIGHTS = ("auto", "float32", "bfloat16", "int8", "int4")
 """How a policy's weights can be held; auto: bfloat16 for RT-2 on a GPU, float32 for everything else."""
 
@@ -165,7 +167,12 @@ def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
                 "put them into directories of their own and name one."
             )
         adapter = directory
-        directory, name = _base_of(adapter, tell)
+        directory, base = _base_of(adapter, tell)
+        name = f"{name} {base}"
+        # OpenVLA-OFT puts its adapter into a directory of its own, beside the head.
+        beside = [adapter, adapter.resolve().parent] if adapter.name == "lora_adapter" else [adapter]
+        for place in beside:
+            check_relative(adapter, files_of(place), {}, name)
         if (directory / ADAPTER_CONFIG).is_file():
             raise CheckpointError(
                 f"{adapter} names {directory} as the model it belongs to, which is an adapter itself or has one "
@@ -187,8 +194,8 @@ def _lacks(directory: Path, files: Sequence[str]) -> str:
     if any(file.startswith("adapter_model.") for file in files):
         return f"{directory} is a LoRA adapter that lacks {ADAPTER_CONFIG}: copy it from where the adapter comes from."
     missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE) if name not in files]
-    pickled = [file for file in files if file.endswith((".pt", ".pth", ".ckpt", ".bin"))]
-    also = f" It holds {some(pickled)}, which can hold code and is not read." if pickled else ""
+    others = sorted(file for file in files if file.endswith(OTHER_FORMATS))
+    also = f" It holds {some(others)}, a format that is not read." if others else ""
     return f"{directory} is no checkpoint: it lacks {', '.join(missing)}.{also}"
 
 
@@ -225,6 +232,8 @@ def _download(name: str, tell: Tell) -> Path:
 
     try:
         return download(name.partition("#")[0], tell)
+    except RelativeError:
+        raise
     except ValueError as reason:
         raise UnknownPolicyError(f"There is no policy {name!r}. {_choices()} And {reason}") from reason
 

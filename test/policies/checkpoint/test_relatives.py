@@ -66,7 +66,7 @@ REFUSED: list[tuple[str, list[str], dict[str, Any], str]] = [
         "m",
         ["0-checkpoint.pth"],
         {},
-        "lacks config.json, .* It holds 0-checkpoint.pth, which can hold code and is not read",
+        "lacks config.json, .* It holds 0-checkpoint.pth, a format that is not read",
     ),
 ]
 
@@ -96,9 +96,22 @@ def test_one_on_the_hub_is_told_before_it_is_downloaded(tmp_path: Path, monkeypa
     with local_hub({"someone/openvla-libero": tmp_path}) as there:
         client = hub.HfApi(endpoint=there.endpoint)
         monkeypatch.setattr(hub, "HfApi", lambda: client)
-        with pytest.raises(CheckpointError, match=r"someone/openvla-libero is, by its action_head--.* an OpenVLA-OFT"):
-            hub.download("someone/openvla-libero")
+        with pytest.raises(CheckpointError, match=r"^someone/openvla-libero is, by its action_head--.* an OpenVLA-OFT"):
+            resolve("someone/openvla-libero#bridge_orig")
         assert there.asked == []
+
+
+def test_the_adapter_of_openvla_oft_is_told_by_what_lies_beside_it(tmp_path: Path) -> None:
+    for name, config in (("base", OPENVLA), ("run/lora_adapter", {"base_model_name_or_path": str(tmp_path / "base")})):
+        (tmp_path / name).mkdir(parents=True)
+        file = "config.json" if name == "base" else "adapter_config.json"
+        (tmp_path / name / file).write_text(json.dumps(config))
+    assert resolve(tmp_path / "run" / "lora_adapter").family == "openvla"
+    (tmp_path / "run" / "action_head--5000_checkpoint.pt").touch()
+    with pytest.raises(
+        CheckpointError, match=r"lora_adapter is, by its action_head--5000_checkpoint.pt, an OpenVLA-OFT"
+    ):
+        resolve(tmp_path / "run" / "lora_adapter")
 
 
 LAYER = "model.layers.0.self_attn.q_proj"

@@ -1,4 +1,4 @@
-"""Loads any vision-language model that transformers knows natively, with its processor, card and rt2_config.json."""
+"""Loads the vision-language models that transformers knows natively, with processor, card and rt2_config.json."""
 
 from __future__ import annotations
 
@@ -98,6 +98,8 @@ def load_rt2(
             "compressed chunks of actions, which are not read here. Run it with its own code."
         )
     model = load_model(directory, device=device, weights=weights, code=code, adapter=lora, tell=tell)
+    if code:
+        check_family(model.config, type(model))
     if isinstance(processor, CombinedProcessor):
         processor.complete(model.config)
     return RT2Parts(model, processor, config, card)
