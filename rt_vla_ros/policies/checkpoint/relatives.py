@@ -6,7 +6,7 @@ A near one would load, or nearly, and then act wrongly. Loads no torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -49,13 +49,16 @@ class RelativeError(CheckpointError):
     """A checkpoint is of a kind that does not run here; the message says what it is and what to do."""
 
 
-def check_relative(where: object, files: Iterable[str], config: Mapping[str, Any], name: str) -> None:
+def check_relative(where: object, files: Sequence[str], config: Mapping[str, Any], name: str) -> None:
     """Raises RelativeError for a checkpoint of a kind that does not run here, with what it is and what to do.
 
     where: it is, for the message. files: names of its files. config: its config.json, empty where it has none.
     name: what it is called, by its directory or on the Hub.
     """
+    whole = any(file.endswith(".safetensors") for file in files)
     for pattern, what in FILES.items():
+        if what is PRISMATIC and whole:  # whose `checkpoints` may be those of a training
+            continue
         if found := sorted(file for file in files if fnmatch(file, pattern)):
             raise RelativeError(f"{where} is, by its {found[0]}, {what}")
     kind = str(config.get("model_type", ""))

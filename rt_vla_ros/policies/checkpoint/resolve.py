@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ UNTRAINED, UNTRAINED_RT2 = MADE_IN_MEMORY = ("rt1-untrained", "rt2-untrained")
 """Policies with random weights, for which there are no files."""
 SHOWN = 80
 """Characters of a name that are shown in a sentence about it."""
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-"""OWNER/NAME on the Hugging Face Hub."""
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
+"""OWNER/NAME on the Hugging Face Hub, each of at most 96 characters there."""
 OTHER_FORMATS = (".pt", ".pth", ".ckpt", ".bin", ".gguf", ".onnx", ".h5", ".msgpack", "consolidated.safetensors")
 """Endings of files with weights that are not read, for they can hold code or are for other programs."""
 WEIGHTS = ("auto", "float32", "bfloat16", "int8", "int4")
@@ -94,7 +95,7 @@ def resolve(name_or_path: str | Path, tell: Tell = say_nothing) -> Checkpoint:
     assert directory is not None, "only policies made in memory have no directory"
     path, _, key = name.partition("#") if on_hub else name.rpartition("#")
     key = key if path and not _path(name).is_dir() else ""
-    found = replace(_look_at(directory, tell, name if on_hub else directory.resolve().name), key=key)
+    found = replace(_look_at(directory, tell, name if on_hub else _called(directory)), key=key)
     if key and found.family != "openvla":
         raise CheckpointError(f"{directory} is no OpenVLA checkpoint, so there is no {key!r} to choose.")
     if on_hub:
@@ -157,6 +158,12 @@ def _path(name: str) -> Path:
     return path
 
 
+def _called(directory: Path) -> str:
+    """The name of a directory; of one in the Hub's cache (models--OWNER--NAME/snapshots/COMMIT) the model's."""
+    path = directory.resolve()
+    return path.parent.parent.name if path.parent.name == "snapshots" else path.name
+
+
 def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
     """What lies in a directory of this name."""
     adapter = None
@@ -214,16 +221,18 @@ def _family(directory: Path, config: Mapping[str, Any]) -> str:
 def _base_of(adapter: Path, tell: Tell) -> tuple[Path, str]:
     """The directory of the model that an adapter belongs to, and what the model is called."""
     base = str(read_object(adapter / ADAPTER_CONFIG, CheckpointError).get("base_model_name_or_path") or "")
-    for path in (_path(base), _path(str(adapter / base))):
-        if base and path.is_dir():
-            return path, path.resolve().name
+    for place in (base, str(adapter / base)) if base else ():
+        with suppress(UnknownPolicyError):
+            path = _path(place)
+            if path.is_dir():
+                return path, _called(path)
     if HUB_ID.fullmatch(base):
         from rt_vla_ros.policies.checkpoint.hub import download  # takes seconds to import
 
         return download(base, tell), base
     raise CheckpointError(
-        f"{adapter} names {base!r} as the model it belongs to, which is no directory. Put the directory of that model, "
-        f"or its name on the Hugging Face Hub, into base_model_name_or_path of {ADAPTER_CONFIG}."
+        f"{adapter} names {base[:SHOWN]!r} as the model it belongs to, which is no directory. Put the directory "
+        f"of that model, or its name on the Hugging Face Hub, into base_model_name_or_path of {ADAPTER_CONFIG}."
     )
 
 

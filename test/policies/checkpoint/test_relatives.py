@@ -90,6 +90,22 @@ def test_the_names_of_others_are_not_taken_for_relatives(name: str, tmp_path: Pa
     assert resolve(tmp_path / "ecot" / name).family == "openvla"
 
 
+def test_a_training_s_own_checkpoints_beside_the_weights_are_no_prismatic(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    for file in ("checkpoints/step-1.pt", "model.safetensors"):
+        (tmp_path / file).touch()
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_vl"}))
+    assert resolve(tmp_path).family == "rt2"
+
+
+def test_a_directory_of_the_hub_s_cache_has_the_model_s_name(tmp_path: Path) -> None:
+    directory = tmp_path / "models--Embodied-CoT--ecot-openvla-7b-bridge" / "snapshots" / "492b3db"
+    directory.mkdir(parents=True)
+    (directory / "config.json").write_text(json.dumps(OPENVLA))
+    with pytest.raises(CheckpointError, match="by its name, an Embodied Chain-of-Thought"):
+        resolve(directory)
+
+
 def test_one_on_the_hub_is_told_before_it_is_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "action_head--150000_checkpoint.pt").touch()
     (tmp_path / "config.json").write_text(json.dumps(OPENVLA))

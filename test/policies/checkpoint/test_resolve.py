@@ -88,7 +88,7 @@ def test_an_adapter_of_an_adapter_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("base", ["", None, "no/such/place", "x" * 5000, "~nobody-here/model", "a\0b"])
 def test_an_adapter_without_its_model_says_where_to_name_it(base: str | None, tmp_path: Path) -> None:
     adapter = write(tmp_path / "adapter", adapter_config={"base_model_name_or_path": base})
-    with pytest.raises(ValueError, match=r"no directory. Put the directory .*base_model_name_or_path|can be no path"):
+    with pytest.raises(ValueError, match=r"adapter names .* no directory. Put the directory .*base_model_name_or_path"):
         resolve(adapter)
 
 
@@ -114,7 +114,12 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("x" * 5000, "File name too long"), ("a/" * 3000, "File name too long"), ("~nobody-here/x", "home directory")],
+    [
+        ("x" * 5000, "File name too long"),
+        ("a/" + "x" * 5000, "File name too long"),
+        ("a/" * 3000, "File name too long"),
+        ("~nobody-here/x", "home directory"),
+    ],
 )
 def test_names_that_can_be_no_path(name: str, reason: str) -> None:
     for ask in (check_name, resolve, find_checkpoint):

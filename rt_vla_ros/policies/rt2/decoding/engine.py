@@ -73,12 +73,14 @@ class DecodingEngine:
 
         Where rows of the head do not give the model's own logits, whole heads are used; where read tokens cannot be
         taken back, none are guessed. Raises ModelFamilyError for a model that does not see the image, and for one that
-        reads tokens one after another otherwise than at once.
+        reads tokens one after another otherwise than at once; RuntimeError for logits that are no numbers.
         """
         self._kept = {}
         token = int(grammar.columns[grammar.mask(grammar.start)][0])
         session = DecodingSession(self.model, inputs)
         at_once = session.prompt([token], logits=True)[:, self._columns(grammar)].float()
+        if bool(at_once.isnan().any()):
+            raise RuntimeError("its logits are no numbers (NaN)")
         session.forget(1)
         self._takes_back = session.takes_back
         again = session.more([token], logits=True)[:, self._columns(grammar)].float() if self._takes_back else None
