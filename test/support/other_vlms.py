@@ -139,7 +139,8 @@ def _idefics2(text: Text, ids: dict[str, int]) -> Made:
 
 def _mistral3(text: Text, ids: dict[str, int]) -> Made:
     vision = {**VISION, "model_type": "pixtral", "head_dim": 8}
-    config = {"text_config": {**text, "model_type": "mistral"}, "vision_config": vision, "spatial_merge_size": 2}
+    words = {**text, "model_type": "mistral", "sliding_window": None}
+    config: dict[str, Any] = {"text_config": words, "vision_config": vision, "spatial_merge_size": 2}
     config["image_token_index"] = ids["image_token"]
     images = {"image_processor_type": "PixtralImageProcessorFast", "size": {"longest_edge": 84}, "patch_size": 14}
     counted = {"patch_size": 14, "spatial_merge_size": 2}

@@ -94,7 +94,9 @@ class DecodingEngine:
             raise ModelFamilyError(self.model.config, "reads tokens one after another otherwise than all at once")
         if again is None or not _alike(again, stepwise[1:], tolerance):
             self._takes_back = self._fixed = False
-            logger.warning("Decoding goes on without guesses: this model cannot take back what it has read")
+            logger.warning(
+                "Decoding goes on without guesses and fixed shapes: this model cannot take back what it has read"
+            )
         if others is not None and torch.equal(self._one_by_one(others, grammar, token), stepwise):
             raise ModelFamilyError(self.model.config, "writes the same whatever the image shows")
 

@@ -216,7 +216,12 @@ def test_what_differs_from_the_model_is_not_used(
     assert policy.decode(seen(parts, 0)).tokens == expected.decode(seen(parts, 0)).tokens
 
 
-DECLINED = {"gemma3": "looks back a limited way only", "qwen3_vl": "takes more than is known here: visual_pos_masks"}
+DECLINED = {
+    "gemma3": "looks back a limited way only",
+    "idefics2": "looks back a limited way only",
+    "qwen3_vl": "takes more than is known here: visual_pos_masks",
+    "qwen3_5": "without guesses and fixed shapes: this model cannot take back what it has read",
+}
 
 
 @pytest.mark.parametrize("family", NAMES)
