@@ -101,7 +101,7 @@ class RT2Policy:
                     self._pixels = find_device_images(self.parts.processor, sizes, self.parts.model.device)
                 prompt = self._make_prompt(text)
                 inputs = prompt.inputs(black)
-            self._check_length(inputs, self._grammar.longest, "The instruction")
+            self._check_length(inputs, self._grammar.longest, "The instruction", text)
             with self._explained():
                 on_device = self._to_device(inputs)
                 if not self._prepared:
@@ -154,7 +154,7 @@ class RT2Policy:
         text, pictures = question_prompt(self.parts.config, question), self._images(images)
         with self._lock.low():
             inputs = self._make_prompt(text).inputs(pictures)
-        self._check_length(inputs, limit, "The question")
+        self._check_length(inputs, limit, "The question", text)
         tokenizer = self.parts.processor.tokenizer
         stop = placeholders(self.parts.model.config).union(stop_tokens(self.parts.model, tokenizer))
         words = self._engine.write(self._to_device(inputs), stop, limit)
@@ -205,10 +205,16 @@ class RT2Policy:
             check_image(images[camera.name], camera)
         return [np.ascontiguousarray(images[camera.name]) for camera in self.card.cameras]
 
-    def _check_length(self, inputs: Inputs, output: int, what: str) -> None:
+    def _check_length(self, inputs: Inputs, output: int, what: str, text: str) -> None:
         check_tokens(self.parts.model, inputs["input_ids"])
         length, limit = inputs["input_ids"].shape[1], context_length(self.parts.model.config)
         if limit is not None and length + output > limit:
+            others = length - len(self.parts.processor.tokenizer(text)["input_ids"])
+            if others + output > limit:
+                raise ProcessorError(
+                    f"The images take {others} tokens and the output up to {output}, the model's context has {limit}: "
+                    "let preprocessor_config.json make images smaller, or name fewer cameras in the action card."
+                )
             raise ValueError(
                 f"{what} is too long: prompt and images take {length} tokens and the output up to {output}, "
                 f"the model's context has {limit}."

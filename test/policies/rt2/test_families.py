@@ -109,10 +109,30 @@ def test_what_fails_inside_the_model_is_not_told_as_the_user_s_mistake(tmp_path:
     assert "(the key 'size' is missing). The type 'aria' is not a family that is tested; these are: Gemma 3," in told
 
 
+def test_images_larger_than_the_context_are_not_told_as_a_long_instruction(tmp_path: Path) -> None:
+    path = save_vlm(tmp_path, "qwen2_vl") / "config.json"
+    config = json.loads(path.read_text())
+    config["text_config"]["max_position_embeddings"] = 35
+    path.write_text(json.dumps(config))
+    with pytest.raises(
+        ValueError, match=r"images take \d+ tokens and the output up to \d+, the model's context has 35"
+    ):
+        load_policy(str(tmp_path), device="cpu").reset("go")
+
+
 def test_a_combined_processor_that_cannot_be_used_is_told_with_the_reason(tmp_path: Path) -> None:
     save_other(tmp_path, "gemma3")
     path = tmp_path / "tokenizer_config.json"
     settings = {k: v for k, v in json.loads(path.read_text()).items() if k not in ("boi_token", "extra_special_tokens")}
     path.write_text(json.dumps({k: v for k, v in settings.items() if k != "model_specific_special_tokens"}))
     with pytest.raises(ValueError, match=r"combined processor in .* cannot be used \(.*boi_token.*how Gemma3Image"):
+        load_processor(tmp_path)
+
+
+def test_a_family_with_other_tokens_around_an_image_is_not_taken_for_qwen(tmp_path: Path) -> None:
+    save_vlm(tmp_path, "qwen2_vl")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        text = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(text.replace("<|vision_start|>", "<|begin_of_image|>"))
+    with pytest.raises(ValueError, match=r"cannot be used \(.*how Qwen2VLImageProcessorPil counts image tokens is not"):
         load_processor(tmp_path)

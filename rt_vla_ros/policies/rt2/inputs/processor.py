@@ -32,6 +32,7 @@ IMAGE_TOKENS = {
 }
 """Of Qwen-VL, of Idefics3 and SmolVLM, of InternVL, of Pixtral: the tokenizer's name for the image token, and what it
 usually is."""
+VISION_START = "<|vision_start|>"
 
 
 class ProcessorError(ValueError):
@@ -119,7 +120,7 @@ class ComposedProcessor:
         if chat:
             return _chat(self.tokenizer, prompt, images)
         token = self._image_token
-        return (f"<|vision_start|>{token}<|vision_end|>" if self._kind == "grid" else token) * images + prompt
+        return (f"{VISION_START}{token}<|vision_end|>" if self._kind == "grid" else token) * images + prompt
 
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
         """See Processor. Raises ProcessorError where text and images do not fit each other."""
@@ -177,10 +178,10 @@ def _kind(image_processor: Any, tokenizer: PreTrainedTokenizerBase) -> str:
 
     Raises UnknownProcessorError.
     """
-    outputs = getattr(image_processor, "model_input_names", ())
-    if "image_grid_thw" in outputs:
+    outputs, vocabulary = getattr(image_processor, "model_input_names", ()), tokenizer.get_vocab()
+    if "image_grid_thw" in outputs and VISION_START in vocabulary:  # GLM-4V has other tokens around an image
         return "grid"
-    if "image_sizes" in outputs and "[IMG_BREAK]" in tokenizer.get_vocab():
+    if "image_sizes" in outputs and "[IMG_BREAK]" in vocabulary:
         return "rows"
     for kind, attribute in (("tiles", "max_image_size"), ("patches", "crop_to_patches")):
         if hasattr(image_processor, attribute):
