@@ -93,7 +93,7 @@ def check_tensor_names(names: Iterable[str]) -> None:
     )
     for pattern, what, remedy in kinds:
         if found := [name for name in names if pattern.search(name)]:
-            raise CheckpointError(f"The weights hold {len(found)} tensors {what} ({some(found)}). {remedy}.")
+            raise CheckpointError(f"The weights hold tensors {what} ({some(found)}; {len(found)} in all). {remedy}.")
 
 
 def check_surplus(names: Iterable[str]) -> None:
@@ -101,8 +101,8 @@ def check_surplus(names: Iterable[str]) -> None:
     surplus = sorted(name for name in names if not NEEDLESS.search(name))
     if surplus:
         raise CheckpointError(
-            f"The weights hold {len(surplus)} tensors that the model does not have ({some(surplus)}): they are of "
-            "another model, or of parts that config.json does not name."
+            f"The weights hold tensors that the model does not have ({some(surplus)}; {len(surplus)} in all): they "
+            "are of another model, or of parts that config.json does not name."
         )
 
 

@@ -197,7 +197,8 @@ def _read_weights(path: Path, config: RT1Config) -> RT1Model:
     missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     if missing or unknown:
         raise CheckpointError(
-            f"{path} lacks {some(missing)} ({len(missing)}) and has the unknown {some(unknown)} ({len(unknown)})."
+            f"{path} lacks {some(missing)} ({len(missing)} in all) and has the unknown {some(unknown)} ({len(unknown)} "
+            "in all)."
         )
     for name, tensor in found.items():
         _check_tensor(f"{path}: {name}", tensor, wanted[name])

@@ -102,9 +102,9 @@ def _pairs(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str
     others = sorted(name for name, tensor in weights.items() if not NAME.fullmatch(name) or tensor.ndim != 2)
     if others:
         raise CheckpointError(
-            f"{WEIGHTS} holds {len(others)} tensors that are no lora_A or lora_B of a linear layer ({some(others)}); "
-            "nothing else can be loaded. Merge the adapter into its model with peft (merge_and_unload) and name the "
-            "directory of that."
+            f"{WEIGHTS} holds tensors that are no lora_A or lora_B of a linear layer ({some(others)}; {len(others)} in "
+            "all); nothing else can be loaded. Merge the adapter into its model with peft (merge_and_unload) and name "
+            "the directory of that."
         )
     halves: dict[str, dict[str, Tensor]] = {}
     for name, tensor in sorted(weights.items()):

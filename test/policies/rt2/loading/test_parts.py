@@ -164,10 +164,10 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "index without a map": (index_without_map, "cannot be loaded: .*index.json has no weight_map.*Copy it again"),
     "missing tensor": (missing_tensor, "lack .*q_proj.weight.*; the model would act on random numbers"),
-    "adapter in it": (unmerged_adapter, r"hold 1 tensors of an adapter that was never merged \(.*q_proj.lora_A"),
+    "adapter in it": (unmerged_adapter, r"hold tensors of an adapter that was never merged \(.*q_proj.lora_A"),
     "surplus": (
         surplus,
-        r"hold 6 tensors that the model does not have \(action_head.0.*action_head.3.weight and 2 more",
+        r"hold tensors that the model does not have \(action_head.0.*action_head.3.weight and 2 more; 6 in all",
     ),
     "not finite": (not_finite, "holds numbers that are not finite"),
     "pickle": (pickled_weights, "cannot be loaded: there is neither model.safetensors nor .*convert"),

@@ -192,7 +192,10 @@ def damage(directory: Path, kind: str) -> None:
         ("gone", f"{SHARDS[1]}, named by {INDEX}, is not there"),
         ("cut", "is damaged or cut off"),
         ("lacking", "The weights lack model.towers"),
-        ("unknown", r"hold 1 tensors that the model does not have \(vision_backbone.featurizer.blocks.0.extra\)"),
+        (
+            "unknown",
+            r"hold tensors that the model does not have \(vision_backbone.featurizer.blocks.0.extra; 1 in all\)",
+        ),
         ("nan", "holds numbers that are not finite"),
     ],
 )
