@@ -205,11 +205,11 @@ class RT2Policy:
             check_image(images[camera.name], camera)
         return [np.ascontiguousarray(images[camera.name]) for camera in self.card.cameras]
 
-    def _check_length(self, inputs: Inputs, output: int, what: str, text: str) -> None:
+    def _check_length(self, inputs: Inputs, output: int, what: str, text: PromptText) -> None:
         check_tokens(self.parts.model, inputs["input_ids"])
         length, limit = inputs["input_ids"].shape[1], context_length(self.parts.model.config)
         if limit is not None and length + output > limit:
-            others = length - len(self.parts.processor.tokenizer(text)["input_ids"])
+            others = length - len(self.parts.processor.tokenizer(str(text))["input_ids"])
             if others + output > limit:
                 raise ProcessorError(
                     f"The images take {others} tokens and the output up to {output}, the model's context has {limit}: "
