@@ -66,12 +66,12 @@ def test_it_is_refused_before_anything_else_is_read(tmp_path: Path) -> None:
         load_policy(str(tmp_path), device="cpu")
 
 
-def test_a_model_that_does_not_see_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_does_not_see_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = save_vlm(tmp_path, "paligemma") / "model.safetensors"
     blind = {n: t * 0 if n.endswith("projector.linear.weight") else t for n, t in load_file(path).items()}
     save_file(blind, path, metadata={"format": "pt"})
-    with pytest.raises(ModelFamilyError, match="'paligemma' writes the same whatever the image shows"):
-        load_policy(str(tmp_path), device="cpu").reset("go")
+    load_policy(str(tmp_path), device="cpu").reset("go")
+    assert "writes the same whatever the image shows" in caplog.text
 
 
 def test_a_model_whose_cache_gives_other_tokens_is_refused(tmp_path: Path) -> None:

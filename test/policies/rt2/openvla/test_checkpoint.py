@@ -80,8 +80,8 @@ def test_the_first_openvla_has_the_prompt_of_vicuna(tmp_path: Path) -> None:
     beginning = "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
     beginning += "detailed, and polite answers to the user's questions. USER: "
     asked = "What action should the robot take to pick up the red cube? ASSISTANT:"
-    assert robot_prompt(config, "Pick UP the red cube.") == beginning + asked
-    assert question_prompt(config, "What is red?") == f"{beginning}What is red? ASSISTANT:"
+    assert str(robot_prompt(config, "Pick UP the red cube.")) == beginning + asked
+    assert str(question_prompt(config, "What is red?")) == f"{beginning}What is red? ASSISTANT:"
 
 
 @pytest.mark.parametrize(
