@@ -16,6 +16,7 @@ from support.node_bench import NodeBench
 from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.control.status import State
+from rt_vla_ros.nodes import guarding
 from rt_vla_ros.nodes.conversions import action_message
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.running import ProgramNode, _spin_once
