@@ -12,9 +12,11 @@ from launch.actions import (
     DeclareLaunchArgument,
     GroupAction,
     IncludeLaunchDescription,
+    LogInfo,
     OpaqueFunction,
 )
 from launch.conditions import IfCondition
+from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import (
     EqualsSubstitution,
@@ -26,12 +28,14 @@ from launch.substitutions import (
 from launch_ros.actions import Node, PushRosNamespace, SetParameter
 from launch_ros.substitutions import FindPackageShare
 
+from rt_vla_ros.process_end import ends_the_launch
+
 PACKAGE = "rt_vla_ros"
 SWITCH = ["true", "false"]
 FOLLOW_CLOCK = OrSubstitution(LaunchConfiguration("use_sim_time"), LaunchConfiguration("lock_step"))
 PASSED_ON = ("namespace", "params_file", "lock_step", "suite", "seed", "instruction")
 # Ctrl-C ends everything within five seconds, whatever the nodes are doing.
-PATIENCE = {"sigterm_timeout": "2", "sigkill_timeout": "1"}
+PATIENCE = {"sigterm_timeout": "3", "sigkill_timeout": "1"}
 
 ARGUMENTS = (
     DeclareLaunchArgument(
@@ -131,26 +135,43 @@ def chosen_parameters(context: LaunchContext, **types: type) -> list:
     return [*([file] if file else []), *([given] if given else [])]
 
 
+def policy_ended(event: ProcessExited, context: LaunchContext) -> list:
+    """The smoother stays, for it is what keeps the arm still."""
+    if context.is_shutdown or LaunchConfiguration("respawn_policy").perform(context) == "true":
+        return []
+    return [
+        LogInfo(
+            msg=f"The policy has ended (exit code {event.returncode}); the arm stands still, and the other nodes stay. "
+            "Start a policy_node by hand, or all of them again with respawn_policy:=true."
+        )
+    ]
+
+
 def policy_and_smoother(context: LaunchContext) -> list[Node]:
     """Both nodes; without an argument or a file they keep their own defaults."""
+    # The simulated cameras have no noise: an arm that is blocked shows them the same image again and again.
+    simulated = LaunchConfiguration("arm").perform(context) == "sim"
+    noiseless = [{"max_frozen_way": 0.0}] if simulated else []
+    policy = chosen_parameters(
+        context,
+        policy=str,
+        cameras=list,
+        device=str,
+        weights=str,
+        threads=int,
+        language=str,
+        trust_remote_code=bool,
+    )
     return [
         Node(
             package=PACKAGE,
             executable="policy_node",
             name="policy_node",
             output="screen",
-            parameters=chosen_parameters(
-                context,
-                policy=str,
-                cameras=list,
-                device=str,
-                weights=str,
-                threads=int,
-                language=str,
-                trust_remote_code=bool,
-            ),
+            parameters=[*noiseless, *policy],
             respawn=LaunchConfiguration("respawn_policy"),
             respawn_delay=1.0,
+            on_exit=policy_ended,
             **PATIENCE,
         ),
         Node(
@@ -159,6 +180,7 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
             name="smoother_node",
             output="screen",
             parameters=chosen_parameters(context, dry_run=bool),
+            on_exit=ends_the_launch("The smoother has ended: nobody follows the policy's actions any more."),
             **PATIENCE,
         ),
     ]

@@ -3,9 +3,11 @@
 import os
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction, Shutdown
+from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node, PushRosNamespace
+
+from rt_vla_ros.process_end import ends_the_launch
 
 SWITCH = ["true", "false"]
 ARGUMENTS = (
@@ -54,9 +56,9 @@ def sim_arm(context: LaunchContext) -> list[Node]:
             name="sim_arm_node",
             output="screen",
             parameters=[*([value("params_file")] if value("params_file") else []), given],
-            sigterm_timeout="2",
+            sigterm_timeout="3",
             sigkill_timeout="1",
-            on_exit=Shutdown(reason="there is nothing to do without an arm"),
+            on_exit=ends_the_launch("The simulated arm has ended: without an arm there is nothing to do."),
         )
     ]
 

@@ -63,11 +63,12 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def ros_graph(monkeypatch: pytest.MonkeyPatch) -> RosGraph:
-    """Sets router and domain for this process and those it starts."""
+def ros_graph(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RosGraph:
+    """Sets router, domain and ROS_HOME for this process and those it starts."""
     port, domain = free_port(), 1 + next(_DOMAINS) % 230
     graph = RosGraph(port, domain, f"tcp/localhost:{port}")
     monkeypatch.setenv("RT_VLA_ROS_ROUTER", graph.router)
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    monkeypatch.setenv("ROS_HOME", str(tmp_path / "ros_home"))
     monkeypatch.delenv("ZENOH_CONFIG_OVERRIDE", raising=False)
     return graph

@@ -17,7 +17,7 @@ PACKAGE, ZENOH_ROS = ROOT / "rt_vla_ros", ROOT / "zenoh_ros"
 
 # A package imports from the rows above its own, and from itself.
 ROWS = (
-    ("environment.py", "json_file.py", "os_error.py", "out_file.py", "progress.py"),
+    ("environment.py", "json_file.py", "os_error.py", "out_file.py", "process_end.py", "progress.py"),
     ("action_space",),
     ("observations",),
     ("language", "control", "data"),

@@ -8,6 +8,7 @@ from collections.abc import Collection
 BASE_LINK = "base_link"
 """REP-105's name for the base of a robot."""
 SHOWN = 12
+LONGEST_NAME = 255
 
 
 def refuse_frame(frame_id: str, known: Collection[str]) -> str | None:
@@ -19,6 +20,8 @@ def refuse_frame(frame_id: str, known: Collection[str]) -> str | None:
         return None
     if not frame_id:
         return "The action names no frame."
+    if len(frame_id) > LONGEST_NAME:
+        return f"The name of the action's frame has {len(frame_id)} characters, expected at most {LONGEST_NAME}."
     given = f"TF does not know the frame {frame_id!r} of the actions"
     if not known:
         return f"{given}: no transform has been heard on /tf or /tf_static. Start a robot_state_publisher for the arm."

@@ -19,6 +19,8 @@ from rt_vla_ros.control.status import Command, State
 from rt_vla_ros.control.watchdog import ClockWatchdog, SilenceWatchdog
 
 ACTIVE = (State.MOVING, State.HOLDING)
+# A reason may quote what others sent, and goes out at every tick [characters].
+LONGEST_REASON = 1000
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,7 @@ class Controller:
         self._silence.reset()
         self._gripper.reset()
         self._wish = None
-        self._state, self._reason = state, reason
+        self._state, self._reason = state, reason[:LONGEST_REASON]
 
     def _check_clock(self, now: float) -> str | None:
         """After a jump nothing that was measured by the clock counts any more; the sentence where that is a fault."""

@@ -11,6 +11,7 @@ import dataclasses
 import sys
 import time
 from array import array
+from typing import NoReturn
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from rt_vla_ros.action_space.action import EndEffectorAction  # noqa: E402
 from rt_vla_ros.action_space.card import ActionCard  # noqa: E402
 from rt_vla_ros.action_space.frames import BASE_LINK  # noqa: E402
 from rt_vla_ros.nodes.policy_node import PolicyNode  # noqa: E402
-from rt_vla_ros.nodes.running import ProgramNode, run  # noqa: E402
+from rt_vla_ros.nodes.running import ProgramNode, end_process, run  # noqa: E402
 from rt_vla_ros.observations.observation import Observation  # noqa: E402
 from rt_vla_ros.policies.policy import Policy  # noqa: E402
 
@@ -37,7 +38,7 @@ NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class BenchCamera(ProgramNode):
-    """Publishes the same noise again and again, stamped when it is published."""
+    """Publishes noise, of which one pixel changes from image to image, stamped when it is published."""
 
     def __init__(self) -> None:
         super().__init__("bench_camera")
@@ -53,6 +54,7 @@ class BenchCamera(ProgramNode):
         self.create_timer(1 / RATE, self._on_timer)
 
     def _on_timer(self) -> None:
+        self._image.data[0] ^= 1  # one that changed in nothing would count as frozen
         self._image.header.stamp = self.get_clock().now().to_msg()
         self._publisher.publish(self._image)
 
@@ -98,10 +100,10 @@ class BenchPolicyNode(PolicyNode):
         return Stopwatch(super()._load_policy())
 
 
-def main() -> int:
-    """The exit status."""
-    return run({"camera": BenchCamera, "echo": BenchEcho, "policy": BenchPolicyNode}[sys.argv.pop(1)])
+def main() -> NoReturn:
+    """The program."""
+    end_process(run({"camera": BenchCamera, "echo": BenchEcho, "policy": BenchPolicyNode}[sys.argv.pop(1)]))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -92,7 +92,7 @@ class RosPlayer:
         self._said = text
         terminated = session.watch(scene.task.time_limit - SAME_TIME, 0.01, self._terminated)
         if not terminated:
-            session.stop_policy()
+            session.end_request()
         verdict = session.judge(terminated=terminated)
         seconds = round(verdict.seconds, 9)
         expected = round(seconds / self._period) + terminated

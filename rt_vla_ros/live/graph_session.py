@@ -70,7 +70,6 @@ class GraphSession:
         self._instructions = node.create_publisher(String, "instruction", 10)
         self._reset = node.create_client(ResetScene, "sim_arm_node/reset_scene")
         self._outcome = node.create_client(TaskOutcome, "sim_arm_node/outcome")
-        self._stop = node.create_client(Trigger, "policy_node/stop")
         self._restart = node.create_client(Trigger, "policy_node/restart")
         node.create_subscription(Image, "image", self._on_image, newest)
         node.create_subscription(ActionMsg, "action", self._on_action, 100)
@@ -187,10 +186,11 @@ class GraphSession:
         if not again:
             self._instructions.publish(String(data=instruction))
 
-    def stop_policy(self) -> None:
-        """Ends the running request. Raises RunFailed."""
-        if self._call(self._stop, Trigger.Request()) is None:
-            raise RunFailed("The policy node did not stop when time was up.")
+    def end_request(self) -> None:
+        """Ends the running request; the smoother is not stopped by that. Raises RunFailed."""
+        self._instructions.publish(String(data=""))
+        if not self.wait(lambda: any(action.terminate for _, action, _ in self.trajectory.actions[-1:])):
+            raise RunFailed("The policy node did not end the request when time was up.")
 
     def judge(self, *, terminated: bool) -> TaskOutcome.Response:
         """The outcome by now. terminated: whether the policy ended the request. Raises RunFailed."""

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 PR_SET_PDEATHSIG = 1
-GRACE = 3.5  # time that processes get to end by themselves [s]
+GRACE = 4.5  # time that processes get to end by themselves [s]
 # What could lead elsewhere: another configuration of the wire, a discovery server, a static peer.
 LEADS_ELSEWHERE = (
     *("ZENOH_CONFIG_OVERRIDE", "ZENOH_SESSION_CONFIG_URI", "ZENOH_ROUTER_CONFIG_URI"),
@@ -50,6 +51,8 @@ class PrivateGraph:
         self.variables = _variables(self._port.getsockname()[1])
         if sys.platform != "linux":  # elsewhere the router could not listen there
             self._port.close()
+        self._home = tempfile.TemporaryDirectory(prefix="rt-vla-ros-home-", ignore_cleanup_errors=True)
+        self.variables["ROS_HOME"] = self._home.name  # where a stop is kept: one of another run would hold this one up
         self._before, self._processes = dict[str, str | None](), list[subprocess.Popen[bytes]]()
 
     def __enter__(self) -> PrivateGraph:
@@ -62,6 +65,7 @@ class PrivateGraph:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
         self._port.close()
+        self._home.cleanup()
         for name, value in self._before.items():
             os.environ.pop(name, None)
             if value is not None:
@@ -85,7 +89,7 @@ class PrivateGraph:
         return process
 
     def stop(self) -> None:
-        """Asks all processes to end, and ends those that do not within 3.5 s. Ctrl-C does not cut this short."""
+        """Asks all processes to end, and ends those that do not within 4.5 s. Ctrl-C does not cut this short."""
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from rt_vla_ros.nodes.guarding import LOG_AGAIN, GuardedNode
 
 PERIOD = 1.0  # [s]
 CHECK_PERIOD = 0.1  # [s]
+LONGEST = 1000  # sentence; it may quote what others sent [characters]
 
 
 class Level(Enum):
@@ -33,6 +35,9 @@ class Report:
     level: Level
     message: str
     values: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", self.message[:LONGEST])
 
 
 class Diagnostics:
@@ -85,7 +90,7 @@ class Diagnostics:
             level=report.level.value,
             name=self._node.get_fully_qualified_name(),
             message=report.message,
-            hardware_id="",
+            hardware_id=socket.gethostname(),
             values=[KeyValue(key=key, value=_printable(str(value))) for key, value in report.values.items()],
         )
         message = DiagnosticArray(status=[status])

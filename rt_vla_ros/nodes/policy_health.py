@@ -104,16 +104,26 @@ class PolicyHealth:
         else:
             self._problem = sentence
 
-    def report(self, buffer: FrameBuffer[Any] | None, *, running: bool, text: str, busy_ns: int = 0) -> Report:
+    def report(
+        self,
+        buffer: FrameBuffer[Any] | None,
+        *,
+        running: bool,
+        text: str,
+        busy_ns: int = 0,
+        smoother: tuple[Level, str] | None = None,
+    ) -> Report:
         """How it is now.
 
         buffer: the frames' counters. running: whether a request runs. text: the last instruction. busy_ns: how long the
-        step in the making has taken so far.
+        step in the making has taken so far. smoother: what is wrong with it.
         """
-        level, message = self._judge(buffer, running, busy_ns)
+        level, message = self._judge(buffer, running, busy_ns, smoother)
         return Report(level, message, self._values(buffer, running, text, busy_ns))
 
-    def _judge(self, buffer: FrameBuffer[Any] | None, running: bool, busy_ns: int) -> tuple[Level, str]:
+    def _judge(
+        self, buffer: FrameBuffer[Any] | None, running: bool, busy_ns: int, smoother: tuple[Level, str] | None
+    ) -> tuple[Level, str]:
         if self.failure is not None:
             return Level.ERROR, self.failure
         if self._policy is None:
@@ -123,20 +133,16 @@ class PolicyHealth:
                 f"An inference has been running for more than {self._hung_ns / 1e9:.3g} s: the policy hangs, or waits "
                 "for its device. No action comes before it ends; where it does not, start the policy node anew."
             )
-        serious = self._bad_images() or self._problem or self._lasting
-        if serious is not None:
-            return Level.ERROR, serious
-        camera = self._missing_camera()
-        if camera is not None:
-            return (Level.ERROR if running else Level.WARN), camera
-        for name, age_ns in {} if buffer is None or not running else buffer.ages_ns.items():
-            untimely = refuse_age(name, age_ns, self._max_image_age)
-            if untimely is not None:
-                return Level.ERROR, untimely
         slow = self._slow_steps(running) or (None if buffer is None else self._slow_camera(buffer))
-        if slow is not None:
-            return Level.WARN, slow
-        return self._all_well(running)
+        found = [
+            smoother or (Level.OK, ""),
+            (Level.ERROR, self._bad_images() or self._problem or self._lasting),
+            (Level.ERROR if running else Level.WARN, self._missing_camera()),
+            (Level.ERROR, self._untimely_image(buffer) if running else None),
+            (Level.WARN, slow),
+        ]
+        troubles = [(level, sentence) for level, sentence in found if sentence]
+        return max(troubles, key=lambda trouble: trouble[0].value, default=self._all_well(running))
 
     def _all_well(self, running: bool) -> tuple[Level, str]:
         if not self._enabled:
@@ -157,6 +163,13 @@ class PolicyHealth:
                     f"No image of camera {camera!r} has come for more than {MISSED:g} s on the topic "
                     f"{self._topics[camera]!r}: does a camera publish there?"
                 )
+        return None
+
+    def _untimely_image(self, buffer: FrameBuffer[Any] | None) -> str | None:
+        for camera, age_ns in {} if buffer is None else buffer.ages_ns.items():
+            untimely = refuse_age(camera, age_ns, self._max_image_age)
+            if untimely is not None:
+                return untimely
         return None
 
     def _slow_steps(self, running: bool) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,8 @@ from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.pictures import Picture, check_picture, rgb_from_picture
 from rt_vla_ros.nodes.policy_health import PolicyHealth
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
-from rt_vla_ros.nodes.running import ProgramNode, run
+from rt_vla_ros.nodes.running import ProgramNode, end_process, run
+from rt_vla_ros.nodes.smoother_watch import SmootherWatch
 from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.policies.checkpoint.resolve import check_name
@@ -35,6 +36,7 @@ from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.threads import wait_passively
 from rt_vla_ros.runtime.confidence_gate import THRESHOLDS
 from rt_vla_ros.runtime.frame_buffer import Frame, refuse_age
+from rt_vla_ros.runtime.frozen_camera import FrozenCamera
 from rt_vla_ros.runtime.instruction_gate import InstructionGate, InstructionKind
 from rt_vla_ros.runtime.policy_runner import PolicyRunner, PolicyStep
 from rt_vla_ros.runtime.policy_stepper import PolicyStepper
@@ -70,7 +72,8 @@ class PolicyNode(ProgramNode):
         self._health = PolicyHealth(
             self._settings["max_image_age"], {name: self._image_topic(topic) for name, topic in self._topics.items()}
         )
-        self._questions = QuestionQueue()
+        self._questions = QuestionQueue(self._settings["max_instruction_length"])
+        self._frozen = {name: FrozenCamera(name, self._settings["max_frozen_way"]) for name in self._topics}
         self._newest: dict[str, Picture] = {}
         self._policy: Policy | None = None
         self._runner: PolicyRunner[Picture] = PolicyRunner(
@@ -78,14 +81,16 @@ class PolicyNode(ProgramNode):
         )
         reliable = QoSProfile(depth=10)
         self._actions = self.create_publisher(ActionMsg, "action", reliable)
+        self._smoother = SmootherWatch(self, self._actions, self._on_smoother_stopped, self._on_smoother_lost)
         self._diagnostics = Diagnostics(self, self._report)
         self.create_subscription(String, "instruction", self._on_instruction, reliable)
         self._subscribe_to_cameras()
         self.create_service(SetBool, "~/enable", self._on_enable)
-        self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/restart", self._on_restart)
-        # In a group of its own: one that waits for an answer would keep the images out.
-        self.create_service(Ask, "~/ask", self._on_ask, callback_group=ReentrantCallbackGroup())
+        # In a group of their own: one that waits for an answer would keep the images out.
+        waiting = ReentrantCallbackGroup()
+        self.create_service(Trigger, "~/stop", self._on_stop, callback_group=waiting)
+        self.create_service(Ask, "~/ask", self._on_ask, callback_group=waiting)
         self.get_logger().info(f"Loading the policy {self._settings['policy']!r}.")
         self._runner.start()
 
@@ -117,6 +122,7 @@ class PolicyNode(ProgramNode):
 
     def on_request_failed(self, sentence: str) -> None:
         """See policy_runner.RunnerListener."""
+        self._instruction_gate.close()
         self._say_stop(f"The request failed: {sentence}")
         self._health.problem(f"The request failed: {sentence}", lasting=True)
 
@@ -131,27 +137,57 @@ class PolicyNode(ProgramNode):
         decision = self._instruction_gate.decide(message.data, running=self._runner.running, now=time.monotonic())
         if decision.sentence:
             self.get_logger().info(decision.sentence)
-        if decision.kind is InstructionKind.NEW:
-            self._begin(decision.text)
-        elif decision.kind is not InstructionKind.REPEATED:
+        if decision.kind in (InstructionKind.STOP, InstructionKind.REFUSED):
             self._end(decision.sentence)
             if decision.kind is InstructionKind.REFUSED:
                 self._health.problem(decision.sentence, lasting=True)
+        elif (refusal := self._refuse_request()) is not None:
+            self._instruction_gate.close()
+            if decision.kind is InstructionKind.NEW:
+                self.get_logger().warning(f"The instruction is not carried out. {refusal}")
+            if not self._enabled:
+                self._health.problem(refusal)
+        elif decision.kind is InstructionKind.NEW:
+            self._begin(decision.text)
+
+    def _refuse_request(self) -> str | None:
+        """Why no request can begin, in a sentence; None where one can."""
+        if not self._enabled:
+            return "The policy is disabled; call ~/enable to have instructions carried out."
+        return self._smoother.refusal
 
     def _begin(self, instruction: str) -> None:
-        if not self._enabled:
-            self._health.problem("The policy is disabled; call ~/enable to have instructions carried out.")
-            return
+        for camera in self._frozen.values():
+            camera.restart()
         with self._runner.lock:
             self._health.begin()
             self._runner.request(instruction)
 
-    def _end(self, sentence: str) -> None:
-        """Ends the request; the arm is told to stand still, and no action of it comes after that."""
+    def _end(self, sentence: str, *, stop: bool = False) -> None:
+        """Ends the request; the arm is told to stand still, and no action of it comes after that.
+
+        stop: the smoother shall latch it.
+        """
         with self._runner.lock:
             self._runner.cancel()
-            self._say_stop(sentence)
+            self._say_stop(sentence, stop=stop)
+        self._instruction_gate.close()
         self._health.end()
+
+    def _break_off(self, sentence: str) -> None:
+        """Ends the request where one runs, and says so until the next one begins."""
+        if self._runner.running:
+            self._end(sentence)
+            self._health.problem(sentence, lasting=True)
+
+    def _on_smoother_stopped(self, reason: str) -> None:
+        self._instruction_gate.close()
+        if self._runner.running:
+            self._end(f"The smoother was stopped: {reason}")
+
+    def _on_smoother_lost(self) -> None:
+        self._instruction_gate.close()
+        self._break_off("The request was ended: the smoother, which followed its actions, was gone.")
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._enabled = request.data
@@ -161,20 +197,29 @@ class PolicyNode(ProgramNode):
         response.success, response.message = True, "enabled" if request.data else "disabled, the arm was told to stop"
         return response
 
-    def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._end("The policy was stopped by its service.")
-        response.success, response.message = True, "the request is over; send an instruction or call ~/restart"
+    async def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """The smoother has the latch: an answer to this says whether it is set."""
+        self._end("The stop service of the policy was called.", stop=True)
+        response.success = await self._smoother.stop_taken()
+        response.message = (
+            "the request is over, and the smoother is stopped until its ~/release is called; after that, give another "
+            "instruction or call ~/restart"
+            if response.success
+            else "the request is over, but no smoother says that it is stopped: nothing keeps another action from "
+            "moving the arm"
+        )
         return response
 
     def _on_restart(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        text = self._instruction_gate.text
-        response.success = self._enabled and text is not None
-        if not self._enabled:
-            response.message = "the policy is disabled; call ~/enable first"
+        text, refusal = self._instruction_gate.text, self._refuse_request()
+        response.success = refusal is None and text is not None
+        if refusal is not None:
+            response.message = refusal
         elif text is None:
             topic = self.resolve_topic_name("instruction")
             response.message = f"no instruction has come yet; publish one on the topic {topic}"
         else:
+            self._instruction_gate.reopen()
             self._begin(text)
             response.message = f"carrying out {text!r} from the start"
         return response
@@ -230,7 +275,21 @@ class PolicyNode(ProgramNode):
         self._health.image(camera, arrival_ns, problem)
         if problem is None:
             self._newest[camera] = message
-            self._runner.offer(camera, Frame(message, convert.nanoseconds(message.header.stamp), arrival_ns))
+            stamp_ns = convert.nanoseconds(message.header.stamp)
+            self._runner.offer(camera, Frame(message, stamp_ns, arrival_ns))
+            self._watch_for_frozen(camera, message, stamp_ns, arrival_ns)
+
+    def _watch_for_frozen(self, camera: str, message: Picture, stamp_ns: int, arrival_ns: int) -> None:
+        """A policy that goes on by a camera that shows nothing new moves the arm blindly."""
+        buffer = self._runner.buffer
+        if buffer is None or camera not in buffer.rates or not self._runner.running:
+            return
+        times_ns = (int(self.get_clock().now().nanoseconds), arrival_ns)
+        sentence = self._frozen[camera].look(
+            message.data, stamp_ns=stamp_ns, times_ns=times_ns, way=self._smoother.way(stamp_ns)
+        )
+        if sentence is not None:
+            self._break_off(sentence)
 
     def _decode(self, policy: Policy, camera: str, message: Picture) -> NDArray[np.uint8]:
         pixels = rgb_from_picture(message, camera)
@@ -242,6 +301,7 @@ class PolicyNode(ProgramNode):
 
     def _load(self) -> PolicyStepper[Picture]:
         policy = self._load_policy()
+        self._smoother.wait_until_known()
         self._loading("warming up")
         rules = {name: self._settings[name] for name in ("max_image_age", *THRESHOLDS)}
         return PolicyStepper(policy, self._decode, **rules)
@@ -264,12 +324,14 @@ class PolicyNode(ProgramNode):
 
     # Out -------------------------------------------------------------------------------------------------------------
 
-    def _publish(self, action: EndEffectorAction, stamp_ns: int, latency_ns: int) -> None:
+    def _publish(self, action: EndEffectorAction, stamp_ns: int, latency_ns: int, *, stop: bool = False) -> None:
         frame_id = self._settings["frame_id"] or action.frame_id
-        self._actions.publish(convert.action_message(action, stamp_ns, frame_id, latency_ns))
+        message = convert.action_message(action, stamp_ns, frame_id, latency_ns)
+        message.stop = stop
+        self._actions.publish(message)
 
-    def _say_stop(self, sentence: str) -> None:
-        """A terminate without a policy behind it; `plan` says why."""
+    def _say_stop(self, sentence: str, *, stop: bool = False) -> None:
+        """A terminate without a policy behind it; `plan` says why. stop: the smoother shall latch it."""
         still = EndEffectorAction(
             translation=np.zeros(3),
             rotation=np.zeros(3),
@@ -280,25 +342,29 @@ class PolicyNode(ProgramNode):
             frame_id=BASE_LINK if self._policy is None else self._policy.card.frame_id,
             plan=sentence,
         )
-        self._publish(still, self.get_clock().now().nanoseconds, 0)
+        self._publish(still, self.get_clock().now().nanoseconds, 0, stop=stop)
 
     def _report(self) -> Report:
         runner = self._runner
         return self._health.report(
-            runner.buffer, running=runner.running, text=self._instruction_gate.text or "", busy_ns=runner.busy_ns
+            runner.buffer,
+            running=runner.running,
+            text=self._instruction_gate.text or "",
+            busy_ns=runner.busy_ns,
+            smoother=self._smoother.trouble(),
         )
 
     def close(self) -> None:
         """The arm is told to stand still where it was moving."""
         if self._runner.running:
             self._end("The policy node was ended.")
-        self.left_behind = not self._runner.close() or self._questions.busy
+        self._runner.close()
 
 
-def main() -> int:
-    """The program `policy_node`; its exit code."""
-    return run(PolicyNode)
+def main() -> NoReturn:
+    """The program `policy_node`."""
+    end_process(run(PolicyNode))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

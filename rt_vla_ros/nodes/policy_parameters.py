@@ -76,11 +76,26 @@ POLICY_PARAMETERS = (
         low=0.0,
         high=1.0,
     ),
-    Parameter("max_instruction_length", 1000, "Longer instructions are refused [characters].", low=1, high=100_000),
+    Parameter(
+        "max_frozen_way",
+        0.05,
+        "The request is ended where the arm is told to go this far while a camera's image stays the same to the last "
+        "bit; a turn by 1 rad counts as 0.2 m; 0: never [m].",
+        low=0.0,
+        high=10.0,
+    ),
+    Parameter(
+        "max_instruction_length",
+        1000,
+        "Longer instructions stop the arm, longer questions are refused [characters].",
+        low=1,
+        high=100_000,
+    ),
     Parameter(
         "instruction_pause",
         3.0,
-        "The same instruction again after a pause longer than this is a new request once the first one is over [s].",
+        "The same instruction again after a pause longer than this is a new request once the first one has ended by "
+        "itself [s].",
         low=0.0,
         high=3600.0,
     ),

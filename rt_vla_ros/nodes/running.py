@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gc
+import contextlib
 import os
 import signal
 import sys
@@ -32,12 +32,10 @@ FAREWELL = 1.0
 class ProgramNode(GuardedNode):
     """A node that is a process of its own.
 
-    failure: why the process must end, in a sentence; None while all is well. left_behind: whether a thread was still
-    inside a library, and could not be waited for, when the node was closed.
+    failure: why the process must end, in a sentence; None while all is well.
     """
 
     failure: str | None = None
-    left_behind: bool = False
 
     def close(self) -> None:
         """Stops threads and says the last things on the wire; called once, with the graph still up."""
@@ -47,13 +45,14 @@ def run(make: Callable[[], ProgramNode], argv: Sequence[str] | None = None) -> i
     """Runs the node until SIGINT, SIGTERM, SIGHUP or its own failure; the exit code: 0, or 1 after a failure.
 
     The signals are taken here and not by rclpy, which would take the graph down before the node could say its last
-    word. A thread that is left behind ends with the process, at once, and this does not return: the interpreter would
-    stop the thread amid C++ code, which aborts.
+    word. Before there is a node there is none to say, and the process ends at once.
     """
     signals: list[int] = []
-    left_behind = False
+    making = True
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
+        if making:
+            end_process(0)
         signals.append(number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -61,24 +60,25 @@ def run(make: Callable[[], ProgramNode], argv: Sequence[str] | None = None) -> i
             signal.signal(number, on_signal)
     try:
         node = _join(make, list(sys.argv if argv is None else argv))
-        code = _spin(node, signals)
-        left_behind = node.left_behind
+        making = False
+        return _spin(node, signals)
     except StartError as error:
         get_logger("rt_vla_ros").fatal(str(error))
-        code = 1
+        return 1
     finally:
-        # The interpreter gives SIGINT back to the system before its end: a second one, as launch sends, would kill it.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        making = False
         rclpy.try_shutdown()
-        gc.freeze()  # the interpreter's last collection takes longer than a second where torch is loaded
-    if left_behind:
-        _exit_now(code)
-    return code
 
 
-def _exit_now(code: int) -> NoReturn:
+def end_process(code: int) -> NoReturn:
+    """Ends the process without the interpreter's own end.
+
+    Where torch is loaded that takes seconds on a busy machine, and a thread that is still inside a library would be
+    stopped amid C++ code, which aborts.
+    """
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with contextlib.suppress(RuntimeError):  # where a signal came amid a print
+            stream.flush()
     os._exit(code)
 
 

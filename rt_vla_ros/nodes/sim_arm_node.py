@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 from geometry_msgs.msg import TwistStamped
 from rclpy.clock import Clock, ClockType
@@ -18,7 +18,7 @@ from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.parameters import Parameter, declare
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
-from rt_vla_ros.nodes.running import ProgramNode, run
+from rt_vla_ros.nodes.running import ProgramNode, end_process, run
 from rt_vla_ros.nodes.sim_frames import SimFrames
 from rt_vla_ros.nodes.sim_publishers import SimPublishers
 from rt_vla_ros.nodes.start_error import StartError
@@ -226,11 +226,10 @@ class SimArmNode(ProgramNode):
 
     def _on_outcome(self, request: TaskOutcome.Request, response: TaskOutcome.Response) -> TaskOutcome.Response:
         # The caller may have seen a terminate that is still on its way to this node.
-        self._world.terminated = self._world.terminated or request.terminated
-        outcome, response.seconds = self._world.verdict()
-        self._resume()
+        outcome = self._world.verdict(terminated=request.terminated)
+        self._pace.restart()
         response.success, response.outcome = outcome is Outcome.SUCCESS, outcome.value
-        response.message, response.steps = outcome.sentence, self._world.steps
+        response.message, response.steps, response.seconds = outcome.sentence, self._world.steps, self._world.sim.time
         return response
 
     def _resume(self) -> None:
@@ -263,10 +262,10 @@ def _whole(number: float, name: str, expected: str) -> int:
     return round(number)
 
 
-def main() -> int:
-    """The program `sim_arm_node`; its exit code."""
-    return run(SimArmNode)
+def main() -> NoReturn:
+    """The program `sim_arm_node`."""
+    end_process(run(SimArmNode))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NoReturn
 
 from geometry_msgs.msg import TwistStamped
 from rclpy.clock import Clock, ClockType
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, Float64
 from std_srvs.srv import Trigger
 
-from rt_vla_ros.control.controller import ACTIVE, Controller
+from rt_vla_ros.control.controller import ACTIVE, LONGEST_REASON, Controller
 from rt_vla_ros.control.status import Command, State
+from rt_vla_ros.control.travel import Travel
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.action_sources import ActionSources
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS, make_controller
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
-from rt_vla_ros.nodes.running import ProgramNode, run
+from rt_vla_ros.nodes.running import ProgramNode, end_process, run
+from rt_vla_ros.nodes.stop_latch import StopLatch
 from rt_vla_ros.nodes.tip_position import TipPosition, make_tip_position
 from rt_vla_ros.nodes.transform_tree import TransformTree
 
@@ -39,6 +42,7 @@ class SmootherNode(ProgramNode):
         settings: dict[str, Any] = declare(self, SMOOTHER_PARAMETERS, policy_node=POLICY_PARAMETERS)
         self.transforms = TransformTree(self, self._now_ns)
         self._controller: Controller = make_controller(settings, self._refuse_frame)
+        self._latch = StopLatch(self, self._controller)
         self._tip: TipPosition | None = make_tip_position(self.transforms, settings)
         self._gripper: float | None = None
         self._terminated = False
@@ -46,12 +50,16 @@ class SmootherNode(ProgramNode):
         self._policy_seen = False
         self._sending = not self._dry_run
         self._commanding = False  # whether the last tick told the arm a velocity
+        self._travel = Travel()
+        self._heard = False  # whether anybody ever listened to the velocities
         reliable = QoSProfile(depth=10)
         self._twists = self.create_publisher(TwistStamped, "delta_twist_cmds", reliable)
         self._grippers = self.create_publisher(Float64, "gripper_command", reliable)
         self._terminates = self.create_publisher(Bool, "terminate", reliable)
-        self._statuses = self.create_publisher(ControllerStatus, "controller_status", reliable)
-        self._actions = self.create_subscription(ActionMsg, "action", self._on_action, reliable)
+        lasting = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._statuses = self.create_publisher(ControllerStatus, "controller_status", lasting)
+        actions = self.create_subscription(ActionMsg, "action", self._on_action, reliable)
+        self._sources = ActionSources(self, actions.topic_name)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/release", self._on_release)
         self.create_service(Trigger, "~/reset", self._on_reset)
@@ -84,6 +92,9 @@ class SmootherNode(ProgramNode):
 
     def _on_action(self, message: ActionMsg) -> None:
         """In simulated time there is one clock: an action from the future has overtaken /clock and waits for a tick."""
+        if message.stop:
+            self._stop(message.plan[:LONGEST_REASON] or "The policy was stopped.")
+            return
         lead = convert.stamp_seconds(message.header.stamp) - convert.seconds(self._now_ns())
         early = self._simulated and not message.terminate and lead > 0
         self._early = message if early else None
@@ -112,6 +123,9 @@ class SmootherNode(ProgramNode):
             self._controller.reset()  # whether the arm was commanded changes with dry_run
         command = self._controller.tick(convert.seconds(now_ns))
         self._commanding = sending and command.commanding
+        self._travel.tick(command if self._commanding else None, convert.seconds(now_ns))
+        if not self._commanding:
+            self._latch.flush()
         if command.gripper is not None:
             self._gripper = command.gripper
         if sending:
@@ -149,6 +163,8 @@ class SmootherNode(ProgramNode):
             commanding=commanding,
             gripper_commanded=gripper_commanded,
             dry_run=self._dry_run,
+            commanded_distance=self._travel.distance,
+            commanded_angle=self._travel.angle,
         )
         status.header.stamp = convert.time_message(now_ns)
         status.header.frame_id = controller.frame_id
@@ -166,19 +182,23 @@ class SmootherNode(ProgramNode):
 
     def _look_for_policy(self) -> None:
         """The graph knows of a policy that died before its silence says so."""
-        if self._policy_seen and self._controller.state in ACTIVE and not self._action_sources():
+        if self._policy_seen and self._controller.state in ACTIVE and not self._sources.names():
             self._controller.fault("The policy has gone: nobody publishes actions any more.")
             self._policy_seen = False
 
-    def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _stop(self, reason: str) -> str:
+        """Latched; what there is to say of it."""
         self._early = None
-        self._controller.stop()
-        response.success, response.message = True, "stopped until ~/release is called"
+        told = self._latch.stop(reason)
+        self._publish_status(self._now_ns(), commanding=False, gripper_commanded=False)
+        return told
+
+    def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success, response.message = True, self._stop("The stop service was called.")
         return response
 
     def _on_release(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._controller.release()
-        response.success, response.message = True, "the next action moves the arm"
+        response.success, response.message = True, self._latch.release()
         return response
 
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -194,27 +214,31 @@ class SmootherNode(ProgramNode):
         message = controller.reason
         if level is Level.OK and self._tip is not None and self._tip.problem is not None:
             level, message = Level.ERROR, self._tip.problem
-        sources = self._action_sources()
-        if level is Level.OK and len(sources) > 1:
-            level = Level.WARN
-            message = (
-                f"Actions come from {len(sources)} publishers, {' and '.join(sources)}: "
-                "the arm follows each of them in turn. End all but one."
-            )
+        if level is Level.OK and self._latch.problem is not None:
+            level, message = Level.WARN, self._latch.problem
+        if level is Level.OK and (unheard := self._nobody_listens()) is not None:
+            level, message = unheard
+        several = self._sources.warning()
+        if level is Level.OK and several is not None:
+            level, message = Level.WARN, several
         values = {
             "state": controller.state.name,
             "actions_accepted": controller.accepted,
             "actions_refused": controller.refused,
             "gripper": "" if self._gripper is None else self._gripper,
-            "action_publishers": len(sources),
+            "action_publishers": len(self._sources.names()),
             "dry_run": self._dry_run,
         }
         return Report(level, message, values)
 
-    def _action_sources(self) -> list[str]:
-        """Full names of the nodes that publish actions, once for each of their publishers."""
-        found = self.get_publishers_info_by_topic(self._actions.topic_name)
-        return sorted(f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in found)
+    def _nobody_listens(self) -> tuple[Level, str] | None:
+        """Where the arm's driver is not there, or no more, while the arm is told to move."""
+        listening = self._twists.get_subscription_count() > 0
+        self._heard = self._heard or listening
+        if listening or self._dry_run or self._controller.state not in ACTIVE:
+            return None
+        level = Level.ERROR if self._heard else Level.WARN
+        return level, f"Nobody listens to the velocities on {self._twists.topic_name!r}: does the arm's driver run?"
 
     def close(self) -> None:
         """The last word to the arm is to stand still."""
@@ -232,10 +256,10 @@ class SmootherNode(ProgramNode):
         return was
 
 
-def main() -> int:
-    """The program `smoother_node`; its exit code."""
-    return run(SmootherNode)
+def main() -> NoReturn:
+    """The program `smoother_node`."""
+    end_process(run(SmootherNode))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -27,8 +27,9 @@ class InstructionDecision:
 class InstructionGate:
     """`ros2 topic pub` repeats once a second: the same text without a pause is the same request, running or done.
 
-    The same text again after a pause of more than `pause` [s] is a new request, unless the first one still runs.
-    Where it is over, somebody may wait for a request that is none: that is said once.
+    The same text again after a pause of more than `pause` [s] is a new request where the first one ended by itself.
+    Where it was ended, by whatever or whoever, the same text begins nothing until another one comes or `reopen` is
+    called. Somebody may wait for a request that is none: that is said once.
     """
 
     def __init__(self, max_length: int, pause: float) -> None:
@@ -36,6 +37,7 @@ class InstructionGate:
         self._pause = pause
         self._text: str | None = None
         self._heard = 0.0
+        self._closed = False
         self._explained = False  # that the last request is over and its text begins no other one
 
     @property
@@ -43,29 +45,46 @@ class InstructionGate:
         """The last instruction that was taken; None before the first."""
         return self._text
 
+    def close(self) -> None:
+        """The request of the last text was ended, or could not begin."""
+        if not self._closed:
+            self._closed, self._explained = True, False
+
+    def reopen(self) -> None:
+        """The last text is carried out once more."""
+        self._closed = False
+
     def decide(self, raw: str, *, running: bool, now: float) -> InstructionDecision:
         """raw: the text as it came. running: whether a request is being carried out. now: any clock [s]."""
+        if (problem := too_long("instruction", raw, self._max_length)) is not None:
+            return InstructionDecision(InstructionKind.REFUSED, "", problem)
         text = " ".join(raw.split())
         if not text:
             return InstructionDecision(InstructionKind.STOP, "", "The instruction is empty: stop.")
-        if len(text) > self._max_length:
-            return InstructionDecision(
-                InstructionKind.REFUSED,
-                "",
-                f"The instruction has {len(text)} characters, at most {self._max_length} are taken: {text[:40]!r}...",
-            )
-        repeated = text == self._text and (running or now - self._heard <= self._pause)
+        repeated = text == self._text and (running or self._closed or now - self._heard <= self._pause)
         self._text, self._heard = text, now
         if repeated:
             return InstructionDecision(InstructionKind.REPEATED, text, "" if running else self._explanation())
-        self._explained = False
+        self._closed = self._explained = False
         return InstructionDecision(InstructionKind.NEW, text, f"New instruction: {text!r}.")
 
     def _explanation(self) -> str:
         if self._explained:
             return ""
         self._explained = True
+        if self._closed:
+            return (
+                "The same instruction again, and its request was ended: nothing begins. Give another instruction, or "
+                "call ~/restart."
+            )
         return (
             f"The same instruction again within {self._pause:g} s is taken for a repetition, and its request is over: "
             f"nothing begins. Say it again after {self._pause:g} s of silence, or call ~/restart."
         )
+
+
+def too_long(what: str, text: str, max_length: int) -> str | None:
+    """A sentence where a text is too long to look into; max_length [characters]."""
+    if len(text) <= max_length:
+        return None
+    return f"The {what} has {len(text)} characters, at most {max_length} are taken: {text[:40]!r}..."

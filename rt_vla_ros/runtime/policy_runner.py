@@ -129,7 +129,7 @@ class PolicyRunner(Generic[Message]):
                 self._stepper.buffer.put(camera, frame)
                 self._changed.notify_all()
 
-    def close(self, timeout: float = 1.0) -> bool:
+    def close(self, timeout: float = 0.3) -> bool:
         """Ends the thread; False where it is left behind, in a loading or an inference longer than `timeout` [s]."""
         with self._changed:
             self._closing = True

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.policies.policy import AnsweringPolicy, Policy
+from rt_vla_ros.runtime.instruction_gate import too_long
 
 Pixels = NDArray[np.uint8]
 
@@ -27,14 +28,11 @@ class Answer:
 class QuestionQueue:
     """Takes one question at a time; who comes meanwhile is told so, instead of waiting in a line of unknown length."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_length: int) -> None:
+        """max_length: of a question [characters]."""
+        self._max_length = max_length
         self._lock = threading.Lock()
         self._busy = False
-
-    @property
-    def busy(self) -> bool:
-        """Whether a question is being answered."""
-        return self._busy
 
     def ask(
         self,
@@ -61,6 +59,8 @@ class QuestionQueue:
         threading.Thread(target=self._work, args=arguments, name="answer", daemon=True).start()
 
     def _refusal(self, policy: Policy | None, question: str) -> str | None:
+        if (problem := too_long("question", question, self._max_length)) is not None:
+            return problem
         if policy is None:
             return "The policy is still being loaded."
         if not isinstance(policy, AnsweringPolicy):

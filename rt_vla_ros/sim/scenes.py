@@ -15,6 +15,7 @@ MINIMUM_DISTANCE = 0.10  # between objects [m]
 MAX_TRIES = 500  # to place objects before starting over
 START_LOW, START_HIGH = (0.40, -0.10, 0.20), (0.50, 0.10, 0.30)  # the tool's first position [m]
 TIME_LIMIT = 20.0  # [s]
+LONGEST_TEXT = 10_000  # [characters]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ def make_scene(suite: str, seed: int, instruction: str = "") -> Scene:
     instruction: such as "pick up the red cube"; empty: the suite names one of its objects.
     Raises ValueError for an unknown suite, and for an instruction that names no object this scene can have.
     """
+    for name, text in (("name of the suite", suite), ("instruction", instruction)):
+        if len(text) > LONGEST_TEXT:
+            raise ValueError(f"The {name} has {len(text)} characters, expected at most {LONGEST_TEXT}.")
     rules = find_suite(suite)
     if seed < 0:
         raise ValueError(f"The seed is {seed}, expected 0 or more.")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import mujoco
@@ -191,6 +194,17 @@ class TabletopSim:
             mujoco.mj_step(self.model, self.data, nstep=round(CONTROL_PERIOD / self.model.opt.timestep))
             self._ticks += 1
             self.peak_clearances = np.maximum(self.peak_clearances, self.clearances)
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """For a look into the future: afterwards all is as it was before, to the last bit."""
+        own, joints, data = dict(vars(self)), self._ik.joints, copy.copy(self.data)
+        try:
+            yield
+        finally:
+            mujoco.mj_copyData(self.data, self.model, data)
+            vars(self).update(own)
+            self._ik.joints = joints
 
     def _move_reference(self) -> None:
         here = self.ee_position

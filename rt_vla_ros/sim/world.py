@@ -6,7 +6,6 @@ import numpy as np
 
 from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.sim import Outcome, Scene, TabletopSim, make_scene, settle
-from rt_vla_ros.sim.judge import HOLD_TIME
 
 STEP_NS = 20_000_000
 # The clock does not begin at 0: a stamp of zero means "none" in many messages.
@@ -44,12 +43,13 @@ class SimWorld:
         self.sim.step(STEP_NS / 1e9)
         self.time_ns += STEP_NS
 
-    def verdict(self) -> tuple[Outcome, float]:
-        """Holds the arm still for a second of simulated time and judges the scene; outcome and time before that [s]."""
-        seconds = self.sim.time
-        outcome = settle(self.sim, self.scene.task, terminated=self.terminated)
-        self.time_ns += round(HOLD_TIME * 1e9)
-        return outcome, seconds
+    def verdict(self, *, terminated: bool = False) -> Outcome:
+        """The outcome if the arm stood still for the next second; the scene stays as it is.
+
+        terminated: what nobody has told this world yet.
+        """
+        with self.sim.undone():
+            return settle(self.sim, self.scene.task, terminated=self.terminated or terminated)
 
     def _set_up(self, suite: str, seed: int, instruction: str) -> Scene:
         scene = make_scene(suite, seed, instruction)

@@ -74,7 +74,8 @@ def test_without_arguments_there_are_policy_smoother_and_simulated_arm(monkeypat
     planned = Planned(monkeypatch)
     assert planned.code == 0
     assert set(planned.commands) == {"policy_node", "smoother_node", "sim_arm_node"}
-    assert planned.parameters["policy_node"] == planned.parameters["smoother_node"] == {"use_sim_time": False}
+    assert planned.parameters["policy_node"] == {"use_sim_time": False, "max_frozen_way": 0.0}
+    assert planned.parameters["smoother_node"] == {"use_sim_time": False}
     assert planned.parameters["sim_arm_node"] == {"publish_clock": False, "lock_step": False, "wrist_image": False}
     for executable in planned.commands:
         assert planned.values(executable, "-r") == [f"__node:={executable}", "__ns:=/"]
@@ -82,7 +83,9 @@ def test_without_arguments_there_are_policy_smoother_and_simulated_arm(monkeypat
 
 
 def test_with_ones_own_arm_there_is_no_simulated_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(Planned(monkeypatch, arm="none").commands) == {"policy_node", "smoother_node"}
+    planned = Planned(monkeypatch, arm="none")
+    assert set(planned.commands) == {"policy_node", "smoother_node"}
+    assert planned.parameters["policy_node"] == {"use_sim_time": False}
 
 
 def test_every_way_to_hold_weights_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,6 +205,17 @@ def test_the_three_processes_run_together_and_end_together(ros_graph: Any) -> No
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids.values())
+
+
+def test_without_a_policy_the_smoother_stays_and_without_a_smoother_the_launch_ends(ros_graph: Any) -> None:
+    with launched(FILE, "arm:=none", "policy:=rt1-mni") as process:
+        lines = read_until(
+            process, "The policy has ended (exit code 1); the arm stands still, and the other nodes stay"
+        )
+        (smoother,) = (line for line in lines if "smoother_node" in line and "process started with pid" in line)
+        os.kill(int(smoother.rpartition("[")[2].rstrip("]")), signal.SIGKILL)
+        read_until(process, "The smoother has ended: nobody follows the policy's actions any more. (exit code -9)")
+        assert process.wait(30) == 1
 
 
 def command(*arguments: str) -> str:

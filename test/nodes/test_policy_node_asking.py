@@ -14,6 +14,7 @@ from rt_vla_ros.srv import Ask
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from support.node_bench import NEWEST, NodeBench
+from support.played_smoother import PlayedSmoother
 from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.nodes import policy_node
@@ -42,6 +43,7 @@ class Rig:
         monkeypatch.setattr(policy_node, "load_policy", lambda name, **_options: policy)
         self.bench = bench
         self.actions = bench.listen(ActionMsg, "action")
+        PlayedSmoother(bench)
         self.node = bench.add(PolicyNode())
         self.camera = bench.publisher(Image, "image", NEWEST)
         self.user = bench.publisher(String, "instruction")

@@ -85,7 +85,7 @@ def test_a_section_without_effect_ends_the_start(
 
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
-    """A node that ran in this process leaves SIGINT ignored, and the processes of later tests would inherit that."""
+    """A node that ran in this process keeps the signals that it took."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in before.items():
@@ -130,3 +130,20 @@ def test_a_domain_that_there_is_not_is_one_sentence(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("ROS_DOMAIN_ID", domain)
     with pytest.raises(running.StartError, match=f"ROS_DOMAIN_ID='{domain}': expected a number from 0 to 232"):
         running._join(Probe, ["probe"])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        "def make(): print('up', flush=True); time.sleep(1000)",  # before there is a node
+        "def make():\n    atexit.register(time.sleep, 1000)\n    print('up', flush=True)\n    return ProgramNode('n')",
+    ],
+)
+def test_neither_its_making_nor_the_interpreters_end_holds_it_up(ros_graph: object, make: str) -> None:
+    head = "import atexit, time\nfrom rt_vla_ros.nodes.running import ProgramNode, end_process, run\n"
+    command = [sys.executable, "-c", f"{head}{make}\nend_process(run(make))\n"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0

@@ -201,6 +201,31 @@ def test_a_bad_action_moves_nothing(rig: Rig, changes: dict[str, Any], reason: s
     rig.until_state(State.MOVING)
 
 
+@pytest.mark.parametrize("changes", [{"frame": "x" * 10_000_000}, {"terminate": True, "plan": "x" * 10_000_000}])
+def test_of_what_is_too_long_only_the_beginning_is_told(rig: Rig, changes: dict[str, Any]) -> None:
+    rig.act(**changes)
+    rig.bench.until(lambda: rig.statuses[-1].state in (State.FAULT, State.TERMINATED))
+    assert len(rig.statuses[-1].reason) <= 1000
+
+
+def test_an_arm_that_nobody_drives_any_more_is_told_of(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = "Nobody listens to the velocities on '/delta_twist_cmds': does the arm's driver run?"
+    driver = next(s for s in rig.bench.world.subscriptions if s.topic_name == "/delta_twist_cmds")
+    rig.act(period=5.0, translation=(0.1, 0.0, 0.0))
+    rig.bench.until(lambda: rig.twists)
+    rig.bench.until_diagnostics("smoother_node", OK, "Following an action.")
+    rig.bench.world.destroy_subscription(driver)
+    rig.act(period=5.0, translation=(0.1, 0.0, 0.0))
+    rig.bench.until_diagnostics("smoother_node", ERROR, sentence)
+
+
+def test_an_arm_that_was_never_there_is_a_warning(bench: NodeBench) -> None:
+    node, policy = bench.add(SmootherNode()), bench.publisher(ActionMsg, "action")
+    publish_frames(bench, node)
+    policy.publish(action_message(action(period=5.0), node.get_clock().now().nanoseconds, "panda_link0", 0))
+    bench.until_diagnostics("smoother_node", WARN, "Nobody listens to the velocities on '/delta_twist_cmds'")
+
+
 def test_a_terminate_is_passed_on_and_taken_back_by_the_next_action(rig: Rig) -> None:
     rig.act()
     rig.until_state(State.MOVING)

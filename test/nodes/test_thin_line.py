@@ -105,7 +105,7 @@ def test_in_lock_step_the_processes_do_what_the_rollout_does_to_the_last_bit(
     played = "reactive" if name == "reactive" else ""
     start("sim_arm_node", "lock_step:=true", f"seed:={SEED}", f"instruction:={INSTRUCTION}")
     start("smoother_node", "use_sim_time:=true")
-    start("policy_node", "use_sim_time:=true", f"policy:={name}", "device:=cpu", played=played)
+    start("policy_node", "use_sim_time:=true", f"policy:={name}", "device:=cpu", "max_frozen_way:=0.0", played=played)
     say(bench, INSTRUCTION)
     bench.until(lambda: len(heard) >= STEPS, "it does not go on")
     stamps = [nanoseconds(message.header.stamp) for message in heard[:STEPS]]

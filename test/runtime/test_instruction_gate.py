@@ -40,13 +40,41 @@ def test_an_empty_text_is_a_stop_and_repeats_do_not_start_again(text: str) -> No
     d = desk()
     d.decide(PICK, running=False, now=0)
     assert d.decide(text, running=True, now=1.0).kind is InstructionKind.STOP
+    d.close()
     assert d.decide(PICK, running=False, now=1.5).kind is InstructionKind.REPEATED
+    assert d.decide(PICK, running=False, now=60.0).kind is InstructionKind.REPEATED
+
+
+def test_the_text_of_a_request_that_was_ended_begins_nothing_until_another_comes_or_it_is_reopened() -> None:
+    d = desk()
+    d.decide(PICK, running=False, now=0)
+    for t in (100, 200):
+        d.reopen()
+        d.close()
+        explained = [d.decide(PICK, running=False, now=t + pause).sentence for pause in (0, 10, 20)]
+        assert explained == [
+            "The same instruction again, and its request was ended: nothing begins. Give another instruction, or call "
+            "~/restart.",
+            "",
+            "",
+        ]
+    d.reopen()
+    assert d.decide(PICK, running=True, now=300).kind is InstructionKind.REPEATED
+    assert d.decide(PICK, running=False, now=310).kind is InstructionKind.NEW
+    d.close()
+    assert d.decide("pick up the blue ball", running=False, now=311).kind is InstructionKind.NEW
+    assert d.decide(PICK, running=True, now=312).kind is InstructionKind.NEW
+
+
+def test_the_first_text_of_all_is_new_also_after_a_stop() -> None:
+    d = desk()
+    d.close()
+    assert d.decide(PICK, running=False, now=0).kind is InstructionKind.NEW
 
 
 def test_a_repetition_that_begins_nothing_is_explained_once_a_request() -> None:
     d = desk()
     d.decide(PICK, running=False, now=0)
-    d.decide("", running=True, now=1)
     sentences = [d.decide(PICK, running=False, now=2 + t).sentence for t in range(3)]
     assert sentences == [
         "The same instruction again within 3 s is taken for a repetition, and its request is over: nothing begins. "
@@ -70,6 +98,29 @@ def test_an_overlong_text_is_refused_with_its_length() -> None:
     assert decision.kind is InstructionKind.REFUSED
     assert decision.sentence.startswith("The instruction has 10000 characters, at most 1000 are taken: 'xxx")
     assert len(decision.sentence) < 200
+
+
+class Unread(str):
+    """Ten megabytes that nobody may look into as a whole."""
+
+    def split(self, *_: object) -> list[str]:  # type: ignore[override]
+        raise AssertionError("it was looked into")
+
+    strip = lower = encode = split  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("text", ["x y " * 2_500_000, " " * 10_000_000, "\0" * 10_000_000, "🤖" * 1001])
+def test_a_text_is_not_looked_into_where_it_is_too_long(text: str) -> None:
+    d = desk()
+    decision = d.decide(Unread(text), running=True, now=0)
+    assert decision.kind is InstructionKind.REFUSED
+    assert f"has {len(text)} characters, at most 1000 are taken" in decision.sentence
+    assert len(decision.sentence) < 500
+    assert d.text is None
+
+
+def test_a_text_of_just_the_length_is_taken() -> None:
+    assert desk().decide("x" * 1000, running=False, now=0).kind is InstructionKind.NEW
 
 
 def test_an_emoji_is_a_text_like_any_other() -> None:

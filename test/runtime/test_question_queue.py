@@ -54,7 +54,7 @@ def no_images(_policy: Policy) -> dict[str, Pixels]:
 
 
 def test_one_question_at_a_time() -> None:
-    desk, policy, listener = QuestionQueue(), Talker(), Listener()
+    desk, policy, listener = QuestionQueue(1000), Talker(), Listener()
     assert isinstance(policy, AnsweringPolicy)
     desk.ask(policy, images, "what do you see?", listener.tell)
     desk.ask(policy, images, "and now?", listener.tell)
@@ -73,16 +73,17 @@ def test_one_question_at_a_time() -> None:
         (None, "what?", "still being loaded"),
         (ConstantPolicy(), "what?", "'constant' has no words; RT-2 policies answer questions"),
         (Talker(), "  ", "The question is empty"),
+        (Talker(), "why " * 2_500_000, "The question has 10000000 characters, at most 1000 are taken: 'why why"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_at_once(policy: Policy | None, question: str, problem: str) -> None:
     listener = Listener()
-    QuestionQueue().ask(policy, images, question, listener.tell)
+    QuestionQueue(1000).ask(policy, images, question, listener.tell)
     assert problem in listener.answers[0].problem
 
 
 def test_whatever_goes_wrong_is_the_answer_and_the_next_question_is_taken() -> None:
-    desk, policy, listener = QuestionQueue(), Talker(), Listener()
+    desk, policy, listener = QuestionQueue(1000), Talker(), Listener()
     policy.allowed.set()
     desk.ask(policy, images, "broken?", listener.tell)
     assert listener.wait(1).problem == "The model broke."

@@ -121,6 +121,12 @@ def test_what_no_scene_can_serve_is_refused_with_the_words_that_would_do(instruc
     assert len(str(info.value)) < 400
 
 
+def test_what_is_too_long_is_not_looked_into():
+    for suite, instruction, what in (("x" * 10**7, "", "name of the suite"), ("pick-colours", "red " * 10**7, "instr")):
+        with pytest.raises(ValueError, match=rf"The {what}.* has \d+ characters, expected at most 10000\."):
+            make_scene(suite, 0, instruction)
+
+
 def test_unknown_suite_and_bad_seed():
     with pytest.raises(
         ValueError, match=r"no suite 'pick-colors'\. Did you mean 'pick-colours'\? There are: pick-colours"

@@ -53,15 +53,28 @@ def test_an_untouched_scene_is_a_timeout(sim: TabletopSim) -> None:
     world = SimWorld(sim, "pick-colours", 3, "")
     for _ in range(5):
         world.advance(None, None)
-    outcome, seconds = world.verdict()
-    assert (outcome, world.steps) == (Outcome.TIMEOUT, 0)
-    assert seconds == pytest.approx(0.1)
-    assert world.time_ns == START_NS + 5 * STEP_NS + 1_000_000_000
+    for _ in range(2):
+        assert (world.verdict(), world.steps) == (Outcome.TIMEOUT, 0)
+        assert world.sim.time == pytest.approx(0.1)
+        assert world.time_ns == START_NS + 5 * STEP_NS
+
+
+def test_a_verdict_changes_nothing_to_the_last_bit(sim: TabletopSim) -> None:
+    ends = []
+    for judged in (False, True):
+        world = SimWorld(sim, "pick-colours", 3, "")
+        for i in range(40):
+            world.advance(Twist(np.array([0.1, 0.05, -0.2]), np.array([0.0, 0.0, 0.3])), float(i > 10))
+            if judged and i % 7 == 0:
+                world.verdict(terminated=True)
+        ends.append(np.concatenate([sim.data.qpos, sim.data.qvel, sim.ee_position, sim.peak_clearances, [sim.time]]))
+        assert world.verdict() is Outcome.TIMEOUT
+    np.testing.assert_array_equal(*ends)
 
 
 def test_a_terminate_counts_for_its_own_scene_only(sim: TabletopSim) -> None:
     world = SimWorld(sim, "pick-colours", 3, "")
     world.terminated = True
-    assert world.verdict()[0] is Outcome.STOPPED_EARLY
+    assert world.verdict() is Outcome.STOPPED_EARLY
     world.reset("", 4, "")
-    assert world.verdict()[0] is Outcome.TIMEOUT
+    assert world.verdict() is Outcome.TIMEOUT

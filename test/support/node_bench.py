@@ -33,6 +33,12 @@ class NodeBench:
         self._nodes.append(node)
         return node
 
+    def kill(self, node: Any) -> None:
+        """It leaves the graph without a word, as a process that is killed."""
+        self._nodes.remove(node)
+        self._executor.remove_node(node)
+        node.destroy_node()
+
     def until(self, condition: Callable[[], Any], what: str = "it did not come") -> Any:
         """Spins until the condition holds; what it gave then."""
         deadline = time.monotonic() + PATIENCE

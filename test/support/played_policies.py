@@ -69,4 +69,4 @@ if __name__ == "__main__":
 
     played = make(sys.argv.pop(1))
     policy_node.load_policy = lambda name, **_options: played
-    sys.exit(policy_node.main())
+    policy_node.main()

@@ -35,6 +35,8 @@ _CONNECT_WAIT_S = 1.5
 _QUERY_TIMEOUT_MS = 600_000
 # A program that accepts the connection and says nothing is given up after this.
 _OPEN_TIMEOUT_MS = 3_000
+# A message of several megabytes is dropped where its parts wait longer than this: a busy reader takes some time.
+_FRAGMENTS_WAIT_US = 500_000
 
 
 class Session:
@@ -215,6 +217,7 @@ def _configuration(mode: str, *, listen: str, connect: str = "", patience: float
         "scouting/delay": 0 if mode == "router" else 500,
         "timestamping/enabled": {"router": True, "peer": True, "client": True},
         "queries_default_timeout": _QUERY_TIMEOUT_MS,
+        "transport/link/tx/queue/congestion_control/drop/max_wait_before_drop_fragments": _FRAGMENTS_WAIT_US,
         "transport/shared_memory/enabled": os.access("/dev/shm", os.W_OK),
     }
     config: zenoh.Config = zenoh.Config()

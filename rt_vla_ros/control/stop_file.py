@@ -1,0 +1,72 @@
+"""A latched stop on disk, so that it outlives the process that latched it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+
+# More than this is not a file of ours [bytes].
+LARGEST = 65_536
+
+
+class StopFile:
+    """A file that is there while the stop is latched; it says why and since when."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._unflushed = False
+
+    def read(self) -> str | None:
+        """Why the stop was latched, in a sentence; None where it was not.
+
+        A file that cannot be made out counts as a stop. Raises OSError where nobody can know whether there is one.
+        """
+        try:
+            self.path.lstat()
+        except FileNotFoundError:
+            return None
+        try:
+            with self.path.open("rb") as file:
+                content = json.loads(file.read(LARGEST))
+            reason = content["reason"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return f"The file of the stop, {self.path}, is damaged."
+        return str(reason)
+
+    def prepare(self) -> None:
+        """Makes the folder. Raises OSError where `write` could do nothing."""
+        folder = self.path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+    def write(self, reason: str) -> None:
+        """The stop is latched, whatever becomes of this process from now on. Raises OSError."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_name(f"{self.path.name}.new")
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        new.write_text(json.dumps({"reason": reason, "time": now}) + "\n", encoding="utf-8")
+        new.replace(self.path)
+        self._unflushed = True
+
+    def flush(self) -> None:
+        """Makes it outlive a power cut too. That can take long: only while the arm stands still. Raises OSError."""
+        if not self._unflushed:
+            return
+        self._unflushed = False
+        for path in (self.path, self.path.parent):
+            number = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(number)
+            finally:
+                os.close(number)
+
+    def clear(self) -> None:
+        """The stop was released. Raises OSError."""
+        self._unflushed = False
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            self.path.unlink()

@@ -1,0 +1,42 @@
+"""Who publishes actions, as the graph knows it."""
+
+from __future__ import annotations
+
+import time
+
+from rclpy.node import Node
+
+# So long a middleware may go on counting a publisher whose process died: twice Fast DDS's default lease [s].
+LEASE = 40.0
+
+
+class ActionSources:
+    """The publishers of a topic. topic: its full name."""
+
+    def __init__(self, node: Node, topic: str) -> None:
+        self._node, self._topic = node, topic
+        self._twins_since: float | None = None
+
+    def names(self) -> list[str]:
+        """Full names of the nodes that publish there, once for each of their publishers."""
+        found = self._node.get_publishers_info_by_topic(self._topic)
+        return sorted(f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in found)
+
+    def warning(self) -> str | None:
+        """A sentence where the arm follows several.
+
+        Of one name there are two for a while after the first one died and was started again: that is none.
+        """
+        names = self.names()
+        if len(names) == len(set(names)):
+            self._twins_since = None
+        elif self._twins_since is None:
+            self._twins_since = time.monotonic()
+        lasting = self._twins_since is not None and time.monotonic() - self._twins_since > LEASE
+        told = names if lasting else sorted(set(names))
+        if len(told) < 2:
+            return None
+        return (
+            f"Actions come from {len(told)} publishers, {' and '.join(told)}: "
+            "the arm follows each of them in turn. End all but one."
+        )

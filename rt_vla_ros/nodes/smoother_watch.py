@@ -1,0 +1,132 @@
+"""What the policy node knows of the smoother: whether it is there, whether it is stopped, how far it moved the arm."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.task import Future
+
+from rt_vla_ros.control.controller import LONGEST_REASON
+from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.nodes.conversions import nanoseconds
+from rt_vla_ros.nodes.diagnostics import Level
+
+CHECK_PERIOD = 0.1  # [s]
+# Counted in checks of one period each, so that a node that was itself held up accuses nobody.
+GONE = 20  # without a status: the smoother is gone
+ANSWERED = 10  # until a stop must have been taken
+# A policy that is loaded sooner than this after the start waits to hear whether the smoother is stopped [s].
+FIRST_STATUS = 0.5
+# A turn by 1 rad changes what a camera sees as much as a way of this length [m].
+METRES_PER_RADIAN = 0.2
+REMEMBERED = 256  # statuses
+
+
+class SmootherWatch:
+    """Listens to `controller_status`. Not thread-safe, except `wait_until_known`.
+
+    stopped: called when a stop is heard of, with the reason. lost: called when a smoother that was there is gone.
+    """
+
+    def __init__(
+        self, node: Node, actions: Publisher, stopped: Callable[[str], None], lost: Callable[[], None]
+    ) -> None:
+        self._node, self._actions, self._on_stopped, self._on_lost = node, actions, stopped, lost
+        self._status: ControllerStatus | None = None
+        self._reason = ""
+        self._lost = False
+        self._silent = 0  # checks since the last status
+        self._waiting: list[tuple[Future[bool], int]] = []  # for a stop to be taken; and how many checks ago
+        self._ways: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)  # time of a tick [ns], way until then [m]
+        self._known, self._started = threading.Event(), time.monotonic()
+        lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._statuses = node.create_subscription(ControllerStatus, "controller_status", self._on_status, lasting)
+        self._timer = node.create_timer(CHECK_PERIOD, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no request can begin, in a sentence; None where one can."""
+        if self._lost:
+            return (
+                "Nobody follows the actions any more: the smoother is gone, nothing comes on "
+                f"{self._statuses.topic_name!r}. Start it again, then give another instruction or call ~/restart."
+            )
+        if self._is_stopped:
+            return (
+                f"The smoother is stopped: {self._reason} Call its ~/release, then give another instruction or "
+                "call ~/restart."
+            )
+        return None
+
+    def trouble(self) -> tuple[Level, str] | None:
+        """For the diagnostics; None where all is well."""
+        refusal = self.refusal
+        if refusal is not None:
+            return (Level.ERROR if self._lost else Level.WARN), refusal
+        if self._status is None and self._silent >= GONE and not self._actions.get_subscription_count():
+            topic = self._actions.topic_name
+            return Level.WARN, f"Nobody follows the actions: no node subscribes to {topic!r}. Start a smoother_node."
+        return None
+
+    def stop_taken(self) -> Future[bool]:
+        """Whether the smoother is stopped, or says so within a second."""
+        future: Future[bool] = Future()
+        if self._is_stopped and not self._lost:
+            future.set_result(True)
+        else:
+            self._waiting.append((future, 0))
+        return future
+
+    def way(self, time_ns: int) -> float | None:
+        """How far the arm was told to go until a time of the node's clock [m], turns included; None where unknown."""
+        for stamp_ns, way in reversed(self._ways):
+            if stamp_ns <= time_ns:
+                return way
+        return None
+
+    def wait_until_known(self) -> None:
+        """Until the smoother's first status is here, or has had time to come."""
+        self._known.wait(max(0.0, self._started + FIRST_STATUS - time.monotonic()))
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self._status is not None and self._status.state == ControllerStatus.STOPPED
+
+    def _on_status(self, status: ControllerStatus) -> None:
+        was_stopped, self._reason = self._is_stopped, status.reason[:LONGEST_REASON]
+        self._status, self._lost, self._silent = status, False, 0
+        way = status.commanded_distance + METRES_PER_RADIAN * status.commanded_angle
+        if math.isfinite(way):
+            self._ways.append((nanoseconds(status.header.stamp), way))
+        self._known.set()
+        if self._is_stopped:
+            self._answer(True, after=0)
+            if not was_stopped:
+                self._on_stopped(self._reason)
+
+    def _check(self) -> None:
+        self._silent += 1
+        self._waiting = [(future, checks + 1) for future, checks in self._waiting]
+        self._answer(False, after=ANSWERED)
+        if self._status is None or self._lost:
+            return
+        # In simulated time a smoother that says nothing may only wait for the clock.
+        silent = self._silent >= GONE and not self._node.get_parameter("use_sim_time").value
+        if silent or not self._node.count_publishers(self._statuses.topic_name):
+            self._lost = True
+            self._on_lost()
+
+    def _answer(self, taken: bool, *, after: int) -> None:
+        """Tells those who have waited for so many checks."""
+        told = [future for future, checks in self._waiting if checks >= after]
+        self._waiting = [(future, checks) for future, checks in self._waiting if checks < after]
+        for future in told:
+            future.set_result(taken)

@@ -1,0 +1,71 @@
+"""The smoother's latched stop: in the controller, and in a file that the next start of the node reads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rclpy.node import Node
+
+from rt_vla_ros.control.controller import Controller
+from rt_vla_ros.control.stop_file import StopFile
+from rt_vla_ros.os_error import in_words
+
+
+class StopLatch:
+    """Begins stopped where the node was stopped when it ended, however it ended.
+
+    problem: why a stop would not survive a restart, in a sentence; None where it would.
+    """
+
+    def __init__(self, node: Node, controller: Controller) -> None:
+        self._logger, self._controller = node.get_logger(), controller
+        self._file = StopFile(stop_path(node.context.get_domain_id(), node.get_fully_qualified_name()))
+        self.problem: str | None = None
+        try:
+            reason = self._file.read()
+            if reason is not None:
+                controller.stop(f"Stopped before this start. {reason}")
+                self._logger.warning(f"{controller.reason} It holds until ~/release is called.")
+            self._file.prepare()
+        except OSError as error:
+            self._warn(error)
+
+    def stop(self, reason: str) -> str:
+        """The arm brakes; what there is to say of it, in a sentence."""
+        self._controller.stop(reason)
+        try:
+            self._file.write(reason)
+        except OSError as error:
+            self._warn(error)
+            return f"stopped until ~/release is called. {self.problem}"
+        self.problem = None
+        return "stopped until ~/release is called"
+
+    def release(self) -> str:
+        """The next action moves the arm; what there is to say of it, in a sentence."""
+        self._controller.release()
+        try:
+            self._file.clear()
+        except OSError as error:
+            return (
+                f"the next action moves the arm, but the next start of the smoother begins stopped: {in_words(error)}"
+            )
+        return "the next action moves the arm"
+
+    def flush(self) -> None:
+        """To be called while the arm stands still."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            self._warn(error)
+
+    def _warn(self, error: OSError) -> None:
+        self.problem = f"A stop will not survive a restart of the smoother: {in_words(error)}"
+        self._logger.warning(self.problem)
+
+
+def stop_path(domain: int, node_name: str) -> Path:
+    """Where the stop of a node is kept: in $ROS_HOME, or ~/.ros. node_name: fully qualified, "/left/smoother_node"."""
+    home = os.environ.get("ROS_HOME") or os.path.expanduser("~/.ros")
+    return Path(home, "rt_vla_ros", "stopped", str(domain), f"{node_name.strip('/')}.json")
