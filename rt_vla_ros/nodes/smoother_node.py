@@ -20,6 +20,7 @@ from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.action_sources import ActionSources
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS, make_controller
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
+from rt_vla_ros.nodes.first_action import FirstAction
 from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
@@ -47,6 +48,7 @@ class SmootherNode(ProgramNode):
         self._gripper: float | None = None
         self._terminated = False
         self._early: ActionMsg | None = None
+        self._first = FirstAction(self, self._refuse_frame, self._take)
         self._policy_seen = False
         self._sending = not self._dry_run
         self._commanding = False  # whether the last tick told the arm a velocity
@@ -98,7 +100,7 @@ class SmootherNode(ProgramNode):
         lead = convert.stamp_seconds(message.header.stamp) - convert.seconds(self._now_ns())
         early = self._simulated and not message.terminate and lead > 0
         self._early = message if early else None
-        if not early:
+        if not early and not self._first.keep(message):
             self._take(message)
 
     def _take(self, message: ActionMsg) -> None:
@@ -136,7 +138,7 @@ class SmootherNode(ProgramNode):
             gripper_commanded=sending and command.gripper is not None,
         )
         early, self._early = self._early, None
-        if early is not None:
+        if early is not None and not self._first.keep(early):
             self._take(early)
 
     def _watch_walls(self, tip: TipPosition) -> None:
@@ -189,6 +191,7 @@ class SmootherNode(ProgramNode):
     def _stop(self, reason: str) -> str:
         """Latched; what there is to say of it."""
         self._early = None
+        self._first.drop()
         told = self._latch.stop(reason)
         self._publish_status(self._now_ns(), commanding=False, gripper_commanded=False)
         return told
@@ -204,6 +207,7 @@ class SmootherNode(ProgramNode):
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._controller.reset()
         self._early = None
+        self._first.drop()
         response.success = self._controller.state is not State.STOPPED
         response.message = "everything forgotten" if response.success else "stopped: call ~/release first"
         return response

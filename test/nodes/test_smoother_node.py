@@ -99,6 +99,26 @@ def test_an_action_in_a_frame_that_tf_does_not_know_is_a_fault(rig: Rig) -> None
     rig.until_state(State.MOVING)
 
 
+def test_the_first_action_waits_for_a_frame_that_tf_tells_a_moment_later(rig: Rig) -> None:
+    rig.act(frame="tool0")
+    rig.bench.until(lambda: rig.node._first._kept is not None)
+    StaticTransformBroadcaster(rig.bench.world).sendTransform(transform("panda_link0", "tool0"))
+    rig.until_state(State.MOVING)
+    assert all(status.state != State.FAULT for status in rig.statuses)
+
+
+def test_a_stop_drops_an_action_that_waits_for_tf(rig: Rig) -> None:
+    rig.act(frame="tool0")
+    rig.bench.until(lambda: rig.node._first._kept is not None)
+    rig.bench.call(Trigger, "smoother_node/stop")
+    StaticTransformBroadcaster(rig.bench.world).sendTransform(transform("panda_link0", "tool0"))
+    rig.bench.until(lambda: rig.node.transforms.refuse("tool0") is None)
+    rig.bench.call(Trigger, "smoother_node/release")
+    rig.until_state(State.IDLE)
+    assert rig.node._first._kept is None
+    assert not any(velocity(twist).any() for twist in rig.twists)
+
+
 def test_a_transform_that_cannot_be_is_ignored(rig: Rig) -> None:
     broken = transform("panda_link0", "broken")
     broken.transform.rotation.w = 0.0
