@@ -12,6 +12,7 @@ from typing import Any
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
 from rt_vla_ros.json_file import read_object
+from rt_vla_ros.model_folder import check_folder
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, UnknownPolicyError, some
 from rt_vla_ros.policies.checkpoint.files import (
     ADAPTER_CONFIG,
@@ -178,6 +179,7 @@ def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
         name = f"{name} {base}"
         # OpenVLA-OFT puts its adapter into a directory of its own, beside the head.
         beside = [adapter, adapter.resolve().parent] if adapter.name == "lora_adapter" else [adapter]
+        check_folder(adapter, CheckpointError)
         for place in beside:
             check_relative(adapter, files_of(place), {}, name)
         if (directory / ADAPTER_CONFIG).is_file():
@@ -186,7 +188,7 @@ def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
                 f"({ADAPTER_CONFIG}). Merge that into its model with peft (merge_and_unload) and name the result."
             )
     files = files_of(directory)
-    config = read_object(directory / CONFIG_FILE, CheckpointError) if CONFIG_FILE in files else {}
+    config = check_folder(directory, CheckpointError)
     check_relative(directory, files, config, name)
     if CONFIG_FILE not in files:
         raise CheckpointError(_lacks(directory, files))
