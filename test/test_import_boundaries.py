@@ -17,7 +17,15 @@ PACKAGE, ZENOH_ROS = ROOT / "rt_vla_ros", ROOT / "zenoh_ros"
 
 # A package imports from the rows above its own, and from itself.
 ROWS = (
-    ("environment.py", "json_file.py", "network_size.py", "os_error.py", "out_file.py", "parent_process.py", "progress.py"),
+    (
+        "environment.py",
+        "json_file.py",
+        "network_size.py",
+        "os_error.py",
+        "out_file.py",
+        "parent_process.py",
+        "progress.py",
+    ),
     ("process_end.py",),
     ("model_folder.py",),
     ("action_space",),

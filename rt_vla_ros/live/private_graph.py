@@ -19,7 +19,7 @@ from rt_vla_ros.parent_process import ends_with_this_process
 GRACE = 4.5  # time that processes get to end by themselves [s]
 # What could lead elsewhere: another configuration of the wire, a discovery server, a static peer.
 LEADS_ELSEWHERE = (
-    *("ZENOH_CONFIG_OVERRIDE", "ZENOH_SESSION_CONFIG_URI", "ZENOH_ROUTER_CONFIG_URI"),
+    *("ZENOH_CONFIG_OVERRIDE", "ZENOH_SESSION_CONFIG_URI", "ZENOH_ROUTER_CONFIG_URI", "ZENOH_ROUTER_CHECK_ATTEMPTS"),
     *("ROS_DISCOVERY_SERVER", "ROS_STATIC_PEERS", "CYCLONEDDS_URI", "FASTDDS_DEFAULT_PROFILES_FILE"),
 )
 
