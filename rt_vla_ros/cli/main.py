@@ -134,11 +134,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code (0 done, 2 refused, 130 interrupted, or its own)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     program = " ".join(["rt-vla", *(name for name in arguments[:1] if name in COMMANDS)])
+    _open_streams()
     try:
         with interruptible():
             code = _dispatch(arguments)
-            if sys.stdout is not None:  # as it is where the program was started with it closed
-                sys.stdout.flush()
+            sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -153,6 +153,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
+def _open_streams() -> None:
+    """Opens what was closed at the start (`>&-`): it is None then, and the next file would get its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 (until the process ends)
+
+
 def _in_words(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "what was given is nested too deeply."
@@ -164,12 +171,11 @@ def _in_words(error: Exception) -> str:
 
 
 def _say(sentence: str) -> None:
-    """Also where a stream is closed or its disk is full."""
+    """Also where the disk that a stream goes to is full."""
     for stream, text in ((sys.stdout, ""), (sys.stderr, f"{sentence}\n")):
         try:
-            if stream is not None:
-                stream.write(text)
-                stream.flush()
+            stream.write(text)
+            stream.flush()
         except OSError:
             _forget(stream)
 

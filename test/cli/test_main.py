@@ -162,6 +162,14 @@ def test_where_nothing_can_be_written_there_is_no_traceback(shell: str, code: in
     assert (done.returncode, done.stderr) == (code, message)
 
 
+def test_streams_that_are_closed_are_open_for_a_command() -> None:
+    code = "import sys; from rt_vla_ros.cli.main import main; main(['--version'])\n"
+    code += "from rt_vla_ros.progress import Progress; Progress().line('x')\n"
+    code += "sys.exit([stream.fileno() for stream in (sys.stdin, sys.stdout, sys.stderr)] != [0, 1, 2])"
+    shell = ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, code]
+    assert subprocess.run(shell, env=child_environment()).returncode == 0
+
+
 def test_near_names_are_offered_and_else_what_there_is() -> None:
     assert did_you_mean("polcy", ["policy", "smoother"]) == "Did you mean 'policy'?"
     assert did_you_mean("ab", ["ax", "bx", "abc", "abd"]) == "Did you mean 'abc' or 'abd'?"
