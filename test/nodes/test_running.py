@@ -24,16 +24,6 @@ from rt_vla_ros.nodes.smoother_node import SmootherNode
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(autouse=True)
-def signals() -> Iterator[None]:
-    """A node that ran in this process leaves SIGINT ignored, which processes started later would inherit."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_cleanly_and_soon(bench: NodeBench, number: signal.Signals) -> None:
     with NodeProcess("smoother_node") as smoother:
