@@ -179,8 +179,9 @@ def hub_name(name_or_path: str) -> str:
             raise UnknownPolicyError(f"{name_or_path!r} is no name on the Hugging Face Hub, expected hf:OWNER/NAME.")
         return name
     owner = name.partition("/")[0]
-    local = owner.lower() in LOCAL_OWNERS or Path(owner).exists() or FILE_NAME.search(name) is not None
-    return name if fits and not local else ""
+    if not fits or owner.lower() in LOCAL_OWNERS or FILE_NAME.search(name):
+        return ""
+    return "" if Path(owner).exists() else name
 
 
 def _path(name: str) -> Path:
