@@ -15,6 +15,12 @@ MEANING = {
     errno.EROFS: "this file system can only be read; name another place",
     errno.ENOSPC: "no space left on the disk; make room, or name another place",
     errno.EDQUOT: "no space left of what you are allowed; make room, or name another place",
+    errno.EFBIG: "this file is larger than is allowed to you (ulimit -f); allow more, or write less",
+    errno.EMFILE: "more files are open than are allowed to you (ulimit -n); allow more, 1024 is usual",
+    errno.ENFILE: "more files are open than this machine allows; end what else runs here",
+    errno.ENOMEM: "there is too little memory; end what else runs here",
+    errno.EIO: "this could not be read or written; look whether the disk, or the terminal, is still there",
+    errno.ELOOP: "this link leads to itself; name another place",
     errno.ENAMETOOLONG: "this name is too long; name another place",
 }
 

@@ -70,5 +70,6 @@ def ros_graph(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RosGraph:
     monkeypatch.setenv("RT_VLA_ROS_ROUTER", graph.router)
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     monkeypatch.setenv("ROS_HOME", str(tmp_path / "ros_home"))
-    monkeypatch.delenv("ZENOH_CONFIG_OVERRIDE", raising=False)
+    for name in ("ZENOH_CONFIG_OVERRIDE", "ZENOH_SESSION_CONFIG_URI", "ZENOH_ROUTER_CHECK_ATTEMPTS"):
+        monkeypatch.delenv(name, raising=False)
     return graph

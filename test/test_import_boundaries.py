@@ -17,7 +17,17 @@ PACKAGE, ZENOH_ROS = ROOT / "rt_vla_ros", ROOT / "zenoh_ros"
 
 # A package imports from the rows above its own, and from itself.
 ROWS = (
-    ("environment.py", "json_file.py", "os_error.py", "out_file.py", "process_end.py", "progress.py"),
+    (
+        "environment.py",
+        "json_file.py",
+        "network_size.py",
+        "os_error.py",
+        "out_file.py",
+        "parent_process.py",
+        "progress.py",
+    ),
+    ("process_end.py",),
+    ("model_folder.py",),
     ("action_space",),
     ("observations",),
     ("language", "control", "data"),
@@ -32,7 +42,7 @@ ROWS = (
 ROW = {name: number for number, names in enumerate(ROWS) for name in names}
 WITH_ROS = {"nodes", "live", "cli"}
 WITH_ZENOH_ROS = {"ros.py", "live", "cli"}
-WITHOUT_TORCH = {*ROWS[0], "action_space", "observations", "control"}
+WITHOUT_TORCH = {*ROWS[0], *ROWS[1], "action_space", "observations", "control"} - {"network_size.py"}
 ROS_MODULES = {path.name for path in (ZENOH_ROS / "stand_ins").iterdir() if path.is_dir()} | {
     *("rclpy", "launch", "launch_ros", "std_msgs", "sensor_msgs", "geometry_msgs", "diagnostic_msgs", "rcl_interfaces"),
     *("builtin_interfaces", "std_srvs", "rosgraph_msgs", "tf2_msgs", "tf2_ros", "rosidl_runtime_py", "ros2cli"),

@@ -138,11 +138,12 @@ def port() -> Iterator[Finding]:
     try:
         from zenoh_ros.wire import session as wire
         from zenoh_ros.wire.errors import WireError
+        from zenoh_ros.wire.zenoh_settings import ZenohSettings
     except (ImportError, OSError):
         return
-    router = os.environ.get(wire.ROUTER_VARIABLE) or wire.DEFAULT_ROUTER
-    was_free = not _answers(router)
     try:
+        router = ZenohSettings(os.environ.get(wire.ROUTER_VARIABLE)).router
+        was_free = not _answers(router)
         session = wire.Session.open(patience=1.0)
     except WireError as error:
         yield Finding(False, f"The graph cannot be joined: {error}.")

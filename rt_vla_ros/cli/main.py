@@ -27,8 +27,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType, ModuleType
+from typing import TextIO
 
 from rt_vla_ros import __version__, ros
+from rt_vla_ros.cli.interrupts import INTERRUPTED, interruptible
 from rt_vla_ros.environment import without_effect
 from rt_vla_ros.os_error import in_words
 from zenoh_ros.commands.errors import CliError, did_you_mean
@@ -130,13 +132,57 @@ def as_options(sentence: str, parser: argparse.ArgumentParser) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code (0 done, 2 refused, 130 interrupted, or its own)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    program = " ".join(["rt-vla", *(name for name in arguments[:1] if name in COMMANDS)])
+    _open_streams()
     try:
-        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
+        with interruptible():
+            code = _dispatch(arguments)
+            sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as exit_:  # argparse, which has printed its own sentence
+        return exit_.code if isinstance(exit_.code, int) else 1
     except BrokenPipeError:  # `rt-vla topic list | head -1`: nobody reads any more, also not what is still buffered
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget(sys.stdout)
         return 0
-    return code
+    except (CliError, OSError, RecursionError, MemoryError) as error:
+        words = printable(without_addresses(_in_words(error)), keep="\n")
+        _say(f"{program}: {words}")
+        return 2
+
+
+def _open_streams() -> None:
+    """Opens what was closed at the start (`>&-`): it is None then, and the next file would get its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 (until the process ends)
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "what was given is nested too deeply."
+    if isinstance(error, MemoryError):
+        return "there is too little memory; end what else runs here."
+    # A command may hand on what the operating system said as it is, or let it come here.
+    said = error.__cause__ if isinstance(error, CliError) else error
+    return in_words(said) if isinstance(said, OSError) and str(said) == str(error) else str(error)
+
+
+def _say(sentence: str) -> None:
+    """Also where the disk that a stream goes to is full."""
+    for stream, text in ((sys.stdout, ""), (sys.stderr, f"{sentence}\n")):
+        try:
+            stream.write(text)
+            stream.flush()
+        except OSError:
+            _forget(stream)
+
+
+def _forget(stream: TextIO) -> None:
+    """What is still in a stream that cannot be written to goes nowhere: Python would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -152,20 +198,10 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in COMMANDS:
         print(f"rt-vla: unknown command {name!r}. {did_you_mean(name, COMMANDS)}", file=sys.stderr)
         return 2
-    parser = None
+    parser, module = make_parser(name)
     try:
-        parser, module = make_parser(name)
         return int(module.run(parse(parser, arguments[1:])))
     except BrokenPipeError:
         raise
     except (CliError, OSError) as error:
-        # A command may hand on what the operating system said as it is, or let it come here.
-        said = error.__cause__ if isinstance(error, CliError) else error
-        words = in_words(said) if isinstance(said, OSError) and str(said) == str(error) else str(error)
-        words = printable(without_addresses(words if parser is None else as_options(words, parser)), keep="\n")
-        print(f"rt-vla {name}: {words}", file=sys.stderr)
-        return 2
-    except SystemExit as exit_:  # argparse, which has printed its own sentence
-        return exit_.code if isinstance(exit_.code, int) else 1
-    except KeyboardInterrupt:
-        return 130
+        raise CliError(as_options(_in_words(error), parser)) from None

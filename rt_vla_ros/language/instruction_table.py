@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from rt_vla_ros.language.encoder import InstructionError, checked
+from rt_vla_ros.model_folder import stored_shapes
 
 TABLE_FILE = "instructions.safetensors"
 VECTORS, TEXTS, ENCODER, FINGERPRINT = "vectors", "instructions", "encoder", "encoder_sha256"
@@ -74,6 +75,7 @@ class InstructionTable:
     def load(cls, path: Path) -> InstructionTable:
         """Raises ValueError, with a sentence, for a file that is missing, damaged or not a table."""
         try:
+            stored_shapes(path, ValueError)
             with safe_open(path, framework="numpy") as file:
                 meta, vectors = file.metadata() or {}, file.get_tensor(VECTORS)
             texts = json.loads(meta[TEXTS])

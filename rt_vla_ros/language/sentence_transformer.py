@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,14 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
+from rt_vla_ros.json_file import read_object, read_text
 from rt_vla_ros.language.encoder import checked
 from rt_vla_ros.language.plain_text import drop_separators, insert_text
+from rt_vla_ros.model_folder import check_folder, stored_shapes
+from rt_vla_ros.network_size import no_larger_than
 
 NORMALIZE = "sentence_transformers.models.Normalize"
-POOLING = "1_Pooling/config.json"
+POOLING, WEIGHTS = "1_Pooling/config.json", "model.safetensors"
 
 
 class SentenceTransformer:
@@ -23,14 +25,17 @@ class SentenceTransformer:
     def __init__(self, folder: Path) -> None:
         """Raises ValueError, with a sentence, for a folder that cannot be used or does not pool by the mean."""
         self._check_pooling(folder)
+        check_folder(folder, ValueError)
+        shapes = stored_shapes(folder / WEIGHTS, ValueError)
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self._model = AutoModel.from_pretrained(folder, local_files_only=True).train(False)
+            with no_larger_than(shapes.values(), ValueError):
+                self._model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            self._model.train(False)
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"{folder} cannot be loaded as a sentence-transformers folder: {error}") from error
         modules = folder / "modules.json"
-        kinds = json.loads(modules.read_text()) if modules.is_file() else []
-        self._normalize = any(module.get("type") == NORMALIZE for module in kinds)
+        self._normalize = modules.is_file() and f'"{NORMALIZE}"' in read_text(modules, ValueError)
 
     @torch.inference_mode()
     def encode(self, instruction: str) -> NDArray[np.float32]:
@@ -48,5 +53,5 @@ class SentenceTransformer:
     @staticmethod
     def _check_pooling(folder: Path) -> None:
         path = folder / POOLING
-        if path.is_file() and not json.loads(path.read_text()).get("pooling_mode_mean_tokens", True):
+        if path.is_file() and not read_object(path, ValueError).get("pooling_mode_mean_tokens", True):
             raise ValueError(f"{folder} does not pool by the mean ({POOLING}), which is not supported.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -12,15 +11,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-PR_SET_PDEATHSIG = 1
+from rt_vla_ros.parent_process import ends_with_this_process
+
 GRACE = 4.5  # time that processes get to end by themselves [s]
 # What could lead elsewhere: another configuration of the wire, a discovery server, a static peer.
 LEADS_ELSEWHERE = (
-    *("ZENOH_CONFIG_OVERRIDE", "ZENOH_SESSION_CONFIG_URI", "ZENOH_ROUTER_CONFIG_URI"),
+    *("ZENOH_CONFIG_OVERRIDE", "ZENOH_SESSION_CONFIG_URI", "ZENOH_ROUTER_CONFIG_URI", "ZENOH_ROUTER_CHECK_ATTEMPTS"),
     *("ROS_DISCOVERY_SERVER", "ROS_STATIC_PEERS", "CYCLONEDDS_URI", "FASTDDS_DEFAULT_PROFILES_FILE"),
 )
 
@@ -83,7 +82,7 @@ class PrivateGraph:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(variables or {})},
                 start_new_session=True,
-                preexec_fn=partial(_end_with_parent, os.getpid()) if sys.platform == "linux" else None,
+                preexec_fn=ends_with_this_process(signal.SIGINT),
             )
         self._processes.append(process)
         return process
@@ -98,13 +97,6 @@ class PrivateGraph:
             for number, handler in before.items():
                 signal.signal(number, handler)
         self._processes.clear()
-
-
-def _end_with_parent(parent: int) -> None:
-    """In the child: be interrupted when the parent dies, even where it was killed; end where it is dead already."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
-    if os.getppid() != parent:
-        os._exit(128 + signal.SIGINT)
 
 
 def _stop_all(processes: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -20,6 +20,7 @@ from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import SCENE_SIZE, Episode
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.instruction_table import TABLE_FILE
+from rt_vla_ros.parent_process import ends_with_this_process
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.training.batch import Batch, Shift, draw_shifts, shift_images
@@ -262,6 +263,7 @@ def _start_collector(run: Path, number: int) -> subprocess.Popen[bytes]:
     command += ["--run", str(run), "--number", str(number), "--parent", str(os.getpid())]
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which is inherited: Ctrl-C is for this process alone
     try:
-        return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        ends = ends_with_this_process(signal.SIGTERM)
+        return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, preexec_fn=ends)
     finally:
         signal.signal(signal.SIGINT, before)

@@ -82,6 +82,10 @@ def test_the_module_runs_as_a_program() -> None:
         (CliError("nothing came of it"), 2, "rt-vla fake: nothing came of it\n"),
         (FileExistsError(17, "File exists", "run"), 2, f"rt-vla fake: run: {MEANING[errno.EEXIST]}.\n"),
         (OSError("a sentence."), 2, "rt-vla fake: a sentence.\n"),
+        (OSError(errno.EFBIG, "x", "data"), 2, f"rt-vla fake: data: {MEANING[errno.EFBIG]}.\n"),
+        (OSError(errno.EMFILE, "x", "data"), 2, f"rt-vla fake: data: {MEANING[errno.EMFILE]}.\n"),
+        (RecursionError("x"), 2, "rt-vla fake: what was given is nested too deeply.\n"),
+        (MemoryError(), 2, "rt-vla fake: there is too little memory; end what else runs here.\n"),
         (KeyboardInterrupt(), 130, ""),
         (SystemExit(5), 5, ""),
     ],
@@ -137,6 +141,33 @@ def test_a_closed_pipe_is_no_error() -> None:
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+FULL, CLOSED = 'exec "$0" -m rt_vla_ros.cli {} >/dev/full', 'exec "$0" -m rt_vla_ros.cli {} >&-'
+
+
+@pytest.mark.parametrize(
+    ("shell", "code", "message"),
+    [
+        (FULL.format("--help"), 2, "rt-vla: No space left on the disk; make room, or name another place.\n"),
+        (FULL.format("--help") + " 2>/dev/full", 2, ""),
+        (CLOSED.format("--help"), 0, ""),
+        (CLOSED.format("nosuch") + " 2>&- <&-", 2, ""),
+    ],
+)
+def test_where_nothing_can_be_written_there_is_no_traceback(shell: str, code: int, message: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", shell, sys.executable], stderr=subprocess.PIPE, text=True, env=child_environment()
+    )
+    assert (done.returncode, done.stderr) == (code, message)
+
+
+def test_streams_that_are_closed_are_open_for_a_command() -> None:
+    code = "import sys; from rt_vla_ros.cli.main import main; main(['--version'])\n"
+    code += "from rt_vla_ros.progress import Progress; Progress().line('x')\n"
+    code += "sys.exit([stream.fileno() for stream in (sys.stdin, sys.stdout, sys.stderr)] != [0, 1, 2])"
+    shell = ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, code]
+    assert subprocess.run(shell, env=child_environment()).returncode == 0
 
 
 def test_near_names_are_offered_and_else_what_there_is() -> None:

@@ -37,3 +37,9 @@ def test_refuses_other_ways_of_pooling(folder: Path) -> None:
     with pytest.raises(ValueError, match="does not pool by the mean"):
         find_encoder(folder)
     config.unlink()
+
+
+def test_refuses_weights_that_can_hold_code(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ValueError, match=r"model\.safetensors cannot be read"):
+        find_encoder(folder)

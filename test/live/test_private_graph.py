@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -66,12 +65,6 @@ def test_its_port_is_kept_for_its_router_alone() -> None:
             session.close()
     with socket.create_server((host, int(port))):
         pass
-
-
-def test_a_process_whose_parent_died_before_it_could_say_so_ends() -> None:
-    code = "import os; from rt_vla_ros.live.private_graph import _end_with_parent; _end_with_parent(os.getppid() {})"
-    statuses = [subprocess.run([sys.executable, "-c", code.format(other)]).returncode for other in ("", "+ 1")]
-    assert statuses == [0, 128 + signal.SIGINT]
 
 
 def test_processes_end_even_when_they_do_not_want_to(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -147,3 +148,17 @@ def test_neither_its_making_nor_the_interpreters_end_holds_it_up(ros_graph: obje
         assert process.stdout.readline() == "up\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+
+
+def test_an_interrupt_while_a_node_is_imported_ends_it(tmp_path: Path) -> None:
+    """Here by a numpy that takes long and lets no exception out."""
+    slow = "import time\nprint('ready', flush=True)\nfor _ in range(600):\n    try:\n        time.sleep(0.1)\n"
+    (tmp_path / "numpy.py").write_text(slow + "    except BaseException:\n        print('lost', flush=True)\n")
+    command = [sys.executable, "-m", "rt_vla_ros.nodes.smoother_node"]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{Path(__file__).resolve().parents[2]}"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60)[0] == ""
+    assert process.returncode == 130

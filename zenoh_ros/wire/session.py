@@ -9,9 +9,10 @@ A router on another host is never bound, only connected to, and everything goes 
 from __future__ import annotations
 
 import atexit
-import json
+import math
 import os
 import socket
+import ssl
 import threading
 import time
 from itertools import count
@@ -22,13 +23,19 @@ import zenoh
 from zenoh_ros.wire.errors import WireError
 from zenoh_ros.wire.graph import Graph
 from zenoh_ros.wire.keys import NodeKey
+from zenoh_ros.wire.zenoh_settings import DEFAULT_ADDRESS, TLS, ZenohSettings, router_patience
 
 if TYPE_CHECKING:
     from zenoh_ros.wire.node import Node
 
 ROUTER_VARIABLE = "RT_VLA_ROS_ROUTER"
 DOMAIN_VARIABLE = "ROS_DOMAIN_ID"
-DEFAULT_ROUTER = "tcp/localhost:7447"
+DEFAULT_ROUTER = f"tcp/{DEFAULT_ADDRESS}"
+LOCALHOST = ("localhost", "127.0.0.1", "::1", "[::1]")
+CERTIFICATES = (
+    f"give {TLS} root_ca_certificate, listen_certificate, listen_private_key, connect_certificate and "
+    "connect_private_key, with a certificate of that authority that holds now and for this host's name (docs/ros2.md)"
+)
 PATIENCE_S = 4.0
 _HIGHEST_DOMAIN = 232
 _CONNECT_WAIT_S = 1.5
@@ -69,18 +76,20 @@ class Session:
 
         Args:
             domain: default: $ROS_DOMAIN_ID, else 0.
-            router: `protocol/host:port`; default: $RT_VLA_ROS_ROUTER, else tcp/localhost:7447.
-            patience: how long to try [s].
+            router: `protocol/host:port`; default: $RT_VLA_ROS_ROUTER, else what the user's settings of Zenoh connect to
+                (see zenoh_settings), else localhost:7447.
+            patience: how long to try [s], unless $ZENOH_ROUTER_CHECK_ATTEMPTS says it.
 
         Raises:
-            WireError: the endpoint is taken by a program that is no Zenoh router, cannot be reached, or is malformed.
+            WireError: the endpoint is taken by a program that is no Zenoh router, cannot be reached, or is malformed;
+                Zenoh does not take a setting of the user's; TLS fails.
         """
         domain = domain_from_environment() if domain is None else domain
-        router = router or os.environ.get(ROUTER_VARIABLE) or DEFAULT_ROUTER
+        settings = ZenohSettings(router or os.environ.get(ROUTER_VARIABLE))
         if domain < 0:
             raise WireError(f"ROS domain id {domain}: expected 0 or more")
-        zenoh_session, hosts_router = _bind_or_connect(router, patience)
-        return cls(zenoh_session, domain=domain, router=router, hosts_router=hosts_router)
+        zenoh_session, hosts_router = _bind_or_connect(settings, router_patience(patience))
+        return cls(zenoh_session, domain=domain, router=settings.router, hosts_router=hosts_router)
 
     @property
     def closed(self) -> bool:
@@ -139,30 +148,31 @@ def domain_from_environment() -> int:
     return int(text)
 
 
-def _bind_or_connect(router: str, patience: float) -> tuple[zenoh.Session, bool]:
-    host, port = _split(router)
-    if host not in ("localhost", "127.0.0.1", "::1", "[::1]"):
+def _bind_or_connect(settings: ZenohSettings, patience: float) -> tuple[zenoh.Session, bool]:
+    host, port = _split(settings.router)
+    if settings.is_client or host not in LOCALHOST:
         # Peers of another host listen on their own localhost, so only their router can carry what is said to them.
         try:
-            return zenoh.open(_configuration("client", listen="", connect=router, patience=patience)), False
+            return zenoh.open(_configuration(settings, "client", patience=patience)), False
         except zenoh.ZError as error:
-            raise WireError(_explain(router, host, port)) from error
+            raise WireError(_explain(settings, host, port)) from error
     deadline = time.monotonic() + patience
     reason = ""
     while True:
         try:
-            return zenoh.open(_configuration("router", listen=router)), True
+            return zenoh.open(_configuration(settings, "router")), True
         except zenoh.ZError as error:
             reason = str(error)
         try:
-            session = zenoh.open(_configuration("peer", listen="tcp/localhost:0", connect=router))
+            session = zenoh.open(_configuration(settings, "peer"))
         except zenoh.ZError as error:  # such as a protocol that there is not
-            raise WireError(f"router endpoint {router!r} cannot be used ({error})") from error
+            needs = f"; {CERTIFICATES}" if settings.secure else ""
+            raise WireError(f"router endpoint {settings.router!r} cannot be used ({error}){needs}") from error
         if _connected(session, min(deadline, time.monotonic() + _CONNECT_WAIT_S)):
             return session, False
         session.close()
         if time.monotonic() >= deadline:
-            raise WireError(_explain(router, host, port, reason))
+            raise WireError(_explain(settings, host, port, reason))
 
 
 def _connected(session: zenoh.Session, deadline: float) -> bool:
@@ -182,45 +192,59 @@ def _split(router: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _explain(router: str, host: str, port: int, reason: str = "") -> str:
+def _explain(settings: ZenohSettings, host: str, port: int, reason: str = "") -> str:
     """The sentence for a router that could be neither bound nor reached; reason: why not, where it is known."""
+    router, address = settings.router, (host.strip("[]"), port)
     try:
-        with socket.create_connection((host.strip("[]"), port), timeout=1.0):
-            return (
-                f"{router} is answered by a program that is not a Zenoh router of this graph; end that program "
-                f"or choose another port with {ROUTER_VARIABLE}=tcp/localhost:PORT"
-            )
+        with socket.create_connection(address, timeout=1.0):
+            pass
     except OSError as error:
         why = reason or str(error)
         return f"{router} cannot be bound or reached ({why}); check the host and port in {ROUTER_VARIABLE}"
+    if settings.secure:
+        return f"{router} is there, but TLS with it failed: {CERTIFICATES}"
+    if _speaks_tls(address):
+        return f"{router} is answered in TLS, by a graph for those with a certificate: write tls/ and {CERTIFICATES}"
+    return (
+        f"{router} is answered by a program that is not a Zenoh router of this graph; end that program "
+        f"or choose another port with {ROUTER_VARIABLE}=tcp/localhost:PORT"
+    )
 
 
-def _configuration(mode: str, *, listen: str, connect: str = "", patience: float | None = None) -> zenoh.Config:
+def _speaks_tls(address: tuple[str, int]) -> bool:
+    """Whether TLS is what answers there, also where it wants a certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with socket.create_connection(address, timeout=1.0) as plain, context.wrap_socket(plain):
+            return True
+    except ssl.SSLError as error:
+        return "ALERT" in (error.reason or "")
+    except OSError:
+        return False
+
+
+def _configuration(settings: ZenohSettings, mode: str, *, patience: float | None = None) -> zenoh.Config:
     """rmw_zenoh's session and router configuration, where it differs from Zenoh's own.
 
     A client is only open once it is connected, for which it gets `patience` [s]; a peer goes on trying.
     """
-    until_connected = -1 if patience is None else round(patience * 1000)
-    settings: dict[str, object] = {
-        "mode": mode,
-        "listen/endpoints": [listen] if listen else [],
+    host = mode == "router"
+    until_connected = -1 if patience is None or math.isinf(patience) else round(patience * 1000)
+    defaults: dict[str, object] = {
         "listen/timeout_ms": 0,
         "listen/exit_on_failure": True,
-        "connect/endpoints": [connect] if connect else [],
-        "connect/timeout_ms": until_connected if connect else 0,
+        "connect/timeout_ms": 0 if host else until_connected,
         "connect/exit_on_failure": False,
         "connect/retry": {"period_init_ms": 100, "period_max_ms": 1000, "period_increase_factor": 2},
         "transport/unicast/open_timeout": _OPEN_TIMEOUT_MS,
         "transport/unicast/accept_timeout": _OPEN_TIMEOUT_MS,
         "scouting/multicast/enabled": False,
         "scouting/gossip/enabled": True,
-        "scouting/delay": 0 if mode == "router" else 500,
+        "scouting/delay": 0 if host else 500,
         "timestamping/enabled": {"router": True, "peer": True, "client": True},
         "queries_default_timeout": _QUERY_TIMEOUT_MS,
         "transport/link/tx/queue/congestion_control/drop/max_wait_before_drop_fragments": _FRAGMENTS_WAIT_US,
         "transport/shared_memory/enabled": os.access("/dev/shm", os.W_OK),
     }
-    config: zenoh.Config = zenoh.Config()
-    for key, value in settings.items():
-        config.insert_json5(key, json.dumps(value))
-    return config
+    return settings.configuration(defaults, mode=mode, host=host, listen=mode == "peer")

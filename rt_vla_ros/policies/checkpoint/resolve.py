@@ -12,6 +12,7 @@ from typing import Any
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
 from rt_vla_ros.json_file import read_object
+from rt_vla_ros.model_folder import check_folder
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, UnknownPolicyError, some
 from rt_vla_ros.policies.checkpoint.files import (
     ADAPTER_CONFIG,
@@ -32,6 +33,16 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
 """OWNER/NAME on the Hugging Face Hub, each of at most 96 characters there."""
 OTHER_FORMATS = (".pt", ".pth", ".ckpt", ".bin", ".gguf", ".onnx", ".h5", ".msgpack", "consolidated.safetensors")
 """Endings of files with weights that are not read, for they can hold code or are for other programs."""
+HUB_PREFIX = "hf:"
+"""Before OWNER/NAME: on the Hugging Face Hub, whatever is here."""
+LOCAL_OWNERS = (
+    *("artifacts", "bin", "build", "checkpoint", "checkpoints", "ckpt", "ckpts", "data", "dataset", "datasets", "demo"),
+    *("dist", "exp", "experiment", "experiments", "home", "log", "logs", "mnt", "model", "models", "opt", "out"),
+    *("output", "outputs", "policies", "policy", "result", "results", "run", "runs", "save", "saved", "src", "test"),
+    *("tests", "tmp", "trained", "training", "wandb", "weights", "work", "workspace"),
+)
+"""Names of directories, which are never taken for an owner on the Hub."""
+FILE_NAME = re.compile(r"\.(safetensors|bin|pth?|ckpt|json|onnx|msgpack|index|gguf|ya?ml|zip|tar|t?gz)$", re.IGNORECASE)
 WEIGHTS = ("auto", "float32", "bfloat16", "int8", "int4")
 """How a policy's weights can be held; auto: bfloat16 for RT-2 on a GPU, float32 for everything else."""
 
@@ -85,6 +96,7 @@ def resolve(name_or_path: str | Path, tell: Tell = say_nothing) -> Checkpoint:
 
     name_or_path: also DIRECTORY#KEY or OWNER/NAME#KEY, which chooses one of several statistics of an OpenVLA
     checkpoint. A name of the Hub is downloaded where no such directory is here; tell: gets reports of progress.
+    hf:OWNER/NAME is always of the Hub; OWNER/NAME is never where it looks like a path, see hub_name.
     Raises UnknownPolicyError, and CheckpointError for a directory that holds no model or two things at once.
     """
     name = str(name_or_path)
@@ -128,7 +140,12 @@ def find_checkpoint(name_or_path: str) -> Path | None:
         raise UnknownPolicyError(f"{name_or_path} is a file: give the directory that it lies in.")
     close = difflib.get_close_matches(name_or_path, policy_names(), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise UnknownPolicyError(f"There is no policy {name_or_path!r}.{hint} {_choices()}")
+    fits = HUB_ID.fullmatch(name_or_path.partition("#")[0]) is not None
+    on_hub = f" On the Hugging Face Hub it would be {HUB_PREFIX}{name_or_path}." if fits else ""
+    place = Path(name_or_path).expanduser().absolute()
+    raise UnknownPolicyError(
+        f"There is no policy {name_or_path[:SHOWN]!r}, nor the directory {place}.{hint} {_choices()}{on_hub}"
+    )
 
 
 def check_name(name_or_path: str) -> None:
@@ -138,13 +155,33 @@ def check_name(name_or_path: str) -> None:
 
 
 def is_on_hub(name_or_path: str) -> bool:
-    """Whether this can only mean OWNER/NAME on the Hugging Face Hub."""
+    """Whether this can only mean OWNER/NAME on the Hugging Face Hub. Raises UnknownPolicyError for hf: without them."""
+    if name_or_path.startswith(HUB_PREFIX):
+        return bool(hub_name(name_or_path))
     try:
         find_checkpoint(name_or_path)
     except UnknownPolicyError:
-        hub_id = HUB_ID.fullmatch(name_or_path.partition("#")[0]) is not None
-        return hub_id and not _path(name_or_path).is_file()
+        return bool(hub_name(name_or_path))
     return False
+
+
+def hub_name(name_or_path: str) -> str:
+    """OWNER/NAME of what may be asked for on the Hugging Face Hub; empty for what looks like a path on this machine.
+
+    That is all but two parts, a first part that is here or is one of LOCAL_OWNERS, and the name of a file: a slip in a
+    path must not become a download. Raises UnknownPolicyError for hf: without OWNER/NAME.
+    """
+    given = name_or_path.partition("#")[0]
+    name = given.removeprefix(HUB_PREFIX)
+    fits = HUB_ID.fullmatch(name) is not None
+    if name != given:
+        if not fits:
+            raise UnknownPolicyError(f"{name_or_path!r} is no name on the Hugging Face Hub, expected hf:OWNER/NAME.")
+        return name
+    owner = name.partition("/")[0]
+    if not fits or owner.lower() in LOCAL_OWNERS or FILE_NAME.search(name):
+        return ""
+    return "" if Path(owner).exists() else name
 
 
 def _path(name: str) -> Path:
@@ -178,6 +215,7 @@ def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
         name = f"{name} {base}"
         # OpenVLA-OFT puts its adapter into a directory of its own, beside the head.
         beside = [adapter, adapter.resolve().parent] if adapter.name == "lora_adapter" else [adapter]
+        check_folder(adapter, CheckpointError)
         for place in beside:
             check_relative(adapter, files_of(place), {}, name)
         if (directory / ADAPTER_CONFIG).is_file():
@@ -186,7 +224,7 @@ def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
                 f"({ADAPTER_CONFIG}). Merge that into its model with peft (merge_and_unload) and name the result."
             )
     files = files_of(directory)
-    config = read_object(directory / CONFIG_FILE, CheckpointError) if CONFIG_FILE in files else {}
+    config = check_folder(directory, CheckpointError)
     check_relative(directory, files, config, name)
     if CONFIG_FILE not in files:
         raise CheckpointError(_lacks(directory, files))
@@ -226,10 +264,10 @@ def _base_of(adapter: Path, tell: Tell) -> tuple[Path, str]:
             path = _path(place)
             if path.is_dir():
                 return path, _called(path)
-    if HUB_ID.fullmatch(base):
+    if hub_name(base):
         from rt_vla_ros.policies.checkpoint.hub import download  # takes seconds to import
 
-        return download(base, tell), base
+        return download(hub_name(base), tell), hub_name(base)
     raise CheckpointError(
         f"{adapter} names {base[:SHOWN]!r} as the model it belongs to, which is no directory. Put the directory "
         f"of that model, or its name on the Hugging Face Hub, into base_model_name_or_path of {ADAPTER_CONFIG}."
@@ -240,7 +278,7 @@ def _download(name: str, tell: Tell) -> Path:
     from rt_vla_ros.policies.checkpoint.hub import download
 
     try:
-        return download(name.partition("#")[0], tell)
+        return download(hub_name(name), tell)
     except RelativeError:
         raise
     except ValueError as reason:

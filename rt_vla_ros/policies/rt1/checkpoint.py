@@ -18,6 +18,8 @@ from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.language.sources import find_encoder
+from rt_vla_ros.model_folder import stored_shapes
+from rt_vla_ros.network_size import no_larger_than
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUsedError, some
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, WEIGHTS_FILE
 from rt_vla_ros.policies.checkpoint.relatives import check_tensor_names
@@ -186,23 +188,27 @@ def _make_config(path: Path, data: Mapping[str, Any]) -> RT1Config:
 
 
 def _read_weights(path: Path, config: RT1Config) -> RT1Model:
-    model = RT1Model(config)
+    shapes = stored_shapes(path, CheckpointError)
+    with no_larger_than(shapes.values(), CheckpointError, str(path.with_name(CONFIG_FILE))), torch.device("meta"):
+        model = RT1Model(config)
     wanted = model.state_dict()
-    try:
-        with safe_open(path, framework="pt") as file:
-            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
-    check_tensor_names(found)
-    missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    check_tensor_names(shapes)
+    missing, unknown = sorted(wanted.keys() - shapes.keys()), sorted(shapes.keys() - wanted.keys())
     if missing or unknown:
         raise CheckpointError(
             f"{path} lacks {some(missing)} ({len(missing)} in all) and has the unknown {some(unknown)} ({len(unknown)} "
             "in all)."
         )
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = {name: file.get_tensor(name) for name in wanted}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
     for name, tensor in found.items():
         _check_tensor(f"{path}: {name}", tensor, wanted[name])
-    model.load_state_dict(found)
+    # A copy of the file's numbers: it may be replaced while the policy runs.
+    values = {name: tensor.to(wanted[name].dtype, copy=True) for name, tensor in found.items()}
+    model.load_state_dict(values, assign=True)
     model.requires_grad_(False)
     model.train(False)
     return model

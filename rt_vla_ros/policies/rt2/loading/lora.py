@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from rt_vla_ros.json_file import read_object
+from rt_vla_ros.model_folder import stored_shapes
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, some
 from rt_vla_ros.policies.checkpoint.files import ADAPTER_CONFIG
 
@@ -29,6 +30,8 @@ OTHER_KINDS = ("use_dora", "modules_to_save", "layer_replication", "alora_invoca
 """Keys of the configuration that, when set, make more of an adapter than the sum of two matrices' product."""
 CHANGED_BASES = ("pissa", "olora", "loftq", "corda", "lora_ga")
 """Beginnings of `init_lora_weights` with which peft changes the model's own weights too."""
+ENDLESS = re.compile(r"\)[*+?{]|([*+?{].*){3}|.{201}", re.DOTALL)
+"""Patterns for which the time to match a name grows with more than the cube of its length."""
 LEAST = 4
 """Parts of two paths that must be the same, counted from their ends."""
 
@@ -67,6 +70,7 @@ class Adapter:
         other = any(config.get(key) for key in OTHER_KINDS) or initial.startswith(CHANGED_BASES)
         if config.get("peft_type") != "LORA" or other:
             raise CheckpointError(f"{directory} is an adapter of another kind; plain LoRA can be loaded.")
+        stored_shapes(path, CheckpointError)
         try:
             weights = load_file(path)
         except (OSError, SafetensorError) as error:
@@ -136,6 +140,11 @@ def _setting(config: Mapping[str, Any], key: str, pattern: str, module: str) -> 
     patterns = config.get(pattern) or {}
     if not isinstance(patterns, Mapping):
         raise CheckpointError(f"{pattern} is {patterns!r} in {ADAPTER_CONFIG}, expected numbers by names.")
+    if unclear := next((name for name in patterns if ENDLESS.search(name)), None):
+        raise CheckpointError(
+            f"{pattern} in {ADAPTER_CONFIG} has {unclear[:60]!r}, which may take for ever to match: expected the end "
+            "of a module's name, with two repetitions at most and none of a group."
+        )
     try:
         own = next((value for name, value in patterns.items() if re.match(rf"(.*\.)?({name})$", module)), None)
     except re.error as error:

@@ -26,6 +26,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.json_file import read_object
+from rt_vla_ros.network_size import no_larger_than
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, first_line, some
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE, Tell, say_nothing
 from rt_vla_ros.policies.checkpoint.relatives import check_surplus
@@ -155,9 +156,11 @@ def load_model(
     Raises CheckpointError, WeightsError and OutOfMemoryError.
     """
 
+    files = WeightFiles.find(directory)
+
     def build(number: torch.dtype, place: torch.device) -> PreTrainedModel:
         kind: Any = getattr(transformers, code) if code else AutoModelForImageTextToText
-        with transformers_progress(tell):
+        with transformers_progress(tell), no_larger_than(files.shapes.values(), CheckpointError):
             loaded: Any = kind.from_pretrained(
                 directory,
                 dtype=number,
@@ -174,7 +177,7 @@ def load_model(
             adapter.merge_into(model)
         return model
 
-    return load_weights(WeightFiles.find(directory), build, device=device, weights=weights, tell=tell)
+    return load_weights(files, build, device=device, weights=weights, tell=tell)
 
 
 def load_weights(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rt_vla_ros.json_file import read_object
+from rt_vla_ros.model_folder import inside
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 
 FLAG = "trust_remote_code"
@@ -41,7 +42,7 @@ def check_code(directory: Path, auto_map: Mapping[str, Any]) -> str:
 def check_files(directory: Path, files: list[str]) -> None:
     """Raises CheckpointError for code that is not in the directory."""
     for file in files:
-        if "--" in file or not (directory / file).is_file():
+        if "--" in file or not inside(directory, file, CheckpointError).is_file():
             raise CheckpointError(
                 f"{directory} names the code {file!r}, which is not beside its weights. Code is never "
                 "downloaded: put the whole model into a directory of yours, read its code, and name that directory."
@@ -59,9 +60,8 @@ def processor_code(directory: Path) -> list[str]:
     files: set[str] = set()
     for name in PROCESSOR_FILES:
         try:
-            data = json.loads((directory / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = read_object(directory / name, CheckpointError).get("auto_map")
+        except CheckpointError:
             continue
-        found = data.get("auto_map") if isinstance(data, dict) else None
         files |= set(code_files(found)) if isinstance(found, dict) else set()
     return sorted(files)

@@ -10,10 +10,13 @@ from safetensors import safe_open
 from torch import Tensor
 
 from rt_vla_ros.json_file import read_object
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.model_folder import MOST_WEIGHTS, inside, stored_shapes
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, some
 from rt_vla_ros.policies.checkpoint.relatives import check_tensor_names
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+MOST_FILES = 1_000
+"""The largest models in use have a fifth of these."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,14 @@ class WeightFiles:
         paths = tuple(directory / name for name in _names(directory))
         shapes: dict[str, tuple[int, ...]] = {}
         for path in paths:
+            shapes |= stored_shapes(path, CheckpointError)
             try:
-                with safe_open(path, "pt") as file:
-                    shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+                with safe_open(path, "pt"):  # which compares the header with the file
+                    pass
             except Exception as error:  # safetensors' own, and those of reading files
                 raise _unusable(directory, f"{path.name} is damaged or cut off ({error}). Copy it again.") from error
+            if len(shapes) > MOST_WEIGHTS:
+                raise _unusable(directory, f"they are more than {MOST_WEIGHTS:,} tensors, which no model has.")
         check_tensor_names(shapes)
         return cls(directory, paths, shapes)
 
@@ -54,10 +60,16 @@ def _names(directory: Path) -> list[str]:
     named = read_object(directory / INDEX, CheckpointError).get("weight_map")
     if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
         raise _unusable(directory, f"{INDEX} has no weight_map, which says what lies in which file. Copy it again.")
-    gone = sorted({name for name in named.values() if not (directory / name).is_file()})
+    names = sorted(set(named.values()))
+    if len(names) > MOST_FILES:
+        raise _unusable(directory, f"{INDEX} names {len(names):,} files, expected at most {MOST_FILES:,}.")
+    others = [name for name in names if inside(directory, name, CheckpointError).suffix != ".safetensors"]
+    if others:
+        raise _unusable(directory, f"{INDEX} names {some(others)}, expected .safetensors. Convert them.")
+    gone = [name for name in names if not (directory / name).exists()]
     if gone:
-        raise _unusable(directory, f"{', '.join(gone)}, named by {INDEX}, is not there. Copy or download it.")
-    return sorted(set(named.values()))
+        raise _unusable(directory, f"{some(gone)}, named by {INDEX}, is not there. Copy or download it.")
+    return names
 
 
 def _unusable(directory: Path, why: str) -> CheckpointError:

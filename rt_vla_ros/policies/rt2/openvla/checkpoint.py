@@ -9,6 +9,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from rt_vla_ros.json_file import read_object
+from rt_vla_ros.network_size import no_larger_than
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, first_line
 from rt_vla_ros.policies.checkpoint.files import Tell, say_nothing
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
@@ -69,7 +70,8 @@ def load_model(
     config = _model_config(directory, data, files.shapes)
 
     def build(number: torch.dtype, place: torch.device) -> OpenVLAForActionPrediction:
-        model = empty_model(config, place, number)
+        with no_larger_than(files.shapes.values(), CheckpointError):
+            model = empty_model(config, place, number)
         tensors = counted(files.tensors(), len(files.shapes), "reading the weights", tell)
         fill(model, adapter.merged(tensors) if adapter else tensors, files.shapes)
         return model

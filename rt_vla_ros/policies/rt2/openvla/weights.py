@@ -56,13 +56,14 @@ def tower_settings(shapes: Shapes) -> dict[str, dict[str, int]]:
     settings = {}
     for tower, prefix in prefixes(shapes).items():
         own = {name[len(prefix) :]: shape for name, shape in shapes.items() if name.startswith(prefix)}
-        blocks = [int(found[1]) for name in own if (found := BLOCK.match(name))]
-        if "patch_embed.proj.weight" not in own or not blocks or "blocks.0.mlp.fc1.weight" not in own:
+        blocks = {int(found[1]) for name in own if (found := BLOCK.match(name))}
+        whole = blocks == set(range(len(blocks)))  # also where a name counts to a billion
+        if "patch_embed.proj.weight" not in own or not whole or "blocks.0.mlp.fc1.weight" not in own:
             raise CheckpointError(f"The weights lack the vision tower {prefix!r}: this is no OpenVLA checkpoint.")
         width = own["patch_embed.proj.weight"][0]
         settings[tower] = {
             "width": width,
-            "layers": max(blocks) + 1,
+            "layers": len(blocks),
             "heads": width // DINO_HEAD_SIZE if tower == "dino" else SIGLIP_HEADS,
             "feed_forward": own["blocks.0.mlp.fc1.weight"][0],
             "registers": own["reg_token"][1] if "reg_token" in own else 0,

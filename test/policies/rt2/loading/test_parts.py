@@ -83,6 +83,39 @@ def second_shard_cut(directory: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
 
 
+def shard_named(name: str) -> Callable[[Path], object]:
+    """All weights in one file, which the index calls by this name."""
+
+    def change(directory: Path) -> None:
+        weights = load_file(directory / WEIGHTS)
+        (directory / f"{WEIGHTS}.index.json").write_text(json.dumps({"weight_map": dict.fromkeys(weights, name)}))
+        outside = directory.parent / "w.safetensors"
+        (directory / WEIGHTS).rename(directory / name if name == "w.bin" else outside)
+
+    return change
+
+
+def many_shards(directory: Path) -> None:
+    (directory / WEIGHTS).unlink()
+    named = {str(number): f"{number}.safetensors" for number in range(400_000)}
+    (directory / f"{WEIGHTS}.index.json").write_text(json.dumps({"weight_map": named}))
+
+
+def layers(count: int) -> Callable[[Path], object]:
+    """config.json says so many; each is a small part of what there is."""
+
+    def change(directory: Path) -> None:
+        text = json.loads((directory / "config.json").read_text())["text_config"]
+        edit(directory / "config.json", text_config={**text, "num_hidden_layers": count, "layer_types": None})
+
+    return change
+
+
+def wide(directory: Path) -> None:
+    text = json.loads((directory / "config.json").read_text())["text_config"]
+    edit(directory / "config.json", text_config={**text, "hidden_size": 10**9})
+
+
 def index_without_map(directory: Path) -> None:
     shards(directory)
     (directory / f"{WEIGHTS}.index.json").write_text("{}")
@@ -163,6 +196,20 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         "cannot be loaded: model-00002-of-00002.* is damaged or cut off.*Copy it again",
     ),
     "index without a map": (index_without_map, "cannot be loaded: .*index.json has no weight_map.*Copy it again"),
+    "shard outside": (
+        shard_named("../w.safetensors"),
+        "names the file '../w.safetensors', expected the name of a file in",
+    ),
+    "shard of no place": (
+        shard_named("/w.safetensors"),
+        "names the file '/w.safetensors', expected the name of a file",
+    ),
+    "shard a pickle": (shard_named("w.bin"), r"index.json names w.bin, expected .safetensors. Convert them"),
+    "many shards": (many_shards, "index.json names 400,000 files, expected at most 1,000"),
+    "more layers": (layers(9_999), "config.json describes a larger model than the weights are"),
+    "10^9 layers": (layers(10**9), "num_hidden_layers is 1000000000, expected at most 10,000"),
+    "wide": (wide, "config.json describes a larger model than the weights are"),
+    "kernels": (lambda d: edit(d / "config.json", attn_implementation="x/y"), "'x/y', expected one of eager, sdpa"),
     "missing tensor": (missing_tensor, "lack .*q_proj.weight.*; the model would act on random numbers"),
     "adapter in it": (unmerged_adapter, r"hold tensors of an adapter that was never merged \(.*q_proj.lora_A"),
     "surplus": (

@@ -75,6 +75,13 @@ def test_code_from_elsewhere_is_not_run(own_code: Path, entry: str) -> None:
     assert not (own_code / "ran").exists()
 
 
+def test_code_outside_of_the_directory_is_not_run(own_code: Path) -> None:
+    (own_code.parent / "modeling_out.py").write_text("raise SystemExit")
+    change(own_code / "config.json", auto_map={**AUTO_MAP, "AutoModelForImageTextToText": "../modeling_out.Mine"})
+    with pytest.raises(ValueError, match=r"names the file '\.\./modeling_out\.py', expected the name of a file"):
+        load_policy(str(own_code), device="cpu", trust_remote_code=True)
+
+
 def test_code_without_a_model_is_refused(own_code: Path) -> None:
     change(own_code / "config.json", auto_map={"AutoConfig": AUTO_MAP["AutoConfig"]})
     with pytest.raises(ValueError, match="offers AutoConfig; expected one of AutoModelForImageTextToText, "):

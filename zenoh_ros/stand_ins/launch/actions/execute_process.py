@@ -215,6 +215,8 @@ class ExecuteProcess(Action):
                 await _wait_set(self._stop, self._respawn_delay or 0.0)
         except Exception as error:
             self._finished.set_exception(error)
+            # It counts as seen: launch stops at the first, and asyncio would show the tracebacks of the others.
+            self._finished.exception()
         else:
             self._finished.set_result(None)
 

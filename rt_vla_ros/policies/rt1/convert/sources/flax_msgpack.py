@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rt_vla_ros.json_file import check_file
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 
 NDARRAY, SCALAR = 1, 3
@@ -25,9 +26,10 @@ def read_flax_msgpack(path: Path) -> Collections:
     """
     import msgpack
 
+    check_file(path, CheckpointError)
     try:
         tree = msgpack.unpackb(path.read_bytes(), ext_hook=_extension, raw=False, strict_map_key=False)
-    except (OSError, ValueError, TypeError, msgpack.UnpackException) as error:
+    except (OSError, ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise CheckpointError(f"{path} is no msgpack checkpoint of Flax, or cut short: {error}") from error
     return kept_collections(tree, path)
 

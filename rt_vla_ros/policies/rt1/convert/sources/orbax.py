@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from rt_vla_ros.policies.rt1.convert.sources.flax_msgpack import KEPT, Collectio
 METADATA = "_METADATA"
 MARKERS = ("manifest.ocdbt", METADATA, "params*/.zarray")
 ZARR3 = "zarr.json"
+MOST_NUMBERS = 1 << 30
+"""Of all arrays; RT-1-X has 57 million weights. A file of a few bytes may say that it holds any number of zeros."""
 DRIVERS = {".zarray": "zarr", ZARR3: "zarr3"}
 ZEROS_STORED = "store_array_data_equal_to_fill_value"
 """In _METADATA: chunks of zeros are written too. Older Orbax left them out in Zarr 3, so there they may be missing."""
@@ -44,7 +47,7 @@ def read_orbax(directory: Path) -> Collections:
     store = {"driver": "ocdbt", "base": base} if ocdbt else base
     try:
         keys = [key.decode() for key in ts.KvStore.open(store).result().list().result()]
-        arrays, others = {}, []
+        arrays, others, numbers = {}, [], 0
         for key in keys:
             array, _, leaf = key.rpartition("/")
             parts = _parts(array)
@@ -57,7 +60,11 @@ def read_orbax(directory: Path) -> Collections:
                     "kvstore": at,
                     "fill_missing_data_reads": zeros_left_out and leaf == ZARR3,
                 }
-                arrays["/".join(parts)] = np.asarray(ts.open(spec, read=True).result().read().result())
+                stored = ts.open(spec, read=True).result()
+                numbers += math.prod(stored.shape)
+                if numbers > MOST_NUMBERS:
+                    raise CheckpointError(f"{directory} holds more than {MOST_NUMBERS:,} numbers, which no RT-1 has.")
+                arrays["/".join(parts)] = np.asarray(stored.read().result())
     except (ValueError, OSError) as error:
         raise CheckpointError(f"{directory} cannot be read as an Orbax checkpoint: {error}") from error
     if not any(name.startswith("params/") for name in arrays):

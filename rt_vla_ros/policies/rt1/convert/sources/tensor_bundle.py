@@ -5,6 +5,7 @@ The index is a sorted string table in LevelDB's format, uncompressed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rt_vla_ros.json_file import MEGABYTE, check_file
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 FOOTER, TRAILER, MASK_DELTA = 48, 5, 0xA282EAD8
+LARGEST_INDEX, LONGEST_KEY, MOST_SHARDS = 16 * MEGABYTE, 4096, 1000
+"""Bytes, bytes and files; the index of RT-1 has 60,000 bytes."""
 
 
 class TruncatedError(ValueError):
@@ -46,6 +50,7 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
 
 def read_sstable(path: Path) -> dict[bytes, bytes]:
     """All entries. Raises CheckpointError for a file that is no table, or damaged."""
+    check_file(path, CheckpointError, LARGEST_INDEX)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -58,8 +63,12 @@ def read_sstable(path: Path) -> dict[bytes, bytes]:
         _, _, at = _handle(data[-FOOTER:], 0)  # of the meta index, which TensorFlow leaves empty
         offset, size, _ = _handle(data[-FOOTER:], at)
         entries: dict[bytes, bytes] = {}
+        left = len(data)
         for _, handle in _entries(_block(data, offset, size)):
             block_offset, block_size, _ = _handle(handle, 0)
+            left -= block_size + TRAILER
+            if left < 0:
+                raise ValueError("its blocks overlap")
             entries.update(_entries(_block(data, block_offset, block_size)))
     except ValueError as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
@@ -93,6 +102,8 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         shared, at = varint(block, at)
         unshared, at = varint(block, at)
         length, at = varint(block, at)
+        if shared + unshared > LONGEST_KEY:
+            raise ValueError(f"a name has {shared + unshared:,} bytes, expected at most {LONGEST_KEY:,}")
         if shared > len(key) or at + unshared + length > end:
             raise TruncatedError("an entry goes beyond its block")
         key = key[:shared] + block[at : at + unshared]
@@ -141,6 +152,8 @@ def read_tensor_bundle(prefix: Path) -> dict[str, NDArray[Any]]:
         raise CheckpointError(f"{prefix}.index is damaged: {error}") from error
     if endianness != 0:
         raise CheckpointError(f"{prefix}.index was written on a big-endian machine, which is not read.")
+    if shards > MOST_SHARDS:
+        raise CheckpointError(f"{prefix}.index names {shards:,} files, expected at most {MOST_SHARDS:,}.")
     files = [prefix.with_name(f"{prefix.name}.data-{i:05d}-of-{shards:05d}") for i in range(shards)]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
@@ -152,6 +165,8 @@ def read_tensor_bundle(prefix: Path) -> dict[str, NDArray[Any]]:
         if entry.shard >= len(files) or entry.offset + entry.size > len(data[entry.shard]):
             file = files[min(entry.shard, len(files) - 1)]
             raise CheckpointError(f"{file} is cut short: {name} should end at byte {entry.offset + entry.size}.")
+    if sum(entry.size for entry in where.values()) > sum(map(len, data)):
+        raise CheckpointError(f"{prefix}.index is damaged: its tensors overlap.")
     return {
         name.removesuffix(ATTRIBUTE): _array(name, entry, data, files)
         for name, entry in where.items()
@@ -169,7 +184,7 @@ def _array(name: str, entry: Entry, data: list[Any], files: list[Path]) -> NDArr
         array: NDArray[Any] = (raw.view("<u2").astype(np.uint32) << 16).view(np.float32)
     else:
         array = raw.view(TYPES[entry.dtype])
-    if array.size != int(np.prod(entry.shape, dtype=np.int64)):
+    if array.size != math.prod(entry.shape):
         raise CheckpointError(f"{name} has {array.size} numbers, its shape {tuple(entry.shape)} needs others.")
     return array.reshape(entry.shape)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.rt1.convert.sources.detect import read_source
 from rt_vla_ros.policies.rt1.convert.sources.flax_msgpack import kept_collections
 from rt_vla_ros.policies.rt1.convert.sources.orbax import read_orbax
+from rt_vla_ros.policies.rt1.convert.sources.tensor_bundle import FOOTER, MAGIC, TRAILER, masked_crc32c
 from rt_vla_ros.policies.rt1.convert.weight_names import FLAX, TENSORFLOW
 
 NAMED = {
@@ -135,6 +137,54 @@ def test_refuses_a_flax_array_whose_pieces_are_missing(pieces: dict) -> None:
     array = {"__msgpack_chunked_array__": True, "shape": {"0": 3}, **pieces}
     with pytest.raises(CheckpointError, match="holds an array in pieces of which some are missing or do not fit"):
         kept_collections({"params": {"a": array}}, Path("checkpoint_1"))
+
+
+def sstable(*entries: tuple[bytes, bytes], index: int = 1) -> bytes:
+    """A table as TensorFlow writes it: one block; index: how many times it is listed. Keys are not shortened."""
+
+    def block(pairs: list[tuple[bytes, bytes]]) -> bytes:
+        body = b"".join(b"\0" + number(len(key)) + number(len(value)) + key + value for key, value in pairs)
+        return body + (0).to_bytes(4, "little") + (1).to_bytes(4, "little")
+
+    def whole(content: bytes) -> bytes:
+        return content + b"\0" + masked_crc32c(content + b"\0").to_bytes(4, "little")
+
+    first = block(list(entries))
+    listed = block([(b"%06d" % i, number(0) + number(len(first))) for i in range(index)])
+    footer = number(0) + number(0) + number(len(first) + TRAILER) + number(len(listed))
+    return whole(first) + whole(listed) + footer.ljust(FOOTER - 8, b"\0") + MAGIC
+
+
+def number(value: int) -> bytes:
+    """Base 128, little-endian."""
+    return bytes([value & 0x7F | 0x80]) + number(value >> 7) if value > 0x7F else bytes([value])
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (sstable((b"", b"\x08" + number(2**60))), "names 1,152,921,504,606,846,976 files, expected at most 1,000"),
+        (sstable((b"", b"\x08\x01"), (b"k" * 5000, b"")), "a name has 5,000 bytes, expected at most 4,096"),
+        (sstable((b"", b"\x08\x01"), (b"k" * 4000, b""), index=1000), "is damaged: its blocks overlap"),
+        (
+            sstable((b"", b"\x08\x01"), *((b"a%d" % i, b"\x08\x01\x28\x08") for i in range(3))),
+            "is damaged: its tensors overlap",
+        ),
+    ],
+)
+def test_refuses_an_index_that_counts_more_than_there_is(table: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "ckpt.index").write_bytes(table)
+    (tmp_path / "ckpt.data-00000-of-00001").write_bytes(bytes(8))
+    with pytest.raises(CheckpointError, match=message):
+        read_source(tmp_path / "ckpt")
+
+
+def test_refuses_orbax_arrays_of_more_numbers_than_any_network_has(tmp_path: Path) -> None:
+    array = {"chunks": [2**20], "compressor": None, "dtype": "<f4", "fill_value": 0, "filters": None, "order": "C"}
+    (tmp_path / "params.kernel").mkdir()
+    (tmp_path / "params.kernel" / ".zarray").write_text(json.dumps({**array, "shape": [2**40], "zarr_format": 2}))
+    with pytest.raises(CheckpointError, match="holds more than 1,073,741,824 numbers, which no RT-1 has"):
+        read_orbax(tmp_path)
 
 
 def test_refuses_what_is_no_checkpoint(tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""Ctrl-C ends a command whenever it arrives.
+
+Where a library is being imported, the exception that Python raises for it is often lost: C++ modules turn it into an
+ImportError, and who imports them goes on without them. So it is raised when that import is over, or, where that takes
+longer, the process ends.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit code of an interrupted command."""
+PATIENCE, PAUSE = 0.5, 0.02
+"""How long an import may go on, and the time between two looks [s]."""
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within, SIGINT raises KeyboardInterrupt where that cannot be lost.
+
+    Nothing changes where somebody handles SIGINT already, or ignores it as in the background of a script.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    since: float | None = None
+
+    def interrupt(_number: int, frame: FrameType | None) -> None:
+        nonlocal since
+        if not _imports(frame):
+            since = None
+            raise KeyboardInterrupt
+        since = time.monotonic() if since is None else since
+        if time.monotonic() - since > PATIENCE:
+            os._exit(INTERRUPTED)
+        _interrupt_again()
+
+    def unraisable(error: Any) -> None:
+        """An exception in a destructor is dropped, with a report."""
+        if error.exc_type is KeyboardInterrupt:
+            _interrupt_again()
+        else:
+            report(error)
+
+    report = sys.unraisablehook
+    sys.unraisablehook = unraisable
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = report
+        if signal.getsignal(signal.SIGINT) is interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a module is being imported."""
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "importlib._bootstrap":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _interrupt_again() -> None:
+    timer = threading.Timer(PAUSE, os.kill, (os.getpid(), signal.SIGINT))
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,156 @@
+"""What the user says of Zenoh, as rmw_zenoh reads it, and what it means for a session here.
+
+ZENOH_SESSION_CONFIG_URI names a file of Zenoh's (JSON5), ZENOH_CONFIG_OVERRIDE changes keys of it. Where they, or the
+router's endpoint, speak of TLS, nothing of the session listens or connects without it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import zenoh
+
+from zenoh_ros.wire.errors import WireError
+
+FILE_VARIABLE = "ZENOH_SESSION_CONFIG_URI"
+OVERRIDE_VARIABLE = "ZENOH_CONFIG_OVERRIDE"
+ATTEMPTS_VARIABLE = "ZENOH_ROUTER_CHECK_ATTEMPTS"
+DEFAULT_ADDRESS = "localhost:7447"
+TLS = "transport/link/tls"
+SECURE = ("tls", "quic")
+"""Protocols that carry TLS."""
+_CHANGE = re.compile(r"""(?:[^;"']|"[^"]*"|'[^']*')+""")
+
+
+class ZenohSettings:
+    """What the environment and a router's endpoint say.
+
+    Attributes:
+        router: endpoint of the graph's router, without the settings of TLS behind its `#`.
+        secure: whether all links of the session carry TLS.
+        is_client: whether the user wants to connect only, never to listen.
+    """
+
+    def __init__(self, router: str | None) -> None:
+        """router: an endpoint that goes before what the user's settings connect to.
+
+        Raises:
+            WireError: a file or a change that Zenoh does not take, or TLS and a plain protocol together.
+        """
+        self._file = os.environ.get(FILE_VARIABLE, "")
+        self._changes = _changes(os.environ.get(OVERRIDE_VARIABLE, ""))
+        said = self._said()
+        connect = _endpoints(said, "connect/endpoints")
+        given = router or (connect[0] if connect else "")
+        with_tls = any(value is not None for value in (_value(said, TLS) or {}).values())
+        self.router, self._tls = _without_tls(given or f"{'tls' if with_tls else 'tcp'}/{DEFAULT_ADDRESS}")
+        self.protocol = self.router.partition("/")[0]
+        self.secure = with_tls or self.protocol in SECURE
+        self.is_client = _value(said, "mode") == "client"
+        self._more, self._listen = connect[1:] if not router else [], _endpoints(said, "listen/endpoints")
+        plain = [at for at in (self.router, *self._more, *self._listen) if at.partition("/")[0] not in SECURE]
+        if self.secure and plain:
+            raise WireError(f"TLS is configured, and {plain[0]} is an endpoint without it: write tls/ or remove it")
+
+    def configuration(self, defaults: Mapping[str, Any], *, listen: bool, mode: str, host: bool) -> zenoh.Config:
+        """defaults: by Zenoh's keys, where the user says nothing. host: whether the router's endpoint is bound.
+
+        Raises:
+            WireError: Zenoh does not take a value.
+        """
+        config = self._said()
+        for key, value in defaults.items():
+            if _value(config, key) is None:
+                _insert(config, key, json.dumps(value))
+        own = self._listen or [f"{self.protocol}/localhost:0"]
+        connect = self._more if host else [self.router, *self._more]
+        fixed: dict[str, Any] = {
+            "mode": mode,
+            "listen/endpoints": [self.router] if host else own if listen else [],
+            "connect/endpoints": connect,
+        }
+        if self.secure:
+            # Also of links to peers that gossip tells of. What is in shared memory is not encrypted.
+            fixed |= {"transport/link/protocols": [self.protocol], "transport/shared_memory/enabled": False}
+        fixed |= {f"{TLS}/{key}": {"true": True, "false": False}.get(text, text) for key, text in self._tls.items()}
+        for key, value in fixed.items():
+            _insert(config, key, json.dumps(value))
+        return config
+
+    def _said(self) -> zenoh.Config:
+        """Zenoh's defaults with what the user says."""
+        try:
+            config: zenoh.Config = zenoh.Config.from_file(self._file) if self._file else zenoh.Config()
+        except zenoh.ZError as error:
+            raise WireError(f"{FILE_VARIABLE}={self._file}: Zenoh cannot use this file ({error})") from error
+        for key, text in self._changes:
+            try:
+                config.insert_json5(key, text)
+            except zenoh.ZError as error:
+                raise WireError(f"{OVERRIDE_VARIABLE}: {key}={text} is not taken by Zenoh ({error})") from error
+        return config
+
+
+def router_patience(usual: float) -> float:
+    """How long to look for a router [s]: ZENOH_ROUTER_CHECK_ATTEMPTS, one a second; for ever at 0.
+
+    Raises:
+        WireError: it is not a whole number, or below 0, which would go on without a router.
+    """
+    text = os.environ.get(ATTEMPTS_VARIABLE, "").strip()
+    if not text:
+        return usual
+    if not text.isdecimal():
+        raise WireError(
+            f"{ATTEMPTS_VARIABLE}={text}: expected a number of attempts, one a second, or 0 for ever. Nothing goes on "
+            "without a router here: who finds none on its own host is the router"
+        )
+    return float(text) or float("inf")
+
+
+def _changes(text: str) -> list[tuple[str, str]]:
+    """KEY=VALUE;KEY=VALUE, a value being JSON5, in which `;` may stand between quotation marks."""
+    pairs = [part.strip().partition("=") for part in _CHANGE.findall(text) if part.strip()]
+    for key, equals, value in pairs:
+        if not (key and equals and value):
+            raise WireError(f"{OVERRIDE_VARIABLE}: {key}{equals}{value} is not KEY=VALUE, such as mode='client'")
+    return [(key.strip(), value.strip()) for key, _, value in pairs]
+
+
+def _without_tls(endpoint: str) -> tuple[str, dict[str, str]]:
+    """An endpoint, and what it says of TLS behind its `#`: that holds for its own link alone, and is wanted for all."""
+    at, _, behind = endpoint.partition("#")
+    if at.partition("/")[0] not in SECURE:
+        return endpoint, {}
+    known = json.loads(str(zenoh.Config().get_json(TLS)))
+    pairs = [part.partition("=") for part in behind.split(";") if part]
+    rest = ";".join("".join(pair) for pair in pairs if pair[0] not in known)
+    return f"{at}#{rest}" if rest else at, {key: value for key, _, value in pairs if key in known}
+
+
+def _insert(config: zenoh.Config, key: str, text: str) -> None:
+    try:
+        config.insert_json5(key, text)
+    except zenoh.ZError as error:
+        raise WireError(f"{key} cannot be {text} ({error})") from error
+
+
+def _value(config: zenoh.Config, key: str) -> Any:
+    """None where it is as Zenoh has it."""
+    try:
+        value, usual = (json.loads(str(one.get_json(key))) for one in (config, zenoh.Config()))
+    except zenoh.ZError:
+        return None
+    return None if value == usual else value
+
+
+def _endpoints(config: zenoh.Config, key: str) -> list[str]:
+    """Those of a peer where they differ by mode."""
+    value = _value(config, key)
+    value = value.get("peer") if isinstance(value, dict) else value
+    found = value if isinstance(value, list) else [value] if value else []
+    return [str(at.get("endpoint", at)) if isinstance(at, dict) else str(at) for at in found]
