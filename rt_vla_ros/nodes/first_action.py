@@ -10,9 +10,9 @@ from rclpy.node import Node
 
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 
-# How long TF is waited for, less than an action may be old, on the host's monotonic clock [s], and how often it is looked whether it is there [s].
+# How long TF is waited for, on the host's monotonic clock [s]: less than an action may be old.
 PATIENCE = 0.8
-LOOK_AGAIN = 0.02
+LOOK_AGAIN = 0.02  # [s]
 
 
 class FirstAction:
