@@ -6,11 +6,14 @@ import contextlib
 import os
 import signal
 import socket
+from collections.abc import Generator
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+
+from rt_vla_ros import ros
 
 # The order in which floats are added depends on the number of threads: here and in the processes that tests start it is
 # one, so that both compute the same to the last bit.
@@ -43,6 +46,42 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix().startswith(_SERIAL):
             item.add_marker(pytest.mark.serial)
+
+
+# Beside a ROS 2 these come from pip, for the simulated arm, for datasets and for int8 only: without them their tests are
+# skipped there. Everywhere else they are installed with the tests.
+_OPTIONAL_WITH_ROS2 = ("av", "mujoco", "pyarrow", "torchao")
+
+
+def _missing(error: BaseException | None) -> str:
+    """Which of them an error is about; empty for none."""
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError) and error.name in _OPTIONAL_WITH_ROS2:
+            return error.name if ros.ensure() == ros.ROS2 else ""
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def _skip(report: pytest.CollectReport | pytest.TestReport, name: str) -> None:
+    report.outcome = "skipped"
+    report.longrepr = (report.nodeid, 0, f"Skipped: {name} is not installed")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, None]:
+    """Skips a module that needs what is missing."""
+    report = (yield).get_result()
+    call = getattr(report, "call", None)
+    if report.failed and call is not None and call.excinfo and (name := _missing(call.excinfo.value)):
+        _skip(report, name)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+    """Skips a test that needs what is missing."""
+    report = (yield).get_result()
+    if report.failed and call.excinfo and (name := _missing(call.excinfo.value)):
+        _skip(report, name)
 
 
 class RosGraph(NamedTuple):
