@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import time
@@ -27,6 +28,7 @@ from rt_vla_ros.nodes.start_error import StartError
 WAKE_UP = 0.1
 # A node that failed stays for this time [s], so that its diagnostics reach those who listen.
 FAREWELL = 1.0
+_RCL_SOURCE = re.compile(r",? at \S+\.c(pp)?:\d+")
 
 
 class ProgramNode(GuardedNode):
@@ -105,8 +107,9 @@ def _join(make: Callable[[], ProgramNode], argv: list[str]) -> ProgramNode:
 
 
 def _start_error(error: Exception) -> StartError:
-    """In one line; rclpy points at the wrong character of a name in a third one."""
-    return StartError(" ".join(str(error).rstrip("^ \n").split()))
+    """In one line; rclpy points at the wrong character of a name in a third one, and rcl at lines of its own source."""
+    text = _RCL_SOURCE.sub("", " ".join(str(error).rstrip("^ \n").split()))
+    return StartError(f"found unknown ROS arguments: {text}" if text.startswith("[") else text)
 
 
 def _spin(node: ProgramNode, signals: list[int]) -> int:

@@ -292,7 +292,7 @@ def test_a_policy_that_looks_through_another_camera_is_refused(
 def test_an_unknown_policy_lists_what_there_is(make_bench: Callable[..., NodeBench]) -> None:
     bench = make_bench("-p", "policy_node:policy:=rt1-mni")
     node = bench.add(PolicyNode())
-    bench.until_diagnostics("policy_node", ERROR, "There is no policy 'rt1-mni'.")
+    bench.until_diagnostics("policy_node", ERROR, "There is no policy 'rt1-mni'")
     assert node.failure is not None
     assert "rt1-untrained" in node.failure
 
