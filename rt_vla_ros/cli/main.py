@@ -63,7 +63,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "convert": CommandEntry("rt_vla_ros.cli.convert", "bring a public RT-1 checkpoint here"),
     "bench": CommandEntry("rt_vla_ros.cli.bench", "measure latencies and write them down"),
     "selftest": CommandEntry("rt_vla_ros.cli.selftest", "whether a GPU is usable here: everything that wants one"),
-    "doctor": CommandEntry("rt_vla_ros.cli.doctor", "what this machine has, what it lacks, what to do"),
+    "doctor": CommandEntry("rt_vla_ros.cli.doctor", "what this machine, or a setup, has and lacks; what to do"),
     "test": CommandEntry("rt_vla_ros.cli.test", "run the project's tests"),
 }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 from rclpy.node import Node
 
-from rt_vla_ros.nodes.parameters import is_safety
+from rt_vla_ros.nodes.parameters import LostSetting, is_safety, tell_lost
 from rt_vla_ros.nodes.start_error import StartError
 
 _SECTION = "ros__parameters"
@@ -62,15 +62,21 @@ def check_given(node: Node, argv: Sequence[str]) -> None:
     given: list[Given] = []
     for option, value in options:
         if option == "--params-file":
-            said = list(_read_file(Path(value)))
+            said = read_parameter_file(Path(value))
         elif option in ("-p", "--param"):
             rule = re.fullmatch(r"(?:(\w+):)?([^:]+):=(.*)", value, re.DOTALL)
             said = [Given(rule[1] or "/**", rule[2], rule[3], "-p")] if rule else []
         else:
             continue
-        _check_sections(node, value, said)
+        for lost in lost_sections(node.get_fully_qualified_name(), node.has_parameter, value, said):
+            tell_lost(node, lost)
+        if not any(one.fits(node.get_fully_qualified_name()) for one in said):
+            sections = ", ".join(dict.fromkeys(one.section for one in said)) or "none"
+            sentence = f"{value}: no section is for {node.get_fully_qualified_name()}; there is {sections}."
+            node.get_logger().warning(sentence)
         given += said
-    _check_winners(node, [one for one in given if one.fits(node.get_fully_qualified_name())])
+    for lost in lost_to_others(node.get_fully_qualified_name(), given):
+        tell_lost(node, lost)
     for option, value in options:
         if option in ("-r", "--remap"):
             _check_remap(node, value)
@@ -86,10 +92,11 @@ def _words(words: Sequence[str]) -> Iterator[tuple[str, bool]]:
             yield word, inside
 
 
-def _read_file(path: Path) -> Iterator[Given]:
+def read_parameter_file(path: Path) -> list[Given]:
+    """What it gives, in its order. Raises OSError and yaml.YAMLError."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    for document in yaml.compose_all(path.read_bytes(), Loader=loader):
-        yield from _read_nodes("", document, path)
+    documents = yaml.compose_all(path.read_bytes(), Loader=loader)
+    return [given for document in documents for given in _read_nodes("", document, path)]
 
 
 def _read_nodes(prefix: str, content: yaml.Node, path: Path) -> Iterator[Given]:
@@ -109,48 +116,53 @@ def _read_names(section: str, prefix: str, content: yaml.Node, path: Path) -> It
             yield Given(section, f"{prefix}{key.value}", text, str(path))
 
 
-def _check_sections(node: Node, source: str, given: Sequence[Given]) -> None:
-    """A file may have sections for many nodes: one should be for this node, and none for one of nearly its name."""
-    full_name, name = node.get_fully_qualified_name(), node.get_name()
+def lost_sections(
+    full_name: str, has_parameter: Callable[[str], bool], source: str, given: Sequence[Given]
+) -> Iterator[LostSetting]:
+    """What is lost of a file (or of a "-p") to the node of this full name because of where it stands in it.
+
+    A file may have sections for many nodes: one should be for this node, and none for one of nearly its name.
+    """
+    name = full_name.rpartition("/")[2]
     own = [one for one in given if one.node_name == name and one.fits(full_name)]
     for one in own:
-        if is_safety(one.name) and not node.has_parameter(one.name):
-            _lost([one], f"{source}: {one.name!r} is under {one.section!r}, which has no such parameter.", node)
+        if is_safety(one.name) and not has_parameter(one.name):
+            yield _lost([one], f"{source}: {one.name!r} is under {one.section!r}, which has no such parameter.")
     others = [one for one in given if not one.fits(full_name)]
     for section in dict.fromkeys(one.section for one in others):
         lost = [one for one in others if one.section == section]
         near = difflib.SequenceMatcher(None, lost[0].node_name.lower(), name).ratio() >= _AS_NEAR
         sentence = f"{source}: the section {section!r} is not for {full_name}. Did you mean '/**/{name}'?"
         if near and not own:
-            _lost(lost, sentence, node)
+            yield _lost(lost, sentence)
         elif near and lost[0].node_name != name:  # with its name it is the same node of another robot
-            node.get_logger().warning(sentence)
-    if others == given:
-        sections = ", ".join(dict.fromkeys(one.section for one in given)) or "none"
-        node.get_logger().warning(f"{source}: no section is for {full_name}; there is {sections}.")
+            yield LostSetting(sentence, fatal=False)
 
 
-def _check_winners(node: Node, given: Sequence[Given]) -> None:
-    """ROS takes the sections in the order in which each was first named, not in the order of what they say last."""
+def lost_to_others(full_name: str, given: Sequence[Given]) -> Iterator[LostSetting]:
+    """Values that were given last to the node of this full name, and that another section wins over.
+
+    ROS takes the sections in the order in which each was first named, not in the order of what they say last.
+    """
+    given = [one for one in given if one.fits(full_name)]
     order = list(dict.fromkeys(one.section for one in given))
     for last in {one.name: one for one in given}.values():
         named = [one for one in given if one.name == last.name]
         winner = max(named, key=lambda one: order.index(one.section))
         wins = [one for one in named if one.section == winner.section][-1]
         if wins.value != last.value:
-            _lost(
+            yield _lost(
                 [last],
                 f"{last.name} := {last.value} ({last.source}) has no effect: the section {wins.section!r} "
                 f"({wins.source}) counts, which says {wins.value}. Change it there.",
-                node,
             )
 
 
-def _lost(given: Sequence[Given], sentence: str, node: Node) -> None:
+def _lost(given: Sequence[Given], sentence: str) -> LostSetting:
     safety = sorted({one.name for one in given if is_safety(one.name)})
     if safety:
-        raise StartError(f"{sentence} It holds {', '.join(safety)}, and a safety setting must not get lost.")
-    node.get_logger().warning(sentence)
+        sentence = f"{sentence} It holds {', '.join(safety)}, and a safety setting must not get lost."
+    return LostSetting(sentence, fatal=bool(safety))
 
 
 def _check_remap(node: Node, rule: str) -> None:

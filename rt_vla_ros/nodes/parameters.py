@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.exceptions import (
-    InvalidParameterTypeException,
-    InvalidParameterValueException,
-    ParameterUninitializedException,
-)
 from rclpy.node import Node
 
 from rt_vla_ros.nodes.start_error import StartError
@@ -55,6 +50,13 @@ class Parameter:
         return descriptor
 
 
+class LostSetting(NamedTuple):
+    """Something that was given and has no effect, in a sentence. fatal: whether the node does not start with it."""
+
+    sentence: str
+    fatal: bool
+
+
 def is_safety(name: str) -> bool:
     """Whether a parameter of this name, be there one or not, is about what an arm may do."""
     return _SAFETY.fullmatch(name) is not None
@@ -71,40 +73,61 @@ def declare(node: Node, table: Sequence[Parameter], **others: Sequence[Parameter
     known = {parameter.name for parameter in table}
     for name in node._parameter_overrides:
         if name not in known and not node.has_parameter(name):
-            owners = [owner for owner, others_table in others.items() if name in {other.name for other in others_table}]
-            _tell_unknown(node, name, sorted(known), owners)
+            owners = owners_of(name, others)
+            if owners:
+                sentence = f"{_unknown(node.get_name(), name)} It is one of {' and '.join(owners)}."
+                tell_lost(node, LostSetting(sentence, fatal=False))
+            else:
+                tell_lost(node, lost_name(node.get_name(), name, table))
     return {parameter.name: _declare(node, parameter) for parameter in table}
 
 
-def _tell_unknown(node: Node, name: str, known: Sequence[str], owners: Sequence[str]) -> None:
-    sentence = f"{node.get_name()} has no parameter {name!r}: what was given for it has no effect."
-    if owners:
-        node.get_logger().warning(f"{sentence} It is one of {' and '.join(owners)}.")
-        return
+def owners_of(name: str, tables: Mapping[str, Sequence[Parameter]]) -> list[str]:
+    """The nodes that have a parameter of this name. tables: the parameters of nodes by the nodes' names."""
+    return [owner for owner, table in tables.items() if name in {parameter.name for parameter in table}]
+
+
+def lost_name(node_name: str, name: str, table: Sequence[Parameter]) -> LostSetting:
+    """What is said of a name that no node has. table: the parameters of the node that it was given to."""
+    known = sorted(parameter.name for parameter in table)
     near = difflib.get_close_matches(name.lower().replace(".", "_"), known, n=1)
-    sentence += f" Did you mean {near[0]!r}?" if near else f" It has {', '.join(known)}."
+    hint = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(known)}."
+    sentence = f"{_unknown(node_name, name)} {hint}"
     if is_safety(name) or any(map(is_safety, near)):
-        raise StartError(f"{sentence} A safety setting must not get lost, so the node does not start.")
-    node.get_logger().warning(sentence)
+        return LostSetting(f"{sentence} A safety setting must not get lost, so the node does not start.", fatal=True)
+    return LostSetting(sentence, fatal=False)
 
 
-def _declare(node: Node, parameter: Parameter) -> Any:
-    try:
-        value = node.declare_parameter(parameter.name, parameter.default, parameter.descriptor()).value
-    except (
-        InvalidParameterTypeException,
-        InvalidParameterValueException,
-        ParameterUninitializedException,
-    ) as error:
-        expected = type(parameter.default).__name__
-        bounds = "" if parameter.low is None else f" from {parameter.low:g} to {parameter.high:g}"
-        raise StartError(f"The parameter {parameter.name!r} must be {expected}{bounds}: {error}") from error
+def tell_lost(node: Node, lost: LostSetting) -> None:
+    """Warns of it in the node's log, or raises StartError."""
+    if lost.fatal:
+        raise StartError(lost.sentence)
+    node.get_logger().warning(lost.sentence)
+
+
+def check_value(parameter: Parameter, value: object) -> None:
+    """Raises StartError, with a sentence, for a value that the parameter cannot have.
+
+    value: as ROS reads it; None for an empty list, which has no type there.
+    """
     if value is None:
         raise StartError(
             f"The parameter {parameter.name!r} was given without a value, and an empty list has no type in ROS: "
             f"leave it out for its default, {parameter.default!r}."
         )
-    if any("$(" in text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)):
+    many = isinstance(parameter.default, list)
+    kind = type(parameter.default[0] if isinstance(parameter.default, list) else parameter.default)
+    is_list = not isinstance(value, str | bytes) and isinstance(value, Iterable)
+    items = list(value) if isinstance(value, Iterable) and is_list else [value]
+    if is_list is not many or any(type(item) is not kind for item in items) or not _is_within(parameter, items):
+        bounds = "" if parameter.low is None else f" from {parameter.low:g} to {parameter.high:g}"
+        given = f"a list of {type(items[0]).__name__}" if is_list and items else type(value).__name__
+        hint = " Write it with a decimal point." if kind is float and type(items[0]) is int else ""
+        raise StartError(
+            f"The parameter {parameter.name!r} must be {'a list of ' if many else ''}{kind.__name__}{bounds}, "
+            f"and is {value!r} ({given}).{hint}"
+        )
+    if any("$(" in item for item in items if isinstance(item, str)):
         raise StartError(
             f"The parameter {parameter.name!r} is {value!r}, with a substitution that nobody has made. "
             "In a launch file give the parameter file as ParameterFile(PATH, allow_substs=True)."
@@ -113,4 +136,21 @@ def _declare(node: Node, parameter: Parameter) -> Any:
         raise StartError(
             f"The parameter {parameter.name!r} is {value!r}, expected one of {', '.join(parameter.choices)}."
         )
+
+
+def _is_within(parameter: Parameter, items: Sequence[Any]) -> bool:
+    if parameter.low is None or parameter.high is None:
+        return True
+    return all(parameter.low <= item <= parameter.high for item in items)
+
+
+def _unknown(node_name: str, name: str) -> str:
+    return f"{node_name} has no parameter {name!r}: what was given for it has no effect."
+
+
+def _declare(node: Node, parameter: Parameter) -> Any:
+    given = node._parameter_overrides.get(parameter.name)
+    if given is not None:
+        check_value(parameter, given.value)
+    value = node.declare_parameter(parameter.name, parameter.default, parameter.descriptor()).value
     return list(value) if isinstance(parameter.default, list) else value

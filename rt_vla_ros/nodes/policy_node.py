@@ -20,6 +20,7 @@ from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
 from rt_vla_ros.action_space.frames import BASE_LINK
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.camera_topics import camera_topics, missing_camera
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Report
 from rt_vla_ros.nodes.images import open_bridge
@@ -29,7 +30,6 @@ from rt_vla_ros.nodes.policy_health import PolicyHealth
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
 from rt_vla_ros.nodes.smoother_watch import SmootherWatch
-from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.policies.checkpoint.resolve import check_name
 from rt_vla_ros.policies.policy import Policy
@@ -64,7 +64,7 @@ class PolicyNode(ProgramNode):
         super().__init__("policy_node")
         self._settings: dict[str, Any] = declare(self, POLICY_PARAMETERS, smoother_node=SMOOTHER_PARAMETERS)
         open_bridge()
-        self._topics = self._camera_topics()
+        self._topics = camera_topics(self._settings["cameras"])
         self._enabled = True
         self._instruction_gate = InstructionGate(
             self._settings["max_instruction_length"], self._settings["instruction_pause"]
@@ -249,14 +249,6 @@ class PolicyNode(ProgramNode):
 
     # Images ----------------------------------------------------------------------------------------------------------
 
-    def _camera_topics(self) -> dict[str, str]:
-        names: list[str] = self._settings["cameras"]
-        if not names or len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
-            raise StartError(
-                f"The parameter 'cameras' is {names}, expected at least one name, each once, of letters, digits and _."
-            )
-        return {name: "image" if i == 0 else f"{name}_image" for i, name in enumerate(names)}
-
     def _subscribe_to_cameras(self) -> None:
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         kind = CompressedImage if self._settings["image_transport"] == "compressed" else Image
@@ -311,11 +303,9 @@ class PolicyNode(ProgramNode):
         options = {name: self._settings[name] for name in names}
         options["language"] = self._settings["language"] or None
         policy = load_policy(self._settings["policy"], tell=self._loading, **options)
-        missing = [camera.name for camera in policy.card.cameras if camera.name not in self._topics]
-        if missing:
-            raise ValueError(
-                f"It looks through the camera {missing[0]!r}; the parameter 'cameras' has {', '.join(self._topics)}."
-            )
+        missing = missing_camera(policy.card, self._topics)
+        if missing is not None:
+            raise ValueError(missing)
         return policy
 
     def _loading(self, sentence: str) -> None:

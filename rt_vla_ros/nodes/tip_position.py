@@ -43,11 +43,14 @@ class TipPosition:
         return (at.x, at.y, at.z), seconds(placed.at_ns)
 
 
-def make_tip_position(tree: TransformTree, values: Mapping[str, Any]) -> TipPosition | None:
-    """None where the workspace has no walls. Raises StartError where it has some and a frame is not named."""
+def has_walls(values: Mapping[str, Any]) -> bool:
+    """Whether the workspace has walls. values: the smoother's parameters.
+
+    Raises StartError where it has some and a frame is not named.
+    """
     walls = (*values["workspace_low"], *values["workspace_high"])
     if not any(map(math.isfinite, walls)):
-        return None
+        return False
     tip, workspace = values["tip_frame"], values["workspace_frame"]
     if not tip:
         raise StartError(
@@ -58,4 +61,11 @@ def make_tip_position(tree: TransformTree, values: Mapping[str, Any]) -> TipPosi
             f"The workspace has walls, but 'workspace_frame' is {workspace!r}: name the TF frame that they "
             "and the actions are given in, one that does not move with the arm."
         )
-    return TipPosition(tree, tip, workspace)
+    return True
+
+
+def make_tip_position(tree: TransformTree, values: Mapping[str, Any]) -> TipPosition | None:
+    """None where the workspace has no walls. Raises StartError, see `has_walls`."""
+    if not has_walls(values):
+        return None
+    return TipPosition(tree, values["tip_frame"], values["workspace_frame"])

@@ -1,8 +1,7 @@
-"""Looks at this machine and says in sentences what is here, what is missing and what to do about it."""
+"""This machine: what is here, what is missing and what to do about it."""
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import importlib.metadata
 import os
@@ -10,37 +9,16 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from rt_vla_ros import ros
+from rt_vla_ros.cli.doctor.finding import Finding
 from rt_vla_ros.policies.checkpoint import resolve as catalogue
 
 _LOWEST, _HIGHEST = (3, 10), (3, 14)
 _LIBRARIES = (*((name, name) for name in ("numpy", "torch", "transformers", "mujoco", "av")), ("Pillow", "PIL"))
 _LIBRARIES += (("PyYAML", "yaml"),)
 _WIRE_LIBRARIES = (("eclipse-zenoh", "zenoh"), ("rosbags", "rosbags"), ("xxhash", "xxhash"))
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One sentence, and whether what it tells stands in the way."""
-
-    fine: bool
-    sentence: str
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """No options: it looks at everything."""
-
-
-def run(args: argparse.Namespace) -> int:
-    found = [finding for look in LOOKS for finding in look()]
-    for finding in found:
-        print(f"{'  ok ' if finding.fine else ' !!! '} {finding.sentence}", flush=True)
-    problems = sum(not finding.fine for finding in found)
-    print("\nEverything is here." if not problems else f"\n{problems} of these want looking at.")
-    return int(problems > 0)
 
 
 def python() -> Iterator[Finding]:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from rt_vla_ros.cli import doctor
-from rt_vla_ros.cli.doctor import Finding
+from rt_vla_ros.cli.doctor import machine
+from rt_vla_ros.cli.doctor.finding import Finding
 from rt_vla_ros.cli.main import main
 
 
@@ -28,10 +28,10 @@ def test_the_exit_code_says_whether_all_is_well(
     def bad() -> Iterator[Finding]:
         yield Finding(False, "Bad: do this.")
 
-    monkeypatch.setattr(doctor, "LOOKS", (fine,))
+    monkeypatch.setattr(machine, "LOOKS", (fine,))
     assert main(["doctor"]) == 0
     assert capsys.readouterr().out == "  ok  Good.\n\nEverything is here.\n"
-    monkeypatch.setattr(doctor, "LOOKS", (fine, bad))
+    monkeypatch.setattr(machine, "LOOKS", (fine, bad))
     assert main(["doctor"]) == 1
     assert " !!!  Bad: do this.\n\n1 of these want looking at.\n" in capsys.readouterr().out
 
@@ -39,7 +39,7 @@ def test_the_exit_code_says_whether_all_is_well(
 @pytest.mark.parametrize(("version", "fine"), [((3, 9, 1), False), ((3, 10, 0), True), ((3, 15, 0), False)])
 def test_pythons_that_are_too_old_or_new(version: Any, fine: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", version)
-    (finding,) = findings(doctor.python)
+    (finding,) = findings(machine.python)
     assert finding.fine is fine
     assert ".".join(map(str, version)) in finding.sentence
 
@@ -48,15 +48,15 @@ def test_a_broken_ros_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def ensure() -> str:
         raise ImportError("rclpy is for Python 3.12")
 
-    (here,) = findings(doctor.ros_runtime)
+    (here,) = findings(machine.ros_runtime)
     assert here.fine
-    monkeypatch.setattr(doctor.ros, "ensure", ensure)
-    assert findings(doctor.ros_runtime) == [Finding(False, "ROS: rclpy is for Python 3.12.")]
+    monkeypatch.setattr(machine.ros, "ensure", ensure)
+    assert findings(machine.ros_runtime) == [Finding(False, "ROS: rclpy is for Python 3.12.")]
 
 
 def test_a_missing_library_comes_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_LIBRARIES", (("numpy", "numpy"), ("unheard-of", "unheard_of")))
-    here, missing = findings(doctor.libraries)
+    monkeypatch.setattr(machine, "_LIBRARIES", (("numpy", "numpy"), ("unheard-of", "unheard_of")))
+    here, missing = findings(machine.libraries)
     assert "numpy " in here.sentence
     assert not missing.fine
     assert missing.sentence.endswith(f"{sys.executable} -m pip install unheard-of")
@@ -69,15 +69,15 @@ def test_a_missing_library_comes_with_the_command(monkeypatch: pytest.MonkeyPatc
 def test_the_accelerator(available: bool, driver: bool, fine: bool, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = SimpleNamespace(is_available=lambda: available, get_device_name=lambda index: "Big GPU")
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda, __version__="2.0"))  # type: ignore[arg-type]
-    monkeypatch.setattr(doctor.shutil, "which", lambda name: "/bin/nvidia-smi" if driver else None)
-    monkeypatch.setattr(doctor.Path, "exists", lambda path: False)
-    (finding,) = findings(doctor.accelerator)
+    monkeypatch.setattr(machine.shutil, "which", lambda name: "/bin/nvidia-smi" if driver else None)
+    monkeypatch.setattr(machine.Path, "exists", lambda path: False)
+    (finding,) = findings(machine.accelerator)
     assert finding.fine is fine
     assert part in finding.sentence
 
 
 def test_the_launch_files_came_along() -> None:
-    (finding,) = findings(doctor.launch_files)
+    (finding,) = findings(machine.launch_files)
     assert finding.fine
     assert "policy.launch.py" in finding.sentence
 
@@ -85,13 +85,13 @@ def test_the_launch_files_came_along() -> None:
 def test_a_free_port_and_one_with_a_graph(ros_graph: Any) -> None:
     from zenoh_ros.wire.session import Session
 
-    (finding,) = findings(doctor.port)
+    (finding,) = findings(machine.port)
     assert finding == Finding(
         True, f"{ros_graph.router} (domain {ros_graph.domain}) is free: the first node to start will host the graph."
     )
     session = Session.open()
     try:
-        (finding,) = findings(doctor.port)
+        (finding,) = findings(machine.port)
     finally:
         session.close()
     assert finding.fine
@@ -100,7 +100,7 @@ def test_a_free_port_and_one_with_a_graph(ros_graph: Any) -> None:
 
 def test_a_port_that_somebody_else_has(ros_graph: Any) -> None:
     with socket.create_server(("127.0.0.1", ros_graph.port)):
-        (finding,) = findings(doctor.port)
+        (finding,) = findings(machine.port)
     assert not finding.fine
     assert ros_graph.router in finding.sentence
     assert "RT_VLA_ROS_ROUTER" in finding.sentence

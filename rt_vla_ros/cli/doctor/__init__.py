@@ -1,0 +1,50 @@
+"""Says in sentences what is here, what is missing and what to do about it.
+
+Without options it looks at this machine; with options at a setup: parameter files, checkpoints, a running graph. It
+changes nothing, downloads nothing and loads no weights. The exit code is 1 where something wants looking at.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from rt_vla_ros.cli.doctor import machine
+from rt_vla_ros.cli.doctor.finding import Finding
+from rt_vla_ros.cli.doctor.setup import look_at_setup
+
+__all__ = ["Finding", "add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the parts of a setup."""
+    parser.add_argument(
+        "--params", type=Path, action="append", default=[], metavar="FILE", help="ROS parameter file; repeat for more"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        action="append",
+        default=[],
+        metavar="DIR|NAME",
+        help="checkpoint; repeat for more; without it the one that the parameter files name is looked at",
+    )
+    parser.add_argument("--topics", action="store_true", help="listen to the running graph for 3 s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints what was found as soon as it is."""
+    problems = 0
+    for finding in _found(args):
+        problems += not finding.fine
+        print(f"{'  ok ' if finding.fine else ' !!! '} {finding.sentence}", flush=True)
+    print("\nEverything is here." if not problems else f"\n{problems} of these want looking at.")
+    return int(problems > 0)
+
+
+def _found(args: argparse.Namespace) -> Iterator[Finding]:
+    if args.params or args.checkpoint or args.topics:
+        yield from look_at_setup(args.params, args.checkpoint, topics=args.topics)
+    else:
+        for look in machine.LOOKS:
+            yield from look()

@@ -1,0 +1,113 @@
+"""The graph as a node of the doctor's own sees it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import rclpy
+import yaml
+from rcl_interfaces.srv import GetParameters
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import parameter_value_to_python
+from rclpy.time import Time
+from rosgraph_msgs.msg import Clock
+from tf2_ros import Buffer, TransformException, TransformListener
+
+from rt_vla_ros.cli.doctor.parameter_files import SIM_TIME
+from rt_vla_ros.nodes.conversions import nanoseconds
+
+DISCOVERY = 1.0
+"""How long it is waited for nodes, and for each answer of theirs [s]."""
+ASKED = (SIM_TIME, "frame_id", "tip_frame", "workspace_frame", "max_image_age")
+
+
+class GraphLook:
+    """A node of the doctor's own on the graph."""
+
+    def __init__(self, node: Node, executor: SingleThreadedExecutor) -> None:
+        self.node, self._executor = node, executor
+        self.clock_ns: int | None = None
+        node.create_subscription(Clock, "/clock", self._on_clock, 1)
+        self._buffer = Buffer()
+        self._listener = TransformListener(self._buffer, node)
+
+    def _on_clock(self, message: Clock) -> None:
+        self.clock_ns = nanoseconds(message.clock)
+
+    def spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """For so long [s], or until something holds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not until():
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def find(self, full_name: str) -> str | None:
+        """The node of this full name, else one of its name in another namespace."""
+        names = sorted(self.full_names())
+        same = [name for name in names if name.rpartition("/")[2] == full_name.rpartition("/")[2]]
+        return full_name if full_name in names else next(iter(same), None)
+
+    def full_names(self) -> list[str]:
+        """Of all nodes but this one."""
+        own = self.node.get_fully_qualified_name()
+        found = [f"{space.rstrip('/')}/{name}" for name, space in self.node.get_node_names_and_namespaces()]
+        return [name for name in found if name != own]
+
+    def topics(self, full_name: str, *, published: bool) -> list[tuple[str, str]]:
+        """Names and types of what a node publishes, or subscribes to."""
+        space, _, name = full_name.rpartition("/")
+        node = self.node
+        ask = node.get_publisher_names_and_types_by_node if published else node.get_subscriber_names_and_types_by_node
+        return [(topic, types[0]) for topic, types in ask(name, space or "/")]
+
+    def parameters(self, full_name: str) -> dict[str, Any]:
+        """Values of ASKED on a running node; those that it does not tell in time are left out."""
+        client = self.node.create_client(GetParameters, f"{full_name}/get_parameters")
+        self.spin(DISCOVERY, client.service_is_ready)
+        if not client.service_is_ready():
+            return {}
+        values: dict[str, Any] = {}
+        for name in ASKED:  # of several, one that the node does not have may spoil all
+            future = client.call_async(GetParameters.Request(names=[name]))
+            self.spin(DISCOVERY, future.done)
+            if not future.done() or future.result() is None:
+                break
+            told = future.result().values
+            if told and (value := parameter_value_to_python(told[0])) is not None:
+                values[name] = value
+        return values
+
+    def frames(self) -> set[str]:
+        """All frames that TF knows."""
+        children = yaml.safe_load(self._buffer.all_frames_as_yaml()) or {}
+        return {str(child) for child in children} | {str(entry["parent"]) for entry in children.values()}
+
+    def stamp_ns(self, target: str, source: str) -> int | str:
+        """When a frame was last placed in another [ns], 0 for all times; or why TF does not know where it is."""
+        try:
+            found = self._buffer.lookup_transform(target, source, Time())
+        except TransformException as error:
+            return str(error)
+        return nanoseconds(found.header.stamp)
+
+
+@contextmanager
+def on_graph() -> Iterator[GraphLook]:
+    """Within, this process is on the graph. Raises RCLError where it cannot be joined."""
+    context = Context()
+    rclpy.init(args=[], context=context)
+    try:
+        node = Node("rt_vla_doctor", context=context, enable_rosout=False, start_parameter_services=False)
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(node)
+        try:
+            yield GraphLook(node, executor)
+        finally:
+            executor.shutdown()
+            node.destroy_node()
+    finally:
+        rclpy.try_shutdown(context=context)

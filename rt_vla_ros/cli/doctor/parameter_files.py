@@ -1,0 +1,164 @@
+"""ROS parameter files: what the nodes would say of them, by the nodes' own checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rt_vla_ros import ros
+from rt_vla_ros.cli.doctor.finding import Finding
+from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
+from rt_vla_ros.nodes.given_arguments import Given, lost_sections, lost_to_others, read_parameter_file
+from rt_vla_ros.nodes.parameters import LostSetting, Parameter, check_value, lost_name, owners_of
+from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
+from rt_vla_ros.nodes.start_error import StartError
+
+POLICY, SMOOTHER, SIM_ARM = "policy_node", "smoother_node", "sim_arm_node"
+SIM_TIME = "use_sim_time"
+ROS_OWN = (SIM_TIME, "start_type_description_service")
+
+
+@dataclass(frozen=True)
+class NodeSetup:
+    """A node as files set it up.
+
+    full_name: with its namespace. values: of all its parameters; the default where no usable value was given.
+    given: names for which there is a usable value.
+    """
+
+    full_name: str
+    values: Mapping[str, Any]
+    given: frozenset[str]
+
+
+@dataclass
+class FileSetup:
+    """What all files say together. nodes: by the nodes' own names; policy and smoother are always there."""
+
+    nodes: dict[str, NodeSetup] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def problem(self, sentence: str) -> None:
+        """Adds something that stands in the way."""
+        self.findings.append(Finding(False, sentence))
+
+    def remark(self, sentence: str) -> None:
+        """Adds something to know."""
+        self.findings.append(Finding(True, sentence))
+
+
+def read_files(paths: Sequence[Path]) -> FileSetup:
+    """What files give the nodes, in the order in which the nodes would get them."""
+    setup, files = FileSetup(), dict[str, list[Given]]()
+    usable = [path for path in paths if _read(path, setup, files)]
+    given = [one for said in files.values() for one in said]
+    tables: dict[str, Sequence[Parameter]] = {POLICY: POLICY_PARAMETERS, SMOOTHER: SMOOTHER_PARAMETERS}
+    if any(one.node_name == SIM_ARM for one in given):
+        try:
+            from rt_vla_ros.nodes.sim_arm_node import SIM_ARM_PARAMETERS
+        except (ImportError, OSError) as error:
+            setup.problem(f"The section of {SIM_ARM} cannot be checked, nor the node be started: {error}.")
+        else:
+            tables[SIM_ARM] = SIM_ARM_PARAMETERS
+    names = {name: _full_name(name, given) for name in tables}
+    _check_sections(setup, names, files)
+    for name, full_name in names.items():
+        for lost in _lost_sections(full_name, tables, files):
+            setup.problem(lost.sentence)
+        for lost in lost_to_others(full_name, given):
+            setup.problem(lost.sentence)
+        setup.nodes[name] = _check_values(setup, full_name, tables, _values(usable, full_name, given))
+    return setup
+
+
+def _read(path: Path, setup: FileSetup, files: dict[str, list[Given]]) -> bool:
+    """Whether ROS can read it."""
+    if not path.is_file():
+        setup.problem(f"{path}: there is no such file.")
+        return False
+    try:
+        if ros.EMBEDDED_PATH.is_dir():
+            from zenoh_ros.wire.parameter_file import read_file
+            from zenoh_ros.wire.parameter_table import ParameterTable
+
+            read_file(path, ParameterTable())
+        files[str(path)] = read_parameter_file(path)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        words = " ".join(str(error).split())
+        setup.problem(f"{path} is no ROS parameter file, and no node starts with it: {words}.")
+        return False
+    return True
+
+
+def _lost_sections(
+    full_name: str, tables: Mapping[str, Sequence[Parameter]], files: Mapping[str, Sequence[Given]]
+) -> Iterator[LostSetting]:
+    name = full_name.rpartition("/")[2]
+    elsewhere = {one.name for table in tables.values() for one in table} - {one.name for one in tables[name]}
+
+    def has_parameter(key: str) -> bool:
+        """Of a name that no node has it is said what it may stand for, see _check_values."""
+        return key not in elsewhere
+
+    for source, said in files.items():
+        yield from lost_sections(full_name, has_parameter, source, said)
+
+
+def _full_name(name: str, given: Sequence[Given]) -> str:
+    """With the namespace of the first section that names the node in full; wildcards fit anywhere."""
+    sections = [one.section for one in given if one.node_name == name and "*" not in one.section]
+    return f"/{sections[0].removeprefix('/')}" if sections else f"/{name}"
+
+
+def _values(paths: Sequence[Path], full_name: str, given: Sequence[Given]) -> Mapping[str, Any]:
+    """As ROS reads them: later sections win."""
+    if ros.EMBEDDED_PATH.is_dir():
+        from zenoh_ros.wire.parameter_file import read_file
+        from zenoh_ros.wire.parameter_table import ParameterTable
+
+        table = ParameterTable()
+        for path in paths:
+            read_file(path, table)
+        return table.for_node(full_name)
+    order = list(dict.fromkeys(one.section for one in given))
+    fitting = sorted((one for one in given if one.fits(full_name)), key=lambda one: order.index(one.section))
+    return {one.name: yaml.safe_load(one.value) for one in fitting}
+
+
+def _check_sections(setup: FileSetup, names: Mapping[str, str], files: Mapping[str, Sequence[Given]]) -> None:
+    for source, said in files.items():
+        sections = list(dict.fromkeys(one.section for one in said))
+        ours = {one.section for one in said for full_name in names.values() if one.fits(full_name)}
+        listed = ", ".join(section for section in sections if section not in ours)
+        if not ours:
+            expected = " or ".join(f"/**/{name}" for name in names)
+            setup.problem(f"{source}: no section is for a node of this package ({listed or 'none'}); write {expected}.")
+        elif listed:
+            setup.remark(f"{source}: {listed} is for none of {', '.join(names.values())}.")
+
+
+def _check_values(
+    setup: FileSetup, full_name: str, tables: Mapping[str, Sequence[Parameter]], found: Mapping[str, Any]
+) -> NodeSetup:
+    name = full_name.rpartition("/")[2]
+    # ROS declares this one itself, in every node.
+    table = {one.name: one for one in (*tables[name], Parameter(SIM_TIME, False, "Follow /clock."))}
+    values, given = {one.name: one.default for one in table.values()}, set[str]()
+    for key, value in found.items():
+        if key in table:
+            try:
+                check_value(table[key], value)
+            except StartError as error:
+                setup.problem(f"{full_name} does not start: {error}")
+            else:
+                values[key] = list(value) if isinstance(value, list | tuple) else value
+                given.add(key)
+        elif key not in ROS_OWN and not key.startswith("qos_overrides.") and not owners_of(key, tables):
+            setup.problem(lost_name(full_name, key, tables[name]).sentence)
+    if given:
+        setup.remark(f"{full_name}: {', '.join(sorted(given))} can be used.")
+    return NodeSetup(full_name, values, frozenset(given))

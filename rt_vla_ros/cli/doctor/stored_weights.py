@@ -1,0 +1,180 @@
+"""The files of a checkpoint against each other and against this machine; the weights' names and shapes are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import nn
+from transformers import AutoModelForImageTextToText
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.cli.doctor.finding import Finding
+from rt_vla_ros.language.instruction_table import TABLE_FILE
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUsedError, some
+from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE, WEIGHTS_FILE, say_nothing
+from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
+from rt_vla_ros.policies.load import find_device
+from rt_vla_ros.policies.rt1.checkpoint import RT1_WEIGHTS, check_card
+from rt_vla_ros.policies.rt1.configuration import RT1Config
+from rt_vla_ros.policies.rt1.modeling import RT1Model
+from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.policies.rt2.loading.lora import Adapter
+from rt_vla_ros.policies.rt2.loading.memory import available_bytes, check_memory, needed_bytes
+from rt_vla_ros.policies.rt2.loading.parts import PROCESSOR_FILES, check_model_type, load_processor
+from rt_vla_ros.policies.rt2.loading.progress import transformers_progress
+from rt_vla_ros.policies.rt2.loading.quantization import check_quantization, number_type
+from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
+from rt_vla_ros.policies.rt2.openvla.card import openvla_config
+from rt_vla_ros.policies.rt2.openvla.weights import tower_settings
+
+GIGABYTE = 1e9
+Step = Callable[[], str | None]
+
+
+def look_at_weights(checkpoint: Checkpoint, card: ActionCard | None, options: Mapping[str, Any]) -> Iterator[Finding]:
+    """options: of the policy node. Each step of loading that can be taken without the weights, and what it says."""
+    make_steps = _rt1_steps if checkpoint.family == "rt1" else _rt2_steps
+    steps: tuple[Step, ...] = (*make_steps(checkpoint, card, options), lambda: _memory(checkpoint, options))
+    said = set[str]()
+    for step in steps:
+        try:
+            sentence, fine = step(), True
+        except (ValueError, OSError, ImportError) as error:
+            sentence, fine = str(error), False
+        if sentence is not None and sentence not in said:  # several steps read the same files
+            said.add(sentence)
+            yield Finding(fine, sentence)
+
+
+def _rt1_steps(checkpoint: Checkpoint, card: ActionCard | None, options: Mapping[str, Any]) -> tuple[Step, ...]:
+    def weights() -> None:
+        kind = options.get("weights", "auto")
+        if kind not in RT1_WEIGHTS:
+            raise ValueError(f"RT-1 policies have no weights {kind!r}; they have {', '.join(RT1_WEIGHTS)}.")
+
+    return (
+        weights,
+        lambda: _compare_rt1(checkpoint.model_directory, RT1Config.from_dict(dict(checkpoint.config))),
+        lambda: _check_rt1_card(checkpoint, card),
+        lambda: _check_language(checkpoint, options.get("language") or ""),
+    )
+
+
+def _compare_rt1(directory: Path, config: RT1Config) -> None:
+    path = directory / WEIGHTS_FILE
+    if not path.is_file():
+        raise CheckpointError(f"{directory} is no checkpoint: it lacks {WEIGHTS_FILE}.")
+    with torch.device("meta"):
+        model: nn.Module = RT1Model(config)
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = WeightFiles.find(directory).shapes
+    missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    if missing or unknown:
+        raise CheckpointError(f"{path} lacks {some(missing)} and has the unknown {some(unknown)}.")
+    others = [name for name in wanted if wanted[name] != found[name]]
+    if others:
+        name = others[0]
+        raise CheckpointError(f"{path}: {name} has the shape {found[name]}, the config asks for {wanted[name]}.")
+
+
+def _check_rt1_card(checkpoint: Checkpoint, card: ActionCard | None) -> None:
+    if card is not None:
+        check_card(card, RT1Config.from_dict(dict(checkpoint.config)), checkpoint.model_directory)
+
+
+def _check_language(checkpoint: Checkpoint, language: str) -> str | None:
+    reads_sentences = checkpoint.config.get("language") != "embedding"
+    if reads_sentences and language:
+        raise LanguageNotUsedError(checkpoint.name, language)
+    path = Path(language).expanduser() if language else checkpoint.model_directory / TABLE_FILE
+    if not reads_sentences and not path.exists():
+        raise CheckpointError(
+            f"{checkpoint.name} takes sentence vectors, and there is no {path}: name an encoder or a table by the "
+            "parameter 'language', or make one with `rt-vla embed`."
+        )
+    return None if reads_sentences else f"Sentences become vectors by {path}."
+
+
+def _rt2_steps(checkpoint: Checkpoint, card: ActionCard | None, options: Mapping[str, Any]) -> tuple[Step, ...]:
+    trusted = bool(options.get("trust_remote_code"))
+
+    def language() -> None:
+        if options.get("language"):
+            raise LanguageNotUsedError(checkpoint.name, options["language"])
+
+    def adapter() -> None:
+        if checkpoint.adapter is not None:
+            Adapter.load(checkpoint.adapter)
+
+    def shapes() -> None:
+        tower_settings(WeightFiles.find(checkpoint.model_directory).shapes)
+
+    common: tuple[Step, ...] = (language, adapter, lambda: _quantization(options))
+    if checkpoint.family == "openvla":
+        return (lambda: _silent(openvla_config, checkpoint), *common, shapes)
+    return (
+        lambda: _silent(RT2Config.load, checkpoint.place_of(RT2_CONFIG_FILE)),
+        *common,
+        lambda: _compare_rt2(checkpoint, trusted),
+        # Code that may be run is not run here.
+        lambda: None if trusted else _silent(load_processor, checkpoint.place_of(*PROCESSOR_FILES)),
+    )
+
+
+def _silent(check: Callable[..., object], *arguments: object) -> None:
+    check(*arguments)
+
+
+def _quantization(options: Mapping[str, Any]) -> None:
+    check_quantization(options.get("weights", "auto"), find_device(options.get("device", "auto")))
+
+
+def _compare_rt2(checkpoint: Checkpoint, trusted: bool) -> str | None:
+    """The weights' names and shapes against the model that config.json describes; no weight is read."""
+    directory = checkpoint.model_directory
+    code = check_model_type(checkpoint, trust_remote_code=trusted)
+    WeightFiles.find(directory)
+    if code:
+        return f"{directory} brings code of its own ({code}), which would be run, and so the weights are not compared."
+    if find_spec("accelerate") is None:
+        return "The weights' shapes are not compared with config.json: that needs accelerate (pip install accelerate)."
+    before = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    try:
+        with transformers_progress(say_nothing):
+            loaded: Any = AutoModelForImageTextToText.from_pretrained(
+                directory,
+                device_map="meta",
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                local_files_only=True,
+            )
+    except Exception as error:  # damaged files make transformers and what it reads them with raise anything
+        raise CheckpointError(f"The weights in {directory} cannot be loaded: {error}") from error
+    finally:
+        transformers.logging.set_verbosity(before)
+    missing = sorted(loaded[1].get("missing_keys") or ())
+    mismatched = sorted(str(entry[0]) for entry in loaded[1].get("mismatched_keys") or ())
+    if missing or mismatched:
+        lacks = [f"lack {some(missing)}"] if missing else []
+        shapes = [f"have other shapes than config.json says: {some(mismatched)}"] if mismatched else []
+        raise CheckpointError(f"The weights in {directory} {' and '.join([*lacks, *shapes])}.")
+    return None
+
+
+def _memory(checkpoint: Checkpoint, options: Mapping[str, Any]) -> str:
+    device = find_device(options.get("device", "auto"))
+    weights = options.get("weights", "auto")
+    if checkpoint.family == "rt1" and weights == "auto":
+        weights = "float32"
+    files = WeightFiles.find(checkpoint.model_directory)
+    check_memory(files, device, weights)
+    needed, free = needed_bytes(files, number_type(weights, device), weights), available_bytes(device)
+    there = "" if free is None else f", {free / GIGABYTE:.1f} GB are free"
+    return f"{len(files.shapes)} weights are complete; they take about {needed / GIGABYTE:.2g} GB on {device}{there}."

@@ -1,0 +1,82 @@
+"""The parameters of the nodes against the action card of their policy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from rt_vla_ros.action_space.card import ActionCard, kind_of_motion
+from rt_vla_ros.cli.doctor.finding import Finding
+from rt_vla_ros.cli.doctor.parameter_files import NodeSetup
+from rt_vla_ros.nodes.camera_topics import missing_camera
+from rt_vla_ros.nodes.start_error import StartError
+from rt_vla_ros.nodes.tip_position import has_walls
+
+MOTIONS = {"translation": ("linear", "m"), "rotation": ("angular", "rad")}
+
+
+def compare(card: ActionCard, policy: NodeSetup, smoother: NodeSetup) -> Iterator[Finding]:
+    """What of a card and of the nodes' values does not fit together."""
+    yield from _cameras(card, policy)
+    yield from _frames(card, policy, smoother)
+    timeout = smoother.values["action_timeout"]
+    if card.period >= timeout:
+        yield Finding(
+            False,
+            f"An action lasts {card.period:g} s, and action_timeout is {timeout:g} s: the smoother takes the policy "
+            f"for dead after each one. Set it to more than {card.period:g} s, such as {3 * card.period:.2g}.",
+        )
+    if not card.postprocessing:  # else the ranges are not those of the actions
+        yield from _limits(card, smoother)
+
+
+def _cameras(card: ActionCard, policy: NodeSetup) -> Iterator[Finding]:
+    names = policy.values["cameras"]
+    missing = missing_camera(card, names)
+    if missing is not None:
+        yield Finding(False, f"{card.name}: {missing} The policy will not load. Name its cameras in their order there.")
+    unused = [name for name in names if name not in {camera.name for camera in card.cameras}]
+    if unused and missing is None:
+        yield Finding(True, f"The policy does not look through {', '.join(unused)} of the parameter 'cameras'.")
+
+
+def _frames(card: ActionCard, policy: NodeSetup, smoother: NodeSetup) -> Iterator[Finding]:
+    frame_id, workspace_frame = policy.values["frame_id"] or card.frame_id, smoother.values["workspace_frame"]
+    try:
+        walled = has_walls(smoother.values)
+    except StartError:  # is told of where the files are read
+        return
+    if walled and card.frame == "end_effector":
+        yield Finding(
+            False,
+            f"The actions are given in the axes of the end effector ({frame_id!r}), which moves with the arm: within "
+            "walls the arm stands still. Take a policy whose card says frame 'base', or leave the walls out.",
+        )
+    elif walled and frame_id != workspace_frame:
+        yield Finding(
+            False,
+            f"The actions are given in {frame_id!r} and the walls in {workspace_frame!r}: the arm stands still. Set "
+            f"workspace_frame to {frame_id!r}, or frame_id to {workspace_frame!r} where that is the same frame.",
+        )
+    elif policy.values["frame_id"] and frame_id != card.frame_id:
+        yield Finding(True, f"frame_id is {frame_id!r} in place of the card's {card.frame_id!r}: the axes must agree.")
+
+
+def _limits(card: ActionCard, smoother: NodeSetup) -> Iterator[Finding]:
+    for kind, (motion, unit) in MOTIONS.items():
+        ends = [max(abs(one.low), abs(one.high)) for one in card.dimensions if kind_of_motion(one.role) == kind]
+        if not ends:
+            continue
+        one_axis, corner = max(ends), math.hypot(*ends)
+        limit, fastest = smoother.values[f"max_{kind}"], smoother.values[f"max_{motion}_velocity"]
+        if corner > limit:
+            which = f"up to {one_axis:g} {unit} along one axis" if one_axis > limit else f"up to {corner:.3g} {unit}"
+            sentence = f"Actions go {which}, and max_{kind} is {limit:g} {unit}: larger ones are refused whole."
+            yield Finding(one_axis <= limit, sentence)
+        speed = one_axis * card.control_rate
+        if speed > fastest:
+            yield Finding(
+                True,
+                f"Actions go up to {speed:.3g} {unit}/s along one axis, and max_{motion}_velocity is {fastest:g} "
+                f"{unit}/s: the fastest are slowed down to {fastest / speed:.0%} and go as much less far.",
+            )

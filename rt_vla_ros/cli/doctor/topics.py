@@ -1,0 +1,147 @@
+"""The running graph: who is there, who publishes and who listens, for a few seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rclpy._rclpy_pybind11 import RCLError
+from sensor_msgs.msg import CompressedImage, Image
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.frames import refuse_frame
+from rt_vla_ros.cli.doctor.camera_watch import CameraWatch
+from rt_vla_ros.cli.doctor.finding import Finding
+from rt_vla_ros.cli.doctor.graph_look import DISCOVERY, GraphLook, on_graph
+from rt_vla_ros.cli.doctor.parameter_files import SIM_TIME, NodeSetup
+from rt_vla_ros.nodes.camera_topics import camera_topics
+from rt_vla_ros.nodes.conversions import seconds
+from rt_vla_ros.nodes.start_error import StartError
+
+LISTENING = 3.0
+"""How long it is listened [s]."""
+OLDEST_TRANSFORM = 0.5
+"""Age, or lead, of a transform that the smoother takes [s]."""
+ACTION_TYPE, TWIST_TYPE = "rt_vla_ros/msg/EndEffectorAction", "geometry_msgs/msg/TwistStamped"
+IMAGE_TYPES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
+
+
+def look_at_graph(
+    policy: NodeSetup, smoother: NodeSetup, card: ActionCard | None, listening: float = LISTENING
+) -> Iterator[Finding]:
+    """policy, smoother: as files set them up; what the running nodes say goes before it. listening: how long [s]."""
+    try:
+        with on_graph() as look:
+            yield from _look(look, policy, smoother, card, listening)
+    except RCLError as error:
+        yield Finding(False, f"The graph cannot be joined: {error}")
+
+
+def _look(
+    look: GraphLook, policy: NodeSetup, smoother: NodeSetup, card: ActionCard | None, listening: float
+) -> Iterator[Finding]:
+    look.spin(DISCOVERY, lambda: bool(look.find(policy.full_name) and look.find(smoother.full_name)))
+    own, follower = look.find(policy.full_name), look.find(smoother.full_name)
+    for full_name, found in ((policy.full_name, own), (smoother.full_name, follower)):
+        if found is None:
+            there = ", ".join(sorted(look.full_names())[:12]) or "no node at all"
+            yield Finding(False, f"No {full_name} runs on the graph (there is {there}): start it.")
+    watches = _watch_cameras(look, policy, own)
+    end = time.monotonic() + listening
+    values = dict(policy.values) | {key: smoother.values[key] for key in ("tip_frame", "workspace_frame")}
+    for running in filter(None, (own, follower)):
+        values |= look.parameters(running)
+    look.spin(end - time.monotonic())
+    for watch in watches:
+        yield from watch.findings(values, card)
+    yield from _clock(look, values)
+    yield from _actions(look, own)
+    yield from _velocities(look, follower)
+    yield from _frames(look, values, card)
+
+
+def _watch_cameras(look: GraphLook, policy: NodeSetup, running: str | None) -> list[CameraWatch]:
+    """A watch for each topic of images that the policy node listens to, or would listen to."""
+    if running is not None:
+        topics = [(topic, kind) for topic, kind in look.topics(running, published=False) if kind in IMAGE_TYPES]
+    else:
+        space, compressed = policy.full_name.rpartition("/")[0], policy.values["image_transport"] == "compressed"
+        kind, suffix = (
+            ("sensor_msgs/msg/CompressedImage", "/compressed") if compressed else ("sensor_msgs/msg/Image", "")
+        )
+        try:
+            names = list(camera_topics(policy.values["cameras"]).values())
+        except StartError:  # is told of where the files are read
+            names = []
+        topics = [(f"{space}/{name}{suffix}", kind) for name in names]
+    return [CameraWatch(look, topic, IMAGE_TYPES[kind]) for topic, kind in topics]
+
+
+def _clock(look: GraphLook, values: Mapping[str, Any]) -> Iterator[Finding]:
+    publishers = look.node.count_publishers("/clock")
+    if values[SIM_TIME] and look.clock_ns is None:
+        who = "nobody publishes /clock" if not publishers else "/clock stands still"
+        yield Finding(False, f"{SIM_TIME} is true and {who}: no node acts. Start the simulation, or leave it out.")
+    elif publishers and not values[SIM_TIME]:
+        yield Finding(False, f"There is a /clock, and {SIM_TIME} is false: with a simulation, set it to true.")
+
+
+def _actions(look: GraphLook, policy: str | None) -> Iterator[Finding]:
+    topic = _published(look, policy, ACTION_TYPE) or "/action"
+    publishers = _names(look.node.get_publishers_info_by_topic(topic))
+    listeners = _names(look.node.get_subscriptions_info_by_topic(topic))
+    if len(publishers) > 1:
+        yield Finding(False, f"{' and '.join(publishers)} publish {topic}: the arm follows each. End all but one.")
+    if not publishers:
+        yield Finding(False, f"Nobody publishes {topic}: start the policy node, or compare the remaps.")
+    if publishers and not listeners:
+        yield Finding(False, f"Nobody listens to {topic}: start the smoother node, or compare the remaps.")
+    if len(publishers) == 1 and listeners:
+        yield Finding(True, f"{publishers[0]} publishes {topic}; it is heard by {' and '.join(listeners)}.")
+
+
+def _velocities(look: GraphLook, smoother: str | None) -> Iterator[Finding]:
+    topic = _published(look, smoother, TWIST_TYPE)
+    if topic is None:
+        return
+    listeners = _names(look.node.get_subscriptions_info_by_topic(topic))
+    if listeners:
+        yield Finding(True, f"The velocities on {topic} are heard by {' and '.join(listeners)}.")
+    else:
+        yield Finding(
+            False, f"Nobody listens to the velocities on {topic}: start the arm's driver, or remap the topic."
+        )
+
+
+def _frames(look: GraphLook, values: Mapping[str, Any], card: ActionCard | None) -> Iterator[Finding]:
+    frame_id = values["frame_id"] or (card.frame_id if card is not None else "")
+    refused = refuse_frame(frame_id, look.frames()) if frame_id else None
+    if refused is not None:
+        yield Finding(False, refused)
+    elif frame_id:
+        yield Finding(True, f"TF knows the frame {frame_id!r} of the actions.")
+    target, source = values["workspace_frame"], values["tip_frame"]
+    if not target or not source:
+        return
+    stamp_ns = look.stamp_ns(target, source)
+    if isinstance(stamp_ns, str):
+        start = "Start a robot_state_publisher for the arm, or correct tip_frame and workspace_frame."
+        yield Finding(False, f"TF does not know where the tip {source!r} is in {target!r}: {stamp_ns}. {start}")
+        return
+    now_ns = look.clock_ns if values[SIM_TIME] else time.time_ns()
+    age = seconds(now_ns - stamp_ns) if stamp_ns and now_ns is not None else 0.0
+    if abs(age) > OLDEST_TRANSFORM:
+        when = f"is {age:.3g} s old" if age > 0 else f"lies {-age:.3g} s in the future"
+        yield Finding(False, f"Where the tip {source!r} is in {target!r} {when}: compare the clocks of the hosts.")
+    else:
+        yield Finding(True, f"TF knows where the tip {source!r} is in {target!r}.")
+
+
+def _published(look: GraphLook, full_name: str | None, kind: str) -> str | None:
+    topics = look.topics(full_name, published=True) if full_name else []
+    return next((topic for topic, one in topics if one == kind), None)
+
+
+def _names(infos: list[Any]) -> list[str]:
+    return sorted({f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos})

@@ -1,0 +1,28 @@
+"""The cameras that the policy node has: their topics, and whether they are those of the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.nodes.start_error import StartError
+
+
+def camera_topics(names: Sequence[str]) -> dict[str, str]:
+    """The topic of each camera. names: the parameter `cameras`. Raises StartError."""
+    if not names or len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
+        raise StartError(
+            f"The parameter 'cameras' is {list(names)}, expected at least one name, each once, of letters, digits "
+            "and _."
+        )
+    return {name: "image" if i == 0 else f"{name}_image" for i, name in enumerate(names)}
+
+
+def missing_camera(card: ActionCard, names: Collection[str]) -> str | None:
+    """Which camera a policy looks through that the node does not have, in a sentence; None where it has all."""
+    missing = [camera.name for camera in card.cameras if camera.name not in names]
+    return (
+        f"It looks through the camera {missing[0]!r}; the parameter 'cameras' has {', '.join(names)}."
+        if missing
+        else None
+    )

@@ -1,0 +1,176 @@
+"""`rt-vla doctor --topics`: who is on the graph, and whether cameras, clock, actions and frames are what is needed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from rt_vla_ros import ros
+
+ros.ensure()
+
+import rclpy  # noqa: E402
+from geometry_msgs.msg import TransformStamped, TwistStamped  # noqa: E402
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rt_vla_ros.msg import EndEffectorAction as ActionMsg  # noqa: E402
+from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+from support.cards import card as make_card  # noqa: E402
+from tf2_msgs.msg import TFMessage  # noqa: E402
+
+from rt_vla_ros.cli.doctor.parameter_files import POLICY, SMOOTHER, read_files  # noqa: E402
+from rt_vla_ros.cli.doctor.topics import look_at_graph  # noqa: E402
+from rt_vla_ros.nodes.conversions import time_message  # noqa: E402
+
+RATE = 20.0  # of what the world publishes [Hz]
+World = Callable[..., list[tuple[bool, str]]]
+
+
+class Camera:
+    """Publishes images. ahead: how far their stamps are in the future [s]; None: the stamp stands still."""
+
+    def __init__(self, node: Node, topic: str, *, ahead: float | None = 0.0, encoding: str = "rgb8") -> None:
+        self._kind = CompressedImage if topic.endswith("/compressed") else Image
+        self._ahead, self._encoding, self._count, self._first = ahead, encoding, 0, time.time_ns()
+        self._publisher = node.create_publisher(self._kind, topic, 1)
+        node.create_timer(1 / RATE, self._publish)
+
+    def _publish(self) -> None:
+        self._count = (self._count + 1) % 256
+        stamp = self._first if self._ahead is None else time.time_ns() + round(self._ahead * 1e9)
+        pixels = [self._count] * 12
+        if self._kind is CompressedImage:
+            message: Any = CompressedImage(format="jpeg", data=pixels)
+        else:
+            message = Image(height=2, width=2, encoding=self._encoding, step=6, data=pixels)
+        message.header.stamp = time_message(stamp)
+        self._publisher.publish(message)
+
+
+@pytest.fixture
+def look(ros_graph: Any) -> Iterator[World]:
+    """What the doctor says of a world that `make` fills with nodes."""
+    rclpy.init(args=["world"])
+    executor = SingleThreadedExecutor()
+    stopped = threading.Event()
+
+    def spin() -> None:
+        while not stopped.is_set():
+            try:
+                executor.spin_once(timeout_sec=0.02)
+            except ExternalShutdownException:
+                return
+
+    thread = threading.Thread(target=spin)
+
+    def look_at(make: Callable[[Callable[..., Node]], object], **values: Any) -> list[tuple[bool, str]]:
+        nodes: list[Node] = []
+
+        def add(name: str, **options: Any) -> Node:
+            nodes.append(Node(name, **options))
+            executor.add_node(nodes[-1])
+            return nodes[-1]
+
+        make(add)
+        thread.start()
+        setup = read_files([]).nodes
+        for node in setup.values():
+            assert isinstance(node.values, dict)
+            node.values.update({name: value for name, value in values.items() if name in node.values})
+        return [(one.fine, one.sentence) for one in look_at_graph(setup[POLICY], setup[SMOOTHER], make_card(), 0.5)]
+
+    yield look_at
+    stopped.set()
+    if thread.is_alive():
+        thread.join()
+    executor.shutdown()
+    rclpy.try_shutdown()
+
+
+def whole_graph(add: Callable[..., Node], **camera: Any) -> Node:
+    """All that runs beside a real arm; the policy node."""
+    Camera(add("camera", namespace="cell"), "/cell/image", **camera)
+    policy, smoother, arm = (add(name, namespace="cell") for name in ("policy_node", "smoother_node", "arm"))
+    policy.create_subscription(Image, "image", print, 1)
+    policy.create_publisher(ActionMsg, "action", 1)
+    smoother.declare_parameter("tip_frame", "tool0")
+    smoother.declare_parameter("workspace_frame", "panda_link0")
+    smoother.create_subscription(ActionMsg, "action", print, 1)
+    smoother.create_publisher(TwistStamped, "delta_twist_cmds", 1)
+    arm.create_subscription(TwistStamped, "delta_twist_cmds", print, 1)
+    transforms = arm.create_publisher(TFMessage, "/tf", 10)
+
+    def publish() -> None:
+        transform = TransformStamped(child_frame_id="tool0")
+        transform.header.frame_id, transform.header.stamp = "panda_link0", time_message(time.time_ns())
+        transform.transform.rotation.w = 1.0
+        transforms.publish(TFMessage(transforms=[transform]))
+
+    arm.create_timer(1 / RATE, publish)
+    return policy
+
+
+def wrong(said: list[tuple[bool, str]]) -> list[str]:
+    return [sentence for fine, sentence in said if not fine]
+
+
+def test_a_whole_graph_is_fine_in_any_namespace(look: World) -> None:
+    said = look(whole_graph)
+    assert wrong(said) == []
+    text = "\n".join(sentence for _, sentence in said)
+    for part in (
+        "/cell/image: rgb8 2x2, 12 bytes, ",
+        " a second, from /cell/camera.",
+        "/cell/policy_node publishes /cell/action; it is heard by /cell/smoother_node.",
+        "The velocities on /cell/delta_twist_cmds are heard by /cell/arm.",
+        "TF knows where the tip 'tool0' is in 'panda_link0'.",
+    ):
+        assert part in text
+
+
+def test_an_empty_graph_says_what_to_start_and_ends(look: World) -> None:
+    begin = time.monotonic()
+    said = wrong(look(lambda add: add("other"), use_sim_time=True))
+    assert time.monotonic() - begin < 30
+    assert "No /policy_node runs on the graph (there is /other): start it." in said
+    assert "Nobody publishes /image: start the camera, or remap the topic to the camera's own." in said
+    assert (
+        "use_sim_time is true and nobody publishes /clock: no node acts. Start the simulation, or leave it out." in said
+    )
+    assert "Nobody publishes /action: start the policy node, or compare the remaps." in said
+    assert any(
+        "TF does not know the frame 'panda_link0' of the actions: no transform has been heard" in s for s in said
+    )
+
+
+@pytest.mark.parametrize(
+    ("camera", "sentence"),
+    [
+        ({"ahead": 3600.0}, "in the future: put the clocks of both hosts in step"),
+        ({"ahead": -2.0}, "s old, more than max_image_age"),
+        ({"ahead": None}, "every image has the same stamp: the camera is frozen."),
+        ({"encoding": "32FC1"}, "/cell/image: The image's encoding is '32FC1'"),
+    ],
+)
+def test_a_camera_that_cannot_be_acted_on(look: World, camera: dict[str, Any], sentence: str) -> None:
+    assert any(sentence in said for said in wrong(look(lambda add: whole_graph(add, **camera))))
+
+
+def test_another_transport_two_policies_and_nobody_who_listens(look: World) -> None:
+    def make(add: Callable[..., Node]) -> None:
+        policy = add("policy_node")
+        policy.create_subscription(Image, "image", print, 1)
+        policy.create_publisher(ActionMsg, "action", 1)
+        add("other_policy").create_publisher(ActionMsg, "action", 1)
+        Camera(add("camera"), "/image/compressed")
+        add("smoother_node").create_publisher(TwistStamped, "delta_twist_cmds", 1)
+
+    said = wrong(look(make))
+    assert "Nobody publishes /image, but /image/compressed is there: set image_transport to 'compressed'." in said
+    assert "/other_policy and /policy_node publish /action: the arm follows each. End all but one." in said
+    assert "Nobody listens to /action: start the smoother node, or compare the remaps." in said
+    assert any(one.startswith("Nobody listens to the velocities on /delta_twist_cmds") for one in said)
