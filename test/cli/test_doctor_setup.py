@@ -152,6 +152,26 @@ def test_the_first_of_two_files_that_wins_is_named(tmp_path: Path) -> None:
     assert any("dry_run := true" in said for said in problems(tmp_path, both, section("/**", "dry_run: true")))
 
 
+def test_without_the_embedded_runtime_values_are_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rt_vla_ros.cli.doctor.parameter_files.ros.EMBEDDED_PATH", tmp_path / "none")
+    text = section("/**", "max_rotation: 0.5") + section("/**/smoother_node", "max_rotation: 1, dry_run: true")
+    said = problems(tmp_path, text)
+    assert len(said) == 2
+    assert "must be float from 0.0001 to 6.3, and is 1 (int)" in said[0]
+    assert "dry_run is true" in said[1]
+
+
+def test_what_a_file_says_forges_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    escape = chr(27)
+    (path,) = write(tmp_path, section("/**/policy_node", 'device: cpu, "image\\nf\\e[2J": true'))
+    assert main(["doctor", "--params", str(path)]) == 1
+    said = capsys.readouterr().out
+    assert "/policy_node has no parameter 'image" in said
+    assert escape not in said
+
+
 def test_nodes_of_two_namespaces_do_not_meet(tmp_path: Path) -> None:
     text = section("/left/policy_node", "device: cpu") + section("/right/smoother_node", "command_rate: 60.0")
     assert problems(tmp_path, text) == [
@@ -349,5 +369,9 @@ def test_an_openvla_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str
     folder = save_openvla(tmp_path / "openvla")
     code, said = checkpoint(capsys, folder)
     assert (code, "an OpenVLA model" in said, "weights are complete" in said) == (0, True, True), said
+    config = json.loads((folder / "config.json").read_text())
+    text = {**config["text_config"], "num_hidden_layers": 2}
+    (folder / "config.json").write_text(json.dumps({**config, "text_config": text}))
+    assert "The weights lack model.language_model.layers.1." in checkpoint(capsys, folder)[1]
     (folder / "model-00002-of-00002.safetensors").unlink()
     assert "model-00002-of-00002.safetensors, named by" in checkpoint(capsys, folder)[1]

@@ -13,6 +13,7 @@ from pathlib import Path
 from rt_vla_ros.cli.doctor import machine
 from rt_vla_ros.cli.doctor.finding import Finding
 from rt_vla_ros.cli.doctor.setup import look_at_setup
+from zenoh_ros.wire.printable import printable
 
 __all__ = ["Finding", "add_arguments", "run"]
 
@@ -37,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     problems = 0
     for finding in _found(args):
         problems += not finding.fine
-        print(f"{'  ok ' if finding.fine else ' !!! '} {finding.sentence}", flush=True)
+        sentence = printable(" ".join(finding.sentence.split()))  # errors of libraries have lines
+        print(f"{'  ok ' if finding.fine else ' !!! '} {sentence}", flush=True)
     print("\nEverything is here." if not problems else f"\n{problems} of these want looking at.")
     return int(problems > 0)
 

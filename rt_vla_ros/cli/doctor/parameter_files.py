@@ -16,6 +16,7 @@ from rt_vla_ros.nodes.given_arguments import Given, lost_sections, lost_to_other
 from rt_vla_ros.nodes.parameters import LostSetting, Parameter, check_value, lost_name, owners_of
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.start_error import StartError
+from rt_vla_ros.os_error import in_words
 
 POLICY, SMOOTHER, SIM_ARM = "policy_node", "smoother_node", "sim_arm_node"
 SIM_TIME = "use_sim_time"
@@ -88,8 +89,8 @@ def _read(path: Path, setup: FileSetup, files: dict[str, list[Given]]) -> bool:
             read_file(path, ParameterTable())
         files[str(path)] = read_parameter_file(path)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        words = " ".join(str(error).split())
-        setup.problem(f"{path} is no ROS parameter file, and no node starts with it: {words}.")
+        words = in_words(error) if isinstance(error, OSError) else str(error)
+        setup.problem(f"{path} is no ROS parameter file, and no node starts with it: {words}")
         return False
     return True
 

@@ -15,7 +15,8 @@ from transformers import AutoModelForImageTextToText
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.cli.doctor.finding import Finding
 from rt_vla_ros.language.instruction_table import TABLE_FILE
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUsedError, some
+from rt_vla_ros.language.onnx_sentences import INSTALL
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUsedError, first_line, some
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE, WEIGHTS_FILE, say_nothing
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.load import find_device
@@ -25,12 +26,18 @@ from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.loading.lora import Adapter
 from rt_vla_ros.policies.rt2.loading.memory import available_bytes, check_memory, needed_bytes
-from rt_vla_ros.policies.rt2.loading.parts import PROCESSOR_FILES, check_model_type, load_processor
+from rt_vla_ros.policies.rt2.loading.parts import (
+    PROCESSOR_FILES,
+    check_model_type,
+    check_names,
+    check_vocabulary,
+    load_processor,
+)
 from rt_vla_ros.policies.rt2.loading.progress import transformers_progress
 from rt_vla_ros.policies.rt2.loading.quantization import check_quantization, number_type
 from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
 from rt_vla_ros.policies.rt2.openvla.card import openvla_config
-from rt_vla_ros.policies.rt2.openvla.weights import tower_settings
+from rt_vla_ros.policies.rt2.openvla.checkpoint import check_shapes
 
 GIGABYTE = 1e9
 Step = Callable[[], str | None]
@@ -46,6 +53,8 @@ def look_at_weights(checkpoint: Checkpoint, card: ActionCard | None, options: Ma
             sentence, fine = step(), True
         except (ValueError, OSError, ImportError) as error:
             sentence, fine = str(error), False
+        except Exception as error:  # strangers' files make torch and transformers raise anything
+            sentence, fine = f"{checkpoint.name} cannot be loaded: {first_line(error)}", False
         if sentence is not None and sentence not in said:  # several steps read the same files
             said.add(sentence)
             yield Finding(fine, sentence)
@@ -97,6 +106,8 @@ def _check_language(checkpoint: Checkpoint, language: str) -> str | None:
             f"{checkpoint.name} takes sentence vectors, and there is no {path}: name an encoder or a table by the "
             "parameter 'language', or make one with `rt-vla embed`."
         )
+    if path.suffix == ".onnx" and find_spec("onnxruntime") is None:
+        raise ImportError(INSTALL)
     return None if reads_sentences else f"Sentences become vectors by {path}."
 
 
@@ -111,18 +122,18 @@ def _rt2_steps(checkpoint: Checkpoint, card: ActionCard | None, options: Mapping
         if checkpoint.adapter is not None:
             Adapter.load(checkpoint.adapter)
 
-    def shapes() -> None:
-        tower_settings(WeightFiles.find(checkpoint.model_directory).shapes)
-
     common: tuple[Step, ...] = (language, adapter, lambda: _quantization(options))
     if checkpoint.family == "openvla":
-        return (lambda: _silent(openvla_config, checkpoint), *common, shapes)
+        return (
+            lambda: _silent(openvla_config, checkpoint),
+            *common,
+            lambda: check_shapes(checkpoint.model_directory, dict(checkpoint.config)),
+        )
     return (
         lambda: _silent(RT2Config.load, checkpoint.place_of(RT2_CONFIG_FILE)),
         *common,
         lambda: _compare_rt2(checkpoint, trusted),
-        # Code that may be run is not run here.
-        lambda: None if trusted else _silent(load_processor, checkpoint.place_of(*PROCESSOR_FILES)),
+        lambda: _check_processor(checkpoint, trusted),
     )
 
 
@@ -156,16 +167,19 @@ def _compare_rt2(checkpoint: Checkpoint, trusted: bool) -> str | None:
                 local_files_only=True,
             )
     except Exception as error:  # damaged files make transformers and what it reads them with raise anything
-        raise CheckpointError(f"The weights in {directory} cannot be loaded: {error}") from error
+        raise CheckpointError(f"The weights in {directory} cannot be loaded: {first_line(error)}") from error
     finally:
         transformers.logging.set_verbosity(before)
-    missing = sorted(loaded[1].get("missing_keys") or ())
-    mismatched = sorted(str(entry[0]) for entry in loaded[1].get("mismatched_keys") or ())
-    if missing or mismatched:
-        lacks = [f"lack {some(missing)}"] if missing else []
-        shapes = [f"have other shapes than config.json says: {some(mismatched)}"] if mismatched else []
-        raise CheckpointError(f"The weights in {directory} {' and '.join([*lacks, *shapes])}.")
+    check_names(loaded[1])
     return None
+
+
+def _check_processor(checkpoint: Checkpoint, trusted: bool) -> None:
+    if trusted:  # code that may be run is not run here
+        return
+    processor = load_processor(checkpoint.place_of(*PROCESSOR_FILES))
+    config = RT2Config.load(checkpoint.place_of(RT2_CONFIG_FILE))
+    check_vocabulary(processor, config, checkpoint.model_directory)
 
 
 def _memory(checkpoint: Checkpoint, options: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ def look_at_graph(
         with on_graph() as look:
             yield from _look(look, policy, smoother, card, listening)
     except RCLError as error:
-        yield Finding(False, f"The graph cannot be joined: {error}")
+        yield Finding(False, f"The graph cannot be looked at: {error}")
 
 
 def _look(

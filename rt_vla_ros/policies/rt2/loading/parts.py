@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -93,17 +93,22 @@ def load_rt2(
     lora = Adapter.load(checkpoint.adapter) if checkpoint.adapter else None
     tell("reading the processor")
     processor = load_processor(checkpoint.place_of(*PROCESSOR_FILES), trust_remote_code=trust_remote_code)
-    if config.vocabulary != "overwritten" and FAST_TOKEN in processor.tokenizer.get_vocab():
-        raise CheckpointError(
-            f"The tokenizer of {directory} has action tokens of FAST ({FAST_TOKEN} ...), as NORA's: they stand for "
-            "compressed chunks of actions, which are not read here. Run it with its own code."
-        )
+    check_vocabulary(processor, config, directory)
     model = load_model(directory, device=device, weights=weights, code=code, adapter=lora, tell=tell)
     if code:
         check_family(model.config, type(model))
     if isinstance(processor, CombinedProcessor):
         processor.complete(model.config)
     return RT2Parts(model, processor, config, card)
+
+
+def check_vocabulary(processor: Processor, config: RT2Config, directory: Path) -> None:
+    """Raises CheckpointError where the model writes actions in a vocabulary that is not read here."""
+    if config.vocabulary != "overwritten" and FAST_TOKEN in processor.tokenizer.get_vocab():
+        raise CheckpointError(
+            f"The tokenizer of {directory} has action tokens of FAST ({FAST_TOKEN} ...), as NORA's: they stand for "
+            "compressed chunks of actions, which are not read here. Run it with its own code."
+        )
 
 
 def check_model_type(checkpoint: Checkpoint, *, trust_remote_code: bool) -> str:
@@ -328,6 +333,14 @@ def _chat_template(directory: Path) -> str | None:
 
 
 def _check_complete(model: PreTrainedModel, report: dict[str, Any]) -> None:
+    check_names(report)
+    for name, parameter in model.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise CheckpointError(f"The weights are damaged: {name} holds numbers that are not finite.")
+
+
+def check_names(report: Mapping[str, Any]) -> None:
+    """Raises CheckpointError where weights and model do not fit. report: what from_pretrained tells of loading."""
     missing = sorted(report.get("missing_keys") or ())
     if missing:
         raise CheckpointError(f"The weights lack {some(missing)}; the model would act on random numbers.")
@@ -335,6 +348,3 @@ def _check_complete(model: PreTrainedModel, report: dict[str, Any]) -> None:
     mismatched = sorted(str(entry[0]) for entry in report.get("mismatched_keys") or ())
     if mismatched:
         raise CheckpointError(f"The weights have other shapes than config.json says: {some(mismatched)}.")
-    for name, parameter in model.named_parameters():
-        if not bool(torch.isfinite(parameter).all()):
-            raise CheckpointError(f"The weights are damaged: {name} holds numbers that are not finite.")

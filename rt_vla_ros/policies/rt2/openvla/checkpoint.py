@@ -99,3 +99,13 @@ def _model_config(directory: Path, data: dict[str, Any], shapes: Shapes) -> Open
             f"{text.pad_token_id}, the weights have {rows} word embeddings: they are of different checkpoints."
         )
     return config
+
+
+def check_shapes(directory: Path, data: dict[str, Any]) -> None:
+    """Compares the weights' names and shapes with the model; no weight is read. data: config.json of the directory.
+
+    Raises CheckpointError.
+    """
+    files, meta = WeightFiles.find(directory), torch.device("meta")
+    model = empty_model(_model_config(directory, data, files.shapes), meta, torch.float32)
+    fill(model, ((name, torch.empty(shape, device=meta)) for name, shape in files.shapes.items()), files.shapes)

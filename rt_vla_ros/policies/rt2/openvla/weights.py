@@ -74,6 +74,7 @@ def tower_settings(shapes: Shapes) -> dict[str, dict[str, int]]:
 def fill(model: nn.Module, weights: Iterable[tuple[str, Tensor]], shapes: Shapes) -> None:
     """Copies a checkpoint's weights into an empty model, in any order.
 
+    Of weights on torch's meta device there is nothing to copy: names and shapes are compared.
     Raises CheckpointError for weights that are missing, unknown, of another shape or not finite.
     """
     parameters = dict(model.named_parameters())
@@ -90,7 +91,7 @@ def fill(model: nn.Module, weights: Iterable[tuple[str, Tensor]], shapes: Shapes
                     f"The weights: {name} gives {tuple(part.shape)}, the model's {target} is "
                     f"{tuple(parameters[target].shape)}."
                 )
-            if not bool(torch.isfinite(part).all()):
+            if not part.is_meta and not bool(torch.isfinite(part).all()):
                 raise CheckpointError(f"The weights are damaged: {name} holds numbers that are not finite.")
             with torch.no_grad():
                 parameters[target].copy_(part)
