@@ -77,7 +77,9 @@ def _look(look: CheckpointLook, name: str, options: Mapping[str, Any]) -> None:
     if checkpoint.directory is not None:
         from rt_vla_ros.cli.doctor import stored_weights  # torch and transformers take seconds to import
 
-        look.findings += stored_weights.look_at_weights(checkpoint, look.card, options)
+        for finding in stored_weights.look_at_weights(checkpoint, look.card, options):
+            if finding not in look.findings:  # some files are read for the card too
+                look.findings.append(finding)
 
 
 def _to_fetch(name: str) -> str:

@@ -7,22 +7,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
 import transformers
-from torch import nn
 from transformers import AutoModelForImageTextToText
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.cli.doctor.finding import Finding
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.language.onnx_sentences import INSTALL
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUsedError, first_line, some
-from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE, WEIGHTS_FILE, say_nothing
+from rt_vla_ros.network_size import no_larger_than
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUsedError, first_line
+from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE, say_nothing
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.load import find_device
-from rt_vla_ros.policies.rt1.checkpoint import RT1_WEIGHTS, check_card
+from rt_vla_ros.policies.rt1.checkpoint import RT1_WEIGHTS, check_card, empty_model
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.loading.lora import Adapter
 from rt_vla_ros.policies.rt2.loading.memory import available_bytes, check_memory, needed_bytes
@@ -68,27 +66,10 @@ def _rt1_steps(checkpoint: Checkpoint, card: ActionCard | None, options: Mapping
 
     return (
         weights,
-        lambda: _compare_rt1(checkpoint.model_directory, RT1Config.from_dict(dict(checkpoint.config))),
+        lambda: _silent(empty_model, checkpoint),
         lambda: _check_rt1_card(checkpoint, card),
         lambda: _check_language(checkpoint, options.get("language") or ""),
     )
-
-
-def _compare_rt1(directory: Path, config: RT1Config) -> None:
-    path = directory / WEIGHTS_FILE
-    if not path.is_file():
-        raise CheckpointError(f"{directory} is no checkpoint: it lacks {WEIGHTS_FILE}.")
-    with torch.device("meta"):
-        model: nn.Module = RT1Model(config)
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = WeightFiles.find(directory).shapes
-    missing, unknown = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
-    if missing or unknown:
-        raise CheckpointError(f"{path} lacks {some(missing)} and has the unknown {some(unknown)}.")
-    others = [name for name in wanted if wanted[name] != found[name]]
-    if others:
-        name = others[0]
-        raise CheckpointError(f"{path}: {name} has the shape {found[name]}, the config asks for {wanted[name]}.")
 
 
 def _check_rt1_card(checkpoint: Checkpoint, card: ActionCard | None) -> None:
@@ -149,7 +130,7 @@ def _compare_rt2(checkpoint: Checkpoint, trusted: bool) -> str | None:
     """The weights' names and shapes against the model that config.json describes; no weight is read."""
     directory = checkpoint.model_directory
     code = check_model_type(checkpoint, trust_remote_code=trusted)
-    WeightFiles.find(directory)
+    shapes = WeightFiles.find(directory).shapes
     if code:
         return f"{directory} brings code of its own ({code}), which would be run, and so the weights are not compared."
     if find_spec("accelerate") is None:
@@ -157,7 +138,7 @@ def _compare_rt2(checkpoint: Checkpoint, trusted: bool) -> str | None:
     before = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
     try:
-        with transformers_progress(say_nothing):
+        with transformers_progress(say_nothing), no_larger_than(shapes.values(), CheckpointError):
             loaded: Any = AutoModelForImageTextToText.from_pretrained(
                 directory,
                 device_map="meta",
@@ -166,6 +147,8 @@ def _compare_rt2(checkpoint: Checkpoint, trusted: bool) -> str | None:
                 ignore_mismatched_sizes=True,
                 local_files_only=True,
             )
+    except CheckpointError:
+        raise
     except Exception as error:  # damaged files make transformers and what it reads them with raise anything
         raise CheckpointError(f"The weights in {directory} cannot be loaded: {first_line(error)}") from error
     finally:

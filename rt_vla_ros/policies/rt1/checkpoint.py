@@ -132,13 +132,37 @@ def load_checkpoint(checkpoint: Checkpoint) -> tuple[RT1Model, ActionCard]:
 
     Raises CheckpointError or ActionCardError for files that are missing, damaged or at odds with each other.
     """
+    model = empty_model(checkpoint)
+    card = checkpoint.read_card()
+    check_card(card, model.config, checkpoint.model_directory)
+    return _read_weights(checkpoint.model_directory / WEIGHTS_FILE, model), card
+
+
+def empty_model(checkpoint: Checkpoint) -> RT1Model:
+    """The network without its numbers, on torch's meta device; no weight is read.
+
+    Raises CheckpointError where config.json and the weights' names and shapes do not fit.
+    """
     directory = checkpoint.model_directory
     config = _make_config(directory / CONFIG_FILE, checkpoint.config)
-    if not (directory / WEIGHTS_FILE).is_file():
+    path = directory / WEIGHTS_FILE
+    if not path.is_file():
         raise CheckpointError(f"{directory} is no checkpoint: it lacks {WEIGHTS_FILE}.")
-    card = checkpoint.read_card()
-    check_card(card, config, directory)
-    return _read_weights(directory / WEIGHTS_FILE, config), card
+    shapes = stored_shapes(path, CheckpointError)
+    with no_larger_than(shapes.values(), CheckpointError, str(directory / CONFIG_FILE)), torch.device("meta"):
+        model = RT1Model(config)
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    check_tensor_names(shapes)
+    missing, unknown = sorted(wanted.keys() - shapes.keys()), sorted(shapes.keys() - wanted.keys())
+    if missing or unknown:
+        raise CheckpointError(
+            f"{path} lacks {some(missing)} ({len(missing)} in all) and has the unknown {some(unknown)} ({len(unknown)} "
+            "in all)."
+        )
+    for name, shape in shapes.items():
+        if shape != wanted[name]:
+            raise CheckpointError(f"{path}: {name} has the shape {shape}, the config asks for {wanted[name]}.")
+    return model
 
 
 def _sentence_encoder(checkpoint: Checkpoint, config: RT1Config, language: str | None) -> LanguageEncoder | None:
@@ -187,18 +211,8 @@ def _make_config(path: Path, data: Mapping[str, Any]) -> RT1Config:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _read_weights(path: Path, config: RT1Config) -> RT1Model:
-    shapes = stored_shapes(path, CheckpointError)
-    with no_larger_than(shapes.values(), CheckpointError, str(path.with_name(CONFIG_FILE))), torch.device("meta"):
-        model = RT1Model(config)
+def _read_weights(path: Path, model: RT1Model) -> RT1Model:
     wanted = model.state_dict()
-    check_tensor_names(shapes)
-    missing, unknown = sorted(wanted.keys() - shapes.keys()), sorted(shapes.keys() - wanted.keys())
-    if missing or unknown:
-        raise CheckpointError(
-            f"{path} lacks {some(missing)} ({len(missing)} in all) and has the unknown {some(unknown)} ({len(unknown)} "
-            "in all)."
-        )
     try:
         with safe_open(path, framework="pt") as file:
             found = {name: file.get_tensor(name) for name in wanted}
@@ -215,8 +229,6 @@ def _read_weights(path: Path, config: RT1Config) -> RT1Model:
 
 
 def _check_tensor(what: str, found: Tensor, wanted: Tensor) -> None:
-    if found.shape != wanted.shape:
-        raise CheckpointError(f"{what} has the shape {tuple(found.shape)}, the config asks for {tuple(wanted.shape)}.")
     kinds = FLOATS if wanted.is_floating_point() else INTEGERS
     if found.dtype not in kinds:
         given, *expected = (str(kind).removeprefix("torch.") for kind in (found.dtype, *kinds))

@@ -107,5 +107,7 @@ def check_shapes(directory: Path, data: dict[str, Any]) -> None:
     Raises CheckpointError.
     """
     files, meta = WeightFiles.find(directory), torch.device("meta")
-    model = empty_model(_model_config(directory, data, files.shapes), meta, torch.float32)
+    config = _model_config(directory, data, files.shapes)
+    with no_larger_than(files.shapes.values(), CheckpointError):
+        model = empty_model(config, meta, torch.float32)
     fill(model, ((name, torch.empty(shape, device=meta)) for name, shape in files.shapes.items()), files.shapes)
