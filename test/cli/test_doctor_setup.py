@@ -147,6 +147,14 @@ def test_a_value_that_makes_trouble(tmp_path: Path, node: str, parameters: str, 
     assert any(sentence in one for one in said), said
 
 
+@pytest.mark.parametrize(("name", "meant"), [("dryrun", "dry_run"), ("images_fit", "image_fit"), ("a.b", None)])
+def test_a_name_that_no_node_has_is_told_once(tmp_path: Path, name: str, meant: str | None) -> None:
+    (said,) = problems(tmp_path, section("/**", f"{name}: true"))
+    assert f"has no parameter '{name}'" in said
+    assert ("Did you mean" in said) is (meant is not None)
+    assert meant is None or f"Did you mean '{meant}'?" in said
+
+
 def test_the_first_of_two_files_that_wins_is_named(tmp_path: Path) -> None:
     both = section("/**", "a_name: 1") + section("/**/smoother_node", "dry_run: false")
     assert any("dry_run := true" in said for said in problems(tmp_path, both, section("/**", "dry_run: true")))

@@ -38,10 +38,14 @@ class NodeSetup:
 
 @dataclass
 class FileSetup:
-    """What all files say together. nodes: by the nodes' own names; policy and smoother are always there."""
+    """What all files say together. nodes: by the nodes' own names; policy and smoother are always there.
+
+    lost: what each node says of a name that none of them has.
+    """
 
     nodes: dict[str, NodeSetup] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    lost: dict[str, list[LostSetting]] = field(default_factory=dict)
 
     def problem(self, sentence: str) -> None:
         """Adds something that stands in the way."""
@@ -73,6 +77,8 @@ def read_files(paths: Sequence[Path]) -> FileSetup:
         for lost in lost_to_others(full_name, given):
             setup.problem(lost.sentence)
         setup.nodes[name] = _check_values(setup, full_name, tables, _values(usable, full_name, given))
+    for said_of in setup.lost.values():  # where several get it, the one that has a name like it; the others list theirs
+        setup.problem(min(said_of, key=lambda one: (not one.fatal, len(one.sentence))).sentence)
     return setup
 
 
@@ -159,7 +165,7 @@ def _check_values(
                 values[key] = list(value) if isinstance(value, list | tuple) else value
                 given.add(key)
         elif key not in ROS_OWN and not key.startswith("qos_overrides.") and not owners_of(key, tables):
-            setup.problem(lost_name(full_name, key, tables[name]).sentence)
+            setup.lost.setdefault(key, []).append(lost_name(full_name, key, tables[name]))
     if given:
         setup.remark(f"{full_name}: {', '.join(sorted(given))} can be used.")
     return NodeSetup(full_name, values, frozenset(given))
