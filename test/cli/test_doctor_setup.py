@@ -180,6 +180,12 @@ def test_what_a_file_says_forges_no_line(tmp_path: Path, capsys: pytest.CaptureF
     assert escape not in said
 
 
+def test_the_values_of_every_robot_are_checked(tmp_path: Path) -> None:
+    text = section("/left/smoother_node", "max_rotation: 0.5") + section("/right/smoother_node", "max_rotation: 9.0")
+    (said,) = problems(tmp_path, text)
+    assert said.startswith("/right/smoother_node does not start: The parameter 'max_rotation' must be float")
+
+
 def test_nodes_of_two_namespaces_do_not_meet(tmp_path: Path) -> None:
     text = section("/left/policy_node", "device: cpu") + section("/right/smoother_node", "command_rate: 60.0")
     assert problems(tmp_path, text) == [

@@ -138,7 +138,7 @@ def test_an_empty_graph_says_what_to_start_and_ends(
     ros_graph: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "simulated.yaml"
-    path.write_text("/**:\n  ros__parameters: {use_sim_time: true}\n")
+    path.write_text("/**:\n  ros__parameters: {use_sim_time: true, policy: rt1-untrained}\n")
     begin = time.monotonic()
     assert main(["doctor", "--topics", "--params", str(path)]) == 1
     assert time.monotonic() - begin < 30

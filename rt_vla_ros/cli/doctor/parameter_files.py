@@ -38,8 +38,9 @@ class NodeSetup:
 
 @dataclass
 class FileSetup:
-    """What all files say together. nodes: by the nodes' own names; policy and smoother are always there.
+    """What all files say together.
 
+    nodes: by the nodes' own names; policy and smoother are always there. Of several robots it is the first one's.
     lost: what each node says of a name that none of them has.
     """
 
@@ -69,14 +70,17 @@ def read_files(paths: Sequence[Path]) -> FileSetup:
             setup.problem(f"The section of {SIM_ARM} cannot be checked, nor the node be started: {error}.")
         else:
             tables[SIM_ARM] = SIM_ARM_PARAMETERS
-    names = {name: _full_name(name, given) for name in tables}
-    _check_sections(setup, names, files)
-    for name, full_name in names.items():
-        for lost in _lost_sections(full_name, tables, files):
-            setup.problem(lost.sentence)
-        for lost in lost_to_others(full_name, given):
-            setup.problem(lost.sentence)
-        setup.nodes[name] = _check_values(setup, full_name, tables, _values(usable, full_name, given))
+    names = {name: _full_names(name, given) for name in tables}
+    _check_sections(setup, [full_name for full_names in names.values() for full_name in full_names], files)
+    for name, full_names in names.items():
+        for full_name in full_names:
+            for lost in (*_lost_sections(full_name, tables, files), *lost_to_others(full_name, given)):
+                setup.problem(lost.sentence)
+            node = _check_values(setup, full_name, tables, _values(usable, full_name, given))
+            setup.nodes.setdefault(name, node)
+        if len(full_names) > 1:
+            others = " and ".join(full_names[1:])
+            setup.remark(f"{full_names[0]} is looked at together with the rest; give the sections of {others} alone.")
     for said_of in setup.lost.values():  # where several get it, the one that has a name like it; the others list theirs
         setup.problem(min(said_of, key=lambda one: (not one.fatal, len(one.sentence))).sentence)
     return setup
@@ -115,10 +119,10 @@ def _lost_sections(
         yield from lost_sections(full_name, has_parameter, source, said)
 
 
-def _full_name(name: str, given: Sequence[Given]) -> str:
-    """With the namespace of the first section that names the node in full; wildcards fit anywhere."""
+def _full_names(name: str, given: Sequence[Given]) -> list[str]:
+    """With the namespaces of the sections that name the node in full, one for each robot; wildcards fit anywhere."""
     sections = [one.section for one in given if one.node_name == name and "*" not in one.section]
-    return f"/{sections[0].removeprefix('/')}" if sections else f"/{name}"
+    return list(dict.fromkeys(f"/{section.removeprefix('/')}" for section in sections)) or [f"/{name}"]
 
 
 def _values(paths: Sequence[Path], full_name: str, given: Sequence[Given]) -> Mapping[str, Any]:
@@ -136,16 +140,16 @@ def _values(paths: Sequence[Path], full_name: str, given: Sequence[Given]) -> Ma
     return {one.name: yaml.safe_load(one.value) for one in fitting}
 
 
-def _check_sections(setup: FileSetup, names: Mapping[str, str], files: Mapping[str, Sequence[Given]]) -> None:
+def _check_sections(setup: FileSetup, full_names: Sequence[str], files: Mapping[str, Sequence[Given]]) -> None:
     for source, said in files.items():
         sections = list(dict.fromkeys(one.section for one in said))
-        ours = {one.section for one in said for full_name in names.values() if one.fits(full_name)}
+        ours = {one.section for one in said for full_name in full_names if one.fits(full_name)}
         listed = ", ".join(section for section in sections if section not in ours)
         if not ours:
-            expected = " or ".join(f"/**/{name}" for name in names)
+            expected = " or ".join(f"/**/{full_name.rpartition('/')[2]}" for full_name in full_names)
             setup.problem(f"{source}: no section is for a node of this package ({listed or 'none'}); write {expected}.")
         elif listed:
-            setup.remark(f"{source}: {listed} is for none of {', '.join(names.values())}.")
+            setup.remark(f"{source}: {listed} is for none of {', '.join(full_names)}.")
 
 
 def _check_values(
