@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -60,9 +60,10 @@ def inside(folder: Path, name: object, failure: type[Exception]) -> Path:
     return folder / name
 
 
-def check_folder(folder: Path, failure: type[Exception]) -> dict[str, Any]:
+def check_folder(folder: Path, failure: type[Exception], *, may_be_quantized: bool = False) -> dict[str, Any]:
     """What config.json holds, nothing where there is none.
 
+    may_be_quantized: the caller looks at quantization_config by itself.
     Raises `failure`, with a sentence, for a folder with files or settings that are not to be read.
     """
     if (folder / ".metadata").exists():
@@ -74,7 +75,8 @@ def check_folder(folder: Path, failure: type[Exception]) -> dict[str, Any]:
         _check_tokenizer(path, read_object(path, failure, LARGEST_VOCABULARY), failure)
     found = {name: read_object(path, failure) for name in SETTINGS if (path := folder / name).exists()}
     for name, settings in found.items():
-        _check_settings(folder / name, settings, failure)
+        judged = ("quantization_config",) if may_be_quantized else ()
+        _check_settings(folder / name, settings, failure, judged)
     return found.get(CONFIG, {})
 
 
@@ -108,10 +110,13 @@ def _check_tokenizer(path: Path, tokenizer: Mapping[str, Any], failure: type[Exc
             raise failure(f"{path}: {key} has {len(found):,} entries, expected at most {most:,}.")
 
 
-def _check_settings(path: Path, settings: Mapping[str, Any], failure: type[Exception]) -> None:
+def _check_settings(path: Path, settings: Mapping[str, Any], failure: type[Exception], judged: Collection[str]) -> None:
+    """judged: keys that the caller looks at by itself."""
     left: list[tuple[str, Any, int]] = [("", settings, 0)]
     while left:
         key, value, depth = left.pop()
+        if key in judged:
+            continue
         if depth > MOST_DEPTH:
             raise failure(f"{path} is not used: its lists and objects are nested more than {MOST_DEPTH} deep.")
         if reason := _refusal(key, value) or (_too_large(key, value) if path.name in PREPROCESSORS else ""):

@@ -57,10 +57,12 @@ class Machine:
         shutil.copy(SCRIPT, self.checkout / "scripts")
         for path in (ROOT / "rt_vla_ros").glob("*.py"):
             shutil.copy(path, self.checkout / "rt_vla_ros")
-        for name in ("__init__.py", "__main__.py", "main.py"):
+        for name in ("__init__.py", "__main__.py", "interrupts.py", "main.py"):
             shutil.copy(ROOT / "rt_vla_ros" / "cli" / name, self.checkout / "rt_vla_ros" / "cli" / name)
-        (self.checkout / "zenoh_ros" / "commands").mkdir(parents=True)
-        for name in ("__init__.py", "commands/__init__.py", "commands/errors.py"):
+        for name in ("commands", "wire"):
+            (self.checkout / "zenoh_ros" / name).mkdir(parents=True)
+        commands = ("commands/__init__.py", "commands/errors.py")
+        for name in ("__init__.py", *commands, "wire/__init__.py", "wire/printable.py"):
             shutil.copy(ROOT / "zenoh_ros" / name, self.checkout / "zenoh_ros" / name)
         (self.checkout / "rt_vla_ros" / "cli" / "doctor.py").write_text(DOCTOR)
         (self.checkout / "constraints.txt").write_text("torch==2.13.0\ngym-hil==0.1.14\n")

@@ -125,7 +125,7 @@ def test_refuses_with_a_sentence(
         (["--validation", "nan"], "validation is 'nan', expected something like 0.1"),
         (["--validation", "1.5"], "validation is 1.5, expected 0 to 0.9."),
         (["--set", "jitter=-1"], "jitter is -1, expected 0 to 1."),
-        (["--init-from", "/nope"], "There is no policy '/nope'."),
+        (["--init-from", "/nope"], "There is no policy '/nope'"),
         (["--set", "network.language=embedding"], "The network's language is 'embedding' and the settings' is ''"),
     ],
 )

@@ -224,7 +224,7 @@ def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
                 f"({ADAPTER_CONFIG}). Merge that into its model with peft (merge_and_unload) and name the result."
             )
     files = files_of(directory)
-    config = check_folder(directory, CheckpointError)
+    config = check_folder(directory, CheckpointError, may_be_quantized=True)
     check_relative(directory, files, config, name)
     if CONFIG_FILE not in files:
         raise CheckpointError(_lacks(directory, files))
