@@ -83,7 +83,7 @@ def test_when_policy_or_smoother_is_killed_the_arm_stands_still_and_the_reason_i
 
 def test_a_policy_that_cannot_be_loaded_ends_its_process_with_an_error(bench: NodeBench, start: Start) -> None:
     policy = start("policy_node", "policy:=rt1-mni")
-    bench.until_diagnostics("policy_node", 2, "There is no policy 'rt1-mni'.")
+    bench.until_diagnostics("policy_node", 2, "There is no policy 'rt1-mni'")
     assert policy.process.wait(60) == 1
 
 
