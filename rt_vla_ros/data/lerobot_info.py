@@ -132,7 +132,7 @@ def image_size(directory: Path, info: Mapping[str, Any], column: str) -> tuple[i
     shape, names = feature.get("shape"), feature.get("names")
     if isinstance(shape, list) and len(shape) == 3 and all(isinstance(side, int) for side in shape):
         order = [str(name).rstrip("s") for name in names] if isinstance(names, list) else []
-        if sorted(order) != sorted(AXES):
+        if sorted(order) != sorted(AXES) or shape[order.index("channel")] != 3:  # some write the usual names always
             order = list(AXES if shape[2] == 3 else AXES_FIRST)
         height, width, channels = (shape[order.index(name)] for name in AXES)
         sides = 0 < min(height, width) <= max(height, width) <= MOST_PIXELS

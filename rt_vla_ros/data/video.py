@@ -15,6 +15,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from rt_vla_ros import git_lfs
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.mp4 import check_claims
 
@@ -93,7 +94,7 @@ class VideoReader:
 
     def _failed(self, path: Path, error: Exception) -> DatasetError:
         self._open.pop(path, None)
-        return DatasetError(f"The video {path} cannot be read: {error}.")
+        return DatasetError(f"The video {path} cannot be read: {error}.{git_lfs.hint(path)}")
 
     @property
     def _open(self) -> OrderedDict[Path, av.container.InputContainer]:

@@ -76,6 +76,8 @@ def test_images_are_rgb_of_a_size(dataset: Path, flags: dict[str, object]) -> No
     [
         {"shape": [3, 32, 32], "names": ["channel", "height", "width"]},
         {"shape": [3, 32, 32], "names": None},
+        {"shape": [3, 32, 32], "names": ["height", "width", "channels"]},
+        {"shape": [32, 32, 3], "names": ["channels", "height", "width"]},
         {"names": None, "info": None},
         {"info": {"video.fps": 5.0, "has_audio": True}},
     ],
