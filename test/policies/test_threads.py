@@ -70,7 +70,10 @@ def test_a_number_that_is_given_is_taken_without_a_step() -> None:
     assert not step.tried
 
 
-@pytest.mark.parametrize(("text", "chosen"), [("2", 2), ("3,1", 3), ("", 1), ("many", 1), ("0", 1), ("-2", 1), ("64", 4), ("4294967296", 4)])
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [("2", 2), ("3,1", 3), ("", 1), ("many", 1), ("0", 1), ("-2", 1), ("64", 4), ("4294967296", 4)],
+)
 def test_the_environment_is_asked_where_no_number_is_given(
     monkeypatch: pytest.MonkeyPatch, text: str, chosen: int
 ) -> None:
