@@ -56,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
     add("--threads", type=positive_int, help="of the CPU (default: all; with --recipe 1)")
     data = parser.add_argument_group("from datasets")
-    data.add_argument("--data", type=Path, nargs="+", metavar="DIR", help="datasets; all with the same action card")
+    several = "datasets; all with the same action card"
+    data.add_argument("--data", type=Path, nargs="+", action="extend", metavar="DIR", help=several)
     data.add_argument("--preset", help=f"size of the network: {', '.join(PRESETS)}")
     data.add_argument("--validation", type=float, help=f"share of the episodes held out (default {DEFAULT.validation})")
     frames = "decode all videos into DIR/frames first; default: on demand"

@@ -17,6 +17,7 @@ MOST_FRAMES = 1000  # per second
 MOST_PIXELS = 8192  # a side
 AXES, AXES_FIRST = ("height", "width", "channel"), ("channel", "height", "width")
 CONVERT = "python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id=NAME"
+DOWNLOAD = "hf download NAME --repo-type dataset --local-dir DIR"
 OLDER = {
     "v2.1": f"Convert it with the lerobot package: {CONVERT}",
     "v2.0": f"Convert it to v2.1 with lerobot 0.3, then with a newer one: {CONVERT}",
@@ -27,7 +28,8 @@ def read_info(directory: Path) -> dict[str, Any]:
     """meta/info.json; data_path and video_path are always there. Raises DatasetError."""
     path = directory / INFO
     if not path.is_file():
-        raise DatasetError(f"{directory} is no dataset in the LeRobot format: there is no {path}.")
+        hub = f" Fetch one from the Hub first: {DOWNLOAD}" * (not directory.exists())
+        raise DatasetError(f"{directory} is no dataset in the LeRobot format: there is no {path}.{hub}")
     info = {"data_path": DATA, "video_path": VIDEO} | read_object(path, DatasetError)
     check_kinds(path, info, {"codebase_version": str, "fps": (int, float), "total_episodes": int, "features": dict})
     version = info["codebase_version"]

@@ -55,6 +55,18 @@ def heard(bench: NodeBench) -> Heard:
     return Heard(bench)
 
 
+def test_a_frame_that_is_asked_for_with_a_slash_ages_too(heard: Heard) -> None:
+    assert heard.at("/tip", "/base") == (1.0, 0.5)
+    heard.now_ns += SECOND
+    assert heard.at("/tip", "/base") == "the last transform of 'link' is 1.00 s old"
+
+
+def test_stamps_of_another_clock_are_told_as_such(heard: Heard) -> None:
+    heard.now_ns *= 1_000_000
+    heard.hear(transform("base", "link"))
+    assert "'link' are stamped by another clock: have all nodes use_sim_time alike?" in str(heard.at())
+
+
 def test_transforms_are_composed_along_the_tree(heard: Heard) -> None:
     assert heard.at() == (1.0, 0.5)
     assert heard.at("tip", "camera") == (2.0, 0.5)
