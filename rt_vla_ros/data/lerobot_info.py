@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rt_vla_ros.action_space.card import ActionCard, CameraSpec
+from rt_vla_ros.action_space.card import ActionCard, CameraSpec, kind_of_motion
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot_layout import ACTION, DATA, INFO, STATISTICS, VERSION, VIDEO, camera_column
 from rt_vla_ros.json_file import read_object
@@ -94,10 +94,14 @@ def _check_action(directory: Path, info: Mapping[str, Any], card: ActionCard) ->
             f"{directory}: the column {ACTION!r} has the shape {feature.get('shape')}, the action card has "
             f"{len(ours)} dimensions."
         )
-    names = feature.get("names")
-    if isinstance(names, dict) and len(names) == 1:  # of one kind of motors
-        names = next(iter(names.values()))
-    if isinstance(names, list) and names != ours and sorted(map(str, names)) == sorted(ours):
+    names = _in_order(feature.get("names"))
+    moved = [str(name) for name, one in zip(names, card.dimensions, strict=False) if kind_of_motion(one.role)]
+    if any(name.endswith(".pos") for name in moved):  # of lerobot's own robots
+        raise DatasetError(
+            f"{directory}: the column {ACTION!r} has positions of joints ({', '.join(moved):.200}), the action card "
+            "displacements of the end effector. Convert the actions, or give such dimensions the role 'unused'."
+        )
+    if names != ours and sorted(map(str, names)) == sorted(ours):
         raise DatasetError(
             f"{directory}: the column {ACTION!r} has {', '.join(names)} in this order (names in meta/info.json), the "
             f"action card {', '.join(ours)}; put the card's dimensions into the data's order."
@@ -108,6 +112,15 @@ def _check_action(directory: Path, info: Mapping[str, Any], card: ActionCard) ->
             if key != "count" and isinstance(values, list) and len(values) != len(ours):
                 what = f"{key} of {ACTION!r} has {len(values)} numbers, the column has {len(ours)}"
                 raise DatasetError(f"{directory / STATISTICS}: {what}.")
+
+
+def _in_order(names: Any) -> list[Any]:
+    """What a column's numbers are called, empty where that is not known."""
+    if isinstance(names, dict) and names and all(type(place) is int for place in names.values()):
+        return sorted(names, key=lambda name: names[name])
+    if isinstance(names, dict) and len(names) == 1:  # of one kind of motors
+        names = next(iter(names.values()))
+    return names if isinstance(names, list) else []
 
 
 def _check_camera(directory: Path, info: Mapping[str, Any], camera: CameraSpec) -> None:
