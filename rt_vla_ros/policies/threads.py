@@ -32,17 +32,16 @@ def choose_threads(step: Callable[[], float], budget: float, threads: int = 0, *
     """Sets torch's number of threads for the calling thread, and for threads that begin to use torch later.
 
     step: makes one usual, warm step of the policy; how long it took [s]. budget: a step of at most this time keeps
-    up [s]. threads: the number; 0: that of OMP_NUM_THREADS where it is set, at most one for each core, else the fewest
-    with which a step keeps up, and where none does those with which it is fastest. usual: what a step takes with
-    torch's own number [s]. Returns the number; 1 where nothing has imported torch.
+    up [s]. threads: the number, see set_threads; 0: that of OMP_NUM_THREADS where it is set, else the fewest with which
+    a step keeps up, and where none does those with which it is fastest. usual: what a step takes with torch's own
+    number [s]. Returns the number; 1 where nothing has imported torch.
     """
     torch = sys.modules.get("torch")
     if torch is None:
         return 1
     given = threads or _from_environment()
     if given:
-        torch.set_num_threads(given)
-        return given
+        return set_threads(given)
     if usual > TOO_LONG:
         return int(torch.get_num_threads())
     best, fastest, number = 1, float("inf"), 1
@@ -58,10 +57,15 @@ def choose_threads(step: Callable[[], float], budget: float, threads: int = 0, *
     return best
 
 
-def _from_environment() -> int:
-    """Torch takes the first number of a list; what is no number it ignores, and so does this.
+def set_threads(number: int) -> int:
+    """Sets torch's number of threads, at most one for each core: a number may be another machine's. Returns it."""
+    torch = sys.modules["torch"]
+    number = min(number, usable_cores())
+    torch.set_num_threads(number)
+    return number
 
-    At most one for each core: the number may be another machine's.
-    """
+
+def _from_environment() -> int:
+    """Torch takes the first number of a list; what is no number it ignores, and so does this."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return min(int(first), usable_cores()) if re.fullmatch(r"\d{1,20}", first) else 0
+    return int(first) if re.fullmatch(r"\d{1,20}", first) else 0

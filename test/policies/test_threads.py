@@ -81,6 +81,10 @@ def test_the_environment_is_asked_where_no_number_is_given(
     assert choose_threads(Step(with_1=0.1), budget=0.5) == chosen
 
 
+def test_no_more_threads_than_cores_are_made() -> None:
+    assert choose_threads(Step(), budget=0.5, threads=99_999) == 4 == torch.get_num_threads()
+
+
 def test_a_number_that_is_given_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert choose_threads(Step(), budget=0.5, threads=1) == 1
