@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from rt_vla_ros.git_lfs import hint
 from rt_vla_ros.json_file import MEGABYTE, MOST, check_file, read_object
 
 CONFIG = "config.json"
@@ -89,7 +90,8 @@ def stored_shapes(path: Path, failure: type[Exception]) -> dict[str, tuple[int, 
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > min(size, LARGEST_HEADER):
-            raise failure(f"{path} is damaged or no safetensors file: its header would have {length:,} bytes.")
+            header = f"its header would have {length:,} bytes.{hint(path)}"
+            raise failure(f"{path} is damaged or no safetensors file: {header}")
         text = file.read(length)
     try:
         entries = {name: entry for name, entry in json.loads(text).items() if name != "__metadata__"}

@@ -19,6 +19,7 @@ PACKAGE, ZENOH_ROS = ROOT / "rt_vla_ros", ROOT / "zenoh_ros"
 ROWS = (
     (
         "environment.py",
+        "git_lfs.py",
         "json_file.py",
         "network_size.py",
         "os_error.py",

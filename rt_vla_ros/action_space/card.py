@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -193,7 +194,10 @@ def _sentences(value: Any) -> tuple[str, ...]:
 
 def _dimension(data: Mapping[str, Any], index: int) -> ActionDimension:
     values = dict(_checked_keys(ActionDimension, data, f"dimensions[{index}] of the action card", optional=("modes",)))
-    values["modes"] = tuple(values.get("modes", ()))
+    modes = values.get("modes", ())
+    if not isinstance(modes, (list, tuple)) or not all(isinstance(mode, str) for mode in modes):
+        raise ActionCardError(f"modes must be a list of words, got {modes!r}.")
+    values["modes"] = tuple(modes)
     return _build(ActionDimension, values)
 
 
@@ -217,6 +221,8 @@ def _build(kind: type[_T], values: Mapping[str, Any]) -> _T:
         allowed = KINDS.get(expected)
         if allowed and (not isinstance(value, allowed) or isinstance(value, bool)):
             raise ActionCardError(f"{field.name} must be {expected}, got {value!r}.")
+        if isinstance(value, int) and abs(value) > sys.float_info.max:
+            raise ActionCardError(f"{field.name} is a number of {len(str(value))} digits, expected less.")
     return kind(**values)
 
 

@@ -16,7 +16,7 @@ MAX_CLIPPED = 0.05
 FASTEST = {"translation": 3.0, "rotation": 10.0}
 """What arms do at most [m/s], [rad/s]: collaborative ones reach 1 to 2 m/s and 3 rad/s at the tool."""
 NORMALISED = 1.001  # values of a controller's or a data set's own scale lie within -1 ... 1
-NEAR_END = 0.1  # of the way between open and closed
+STANDSTILL, LITTLE = 0.02, 0.1  # of the way between open and closed
 NEARLY_ALL = 0.9
 
 
@@ -63,6 +63,7 @@ def check_recorded(card: ActionCard, values: NDArray[np.float64]) -> tuple[Dimen
         )
     if not card.postprocessing:
         check_speed({use.dimension: use.largest for use in uses}, card.control_rate)
+        _check_motion(card, uses)
     _check_gripper(card, values)
     _check_terminate(card, values)
     return uses
@@ -133,18 +134,35 @@ def _looks_like(kind: str | None, largest: float, use: DimensionUse | None = Non
     return f" These look like {guess}." if guess and use is None else f": they look like {guess}" if guess else ""
 
 
+def _check_motion(card: ActionCard, uses: Sequence[DimensionUse]) -> None:
+    """Some dimension is used farther than half a bin from 0."""
+    moving = [use for use in uses if kind_of_motion(use.dimension.role)]
+    bins = [(use.dimension.high - use.dimension.low) / (card.bins - 1) for use in moving]
+    if moving and all(use.largest < size / 2 for use, size in zip(moving, bins, strict=True)):
+        used = "; ".join(f"{use.dimension.name!r} ({_span(use.dimension)}) up to {use.largest:.3g}" for use in moving)
+        raise ImplausibleActionsError(
+            f"The recorded actions never leave the bin of 0: {used}. Learned from them, the arm would stand "
+            "still. Convert the recorded actions to the card's units, or correct the card."
+        )
+
+
 def _check_gripper(card: ActionCard, values: NDArray[np.float64]) -> None:
-    """A gripper that is told two numbers only is told to be open and closed."""
+    """A gripper goes some way, and one that is told two numbers is not told to be half open.
+
+    Some close on an object only as far as its width: two numbers need not be those of open and closed.
+    """
     index = card.index("gripper")
     if index is None or card.postprocessing:
         return
     told = np.unique(values[:, index])
     places = (told - card.gripper_open) / (card.gripper_closed - card.gripper_open)
-    if len(told) == 2 and (np.abs(np.sort(places) - [0, 1]) > NEAR_END).any():
+    two = len(told) == 2
+    halfway = two and (np.abs(places - 0.5) < STANDSTILL).any()
+    if halfway or (0 if two else STANDSTILL) < np.ptp(places) <= LITTLE:
         raise ImplausibleActionsError(
-            f"The gripper is only ever told {told[0]:g} and {told[1]:g}, but the card says that it is open at "
-            f"{card.gripper_open:g} and closed at {card.gripper_closed:g}. Correct gripper_open and gripper_closed, "
-            "and the range of that dimension."
+            f"The gripper is only ever told {told[0]:g} {'and' if two else 'to'} {told[-1]:g}, but the card says that "
+            f"it is open at {card.gripper_open:g} and closed at {card.gripper_closed:g}. Correct gripper_open and "
+            "gripper_closed, and the range of that dimension."
         )
 
 

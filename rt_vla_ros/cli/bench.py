@@ -51,7 +51,7 @@ def _rt1_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _rt2_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--shapes", nargs="+", metavar="SHAPE", help="which models; default: by the device")
+    add("--shapes", nargs="+", action="extend", metavar="SHAPE", help="which models; default: by the device")
     add("--repeats", type=int, default=5, metavar="N", help="rounds, for the median; 5")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     add("--weights", choices=NUMBER_TYPES, default="auto", help="auto: float32 on a CPU, else bfloat16")
@@ -69,7 +69,7 @@ def _weights_arguments(parser: argparse.ArgumentParser) -> None:
     add("--reference", default="auto", metavar="WAY", help="the reference format; auto")
     add("--prompts", type=int, default=20, metavar="N", help="number of actions of each; 20")
     add("--images", type=Path, metavar="DIR", help="input images; default: seeded blocks of colour")
-    add("--instruction", nargs="+", default=[], metavar="TEXT", help="instructions, in turn")
+    add("--instruction", nargs="+", action="extend", default=[], metavar="TEXT", help="instructions, in turn")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
     parser.set_defaults(measure=_weights, bounded=("prompts",))

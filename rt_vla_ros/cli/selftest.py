@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the results there, and carry on from them")
     parser.add_argument("--overwrite", action="store_true", help="begin anew, whatever is in FILE.json")
     alone = "these alone; `rt2` stands for all whose names begin with `rt2-`"
-    parser.add_argument("--only", nargs="+", metavar="PART", help=alone)
+    parser.add_argument("--only", nargs="+", action="extend", metavar="PART", help=alone)
     parser.add_argument("--list", action="store_true", help="say what parts there are, and end")
 
 

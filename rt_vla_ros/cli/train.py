@@ -15,13 +15,13 @@ import argparse
 import io
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.data.lerobot import load_datasets
 from rt_vla_ros.policies.rt1.configuration import PRESETS
+from rt_vla_ros.policies.threads import set_threads
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.training.dagger_source import DaggerSource, collectors
 from rt_vla_ros.training.dataset_source import DatasetSource
@@ -56,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
     add("--threads", type=positive_int, help="of the CPU (default: all; with --recipe 1)")
     data = parser.add_argument_group("from datasets")
-    data.add_argument("--data", type=Path, nargs="+", metavar="DIR", help="datasets; all with the same action card")
+    several = "datasets; all with the same action card"
+    data.add_argument("--data", type=Path, nargs="+", action="extend", metavar="DIR", help=several)
     data.add_argument("--preset", help=f"size of the network: {', '.join(PRESETS)}")
     data.add_argument("--validation", type=float, help=f"share of the episodes held out (default {DEFAULT.validation})")
     frames = "decode all videos into DIR/frames first; default: on demand"
@@ -103,7 +104,7 @@ def _by_recipe(args: argparse.Namespace) -> None:
     if args.recipe not in RECIPES:
         raise CliError(f"there is no recipe {args.recipe!r}. {did_you_mean(args.recipe, RECIPES)}")
     settings = with_settings(RECIPES[args.recipe], _changes(args, "dagger.collectors"))
-    torch.set_num_threads(args.threads or 1)
+    set_threads(args.threads or 1)
     source, progress = DaggerSource(settings, args.recipe), Progress()
     assert settings.dagger is not None
     with process_group(args.device) as group:
@@ -117,7 +118,7 @@ def _from_datasets(args: argparse.Namespace) -> None:
     if args.preset not in PRESETS:
         raise CliError(f"there is no preset {args.preset!r}. {did_you_mean(args.preset, PRESETS)}")
     if args.threads:
-        torch.set_num_threads(args.threads)
+        set_threads(args.threads)
     settings = with_settings(default_settings(args.preset), _changes(args, "validation"))
     places = [directory.resolve() for directory in args.data]
     again = [str(one) for one, place in zip(args.data, places, strict=True) if places.count(place) > 1]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rt_vla_ros.action_space.card import ActionCard, CameraSpec
+from rt_vla_ros.action_space.card import ActionCard, CameraSpec, kind_of_motion
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot_layout import ACTION, DATA, INFO, STATISTICS, VERSION, VIDEO, camera_column
 from rt_vla_ros.json_file import read_object
@@ -17,6 +17,7 @@ MOST_FRAMES = 1000  # per second
 MOST_PIXELS = 8192  # a side
 AXES, AXES_FIRST = ("height", "width", "channel"), ("channel", "height", "width")
 CONVERT = "python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id=NAME"
+DOWNLOAD = "hf download NAME --repo-type dataset --local-dir DIR"
 OLDER = {
     "v2.1": f"Convert it with the lerobot package: {CONVERT}",
     "v2.0": f"Convert it to v2.1 with lerobot 0.3, then with a newer one: {CONVERT}",
@@ -27,7 +28,8 @@ def read_info(directory: Path) -> dict[str, Any]:
     """meta/info.json; data_path and video_path are always there. Raises DatasetError."""
     path = directory / INFO
     if not path.is_file():
-        raise DatasetError(f"{directory} is no dataset in the LeRobot format: there is no {path}.")
+        hub = f" Fetch one from the Hub first: {DOWNLOAD}" * (not directory.exists())
+        raise DatasetError(f"{directory} is no dataset in the LeRobot format: there is no {path}.{hub}")
     info = {"data_path": DATA, "video_path": VIDEO} | read_object(path, DatasetError)
     check_kinds(path, info, {"codebase_version": str, "fps": (int, float), "total_episodes": int, "features": dict})
     version = info["codebase_version"]
@@ -92,10 +94,14 @@ def _check_action(directory: Path, info: Mapping[str, Any], card: ActionCard) ->
             f"{directory}: the column {ACTION!r} has the shape {feature.get('shape')}, the action card has "
             f"{len(ours)} dimensions."
         )
-    names = feature.get("names")
-    if isinstance(names, dict) and len(names) == 1:  # of one kind of motors
-        names = next(iter(names.values()))
-    if isinstance(names, list) and names != ours and sorted(map(str, names)) == sorted(ours):
+    names = _in_order(feature.get("names"))
+    moved = [str(name) for name, one in zip(names, card.dimensions, strict=False) if kind_of_motion(one.role)]
+    if any(name.endswith(".pos") for name in moved):  # of lerobot's own robots
+        raise DatasetError(
+            f"{directory}: the column {ACTION!r} has positions of joints ({', '.join(moved):.200}), the action card "
+            "displacements of the end effector. Convert the actions, or give such dimensions the role 'unused'."
+        )
+    if names != ours and sorted(map(str, names)) == sorted(ours):
         raise DatasetError(
             f"{directory}: the column {ACTION!r} has {', '.join(names)} in this order (names in meta/info.json), the "
             f"action card {', '.join(ours)}; put the card's dimensions into the data's order."
@@ -106,6 +112,15 @@ def _check_action(directory: Path, info: Mapping[str, Any], card: ActionCard) ->
             if key != "count" and isinstance(values, list) and len(values) != len(ours):
                 what = f"{key} of {ACTION!r} has {len(values)} numbers, the column has {len(ours)}"
                 raise DatasetError(f"{directory / STATISTICS}: {what}.")
+
+
+def _in_order(names: Any) -> list[Any]:
+    """What a column's numbers are called, empty where that is not known."""
+    if isinstance(names, dict) and names and all(type(place) is int for place in names.values()):
+        return sorted(names, key=lambda name: names[name])
+    if isinstance(names, dict) and len(names) == 1:  # of one kind of motors
+        names = next(iter(names.values()))
+    return names if isinstance(names, list) else []
 
 
 def _check_camera(directory: Path, info: Mapping[str, Any], camera: CameraSpec) -> None:
@@ -132,7 +147,7 @@ def image_size(directory: Path, info: Mapping[str, Any], column: str) -> tuple[i
     shape, names = feature.get("shape"), feature.get("names")
     if isinstance(shape, list) and len(shape) == 3 and all(isinstance(side, int) for side in shape):
         order = [str(name).rstrip("s") for name in names] if isinstance(names, list) else []
-        if sorted(order) != sorted(AXES):
+        if sorted(order) != sorted(AXES) or shape[order.index("channel")] != 3:  # some write the usual names always
             order = list(AXES if shape[2] == 3 else AXES_FIRST)
         height, width, channels = (shape[order.index(name)] for name in AXES)
         sides = 0 < min(height, width) <= max(height, width) <= MOST_PIXELS

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot_layout import inside
@@ -119,7 +119,9 @@ class TablePictures:
                 yield self._decoded(cells.pop(row))
             except (OSError, ValueError, TypeError, KeyError, SyntaxError, Image.DecompressionBombError) as error:
                 where = f"The table {steps.path}: the image {self._column!r} at time step {step} of episode {episode}"
-                raise DatasetError(f"{where} cannot be read: {error}.") from error
+                unknown = isinstance(error, UnidentifiedImageError)  # whose text is the address of the bytes
+                why = "it is neither PNG nor JPEG" if unknown else error
+                raise DatasetError(f"{where} cannot be read: {why}.") from error
 
     def _cells(self, path: Path, rows: NDArray[np.int64]) -> dict[int, Any]:
         """What the column has in these rows. A few are taken at once: equal ones take no space in the file."""
@@ -156,6 +158,8 @@ class TablePictures:
 
     def _decoded(self, cell: Mapping[str, Any]) -> Images:
         data = cell["bytes"]
+        if data is None and cell["path"] is None:
+            raise ValueError("there is none")
         source = io.BytesIO(data) if data is not None else inside(self._directory, cell["path"])
         height, width = self._size
         with Image.open(source, formats=FORMATS) as image:

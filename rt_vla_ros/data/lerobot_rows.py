@@ -27,7 +27,7 @@ def read_episode_rows(directory: Path, info: Mapping[str, Any], kinds: Sequence[
     kinds: of the files that each row has to name: "data" and those of the videos. Raises DatasetError where some are
     missing or contradict each other.
     """
-    total, places = info["total_episodes"], sorted((directory / "meta/episodes").glob("*/*.parquet"))
+    total, places = info["total_episodes"], sorted((directory / "meta/episodes").glob("*/[!.]*.parquet"))
     if total > MOST_EPISODES:
         raise DatasetError(f"{directory / INFO}: total_episodes is {total:,}, expected at most {MOST_EPISODES:,}.")
     if len(places) > total + UNCOUNTED:

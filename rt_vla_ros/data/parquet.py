@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rt_vla_ros import git_lfs
 from rt_vla_ros.data.episode import DatasetError
 
 MOST_ROWS = 5_000_000  # in a file; LeRobot begins another one at 100 MB
@@ -58,7 +59,7 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except (arrow().ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DatasetError(f"The table {path} is damaged or cut off: {reason}") from error
+        raise DatasetError(f"The table {path} is damaged or cut off: {reason}{git_lfs.hint(path)}") from error
 
 
 def read_table(path: Path, columns: Collection[str] | None = None, *, rows_at_once: int = 256) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -14,6 +15,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from rt_vla_ros import git_lfs
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.mp4 import check_claims
 
@@ -92,7 +94,7 @@ class VideoReader:
 
     def _failed(self, path: Path, error: Exception) -> DatasetError:
         self._open.pop(path, None)
-        return DatasetError(f"The video {path} cannot be read: {error}.")
+        return DatasetError(f"The video {path} cannot be read: {error}.{git_lfs.hint(path)}")
 
     @property
     def _open(self) -> OrderedDict[Path, av.container.InputContainer]:
@@ -115,7 +117,7 @@ class VideoReader:
             if context is None:
                 raise DatasetError(f"The video {path} has no pictures, or of an unknown codec.")
             context.thread_count = 1  # readers run in several threads; a clip is small
-            pixels = (context.width + 128) * (context.height + 128)  # decoders count whole blocks
+            pixels = (context.width + 256) * (context.height + 256)  # decoders count whole blocks and borders
             context.options = {"max_pixels": str(pixels)}  # the stream may say another size than its file
             containers[path] = container
         containers.move_to_end(path)
@@ -124,10 +126,23 @@ class VideoReader:
         return containers[path]
 
     def _decoded(self, path: Path, first: float) -> Iterator[tuple[float, av.VideoFrame]]:
-        """Times [s] and frames from the key frame before `first` on."""
+        """Times [s] and frames, from the last key frame on that is shown at `first` or earlier.
+
+        FFmpeg goes to the last one that is decoded by then, which in HEVC is often shown later. What is shown before a
+        key frame and decoded after it cannot be decoded from there.
+        """
         container = self._container(path)
         stream = container.streams.video[0]
-        container.seek(int(max(0.0, first) * av.time_base), backward=True)
-        for frame in container.decode(stream):
-            if frame.time is not None:
-                yield frame.time, frame
+        base = float(stream.time_base or 1)
+        target = int(max(0.0, first) / base)
+        while True:
+            container.seek(target, stream=stream, backward=True)
+            packets = container.demux(stream)
+            key = next(packets)
+            if key.pts is None or key.dts is None or key.pts * base <= first + SAME or key.dts > target:
+                break
+            target = key.dts - 1
+        for packet in chain((key,), packets):
+            for frame in packet.decode():
+                if frame.time is not None:
+                    yield frame.time, frame

@@ -50,7 +50,9 @@ def refuse_other_words(argv: Sequence[str]) -> None:
     words = [word for word, for_ros in _words(argv[1:]) if not for_ros]
     if words:
         said = " ".join(words)
-        raise StartError(f"{said!r} has no effect: a node takes ROS arguments alone. Write --ros-args {said}.")
+        option = words[0].startswith("-") and words[0] not in ("-h", "--help")
+        how = f"--ros-args {said}" if option else "--ros-args -p NAME:=VALUE, or -r FROM:=TO"
+        raise StartError(f"{said!r} has no effect: a node takes ROS arguments alone. Write {how}.")
 
 
 def check_given(node: Node, argv: Sequence[str]) -> None:
@@ -73,7 +75,8 @@ def check_given(node: Node, argv: Sequence[str]) -> None:
         if not any(one.fits(node.get_fully_qualified_name()) for one in said):
             sections = ", ".join(dict.fromkeys(one.section for one in said)) or "none"
             sentence = f"{value}: no section is for {node.get_fully_qualified_name()}; there is {sections}."
-            node.get_logger().warning(sentence)
+            meant = [one for one in said if "*" in one.node_name and node.has_parameter(one.name)]
+            tell_lost(node, _lost(meant, sentence))  # a pattern may be for this node in another namespace
         given += said
     for lost in lost_to_others(node.get_fully_qualified_name(), given):
         tell_lost(node, lost)
@@ -135,8 +138,12 @@ def lost_sections(
         sentence = f"{source}: the section {section!r} is not for {full_name}. Did you mean '/**/{name}'?"
         if near and not own:
             yield _lost(lost, sentence)
-        elif near and lost[0].node_name != name:  # with its name it is the same node of another robot
+        elif near and _unnumbered(lost[0].node_name) != _unnumbered(name):  # else the same node of another robot
             yield LostSetting(sentence, fatal=False)
+
+
+def _unnumbered(name: str) -> str:
+    return re.sub(r"[\d_]+", "", name)
 
 
 def lost_to_others(full_name: str, given: Sequence[Given]) -> Iterator[LostSetting]:

@@ -29,6 +29,7 @@ from rt_vla_ros.nodes.pictures import Picture, check_picture, rgb_from_picture
 from rt_vla_ros.nodes.policy_health import PolicyHealth
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
+from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 from rt_vla_ros.nodes.smoother_watch import SmootherWatch
 from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.policies.checkpoint.resolve import check_name
@@ -62,7 +63,8 @@ class PolicyNode(ProgramNode):
 
     def __init__(self) -> None:
         super().__init__("policy_node")
-        self._settings: dict[str, Any] = declare(self, POLICY_PARAMETERS, smoother_node=SMOOTHER_PARAMETERS)
+        others = {"smoother_node": SMOOTHER_PARAMETERS, "sim_arm_node": sim_arm_parameters()}
+        self._settings: dict[str, Any] = declare(self, POLICY_PARAMETERS, **others)
         open_bridge()
         self._topics = camera_topics(self._settings["cameras"])
         self._enabled = True

@@ -17,7 +17,8 @@ POLICY_PARAMETERS = (
     Parameter(
         "threads",
         0,
-        "Threads of torch on the CPU; 0: as few as keep up with the policy's rate, measured when it is warmed up.",
+        "Threads of torch on the CPU, at most one for each core; 0: as few as keep up with the policy's rate, measured "
+        "when it is warmed up.",
         low=0,
         high=1024,
     ),

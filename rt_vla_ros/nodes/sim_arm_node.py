@@ -16,9 +16,10 @@ from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
-from rt_vla_ros.nodes.parameters import Parameter, declare
+from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
+from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 from rt_vla_ros.nodes.sim_frames import SimFrames
 from rt_vla_ros.nodes.sim_publishers import SimPublishers
 from rt_vla_ros.nodes.start_error import StartError
@@ -27,22 +28,7 @@ from rt_vla_ros.sim.pacing import LockStep, StepStatus, WallPace
 from rt_vla_ros.sim.world import STEP_NS, SimWorld
 from rt_vla_ros.srv import ResetScene, TaskOutcome
 
-SIM_ARM_PARAMETERS = (
-    Parameter("suite", "pick-colours", "Name of the suite of scenes.", choices=tuple(SUITES)),
-    Parameter("seed", 0, "The scene is a function of suite, seed and instruction.", low=0, high=2**53),
-    Parameter("instruction", "", 'Such as "pick up the red cube": the object that it names is placed on the table.'),
-    Parameter("image_width", 96, "Of all images [pixel].", low=16, high=1920),
-    Parameter("image_height", 96, "Of all images [pixel].", low=16, high=1080),
-    Parameter("image_rate", 10.0, "Images per second; 50 divided by a whole number [Hz].", low=1.0, high=50.0),
-    Parameter("wrist_image", False, "Whether the wrist camera is on too."),
-    Parameter("publish_clock", False, "Publish /clock and stamp by it; the other nodes then need use_sim_time."),
-    Parameter(
-        "lock_step", False, "Every step waits for the previous one; implies publish_clock; others need use_sim_time."
-    ),
-    Parameter("policy_period", 0.2, "Lock step: time from one action to the next; a multiple of 0.02 [s].", 0.02, 10.0),
-    Parameter("time_limit", 0.0, "Lock step: time limit of a scene; 0: none [s].", low=0.0, high=3600.0),
-    Parameter("twist_timeout", 0.1, "Velocities older, or this far in the future, count as zero [s].", 0.02, 10.0),
-)
+SIM_ARM_PARAMETERS = sim_arm_parameters(tuple(SUITES))
 REPEAT_PERIOD = 0.5  # [s]
 
 

@@ -24,6 +24,7 @@ from rt_vla_ros.nodes.first_action import FirstAction
 from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
+from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 from rt_vla_ros.nodes.stop_latch import StopLatch
 from rt_vla_ros.nodes.tip_position import TipPosition, make_tip_position
 from rt_vla_ros.nodes.transform_tree import TransformTree
@@ -40,7 +41,8 @@ class SmootherNode(ProgramNode):
 
     def __init__(self) -> None:
         super().__init__("smoother_node")
-        settings: dict[str, Any] = declare(self, SMOOTHER_PARAMETERS, policy_node=POLICY_PARAMETERS)
+        others = {"policy_node": POLICY_PARAMETERS, "sim_arm_node": sim_arm_parameters()}
+        settings: dict[str, Any] = declare(self, SMOOTHER_PARAMETERS, **others)
         self.transforms = TransformTree(self, self._now_ns)
         self._controller: Controller = make_controller(settings, self._refuse_frame)
         self._latch = StopLatch(self, self._controller)

@@ -51,7 +51,7 @@ def has_walls(values: Mapping[str, Any]) -> bool:
     walls = (*values["workspace_low"], *values["workspace_high"])
     if not any(map(math.isfinite, walls)):
         return False
-    tip, workspace = values["tip_frame"], values["workspace_frame"]
+    tip, workspace = values["tip_frame"].lstrip("/"), values["workspace_frame"].lstrip("/")
     if not tip:
         raise StartError(
             "The workspace has walls, so the parameter 'tip_frame' must name the TF frame of the end effector."
@@ -68,4 +68,4 @@ def make_tip_position(tree: TransformTree, values: Mapping[str, Any]) -> TipPosi
     """None where the workspace has no walls. Raises StartError, see `has_walls`."""
     if not has_walls(values):
         return None
-    return TipPosition(tree, values["tip_frame"], values["workspace_frame"])
+    return TipPosition(tree, *(values[name].lstrip("/") for name in ("tip_frame", "workspace_frame")))

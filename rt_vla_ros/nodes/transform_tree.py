@@ -15,6 +15,7 @@ from rt_vla_ros.action_space.frames import refuse_frame
 from rt_vla_ros.control.watchdog import SMALL_STEP
 from rt_vla_ros.nodes.conversions import NANOSECONDS, nanoseconds, refuse_stamp, seconds
 from rt_vla_ros.nodes.guarding import GuardedNode
+from rt_vla_ros.runtime.frame_buffer import ANOTHER_CLOCK
 
 # A transform older than this [s], or this far in the future, says nothing of where things are now.
 MAX_AGE = 0.5
@@ -78,6 +79,7 @@ class TransformTree:
 
     def lookup(self, target: str, source: str) -> Placed | str:
         """Where the frame `source` is in the frame `target` now, or why that is not known."""
+        target, source = target.lstrip("/"), source.lstrip("/")  # as ROS 1 wrote them
         now_ns = self._clock()
         between = self._between(target, source)
         for frame in between:
@@ -134,6 +136,8 @@ class TransformTree:
         if heard.arrival_ns > now_ns + SMALL_STEP * NANOSECONDS:
             return f"no transform of {frame!r} has been heard since the clock jumped back"
         age = seconds(now_ns - min(heard.stamp_ns, heard.arrival_ns))
+        if age > ANOTHER_CLOCK:
+            return f"the transforms of {frame!r} are stamped by another clock: have all nodes use_sim_time alike?"
         return f"the last transform of {frame!r} is {age:.2f} s old" if age > MAX_AGE else None
 
 

@@ -12,6 +12,8 @@ Message = TypeVar("Message")
 DUE = 0.95
 # The camera's rate is measured over this many frames.
 RATE_FRAMES = 10
+# An age of more than three years [s]: stamps count from another beginning.
+ANOTHER_CLOCK = 1e8
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,13 @@ def refuse_age(camera: str, age_ns: int, max_age: float) -> str | None:
         return None
     what = "is older than" if age_ns > 0 else "lies farther in the future than"
     where = "old" if age_ns > 0 else "ahead"
+    about = float(f"{abs(age_ns) / 1e9:.1g}")
+    clocks = "Are the clocks of camera and policy in step?"
+    if about >= ANOTHER_CLOCK:
+        clocks = "Its stamps are of another clock: does the camera's driver set them, and have all use_sim_time alike?"
     return (
-        f"The newest image {what} max_image_age ({max_age:g} s): that of camera {camera!r} is about "
-        f"{abs(age_ns) / 1e9:.1g} s {where}. Nothing is done until a fresh one comes. Are the clocks of camera and "
-        "policy in step?"
+        f"The newest image {what} max_image_age ({max_age:g} s): that of camera {camera!r} is about {about:,.12g} s "
+        f"{where}. Nothing is done until a fresh one comes. {clocks}"
     )
 
 

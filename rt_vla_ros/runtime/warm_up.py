@@ -45,6 +45,6 @@ def warm_up(policy: Policy, threads: int = 0) -> Warm:
 
     for _ in range(runs):
         step()
-    chosen = choose_threads(step, SPARE * policy.card.period, threads)
+    chosen = choose_threads(step, SPARE * policy.card.period, threads, usual=took_ns / 1e9)
     step()  # with that number
     return Warm(took_ns, chosen, doubt)

@@ -56,6 +56,10 @@ def changed_dimension(index: int, **changes: Any) -> dict[str, Any]:
         (changed_dimension(1, modes=["terminate"]), "only the role 'terminate' may"),
         (changed_dimension(0, modes=["go", "stay"]), "expected 'terminate' among"),
         (changed_dimension(0, modes=[]), "expected 'terminate' among"),
+        (changed_dimension(0, modes=None), "modes must be a list of words, got None"),
+        (changed_dimension(0, modes="terminate"), "modes must be a list of words, got 'terminate'"),
+        (changed_dimension(0, modes=[1, "terminate"]), "modes must be a list of words, got [1, 'terminate']"),
+        (changed_dimension(1, low=-(10**400)), "low is a number of 402 digits"),
         (changed_dimension(1, lo=0), "unknown key 'lo'"),
     ],
 )

@@ -113,11 +113,16 @@ def test_a_card_whose_range_no_arm_can_follow_is_refused(low: float, high: float
         ((-1, 1), (-1.0, 1.0), True),
         ((0, 1), (-1.0, 1.0), False),
         ((0, 0.08), (0.0, 1.0), False),
+        ((0, 1), (0.0, 255.0), False),
+        ((0, 0.63), (0.0, 1.0), True),
+        (tuple(np.linspace(0, 0.08, 9)), (0.0, 1.0), False),
+        (tuple(np.linspace(0, 0.015, 9)), (0.0, 1.0), True),
+        (tuple(np.linspace(0, 0.8, 9)), (0.0, 1.0), True),
         ((1, 1), (-1.0, 1.0), True),
         ((0, 0.5, 1), (-1.0, 1.0), True),
     ],
 )
-def test_a_gripper_of_two_values_must_have_those_of_the_card(
+def test_what_a_gripper_is_told_must_be_on_the_scale_of_the_card(
     told: tuple[float, ...], ends: tuple[float, float], fine: bool
 ) -> None:
     gripper = ActionDimension("gripper", "gripper", min(ends), max(ends), "1")
@@ -128,6 +133,15 @@ def test_a_gripper_of_two_values_must_have_those_of_the_card(
     else:
         with pytest.raises(ImplausibleActionsError, match=r"only ever told .* but the card says that it is open at"):
             check_recorded(card, values)
+
+
+@pytest.mark.parametrize("amplitude", [0.0, 0.00005])
+def test_an_arm_that_never_leaves_the_bin_of_standstill_is_refused(amplitude: float) -> None:
+    still = recorded(**dict.fromkeys(("x", "y", "z", "rx", "ry", "rz"), wave(amplitude)))
+    with pytest.raises(ImplausibleActionsError, match=r"never leave the bin of 0: 'x' \(-0.1 to 0.1 m\) up to"):
+        check_recorded(CARD, still)
+    still[:, 3] = wave(0.05)
+    check_recorded(CARD, still)
 
 
 def test_modes_in_another_order_are_noticed() -> None:

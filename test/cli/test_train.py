@@ -156,8 +156,9 @@ def test_impossible_settings_are_refused_before_videos_are_decoded(
 
 def test_the_same_dataset_twice_is_refused(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     again = str(dataset.parent / "." / ".." / dataset.parent.name / dataset.name)
-    assert main(["train", "rt1", "--data", str(dataset), again, "--out", str(tmp_path / "run")]) == 2
-    assert "--data names the same dataset more than once" in capsys.readouterr().err
+    for both in ([str(dataset), again], [str(dataset), "--data", again]):
+        assert main(["train", "rt1", "--data", *both, "--out", str(tmp_path / "run")]) == 2
+        assert "--data names the same dataset more than once" in capsys.readouterr().err
 
 
 def test_a_file_where_the_run_should_be_is_said(

@@ -134,8 +134,10 @@ def test_episodes_that_are_counted_but_not_there_are_missed(dataset: Path) -> No
 
 
 def test_other_directories_and_versions_are_refused(dataset: Path, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="is no dataset in the LeRobot format"):
+    with pytest.raises(DatasetError, match=r"is no dataset in the LeRobot format: there is no \S*info\.json\.$"):
         LeRobotDataset(tmp_path)
+    with pytest.raises(DatasetError, match=r"Fetch one from the Hub first: hf download NAME --repo-type dataset"):
+        LeRobotDataset(Path("lerobot/pusht"))
     change_info(dataset, codebase_version="v2.1")
     with pytest.raises(DatasetError, match=r"says version v2\.1; this reads v3\.0"):
         LeRobotDataset(dataset)

@@ -76,6 +76,8 @@ def test_images_are_rgb_of_a_size(dataset: Path, flags: dict[str, object]) -> No
     [
         {"shape": [3, 32, 32], "names": ["channel", "height", "width"]},
         {"shape": [3, 32, 32], "names": None},
+        {"shape": [3, 32, 32], "names": ["height", "width", "channels"]},
+        {"shape": [32, 32, 3], "names": ["channels", "height", "width"]},
         {"names": None, "info": None},
         {"info": {"video.fps": 5.0, "has_audio": True}},
     ],
@@ -111,12 +113,20 @@ def test_rates_agree(dataset: Path, name: str, changes: dict[str, object], sente
         LeRobotDataset(dataset)
 
 
+def test_joints_are_no_displacements(dataset: Path) -> None:
+    joints = ["shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper"]
+    change_feature(dataset, "action", names=[f"{name}.pos" for name in joints])
+    with pytest.raises(DatasetError, match=r"'action' has positions of joints \(shoulder_lift\.pos, .*role 'unused'"):
+        LeRobotDataset(dataset)
+
+
 def test_actions_are_in_the_cards_order(dataset: Path) -> None:
     names = [dimension.name for dimension in ActionCard.load(dataset / "meta").dimensions]
-    for fitting in ({"motors": names}, ["a", "b", "c", "d", "e", "f"], None):
+    by_place = {name: i for i, name in reversed([*enumerate(names)])}
+    for fitting in ({"motors": names}, by_place, ["a", "b", "c", "d", "e", "f"], {}, None):
         change_feature(dataset, "action", names=fitting)
         assert len(LeRobotDataset(dataset)) == 5
-    for order in (names[::-1], {"motors": names[::-1]}):
+    for order in (names[::-1], {"motors": names[::-1]}, {name: 5 - i for i, name in enumerate(names)}):
         change_feature(dataset, "action", names=order)
         with pytest.raises(
             DatasetError, match=r"has gripper_closedness, .* put the card's dimensions into the data's order"

@@ -182,6 +182,11 @@ def test_without_a_table_of_tasks_an_episode_has_one(dataset: Path) -> None:
     refused(dataset, "episode 0: without meta/tasks.parquet nobody knows which sentence")
 
 
+def test_what_macos_writes_beside_files_is_no_table(dataset: Path) -> None:
+    (dataset / ROWS[0]).with_name("._file-000.parquet").write_bytes(b"\0\5\x16\7")
+    assert len(LeRobotDataset(dataset)) == 5
+
+
 @pytest.mark.parametrize(
     ("columns", "sentence"),
     [

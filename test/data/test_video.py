@@ -30,6 +30,33 @@ def test_any_stretch_is_found_by_its_times(clip: Path) -> None:
     np.testing.assert_array_equal(np.stack(list(reader.read(clip, times[2:8:2]))), FRAMES[2:8:2])
 
 
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [
+        ("libx264", {"x264-params": "open-gop=1:keyint=6:min-keyint=6:bframes=3:b-adapt=0:scenecut=0"}),
+        ("libx265", {"x265-params": "log-level=none:keyint=6"}),
+        ("mpeg4", {"g": "6", "bf": "2"}),
+    ],
+)
+def test_every_picture_is_found_by_itself_in_what_other_programs_write(
+    tmp_path: Path, codec: str, options: dict[str, str]
+) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=RATE, options=options)
+        stream.pix_fmt, stream.width, stream.height = "yuv420p", 64, 64
+        for image in FRAMES:
+            enlarged = np.kron(image, np.ones((4, 4, 1), np.uint8))
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(enlarged, format="rgb24")))
+        file.mux(stream.encode())
+    reader = VideoReader()
+    times = reader.times(path, 64, 64)
+    whole = list(VideoReader().read(path, times))
+    assert len(whole) == len(FRAMES)
+    for i in (5, 6, 7, 23, *range(11, 19)):
+        np.testing.assert_array_equal(next(reader.read(path, times[i : i + 1])), whole[i])
+
+
 def test_what_is_not_there_is_named(clip: Path) -> None:
     with pytest.raises(DatasetError, match=r"its picture at 4\.900 s cannot be decoded"):
         list(VideoReader().read(clip, np.array([4.9])))

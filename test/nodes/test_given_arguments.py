@@ -92,6 +92,19 @@ def test_a_parameter_for_the_node_elsewhere_ends_the_start(check: Check, namespa
         check("-p smoother_node:dry_run:=true", namespace=namespace)
 
 
+def test_a_pattern_for_other_namespaces_ends_the_start(check: Check) -> None:
+    with pytest.raises(StartError, match=r"no section is for /smoother_node; there is /arm/\*\*. It holds dry_run"):
+        check("FILE1", section("/arm/**"))
+
+
+def test_a_pattern_for_other_namespaces_without_a_safety_setting_is_named(check: Check) -> None:
+    assert "no section is for /smoother_node" in check("FILE1", section("/arm/**", "max_range: 5.0"))
+
+
+def test_a_section_for_a_numbered_sibling_is_fine(check: Check) -> None:
+    assert "smoother_node_2" not in check("FILE1", section("smoother_node") + section("smoother_node_2"))
+
+
 def test_a_second_section_of_nearly_the_nodes_name_is_named(check: Check) -> None:
     said = check("FILE1", section("smoother_node") + section("smother_node"))
     assert "the section 'smother_node' is not for /smoother_node. Did you mean" in said
@@ -173,11 +186,19 @@ def test_a_remap_that_fits_nothing_is_named(check: Check, rule: str, sentence: s
 
 
 @pytest.mark.parametrize(
-    "words", ["-p dry_run:=true", "dry_run:=true", "--params-file x.yaml", "--ros-args -p a:=1 -- -p b:=2"]
+    ("words", "how"),
+    [
+        ("-p dry_run:=true", "-p dry_run:=true."),
+        ("--params-file x.yaml", "--params-file x.yaml."),
+        ("--ros-args -p a:=1 -- -p b:=2", "-p b:=2."),
+        ("dry_run:=true", "-p NAME:=VALUE, or -r FROM:=TO."),
+        ("image:=/camera", "-p NAME:=VALUE, or -r FROM:=TO."),
+        ("--help", "-p NAME:=VALUE, or -r FROM:=TO."),
+    ],
 )
-def test_words_before_ros_args_are_refused(words: str) -> None:
+def test_words_before_ros_args_are_refused(words: str, how: str) -> None:
     said = words.rpartition("-- ")[2]
-    with pytest.raises(StartError, match=f"'{said}' has no effect: .* Write --ros-args {said}"):
+    with pytest.raises(StartError, match=f"^'{said}' has no effect: .* Write --ros-args {how}$"):
         refuse_other_words(["smoother_node", *words.split()])
 
 

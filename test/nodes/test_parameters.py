@@ -14,6 +14,7 @@ from rt_vla_ros.control.limits import Limits
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.parameters import declare, is_safety
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
+from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 from rt_vla_ros.nodes.start_error import StartError
 
 Declares = Callable[..., dict[str, Any]]
@@ -25,7 +26,8 @@ def smoother(ros_graph: Any) -> Iterator[Declares]:
 
     def make(*parameters: str) -> dict[str, Any]:
         rclpy.init(args=["test", "--ros-args", *(word for given in parameters for word in ("-p", given))])
-        return declare(Node("smoother_node"), SMOOTHER_PARAMETERS, policy_node=POLICY_PARAMETERS)
+        others = {"policy_node": POLICY_PARAMETERS, "sim_arm_node": sim_arm_parameters()}
+        return declare(Node("smoother_node"), SMOOTHER_PARAMETERS, **others)
 
     yield make
     rclpy.try_shutdown()
@@ -69,6 +71,7 @@ def test_a_limit_that_there_is_not_ends_the_start(smoother: Declares, given: str
         ),
         ("colour:=red", "has no parameter 'colour': what was given for it has no effect. It has "),
         ("max_image_age:=0.3", "has no effect. It is one of policy_node."),
+        ("twist_timeout:=0.2", "has no effect. It is one of sim_arm_node."),
         ("other_node:dryrun:=true", ""),
     ],
 )

@@ -11,6 +11,7 @@ from support.node_bench import NodeBench
 
 from rt_vla_ros.nodes.conversions import time_message
 from rt_vla_ros.nodes.guarding import GuardedNode
+from rt_vla_ros.nodes.tip_position import make_tip_position
 from rt_vla_ros.nodes.transform_tree import Placed, TransformTree, rotation_of
 
 SECOND = 1_000_000_000
@@ -53,6 +54,25 @@ class Heard:
 @pytest.fixture
 def heard(bench: NodeBench) -> Heard:
     return Heard(bench)
+
+
+def test_a_frame_that_is_asked_for_with_a_slash_ages_too(heard: Heard) -> None:
+    assert heard.at("/tip", "/base") == (1.0, 0.5)
+    heard.now_ns += SECOND
+    assert heard.at("/tip", "/base") == "the last transform of 'link' is 1.00 s old"
+
+
+def test_walls_whose_frames_have_a_slash_are_those_without(heard: Heard) -> None:
+    values = {"workspace_low": [0.0] * 3, "workspace_high": [9.0] * 3, "tip_frame": "/tip", "workspace_frame": "/base"}
+    tip = make_tip_position(heard.tree, values)
+    assert tip is not None
+    assert tip.position("base") == ((pytest.approx(1.0), pytest.approx(0.5), 0.0), NOW / SECOND)
+
+
+def test_stamps_of_another_clock_are_told_as_such(heard: Heard) -> None:
+    heard.now_ns *= 1_000_000
+    heard.hear(transform("base", "link"))
+    assert "'link' are stamped by another clock: have all nodes use_sim_time alike?" in str(heard.at())
 
 
 def test_transforms_are_composed_along_the_tree(heard: Heard) -> None:

@@ -57,18 +57,32 @@ def test_cores_that_are_no_power_of_two_are_tried_all_together(monkeypatch: pyte
     assert set(step.tried) == {1, 2, 3}
 
 
+def test_a_policy_that_never_keeps_up_is_not_tried_with_fewer() -> None:
+    torch.set_num_threads(4)
+    step = Step()
+    assert choose_threads(step, budget=0.5, usual=20.0) == 4 == torch.get_num_threads()
+    assert not step.tried
+
+
 def test_a_number_that_is_given_is_taken_without_a_step() -> None:
     step = Step()
     assert choose_threads(step, budget=0.5, threads=3) == 3 == torch.get_num_threads()
     assert not step.tried
 
 
-@pytest.mark.parametrize(("text", "chosen"), [("2", 2), ("3,1", 3), ("", 1), ("many", 1), ("0", 1), ("-2", 1)])
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [("2", 2), ("3,1", 3), ("", 1), ("many", 1), ("0", 1), ("-2", 1), ("64", 4), ("4294967296", 4)],
+)
 def test_the_environment_is_asked_where_no_number_is_given(
     monkeypatch: pytest.MonkeyPatch, text: str, chosen: int
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", text)
     assert choose_threads(Step(with_1=0.1), budget=0.5) == chosen
+
+
+def test_no_more_threads_than_cores_are_made() -> None:
+    assert choose_threads(Step(), budget=0.5, threads=99_999) == 4 == torch.get_num_threads()
 
 
 def test_a_number_that_is_given_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

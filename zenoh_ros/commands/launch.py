@@ -101,7 +101,8 @@ def launch_file(words: list[str]) -> str:
     if len(words) == 1 and os.path.isfile(words[0]):
         return words[0]
     is_path = bool(words) and os.path.isfile(words[0])
-    strange = ", ".join(repr(word) for word in words[1 if is_path else 2 :])
+    first = 1 if is_path or any("=" in word for word in words[1:]) else 2
+    strange = ", ".join(map(repr, words[first:]))
     if strange or not words:
         raise CliError(f"expected a launch file and arguments of the form name:=value, got {strange or 'no file'}")
     name = words[-1]
@@ -169,4 +170,5 @@ def _check_choices(given: dict[str, str], declared: Iterable[DeclareLaunchArgume
     for argument in declared:
         value = given.get(argument.name)
         if value is not None and argument.choices is not None and value not in argument.choices:
-            raise CliError(f"{argument.name}:={value} is not valid. {did_you_mean(value, argument.choices)}")
+            others = did_you_mean(value, filter(None, argument.choices))
+            raise CliError(f"{argument.name}:={value} is not valid. {others}")

@@ -55,6 +55,7 @@ def test_a_path_is_taken_as_it_is(file: Path, monkeypatch: pytest.MonkeyPatch) -
         (["polcy.launch.py"], "Did you mean 'policy.launch.py'?"),
         (["no/such/file.launch.py"], "no launch file 'no/such/file.launch.py', neither as a path nor in "),
         (["nowhere", "x.launch.py"], "'nowhere'"),
+        (["policy.launch.py", "arm=sim"], "and arguments of the form name:=value, got 'arm=sim'"),
         (["policy.launch.py", "arm=sim", "dry_run"], "expected a launch file and arguments of the form name:=value"),
         ([], "got no file"),
     ],

@@ -82,7 +82,7 @@ def openvla_card(checkpoint: Checkpoint) -> ActionCard:
         _check_state(statistics, choose_key(statistics, key))
         card = card_from_statistics(statistics, key, bins=settings.bins, image_size=settings.image_size)
         check_meaning(card, statistics, key)
-    except CheckpointError as error:
+    except (CheckpointError, ActionCardError) as error:
         raise CheckpointError(f"{path}: {error}") from error
     return card
 
@@ -164,6 +164,12 @@ RECORDINGS = {
 """Of known data sets, by the beginning of their names."""
 USUAL = Recording(5.0)
 """For others: OpenVLA's own experiments. Slower than a data set's rate only makes the arm slower."""
+FARTHEST = 0.3
+"""Of an action [m], where the rate is not known: in Open X-Embodiment those in metres reach 0.25."""
+
+
+def recording_of(key: str) -> Recording:
+    return next((one for name, one in RECORDINGS.items() if key.lower().startswith(name)), USUAL)
 
 
 def card_from_statistics(
@@ -182,12 +188,14 @@ def card_from_statistics(
             f"The statistics of {key!r} have no q01 and q99 of {len(ROLES)} numbers each, "
             "which is what an OpenVLA action has (x, y, z, roll, pitch, yaw, gripper)."
         )
+    if any(low > high for low, high in zip(action["q01"], action["q99"], strict=True)):
+        raise CheckpointError(f"The statistics of {key!r} have a q01 above its q99, expected q01 at most q99.")
     mask = action.get("mask") or [True] * len(ROLES)
     if not _is_of_an_action(mask):
         raise CheckpointError(
             f"The statistics of {key!r} have the mask {mask!r}, expected {len(ROLES)} times true or false."
         )
-    recording = next((one for name, one in RECORDINGS.items() if key.startswith(name)), USUAL)
+    recording = recording_of(key)
     scales = (recording.metres,) * 3 + (recording.radians,) * 3 + (1.0,)
     ranges = [
         (float(low) * scale, float(high) * scale) if use else (-scale, scale)
@@ -219,12 +227,20 @@ def check_meaning(card: ActionCard, statistics: Mapping[str, Any], key: str) -> 
     There a gripper's value lies in 0 (closed) ... 1 (open). Raises CheckpointError.
     """
     key = choose_key(statistics, key)
+    largest = {d: max(abs(d.low), abs(d.high)) for d in card.dimensions}
     try:
-        check_speed({d: max(abs(d.low), abs(d.high)) for d in card.dimensions}, card.control_rate)
+        check_speed(largest, card.control_rate)
     except ImplausibleActionsError as error:
         raise CheckpointError(f"The statistics of {key!r}: {error} {OWN_CARD}") from error
+    far = [d.name for d in card.dimensions if d.unit == "m" and largest[d] > FARTHEST]
+    if far and recording_of(key) is USUAL:
+        raise CheckpointError(
+            f"The statistics of {key!r} have {', '.join(far)} beyond {FARTHEST:g} m per action, so they look like "
+            f"numbers of a controller's own scale. {OWN_CARD}"
+        )
     low, high = (statistics[key]["action"][name][-1] for name in ("q01", "q99"))
-    if not -GRIPPER_ERROR <= low <= high <= 1 + GRIPPER_ERROR:
+    raw = card.dimensions[-1].low < 0  # not normalised, so the model says what was recorded
+    if not -GRIPPER_ERROR <= low <= high <= 1 + GRIPPER_ERROR or (raw and 0 < high - low < 0.5):
         raise CheckpointError(
             f"The statistics of {key!r} have a gripper from {low:g} to {high:g}; in OpenVLA's data it is 0 closed and "
             f"1 open, so nobody knows which of these is open. {OWN_CARD}"

@@ -319,6 +319,7 @@ def test_a_data_set_with_a_scale_of_its_own_is_brought_to_metres_and_radians() -
     libero = card_from_statistics(of_data("libero_spatial_no_noops", *LIBERO), "")
     assert [round(d.high, 4) for d in libero.dimensions] == [0.0469, 0.0438, 0.0466, 0.052, 0.0884, 0.0729, 1.0]
     assert (libero.rotation, libero.control_rate) == ("rotation_vector", 20)
+    assert card_from_statistics(of_data("LIBERO_goal", *LIBERO), "").dimensions == libero.dimensions
     droid = card_from_statistics(of_data("droid", [-1.0] * 6 + [0.0], [1.0] * 7), "")
     assert [d.high for d in droid.dimensions] == [0.075] * 3 + [0.15] * 3 + [1.0]
     check_meaning(libero, of_data("libero_spatial_no_noops", *LIBERO), "")
@@ -331,6 +332,10 @@ def test_a_data_set_with_a_scale_of_its_own_is_brought_to_metres_and_radians() -
         ([-0.02] * 3 + [-20.0] * 3 + [0.0], [0.02] * 3 + [20.0] * 3 + [1.0], r"'roll' .*100 rad/s.*look like degrees"),
         ([-0.02] * 6 + [-1.0], [0.02] * 6 + [1.0], r"a gripper from -1 to 1; in OpenVLA's data it is 0 closed and 1"),
         ([-0.02] * 6 + [0.0], [0.02] * 6 + [255.0], r"a gripper from 0 to 255"),
+        ([-0.02] * 6 + [0.0], [0.02] * 6 + [0.08], r"a gripper from 0 to 0.08"),
+        ([-0.4] * 6 + [0.0], [0.59] * 6 + [1.0], r"have x, y, z beyond 0.3 m per action, so they look like numbers of"),
+        ([-30.0] * 3 + [0.0] * 4, [30.0] * 7, r"config.json: 'x' ranges from -30 to 30 m per action"),
+        ([0.02] * 6 + [0.0], [-0.02] * 6 + [1.0], r"have a q01 above its q99"),
     ],
 )
 def test_statistics_that_cannot_be_metres_and_radians_are_refused(
