@@ -5,17 +5,40 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from support.scripted_policy import ConstantPolicy, ExpertPolicy
+from support.scripted_policy import ConstantPolicy
 
+from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.record import EpisodeRecord
 from rt_vla_ros.evaluation.rollout import DirectPlayer, RolloutStep, rollout
 from rt_vla_ros.evaluation.suite_run import SuiteRun
+from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.judge import Outcome
-from rt_vla_ros.sim.scenes import make_scene
+from rt_vla_ros.sim.scenes import Scene, make_scene
+from rt_vla_ros.sim.scripted_expert import ScriptedExpert
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
+
+
+class ExpertPolicy:
+    """The expert behind a policy's surface; it looks at the simulator, not at the images."""
+
+    name = "expert"
+    card = tabletop_card("expert")
+
+    def __init__(self, sim: TabletopSim, scene: Scene) -> None:
+        self._sim, self._expert = sim, ScriptedExpert(scene)
+        self.instructions: list[str] = []
+        self.seen: list[Observation] = []
+
+    def reset(self, instruction: str) -> None:
+        self.instructions.append(instruction)
+
+    def act(self, observation: Observation) -> EndEffectorAction:
+        self.seen.append(observation)
+        return self._expert.action(self._sim)
 
 
 def test_the_expert_succeeds(sim: TabletopSim) -> None:
