@@ -21,7 +21,7 @@ class StopFile:
         self._unflushed = False
 
     def read(self) -> str | None:
-        """Why the stop was latched, in a sentence; None where it was not.
+        """Why the stop was latched, and since when; None where it was not.
 
         A file that cannot be made out counts as a stop. Raises OSError where nobody can know whether there is one.
         """
@@ -32,10 +32,10 @@ class StopFile:
         try:
             with self.path.open("rb") as file:
                 content = json.loads(file.read(LARGEST))
-            reason = content["reason"]
+            told = f"{content['reason']} (since {content['time']})"
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return f"The file of the stop, {self.path}, is damaged."
-        return str(reason)
+        return told
 
     def prepare(self) -> None:
         """Makes the folder. Raises OSError where `write` could do nothing."""

@@ -69,7 +69,9 @@ class PolicyNode(ProgramNode):
         self._topics = camera_topics(self._settings["cameras"])
         self._enabled = True
         self._instruction_gate = InstructionGate(
-            self._settings["max_instruction_length"], self._settings["instruction_pause"]
+            self._settings["max_instruction_length"],
+            self._settings["instruction_pause"],
+            restart=self.resolve_service_name("~/restart"),
         )
         self._health = PolicyHealth(
             self._settings["max_image_age"], {name: self._image_topic(topic) for name, topic in self._topics.items()}
@@ -155,7 +157,8 @@ class PolicyNode(ProgramNode):
     def _refuse_request(self) -> str | None:
         """Why no request can begin, in a sentence; None where one can."""
         if not self._enabled:
-            return "The policy is disabled; call ~/enable to have instructions carried out."
+            enable = self.resolve_service_name("~/enable")
+            return f"The policy is disabled; call {enable} to have instructions carried out."
         return self._smoother.refusal
 
     def _begin(self, instruction: str) -> None:
@@ -204,8 +207,8 @@ class PolicyNode(ProgramNode):
         self._end("The stop service of the policy was called.", stop=True)
         response.success = await self._smoother.stop_taken()
         response.message = (
-            "the request is over, and the smoother is stopped until its ~/release is called; after that, give another "
-            "instruction or call ~/restart"
+            f"the request is over, and the smoother is stopped until {self._smoother.release} is called; after that, "
+            f"give another instruction or call {self.resolve_service_name('~/restart')}"
             if response.success
             else "the request is over, but no smoother says that it is stopped: nothing keeps another action from "
             "moving the arm"

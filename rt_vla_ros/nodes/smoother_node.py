@@ -60,7 +60,8 @@ class SmootherNode(ProgramNode):
         self._twists = self.create_publisher(TwistStamped, "delta_twist_cmds", reliable)
         self._grippers = self.create_publisher(Float64, "gripper_command", reliable)
         self._terminates = self.create_publisher(Bool, "terminate", reliable)
-        lasting = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        # Who joins shall hear how it is, not how it was: where the clock stands still, that may be long ago.
+        lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._statuses = self.create_publisher(ControllerStatus, "controller_status", lasting)
         actions = self.create_subscription(ActionMsg, "action", self._on_action, reliable)
         self._sources = ActionSources(self, actions.topic_name)
@@ -195,8 +196,12 @@ class SmootherNode(ProgramNode):
         self._early = None
         self._first.drop()
         told = self._latch.stop(reason)
-        self._publish_status(self._now_ns(), commanding=False, gripper_commanded=False)
+        self._tell()
         return told
+
+    def _tell(self) -> None:
+        """What a service changed, at once: the next tick may be far, as where simulated time waits for the policy."""
+        self._publish_status(self._now_ns(), commanding=False, gripper_commanded=False)
 
     def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success, response.message = True, self._stop("The stop service was called.")
@@ -204,14 +209,17 @@ class SmootherNode(ProgramNode):
 
     def _on_release(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success, response.message = True, self._latch.release()
+        self._tell()
         return response
 
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._controller.reset()
         self._early = None
         self._first.drop()
+        self._tell()
         response.success = self._controller.state is not State.STOPPED
-        response.message = "everything forgotten" if response.success else "stopped: call ~/release first"
+        release = self.resolve_service_name("~/release")
+        response.message = "everything forgotten" if response.success else f"stopped: call {release} first"
         return response
 
     def _report(self) -> Report:

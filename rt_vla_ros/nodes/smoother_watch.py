@@ -16,6 +16,7 @@ from rclpy.task import Future
 
 from rt_vla_ros.control.controller import LONGEST_REASON
 from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.nodes.action_sources import ActionSources
 from rt_vla_ros.nodes.conversions import nanoseconds
 from rt_vla_ros.nodes.diagnostics import Level
 
@@ -54,17 +55,21 @@ class SmootherWatch:
     @property
     def refusal(self) -> str | None:
         """Why no request can begin, in a sentence; None where one can."""
+        then = f"then give another instruction or call {self._node.resolve_service_name('~/restart')}."
         if self._lost:
             return (
                 "Nobody follows the actions any more: the smoother is gone, nothing comes on "
-                f"{self._statuses.topic_name!r}. Start it again, then give another instruction or call ~/restart."
+                f"{self._statuses.topic_name!r}. Start it again, {then}"
             )
         if self._is_stopped:
-            return (
-                f"The smoother is stopped: {self._reason} Call its ~/release, then give another instruction or "
-                "call ~/restart."
-            )
+            return f"The smoother is stopped: {self._reason} Call {self.release}, {then}"
         return None
+
+    @property
+    def release(self) -> str:
+        """The service that ends the smoother's stop, for the sentences."""
+        smoothers = dict.fromkeys(ActionSources(self._node, self._statuses.topic_name).names())
+        return " and ".join(f"{name}/release" for name in smoothers) or "its ~/release"
 
     def trouble(self) -> tuple[Level, str] | None:
         """For the diagnostics; None where all is well."""

@@ -20,13 +20,14 @@ class StopLatch:
 
     def __init__(self, node: Node, controller: Controller) -> None:
         self._logger, self._controller = node.get_logger(), controller
+        self._release = node.resolve_service_name("~/release")
         self._file = StopFile(stop_path(node.context.get_domain_id(), node.get_fully_qualified_name()))
         self.problem: str | None = None
         try:
             reason = self._file.read()
             if reason is not None:
                 controller.stop(f"Stopped before this start. {reason}")
-                self._logger.warning(f"{controller.reason} It holds until ~/release is called.")
+                self._logger.warning(f"{controller.reason} It holds until {self._release} is called.")
             self._file.prepare()
         except OSError as error:
             self._warn(error)
@@ -38,9 +39,9 @@ class StopLatch:
             self._file.write(reason)
         except OSError as error:
             self._warn(error)
-            return f"stopped until ~/release is called. {self.problem}"
+            return f"stopped until {self._release} is called. {self.problem}"
         self.problem = None
-        return "stopped until ~/release is called"
+        return f"stopped until {self._release} is called"
 
     def release(self) -> str:
         """The next action moves the arm; what there is to say of it, in a sentence."""
@@ -67,5 +68,5 @@ class StopLatch:
 
 def stop_path(domain: int, node_name: str) -> Path:
     """Where the stop of a node is kept: in $ROS_HOME, or ~/.ros. node_name: fully qualified, "/left/smoother_node"."""
-    home = os.environ.get("ROS_HOME") or os.path.expanduser("~/.ros")
+    home = os.path.expanduser(os.environ.get("ROS_HOME") or "~/.ros")
     return Path(home, "rt_vla_ros", "stopped", str(domain), f"{node_name.strip('/')}.json")

@@ -32,9 +32,9 @@ class InstructionGate:
     called. Somebody may wait for a request that is none: that is said once.
     """
 
-    def __init__(self, max_length: int, pause: float) -> None:
-        self._max_length = max_length
-        self._pause = pause
+    def __init__(self, max_length: int, pause: float, restart: str) -> None:
+        """restart: what calls `reopen`, for the sentences."""
+        self._max_length, self._pause, self._restart = max_length, pause, restart
         self._text: str | None = None
         self._heard = 0.0
         self._closed = False
@@ -75,11 +75,11 @@ class InstructionGate:
         if self._closed:
             return (
                 "The same instruction again, and its request was ended: nothing begins. Give another instruction, or "
-                "call ~/restart."
+                f"call {self._restart}."
             )
         return (
             f"The same instruction again within {self._pause:g} s is taken for a repetition, and its request is over: "
-            f"nothing begins. Say it again after {self._pause:g} s of silence, or call ~/restart."
+            f"nothing begins. Say it again after {self._pause:g} s of silence, or call {self._restart}."
         )
 
 

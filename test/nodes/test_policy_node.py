@@ -94,7 +94,7 @@ def test_the_same_instruction_after_a_stop_begins_nothing_and_that_is_logged(
 
     def heard() -> bool:
         said[0] += "".join(capfd.readouterr())
-        return "its request was ended: nothing begins. Give another instruction, or call ~/restart." in said[0]
+        return "was ended: nothing begins. Give another instruction, or call /policy_node/restart." in said[0]
 
     rig.bench.until(heard, "it was not logged")
 
@@ -237,7 +237,7 @@ def test_disable_and_restart(rig: Rig) -> None:
     assert rig.bench.call(SetBool, "policy_node/enable", data=False).success
     assert rig.until_stop().plan == "The policy was disabled."
     rig.say("pick up the blue ball")
-    rig.bench.until_diagnostics("policy_node", ERROR, "The policy is disabled; call ~/enable")
+    rig.bench.until_diagnostics("policy_node", ERROR, "The policy is disabled; call /policy_node/enable")
     assert not rig.bench.call(Trigger, "policy_node/restart").success
     assert rig.bench.call(SetBool, "policy_node/enable", data=True).success
     rig.bench.until_diagnostics("policy_node", OK, "Waiting for an instruction.")

@@ -50,7 +50,7 @@ def test_a_stop_without_a_smoother_says_that_nothing_latched_it(rig: Rig) -> Non
 
 def test_while_the_smoother_is_stopped_no_request_begins(rig: Rig) -> None:
     rig.smoother.tell(state=ControllerStatus.STOPPED, reason="The stop service was called.")
-    sentence = "The smoother is stopped: The stop service was called. Call its ~/release, then give another instruction"
+    sentence = "The smoother is stopped: The stop service was called. Call /world/release, then give another"
     rig.bench.until_diagnostics("policy_node", WARN, sentence)
     rig.say("pick up the red cube")
     assert rig.bench.call(Trigger, "policy_node/stop").success  # it is stopped already

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rt_vla_ros.msg import ControllerStatus
 from std_srvs.srv import Trigger
 from support.node_bench import NodeBench
@@ -33,7 +35,7 @@ def test_a_stop_outlives_a_kill_and_a_ctrl_c_until_it_is_released(bench: NodeBen
     bench.kill(node)
     node = bench.add(SmootherNode())
     assert first_state(bench, node) == State.STOPPED
-    bench.until_diagnostics("smoother_node", WARN, "Stopped before this start. The stop service was called.")
+    bench.until_diagnostics("smoother_node", WARN, "Stopped before this start. The stop service was called. (since 2")
     assert bench.call(Trigger, "smoother_node/release").message == "the next action moves the arm"
     bench.kill(node)
     assert first_state(bench, bench.add(SmootherNode())) == State.IDLE
@@ -67,7 +69,7 @@ def test_where_nothing_can_be_written_a_stop_is_one_and_it_is_said_that_it_will_
     bench.until_diagnostics("smoother_node", WARN, "A stop will not survive a restart of the smoother: ")
     answer = bench.call(Trigger, "smoother_node/stop")
     assert answer.success
-    assert "stopped until ~/release is called. A stop will not survive a restart" in answer.message
+    assert "stopped until /smoother_node/release is called. A stop will not survive a restart" in answer.message
     assert first_state(bench, node) == State.STOPPED
     assert bench.call(Trigger, "smoother_node/release").message == "the next action moves the arm"
 
@@ -78,6 +80,26 @@ def test_every_node_of_every_domain_has_its_own_file(monkeypatch: pytest.MonkeyP
     paths = {stop_path(domain, name) for domain in (0, 1, 10) for name in names}
     assert len(paths) == 12
     assert Path("/home/of/ros/rt_vla_ros/stopped/10/left/smoother_node.json") in paths
-    monkeypatch.delenv("ROS_HOME")
+
+
+@pytest.mark.parametrize("home", [None, "", "~/.ros"])
+def test_without_ros_home_it_is_the_users(home: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/user")
+    monkeypatch.delenv("ROS_HOME")
+    if home is not None:
+        monkeypatch.setenv("ROS_HOME", home)
     assert stop_path(0, "/smoother_node") == Path("/home/user/.ros/rt_vla_ros/stopped/0/smoother_node.json")
+
+
+def test_where_the_clock_stands_still_who_joins_hears_how_it_is(make_bench: Callable[..., NodeBench]) -> None:
+    """As in lock step, where time goes on by the policy's actions alone, and the policy waits for the release."""
+    bench = make_bench("-p", "smoother_node:use_sim_time:=true")
+    bench.add(SmootherNode())
+    lasting = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    before = bench.listen(ControllerStatus, "controller_status", lasting)
+    for service, state in (("stop", State.STOPPED), ("release", State.IDLE)):
+        assert bench.call(Trigger, f"smoother_node/{service}").success
+        bench.until(lambda state=state: before and before[-1].state == state)
+        after = bench.listen(ControllerStatus, "controller_status", lasting)
+        bench.until(lambda after=after: after)
+        assert [status.state for status in after] == [state]

@@ -106,7 +106,7 @@ def test_a_stop_of_the_policy_holds_through_pauses_and_respawns_until_it_is_rele
     answer = rig.bench.call(Trigger, "policy_node/stop")
     assert (answer.success, answer.message.partition(";")[0]) == (
         True,
-        "the request is over, and the smoother is stopped until its ~/release is called",
+        "the request is over, and the smoother is stopped until /smoother_node/release is called",
     )
     assert rig.until_state(State.STOPPED).reason == "The stop service of the policy was called."
     rig.until_still()
@@ -132,7 +132,7 @@ def test_a_stop_of_the_policy_holds_through_pauses_and_respawns_until_it_is_rele
 def test_a_stop_of_the_smoother_ends_the_request_and_another_text_begins_the_next(rig: Rig) -> None:
     rig.say(PICK)
     rig.bench.until(rig.moved)
-    assert rig.bench.call(Trigger, "smoother_node/stop").message == "stopped until ~/release is called"
+    assert rig.bench.call(Trigger, "smoother_node/stop").message == "stopped until /smoother_node/release is called"
     rig.bench.until(lambda: rig.actions[-1].terminate and "The smoother was stopped: " in rig.actions[-1].plan)
     rig.until_still()
     assert rig.bench.call(Trigger, "smoother_node/release").success

@@ -10,7 +10,7 @@ PICK = "pick up the red cube"
 
 
 def desk() -> InstructionGate:
-    return InstructionGate(max_length=1000, pause=3.0)
+    return InstructionGate(max_length=1000, pause=3.0, restart="/policy_node/restart")
 
 
 def test_a_text_that_is_repeated_every_second_is_one_request_while_it_runs_and_after() -> None:
@@ -54,7 +54,7 @@ def test_the_text_of_a_request_that_was_ended_begins_nothing_until_another_comes
         explained = [d.decide(PICK, running=False, now=t + pause).sentence for pause in (0, 10, 20)]
         assert explained == [
             "The same instruction again, and its request was ended: nothing begins. Give another instruction, or call "
-            "~/restart.",
+            "/policy_node/restart.",
             "",
             "",
         ]
@@ -78,7 +78,7 @@ def test_a_repetition_that_begins_nothing_is_explained_once_a_request() -> None:
     sentences = [d.decide(PICK, running=False, now=2 + t).sentence for t in range(3)]
     assert sentences == [
         "The same instruction again within 3 s is taken for a repetition, and its request is over: nothing begins. "
-        "Say it again after 3 s of silence, or call ~/restart.",
+        "Say it again after 3 s of silence, or call /policy_node/restart.",
         "",
         "",
     ]
