@@ -17,7 +17,6 @@ from rt_vla_ros.control.travel import Travel
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
-from rt_vla_ros.nodes.action_sources import ActionSources
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS, make_controller
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.first_action import FirstAction
@@ -25,6 +24,7 @@ from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
 from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
+from rt_vla_ros.nodes.sources import Sources
 from rt_vla_ros.nodes.stop_latch import StopLatch
 from rt_vla_ros.nodes.tip_position import TipPosition, make_tip_position
 from rt_vla_ros.nodes.transform_tree import TransformTree
@@ -64,7 +64,7 @@ class SmootherNode(ProgramNode):
         lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._statuses = self.create_publisher(ControllerStatus, "controller_status", lasting)
         actions = self.create_subscription(ActionMsg, "action", self._on_action, reliable)
-        self._sources = ActionSources(self, actions.topic_name)
+        self._sources = Sources(self, actions.topic_name)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/release", self._on_release)
         self.create_service(Trigger, "~/reset", self._on_reset)
@@ -232,9 +232,14 @@ class SmootherNode(ProgramNode):
             level, message = Level.WARN, self._latch.problem
         if level is Level.OK and (unheard := self._nobody_listens()) is not None:
             level, message = unheard
-        several = self._sources.warning()
-        if level is Level.OK and several is not None:
-            level, message = Level.WARN, several
+        if level is Level.OK and (several := self._sources.several()):
+            level, message = (
+                Level.WARN,
+                (
+                    f"Actions come from {len(several)} publishers, {' and '.join(several)}: the arm follows each of them "
+                    "in turn. End all but one."
+                ),
+            )
         values = {
             "state": controller.state.name,
             "actions_accepted": controller.accepted,

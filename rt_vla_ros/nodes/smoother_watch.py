@@ -16,9 +16,9 @@ from rclpy.task import Future
 
 from rt_vla_ros.control.controller import LONGEST_REASON
 from rt_vla_ros.msg import ControllerStatus
-from rt_vla_ros.nodes.action_sources import ActionSources
 from rt_vla_ros.nodes.conversions import nanoseconds
 from rt_vla_ros.nodes.diagnostics import Level
+from rt_vla_ros.nodes.sources import Sources
 
 CHECK_PERIOD = 0.1  # [s]
 # Counted in checks of one period each, so that a node that was itself held up accuses nobody.
@@ -50,6 +50,7 @@ class SmootherWatch:
         self._known, self._started = threading.Event(), time.monotonic()
         lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._statuses = node.create_subscription(ControllerStatus, "controller_status", self._on_status, lasting)
+        self._smoothers = Sources(node, self._statuses.topic_name)
         self._timer = node.create_timer(CHECK_PERIOD, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @property
@@ -68,7 +69,7 @@ class SmootherWatch:
     @property
     def release(self) -> str:
         """The service that ends the smoother's stop, for the sentences."""
-        smoothers = dict.fromkeys(ActionSources(self._node, self._statuses.topic_name).names())
+        smoothers = dict.fromkeys(self._smoothers.names())
         return " and ".join(f"{name}/release" for name in smoothers) or "its ~/release"
 
     def trouble(self) -> tuple[Level, str] | None:
@@ -76,6 +77,11 @@ class SmootherWatch:
         refusal = self.refusal
         if refusal is not None:
             return (Level.ERROR if self._lost else Level.WARN), refusal
+        if several := self._smoothers.several():
+            return Level.WARN, (
+                f"{len(several)} smoothers follow the actions, {' and '.join(several)}: each of them moves the arm, "
+                "and a stop of one is none of the others. End all but one."
+            )
         if self._status is None and self._silent >= GONE and not self._actions.get_subscription_count():
             topic = self._actions.topic_name
             return Level.WARN, f"Nobody follows the actions: no node subscribes to {topic!r}. Start a smoother_node."

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from rclpy.node import Node
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from sensor_msgs.msg import Image
@@ -65,6 +66,13 @@ def test_while_the_smoother_is_stopped_no_request_begins(rig: Rig) -> None:
     rig.say("pick up the blue ball")
     rig.until_action()
     assert rig.policy.instructions == ["pick up the blue ball"]
+
+
+def test_two_smoothers_are_named(rig: Rig) -> None:
+    rig.bench.until_diagnostics("policy_node", OK, "Waiting for an instruction.")
+    rig.bench.add(Node("other")).create_publisher(ControllerStatus, "controller_status", 10)
+    sentence = "2 smoothers follow the actions, /other and /world: each of them moves the arm"
+    rig.bench.until_diagnostics("policy_node", WARN, sentence)
 
 
 def test_a_smoother_that_falls_silent_is_gone(rig: Rig) -> None:

@@ -1,4 +1,4 @@
-"""Who publishes actions, as the graph knows it."""
+"""Who publishes actions or states of a smoother, as the graph knows it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rclpy.node import Node
 LEASE = 40.0
 
 
-class ActionSources:
+class Sources:
     """The publishers of a topic. topic: its full name."""
 
     def __init__(self, node: Node, topic: str) -> None:
@@ -22,10 +22,10 @@ class ActionSources:
         found = self._node.get_publishers_info_by_topic(self._topic)
         return sorted(f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in found)
 
-    def warning(self) -> str | None:
-        """A sentence where the arm follows several.
+    def several(self) -> list[str]:
+        """Their names where there are more than one; else none.
 
-        Of one name there are two for a while after the first one died and was started again: that is none.
+        Of one name there are two for a while after the first one died and was started again: that is one.
         """
         names = self.names()
         if len(names) == len(set(names)):
@@ -34,9 +34,4 @@ class ActionSources:
             self._twins_since = time.monotonic()
         lasting = self._twins_since is not None and time.monotonic() - self._twins_since > LEASE
         told = names if lasting else sorted(set(names))
-        if len(told) < 2:
-            return None
-        return (
-            f"Actions come from {len(told)} publishers, {' and '.join(told)}: "
-            "the arm follows each of them in turn. End all but one."
-        )
+        return told if len(told) > 1 else []
