@@ -142,8 +142,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except SystemExit as exit_:  # argparse, which has printed its own sentence
-        return exit_.code if isinstance(exit_.code, int) else 1
+    except SystemExit as exit_:  # of argparse, which has printed its own sentence, or of a launch file
+        if exit_.code is None or isinstance(exit_.code, int):
+            return exit_.code or 0
+        words = printable(str(exit_.code), keep="\n")
+        _say(f"{program}: {words}")
+        return 1
     except BrokenPipeError:  # `rt-vla topic list | head -1`: nobody reads any more, also not what is still buffered
         _forget(sys.stdout)
         return 0

@@ -6,10 +6,12 @@ import sys
 
 from rt_vla_ros import ros
 
-# While Python looks for a module to run (`-m`, see sys.argv), its package is imported, and then all that it needs.
+# What a program is called while its modules are loaded: `-m` where Python still looks for the module to run (see
+# sys.argv), else as it is installed.
+_PROGRAMS = ("-m", "policy_node", "smoother_node", "sim_arm_node")
 # Until the node takes its signals itself, Ctrl-C ends the process: nothing moves yet, and an exception would be lost in
 # an import of C++, or be a traceback.
-if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+if os.path.basename(sys.argv[0]) in _PROGRAMS and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
 
 ros.ensure()

@@ -233,12 +233,10 @@ class SmootherNode(ProgramNode):
         if level is Level.OK and (unheard := self._nobody_listens()) is not None:
             level, message = unheard
         if level is Level.OK and (several := self._sources.several()):
-            level, message = (
-                Level.WARN,
-                (
-                    f"Actions come from {len(several)} publishers, {' and '.join(several)}: the arm follows each of them "
-                    "in turn. End all but one."
-                ),
+            level = Level.WARN
+            message = (
+                f"Actions come from {len(several)} publishers, {' and '.join(several)}: the arm follows each of them "
+                "in turn. End all but one."
             )
         values = {
             "state": controller.state.name,

@@ -88,6 +88,8 @@ def test_the_module_runs_as_a_program() -> None:
         (MemoryError(), 2, "rt-vla fake: there is too little memory; end what else runs here.\n"),
         (KeyboardInterrupt(), 130, ""),
         (SystemExit(5), 5, ""),
+        (SystemExit(), 0, ""),
+        (SystemExit("no robot\x1b[31m"), 1, "rt-vla fake: no robot\\x1b[31m\n"),
     ],
 )
 def test_how_a_command_ends_is_the_exit_code(

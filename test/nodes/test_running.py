@@ -139,6 +139,18 @@ def test_a_domain_that_there_is_not_is_one_sentence(monkeypatch: pytest.MonkeyPa
     assert expected in str(caught.value) or ros.ensure() == ros.ROS2
 
 
+def test_an_installed_program_that_is_interrupted_while_it_is_loaded_ends_without_a_traceback() -> None:
+    head = "import sys, time; sys.argv[0] = '/opt/ros/lib/rt_vla_ros/sim_arm_node'"
+    code = f"{head}\nimport rt_vla_ros.nodes\nprint('up', flush=True); time.sleep(99)"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == ("", "")
+        assert process.returncode == 130
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -148,7 +148,7 @@ def _load(node: Node, args: argparse.Namespace) -> int:
     full_name = require_node(node, args.node_name)
     try:
         wanted = parameter_dict_from_yaml_file(args.parameter_file, not args.no_use_wildcard, target_nodes=[full_name])
-    except (OSError, RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError) as error:
         raise CliError(f"{args.parameter_file}: {error}") from error
     request = SetParameters.Request(parameters=list(wanted.values()))
     results = call(node, SetParameters, f"{full_name}/set_parameters", request).results

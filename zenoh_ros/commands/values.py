@@ -57,7 +57,7 @@ def parse_values(text: str) -> dict[str, Any]:
     """
     try:
         values = yaml.safe_load(text) if text.strip() else {}
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that there is not, lists in lists in lists
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
         raise CliError(f"the values are not YAML{where}: {getattr(error, 'problem', None) or error}") from error

@@ -161,6 +161,8 @@ def test_values_are_a_mapping(text: str, expected: dict[str, Any]) -> None:
     [
         ("data: [1,\n  2", "the values are not YAML at line 2, column"),
         ("a: b: c", "at line 1, column 5"),
+        ("data: 2024-13-45", "the values are not YAML: month must be in 1..12"),
+        ("[" * 4000, "the values are not YAML: maximum recursion depth exceeded"),
         ("hello", "must be a YAML mapping such as 'data: hello', got 'hello'"),
         ("[1]", "must be a YAML mapping"),
     ],

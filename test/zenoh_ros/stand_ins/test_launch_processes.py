@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from rt_vla_ros import ros
 
 ros.ensure()
 
+from launch import Action  # noqa: E402
 from launch.actions import (  # noqa: E402
     EmitEvent,
     ExecuteProcess,
@@ -191,3 +193,19 @@ def test_what_a_process_writes_stays_on_its_own_lines(capfd: pytest.CaptureFixtu
     assert launch_entities(process) == 0
     shown = [line.partition("] ")[2] for line in capfd.readouterr().out.splitlines() if line.startswith("[p-")]
     assert shown[:2] == ["\x1b[31mred\x1b[0m \\x1b[2J\\u202e\tx", "2%"]
+
+
+class Failing(Action):
+    """What goes on in the background, and fails there."""
+
+    def get_asyncio_future(self) -> asyncio.Future[None]:
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(OSError("too many files are open"))
+        return future
+
+
+def test_of_several_that_fail_at_once_each_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    assert launch_entities(Failing(), Failing()) == 1
+    said = "".join(capfd.readouterr())
+    assert said.count("[ERROR] [launch]: Caught exception in launch: ") == 2
+    assert "Traceback" not in said

@@ -126,9 +126,8 @@ class LaunchService:
         arrived.cancel()
 
     def _collect_finished(self) -> None:
-        finished = [future for future in self._futures if future.done()]
-        self._futures = [future for future in self._futures if not future.done()]
-        for future in finished:
+        for future in [future for future in self._futures if future.done()]:
+            self._futures.remove(future)  # first, for the others are to be collected where this one has failed
             future.result()
 
     def _process(self, event: Event) -> None:

@@ -149,7 +149,7 @@ def get_parameter_value(string_value: str) -> ParameterValue:
     try:
         value = yaml.safe_load(string_value)
         return Parameter("", value=string_value if value is None else value).get_parameter_value()
-    except (yaml.YAMLError, TypeError, RecursionError):
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError):
         return Parameter("", value=string_value).get_parameter_value()
 
 
