@@ -85,7 +85,7 @@ def test_every_node_of_every_domain_has_its_own_file(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("home", [None, "", "~/.ros"])
 def test_without_ros_home_it_is_the_users(home: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/user")
-    monkeypatch.delenv("ROS_HOME")
+    monkeypatch.delenv("ROS_HOME", raising=False)
     if home is not None:
         monkeypatch.setenv("ROS_HOME", home)
     assert stop_path(0, "/smoother_node") == Path("/home/user/.ros/rt_vla_ros/stopped/0/smoother_node.json")
