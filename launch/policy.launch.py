@@ -113,7 +113,10 @@ def refuse_lost_settings(context: LaunchContext) -> None:
     limits = {one.name for one in SMOOTHER_PARAMETERS if one.name.startswith(("max_", "workspace_"))}
     for name in context.launch_configurations:
         if name in limits:
-            raise RuntimeError(f"{name!r} is no argument of policy.launch.py but a parameter: set it in params_file")
+            raise RuntimeError(
+                f"{name!r} is no argument of policy.launch.py but a parameter: set it in params_file. Where it is meant "
+                "for something else, include policy.launch.py in a GroupAction with forwarding=False"
+            )
         near = difflib.get_close_matches(name, [*limits, "dry_run"], n=1, cutoff=0.85)
         if name not in declared and near:
             raise RuntimeError(f"policy.launch.py has no argument {name!r}; did you mean {near[0]!r}?")
