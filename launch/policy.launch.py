@@ -114,8 +114,8 @@ def refuse_lost_settings(context: LaunchContext) -> None:
     for name in context.launch_configurations:
         if name in limits:
             raise RuntimeError(
-                f"{name!r} is no argument of policy.launch.py but a parameter: set it in params_file. Where it is meant "
-                "for something else, include policy.launch.py in a GroupAction with forwarding=False"
+                f"{name!r} is no argument of policy.launch.py but a parameter: set it in params_file. Where it is for "
+                "something else, include policy.launch.py in a GroupAction with forwarding=False"
             )
         near = difflib.get_close_matches(name, [*limits, "dry_run"], n=1, cutoff=0.85)
         if name not in declared and near:

@@ -202,6 +202,9 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in COMMANDS:
         print(f"rt-vla: unknown command {name!r}. {did_you_mean(name, COMMANDS)}", file=sys.stderr)
         return 2
+    for word in arguments:
+        if re.search("[\\ud800-\\udfff]", word):  # how Python keeps bytes that are none
+            raise CliError(f"{word!r} is not text in UTF-8: does the terminal use another encoding?")
     parser, module = make_parser(name)
     try:
         return int(module.run(parse(parser, arguments[1:])))

@@ -48,6 +48,13 @@ def test_an_unknown_command_is_answered_with_a_near_one(capsys: pytest.CaptureFi
     assert "There is: bag, bench, " in capsys.readouterr().err
 
 
+def test_words_that_are_no_text_are_refused_before_anything_begins(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--instruction", "pick \udce9 up"]) == 2
+    assert capsys.readouterr().err == (
+        "rt-vla demo: 'pick \\udce9 up' is not text in UTF-8: does the terminal use another encoding?\n"
+    )
+
+
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "test"])  # whose options are all pytest's
 def test_every_command_keeps_the_convention(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"]) == 0
