@@ -245,7 +245,7 @@ def test_a_node_without_a_working_cv_bridge_says_what_to_install(
 ) -> None:
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").write_text(source)
-    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH"), str(ROOT)]))
     ended = subprocess.run(
         [sys.executable, "-m", "rt_vla_ros.nodes.policy_node"],
         cwd=tmp_path,
