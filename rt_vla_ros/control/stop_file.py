@@ -6,11 +6,30 @@ import contextlib
 import errno
 import json
 import os
+import stat
 from datetime import datetime, timezone
 from pathlib import Path
 
 # More than this is not a file of ours [bytes].
 LARGEST = 65_536
+
+
+def stop_folder(domain: int) -> Path:
+    """Where the stops of a ROS domain's nodes are kept: in $ROS_HOME, or ~/.ros."""
+    home = os.path.expanduser(os.environ.get("ROS_HOME") or "~/.ros")
+    return Path(home, "rt_vla_ros", "stopped", str(domain))
+
+
+def stop_path(domain: int, node_name: str) -> Path:
+    """The file of a node. node_name: fully qualified, "/left/smoother_node"."""
+    return stop_folder(domain) / f"{node_name.strip('/')}.json"
+
+
+def stopped_nodes(domain: int) -> dict[str, str]:
+    """Fully qualified names of the nodes that begin stopped, and why. Raises OSError."""
+    folder = stop_folder(domain)
+    names = {f"/{path.relative_to(folder).with_suffix('').as_posix()}": path for path in folder.rglob("*.json")}
+    return {name: reason for name, path in sorted(names.items()) if (reason := StopFile(path).read()) is not None}
 
 
 class StopFile:
@@ -26,10 +45,12 @@ class StopFile:
         A file that cannot be made out counts as a stop. Raises OSError where nobody can know whether there is one.
         """
         try:
-            self.path.lstat()
+            regular = stat.S_ISREG(self.path.lstat().st_mode)
         except FileNotFoundError:
             return None
         try:
+            if not regular:  # a named pipe would never end
+                raise ValueError
             with self.path.open("rb") as file:
                 content = json.loads(file.read(LARGEST))
             told = f"{content['reason']} (since {content['time']})"

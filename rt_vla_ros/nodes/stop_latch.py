@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from rclpy.node import Node
 
 from rt_vla_ros.control.controller import Controller
-from rt_vla_ros.control.stop_file import StopFile
+from rt_vla_ros.control.stop_file import StopFile, stop_path
 from rt_vla_ros.os_error import in_words
 
 
@@ -64,9 +61,3 @@ class StopLatch:
     def _warn(self, error: OSError) -> None:
         self.problem = f"A stop will not survive a restart of the smoother: {in_words(error)}"
         self._logger.warning(self.problem)
-
-
-def stop_path(domain: int, node_name: str) -> Path:
-    """Where the stop of a node is kept: in $ROS_HOME, or ~/.ros. node_name: fully qualified, "/left/smoother_node"."""
-    home = os.path.expanduser(os.environ.get("ROS_HOME") or "~/.ros")
-    return Path(home, "rt_vla_ros", "stopped", str(domain), f"{node_name.strip('/')}.json")

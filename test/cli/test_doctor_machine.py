@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from rt_vla_ros.cli.doctor import machine
 from rt_vla_ros.cli.doctor.finding import Finding
 from rt_vla_ros.cli.main import main
+from rt_vla_ros.control.stop_file import StopFile, stop_path
 
 
 def findings(look: Any) -> list[Finding]:
@@ -104,3 +106,15 @@ def test_a_port_that_somebody_else_has(ros_graph: Any) -> None:
     assert not finding.fine
     assert ros_graph.router in finding.sentence
     assert "RT_VLA_ROS_ROUTER" in finding.sentence
+
+
+def test_nodes_that_begin_stopped_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ROS_HOME", str(tmp_path))
+    monkeypatch.setenv("ROS_DOMAIN_ID", "7")
+    assert findings(machine.latched_stops) == []
+    StopFile(stop_path(7, "/left/smoother_node")).write("The stop service was called.")
+    StopFile(stop_path(8, "/smoother_node")).write("Of another domain.")
+    (finding,) = findings(machine.latched_stops)
+    assert not finding.fine
+    assert "/left/smoother_node is stopped" in finding.sentence
+    assert "until /left/smoother_node/release is called. The stop service was called." in finding.sentence

@@ -12,8 +12,8 @@ from std_srvs.srv import Trigger
 from support.node_bench import NodeBench
 
 from rt_vla_ros.control.status import State
+from rt_vla_ros.control.stop_file import stop_path
 from rt_vla_ros.nodes.smoother_node import SmootherNode
-from rt_vla_ros.nodes.stop_latch import stop_path
 
 OK, WARN = 0, 1
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rt_vla_ros import ros
 from rt_vla_ros.cli.doctor.finding import Finding
+from rt_vla_ros.control.stop_file import stopped_nodes
 from rt_vla_ros.policies.checkpoint import resolve as catalogue
 
 _LOWEST, _HIGHEST = (3, 10), (3, 14)
@@ -132,6 +133,18 @@ def port() -> Iterator[Finding]:
     yield Finding(True, f"{router} (domain {domain}) {state}.")
 
 
+def latched_stops() -> Iterator[Finding]:
+    """Nodes of this domain that begin stopped."""
+    domain = os.environ.get("ROS_DOMAIN_ID") or "0"
+    try:
+        stopped = stopped_nodes(int(domain))
+    except (OSError, ValueError) as error:
+        yield Finding(False, f"Latched stops of the domain {domain!r} cannot be looked up: {error}.")
+        return
+    for name, reason in stopped.items():
+        yield Finding(False, f"{name} is stopped, also when it starts again, until {name}/release is called. {reason}")
+
+
 def _answers(router: str) -> bool:
     host, _, number = router.partition("/")[2].rpartition(":")
     try:
@@ -142,4 +155,4 @@ def _answers(router: str) -> bool:
 
 
 LOOKS: tuple[Callable[[], Iterator[Finding]], ...]
-LOOKS = (python, ros_runtime, libraries, accelerator, pictures, checkpoints, launch_files, port)
+LOOKS = (python, ros_runtime, libraries, accelerator, pictures, checkpoints, launch_files, port, latched_stops)
