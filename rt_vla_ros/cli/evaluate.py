@@ -35,6 +35,7 @@ from rt_vla_ros.runtime.confidence_gate import THRESHOLDS
 from rt_vla_ros.runtime.warm_up import warm_up
 from rt_vla_ros.sim.suites import EVALUATION_SUITES, FIRST_TRAINING_SEED, find_suite
 from zenoh_ros.commands.errors import CliError
+from zenoh_ros.commands.numbers import nonnegative_int
 
 RESULT, REPORT = "evaluation.json", "report.html"
 # Options with their defaults: what they ask for is there in a checkpoint alone, and with --out alone.
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--min-legal-probability", type=float, default=0.0, help=still.format("legal_probability"))
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
     add("--weights", choices=WEIGHTS, default="auto", help="format of the weights (default auto)")
-    add("--threads", type=int, default=0, metavar="N", help="of torch (default: as few as keep up)")
+    add("--threads", type=nonnegative_int, default=0, metavar="N", help="of torch (default: as few as keep up)")
     add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
     add("--videos", type=int, default=3, metavar="N", help="record the first N successes and N failures (3)")
     add("--overwrite", action="store_true", help="start over where the directory holds an evaluation")
@@ -106,8 +107,6 @@ def _checked(args: argparse.Namespace) -> list[str]:
     for name in THRESHOLDS:
         if not 0 <= getattr(args, name) <= 1:
             raise ValueError(f"--{name.replace('_', '-')} is {getattr(args, name):g}, expected 0 to 1.")
-    if args.threads < 0:
-        raise ValueError(f"--threads is {args.threads}, expected 0 or more.")
     if args.videos < 0:
         raise ValueError(f"--videos is {args.videos}, expected 0 or more.")
     beyond = [name for name in ("ablation", "decoding") if getattr(args, name)]

@@ -12,6 +12,9 @@ from rt_vla_ros import ros
 ros.ensure()
 
 from support.node_bench import NodeBench  # noqa: E402
+from support.policy_rig import PlayedPolicy, Rig  # noqa: E402
+
+from rt_vla_ros.nodes import policy_node  # noqa: E402
 
 
 @pytest.fixture
@@ -32,3 +35,17 @@ def make_bench(ros_graph: Any) -> Iterator[Callable[..., NodeBench]]:
 def bench(make_bench: Callable[..., NodeBench]) -> NodeBench:
     """A bench without ROS arguments."""
     return make_bench()
+
+
+@pytest.fixture
+def policy(monkeypatch: pytest.MonkeyPatch) -> PlayedPolicy:
+    """What the policy node of a rig loads."""
+    played = PlayedPolicy()
+    monkeypatch.setattr(policy_node, "load_policy", lambda name, **_options: played)
+    return played
+
+
+@pytest.fixture
+def rig(bench: NodeBench, policy: PlayedPolicy) -> Rig:
+    """A policy node whose camera, user and smoother are played; tests of other nodes have rigs of their own."""
+    return Rig(bench, policy)

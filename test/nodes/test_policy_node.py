@@ -18,25 +18,13 @@ from support.node_bench import NEWEST, NodeBench
 from support.policy_rig import GREY, PERIOD_NS, PlayedPolicy, Rig
 from support.processes import ROOT
 
-from rt_vla_ros.nodes import policy_health, policy_node
+from rt_vla_ros.nodes import policy_health
 from rt_vla_ros.nodes.conversions import nanoseconds, time_message
 from rt_vla_ros.nodes.images import image_message
 from rt_vla_ros.nodes.policy_node import PolicyNode
 from rt_vla_ros.nodes.start_error import StartError
 
 OK, WARN, ERROR = 0, 1, 2
-
-
-@pytest.fixture
-def policy(monkeypatch: pytest.MonkeyPatch) -> PlayedPolicy:
-    played = PlayedPolicy()
-    monkeypatch.setattr(policy_node, "load_policy", lambda name, **_options: played)
-    return played
-
-
-@pytest.fixture
-def rig(bench: NodeBench, policy: PlayedPolicy) -> Rig:
-    return Rig(bench, policy)
 
 
 def test_without_an_instruction_it_does_nothing(rig: Rig) -> None:

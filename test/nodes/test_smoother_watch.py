@@ -15,24 +15,11 @@ from support.node_bench import NEWEST, NodeBench
 from support.policy_rig import GREY, PlayedPolicy, Rig
 
 from rt_vla_ros.action_space.card import CameraSpec
-from rt_vla_ros.nodes import policy_node
 from rt_vla_ros.nodes.images import image_message
 from rt_vla_ros.nodes.policy_node import PolicyNode
 from rt_vla_ros.runtime import frozen_camera
 
 OK, WARN, ERROR = 0, 1, 2
-
-
-@pytest.fixture
-def policy(monkeypatch: pytest.MonkeyPatch) -> PlayedPolicy:
-    played = PlayedPolicy()
-    monkeypatch.setattr(policy_node, "load_policy", lambda name, **_options: played)
-    return played
-
-
-@pytest.fixture
-def rig(bench: NodeBench, policy: PlayedPolicy) -> Rig:
-    return Rig(bench, policy)
 
 
 def test_a_stop_without_a_smoother_says_that_nothing_latched_it(rig: Rig) -> None:
