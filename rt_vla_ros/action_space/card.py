@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rt_vla_ros.action_space.ensemble import NEWEST, Ensemble
 from rt_vla_ros.action_space.postprocessing import MEANINGS, TRANSFORMS
 from rt_vla_ros.json_file import read_object
 
@@ -36,6 +37,7 @@ ROTATIONS = ("rotation_vector", "rpy")
 FASTEST_RANGE = {"translation": 10.0, "rotation": 100.0}
 """Speeds at the ends of a card's ranges [m/s], [rad/s]: no arm has them, though RT-1-X' ranges reach 6 m/s."""
 CROPS = ("none", "center", "stretch", "pad")
+LONGEST_HORIZON = 1000
 QUANTIZATIONS = ("round", "truncate", "centers")
 
 KINDS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
@@ -102,6 +104,10 @@ class ActionCard:
     cameras: what the policy sees, in its order.
     postprocessing: what is done to the decoded values before they have the dimensions' units and meaning, a name in
     action_space.postprocessing; empty for nothing.
+    horizon: steps of one period that a policy predicts at once, 1 to 1000; its tokens are those of the first step, then
+    those of the second ...
+    execute_steps: of them, how many are done before the policy decides anew, 1 ... horizon.
+    ensemble: how chunks that overlap are combined; it needs a horizon of more than one step.
     notes: where the facts on this card are from, and which of them nobody could verify.
     """
 
@@ -119,9 +125,13 @@ class ActionCard:
     version: int = 1
     postprocessing: str = ""
     notes: tuple[str, ...] = ()
+    horizon: int = 1
+    execute_steps: int = 1
+    ensemble: Ensemble = NEWEST
 
     def __post_init__(self) -> None:
         _check_choices(self)
+        _check_horizon(self)
         _check_dimensions(self)
         _check_postprocessing(self)
         _check_speed(self)
@@ -142,14 +152,18 @@ class ActionCard:
         for camera in data["cameras"]:
             if not camera["column"]:
                 del camera["column"]
+        for key, value in (("horizon", 1), ("execute_steps", 1), ("ensemble", asdict(NEWEST))):
+            if data[key] == value:
+                del data[key]
         return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ActionCard:
         """Raises ActionCardError for keys that are missing or unknown and for values that contradict each other."""
-        values: dict[str, Any] = {"postprocessing": "", "notes": ()}
+        values: dict[str, Any] = {"postprocessing": "", "notes": (), "horizon": 1, "execute_steps": 1, "ensemble": {}}
         values |= _checked_keys(cls, data, "the action card", optional=tuple(values))
         values["notes"] = _sentences(values["notes"])
+        values["ensemble"] = _ensemble(values["ensemble"])
         values["dimensions"] = tuple(_dimension(d, i) for i, d in enumerate(_list(values["dimensions"], "dimensions")))
         values["cameras"] = tuple(
             _build(
@@ -190,6 +204,19 @@ def _sentences(value: Any) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
         raise ActionCardError(f"notes must be a list of sentences, got {value!r}.")
     return tuple(value)
+
+
+def _ensemble(data: Any) -> Ensemble:
+    if not isinstance(data, dict):
+        raise ActionCardError(f"ensemble must be an object with {', '.join(f.name for f in fields(Ensemble))}.")
+    keys = [f.name for f in fields(Ensemble)]
+    values = asdict(NEWEST) | dict(_checked_keys(Ensemble, data, "ensemble of the action card", keys))
+    try:
+        return _build(Ensemble, values)
+    except ActionCardError:
+        raise
+    except ValueError as error:
+        raise ActionCardError(str(error)) from error
 
 
 def _dimension(data: Mapping[str, Any], index: int) -> ActionDimension:
@@ -242,6 +269,17 @@ def _check_choices(card: ActionCard) -> None:
         raise ActionCardError(f"bins is {card.bins}, expected 2 to 65536.")
     if not (math.isfinite(card.control_rate) and 0 < card.control_rate <= 1000):
         raise ActionCardError(f"control_rate is {card.control_rate}, expected more than 0 and at most 1000 Hz.")
+
+
+def _check_horizon(card: ActionCard) -> None:
+    if not 1 <= card.horizon <= LONGEST_HORIZON:
+        raise ActionCardError(f"horizon is {card.horizon}, expected 1 to {LONGEST_HORIZON} steps.")
+    if not 1 <= card.execute_steps <= card.horizon:
+        raise ActionCardError(f"execute_steps is {card.execute_steps}, expected 1 to the horizon, {card.horizon}.")
+    if card.ensemble != NEWEST and card.horizon == 1:
+        raise ActionCardError(
+            f"ensemble has the rule {card.ensemble.rule!r}, but chunks of one step (horizon 1) do not overlap."
+        )
 
 
 def _check_dimensions(card: ActionCard) -> None:

@@ -35,6 +35,8 @@ class EpisodeLabels:
     scene: where things were, for auxiliary losses in training, never for a policy: float32 (N, 10), the target's and
     the tool's x, y, z in the base frame [m], then where both are in the first camera's image, u, v in 0 ... 1 from the
     top left corner; None where that is unknown.
+    chunks: the expert's actions from each step on if it had acted alone from there, float64 (N, H, D) for the card's
+    horizon H; `values` are the first of them. None: what follows a step is what follows it in `values`.
     leader: who acted: "expert", "learner", "mixed" (both in turn), or "unknown". success: how it ended.
     suite, seed: of the simulated scene; empty and -1 for others.
     Raises EpisodeError for anything else.
@@ -45,6 +47,7 @@ class EpisodeLabels:
     values: NDArray[np.float64]
     stamps: NDArray[np.float64]
     scene: NDArray[np.float32] | None = None
+    chunks: NDArray[np.float64] | None = None
     leader: str = "unknown"
     success: bool = False
     suite: str = ""
@@ -62,6 +65,8 @@ class EpisodeLabels:
         self._check_numbers("stamps", self.stamps, (count,))
         if self.scene is not None:
             self._check_numbers("scene", self.scene, (count, SCENE_SIZE))
+        if self.chunks is not None:
+            self._check_numbers("chunks", self.chunks, (count, self.card.horizon, len(self.card.dimensions)))
         if (np.diff(self.stamps) <= 0).any():
             raise EpisodeError("The episode's stamps do not rise.")
 

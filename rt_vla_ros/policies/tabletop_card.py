@@ -10,10 +10,12 @@ STEP = 0.04  # [m]
 TURN = 0.35  # [rad]
 
 
-def tabletop_card(name: str, *, image_size: int = 96, vertical_fov: float = math.radians(32.0)) -> ActionCard:
+def tabletop_card(
+    name: str, *, image_size: int = 96, vertical_fov: float = math.radians(32.0), horizon: int = 1
+) -> ActionCard:
     """Six dimensions at 5 Hz in the base frame of the simulated Panda, from its front camera.
 
-    image_size: height and width of the image [pixel]. vertical_fov: of the camera [rad].
+    image_size: height and width of the image [pixel]. vertical_fov: of the camera [rad]. horizon: steps of a chunk.
     """
     translation = tuple(
         ActionDimension(f"world_vector_{axis}", f"translation_{axis}", -STEP, STEP, "m") for axis in "xyz"
@@ -35,4 +37,5 @@ def tabletop_card(name: str, *, image_size: int = 96, vertical_fov: float = math
         gripper_closed=1.0,
         control_rate=5.0,
         cameras=(CameraSpec("front", image_size, image_size, "center", vertical_fov),),
+        horizon=horizon,
     )

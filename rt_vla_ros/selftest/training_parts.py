@@ -96,6 +96,6 @@ def _batch() -> Batch:
     config, rng = RT1Config.preset("rt1-mini"), np.random.default_rng(0)
     shape = (WINDOWS, config.time_sequence_length)
     words = [HashedWords(config.word_buckets).encode(f"pick up the {name} cube") for name in ("red", "blue") * 2]
-    tokens = np.stack([rng.integers(0, count, shape) for count in config.tokens_per_dimension], axis=-1)
+    tokens = np.stack([rng.integers(0, count, shape) for count in config.action_token_counts], axis=-1)
     images = rng.integers(0, 256, (*shape, *config.input_size, 3), dtype=np.uint8)
     return Batch(images, np.stack(words), tokens, rng.random((*shape, 10), dtype=np.float32))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.frames import BASE_LINK, refuse_frame
+from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.sim.geometry import wrap_angle
 from rt_vla_ros.sim.objects import SHAPES
 from rt_vla_ros.sim.scenes import Scene
-from rt_vla_ros.sim.tabletop_sim import TabletopSim
+from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD, TabletopSim
 
 Vector = NDArray[np.float64]
 
@@ -44,6 +48,22 @@ class ScriptedExpert:
             return _act(np.zeros(3), 0.0, gripper=0.0)
         return self._approach(sim)
 
+    def plan(self, sim: TabletopSim, steps: int) -> list[EndEffectorAction]:
+        """What to do in this step and the following ones: each is for the state that those before it lead to.
+
+        The simulator is as before afterwards. Behind a terminate it goes on with that.
+        """
+        actions = [self.action(sim)]
+        if steps == 1:
+            return actions
+        with sim.undone():
+            controller = Controller(refuse_frame=partial(refuse_frame, known=sim.frames))
+            while len(actions) < steps:
+                if not actions[-1].terminate:
+                    _carry_out(actions[-1], sim, controller)
+                actions.append(actions[-1] if actions[-1].terminate else self.action(sim))
+        return actions
+
     def _approach(self, sim: TabletopSim) -> EndEffectorAction:
         grasp = sim.object_positions[self._target]
         grasp[2] = max(grasp[2] + GRASP_ABOVE, LOWEST_GRASP)
@@ -67,6 +87,17 @@ class ScriptedExpert:
             level = int(np.argmin(np.abs(axes[2])))  # one of the edges that lie flat
             return wrap_angle(float(np.arctan2(axes[1, level], axes[0, level])) - sim.ee_yaw, np.pi / 2)
         return wrap_angle(-sim.ee_yaw, np.pi)
+
+
+def _carry_out(action: EndEffectorAction, sim: TabletopSim, controller: Controller) -> None:
+    start = sim.time
+    controller.accept(action, stamp=start, now=start)
+    for tick in range(1, round(action.period / CONTROL_PERIOD) + 1):
+        command = controller.tick(start + tick * CONTROL_PERIOD)
+        sim.command(command.linear, command.angular, command.frame_id or BASE_LINK)
+        if command.gripper is not None:
+            sim.command_gripper(command.gripper)
+        sim.step(CONTROL_PERIOD)
 
 
 def _act(translation: Vector, turn: float, *, gripper: float, terminate: bool = False) -> EndEffectorAction:

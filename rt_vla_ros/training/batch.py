@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rt_vla_ros.policies.rt1.loss import IGNORED
+
 Shift = tuple[float, float]
 """How far images are shifted at most: shares of their height and width."""
 
@@ -19,8 +21,9 @@ class Batch:
     """B windows (histories) of T time steps.
 
     images: uint8 (B, T, H, W, 3). instruction: int64 (B, L), or float32 (B, L) for sentence vectors.
-    tokens: int64 (B, T, D). scene: float32 (B, T, 10). padding: int64 (B,), how many steps lie before the episode's
-    first, with black images and a zero sentence; None: none.
+    tokens: int64 (B, T, horizon * D), those of the chunk that begins at each step, IGNORED where nothing is known.
+    scene: float32 (B, T, 10). padding: int64 (B,), how many steps lie before the episode's first, with black images and
+    a zero sentence; None: none.
     """
 
     images: NDArray[np.uint8]
@@ -28,6 +31,16 @@ class Batch:
     tokens: NDArray[np.int64]
     scene: NDArray[np.float32]
     padding: NDArray[np.int64] | None = None
+
+
+def chunk_tokens(tokens: NDArray[np.int64], horizon: int) -> NDArray[np.int64]:
+    """An episode's tokens (N, D) -> (N, horizon * D): each step's with those of the steps behind it in its row.
+
+    IGNORED behind the episode's end.
+    """
+    behind = np.full((horizon - 1, tokens.shape[1]), IGNORED, tokens.dtype)
+    padded = np.concatenate([tokens, behind])
+    return np.concatenate([padded[i : i + len(tokens)] for i in range(horizon)], axis=1)
 
 
 CHANNEL_SHARE = 0.4  # of the jitter, for each of R, G and B

@@ -28,13 +28,14 @@ from rt_vla_ros.training.settings import TrainingSettings, collected_card, netwo
 from rt_vla_ros.training.settings_file import load_settings
 
 SUFFIX = ".npz"
+OPTIONAL = ("scene", "chunks")
 FIELDS = ("instruction", "values", "stamps", "leader", "success", "suite", "seed")
 
 
 def save_episode(path: Path, episode: Episode) -> None:
     """Write it, without its card, whole or not at all. Raises OSError."""
     arrays: dict[str, Any] = {name: np.asarray(getattr(episode, name)) for name in FIELDS}
-    arrays |= {} if episode.scene is None else {"scene": episode.scene}
+    arrays |= {name: value for name in OPTIONAL if (value := getattr(episode, name)) is not None}
     arrays |= {f"images.{camera}": images for camera, images in episode.images.items()}
     unfinished = path.with_suffix(".part")
     with unfinished.open("wb") as file:
@@ -52,7 +53,7 @@ def load_episode(path: Path, card: ActionCard) -> Episode:
                 images={camera.name: data[f"images.{camera.name}"] for camera in card.cameras},
                 values=data["values"],
                 stamps=data["stamps"],
-                scene=data.get("scene"),
+                **{name: data.get(name) for name in OPTIONAL},
                 **scalars,
             )
     except (zipfile.BadZipFile, EOFError, KeyError) as error:

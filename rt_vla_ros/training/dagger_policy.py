@@ -94,8 +94,9 @@ class DaggerPolicy:
 
     def act(self, observation: Observation) -> EndEffectorAction:
         """Record the expert's action; return that, or the learner's, with noise."""
-        label = self._expert.action(self._sim)
-        self._record(observation, label)
+        plan = self._expert.plan(self._sim, self.card.horizon)
+        self._record(observation, plan)
+        label = plan[0]
         self._done += label.terminate
         if self._learner is None or self._mixture.beta == 1.0:
             return self._noisy(label)
@@ -108,12 +109,13 @@ class DaggerPolicy:
 
     def episode(self, success: bool) -> Episode:
         """The episode so far. Raises ValueError where there is nothing yet."""
-        images, stamps, values, scene = map(np.stack, zip(*self._rows, strict=True))
+        images, stamps, chunks, scene = map(np.stack, zip(*self._rows, strict=True))
         return Episode(
             card=self.card,
             instruction=self._instruction,
             images={self.card.cameras[0].name: images},
-            values=values,
+            values=chunks[:, 0],
+            chunks=chunks if self.card.horizon > 1 else None,
             stamps=stamps,
             scene=scene,
             leader=self._mixture.leader,
@@ -125,13 +127,13 @@ class DaggerPolicy:
     def _noisy(self, action: EndEffectorAction) -> EndEffectorAction:
         return replace(self._noise.apply(action), terminate=self._done > LAST_STEPS)
 
-    def _record(self, observation: Observation, label: EndEffectorAction) -> None:
+    def _record(self, observation: Observation, plan: Sequence[EndEffectorAction]) -> None:
         camera = self.card.cameras[0].name
         target, tool = self._sim.object_positions[self._from.task.target], self._sim.ee_position
         pixels = [image_position(self._sim, camera, point) for point in (target, tool)]
         scene = np.concatenate([target, tool, *pixels]).astype(np.float32)
-        values = self._tokenizer.from_action(label)
-        self._rows.append((observation.images[camera], observation.stamp, values, scene))
+        chunk = np.stack([self._tokenizer.from_action(action) for action in plan])  # (H, D)
+        self._rows.append((observation.images[camera], observation.stamp, chunk, scene))
 
 
 def collect_episode(

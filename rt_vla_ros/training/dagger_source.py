@@ -23,7 +23,7 @@ from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.parent_process import ends_with_this_process
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
-from rt_vla_ros.training.batch import Batch, Shift, draw_shifts, shift_images
+from rt_vla_ros.training.batch import Batch, Shift, chunk_tokens, draw_shifts, shift_images
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, SUFFIX, WEIGHTS, load_episode
 from rt_vla_ros.training.data_card import FILE as DATA_CARD
 from rt_vla_ros.training.data_card import CollectedEpisodes, data_card
@@ -44,7 +44,7 @@ class ReplayBuffer:
         self.capacity, self._window, self._encoder, self._paraphrase = capacity, window, encoder, paraphrase
         self._camera, self._tokenizer = card.cameras[0], ActionTokenizer(card)
         self._images = np.zeros((capacity, self._camera.height, self._camera.width, 3), np.uint8)
-        self._tokens = np.zeros((capacity, len(card.dimensions)), np.int64)
+        self._tokens = np.zeros((capacity, card.horizon * len(card.dimensions)), np.int64)
         self._scene = np.zeros((capacity, SCENE_SIZE), np.float32)
         self._episode = np.full(capacity, -1, np.int64)
         self._instructions: dict[int, str] = {}
@@ -58,7 +58,7 @@ class ReplayBuffer:
         if (count := len(episode)) < self._window:
             return
         at = (self._next + np.arange(count)) % self.capacity
-        self._images[at], self._tokens[at] = episode.images[self._camera.name], self._tokenizer.encode(episode.values)
+        self._images[at], self._tokens[at] = episode.images[self._camera.name], self._chunks(episode)
         self._scene[at] = 0 if episode.scene is None else episode.scene
         self._episode[at], self._instructions[self._episodes] = self._episodes, episode.instruction
         self._next = (self._next + count) % self.capacity
@@ -83,6 +83,12 @@ class ReplayBuffer:
         if self._paraphrase:
             instructions = [paraphrase(text, rng, self._paraphrase) for text in instructions]
         return Batch(images, np.stack([self._encoder.encode(text) for text in instructions]), self._tokens[at], scene)
+
+    def _chunks(self, episode: Episode) -> NDArray[np.int64]:
+        """Tokens (N, H * D)."""
+        if episode.chunks is None:
+            return chunk_tokens(self._tokenizer.encode(episode.values), self._tokenizer.card.horizon)
+        return self._tokenizer.encode(episode.chunks).reshape(len(episode), -1)
 
     def _starts(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
         chosen: list[int] = []

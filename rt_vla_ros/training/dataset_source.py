@@ -19,6 +19,7 @@ from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import SCENE
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.policies.rt1.configuration import RT1Config
+from rt_vla_ros.policies.rt1.loss import IGNORED
 from rt_vla_ros.training.batch import Batch
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup
@@ -115,14 +116,16 @@ class DatasetSource(BatchSource):
         if not self.validation:
             return {}
         model, rng = learner.ema_model(), np.random.default_rng([self.settings.seed, 5])
-        wide = torch.tensor([0 if d.role == "terminate" else 4 for d in self.card.dimensions])
+        wide = torch.tensor([0 if d.role == "terminate" else 4 for d in self.card.dimensions] * self.card.horizon)
         losses, hits = [], []
         count = min(self.settings.micro_batch, VALIDATION_WINDOWS)
         for _ in range(max(1, min(VALIDATION_WINDOWS, 4 * len(self.validation)) // count)):
             batch = self.windows.batch(self.windows.draw(self.validation, rng, count, padding=self._padding))
             loss, chosen = learner.evaluate(model, batch)
             losses.append(loss)
-            hits.append(float(((chosen - torch.from_numpy(batch.tokens)).abs() <= wide).float().mean()))
+            tokens = torch.from_numpy(batch.tokens)
+            near = (chosen - tokens).abs() <= wide
+            hits.append(float(near[tokens != IGNORED].float().mean()))
         loss = float(np.mean(losses))
         self.status = f"validation {loss:.3f}"
         return {"validation": loss, "token_accuracy": float(np.mean(hits))}

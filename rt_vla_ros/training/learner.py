@@ -110,7 +110,7 @@ class Learner:
         self.heads = AuxiliaryHeads(config).to(self.device)
         self.ema = EMAWeights(self.model, settings.ema)
         smoothing = config.target_smoothing
-        self._targets = soft_targets(config.tokens_per_dimension, config.vocab_size, smoothing).to(self.device)
+        self._targets = soft_targets(config.action_token_counts, config.vocab_size, smoothing).to(self.device)
         self._generator = torch.Generator()
         self._parameters = [*self.model.parameters(), *self.heads.parameters()]
         decayed = [p for p in self._parameters if p.ndim > 1]

@@ -231,8 +231,8 @@ def network_config(settings: TrainingSettings, card: ActionCard) -> RT1Config:
 
 def collected_card(settings: TrainingSettings) -> ActionCard:
     """Of the episodes that a DAgger run collects, in the network's image size."""
-    size = RT1Config.preset(settings.preset, **settings.network).image_size
-    return tabletop_card(settings.preset, image_size=size)
+    config = RT1Config.preset(settings.preset, **settings.network)
+    return tabletop_card(settings.preset, image_size=config.image_size, horizon=config.horizon)
 
 
 def sentence_encoder(settings: TrainingSettings, config: RT1Config) -> LanguageEncoder:

@@ -19,7 +19,7 @@ from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import INFO, STATISTICS, write_json
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.language.encoder import LanguageEncoder
-from rt_vla_ros.training.batch import Batch, Shift, draw_shifts, shift_images
+from rt_vla_ros.training.batch import Batch, Shift, chunk_tokens, draw_shifts, shift_images
 from rt_vla_ros.training.source import Say
 
 
@@ -63,7 +63,7 @@ class WindowDataset:
         card = datasets[0].card
         self.camera, self.window = card.cameras[0], window
         self._encoder, tokenizer = encoder, ActionTokenizer(card)
-        self._zero_action = tokenizer.encode(np.zeros(len(card.dimensions)))
+        self._zero_action = np.tile(tokenizer.encode(np.zeros(len(card.dimensions))), card.horizon)
         self.episodes, self.frames, values, scenes = list[EpisodeSpan](), 0, [], list[NDArray[np.float32]]()
         for number, dataset in enumerate(datasets):
             for episode, part in enumerate(dataset.parts):
@@ -76,7 +76,8 @@ class WindowDataset:
                 self.frames += len(labels)
         recorded = np.concatenate(values)
         self.use = check_recorded(card, recorded)
-        self._tokens, self._scene = tokenizer.encode(recorded).astype(np.int16), np.concatenate(scenes)
+        tokens = [chunk_tokens(tokenizer.encode(one), card.horizon) for one in values]
+        self._tokens, self._scene = np.concatenate(tokens).astype(np.int32), np.concatenate(scenes)
         self.read_images: Callable[[EpisodeSpan, int, int], NDArray[np.uint8]]
         """An episode's images from a step on, so many of them: uint8 (count, H, W, 3)."""
         self.read_images = lambda span, *which: datasets[span.dataset].images(span.episode, self.camera.name, *which)

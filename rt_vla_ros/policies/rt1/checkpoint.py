@@ -179,7 +179,8 @@ def check_card(card: ActionCard, config: RT1Config, where: Path) -> None:
     camera = card.cameras[0]
     counts = [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions]
     pairs = (
-        ("dimensions", len(card.dimensions), "num_action_tokens", config.num_action_tokens),
+        ("dimensions", len(card.dimensions), "dimensions", len(config.tokens_per_dimension)),
+        ("horizon", card.horizon, "horizon", config.horizon),
         ("bins", card.bins, "vocab_size", config.vocab_size),
         ("tokens per dimension", counts, "tokens_per_dimension", list(config.tokens_per_dimension)),
         ("width of the camera", camera.width, "width of the input", config.input_size[1]),

@@ -73,6 +73,8 @@ class RT1Config(PretrainedConfig):
     modes; None: three modes of "terminate", then ten dimensions of vocab_size.
     world_vector_range: low and high of the translation in the public checkpoints' own unit: (-1, 1) in RT-1, (-2, 2) in
     RT-1-X; the action card says the same. None where the card alone says it.
+    horizon: steps that are predicted at once, each with tokens of its own: an action row for every dimension of every
+    step, so that one pass gives them all. 1 in the public checkpoints.
     decoding: how a policy reads a distribution: "argmax" (the paper) or "expected_value".
     target_smoothing: standard deviation [bins] of the Gaussian around the target in the loss; 0 is plain cross-entropy.
     """
@@ -115,6 +117,7 @@ class RT1Config(PretrainedConfig):
     vocab_size: int = 256
     tokens_per_dimension: list[int] = None  # type: ignore[assignment]
     world_vector_range: list[float] | None = None
+    horizon: int = 1
     decoding: str = "argmax"
     target_smoothing: float = 0.0
 
@@ -141,9 +144,14 @@ class RT1Config(PretrainedConfig):
         self._check_ranges()
 
     @property
+    def action_token_counts(self) -> list[int]:
+        """How many tokens are legal in each action row: `tokens_per_dimension`, once for every step of the horizon."""
+        return list(self.tokens_per_dimension) * self.horizon
+
+    @property
     def num_action_tokens(self) -> int:
-        """Dimensions of an action."""
-        return len(self.tokens_per_dimension)
+        """Action rows of a time step: steps of the horizon times dimensions of an action."""
+        return len(self.tokens_per_dimension) * self.horizon
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -164,6 +172,8 @@ class RT1Config(PretrainedConfig):
         return cls(**{**PRESETS[name], **overrides})
 
     def _check_ranges(self) -> None:
+        if self.horizon > 1 and self.action_embedding == "previous":
+            raise ValueError(f"horizon is {self.horizon}; a network that sees its earlier actions has a horizon of 1")
         for width in self.resnet_widths:
             check_count("each of resnet_widths", width)
         for key in ("width_coefficient", "depth_coefficient"):

@@ -68,7 +68,7 @@ class RT1Output(ModelOutput):
 class RT1Model(PreTrainedModel):
     """Trunk with FiLM, TokenLearner, causal Transformer.
 
-    B: batch, T: steps, N: images, D: dimensions of an action, V: bins.
+    B: batch, T: steps, N: images, V: bins, D: action tokens, the dimensions of each step of the horizon in turn.
     instruction: (B, L) int64 bucket numbers for the language "hashed_words", (B, language_size) float for "embedding";
     (B, T, language_size) gives every step a sentence of its own.
     """
@@ -121,15 +121,13 @@ class RT1Model(PreTrainedModel):
         if labels is None:
             return RT1Output(logits=logits)
         config = self.config
-        targets = soft_targets(config.tokens_per_dimension, config.vocab_size, config.target_smoothing).to(
-            logits.device
-        )
+        targets = soft_targets(config.action_token_counts, config.vocab_size, config.target_smoothing).to(logits.device)
         return RT1Output(loss=action_loss(logits, labels, self.legal, targets).mean(), logits=logits)
 
     @property
     def legal(self) -> Tensor:
         """Which tokens each dimension has, bool, shape (D, V)."""
-        return legal_tokens(self.config.tokens_per_dimension, self.config.vocab_size).to(self.device)
+        return legal_tokens(self.config.action_token_counts, self.config.vocab_size).to(self.device)
 
     def sentence(self, instruction: Tensor) -> Tensor:
         """Instructions (B, ...) -> sentence vectors (B, language_size); once per instruction is enough."""

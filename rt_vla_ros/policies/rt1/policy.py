@@ -129,7 +129,7 @@ class RT1Policy:
         Raises RuntimeError before the first reset, and ValueError for images that the card does not allow, that
         have no time or that are older than the last one: the history would be out of order.
         """
-        action = self._decoder.from_probabilities(self.probabilities(observation))
+        action = self._decoder.from_probabilities(self.probabilities(observation)[: len(self.card.dimensions)])
         self._steps.chosen(torch.tensor(action.tokens))
         return action
 
