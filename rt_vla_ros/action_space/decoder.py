@@ -1,15 +1,16 @@
-"""From what a policy's network says to an action in SI units: one way for every policy."""
+"""From what a policy's network says to steps in SI units: one way for every policy."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, ActionChunk, EndEffectorStep
 from rt_vla_ros.action_space.postprocessing import make_postprocessing
 from rt_vla_ros.action_space.rotation import rotation_vector_from_rpy
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
@@ -63,27 +64,40 @@ class ActionDecoder:
         if self._postprocess is not None:
             self._postprocess.reset()
 
-    def from_probabilities(self, probabilities: NDArray[np.float64]) -> EndEffectorAction:
-        """Probabilities (D, bins), zero for illegal tokens -> the action.
+    def from_probabilities(self, probabilities: NDArray[np.float64]) -> ActionChunk:
+        """Probabilities (horizon * D, bins), zero for illegal tokens -> the chunk.
 
         Raises DecodingError where they are not finite.
         """
-        decoded = self.decode(probabilities)
-        tokens = tuple(int(token) for token in decoded.tokens)
-        return self.from_values(decoded.values, confidence=decoded.confidence, tokens=tokens)
+        size = len(self.card.dimensions)
+        decoded = [self.decode(probabilities[i : i + size]) for i in range(0, self.card.horizon * size, size)]
+        return self._chunk(
+            [self.step(one.values) for one in decoded],
+            confidence=float(np.exp(np.mean([np.log(one.confidence) for one in decoded]))),
+            tokens=tuple(int(token) for one in decoded for token in one.tokens),
+        )
 
     def from_tokens(
         self, tokens: Sequence[int], *, confidence: float, legal_probability: float = 1.0, plan: str = ""
-    ) -> EndEffectorAction:
-        """Tokens in the order of the card's dimensions -> the action. Raises ValueError for illegal tokens."""
-        values = self.tokenizer.decode(tokens)
-        action = self.from_values(values, confidence=confidence, tokens=tuple(tokens), plan=plan)
-        return replace(action, legal_probability=legal_probability)
+    ) -> ActionChunk:
+        """Tokens of every step in turn, each in the order of the card's dimensions -> the chunk.
 
-    def from_values(
-        self, values: ArrayLike, *, confidence: float = 1.0, tokens: tuple[int, ...] = (), plan: str = ""
-    ) -> EndEffectorAction:
-        """Decoded values (D,), before postprocessing -> the action.
+        Raises ValueError for illegal tokens and for another number of them.
+        """
+        size, horizon = len(self.card.dimensions), self.card.horizon
+        if len(tokens) != horizon * size:
+            raise ValueError(f"expected {horizon * size} tokens ({horizon} steps of {size}), got {len(tokens)}")
+        values = [self.tokenizer.decode(tokens[i : i + size]) for i in range(0, len(tokens), size)]
+        return self._chunk(
+            [self.step(one) for one in values],
+            confidence=confidence,
+            tokens=tuple(tokens),
+            plan=plan,
+            legal_probability=legal_probability,
+        )
+
+    def step(self, values: ArrayLike) -> EndEffectorStep:
+        """Decoded values (D,), before postprocessing -> the step.
 
         Raises ValueError for NaN, infinity or a wrong number of values.
         """
@@ -93,17 +107,16 @@ class ActionDecoder:
         rotation = self._vector("rotation", array)
         if self.card.rotation == "rpy":
             rotation = rotation_vector_from_rpy(rotation)
-        return EndEffectorAction(
+        return EndEffectorStep(
             translation=self._vector("translation", array),
             rotation=rotation,
             gripper=self._closedness(array),
             terminate=self._terminate is not None and int(array[self._terminate]) == self._terminate_mode,
-            confidence=confidence,
-            period=self.card.period,
-            tokens=tokens,
-            plan=plan,
-            frame_id=self.card.frame_id,
         )
+
+    def _chunk(self, steps: Sequence[EndEffectorStep], **values: Any) -> ActionChunk:
+        card = self.card
+        return ActionChunk(tuple(steps), card.period, frame_id=card.frame_id, ensemble=card.ensemble, **values)
 
     def decode(self, probabilities: NDArray[np.float64]) -> DecodedTokens:
         """Probabilities (D, bins) as values and tokens in the card's order, before postprocessing."""

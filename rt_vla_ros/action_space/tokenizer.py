@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, EndEffectorStep
 from rt_vla_ros.action_space.rotation import rpy_from_rotation_vector
 
 ROUNDING_ERROR = 1e-6
@@ -77,24 +77,22 @@ class ActionTokenizer:
             return np.asarray(np.minimum(tokens, self.card.bins - 2) + 0.5, dtype=np.float64)
         return tokens.astype(np.float64)
 
-    def from_action(self, action: EndEffectorAction) -> NDArray[np.float64]:
-        """An action -> values (D,), for cards without postprocessing; the reverse of ActionDecoder.from_values.
+    def from_step(self, step: EndEffectorStep) -> NDArray[np.float64]:
+        """A step -> values (D,), for cards without postprocessing; the reverse of ActionDecoder.step.
 
         Unused entries are 0; a mode other than "terminate" is the first other one.
-        Raises ValueError for an action that leaves the gripper as it is, and for a card with postprocessing.
+        Raises ValueError for a step that leaves the gripper as it is, and for a card with postprocessing.
         """
         if self.card.postprocessing:
             raise ValueError(f"Actions cannot be encoded for the postprocessing {self.card.postprocessing!r}.")
-        if self._gripper is not None and action.gripper == KEEP_GRIPPER:
-            raise ValueError("An action that leaves the gripper as it is has no value of the gripper dimension.")
-        rotation = (
-            action.rotation if self.card.rotation == "rotation_vector" else rpy_from_rotation_vector(action.rotation)
-        )
-        parts = {f"translation_{a}": action.translation[i] for i, a in enumerate("xyz")}
+        if self._gripper is not None and step.gripper == KEEP_GRIPPER:
+            raise ValueError("A step that leaves the gripper as it is has no value of the gripper dimension.")
+        rotation = step.rotation if self.card.rotation == "rotation_vector" else rpy_from_rotation_vector(step.rotation)
+        parts = {f"translation_{a}": step.translation[i] for i, a in enumerate("xyz")}
         parts |= {f"rotation_{a}": rotation[i] for i, a in enumerate("xyz")}
-        parts["gripper"] = self.card.gripper_open + action.gripper * (self.card.gripper_closed - self.card.gripper_open)
+        parts["gripper"] = self.card.gripper_open + step.gripper * (self.card.gripper_closed - self.card.gripper_open)
         other = next((i for i in range(len(self._modes_of_terminate())) if i != self._terminate_mode), 0)
-        parts["terminate"] = float(self._terminate_mode if action.terminate else other)
+        parts["terminate"] = float(self._terminate_mode if step.terminate else other)
         return np.array([parts.get(d.role, 0.0) for d in self.card.dimensions])
 
     def _modes_of_terminate(self) -> tuple[str, ...]:

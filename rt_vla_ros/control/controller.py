@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
+from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, ActionChunk
 from rt_vla_ros.action_space.frames import refuse_frame
 from rt_vla_ros.control.gripper import GripperSettings, GripperSwitch
 from rt_vla_ros.control.limits import Limits
@@ -105,7 +105,7 @@ class Controller:
         """TF frame of the last action that was accepted; empty before the first."""
         return self._frame_id
 
-    def accept(self, action: EndEffectorAction, *, stamp: float, now: float) -> str | None:
+    def accept(self, chunk: ActionChunk, *, stamp: float, now: float) -> str | None:
         """Takes over a new action whose image was taken at `stamp`. Returns the sentence why it was refused, else None.
 
         A refused action leads to State.FAULT, except where one that was seen before comes again, where one of a request
@@ -116,26 +116,23 @@ class Controller:
         jumped = self._check_clock(now)
         if self._state is State.STOPPED:
             return self._refuse(f"No action is taken until the stop is released. {self._reason}")
-        if action.terminate:
+        if chunk.terminate:
             self._accepted(stamp)
             self._newest, self._ended = None, now
-            self._halt(State.TERMINATED, action.plan or "The policy says that the instruction is carried out.")
+            self._halt(State.TERMINATED, chunk.plan or "The policy says that the instruction is carried out.")
             return None
         known = self._known(stamp)
         if known is not None:
             return self._refuse(known)
         sentence = (
-            jumped
-            or self.limits.refuse(action)
-            or self._refuse_stamp(stamp, now)
-            or self._refuse_frame(action.frame_id)
+            jumped or self.limits.refuse(chunk) or self._refuse_stamp(stamp, now) or self._refuse_frame(chunk.frame_id)
         )
         if sentence is not None:
             self.fault(sentence)
             self.refused_stamp = stamp
             return self._refuse(sentence)
         self._accepted(stamp)
-        self._follow(action, stamp, now)
+        self._follow(chunk, stamp, now)
         return None
 
     def tick(self, now: float) -> Command:
@@ -232,11 +229,12 @@ class Controller:
             return unknown
         return f"The action is given in the frame {frame_id!r} while the arm moves in {self._frame_id!r}."
 
-    def _follow(self, action: EndEffectorAction, stamp: float, now: float) -> None:
-        self._motion.begin(action, now)
+    def _follow(self, chunk: ActionChunk, stamp: float, now: float) -> None:
+        step = chunk.steps[0]
+        self._motion.begin(step, chunk.period, now)
         self._silence.heard(now)
-        self._newest, self._frame_id = stamp, action.frame_id
-        self._wish = None if action.gripper == KEEP_GRIPPER else action.gripper
+        self._newest, self._frame_id = stamp, chunk.frame_id
+        self._wish = None if step.gripper == KEEP_GRIPPER else step.gripper
         self._still_since = None
         self._state, self._reason = State.MOVING, self._moving_reason()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
+from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, ActionChunk, EndEffectorStep
 
 Vector = NDArray[np.float64]
 # The wall of the workspace is approached so that it would be reached after this time [s] at the present velocity.
@@ -55,22 +55,22 @@ class Limits:
             self.max_angular_velocity / self.max_angular_acceleration,
         )
 
-    def refuse(self, action: EndEffectorAction) -> str | None:
-        """A sentence where the action is no action of a sane policy, else None."""
-        sure = (action.confidence, action.legal_probability)
-        numbers = [*action.translation, *action.rotation, action.gripper, *sure, action.period]
-        if np.shape(action.translation) != (3,) or np.shape(action.rotation) != (3,):
-            return "The action does not have three numbers each for translation and rotation."
-        if not np.isfinite(numbers).all():
+    def refuse(self, chunk: ActionChunk) -> str | None:
+        """A sentence where the chunk is none of a sane policy, else None."""
+        if not np.isfinite([chunk.confidence, chunk.legal_probability, chunk.period]).all():
             return "The action holds a number that is not finite."
-        if not 0 < action.period <= LONGEST_PERIOD:
-            return f"The action's period is {action.period:g} s, expected more than 0 and at most {LONGEST_PERIOD:g} s."
-        if action.gripper != KEEP_GRIPPER and not 0 <= action.gripper <= 1:
-            return f"The action's gripper is {action.gripper:g}, expected 0 (open) to 1 (closed), or -1 (as it is)."
-        return self._refuse_size(action)
+        if not 0 < chunk.period <= LONGEST_PERIOD:
+            return f"The action's period is {chunk.period:g} s, expected more than 0 and at most {LONGEST_PERIOD:g} s."
+        return next(filter(None, map(self._refuse_step, chunk.steps)), None)
 
-    def _refuse_size(self, action: EndEffectorAction) -> str | None:
-        distance, angle = math.hypot(*action.translation), math.hypot(*action.rotation)
+    def _refuse_step(self, step: EndEffectorStep) -> str | None:
+        if np.shape(step.translation) != (3,) or np.shape(step.rotation) != (3,):
+            return "The action does not have three numbers each for translation and rotation."
+        if not np.isfinite([*step.translation, *step.rotation, step.gripper]).all():
+            return "The action holds a number that is not finite."
+        if step.gripper != KEEP_GRIPPER and not 0 <= step.gripper <= 1:
+            return f"The action's gripper is {step.gripper:g}, expected 0 (open) to 1 (closed), or -1 (as it is)."
+        distance, angle = math.hypot(*step.translation), math.hypot(*step.rotation)
         if distance > self.max_translation:
             return f"The action goes {distance:.3g} m far, more than max_translation ({self.max_translation:g} m)."
         if angle > self.max_rotation:

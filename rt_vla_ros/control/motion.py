@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.chunk import EndEffectorStep
 from rt_vla_ros.control.ema import DisplacementEma
 from rt_vla_ros.control.limits import Limits
 
@@ -39,12 +39,12 @@ class Motion:
         self.velocity: Vector = np.zeros(6)
         self.slowed = self.walled = False
 
-    def begin(self, action: EndEffectorAction, now: float) -> None:
+    def begin(self, step: EndEffectorStep, period: float, now: float) -> None:
         """Takes over from the action before; what of that one has not come due is dropped."""
-        wanted = np.concatenate([action.translation, action.rotation]) / action.period
+        wanted = np.concatenate([step.translation, step.rotation]) / period
         self._target = self._limits.slow_down(wanted)
         self.slowed = not np.array_equal(self._target, wanted)
-        self._start, self._end, self._halted = now, to_nanosecond(now + action.period), False
+        self._start, self._end, self._halted = now, to_nanosecond(now + period), False
 
     def halt(self) -> None:
         """Nothing is demanded or owed any more: from the next tick on the arm brakes."""

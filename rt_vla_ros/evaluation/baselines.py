@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.tabletop_card import tabletop_card
@@ -40,9 +40,9 @@ class ExpertPolicy:
     def reset(self, instruction: str) -> None:
         """The expert knows the task from the scene."""
 
-    def act(self, observation: Observation) -> EndEffectorAction:
-        """The expert's action in the simulator's current state."""
-        return self._expert.action(self._sim)
+    def act(self, observation: Observation) -> ActionChunk:
+        """The expert's step in the simulator's current state."""
+        return ActionChunk((self._expert.step(self._sim),), self.card.period, frame_id=self.card.frame_id)
 
 
 class AblatedPolicy:
@@ -77,7 +77,7 @@ class AblatedPolicy:
         """Begin an episode."""
         self._policy.reset(self._other_instruction if self._ablation == OTHER_INSTRUCTION else instruction)
 
-    def act(self, observation: Observation) -> EndEffectorAction:
+    def act(self, observation: Observation) -> ActionChunk:
         """One step."""
         if self._ablation == BLACK_IMAGES:
             black = {name: np.zeros_like(image) for name, image in observation.images.items()}

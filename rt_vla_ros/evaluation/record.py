@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.sim.judge import Outcome
 from rt_vla_ros.sim.scenes import Scene
 
@@ -25,7 +25,7 @@ class EpisodeRecord:
 
     seconds: simulated time until terminate or the time limit. terminated: whether the policy ended it.
     refusal: why the controller refused an action, the last time that it did; empty where it never did.
-    legal_probability: lowest of the actions, see EndEffectorAction.
+    legal_probability: lowest of the chunks, see ActionChunk.
     """
 
     seed: int
@@ -50,7 +50,7 @@ class EpisodeRecord:
 def make_record(
     scene: Scene,
     outcome: Outcome,
-    actions: Sequence[tuple[EndEffectorAction, float]],
+    actions: Sequence[tuple[ActionChunk, float]],
     *,
     seconds: float,
     terminated: bool,
@@ -77,13 +77,14 @@ def make_record(
     )
 
 
-def _fingerprint(actions: Iterable[EndEffectorAction]) -> str:
-    """SHA-256 over every value of the actions, tokens included, in hexadecimal."""
+def _fingerprint(chunks: Iterable[ActionChunk]) -> str:
+    """SHA-256 over every value of the chunks, tokens included, in hexadecimal."""
     digest = hashlib.sha256()
-    for action in actions:
-        numbers = [*action.translation, *action.rotation, action.gripper, action.confidence, action.period]
-        digest.update(np.array([*numbers, float(action.terminate)], "<f8").tobytes())
-        digest.update(np.array([len(action.tokens), *action.tokens], "<i8").tobytes())
+    for chunk in chunks:
+        for step in chunk.steps:
+            numbers = [*step.translation, *step.rotation, step.gripper, chunk.confidence, chunk.period]
+            digest.update(np.array([*numbers, float(step.terminate)], "<f8").tobytes())
+        digest.update(np.array([len(chunk.tokens), *chunk.tokens], "<i8").tobytes())
     return digest.hexdigest()
 
 
@@ -97,7 +98,7 @@ class Trajectory:
 
     states: list[tuple[float, NDArray[np.float64]]] = field(default_factory=list)
     images: list[tuple[float, NDArray[np.uint8]]] = field(default_factory=list)
-    actions: list[tuple[float, EndEffectorAction, float]] = field(default_factory=list)
+    actions: list[tuple[float, ActionChunk, float]] = field(default_factory=list)
 
     @property
     def time(self) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.evaluation.record import Trajectory
 from rt_vla_ros.sim import Scene, TabletopSim
 
@@ -45,14 +45,14 @@ class FrameContent:
     """What one frame shows.
 
     time: simulated [s]. arm: the overview camera, RGB, shape (360, 480, 3). policy_image: the policy's newest image,
-    RGB, any size, or None before the first. action: the current one, or None. latency: of that action [s]. verdict:
+    RGB, any size, or None before the first. chunk: the current one, or None. latency: of that chunk [s]. verdict:
     the result, in the last frame only.
     """
 
     time: float
     arm: Pixels
     policy_image: Pixels | None = None
-    action: EndEffectorAction | None = None
+    chunk: ActionChunk | None = None
     latency: float = 0.0
     verdict: str = ""
     success: bool = False
@@ -82,8 +82,8 @@ def draw_frame(content: FrameContent, instruction: str) -> Pixels:
     draw.text((14, HEADER / 2), caption, TEXT, font(20), anchor="lm")
     draw.text((SIZE[0] - 14, HEADER / 2), f"{content.time:.1f} s", MUTED, font(16), anchor="rm")
     _draw_policy_image(canvas, draw, content.policy_image)
-    if content.action is not None:
-        _draw_action(draw, content.action, content.latency)
+    if content.chunk is not None and content.chunk.steps:
+        _draw_action(draw, content.chunk, content.latency)
     if content.verdict:
         _draw_verdict(draw, content.verdict, GRIP if content.success else BAD)
     return np.asarray(canvas)
@@ -117,15 +117,15 @@ def draw_run(run: Trajectory, scene: Scene, verdict: str, *, success: bool, rate
         return
     sim = TabletopSim(detailed=True)
     sim.reset(scene.layout)
-    actions = [(time, (action, latency)) for time, action, latency in run.actions]
+    chunks = [(time, (chunk, latency)) for time, chunk, latency in run.actions]
     times = frame_times(run.states[-1][0], rate)
     try:
         for number, time in enumerate(times):
             state = newest(run.states, time)
-            action, latency = newest(actions, time) or (None, 0.0)
+            chunk, latency = newest(chunks, time) or (None, 0.0)
             arm = _render(sim, run.states[0][1] if state is None else state)
             said = verdict if number == len(times) - 1 else ""
-            content = FrameContent(time, arm, newest(run.images, time), action, latency, said, success)
+            content = FrameContent(time, arm, newest(run.images, time), chunk, latency, said, success)
             yield draw_frame(content, scene.task.instruction)
     finally:
         sim.close()
@@ -174,27 +174,28 @@ def _draw_policy_image(canvas: Image.Image, draw: ImageDraw.ImageDraw, image: Pi
     draw.text((left + size / 2, HEADER + size + 4), "policy input", MUTED, font(12), anchor="ma")
 
 
-def _draw_action(draw: ImageDraw.ImageDraw, action: EndEffectorAction, latency: float) -> None:
+def _draw_action(draw: ImageDraw.ImageDraw, chunk: ActionChunk, latency: float) -> None:
+    step = chunk.steps[0]
     left, top = SCENE[0] + 8, HEADER + SIDE + 12
-    _draw_dial(draw, (left + 48, top + 46), 40, action)
-    _draw_height(draw, (left + 112, top + 6), 80, float(action.translation[2]))
-    _draw_gripper(draw, (left + 4, top + 108), action)
+    _draw_dial(draw, (left + 48, top + 46), 40, step)
+    _draw_height(draw, (left + 112, top + 6), 80, float(step.translation[2]))
+    _draw_gripper(draw, (left + 4, top + 108), step)
     # Adding zero turns the -0.0 of a rounded value into 0.0.
-    centimetres = " ".join(f"{round(100 * float(value), 1) + 0.0:+.1f}" for value in action.translation)
-    lines = (f"{centimetres} cm", f"confidence {100 * action.confidence:.0f} %, {1000 * latency:.0f} ms")
+    centimetres = " ".join(f"{round(100 * float(value), 1) + 0.0:+.1f}" for value in step.translation)
+    lines = (f"{centimetres} cm", f"confidence {100 * chunk.confidence:.0f} %, {1000 * latency:.0f} ms")
     for number, line in enumerate(lines):
         draw.text((left, top + 142 + 17 * number), line, TEXT if number == 0 else MUTED, font(13))
 
 
-def _draw_dial(draw: ImageDraw.ImageDraw, centre: Point, radius: float, action: EndEffectorAction) -> None:
+def _draw_dial(draw: ImageDraw.ImageDraw, centre: Point, radius: float, step: EndEffectorStep) -> None:
     """The horizontal displacement in the front camera's view: away from the base (x) is down, y is right."""
     x, y = centre
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=MUTED)
-    length = float(np.hypot(*action.translation[:2])) / FULL_SCALE
+    length = float(np.hypot(*step.translation[:2])) / FULL_SCALE
     scale = radius / FULL_SCALE / max(1.0, length)
-    tip = (x + float(action.translation[1]) * scale, y + float(action.translation[0]) * scale)
+    tip = (x + float(step.translation[1]) * scale, y + float(step.translation[0]) * scale)
     _draw_arrow(draw, centre, tip)
-    turn = math.degrees(float(np.clip(action.rotation[2] / FULL_TURN, -1.0, 1.0)) * math.pi / 2)
+    turn = math.degrees(float(np.clip(step.rotation[2] / FULL_TURN, -1.0, 1.0)) * math.pi / 2)
     box = (x - radius - 5, y - radius - 5, x + radius + 5, y + radius + 5)
     if abs(turn) >= 1.0:
         draw.arc(box, -90 - max(turn, 0.0), -90 - min(turn, 0.0), ARROW, 3)
@@ -209,13 +210,13 @@ def _draw_height(draw: ImageDraw.ImageDraw, top_left: Point, height: float, rise
     draw.text((x + 7, y + height + 2), "up/down", MUTED, font(10), anchor="ma")
 
 
-def _draw_gripper(draw: ImageDraw.ImageDraw, top_left: Point, action: EndEffectorAction) -> None:
+def _draw_gripper(draw: ImageDraw.ImageDraw, top_left: Point, step: EndEffectorStep) -> None:
     x, y = top_left
-    gap = 26 * (1.0 - float(np.clip(action.gripper, 0.0, 1.0))) + 3
+    gap = 26 * (1.0 - float(np.clip(step.gripper, 0.0, 1.0))) + 3
     for side in (-1.0, 1.0):
         edge = x + 38 + side * gap / 2
         draw.rectangle((min(edge, edge + 6 * side), y, max(edge, edge + 6 * side), y + 22), fill=GRIP)
-    draw.text((x + 78, y + 11), action.gripper_word, MUTED, font(12), anchor="lm")
+    draw.text((x + 78, y + 11), step.gripper_word, MUTED, font(12), anchor="lm")
 
 
 def _draw_arrow(draw: ImageDraw.ImageDraw, tail: Point, tip: Point) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.frames import BASE_LINK, refuse_frame
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.baselines import PrivilegedPolicy
@@ -35,7 +35,7 @@ class RolloutStep:
 
     stamp: float
     image: NDArray[np.uint8]
-    action: EndEffectorAction
+    chunk: ActionChunk
     latency: float
 
 
@@ -68,16 +68,16 @@ def rollout(
         min_legal_probability=min_legal_probability,
     )
     ticks_per_step = steps_per_action(policy.card.period)
-    actions: list[tuple[EndEffectorAction, float]] = []
+    chunks: list[tuple[ActionChunk, float]] = []
     ticks, terminated, refusal = 0, False, ""
     end = scene.task.time_limit - CONTROL_PERIOD / 2
-    while not terminated and (_stamp(ticks) < end if max_steps is None else len(actions) < max_steps):
+    while not terminated and (_stamp(ticks) < end if max_steps is None else len(chunks) < max_steps):
         if (step := _see_and_act(stepper, sim, ticks)) is not None:
-            actions.append((step.action, step.latency))
+            chunks.append((step.chunk, step.latency))
             if on_step is not None:
                 on_step(step)
-            refusal = controller.accept(step.action, stamp=step.stamp, now=step.stamp) or refusal
-            terminated = step.action.terminate
+            refusal = controller.accept(step.chunk, stamp=step.stamp, now=step.stamp) or refusal
+            terminated = step.chunk.terminate
         for _ in range(0 if terminated else ticks_per_step):
             ticks += 1
             command = controller.tick(_stamp(ticks))
@@ -86,7 +86,7 @@ def rollout(
                 sim.command_gripper(command.gripper)
             sim.step(CONTROL_PERIOD)
     outcome = settle(sim, scene.task, terminated=terminated)
-    return make_record(scene, outcome, actions, seconds=_stamp(ticks), terminated=terminated, refusal=refusal)
+    return make_record(scene, outcome, chunks, seconds=_stamp(ticks), terminated=terminated, refusal=refusal)
 
 
 def make_controller(sim: TabletopSim) -> Controller:
@@ -119,7 +119,7 @@ class DirectPlayer:
         def on_step(step: RolloutStep) -> None:
             trajectory.states.append((step.stamp, self._sim.data.qpos.copy()))
             trajectory.images.append((step.stamp, step.image))
-            trajectory.actions.append((step.stamp, step.action, step.latency))
+            trajectory.actions.append((step.stamp, step.chunk, step.latency))
 
         if isinstance(self._policy, PrivilegedPolicy):
             self._policy.set_scene(scene, self._sim)
@@ -142,7 +142,7 @@ def _see_and_act(stepper: PolicyStepper[Pixels], sim: TabletopSim, ticks: int) -
     decision = stepper.decide(due)
     latency = time.perf_counter() - started
     image = due.frames[stepper.policy.card.cameras[0].name].message
-    return RolloutStep(_stamp(ticks), image, decision.action, latency)
+    return RolloutStep(_stamp(ticks), image, decision.chunk, latency)
 
 
 def _fit(policy: Policy, camera: str, image: Pixels) -> Pixels:

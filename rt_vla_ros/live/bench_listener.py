@@ -13,8 +13,8 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
 from rt_vla_ros.benchmarks.node_path import PathTimes
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
 
 COMMAND_RATE = 50.0  # the smoother's default [Hz]
@@ -31,13 +31,13 @@ class BenchListener(Node):  # type: ignore[misc]
         self.instructions = self.create_publisher(String, "instruction", 10)
         self.create_subscription(TwistStamped, "delta_twist_cmds", lambda m: self._arrived(self.times.arrivals, m), 100)
         self.create_subscription(TwistStamped, "echo", lambda m: self._arrived(self.times.echoes, m), 100)
-        self.create_subscription(ActionMsg, "action", self._on_action, 100)
+        self.create_subscription(ChunkMsg, "action", self._on_action, 100)
         self.create_subscription(ControllerStatus, "controller_status", self._on_status, 100)
 
     def _arrived(self, times: dict[int, int], message: TwistStamped) -> None:
         times[convert.nanoseconds(message.header.stamp)] = time.time_ns()
 
-    def _on_action(self, message: ActionMsg) -> None:
+    def _on_action(self, message: ChunkMsg) -> None:
         if message.plan.isdigit():
             self.times.inference[convert.nanoseconds(message.header.stamp)] = int(message.plan)
 

@@ -24,8 +24,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from tf2_ros import StaticTransformBroadcaster  # noqa: E402
 
-from rt_vla_ros.action_space.action import EndEffectorAction  # noqa: E402
 from rt_vla_ros.action_space.card import ActionCard  # noqa: E402
+from rt_vla_ros.action_space.chunk import ActionChunk  # noqa: E402
 from rt_vla_ros.action_space.frames import BASE_LINK  # noqa: E402
 from rt_vla_ros.nodes.policy_node import PolicyNode  # noqa: E402
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run  # noqa: E402
@@ -85,12 +85,13 @@ class Stopwatch:
         """See policies.policy.Policy."""
         self._policy.reset(instruction)
 
-    def act(self, observation: Observation) -> EndEffectorAction:
+    def act(self, observation: Observation) -> ActionChunk:
         """See policies.policy.Policy."""
         started = time.monotonic_ns()
-        action = self._policy.act(observation)
+        chunk = self._policy.act(observation)
+        steps = tuple(dataclasses.replace(step, terminate=False) for step in chunk.steps)
         took = str(time.monotonic_ns() - started)
-        return dataclasses.replace(action, terminate=False, period=1 / ACTION_RATE, plan=took)
+        return dataclasses.replace(chunk, steps=steps, period=1 / ACTION_RATE, plan=took)
 
 
 class BenchPolicyNode(PolicyNode):

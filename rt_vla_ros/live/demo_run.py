@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rt_vla_ros.action_space.chunk import EndEffectorStep
 from rt_vla_ros.evaluation.record import Trajectory
 from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.progress import Progress
@@ -103,9 +104,10 @@ def _attempt(settings: DemoSettings, session: GraphSession) -> DemoOutcome:
 def _show(session: GraphSession) -> None:
     trajectory = session.trajectory
     if trajectory.actions:
-        _, action, latency = trajectory.actions[-1]
-        x, y, z = (100 * value for value in action.translation)
+        _, chunk, latency = trajectory.actions[-1]
+        step = next(iter(chunk.steps), EndEffectorStep.still())
+        x, y, z = (100 * value for value in step.translation)
         session.progress.update(
-            f"  {trajectory.time:5.1f} s  {x:+5.1f} {y:+5.1f} {z:+5.1f} cm  gripper {action.gripper_word:6}  "
-            f"confidence {action.confidence:4.0%}  {1000 * latency:4.0f} ms"
+            f"  {trajectory.time:5.1f} s  {x:+5.1f} {y:+5.1f} {z:+5.1f} cm  gripper {step.gripper_word:6}  "
+            f"confidence {chunk.confidence:4.0%}  {1000 * latency:4.0f} ms"
         )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.evaluation.record import SAME_TIME, EpisodeRecord, Trajectory, make_record
 from rt_vla_ros.live.graph_session import GraphSession, RunFailed, tail
 from rt_vla_ros.live.private_graph import PrivateGraph
@@ -110,7 +110,7 @@ class RosPlayer:
         actions = self._actions()
         return bool(actions) and actions[-1][1].terminate
 
-    def _actions(self) -> list[tuple[int, EndEffectorAction, float]]:
+    def _actions(self) -> list[tuple[int, ActionChunk, float]]:
         """Stamp of the image [ns], action, latency [s]. A stop has no latency: no image was looked at for it."""
         events = zip(self._session.action_stamps, self._session.trajectory.actions, strict=True)
         return [(stamp, action, latency) for stamp, (_, action, latency) in events if latency > 0]

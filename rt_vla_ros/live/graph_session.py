@@ -21,8 +21,8 @@ from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from rt_vla_ros.evaluation.record import SAME_TIME, Trajectory
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.images import rgb_from_image
 from rt_vla_ros.progress import Progress
@@ -72,7 +72,7 @@ class GraphSession:
         self._outcome = node.create_client(TaskOutcome, "sim_arm_node/outcome")
         self._restart = node.create_client(Trigger, "policy_node/restart")
         node.create_subscription(Image, "image", self._on_image, newest)
-        node.create_subscription(ActionMsg, "action", self._on_action, 100)
+        node.create_subscription(ChunkMsg, "action", self._on_action, 100)
         node.create_subscription(ControllerStatus, "controller_status", self._on_status, 10)
         node.create_subscription(Float64MultiArray, "sim_arm_node/state", self._on_state, 100)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
@@ -80,10 +80,10 @@ class GraphSession:
     def _on_image(self, message: Image) -> None:
         self.trajectory.images.append((self.trajectory.time, rgb_from_image(message).copy()))
 
-    def _on_action(self, message: ActionMsg) -> None:
+    def _on_action(self, message: ChunkMsg) -> None:
         latency = convert.seconds(convert.nanoseconds(message.latency))
         self.action_stamps.append(convert.nanoseconds(message.header.stamp))
-        self.trajectory.actions.append((self.trajectory.time, convert.action_from_message(message), latency))
+        self.trajectory.actions.append((self.trajectory.time, convert.chunk_from_message(message), latency))
 
     def _on_status(self, message: ControllerStatus) -> None:
         self._status = message

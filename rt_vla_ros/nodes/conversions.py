@@ -12,10 +12,12 @@ from geometry_msgs.msg import TwistStamped, Vector3
 from numpy.typing import NDArray
 from std_msgs.msg import Header
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
+from rt_vla_ros.action_space.ensemble import NEWEST, Ensemble
 from rt_vla_ros.control.status import Command
 from rt_vla_ros.control.twist import Twist
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
+from rt_vla_ros.msg import EndEffectorStep as StepMsg
 
 NANOSECONDS = 1_000_000_000
 LATEST_NS = 2**31 * NANOSECONDS - 1
@@ -55,37 +57,62 @@ def duration_message(duration_ns: int) -> DurationMsg:
     return DurationMsg(sec=whole, nanosec=rest)
 
 
-def action_message(action: EndEffectorAction, stamp_ns: int, frame_id: str, latency_ns: int) -> ActionMsg:
+def chunk_message(chunk: ActionChunk, stamp_ns: int, frame_id: str, latency_ns: int) -> ChunkMsg:
     """stamp_ns: of the oldest image that the policy looked at. latency_ns: as in the message."""
-    return ActionMsg(
+    return ChunkMsg(
         header=Header(stamp=time_message(stamp_ns), frame_id=frame_id),
-        translation=_vector_message(action.translation),
-        rotation=_vector_message(action.rotation),
-        gripper=float(action.gripper),
-        terminate=bool(action.terminate),
-        confidence=float(action.confidence),
-        legal_probability=float(action.legal_probability),
-        period=duration_message(round(action.period * NANOSECONDS)),
-        plan=action.plan,
-        tokens=array("i", action.tokens),
+        steps=[_step_message(step) for step in chunk.steps],
+        period=duration_message(round(chunk.period * NANOSECONDS)),
+        terminate=chunk.terminate,
+        confidence=float(chunk.confidence),
+        legal_probability=float(chunk.legal_probability),
+        plan=chunk.plan,
+        tokens=array("i", chunk.tokens),
         latency=duration_message(latency_ns),
+        ensemble=chunk.ensemble.rule,
+        ensemble_weight=float(chunk.ensemble.weight),
+        ensemble_chunks=chunk.ensemble.chunks,
     )
 
 
-def action_from_message(message: ActionMsg) -> EndEffectorAction:
-    """The reverse of `action_message`; `frame_id` is the header's, and a period that is no duration is NaN."""
-    return EndEffectorAction(
-        translation=_vector(message.translation),
-        rotation=_vector(message.rotation),
-        gripper=message.gripper,
-        terminate=message.terminate,
+def chunk_from_message(message: ChunkMsg) -> ActionChunk:
+    """The reverse of `chunk_message`; `frame_id` is the header's, and a period that is no duration is NaN.
+
+    A terminate is one whatever the steps say. Raises ValueError for an ensemble that there is not.
+    """
+    steps = tuple(_step(step) for step in message.steps)
+    if message.terminate and not (steps and steps[0].terminate):
+        steps = (EndEffectorStep.still(terminate=True),)
+    return ActionChunk(
+        steps,
+        period=seconds(nanoseconds(message.period)) if message.period.nanosec < NANOSECONDS else math.nan,
         confidence=message.confidence,
         legal_probability=message.legal_probability,
-        period=seconds(nanoseconds(message.period)) if message.period.nanosec < NANOSECONDS else math.nan,
         tokens=tuple(message.tokens),
         plan=message.plan,
         frame_id=message.header.frame_id,
+        ensemble=_ensemble(message),
     )
+
+
+def _ensemble(message: ChunkMsg) -> Ensemble:
+    if message.ensemble in ("", NEWEST.rule):
+        return NEWEST
+    return Ensemble(message.ensemble, message.ensemble_weight, message.ensemble_chunks)
+
+
+def _step_message(step: EndEffectorStep) -> StepMsg:
+    return StepMsg(
+        translation=_vector_message(step.translation),
+        rotation=_vector_message(step.rotation),
+        gripper=float(step.gripper),
+        terminate=bool(step.terminate),
+    )
+
+
+def _step(message: StepMsg) -> EndEffectorStep:
+    translation, rotation = _vector(message.translation), _vector(message.rotation)
+    return EndEffectorStep(translation, rotation, message.gripper, message.terminate)
 
 
 def twist_message(command: Command, stamp_ns: int) -> TwistStamped:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 
 # How long TF is waited for, on the host's monotonic clock [s]: less than an action may be old.
 PATIENCE = 0.8
@@ -18,16 +18,14 @@ LOOK_AGAIN = 0.02  # [s]
 class FirstAction:
     """Keeps actions in a frame that TF does not know yet, the newest one, for PATIENCE after the first of them."""
 
-    def __init__(
-        self, node: Node, refuse_frame: Callable[[str], str | None], take: Callable[[ActionMsg], None]
-    ) -> None:
+    def __init__(self, node: Node, refuse_frame: Callable[[str], str | None], take: Callable[[ChunkMsg], None]) -> None:
         """refuse_frame: why a frame cannot be used, None where it can. take: carries an action out, or refuses it."""
         self._node, self._refuse_frame, self._take = node, refuse_frame, take
         self._deadline: float | None = None
         self._over = False
-        self._kept: ActionMsg | None = None
+        self._kept: ChunkMsg | None = None
 
-    def keep(self, message: ActionMsg) -> bool:
+    def keep(self, message: ChunkMsg) -> bool:
         """Whether the action is kept; `take` is called with it then, sooner or later."""
         if self._over or message.terminate or self._refuse_frame(message.header.frame_id) is None:
             self.drop()

@@ -16,9 +16,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
-from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.action_space.frames import BASE_LINK
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.camera_topics import camera_topics, missing_camera
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
@@ -84,7 +84,7 @@ class PolicyNode(ProgramNode):
             self._load, lambda: self.get_clock().now().nanoseconds, self, self._settings["threads"]
         )
         reliable = QoSProfile(depth=10)
-        self._actions = self.create_publisher(ActionMsg, "action", reliable)
+        self._actions = self.create_publisher(ChunkMsg, "action", reliable)
         self._smoother = SmootherWatch(self, self._actions, self._on_smoother_stopped, self._on_smoother_lost)
         self._diagnostics = Diagnostics(self, self._report)
         self.create_subscription(String, "instruction", self._on_instruction, reliable)
@@ -113,11 +113,11 @@ class PolicyNode(ProgramNode):
 
     def on_step(self, step: PolicyStep) -> None:
         """See policy_runner.RunnerListener."""
-        self._publish(step.action, step.stamp_ns, time.monotonic_ns() - step.arrival_ns)
-        self._health.acted(step.inference_ns, step.step_ns, step.action.legal_probability)
+        self._publish(step.chunk, step.stamp_ns, time.monotonic_ns() - step.arrival_ns)
+        self._health.acted(step.inference_ns, step.step_ns, step.chunk.legal_probability)
         if step.unsure is not None:
             self._health.problem(step.unsure)
-        if step.action.terminate:
+        if step.chunk.terminate:
             self.get_logger().info("The policy says that the instruction is carried out.")
 
     def on_frames_rejected(self, sentence: str) -> None:
@@ -319,25 +319,21 @@ class PolicyNode(ProgramNode):
 
     # Out -------------------------------------------------------------------------------------------------------------
 
-    def _publish(self, action: EndEffectorAction, stamp_ns: int, latency_ns: int, *, stop: bool = False) -> None:
-        frame_id = self._settings["frame_id"] or action.frame_id
-        message = convert.action_message(action, stamp_ns, frame_id, latency_ns)
+    def _publish(self, chunk: ActionChunk, stamp_ns: int, latency_ns: int, *, stop: bool = False) -> None:
+        frame_id = self._settings["frame_id"] or chunk.frame_id
+        message = convert.chunk_message(chunk, stamp_ns, frame_id, latency_ns)
         message.stop = stop
         self._actions.publish(message)
 
     def _say_stop(self, sentence: str, *, stop: bool = False) -> None:
         """A terminate without a policy behind it; `plan` says why. stop: the smoother shall latch it."""
-        still = EndEffectorAction(
-            translation=np.zeros(3),
-            rotation=np.zeros(3),
-            gripper=KEEP_GRIPPER,
-            terminate=True,
-            confidence=1.0,
+        end = ActionChunk(
+            (EndEffectorStep.still(terminate=True),),
             period=0.1 if self._policy is None else self._policy.card.period,
             frame_id=BASE_LINK if self._policy is None else self._policy.card.frame_id,
             plan=sentence,
         )
-        self._publish(still, self.get_clock().now().nanoseconds, 0, stop=stop)
+        self._publish(end, self.get_clock().now().nanoseconds, 0, stop=stop)
 
     def _report(self) -> Report:
         runner = self._runner

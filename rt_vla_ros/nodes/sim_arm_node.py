@@ -11,8 +11,8 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import Bool, Float64
 
 from rt_vla_ros.control.twist import Twist
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
@@ -53,7 +53,7 @@ class SimArmNode(ProgramNode):
         self.create_subscription(TwistStamped, "delta_twist_cmds", self._on_twist, reliable)
         self.create_subscription(Float64, "gripper_command", self._on_gripper, reliable)
         self.create_subscription(ControllerStatus, "controller_status", self._on_status, reliable)
-        self.create_subscription(ActionMsg, "action", self._on_action, reliable)
+        self.create_subscription(ChunkMsg, "action", self._on_action, reliable)
         self.create_subscription(Bool, "terminate", self._on_terminate, reliable)
         self.create_service(ResetScene, "~/reset_scene", self._on_reset_scene)
         self.create_service(TaskOutcome, "~/outcome", self._on_outcome)
@@ -189,7 +189,7 @@ class SimArmNode(ProgramNode):
                 )
             )
 
-    def _on_action(self, _message: ActionMsg) -> None:
+    def _on_action(self, _message: ChunkMsg) -> None:
         self._world.steps += 1
 
     def _on_terminate(self, message: Bool) -> None:

@@ -14,8 +14,8 @@ from std_srvs.srv import Trigger
 from rt_vla_ros.control.controller import ACTIVE, LONGEST_REASON, Controller
 from rt_vla_ros.control.status import Command, State
 from rt_vla_ros.control.travel import Travel
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS, make_controller
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
@@ -49,7 +49,7 @@ class SmootherNode(ProgramNode):
         self._tip: TipPosition | None = make_tip_position(self.transforms, settings)
         self._gripper: float | None = None
         self._terminated = False
-        self._early: ActionMsg | None = None
+        self._early: ChunkMsg | None = None
         self._first = FirstAction(self, self._refuse_frame, self._take)
         self._policy_seen = False
         self._sending = not self._dry_run
@@ -63,7 +63,7 @@ class SmootherNode(ProgramNode):
         # Who joins shall hear how it is, not how it was: where the clock stands still, that may be long ago.
         lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._statuses = self.create_publisher(ControllerStatus, "controller_status", lasting)
-        actions = self.create_subscription(ActionMsg, "action", self._on_action, reliable)
+        actions = self.create_subscription(ChunkMsg, "action", self._on_action, reliable)
         self._sources = Sources(self, actions.topic_name)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/release", self._on_release)
@@ -95,7 +95,7 @@ class SmootherNode(ProgramNode):
             return self._tip.problem
         return unknown
 
-    def _on_action(self, message: ActionMsg) -> None:
+    def _on_action(self, message: ChunkMsg) -> None:
         """In simulated time there is one clock: an action from the future has overtaken /clock and waits for a tick."""
         if message.stop:
             self._stop(message.plan[:LONGEST_REASON] or "The policy was stopped.")
@@ -106,15 +106,16 @@ class SmootherNode(ProgramNode):
         if not early and not self._first.keep(message):
             self._take(message)
 
-    def _take(self, message: ActionMsg) -> None:
+    def _take(self, message: ChunkMsg) -> None:
         now_ns = self._now_ns()
-        refused = self._controller.accept(
-            convert.action_from_message(message),
-            stamp=convert.stamp_seconds(message.header.stamp),
-            now=convert.seconds(now_ns),
-        )
-        if refused is None:
-            self._policy_seen = True
+        try:
+            chunk = convert.chunk_from_message(message)
+        except ValueError as error:
+            self._controller.fault(str(error))
+        else:
+            stamp = convert.stamp_seconds(message.header.stamp)
+            if self._controller.accept(chunk, stamp=stamp, now=convert.seconds(now_ns)) is None:
+                self._policy_seen = True
         self._publish_status(now_ns, commanding=False, gripper_commanded=False)
 
     def _on_tick(self) -> None:

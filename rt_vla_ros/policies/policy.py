@@ -8,8 +8,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.observations.observation import Observation
 
 WARM_UP_INSTRUCTION, WARM_UP_RUNS = "warm up", 2
@@ -34,8 +34,11 @@ class Policy(Protocol):
         Raises ValueError, with a sentence, where the instruction cannot be used (empty, too long).
         """
 
-    def act(self, observation: Observation) -> EndEffectorAction:
-        """One step. Raises RuntimeError before the first reset and ValueError for images the card does not allow."""
+    def act(self, observation: Observation) -> ActionChunk:
+        """One decision: as many steps as the card's horizon.
+
+        Raises RuntimeError before the first reset and ValueError for images the card does not allow.
+        """
 
 
 @runtime_checkable

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
-from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 
 THRESHOLDS = ("min_confidence", "min_legal_probability")
 """The gate's settings, by the names they have everywhere."""
@@ -20,31 +18,25 @@ class ConfidenceGate:
     def __init__(self, min_confidence: float, min_legal_probability: float = 0.0) -> None:
         self._confidence, self._legal = min_confidence, min_legal_probability
 
-    def admit(self, action: EndEffectorAction) -> tuple[EndEffectorAction, str | None]:
-        """The action to publish, and why it is not the policy's own, None where it is.
+    def admit(self, chunk: ActionChunk) -> tuple[ActionChunk, str | None]:
+        """The chunk to publish, and why it is not the policy's own, None where it is.
 
         A terminate is always let through: to stop takes no courage. The gripper stays as it is.
         """
-        sentence = None if action.terminate else self._refusal(action)
+        sentence = None if chunk.terminate else self._refusal(chunk)
         if sentence is None:
-            return action, None
-        held = replace(
-            action,
-            translation=np.zeros(3),
-            rotation=np.zeros(3),
-            gripper=KEEP_GRIPPER,
-            plan=f"{sentence} {action.plan}".strip(),
-        )
-        return held, sentence
+            return chunk, None
+        still = tuple(EndEffectorStep.still() for _ in chunk.steps)
+        return replace(chunk, steps=still, plan=f"{sentence} {chunk.plan}".strip()), sentence
 
-    def _refusal(self, action: EndEffectorAction) -> str | None:
+    def _refusal(self, chunk: ActionChunk) -> str | None:
         """Written so that a NaN is refused at every threshold."""
-        if not action.legal_probability >= self._legal:
+        if not chunk.legal_probability >= self._legal:
             return (
                 f"The policy's model would write an action by itself less often than min_legal_probability "
                 f"({self._legal:g}): the arm holds still. Does its prompt fit the checkpoint?"
             )
-        if not action.confidence >= self._confidence:
+        if not chunk.confidence >= self._confidence:
             return (
                 f"The policy is less sure than min_confidence ({self._confidence:g}): the arm holds still until it is "
                 "surer."

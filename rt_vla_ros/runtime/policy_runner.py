@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import DecodingError
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.runtime.frame_buffer import Frame, FrameBuffer
@@ -21,15 +21,15 @@ Message = TypeVar("Message")
 
 @dataclass(frozen=True)
 class PolicyStep:
-    """One action and what it was made from.
+    """One chunk and what it was made from.
 
-    unsure: why the action is not the policy's own, None where it is. stamp_ns: of the oldest of the images, for an
+    unsure: why the chunk is not the policy's own, None where it is. stamp_ns: of the oldest of the images, for an
     action is as old as that. step_ns: how long all of it took by the node's clock, which stands still where a
     simulation waits. The rest is on this host's monotonic clock; arrival_ns: when the last of what it needs was there,
     an image or the request.
     """
 
-    action: EndEffectorAction
+    chunk: ActionChunk
     unsure: str | None
     stamp_ns: int
     arrival_ns: int
@@ -206,7 +206,7 @@ class PolicyRunner(Generic[Message]):
         took_ns = self._clock() - begun_ns
         self._tell(
             request,
-            PolicyStep(decision.action, decision.unsure, due.stamp_ns, arrival_ns, decision.inference_ns, took_ns),
+            PolicyStep(decision.chunk, decision.unsure, due.stamp_ns, arrival_ns, decision.inference_ns, took_ns),
         )
 
     def _tell(self, request: int, step: PolicyStep) -> None:
@@ -214,7 +214,7 @@ class PolicyRunner(Generic[Message]):
         with self._changed:
             if request != self._request:
                 return
-            if step.action.terminate:
+            if step.chunk.terminate:
                 self._instruction = None
             try:
                 self._listener.on_step(step)

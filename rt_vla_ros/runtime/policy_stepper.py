@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.runtime.confidence_gate import ConfidenceGate
@@ -35,9 +35,9 @@ class DueFrames(Generic[Message]):
 
 @dataclass(frozen=True)
 class PolicyDecision:
-    """action: what to publish. unsure: why it is not the policy's own, None where it is. inference_ns: of `act`."""
+    """chunk: what to publish. unsure: why it is not the policy's own, None where it is. inference_ns: of `act`."""
 
-    action: EndEffectorAction
+    chunk: ActionChunk
     unsure: str | None
     inference_ns: int
 
@@ -90,7 +90,7 @@ class PolicyStepper(Generic[Message]):
         """One step of the policy. Raises ValueError for frames that cannot be used, and what the policy raises."""
         images = {camera: self._decode(self.policy, camera, frame.message) for camera, frame in due.frames.items()}
         started = time.monotonic_ns()
-        action = self.policy.act(Observation(images, due.stamp_ns / 1_000_000_000))
+        chunk = self.policy.act(Observation(images, due.stamp_ns / 1_000_000_000))
         inference_ns = time.monotonic_ns() - started
-        admitted, unsure = self._gate.admit(action)
+        admitted, unsure = self._gate.admit(chunk)
         return PolicyDecision(admitted, unsure, inference_ns)

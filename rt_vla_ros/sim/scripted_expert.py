@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.action_space.frames import BASE_LINK, refuse_frame
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.sim.geometry import wrap_angle
@@ -37,7 +37,7 @@ class ScriptedExpert:
     def __init__(self, scene: Scene) -> None:
         self._target = scene.task.target
 
-    def action(self, sim: TabletopSim) -> EndEffectorAction:
+    def step(self, sim: TabletopSim) -> EndEffectorStep:
         """What to do in the next 0.2 s: at most 0.04 m per axis and 0.35 rad about the vertical, in base axes."""
         gripped = sim.gripped()
         if gripped == self._target and sim.gripper_closedness > OPEN:
@@ -48,23 +48,23 @@ class ScriptedExpert:
             return _act(np.zeros(3), 0.0, gripper=0.0)
         return self._approach(sim)
 
-    def plan(self, sim: TabletopSim, steps: int) -> list[EndEffectorAction]:
+    def plan(self, sim: TabletopSim, steps: int) -> list[EndEffectorStep]:
         """What to do in this step and the following ones: each is for the state that those before it lead to.
 
         The simulator is as before afterwards. Behind a terminate it goes on with that.
         """
-        actions = [self.action(sim)]
+        plan = [self.step(sim)]
         if steps == 1:
-            return actions
+            return plan
         with sim.undone():
             controller = Controller(refuse_frame=partial(refuse_frame, known=sim.frames))
-            while len(actions) < steps:
-                if not actions[-1].terminate:
-                    _carry_out(actions[-1], sim, controller)
-                actions.append(actions[-1] if actions[-1].terminate else self.action(sim))
-        return actions
+            while len(plan) < steps:
+                if not plan[-1].terminate:
+                    _carry_out(plan[-1], sim, controller)
+                plan.append(plan[-1] if plan[-1].terminate else self.step(sim))
+        return plan
 
-    def _approach(self, sim: TabletopSim) -> EndEffectorAction:
+    def _approach(self, sim: TabletopSim) -> EndEffectorStep:
         grasp = sim.object_positions[self._target]
         grasp[2] = max(grasp[2] + GRASP_ABOVE, LOWEST_GRASP)
         way = grasp - sim.ee_position
@@ -89,10 +89,10 @@ class ScriptedExpert:
         return wrap_angle(-sim.ee_yaw, np.pi)
 
 
-def _carry_out(action: EndEffectorAction, sim: TabletopSim, controller: Controller) -> None:
+def _carry_out(step: EndEffectorStep, sim: TabletopSim, controller: Controller) -> None:
     start = sim.time
-    controller.accept(action, stamp=start, now=start)
-    for tick in range(1, round(action.period / CONTROL_PERIOD) + 1):
+    controller.accept(ActionChunk((step,), PERIOD), stamp=start, now=start)
+    for tick in range(1, round(PERIOD / CONTROL_PERIOD) + 1):
         command = controller.tick(start + tick * CONTROL_PERIOD)
         sim.command(command.linear, command.angular, command.frame_id or BASE_LINK)
         if command.gripper is not None:
@@ -100,12 +100,10 @@ def _carry_out(action: EndEffectorAction, sim: TabletopSim, controller: Controll
         sim.step(CONTROL_PERIOD)
 
 
-def _act(translation: Vector, turn: float, *, gripper: float, terminate: bool = False) -> EndEffectorAction:
-    return EndEffectorAction(
+def _act(translation: Vector, turn: float, *, gripper: float, terminate: bool = False) -> EndEffectorStep:
+    return EndEffectorStep(
         translation=np.clip(translation, -MAX_STEP, MAX_STEP),
         rotation=np.array([0.0, 0.0, np.clip(turn, -MAX_TURN, MAX_TURN)]),
         gripper=gripper,
         terminate=terminate,
-        confidence=1.0,
-        period=PERIOD,
     )

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
+from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
+from rt_vla_ros.action_space.ensemble import NEWEST
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import Episode, card_difference
 from rt_vla_ros.evaluation.rollout import make_controller, rollout
@@ -36,10 +37,10 @@ class ActionNoise:
         self._drift, self._burst, self._burst_left = np.zeros(3), np.zeros(3), 0
         self._gripper_left = 0
 
-    def apply(self, action: EndEffectorAction) -> EndEffectorAction:
-        """The noisy action, inside the range of actions."""
+    def apply(self, step: EndEffectorStep) -> EndEffectorStep:
+        """The noisy step, inside the range of actions."""
         if self._strength == 0:
-            return action
+            return step
         rng, strength = self._rng, self._strength
         self._drift = 0.7 * self._drift + rng.normal(0.0, 0.7 * DRIFT * strength, 3)
         if self._burst_left == 0 and rng.random() < BURST_CHANCE * strength:
@@ -48,12 +49,12 @@ class ActionNoise:
         self._burst_left = max(0, self._burst_left - 1)
         if self._gripper_left == 0 and rng.random() < GRIPPER_CHANCE * strength:
             self._gripper_left = int(rng.integers(1, 4))
-        gripper = 1.0 - round(action.gripper) if self._gripper_left else action.gripper
+        gripper = 1.0 - round(step.gripper) if self._gripper_left else step.gripper
         self._gripper_left = max(0, self._gripper_left - 1)
-        turn = action.rotation + np.array([0.0, 0.0, rng.normal(0.0, TURN * strength)])
+        turn = step.rotation + np.array([0.0, 0.0, rng.normal(0.0, TURN * strength)])
         return replace(
-            action,
-            translation=np.clip(action.translation + self._drift + push, -MAX_STEP, MAX_STEP),
+            step,
+            translation=np.clip(step.translation + self._drift + push, -MAX_STEP, MAX_STEP),
             rotation=np.clip(turn, -MAX_TURN, MAX_TURN),
             gripper=float(gripper),
         )
@@ -79,7 +80,8 @@ class DaggerPolicy:
         self, card: ActionCard, learner: Policy | None, sim: TabletopSim, scene: Scene, mixture: Mixture, rng: Generator
     ) -> None:
         """Of one episode. learner: None: the expert acts alone."""
-        self.name, self.card = "dagger", card
+        self.name, self._labels_card = "dagger", card
+        self.card = replace(card, horizon=1, execute_steps=1, ensemble=NEWEST)  # it decides every period
         self._learner, self._sim, self._rng, self._from, self._mixture = learner, sim, rng, scene, mixture
         self._tokenizer, self._expert = ActionTokenizer(card), ScriptedExpert(scene)
         self._noise = ActionNoise(rng, mixture.noise)
@@ -92,30 +94,30 @@ class DaggerPolicy:
         if self._learner is not None:
             self._learner.reset(instruction)
 
-    def act(self, observation: Observation) -> EndEffectorAction:
-        """Record the expert's action; return that, or the learner's, with noise."""
-        plan = self._expert.plan(self._sim, self.card.horizon)
+    def act(self, observation: Observation) -> ActionChunk:
+        """Record the expert's plan; return its first step, or the learner's, with noise."""
+        plan = self._expert.plan(self._sim, self._labels_card.horizon)
         self._record(observation, plan)
         label = plan[0]
         self._done += label.terminate
         if self._learner is None or self._mixture.beta == 1.0:
             return self._noisy(label)
-        wanted = self._learner.act(observation)
+        wanted = self._learner.act(observation).steps[0]
         if self._rng.random() < SWITCH_PROBABILITY:
             self._expert_acts = self._rng.random() < self._mixture.beta
         if self._expert_acts:
             return self._noisy(label)
-        return wanted if wanted.terminate else self._noisy(wanted)
+        return self._chunk(wanted) if wanted.terminate else self._noisy(wanted)
 
     def episode(self, success: bool) -> Episode:
         """The episode so far. Raises ValueError where there is nothing yet."""
         images, stamps, chunks, scene = map(np.stack, zip(*self._rows, strict=True))
         return Episode(
-            card=self.card,
+            card=self._labels_card,
             instruction=self._instruction,
             images={self.card.cameras[0].name: images},
             values=chunks[:, 0],
-            chunks=chunks if self.card.horizon > 1 else None,
+            chunks=chunks if self._labels_card.horizon > 1 else None,
             stamps=stamps,
             scene=scene,
             leader=self._mixture.leader,
@@ -124,15 +126,18 @@ class DaggerPolicy:
             seed=self._from.seed,
         )
 
-    def _noisy(self, action: EndEffectorAction) -> EndEffectorAction:
-        return replace(self._noise.apply(action), terminate=self._done > LAST_STEPS)
+    def _noisy(self, step: EndEffectorStep) -> ActionChunk:
+        return self._chunk(replace(self._noise.apply(step), terminate=self._done > LAST_STEPS))
 
-    def _record(self, observation: Observation, plan: Sequence[EndEffectorAction]) -> None:
+    def _chunk(self, step: EndEffectorStep) -> ActionChunk:
+        return ActionChunk((step,), self.card.period, frame_id=self.card.frame_id)
+
+    def _record(self, observation: Observation, plan: Sequence[EndEffectorStep]) -> None:
         camera = self.card.cameras[0].name
         target, tool = self._sim.object_positions[self._from.task.target], self._sim.ee_position
         pixels = [image_position(self._sim, camera, point) for point in (target, tool)]
         scene = np.concatenate([target, tool, *pixels]).astype(np.float32)
-        chunk = np.stack([self._tokenizer.from_action(action) for action in plan])  # (H, D)
+        chunk = np.stack([self._tokenizer.from_step(step) for step in plan])  # (H, D)
         self._rows.append((observation.images[camera], observation.stamp, chunk, scene))
 
 

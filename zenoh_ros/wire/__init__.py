@@ -2,7 +2,7 @@
 
     session = Session.open()                                   # hosts the router or connects to it
     node = session.create_node("policy", "/demo")
-    publisher = node.create_publisher("/demo/action", EndEffectorAction, QosProfile(depth=10))
+    publisher = node.create_publisher("/demo/action", ActionChunk, QosProfile(depth=10))
     publisher.publish(message)
     subscription = node.create_subscription("/demo/image", Image, QosProfile(depth=1), on_data=wake_the_executor)
     taken = subscription.take()                                # (message, MessageInfo) or None; decoded here

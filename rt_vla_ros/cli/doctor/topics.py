@@ -23,7 +23,7 @@ LISTENING = 3.0
 """How long it is listened [s]."""
 OLDEST_TRANSFORM = 0.5
 """Age, or lead, of a transform that the smoother takes [s]."""
-ACTION_TYPE, TWIST_TYPE = "rt_vla_ros/msg/EndEffectorAction", "geometry_msgs/msg/TwistStamped"
+ACTION_TYPE, TWIST_TYPE = "rt_vla_ros/msg/ActionChunk", "geometry_msgs/msg/TwistStamped"
 IMAGE_TYPES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
 
 

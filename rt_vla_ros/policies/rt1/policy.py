@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import ActionDecoder
 from rt_vla_ros.language.cached_encoder import CachedEncoder
 from rt_vla_ros.language.encoder import LanguageEncoder
@@ -123,19 +123,19 @@ class RT1Policy:
         self._decoder.reset()
         self._newest = -math.inf
 
-    def act(self, observation: Observation) -> EndEffectorAction:
+    def act(self, observation: Observation) -> ActionChunk:
         """One step.
 
         Raises RuntimeError before the first reset, and ValueError for images that the card does not allow, that
         have no time or that are older than the last one: the history would be out of order.
         """
-        action = self._decoder.from_probabilities(self.probabilities(observation)[: len(self.card.dimensions)])
-        self._steps.chosen(torch.tensor(action.tokens))
-        return action
+        chunk = self._decoder.from_probabilities(self.probabilities(observation))
+        self._steps.chosen(torch.tensor(chunk.tokens))
+        return chunk
 
     @torch.inference_mode()
     def probabilities(self, observation: Observation) -> NDArray[np.float64]:
-        """One step, before decoding: probabilities of the action's tokens, shape (D, bins), zero for illegal ones."""
+        """One step, before decoding: probabilities of the tokens, shape (horizon * D, bins), zero for illegal ones."""
         if self._newest is None:
             raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
         if not math.isfinite(observation.stamp):

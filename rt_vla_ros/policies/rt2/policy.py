@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import NOT_FINITE, ActionDecoder, DecodingError
 from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.language.plain_text import HOLE, PromptText, insert_text
@@ -113,7 +113,7 @@ class RT2Policy:
         self._decoder.reset()
         self._prompt, self.previous, self.prompt_tokens = prompt, (), inputs["input_ids"].shape[1]
 
-    def act(self, observation: Observation) -> EndEffectorAction:
+    def act(self, observation: Observation) -> ActionChunk:
         """One step. Raises RuntimeError before the first reset and ValueError for images the card does not allow.
 
         Raises DecodingError where the model's output is not finite.
