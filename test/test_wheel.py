@@ -48,7 +48,7 @@ def test_the_wheel_holds_every_file_of_both_packages(wheel: Path) -> None:
     for folder in ("msg", "srv", "launch", "config"):
         assert {f"{folder}/{path.name}" for path in (ROOT / folder).glob("*.*")} <= share
     assert "package.xml" in share
-    assert {"launch/policy.launch.py", "msg/EndEffectorAction.msg"} <= share
+    assert {"launch/policy.launch.py", "msg/ActionChunk.msg"} <= share
 
 
 def test_an_installed_wheel_launches_without_the_source_tree(wheel: Path, tmp_path: Path) -> None:

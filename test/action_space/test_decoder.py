@@ -22,7 +22,7 @@ def test_sure_is_sure(decoding: str) -> None:
     action = ActionDecoder(tiny_card(), decoding).from_probabilities(certain())
     assert action.tokens == (1, 128, 128, 128, 128, 128)
     assert action.confidence == pytest.approx(1.0)
-    np.testing.assert_allclose(action.translation, -0.04 + 0.08 * 128 / 255)
+    np.testing.assert_allclose(action.steps[0].translation, -0.04 + 0.08 * 128 / 255)
 
 
 def test_between_two_bins_argmax_takes_one_and_expected_value_the_middle() -> None:

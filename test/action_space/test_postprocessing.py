@@ -69,7 +69,7 @@ def test_widowx_grippers_on_a_card() -> None:
     """After the inversion 1 is open: the card says so, and a closing network closes."""
     widowx = card(postprocessing="widowx", rotation="rpy", gripper_open=1.0, gripper_closed=-1.0)
     closing = np.array([1, 0, 0, 0, 0, 0, 0, 0.8, 0])
-    assert ActionDecoder(widowx).from_values(closing).gripper == 1.0
+    assert ActionDecoder(widowx).step(closing).gripper == 1.0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.cards import card, card_data
 
-from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
+from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, EndEffectorStep
 from rt_vla_ros.action_space.decoder import ActionDecoder
 from rt_vla_ros.action_space.rotation import rotation_vector_from_rpy
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
@@ -67,7 +67,7 @@ def test_refuses_what_is_not_finite(bad: float) -> None:
     with pytest.raises(ValueError, match="must be finite"):
         tokenizer.encode(values)
     with pytest.raises(ValueError, match="must be finite"):
-        ActionDecoder(tokenizer.card).from_values(values)
+        ActionDecoder(tokenizer.card).step(values)
 
 
 @pytest.mark.parametrize("token", [[3, *[0] * 8], [0, 256, *[0] * 7], [0, -1, *[0] * 7], [0] * 8])
@@ -93,24 +93,17 @@ def test_expected_value_is_the_mean_over_bins_and_the_likeliest_mode() -> None:
 @pytest.mark.parametrize("rotation", ["rotation_vector", "rpy"])
 def test_actions_survive_the_round_trip(rotation: str) -> None:
     tokenizer = ActionTokenizer(card(rotation=rotation))
-    action = EndEffectorAction(
-        translation=np.array([0.1, -0.2, 0.3]),
-        rotation=np.array([0.3, -0.2, 0.5]),
-        gripper=0.75,
-        terminate=False,
-        confidence=1.0,
-        period=1 / 3,
-    )
-    values = tokenizer.from_action(action)
-    back = ActionDecoder(tokenizer.card).from_values(values)
+    action = EndEffectorStep(np.array([0.1, -0.2, 0.3]), np.array([0.3, -0.2, 0.5]), gripper=0.75)
+    values = tokenizer.from_step(action)
+    back = ActionDecoder(tokenizer.card).step(values)
     np.testing.assert_allclose(back.translation, action.translation)
     np.testing.assert_allclose(back.rotation, action.rotation, atol=1e-12)
-    assert (back.gripper, back.terminate, back.period) == (0.75, False, tokenizer.card.period)
+    assert (back.gripper, back.terminate) == (0.75, False)
     assert values[7] == pytest.approx(-0.5), "this card's gripper is open at 1 and closed at -1"
 
 
 def test_rpy_becomes_a_rotation_vector() -> None:
-    action = ActionDecoder(card(rotation="rpy")).from_values([1, 0, 0, 0, 0.3, -0.2, 0.5, 1, 0])
+    action = ActionDecoder(card(rotation="rpy")).step([1, 0, 0, 0, 0.3, -0.2, 0.5, 1, 0])
     np.testing.assert_allclose(action.rotation, rotation_vector_from_rpy(np.array([0.3, -0.2, 0.5])))
     assert abs(action.rotation[0] - 0.3) > 0.01
 
@@ -118,9 +111,9 @@ def test_rpy_becomes_a_rotation_vector() -> None:
 @pytest.mark.parametrize(("mode", "terminate"), [(0, True), (1, False), (2, False)])
 def test_terminate_is_one_of_the_modes(mode: int, terminate: bool) -> None:
     tokenizer = ActionTokenizer(card())
-    action = ActionDecoder(tokenizer.card).from_values([mode, 0, 0, 0, 0, 0, 0, 1, 0])
+    action = ActionDecoder(tokenizer.card).step([mode, 0, 0, 0, 0, 0, 0, 1, 0])
     assert action.terminate is terminate
-    assert tokenizer.from_action(action)[0] == (0 if terminate else 1)
+    assert tokenizer.from_step(action)[0] == (0 if terminate else 1)
 
 
 @pytest.mark.parametrize("bins", [50, 250, 254, 256])
@@ -132,7 +125,7 @@ def test_the_token_of_a_mode_is_that_mode_with_any_number_of_bins(bins: int) -> 
 
 def test_what_a_card_lacks_is_zero_and_the_gripper_stays_as_it_is() -> None:
     tokenizer = ActionTokenizer(card(dimensions=card_data()["dimensions"][1:3]))
-    action = ActionDecoder(tokenizer.card).from_values([0.1, 0.2])
+    action = ActionDecoder(tokenizer.card).step([0.1, 0.2])
     np.testing.assert_allclose(action.translation, [0.1, 0.2, 0.0])
     np.testing.assert_array_equal(action.rotation, np.zeros(3))
     assert (action.gripper, action.terminate) == (KEEP_GRIPPER, False)

@@ -69,7 +69,7 @@ def test_confidence_is_lower_on_black_images(policy: Policy, sim: TabletopSim) -
             sim,
             Controller(),
             max_steps=5,
-            on_step=lambda s, n=name: confidence[n].append(s.action.confidence),
+            on_step=lambda s, n=name: confidence[n].append(s.chunk.confidence),
         )
     assert np.median(confidence["seeing"]) > np.median(confidence["blind"])
 

@@ -35,7 +35,7 @@ def test_the_expert_demonstrates_and_the_command_resumes(tmp_path: Path, capsys:
         np.testing.assert_array_equal(one.images["front"], other.images["front"])
         np.testing.assert_array_equal(one.values, other.values)
     assert sum(episode.success for episode in whole) >= 2
-    terminated = ActionDecoder(whole[0].card).from_values(whole[0].values[-1]).terminate
+    terminated = ActionDecoder(whole[0].card).step(whole[0].values[-1]).terminate
     assert terminated == whole[0].success
 
 

@@ -19,7 +19,7 @@ import rclpy  # noqa: E402
 from geometry_msgs.msg import TransformStamped, TwistStamped  # noqa: E402
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg  # noqa: E402
+from rt_vla_ros.msg import ActionChunk as ChunkMsg  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from support.cards import card as make_card  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
@@ -98,10 +98,10 @@ def whole_graph(add: Callable[..., Node], **camera: Any) -> Node:
     Camera(add("camera", namespace="cell"), "/cell/image", **camera)
     policy, smoother, arm = (add(name, namespace="cell") for name in ("policy_node", "smoother_node", "arm"))
     policy.create_subscription(Image, "image", print, 1)
-    policy.create_publisher(ActionMsg, "action", 1)
+    policy.create_publisher(ChunkMsg, "action", 1)
     smoother.declare_parameter("tip_frame", "tool0")
     smoother.declare_parameter("workspace_frame", "panda_link0")
-    smoother.create_subscription(ActionMsg, "action", print, 1)
+    smoother.create_subscription(ChunkMsg, "action", print, 1)
     smoother.create_publisher(TwistStamped, "delta_twist_cmds", 1)
     arm.create_subscription(TwistStamped, "delta_twist_cmds", print, 1)
     transforms = arm.create_publisher(TFMessage, "/tf", 10)
@@ -171,8 +171,8 @@ def test_another_transport_two_policies_and_nobody_who_listens(look: World) -> N
     def make(add: Callable[..., Node]) -> None:
         policy = add("policy_node")
         policy.create_subscription(Image, "image", print, 1)
-        policy.create_publisher(ActionMsg, "action", 1)
-        add("other_policy").create_publisher(ActionMsg, "action", 1)
+        policy.create_publisher(ChunkMsg, "action", 1)
+        add("other_policy").create_publisher(ChunkMsg, "action", 1)
         Camera(add("camera"), "/image/compressed")
         add("smoother_node").create_publisher(TwistStamped, "delta_twist_cmds", 1)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.actions import TICK, action, run, speed, travelled
 
-from rt_vla_ros.action_space.action import KEEP_GRIPPER
+from rt_vla_ros.action_space.chunk import KEEP_GRIPPER
 from rt_vla_ros.control.controller import Controller, ControllerSettings
 from rt_vla_ros.control.limits import Limits
 from rt_vla_ros.control.status import Command, State

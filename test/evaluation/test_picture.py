@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+from support.actions import one_step
 
-from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.evaluation.replay import (
     ARROW,
     BAD,
@@ -21,7 +21,7 @@ from rt_vla_ros.evaluation.replay import (
     shortened,
 )
 
-STILL = EndEffectorAction(np.zeros(3), np.zeros(3), 0.0, False, 0.5, 0.2)
+STILL = one_step(np.zeros(3), np.zeros(3), 0.0, False, 0.5, 0.2)
 CONTENT = FrameContent(1.0, np.zeros((360, 480, 3), np.uint8), np.full((96, 96, 3), 99, np.uint8), STILL, 0.012)
 
 
@@ -31,10 +31,12 @@ def places(frame: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
 
 
 def moved(*translation: float, turn: float = 0.0, gripper: float = 0.0) -> np.ndarray:
-    action = dataclasses.replace(
-        STILL, translation=np.array(translation), rotation=np.array([0.0, 0.0, turn]), gripper=gripper
+    step = dataclasses.replace(
+        STILL.steps[0], translation=np.array(translation), rotation=np.array([0.0, 0.0, turn]), gripper=gripper
     )
-    return draw_frame(dataclasses.replace(CONTENT, action=action), "pick up the red cube")
+    return draw_frame(
+        dataclasses.replace(CONTENT, chunk=dataclasses.replace(STILL, steps=(step,))), "pick up the red cube"
+    )
 
 
 def test_arrow_points_where_the_front_camera_sees_the_arm_go() -> None:
@@ -57,7 +59,7 @@ def test_turn_and_gripper_are_drawn() -> None:
 
 
 def test_frames_before_the_first_action_and_at_the_end() -> None:
-    bare = draw_frame(dataclasses.replace(CONTENT, policy_image=None, action=None), "go")
+    bare = draw_frame(dataclasses.replace(CONTENT, policy_image=None, chunk=None), "go")
     assert bare.shape == (SIZE[1], SIZE[0], 3)
     assert len(places(bare, ARROW)) == 0
     ended = draw_frame(dataclasses.replace(CONTENT, verdict="not done: nothing was lifted"), "go")

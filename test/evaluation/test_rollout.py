@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.scripted_policy import ConstantPolicy
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.record import EpisodeRecord
 from rt_vla_ros.evaluation.rollout import DirectPlayer, RolloutStep, rollout
@@ -36,9 +36,9 @@ class ExpertPolicy:
     def reset(self, instruction: str) -> None:
         self.instructions.append(instruction)
 
-    def act(self, observation: Observation) -> EndEffectorAction:
+    def act(self, observation: Observation) -> ActionChunk:
         self.seen.append(observation)
-        return self._expert.action(self._sim)
+        return ActionChunk((self._expert.step(self._sim),), self.card.period, frame_id=self.card.frame_id)
 
 
 def test_the_expert_succeeds(sim: TabletopSim) -> None:
@@ -124,5 +124,5 @@ def test_the_same_seed_gives_the_same_actions(sim: TabletopSim) -> None:
     assert (first.outcome, first.steps) == (again.outcome, again.steps)
     for a, b in zip(steps, steps_again, strict=True):
         np.testing.assert_array_equal(a.image, b.image)
-        np.testing.assert_array_equal(a.action.translation, b.action.translation)
-        assert (a.action.tokens, a.action.confidence) == (b.action.tokens, b.action.confidence)
+        np.testing.assert_array_equal(a.chunk.steps[0].translation, b.chunk.steps[0].translation)
+        assert (a.chunk.tokens, a.chunk.confidence) == (b.chunk.tokens, b.chunk.confidence)

@@ -152,7 +152,7 @@ def directly(policy: Policy, min_confidence: float = 0.0) -> Motion:
         make_controller(sim),
         max_steps=STEPS,
         min_confidence=min_confidence,
-        on_step=lambda step: steps.append((np.array(sim.data.qpos), step.action.confidence)),
+        on_step=lambda step: steps.append((np.array(sim.data.qpos), step.chunk.confidence)),
     )
     sim.close()
     states, confidences = zip(*steps, strict=True)

@@ -5,22 +5,32 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
+from support.actions import one_step
 
-from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.control.status import Command, State
 from rt_vla_ros.nodes import conversions as convert
 
 
 def test_an_action_goes_there_and_back_to_the_last_bit() -> None:
     rng = np.random.default_rng(1)
-    action = EndEffectorAction(
-        rng.normal(size=3), rng.normal(size=3), 0.3, True, 0.7, 0.2, (1, 255, 3), "plan", "base", 0.6
+    action = one_step(
+        rng.normal(size=3),
+        rng.normal(size=3),
+        0.3,
+        True,
+        0.7,
+        0.2,
+        (1, 255, 3),
+        "plan",
+        frame_id="base",
+        legal_probability=0.6,
     )
-    message = convert.action_message(action, 1_234_567_890_123_456_789, "panda_link0", 5_000_000)
-    back = convert.action_from_message(message)
-    np.testing.assert_array_equal(back.translation, action.translation)
-    np.testing.assert_array_equal(back.rotation, action.rotation)
-    assert (back.gripper, back.terminate, back.confidence, back.period) == (0.3, True, 0.7, 0.2)
+    message = convert.chunk_message(action, 1_234_567_890_123_456_789, "panda_link0", 5_000_000)
+    back = convert.chunk_from_message(message)
+    (ours,), (theirs,) = back.steps, action.steps
+    np.testing.assert_array_equal(ours.translation, theirs.translation)
+    np.testing.assert_array_equal(ours.rotation, theirs.rotation)
+    assert (ours.gripper, back.terminate, back.confidence, back.period) == (0.3, True, 0.7, 0.2)
     assert (message.legal_probability, back.legal_probability) == (0.6, 0.6)
     assert (back.tokens, back.plan, back.frame_id) == ((1, 255, 3), "plan", "panda_link0")
     assert convert.nanoseconds(message.header.stamp) == 1_234_567_890_123_456_789
@@ -28,8 +38,8 @@ def test_an_action_goes_there_and_back_to_the_last_bit() -> None:
 
 
 def test_not_a_number_survives_the_message_for_the_controller_to_refuse() -> None:
-    action = EndEffectorAction(np.array([np.nan, 0, 0]), np.zeros(3), 0.0, False, 1.0, 0.2)
-    assert np.isnan(convert.action_from_message(convert.action_message(action, 0, "base", 0)).translation[0])
+    action = one_step(np.array([np.nan, 0, 0]), np.zeros(3), 0.0, False, 1.0, 0.2)
+    assert np.isnan(convert.chunk_from_message(convert.chunk_message(action, 0, "base", 0)).steps[0].translation[0])
 
 
 def test_a_command_is_a_twist_in_its_frame() -> None:
@@ -57,10 +67,10 @@ def test_what_is_no_time_becomes_not_a_number(sec: int, nanosec: int) -> None:
 
 
 def test_a_period_that_is_no_duration_becomes_not_a_number() -> None:
-    action = EndEffectorAction(np.zeros(3), np.zeros(3), 0.0, False, 1.0, 0.2)
-    message = convert.action_message(action, 0, "base", 0)
+    action = one_step(np.zeros(3), np.zeros(3), 0.0, False, 1.0, 0.2)
+    message = convert.chunk_message(action, 0, "base", 0)
     message.period.nanosec = 10**9
-    assert np.isnan(convert.action_from_message(message).period)
+    assert np.isnan(convert.chunk_from_message(message).period)
 
 
 def test_a_time_that_no_message_can_hold_is_the_latest_that_there_is() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from geometry_msgs.msg import TransformStamped, TwistStamped
 from rclpy.executors import SingleThreadedExecutor
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 from support.actions import action
@@ -17,7 +17,7 @@ from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.control.status import State
 from rt_vla_ros.nodes import guarding
-from rt_vla_ros.nodes.conversions import action_message
+from rt_vla_ros.nodes.conversions import chunk_message
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.running import ProgramNode, _spin_once
 from rt_vla_ros.nodes.smoother_node import SmootherNode
@@ -109,13 +109,13 @@ def test_a_smoother_whose_callback_fails_brakes(bench: NodeBench, monkeypatch: p
     node = bench.add(SmootherNode())
     twists = bench.listen(TwistStamped, "delta_twist_cmds")
     statuses = bench.listen(ControllerStatus, "controller_status")
-    policy = bench.publisher(ActionMsg, "action")
+    policy = bench.publisher(ChunkMsg, "action")
     StaticTransformBroadcaster(bench.world).sendTransform(_root())
     bench.until(lambda: node.transforms.refuse("base") is None and node.count_subscribers("delta_twist_cmds"))
-    policy.publish(action_message(action(period=1.0), node.get_clock().now().nanoseconds, "base", 0))
+    policy.publish(chunk_message(action(period=1.0), node.get_clock().now().nanoseconds, "base", 0))
     bench.until(lambda: twists and twists[-1].twist.linear.x > 0.01)
     monkeypatch.setattr(node, "_take", lambda message: 1 / 0)
-    policy.publish(ActionMsg())
+    policy.publish(ChunkMsg())
     bench.until(lambda: statuses[-1].state == State.FAULT)
     assert "The callback of the topic action failed: ZeroDivisionError" in statuses[-1].reason
     bench.until(lambda: twists[-1].twist.linear.x == 0)

@@ -14,8 +14,8 @@ from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.srv import ResetScene
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float64, String
@@ -29,7 +29,7 @@ from tf2_msgs.msg import TFMessage
 from rt_vla_ros import ros
 from rt_vla_ros.control.status import State
 from rt_vla_ros.nodes import policy_node
-from rt_vla_ros.nodes.conversions import action_message, time_message
+from rt_vla_ros.nodes.conversions import chunk_message, time_message
 from rt_vla_ros.nodes.images import image_message
 from rt_vla_ros.nodes.policy_node import PolicyNode
 from rt_vla_ros.nodes.running import ProgramNode
@@ -51,7 +51,7 @@ def good_messages(now_ns: int) -> dict[type, Any]:
     value = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=False)
     parameters = [ParameterMsg(name="dry_run", value=value)]
     return {
-        ActionMsg: action_message(action((0.01, 0, 0)), now_ns, "base", 0),
+        ChunkMsg: chunk_message(action((0.01, 0, 0)), now_ns, "base", 0),
         TFMessage: TFMessage(transforms=[tip]),
         TwistStamped: twist,
         ControllerStatus: status,
@@ -113,7 +113,7 @@ def test_the_smoother_takes_everything(
     twists = bench.listen(TwistStamped, "delta_twist_cmds")
     statuses = bench.listen(ControllerStatus, "controller_status")
     node = bench.add(SmootherNode())
-    bench.publisher(ActionMsg, "action")
+    bench.publisher(ChunkMsg, "action")
     assert bombard(bench, node, *topics) > 200
     bench.spin_for(0.1)
     for twist in twists:
@@ -126,7 +126,7 @@ def test_the_smoother_takes_everything(
     def moves() -> bool:
         messages = good_messages(node.get_clock().now().nanoseconds)
         node.transforms.set_transform(messages[TFMessage].transforms[0], "")
-        next(s for s in node.subscriptions if s.msg_type is ActionMsg).callback(messages[ActionMsg])
+        next(s for s in node.subscriptions if s.msg_type is ChunkMsg).callback(messages[ChunkMsg])
         bench.spin_for(0.05)
         return bool(statuses[-1].state == State.MOVING)
 
@@ -138,9 +138,9 @@ def test_an_action_whose_stamp_is_no_time_is_a_fault_and_a_terminate_stops(
     bench: NodeBench, sec: int, nanosec: int
 ) -> None:
     statuses = bench.listen(ControllerStatus, "controller_status")
-    node, policy = bench.add(SmootherNode()), bench.publisher(ActionMsg, "action")
+    node, policy = bench.add(SmootherNode()), bench.publisher(ChunkMsg, "action")
     for terminate, state in ((False, State.FAULT), (True, State.TERMINATED)):
-        message = action_message(action(terminate=terminate), 0, "base", 0)
+        message = chunk_message(action(terminate=terminate), 0, "base", 0)
         message.header.stamp.sec, message.header.stamp.nanosec = sec, nanosec
         policy.publish(message)
         bench.until(lambda wanted=state: statuses and statuses[-1].state == wanted)
@@ -150,8 +150,8 @@ def test_an_action_whose_stamp_is_no_time_is_a_fault_and_a_terminate_stops(
 
 def test_a_period_that_is_no_duration_is_a_fault(bench: NodeBench) -> None:
     statuses = bench.listen(ControllerStatus, "controller_status")
-    node, policy = bench.add(SmootherNode()), bench.publisher(ActionMsg, "action")
-    message = action_message(action(), node.get_clock().now().nanoseconds, "base", 0)
+    node, policy = bench.add(SmootherNode()), bench.publisher(ChunkMsg, "action")
+    message = chunk_message(action(), node.get_clock().now().nanoseconds, "base", 0)
     message.period.nanosec = 2**32 - 1
     policy.publish(message)
     bench.until(lambda: statuses and statuses[-1].reason == "The action holds a number that is not finite.")
@@ -196,10 +196,10 @@ def test_the_policy_node_takes_everything(
 ) -> None:
     monkeypatch.setattr(policy_node, "load_policy", lambda name, **_options: ConstantPolicy())
     bench = make_bench("-p", f"policy_node:image_transport:={transport}")
-    actions = bench.listen(ActionMsg, "action")
+    actions = bench.listen(ChunkMsg, "action")
     node = bench.add(PolicyNode())
     bench.until(lambda: node._policy is not None)
     bench.publisher(String, "instruction").publish(String(data="pick up the red cube"))
     assert bombard(bench, node, *topics) > 60
     bench.spin_for(0.1)
-    assert all(0 <= one.gripper <= 1 or one.gripper == -1 for one in actions)
+    assert all(0 <= step.gripper <= 1 or step.gripper == -1 for one in actions for step in one.steps)

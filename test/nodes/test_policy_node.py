@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
@@ -41,7 +41,7 @@ def test_it_acts_on_the_image_and_says_which(rig: Rig) -> None:
     action = rig.until_action()
     assert nanoseconds(action.header.stamp) == rig.stamp_ns
     assert action.header.frame_id == "panda_link0"
-    assert (action.translation.x, list(action.tokens), action.terminate) == (0.01, [1, 2, 3], False)
+    assert (action.steps[0].translation.x, list(action.tokens), action.terminate) == (0.01, [1, 2, 3], False)
     assert nanoseconds(action.period) == PERIOD_NS
     assert 0 < nanoseconds(action.latency) < 5e9
     np.testing.assert_array_equal(rig.policy.seen[-1].images["front"], GREY)
@@ -247,14 +247,14 @@ def test_compressed_images(make_bench: Callable[..., NodeBench], policy: PlayedP
     from PIL import Image as PillowImage
 
     bench = make_bench("-p", "policy_node:image_transport:=compressed")
-    actions = bench.listen(ActionMsg, "action")
+    actions = bench.listen(ChunkMsg, "action")
     node = bench.add(PolicyNode())
     camera = bench.publisher(CompressedImage, "image/compressed", NEWEST)
     bench.publisher(String, "instruction").publish(String(data="pick up the red cube"))
     stream = io.BytesIO()
     PillowImage.fromarray(GREY).save(stream, "PNG")
 
-    def show() -> list[ActionMsg]:
+    def show() -> list[ChunkMsg]:
         message = CompressedImage(format="png", data=stream.getvalue())
         message.header.stamp = time_message(node.get_clock().now().nanoseconds)
         camera.publish(message)

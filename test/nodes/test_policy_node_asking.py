@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.srv import Ask
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
@@ -42,7 +42,7 @@ class Rig:
     def __init__(self, bench: NodeBench, monkeypatch: pytest.MonkeyPatch, policy: ConstantPolicy) -> None:
         monkeypatch.setattr(policy_node, "load_policy", lambda name, **_options: policy)
         self.bench = bench
-        self.actions = bench.listen(ActionMsg, "action")
+        self.actions = bench.listen(ChunkMsg, "action")
         PlayedSmoother(bench)
         self.node = bench.add(PolicyNode())
         self.camera = bench.publisher(Image, "image", NEWEST)
@@ -77,7 +77,7 @@ def test_an_answer_comes_while_control_goes_on(bench: NodeBench, monkeypatch: py
     future = client.call_async(Ask.Request(question="how bright?"))
     bench.until(lambda: rig.node._questions._busy)
     for _ in range(3):
-        assert rig.until_action().translation.x == 0.01
+        assert rig.until_action().steps[0].translation.x == 0.01
     assert not future.done()
     policy.allowed.set()
     bench.until(future.done)
@@ -101,7 +101,7 @@ def test_below_min_confidence_the_arm_holds_and_is_told_why(
     rig = Rig(bench, monkeypatch, policy)
     rig.user.publish(String(data="pick up the red cube"))
     action = rig.until_action()
-    assert (action.translation.x, action.gripper) == (0, -1)
+    assert (action.steps[0].translation.x, action.steps[0].gripper) == (0, -1)
     assert "less sure than min_confidence (0.5)" in action.plan
     assert not action.terminate
     bench.until_diagnostics("policy_node", ERROR, "less sure than min_confidence (0.5): the arm holds still")
@@ -115,7 +115,7 @@ def test_a_model_that_hardly_writes_actions_is_warned_of_and_holds_below_min_leg
     rig = Rig(bench, monkeypatch, policy)
     rig.user.publish(String(data="pick up the red cube"))
     action = rig.until_action()
-    assert (action.translation.x, action.gripper) == (0, -1)
+    assert (action.steps[0].translation.x, action.steps[0].gripper) == (0, -1)
     assert (action.confidence, action.legal_probability) == (1.0, 0.0002)
     bench.until_diagnostics("policy_node", ERROR, "less often than min_legal_probability (0.5): the arm holds")
     assert rig.node._report().values["legal_probability"] == "0.0002"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.srv import Ask
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
@@ -46,7 +46,7 @@ def until_ready(bench: NodeBench, node: PolicyNode) -> RT2Policy:
 
 def first_action(bench: NodeBench, node: PolicyNode, *cameras: str) -> Any:
     """Shows every camera a picture, again and again, until an action of the instruction comes."""
-    actions = bench.listen(ActionMsg, "action")
+    actions = bench.listen(ChunkMsg, "action")
     publishers = [bench.publisher(Image, topic, NEWEST) for topic in cameras]
     bench.publisher(String, "instruction").publish(String(data="pick up the red cube"))
     now = node.get_clock().now
@@ -79,7 +79,7 @@ def test_an_unsure_action_is_held_and_said(make_bench: Make, tmp_path: Path) -> 
     action = first_action(bench, node, "image")
     assert 0 < action.confidence < 0.9
     assert any(token not in (0, 127, 128) for token in action.tokens[1:4])  # it wanted to move
-    assert (action.translation.x, action.translation.y, action.translation.z) == (0, 0, 0)
+    assert tuple(getattr(action.steps[0].translation, axis) for axis in "xyz") == (0, 0, 0)
     assert not action.terminate
     assert "less sure than min_confidence (0.9): the arm holds still" in action.plan
     bench.until_diagnostics("policy_node", ERROR, "less sure than min_confidence (0.9)")

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.srv import Ask
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
@@ -42,7 +42,7 @@ class Rig:
     def __init__(self, bench: NodeBench, monkeypatch: pytest.MonkeyPatch, kind: type = Image, topic: str = "") -> None:
         monkeypatch.setattr(policy_node, "load_policy", lambda name, **_options: TwoCameras())
         self.bench = bench
-        self.actions = bench.listen(ActionMsg, "action")
+        self.actions = bench.listen(ChunkMsg, "action")
         self.node = bench.add(PolicyNode())
         names = {"front": f"image{topic}", "wrist": f"wrist_image{topic}"}
         self.cameras = {name: bench.publisher(kind, full, NEWEST) for name, full in names.items()}

@@ -12,8 +12,8 @@ from rclpy.clock import ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock as ClockMsg
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from std_msgs.msg import Bool, Float64
 from std_srvs.srv import Trigger
 from support.actions import action
@@ -22,7 +22,7 @@ from tf2_msgs.msg import TFMessage
 from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.control.status import State
-from rt_vla_ros.nodes.conversions import action_message, nanoseconds, time_message
+from rt_vla_ros.nodes.conversions import chunk_message, nanoseconds, time_message
 from rt_vla_ros.nodes.smoother_node import SmootherNode
 from rt_vla_ros.nodes.start_error import StartError
 
@@ -39,7 +39,7 @@ class Rig:
         self.terminates = bench.listen(Bool, "terminate")
         self.statuses = bench.listen(ControllerStatus, "controller_status")
         self.node = bench.add(SmootherNode())
-        self.policy = bench.publisher(ActionMsg, "action")
+        self.policy = bench.publisher(ChunkMsg, "action")
         publish_frames(bench, self.node)
         bench.until(lambda: self.node.count_subscribers("delta_twist_cmds") and self.statuses)
         bench.until(lambda: self.node.get_publishers_info_by_topic("action"))
@@ -47,7 +47,7 @@ class Rig:
     def act(self, *, age: float = 0.0, frame: str = "panda_link0", **changes: Any) -> int:
         """Publishes an action on an image of `age` [s]; its stamp."""
         stamp_ns = self.node.get_clock().now().nanoseconds - round(age * 1e9)
-        self.policy.publish(action_message(action(**changes), stamp_ns, frame, 0))
+        self.policy.publish(chunk_message(action(**changes), stamp_ns, frame, 0))
         return stamp_ns
 
     def until_state(self, state: State) -> ControllerStatus:
@@ -191,12 +191,12 @@ def test_a_second_publisher_of_actions_is_named_until_it_is_gone(
 ) -> None:
     rig = Rig(make_bench("-r", "action:=/shared/action"))
     other = rig.bench.add(Node("policy_node", namespace="/other"))
-    rival = other.create_publisher(ActionMsg, "action", 10)
+    rival = other.create_publisher(ChunkMsg, "action", 10)
     sentence = "Actions come from 2 publishers, /other/policy_node and /world: the arm follows each of them in turn."
     rig.bench.until_diagnostics("smoother_node", WARN, sentence)
     other.destroy_publisher(rival)
     rig.bench.until_diagnostics("smoother_node", OK, "No action has come yet.")
-    other.create_publisher(ActionMsg, "action", 10)
+    other.create_publisher(ChunkMsg, "action", 10)
     rig.bench.until_diagnostics("smoother_node", WARN, sentence)
     rig.bench.spin_for(0.3)
     assert "".join(capfd.readouterr()).count(sentence) == 1
@@ -240,9 +240,9 @@ def test_an_arm_that_nobody_drives_any_more_is_told_of(rig: Rig, monkeypatch: py
 
 
 def test_an_arm_that_was_never_there_is_a_warning(bench: NodeBench) -> None:
-    node, policy = bench.add(SmootherNode()), bench.publisher(ActionMsg, "action")
+    node, policy = bench.add(SmootherNode()), bench.publisher(ChunkMsg, "action")
     publish_frames(bench, node)
-    policy.publish(action_message(action(period=5.0), node.get_clock().now().nanoseconds, "panda_link0", 0))
+    policy.publish(chunk_message(action(period=5.0), node.get_clock().now().nanoseconds, "panda_link0", 0))
     bench.until_diagnostics("smoother_node", WARN, "Nobody listens to the velocities on '/delta_twist_cmds'")
 
 
@@ -307,7 +307,7 @@ def test_in_simulated_time_an_action_that_overtook_the_clock_waits_for_it(
 ) -> None:
     bench = make_bench("-p", "smoother_node:use_sim_time:=true")
     statuses, node = bench.listen(ControllerStatus, "controller_status"), bench.add(SmootherNode())
-    clock, policy = bench.publisher(ClockMsg, "/clock"), bench.publisher(ActionMsg, "action")
+    clock, policy = bench.publisher(ClockMsg, "/clock"), bench.publisher(ChunkMsg, "action")
     publish_frames(bench, node)
 
     def tell(seconds: int) -> None:
@@ -315,7 +315,7 @@ def test_in_simulated_time_an_action_that_overtook_the_clock_waits_for_it(
         bench.until(lambda: node.get_clock().now().nanoseconds == seconds * 10**9)
 
     def act(seconds: int) -> None:
-        policy.publish(action_message(action(), seconds * 10**9, "panda_link0", 0))
+        policy.publish(chunk_message(action(), seconds * 10**9, "panda_link0", 0))
         bench.spin_for(0.3)
 
     bench.until(lambda: node.get_publishers_info_by_topic("action") and node.count_publishers("/clock"))

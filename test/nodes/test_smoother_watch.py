@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 from rclpy.node import Node
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 from support.node_bench import NEWEST, NodeBench
@@ -75,7 +75,7 @@ def test_without_a_smoother_it_acts_for_those_who_listen_and_says_where_nobody_d
 ) -> None:
     bench.add(PolicyNode())
     bench.until_diagnostics("policy_node", WARN, "Nobody follows the actions: no node subscribes to '/action'.")
-    bench.listen(ActionMsg, "action")
+    bench.listen(ChunkMsg, "action")
     bench.until(lambda: "Nobody follows" not in bench.diagnostics["/policy_node"][1])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import rclpy
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from support.node_bench import NodeBench
 
 from rt_vla_ros.nodes import sources as sources_module
@@ -15,7 +15,7 @@ TOPIC = "/action"
 
 def publish_from(bench: NodeBench, name: str) -> rclpy.node.Node:
     node = bench.add(rclpy.create_node(name))
-    node.create_publisher(ActionMsg, TOPIC, 10)
+    node.create_publisher(ChunkMsg, TOPIC, 10)
     return node
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped, TwistStamped
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -33,7 +33,7 @@ class Rig:
     def __init__(self, bench: NodeBench) -> None:
         self.bench = bench
         self.twists = bench.listen(TwistStamped, "delta_twist_cmds")
-        self.actions = bench.listen(ActionMsg, "action")
+        self.actions = bench.listen(ChunkMsg, "action")
         self.statuses = bench.listen(ControllerStatus, "controller_status")
         self.camera = bench.world.create_publisher(Image, "image", NEWEST)
         self.pixels, self.frozen = np.zeros((96, 96, 3), np.uint8), False

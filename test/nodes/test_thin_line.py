@@ -9,19 +9,19 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 from geometry_msgs.msg import TwistStamped
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from rt_vla_ros.srv import TaskOutcome
 from std_msgs.msg import String
 from support.node_bench import NodeBench
 from support.node_processes import NodeProcess
 from support.played_policies import make
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.control.status import State
 from rt_vla_ros.evaluation.rollout import RolloutStep, rollout
-from rt_vla_ros.nodes.conversions import action_from_message, nanoseconds
+from rt_vla_ros.nodes.conversions import chunk_from_message, nanoseconds
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim import TabletopSim, make_scene
@@ -87,13 +87,13 @@ def test_a_policy_that_cannot_be_loaded_ends_its_process_with_an_error(bench: No
     assert policy.process.wait(60) == 1
 
 
-def direct(policy: Policy) -> list[EndEffectorAction]:
+def direct(policy: Policy) -> list[ActionChunk]:
     """The actions of the rollout without ROS."""
     scene = make_scene("pick-colours", SEED, INSTRUCTION)
     sim, steps = TabletopSim(), list[RolloutStep]()
     rollout(policy, scene, sim, Controller(), max_steps=STEPS, on_step=steps.append)
     sim.close()
-    return [step.action for step in steps]
+    return [step.chunk for step in steps]
 
 
 @pytest.mark.parametrize("name", ["reactive", "rt1-untrained"])
@@ -101,7 +101,7 @@ def direct(policy: Policy) -> list[EndEffectorAction]:
 def test_in_lock_step_the_processes_do_what_the_rollout_does_to_the_last_bit(
     bench: NodeBench, start: Start, name: str
 ) -> None:
-    heard = bench.listen(ActionMsg, "action")
+    heard = bench.listen(ChunkMsg, "action")
     played = "reactive" if name == "reactive" else ""
     start("sim_arm_node", "lock_step:=true", f"seed:={SEED}", f"instruction:={INSTRUCTION}")
     start("smoother_node", "use_sim_time:=true")
@@ -112,9 +112,10 @@ def test_in_lock_step_the_processes_do_what_the_rollout_does_to_the_last_bit(
     assert stamps == [START_NS + i * 200_000_000 for i in range(STEPS)]
     expected = direct(make(name) if played else load_policy(name, device="cpu"))
     for message, action in zip(heard, expected, strict=False):
-        said = action_from_message(message)
-        np.testing.assert_array_equal(said.translation, action.translation)
-        np.testing.assert_array_equal(said.rotation, action.rotation)
-        assert (said.tokens, said.gripper, said.terminate) == (action.tokens, action.gripper, action.terminate)
-    assert len({message.translation.x for message in heard[:STEPS]}) > 1
+        said = chunk_from_message(message)
+        (ours,), (theirs,) = said.steps, action.steps
+        np.testing.assert_array_equal(ours.translation, theirs.translation)
+        np.testing.assert_array_equal(ours.rotation, theirs.rotation)
+        assert (said.tokens, ours.gripper, ours.terminate) == (action.tokens, theirs.gripper, theirs.terminate)
+    assert len({message.steps[0].translation.x for message in heard[:STEPS]}) > 1
     assert bench.call(TaskOutcome, "sim_arm_node/outcome").steps >= STEPS

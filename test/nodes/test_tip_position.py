@@ -8,15 +8,15 @@ from collections.abc import Callable
 import pytest
 from geometry_msgs.msg import TransformStamped, TwistStamped
 from rosgraph_msgs.msg import Clock as ClockMsg
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
 from support.actions import action
 from support.node_bench import NodeBench
 from tf2_msgs.msg import TFMessage
 from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.control.status import State
-from rt_vla_ros.nodes.conversions import action_message, time_message
+from rt_vla_ros.nodes.conversions import chunk_message, time_message
 from rt_vla_ros.nodes.smoother_node import SmootherNode
 
 WALL = 0.6  # [m]
@@ -42,7 +42,7 @@ class Arm:
         self.bench = bench
         self.statuses: list[ControllerStatus] = bench.listen(ControllerStatus, "controller_status")
         self.node = bench.add(SmootherNode())
-        self.policy = bench.publisher(ActionMsg, "action")
+        self.policy = bench.publisher(ChunkMsg, "action")
         self.transforms = bench.publisher(TFMessage, "/tf", 100)
         self.x, self.velocity, self.since = 0.45, 0.0, time.monotonic()
         self.trail: list[tuple[float, float]] = []  # time [s] and place of the last seconds
@@ -95,7 +95,7 @@ class Arm:
             assert self.tip < WALL + STOPPING, self.statuses[-1]
 
     def act(self) -> None:
-        self.policy.publish(action_message(action((0.1, 0, 0)), self.now_ns(), "base", 0))
+        self.policy.publish(chunk_message(action((0.1, 0, 0)), self.now_ns(), "base", 0))
 
     def until_state(self, state: State, tell: Callable[[], None]) -> None:
         def reached() -> bool:

@@ -20,7 +20,7 @@ def test_every_policy_that_is_listed_loads_and_acts() -> None:
         assert policy.name == name
         policy.reset("pick up the red cube")
         action = policy.act(seen(0, side=policy.card.cameras[0].width))
-        assert np.isfinite(action.translation).all()
+        assert np.isfinite(action.steps[0].translation).all()
 
 
 def test_untrained_is_always_the_same_and_leaves_the_seed_alone() -> None:
@@ -32,7 +32,7 @@ def test_untrained_is_always_the_same_and_leaves_the_seed_alone() -> None:
         policy = load_policy("rt1-untrained")
         policy.reset("pick up the red cube")
         actions.append(policy.act(seen(0, side=96)))
-    np.testing.assert_array_equal(actions[0].translation, actions[1].translation)
+    np.testing.assert_array_equal(actions[0].steps[0].translation, actions[1].steps[0].translation)
     assert torch.rand(1) == expected
 
 

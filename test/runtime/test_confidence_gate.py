@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.actions import one_step
 
-from rt_vla_ros.action_space.action import KEEP_GRIPPER, EndEffectorAction
+from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, ActionChunk
 from rt_vla_ros.runtime.confidence_gate import HARDLY_LEGAL, ConfidenceGate, legal_doubt
 
 
-def step(confidence: float, gripper: float = 0.3, *, terminate: bool = False) -> EndEffectorAction:
-    return EndEffectorAction(np.full(3, 0.01), np.full(3, 0.1), gripper, terminate, confidence, 0.2, (1, 2), "plan")
+def step(confidence: float, gripper: float = 0.3, *, terminate: bool = False) -> ActionChunk:
+    return one_step(np.full(3, 0.01), np.full(3, 0.1), gripper, terminate, confidence, 0.2, (1, 2), "plan")
 
 
 def test_sure_actions_pass_as_they_are() -> None:
@@ -26,9 +27,10 @@ def test_an_unsure_action_becomes_standing_still_with_the_gripper_as_it_was() ->
     assert sentence is not None
     assert "less sure than min_confidence (0.5)" in sentence
     assert held.plan == f"{sentence} plan"
-    assert not held.translation.any()
-    assert not held.rotation.any()
-    assert (held.gripper, held.confidence, held.period, held.terminate) == (KEEP_GRIPPER, 0.2, 0.2, False)
+    (still,) = held.steps
+    assert not still.translation.any()
+    assert not still.rotation.any()
+    assert (still.gripper, held.confidence, held.period, held.terminate) == (KEEP_GRIPPER, 0.2, 0.2, False)
 
 
 def test_without_a_threshold_everything_passes() -> None:
@@ -44,9 +46,9 @@ def test_what_a_model_would_hardly_write_becomes_standing_still() -> None:
     held, sentence = gate.admit(doubtful)
     assert sentence is not None
     assert "less often than min_legal_probability (0.3): the arm holds still" in sentence
-    assert (held.gripper, held.confidence, held.legal_probability) == (KEEP_GRIPPER, 0.9, 0.0002)
-    assert not held.translation.any()
-    assert gate.admit(replace(doubtful, terminate=True))[1] is None
+    assert (held.steps[0].gripper, held.confidence, held.legal_probability) == (KEEP_GRIPPER, 0.9, 0.0002)
+    assert not held.steps[0].translation.any()
+    assert gate.admit(replace(step(0.9, terminate=True), legal_probability=0.0002))[1] is None
     assert ConfidenceGate(0.5).admit(doubtful)[1] is None
 
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from support.scripted_policy import ConstantPolicy
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import DecodingError
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy
@@ -77,7 +77,7 @@ class Recorder(ConstantPolicy):
         if instruction == "nonsense":
             raise ValueError("The instruction is nonsense.")
 
-    def act(self, observation: Observation) -> EndEffectorAction:
+    def act(self, observation: Observation) -> ActionChunk:
         self.inside.set()
         assert self.gate.wait(PATIENCE)
         self.stamps.append(observation.stamp)

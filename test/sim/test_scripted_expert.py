@@ -29,8 +29,8 @@ def test_labels_are_within_limits_and_terminate_only_high_up(sim, drive):
     sim.reset(scene.layout)
     labels = []
     for _ in range(30):
-        label = expert.action(sim)
-        again = expert.action(sim)
+        label = expert.step(sim)
+        again = expert.step(sim)
         np.testing.assert_array_equal(label.translation, again.translation)
         labels.append(label)
         assert np.abs(label.translation).max() <= 0.04 + 1e-12
@@ -49,7 +49,7 @@ def test_puts_a_wrong_object_down_and_takes_the_right_one(sim, drive):
     sim.reset(scene.layout)
     drive(sim, replace(scene, task=replace(scene.task, target=wrong)))
     assert sim.gripped() == wrong
-    assert ScriptedExpert(scene).action(sim).gripper == 0.0
+    assert ScriptedExpert(scene).step(sim).gripper == 0.0
     drive(sim, scene)
     assert settle(sim, scene.task) is Outcome.SUCCESS
 
@@ -59,7 +59,7 @@ def test_reopens_a_gripper_closed_on_nothing(sim, drive):
     sim.reset(scene.layout)
     sim.command_gripper(1.0)
     sim.step(0.6)
-    label = ScriptedExpert(scene).action(sim)
+    label = ScriptedExpert(scene).step(sim)
     assert label.gripper == 0.0
     drive(sim, scene)
     assert settle(sim, scene.task) is Outcome.SUCCESS

@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.control.status import Command
 
 TICK = 0.02
 
 
+def one_step(
+    translation: Sequence[float] | np.ndarray = (0.0, 0.0, 0.0),
+    rotation: Sequence[float] | np.ndarray = (0.0, 0.0, 0.0),
+    gripper: float = 0.0,
+    terminate: bool = False,
+    confidence: float = 1.0,
+    period: float = 0.2,
+    tokens: tuple[int, ...] = (),
+    plan: str = "",
+    **values: Any,
+) -> ActionChunk:
+    """A chunk of one step. values: of the chunk."""
+    step = EndEffectorStep(np.array(translation, np.float64), np.array(rotation, np.float64), gripper, terminate)
+    return ActionChunk((step,), period, confidence, tokens, plan, **values)
+
+
 def action(
     translation: Sequence[float] = (0.04, 0.0, 0.0),
     rotation: Sequence[float] = (0.0, 0.0, 0.0),
     *,
-    gripper: float = 0.0,
-    terminate: bool = False,
-    period: float = 0.2,
     frame_id: str = "base",
-    plan: str = "",
-) -> EndEffectorAction:
-    return EndEffectorAction(
-        translation=np.array(translation, dtype=np.float64),
-        rotation=np.array(rotation, dtype=np.float64),
-        gripper=gripper,
-        terminate=terminate,
-        confidence=1.0,
-        period=period,
-        frame_id=frame_id,
-        plan=plan,
-    )
+    **values: Any,
+) -> ActionChunk:
+    """A chunk of one step that moves by 4 cm, if nothing else is said."""
+    return one_step(translation, rotation, frame_id=frame_id, **values)
 
 
 def run(controller: Controller, start: float, duration: float, tick: float = TICK) -> list[Command]:

@@ -6,8 +6,9 @@ import hashlib
 import sys
 
 import numpy as np
+from support.actions import one_step
 
-from rt_vla_ros.action_space.action import EndEffectorAction
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.tabletop_card import tabletop_card
@@ -22,12 +23,12 @@ class Reactive:
     def reset(self, instruction: str) -> None:
         self._seed = instruction.encode()
 
-    def act(self, observation: Observation) -> EndEffectorAction:
+    def act(self, observation: Observation) -> ActionChunk:
         pixels = np.ascontiguousarray(observation.images["front"]).tobytes()
         digest = np.frombuffer(hashlib.sha256(self._seed + pixels).digest(), np.uint8)
         numbers = digest[:8] / 255 - 0.5  # -0.5 ... 0.5
         turn = np.array([0.0, 0.0, numbers[3] / 2])
-        return EndEffectorAction(numbers[:3] / 15, turn, float(digest[4] > 127), False, 1.0, 0.2, (int(digest[5]),))
+        return one_step(numbers[:3] / 15, turn, float(digest[4] > 127), False, 1.0, 0.2, (int(digest[5]),))
 
 
 class Riser:
@@ -39,8 +40,8 @@ class Riser:
     def reset(self, instruction: str) -> None:
         pass
 
-    def act(self, observation: Observation) -> EndEffectorAction:
-        return EndEffectorAction(np.array([0.0, 0.0, 0.01]), np.zeros(3), 0.0, False, 1.0, 0.2)
+    def act(self, observation: Observation) -> ActionChunk:
+        return one_step(np.array([0.0, 0.0, 0.01]), np.zeros(3), 0.0, False, 1.0, 0.2)
 
 
 class Ponderer:
@@ -54,7 +55,7 @@ class Ponderer:
 
         self._numbers = torch.rand(2000, 2000)
 
-    def act(self, observation: Observation) -> EndEffectorAction:
+    def act(self, observation: Observation) -> ActionChunk:
         while True:
             self._numbers.mm(self._numbers)
 

@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from rt_vla_ros.msg import EndEffectorAction as ActionMsg
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from support.node_bench import NEWEST, NodeBench
 from support.played_smoother import PlayedSmoother
 from support.scripted_policy import ConstantPolicy
 
-from rt_vla_ros.action_space.action import EndEffectorAction
 from rt_vla_ros.action_space.card import CameraSpec
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.nodes.images import image_message
 from rt_vla_ros.nodes.policy_node import PolicyNode
 from rt_vla_ros.observations.observation import Observation
@@ -43,7 +43,7 @@ class PlayedPolicy(ConstantPolicy):
             raise ValueError("The instruction is nonsense.")
         self.instructions.append(instruction)
 
-    def act(self, observation: Observation) -> EndEffectorAction:
+    def act(self, observation: Observation) -> ActionChunk:
         self.seen.append(observation)
         self.gate.wait()
         time.sleep(self.duration)
@@ -55,7 +55,7 @@ class Rig:
 
     def __init__(self, bench: NodeBench, policy: PlayedPolicy) -> None:
         self.bench, self.policy = bench, policy
-        self.actions = bench.listen(ActionMsg, "action")
+        self.actions = bench.listen(ChunkMsg, "action")
         self.smoother = PlayedSmoother(bench)
         self.node = bench.add(PolicyNode())
         self.camera = bench.publisher(Image, "image", NEWEST)
@@ -82,7 +82,7 @@ class Rig:
     def say(self, text: str) -> None:
         self.user.publish(String(data=text))
 
-    def until_action(self) -> ActionMsg:
+    def until_action(self) -> ChunkMsg:
         """Shows images until there is one more action."""
         count = len(self.actions)
         while len(self.actions) == count:
@@ -90,6 +90,6 @@ class Rig:
             self.bench.until(lambda at=stamp_ns: len(self.actions) > count or self.now_ns() > at + PERIOD_NS)
         return self.actions[-1]
 
-    def until_stop(self) -> ActionMsg:
+    def until_stop(self) -> ChunkMsg:
         self.bench.until(lambda: self.actions and self.actions[-1].terminate, "it did not stop")
         return self.actions[-1]

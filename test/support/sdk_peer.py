@@ -31,7 +31,7 @@ def main() -> None:
         answer = {
             "frame": message.header.frame_id,
             "stamp": [message.header.stamp.sec, message.header.stamp.nanosec],
-            "translation": [message.translation.x, message.translation.y, message.translation.z],
+            "translation": [getattr(message.steps[0].translation, axis) for axis in "xyz"],
             "terminate": bool(message.terminate),
             "plan": message.plan,
             "tokens": [int(token) for token in message.tokens],
@@ -43,7 +43,7 @@ def main() -> None:
         print("image", json.dumps(answer), flush=True)
 
     instruction = ROS2Publisher("/instruction", **endpoint("std_msgs/msg/String"))
-    action = ROS2Subscriber("/action", callback=heard_action, **endpoint("rt_vla_ros/msg/EndEffectorAction"))
+    action = ROS2Subscriber("/action", callback=heard_action, **endpoint("rt_vla_ros/msg/ActionChunk"))
     image = ROS2Subscriber("/image", callback=heard_image, **endpoint("sensor_msgs/msg/Image"))
     print("ready", flush=True)
     for line in sys.stdin:

@@ -49,7 +49,7 @@ def test_reset_forgets_the_history() -> None:
     policy.act(seen(1))
     policy.reset(SENTENCE)
     again = policy.act(seen(0))
-    np.testing.assert_array_equal(first.translation, again.translation)
+    np.testing.assert_array_equal(first.steps[0].translation, again.steps[0].translation)
     assert first.confidence == again.confidence
 
 
@@ -58,10 +58,10 @@ def test_actions_stay_within_the_card() -> None:
     policy.reset(SENTENCE)
     for step in range(5):
         action = policy.act(seen(step))
-        assert (np.abs(action.translation) <= 0.04).all()
-        assert action.rotation[:2].tolist() == [0, 0]
-        assert abs(action.rotation[2]) <= 0.35
-        assert 0 <= action.gripper <= 1
+        assert (np.abs(action.steps[0].translation) <= 0.04).all()
+        assert action.steps[0].rotation[:2].tolist() == [0, 0]
+        assert abs(action.steps[0].rotation[2]) <= 0.35
+        assert 0 <= action.steps[0].gripper <= 1
         assert 0 < action.confidence <= 1
         assert action.period == 0.2
         assert len(action.tokens) == 6

@@ -111,7 +111,7 @@ def test_actions_follow_image_and_instruction(parts: RT2Parts) -> None:
             assert action.period == pytest.approx(1 / 3)
             assert action.plan == ""
             assert action.terminate == (action.tokens[0] == 1)
-            assert action.translation[0] == pytest.approx(-0.1 + action.tokens[1] / 255 * 0.2)
+            assert action.steps[0].translation[0] == pytest.approx(-0.1 + action.tokens[1] / 255 * 0.2)
     assert len(set(actions.values())) > 1
     policy.reset("pick up the red cube")
     assert policy.act(seen(0)).tokens == actions["pick up the red cube", 0]

@@ -122,7 +122,7 @@ def test_broken_strings_are_refused(payload: bytes) -> None:
 
 
 def test_mutated_messages_are_read_or_refused_and_nothing_else() -> None:
-    names = ["sensor_msgs/msg/JointState", "rt_vla_ros/msg/EndEffectorAction", "tf2_msgs/msg/TFMessage"]
+    names = ["sensor_msgs/msg/JointState", "rt_vla_ros/msg/ActionChunk", "tf2_msgs/msg/TFMessage"]
     chance = random.Random(0)
     refused = 0
     for name in names:

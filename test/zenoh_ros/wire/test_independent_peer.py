@@ -20,7 +20,8 @@ from zenoh_ros.wire.types import type_hash
 SDK_PEER = ROOT / "test" / "support" / "sdk_peer.py"
 String: Any = message_class("std_msgs/msg/String")
 Image: Any = message_class("sensor_msgs/msg/Image")
-Action: Any = message_class("rt_vla_ros/msg/EndEffectorAction")
+Action: Any = message_class("rt_vla_ros/msg/ActionChunk")
+Step: Any = message_class("rt_vla_ros/msg/EndEffectorStep")
 Header: Any = message_class("std_msgs/msg/Header")
 Time: Any = message_class("builtin_interfaces/msg/Time")
 Vector3: Any = message_class("geometry_msgs/msg/Vector3")
@@ -33,13 +34,15 @@ def definition_text(name: str) -> str:
 
 def setting(graph: RosGraph) -> str:
     parts = ["std_msgs/msg/Header", "geometry_msgs/msg/Vector3", "builtin_interfaces/msg/Duration"]
-    action = (ROOT / "msg" / "EndEffectorAction.msg").read_text()
+    action = (ROOT / "msg" / "ActionChunk.msg").read_text()
     for part in parts:
         action += f"\n{'=' * 80}\nMSG: {part.replace('/msg/', '/')}\n{definition_text(part)}"
+    step = (ROOT / "msg" / "EndEffectorStep.msg").read_text()
+    action += f"\n{'=' * 80}\nMSG: rt_vla_ros/EndEffectorStep\n{step}"
     texts = {
         "std_msgs/msg/String": definition_text("std_msgs/msg/String"),
         "sensor_msgs/msg/Image": definition_text("sensor_msgs/msg/Image"),
-        "rt_vla_ros/msg/EndEffectorAction": action,
+        "rt_vla_ros/msg/ActionChunk": action,
     }
     types = {name: (text, type_hash(name)) for name, text in texts.items()}
     return json.dumps({"port": graph.port, "domain": graph.domain, "types": types})
@@ -64,7 +67,8 @@ def test_instruction_in_action_and_image_out(ros_graph: RosGraph, session: Sessi
 
         header = Header(stamp=Time(sec=12, nanosec=34), frame_id="panda_link0")
         translation = Vector3(x=0.01, y=-0.02, z=0.04)
-        actions.publish(Action(header=header, translation=translation, terminate=True, plan="then", tokens=[0, 255]))
+        steps = [Step(translation=translation)]
+        actions.publish(Action(header=header, steps=steps, terminate=True, plan="then", tokens=[0, 255]))
         assert json.loads(peer.expect("action")) == {
             "frame": "panda_link0",
             "stamp": [12, 34],

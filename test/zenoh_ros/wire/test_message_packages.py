@@ -34,10 +34,10 @@ def test_the_usual_imports() -> None:
         "from nav_msgs.msg import Odometry\n"
         "from trajectory_msgs.msg import JointTrajectory\n"
         "from visualization_msgs.msg import Marker\n"
-        "from rt_vla_ros.msg import EndEffectorAction, ControllerStatus\n"
+        "from rt_vla_ros.msg import ActionChunk, ControllerStatus\n"
         "from rt_vla_ros.srv import ResetScene, TaskOutcome\n"
         "import sensor_msgs.msg, rt_vla_ros, rt_vla_ros.msg\n"
-        "assert sensor_msgs.msg.Image is Image and rt_vla_ros.msg.EndEffectorAction is EndEffectorAction\n"
+        "assert sensor_msgs.msg.Image is Image and rt_vla_ros.msg.ActionChunk is ActionChunk\n"
         "assert rt_vla_ros.__version__ and 'Image' in dir(sensor_msgs.msg)\n"
         "print(Trigger.Response(message='ok'), ResetScene.Request(seed=3))"
     )

@@ -48,9 +48,9 @@ def test_hashes_agree_with_rosbags_but_for_char() -> None:
 
 
 def test_own_types_come_from_their_files() -> None:
-    assert {"rt_vla_ros/msg/EndEffectorAction", "rt_vla_ros/msg/ControllerStatus"} <= set(message_names())
+    assert {"rt_vla_ros/msg/ActionChunk", "rt_vla_ros/msg/ControllerStatus"} <= set(message_names())
     assert {"rt_vla_ros/srv/ResetScene", "rt_vla_ros/srv/TaskOutcome"} <= set(service_names())
-    fields = {field.name: field for field in definition("rt_vla_ros/msg/EndEffectorAction").fields}
+    fields = {field.name: field for field in definition("rt_vla_ros/msg/ActionChunk").fields}
     assert fields["header"].base == "std_msgs/msg/Header"
     assert fields["tokens"].is_sequence
     assert definition("rt_vla_ros/msg/ControllerStatus").constants["FAULT"] == ("uint8", 5)

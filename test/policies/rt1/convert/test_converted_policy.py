@@ -43,8 +43,8 @@ def test_it_acts(converted: Path, weights: str) -> None:
     for stamp in range(3):
         action = policy.act(seen(stamp))
         assert len(action.tokens) == 11
-        assert np.isfinite(action.translation).all()
-        assert 0 <= action.gripper <= 1
+        assert np.isfinite(action.steps[0].translation).all()
+        assert 0 <= action.steps[0].gripper <= 1
 
 
 def test_it_warms_up_with_what_it_knows(converted: Path) -> None:

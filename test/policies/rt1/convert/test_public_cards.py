@@ -72,4 +72,4 @@ def test_grippers_close_at_plus_one(robot: str, value: float, closed: float) -> 
     card = public_card(RT1Config.preset("rt1-x"), "x", robot=robot)
     values = np.zeros(11)
     values[7] = value
-    assert ActionDecoder(card).from_values(values).gripper == closed
+    assert ActionDecoder(card).step(values).gripper == closed

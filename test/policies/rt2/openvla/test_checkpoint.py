@@ -56,7 +56,7 @@ def test_a_published_directory_is_a_policy_as_it_is(checkpoint: Path) -> None:
     action = policy.act(observe(0))
     low, high = -0.1, 0.2
     middle = low + (min(action.tokens[0], 254) + 0.5) / 255 * (high - low)
-    assert action.translation[0] == pytest.approx(middle)
+    assert action.steps[0].translation[0] == pytest.approx(middle)
     assert action.period == pytest.approx(0.2)
     assert policy.card.name == "OpenVLA, actions of bridge_orig"
     assert len({policy.decode(observe(seed)).tokens for seed in range(4)}) > 1
