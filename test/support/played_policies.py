@@ -6,9 +6,8 @@ import hashlib
 import sys
 
 import numpy as np
-from support.actions import one_step
 
-from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.tabletop_card import tabletop_card
@@ -28,7 +27,8 @@ class Reactive:
         digest = np.frombuffer(hashlib.sha256(self._seed + pixels).digest(), np.uint8)
         numbers = digest[:8] / 255 - 0.5  # -0.5 ... 0.5
         turn = np.array([0.0, 0.0, numbers[3] / 2])
-        return one_step(numbers[:3] / 15, turn, float(digest[4] > 127), False, 1.0, 0.2, (int(digest[5]),))
+        step = EndEffectorStep(numbers[:3] / 15, turn, float(digest[4] > 127))
+        return ActionChunk((step,), 0.2, tokens=(int(digest[5]),))
 
 
 class Riser:
@@ -41,7 +41,7 @@ class Riser:
         pass
 
     def act(self, observation: Observation) -> ActionChunk:
-        return one_step(np.array([0.0, 0.0, 0.01]), np.zeros(3), 0.0, False, 1.0, 0.2)
+        return ActionChunk((EndEffectorStep(np.array([0.0, 0.0, 0.01]), np.zeros(3), 0.0),), 0.2)
 
 
 class Ponderer:
