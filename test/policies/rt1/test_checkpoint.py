@@ -118,7 +118,7 @@ def edit(path: Path, change: Callable[[dict], None]) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda d: d["dimensions"].pop(), "dimensions 5, the network's num_action_tokens is 6"),
+        (lambda d: d["dimensions"].pop(), "dimensions 5, the network's dimensions is 6"),
         (lambda d: d.update(bins=128), "bins 128, the network's vocab_size is 256"),
         (lambda d: d["dimensions"][0]["modes"].append("base"), r"\[3, 256.*tokens_per_dimension is \[2, 256"),
         (lambda d: d["cameras"][0].update(width=300), "width of the camera 300, the network's width .* is 32"),
