@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, ActionChunk
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.frames import refuse_frame
 from rt_vla_ros.control.gripper import GripperSettings, GripperSwitch
 from rt_vla_ros.control.limits import Limits
-from rt_vla_ros.control.motion import Motion, to_nanosecond
+from rt_vla_ros.control.motion import Motion
 from rt_vla_ros.control.odometer import Odometer
+from rt_vla_ros.control.schedule import to_nanosecond
 from rt_vla_ros.control.status import Command, State
 from rt_vla_ros.control.watchdog import ClockWatchdog, SilenceWatchdog
 
 ACTIVE = (State.MOVING, State.HOLDING)
 # A reason may quote what others sent, and goes out at every tick [characters].
 LONGEST_REASON = 1000
+TERMINATED = "The policy says that the instruction is carried out."
+HELD = "The policy dropped what it had decided before; its next action has not come."
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,10 @@ class ControllerSettings:
     """Times in [s].
 
     smoothing_time_constant: of the exponential smoothing of the velocity; 0 for none.
-    action_timeout: silence of the policy after which a running request is a fault; more than the policy's period.
+    action_timeout: silence of the policy after which a running request is a fault, counted from the beginning of the
+    last step that there is; more than the policy's period.
     max_action_age: an action whose image is older is refused.
+    max_chunk_age: an action of several steps is not followed any further once its image is older.
     max_stamp_lead: an action whose image lies further in the future is refused: the clocks are not in step.
     max_tick_gap: a tick that comes later than this after the last is a fault.
     halt_duration: how long velocities of zero are still sent once the arm stands still.
@@ -38,25 +43,28 @@ class ControllerSettings:
     smoothing_time_constant: float = 0.05
     action_timeout: float = 1.0
     max_action_age: float = 1.0
+    max_chunk_age: float = 2.0
     max_stamp_lead: float = 0.5
     max_tick_gap: float = 0.25
     halt_duration: float = 0.5
     gripper: GripperSettings = field(default_factory=GripperSettings)
 
     def __post_init__(self) -> None:
-        for name in ("action_timeout", "max_action_age", "max_stamp_lead", "max_tick_gap", "halt_duration"):
+        for name in (one.name for one in fields(self)):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
+            if name.startswith(("action_", "max_", "halt_")) and not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} is {value} s, expected a finite time above 0")
 
 
 class Controller:
     """Takes actions as they come and says at every tick what the arm shall do; docs/safety.md lists its stops.
 
-    An action's displacement is demanded at a constant velocity during its period, counted from its acceptance, and
-    smoothed. A newer action takes over at once and without a step in velocity; the part of the older one that has not
-    come due is dropped, because the newer one was decided from a newer image. After the period nothing more is
-    demanded: the arm ends at the commanded displacement, up to 0.1 mm and 0.5 mrad, and never beyond it.
+    The displacement of a step is demanded at a constant velocity during its period, and smoothed. Step i of an action
+    is for the time from its image's stamp + i * period on: what of it has passed is not done. A single step is demanded
+    from its acceptance on. A newer action takes over at once and without a step in velocity, alone or averaged with
+    those before, as its ensemble says; what had not come due of the others is dropped, because the newer one was
+    decided from a newer image. After the last step nothing more is demanded: the arm ends at the commanded
+    displacement, up to 0.1 mm and 0.5 mrad, and never beyond it.
 
     Not thread-safe. `now` is any clock in [s]; the same one for all calls.
     """
@@ -72,7 +80,7 @@ class Controller:
         self.limits = limits or Limits()
         self.settings = settings or ControllerSettings()
         self._refuse_unknown_frame = refuse_frame
-        self._motion = Motion(self.limits, self.settings.smoothing_time_constant)
+        self._motion = Motion(self.limits, self.settings.smoothing_time_constant, self.settings.max_chunk_age)
         self._gripper = GripperSwitch(self.settings.gripper)
         self._silence = SilenceWatchdog(self.settings.action_timeout)
         self._clock = ClockWatchdog(self.settings.max_tick_gap)
@@ -84,7 +92,6 @@ class Controller:
         self._newest: float | None = None  # stamp of the newest action of this request
         self._ended: float | None = None  # when the last request ended with a terminate
         self._frame_id = ""
-        self._wish: float | None = None  # for the gripper; not yet looked at by a tick
         self.action_stamp: float | None = None
         self.refused_stamp: float | None = None
         self.accepted = 0
@@ -109,31 +116,46 @@ class Controller:
         """Takes over a new action whose image was taken at `stamp`. Returns the sentence why it was refused, else None.
 
         A refused action leads to State.FAULT, except where one that was seen before comes again, where one of a request
-        that was terminated comes late, and where the controller is stopped: these change nothing. A terminate is
-        accepted however old it is, because standing still is always right.
+        that was terminated comes late, and where the controller is stopped: these change nothing. A terminate and an
+        action without steps are accepted whatever their stamp, because standing still is always right. The newest
+        action may come again with further steps.
         """
         now, stamp = to_nanosecond(now), to_nanosecond(stamp)
         jumped = self._check_clock(now)
         if self._state is State.STOPPED:
             return self._refuse(f"No action is taken until the stop is released. {self._reason}")
+        if self._last is not None:
+            self._motion.come_due(self._last, now)
+        self._look_for_terminate()
         if chunk.terminate:
             self._accepted(stamp)
-            self._newest, self._ended = None, now
-            self._halt(State.TERMINATED, chunk.plan or "The policy says that the instruction is carried out.")
+            self._terminate(chunk.plan or TERMINATED, now)
             return None
-        known = self._known(stamp)
+        if not chunk.steps:
+            self._drop(chunk.plan or HELD, now)
+            return None
+        known = None if self._extends(chunk, stamp) else self._known(stamp)
         if known is not None:
             return self._refuse(known)
         sentence = (
-            jumped or self.limits.refuse(chunk) or self._refuse_stamp(stamp, now) or self._refuse_frame(chunk.frame_id)
+            jumped
+            or self.limits.refuse(chunk)
+            or self._refuse_stamp(stamp, now)
+            or self._refuse_frame(chunk.frame_id)
+            or self._motion.refuse(chunk, now)
         )
         if sentence is not None:
-            self.fault(sentence)
-            self.refused_stamp = stamp
-            return self._refuse(sentence)
+            return self.refuse(sentence, stamp)
         self._accepted(stamp)
         self._follow(chunk, stamp, now)
         return None
+
+    def refuse(self, sentence: str, stamp: float) -> str:
+        """Of an action that cannot be read: as `accept` does with a bad one. Returns the sentence."""
+        if self._state is not State.STOPPED:
+            self.fault(sentence)
+            self.refused_stamp = stamp
+        return self._refuse(sentence)
 
     def tick(self, now: float) -> Command:
         """Says what the arm shall do from now until the next tick."""
@@ -144,8 +166,7 @@ class Controller:
             self._motion.advance(self._last, now, self._position())
             self._last = now
         self._update_state(now)
-        velocity = self._motion.velocity
-        wish, self._wish = self._wish, None
+        velocity, wish = self._motion.velocity, self._motion.take_wish()
         return Command(
             linear=velocity[:3].copy(),
             angular=velocity[3:].copy(),
@@ -229,14 +250,39 @@ class Controller:
             return unknown
         return f"The action is given in the frame {frame_id!r} while the arm moves in {self._frame_id!r}."
 
+    def _extends(self, chunk: ActionChunk, stamp: float) -> bool:
+        return stamp == self._newest and self._motion.extends(chunk, stamp)
+
     def _follow(self, chunk: ActionChunk, stamp: float, now: float) -> None:
-        step = chunk.steps[0]
-        self._motion.begin(step, chunk.period, now)
-        self._silence.heard(now)
+        self._motion.follow(chunk, stamp, now)
+        motion, several = self._motion, len(chunk.steps) > 1
+        # Several steps are finished before their policy is said to be silent.
+        finished = motion.end - self.settings.action_timeout if several else now
+        self._silence.heard(max(now, motion.last_start, finished))
         self._newest, self._frame_id = stamp, chunk.frame_id
-        self._wish = None if step.gripper == KEEP_GRIPPER else step.gripper
         self._still_since = None
         self._state, self._reason = State.MOVING, self._moving_reason()
+        if several and motion.end <= now:
+            self._hold(f"The action came {now - stamp:.3g} s after its image: the time of all its steps had passed.")
+
+    def _drop(self, reason: str, now: float) -> None:
+        """Nothing that was decided before is followed, and what comes next may be from any image."""
+        self.accepted += 1
+        self._newest = self._ended = None
+        if self._state in ACTIVE:
+            self._halt(State.HOLDING, reason)
+            self._silence.heard(now)
+
+    def _terminate(self, reason: str, at: float) -> None:
+        self._newest, self._ended = None, at
+        self._halt(State.TERMINATED, reason)
+
+    def _look_for_terminate(self) -> None:
+        if self._motion.terminated_at is not None:
+            self._terminate(TERMINATED, self._motion.terminated_at)
+
+    def _hold(self, reason: str) -> None:
+        self._state, self._reason = State.HOLDING, reason
 
     def _moving_reason(self) -> str:
         if self._motion.walled:
@@ -250,7 +296,6 @@ class Controller:
         self._motion.halt()
         self._silence.reset()
         self._gripper.reset()
-        self._wish = None
         self._state, self._reason = state, reason[:LONGEST_REASON]
 
     def _check_clock(self, now: float) -> str | None:
@@ -269,14 +314,21 @@ class Controller:
         return sentence if active else None
 
     def _update_state(self, now: float) -> None:
+        self._look_for_terminate()
         if self._state not in ACTIVE:
             return
         silent = self._silence.alarm(now)
         if silent is not None:
             self.fault(silent)
+        elif self._state is State.HOLDING:
+            return
+        elif self._motion.overdue:
+            age = self.settings.max_chunk_age
+            self._hold(
+                f"The action's image is more than max_chunk_age ({age:g} s) old: what is left of it is not done."
+            )
         elif self._motion.finished(now):
-            self._state = State.HOLDING
-            self._reason = "The last action is carried out and the next has not come."
+            self._hold("The last action is carried out and the next has not come.")
         else:
             self._reason = self._moving_reason()
 

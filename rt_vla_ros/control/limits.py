@@ -8,12 +8,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from rt_vla_ros.action_space.card import LONGEST_HORIZON
 from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, ActionChunk, EndEffectorStep
 
 Vector = NDArray[np.float64]
 # The wall of the workspace is approached so that it would be reached after this time [s] at the present velocity.
 WALL_HORIZON = 0.2
 LONGEST_PERIOD = 10.0
+LONGEST_CHUNK = 60.0  # [s]
 
 
 @dataclass(frozen=True)
@@ -59,22 +61,34 @@ class Limits:
         """A sentence where the chunk is none of a sane policy, else None."""
         if not np.isfinite([chunk.confidence, chunk.legal_probability, chunk.period]).all():
             return "The action holds a number that is not finite."
-        if not 0 < chunk.period <= LONGEST_PERIOD:
+        if not 0 < round(chunk.period, 9) <= LONGEST_PERIOD:
             return f"The action's period is {chunk.period:g} s, expected more than 0 and at most {LONGEST_PERIOD:g} s."
-        return next(filter(None, map(self._refuse_step, chunk.steps)), None)
+        count, tokens = len(chunk.steps), len(chunk.tokens)
+        if count > LONGEST_HORIZON:
+            return f"The action has more than {LONGEST_HORIZON} steps."
+        if count > 1 and count * chunk.period > LONGEST_CHUNK:
+            return f"The action's {count} steps last {count * chunk.period:g} s, expected at most {LONGEST_CHUNK:g} s."
+        if count and tokens % count:
+            return f"The action has {tokens} tokens for {count} steps, expected as many for each step."
+        places = [""] if count == 1 else [f" (steps[{number}])" for number in range(count)]
+        return next(filter(None, map(self._refuse_step, chunk.steps, places)), None)
 
-    def _refuse_step(self, step: EndEffectorStep) -> str | None:
+    def _refuse_step(self, step: EndEffectorStep, place: str) -> str | None:
         if np.shape(step.translation) != (3,) or np.shape(step.rotation) != (3,):
-            return "The action does not have three numbers each for translation and rotation."
+            return f"The action{place} does not have three numbers each for translation and rotation."
         if not np.isfinite([*step.translation, *step.rotation, step.gripper]).all():
-            return "The action holds a number that is not finite."
+            return f"The action{place} holds a number that is not finite."
         if step.gripper != KEEP_GRIPPER and not 0 <= step.gripper <= 1:
-            return f"The action's gripper is {step.gripper:g}, expected 0 (open) to 1 (closed), or -1 (as it is)."
+            return (
+                f"The action's gripper{place} is {step.gripper:g}, expected 0 (open) to 1 (closed), or -1 (as it is)."
+            )
         distance, angle = math.hypot(*step.translation), math.hypot(*step.rotation)
         if distance > self.max_translation:
-            return f"The action goes {distance:.3g} m far, more than max_translation ({self.max_translation:g} m)."
+            return (
+                f"The action{place} goes {distance:.3g} m far, more than max_translation ({self.max_translation:g} m)."
+            )
         if angle > self.max_rotation:
-            return f"The action turns by {angle:.3g} rad, more than max_rotation ({self.max_rotation:g} rad)."
+            return f"The action{place} turns by {angle:.3g} rad, more than max_rotation ({self.max_rotation:g} rad)."
         return None
 
     def slow_down(self, velocity: Vector) -> Vector:

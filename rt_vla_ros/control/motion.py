@@ -1,4 +1,4 @@
-"""The motion of one action: from a displacement and a period to velocities at the command rate, within the limits."""
+"""From the displacements that chunks demand to velocities at the command rate, within the limits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.chunk import EndEffectorStep
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.control.ema import DisplacementEma
 from rt_vla_ros.control.limits import Limits
+from rt_vla_ros.control.schedule import Schedule, to_nanosecond
 
 Vector = NDArray[np.float64]
 # What may be missing of a commanded displacement when the arm is told to stand still.
@@ -17,40 +18,66 @@ REST_TRANSLATION = 1e-4  # [m]
 REST_ROTATION = 5e-4  # [rad]
 
 
-def to_nanosecond(seconds: float) -> float:
-    """So that a run is the same to the last bit wherever its clock began and whether it counts in [s] or [ns]."""
-    return round(seconds, 9)
-
-
 class Motion:
-    """Demands an action's displacement at constant velocity during its period, smoothed and within the limits.
+    """Demands each step's displacement at constant velocity during its time, smoothed and within the limits.
 
     velocity: what the arm is told until the next tick, linear [m/s] and angular [rad/s], shape (6,).
-    slowed: the running action was too fast and goes less far for it.
+    slowed: the step that is due was too fast and goes less far for it.
     walled: the wall of the workspace holds the arm back.
+    terminated_at: when a step with `terminate` came due [s]. overdue: max_chunk_age is over before all steps are done.
+    Both brake the arm at once.
     """
 
-    def __init__(self, limits: Limits, smoothing_time_constant: float) -> None:
+    def __init__(self, limits: Limits, smoothing_time_constant: float, max_chunk_age: float) -> None:
         self._limits = limits
         self._ema = DisplacementEma(smoothing_time_constant)
-        self._target: Vector = np.zeros(6)  # velocity that the running action demands
-        self._start = self._end = -math.inf
-        self._halted = True
+        self._max_chunk_age = max_chunk_age
+        self._schedule = Schedule()
         self.velocity: Vector = np.zeros(6)
-        self.slowed = self.walled = False
+        self.halt()
 
-    def begin(self, step: EndEffectorStep, period: float, now: float) -> None:
-        """Takes over from the action before; what of that one has not come due is dropped."""
-        wanted = np.concatenate([step.translation, step.rotation]) / period
-        self._target = self._limits.slow_down(wanted)
-        self.slowed = not np.array_equal(self._target, wanted)
-        self._start, self._end, self._halted = now, to_nanosecond(now + period), False
+    @property
+    def end(self) -> float:
+        """When nothing more is demanded [s]."""
+        return -math.inf if self._schedule.last is None else self._schedule.last.end
+
+    @property
+    def last_start(self) -> float:
+        """When the last step begins that is to be done [s]."""
+        return -math.inf if self._schedule.last is None else self._schedule.last.edges[-2]
+
+    def refuse(self, chunk: ActionChunk, now: float) -> str | None:
+        """A sentence where it cannot be combined with the chunks that are followed."""
+        return self._schedule.refuse(chunk, now)
+
+    def extends(self, chunk: ActionChunk, stamp: float) -> bool:
+        """Whether it is the chunk that was followed last, with further steps."""
+        return self._schedule.extends(chunk, stamp)
 
     def halt(self) -> None:
         """Nothing is demanded or owed any more: from the next tick on the arm brakes."""
-        self._target, self._start, self._end, self._halted = np.zeros(6), -math.inf, -math.inf, True
+        self._schedule.clear()
+        self._target: Vector = np.zeros(6)  # velocity that is demanded ...
+        self._until = math.inf  # ... up to this time [s]
+        self._due: Vector = np.zeros(6)  # displacement that came due since the last tick ...
+        self._collected = -math.inf  # ... up to this time [s]
+        self._halted = True
         self._ema.reset()
-        self.slowed = self.walled = False
+        self._wish: float | None = None
+        self.terminated_at: float | None = None
+        self.slowed = self.walled = self.overdue = False
+
+    def follow(self, chunk: ActionChunk, stamp: float, now: float) -> None:
+        """Takes over from the chunks before, as its ensemble says; what of them has not come due is dropped."""
+        self._schedule.add(chunk, stamp, now, self._max_chunk_age)
+        self._halted = self.slowed = self.overdue = False
+        self._wish = self.terminated_at = None
+        self._enter(now)
+
+    def take_wish(self) -> float | None:
+        """Where the gripper shall be since the last call, 0 open ... 1 closed; None where nothing is new."""
+        wish, self._wish = self._wish, None
+        return wish
 
     def freeze(self) -> None:
         """Standstill at once, for when nobody knows what the arm did since the last tick."""
@@ -58,14 +85,16 @@ class Motion:
         self.velocity = np.zeros(6)
 
     def finished(self, now: float) -> bool:
-        """The action's time is over and the arm is told to stand still."""
-        return now >= self._end and not self.velocity.any()
+        """The time of all steps is over and the arm is told to stand still."""
+        return now >= self.end and not self.velocity.any()
 
     def advance(self, last: float, now: float, position: Vector | None) -> None:
         """Works out the velocity at the tick `now` [s], the last one being at `last`; position (3,) [m] if known."""
+        self.come_due(last, now)
         interval = to_nanosecond(now - last)
-        self._ema.account(self._due(last, now), self.velocity * interval)
-        if now >= self._end and (self._halted or self._rests()):
+        self._ema.account(self._due, self.velocity * interval)
+        self._due = np.zeros(6)
+        if now >= self.end and (self._halted or self._rests()):
             self._ema.reset()
         wanted = self._ema.velocity(interval)
         wanted = self._limits.slow_down(self._limits.brakeable(wanted, self._ema.owed, interval))
@@ -73,10 +102,31 @@ class Motion:
             wanted = self._behind_wall(wanted, position, interval)
         self.velocity = self._limits.approach(wanted, self.velocity, interval)
 
-    def _due(self, last: float, now: float) -> Vector:
-        """Displacement that the running action demanded between two ticks, shape (6,)."""
-        duration = to_nanosecond(min(now, self._end) - max(last, self._start))
-        return self._target * max(duration, 0.0)
+    def come_due(self, last: float, now: float) -> None:
+        """Adds up what is demanded until `now` [s]; the last tick was at `last`. Steps from `now` on are untouched."""
+        time = max(last, self._collected)
+        while time < now:
+            if time >= self._until:
+                self._enter(time)
+            end = min(now, self._until)
+            self._due = self._due + self._target * to_nanosecond(end - time)
+            self._collected = time = end
+
+    def _enter(self, time: float) -> None:
+        """Another step is due from `time` [s] on, or none."""
+        demand = self._schedule.at(time)
+        self._until = demand.until
+        if demand.velocity is not None:
+            self._target = self._limits.slow_down(demand.velocity)
+            self.slowed = not np.array_equal(self._target, demand.velocity)
+            self._wish = self._wish if demand.gripper is None else demand.gripper
+            return
+        self._target = np.zeros(6)
+        last = self._schedule.last
+        overdue = last is not None and last.cut and time >= last.end
+        if demand.terminate or overdue:
+            self.halt()
+            self.terminated_at, self.overdue = (time if demand.terminate else None), overdue
 
     def _rests(self) -> bool:
         owed = self._ema.owed

@@ -23,8 +23,14 @@ _LIMITS = (
 )
 _SETTINGS = (
     ("smoothing_time_constant", "Of the exponential smoothing; 0 for none [s].", 0.0, 2.0),
-    ("action_timeout", "Silence of the policy after which it is a fault; more than its period [s].", 0.05, 60.0),
+    (
+        "action_timeout",
+        "Silence of the policy, from the last step on, that is a fault; more than its period [s].",
+        0.05,
+        60.0,
+    ),
     ("max_action_age", "An action from an older image is refused [s].", 0.05, 60.0),
+    ("max_chunk_age", "An action of several steps is followed until its image is this old [s].", 0.05, 60.0),
     ("max_stamp_lead", "An action from an image this far in the future is refused [s].", 0.01, 60.0),
     ("max_tick_gap", "A pause between two ticks that is a fault [s].", 0.06, 10.0),
     ("halt_duration", "How long velocities of zero are still sent once the arm stands still [s].", 0.02, 10.0),

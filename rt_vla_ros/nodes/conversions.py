@@ -12,6 +12,7 @@ from geometry_msgs.msg import TwistStamped, Vector3
 from numpy.typing import NDArray
 from std_msgs.msg import Header
 
+from rt_vla_ros.action_space.card import LONGEST_HORIZON
 from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.action_space.ensemble import NEWEST, Ensemble
 from rt_vla_ros.control.status import Command
@@ -78,9 +79,10 @@ def chunk_message(chunk: ActionChunk, stamp_ns: int, frame_id: str, latency_ns: 
 def chunk_from_message(message: ChunkMsg) -> ActionChunk:
     """The reverse of `chunk_message`; `frame_id` is the header's, and a period that is no duration is NaN.
 
-    A terminate is one whatever the steps say. Raises ValueError for an ensemble that there is not.
+    A terminate is one whatever the rest says. Of too many steps one more is left than a controller takes. Raises
+    ValueError for an ensemble that there is not.
     """
-    steps = tuple(_step(step) for step in message.steps)
+    steps = tuple(_step(step) for step in message.steps[: LONGEST_HORIZON + 1])
     if message.terminate and not (steps and steps[0].terminate):
         steps = (EndEffectorStep.still(terminate=True),)
     return ActionChunk(
@@ -91,8 +93,13 @@ def chunk_from_message(message: ChunkMsg) -> ActionChunk:
         tokens=tuple(message.tokens),
         plan=message.plan,
         frame_id=message.header.frame_id,
-        ensemble=_ensemble(message),
+        ensemble=_ensemble(message) if moves(message) else NEWEST,
     )
+
+
+def moves(message: ChunkMsg) -> bool:
+    """Whether it has steps to be done: it is neither a terminate nor one that only drops what was decided before."""
+    return bool(message.steps) and not message.terminate and not message.steps[0].terminate
 
 
 def _ensemble(message: ChunkMsg) -> Ensemble:

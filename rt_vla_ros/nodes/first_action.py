@@ -9,6 +9,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
+from rt_vla_ros.nodes.conversions import moves
 
 # How long TF is waited for, on the host's monotonic clock [s]: less than an action may be old.
 PATIENCE = 0.8
@@ -27,7 +28,10 @@ class FirstAction:
 
     def keep(self, message: ChunkMsg) -> bool:
         """Whether the action is kept; `take` is called with it then, sooner or later."""
-        if self._over or message.terminate or self._refuse_frame(message.header.frame_id) is None:
+        if not message.steps and not message.terminate:
+            self._kept = None
+            return False
+        if self._over or not moves(message) or self._refuse_frame(message.header.frame_id) is None:
             self.drop()
             return False
         if self._deadline is None:

@@ -101,19 +101,19 @@ class SmootherNode(ProgramNode):
             self._stop(message.plan[:LONGEST_REASON] or "The policy was stopped.")
             return
         lead = convert.stamp_seconds(message.header.stamp) - convert.seconds(self._now_ns())
-        early = self._simulated and not message.terminate and lead > 0
+        early = self._simulated and convert.moves(message) and lead > 0
         self._early = message if early else None
         if not early and not self._first.keep(message):
             self._take(message)
 
     def _take(self, message: ChunkMsg) -> None:
         now_ns = self._now_ns()
+        stamp = convert.stamp_seconds(message.header.stamp)
         try:
             chunk = convert.chunk_from_message(message)
         except ValueError as error:
-            self._controller.fault(str(error))
+            self._controller.refuse(str(error), stamp)
         else:
-            stamp = convert.stamp_seconds(message.header.stamp)
             if self._controller.accept(chunk, stamp=stamp, now=convert.seconds(now_ns)) is None:
                 self._policy_seen = True
         self._publish_status(now_ns, commanding=False, gripper_commanded=False)

@@ -1,0 +1,154 @@
+"""Which steps of which chunks are due at a moment, and what they demand together."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, ActionChunk, EndEffectorStep
+
+Vector = NDArray[np.float64]
+
+
+def to_nanosecond(seconds: float) -> float:
+    """So that a run is the same to the last bit wherever its clock began and whether it counts in [s] or [ns]."""
+    return round(seconds, 9)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What is demanded from a moment on.
+
+    until: when a step begins or ends next [s]; infinite: never.
+    velocity: linear [m/s] and angular [rad/s], shape (6,); None where no chunk has a step.
+    gripper: 0 open ... 1 closed; None: as it is.
+    terminate: the instruction is carried out.
+    """
+
+    until: float
+    velocity: Vector | None = None
+    gripper: float | None = None
+    terminate: bool = False
+
+
+class TimedChunk:
+    """A chunk on the controller's clock.
+
+    edges: when its steps begin, and when the last one that is followed ends [s].
+    cut: max_age leaves some of its steps out.
+    """
+
+    def __init__(self, chunk: ActionChunk, stamp: float, now: float, max_age: float) -> None:
+        """stamp: when step 0 begins [s]; a single step begins `now` and may take longer than max_age [s]."""
+        self.chunk, self.stamp, self.cut = chunk, stamp, False
+        if len(chunk.steps) == 1:
+            self.edges = [now, to_nanosecond(now + chunk.period)]
+        else:
+            edges = [to_nanosecond(stamp + i * chunk.period) for i in range(len(chunk.steps) + 1)]
+            limit = to_nanosecond(stamp + max_age)
+            self.cut = edges[-1] > limit
+            self.edges = [*(edge for edge in edges if edge < limit), limit] if self.cut else edges
+        steps = [[*step.translation, *step.rotation] for step in chunk.steps]
+        self.velocities: Vector = np.array(steps, dtype=np.float64) / chunk.period  # (steps, 6)
+        terminates_at = chunk.terminates_at
+        self._terminates_at = len(steps) if terminates_at is None else terminates_at
+
+    @property
+    def end(self) -> float:
+        """When nothing more of it is demanded [s]."""
+        return self.edges[-1]
+
+    def step(self, time: float) -> int | None:
+        """Number of the step that is due at a time."""
+        number = bisect_right(self.edges, time) - 1
+        return number if 0 <= number < len(self.edges) - 1 else None
+
+    def next_edge(self, time: float) -> float:
+        """When it changes what it demands, after `time` [s]; infinite: never."""
+        number = bisect_right(self.edges, time)
+        return self.edges[number] if number < len(self.edges) else math.inf
+
+    def terminated(self, number: int) -> bool:
+        """Whether a step is the one that terminates or one after it."""
+        return number >= self._terminates_at
+
+
+class Schedule:
+    """The chunks that are followed: of those that have begun the newest `chunks` of their ensemble, and later ones."""
+
+    def __init__(self) -> None:
+        self._chunks: list[TimedChunk] = []  # oldest first
+        self.last: TimedChunk | None = None  # the one that ends last
+
+    def clear(self) -> None:
+        """Nothing is followed any more."""
+        self._chunks, self.last = [], None
+
+    def add(self, chunk: ActionChunk, stamp: float, now: float, max_age: float) -> None:
+        """The newest chunk, or a longer version of it."""
+        before = self._chunks[:-1] if self.extends(chunk, stamp) else self._chunks
+        timed = TimedChunk(chunk, stamp, now, max_age)
+        self._keep([*(one for one in before if one.chunk.frame_id == chunk.frame_id), timed])
+
+    def extends(self, chunk: ActionChunk, stamp: float) -> bool:
+        """Whether it is the newest chunk again with further steps."""
+        if not self._chunks or self._chunks[-1].stamp != stamp:
+            return False
+        known = self._chunks[-1].chunk
+        return (
+            len(chunk.steps) > len(known.steps)
+            and _kind(chunk) == _kind(known)
+            and all(map(_same_step, known.steps, chunk.steps))
+        )
+
+    def refuse(self, chunk: ActionChunk, now: float) -> str | None:
+        """A sentence where a chunk cannot be combined with those that it is to be combined with, else None."""
+        for older in self._chunks if chunk.ensemble.chunks > 1 else ():
+            for name, new, old in zip(("period", "frame", "ensemble"), _kind(chunk), _kind(older.chunk), strict=True):
+                if new != old and older.end > now:
+                    return f"The action's {name} is {new}, and {old} in a chunk before it that it is combined with."
+        return None
+
+    def at(self, time: float) -> Demand:
+        """What is demanded from `time` [s] on; it is to be asked in the order of time."""
+        begun = [one for one in self._chunks if one.edges[0] <= time]
+        if begun:
+            begun = begun[-begun[-1].chunk.ensemble.chunks :]
+            self._keep([*begun, *(one for one in self._chunks if one.edges[0] > time)])
+        until = min((one.next_edge(time) for one in self._chunks), default=math.inf)
+        due = [(one, number) for one in begun if (number := one.step(time)) is not None]
+        if not due:
+            return Demand(until)
+        newest, number = due[-1]
+        if newest.terminated(number):
+            return Demand(until, terminate=True)
+        return _combined([(one, number) for one, number in due if not one.terminated(number)], until)
+
+    def _keep(self, chunks: list[TimedChunk]) -> None:
+        self._chunks, self.last = chunks, max(chunks, key=lambda one: one.end)
+
+
+def _combined(due: list[tuple[TimedChunk, int]], until: float) -> Demand:
+    """The weighted means of velocities and of gripper targets; a step that leaves the gripper as it is has no say."""
+    weights = due[-1][0].chunk.ensemble.weights(len(due))
+    velocity: Vector = weights @ np.array([one.velocities[number] for one, number in due])
+    targets = np.array([one.chunk.steps[number].gripper for one, number in due])
+    say = np.where(targets == KEEP_GRIPPER, 0.0, weights)
+    return Demand(until, velocity, float(say @ targets / say.sum()) if say.any() else None)
+
+
+def _kind(chunk: ActionChunk) -> tuple[object, ...]:
+    ensemble = chunk.ensemble
+    return f"{chunk.period} s", repr(chunk.frame_id), f"{ensemble.rule} {ensemble.weight} over {ensemble.chunks}"
+
+
+def _same_step(one: EndEffectorStep, other: EndEffectorStep) -> bool:
+    return (
+        np.array_equal(one.translation, other.translation)
+        and np.array_equal(one.rotation, other.rotation)
+        and (one.gripper, one.terminate) == (other.gripper, other.terminate)
+    )
