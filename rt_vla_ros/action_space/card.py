@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rt_vla_ros.action_space.ensemble import NEWEST, Ensemble
+from rt_vla_ros.action_space.json_fields import build, checked_keys
 from rt_vla_ros.action_space.postprocessing import MEANINGS, TRANSFORMS
+from rt_vla_ros.action_space.state import StateDimension
 from rt_vla_ros.json_file import read_object
 
 CARD_FILE = "action_card.json"
@@ -39,8 +39,6 @@ FASTEST_RANGE = {"translation": 10.0, "rotation": 100.0}
 CROPS = ("none", "center", "stretch", "pad")
 LONGEST_HORIZON = 1000
 QUANTIZATIONS = ("round", "truncate", "centers")
-
-KINDS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
 _T = TypeVar("_T")
 
 
@@ -108,6 +106,7 @@ class ActionCard:
     those of the second ...
     execute_steps: of them, how many are done before the policy decides anew, 1 ... horizon.
     ensemble: how chunks that overlap are combined; it needs a horizon of more than one step.
+    state: what the policy sees of the robot besides images, in its order; empty for nothing.
     notes: where the facts on this card are from, and which of them nobody could verify.
     """
 
@@ -128,6 +127,7 @@ class ActionCard:
     horizon: int = 1
     execute_steps: int = 1
     ensemble: Ensemble = NEWEST
+    state: tuple[StateDimension, ...] = ()
 
     def __post_init__(self) -> None:
         _check_choices(self)
@@ -136,6 +136,7 @@ class ActionCard:
         _check_postprocessing(self)
         _check_speed(self)
         _check_cameras(self)
+        _check_distinct([one.name for one in self.state], "dimensions of the state")
 
     @property
     def period(self) -> float:
@@ -152,7 +153,7 @@ class ActionCard:
         for camera in data["cameras"]:
             if not camera["column"]:
                 del camera["column"]
-        for key, value in (("horizon", 1), ("execute_steps", 1), ("ensemble", asdict(NEWEST))):
+        for key, value in (("horizon", 1), ("execute_steps", 1), ("ensemble", asdict(NEWEST)), ("state", [])):
             if data[key] == value:
                 del data[key]
         return data
@@ -160,19 +161,21 @@ class ActionCard:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ActionCard:
         """Raises ActionCardError for keys that are missing or unknown and for values that contradict each other."""
-        values: dict[str, Any] = {"postprocessing": "", "notes": (), "horizon": 1, "execute_steps": 1, "ensemble": {}}
-        values |= _checked_keys(cls, data, "the action card", optional=tuple(values))
+        values: dict[str, Any] = {
+            "postprocessing": "",
+            "notes": (),
+            "horizon": 1,
+            "execute_steps": 1,
+            "ensemble": {},
+            "state": (),
+        }
+        values |= checked_keys(cls, data, "the action card", ActionCardError, optional=tuple(values))
         values["notes"] = _sentences(values["notes"])
         values["ensemble"] = _ensemble(values["ensemble"])
+        values["state"] = tuple(_parts(StateDimension, values["state"], "state"))
         values["dimensions"] = tuple(_dimension(d, i) for i, d in enumerate(_list(values["dimensions"], "dimensions")))
-        values["cameras"] = tuple(
-            _build(
-                CameraSpec,
-                {"column": ""} | dict(_checked_keys(CameraSpec, c, f"cameras[{i}] of the action card", ("column",))),
-            )
-            for i, c in enumerate(_list(values["cameras"], "cameras"))
-        )
-        return _build(cls, values)
+        values["cameras"] = tuple(_parts(CameraSpec, values["cameras"], "cameras", column=""))
+        return build(cls, values, ActionCardError)
 
     @classmethod
     def load(cls, directory: Path) -> ActionCard:
@@ -210,47 +213,24 @@ def _ensemble(data: Any) -> Ensemble:
     if not isinstance(data, dict):
         raise ActionCardError(f"ensemble must be an object with {', '.join(f.name for f in fields(Ensemble))}.")
     keys = [f.name for f in fields(Ensemble)]
-    values = asdict(NEWEST) | dict(_checked_keys(Ensemble, data, "ensemble of the action card", keys))
-    try:
-        return _build(Ensemble, values)
-    except ActionCardError:
-        raise
-    except ValueError as error:
-        raise ActionCardError(str(error)) from error
+    values = checked_keys(Ensemble, data, "ensemble of the action card", ActionCardError, optional=keys)
+    return build(Ensemble, asdict(NEWEST) | dict(values), ActionCardError)
+
+
+def _parts(kind: type[_T], value: Any, key: str, **defaults: Any) -> Iterator[_T]:
+    for i, data in enumerate(_list(value, key)):
+        values = checked_keys(kind, data, f"{key}[{i}] of the action card", ActionCardError, optional=tuple(defaults))
+        yield build(kind, defaults | dict(values), ActionCardError)
 
 
 def _dimension(data: Mapping[str, Any], index: int) -> ActionDimension:
-    values = dict(_checked_keys(ActionDimension, data, f"dimensions[{index}] of the action card", optional=("modes",)))
+    what = f"dimensions[{index}] of the action card"
+    values = dict(checked_keys(ActionDimension, data, what, ActionCardError, optional=("modes",)))
     modes = values.get("modes", ())
     if not isinstance(modes, (list, tuple)) or not all(isinstance(mode, str) for mode in modes):
         raise ActionCardError(f"modes must be a list of words, got {modes!r}.")
     values["modes"] = tuple(modes)
-    return _build(ActionDimension, values)
-
-
-def _checked_keys(kind: type, data: Mapping[str, Any], what: str, optional: Sequence[str]) -> Mapping[str, Any]:
-    known = [f.name for f in fields(kind)]
-    unknown = [key for key in data if key not in known]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ActionCardError(f"{what} has the unknown key {unknown[0]!r}; it knows {', '.join(known)}.{hint}")
-    missing = [key for key in known if key not in data and key not in optional]
-    if missing:
-        raise ActionCardError(f"{what} lacks {', '.join(missing)}.")
-    return data
-
-
-def _build(kind: type[_T], values: Mapping[str, Any]) -> _T:
-    """Builds the dataclass after checking each value against its annotation."""
-    for field in fields(kind):  # type: ignore[arg-type]
-        value, expected = values[field.name], str(field.type)
-        allowed = KINDS.get(expected)
-        if allowed and (not isinstance(value, allowed) or isinstance(value, bool)):
-            raise ActionCardError(f"{field.name} must be {expected}, got {value!r}.")
-        if isinstance(value, int) and abs(value) > sys.float_info.max:
-            raise ActionCardError(f"{field.name} is a number of {len(str(value))} digits, expected less.")
-    return kind(**values)
+    return build(ActionDimension, values, ActionCardError)
 
 
 def _check_choices(card: ActionCard) -> None:
@@ -364,12 +344,15 @@ def _check_dimension(dimension: ActionDimension, bins: int) -> None:
         )
 
 
+def _check_distinct(names: Sequence[str], what: str) -> None:
+    if len(set(names)) != len(names):
+        raise ActionCardError(f"two {what} have the same name: {', '.join(names)}.")
+
+
 def _check_cameras(card: ActionCard) -> None:
     if not card.cameras:
         raise ActionCardError("cameras is empty, expected at least one.")
-    names = [c.name for c in card.cameras]
-    if len(set(names)) != len(names):
-        raise ActionCardError(f"two cameras have the same name: {', '.join(names)}.")
+    _check_distinct([c.name for c in card.cameras], "cameras")
     for camera in card.cameras:
         if not (0 < camera.width <= 8192 and 0 < camera.height <= 8192):
             raise ActionCardError(

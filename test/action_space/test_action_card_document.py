@@ -8,18 +8,21 @@ from dataclasses import fields
 from pathlib import Path
 
 from rt_vla_ros.action_space.card import CROPS, QUANTIZATIONS, ActionCard, ActionDimension, CameraSpec
+from rt_vla_ros.action_space.state import SOURCES, StateDimension
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "action_card.md"
 
 
 def test_the_card_in_the_document_is_a_card() -> None:
-    (block,) = re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-    card = ActionCard.from_dict(json.loads(block))
-    assert card.control_rate == 5
+    block, state = re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    card = ActionCard.from_dict(json.loads(block) | json.loads(f"{{{state}}}"))
+    assert (card.control_rate, card.state[2].sign) == (5, -1)
 
 
 def test_the_document_explains_every_key_and_choice() -> None:
     rows = "\n".join(line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith("| `"))
-    keys = [field.name for kind in (ActionCard, ActionDimension, CameraSpec) for field in fields(kind)]
+    keys = [field.name for kind in (ActionCard, ActionDimension, CameraSpec, StateDimension) for field in fields(kind)]
     missing = [key for key in (*keys, *CROPS, *QUANTIZATIONS) if not re.search(rf"[`.]{key}`", rows)]
     assert not missing
+    heads = {source.partition(":")[0] for source in SOURCES.replace(" or ", ", ").split(", ")}
+    assert all(re.search(rf"\| .*`{head}[:`]", rows) for head in heads)

@@ -24,6 +24,16 @@ def test_index_finds_roles() -> None:
     assert card(dimensions=card_data()["dimensions"][1:]).index("terminate") is None
 
 
+def state_data(**changes: Any) -> dict[str, Any]:
+    """Changes to a card: three dimensions of state, the first one changed."""
+    first = {"name": "q1", "unit": "rad", "low": -1, "high": 1, "source": "joint:panda_joint1"}
+    rest = [
+        {"name": name, "unit": "m", "low": -1.0, "high": 1.0, "source": source}
+        for name, source in (("finger", "-joint:panda_finger_joint2"), ("x", "tip:x"))
+    ]
+    return {"state": [{**first, **changes}, *rest]}
+
+
 def changed_dimension(index: int, **changes: Any) -> dict[str, Any]:
     dimensions = card_data()["dimensions"]
     dimensions[index] = {**dimensions[index], **changes}
@@ -61,12 +71,35 @@ def changed_dimension(index: int, **changes: Any) -> dict[str, Any]:
         (changed_dimension(0, modes=[1, "terminate"]), "modes must be a list of words, got [1, 'terminate']"),
         (changed_dimension(1, low=-(10**400)), "low is a number of 402 digits"),
         (changed_dimension(1, lo=0), "unknown key 'lo'"),
+        ({"state": {"name": "q1"}}, "state must be a list of objects, got {'name': 'q1'}"),
+        ({"state": [{"name": "q1"}]}, "state[0] of the action card lacks unit, low, high, source"),
+        (state_data(name="x"), "two dimensions of the state have the same name: x, finger, x."),
+        (state_data(name=""), "a dimension of the state has no name"),
+        (state_data(name=1), "name must be str, got 1"),
+        (state_data(source="joints:a"), "'q1' has the source 'joints:a', expected joint:NAME, -joint:NAME, tip:x"),
+        (state_data(source="joint:"), "'q1' has the source 'joint:', expected"),
+        (state_data(source="-tip:x"), "'q1' has the source '-tip:x', expected"),
+        (state_data(source="topic:-1"), "'q1' has the source 'topic:-1', expected"),
+        (state_data(source="tip:rx", unit="m"), "'q1' has the unit 'm', the source 'tip:rx' is in rad."),
+        (state_data(unit="1"), "the source 'joint:panda_joint1' is in rad or m."),
+        (state_data(low=1.0), "'q1' ranges from 1.0 to 1, expected a finite low below high"),
+        (state_data(low=float("nan")), "expected a finite low below high"),
+        (state_data(low=-1.7e308, high=1.7e308), "expected a finite low below high"),
     ],
 )
 def test_refuses_what_makes_no_sense(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ActionCardError) as refusal:
         card(**changes)
     assert sentence in str(refusal.value)
+
+
+def test_state_survives_the_disk_and_is_left_out_where_there_is_none(tmp_path: Path) -> None:
+    assert "state" not in card().to_dict()
+    with_state = card(**state_data())
+    with_state.save(tmp_path)
+    assert ActionCard.load(tmp_path) == with_state
+    assert [(one.kind, one.sign) for one in with_state.state] == [("joint", 1), ("joint", -1), ("tip", 1)]
+    assert [one.joint for one in with_state.state[:2]] == ["panda_joint1", "panda_finger_joint2"]
 
 
 @pytest.mark.parametrize("key", [key for key in card_data() if key != "name"])

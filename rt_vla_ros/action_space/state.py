@@ -1,0 +1,69 @@
+"""The robot's own state as a policy sees it: what the action card says of each of its numbers."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+UNITS = {"joint": ("rad", "m"), "tip": ("m",), "turn": ("rad",), "gripper": ("1",), "topic": ("m", "rad", "1")}
+SOURCES = "joint:NAME, -joint:NAME, tip:x, tip:y, tip:z, tip:rx, tip:ry, tip:rz, gripper or topic:N"
+_SOURCE = re.compile(r"-?(joint):(.+)|(tip):([xyz])|tip:r([xyz])|(gripper)|(topic):(\d{1,4})")
+
+
+@dataclass(frozen=True)
+class StateDimension:
+    """One number of the robot's state.
+
+    name: the name in the training data, such as "ee_pos.x".
+    unit: "m", "rad" or "1", as the source demands.
+    low, high: range in the training data, in `unit`; policies scale it to -1 ... 1.
+    source: where a running robot gets it. "joint:NAME": position of that joint in joint_states; a minus before it
+    reverses its sign. "tip:x", "tip:y", "tip:z": position of the tip in the base frame of the actions, by TF.
+    "tip:rx", "tip:ry", "tip:rz": the tip's rotation vector there; of those that mean the same rotation, the one nearest
+    to the middle of the ranges. "gripper": 0 open ... 1 closed. "topic:N": number N, from 0, of the
+    std_msgs/Float64MultiArray on the topic `state`.
+    Raises ValueError for anything else.
+    """
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    source: str
+
+    def __post_init__(self) -> None:
+        what = f"the state's dimension {self.name!r}"
+        if not self.name:
+            raise ValueError("a dimension of the state has no name.")
+        if _SOURCE.fullmatch(self.source) is None:
+            raise ValueError(f"{what} has the source {self.source!r}, expected {SOURCES}.")
+        units = UNITS[self.kind]
+        if self.unit not in units:
+            raise ValueError(
+                f"{what} has the unit {self.unit!r}, the source {self.source!r} is in {' or '.join(units)}."
+            )
+        if not (self.low < self.high and math.isfinite(self.high - self.low)):
+            raise ValueError(f"{what} ranges from {self.low} to {self.high}, expected a finite low below high.")
+
+    @property
+    def kind(self) -> str:
+        """ "joint", "tip" (its position), "turn" (its rotation), "gripper" or "topic"."""
+        head = self.source.removeprefix("-").partition(":")[0]
+        return "turn" if self.source.startswith("tip:r") else head
+
+    @property
+    def joint(self) -> str:
+        """Name of the joint; only of the kind "joint"."""
+        return self.source.partition(":")[2]
+
+    @property
+    def sign(self) -> float:
+        """-1 where the source's sign is reversed, else 1."""
+        return -1.0 if self.source.startswith("-") else 1.0
+
+    @property
+    def place(self) -> int:
+        """Of the number among those of the source: x, y, z are 0, 1, 2; only of the kinds "tip", "turn" and "topic"."""
+        last = self.source.rpartition(":")[2]
+        return int(last) if self.kind == "topic" else "xyz".index(last[-1])
