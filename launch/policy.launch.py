@@ -152,9 +152,10 @@ def policy_ended(event: ProcessExited, context: LaunchContext) -> list:
 
 def policy_and_smoother(context: LaunchContext) -> list[Node]:
     """Both nodes; without an argument or a file they keep their own defaults."""
-    # The simulated cameras have no noise: an arm that is blocked shows them the same image again and again.
+    from rt_vla_ros.nodes.sim_arm_parameters import POLICY_WITH_SIM_ARM  # not for `--show-args`
+
     simulated = LaunchConfiguration("arm").perform(context) == "sim"
-    noiseless = [{"max_frozen_way": 0.0}] if simulated else []
+    arm = [POLICY_WITH_SIM_ARM] if simulated else []
     policy = chosen_parameters(
         context,
         policy=str,
@@ -171,7 +172,7 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
             executable="policy_node",
             name="policy_node",
             output="screen",
-            parameters=[*noiseless, *policy],
+            parameters=[*arm, *policy],
             respawn=LaunchConfiguration("respawn_policy"),
             respawn_delay=1.0,
             on_exit=policy_ended,

@@ -14,6 +14,12 @@ def rotation_vector_from_rpy(rpy: Vector) -> Vector:
     (cr, cp, cy), (sr, sp, sy) = np.cos(half), np.sin(half)
     w = cr * cp * cy + sr * sp * sy
     xyz = np.array([sr * cp * cy - cr * sp * sy, cr * sp * cy + sr * cp * sy, cr * cp * sy - sr * sp * cy])
+    return rotation_vector_from_quaternion(np.append(xyz, w))
+
+
+def rotation_vector_from_quaternion(quaternion: Vector) -> Vector:
+    """Unit quaternion x, y, z, w, shape (4,) -> rotation vector of an angle up to pi [rad], shape (3,)."""
+    xyz, w = quaternion[:3], quaternion[3]
     if w < 0:
         w, xyz = -w, -xyz
     sine = float(np.linalg.norm(xyz))

@@ -53,17 +53,23 @@ class StateDimension:
         return "turn" if self.source.startswith("tip:r") else head
 
     @property
-    def joint(self) -> str:
-        """Name of the joint; only of the kind "joint"."""
-        return self.source.partition(":")[2]
+    def reading(self) -> str:
+        """What has to be read for it, the same for all dimensions that are parts of one reading.
+
+        "joint:NAME", "tip", "gripper" or "topic".
+        """
+        return self.source.removeprefix("-") if self.kind == "joint" else self.source.partition(":")[0]
 
     @property
     def sign(self) -> float:
-        """-1 where the source's sign is reversed, else 1."""
+        """-1 where the sign is reversed, else 1."""
         return -1.0 if self.source.startswith("-") else 1.0
 
     @property
     def place(self) -> int:
-        """Of the number among those of the source: x, y, z are 0, 1, 2; only of the kinds "tip", "turn" and "topic"."""
-        last = self.source.rpartition(":")[2]
-        return int(last) if self.kind == "topic" else "xyz".index(last[-1])
+        """Of the number in its reading, or in the tip's position or rotation vector: x, y, z are 0, 1, 2."""
+        part = self.source.rpartition(":")[2]
+        return int(part) if self.kind == "topic" else "xyz".index(part[-1]) if self.kind in ("tip", "turn") else 0
+
+    def __str__(self) -> str:
+        return f"The state's dimension {self.name!r} ({self.source})"

@@ -17,11 +17,13 @@ from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.baselines import PrivilegedPolicy
 from rt_vla_ros.evaluation.record import EpisodeRecord, Trajectory, make_record
 from rt_vla_ros.observations.image import Pixels, fit_image
+from rt_vla_ros.observations.robot_state import StateError
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.runtime.frame_buffer import Frame
 from rt_vla_ros.runtime.policy_stepper import PolicyStepper
 from rt_vla_ros.sim.judge import settle
 from rt_vla_ros.sim.pacing import steps_per_action
+from rt_vla_ros.sim.robot_state import SimState
 from rt_vla_ros.sim.scenes import Scene
 from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD, TabletopSim
 
@@ -66,13 +68,18 @@ def rollout(
         max_image_age=MAX_IMAGE_AGE,
         min_confidence=min_confidence,
         min_legal_probability=min_legal_probability,
+        states=SimState(sim, policy.card) if policy.card.state else None,
     )
     ticks_per_step = steps_per_action(policy.card.period)
     chunks: list[tuple[ActionChunk, float]] = []
     ticks, terminated, refusal = 0, False, ""
     end = scene.task.time_limit - CONTROL_PERIOD / 2
     while not terminated and (_stamp(ticks) < end if max_steps is None else len(chunks) < max_steps):
-        if (step := _see_and_act(stepper, sim, ticks)) is not None:
+        try:
+            step = _see_and_act(stepper, sim, ticks)
+        except StateError as error:  # as with the nodes: no action while the state cannot be used
+            step, refusal, max_steps = None, str(error), None
+        if step is not None:
             chunks.append((step.chunk, step.latency))
             if on_step is not None:
                 on_step(step)

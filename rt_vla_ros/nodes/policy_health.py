@@ -112,17 +112,23 @@ class PolicyHealth:
         text: str,
         busy_ns: int = 0,
         smoother: tuple[Level, str] | None = None,
+        state: str | None = None,
     ) -> Report:
         """How it is now.
 
         buffer: the frames' counters. running: whether a request runs. text: the last instruction. busy_ns: how long the
-        step in the making has taken so far. smoother: what is wrong with it.
+        step in the making has taken so far. smoother: what is wrong with it. state: what is missing of the robot's.
         """
-        level, message = self._judge(buffer, running, busy_ns, smoother)
+        level, message = self._judge(buffer, running, busy_ns, smoother, state)
         return Report(level, message, self._values(buffer, running, text, busy_ns))
 
     def _judge(
-        self, buffer: FrameBuffer[Any] | None, running: bool, busy_ns: int, smoother: tuple[Level, str] | None
+        self,
+        buffer: FrameBuffer[Any] | None,
+        running: bool,
+        busy_ns: int,
+        smoother: tuple[Level, str] | None,
+        state: str | None,
     ) -> tuple[Level, str]:
         if self.failure is not None:
             return Level.ERROR, self.failure
@@ -136,6 +142,7 @@ class PolicyHealth:
         slow = self._slow_steps(running) or (None if buffer is None else self._slow_camera(buffer))
         found = [
             smoother or (Level.OK, ""),
+            (Level.ERROR if running else Level.WARN, state),
             (Level.ERROR, self._bad_images() or self._problem or self._lasting),
             (Level.ERROR if running else Level.WARN, self._missing_camera()),
             (Level.ERROR, self._untimely_image(buffer) if running else None),

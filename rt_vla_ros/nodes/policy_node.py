@@ -28,6 +28,7 @@ from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.pictures import Picture, check_picture, rgb_from_picture
 from rt_vla_ros.nodes.policy_health import PolicyHealth
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
+from rt_vla_ros.nodes.robot_state import RobotState
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
 from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 from rt_vla_ros.nodes.smoother_watch import SmootherWatch
@@ -80,6 +81,7 @@ class PolicyNode(ProgramNode):
         self._frozen = {name: FrozenCamera(name, self._settings["max_frozen_way"]) for name in self._topics}
         self._newest: dict[str, Picture] = {}
         self._policy: Policy | None = None
+        self._state: RobotState | None = None  # where the policy takes none
         self._runner: PolicyRunner[Picture] = PolicyRunner(
             self._load, lambda: self.get_clock().now().nanoseconds, self, self._settings["threads"]
         )
@@ -301,7 +303,8 @@ class PolicyNode(ProgramNode):
         self._smoother.wait_until_known()
         self._loading("warming up")
         rules = {name: self._settings[name] for name in ("max_image_age", *THRESHOLDS)}
-        return PolicyStepper(policy, self._decode, **rules)
+        states = None if self._state is None else self._state.samples
+        return PolicyStepper(policy, self._decode, states=states, **rules)
 
     def _load_policy(self) -> Policy:
         names = ("device", "weights", "trust_remote_code", "cuda_graphs", "device_images")
@@ -311,6 +314,8 @@ class PolicyNode(ProgramNode):
         missing = missing_camera(policy.card, self._topics)
         if missing is not None:
             raise ValueError(missing)
+        if policy.card.state:
+            self._state = RobotState(self, policy.card, self._settings, self._runner.lock)
         return policy
 
     def _loading(self, sentence: str) -> None:
@@ -343,6 +348,7 @@ class PolicyNode(ProgramNode):
             text=self._instruction_gate.text or "",
             busy_ns=runner.busy_ns,
             smoother=self._smoother.trouble(),
+            state=None if self._state is None else self._state.samples.trouble(),
         )
 
     def close(self) -> None:

@@ -62,6 +62,22 @@ POLICY_PARAMETERS = (
         choices=("card", "center", "stretch"),
     ),
     Parameter("frame_id", "", "Frame of the actions; empty: as the action card says."),
+    Parameter("tip_frame", "", "TF frame of the arm's tip, for a policy whose state has its pose."),
+    Parameter(
+        "base_frame",
+        "",
+        "TF frame in which that pose is given; empty: that of the actions, where these are in axes of the base.",
+    ),
+    Parameter("gripper_joint", "", "Joint in joint_states that tells how far the gripper is closed, for such a state."),
+    Parameter("gripper_joint_open", 0.0, "Its position where the gripper is open [rad] or [m].", -1000.0, 1000.0),
+    Parameter("gripper_joint_closed", 0.0, "Its position where the gripper is closed [rad] or [m].", -1000.0, 1000.0),
+    Parameter(
+        "max_state_age",
+        0.1,
+        "A state farther in time from the image, before or after it, is not acted on [s].",
+        0.001,
+        60.0,
+    ),
     Parameter("max_image_age", 0.5, "Images older, or this far in the future, are not acted on [s].", 0.01, 60.0),
     Parameter(
         "min_confidence",

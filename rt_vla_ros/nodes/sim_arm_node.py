@@ -92,9 +92,10 @@ class SimArmNode(ProgramNode):
             self.advance(self._fresh_twist(), gripper)
             if self._own_clock:
                 self.publish_clock(self._world.time_ns)
-            self._outputs.publish_state(self._stamp_ns())
+            stamp_ns = self._stamp_ns()
+            self._outputs.publish_state(stamp_ns)
             if self._until_image == 0:
-                self.publish_images()
+                self._outputs.publish_images(stamp_ns)
             self._until_image = (self._until_image + 1) % self._steps_per_image
 
     def _on_repeat(self) -> None:
@@ -138,10 +139,9 @@ class SimArmNode(ProgramNode):
     def publish_images(self) -> None:
         """See pacing.SteppedSimulation."""
         self._published = time.monotonic()
-        if self._lock_step is not None:
-            self._outputs.publish_state(self._stamp_ns())
-            if self._time_is_up():
-                return
+        self._outputs.publish_state(self._stamp_ns())
+        if self._time_is_up():
+            return
         self._outputs.publish_images(self._stamp_ns())
 
     def _time_is_up(self) -> bool:

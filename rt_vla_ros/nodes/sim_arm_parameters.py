@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from rt_vla_ros.nodes.parameters import Parameter
 
+POLICY_WITH_SIM_ARM: dict[str, bool | int | float | str] = {
+    "max_frozen_way": 0.0,
+    "tip_frame": "panda_hand_tcp",
+    "base_frame": "panda_link0",
+    "gripper_joint": "robotiq_85_left_knuckle_joint",
+    "gripper_joint_open": 0.0,
+    "gripper_joint_closed": 0.8,
+}
+"""What the policy node is told of this arm: its names, see sim.arm.ArmDescription. Its cameras have no noise: an arm
+that is blocked shows them the same image again and again."""
+
 
 def sim_arm_parameters(suites: tuple[str, ...] = ()) -> tuple[Parameter, ...]:
     """suites: those there are."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
-from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
@@ -72,7 +71,6 @@ class SimPublishers:
             )
         if self._transforms.get_subscription_count():
             poses = {frame: pose for frame, pose in self._sim.link_poses.items() if frame != self._base}
-            poses[self._sim.arm.tool_frame] = Pose(self._sim.ee_position, _quaternion(self._sim.ee_rotation))
             self._transforms.publish(
                 TFMessage(
                     transforms=[_transform(pose, self._base, frame, header.stamp) for frame, pose in poses.items()]
@@ -108,19 +106,3 @@ def _transform(pose: Pose, parent: str, frame: str, stamp: object) -> TransformS
     qx, qy, qz, qw = map(float, pose.quaternion)
     message.transform.rotation = Quaternion(x=qx, y=qy, z=qz, w=qw)
     return message
-
-
-def _quaternion(axes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rotation matrix (3, 3) -> unit quaternion x, y, z, w."""
-    k = np.array(
-        [
-            [axes[0, 0] - axes[1, 1] - axes[2, 2], 0, 0, 0],
-            [axes[0, 1] + axes[1, 0], axes[1, 1] - axes[0, 0] - axes[2, 2], 0, 0],
-            [axes[0, 2] + axes[2, 0], axes[1, 2] + axes[2, 1], axes[2, 2] - axes[0, 0] - axes[1, 1], 0],
-            [axes[2, 1] - axes[1, 2], axes[0, 2] - axes[2, 0], axes[1, 0] - axes[0, 1], np.trace(axes)],
-        ]
-    )
-    # Bar-Itzhack: the quaternion is the eigenvector of the largest eigenvalue; right for every rotation.
-    _, vectors = np.linalg.eigh(k, UPLO="L")
-    quaternion: NDArray[np.float64] = vectors[:, -1]
-    return quaternion if quaternion[3] >= 0 else -quaternion

@@ -55,8 +55,11 @@ class TransformTree:
     their ages are judged here, by the clock of the stamps [ns].
     """
 
-    def __init__(self, node: GuardedNode, clock: Callable[[], int]) -> None:
-        self._node, self._clock = node, clock
+    def __init__(
+        self, node: GuardedNode, clock: Callable[[], int], on_transform: Callable[[], None] = lambda: None
+    ) -> None:
+        """on_transform: called after each transform that was taken."""
+        self._node, self._clock, self._on_transform = node, clock, on_transform
         self._buffer = Buffer()
         self._heard: dict[str, _Heard] = {}
         self._future: dict[str, str] = {}  # a sentence for each frame, until it is told: a good one may follow at once
@@ -94,6 +97,11 @@ class TransformTree:
         at_ns = min((min(heard.stamp_ns or 0, heard.arrival_ns) for heard in moving), default=now_ns)
         return Placed(found.transform, at_ns)
 
+    def stamp_ns(self, target: str, source: str) -> int | None:
+        """The oldest stamp on the way between two frames [ns]; None where nothing that moves is known there."""
+        between = [self._heard[frame].stamp_ns for frame in self._between(target.lstrip("/"), source.lstrip("/"))]
+        return min((stamp_ns for stamp_ns in between if stamp_ns is not None), default=None)
+
     def _accepts(self, transform: TransformStamped, topic: str) -> bool:
         refused = _refuse_transform(transform)
         if refused is not None:
@@ -112,6 +120,7 @@ class TransformTree:
             self._future[child] = heard.from_future(child)
         else:
             self._buffer.set_transform_static(transform, authority)
+        self._on_transform()
 
     def _between(self, target: str, source: str) -> list[str]:
         """The frames whose transforms lie between two frames."""

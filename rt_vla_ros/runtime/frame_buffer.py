@@ -33,15 +33,22 @@ def refuse_age(camera: str, age_ns: int, max_age: float) -> str | None:
     if abs(age_ns) <= max_age * 1e9:
         return None
     what = "is older than" if age_ns > 0 else "lies farther in the future than"
-    where = "old" if age_ns > 0 else "ahead"
-    about = float(f"{abs(age_ns) / 1e9:.1g}")
-    clocks = "Are the clocks of camera and policy in step?"
-    if about >= ANOTHER_CLOCK:
-        clocks = "Its stamps are of another clock: does the camera's driver set them, and have all use_sim_time alike?"
+    about, clocks = explain_age(age_ns, "camera")
     return (
-        f"The newest image {what} max_image_age ({max_age:g} s): that of camera {camera!r} is about {about:,.12g} s "
-        f"{where}. Nothing is done until a fresh one comes. {clocks}"
+        f"The newest image {what} max_image_age ({max_age:g} s): that of camera {camera!r} is {about}. Nothing is done "
+        f"until a fresh one comes. {clocks}"
     )
+
+
+def explain_age(age_ns: int, source: str) -> tuple[str, str]:
+    """About how old something is that came from `source`, or how far in the future; and what may be the cause."""
+    about = float(f"{abs(age_ns) / 1e9:.1g}")
+    cause = f"Are the clocks of {source} and policy in step?"
+    if about >= ANOTHER_CLOCK:
+        cause = (
+            f"Its stamps are of another clock: does the {source}'s driver set them, and have all use_sim_time alike?"
+        )
+    return f"about {about:,.12g} s {'old' if age_ns > 0 else 'ahead'}", cause
 
 
 class CameraRate:

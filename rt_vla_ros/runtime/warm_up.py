@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.observations.robot_state import middle_state
 from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy, WarmUpPolicy
 from rt_vla_ros.policies.threads import choose_threads
 from rt_vla_ros.runtime.confidence_gate import legal_doubt
@@ -26,8 +27,12 @@ class Warm:
 
 
 def warm_up(policy: Policy, threads: int = 0) -> Warm:
-    """Steps on black images, in the thread in which the policy will act; see choose_threads for `threads`."""
+    """Steps on black images and the middle of the state's ranges, in the thread in which the policy will act.
+
+    threads: see choose_threads.
+    """
     black = {c.name: np.zeros((c.height, c.width, 3), np.uint8) for c in policy.card.cameras}
+    state = middle_state(policy.card.state)
     instruction, runs = WARM_UP_INSTRUCTION, WARM_UP_RUNS
     if isinstance(policy, WarmUpPolicy):
         instruction, runs = policy.warm_up_instruction, policy.warm_up_runs
@@ -38,7 +43,7 @@ def warm_up(policy: Policy, threads: int = 0) -> Warm:
     def step() -> float:
         nonlocal made, took_ns, doubt
         started = time.monotonic_ns()
-        action = policy.act(Observation(black, made * policy.card.period))
+        action = policy.act(Observation(black, made * policy.card.period, state))
         made, took_ns = made + 1, time.monotonic_ns() - started
         doubt = legal_doubt(action.legal_probability)
         return took_ns / 1e9

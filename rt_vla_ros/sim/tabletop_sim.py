@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.frames import BASE_LINK, refuse_frame
+from rt_vla_ros.observations.robot_state import closedness
 from rt_vla_ros.sim.arm import ArmDescription, find_arm
 from rt_vla_ros.sim.geometry import InverseKinematics, lowest_point, rotation_matrix, rotation_vector
 from rt_vla_ros.sim.objects import COLOURS, PLAIN, SHAPES, SceneLayout
@@ -255,8 +256,7 @@ class TabletopSim:
     @property
     def gripper_closedness(self) -> float:
         """How far the fingers are closed, 0 open ... 1 closed."""
-        low, high = self.arm.gripper_range
-        return float(np.clip((self.data.qpos[self._gripper_qpos] - low) / (high - low), 0.0, 1.0))
+        return closedness(self.data.qpos[self._gripper_qpos], *self.arm.gripper_range)
 
     @property
     def link_poses(self) -> dict[str, Pose]:

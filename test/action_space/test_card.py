@@ -99,7 +99,7 @@ def test_state_survives_the_disk_and_is_left_out_where_there_is_none(tmp_path: P
     with_state.save(tmp_path)
     assert ActionCard.load(tmp_path) == with_state
     assert [(one.kind, one.sign) for one in with_state.state] == [("joint", 1), ("joint", -1), ("tip", 1)]
-    assert [one.joint for one in with_state.state[:2]] == ["panda_joint1", "panda_finger_joint2"]
+    assert [one.reading for one in with_state.state] == ["joint:panda_joint1", "joint:panda_finger_joint2", "tip"]
 
 
 @pytest.mark.parametrize("key", [key for key in card_data() if key != "name"])

@@ -27,6 +27,7 @@ from launch.launch_description_sources import (  # noqa: E402
 )
 from launch_ros.actions import Node  # noqa: E402
 
+from rt_vla_ros.nodes.sim_arm_parameters import POLICY_WITH_SIM_ARM  # noqa: E402
 from zenoh_ros.wire.arguments import parse_arguments  # noqa: E402
 from zenoh_ros.wire.name_rules import qualified_node_name  # noqa: E402
 
@@ -74,7 +75,7 @@ def test_without_arguments_there_are_policy_smoother_and_simulated_arm(monkeypat
     planned = Planned(monkeypatch)
     assert planned.code == 0
     assert set(planned.commands) == {"policy_node", "smoother_node", "sim_arm_node"}
-    assert planned.parameters["policy_node"] == {"use_sim_time": False, "max_frozen_way": 0.0}
+    assert planned.parameters["policy_node"] == {"use_sim_time": False, **POLICY_WITH_SIM_ARM}
     assert planned.parameters["smoother_node"] == {"use_sim_time": False}
     assert planned.parameters["sim_arm_node"] == {"publish_clock": False, "lock_step": False, "wrist_image": False}
     for executable in planned.commands:

@@ -1,0 +1,92 @@
+"""Samples of all that a policy's state is made of, and the state at the time of an image."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.action_space.state import StateDimension
+from rt_vla_ros.observations.robot_state import StateError, assemble
+from rt_vla_ros.runtime.frame_buffer import explain_age
+from rt_vla_ros.runtime.sample_history import SampleHistory
+
+MISSED = 2.0
+"""A part of the state that was silent for this long is missed [s]."""
+
+
+class StateSamples:
+    """See policy_stepper.StateSource. Of each reading the sample nearest to the image's time counts, as it is.
+
+    max_age: samples farther from the image's time say nothing of it [s]. keep: how long samples are kept [s].
+    clock: the node's, the one of the stamps [ns]. changed: its lock guards the samples; it is notified of those that
+    are waited for. origin: where a dimension's samples are expected, and why none come, in a part of a sentence.
+    """
+
+    def __init__(
+        self,
+        dimensions: Sequence[StateDimension],
+        *,
+        max_age: float,
+        keep: float,
+        clock: Callable[[], int],
+        changed: threading.Condition,
+        origin: Callable[[StateDimension], str],
+    ) -> None:
+        self._dimensions, self._max_age_ns, self._clock = dimensions, round(max_age * 1e9), clock
+        self._changed, self._origin = changed, origin
+        self.readings = list(dict.fromkeys(one.reading for one in dimensions))
+        self._samples = {name: SampleHistory(self._max_age_ns, round(keep * 1e9)) for name in self.readings}
+        self._arrivals = dict.fromkeys(self.readings, time.monotonic())
+        self._awaited = False
+
+    def newest_ns(self, reading: str) -> int | None:
+        """The newest stamp of a reading; None before its first sample."""
+        return self._samples[reading].newest_ns
+
+    def put(self, reading: str, stamp_ns: int, value: NDArray[np.float64]) -> None:
+        """A sample has come. value: as observations.robot_state.assemble takes it."""
+        with self._changed:
+            self._samples[reading].put(stamp_ns, value)
+            self._arrivals[reading] = time.monotonic()
+            if self._awaited:
+                self._changed.notify_all()
+
+    def is_known(self, stamp_ns: int, now_ns: int) -> bool:
+        """See StateSource: it is waited for a sample from then or later, but no longer than a sample may be old."""
+        known = now_ns - stamp_ns > self._max_age_ns or all(one.reaches(stamp_ns) for one in self._samples.values())
+        self._awaited = not known
+        return known
+
+    def at(self, stamp_ns: int) -> NDArray[np.float64]:
+        """See StateSource."""
+        found = {name: value for name in self.readings if (value := self._samples[name].at(stamp_ns)) is not None}
+        for one in self._dimensions:
+            if one.reading not in found:
+                raise StateError(self._lack(one))
+        return assemble(self._dimensions, found)
+
+    def trouble(self) -> str | None:
+        """Which dimension has been silent for 2 s, and why, in a sentence; None where all are there."""
+        now = time.monotonic()
+        for one in self._dimensions:
+            if now - self._arrivals[one.reading] > MISSED:
+                return f"{one} has not come for more than {MISSED:g} s: {self._origin(one)}."
+        return None
+
+    def _lack(self, dimension: StateDimension) -> str:
+        """Why there is no sample of the image's time."""
+        newest_ns = self.newest_ns(dimension.reading)
+        if newest_ns is None:
+            return f"{dimension} is missing: {self._origin(dimension)}."
+        age_ns, limit = self._clock() - newest_ns, f"max_state_age ({self._max_age_ns / 1e9:g} s)"
+        if abs(age_ns) <= self._max_age_ns:
+            return f"{dimension} is stale: none of its values is within {limit} of the image's time."
+        about, cause = explain_age(age_ns, "arm")
+        return (
+            f"{dimension} is stale: its newest value is {about}, farther from the image's time than {limit}. Nothing "
+            f"is done until a fresh one comes. {cause}"
+        )

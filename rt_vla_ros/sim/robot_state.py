@@ -1,0 +1,40 @@
+"""The state of the simulated arm, as a policy's action card asks for it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.observations.robot_state import StateError, assemble
+from rt_vla_ros.sim.tabletop_sim import TabletopSim
+
+
+def state_of(sim: TabletopSim, card: ActionCard) -> NDArray[np.float64]:
+    """The arm's state now, shape (S,), in the order of `card.state`.
+
+    The base frame of the tip's pose is the arm's base link. Raises StateError, see observations.robot_state.assemble,
+    also for joints that the arm does not have and for numbers of the topic `state`, which it does not publish.
+    """
+    tool = sim.link_poses[sim.arm.tool_frame]
+    readings = {"tip": np.append(tool.position, tool.quaternion), "gripper": np.array([sim.gripper_closedness])}
+    readings |= {f"joint:{name}": at for name, at in zip(sim.joint_names, sim.joint_positions[:, None], strict=True)}
+    for one in card.state:
+        if one.reading not in readings:
+            raise StateError(f"{one} is missing: the simulated arm has {', '.join(readings)}.")
+    return assemble(card.state, readings)
+
+
+class SimState:
+    """See runtime.policy_stepper.StateSource."""
+
+    def __init__(self, sim: TabletopSim, card: ActionCard) -> None:
+        self._sim, self._card = sim, card
+
+    def is_known(self, stamp_ns: int, now_ns: int) -> bool:
+        """Always: the images are of now, too."""
+        return True
+
+    def at(self, stamp_ns: int) -> NDArray[np.float64]:
+        """The state now."""
+        return state_of(self._sim, self._card)
