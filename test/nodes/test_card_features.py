@@ -16,17 +16,23 @@ from geometry_msgs.msg import TransformStamped
 from numpy.typing import NDArray
 from rt_vla_ros.msg import ControllerStatus
 from std_msgs.msg import Float64MultiArray, String
+from support.actions import one_step
 from support.node_bench import NodeBench
 from support.rt1 import tiny_model
+from support.scripted_policy import ConstantPolicy
 from support.vlms import save_openvla, save_vlm
 from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.action_space.card import ActionCard, ActionDimension, CameraSpec
+from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.action_space.state import StateDimension
 from rt_vla_ros.control.status import State
 from rt_vla_ros.evaluation.rollout import make_controller, rollout
 from rt_vla_ros.nodes import policy_node
 from rt_vla_ros.nodes.sim_arm_node import SimArmNode
+from rt_vla_ros.nodes.sim_arm_parameters import POLICY_WITH_SIM_ARM
 from rt_vla_ros.nodes.smoother_node import SmootherNode
+from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.rt1.policy import RT1Policy
@@ -100,6 +106,13 @@ FEATURES: dict[str, dict[str, Any]] = {
     "truncate": {"quantization": "truncate"},
     "centers": {"quantization": "centers"},
 }
+STATE = (
+    StateDimension("z", "m", 0.0, 0.4, "tip:z"),
+    *(StateDimension(f"r{a}", "rad", m - 1, m + 1, f"tip:r{a}") for a, m in zip("xyz", (3, 0, 0), strict=True)),
+    StateDimension("grip", "1", 0.0, 1.0, "gripper"),
+    StateDimension("q2", "rad", -3.0, 3.0, "-joint:panda_joint2"),
+    StateDimension("knuckle", "rad", 0.0, 0.8, "joint:robotiq_85_left_knuckle_joint"),
+)
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a frame that TF does not know": ({"frame_id": "tool0"}, "TF does not know the frame 'tool0' of the actions; "),
     "steps that no arm makes": ({"dimensions": (*moves(WIDE), gripper(0.0, 1.0))}, "more than max_translation"),
@@ -113,6 +126,16 @@ class Motion:
     states: NDArray[np.float64]
     refusal: str
     confidences: tuple[float, ...] = ()
+
+
+class MovedByState(ConstantPolicy):
+    """Where it goes hangs on the last bits of all that it sees of the robot."""
+
+    def act(self, observation: Observation) -> ActionChunk:
+        assert observation.state is not None
+        state = np.sin(1e6 * observation.state)
+        towards = 0.01 * (state[:3] + state[3:6] + state[6])
+        return one_step(frame_id=self.card.frame_id, translation=towards, gripper=float(state[0] > 0))
 
 
 @cache
@@ -182,6 +205,7 @@ def through_ros(
         "smoother_node:use_sim_time": "true",
         "policy_node:use_sim_time": "true",
         "policy_node:min_confidence": min_confidence,
+        **{f"policy_node:{name}": value for name, value in POLICY_WITH_SIM_ARM.items()},
     }
     bench = make_bench(*(word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")))
     monkeypatch.setattr(policy_node, "load_policy", lambda name, **options: policy)
@@ -229,6 +253,20 @@ def test_a_card_gives_the_same_motion_offline_and_through_ros(
     np.testing.assert_array_equal(online.states, offline.states)
     assert not np.array_equal(offline.states[0], offline.states[-1])
     assert online.refusal == ""
+
+
+@pytest.mark.parametrize("feature", ["base frame of the arm", "end effector"])
+def test_the_robots_state_is_the_same_offline_and_through_ros(
+    make_bench: Callable[..., NodeBench], monkeypatch: pytest.MonkeyPatch, feature: str
+) -> None:
+    card = replace(USUAL, **FEATURES[feature], state=STATE)
+    policy = MovedByState()
+    policy.card = card
+    offline = directly(policy)
+    assert offline.refusal == ""
+    online = through_ros(make_bench, monkeypatch, policy, STEPS)
+    np.testing.assert_array_equal(online.states, offline.states)
+    assert not np.array_equal(offline.states[1], offline.states[2])
 
 
 @pytest.mark.parametrize("feature", REFUSED)
