@@ -82,9 +82,7 @@ class PolicyNode(ProgramNode):
         self._newest: dict[str, Picture] = {}
         self._policy: Policy | None = None
         self._state: RobotState | None = None  # where the policy takes none
-        self._runner: PolicyRunner[Picture] = PolicyRunner(
-            self._load, lambda: self.get_clock().now().nanoseconds, self, self._settings["threads"]
-        )
+        self._runner: PolicyRunner[Picture] = PolicyRunner(self._load, self._now_ns, self, self._settings["threads"])
         reliable = QoSProfile(depth=10)
         self._actions = self.create_publisher(ChunkMsg, "action", reliable)
         self._smoother = SmootherWatch(self, self._actions, self._on_smoother_stopped, self._on_smoother_lost)
@@ -99,6 +97,9 @@ class PolicyNode(ProgramNode):
         self.create_service(Ask, "~/ask", self._on_ask, callback_group=waiting)
         self.get_logger().info(f"Loading the policy {self._settings['policy']!r}.")
         self._runner.start()
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
 
     # What the policy thread tells ------------------------------------------------------------------------------------
 
@@ -248,7 +249,7 @@ class PolicyNode(ProgramNode):
         newest = self._newest.get(camera)
         if newest is None:
             raise ValueError(f"No image of the camera {camera!r} has come yet.")
-        age_ns = self.get_clock().now().nanoseconds - convert.nanoseconds(newest.header.stamp)
+        age_ns = self._now_ns() - convert.nanoseconds(newest.header.stamp)
         untimely = refuse_age(camera, age_ns, self._settings["max_image_age"])
         if untimely is not None:
             raise ValueError(untimely)
@@ -283,7 +284,7 @@ class PolicyNode(ProgramNode):
         buffer = self._runner.buffer
         if buffer is None or camera not in buffer.rates or not self._runner.running:
             return
-        times_ns = (int(self.get_clock().now().nanoseconds), arrival_ns)
+        times_ns = (self._now_ns(), arrival_ns)
         sentence = self._frozen[camera].look(
             message.data, stamp_ns=stamp_ns, times_ns=times_ns, way=self._smoother.way(stamp_ns)
         )
@@ -315,7 +316,7 @@ class PolicyNode(ProgramNode):
         if missing is not None:
             raise ValueError(missing)
         if policy.card.state:
-            self._state = RobotState(self, policy.card, self._settings, self._runner.lock)
+            self._state = RobotState(self, policy.card, self._settings, self._now_ns, self._runner.lock)
         return policy
 
     def _loading(self, sentence: str) -> None:
@@ -338,7 +339,7 @@ class PolicyNode(ProgramNode):
             frame_id=BASE_LINK if self._policy is None else self._policy.card.frame_id,
             plan=sentence,
         )
-        self._publish(end, self.get_clock().now().nanoseconds, 0, stop=stop)
+        self._publish(end, self._now_ns(), 0, stop=stop)
 
     def _report(self) -> Report:
         runner = self._runner

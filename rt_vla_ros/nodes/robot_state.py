@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,16 +26,23 @@ class RobotState:
     """Listens to what a policy's card asks for. samples: what was heard of it."""
 
     def __init__(
-        self, node: GuardedNode, card: ActionCard, settings: Mapping[str, Any], changed: threading.Condition
+        self,
+        node: GuardedNode,
+        card: ActionCard,
+        settings: Mapping[str, Any],
+        clock: Callable[[], int],
+        changed: threading.Condition,
+        topics: tuple[str, str] = ("joint_states", "state"),
     ) -> None:
-        """settings: the policy node's parameters. changed: see StateSamples.
+        """settings: the policy node's parameters. clock, changed: see StateSamples. topics: of joints, and of numbers.
 
         Raises ValueError, with a sentence, where a parameter is not given that the card needs.
         """
         refusal = refuse_settings(card, settings)
         if refusal is not None:
             raise ValueError(refusal)
-        self._node, self._settings = node, settings
+        self._node, self._settings, self._clock = node, settings, clock
+        self._topics = [node.resolve_topic_name(topic) for topic in topics]
         self._base, self._tip = base_frame(card, settings), settings["tip_frame"]
         self._tip_problem = "no transform has come"
         self._joints_heard: set[str] = set()
@@ -43,7 +50,7 @@ class RobotState:
             card.state,
             max_age=settings["max_state_age"],
             keep=settings["max_state_age"] + settings["max_image_age"],
-            clock=self._now_ns,
+            clock=clock,
             changed=changed,
             origin=self._origin,
         )
@@ -53,14 +60,11 @@ class RobotState:
         self._numbers = 1 + max((one.place for one in card.state if one.kind == "topic"), default=-1)
         qos = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
         if self._joints:
-            node.create_subscription(JointState, "joint_states", self._on_joints, qos)
+            node.create_subscription(JointState, topics[0], self._on_joints, qos)
         if self._numbers:
-            node.create_subscription(Float64MultiArray, "state", self._on_numbers, qos)
+            node.create_subscription(Float64MultiArray, topics[1], self._on_numbers, qos)
         if "tip" in readings:
-            self._tree = TransformTree(node, self._now_ns, self._on_transform)
-
-    def _now_ns(self) -> int:
-        return int(self._node.get_clock().now().nanoseconds)
+            self._tree = TransformTree(node, clock, self._on_transform)
 
     def _joint_of(self, reading: str) -> str:
         return str(self._settings["gripper_joint"]) if reading == "gripper" else reading.partition(":")[2]
@@ -70,7 +74,7 @@ class RobotState:
         names = list(message.name)
         refused = refuse_stamp(message.header.stamp) or self._refuse_joints(names, len(message.position))
         if refused is not None:
-            self._node.drop(self._node.resolve_topic_name("joint_states"), refused)
+            self._node.drop(self._topics[0], refused)
             return
         positions = dict(zip(names, message.position, strict=False))
         if len(self._joints_heard) < MOST_JOINTS:  # a new set: the policy's thread may be reading the old one
@@ -92,7 +96,7 @@ class RobotState:
 
     def _on_numbers(self, message: Float64MultiArray) -> None:
         """It has no stamp: it is of when it comes."""
-        self.samples.put("topic", self._now_ns(), np.array(message.data[: self._numbers], np.float64))
+        self.samples.put("topic", self._clock(), np.array(message.data[: self._numbers], np.float64))
 
     def _on_transform(self) -> None:
         stamp_ns = self._tree.stamp_ns(self._base, self._tip)
@@ -111,7 +115,7 @@ class RobotState:
         """See StateSamples."""
         if dimension.reading == "tip":
             return f"TF does not know where {self._tip!r} is in {self._base!r}: {self._tip_problem}"
-        topic = self._node.resolve_topic_name("state" if dimension.kind == "topic" else "joint_states")
+        topic = self._topics[dimension.kind == "topic"]
         if not self._node.count_publishers(topic):
             return f"nobody publishes {topic!r}"
         joint = self._joint_of(dimension.reading)

@@ -63,11 +63,15 @@ class StateSamples:
 
     def at(self, stamp_ns: int) -> NDArray[np.float64]:
         """See StateSource."""
+        lacking = self.lacking(stamp_ns)
+        if lacking:
+            raise StateError(lacking[0])
         found = {name: value for name in self.readings if (value := self._samples[name].at(stamp_ns)) is not None}
-        for one in self._dimensions:
-            if one.reading not in found:
-                raise StateError(self._lack(one))
         return assemble(self._dimensions, found)
+
+    def lacking(self, stamp_ns: int) -> list[str]:
+        """Which dimensions have no sample of that time, and why, in a sentence each."""
+        return [self._lack(one) for one in self._dimensions if self._samples[one.reading].at(stamp_ns) is None]
 
     def trouble(self) -> str | None:
         """Which dimension has been silent for 2 s, and why, in a sentence; None where all are there."""

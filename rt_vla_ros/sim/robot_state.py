@@ -6,22 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.observations.robot_state import StateError, assemble
+from rt_vla_ros.observations.robot_state import assemble
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 
 
 def state_of(sim: TabletopSim, card: ActionCard) -> NDArray[np.float64]:
     """The arm's state now, shape (S,), in the order of `card.state`.
 
-    The base frame of the tip's pose is the arm's base link. Raises StateError, see observations.robot_state.assemble,
-    also for joints that the arm does not have and for numbers of the topic `state`, which it does not publish.
+    The base frame of the tip's pose is the arm's base link. Raises StateError, see observations.robot_state.assemble;
+    ValueError for joints that the arm does not have and for numbers of the topic `state`, which it does not publish.
     """
     tool = sim.link_poses[sim.arm.tool_frame]
     readings = {"tip": np.append(tool.position, tool.quaternion), "gripper": np.array([sim.gripper_closedness])}
     readings |= {f"joint:{name}": at for name, at in zip(sim.joint_names, sim.joint_positions[:, None], strict=True)}
     for one in card.state:
         if one.reading not in readings:
-            raise StateError(f"{one} is missing: the simulated arm has {', '.join(readings)}.")
+            raise ValueError(f"{one} is missing: the simulated arm has {', '.join(readings)}.")
     return assemble(card.state, readings)
 
 

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import io
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.action_space.state import StateDimension
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.record import EpisodeRecord
 from rt_vla_ros.evaluation.rollout import DirectPlayer, RolloutStep, rollout
@@ -71,6 +73,24 @@ def test_an_action_moves_the_arm_by_what_it_says(sim: TabletopSim) -> None:
     moved = sim.ee_position - np.array(scene.layout.start)
     np.testing.assert_allclose(moved, [0.0, 0.1, 0.0], atol=0.02)
     assert (episode.steps, episode.terminated, episode.outcome) == (5, False, Outcome.TIMEOUT)
+
+
+def test_a_state_that_no_policy_has_seen_stops_the_arm_where_it_is(sim: TabletopSim) -> None:
+    scene, policy = make_scene("pick-colours", 0), ConstantPolicy(translation=np.array([0.0, 0.02, 0.0]))
+    y = scene.layout.start[1]
+    policy.card = replace(policy.card, state=(StateDimension("y", "m", y - 0.1, y + 0.04, "tip:y"),))
+    episode = rollout(policy, scene, sim, Controller(), max_steps=20)
+    assert "dimension 'y' (tip:y) is about " in episode.refusal
+    assert 5 <= episode.steps < 10
+    assert episode.seconds == scene.task.time_limit
+    assert y + 0.1 < sim.ee_position[1] < y + 0.16
+
+
+def test_a_state_that_the_simulated_arm_does_not_have_ends_the_evaluation(sim: TabletopSim) -> None:
+    policy = ConstantPolicy()
+    policy.card = replace(policy.card, state=(StateDimension("finger", "m", 0, 1, "joint:panda_finger_joint1"),))
+    with pytest.raises(ValueError, match=r"'finger' .* is missing: the simulated arm has tip, "):
+        rollout(policy, make_scene("pick-colours", 0), sim, Controller())
 
 
 def test_terminate_ends_at_once(sim: TabletopSim) -> None:

@@ -48,9 +48,9 @@ class Heard:
 
     def __init__(self, bench: NodeBench, **sources: str) -> None:
         self.node = bench.add(GuardedNode("listener"))
-        self.now_ns = int(self.node.get_clock().now().nanoseconds)
+        self.now_ns = 1_000_000 * MS
         card = replace(CARD, state=dimensions(**sources))
-        self.state = RobotState(self.node, card, SETTINGS, threading.Condition())
+        self.state = RobotState(self.node, card, SETTINGS, lambda: self.now_ns, threading.Condition())
 
     def joints(self, at: float = 0.0, velocity: tuple[float, ...] = (), **positions: float) -> None:
         message = JointState(name=list(positions), position=list(positions.values()), velocity=list(velocity))
@@ -142,6 +142,7 @@ def test_stamps_of_another_time_are_named_and_do_not_outlive_the_next(arm: Heard
 
 
 def test_without_stamps_the_driver_is_named(arm: Heard) -> None:
+    arm.now_ns = 1_700_000_000_000 * MS
     arm.state._on_joints(JointState(name=["a", "b", "finger"], position=[0.1, 0.2, 0.0]))
     assert "Its stamps are of another clock: does the arm's driver set them" in arm.at()
 
@@ -178,12 +179,11 @@ def test_numbers_of_ones_own_are_of_the_time_when_they_come(bench: NodeBench) ->
     own = Heard(bench, first="topic:0", third="topic:2")
     publisher = bench.publisher(Float64MultiArray, "state")
     publisher.publish(Float64MultiArray(data=[0.1, 0.2, 0.3, 0.4]))
-    bench.until(lambda: own.state.samples.newest_ns("topic"))
-    own.now_ns = own.state.samples.newest_ns("topic")
+    bench.until(lambda: own.state.samples.newest_ns("topic") == own.now_ns)
     assert own.at() == [0.1, 0.3]
+    own.now_ns += 50 * MS
     publisher.publish(Float64MultiArray(data=[0.1]))
-    bench.until(lambda: own.state.samples.newest_ns("topic") > own.now_ns)
-    own.now_ns = own.state.samples.newest_ns("topic")
+    bench.until(lambda: own.state.samples.newest_ns("topic") == own.now_ns)
     assert "'third' (topic:2) is missing: there are 1 numbers" in own.at()
 
 

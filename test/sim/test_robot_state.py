@@ -9,7 +9,6 @@ import pytest
 
 from rt_vla_ros.action_space.state import StateDimension
 from rt_vla_ros.nodes.sim_arm_parameters import POLICY_WITH_SIM_ARM
-from rt_vla_ros.observations.robot_state import StateError
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim import TabletopSim
 from rt_vla_ros.sim.arm import ArmDescription
@@ -43,7 +42,7 @@ def test_a_card_gets_the_arms_state_in_its_order() -> None:
 @pytest.mark.parametrize("source", ["joint:panda_finger_joint1", "topic:0"])
 def test_what_the_arm_does_not_have_is_named(source: str) -> None:
     card = replace(CARD, state=(StateDimension("finger", "m", 0, 0.04, source),))
-    with pytest.raises(StateError, match=f"'finger' \\({source}\\) is missing: the simulated arm has tip, gripper, "):
+    with pytest.raises(ValueError, match=f"'finger' \\({source}\\) is missing: the simulated arm has tip, gripper, "):
         state_of(TabletopSim(), card)
 
 
