@@ -194,6 +194,8 @@ def test_nodes_of_two_namespaces_do_not_meet(tmp_path: Path) -> None:
     ]
 
 
+STATE = [{"name": "x", "unit": "m", "low": 0, "high": 1, "source": "tip:x"}]
+
 # A card and the parameters --------------------------------------------------------------------------------------------
 
 
@@ -206,6 +208,7 @@ def compared(folder: Path, card: ActionCard, *texts: str) -> list[tuple[bool, st
     ("card", "text", "fine", "sentence"),
     [
         ({}, section("/**", "cameras: [wrist]"), False, "It looks through the camera 'front'; the parameter 'cameras'"),
+        ({"state": STATE}, section("/**", "device: cpu"), False, "'x' (tip:x) needs the parameter 'tip_frame'"),
         ({}, section("/**", "cameras: [front, wrist]"), True, "The policy does not look through wrist"),
         (
             {},

@@ -9,6 +9,7 @@ from rt_vla_ros.action_space.card import ActionCard, kind_of_motion
 from rt_vla_ros.cli.doctor.finding import Finding
 from rt_vla_ros.cli.doctor.parameter_files import NodeSetup
 from rt_vla_ros.nodes.camera_topics import missing_camera
+from rt_vla_ros.nodes.robot_state import refuse_settings
 from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.nodes.tip_position import has_walls
 
@@ -19,6 +20,9 @@ def compare(card: ActionCard, policy: NodeSetup, smoother: NodeSetup) -> Iterato
     """What of a card and of the nodes' values does not fit together."""
     yield from _cameras(card, policy)
     yield from _frames(card, policy, smoother)
+    refusal = refuse_settings(card, policy.values)
+    if refusal is not None:
+        yield Finding(False, f"{card.name}: {refusal} The policy will not load.")
     timeout = smoother.values["action_timeout"]
     if card.period >= timeout:
         yield Finding(
