@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped, TwistStamped
+from numpy.typing import NDArray
 from rcl_interfaces.msg import Parameter as ParameterMsg
 from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
@@ -17,8 +19,8 @@ from rosgraph_msgs.msg import Clock
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.srv import ResetScene
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Float64, String
+from sensor_msgs.msg import CompressedImage, Image, JointState
+from std_msgs.msg import Float64, Float64MultiArray, String
 from std_srvs.srv import Trigger
 from support.actions import action
 from support.extremes import variants
@@ -27,6 +29,8 @@ from support.scripted_policy import ConstantPolicy
 from tf2_msgs.msg import TFMessage
 
 from rt_vla_ros import ros
+from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.action_space.state import StateDimension
 from rt_vla_ros.control.status import State
 from rt_vla_ros.nodes import policy_node
 from rt_vla_ros.nodes.conversions import chunk_message, time_message
@@ -35,9 +39,37 @@ from rt_vla_ros.nodes.policy_node import PolicyNode
 from rt_vla_ros.nodes.running import ProgramNode
 from rt_vla_ros.nodes.sim_arm_node import SimArmNode
 from rt_vla_ros.nodes.smoother_node import SmootherNode
+from rt_vla_ros.observations.observation import Observation
 
 LAST_PARAMETER_TYPE = ParameterType.PARAMETER_STRING_ARRAY
 WALLED = ("workspace_high:=[0.6, .inf, .inf]", "tip_frame:=tip", "workspace_frame:=base")
+
+
+SEEN = ("tip_frame:=tip", "base_frame:=base", "gripper_joint:=a", "gripper_joint_closed:=1.0")
+
+
+class Seeing(ConstantPolicy):
+    """Notes what it sees of the robot, of which it sees everything."""
+
+    card = replace(
+        ConstantPolicy.card,
+        state=(
+            StateDimension("a", "rad", -1, 1, "joint:a"),
+            StateDimension("x", "m", -1, 1, "tip:x"),
+            StateDimension("rx", "rad", -1, 1, "tip:rx"),
+            StateDimension("grip", "1", -1, 1, "gripper"),
+            StateDimension("own", "1", -1, 1, "topic:1"),
+        ),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.states: list[NDArray[np.float64]] = []
+
+    def act(self, observation: Observation) -> ActionChunk:
+        assert observation.state is not None
+        self.states.append(observation.state)
+        return super().act(observation)
 
 
 def good_messages(now_ns: int) -> dict[type, Any]:
@@ -48,6 +80,8 @@ def good_messages(now_ns: int) -> dict[type, Any]:
     twist.header.frame_id, twist.header.stamp, twist.twist.linear.z = "panda_link0", time_message(now_ns), 0.05
     status = ControllerStatus(state=1, commanding=True)
     status.header.stamp = status.action_stamp = time_message(now_ns)
+    joints = JointState(name=["a", "b"], position=[0.1, 0.2])
+    joints.header.stamp = time_message(now_ns)
     value = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=False)
     parameters = [ParameterMsg(name="dry_run", value=value)]
     return {
@@ -60,6 +94,8 @@ def good_messages(now_ns: int) -> dict[type, Any]:
         CompressedImage: CompressedImage(format="rgb8; jpeg compressed bgr8", data=b"\xff\xd8\xff\xe0"),
         String: String(data="pick up the red cube"),
         Float64: Float64(data=1.0),
+        Float64MultiArray: Float64MultiArray(data=[0.1, 0.2]),
+        JointState: joints,
         SetParameters.Request: SetParameters.Request(parameters=parameters),
         SetParametersAtomically.Request: SetParametersAtomically.Request(parameters=parameters),
         ResetScene.Request: ResetScene.Request(instruction="pick up the red cube"),
@@ -194,12 +230,16 @@ def test_the_simulated_arm_takes_everything(bench: NodeBench) -> None:
 def test_the_policy_node_takes_everything(
     make_bench: Callable[..., NodeBench], monkeypatch: pytest.MonkeyPatch, transport: str, topics: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(policy_node, "load_policy", lambda name, **_options: ConstantPolicy())
-    bench = make_bench("-p", f"policy_node:image_transport:={transport}")
+    policy = Seeing()
+    monkeypatch.setattr(policy_node, "load_policy", lambda name, **_options: policy)
+    arguments = (f"image_transport:={transport}", *SEEN)
+    bench = make_bench(*(word for one in arguments for word in ("-p", f"policy_node:{one}")))
     actions = bench.listen(ChunkMsg, "action")
     node = bench.add(PolicyNode())
     bench.until(lambda: node._policy is not None)
     bench.publisher(String, "instruction").publish(String(data="pick up the red cube"))
     assert bombard(bench, node, *topics) > 60
     bench.spin_for(0.1)
+    assert np.isfinite(policy.states).all()
+    assert (np.abs(policy.states) <= 2).all()
     assert all(0 <= step.gripper <= 1 or step.gripper == -1 for one in actions for step in one.steps)
