@@ -23,11 +23,12 @@ class GuardedNode(Node):  # type: ignore[misc]
     callbacks_failed: how many callbacks raised an exception. messages_dropped: how many messages could not be used.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, **options: Any) -> None:
+        """See rclpy."""
         self.callbacks_failed = self.messages_dropped = 0
         self._failure: tuple[float, str] | None = None
         self._logged: dict[str, float] = {}
-        super().__init__(name)
+        super().__init__(name, **options)
 
     @property
     def recent_failure(self) -> str | None:

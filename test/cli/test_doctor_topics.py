@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ from geometry_msgs.msg import TransformStamped, TwistStamped  # noqa: E402
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rt_vla_ros.msg import ActionChunk as ChunkMsg  # noqa: E402
-from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+from sensor_msgs.msg import CompressedImage, Image, JointState  # noqa: E402
+from std_msgs.msg import Float64MultiArray  # noqa: E402
 from support.cards import card as make_card  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 
+from rt_vla_ros.action_space.card import ActionCard  # noqa: E402
+from rt_vla_ros.action_space.state import StateDimension  # noqa: E402
 from rt_vla_ros.cli.doctor.parameter_files import POLICY, SMOOTHER, read_files  # noqa: E402
 from rt_vla_ros.cli.doctor.topics import look_at_graph  # noqa: E402
 from rt_vla_ros.nodes.conversions import time_message  # noqa: E402
@@ -69,7 +73,9 @@ def look(ros_graph: Any) -> Iterator[World]:
 
     thread = threading.Thread(target=spin)
 
-    def look_at(make: Callable[[Callable[..., Node]], object], **values: Any) -> list[tuple[bool, str]]:
+    def look_at(
+        make: Callable[[Callable[..., Node]], object], card: ActionCard | None = None, **values: Any
+    ) -> list[tuple[bool, str]]:
         nodes: list[Node] = []
 
         def add(name: str, **options: Any) -> Node:
@@ -83,7 +89,9 @@ def look(ros_graph: Any) -> Iterator[World]:
         for node in setup.values():
             assert isinstance(node.values, dict)
             node.values.update({name: value for name, value in values.items() if name in node.values})
-        return [(one.fine, one.sentence) for one in look_at_graph(setup[POLICY], setup[SMOOTHER], make_card(), 0.5)]
+        return [
+            (one.fine, one.sentence) for one in look_at_graph(setup[POLICY], setup[SMOOTHER], card or make_card(), 0.5)
+        ]
 
     yield look_at
     stopped.set()
@@ -181,3 +189,56 @@ def test_another_transport_two_policies_and_nobody_who_listens(look: World) -> N
     assert "/other_policy and /policy_node publish /action: the arm follows each. End all but one." in said
     assert "Nobody listens to /action: start the smoother node, or compare the remaps." in said
     assert any(one.startswith("Nobody listens to the velocities on /delta_twist_cmds") for one in said)
+
+
+STATE = (
+    StateDimension("x", "m", -1, 1, "tip:x"),
+    StateDimension("q1", "rad", -1, 1, "joint:a"),
+    StateDimension("q2", "rad", -1, 1, "joint:b"),
+    StateDimension("own", "1", 0, 1, "topic:0"),
+)
+
+
+@pytest.mark.parametrize(
+    ("position", "numbers", "expected"),
+    [
+        (0.25, True, []),
+        (90.0, True, ["The state's dimension 'q1' (joint:a) is about 9e+01 rad"]),
+        (
+            None,
+            False,
+            [
+                "'q1' (joint:a) is missing: '/cell/arm_states' has no position of a joint 'a'; it has b.",
+                "'own' (topic:0) is missing: nobody publishes '/cell/state'.",
+            ],
+        ),
+    ],
+)
+def test_what_is_missing_of_the_robots_state_is_named(
+    look: World, position: float | None, numbers: bool, expected: list[str]
+) -> None:
+    def graph(add: Callable[..., Node]) -> None:
+        policy = whole_graph(add)
+        policy.declare_parameter("tip_frame", "tool0")
+        policy.create_subscription(JointState, "arm_states", print, 1)
+        arm = add("driver", namespace="cell")
+        joints, own = arm.create_publisher(JointState, "arm_states", 10), None
+        if numbers:
+            own = arm.create_publisher(Float64MultiArray, "state", 10)
+
+        def publish() -> None:
+            positions = {"b": -0.5} | ({} if position is None else {"a": position})
+            message = JointState(name=list(positions), position=list(positions.values()))
+            message.header.stamp = time_message(time.time_ns())
+            joints.publish(message)
+            if own is not None:
+                own.publish(Float64MultiArray(data=[0.75]))
+
+        arm.create_timer(1 / RATE, publish)
+
+    said = look(graph, replace(make_card(), state=STATE))
+    found = wrong(said)
+    assert len(found) == len(expected), found
+    assert all(part in sentence for part, sentence in zip(expected, found, strict=True)), found
+    there = "The robot's state is there: x 0 m, q1 0.25 rad, q2 -0.5 rad, own 0.75 1."
+    assert ((True, there) in said) is (not expected)

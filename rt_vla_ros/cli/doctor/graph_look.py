@@ -12,7 +12,6 @@ import yaml
 from rcl_interfaces.srv import GetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
@@ -20,16 +19,20 @@ from tf2_ros import Buffer, TransformException, TransformListener
 
 from rt_vla_ros.cli.doctor.parameter_files import SIM_TIME
 from rt_vla_ros.nodes.conversions import nanoseconds
+from rt_vla_ros.nodes.guarding import GuardedNode
 
 DISCOVERY = 1.0
 """How long it is waited for nodes, and for each answer of theirs [s]."""
-ASKED = (SIM_TIME, "frame_id", "tip_frame", "workspace_frame", "max_image_age")
+ASKED = (
+    *(SIM_TIME, "frame_id", "tip_frame", "base_frame", "workspace_frame", "max_image_age", "max_state_age"),
+    *("gripper_joint", "gripper_joint_open", "gripper_joint_closed"),
+)
 
 
 class GraphLook:
     """A node of the doctor's own on the graph."""
 
-    def __init__(self, node: Node, executor: SingleThreadedExecutor) -> None:
+    def __init__(self, node: GuardedNode, executor: SingleThreadedExecutor) -> None:
         self.node, self._executor = node, executor
         self.clock_ns: int | None = None
         node.create_subscription(Clock, "/clock", self._on_clock, 1)
@@ -101,7 +104,7 @@ def on_graph() -> Iterator[GraphLook]:
     context = Context()
     rclpy.init(args=[], context=context)
     try:
-        node = Node("rt_vla_doctor", context=context, enable_rosout=False, start_parameter_services=False)
+        node = GuardedNode("rt_vla_doctor", context=context, enable_rosout=False, start_parameter_services=False)
         executor = SingleThreadedExecutor(context=context)
         executor.add_node(node)
         try:

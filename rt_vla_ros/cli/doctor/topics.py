@@ -15,6 +15,7 @@ from rt_vla_ros.cli.doctor.camera_watch import CameraWatch
 from rt_vla_ros.cli.doctor.finding import Finding
 from rt_vla_ros.cli.doctor.graph_look import DISCOVERY, GraphLook, on_graph
 from rt_vla_ros.cli.doctor.parameter_files import SIM_TIME, NodeSetup
+from rt_vla_ros.cli.doctor.state_watch import StateWatch
 from rt_vla_ros.nodes.camera_topics import camera_topics
 from rt_vla_ros.nodes.conversions import seconds
 from rt_vla_ros.nodes.start_error import StartError
@@ -50,11 +51,19 @@ def _look(
     watches = _watch_cameras(look, policy, own)
     end = time.monotonic() + listening
     values = dict(policy.values) | {key: smoother.values[key] for key in ("tip_frame", "workspace_frame")}
+    seen = dict(policy.values)
     for running in filter(None, (own, follower)):
-        values |= look.parameters(running)
+        told = look.parameters(running)
+        values |= told
+        seen |= told if running == own else {}
+    state = _watch_state(look, seen, card, policy, own)
     look.spin(end - time.monotonic())
     for watch in watches:
         yield from watch.findings(values, card)
+    if isinstance(state, Finding):
+        yield state
+    elif state is not None:
+        yield from state.findings()
     yield from _clock(look, values)
     yield from _actions(look, own)
     yield from _velocities(look, follower)
@@ -76,6 +85,18 @@ def _watch_cameras(look: GraphLook, policy: NodeSetup, running: str | None) -> l
             names = []
         topics = [(f"{space}/{name}{suffix}", kind) for name in names]
     return [CameraWatch(look, topic, IMAGE_TYPES[kind]) for topic, kind in topics]
+
+
+def _watch_state(
+    look: GraphLook, values: Mapping[str, Any], card: ActionCard | None, policy: NodeSetup, running: str | None
+) -> StateWatch | Finding | None:
+    """None where no state is needed. values: the policy node's parameters."""
+    if card is None or not card.state:
+        return None
+    try:
+        return StateWatch(look, card, values, running or policy.full_name, runs=running is not None)
+    except ValueError as error:
+        return Finding(False, str(error))
 
 
 def _clock(look: GraphLook, values: Mapping[str, Any]) -> Iterator[Finding]:
