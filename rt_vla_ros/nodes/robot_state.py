@@ -46,10 +46,12 @@ class RobotState:
         self._base, self._tip = base_frame(card, settings), settings["tip_frame"]
         self._tip_problem = "no transform has come"
         self._joints_heard: set[str] = set()
+        state_age, image_age = settings["max_state_age"], settings["max_image_age"]
         self.samples = StateSamples(
             card.state,
-            max_age=settings["max_state_age"],
-            keep=settings["max_state_age"] + settings["max_image_age"],
+            max_age=state_age,
+            keep=state_age + image_age,
+            patience=min(state_age, image_age / 2),  # the image must still be fresh then
             clock=clock,
             changed=changed,
             origin=self._origin,

@@ -22,6 +22,7 @@ class StateSamples:
     """See policy_stepper.StateSource. Of each reading the sample nearest to the image's time counts, as it is.
 
     max_age: samples farther from the image's time say nothing of it [s]. keep: how long samples are kept [s].
+    patience: at what age an image no longer waits for samples from its time or later [s].
     clock: the node's, the one of the stamps [ns]. changed: its lock guards the samples; it is notified of those that
     are waited for. origin: where a dimension's samples are expected, and why none come, in a part of a sentence.
     """
@@ -32,12 +33,13 @@ class StateSamples:
         *,
         max_age: float,
         keep: float,
+        patience: float,
         clock: Callable[[], int],
         changed: threading.Condition,
         origin: Callable[[StateDimension], str],
     ) -> None:
         self._dimensions, self._max_age_ns, self._clock = dimensions, round(max_age * 1e9), clock
-        self._changed, self._origin = changed, origin
+        self._changed, self._origin, self._patience_ns = changed, origin, round(patience * 1e9)
         self.readings = list(dict.fromkeys(one.reading for one in dimensions))
         self._samples = {name: SampleHistory(self._max_age_ns, round(keep * 1e9)) for name in self.readings}
         self._arrivals = dict.fromkeys(self.readings, time.monotonic())
@@ -56,8 +58,8 @@ class StateSamples:
                 self._changed.notify_all()
 
     def is_known(self, stamp_ns: int, now_ns: int) -> bool:
-        """See StateSource: it is waited for a sample from then or later, but no longer than a sample may be old."""
-        known = now_ns - stamp_ns > self._max_age_ns or all(one.reaches(stamp_ns) for one in self._samples.values())
+        """See StateSource: of each reading, a sample from then or later is worth waiting for."""
+        known = now_ns - stamp_ns > self._patience_ns or all(one.reaches(stamp_ns) for one in self._samples.values())
         self._awaited = not known
         return known
 

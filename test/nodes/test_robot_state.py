@@ -227,7 +227,7 @@ class Arm:
 def test_a_policy_gets_the_state_of_its_image_however_late_it_comes(
     make_bench: Callable[..., NodeBench], policy: PlayedPolicy
 ) -> None:
-    bench = make_bench("-p", "policy_node:max_state_age:=60.0")
+    bench = make_bench("-p", "policy_node:max_state_age:=60.0", "-p", "policy_node:max_image_age:=60.0")
     arm = Arm(bench, policy)
     arm.move(arm.rig.now_ns() - 20 * MS, 0.1)
     arm.rig.show()

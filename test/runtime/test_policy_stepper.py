@@ -38,6 +38,7 @@ class Desk:
             self.policy.card.state,
             max_age=0.1,
             keep=0.6,
+            patience=0.1,
             clock=lambda: self.now * MS,
             changed=threading.Condition(),
             origin=lambda one: "the arm is off",

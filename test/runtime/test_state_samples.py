@@ -23,6 +23,7 @@ def samples() -> StateSamples:
         DIMENSIONS,
         max_age=0.1,
         keep=0.6,
+        patience=0.08,
         clock=lambda: NOW,
         changed=threading.Condition(),
         origin=lambda one: f"nobody sends {one.name}",
@@ -44,8 +45,8 @@ def test_each_joint_gives_its_own_nearest_sample(samples: StateSamples) -> None:
 def test_it_is_waited_for_every_part_but_not_for_ever(samples: StateSamples) -> None:
     put(samples, a=0, b=-10)
     assert not samples.is_known(NOW, NOW)
-    assert not samples.is_known(NOW, NOW + 100 * MS)
-    assert samples.is_known(NOW, NOW + 101 * MS)
+    assert not samples.is_known(NOW, NOW + 80 * MS)
+    assert samples.is_known(NOW, NOW + 81 * MS)
     assert samples.at(NOW).tolist() == [0, -0.01]
     put(samples, b=5)
     assert samples.is_known(NOW, NOW)
