@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -63,6 +63,7 @@ class GraphSession:
         self.refusal = ""  # why the smoother refused an action of this scene, the last time that it did
         self.terminated = False  # whether the arm stands still because the policy said that it is done
         self._policy_failure, self._policy_ready = "", False
+        self._policy_error = ""  # why the policy node does not act, while it says so
         self._node = Node("session", namespace=namespace)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
@@ -102,6 +103,7 @@ class GraphSession:
             if status.name.endswith("policy_node"):
                 values = {pair.key: pair.value for pair in status.values}
                 self._policy_ready = self._policy_ready or bool(values.get("policy"))
+                self._policy_error = status.message if status.level == DiagnosticStatus.ERROR else ""
                 self._policy_failure = status.message if "cannot be loaded" in status.message else ""
 
     def wait(self, condition: Callable[[], bool], seconds: float = ANSWER) -> bool:
@@ -154,8 +156,8 @@ class GraphSession:
             if events != seen:
                 seen, changed = events, time.monotonic()
             elif time.monotonic() - changed > STALL:
-                reason = self._status.reason if self._status is not None else "the smoother is silent"
-                raise RunFailed(f"Nothing happened for {STALL:.0f} s: {reason}")
+                smoother = self._status.reason if self._status is not None else "the smoother is silent"
+                raise RunFailed(f"Nothing happened for {STALL:.0f} s: {self._policy_error or smoother}")
             self.wait(lambda: False, pause)
         return False
 

@@ -12,9 +12,11 @@ from rt_vla_ros import ros
 
 ros.ensure()
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from rt_vla_ros.msg import ControllerStatus  # noqa: E402
 
-from rt_vla_ros.live.graph_session import GraphSession  # noqa: E402
+from rt_vla_ros.live import graph_session  # noqa: E402
+from rt_vla_ros.live.graph_session import GraphSession, RunFailed  # noqa: E402
 from rt_vla_ros.nodes.conversions import time_message  # noqa: E402
 from rt_vla_ros.progress import Progress  # noqa: E402
 
@@ -36,3 +38,14 @@ def test_only_the_fault_of_a_refused_action_is_a_refusal(session: GraphSession) 
     assert hear(ControllerStatus.FAULT, "too far", accepted=5, refused=7) == "too far"
     assert hear(ControllerStatus.MOVING, "following", accepted=9, refused=7) == "too far"
     assert hear(ControllerStatus.FAULT, "silent", accepted=9, refused=7) == "too far"
+
+
+def test_a_run_that_stands_still_says_why_the_policy_does_not_act(
+    session: GraphSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph_session, "STALL", -1.0)
+    for level, words in ((DiagnosticStatus.ERROR, "the joint is missing"), (DiagnosticStatus.OK, "smoother is silent")):
+        status = DiagnosticStatus(level=level, name="/recorded/policy_node", message="the joint is missing")
+        session._on_diagnostics(DiagnosticArray(status=[status]))
+        with pytest.raises(RunFailed, match=words):
+            session.watch(1.0, 0.0, lambda: False)

@@ -16,6 +16,7 @@ from rt_vla_ros.observations.robot_state import StateError
 from rt_vla_ros.runtime.frame_buffer import Frame
 from rt_vla_ros.runtime.policy_stepper import PolicyStepper
 from rt_vla_ros.runtime.state_samples import StateSamples
+from rt_vla_ros.runtime.warm_up import warm_up
 
 MS = 1_000_000
 BLACK = np.zeros((96, 96, 3), np.uint8)
@@ -124,3 +125,9 @@ def test_frames_that_waited_too_long_or_for_another_request_are_dropped(desk: De
     desk.stepper.restart()
     desk.move(1600)
     assert desk.taken(1601) is None
+
+
+def test_a_policy_is_warmed_up_in_the_middle_of_its_ranges(desk: Desk) -> None:
+    warm_up(desk.policy)
+    assert desk.policy.seen.state is not None
+    assert desk.policy.seen.state.tolist() == [0.0]
