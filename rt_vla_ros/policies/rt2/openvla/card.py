@@ -116,6 +116,7 @@ def _checked_card(card: ActionCard, place: Path, bins: int) -> ActionCard:
         ("dimensions", len(card.dimensions), len(ROLES)),
         ("bins", card.bins, bins),
         ("quantization", card.quantization, "centers"),
+        ("numbers of the robot's state", len(card.state), 0),
     )
     for what, given, expected in pairs:
         if given != expected:

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from support.vlms import SHARDS, random_image, rt2_card, save_openvla, statistics
 
+from rt_vla_ros.action_space.state import StateDimension
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
@@ -157,6 +158,9 @@ def test_a_card_goes_before_the_statistics_and_must_fit(tmp_path: Path) -> None:
         resolve(f"{tmp_path}#bridge_orig").read_card()
     rt2_card(quantization="centers").save(tmp_path)
     with pytest.raises(ValueError, match="card says dimensions 8, an OpenVLA model has 7"):
+        load_openvla(resolve(tmp_path), device=CPU)
+    dataclasses.replace(own, state=(StateDimension("q1", "rad", -1, 1, "joint:a"),)).save(tmp_path)
+    with pytest.raises(ValueError, match="card says numbers of the robot's state 1, an OpenVLA model has 0"):
         load_openvla(resolve(tmp_path), device=CPU)
 
 
