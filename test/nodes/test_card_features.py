@@ -128,13 +128,14 @@ class Motion:
     confidences: tuple[float, ...] = ()
 
 
-class MovedByState(ConstantPolicy):
-    """Where it goes hangs on the last bits of all that it sees of the robot."""
+class MovedByAll(ConstantPolicy):
+    """Where it goes depends on the last bits of all that it sees of the robot, and on every pixel."""
 
     def act(self, observation: Observation) -> ActionChunk:
         assert observation.state is not None
         state = np.sin(1e6 * observation.state)
-        towards = 0.01 * (state[:3] + state[3:6] + state[6])
+        pixels = sum(float(np.sin(image.sum())) for image in observation.images.values())
+        towards = 0.005 * (state[:3] + state[3:6] + state[6] + pixels)
         return one_step(frame_id=self.card.frame_id, translation=towards, gripper=float(state[0] > 0))
 
 
@@ -195,7 +196,9 @@ def through_ros(
     mounted: a frame that somebody else publishes at the tool.
     """
     camera, ticks = policy.card.cameras[0], steps_per_action(policy.card.period)
+    cameras = [one.name for one in policy.card.cameras]
     parameters = {
+        "sim_arm_node:wrist_image": str("wrist" in cameras).lower(),
         "sim_arm_node:lock_step": "true",
         "sim_arm_node:seed": SEED,
         "sim_arm_node:instruction": f"'{INSTRUCTION}'",
@@ -204,6 +207,7 @@ def through_ros(
         "sim_arm_node:policy_period": ticks * 0.02,
         "smoother_node:use_sim_time": "true",
         "policy_node:use_sim_time": "true",
+        "policy_node:cameras": f"[{', '.join(cameras)}]",
         "policy_node:min_confidence": min_confidence,
         **{f"policy_node:{name}": value for name, value in POLICY_WITH_SIM_ARM.items()},
     }
@@ -256,11 +260,12 @@ def test_a_card_gives_the_same_motion_offline_and_through_ros(
 
 
 @pytest.mark.parametrize("feature", ["base frame of the arm", "end effector"])
-def test_the_robots_state_is_the_same_offline_and_through_ros(
+def test_state_and_cameras_are_the_same_offline_and_through_ros(
     make_bench: Callable[..., NodeBench], monkeypatch: pytest.MonkeyPatch, feature: str
 ) -> None:
-    card = replace(USUAL, **FEATURES[feature], state=STATE)
-    policy = MovedByState()
+    cameras = (USUAL.cameras[0], replace(USUAL.cameras[0], name="wrist"))
+    card = replace(USUAL, **FEATURES[feature], state=STATE, cameras=cameras)
+    policy = MovedByAll()
     policy.card = card
     offline = directly(policy)
     assert offline.refusal == ""
