@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 UNITS = {"joint": ("rad", "m"), "tip": ("m",), "turn": ("rad",), "gripper": ("1",), "topic": ("m", "rad", "1")}
 SOURCES = "joint:NAME, -joint:NAME, tip:x, tip:y, tip:z, tip:rx, tip:ry, tip:rz, gripper or topic:N"
-_SOURCE = re.compile(r"-?(joint):(.+)|(tip):([xyz])|tip:r([xyz])|(gripper)|(topic):(\d{1,4})")
+_SOURCE = re.compile(r"-?joint:.+|tip:r?[xyz]|gripper|topic:[0-9]{1,4}")
 
 
 @dataclass(frozen=True)

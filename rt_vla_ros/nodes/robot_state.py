@@ -42,7 +42,7 @@ class RobotState:
         if refusal is not None:
             raise ValueError(refusal)
         self._node, self._settings, self._clock = node, settings, clock
-        self._topics = [node.resolve_topic_name(topic) for topic in topics]
+        self._joints_topic, self._numbers_topic = map(node.resolve_topic_name, topics)
         self._base, self._tip = base_frame(card, settings), settings["tip_frame"]
         self._tip_problem = "no transform has come"
         self._joints_heard: set[str] = set()
@@ -76,7 +76,7 @@ class RobotState:
         names = list(message.name)
         refused = refuse_stamp(message.header.stamp) or self._refuse_joints(names, len(message.position))
         if refused is not None:
-            self._node.drop(self._topics[0], refused)
+            self._node.drop(self._joints_topic, refused)
             return
         positions = dict(zip(names, message.position, strict=False))
         if len(self._joints_heard) < MOST_JOINTS:  # a new set: the policy's thread may be reading the old one
@@ -117,7 +117,7 @@ class RobotState:
         """See StateSamples."""
         if dimension.reading == "tip":
             return f"TF does not know where {self._tip!r} is in {self._base!r}: {self._tip_problem}"
-        topic = self._topics[dimension.kind == "topic"]
+        topic = self._numbers_topic if dimension.kind == "topic" else self._joints_topic
         if not self._node.count_publishers(topic):
             return f"nobody publishes {topic!r}"
         joint = self._joint_of(dimension.reading)
