@@ -41,10 +41,6 @@ class StateWatch:
         """Of an image that would have come just now: no state is newer than that by much, nor older."""
         return self._now_ns() - round(float(self._values["max_state_age"]) * 1e9)
 
-    def is_due(self) -> bool:
-        """Whether a part of the state has not come as it should."""
-        return bool(self._state.samples.lacking(self._stamp_ns()))
-
     def findings(self) -> Iterator[Finding]:
         """What is missing, or what the state is."""
         stamp_ns = self._stamp_ns()
