@@ -79,7 +79,7 @@ def test_a_state_that_no_policy_has_seen_stops_the_arm_where_it_is(sim: Tabletop
     scene, policy = make_scene("pick-colours", 0), ConstantPolicy(translation=np.array([0.0, 0.02, 0.0]))
     y = scene.layout.start[1]
     policy.card = replace(policy.card, state=(StateDimension("y", "m", y - 0.1, y + 0.04, "tip:y"),))
-    episode = rollout(policy, scene, sim, Controller(), max_steps=20)
+    episode = rollout(policy, scene, sim, Controller())
     assert "dimension 'y' (tip:y) is about " in episode.refusal
     assert 5 <= episode.steps < 10
     assert episode.seconds == scene.task.time_limit
