@@ -19,7 +19,7 @@ from rt_vla_ros.nodes.conversions import nanoseconds, seconds
 from rt_vla_ros.nodes.image_encodings import check_image
 
 SUFFIX = "/compressed"
-ENOUGH = 3  # images that say something of a rate
+ENOUGH = 5  # images that say something of a rate
 
 
 class CameraWatch:
@@ -45,6 +45,10 @@ class CameraWatch:
         self._stamps.append(stamp_ns)
         self._contents.append(hash(bytes(message.data)))
         self._last = message
+
+    def is_due(self) -> bool:
+        """Whether there is a camera, and too few of its images have come."""
+        return len(self._arrivals) < ENOUGH and bool(self._node.count_publishers(self.topic))
 
     def findings(self, values: Mapping[str, Any], card: ActionCard | None) -> Iterator[Finding]:
         """values: of the parameters use_sim_time and max_image_age."""
@@ -72,10 +76,13 @@ class CameraWatch:
         return f"Nobody publishes {self.topic}: start the camera, or remap the topic to the camera's own."
 
     def _rate(self) -> float | None:
-        """Images per second [Hz]; None for too few."""
+        """Images per second [Hz], by the median interval: one pause, of this machine perhaps, is none of the camera's.
+
+        None for too few.
+        """
         if len(self._arrivals) < ENOUGH:
             return None
-        return (len(self._arrivals) - 1) / max(self._arrivals[-1] - self._arrivals[0], 1e-9)
+        return 1.0 / max(statistics.median(later - earlier for earlier, later in pairwise(self._arrivals)), 1e-9)
 
     def _description(self) -> str:
         last, rate = self._last, self._rate()

@@ -21,10 +21,12 @@ from rt_vla_ros.cli.doctor.parameter_files import SIM_TIME
 from rt_vla_ros.nodes.conversions import nanoseconds
 from rt_vla_ros.nodes.guarding import GuardedNode
 
-DISCOVERY = 1.0
-"""How long it is waited for nodes, and for each answer of theirs [s]."""
+ANSWER = 5.0
+"""How long it is waited for an answer of a node [s]."""
+CYCLE = 0.02
+"""How often a condition is looked at, where nothing arrives [s]."""
 ASKED = (
-    *(SIM_TIME, "frame_id", "tip_frame", "base_frame", "workspace_frame", "max_image_age", "max_state_age"),
+    *(SIM_TIME, "cameras", "frame_id", "tip_frame", "base_frame", "workspace_frame", "max_image_age", "max_state_age"),
     *("gripper_joint", "gripper_joint_open", "gripper_joint_closed"),
 )
 
@@ -43,10 +45,12 @@ class GraphLook:
         self.clock_ns = nanoseconds(message.clock)
 
     def spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        """For so long [s], or until something holds."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not until():
-            self._executor.spin_once(timeout_sec=0.02)
+        """For so long [s], or until something holds. Time in which a busy machine stops this process does not count."""
+        left = seconds
+        while left > 0 and not until():
+            begin = time.monotonic()
+            self._executor.spin_once(timeout_sec=CYCLE)
+            left -= min(time.monotonic() - begin, 2 * CYCLE)
 
     def find(self, full_name: str) -> str | None:
         """The node of this full name, else one of its name in another namespace."""
@@ -67,18 +71,18 @@ class GraphLook:
         ask = node.get_publisher_names_and_types_by_node if published else node.get_subscriber_names_and_types_by_node
         return [(topic, types[0]) for topic, types in ask(name, space or "/")]
 
-    def parameters(self, full_name: str) -> dict[str, Any]:
-        """Values of ASKED on a running node; those that it does not tell in time are left out."""
+    def parameters(self, full_name: str) -> dict[str, Any] | None:
+        """Values of ASKED that a running node has; None where it does not answer."""
         client = self.node.create_client(GetParameters, f"{full_name}/get_parameters")
-        self.spin(DISCOVERY, client.service_is_ready)
+        self.spin(ANSWER, client.service_is_ready)
         if not client.service_is_ready():
-            return {}
+            return None
         values: dict[str, Any] = {}
         for name in ASKED:  # of several, one that the node does not have may spoil all
             future = client.call_async(GetParameters.Request(names=[name]))
-            self.spin(DISCOVERY, future.done)
-            if not future.done() or future.result() is None:
-                break
+            self.spin(ANSWER, future.done)
+            if not future.done():
+                return None
             told = future.result().values
             if told and (value := parameter_value_to_python(told[0])) is not None:
                 values[name] = value

@@ -14,7 +14,15 @@ from rt_vla_ros.cli.doctor.parameter_files import SIM_TIME
 from rt_vla_ros.nodes.robot_state import RobotState
 from rt_vla_ros.observations.robot_state import StateError
 
-TYPES = {"sensor_msgs/msg/JointState": "joint_states", "std_msgs/msg/Float64MultiArray": "state"}
+JOINTS, NUMBERS = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
+TYPES = {JOINTS: "joint_states", NUMBERS: "state"}
+TYPE_OF_KIND = {"joint": JOINTS, "gripper": JOINTS, "topic": NUMBERS}
+
+
+def needed_types(card: ActionCard | None) -> set[str]:
+    """Of the topics that a policy node with this card listens to for the robot's state, besides TF."""
+    kinds = {one.kind for one in card.state} if card is not None else set()
+    return {TYPE_OF_KIND[kind] for kind in kinds if kind in TYPE_OF_KIND}
 
 
 class StateWatch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rclpy._rclpy_pybind11 import RCLError
@@ -13,15 +13,19 @@ from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.frames import refuse_frame
 from rt_vla_ros.cli.doctor.camera_watch import CameraWatch
 from rt_vla_ros.cli.doctor.finding import Finding
-from rt_vla_ros.cli.doctor.graph_look import DISCOVERY, GraphLook, on_graph
+from rt_vla_ros.cli.doctor.graph_look import GraphLook, on_graph
 from rt_vla_ros.cli.doctor.parameter_files import SIM_TIME, NodeSetup
-from rt_vla_ros.cli.doctor.state_watch import StateWatch
+from rt_vla_ros.cli.doctor.state_watch import StateWatch, needed_types
 from rt_vla_ros.nodes.camera_topics import camera_topics
 from rt_vla_ros.nodes.conversions import seconds
 from rt_vla_ros.nodes.start_error import StartError
 
+DISCOVERY = 2.0
+"""How long it is waited for the nodes, and again for their topics [s]."""
 LISTENING = 3.0
 """How long it is listened [s]."""
+PATIENCE = 10.0
+"""How much longer it is listened for what is published, and has not come [s]."""
 OLDEST_TRANSFORM = 0.5
 """Age, or lead, of a transform that the smoother takes [s]."""
 ACTION_TYPE, TWIST_TYPE = "rt_vla_ros/msg/ActionChunk", "geometry_msgs/msg/TwistStamped"
@@ -48,16 +52,21 @@ def _look(
         if found is None:
             there = ", ".join(sorted(look.full_names())[:12]) or "no node at all"
             yield Finding(False, f"No {full_name} runs on the graph (there is {there}): start it.")
-    watches = _watch_cameras(look, policy, own)
-    end = time.monotonic() + listening
     values = dict(policy.values) | {key: smoother.values[key] for key in ("tip_frame", "workspace_frame")}
     seen = dict(policy.values)
     for running in filter(None, (own, follower)):
         told = look.parameters(running)
-        values |= told
-        seen |= told if running == own else {}
+        if told is None:
+            yield Finding(False, f"{running} does not answer when it is asked for its parameters: it stands still.")
+        values |= told or {}
+        seen |= (told or {}) if running == own else {}
+    look.spin(DISCOVERY, lambda: _is_complete(look, own, follower, seen, card))
+    watches = [CameraWatch(look, topic, IMAGE_TYPES[kind]) for topic, kind in _image_topics(look, policy, own)]
+    if own is not None and not watches:
+        yield Finding(False, f"{own} listens to no images: is it the policy node of this package?")
     state = _watch_state(look, seen, card, policy, own)
-    look.spin(end - time.monotonic())
+    look.spin(listening)
+    look.spin(PATIENCE, lambda: not _is_due(look, watches, values, card))
     for watch in watches:
         yield from watch.findings(values, card)
     if isinstance(state, Finding):
@@ -70,21 +79,45 @@ def _look(
     yield from _frames(look, values, card)
 
 
-def _watch_cameras(look: GraphLook, policy: NodeSetup, running: str | None) -> list[CameraWatch]:
-    """A watch for each topic of images that the policy node listens to, or would listen to."""
+def _is_complete(
+    look: GraphLook, policy: str | None, smoother: str | None, values: Mapping[str, Any], card: ActionCard | None
+) -> bool:
+    """Whether the nodes' topics are known, which come one by one after the nodes. values: the policy node's."""
+    if policy is not None:
+        kinds = [kind for _, kind in look.topics(policy, published=False)]
+        if sum(kind in IMAGE_TYPES for kind in kinds) < len(_camera_topics(values)):
+            return False
+        if not needed_types(card) <= set(kinds) or _published(look, policy, ACTION_TYPE) is None:
+            return False
+    return smoother is None or _published(look, smoother, TWIST_TYPE) is not None
+
+
+def _is_due(
+    look: GraphLook, watches: Iterable[CameraWatch], values: Mapping[str, Any], card: ActionCard | None
+) -> bool:
+    """Whether something is published, and has not yet come as it should."""
+    if any(watch.is_due() for watch in watches):
+        return True
+    if values[SIM_TIME] and look.clock_ns is None and look.node.count_publishers("/clock"):
+        return True
+    placed = any(map(look.node.count_publishers, ("/tf", "/tf_static")))
+    return placed and not all(finding.fine for finding in _frames(look, values, card))
+
+
+def _image_topics(look: GraphLook, policy: NodeSetup, running: str | None) -> list[tuple[str, str]]:
+    """Names and types of the topics of images that the policy node listens to, or would listen to."""
     if running is not None:
-        topics = [(topic, kind) for topic, kind in look.topics(running, published=False) if kind in IMAGE_TYPES]
-    else:
-        space, compressed = policy.full_name.rpartition("/")[0], policy.values["image_transport"] == "compressed"
-        kind, suffix = (
-            ("sensor_msgs/msg/CompressedImage", "/compressed") if compressed else ("sensor_msgs/msg/Image", "")
-        )
-        try:
-            names = list(camera_topics(policy.values["cameras"]).values())
-        except StartError:  # is told of where the files are read
-            names = []
-        topics = [(f"{space}/{name}{suffix}", kind) for name in names]
-    return [CameraWatch(look, topic, IMAGE_TYPES[kind]) for topic, kind in topics]
+        return [(topic, kind) for topic, kind in look.topics(running, published=False) if kind in IMAGE_TYPES]
+    space, compressed = policy.full_name.rpartition("/")[0], policy.values["image_transport"] == "compressed"
+    kind, suffix = ("sensor_msgs/msg/CompressedImage", "/compressed") if compressed else ("sensor_msgs/msg/Image", "")
+    return [(f"{space}/{name}{suffix}", kind) for name in _camera_topics(policy.values)]
+
+
+def _camera_topics(values: Mapping[str, Any]) -> list[str]:
+    try:
+        return list(camera_topics(values["cameras"]).values())
+    except StartError:  # is told of where the files are read
+        return []
 
 
 def _watch_state(
