@@ -35,7 +35,7 @@ def test_it_ends_when_its_parent_is_killed() -> None:
         child = int(parent.stdout.readline())
         assert runs(child)
         parent.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while runs(child):
         assert time.monotonic() < deadline
         time.sleep(0.01)

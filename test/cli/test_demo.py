@@ -175,7 +175,7 @@ def test_nothing_stays_behind_whenever_it_is_interrupted(number: signal.Signals,
     run = Demo(tmp_path, "--policy", "rt1-untrained")
     run.wait_for(lambda: run.log.exists() and moment in run.log.read_text(), 90)
     run.process.send_signal(number)
-    run.wait_for(lambda: run.process.poll() is not None and run.alive() == [], 5.0)
+    run.wait_for(lambda: run.process.poll() is not None and run.alive() == [], 60)
     status, printed = run.finish()
     assert status == (-signal.SIGKILL if number == signal.SIGKILL else 130), printed
     assert not (tmp_path / "demo.json").exists()

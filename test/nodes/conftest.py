@@ -13,13 +13,15 @@ ros.ensure()
 
 from support.node_bench import NodeBench  # noqa: E402
 from support.policy_rig import PlayedPolicy, Rig  # noqa: E402
+from support.steady_time import SteadyTime  # noqa: E402
 
 from rt_vla_ros.nodes import policy_node  # noqa: E402
 
 
 @pytest.fixture
-def make_bench(ros_graph: Any) -> Iterator[Callable[..., NodeBench]]:
+def make_bench(ros_graph: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., NodeBench]]:
     """Makes the test's bench, with ROS arguments."""
+    SteadyTime(monkeypatch)
     benches: list[NodeBench] = []
 
     def make(*arguments: str) -> NodeBench:

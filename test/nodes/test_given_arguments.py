@@ -36,8 +36,8 @@ def check(ros_graph: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
         node = Node("smoother_node", namespace=namespace)
         node.declare_parameters("", [("dry_run", False), ("max_linear_velocity", 0.25), ("command_rate", 50.0)])
         node.create_publisher(Bool, "terminate", 1)
-        node.create_subscription(Bool, "image/compressed", print, 1)
-        node.create_service(Trigger, "~/stop", print)
+        node.create_subscription(Bool, "image/compressed", lambda _message: None, 1)
+        node.create_service(Trigger, "~/stop", lambda _request, response: response)
         capfd.readouterr()
         check_given(node, argv)
         return capfd.readouterr().err

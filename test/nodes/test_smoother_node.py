@@ -56,8 +56,8 @@ class Rig:
 
     def until_still(self) -> None:
         """The arm was told to stand still and then nothing more."""
-        self.bench.until(lambda: not self.statuses[-1].commanding and self.twists, "it still commands")
-        assert np.linalg.norm(velocity(self.twists[-1])) == 0
+        self.bench.until(lambda: self.twists and not velocity(self.twists[-1]).any(), "it still moves")
+        self.bench.until(lambda: not self.statuses[-1].commanding, "it still commands")
 
 
 def transform(parent: str, child: str) -> TransformStamped:

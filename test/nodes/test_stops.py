@@ -71,6 +71,7 @@ class Rig:
 
     def until_still(self) -> None:
         """The arm was told to stand still; what it is told from now on is counted anew."""
+        self.bench.until(lambda: not self.twists[-1].twist.linear.x, "it still moves")
         self.bench.until(lambda: not self.statuses[-1].commanding, "it still commands")
         self.twists.clear()
         self.actions.clear()

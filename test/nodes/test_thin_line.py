@@ -61,12 +61,12 @@ def test_when_policy_or_smoother_is_killed_the_arm_stands_still_and_the_reason_i
     policy = start("policy_node", played="riser")
     say(bench, INSTRUCTION)
     bench.until(lambda: len([t for t in twists if speed(t) > 0.03]) > 20, "the arm does not move")
-    killed_ns = time.time_ns()
     policy.kill()
+    before = len(twists)
     bench.until(lambda: statuses[-1].state == State.FAULT and not statuses[-1].commanding, "it goes on")
-    moving = [t for t in twists if speed(t) > 0]
-    # The action's period, the smoothing's tail, and time for a busy machine to deliver.
-    assert (nanoseconds(moving[-1].header.stamp) - killed_ns) / 1e9 < 0.2 + 0.3 + 0.5
+    # The action's period, the smoothing's tail and some delay, in ticks of 20 ms: those that a busy machine leaves out
+    # move nothing.
+    assert sum(speed(t) > 0 for t in twists[before:]) < (0.2 + 0.3 + 0.5) * 50
     assert speed(twists[-1]) == 0
     bench.until_diagnostics("smoother_node", 2, "The policy has ")
     bench.until_diagnostics("sim_arm_node", 0, "Standing still: no fresh velocity comes.")

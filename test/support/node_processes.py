@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 30.0  # [s]
+PATIENCE = 60.0  # [s]
 
 
 class NodeProcess:

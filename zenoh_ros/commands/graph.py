@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import rclpy
@@ -21,6 +22,7 @@ PATIENCE = 3.0
 # And for a service and its answer [s].
 ANSWER = 5.0
 _QUIET = 0.4
+# Between two looks [s]. They are counted, so that time in which a busy machine stops this process does not count.
 _POLL = 0.02
 
 
@@ -49,23 +51,22 @@ def graph_node(name: str | None = None) -> Iterator[Node]:
 
 def settle(node: Node, *, quiet: float = _QUIET, longest: float = 3.0) -> None:
     """Returns when nothing new has been heard of the graph for `quiet` seconds."""
-    end = time.monotonic() + longest
-    last, since = _picture(node), time.monotonic()
-    while time.monotonic() < min(since + quiet, end):
+    last, same = _picture(node), 0
+    for _ in range(round(longest / _POLL)):
         time.sleep(_POLL)
         now = _picture(node)
-        if now != last:
-            last, since = now, time.monotonic()
+        last, same = now, same + 1 if now == last else 0
+        if same * _POLL >= quiet:
+            return
 
 
 def wait_until(condition: Callable[[], bool], seconds: float | None) -> bool:
     """Whether the condition became true in time; None: waits for ever."""
-    end = None if seconds is None else time.monotonic() + seconds
-    while not condition():
-        if end is not None and time.monotonic() >= end:
-            return False
+    for _ in count() if seconds is None else range(round(seconds / _POLL)):
+        if condition():
+            return True
         time.sleep(_POLL)
-    return True
+    return condition()
 
 
 def spin_until(node: Node, condition: Callable[[], bool], seconds: float | None = None) -> bool:

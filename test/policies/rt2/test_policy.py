@@ -244,11 +244,11 @@ def wait_until_waiting(policy: RT2Policy) -> None:
     with policy._lock._changed:
         pass
     deadline = threading.Event()
-    for _ in range(2000):
+    for _ in range(12_000):
         if policy._lock._waiting_high:
             return
         deadline.wait(0.005)
-    raise AssertionError("control did not come to the model within 10 s")
+    raise AssertionError("control did not come to the model within a minute")
 
 
 def test_use_before_reset_and_bad_images_are_refused(parts: RT2Parts) -> None:

@@ -326,11 +326,11 @@ def test_a_prefix_is_put_before_programs(
 def test_it_runs_and_shows_everything_if_asked(file: Path) -> None:
     with launched(file, "word:=robots", "-a", "sigterm_timeout:=1") as process:
         read_until(process, "hello robots")
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     with launched(file) as process:
         assert process.stdout is not None
         assert "hello" not in process.stdout.read()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize(

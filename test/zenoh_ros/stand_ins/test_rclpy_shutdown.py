@@ -1,11 +1,10 @@
-"""The stand-in ends within a second, whatever its callbacks do; the real one may wait for them for ever."""
+"""The stand-in ends within seconds, whatever its callbacks do; the real one may wait for them for ever."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,10 +61,8 @@ def blocked(ros_graph: Any, request: pytest.FixtureRequest) -> Iterator[subproce
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_blocked_callback_does_not_keep_the_process(blocked: subprocess.Popen[str], number: int) -> None:
     blocked.send_signal(number)
-    began = time.monotonic()
-    out, _ = blocked.communicate(timeout=20.0)
+    out, _ = blocked.communicate(timeout=10.0)
     assert (out, blocked.returncode) == ("ended\n", 0)
-    assert time.monotonic() - began < 10.0
 
 
 def test_a_signal_handler_that_takes_longer_than_the_wait_does_not_stop_the_spinning(ros_graph: Any) -> None:
@@ -81,4 +78,4 @@ signal.signal(signal.SIGALRM, lambda *_: time.sleep(0.5))
 signal.setitimer(signal.ITIMER_REAL, 0.05)
 executor.spin_once(timeout_sec=0.2)
 """
-    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=30, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=60, check=False).returncode == 0

@@ -16,6 +16,7 @@ from zenoh_ros.wire.session import Session
 
 packages.register("rt_vla_ros", ROOT)  # its messages are among those that are tried
 
+PATIENCE = 60.0  # [s] until something that never comes is a failure
 _Taken = TypeVar("_Taken")
 
 
@@ -36,7 +37,7 @@ class Waiter:
     def __call__(self) -> None:
         self._woken.set()
 
-    def take(self, take: Callable[[], _Taken | None], timeout: float = 10.0) -> _Taken:
+    def take(self, take: Callable[[], _Taken | None], timeout: float = PATIENCE) -> _Taken:
         """What `take` gives as soon as it gives something."""
         deadline = time.monotonic() + timeout
         while (taken := take()) is None:
@@ -46,7 +47,7 @@ class Waiter:
             self._woken.clear()
         return taken
 
-    def until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:
+    def until(self, condition: Callable[[], bool], timeout: float = PATIENCE) -> None:
         """Return as soon as `condition()` holds."""
         self.take(lambda: condition() or None, timeout)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.processes import ROOT, Program
 
-from wire.conftest import Waiter
+from wire.conftest import PATIENCE, Waiter
 from zenoh_ros.wire.errors import WireError
 from zenoh_ros.wire.messages import service_class
 from zenoh_ros.wire.session import Session
@@ -30,7 +30,7 @@ def test_a_request_waits_for_its_service(session: Session, waiter: Waiter) -> No
         second = client.send(Trigger.Request())
         assert waiter.take(client.take)[1] == second != first
         peer.kill()
-        assert session.graph.wait_for(lambda _: not client.service_is_ready, 10)
+        assert session.graph.wait_for(lambda _: not client.service_is_ready, PATIENCE)
 
 
 def test_every_response_goes_to_its_request(session: Session, waiter: Waiter) -> None:

@@ -13,7 +13,7 @@ import zenoh
 from conftest import RosGraph, free_port
 from support.processes import ROOT, Program
 
-from wire.conftest import Waiter
+from wire.conftest import PATIENCE, Waiter
 from zenoh_ros.wire.errors import WireError
 from zenoh_ros.wire.messages import message_class
 from zenoh_ros.wire.qos import QosProfile
@@ -26,10 +26,10 @@ def test_the_first_hosts_the_router_and_others_join(session: Session) -> None:
     other = Session.open()
     assert (session.hosts_router, other.hosts_router) == (True, False)
     node = other.create_node("second", "/ns")
-    assert session.graph.wait_for(lambda graph: [n.full_name for n in graph.nodes()] == ["/ns/second"], 10)
+    assert session.graph.wait_for(lambda graph: [n.full_name for n in graph.nodes()] == ["/ns/second"], PATIENCE)
     other.close()
     other.close()
-    assert session.graph.wait_for(lambda graph: not graph.nodes(), 10)
+    assert session.graph.wait_for(lambda graph: not graph.nodes(), PATIENCE)
     with pytest.raises(WireError, match="closed"):
         other.create_node("third")
     node.close()
@@ -78,7 +78,7 @@ def test_another_hosts_router_carries_what_its_peers_say(ros_graph: RosGraph, wa
         heard = node.create_subscription("/out", string, QosProfile(depth=10), waiter)
         sent = node.create_publisher("/in", string, QosProfile(depth=10))
         assert there.ask("at_least 2", "nodes") == "2"
-        assert here.graph.wait_for(lambda _: (heard.publisher_count, sent.subscription_count) == (1, 1), 20)
+        assert here.graph.wait_for(lambda _: (heard.publisher_count, sent.subscription_count) == (1, 1), PATIENCE)
         sent.publish(string(data="hello"))
         assert waiter.take(heard.take)[0].data == "echo hello"
         here.close()
@@ -96,8 +96,8 @@ def test_two_hosts_hear_each_other_through_the_router_of_a_third(ros_graph: RosG
             assert (session.zenoh.info.routers_zid(), session.zenoh.info.peers_zid()) == ([third.info.zid()], [])
         sent = one.create_node("one").create_publisher("/x", string, QosProfile(depth=10))
         heard = two.create_node("two").create_subscription("/x", string, QosProfile(depth=10), waiter)
-        assert one.graph.wait_for(lambda _: sent.subscription_count == 1, 20)
-        assert two.graph.wait_for(lambda _: heard.publisher_count == 1, 20)
+        assert one.graph.wait_for(lambda _: sent.subscription_count == 1, PATIENCE)
+        assert two.graph.wait_for(lambda _: heard.publisher_count == 1, PATIENCE)
         sent.publish(string(data="hello"))
         assert waiter.take(heard.take)[0].data == "hello"
         one.close()
@@ -109,7 +109,7 @@ def test_two_hosts_hear_each_other_through_the_router_of_a_third(ros_graph: RosG
 def test_domains_do_not_hear_each_other(session: Session) -> None:
     stranger = Session.open(domain=session.domain + 1)
     stranger.create_node("stranger")
-    assert stranger.graph.wait_for(lambda graph: len(graph.nodes()) == 1, 10)
+    assert stranger.graph.wait_for(lambda graph: len(graph.nodes()) == 1, PATIENCE)
     assert session.graph.nodes() == []
     stranger.close()
 

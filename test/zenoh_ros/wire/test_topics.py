@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.processes import ROOT, Program
 
-from wire.conftest import Waiter
+from wire.conftest import PATIENCE, Waiter
 from zenoh_ros.wire.cdr import serialize
 from zenoh_ros.wire.errors import WireError
 from zenoh_ros.wire.messages import message_class
@@ -28,7 +28,9 @@ def test_a_message_reaches_another_process_and_comes_back(session: Session, wait
     subscription = node.create_subscription("/out", String, TEN, waiter)
     with Program(PEER, "there") as peer:
         peer.expect("ready")
-        assert session.graph.wait_for(lambda _: publisher.subscription_count + subscription.publisher_count == 2, 10)
+        assert session.graph.wait_for(
+            lambda _: publisher.subscription_count + subscription.publisher_count == 2, PATIENCE
+        )
         for number in (1, 2):
             publisher.publish(String(data=f"hello {number}"))
             message, info = waiter.take(subscription.take)
@@ -38,7 +40,7 @@ def test_a_message_reaches_another_process_and_comes_back(session: Session, wait
             (endpoint,) = session.graph.endpoints(name="/out", node="/peer/there")
             assert info.publisher_gid == endpoint.gid
         assert peer.close() == 0
-    assert session.graph.wait_for(lambda _: publisher.subscription_count == 0, 10)
+    assert session.graph.wait_for(lambda _: publisher.subscription_count == 0, PATIENCE)
 
 
 def test_a_late_joiner_gets_what_is_latched(session: Session, waiter: Waiter) -> None:
@@ -50,13 +52,13 @@ def test_a_late_joiner_gets_what_is_latched(session: Session, waiter: Waiter) ->
         assert peer.ask("at_least 2", "nodes") == "2"
         # A message that is still on its way would be heard live: the echo comes after all that was sent before it.
         asked, echo = node.create_publisher("/in", String, TEN), node.create_subscription("/out", String, TEN, waiter)
-        assert session.graph.wait_for(lambda _: asked.subscription_count + echo.publisher_count == 2, 10)
+        assert session.graph.wait_for(lambda _: asked.subscription_count + echo.publisher_count == 2, PATIENCE)
         asked.publish(String(data="after you"))
         waiter.take(echo.take)
         subscription = node.create_subscription("/latched", String, LATCHED, waiter)
         assert [waiter.take(subscription.take)[0].data for _ in range(2)] == ["older", "newest"]
         volatile = node.create_subscription("/latched", String, TEN, waiter)
-        assert session.graph.wait_for(lambda _: volatile.publisher_count == 1, 10)
+        assert session.graph.wait_for(lambda _: volatile.publisher_count == 1, PATIENCE)
         peer.tell("latch live")
         assert waiter.take(subscription.take)[0].data == "live"
         assert waiter.take(volatile.take)[0].data == "live"
@@ -106,7 +108,7 @@ def test_qos_that_does_not_fit_keeps_apart(
         publisher = node.create_publisher("/x", String, offered)
         refused = node.create_subscription("/x", String, requested)
         heard = node.create_subscription("/x", String, offered)
-        assert session.graph.wait_for(lambda g: len(g.endpoints(name="/x")) == 3, 10)
+        assert session.graph.wait_for(lambda g: len(g.endpoints(name="/x")) == 3, PATIENCE)
     publisher.publish(String(data="text"))
     assert (refused.take(), publisher.subscription_count) == (None, 1)
     taken = heard.take()
@@ -122,7 +124,7 @@ def test_malformed_messages_are_counted_said_once_and_survived(
     subscription = session.create_node("careful").create_subscription("/out", String, TEN, waiter)
     with Program(PEER, "sloppy") as peer, caplog.at_level(logging.WARNING, "zenoh_ros.wire"):
         peer.expect("ready")
-        assert session.graph.wait_for(lambda _: subscription.publisher_count == 1, 10)
+        assert session.graph.wait_for(lambda _: subscription.publisher_count == 1, PATIENCE)
         for text in ("garbage", "rubbish", "trash"):
             peer.tell(f"malformed {text}")
         waiter.until(lambda: subscription.pending == 3)
@@ -138,7 +140,7 @@ def test_publishers_that_went_away_are_forgotten(session: Session, caplog: pytes
     gids = set()
     for number in range(1, 6):
         comes_and_goes = node.create_publisher("/x", String, TEN)
-        assert session.graph.wait_for(lambda _: subscription.publisher_count == 2, 10)
+        assert session.graph.wait_for(lambda _: subscription.publisher_count == 2, PATIENCE)
         stays.publish(String(data=str(number)))
         taken = subscription.take()
         assert taken is not None
@@ -147,7 +149,7 @@ def test_publishers_that_went_away_are_forgotten(session: Session, caplog: pytes
         gids.add(comes_and_goes.key.gid)
         assert set(subscription._verdicts) <= {stays.key.gid, comes_and_goes.key.gid}
         comes_and_goes.close()
-        assert session.graph.wait_for(lambda _: subscription.publisher_count == 1, 10)
+        assert session.graph.wait_for(lambda _: subscription.publisher_count == 1, PATIENCE)
     assert len(gids) == len(caplog.records) == 5
 
 
