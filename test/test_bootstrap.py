@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -179,11 +180,13 @@ def test_help_and_a_mistyped_command_install_nothing(machine: Machine) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_cut_off_installation_is_begun_anew(machine: Machine, number: signal.Signals) -> None:
-    process = machine.popen("doctor")
-    wait_until((machine.venv / "lib").exists, process)
-    (machine.venv / "half").touch()
-    os.killpg(process.pid, number)
-    process.communicate(timeout=30)
+    with socket.create_server(("127.0.0.1", 0)) as index:  # pip waits for its answer, and so is cut off in the middle
+        url = f"http://127.0.0.1:{index.getsockname()[1]}/"
+        process = machine.popen("doctor", PIP_NO_INDEX="0", PIP_FIND_LINKS="", PIP_INDEX_URL=url)
+        wait_until((machine.venv / "lib").exists, process)
+        (machine.venv / "half").touch()
+        os.killpg(process.pid, number)
+        process.communicate(timeout=60)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number)
     assert (machine.venv / "rt-vla.installing").exists()
     again = machine.start("doctor")

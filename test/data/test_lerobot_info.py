@@ -191,7 +191,7 @@ def test_tables_are_in_the_dataset(dataset: Path, path: object) -> None:
         DatasetError, match=r"data_path is .*, expected a path inside the dataset with only chunk_index"
     ):
         LeRobotDataset(dataset)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize(

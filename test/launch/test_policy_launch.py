@@ -204,7 +204,7 @@ def test_the_three_processes_run_together_and_end_together(ros_graph: Any) -> No
         read_until(process, "process has died")
         read_until(process, "Ready: rt1-untrained")
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids.values())
 
 
@@ -216,7 +216,7 @@ def test_without_a_policy_the_smoother_stays_and_without_a_smoother_the_launch_e
         (smoother,) = (line for line in lines if "smoother_node" in line and "process started with pid" in line)
         os.kill(int(smoother.rpartition("[")[2].rstrip("]")), signal.SIGKILL)
         read_until(process, "The smoother has ended: nobody follows the policy's actions any more. (exit code -9)")
-        assert process.wait(30) == 1
+        assert process.wait(60) == 1
 
 
 def command(*arguments: str) -> str:

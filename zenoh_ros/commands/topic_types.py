@@ -13,8 +13,6 @@ from zenoh_ros.commands.errors import CliError
 from zenoh_ros.commands.graph import call, require_name, topics
 from zenoh_ros.commands.values import interface
 
-_ANSWER = 2.0  # how long a node is waited for [s]
-
 
 def topic_class(node: Node, topic: str) -> Any:
     """The class of the topic's messages.
@@ -43,7 +41,7 @@ def _asked_for(node: Node, topic: str, name: str) -> Any:
         )
         service = f"{info.node_namespace.rstrip('/')}/{info.node_name}/get_type_description"
         try:
-            response = call(node, GetTypeDescription, service, request, _ANSWER)
+            response = call(node, GetTypeDescription, service, request)
         except CliError:
             continue
         made = _made(name, str(info.topic_type_hash), response.type_description) if response.successful else None
