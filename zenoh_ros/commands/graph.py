@@ -50,13 +50,16 @@ def graph_node(name: str | None = None) -> Iterator[Node]:
 
 
 def settle(node: Node, *, quiet: float = _QUIET, longest: float = 3.0) -> None:
-    """Returns when nothing new has been heard of the graph for `quiet` seconds."""
+    """Returns when nothing new has been heard of the graph for `quiet` seconds.
+
+    Where nobody at all has been heard of, `longest` are waited for: who hosts the router may be busy.
+    """
     last, same = _picture(node), 0
     for _ in range(round(longest / _POLL)):
         time.sleep(_POLL)
         now = _picture(node)
         last, same = now, same + 1 if now == last else 0
-        if same * _POLL >= quiet:
+        if node_names(node) and same * _POLL >= quiet:
             return
 
 

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     with graph_node() as node:
         message_type = given or topic_class(node, topic)
         path = _checked_path(message_type, args.field)
-        settle(node, quiet=0.1)  # to know the publishers' quality of service
+        settle(node, quiet=0.1, longest=0.5)  # to know the publishers' quality of service
 
         def on_message(message: Any) -> None:
             nonlocal heard

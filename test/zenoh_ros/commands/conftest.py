@@ -54,14 +54,16 @@ Commanded = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def command(
-    talker: subprocess.Popen[str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Commanded:
-    """Runs `rt-vla ARGUMENT...` in this process on the talker's graph: (exit code, standard output, standard error)."""
-
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For names that are not on the graph, which are waited for in vain."""
     from zenoh_ros.commands import graph
 
     monkeypatch.setattr(graph, "PATIENCE", 1.5)
+
+
+@pytest.fixture
+def command(talker: subprocess.Popen[str], capfd: pytest.CaptureFixture[str]) -> Commanded:
+    """Runs `rt-vla ARGUMENT...` in this process on the talker's graph: (exit code, standard output, standard error)."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
         capfd.readouterr()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 
 def test_nodes_are_listed_without_the_command_itself(command: Any) -> None:
     assert command("node", "list") == (0, "/demo/talker\n", "")
@@ -25,6 +27,7 @@ def test_a_node_is_described(command: Any) -> None:
     assert titles[2] < lines.index("    /demo/talker/switch: std_srvs/srv/SetBool") < titles[3]
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_missing_node_is_said(command: Any) -> None:
     code, _, err = command("node", "info", "/demo/taker")
     assert code == 2

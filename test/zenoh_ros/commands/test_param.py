@@ -52,6 +52,7 @@ def test_a_missing_parameter_is_said(command: Any, arguments: list[str]) -> None
     assert err == "rt-vla param: /demo/talker has no parameter 'sped'. Did you mean 'speed'?\n"
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_missing_node_is_said(command: Any) -> None:
     code, _, err = command("param", "get", "/talker", "speed")
     assert code == 2

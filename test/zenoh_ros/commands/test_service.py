@@ -39,12 +39,14 @@ def test_a_service_is_called(command: Any) -> None:
         (["type", "/demo/talker/swich"], "Did you mean '/demo/talker/switch'?"),
     ],
 )
+@pytest.mark.usefixtures("hasty")
 def test_what_cannot_be_done_is_said_in_a_sentence(command: Any, arguments: list[str], sentence: str) -> None:
     code, _, err = command("service", *arguments)
     assert code == 2
     assert sentence in err
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_service_is_described(command: Any) -> None:
     expected = "Type: std_srvs/srv/SetBool\nClients count: 0\nServices count: 1\n"
     assert command("service", "info", "demo/talker/switch") == (0, expected, "")

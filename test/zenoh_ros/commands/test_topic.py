@@ -99,6 +99,7 @@ def test_nobody_listening_is_said_in_time(command: Any) -> None:
         (["publish"], "invalid choice: 'publish'"),
     ],
 )
+@pytest.mark.usefixtures("hasty")
 def test_what_cannot_be_done_is_said_in_a_sentence(command: Any, arguments: list[str], sentence: str) -> None:
     code, _, err = command("topic", *arguments)
     assert code == 2
