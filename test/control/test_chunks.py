@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from support.actions import TICK, action, run, speed, travelled
+from support.actions import PERIOD, TICK, action, changed, chunk, run, speed, travelled
 
-from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, ActionChunk, EndEffectorStep
+from rt_vla_ros.action_space.chunk import KEEP_GRIPPER
 from rt_vla_ros.control.controller import Controller, ControllerSettings
 from rt_vla_ros.control.motion import REST_TRANSLATION
 from rt_vla_ros.control.status import Command, State
 
-PERIOD = 0.2
 X, Y, Z = np.eye(3) * 0.04
-
-
-def chunk(*translations: Sequence[float] | np.ndarray, period: float = PERIOD, **values: Any) -> ActionChunk:
-    """A step each; the gripper is left as it is."""
-    steps = tuple(EndEffectorStep(np.array(one, np.float64), np.zeros(3)) for one in translations)
-    return ActionChunk(steps, period, **({"frame_id": "base"} | values))
-
-
-def changed(whole: ActionChunk, number: int, **values: Any) -> ActionChunk:
-    """With a step that has other values."""
-    steps = list(whole.steps)
-    steps[number] = EndEffectorStep(**(vars(steps[number]) | values))
-    return ActionChunk(**(vars(whole) | {"steps": tuple(steps)}))
 
 
 def ticked(until: float, **settings: float) -> Controller:

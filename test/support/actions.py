@@ -12,6 +12,7 @@ from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.control.status import Command
 
 TICK = 0.02
+PERIOD = 0.2
 
 
 def one_step(
@@ -39,6 +40,19 @@ def action(
 ) -> ActionChunk:
     """A chunk of one step that moves by 4 cm, if nothing else is said."""
     return one_step(translation, rotation, frame_id=frame_id, **values)
+
+
+def chunk(*translations: Sequence[float] | np.ndarray, period: float = PERIOD, **values: Any) -> ActionChunk:
+    """A step each; the gripper is left as it is."""
+    steps = tuple(EndEffectorStep(np.array(one, np.float64), np.zeros(3)) for one in translations)
+    return ActionChunk(steps, period, **({"frame_id": "base"} | values))
+
+
+def changed(whole: ActionChunk, number: int, **values: Any) -> ActionChunk:
+    """With a step that has other values."""
+    steps = list(whole.steps)
+    steps[number] = EndEffectorStep(**(vars(steps[number]) | values))
+    return ActionChunk(**(vars(whole) | {"steps": tuple(steps)}))
 
 
 def run(controller: Controller, start: float, duration: float, tick: float = TICK) -> list[Command]:
