@@ -318,7 +318,8 @@ def test_a_silent_policy_with_a_long_period_is_stopped_before_its_action_ends() 
 
 
 @pytest.mark.parametrize(
-    "name", ["action_timeout", "max_action_age", "max_stamp_lead", "max_tick_gap", "halt_duration"]
+    "name",
+    ["action_timeout", "max_action_age", "max_chunk_age", "max_stamp_lead", "max_tick_gap", "halt_duration"],
 )
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_settings_that_make_no_sense_are_refused(name: str, value: float) -> None:

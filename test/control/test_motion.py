@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from support.actions import TICK, action, run, speed, travelled
+from support.actions import TICK, action, chunk, run, speed, travelled
 
 from rt_vla_ros.control.controller import Controller, ControllerSettings
 from rt_vla_ros.control.limits import Limits
@@ -206,3 +206,22 @@ def test_a_run_is_a_function_of_what_came_in_and_not_of_when(start: float) -> No
         runs.append(np.array([np.concatenate([c.linear, c.angular]) for c in commands]))
     assert runs[0].any()
     np.testing.assert_array_equal(runs[0], runs[1])
+
+
+@pytest.mark.parametrize("late", [0.0, 0.4])
+def test_a_long_chunk_ends_at_the_wall_also_where_poses_come_late(late: float) -> None:
+    controller = Controller(Limits(workspace_high=(0.5, np.inf, np.inf)))
+    path, now = [np.array([0.4, 0.0, 0.2])] * (1 + round(late / TICK)), 0.0
+    controller.tick(now)
+    assert controller.accept(chunk(*[(0.04, 0.02, 0)] * 8), stamp=now, now=now) is None
+    reasons = set()
+    for _ in range(100):
+        controller.set_pose(path[-1 - round(late / TICK)], now - late)
+        now = round(now + TICK, 9)
+        command = controller.tick(now)
+        reasons.add(command.reason)
+        path.append(path[-1] + command.linear * TICK)
+    assert "Following an action, held back by the wall of the workspace." in reasons
+    assert 0.49 < max(x for x, _, _ in path) <= 0.5 + 1e-6
+    assert path[-1][1] == pytest.approx(0.16, abs=REST_TRANSLATION)
+    assert controller.state is State.HOLDING

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
-from support.actions import one_step
+from support.actions import changed, chunk, one_step
 
+from rt_vla_ros.action_space.ensemble import Ensemble
 from rt_vla_ros.control.status import Command, State
 from rt_vla_ros.nodes import conversions as convert
 
@@ -35,6 +36,22 @@ def test_an_action_goes_there_and_back_to_the_last_bit() -> None:
     assert (back.tokens, back.plan, back.frame_id) == ((1, 255, 3), "plan", "panda_link0")
     assert convert.nanoseconds(message.header.stamp) == 1_234_567_890_123_456_789
     assert convert.nanoseconds(message.latency) == 5_000_000
+
+
+def test_a_chunk_of_several_steps_goes_there_and_back() -> None:
+    ensemble = Ensemble("weighted", 0.5, 8)
+    whole = changed(chunk((1, 2, 3), (4, 5, 6), tokens=(1, 2, 3, 4), ensemble=ensemble), 1, gripper=1, terminate=True)
+    message = convert.chunk_message(whole, 5, "base", 0)
+    assert not message.terminate
+    back = convert.chunk_from_message(message)
+    assert (back.ensemble, back.terminates_at, back.tokens, len(back.steps)) == (ensemble, 1, (1, 2, 3, 4), 2)
+    assert convert.chunk_message(back, 5, "base", 0) == message
+
+
+def test_a_terminate_needs_no_ensemble_that_there_is() -> None:
+    message = convert.chunk_message(one_step(terminate=True), 5, "base", 0)
+    message.ensemble = "median"
+    assert convert.chunk_from_message(message).terminate
 
 
 def test_not_a_number_survives_the_message_for_the_controller_to_refuse() -> None:

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import TransformStamped, TwistStamped
+from geometry_msgs.msg import TransformStamped
 from rclpy.clock import ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock as ClockMsg
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
-from std_msgs.msg import Bool, Float64
 from std_srvs.srv import Trigger
 from support.actions import action
 from support.node_bench import NodeBench
+from support.smoother_rig import Rig, publish_frames, transform, velocity
 from tf2_msgs.msg import TFMessage
 from tf2_ros import StaticTransformBroadcaster
 
@@ -27,53 +27,6 @@ from rt_vla_ros.nodes.smoother_node import SmootherNode
 from rt_vla_ros.nodes.start_error import StartError
 
 OK, WARN, ERROR = 0, 1, 2
-
-
-class Rig:
-    """A smoother, a policy and an arm that are played."""
-
-    def __init__(self, bench: NodeBench) -> None:
-        self.bench = bench
-        self.twists = bench.listen(TwistStamped, "delta_twist_cmds")
-        self.grippers = bench.listen(Float64, "gripper_command")
-        self.terminates = bench.listen(Bool, "terminate")
-        self.statuses = bench.listen(ControllerStatus, "controller_status")
-        self.node = bench.add(SmootherNode())
-        self.policy = bench.publisher(ChunkMsg, "action")
-        publish_frames(bench, self.node)
-        bench.until(lambda: self.node.count_subscribers("delta_twist_cmds") and self.statuses)
-        bench.until(lambda: self.node.get_publishers_info_by_topic("action"))
-
-    def act(self, *, age: float = 0.0, frame: str = "panda_link0", **changes: Any) -> int:
-        """Publishes an action on an image of `age` [s]; its stamp."""
-        stamp_ns = self.node.get_clock().now().nanoseconds - round(age * 1e9)
-        self.policy.publish(chunk_message(action(**changes), stamp_ns, frame, 0))
-        return stamp_ns
-
-    def until_state(self, state: State) -> ControllerStatus:
-        self.bench.until(lambda: self.statuses and self.statuses[-1].state == state, f"never {state.name}")
-        return self.statuses[-1]
-
-    def until_still(self) -> None:
-        """The arm was told to stand still and then nothing more."""
-        self.bench.until(lambda: self.twists and not velocity(self.twists[-1]).any(), "it still moves")
-        self.bench.until(lambda: not self.statuses[-1].commanding, "it still commands")
-
-
-def transform(parent: str, child: str) -> TransformStamped:
-    message = TransformStamped(child_frame_id=child)
-    message.header.frame_id, message.transform.rotation.w = parent, 1.0
-    return message
-
-
-def publish_frames(bench: NodeBench, node: SmootherNode) -> None:
-    """TF as a robot_state_publisher tells it; returns once the node knows it."""
-    StaticTransformBroadcaster(bench.world).sendTransform(transform("base_link", "panda_link0"))
-    bench.until(lambda: node.transforms.refuse("panda_link0") is None)
-
-
-def velocity(twist: TwistStamped) -> np.ndarray:
-    return np.array([twist.twist.linear.x, twist.twist.linear.y, twist.twist.linear.z])
 
 
 @pytest.fixture
