@@ -220,6 +220,12 @@ def compared(folder: Path, card: ActionCard, *texts: str) -> list[tuple[bool, st
         ({}, section("/**", "frame_id: world"), True, "frame_id is 'world' in place of the card's 'panda_link0'"),
         ({"control_rate": 1.0}, section("/**", "device: cpu"), False, "An action lasts 1 s, and action_timeout is 1 s"),
         (
+            {"horizon": 8, "execute_steps": 4},
+            section("/**", "max_chunk_age: 0.5"),
+            False,
+            "decides every 1.33 s, and max_chunk_age is 0.5 s",
+        ),
+        (
             {},
             section("/**", "max_translation: 0.01"),
             False,

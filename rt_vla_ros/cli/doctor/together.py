@@ -23,15 +23,26 @@ def compare(card: ActionCard, policy: NodeSetup, smoother: NodeSetup) -> Iterato
     refusal = refuse_settings(card, policy.values)
     if refusal is not None:
         yield Finding(False, f"{card.name}: {refusal} The policy will not load.")
-    timeout = smoother.values["action_timeout"]
-    if card.period >= timeout:
+    yield from _times(card, smoother)
+    if not card.postprocessing:  # else the ranges are not those of the actions
+        yield from _limits(card, smoother)
+
+
+def _times(card: ActionCard, smoother: NodeSetup) -> Iterator[Finding]:
+    timeout, longest = smoother.values["action_timeout"], smoother.values["max_chunk_age"]
+    wanted = card.execute_steps * card.period
+    if card.horizon > 1 and wanted > longest:
+        yield Finding(
+            False,
+            f"The policy decides every {wanted:.3g} s, and max_chunk_age is {longest:g} s: the arm stands still in "
+            f"between. Set it to more than {wanted:.3g} s, such as {2 * wanted:.2g}.",
+        )
+    if card.horizon == 1 and card.period >= timeout:
         yield Finding(
             False,
             f"An action lasts {card.period:g} s, and action_timeout is {timeout:g} s: the smoother takes the policy "
             f"for dead after each one. Set it to more than {card.period:g} s, such as {3 * card.period:.2g}.",
         )
-    if not card.postprocessing:  # else the ranges are not those of the actions
-        yield from _limits(card, smoother)
 
 
 def _cameras(card: ActionCard, policy: NodeSetup) -> Iterator[Finding]:
