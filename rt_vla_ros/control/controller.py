@@ -148,6 +148,7 @@ class Controller:
             return self.refuse(sentence, stamp)
         self._accepted(stamp)
         self._follow(chunk, stamp, now)
+        self._look_for_terminate()
         return None
 
     def refuse(self, sentence: str, stamp: float) -> str:

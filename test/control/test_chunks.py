@@ -166,8 +166,9 @@ def test_a_terminate_that_came_due_between_two_ticks_ends_the_request_before_the
 def test_a_terminate_whose_time_has_passed_stops_at_once() -> None:
     controller = ticked(0.5)
     assert controller.accept(changed(chunk(X, X, X), 1, terminate=True), stamp=0.2, now=0.5) is None
-    assert max(map(speed, run(controller, 0.5, 0.5))) == 0
     assert controller.state is State.TERMINATED
+    assert max(map(speed, run(controller, 0.5, 0.5))) == 0
+    assert "before the last request ended (0.500 s)" in str(controller.accept(chunk(X, X), stamp=0.45, now=1.0))
 
 
 def test_a_newer_chunk_takes_back_a_terminate_that_is_not_due() -> None:
