@@ -6,8 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
-from support.actions import TICK, action, chunk, run, speed, travelled
+from support.actions import TICK, action, changed, chunk, run, speed, travelled
 
+from rt_vla_ros.action_space.ensemble import Ensemble
 from rt_vla_ros.control.controller import Controller, ControllerSettings
 from rt_vla_ros.control.limits import Limits
 from rt_vla_ros.control.motion import REST_ROTATION, REST_TRANSLATION
@@ -119,6 +120,32 @@ def test_random_actions_at_random_times_stay_within_all_limits_and_steps(seed: i
             wish = action((x, *rng.uniform(-0.08, 0.08, 2)), rng.uniform(-0.4, 0.4, 3), terminate=kind == "terminate")
             controller.accept(wish, stamp=stamp, now=now)
     assert moved > 100
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_chunks_that_come_late_stay_within_all_limits_and_steps(seed: int) -> None:
+    rng, ensemble = np.random.default_rng(seed), Ensemble("weighted", 0.5, 4) if seed % 2 else Ensemble()
+    limits = Limits(max_linear_velocity=0.25, max_angular_velocity=1.0, max_linear_acceleration=3.0)
+    controller, now, next_action, moved = Controller(limits), 0.0, 0.0, 0
+    before = controller.tick(now)
+    for _ in range(1000):
+        tick = rng.uniform(0.004, 0.04)
+        now += tick
+        command = controller.tick(now)
+        assert np.linalg.norm(command.linear) <= limits.max_linear_velocity + ROUNDING
+        assert np.linalg.norm(command.angular) <= limits.max_angular_velocity + ROUNDING
+        assert np.linalg.norm(command.linear - before.linear) <= limits.max_linear_acceleration * tick + ROUNDING
+        assert np.linalg.norm(command.angular - before.angular) <= limits.max_angular_acceleration * tick + ROUNDING
+        before, moved = command, moved + bool(speed(command) > 0)
+        if now >= next_action:
+            steps = rng.integers(0, 9)
+            whole = chunk(*rng.uniform(-0.08, 0.08, (steps, 3)), ensemble=ensemble)
+            for number in range(steps):
+                end = rng.random() < 0.03
+                whole = changed(whole, number, rotation=rng.uniform(-0.4, 0.4, 3), terminate=end)
+            controller.accept(whole, stamp=now - rng.uniform(0, 0.6), now=now)
+            next_action = now + rng.choice([0.05, 0.2, 0.21, 0.9, 1.4])
+    assert moved > 300
 
 
 def test_an_action_beyond_the_velocity_limit_is_slowed_down_in_its_own_direction() -> None:
