@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from rt_vla_ros.action_space.card import ActionCard, ActionDimension, CameraSpec
+from rt_vla_ros.action_space.state import StateDimension
 
 STEP = 0.04  # [m]
 TURN = 0.35  # [rad]
+VERTICAL_FOVS = {"front": math.radians(32.0), "wrist": math.radians(65.0)}
+"""Of the simulator's cameras for policies [rad]."""
+JOINTS = (
+    (-2.8973, 2.8973),
+    (-1.7628, 1.7628),
+    (-2.8973, 2.8973),
+    (-3.0718, -0.0698),
+    (-2.8973, 2.8973),
+    (-0.0175, 3.7525),
+    (-2.8973, 2.8973),
+)
+"""Ranges of the Panda's joints [rad]."""
+TABLETOP_STATE = (
+    *(
+        StateDimension(f"panda_joint{i}", "rad", low, high, f"joint:panda_joint{i}")
+        for i, (low, high) in enumerate(JOINTS, 1)
+    ),
+    StateDimension("gripper", "1", 0.0, 1.0, "gripper"),
+)
 
 
 def tabletop_card(
-    name: str, *, image_size: int = 96, vertical_fov: float = math.radians(32.0), horizon: int = 1
+    name: str,
+    *,
+    image_size: int = 96,
+    horizon: int = 1,
+    cameras: Sequence[str] = ("front",),
+    state: tuple[StateDimension, ...] = (),
 ) -> ActionCard:
-    """Six dimensions at 5 Hz in the base frame of the simulated Panda, from its front camera.
+    """Six dimensions at 5 Hz in the base frame of the simulated Panda, from its front camera and perhaps its wrist's.
 
-    image_size: height and width of the image [pixel]. vertical_fov: of the camera [rad]. horizon: steps of a chunk.
+    image_size: height and width of the images [pixel]. horizon: steps of a chunk. state: TABLETOP_STATE or none.
+    Raises ValueError for a camera that policies do not see.
     """
+    unknown = [camera for camera in cameras if camera not in VERTICAL_FOVS]
+    if unknown:
+        raise ValueError(f"Policies see no camera {unknown[0]!r} of the simulator, only {', '.join(VERTICAL_FOVS)}.")
     translation = tuple(
         ActionDimension(f"world_vector_{axis}", f"translation_{axis}", -STEP, STEP, "m") for axis in "xyz"
     )
@@ -36,6 +66,7 @@ def tabletop_card(
         gripper_open=0.0,
         gripper_closed=1.0,
         control_rate=5.0,
-        cameras=(CameraSpec("front", image_size, image_size, "center", vertical_fov),),
+        cameras=tuple(CameraSpec(one, image_size, image_size, "center", VERTICAL_FOVS[one]) for one in cameras),
         horizon=horizon,
+        state=state,
     )

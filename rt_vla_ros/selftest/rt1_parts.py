@@ -23,8 +23,12 @@ SHIPPED = "rt1-mini"
 PROBABILITY_TOLERANCE = 0.02
 """Largest difference of a token's probability between this device, with TF32 where torch takes it, and a CPU."""
 SHIPPED_STEPS = 6
-IMAGES = {"rt1-x": 3, "rt1": 8}
-"""Of each network; the window of `rt1` is 6, so that it rolls, that of `rt1-x` is full from the start."""
+NETWORKS: dict[str, tuple[str, dict[str, int], int]] = {
+    "rt1-x": ("rt1-x", {}, 3),
+    "rt1": ("rt1", {}, 8),
+    "rt1-views": ("rt1", {"num_cameras": 2, "state_size": 8, "horizon": 4}, 8),
+}
+"""Preset, its changes, and steps. The window of `rt1` is 6 and rolls; that of `rt1-x` is full from the start."""
 TOLERANCES = {"float32": 1e-3, "bfloat16": 0.5}
 """Largest difference of a logit from the plain float32 network's, as a share of the logits' spread."""
 RECORDED_TOLERANCES = {"float32": 1e-4, "bfloat16": 0.05}
@@ -82,17 +86,17 @@ def fast_step(dtype: str, machine: Machine, *, recorded: bool = False) -> Found:
     tolerance = (RECORDED_TOLERANCES if recorded else TOLERANCES)[dtype]
     figures: dict[str, float] = {}
     with exact_float32():
-        for preset, count in IMAGES.items():
-            model = network(preset, **({} if machine.on_gpu else SMALL))
+        for name, (preset, changes, count) in NETWORKS.items():
+            model = network(preset, **changes, **({} if machine.on_gpu else SMALL))
             images, features = inputs(model, count)
             nn.Module.to(model, machine.device)
             fast = FoldedSteps(copy.deepcopy(model), DTYPES[dtype], cuda_graphs=recorded)
             usual = FoldedSteps(model, DTYPES[dtype]) if recorded else PlainSteps(model)
             expected, found = (_logits(steps, images, features) for steps in (usual, fast))
-            figures[f"{preset}_difference"] = float((found - expected).abs().max() / expected.std())
-            figures[f"{preset}_same_tokens"] = float((found.argmax(-1) == expected.argmax(-1)).float().mean())
-    difference = max(figures[f"{preset}_difference"] for preset in IMAGES)
-    share = min(figures[f"{preset}_same_tokens"] for preset in IMAGES)
+            figures[f"{name}_difference"] = float((found - expected).abs().max() / expected.std())
+            figures[f"{name}_same_tokens"] = float((found.argmax(-1) == expected.argmax(-1)).float().mean())
+    difference = max(figures[f"{name}_difference"] for name in NETWORKS)
+    share = min(figures[f"{name}_same_tokens"] for name in NETWORKS)
     said = f"logits within {difference:.1e} of their spread, {100 * share:.1f} % of the tokens equal"
     if not (difference <= tolerance and share >= LEAST_SHARE):
         raise FailedError(f"{said}; expected {tolerance:.0e} and {100 * LEAST_SHARE:.0f} % at least.", figures)
@@ -100,12 +104,17 @@ def fast_step(dtype: str, machine: Machine, *, recorded: bool = False) -> Found:
 
 
 def _logits(steps: PlainSteps, images: Tensor, features: Tensor) -> Tensor:
-    """Of two requests with different instructions, float32 (2 * images, D, V)."""
-    rows, device = [], steps.model.device
+    """Of two requests with different instructions, float32 (2 * images, D, V).
+
+    A second camera sees the image upside down; the state's numbers rise from step to step.
+    """
+    rows, device, config = [], steps.model.device, steps.model.config
     for instruction in (features, features.flip(-1)):
         steps.begin(instruction.to(device))
-        for image in images:
-            logits = steps.step(image[None].to(device)).float().cpu()
+        for number, image in enumerate(images):
+            views = torch.stack([image.flip(0) if camera % 2 else image for camera in range(config.num_cameras)])
+            state = torch.full((1, config.state_size), number / len(images)).to(device) if config.state_size else None
+            logits = steps.step(views.to(device), state).float().cpu()
             rows.append(logits)
             steps.chosen(logits.argmax(-1))
     return torch.stack(rows)

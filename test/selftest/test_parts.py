@@ -65,7 +65,7 @@ def test_what_is_not_recorded_fails_with_the_engines_reason(monkeypatch: pytest.
 
 
 def test_the_fast_step_and_one_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rt1_parts, "IMAGES", {"rt1": 2})
+    monkeypatch.setattr(rt1_parts, "NETWORKS", {"rt1": ("rt1", {}, 2)})
     assert rt1_parts.fast_step("bfloat16", CPU).figures["rt1_same_tokens"] > 0.6
     asked = []
     monkeypatch.setattr(steps, "graphed", lambda function, device: asked.append(device) or function)

@@ -176,17 +176,19 @@ def _sentence_encoder(checkpoint: Checkpoint, config: RT1Config, language: str |
 
 def check_card(card: ActionCard, config: RT1Config, where: Path) -> None:
     """Raises ActionCardError, naming both sides, where the card contradicts the network."""
-    camera = card.cameras[0]
+    height, width = config.input_size
     counts = [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions]
-    pairs = (
+    pairs: list[tuple[str, object, str, object]] = [
         ("dimensions", len(card.dimensions), "dimensions", len(config.tokens_per_dimension)),
         ("horizon", card.horizon, "horizon", config.horizon),
         ("bins", card.bins, "vocab_size", config.vocab_size),
         ("tokens per dimension", counts, "tokens_per_dimension", list(config.tokens_per_dimension)),
-        ("width of the camera", camera.width, "width of the input", config.input_size[1]),
-        ("height of the camera", camera.height, "height of the input", config.input_size[0]),
-        ("cameras", len(card.cameras), "number of cameras", 1),
-    )
+        ("number of cameras", len(card.cameras), "num_cameras", config.num_cameras),
+        ("numbers of the state", len(card.state), "state_size", config.state_size),
+    ]
+    for camera in card.cameras:
+        pairs.append((f"width of the camera {camera.name!r}", camera.width, "width of the input", width))
+        pairs.append((f"height of the camera {camera.name!r}", camera.height, "height of the input", height))
     for card_key, card_value, config_key, config_value in pairs:
         if card_value != config_value:
             raise ActionCardError(

@@ -20,6 +20,7 @@ CHOICES = {
 }
 LISTS = {"image_mean": 3, "image_std": 3, "resnet_widths": None, "tokens_per_dimension": None, "world_vector_range": 2}
 """Lengths of the options that are lists of numbers."""
+MOST_CAMERAS = 6
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -46,6 +47,12 @@ class RT1Config(PretrainedConfig):
     spatial_positions: add a learned vector per place of the feature map before the TokenLearner. The paper's
     EfficientNet is deep enough to learn places from its padding.
     num_image_tokens, token_learner_bottleneck: of the TokenLearner (v1.1).
+    num_cameras: images of one step, 1 to 6, from as many cameras. All go through the same trunk and TokenLearner; their
+    tokens, num_image_tokens of each, enter the transformer one after the other. 1 in the public checkpoints.
+
+    State
+    state_size: numbers of the robot's own state, each -1 ... 1 over its range in the action card. A small network makes
+    one token of them, behind the image tokens of the same step. 0, as in the public checkpoints: there is none.
 
     Language
     language: "embedding" takes a sentence vector of `language_size`; "hashed_words" takes bucket numbers
@@ -57,15 +64,15 @@ class RT1Config(PretrainedConfig):
     feed_forward: "linear" is the release of RT-1 (one Dense without activation), "swiglu" that of RT-1-X.
     feed_forward_size: hidden size of "swiglu". feed_forward_bias: whether "linear" has one (in the release only).
     position_bias: whether positions have a bias besides their table, as in both public codes. The table has a row for
-    each of time_sequence_length x (image + action tokens).
-    image_attends_past_actions: whether rows of an image may attend the action rows of earlier steps (RT-1's release) or
-    not (RT-1-X).
+    each of time_sequence_length x (image tokens of all cameras + state token + action tokens).
+    image_attends_past_actions: whether rows of images and state may attend the action rows of earlier steps (RT-1's
+    release) or not (RT-1-X).
     action_embedding: content of the rows of action tokens. "none": zeros. "zeroed": zeros too, but the checkpoint
     carries an embedding that the release multiplies by zero. "previous": the tokens of earlier steps, embedded, and the
     embedding of token 0 in the newest (`include_prev_timesteps_actions` of the JAX code).
     history_start: what a window holds before it is full. "short": it begins with the first image at position 0, which
     is what the release does: its empty slots lie in the future, where nothing looks. "zero_frames": black images with a
-    zero sentence in front, as RT-1-X was trained.
+    zero sentence (and a state of zeros) in front, as RT-1-X was trained.
 
     Actions
     vocab_size: bins per dimension.
@@ -98,6 +105,8 @@ class RT1Config(PretrainedConfig):
     spatial_positions: bool = False
     num_image_tokens: int = 8
     token_learner_bottleneck: int = 64
+    num_cameras: int = 1
+    state_size: int = 0
     language: str = "embedding"
     language_size: int = 512
     word_buckets: int = 4096
@@ -135,7 +144,7 @@ class RT1Config(PretrainedConfig):
             if kind == "bool" and not isinstance(value, bool):
                 raise ValueError(f"{key} is {value!r}, expected true or false")
             if kind == "int" or (kind == "int | None" and value is not None):
-                check_count(key, value)
+                check_count(key, value, least=0 if key == "state_size" else 1)
         if self.tokens_per_dimension is None:
             self.tokens_per_dimension = [3, *[self.vocab_size] * 10]
         for key, length in LISTS.items():
@@ -147,6 +156,11 @@ class RT1Config(PretrainedConfig):
     def action_token_counts(self) -> list[int]:
         """How many tokens are legal in each action row: `tokens_per_dimension`, once for every step of the horizon."""
         return list(self.tokens_per_dimension) * self.horizon
+
+    @property
+    def num_observation_tokens(self) -> int:
+        """Rows of a time step before its action rows: image tokens of every camera, then the state token if any."""
+        return self.num_cameras * self.num_image_tokens + (self.state_size > 0)
 
     @property
     def num_action_tokens(self) -> int:
@@ -174,6 +188,8 @@ class RT1Config(PretrainedConfig):
     def _check_ranges(self) -> None:
         if self.horizon > 1 and self.action_embedding == "previous":
             raise ValueError(f"horizon is {self.horizon}; a network that sees its earlier actions has a horizon of 1")
+        if self.num_cameras > MOST_CAMERAS:
+            raise ValueError(f"num_cameras is {self.num_cameras}, expected 1 to {MOST_CAMERAS}")
         for width in self.resnet_widths:
             check_count("each of resnet_widths", width)
         for key in ("width_coefficient", "depth_coefficient"):
@@ -254,12 +270,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 two cores."""
 
 
-def check_count(key: str, value: Any) -> None:
-    """A whole number of at least 1."""
+def check_count(key: str, value: Any, least: int = 1) -> None:
+    """A whole number of at least `least`."""
     if not _is(value, Integral):
         raise ValueError(f"{key} is {value!r}, expected a whole number")
-    if value < 1:
-        raise ValueError(f"{key} is {value}, expected at least 1")
+    if value < least:
+        raise ValueError(f"{key} is {value}, expected at least {least}")
 
 
 def check_number(key: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = False) -> None:

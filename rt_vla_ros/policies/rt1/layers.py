@@ -2,8 +2,8 @@
 
 FiLM: feature-wise linear modulation, a sentence scales and shifts the channels of a feature map (arXiv 1709.07871).
 TokenLearner v1.1: a few weighted means of a feature map, with learned weights (arXiv 2106.11297).
-The transformer runs over the history: image tokens of each step, then one empty row for each action token after the
-first.
+The transformer runs over the history: of each step the image tokens of every camera and the state token, if there is
+one ("observation rows"), then one empty row for each action token.
 """
 
 from __future__ import annotations
@@ -150,14 +150,14 @@ class TokenLearner(nn.Module):
         return weights.transpose(1, 2) @ places
 
 
-def attention_mask(steps: int, image_rows: int, action_rows: int, image_attends_past_actions: bool) -> Tensor:
-    """Which row (first axis) may attend which (second axis), bool, shape (R, R), R = steps * (image + action rows).
+def attention_mask(steps: int, observation_rows: int, action_rows: int, image_attends_past_actions: bool) -> Tensor:
+    """Which row (first axis) may attend which (second axis), bool, shape (R, R); R: all rows of so many steps.
 
-    A row attends no later row; an action row attends no action row, not even itself; an image row attends action rows
-    of earlier steps only where this is set.
+    A row attends no later row; an action row attends no action row, not even itself; an observation row attends action
+    rows of earlier steps only where this is set.
     """
-    rows = torch.arange(steps * (image_rows + action_rows))
-    is_action = rows % (image_rows + action_rows) >= image_rows
+    rows = torch.arange(steps * (observation_rows + action_rows))
+    is_action = rows % (observation_rows + action_rows) >= observation_rows
     allowed = rows[:, None] >= rows[None, :]
     to_action = is_action[None, :].expand(len(rows), -1)
     blocked = to_action & is_action[:, None] if image_attends_past_actions else to_action
@@ -224,7 +224,7 @@ class Layer(nn.Module):
 
 
 class CausalTransformer(nn.Module):
-    """Image tokens of up to `time_sequence_length` steps -> logits of each step's action tokens.
+    """Observation tokens of up to `time_sequence_length` steps -> logits of each step's action tokens.
 
     Action tokens are not fed back within a step (both public codes put zeros in their place), so all of a step come
     from one pass.
@@ -233,7 +233,7 @@ class CausalTransformer(nn.Module):
     def __init__(self, config: RT1Config) -> None:
         super().__init__()
         self.config = config
-        rows = config.num_image_tokens + config.num_action_tokens
+        rows = config.num_observation_tokens + config.num_action_tokens
         self.embed = nn.Linear(config.token_embedding_size, config.d_model)
         self.positions = nn.Parameter(torch.empty(config.time_sequence_length * rows, config.d_model).normal_(std=0.05))
         if config.position_bias:
@@ -244,22 +244,22 @@ class CausalTransformer(nn.Module):
     def forward(self, tokens: Tensor, actions: Tensor | None = None) -> Tensor:
         """Logits of every step, (B, T, num_action_tokens, vocab_size).
 
-        tokens: of the images, (B, T, num_image_tokens, token_embedding_size). actions: what stands in the action rows,
-        (B, T, num_action_tokens, token_embedding_size); None: zeros.
+        tokens: of images and state, (B, T, num_observation_tokens, token_embedding_size). actions: what stands in the
+        action rows, (B, T, num_action_tokens, token_embedding_size); None: zeros.
         Raises ValueError for more steps than the position table has.
         """
-        first = self.config.num_image_tokens - 1  # the row before a token predicts it
+        first = self.config.num_observation_tokens - 1  # the row before a token predicts it
         rows = self.all_rows(tokens, actions)
         steps = rows.reshape(rows.shape[0], tokens.shape[1], -1, rows.shape[-1])
         return self.head(steps[:, :, first : first + self.config.num_action_tokens])
 
     def all_rows(self, tokens: Tensor, actions: Tensor | None = None) -> Tensor:
-        """The rows before the head, (B, T * (image + action tokens), d_model); arguments as in `forward`."""
+        """The rows before the head, (B, T * (observation + action tokens), d_model); arguments as in `forward`."""
         config = self.config
         steps = tokens.shape[1]
         rows = self.embedded(tokens, actions)
         mask = attention_mask(
-            steps, config.num_image_tokens, config.num_action_tokens, config.image_attends_past_actions
+            steps, config.num_observation_tokens, config.num_action_tokens, config.image_attends_past_actions
         ).to(rows.device)
         key_rows = mask.any(dim=0).nonzero()[:, 0]
         for layer in self.layers:
@@ -272,16 +272,16 @@ class CausalTransformer(nn.Module):
         batch, steps = tokens.shape[:2]
         if steps > config.time_sequence_length:
             raise ValueError(f"got {steps} steps, this network's window has {config.time_sequence_length}")
-        image = self.embed(tokens)
+        observed = self.embed(tokens)
         if actions is None:
-            action = image.new_zeros(()) + self.embed.bias
-            action = action.expand(batch, steps, config.num_action_tokens, config.d_model).to(image.dtype)
+            action = observed.new_zeros(()) + self.embed.bias
+            action = action.expand(batch, steps, config.num_action_tokens, config.d_model).to(observed.dtype)
         else:
             action = self.embed(actions)
-        rows = torch.cat([image, action], dim=2).flatten(1, 2)  # (B, R, d)
+        rows = torch.cat([observed, action], dim=2).flatten(1, 2)  # (B, R, d)
         return rows + self.position_table[: rows.shape[1]].to(rows.dtype)
 
     @property
     def position_table(self) -> Tensor:
-        """One row for each place in a full window, (T * (num_image_tokens + num_action_tokens), d_model)."""
+        """One row for each place in a full window, (T * (num_observation_tokens + num_action_tokens), d_model)."""
         return self.positions + self.position_bias if self.config.position_bias else self.positions

@@ -68,7 +68,8 @@ class RT1Output(ModelOutput):
 class RT1Model(PreTrainedModel):
     """Trunk with FiLM, TokenLearner, causal Transformer.
 
-    B: batch, T: steps, N: images, V: bins, D: action tokens, the dimensions of each step of the horizon in turn.
+    B: batch, T: steps, N: images, V: bins, D: action tokens, the dimensions of each step of the horizon in turn,
+    K: cameras, S: numbers of the robot's state.
     instruction: (B, L) int64 bucket numbers for the language "hashed_words", (B, language_size) float for "embedding";
     (B, T, language_size) gives every step a sentence of its own.
     """
@@ -93,6 +94,7 @@ class RT1Model(PreTrainedModel):
         self.token_learner = TokenLearner(
             config.token_embedding_size, config.num_image_tokens, config.token_learner_bottleneck
         )
+        self.state_token = _state_token(config) if config.state_size else None
         if config.action_embedding != "none":
             self.action_embedding = nn.Linear(config.vocab_size, config.token_embedding_size)
             self.action_embedding.requires_grad_(config.action_embedding == "previous")
@@ -103,20 +105,26 @@ class RT1Model(PreTrainedModel):
         """Every module initialises itself when it is made."""
 
     def forward(
-        self, images: Tensor, instruction: Tensor, labels: Tensor | None = None, action_tokens: Tensor | None = None
+        self,
+        images: Tensor,
+        instruction: Tensor,
+        labels: Tensor | None = None,
+        action_tokens: Tensor | None = None,
+        state: Tensor | None = None,
     ) -> RT1Output:
         """Logits (B, T, D, V): every step's see the images up to that step only.
 
-        images: uint8 RGB (B, T, H, W, 3), oldest first, of any size (see `RT1Config.image_size`).
+        images: uint8 RGB (B, T, K, H, W, 3), oldest first, of any size (see `RT1Config.image_size`); (B, T, H, W, 3)
+        for one camera. state: float (B, T, S), -1 ... 1 (see `RT1Config.state_size`).
         labels: tokens (B, T, D), -100 where there is none.
         action_tokens: tokens (B, T, D), int64, that were chosen at these steps, the newest step's are not looked at;
         for the action embedding "previous" alone, None where there were none (they count as 0).
         """
-        steps = images.shape[1]
+        images = images.unsqueeze(2) if images.dim() == 5 else images
         sentence = self.sentence(instruction)  # (B, language_size) or (B, T, language_size)
-        each = sentence.flatten(0, 1) if sentence.dim() == 3 else sentence.repeat_interleave(steps, dim=0)
-        tokens = self.image_tokens(images.flatten(0, 1), each)
-        tokens = tokens.reshape(*images.shape[:2], *tokens.shape[1:])
+        each = sentence.flatten(0, 1) if sentence.dim() == 3 else sentence.repeat_interleave(images.shape[1], dim=0)
+        tokens = self.image_tokens(images.flatten(0, 2), each.repeat_interleave(images.shape[2], dim=0))
+        tokens = self.observation_tokens(tokens.reshape(*images.shape[:3], *tokens.shape[1:]), state)
         logits = self.transformer(tokens, self.action_rows(action_tokens, tokens))
         if labels is None:
             return RT1Output(logits=logits)
@@ -136,7 +144,7 @@ class RT1Model(PreTrainedModel):
     def action_rows(self, action_tokens: Tensor | None, tokens: Tensor) -> Tensor | None:
         """What stands in the action rows, (B, T, D, token_embedding_size); None where that is zeros.
 
-        action_tokens: (B, T, D) int64 or None, as in `forward`. tokens: of the images, (B, T, ...).
+        action_tokens: (B, T, D) int64 or None, as in `forward`. tokens: of the observations, (B, T, ...).
         """
         if self.config.action_embedding != "previous":
             return None
@@ -155,9 +163,30 @@ class RT1Model(PreTrainedModel):
         """uint8 RGB (N, H, W, 3), sentences (N, language_size) -> tokens (N, num_image_tokens, C)."""
         return self.token_learner(self.image_features(images, sentence))
 
+    def observation_tokens(self, image_tokens: Tensor, state: Tensor | None) -> Tensor:
+        """Image tokens (..., K, num_image_tokens, C) and states (..., S) -> (..., num_observation_tokens, C).
+
+        Raises ValueError for another number of cameras, or of the state's numbers, than the network's.
+        """
+        config, cameras = self.config, image_tokens.shape[-3]
+        if cameras != config.num_cameras:
+            raise ValueError(f"got images of {cameras} cameras, this network takes {config.num_cameras}")
+        if (size := 0 if state is None else state.shape[-1]) != config.state_size:
+            raise ValueError(f"got a state of {size} numbers, this network takes {config.state_size}")
+        rows = image_tokens.flatten(-3, -2)
+        if self.state_token is None or state is None:
+            return rows
+        token: Tensor = self.state_token(state.to(self.dtype))
+        return torch.cat([rows, token.unsqueeze(-2).to(rows.dtype)], dim=-2)
+
     def _normalised(self, images: Tensor) -> Tensor:
         """uint8 RGB (N, H, W, 3) -> (N, 3, image_size, image_size) in the network's type."""
         return Normalisation(self.config, self.normalisation, self.dtype, images.device)(images)
+
+
+def _state_token(config: RT1Config) -> nn.Sequential:
+    size = config.token_embedding_size
+    return nn.Sequential(nn.Linear(config.state_size, size), nn.GELU(), nn.Linear(size, size))
 
 
 def _trunk(config: RT1Config) -> FiLMResNet | FiLMEfficientNet:

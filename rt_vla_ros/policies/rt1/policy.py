@@ -1,4 +1,4 @@
-"""RT-1 as a policy: keeps the image tokens of past frames, so one image a step goes through the trunk."""
+"""RT-1 as a policy: keeps the tokens of past steps, so one image of each camera goes through the trunk a step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.card import ActionCard, CameraSpec
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import ActionDecoder
 from rt_vla_ros.language.cached_encoder import CachedEncoder
@@ -18,41 +18,53 @@ from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.observations.history import History
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.observations.scaled_state import check_state, scaled_state
 from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION
 from rt_vla_ros.policies.rt1.loss import ILLEGAL
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 
 
 class PlainSteps:
-    """The network with its history of image tokens. Images: uint8 RGB (1, H, W, 3)."""
+    """The network with its history of observation tokens."""
 
     def __init__(self, model: RT1Model) -> None:
         self.model = model
         self._sentence: Tensor | None = None
+        self._empty: Tensor | None = None  # tokens of a step before the first, where the network's history has such
         self._tokens: History[Tensor]
         self._actions: History[Tensor]
 
     def begin(self, features: Tensor) -> None:
         """A new request. features: what the model takes as an instruction, (1, ...)."""
         self._sentence = self.model.sentence(features)
-        empty = None
         if self.model.config.history_start == "zero_frames":
-            black = torch.zeros(1, *self.model.config.input_size, 3, dtype=torch.uint8, device=self.model.device)
-            empty = self.model.image_tokens(black, torch.zeros_like(self._sentence))
-        self._forget(empty)
+            images, state = self._nothing()
+            tokens = self.model.image_tokens(images, torch.zeros_like(self._sentence))
+            self._empty = self.model.observation_tokens(tokens[None], state)
+        self._forget()
 
-    def _forget(self, empty: Tensor | None) -> None:
-        """A new history; empty: the tokens of an image that it is filled with."""
+    def _nothing(self) -> tuple[Tensor, Tensor | None]:
+        """What a step of `history_start` zero_frames sees, as `step` takes it."""
+        config, device = self.model.config, self.model.device
+        images = torch.zeros(config.num_cameras, *config.input_size, 3, dtype=torch.uint8, device=device)
+        return images, torch.zeros(1, config.state_size, device=device) if config.state_size else None
+
+    def _forget(self) -> None:
+        """A new history for the same request."""
         length = self.model.config.time_sequence_length
         self._tokens, self._actions = History(length), History(length)
-        if empty is not None:
+        if self._empty is not None:
             for _ in range(length):
-                self._tokens.append(empty)
+                self._tokens.append(self._empty)
 
-    def step(self, image: Tensor) -> Tensor:
-        """Logits of the newest step, (D, V)."""
+    def step(self, images: Tensor, state: Tensor | None = None) -> Tensor:
+        """Logits of the newest step, (D, V).
+
+        images: of every camera, uint8 RGB (K, H, W, 3). state: as the network takes it, (1, S); None: it has none.
+        """
         assert self._sentence is not None, "begin comes first"
-        self._tokens.append(self.model.image_tokens(image, self._sentence))
+        tokens = self.model.image_tokens(images, self._sentence)
+        self._tokens.append(self.model.observation_tokens(tokens[None], state))
         tokens = torch.stack(self._tokens.items, dim=1)  # (1, T, tokens, C)
         return self.model.transformer(tokens, self.model.action_rows(self._chosen(tokens), tokens))[0, -1]
 
@@ -126,8 +138,8 @@ class RT1Policy:
     def act(self, observation: Observation) -> ActionChunk:
         """One step.
 
-        Raises RuntimeError before the first reset, and ValueError for images that the card does not allow, that
-        have no time or that are older than the last one: the history would be out of order.
+        Raises RuntimeError before the first reset, and ValueError for images and a state that the card does not allow,
+        that have no time or that are older than the last one: the history would be out of order.
         """
         chunk = self._decoder.from_probabilities(self.probabilities(observation))
         self._steps.chosen(torch.tensor(chunk.tokens))
@@ -145,19 +157,27 @@ class RT1Policy:
                 f"The image was taken at {observation.stamp:.3f} s, before the last one ({self._newest:.3f} s); images "
                 "must come in the order of their stamps."
             )
-        image = torch.from_numpy(self._image(observation)).to(self.model.device)
+        images, state = self._inputs(observation)
         self._newest = observation.stamp
-        logits = self._steps.step(image[None]).float().masked_fill(~self.model.legal, ILLEGAL)
+        logits = self._steps.step(images, state).float().masked_fill(~self.model.legal, ILLEGAL)
         return logits.softmax(dim=-1).cpu().numpy().astype(np.float64)
 
-    def _image(self, observation: Observation) -> NDArray[np.uint8]:
-        camera = self.card.cameras[0]
+    def _inputs(self, observation: Observation) -> tuple[Tensor, Tensor | None]:
+        """What `PlainSteps.step` takes."""
+        pixels = np.stack([self._image(observation, camera) for camera in self.card.cameras])
+        images = torch.from_numpy(pixels).to(self.model.device)
+        if not self.card.state:
+            return images, None
+        state = scaled_state(check_state(observation.state, self.card), self.card)
+        return images, torch.from_numpy(state)[None].to(self.model.device)
+
+    def _image(self, observation: Observation, camera: CameraSpec) -> NDArray[np.uint8]:
         if camera.name not in observation.images:
             there = ", ".join(sorted(observation.images)) or "none"
             raise ValueError(f"The policy needs an image of the camera {camera.name!r}; there is: {there}.")
         image = observation.images[camera.name]
         check_image(image, camera)
-        return np.ascontiguousarray(image)
+        return image
 
 
 def _own_encoder(model: RT1Model, name: str) -> LanguageEncoder:

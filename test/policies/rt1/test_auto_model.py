@@ -14,9 +14,11 @@ from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.rt1 import RT1Config, RT1Model
 from rt_vla_ros.policies.rt1.checkpoint import load_checkpoint, save_checkpoint
-from rt_vla_ros.policies.tabletop_card import tabletop_card
+from rt_vla_ros.policies.tabletop_card import TABLETOP_STATE, tabletop_card
 from rt_vla_ros.training.batch import Batch
 from rt_vla_ros.training.dagger_source import ReplayBuffer
+
+STATES = np.random.default_rng(1).uniform(-1, 1, (4, 3, len(TABLETOP_STATE))).astype(np.float32)
 
 
 def batch() -> Batch:
@@ -29,8 +31,8 @@ def batch() -> Batch:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    model = RT1Model(RT1Config.preset("rt1-mini"))
-    save_checkpoint(tmp_path / "checkpoint", model, tabletop_card("rt1-mini"), "A model card.")
+    model = RT1Model(RT1Config.preset("rt1-mini", state_size=len(TABLETOP_STATE)))
+    save_checkpoint(tmp_path / "checkpoint", model, tabletop_card("rt1-mini", state=TABLETOP_STATE), "A model card.")
     return tmp_path / "checkpoint"
 
 
@@ -42,7 +44,7 @@ def test_auto_model_loads_what_our_loader_does(checkpoint: Path) -> None:
     windows = batch()
     inputs = [torch.from_numpy(array) for array in (windows.images, windows.instruction, windows.tokens)]
     with torch.inference_mode():
-        one, other = auto(*inputs), ours(*inputs)
+        one, other = (model(*inputs, state=torch.from_numpy(STATES)) for model in (auto, ours))
     torch.testing.assert_close(one.logits, other.logits, rtol=0, atol=0)
     torch.testing.assert_close(one.loss, other.loss, rtol=0, atol=0)
 
@@ -52,8 +54,8 @@ def test_the_trainer_of_transformers_trains_it(checkpoint: Path, tmp_path: Path)
     model, windows = AutoModel.from_pretrained(checkpoint), batch()
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     examples = [
-        {"images": images, "instruction": instruction, "labels": tokens}
-        for images, instruction, tokens in zip(windows.images, windows.instruction, windows.tokens, strict=True)
+        dict(zip(("images", "instruction", "labels", "state"), parts, strict=True))
+        for parts in zip(windows.images, windows.instruction, windows.tokens, STATES, strict=True)
     ]
     arguments = TrainingArguments(
         output_dir=str(tmp_path / "out"),

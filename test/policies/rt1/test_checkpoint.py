@@ -15,6 +15,8 @@ from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.rt1.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 
+STATE = {"name": "arm.x", "unit": "m", "low": 0.2, "high": 0.8, "source": "tip:x"}
+
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
@@ -121,9 +123,14 @@ def edit(path: Path, change: Callable[[dict], None]) -> None:
         (lambda d: d["dimensions"].pop(), "dimensions 5, the network's dimensions is 6"),
         (lambda d: d.update(bins=128), "bins 128, the network's vocab_size is 256"),
         (lambda d: d["dimensions"][0]["modes"].append("base"), r"\[3, 256.*tokens_per_dimension is \[2, 256"),
-        (lambda d: d["cameras"][0].update(width=300), "width of the camera 300, the network's width .* is 32"),
-        (lambda d: d["cameras"][0].update(height=300), "height of the camera 300"),
-        (lambda d: d["cameras"].append({**d["cameras"][0], "name": "wrist"}), "cameras 2"),
+        (lambda d: d["cameras"][0].update(width=300), "width of the camera 'front' 300, the network's width .* is 32"),
+        (lambda d: d["cameras"][0].update(height=300), "height of the camera 'front' 300"),
+        (
+            lambda d: d["cameras"].append({**d["cameras"][0], "name": "wrist"}),
+            "number of cameras 2, the network's num_cameras is 1",
+        ),
+        (lambda d: d.update(horizon=4), "horizon 4, the network's horizon is 1"),
+        (lambda d: d.update(state=[STATE]), "numbers of the state 1, the network's state_size is 0"),
         (lambda d: d.update(frame="moon"), "frame is 'moon'"),
     ],
 )
@@ -134,7 +141,7 @@ def test_refuses_a_card_that_contradicts_the_network(checkpoint: Path, change: C
 
 
 def test_does_not_write_what_it_would_not_load(tmp_path: Path) -> None:
-    with pytest.raises(ActionCardError, match="width of the camera 96"):
+    with pytest.raises(ActionCardError, match="width of the camera 'front' 96"):
         save_checkpoint(tmp_path / "x", tiny_model(), tabletop_card("x"), "")
     assert not list(tmp_path.iterdir())
 

@@ -12,29 +12,30 @@ from rt_vla_ros.policies.rt1.fast.onednn import product
 from rt_vla_ros.policies.rt1.layers import CausalTransformer, Layer, attention_mask
 
 
-def last_logits(transformer: CausalTransformer, image: Tensor, actions: Tensor | None = None) -> Tensor:
+def last_logits(transformer: CausalTransformer, observed: Tensor, actions: Tensor | None = None) -> Tensor:
     """Equal to `transformer(tokens, actions)[:, -1]`, shape (B, num_action_tokens, vocab_size).
 
-    image: the window's image tokens after `transformer.embed`, (B, T, num_image_tokens, d_model): they can be kept
-    between steps. actions: embedded likewise, (B, T, num_action_tokens, d_model); None: zeros.
+    observed: the window's tokens of images and state after `transformer.embed`, (B, T, num_observation_tokens,
+    d_model): they can be kept between steps. actions: embedded likewise, (B, T, num_action_tokens, d_model); None:
+    zeros.
     The last row of actions predicts nothing and is left out; so are actions of other steps where images attend none
     (RT-1-X: 1225 rows of 1380). The last layer has queries for the rows that are read only.
     """
     config = transformer.config
     if config.image_attends_past_actions:
-        rows = _with_all_actions(transformer, image, actions)
+        rows = _with_all_actions(transformer, observed, actions)
     else:
-        rows = _with_last_actions(transformer, image)
+        rows = _with_last_actions(transformer, observed)
     return transformer.head(rows)
 
 
-def _with_last_actions(transformer: CausalTransformer, image: Tensor) -> Tensor:
-    """Rows that are read, where no row attends an action row: image rows are causal, action rows see all of them."""
+def _with_last_actions(transformer: CausalTransformer, observed: Tensor) -> Tensor:
+    """Rows that are read, where no row attends an action row: others are causal, action rows see all of them."""
     config = transformer.config
-    steps, count, actions = image.shape[1], config.num_image_tokens, config.num_action_tokens
-    table = transformer.position_table.to(image.dtype).reshape(-1, count + actions, config.d_model)
-    last = (transformer.embed.bias + table[steps - 1, count : count + actions - 1]).expand(len(image), -1, -1)
-    rows = torch.cat([(image + table[:steps, :count]).flatten(1, 2), last.to(image.dtype)], dim=1)
+    steps, count, actions = observed.shape[1], config.num_observation_tokens, config.num_action_tokens
+    table = transformer.position_table.to(observed.dtype).reshape(-1, count + actions, config.d_model)
+    last = (transformer.embed.bias + table[steps - 1, count : count + actions - 1]).expand(len(observed), -1, -1)
+    rows = torch.cat([(observed + table[:steps, :count]).flatten(1, 2), last.to(observed.dtype)], dim=1)
     keys = steps * count
     for layer in transformer.layers[:-1]:
         rows = _layer(layer, rows, keys)
@@ -56,28 +57,28 @@ def _layer(layer: nn.Module, rows: Tensor, keys: int, first: int = 0) -> Tensor:
     return wanted + layer.feed_forward(layer.norm2(wanted))
 
 
-def _with_all_actions(transformer: CausalTransformer, image: Tensor, actions: Tensor | None) -> Tensor:
-    """Rows that are read, where image rows attend the actions of earlier steps."""
+def _with_all_actions(transformer: CausalTransformer, observed: Tensor, actions: Tensor | None) -> Tensor:
+    """Rows that are read, where observation rows attend the actions of earlier steps."""
     config = transformer.config
-    steps, first = image.shape[1], config.num_image_tokens - 1
+    steps, count = observed.shape[1], config.num_observation_tokens
     if actions is None:
-        empty = transformer.embed.bias.to(image.dtype)
-        actions = empty.expand(len(image), steps, config.num_action_tokens, config.d_model)
-    rows = torch.cat([image, actions], dim=2).flatten(1, 2)
+        empty = transformer.embed.bias.to(observed.dtype)
+        actions = empty.expand(len(observed), steps, config.num_action_tokens, config.d_model)
+    rows = torch.cat([observed, actions], dim=2).flatten(1, 2)
     rows = (rows + transformer.position_table[: rows.shape[1]].to(rows.dtype))[:, :-1]
-    mask = _mask(steps, config.num_image_tokens, config.num_action_tokens, rows.device)
+    mask = _mask(steps, count, config.num_action_tokens, rows.device)
     mask = mask[: rows.shape[1], : rows.shape[1]]
     for layer in transformer.layers[:-1]:
         rows = _masked_layer(layer, rows, rows, mask)
-    start = (steps - 1) * (config.num_image_tokens + config.num_action_tokens) + first
+    start = (steps - 1) * (count + config.num_action_tokens) + count - 1
     return _masked_layer(transformer.layers[-1], rows[:, start:], rows, mask[start:])
 
 
 @functools.cache
-def _mask(steps: int, image_rows: int, action_rows: int, device: torch.device) -> Tensor:
+def _mask(steps: int, observation_rows: int, action_rows: int, device: torch.device) -> Tensor:
     """Kept, for a CUDA graph may neither copy from the host nor outlive what it reads."""
     with torch.inference_mode(False):
-        return attention_mask(steps, image_rows, action_rows, True).to(device)
+        return attention_mask(steps, observation_rows, action_rows, True).to(device)
 
 
 def _masked_layer(layer: nn.Module, wanted: Tensor, rows: Tensor, mask: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from rt_vla_ros.policies.rt1.policy import PlainSteps
 class FoldedSteps(PlainSteps):
     """The network made ready for inference, in place: it can be neither trained nor saved afterwards.
 
-    Batch normalisation is folded into the convolutions, FiLM's factors are computed once per instruction, image tokens
+    Batch normalisation is folded into the convolutions, FiLM's factors are computed once per instruction, tokens
     are kept embedded, the transformer computes only the rows that matter. On a CPU weights have oneDNN's layout.
     """
 
@@ -31,30 +31,30 @@ class FoldedSteps(PlainSteps):
         fold_batch_norms(model)
         self._normalise = Normalisation(model.config, model.normalisation, torch.float32, model.device)
         self._dtype = torch.float32
+        self._frame: Callable[[Tensor], Tensor] = self._embedded_images
+        self._window: Callable[[Tensor], Tensor] = self._last_logits
         # In float32, whatever the type: a plain image is where bfloat16 errs most, and it fills the window at first.
-        self._empty = self._empty_frame().to(dtype) if model.config.history_start == "zero_frames" else None
+        self._empty = self._empty_step().to(dtype) if model.config.history_start == "zero_frames" else None
         nn.Module.to(model, dtype)
         if onednn.serves(model.device, dtype):
             _pack(model)
         self._dtype = dtype
         self._films = [module for module in model.modules() if isinstance(module, FiLM)]
-        self._frame: Callable[[Tensor], Tensor] = self._embedded_frame
-        self._window: Callable[[Tensor], Tensor] = self._last_logits
         if cuda_graphs:
             self._frame, self._window = (graphed(part, model.device) for part in (self._frame, self._window))
 
     def begin(self, features: Tensor) -> None:
         """See PlainSteps."""
         sentence = self.model.sentence(features.to(self._dtype) if features.is_floating_point() else features)
-        self._forget(self._empty)
+        self._forget()
         self._sentence = self._unused = sentence  # unused by FiLMs that have been fixed
         for film in self._films:
             film.fix(sentence)
 
-    def step(self, image: Tensor) -> Tensor:
+    def step(self, images: Tensor, state: Tensor | None = None) -> Tensor:
         """See PlainSteps."""
         assert self._sentence is not None, "begin comes first"
-        self._tokens.append(self.embedded(image).clone())
+        self._tokens.append(self.embedded(images, state))
         rows = torch.stack(self._tokens.items, dim=1)
         chosen = self._chosen(rows)
         if chosen is None:
@@ -62,26 +62,30 @@ class FoldedSteps(PlainSteps):
         embedded = self.model.transformer.embed(self.model.action_rows(chosen, rows))
         return last_logits(self.model.transformer, rows, embedded)[0]
 
-    def embedded(self, image: Tensor) -> Tensor:
-        """What is kept of an image, (1, num_image_tokens, d_model); a CUDA graph's is overwritten by the next one."""
-        return self._frame(image)
+    def embedded(self, images: Tensor, state: Tensor | None = None) -> Tensor:
+        """What is kept of a step, (1, num_observation_tokens, d_model); arguments as in `step`."""
+        tokens = self._frame(images).clone()  # a CUDA graph's are overwritten by the next step's
+        if self.model.state_token is None:
+            return tokens
+        assert state is not None, "this network takes the robot's state"
+        row = self.model.transformer.embed(self.model.state_token(state.to(self._dtype)))
+        return torch.cat([tokens, row[:, None]], dim=1)
 
     def window_logits(self) -> Tensor:
         """Logits of the newest step from what is kept, (D, V)."""
         return self._window(torch.stack(self._tokens.items, dim=1))[0]
 
-    def _embedded_frame(self, image: Tensor) -> Tensor:
-        pixels = self._normalise(image).to(self._dtype)
+    def _embedded_images(self, images: Tensor) -> Tensor:
+        """uint8 RGB (K, H, W, 3) -> (1, K * num_image_tokens, d_model)."""
+        pixels = self._normalise(images).to(self._dtype)
         features = self.model.projection(self.model.trunk(pixels, self._unused))
         features = self.model.places(self.model.film(features, self._unused))
-        return self.model.transformer.embed(self.model.token_learner(features))
+        return self.model.transformer.embed(self.model.token_learner(features)).flatten(0, 1)[None]
 
     @torch.no_grad()
-    def _empty_frame(self) -> Tensor:
-        config = self.model.config
-        self._unused = torch.zeros(1, config.language_size, device=self.model.device)
-        black = torch.zeros(1, *config.input_size, 3, dtype=torch.uint8, device=self.model.device)
-        return self._embedded_frame(black)
+    def _empty_step(self) -> Tensor:
+        self._unused = torch.zeros(1, self.model.config.language_size, device=self.model.device)
+        return self.embedded(*self._nothing())
 
     def _last_logits(self, rows: Tensor) -> Tensor:
         return last_logits(self.model.transformer, rows)
@@ -103,7 +107,7 @@ def fold_batch_norms(model: nn.Module) -> None:
 def _pack(model: RT1Model) -> None:
     """Weights of products and convolutions go over into oneDNN's layout; FiLM's are used once per instruction only."""
     config = model.config
-    onednn.pack(model.transformer.layers, config.time_sequence_length * config.num_image_tokens)
+    onednn.pack(model.transformer.layers, config.time_sequence_length * config.num_observation_tokens)
     for module in list(model.modules()):
         if isinstance(module, SqueezeExcite):
             onednn.pack(module, 1)
