@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -142,6 +142,13 @@ class ActionCard:
     def period(self) -> float:
         """Time between two actions [s], a whole number of nanoseconds as in messages."""
         return round(1.0 / self.control_rate, 9)
+
+    def with_horizon(self, horizon: int) -> ActionCard:
+        """The card of a policy that predicts so many steps at once, for the same actions."""
+        if horizon == self.horizon:
+            return self
+        ensemble = NEWEST if horizon == 1 else self.ensemble
+        return replace(self, horizon=horizon, execute_steps=min(self.execute_steps, horizon), ensemble=ensemble)
 
     def index(self, role: str) -> int | None:
         """Position of the dimension with this role, None where the policy has none."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import ActionCard, ActionDimension, kind_of_motion
+from rt_vla_ros.action_space.state import StateDimension
 
 MAX_CLIPPED = 0.05
 """Share of a dimension's values that may lie outside its range."""
@@ -17,6 +18,7 @@ FASTEST = {"translation": 3.0, "rotation": 10.0}
 """What arms do at most [m/s], [rad/s]: collaborative ones reach 1 to 2 m/s and 3 rad/s at the tool."""
 NORMALISED = 1.001  # values of a controller's or a data set's own scale lie within -1 ... 1
 STANDSTILL, LITTLE = 0.02, 0.1  # of the way between open and closed
+ROUNDING = 1e-3  # of a state's range: datasets store float32
 NEARLY_ALL = 0.9
 
 
@@ -69,6 +71,29 @@ def check_recorded(card: ActionCard, values: NDArray[np.float64]) -> tuple[Dimen
     return uses
 
 
+def check_recorded_state(card: ActionCard, states: NDArray[np.float64]) -> None:
+    """states: (N, S) in the card's order and units, finite, N >= 1.
+
+    Raises ImplausibleActionsError where more of a number than MAX_CLIPPED lies outside the card's range.
+    """
+    clipped = []
+    for one, column in zip(card.state, states.T, strict=True):
+        margin = ROUNDING * (one.high - one.low)
+        share = float(((column < one.low - margin) | (column > one.high + margin)).mean())
+        if share > MAX_CLIPPED:
+            low, high = np.percentile(column, (1, 99))
+            kind = {"rad": "rotation", "m": "translation"}.get(one.unit)
+            guess = _other_unit(kind, float(np.percentile(np.abs(column), 99)))
+            looks = f": they look like {guess}" if guess else ""
+            clipped.append(f"{share:.1%} of {one.name!r} ({_span(one)}; most are {low:.3g} to {high:.3g}){looks}")
+    if clipped:
+        raise ImplausibleActionsError(
+            f"Of {len(states)} recorded states there lie outside the card's range: {'; '.join(clipped)}. At most "
+            f"{MAX_CLIPPED:.0%} are allowed, for they would be learned as the range's limit. Convert the recorded "
+            "states to the card's units, or correct the card's `state`."
+        )
+
+
 def check_speed(largest: Mapping[ActionDimension, float], control_rate: float) -> None:
     """largest: absolute values that occur [m], [rad] per action; control_rate [Hz].
 
@@ -115,23 +140,27 @@ def _sentence(use: DimensionUse) -> str:
     )
 
 
-def _span(dimension: ActionDimension) -> str:
+def _span(dimension: ActionDimension | StateDimension) -> str:
     unit = "" if dimension.unit == "1" else f" {dimension.unit}"
     return f"{dimension.low:g} to {dimension.high:g}{unit}"
 
 
 def _looks_like(kind: str | None, largest: float, use: DimensionUse | None = None) -> str:
     """A guess in words, for people; empty where there is none."""
-    guess = ""
-    if kind == "rotation" and largest > 2 * math.pi:
-        guess = "degrees"
-    elif kind == "translation" and largest > 2:
-        guess = "millimetres, or joint angles in degrees"
-    elif kind is not None and use is not None and min(abs(use.low), abs(use.high)) > use.high - use.low:
-        guess = "absolute poses instead of displacements"
-    elif kind is not None and 0.3 < largest <= NORMALISED:
-        guess = "numbers of a controller's own scale, -1 to 1"
+    guess = _other_unit(kind, largest)
+    if not guess and kind is not None:
+        if use is not None and min(abs(use.low), abs(use.high)) > use.high - use.low:
+            guess = "absolute poses instead of displacements"
+        elif 0.3 < largest <= NORMALISED:
+            guess = "numbers of a controller's own scale, -1 to 1"
     return f" These look like {guess}." if guess and use is None else f": they look like {guess}" if guess else ""
+
+
+def _other_unit(kind: str | None, largest: float) -> str:
+    """What numbers are probably in that go up to `largest`; empty where they may be [m] or [rad]."""
+    if kind == "rotation" and largest > 2 * math.pi:
+        return "degrees"
+    return "millimetres, or joint angles in degrees" if kind == "translation" and largest > 2 else ""
 
 
 def _check_motion(card: ActionCard, uses: Sequence[DimensionUse]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ class EpisodeLabels:
     scene: where things were, for auxiliary losses in training, never for a policy: float32 (N, 10), the target's and
     the tool's x, y, z in the base frame [m], then where both are in the first camera's image, u, v in 0 ... 1 from the
     top left corner; None where that is unknown.
+    states: the robot's own at each step, float64 (N, S) in the order and units of the card's `state`; None where it has
+    none.
     chunks: the expert's actions from each step on if it had acted alone from there, float64 (N, H, D) for the card's
     horizon H; `values` are the first of them. None: what follows a step is what follows it in `values`.
     leader: who acted: "expert", "learner", "mixed" (both in turn), or "unknown". success: how it ended.
@@ -47,6 +49,7 @@ class EpisodeLabels:
     values: NDArray[np.float64]
     stamps: NDArray[np.float64]
     scene: NDArray[np.float32] | None = None
+    states: NDArray[np.float64] | None = None
     chunks: NDArray[np.float64] | None = None
     leader: str = "unknown"
     success: bool = False
@@ -63,6 +66,11 @@ class EpisodeLabels:
             raise EpisodeError(f"The episode's leader is {self.leader!r}, expected one of {', '.join(LEADERS)}.")
         self._check_numbers("values", self.values, (count, len(self.card.dimensions)))
         self._check_numbers("stamps", self.stamps, (count,))
+        if (self.states is None) != (not self.card.state):
+            there, wanted = "states" if self.states is not None else "no states", len(self.card.state)
+            raise EpisodeError(f"The episode has {there}; its action card has {wanted} dimensions of the state.")
+        if self.states is not None:
+            self._check_numbers("states", self.states, (count, len(self.card.state)))
         if self.scene is not None:
             self._check_numbers("scene", self.scene, (count, SCENE_SIZE))
         if self.chunks is not None:
@@ -110,12 +118,14 @@ class Episode(EpisodeLabels):
 
 
 def card_difference(ours: ActionCard, theirs: ActionCard) -> str:
-    """What two cards' actions and cameras differ in, as "KEY A instead of B, ..."; empty where they mean the same.
+    """What two cards differ in, as "KEY A instead of B, ..."; empty where they mean the same.
 
     The name and the notes are for people and may differ, and where a dataset keeps a camera's images.
     """
     mine, other = (
-        replace(card, cameras=tuple(replace(camera, column="") for camera in card.cameras)).to_dict()
+        json.loads(
+            json.dumps(asdict(replace(card, cameras=tuple(replace(camera, column="") for camera in card.cameras))))
+        )
         for card in (ours, theirs)
     )
     keys = [key for key in mine if key not in ("name", "notes") and mine[key] != other[key]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError, CameraSpec
 from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError, Episode, EpisodeLabels, card_difference
 from rt_vla_ros.data.lerobot_info import check_features, held_out, image_size, read_info
-from rt_vla_ros.data.lerobot_layout import ACTION, META, SCENE, camera_column, file_path
+from rt_vla_ros.data.lerobot_layout import ACTION, META, SCENE, STATE, camera_column, file_path, names_of
 from rt_vla_ros.data.lerobot_pictures import CameraPictures, TablePictures, VideoPictures
 from rt_vla_ros.data.lerobot_rows import Row, instructions, read_episode_rows, read_sentences, read_steps
 from rt_vla_ros.data.parquet import read_numbers
@@ -33,15 +33,16 @@ class EpisodePart:
 class LeRobotDataset:
     """The episodes of a directory, as a sequence.
 
-    The action card is meta/action_card.json. The column "action" holds its dimensions in its units; each of its cameras
-    has a column of images, which are brought to the card's size by its crop. A recorded episode in which the
-    instruction changes is one for each instruction (`parts`). Those of other splits than "train" are left out.
+    The action card is meta/action_card.json. The column "action" holds its dimensions in its units, the column
+    "observation.state" its state, where it has one; each of its cameras has a column of images, which are brought to
+    the card's size by its crop. A recorded episode in which the instruction changes is one for each instruction
+    (`parts`). Those of other splits than "train" are left out.
     """
 
     def __init__(self, directory: Path) -> None:
         """Raises DatasetError or ActionCardError for what is missing, damaged, empty or of another format.
 
-        Everything but actions and images is read and compared.
+        Everything but actions, states and images is read and compared.
         """
         self.directory = Path(directory)
         self.info = read_info(self.directory)
@@ -57,7 +58,7 @@ class LeRobotDataset:
         self._steps = read_steps(self.rows, lambda row: self._path("data", row), self.rate)
         self.parts = self._parts()
         self.frames = sum(part.length for part in self.parts)
-        self._actions: tuple[Path, dict[str, NDArray[np.float64]]] | None = None
+        self._table: tuple[Path, dict[str, NDArray[np.float64]]] | None = None
         self._pictures = {camera.name: self._pictures_of(camera) for camera in self.card.cameras}
 
     def __len__(self) -> int:
@@ -93,6 +94,7 @@ class LeRobotDataset:
                 instruction=part.instruction,
                 values=table[ACTION][steps.rows[which]].astype(np.float64),
                 stamps=steps.stamps[which] - steps.stamps[part.first],
+                states=table[STATE][steps.rows[which]].astype(np.float64) if STATE in table else None,
                 scene=table[SCENE][steps.rows[which]].astype(np.float32) if SCENE in table else None,
                 leader=str(row.get("leader", "unknown")),
                 success=bool(row.get("success", False)),
@@ -150,12 +152,12 @@ class LeRobotDataset:
         return found
 
     def _numbers(self, path: Path) -> dict[str, NDArray[np.float64]]:
-        """Actions, and scenes where there are some, of a file; the last one's are kept for its other episodes."""
-        if self._actions is None or self._actions[0] != path:
-            widths: dict[str, int | None] = {ACTION: len(self.card.dimensions)}
+        """What the card describes, and scenes where there are some, of a file; kept for its other episodes."""
+        if self._table is None or self._table[0] != path:
+            widths: dict[str, int | None] = {column: len(names) for column, names in names_of(self.card).items()}
             widths |= {SCENE: SCENE_SIZE} if SCENE in self.info["features"] else {}
-            self._actions = (path, read_numbers(path, widths))
-        return self._actions[1]
+            self._table = (path, read_numbers(path, widths))
+        return self._table[1]
 
     def _pictures_of(self, camera: CameraSpec) -> CameraPictures:
         column = camera_column(camera)

@@ -10,7 +10,7 @@ from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard, CameraSpec, kind_of_motion
 from rt_vla_ros.data.episode import DatasetError
-from rt_vla_ros.data.lerobot_layout import ACTION, DATA, INFO, STATISTICS, VERSION, VIDEO, camera_column
+from rt_vla_ros.data.lerobot_layout import ACTION, DATA, INFO, STATISTICS, VERSION, VIDEO, camera_column, names_of
 from rt_vla_ros.json_file import read_object
 
 MOST_FRAMES = 1000  # per second
@@ -72,10 +72,12 @@ def check_features(directory: Path, info: Mapping[str, Any], card: ActionCard) -
             f"{directory} has {rate:g} frames a second (fps in meta/info.json), but its action card has "
             f"{card.control_rate:g} actions a second (control_rate); they must be the same: correct one."
         )
-    _check_action(directory, info, card)
+    for column, names in names_of(card).items():
+        _check_numbers(directory, info, column, names)
+    _check_motion(directory, info, card)
     for camera in card.cameras:
         _check_camera(directory, info, camera)
-    for name in (ACTION, *map(camera_column, card.cameras)):
+    for name in (*names_of(card), *map(camera_column, card.cameras)):
         feature = info["features"][name]
         for key, value in {"fps": feature.get("fps"), "video.fps": _about(feature).get("fps")}.items():
             if value is not None and not (isinstance(value, int | float) and math.isclose(value, rate, rel_tol=1e-3)):
@@ -84,34 +86,38 @@ def check_features(directory: Path, info: Mapping[str, Any], card: ActionCard) -
                 )
 
 
-def _check_action(directory: Path, info: Mapping[str, Any], card: ActionCard) -> None:
-    ours = [dimension.name for dimension in card.dimensions]
-    if ACTION not in info["features"]:
-        raise DatasetError(f"{directory} has no column {ACTION!r}; there is: {', '.join(info['features']) or 'none'}.")
-    feature = info["features"][ACTION]
+def _check_numbers(directory: Path, info: Mapping[str, Any], column: str, ours: list[str]) -> None:
+    """ours: what the column's numbers are called on the action card."""
+    where = f"{directory}: the column {column!r}"
+    expected = f"the action card has {len(ours)} dimensions{'' if column == ACTION else ' of the state'}"
+    if column not in info["features"]:
+        there = ", ".join(info["features"]) or "none"
+        raise DatasetError(f"{directory} has no column {column!r}; there is: {there}, but {expected}.")
+    feature = info["features"][column]
     if feature.get("shape") != [len(ours)]:
-        raise DatasetError(
-            f"{directory}: the column {ACTION!r} has the shape {feature.get('shape')}, the action card has "
-            f"{len(ours)} dimensions."
-        )
+        raise DatasetError(f"{where} has the shape {feature.get('shape')}, {expected}.")
     names = _in_order(feature.get("names"))
+    if names != ours and sorted(map(str, names)) == sorted(ours):
+        raise DatasetError(
+            f"{where} has {', '.join(names)} in this order (names in meta/info.json), the action card "
+            f"{', '.join(ours)}; put the card's dimensions into the data's order."
+        )
+    if (directory / STATISTICS).is_file():
+        found = read_object(directory / STATISTICS, DatasetError).get(column)
+        for key, values in found.items() if isinstance(found, dict) else ():
+            if key != "count" and isinstance(values, list) and len(values) != len(ours):
+                what = f"{key} of {column!r} has {len(values)} numbers, the column has {len(ours)}"
+                raise DatasetError(f"{directory / STATISTICS}: {what}.")
+
+
+def _check_motion(directory: Path, info: Mapping[str, Any], card: ActionCard) -> None:
+    names = _in_order(info["features"][ACTION].get("names"))
     moved = [str(name) for name, one in zip(names, card.dimensions, strict=False) if kind_of_motion(one.role)]
     if any(name.endswith(".pos") for name in moved):  # of lerobot's own robots
         raise DatasetError(
             f"{directory}: the column {ACTION!r} has positions of joints ({', '.join(moved):.200}), the action card "
             "displacements of the end effector. Convert the actions, or give such dimensions the role 'unused'."
         )
-    if names != ours and sorted(map(str, names)) == sorted(ours):
-        raise DatasetError(
-            f"{directory}: the column {ACTION!r} has {', '.join(names)} in this order (names in meta/info.json), the "
-            f"action card {', '.join(ours)}; put the card's dimensions into the data's order."
-        )
-    if (directory / STATISTICS).is_file():
-        found = read_object(directory / STATISTICS, DatasetError).get(ACTION)
-        for key, values in found.items() if isinstance(found, dict) else ():
-            if key != "count" and isinstance(values, list) and len(values) != len(ours):
-                what = f"{key} of {ACTION!r} has {len(values)} numbers, the column has {len(ours)}"
-                raise DatasetError(f"{directory / STATISTICS}: {what}.")
 
 
 def _in_order(names: Any) -> list[Any]:

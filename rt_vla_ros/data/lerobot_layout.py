@@ -20,7 +20,7 @@ EPISODES = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 FILES_PER_CHUNK = 1000
-ACTION, SCENE, CAMERA_PREFIX = "action", "scene", "observation.images."
+ACTION, STATE, SCENE, CAMERA_PREFIX = "action", "observation.state", "scene", "observation.images."
 ROBOT = "panda_robotiq_2f85_simulated"
 
 COUNTED: dict[str, dict[str, Any]] = {
@@ -34,6 +34,12 @@ def camera_column(camera: CameraSpec) -> str:
     return camera.column or CAMERA_PREFIX + camera.name
 
 
+def names_of(card: ActionCard) -> dict[str, list[str]]:
+    """The columns of numbers that the card describes, and what their numbers are called, in the card's order."""
+    state = {STATE: [one.name for one in card.state]} if card.state else {}
+    return {ACTION: [one.name for one in card.dimensions], **state}
+
+
 def place(pattern: str, file_number: int, **names: str) -> str:
     """Where file number `file_number` of a kind is, from the dataset's directory."""
     return pattern.format(chunk_index=file_number // FILES_PER_CHUNK, file_index=file_number % FILES_PER_CHUNK, **names)
@@ -41,8 +47,9 @@ def place(pattern: str, file_number: int, **names: str) -> str:
 
 def features(card: ActionCard, rate: int, with_scene: bool) -> dict[str, dict[str, Any]]:
     """What the columns are, for info.json."""
-    names = [dimension.name for dimension in card.dimensions]
-    described: dict[str, dict[str, Any]] = {ACTION: {"dtype": "float32", "shape": [len(names)], "names": names}}
+    described: dict[str, dict[str, Any]] = {
+        column: {"dtype": "float32", "shape": [len(names)], "names": names} for column, names in names_of(card).items()
+    }
     for camera in card.cameras:
         shape = [camera.height, camera.width, 3]
         info: dict[str, Any] = {"height": camera.height, "width": camera.width}

@@ -23,6 +23,7 @@ from rt_vla_ros.data.lerobot_layout import (
     META,
     ROBOT,
     SCENE,
+    STATE,
     STATISTICS,
     TASKS,
     VERSION,
@@ -216,8 +217,9 @@ class LeRobotWriter:
             "index": pa.array(self.frames + np.arange(len(frame))),
             "task_index": pa.array(np.repeat([tasks[e.instruction] for e in self._buffer], lengths).astype(np.int64)),
         }
-        if self.with_scene:
-            columns[SCENE] = _lists(np.concatenate([e.scene for e in self._buffer if e.scene is not None]))
+        for name, parts in ((STATE, [e.states for e in self._buffer]), (SCENE, [e.scene for e in self._buffer])):
+            if there := [part for part in parts if part is not None]:  # all or none, by the card and `add`
+                columns[name] = _lists(np.concatenate(there))
         return pa.table(columns)
 
     def _rows_table(self, own: list[dict[str, Statistics]]) -> Any:
@@ -251,6 +253,7 @@ def _merged_columns(parts: list[dict[str, Statistics]]) -> dict[str, Statistics]
 def _columns(episode: Episode) -> dict[str, Any]:
     columns: dict[str, Any] = {ACTION: episode.values.astype(np.float32)}
     columns |= {camera_column(camera): episode.images[camera.name] for camera in episode.card.cameras}
+    columns |= {} if episode.states is None else {STATE: episode.states.astype(np.float32)}
     return columns | ({} if episode.scene is None else {SCENE: episode.scene})
 
 

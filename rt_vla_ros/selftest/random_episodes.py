@@ -16,17 +16,22 @@ SIZE = 32
 CARD = tabletop_card("small", image_size=SIZE)
 
 
-def make_episode(seed: int, length: int = 6, **changes: object) -> Episode:
-    """Episode number `seed`."""
+def make_episode(seed: int, length: int = 6, card: ActionCard = CARD, **changes: object) -> Episode:
+    """Episode number `seed`, with images of the card's cameras and its state."""
     rng = np.random.default_rng(seed)
-    low = np.array([d.low for d in CARD.dimensions])
-    high = np.array([max(d.high, 1.0) if d.role == "terminate" else d.high for d in CARD.dimensions])
+    low = np.array([d.low for d in card.dimensions])
+    high = np.array([max(d.high, 1.0) if d.role == "terminate" else d.high for d in card.dimensions])
     values = rng.uniform(low, high, (length, len(low)))
     values[:, 0] = rng.integers(0, 2, length)
-    parts: dict[str, object] = {"card": CARD, "instruction": f"pick up the {('red', 'blue')[seed % 2]} cube"}
-    parts["images"] = {"front": rng.integers(0, 256, (length, SIZE, SIZE, 3), np.uint8)}
+    parts: dict[str, object] = {"card": card, "instruction": f"pick up the {('red', 'blue')[seed % 2]} cube"}
+    parts["images"] = {
+        camera.name: rng.integers(0, 256, (length, camera.height, camera.width, 3), np.uint8) for camera in card.cameras
+    }
     parts |= {"values": values, "stamps": np.arange(length) * 0.2}
     parts["scene"] = rng.random((length, 10)).astype(np.float32)
+    if card.state:
+        ranges = [(one.low, one.high) for one in card.state]
+        parts["states"] = np.stack([rng.uniform(*one, length) for one in ranges], axis=1)
     parts |= {"leader": "expert", "success": bool(seed % 2), "suite": "pick-any", "seed": (1 << 40) + seed}
     return Episode(**{**parts, **changes})  # type: ignore[arg-type]
 

@@ -13,10 +13,12 @@ from rt_vla_ros.action_space.card import ActionCard, ActionCardError, ActionDime
 from rt_vla_ros.action_space.plausibility import (
     ImplausibleActionsError,
     check_recorded,
+    check_recorded_state,
     check_speed,
     measure_use,
     table,
 )
+from rt_vla_ros.action_space.state import StateDimension
 
 CARD = ActionCard(
     name="test",
@@ -153,3 +155,22 @@ def test_an_unused_dimension_may_hold_anything() -> None:
     unused = ActionDimension("base", "unused", -1.0, 1.0, "m")
     card = replace(CARD, dimensions=(CARD.dimensions[0], unused, *CARD.dimensions[2:]))
     assert check_recorded(card, recorded(x=wave(80.0)))[1].clipped > 0.9
+
+
+def test_recorded_states_lie_within_the_cards_ranges() -> None:
+    hand = StateDimension("hand", "1", 0.0, 1.0, "gripper")
+    card = replace(CARD, state=(StateDimension("elbow", "rad", -2.0, 2.0, "joint:elbow"), hand))
+    inside = np.stack([np.linspace(-2.0, 2.0, 200), np.linspace(0.0, 1.0, 200)], axis=1)
+    check_recorded_state(card, inside.astype(np.float32).astype(np.float64))
+    few = inside.copy()
+    few[:10] = 9.0  # a twentieth
+    check_recorded_state(card, few)
+    degrees = np.degrees(inside) * [1, np.radians(1)]
+    with pytest.raises(
+        ImplausibleActionsError,
+        match=r"Of 200 recorded states there lie outside the card's range: 98\.0% of 'elbow' \(-2 to 2 rad; most are "
+        r"-112 to 112\): they look like degrees\. At most 5%",
+    ):
+        check_recorded_state(card, degrees)
+    with pytest.raises(ImplausibleActionsError, match=r"of 'hand' \(0 to 1; most are 2\.01 to 2\.99\)\. At most"):
+        check_recorded_state(card, inside + np.array([0, 2]))
