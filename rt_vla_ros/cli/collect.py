@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import META, write_json
@@ -24,7 +25,7 @@ from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.policy import Policy
-from rt_vla_ros.policies.tabletop_card import tabletop_card
+from rt_vla_ros.policies.tabletop_card import TABLETOP_STATE, tabletop_card
 from rt_vla_ros.policies.threads import wait_passively
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.runtime.warm_up import warm_up
@@ -47,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--expert-share", type=float, default=0.0, help="of the steps, with --policy: 0 to 1 (default 0)")
     add("--noise", type=float, default=0.5, help="on the executed actions: 0 none, 1 strong (default 0.5)")
     add("--image-size", type=positive_int, default=96, metavar="PX", help="of the camera (default 96)")
+    add("--cameras", default="front", help="of the images, with commas between: front,wrist (default front)")
+    add("--state", action="store_true", help="with the robot's own state: its joints and gripper")
     add("--per-file", type=positive_int, default=50, help="episodes in each file (default 50)")
     add("--device", default="auto", help="of the policy: auto, cpu, cuda, cuda:N (default auto)")
 
@@ -60,7 +63,9 @@ def run(args: argparse.Namespace) -> int:
     suites = tuple(name.strip() for name in args.suite.split(","))
     collection, progress = CollectionSettings(suites, args.seed, args.noise, args.expert_share), Progress()
     about = _about(args, collection)
-    card = tabletop_card("tabletop", image_size=args.image_size)
+    cameras = [name.strip() for name in args.cameras.split(",")]
+    state = TABLETOP_STATE if args.state else ()
+    card = tabletop_card("tabletop", image_size=args.image_size, cameras=cameras, state=state)
     _check_same(args.out, about)
     demonstrator = Demonstrator(collection, card, _load(args))
     writer = LeRobotWriter(args.out, card, with_scene=True, episodes_per_file=args.per_file)
@@ -80,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         raise CliError(f"{in_words(error)} {kept}") from error
     finally:
         demonstrator.close()
-    (args.out / "README.md").write_text(_data_card(args, collection), encoding="utf-8")
+    (args.out / "README.md").write_text(_data_card(args, collection, card), encoding="utf-8")
     progress.line(f"{args.out}: {writer.episodes} episodes, {writer.frames:,} frames.")
     return 0
 
@@ -99,17 +104,20 @@ def _collect_episodes(
         progress.update(f"{done}, {60 * rate:.0f} a minute, {(args.episodes - index - 1) / rate:.0f} s left")
 
 
-def _data_card(args: argparse.Namespace, collection: CollectionSettings) -> str:
+def _data_card(args: argparse.Namespace, collection: CollectionSettings, card: ActionCard) -> str:
     counts, rows = EpisodeCounts(), LeRobotDataset(args.out).rows
     for row in rows:
         counts.add(str(row["tasks"][0]), str(row["leader"]), int(row["length"]), bool(row["success"]))
-    options = "" if args.policy is None else f" --policy CHECKPOINT --expert-share {args.expert_share}"
+    names = ",".join(camera.name for camera in card.cameras)
+    options = "" if names == "front" else f" --cameras {names}"
+    options += " --state" * args.state
+    options += "" if args.policy is None else f" --policy CHECKPOINT --expert-share {args.expert_share}"
     digest = "" if args.policy is None else f"; CHECKPOINT's weights have the SHA-256 {checkpoint_hash(args.policy)}"
     command = f"rt-vla collect --suite {','.join(collection.suites)} --episodes {len(rows)} --seed {args.seed} "
     command += f"--noise {args.noise} --image-size {args.image_size}{options} --out DIR"
     title, suites = f"Episodes of {', '.join(collection.suites)}", collection.suites
     origin = f"Collected on the simulated table; the same again with `{command}`{digest}."
-    return DATASET_CARD + data_card(counts, title=title, origin=origin, suites=suites, image_size=args.image_size)
+    return DATASET_CARD + data_card(counts, title=title, origin=origin, suites=suites, card=card)
 
 
 def _about(args: argparse.Namespace, collection: CollectionSettings) -> dict[str, Any]:

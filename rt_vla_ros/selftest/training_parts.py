@@ -97,5 +97,5 @@ def _batch() -> Batch:
     shape = (WINDOWS, config.time_sequence_length)
     words = [HashedWords(config.word_buckets).encode(f"pick up the {name} cube") for name in ("red", "blue") * 2]
     tokens = np.stack([rng.integers(0, count, shape) for count in config.action_token_counts], axis=-1)
-    images = rng.integers(0, 256, (*shape, *config.input_size, 3), dtype=np.uint8)
+    images = rng.integers(0, 256, (*shape, config.num_cameras, *config.input_size, 3), dtype=np.uint8)
     return Batch(images, np.stack(words), tokens, rng.random((*shape, 10), dtype=np.float32))

@@ -20,16 +20,18 @@ Shift = tuple[float, float]
 class Batch:
     """B windows (histories) of T time steps.
 
-    images: uint8 (B, T, H, W, 3). instruction: int64 (B, L), or float32 (B, L) for sentence vectors.
+    images: of K cameras, uint8 (B, T, K, H, W, 3). instruction: int64 (B, L), or float32 (B, L) for sentence vectors.
     tokens: int64 (B, T, horizon * D), those of the chunk that begins at each step, IGNORED where nothing is known.
-    scene: float32 (B, T, 10). padding: int64 (B,), how many steps lie before the episode's first, with black images and
-    a zero sentence; None: none.
+    scene: float32 (B, T, 10). state: the robot's, -1 ... 1, float32 (B, T, S); None: the network takes none.
+    padding: int64 (B,), how many steps lie before the episode's first, with black images, a zero sentence and a state
+    of zeros; None: none.
     """
 
     images: NDArray[np.uint8]
     instruction: NDArray[Any]
     tokens: NDArray[np.int64]
     scene: NDArray[np.float32]
+    state: NDArray[np.float32] | None = None
     padding: NDArray[np.int64] | None = None
 
 
@@ -49,42 +51,48 @@ CHANNEL_SHARE = 0.4  # of the jitter, for each of R, G and B
 def jitter_colours(
     images: Tensor, amount: float, generator: torch.Generator, *, batch: int | None = None, first: int = 0
 ) -> Tensor:
-    """uint8 (B, T, H, W, 3) -> uint8; one change per window. amount: largest relative change, 0 ... 1.
+    """uint8 (B, T, K, H, W, 3) -> uint8; one change per window and camera. amount: largest relative change, 0 ... 1.
 
     batch, first: these windows are number `first` and following of so many; None: they are all."""
     if amount == 0:
         return images
-    batch = batch or images.shape[0]
+    batch, cameras = batch or images.shape[0], images.shape[2]
 
-    def draw(*shape: int) -> Tensor:
-        drawn = (torch.rand(*shape, generator=generator) * 2 - 1) * amount
+    def draw(size: int) -> Tensor:
+        drawn = (torch.rand(batch, cameras, size, generator=generator) * 2 - 1) * amount
         return drawn[first : first + images.shape[0]].to(images.device)
 
-    gain = 1 + draw(batch, 1) + CHANNEL_SHARE * draw(batch, 3)  # (B, 3)
-    offset = 255 * 0.5 * draw(batch, 1)
-    changed = images.float() * gain[:, None, None, None] + offset[:, None, None, None]
+    gain = 1 + draw(1) + CHANNEL_SHARE * draw(3)  # (B, K, 3)
+    offset = 255 * 0.5 * draw(1)
+    changed = images.float() * gain[:, None, :, None, None] + offset[:, None, :, None, None]
     return changed.clamp_(0, 255).to(torch.uint8)
 
 
 def shift_images(
     images: NDArray[np.uint8], scene: NDArray[np.float32], shifts: NDArray[np.int64], black_borders: bool = False
 ) -> None:
-    """Shift images (B, T, H, W, 3) and the image positions in scene (B, T, 10) by (B, 2) in x and y [pixel], in place.
+    """Shift images (B, T, K, H, W, 3) by (B, K, 2) in x and y [pixel], in place.
 
+    The image positions in scene (B, T, 10), which are of the first camera, go with them.
     black_borders: what comes in is black; otherwise the edges are repeated.
     """
-    height, width = images.shape[2:4]
-    for i, (dx, dy) in enumerate(shifts):
+    height, width = images.shape[3:5]
+    for window, camera in np.ndindex(shifts.shape[:2]):
+        dx, dy = shifts[window, camera]
         rows, columns = np.arange(height) - dy, np.arange(width) - dx
-        images[i] = images[i][:, rows.clip(0, height - 1)][:, :, columns.clip(0, width - 1)]
+        seen = images[window, :, camera]  # (T, H, W, 3), a view
+        seen[:] = seen[:, rows.clip(0, height - 1)][:, :, columns.clip(0, width - 1)]
         if black_borders:
-            images[i][:, (rows < 0) | (rows >= height)] = 0
-            images[i][:, :, (columns < 0) | (columns >= width)] = 0
-        scene[i, :, 6::2] += dx / width
-        scene[i, :, 7::2] += dy / height
+            seen[:, (rows < 0) | (rows >= height)] = 0
+            seen[:, :, (columns < 0) | (columns >= width)] = 0
+        if camera == 0:
+            scene[window, :, 6::2] += dx / width
+            scene[window, :, 7::2] += dy / height
 
 
-def draw_shifts(rng: np.random.Generator, count: int, shares: Shift, size: tuple[int, int]) -> NDArray[np.int64]:
-    """`count` random shifts in x and y [pixel], (count, 2). size: the images' height and width."""
+def draw_shifts(
+    rng: np.random.Generator, shape: tuple[int, int], shares: Shift, size: tuple[int, int]
+) -> NDArray[np.int64]:
+    """Random shifts in x and y [pixel], (B, K, 2). shape: (B, K). size: the images' height and width."""
     most = np.rint([shares[1] * size[1], shares[0] * size[0]]).astype(np.int64)
-    return rng.integers(-most, most + 1, (count, 2))
+    return rng.integers(-most, most + 1, (*shape, 2))

@@ -28,7 +28,7 @@ from rt_vla_ros.training.settings import TrainingSettings, collected_card, netwo
 from rt_vla_ros.training.settings_file import load_settings
 
 SUFFIX = ".npz"
-OPTIONAL = ("scene", "chunks")
+OPTIONAL = ("scene", "states", "chunks")
 FIELDS = ("instruction", "values", "stamps", "leader", "success", "suite", "seed")
 
 

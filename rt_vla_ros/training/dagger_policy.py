@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
-from rt_vla_ros.action_space.ensemble import NEWEST
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import Episode, card_difference
 from rt_vla_ros.evaluation.rollout import make_controller, rollout
@@ -81,13 +80,13 @@ class DaggerPolicy:
     ) -> None:
         """Of one episode. learner: None: the expert acts alone."""
         self.name, self._labels_card = "dagger", card
-        self.card = replace(card, horizon=1, execute_steps=1, ensemble=NEWEST)  # it decides every period
+        self.card = card.with_horizon(1)  # it decides every period
         self._learner, self._sim, self._rng, self._from, self._mixture = learner, sim, rng, scene, mixture
         self._tokenizer, self._expert = ActionTokenizer(card), ScriptedExpert(scene)
         self._noise = ActionNoise(rng, mixture.noise)
         self._expert_acts = rng.random() < mixture.beta
         self._done = 0
-        self._rows: list[tuple[NDArray[np.uint8], float, NDArray[np.float64], NDArray[np.float32]]] = []
+        self._rows: list[tuple[Observation, NDArray[np.float64], NDArray[np.float32]]] = []
 
     def reset(self, instruction: str) -> None:
         self._instruction = instruction
@@ -111,15 +110,18 @@ class DaggerPolicy:
 
     def episode(self, success: bool) -> Episode:
         """The episode so far. Raises ValueError where there is nothing yet."""
-        images, stamps, chunks, scene = map(np.stack, zip(*self._rows, strict=True))
+        seen = [observation for observation, _, _ in self._rows]
+        chunks = np.stack([chunk for _, chunk, _ in self._rows])  # (N, H, D)
+        states = [observation.state for observation in seen if observation.state is not None]
         return Episode(
             card=self._labels_card,
             instruction=self._instruction,
-            images={self.card.cameras[0].name: images},
+            images={one.name: np.stack([at.images[one.name] for at in seen]) for one in self.card.cameras},
+            states=np.stack(states) if states else None,
             values=chunks[:, 0],
             chunks=chunks if self._labels_card.horizon > 1 else None,
-            stamps=stamps,
-            scene=scene,
+            stamps=np.array([observation.stamp for observation in seen]),
+            scene=np.stack([scene for _, _, scene in self._rows]),
             leader=self._mixture.leader,
             success=success,
             suite=self._from.suite,
@@ -138,7 +140,7 @@ class DaggerPolicy:
         pixels = [image_position(self._sim, camera, point) for point in (target, tool)]
         scene = np.concatenate([target, tool, *pixels]).astype(np.float32)
         chunk = np.stack([self._tokenizer.from_step(step) for step in plan])  # (H, D)
-        self._rows.append((observation.images[camera], observation.stamp, chunk, scene))
+        self._rows.append((observation, chunk, scene))
 
 
 def collect_episode(
@@ -193,7 +195,7 @@ class Demonstrator:
 
     def __init__(self, settings: CollectionSettings, card: ActionCard, policy: Policy | None = None) -> None:
         """policy: acts, labelled by the expert; None: the expert acts. Raises ActionCardError for another card's."""
-        if policy is not None and (difference := card_difference(card, policy.card)):
+        if policy is not None and (difference := card_difference(card, policy.card.with_horizon(card.horizon))):
             what = f"The policy {policy.name!r} has another action card than the episodes"
             raise ActionCardError(f"{what} ({difference}).")
         camera = card.cameras[0]

@@ -20,6 +20,7 @@ from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import SCENE_SIZE, Episode
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.instruction_table import TABLE_FILE
+from rt_vla_ros.observations.scaled_state import scaled_state
 from rt_vla_ros.parent_process import ends_with_this_process
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
@@ -35,15 +36,17 @@ from rt_vla_ros.training.source import BatchSource, Say, SourceDescription
 
 
 class ReplayBuffer:
-    """A ring of frames of the card's first camera; old ones are overwritten."""
+    """A ring of frames, each with the images of the card's cameras; old ones are overwritten."""
 
     def __init__(
         self, capacity: int, window: int, card: ActionCard, encoder: LanguageEncoder, *, paraphrase: float = 0.0
     ) -> None:
         """window: time steps. paraphrase: share of an instruction's words that change at most, 0 ... 1."""
         self.capacity, self._window, self._encoder, self._paraphrase = capacity, window, encoder, paraphrase
-        self._camera, self._tokenizer = card.cameras[0], ActionTokenizer(card)
-        self._images = np.zeros((capacity, self._camera.height, self._camera.width, 3), np.uint8)
+        self._card, self._tokenizer = card, ActionTokenizer(card)
+        self._size = (card.cameras[0].height, card.cameras[0].width)
+        self._images = np.zeros((capacity, len(card.cameras), *self._size, 3), np.uint8)
+        self._states = np.zeros((capacity, len(card.state)), np.float32)
         self._tokens = np.zeros((capacity, card.horizon * len(card.dimensions)), np.int64)
         self._scene = np.zeros((capacity, SCENE_SIZE), np.float32)
         self._episode = np.full(capacity, -1, np.int64)
@@ -58,7 +61,10 @@ class ReplayBuffer:
         if (count := len(episode)) < self._window:
             return
         at = (self._next + np.arange(count)) % self.capacity
-        self._images[at], self._tokens[at] = episode.images[self._camera.name], self._chunks(episode)
+        for number, camera in enumerate(self._card.cameras):
+            self._images[at, number] = episode.images[camera.name]
+        self._tokens[at] = self._chunks(episode)
+        self._states[at] = 0 if episode.states is None else scaled_state(episode.states, self._card)
         self._scene[at] = 0 if episode.scene is None else episode.scene
         self._episode[at], self._instructions[self._episodes] = self._episodes, episode.instruction
         self._next = (self._next + count) % self.capacity
@@ -77,17 +83,18 @@ class ReplayBuffer:
         at = (starts[:, None] + np.arange(self._window)) % self.capacity  # (B, T)
         images, scene = self._images[at], self._scene[at]
         if any(shift):
-            shifts = draw_shifts(rng, count, shift, (self._camera.height, self._camera.width))
+            shifts = draw_shifts(rng, (count, len(self._card.cameras)), shift, self._size)
             shift_images(images, scene, shifts, black_borders)
         instructions = [self._instructions[i] for i in self._episode[starts]]
         if self._paraphrase:
             instructions = [paraphrase(text, rng, self._paraphrase) for text in instructions]
-        return Batch(images, np.stack([self._encoder.encode(text) for text in instructions]), self._tokens[at], scene)
+        sentences = np.stack([self._encoder.encode(text) for text in instructions])
+        return Batch(images, sentences, self._tokens[at], scene, self._states[at])
 
     def _chunks(self, episode: Episode) -> NDArray[np.int64]:
         """Tokens (N, H * D)."""
         if episode.chunks is None:
-            return chunk_tokens(self._tokenizer.encode(episode.values), self._tokenizer.card.horizon)
+            return chunk_tokens(self._tokenizer.encode(episode.values), self._card.horizon)
         return self._tokenizer.encode(episode.chunks).reshape(len(episode), -1)
 
     def _starts(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
@@ -191,7 +198,7 @@ class DaggerSource(BatchSource):
             title=f"What {self.settings.preset} learned from",
             origin=ORIGIN.format(command=command(self.settings, self._recipe)),
             suites=self.dagger.all_suites,
-            image_size=self.card.cameras[0].width,
+            card=self.card,
         )
         return {DATA_CARD: card} | ({TABLE_FILE: Path(self.settings.language)} if self.settings.language else {})
 

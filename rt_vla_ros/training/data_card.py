@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.episode import Episode
 from rt_vla_ros.data.lerobot_layout import write_json
 from rt_vla_ros.json_file import read_object
@@ -25,7 +26,7 @@ TEXT = """\
 
 ## What a time step is
 
-An RGB image of the front camera ({size}x{size} pixels), the instruction, and the scripted expert's action
+{seen}, the instruction, and the scripted expert's action
 for it: terminate or move, a displacement of the gripper by up to 4 cm in x, y and z in the base frame, a turn about the
 vertical, and the gripper, all for 0.2 s (`action_card.json`). For auxiliary losses only: where the named
 object and the gripper are, in space and in the image. The expert is a function of the simulator's state and labels
@@ -51,7 +52,7 @@ Objects lie at random, at least 10 cm apart; colours {colours}.
 
 - Scenes have seeds from 2^{first_seed} up; those below, which `rt-vla evaluate` counts from 0, are on no table here.
 {held_out}
-- One arm, one gripper, one camera, one skill. No people, no real images, nothing from anybody else.
+- One arm, one gripper, {cameras}, one skill. No people, no real images, nothing from anybody else.
 """
 
 
@@ -76,13 +77,14 @@ class EpisodeCounts:
         self.kinds[f"{colour} {shape}"] += 1
 
 
-def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterable[str], image_size: int) -> str:
+def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterable[str], card: ActionCard) -> str:
     """Markdown. origin: where the episodes come from, and how to get them again. suites: that scenes are drawn from."""
     suites = list(dict.fromkeys(suites))
     return TEXT.format(
         title=title,
         origin=origin,
-        size=image_size,
+        seen=_seen(card),
+        cameras="one camera" if len(card.cameras) == 1 else f"{len(card.cameras)} cameras",
         leaders=_leaders(counts),
         shapes=" | ".join(SHAPES),
         ruler="---|" * len(SHAPES),
@@ -95,6 +97,14 @@ def data_card(counts: EpisodeCounts, *, title: str, origin: str, suites: Iterabl
         first_seed=FIRST_TRAINING_SEED.bit_length() - 1,
         held_out="\n".join(_held_out(suites)),
     )
+
+
+def _seen(card: ActionCard) -> str:
+    """What a policy sees in a time step besides the instruction."""
+    names, first = [camera.name for camera in card.cameras], card.cameras[0]
+    images = f"An RGB image of the {names[0]} camera" if len(names) == 1 else f"RGB images of {' and '.join(names)}"
+    state = f", the robot's state ({', '.join(one.name for one in card.state)})" if card.state else ""
+    return f"{images} ({first.width}x{first.height} pixels){state}"
 
 
 def _leaders(counts: EpisodeCounts) -> str:

@@ -55,7 +55,10 @@ class DatasetSource(BatchSource):
         """cache_frames: decode all frames into a file first. num_workers: threads that make batches ahead."""
         self.settings, self._datasets, self._group = settings, datasets, group
         self._cache_frames, self._num_workers = cache_frames, num_workers
-        self.card = replace(datasets[0].card, name=f"{settings.preset}, {datasets[0].card.name}")
+        card = datasets[0].card
+        if "horizon" in settings.network:  # a dataset's actions are of single steps, whatever is predicted at once
+            card = card.with_horizon(RT1Config.preset(settings.preset, **settings.network).horizon)
+        self.card = replace(card, name=f"{settings.preset}, {card.name}")
         self.identity, self.status = fingerprint(datasets), "validation -"
 
     def check(self, config: RT1Config) -> TrainingSettings:
@@ -83,7 +86,8 @@ class DatasetSource(BatchSource):
     def prepare(self, directory: Path, config: RT1Config, say: Say) -> None:
         window = int(config.time_sequence_length)
         self._padding = window - 1 if config.history_start == "zero_frames" else 0
-        self.windows = WindowDataset(self._datasets, window, sentence_encoder(self.settings, config))
+        encoder = sentence_encoder(self.settings, config)
+        self.windows = WindowDataset(self._datasets, window, encoder, horizon=self.card.horizon)
         if self._cache_frames:
             self.windows.use_cache(cached_frames(directory / FRAMES, self._datasets, say))
         self.training, self.validation = split(

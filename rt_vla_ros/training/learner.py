@@ -30,7 +30,7 @@ SPREAD = 0.7  # of the heatmap's target [cells of the feature map]
 
 
 class AuxiliaryHeads(nn.Module):
-    """For training only; they are not part of a checkpoint."""
+    """For training only; they are not part of a checkpoint. They see the first camera alone."""
 
     def __init__(self, config: RT1Config) -> None:
         super().__init__()
@@ -181,17 +181,18 @@ class Learner:
         return torch.cat([auxiliary, dimensions]).detach(), total
 
     def _logits(self, model: RT1Model, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (B, T, D, V); feature maps (B * T, C, h, w) and image tokens (B * T, n, C) on the way there."""
-        steps = images.shape[1]
+        """Logits (B, T, D, V); the first camera's feature maps (B * T, C, h, w) and image tokens (B * T, n, C)."""
+        steps, cameras = images.shape[1:3]
         sentence = model.sentence(self._moved(batch.instruction)).repeat_interleave(steps, dim=0)
         if batch.padding is not None:
             known = torch.arange(steps)[None, :] >= torch.from_numpy(batch.padding)[:, None]  # (B, T)
             sentence = sentence * known.flatten()[:, None].to(sentence)
-        features = model.image_features(images.flatten(0, 1), sentence)
+        features = model.image_features(images.flatten(0, 2), sentence.repeat_interleave(cameras, dim=0))
         tokens = model.token_learner(features)
-        windows = tokens.unflatten(0, images.shape[:2])
+        state = None if batch.state is None else self._moved(batch.state)
+        windows = model.observation_tokens(tokens.unflatten(0, images.shape[:3]), state)
         logits = model.transformer(windows, model.action_rows(self._moved(batch.tokens), windows))
-        return logits, features, tokens
+        return logits, features[::cameras], tokens[::cameras]
 
     def _jittered(self, images: Tensor, batch: Batch) -> Tensor:
         """With colour jitter: in every process that of its shard of the whole batch."""

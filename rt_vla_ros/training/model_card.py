@@ -23,9 +23,8 @@ tags: [robotics, rt-1, vision-language-action]
 
 # {name}
 
-An RT-1 ({parameters:.1f} M parameters): {window} camera images and a sentence in, {dimensions} action tokens out,
-{rate:g} times a second. It sees the camera `{camera.name}` \
-({camera.width}x{camera.height} pixels) and the instruction, and nothing else.
+An RT-1 ({parameters:.1f} M parameters): {seen} camera images and a sentence in, {tokens} action tokens out,
+{rate:g} times a second. It sees {cameras} and the instruction, and nothing else.
 {initialisation}
 
 ## What was measured
@@ -84,21 +83,29 @@ def model_card(
     return TEXT.format(
         name=settings.preset,
         parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
-        window=window,
-        dimensions=len(card.dimensions),
+        seen=window * len(card.cameras),
+        tokens=model.config.num_action_tokens,
         rate=card.control_rate,
-        camera=card.cameras[0],
+        cameras=_inputs(card),
         initialisation=INITIALISED.format(settings.init_from) if settings.init_from else NOT_INITIALISED,
         measured=_measured(evaluations, sha256),
         row=row,
         held_out=held_out,
         **asdict(description),
-        images=row["step"] * settings.batch_size * window,
+        images=row["step"] * settings.batch_size * window * len(card.cameras),
         minutes=row["seconds"] / 60,
         device=device,
         machine=platform.machine(),
         settings=", ".join(f"{key} {value}" for key, value in flat(effective).items() if value != ""),
     )
+
+
+def _inputs(card: ActionCard) -> str:
+    """What it sees besides the instruction."""
+    names, first = " and ".join(f"`{camera.name}`" for camera in card.cameras), card.cameras[0]
+    cameras = f"the camera{'s' * (len(card.cameras) > 1)} {names} ({first.width}x{first.height} pixels)"
+    state = f", {len(card.state)} numbers of the robot's state" if card.state else ""
+    return cameras + state
 
 
 def _measured(evaluations: Sequence[Mapping[str, Any]], sha256: str) -> str:

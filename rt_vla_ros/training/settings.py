@@ -17,7 +17,7 @@ from rt_vla_ros.language.instruction_table import InstructionTable
 from rt_vla_ros.os_error import in_words
 from rt_vla_ros.policies.rt1.checkpoint import check_card
 from rt_vla_ros.policies.rt1.configuration import PRESETS, RT1Config, check_number
-from rt_vla_ros.policies.tabletop_card import tabletop_card
+from rt_vla_ros.policies.tabletop_card import TABLETOP_STATE, VERTICAL_FOVS, tabletop_card
 from rt_vla_ros.sim.suites import find_suite
 from rt_vla_ros.training.checks import TrainingError, check_range
 
@@ -207,7 +207,7 @@ def table_of_defaults() -> str:
 
 
 def network_config(settings: TrainingSettings, card: ActionCard) -> RT1Config:
-    """The settings' network for a card: its dimensions, bins and camera; with a table of sentence vectors or without.
+    """The settings' network for a card: its dimensions, bins, cameras, state and horizon; with sentence vectors or not.
 
     Raises ValueError for an unknown preset or option, ActionCardError for a card that no such network fits.
     """
@@ -221,6 +221,9 @@ def network_config(settings: TrainingSettings, card: ActionCard) -> RT1Config:
         "input_height": None if same_size else camera.height,
         "input_width": None if same_size else camera.width,
         "world_vector_range": None,  # the card says it
+        "num_cameras": len(card.cameras),
+        "state_size": len(card.state),
+        "horizon": card.horizon,
     }
     if settings.language:
         fitting |= {"language": "embedding", "language_size": InstructionTable.load(Path(settings.language)).size}
@@ -230,9 +233,26 @@ def network_config(settings: TrainingSettings, card: ActionCard) -> RT1Config:
 
 
 def collected_card(settings: TrainingSettings) -> ActionCard:
-    """Of the episodes that a DAgger run collects, in the network's image size."""
+    """Of the episodes that a DAgger run collects: with the network's image size, cameras and state.
+
+    Raises ValueError where the simulated arm has fewer cameras, or another state.
+    """
     config = RT1Config.preset(settings.preset, **settings.network)
-    return tabletop_card(settings.preset, image_size=config.image_size, horizon=config.horizon)
+    cameras, state = list(VERTICAL_FOVS), [one.name for one in TABLETOP_STATE]
+    if config.num_cameras > len(cameras):
+        raise ValueError(f"network.num_cameras is {config.num_cameras}; the simulated arm has {', '.join(cameras)}.")
+    if config.state_size not in (0, len(state)):
+        raise ValueError(
+            f"network.state_size is {config.state_size}, expected 0 or {len(state)}: the simulated arm's state is "
+            f"{', '.join(state)}."
+        )
+    return tabletop_card(
+        settings.preset,
+        image_size=config.image_size,
+        horizon=config.horizon,
+        cameras=cameras[: config.num_cameras],
+        state=TABLETOP_STATE if config.state_size else (),
+    )
 
 
 def sentence_encoder(settings: TrainingSettings, config: RT1Config) -> LanguageEncoder:

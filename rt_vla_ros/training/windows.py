@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.plausibility import check_recorded
+from rt_vla_ros.action_space.card import CameraSpec
+from rt_vla_ros.action_space.plausibility import check_recorded, check_recorded_state
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import INFO, STATISTICS, write_json
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.language.encoder import LanguageEncoder
+from rt_vla_ros.observations.scaled_state import scaled_state
 from rt_vla_ros.training.batch import Batch, Shift, chunk_tokens, draw_shifts, shift_images
 from rt_vla_ros.training.source import Say
 
@@ -42,7 +44,7 @@ class EpisodeSpan:
 class WindowIndices:
     """Which windows make a batch: (episode, its step that the window begins with; below 0: with black images).
 
-    shifts: of their images in x and y [pixel], (B, 2).
+    shifts: of each camera's images in x and y [pixel], (B, K, 2).
     """
 
     starts: Sequence[tuple[EpisodeSpan, int]]
@@ -55,16 +57,20 @@ class WindowIndices:
 class WindowDataset:
     """Labels of all episodes in memory; images are read when a batch is made, which several threads may do at once."""
 
-    def __init__(self, datasets: Sequence[LeRobotDataset], window: int, encoder: LanguageEncoder) -> None:
-        """window: time steps. Images are decoded on demand.
+    def __init__(
+        self, datasets: Sequence[LeRobotDataset], window: int, encoder: LanguageEncoder, *, horizon: int = 1
+    ) -> None:
+        """window: time steps. horizon: steps whose actions are learned at each. Images are decoded on demand.
 
-        Raises DatasetError for damaged data and ImplausibleActionsError for actions that are not what the card says.
+        Raises DatasetError for damaged data and ImplausibleActionsError for actions and states that are not what the
+        card says.
         """
         card = datasets[0].card
-        self.camera, self.window = card.cameras[0], window
+        self.cameras, self.window = card.cameras, window
         self._encoder, tokenizer = encoder, ActionTokenizer(card)
-        self._zero_action = np.tile(tokenizer.encode(np.zeros(len(card.dimensions))), card.horizon)
+        self._zero_action = np.tile(tokenizer.encode(np.zeros(len(card.dimensions))), horizon)
         self.episodes, self.frames, values, scenes = list[EpisodeSpan](), 0, [], list[NDArray[np.float32]]()
+        states = list[NDArray[np.float64]]()
         for number, dataset in enumerate(datasets):
             for episode, part in enumerate(dataset.parts):
                 labels = dataset.labels(episode)
@@ -73,14 +79,17 @@ class WindowDataset:
                 values.append(labels.values)
                 missing = np.zeros((len(labels), SCENE_SIZE), np.float32)
                 scenes.append(missing if labels.scene is None else labels.scene)
+                states.append(np.zeros((len(labels), 0)) if labels.states is None else labels.states)
                 self.frames += len(labels)
         recorded = np.concatenate(values)
         self.use = check_recorded(card, recorded)
-        tokens = [chunk_tokens(tokenizer.encode(one), card.horizon) for one in values]
+        check_recorded_state(card, np.concatenate(states))
+        self._states = scaled_state(np.concatenate(states), card)
+        tokens = [chunk_tokens(tokenizer.encode(one), horizon) for one in values]
         self._tokens, self._scene = np.concatenate(tokens).astype(np.int32), np.concatenate(scenes)
         self.read_images: Callable[[EpisodeSpan, int, int], NDArray[np.uint8]]
-        """An episode's images from a step on, so many of them: uint8 (count, H, W, 3)."""
-        self.read_images = lambda span, *which: datasets[span.dataset].images(span.episode, self.camera.name, *which)
+        """An episode's images from a step on, so many of them: uint8 (count, K, H, W, 3)."""
+        self.read_images = lambda span, *which: all_images(datasets[span.dataset], span.episode, *which)
 
     def use_cache(self, frames: NDArray[np.uint8]) -> None:
         """From now on images are these, all frames in order."""
@@ -89,20 +98,21 @@ class WindowDataset:
     def batch(self, indices: WindowIndices, *, black_borders: bool = False) -> Batch:
         """The windows of these indices.
 
-        Steps before an episode's first are black, and their action is zero, as where RT-1-X was trained.
+        Steps before an episode's first are black, and their action and state are zero, as where RT-1-X was trained.
         black_borders: of shifted images; otherwise their edges are repeated. Raises DatasetError.
         """
         offsets = np.array([offset for _, offset in indices.starts])[:, None] + np.arange(self.window)  # (B, T)
         at = np.array([span.start for span, _ in indices.starts])[:, None] + offsets.clip(min=0)
-        images = np.zeros((*at.shape, self.camera.height, self.camera.width, 3), np.uint8)
+        images = np.zeros((*at.shape, len(self.cameras), *_size(self.cameras), 3), np.uint8)
         for history, (span, offset) in zip(images, indices.starts, strict=True):
             history[max(0, -offset) :] = self.read_images(span, max(0, offset), self.window + min(0, offset))
-        tokens, scene, padded = self._tokens[at].astype(np.int64), self._scene[at], offsets < 0
-        tokens[padded], scene[padded] = self._zero_action, 0
+        tokens, scene, state = self._tokens[at].astype(np.int64), self._scene[at], self._states[at]
+        padded = offsets < 0
+        tokens[padded], scene[padded], state[padded] = self._zero_action, 0, 0
         if indices.shifts.any():
             shift_images(images, scene, indices.shifts, black_borders)
         sentences = np.stack([self._encoder.encode(span.instruction) for span, _ in indices.starts])
-        return Batch(images, sentences, tokens, scene, padded.sum(axis=1) if padded.any() else None)
+        return Batch(images, sentences, tokens, scene, state, padded.sum(axis=1) if padded.any() else None)
 
     def draw(
         self, of: Sequence[EpisodeSpan], rng: np.random.Generator, count: int, padding: int = 0, shift: Shift = (0, 0)
@@ -111,7 +121,17 @@ class WindowDataset:
         room = np.array([span.length - self.window + 1 + padding for span in of])
         chosen = rng.choice(len(of), count, p=room / room.sum())
         starts = [(of[i], int(rng.integers(room[i])) - padding) for i in chosen]
-        return WindowIndices(starts, draw_shifts(rng, count, shift, (self.camera.height, self.camera.width)))
+        return WindowIndices(starts, draw_shifts(rng, (count, len(self.cameras)), shift, _size(self.cameras)))
+
+
+def all_images(dataset: LeRobotDataset, episode: int, first: int, count: int) -> NDArray[np.uint8]:
+    """Of every camera of the card, uint8 (count, K, H, W, 3); they have the same size. Raises DatasetError."""
+    return np.stack([dataset.images(episode, camera.name, first, count) for camera in dataset.card.cameras], axis=1)
+
+
+def _size(cameras: Sequence[CameraSpec]) -> tuple[int, int]:
+    """Height and width [pixel]; a network's cameras have the same."""
+    return cameras[0].height, cameras[0].width
 
 
 def split(
@@ -152,12 +172,12 @@ def fingerprint(datasets: Sequence[LeRobotDataset]) -> str:
 
 
 def cached_frames(directory: Path, datasets: Sequence[LeRobotDataset], say: Say) -> NDArray[np.uint8]:
-    """All frames of the first camera in the datasets' order, (N, H, W, 3), a memory map. Decoded where it is missing.
+    """All frames of all cameras in the datasets' order, (N, K, H, W, 3), a memory map. Decoded where it is missing.
 
     Raises DatasetError for damaged data, or a disk that lacks the space, and OSError.
     """
-    camera, index = datasets[0].card.cameras[0], directory / INDEX
-    shape = (sum(dataset.frames for dataset in datasets), camera.height, camera.width, 3)
+    cameras, index = datasets[0].card.cameras, directory / INDEX
+    shape = (sum(dataset.frames for dataset in datasets), len(cameras), *_size(cameras), 3)
     if not _is_complete(index, fingerprint(datasets)):
         _decode(directory, datasets, shape, say)
         write_json(index, {"fingerprint": fingerprint(datasets)})
@@ -190,13 +210,13 @@ def _decode(directory: Path, datasets: Sequence[LeRobotDataset], shape: tuple[in
             f"The decoded frames need {needed:,} bytes, but the disk of {directory} has {free:,} left. Train without "
             "--cache-frames, which decodes them on demand."
         )
-    camera, total, done = datasets[0].card.cameras[0].name, sum(map(len, datasets)), 0
+    total, done = sum(map(len, datasets)), 0
     try:
         with (directory / IMAGES).open("wb") as file:  # no memory map: a write into one cannot report a full disk
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for dataset in datasets:
                 for episode, part in enumerate(dataset.parts):
-                    file.write(dataset.images(episode, camera, 0, part.length).data)
+                    file.write(all_images(dataset, episode, 0, part.length).data)
                     done += 1
                     say(f"decoding videos, episode {done} of {total}")
     except OSError as error:

@@ -39,6 +39,27 @@ def test_the_expert_demonstrates_and_the_command_resumes(tmp_path: Path, capsys:
     assert terminated == whole[0].success
 
 
+def test_the_wrist_camera_and_the_state_are_recorded_where_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["collect", "--suite", "pick-any", "--image-size", "32", "--episodes", "1", "--out", str(tmp_path)]
+    assert main([*command, "--cameras", "front, wrist", "--state"]) == 0
+    (episode,) = LeRobotDataset(tmp_path)
+    assert episode.success
+    assert (episode.images["front"] != episode.images["wrist"]).any()
+    assert episode.states is not None
+    assert episode.states[-1, -1] > 0.3 > episode.states[0, -1], "the gripper closes on something"
+    about = (tmp_path / "README.md").read_text()
+    assert "--image-size 32 --cameras front,wrist --state --out DIR" in about
+    assert "RGB images of front and wrist (32x32 pixels), the robot's state (panda_joint1, " in about
+    assert "One arm, one gripper, 2 cameras, one skill" in about
+    assert main([*command, "--state"]) == 2
+    assert "has another action card (cameras: 1 instead of 2)" in capsys.readouterr().err
+    policy = [*command[:-1], str(tmp_path / "other"), "--policy", "rt1-untrained", "--image-size", "96", "--state"]
+    assert main(policy) == 2
+    assert "'rt1-untrained' has another action card than the episodes (state: 0 instead of" in capsys.readouterr().err
+
+
 def test_a_policy_acts_and_the_expert_labels(tmp_path: Path) -> None:
     out = tmp_path / "set"
     command = ["collect", "--policy", "rt1-untrained", "--episodes", "1", "--noise", "0", "--device", "cpu"]

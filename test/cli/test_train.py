@@ -171,9 +171,12 @@ def test_a_file_where_the_run_should_be_is_said(
 
 @pytest.mark.slow
 def test_a_recipe_is_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With a real collector."""
+    """With a real collector, for a network of both cameras, the arm's state and two steps at once."""
     settings = (
         "network.image_size=32",
+        "network.num_cameras=2",
+        "network.state_size=8",
+        "network.horizon=2",
         "dagger.first_frames=3",
         "dagger.episode_steps=4",
         'dagger.suites=["pick-any"]',
@@ -185,7 +188,10 @@ def test_a_recipe_is_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     saved = load_settings(tmp_path)
     assert saved.dagger is not None
     assert (saved.steps, saved.batch_size, saved.dagger.suites) == (2, 1, ("pick-any",))
-    assert load_policy(str(tmp_path / "checkpoint"), device="cpu").card.cameras[0].width == 32
+    card = load_policy(str(tmp_path / "checkpoint"), device="cpu").card
+    assert [(camera.name, camera.width) for camera in card.cameras] == [("front", 32), ("wrist", 32)]
+    assert (len(card.state), card.horizon) == (8, 2)
+    assert "RGB images of front and wrist (32x32 pixels)" in (tmp_path / "checkpoint/DATA_CARD.md").read_text()
 
 
 def test_frames_are_cached_where_that_is_asked_for(

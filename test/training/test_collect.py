@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rt_vla_ros.sim.robot_state import state_of
 from rt_vla_ros.sim.scenes import Scene, make_scene
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
 from rt_vla_ros.training import collect
@@ -33,6 +34,25 @@ def test_an_episode_is_a_function_of_its_number(tmp_path: Path) -> None:
     np.testing.assert_array_equal(a.images["front"], b.images["front"])
     np.testing.assert_array_equal(a.values, b.values)
     assert a.instruction != other.instruction or (a.images["front"][0] != other.images["front"][0]).any()
+
+
+def test_episodes_have_the_cameras_the_state_and_the_plan_that_the_network_learns(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, network={"image_size": 32, "num_cameras": 2, "state_size": 8, "horizon": 3})
+    plain = replace(SETTINGS, network={"image_size": 32})
+    collector = Collector(tmp_path, settings, 0)
+    episode, usual = collector.collect(0), Collector(tmp_path, plain, 0).collect(0)
+    np.testing.assert_array_equal(episode.images["front"], usual.images["front"])
+    np.testing.assert_array_equal(episode.values, usual.values)
+    assert episode.images["wrist"].shape == episode.images["front"].shape
+    assert (episode.images["wrist"] != episode.images["front"]).any()
+    assert episode.states is not None
+    assert episode.chunks is not None
+    assert episode.chunks.shape == (len(episode), 3, 6)
+    collector._sim.reset(make_scene(episode.suite, episode.seed).layout)
+    np.testing.assert_array_equal(episode.states[0], state_of(collector._sim, episode.card))
+    assert np.ptp(episode.states[:, :7], axis=0).max() > 0.05
+    Learner(settings, network_config(settings, collected_card(settings))).publish(tmp_path / WEIGHTS)
+    assert collector.collect(0).leader == "learner"
 
 
 def test_written_episodes_are_numbered_on(tmp_path: Path) -> None:

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.training.data_card import EpisodeCounts, data_card
 
 
 def card(*suites: str) -> str:
-    counts = EpisodeCounts()
+    counts, made = EpisodeCounts(), tabletop_card("x", image_size=64)
     counts.add("pick up the red block", "expert", 20, True)
     counts.add("lift the blue ball", "expert", 10, False)
     counts.add("lift the blue ball", "learner", 1_000, False)
-    return data_card(counts, title="Some episodes", origin="From here.", suites=suites, image_size=64)
+    return data_card(counts, title="Some episodes", origin="From here.", suites=suites, card=made)
 
 
 def test_it_counts_what_there_is() -> None:

@@ -82,7 +82,7 @@ def test_the_papers_step_is_adam_on_the_mean_cross_entropy_of_all_tokens() -> No
     )
     config = RT1Config.preset("rt1", **settings.network)
     learner, rng = Learner(settings, config), np.random.default_rng(0)
-    images = rng.integers(0, 256, (2, 6, 40, 56, 3), np.uint8)
+    images = rng.integers(0, 256, (2, 6, 1, 40, 56, 3), np.uint8)
     tokens = np.stack([rng.integers(0, count, (2, 6)) for count in config.tokens_per_dimension], axis=-1)
     words = np.stack([HashedWords(config.word_buckets).encode(text) for text in ("open the drawer", "move the can")])
     batch = Batch(images, words, tokens, np.zeros((2, 6, 10), np.float32))

@@ -17,7 +17,7 @@ def replay(capacity: int = 60, window: int = 3, side: int = 8) -> ReplayBuffer:
 def sampled(memory: ReplayBuffer, count: int = 400) -> np.ndarray:
     """Values of the frames of each window, shape (count, window)."""
     batch = memory.sample(np.random.default_rng(0), count)
-    values = batch.images[:, :, 4, 4, 0].astype(int)
+    values = batch.images[:, :, 0, 4, 4, 0].astype(int)
     np.testing.assert_array_equal(values, batch.tokens[:, :, 3])
     return values
 
@@ -69,7 +69,7 @@ def test_shift_moves_image_and_places_alike() -> None:
     memory.add(replace(episode, images={"front": images}))
     batch, moved = memory.sample(np.random.default_rng(0), 30, (3 / side, 3 / side)), set()
     assert episode.scene is not None
-    for image, scene in zip(batch.images[:, 0], batch.scene[:, 0], strict=True):
+    for image, scene in zip(batch.images[:, 0, 0], batch.scene[:, 0], strict=True):
         row, column = np.argwhere(image[..., 0] == 255)[0]
         np.testing.assert_allclose(scene[6:8] * side, [column, row], atol=1e-4)
         np.testing.assert_allclose(scene[:6], episode.scene[0, :6])

@@ -339,10 +339,10 @@ def test_steps_before_an_episode_are_black_and_have_no_sentence(tmp_path: Path) 
     assert "validation" in made.log.rows[-1]
     model = made.learner.ema_model()
     span = made.source.training[0]
-    batch = made.source.windows.batch(WindowIndices([(span, -4)], np.zeros((1, 2), np.int64)))
+    batch = made.source.windows.batch(WindowIndices([(span, -4)], np.zeros((1, 1, 2), np.int64)))
     policy = RT1Policy(model, CARD)
     policy.reset(span.instruction)
-    chosen = policy.probabilities(Observation({"front": batch.images[0, -1]}, 0.0)).argmax(-1)
+    chosen = policy.probabilities(Observation({"front": batch.images[0, -1, 0]}, 0.0)).argmax(-1)
     made.learner.settings = replace(made.settings, precision="float32")
     np.testing.assert_array_equal(made.learner.evaluate(model, batch)[1][0, -1].numpy(), chosen)
 

@@ -90,9 +90,12 @@ def test_values_that_cannot_be_are_refused(changes: dict[str, object], sentence:
 
 
 def test_a_card_that_no_such_network_fits_is_refused() -> None:
-    two = replace(CARD, cameras=(*CARD.cameras, replace(CARD.cameras[0], name="wrist")))
-    with pytest.raises(ActionCardError, match="cameras 2"):
-        network_config(default_settings("rt1"), two)
+    wide = replace(CARD, cameras=(*CARD.cameras, replace(CARD.cameras[0], name="wrist", width=48)))
+    with pytest.raises(ActionCardError, match="width of the camera 'wrist' 48, the network's width of the input is 32"):
+        network_config(default_settings("rt1"), wide)
+    seven = tuple(replace(CARD.cameras[0], name=f"camera{i}") for i in range(7))
+    with pytest.raises(ValueError, match="num_cameras is 7, expected 1 to 6"):
+        network_config(default_settings("rt1"), replace(CARD, cameras=seven))
     with pytest.raises(ActionCardError, match="bins 256, the network's vocab_size is 512"):
         network_config(default_settings("rt1", network={"vocab_size": 512}), CARD)
     with pytest.raises(ValueError, match="no preset 'rt9'"):

@@ -16,7 +16,7 @@ from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.training.windows import WindowDataset, WindowIndices, split
 
 WORDS = HashedWords(4096)
-STILL = np.zeros((2, 2), np.int64)
+STILL = np.zeros((2, 1, 2), np.int64)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_window_is_what_the_dataset_says(datasets: list[LeRobotDataset]) -> No
     batch = windows.batch(WindowIndices([(windows.episodes[4], 2), (windows.episodes[0], 0)], STILL))
     assert batch.padding is None
     wanted = make_episode(4, length=9)
-    np.testing.assert_array_equal(batch.images[0], wanted.images["front"][2:5])
+    np.testing.assert_array_equal(batch.images[0, :, 0], wanted.images["front"][2:5])
     np.testing.assert_array_equal(batch.tokens[0], ActionTokenizer(CARD).encode(wanted.values[2:5]))
     assert wanted.scene is not None
     np.testing.assert_array_equal(batch.scene[0], wanted.scene[2:5])
@@ -56,7 +56,7 @@ def test_a_window_may_begin_before_its_episode(datasets: list[LeRobotDataset]) -
     assert batch.padding is not None
     assert batch.padding.tolist() == [2, 0]
     assert not batch.images[0, :2].any()
-    np.testing.assert_array_equal(batch.images[0, 2], make_episode(1, length=6).images["front"][0])
+    np.testing.assert_array_equal(batch.images[0, 2, 0], make_episode(1, length=6).images["front"][0])
     zero_action = ActionTokenizer(CARD).encode(np.zeros(6))
     np.testing.assert_array_equal(batch.tokens[0, :2], [zero_action, zero_action])
     windows = WindowDataset(datasets, 20, WORDS)
@@ -67,8 +67,8 @@ def test_a_window_may_begin_before_its_episode(datasets: list[LeRobotDataset]) -
 
 def test_shifted_images_have_black_borders_or_repeated_edges(datasets: list[LeRobotDataset]) -> None:
     windows = WindowDataset(datasets, 2, WORDS)
-    indices = WindowIndices([(windows.episodes[4], 0), (windows.episodes[0], 0)], np.array([[3, -2], [-5, 4]]))
-    black, repeated = (windows.batch(indices, black_borders=choice).images for choice in (True, False))
+    indices = WindowIndices([(windows.episodes[4], 0), (windows.episodes[0], 0)], np.array([[[3, -2]], [[-5, 4]]]))
+    black, repeated = (windows.batch(indices, black_borders=choice).images[:, :, 0] for choice in (True, False))
     image = make_episode(4, length=9).images["front"][0]
     np.testing.assert_array_equal(black[0, 0, :-2, 3:], image[2:, :-3])
     assert not black[0, :, -2:].any()
@@ -77,7 +77,7 @@ def test_shifted_images_have_black_borders_or_repeated_edges(datasets: list[LeRo
     assert not black[1, :, :, -5:].any()
     np.testing.assert_array_equal(repeated[0, 0, :-2, 3:], image[2:, :-3])
     np.testing.assert_array_equal(repeated[0, 0, :-2, 0], image[2:, 0])
-    drawn = windows.draw(windows.episodes, np.random.default_rng(0), 300, 0, shift=(2 / SIZE, 5 / SIZE)).shifts
+    drawn = windows.draw(windows.episodes, np.random.default_rng(0), 300, 0, shift=(2 / SIZE, 5 / SIZE)).shifts[:, 0]
     assert (drawn.min(axis=0).tolist(), drawn.max(axis=0).tolist()) == ([-5, -2], [5, 2])
 
 
@@ -115,7 +115,7 @@ def test_a_window_is_of_one_instruction(tmp_path: Path) -> None:
     batch = windows.batch(WindowIndices([(windows.episodes[2], 1), (windows.episodes[3], 0)], STILL))
     images, values = make_episode(1, length=10).images["front"], make_episode(1, length=10).values
     for place, (first, instruction) in enumerate([(1, "open the drawer"), (4, "close it")]):
-        np.testing.assert_array_equal(batch.images[place], images[first : first + 3])
+        np.testing.assert_array_equal(batch.images[place, :, 0], images[first : first + 3])
         np.testing.assert_array_equal(batch.tokens[place], ActionTokenizer(CARD).encode(values[first : first + 3]))
         np.testing.assert_array_equal(batch.instruction[place], WORDS.encode(instruction))
     training, held_out = split(windows.episodes, 0.4, 3, seed=1)
