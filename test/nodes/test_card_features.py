@@ -113,6 +113,12 @@ STATE = (
     StateDimension("q2", "rad", -3.0, 3.0, "-joint:panda_joint2"),
     StateDimension("knuckle", "rad", 0.0, 0.8, "joint:robotiq_85_left_knuckle_joint"),
 )
+OF_RT1: dict[str, dict[str, Any]] = {
+    "a horizon": {"horizon": 3, "execute_steps": 2},
+    "two cameras": {"cameras": (*USUAL.cameras, replace(USUAL.cameras[0], name="wrist"))},
+    "the robot's state": {"state": STATE},
+}
+OF_RT1["all of them"] = {name: value for one in OF_RT1.values() for name, value in one.items()}
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a frame that TF does not know": ({"frame_id": "tool0"}, "TF does not know the frame 'tool0' of the actions; "),
     "steps that no arm makes": ({"dimensions": (*moves(WIDE), gripper(0.0, 1.0))}, "more than max_translation"),
@@ -156,9 +162,10 @@ def make_policy(family: str, card: ActionCard) -> Policy:
     """Random weights; what they write differs from image to image."""
     if family == "rt1":
         side = tiny_model().config.input_size[0]
-        card = replace(card, cameras=(replace(card.cameras[0], width=side, height=side),))
+        card = replace(card, cameras=tuple(replace(one, width=side, height=side) for one in card.cameras))
         counts = tuple(len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions)
-        return RT1Policy(tiny_model(tokens_per_dimension=counts), card, decoding="argmax")
+        inputs = {"num_cameras": len(card.cameras), "state_size": len(card.state), "horizon": card.horizon}
+        return RT1Policy(tiny_model(tokens_per_dimension=counts, **inputs), card, decoding="argmax")
     parts = loaded(family).parts
     if family == "openvla":
         card = replace(card, cameras=parts.card.cameras)
@@ -244,12 +251,13 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.mark.parametrize("feature", FEATURES)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    ("family", "feature"), [*((f, name) for f in FAMILIES for name in FEATURES), *(("rt1", name) for name in OF_RT1)]
+)
 def test_a_card_gives_the_same_motion_offline_and_through_ros(
     make_bench: Callable[..., NodeBench], monkeypatch: pytest.MonkeyPatch, family: str, feature: str
 ) -> None:
-    policy = make_policy(family, replace(USUAL, **FEATURES[feature]))
+    policy = make_policy(family, replace(USUAL, **(FEATURES | OF_RT1)[feature]))
     offline = directly(policy)
     assert offline.refusal == ""
     assert len(offline.states) >= 2, "the policy terminated at once: choose other weights"
