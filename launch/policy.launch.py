@@ -71,6 +71,12 @@ ARGUMENTS = (
         choices=["", *SWITCH],
         description="true: Python code that lies in the checkpoint's directory may be run; read it first",
     ),
+    DeclareLaunchArgument(
+        "stream",
+        default_value="",
+        choices=["", *SWITCH],
+        description="true: the first steps of a chunk are published before the rest, by RT-2 policies",
+    ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes; empty: none"),
     DeclareLaunchArgument(
         "use_sim_time", default_value="false", choices=SWITCH, description="Whether policy and smoother follow /clock"
@@ -165,6 +171,7 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
         threads=int,
         language=str,
         trust_remote_code=bool,
+        stream=bool,
     )
     return [
         Node(

@@ -154,6 +154,11 @@ class ActionCard:
         """Position of the dimension with this role, None where the policy has none."""
         return next((i for i, d in enumerate(self.dimensions) if d.role == role), None)
 
+    @property
+    def decision_period(self) -> float:
+        """Time between two decisions [s], each of which gives a chunk."""
+        return round(self.execute_steps * self.period, 9)
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON knows it; `from_dict` reverses it."""
         data: dict[str, Any] = json.loads(json.dumps(asdict(self)))

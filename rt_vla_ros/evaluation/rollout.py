@@ -70,7 +70,7 @@ def rollout(
         min_legal_probability=min_legal_probability,
         states=SimState(sim, policy.card) if policy.card.state else None,
     )
-    ticks_per_step = steps_per_action(policy.card.period)
+    ticks_per_decision = policy.card.execute_steps * steps_per_action(policy.card.period)
     chunks: list[tuple[ActionChunk, float]] = []
     ticks, terminated, refusal = 0, False, ""
     end = scene.task.time_limit - CONTROL_PERIOD / 2
@@ -84,14 +84,16 @@ def rollout(
             if on_step is not None:
                 on_step(step)
             refusal = controller.accept(step.chunk, stamp=step.stamp, now=step.stamp) or refusal
-            terminated = step.chunk.terminate
-        for _ in range(0 if terminated else ticks_per_step):
+            terminated = step.chunk.terminates_at is not None
+        for _ in range(0 if step is not None and step.chunk.terminate else ticks_per_decision):
             ticks += 1
             command = controller.tick(_stamp(ticks))
             sim.command(command.linear, command.angular, command.frame_id or BASE_LINK)
             if command.gripper is not None:
                 sim.command_gripper(command.gripper)
             sim.step(CONTROL_PERIOD)
+            if command.terminate:
+                break
     outcome = settle(sim, scene.task, terminated=terminated)
     return make_record(scene, outcome, chunks, seconds=_stamp(ticks), terminated=terminated, refusal=refusal)
 

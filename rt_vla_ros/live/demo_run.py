@@ -86,7 +86,7 @@ def _attempt(settings: DemoSettings, session: GraphSession) -> DemoOutcome:
 
     def terminated_by_now() -> bool:
         _show(session)
-        return session.terminated and bool(session.trajectory.actions)
+        return session.terminated and session.has_ended()
 
     terminated = session.watch(timeout, 0.1, terminated_by_now)
     verdict = session.judge(terminated=terminated)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], pro
     """
     with PrivateGraph() as graph, tempfile.TemporaryDirectory() as folder:
         log, parameters = Path(folder) / "graph.log", Path(folder) / "parameters.yaml"
-        period = steps_per_action(card.period) * CONTROL_PERIOD
+        period = card.execute_steps * steps_per_action(card.period) * CONTROL_PERIOD
         parameters.write_text(_parameters(card, period, options), encoding="utf-8")
         progress.line(f"Starting policy, smoother and simulated arm, a process each, in the namespace {NAMESPACE}.")
         arguments = {
@@ -73,7 +74,7 @@ class RosPlayer:
     """See evaluation.rollout.Player."""
 
     def __init__(self, session: GraphSession, period: float) -> None:
-        """period: from one image of a scene to the next [s]."""
+        """period: from one decision of the policy to the next [s]."""
         self._session, self._period = session, period
         self._said = ""
 
@@ -90,14 +91,16 @@ class RosPlayer:
         session.lay_scene(scene)
         session.instruct(text, again=text == self._said)
         self._said = text
-        terminated = session.watch(scene.task.time_limit - SAME_TIME, 0.01, self._terminated)
+        decisions = math.ceil((scene.task.time_limit - SAME_TIME) / self._period)
+        if not session.watch(decisions * self._period - SAME_TIME, 0.01, self._terminated):
+            session.wait(lambda: len(self._actions()) >= decisions)
+        terminated = self._terminated()
         if not terminated:
             session.end_request()
         verdict = session.judge(terminated=terminated)
         seconds = round(verdict.seconds, 9)
-        expected = round(seconds / self._period) + terminated
-        session.wait(lambda: len(self._actions()) >= expected)
         actions = self._actions()
+        expected = math.ceil((seconds - SAME_TIME) / self._period) + (terminated and actions[-1][1].terminate)
         stamps = np.array([stamp for stamp, _, _ in actions], np.int64)
         if len(actions) != expected or (np.diff(stamps) != round(self._period * 1e9)).any():
             return None
@@ -107,8 +110,7 @@ class RosPlayer:
         return record, session.trajectory
 
     def _terminated(self) -> bool:
-        actions = self._actions()
-        return bool(actions) and actions[-1][1].terminate
+        return bool(self._actions()) and self._session.has_ended()
 
     def _actions(self) -> list[tuple[int, ActionChunk, float]]:
         """Stamp of the image [ns], action, latency [s]. A stop has no latency: no image was looked at for it."""

@@ -121,6 +121,13 @@ class GraphSession:
         end_ns = self.action_stamps[0] + round((end - SAME_TIME) * 1e9) if self.action_stamps else 0
         return sum(stamp < end_ns for stamp in self.action_stamps)
 
+    def has_ended(self) -> bool:
+        """Whether the newest action ends the request, and the simulation has come to the end of its last step."""
+        if not self.trajectory.actions or (end := self.trajectory.actions[-1][1].terminates_at) is None:
+            return False
+        begun = (self.action_stamps[-1] - self.action_stamps[0]) / 1e9  # the first one's image is that of 0 s
+        return not end or self.trajectory.time > begun + end * self.trajectory.actions[-1][1].period + SAME_TIME
+
     def _check(self) -> None:
         if self._policy_failure:
             raise CliError(self._policy_failure)

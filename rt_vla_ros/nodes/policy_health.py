@@ -10,6 +10,7 @@ from typing import Any
 
 from rclpy.utilities import get_rmw_implementation_identifier
 
+from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.nodes.diagnostics import Level, Report
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.runtime.frame_buffer import FrameBuffer, refuse_age
@@ -28,6 +29,18 @@ _FAST_DDS = (
     "give Fast DDS larger shared memory (docs/cameras.md)."
 )
 _LOSSY = {"rmw_fastrtps_cpp": _FAST_DDS, "rmw_fastrtps_dynamic_cpp": _FAST_DDS}
+
+
+def longest_decision(card: ActionCard) -> float:
+    """How long a decision may take without the arm standing still for it [s].
+
+    The steps of a chunk count from its image, so they must last until the image of the next decision, and until that
+    decision is made: max(decision_period, longest) + longest = horizon * period. Where all steps are executed before
+    the next decision is due, the arm waits for it in any case, and a period is taken. A single step counts from its
+    arrival.
+    """
+    steps = min(card.horizon / 2, card.horizon - card.execute_steps)
+    return round(max(steps, 1) * card.period, 9)
 
 
 class PolicyHealth:
@@ -139,7 +152,7 @@ class PolicyHealth:
                 f"An inference has been running for more than {self._hung_ns / 1e9:.3g} s: the policy hangs, or waits "
                 "for its device. No action comes before it ends; where it does not, start the policy node anew."
             )
-        slow = self._slow_steps(running) or (None if buffer is None else self._slow_camera(buffer))
+        slow = self._pauses(running) or (None if buffer is None else self._slow_camera(buffer))
         found = [
             smoother or (Level.OK, ""),
             (Level.ERROR if running else Level.WARN, state),
@@ -154,7 +167,16 @@ class PolicyHealth:
     def _all_well(self, running: bool) -> tuple[Level, str]:
         if not self._enabled:
             return Level.OK, "Disabled."
-        return Level.OK, "Carrying out the instruction." if running else "Waiting for an instruction."
+        if not running:
+            return Level.OK, "Waiting for an instruction."
+        assert self._policy is not None
+        due = self._policy.card.decision_period
+        if self._median_ns is None or self._median_ns <= due * 1e9:
+            return Level.OK, "Carrying out the instruction."
+        return Level.OK, (
+            f"Carrying out the instruction. Most decisions take longer than {due:g} s, after which the next is due, "
+            "but the steps of a chunk last until it comes."
+        )
 
     def _bad_images(self) -> str | None:
         for camera, problem in self._bad_image.items():
@@ -179,19 +201,28 @@ class PolicyHealth:
                 return untimely
         return None
 
-    def _slow_steps(self, running: bool) -> str | None:
+    def _pauses(self, running: bool) -> str | None:
+        """Why the arm stands still between two chunks, in a sentence; None where they come in time."""
         assert self._policy is not None
-        period = self._policy.card.period
-        if not running or self._median_ns is None or self._median_ns <= period * 1e9:
+        card = self._policy.card
+        longest = longest_decision(card)
+        if not running or self._median_ns is None or self._median_ns <= longest * 1e9:
             return None
+        cure = "A faster device helps, or a smaller policy."
+        if card.horizon == 1:
+            return (
+                f"Most actions take longer than the policy's period ({longest:g} s): the arm moves slower than the "
+                f"policy was trained for, and stands still in between. {cure}"
+            )
+        fewer = " So does a smaller execute_steps in the action card." if 2 * card.execute_steps > card.horizon else ""
         return (
-            f"Most actions take longer than the policy's period ({period:g} s): the arm moves slower than the policy "
-            "was trained for, and stands still in between. A faster device helps, or a smaller policy."
+            f"Most decisions take longer than {longest:g} s: the steps of a chunk, {card.horizon * card.period:g} s "
+            f"from its image on, are over before the next ones come, and the arm stands still in between. {cure}{fewer}"
         )
 
     def _slow_camera(self, buffer: FrameBuffer[Any]) -> str | None:
         assert self._policy is not None
-        wanted = self._policy.card.control_rate
+        wanted = 1 / self._policy.card.decision_period
         for camera, measured in buffer.rates.items():
             if measured.rate is not None and measured.rate < SLOW * wanted:
                 topic = self._topics[camera]
@@ -216,6 +247,10 @@ class PolicyHealth:
         }
         if self._policy is None:
             values["loading"] = self._loading
+        else:
+            card = self._policy.card
+            values |= {"horizon": card.horizon, "execute_steps": card.execute_steps}
+            values["chunk_s"] = round(card.horizon * card.period, 9)
         if buffer is not None:
             values |= {
                 "images_received": buffer.received,

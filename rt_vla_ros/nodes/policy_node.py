@@ -41,10 +41,13 @@ from rt_vla_ros.runtime.frame_buffer import Frame, refuse_age
 from rt_vla_ros.runtime.frozen_camera import FrozenCamera
 from rt_vla_ros.runtime.instruction_gate import InstructionGate, InstructionKind
 from rt_vla_ros.runtime.policy_runner import PolicyRunner, PolicyStep
-from rt_vla_ros.runtime.policy_stepper import PolicyStepper
+from rt_vla_ros.runtime.policy_stepper import PolicyStepper, refuse_stream
 from rt_vla_ros.runtime.question_queue import Answer, QuestionQueue
 from rt_vla_ros.runtime.warm_up import Warm
 from rt_vla_ros.srv import Ask
+
+STOP = (EndEffectorStep.still(terminate=True),)
+CARRIED_OUT = "The policy says that the instruction is carried out."
 
 
 def load_policy(name: str, **options: Any) -> Policy:
@@ -107,21 +110,26 @@ class PolicyNode(ProgramNode):
         """See policy_runner.RunnerListener."""
         self._policy = policy
         self._health.ready(policy, warm.took_ns)
+        card = policy.card
+        steps = f"{card.horizon} step{'s' if card.horizon > 1 else ''} of {card.period:g} s"
         self.get_logger().info(
-            f"Ready: {policy.name}, {policy.card.control_rate:g} actions a second, {warm.took_ns / 1e6:.0f} ms each, "
+            f"Ready: {policy.name}, {steps} decided every {card.decision_period:g} s in {warm.took_ns / 1e6:.0f} ms, "
             f"threads: {warm.threads}."
         )
-        if warm.doubt is not None:
-            self.get_logger().warning(warm.doubt)
+        unstreamed = refuse_stream(policy) if self._settings["stream"] else None
+        for sentence in filter(None, (warm.doubt, unstreamed)):
+            self.get_logger().warning(sentence)
 
     def on_step(self, step: PolicyStep) -> None:
         """See policy_runner.RunnerListener."""
-        self._publish(step.chunk, step.stamp_ns, time.monotonic_ns() - step.arrival_ns)
-        self._health.acted(step.inference_ns, step.step_ns, step.chunk.legal_probability)
-        if step.unsure is not None:
-            self._health.problem(step.unsure)
-        if step.chunk.terminate:
-            self.get_logger().info("The policy says that the instruction is carried out.")
+        decision = step.decision
+        self._publish(decision.chunk, step.stamp_ns, time.monotonic_ns() - step.arrival_ns)
+        if decision.whole:
+            self._health.acted(decision.inference_ns, step.took_ns, decision.chunk.legal_probability)
+        if decision.unsure is not None:
+            self._health.problem(decision.unsure)
+        if decision.chunk.terminate:
+            self.get_logger().info(CARRIED_OUT)
 
     def on_frames_rejected(self, sentence: str) -> None:
         """See policy_runner.RunnerListener."""
@@ -130,7 +138,7 @@ class PolicyNode(ProgramNode):
     def on_request_failed(self, sentence: str) -> None:
         """See policy_runner.RunnerListener."""
         self._instruction_gate.close()
-        self._say_stop(f"The request failed: {sentence}")
+        self._say(STOP, f"The request failed: {sentence}")
         self._health.problem(f"The request failed: {sentence}", lasting=True)
 
     def on_load_failed(self, sentence: str) -> None:
@@ -140,7 +148,13 @@ class PolicyNode(ProgramNode):
 
     # Instructions and services ---------------------------------------------------------------------------------------
 
+    def _conclude(self) -> None:
+        """The request is over when its last step's time is, not when that was decided."""
+        if self._runner.conclude():
+            self.get_logger().info(CARRIED_OUT)
+
     def _on_instruction(self, message: String) -> None:
+        self._conclude()
         decision = self._instruction_gate.decide(message.data, running=self._runner.running, now=time.monotonic())
         if decision.sentence:
             self.get_logger().info(decision.sentence)
@@ -169,6 +183,8 @@ class PolicyNode(ProgramNode):
             camera.restart()
         with self._runner.lock:
             self._health.begin()
+            if self._runner.running:
+                self._say((), "Another request begins.")
             self._runner.request(instruction)
 
     def _end(self, sentence: str, *, stop: bool = False) -> None:
@@ -178,7 +194,7 @@ class PolicyNode(ProgramNode):
         """
         with self._runner.lock:
             self._runner.cancel()
-            self._say_stop(sentence, stop=stop)
+            self._say(STOP, sentence, latched=stop)
         self._instruction_gate.close()
         self._health.end()
 
@@ -219,6 +235,7 @@ class PolicyNode(ProgramNode):
         return response
 
     def _on_restart(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._conclude()
         text, refusal = self._instruction_gate.text, self._refuse_request()
         response.success = refusal is None and text is not None
         if refusal is not None:
@@ -303,7 +320,7 @@ class PolicyNode(ProgramNode):
         policy = self._load_policy()
         self._smoother.wait_until_known()
         self._loading("warming up")
-        rules = {name: self._settings[name] for name in ("max_image_age", *THRESHOLDS)}
+        rules = {name: self._settings[name] for name in ("max_image_age", "stream", *THRESHOLDS)}
         states = None if self._state is None else self._state.samples
         return PolicyStepper(policy, self._decode, states=states, **rules)
 
@@ -325,23 +342,24 @@ class PolicyNode(ProgramNode):
 
     # Out -------------------------------------------------------------------------------------------------------------
 
-    def _publish(self, chunk: ActionChunk, stamp_ns: int, latency_ns: int, *, stop: bool = False) -> None:
+    def _publish(self, chunk: ActionChunk, stamp_ns: int, latency_ns: int, *, latched: bool = False) -> None:
         frame_id = self._settings["frame_id"] or chunk.frame_id
         message = convert.chunk_message(chunk, stamp_ns, frame_id, latency_ns)
-        message.stop = stop
+        message.stop = latched
         self._actions.publish(message)
 
-    def _say_stop(self, sentence: str, *, stop: bool = False) -> None:
-        """A terminate without a policy behind it; `plan` says why. stop: the smoother shall latch it."""
-        end = ActionChunk(
-            (EndEffectorStep.still(terminate=True),),
+    def _say(self, steps: tuple[EndEffectorStep, ...], sentence: str, *, latched: bool = False) -> None:
+        """A chunk without a policy behind it: STOP, or no steps. `plan` says why. latched: by the smoother."""
+        chunk = ActionChunk(
+            steps,
             period=0.1 if self._policy is None else self._policy.card.period,
             frame_id=BASE_LINK if self._policy is None else self._policy.card.frame_id,
             plan=sentence,
         )
-        self._publish(end, self._now_ns(), 0, stop=stop)
+        self._publish(chunk, self._now_ns(), 0, latched=latched)
 
     def _report(self) -> Report:
+        self._conclude()
         runner = self._runner
         return self._health.report(
             runner.buffer,

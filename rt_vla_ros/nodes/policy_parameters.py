@@ -61,6 +61,11 @@ POLICY_PARAMETERS = (
         "How an image of another size is brought to the policy's: as its action card says, or against it.",
         choices=("card", "center", "stretch"),
     ),
+    Parameter(
+        "stream",
+        False,
+        "Whether the first steps of a chunk are published before the rest, where the policy and its ensemble allow it.",
+    ),
     Parameter("frame_id", "", "Frame of the actions; empty: as the action card says."),
     Parameter("tip_frame", "", "TF frame of the arm's tip, for a policy whose state has its pose."),
     Parameter(

@@ -189,8 +189,8 @@ class SimArmNode(ProgramNode):
                 )
             )
 
-    def _on_action(self, _message: ChunkMsg) -> None:
-        self._world.steps += 1
+    def _on_action(self, message: ChunkMsg) -> None:
+        self._world.steps += bool(message.steps)
 
     def _on_terminate(self, message: Bool) -> None:
         self._world.terminated = message.data

@@ -30,7 +30,7 @@ def sim_arm_parameters(suites: tuple[str, ...] = ()) -> tuple[Parameter, ...]:
         Parameter(
             "lock_step", False, "Every step waits for the last one; implies publish_clock; others need use_sim_time."
         ),
-        Parameter("policy_period", 0.2, "Lock step: time from action to action; a multiple of 0.02 [s].", 0.02, 10.0),
+        Parameter("policy_period", 0.2, "Lock step: time between two decisions; a multiple of 0.02 [s].", 0.02, 10.0),
         Parameter("time_limit", 0.0, "Lock step: time limit of a scene; 0: none [s].", low=0.0, high=3600.0),
         Parameter("twist_timeout", 0.1, "Velocities older, or this far in the future, count as zero [s].", 0.02, 10.0),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -55,6 +55,18 @@ class WarmUpPolicy(Policy, Protocol):
     @property
     def warm_up_runs(self) -> int:
         """Steps after which every kind of step has been made; the last one is a usual one. WARM_UP_RUNS for others."""
+
+
+@runtime_checkable
+class StreamingPolicy(Policy, Protocol):
+    """A policy that can tell the first steps of a chunk while it decides the rest."""
+
+    def act_streaming(self, observation: Observation) -> Iterator[ActionChunk]:
+        """As `act`: its first steps as soon as they are known, if that is before the end, then all of it.
+
+        A longer chunk begins with the steps of the shorter one. Raises what `act` raises, when it is iterated. The next
+        `reset`, `act` or `act_streaming` ends an iterator that was left before its end.
+        """
 
 
 @runtime_checkable

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Message = TypeVar("Message")
-# A frame counts as due this much of a period after the last one that was acted on: cameras are not punctual.
-DUE = 0.95
+# A frame counts as due this share of a period before its time: cameras are not punctual.
+EARLY = 0.05
 # The camera's rate is measured over this many frames.
 RATE_FRAMES = 10
 # An age of more than three years [s]: stamps count from another beginning.
@@ -75,14 +75,14 @@ class CameraRate:
 class FrameBuffer(Generic[Message]):
     """Keeps one frame per camera and hands out complete sets that are due. Not thread-safe.
 
-    A set is due when every camera has a frame from at least 0.95 periods after the last set. The counters: `received`
-    frames, `dropped` ones that a newer one replaced before they were used, `stale` ones that were too old, or too far
-    in the future, when their turn came, `repeated` ones no newer than the last set. ages_ns: of each camera's frame
-    when its turn came.
+    A set is due when every camera has a frame from `periods` periods after the last set, or 0.05 periods earlier. The
+    counters: `received` frames, `dropped` ones that a newer one replaced before they were used, `stale` ones that were
+    too old, or too far in the future, when their turn came, `repeated` ones no newer than the last set. ages_ns: of
+    each camera's frame when its turn came.
     """
 
-    def __init__(self, cameras: Sequence[str], period_ns: int, max_age_ns: int) -> None:
-        self._due_ns = int(period_ns * DUE)
+    def __init__(self, cameras: Sequence[str], period_ns: int, max_age_ns: int, periods: int = 1) -> None:
+        self._due_ns = int(period_ns * (periods - EARLY))
         self._max_age_ns = max_age_ns
         self._frames: dict[str, Frame[Message] | None] = dict.fromkeys(cameras)
         self._acted_ns: int | None = None

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import DecodingError
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.runtime.frame_buffer import Frame, FrameBuffer
-from rt_vla_ros.runtime.policy_stepper import DueFrames, PolicyStepper
+from rt_vla_ros.runtime.policy_stepper import DueFrames, PolicyDecision, PolicyStepper
 from rt_vla_ros.runtime.warm_up import Warm, warm_up
 
 Message = TypeVar("Message")
@@ -21,20 +20,17 @@ Message = TypeVar("Message")
 
 @dataclass(frozen=True)
 class PolicyStep:
-    """One chunk and what it was made from.
+    """One decision and what it was made from.
 
-    unsure: why the chunk is not the policy's own, None where it is. stamp_ns: of the oldest of the images, for an
-    action is as old as that. step_ns: how long all of it took by the node's clock, which stands still where a
-    simulation waits. The rest is on this host's monotonic clock; arrival_ns: when the last of what it needs was there,
-    an image or the request.
+    stamp_ns: of the oldest of the images, for an action is as old as that. arrival_ns: when the last of what it needs
+    was there, an image or the request, on this host's monotonic clock. took_ns: all of it, by the node's clock, which
+    stands still where a simulation waits.
     """
 
-    chunk: ActionChunk
-    unsure: str | None
+    decision: PolicyDecision
     stamp_ns: int
     arrival_ns: int
-    inference_ns: int
-    step_ns: int
+    took_ns: int
 
 
 class RunnerListener(Protocol):
@@ -77,6 +73,7 @@ class PolicyRunner(Generic[Message]):
         self._request = 0
         self._requested_ns = 0
         self._closing = False
+        self._end_ns: tuple[int, int] | None = None  # when the policy said that the request ends, and when it does
         self._begun_ns: int | None = None  # of the step in the making
         self._stepper: PolicyStepper[Message] | None = None
         self._thread = threading.Thread(target=self._work, name="policy", daemon=True)
@@ -88,7 +85,7 @@ class PolicyRunner(Generic[Message]):
 
     @property
     def running(self) -> bool:
-        """Whether a request is being carried out."""
+        """Whether a request is being carried out: until the arm has had the time for its last step, see `conclude`."""
         return self._instruction is not None
 
     @property
@@ -109,7 +106,7 @@ class PolicyRunner(Generic[Message]):
     def request(self, instruction: str) -> None:
         """Carries out an instruction from the next frames on, in place of the one before."""
         with self._changed:
-            self._instruction = instruction
+            self._instruction, self._end_ns = instruction, None
             self._request += 1
             self._requested_ns = time.monotonic_ns()
             if self._stepper is not None:
@@ -119,8 +116,19 @@ class PolicyRunner(Generic[Message]):
     def cancel(self) -> None:
         """Ends the running request; when this returns, no action of it will come any more."""
         with self._changed:
-            self._instruction = None
+            self._instruction = self._end_ns = None
             self._request += 1
+
+    def conclude(self) -> bool:
+        """Ends the request where the policy said that it is over and its last step's time is; whether it did."""
+        with self._changed:
+            if self._end_ns is None:
+                return False
+            said_ns, end_ns = self._end_ns
+            if said_ns <= self._clock() < end_ns:  # before that, the clock began anew
+                return False
+            self.cancel()
+            return True
 
     def offer(self, camera: str, frame: Frame[Message]) -> None:
         """A frame has come."""
@@ -165,7 +173,7 @@ class PolicyRunner(Generic[Message]):
     def _wait_for_frames(self, stepper: PolicyStepper[Message]) -> DueFrames[Message] | None:
         """With the lock held; None when the runner closes."""
         while not self._closing:
-            if self._instruction is not None:
+            if self._instruction is not None and self._end_ns is None:
                 due = stepper.take(self._clock())
                 if due is not None:
                     return due
@@ -191,7 +199,10 @@ class PolicyRunner(Generic[Message]):
             if request == self._request:
                 stepper.begun()
         try:
-            decision = stepper.decide(due)
+            for decision in stepper.decisions(due):
+                step = PolicyStep(decision, due.stamp_ns, arrival_ns, self._clock() - begun_ns)
+                if not self._tell(request, step):
+                    return
         except DecodingError as error:
             self._end(request, error)
             return
@@ -202,29 +213,31 @@ class PolicyRunner(Generic[Message]):
             return
         except Exception as error:
             self._end(request, error)
-            return
-        took_ns = self._clock() - begun_ns
-        self._tell(
-            request,
-            PolicyStep(decision.chunk, decision.unsure, due.stamp_ns, arrival_ns, decision.inference_ns, took_ns),
-        )
 
-    def _tell(self, request: int, step: PolicyStep) -> None:
-        """An action that cannot be told must not end the thread: nobody would learn why nothing comes any more."""
+    def _tell(self, request: int, step: PolicyStep) -> bool:
+        """Whether the policy goes on.
+
+        An action that cannot be told must not end the thread: nobody would learn why nothing comes any more.
+        """
         with self._changed:
             if request != self._request:
-                return
-            if step.chunk.terminate:
+                return False
+            chunk = step.decision.chunk
+            end = chunk.terminates_at
+            if end == 0:
                 self._instruction = None
+            elif end is not None:
+                self._end_ns = self._clock(), step.stamp_ns + round(end * chunk.period * 1e9)
             try:
                 self._listener.on_step(step)
             except Exception as error:
                 self._end(request, error)
+            return end is None and request == self._request
 
     def _end(self, request: int, error: Exception) -> None:
         with self._changed:
             if request == self._request:
-                self._instruction = None
+                self.cancel()
                 self._listener.on_request_failed(_sentence(error))
 
 

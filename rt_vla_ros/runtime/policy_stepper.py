@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
+from rt_vla_ros.action_space.decoder import DecodingError
+from rt_vla_ros.action_space.ensemble import NEWEST
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.observations.robot_state import StateError
-from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.policy import Policy, StreamingPolicy
+from rt_vla_ros.runtime.chunk_check import check_chunk
 from rt_vla_ros.runtime.confidence_gate import ConfidenceGate
 from rt_vla_ros.runtime.frame_buffer import Frame, FrameBuffer
 
@@ -48,11 +51,16 @@ class DueFrames(Generic[Message]):
 
 @dataclass(frozen=True)
 class PolicyDecision:
-    """chunk: what to publish. unsure: why it is not the policy's own, None where it is. inference_ns: of `act`."""
+    """chunk: what to publish. unsure: why it is not the policy's own, None where it is. inference_ns: of `act` so far.
+
+    A step of the chunk that terminates ends the request: the policy does not decide again.
+    whole: False for the first steps of a chunk that is still being decided.
+    """
 
     chunk: ActionChunk
     unsure: str | None
     inference_ns: int
+    whole: bool
 
 
 class PolicyStepper(Generic[Message]):
@@ -61,6 +69,7 @@ class PolicyStepper(Generic[Message]):
     decode: camera name and message -> RGB image in the size of the policy's camera; raises ValueError with a sentence.
     max_image_age: older frames are not acted on [s].
     states: the robot's state; None where the policy takes none. Frames wait for the state of their time.
+    stream: the first steps of a chunk come before the rest is decided, where `refuse_stream` has nothing against it.
     """
 
     def __init__(
@@ -72,14 +81,16 @@ class PolicyStepper(Generic[Message]):
         min_confidence: float,
         min_legal_probability: float = 0.0,
         states: StateSource | None = None,
+        stream: bool = False,
     ) -> None:
         cameras = [camera.name for camera in policy.card.cameras]
         period_ns, max_age_ns = round(policy.card.period * 1e9), round(max_image_age * 1e9)
         self.policy = policy
-        self.buffer: FrameBuffer[Message] = FrameBuffer(cameras, period_ns, max_age_ns)
+        self.buffer: FrameBuffer[Message] = FrameBuffer(cameras, period_ns, max_age_ns, policy.card.execute_steps)
         self._decode, self._gate = decode, ConfidenceGate(min_confidence, min_legal_probability)
         self._states, self._max_age_ns = states, max_age_ns
         self._waiting: dict[str, Frame[Message]] | None = None
+        self._stream = stream and refuse_stream(policy) is None
         self._first = True
         self._acted_ns = 0  # stamp of the last frames that were taken
 
@@ -119,15 +130,57 @@ class PolicyStepper(Generic[Message]):
         self._first = False
 
     def decide(self, due: DueFrames[Message]) -> PolicyDecision:
-        """One step of the policy. Raises ValueError for frames that cannot be used, and what the policy raises.
+        """The whole chunk. Raises what `decisions` raises."""
+        *_, decision = self.decisions(due)
+        return decision
 
-        Raises StateError where the robot's state is not known.
+    def decisions(self, due: DueFrames[Message]) -> Iterator[PolicyDecision]:
+        """The chunk, and before it, where chunks are streamed, its first steps.
+
+        Raises ValueError for frames that cannot be used, StateError where the robot's state is not known, DecodingError
+        for a chunk that is not what the action card says, and what the policy raises.
         """
         if isinstance(due.state, StateError):
             raise due.state
         images = {camera: self._decode(self.policy, camera, frame.message) for camera, frame in due.frames.items()}
         started = time.monotonic_ns()
-        chunk = self.policy.act(Observation(images, due.stamp_ns / 1_000_000_000, due.state))
-        inference_ns = time.monotonic_ns() - started
-        admitted, unsure = self._gate.admit(chunk)
-        return PolicyDecision(admitted, unsure, inference_ns)
+        observation = Observation(images, due.stamp_ns / 1_000_000_000, due.state)
+        told: tuple[EndEffectorStep, ...] = ()  # of this chunk, by which the arm moves already
+        count, card = 0, self.policy.card
+        for chunk in self._chunks(observation):
+            check_chunk(chunk, card, whole=not self._stream)
+            count = len(chunk.steps)
+            admitted, unsure = self._gate.admit(chunk)
+            if unsure is None or count == card.horizon:  # the whole chunk may be surer than its beginning
+                steps = told + self._until_next(admitted).steps[len(told) :]
+                inference_ns = time.monotonic_ns() - started
+                yield PolicyDecision(replace(admitted, steps=steps), unsure, inference_ns, count == card.horizon)
+                told = steps
+        if count != card.horizon:
+            raise DecodingError(f"The policy ended its chunk after {count} steps of {card.horizon}.")
+
+    def _chunks(self, observation: Observation) -> Iterator[ActionChunk]:
+        if self._stream and isinstance(self.policy, StreamingPolicy):
+            yield from self.policy.act_streaming(observation)
+        else:
+            yield self.policy.act(observation)
+
+    def _until_next(self, chunk: ActionChunk) -> ActionChunk:
+        """Without the steps from a terminate on before which the policy decides anew: the arm waits for that there."""
+        end = chunk.terminates_at
+        if end is None or end < self.policy.card.execute_steps:
+            return chunk
+        still = (EndEffectorStep.still(),) * (len(chunk.steps) - end)
+        return replace(chunk, steps=chunk.steps[:end] + still)
+
+
+def refuse_stream(policy: Policy) -> str | None:
+    """Why the first steps of the policy's chunks cannot come before the rest, in a sentence; None where they can."""
+    if not isinstance(policy, StreamingPolicy):
+        return f"The policy {policy.name!r} decides all steps at once: its chunks are published whole."
+    if policy.card.ensemble != NEWEST:
+        return (
+            f"The action card combines chunks by the rule {policy.card.ensemble.rule!r}, for which they must be whole: "
+            "they are published so."
+        )
+    return None

@@ -13,7 +13,7 @@ from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy
 from rt_vla_ros.policies.threads import choose_threads
 from rt_vla_ros.runtime.confidence_gate import legal_doubt
 
-# A step keeps up that leaves this share of the policy's period to images, messages and other processes.
+# A decision keeps up that leaves this share of the time to the next one to images, messages and other processes.
 SPARE = 0.5
 
 
@@ -43,13 +43,13 @@ def warm_up(policy: Policy, threads: int = 0) -> Warm:
     def step() -> float:
         nonlocal made, took_ns, doubt
         started = time.monotonic_ns()
-        action = policy.act(Observation(black, made * policy.card.period, state))
+        action = policy.act(Observation(black, made * policy.card.decision_period, state))
         made, took_ns = made + 1, time.monotonic_ns() - started
         doubt = legal_doubt(action.legal_probability)
         return took_ns / 1e9
 
     for _ in range(runs):
         step()
-    chosen = choose_threads(step, SPARE * policy.card.period, threads, usual=took_ns / 1e9)
+    chosen = choose_threads(step, SPARE * policy.card.decision_period, threads, usual=took_ns / 1e9)
     step()  # with that number
     return Warm(took_ns, chosen, doubt)

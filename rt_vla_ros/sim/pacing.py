@@ -48,9 +48,9 @@ def steps_per_action(period: float) -> int:
 
 
 class LockStep:
-    """The schedule: every policy period the images are published, and time stops until the controller follows, or
-    refuses, an action on them; then for every step the clock is published, and the controller's command for it is
-    awaited and applied.
+    """The schedule: whenever a decision is due the images are published, and time stops until the controller follows,
+    or refuses, an action on them; then for every step the clock is published, and the controller's command for it is
+    awaited and applied. Where an action terminates in between, the images are published there.
 
     So a run is a function of the scene and the policy, not of the speed of the processes.
     """
@@ -112,7 +112,7 @@ class LockStep:
         gripper = self._grippers.pop(0) if status.gripper_commanded else None
         self._twists = {stamp: twist for stamp, twist in self._twists.items() if stamp > self._awaited_ns}
         self._simulation.advance(twist, gripper)
-        self._left -= 1
+        self._left = 0 if status.state == State.TERMINATED else self._left - 1
         if self._left:
             self._await_next()
         else:

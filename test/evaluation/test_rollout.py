@@ -9,6 +9,7 @@ import pytest
 from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.action_space.decoder import DecodingError
 from rt_vla_ros.action_space.state import StateDimension
 from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.evaluation.record import EpisodeRecord
@@ -106,10 +107,15 @@ def test_the_time_limit_is_the_scenes(sim: TabletopSim) -> None:
     assert not episode.terminated
 
 
-@pytest.mark.parametrize("bad", [np.nan, 5.0])
-def test_a_bad_action_moves_nothing(sim: TabletopSim, bad: float) -> None:
+def test_an_action_with_a_hole_ends_the_rollout(sim: TabletopSim) -> None:
+    policy = ConstantPolicy(translation=np.array([np.nan, 0.0, 0.0]))
+    with pytest.raises(DecodingError, match="the translation of step 0 is"):
+        rollout(policy, make_scene("pick-colours", 0), sim, Controller())
+
+
+def test_a_refused_action_moves_nothing(sim: TabletopSim) -> None:
     scene = make_scene("pick-colours", 0)
-    rollout(ConstantPolicy(translation=np.array([bad, 0.0, 0.0])), scene, sim, Controller(), max_steps=5)
+    rollout(ConstantPolicy(translation=np.array([5.0, 0.0, 0.0])), scene, sim, Controller(), max_steps=5)
     np.testing.assert_allclose(sim.ee_position, scene.layout.start, atol=0.005)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -15,6 +16,7 @@ import torch
 from geometry_msgs.msg import TransformStamped
 from numpy.typing import NDArray
 from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.srv import TaskOutcome
 from std_msgs.msg import Float64MultiArray, String
 from support.actions import one_step
 from support.node_bench import NodeBench
@@ -24,7 +26,8 @@ from support.vlms import save_openvla, save_vlm
 from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.action_space.card import ActionCard, ActionDimension, CameraSpec
-from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
+from rt_vla_ros.action_space.ensemble import NEWEST, Ensemble
 from rt_vla_ros.action_space.state import StateDimension
 from rt_vla_ros.control.status import State
 from rt_vla_ros.evaluation.rollout import make_controller, rollout
@@ -127,7 +130,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @dataclass(frozen=True)
 class Motion:
-    """What the simulator went through: generalised positions at the beginning of each step, (STEPS, n), from 0 s."""
+    """What the simulator went through: generalised positions at each decision, (STEPS, n), from 0 s."""
 
     states: NDArray[np.float64]
     refusal: str
@@ -172,7 +175,30 @@ def make_policy(family: str, card: ActionCard) -> Policy:
     return RT2Policy(replace(parts, card=card), pack=False)
 
 
-def directly(policy: Policy, min_confidence: float = 0.0) -> Motion:
+class ChunkPolicy:
+    """Four steps at once, others for every pixel that changes; `end`: the one of the second chunk that terminates."""
+
+    name = "chunks"
+
+    def __init__(self, execute_steps: int, ensemble: Ensemble, end: int | None = None) -> None:
+        self.card = replace(USUAL, horizon=4, execute_steps=execute_steps, ensemble=ensemble)
+        self._end = end
+
+    def reset(self, instruction: str) -> None:
+        self._decided = 0
+
+    def act(self, observation: Observation) -> ActionChunk:
+        self._decided += 1
+        end = self._end if self._decided == 2 else None
+        digest = hashlib.sha256(np.ascontiguousarray(observation.images["front"]).tobytes()).digest()
+        numbers = np.frombuffer(digest, np.uint8).reshape(4, 8) / 255 - 0.5  # -0.5 ... 0.5
+        steps = [
+            EndEffectorStep(row[:3] / 20, row[3:6] / 5, float(row[6] > 0), i == end) for i, row in enumerate(numbers)
+        ]
+        return ActionChunk(tuple(steps), self.card.period, frame_id=self.card.frame_id, ensemble=self.card.ensemble)
+
+
+def directly(policy: Policy, min_confidence: float = 0.0, max_steps: int = STEPS) -> Motion:
     camera = policy.card.cameras[0]
     sim, steps = TabletopSim(size=(camera.width, camera.height)), list[tuple[NDArray[np.float64], float]]()
     scene = make_scene("pick-colours", SEED, INSTRUCTION)
@@ -181,7 +207,7 @@ def directly(policy: Policy, min_confidence: float = 0.0) -> Motion:
         scene,
         sim,
         make_controller(sim),
-        max_steps=STEPS,
+        max_steps=max_steps,
         min_confidence=min_confidence,
         on_step=lambda step: steps.append((np.array(sim.data.qpos), step.chunk.confidence)),
     )
@@ -202,7 +228,7 @@ def through_ros(
 
     mounted: a frame that somebody else publishes at the tool.
     """
-    camera, ticks = policy.card.cameras[0], steps_per_action(policy.card.period)
+    camera, ticks = policy.card.cameras[0], policy.card.execute_steps * steps_per_action(policy.card.period)
     cameras = [one.name for one in policy.card.cameras]
     parameters = {
         "sim_arm_node:wrist_image": str("wrist" in cameras).lower(),
@@ -280,6 +306,50 @@ def test_state_and_cameras_are_the_same_offline_and_through_ros(
     online = through_ros(make_bench, monkeypatch, policy, STEPS)
     np.testing.assert_array_equal(online.states, offline.states)
     assert not np.array_equal(offline.states[1], offline.states[2])
+
+
+@pytest.mark.parametrize(
+    ("execute_steps", "ensemble"),
+    [
+        (4, NEWEST),
+        (1, Ensemble("weighted", 0.5, 4)),
+        (2, Ensemble("mean", chunks=2)),
+        (1, Ensemble("exponential", 0.01, 4)),
+    ],
+)
+def test_chunks_give_the_same_motion_offline_and_through_ros(
+    make_bench: Callable[..., NodeBench],
+    monkeypatch: pytest.MonkeyPatch,
+    execute_steps: int,
+    ensemble: Ensemble,
+) -> None:
+    policy = ChunkPolicy(execute_steps, ensemble)
+    offline = directly(policy, max_steps=STEPS * execute_steps)
+    assert len(offline.states) >= STEPS
+    assert offline.refusal == ""
+    online = through_ros(make_bench, monkeypatch, policy, len(offline.states))
+    np.testing.assert_array_equal(online.states, offline.states)
+    assert online.refusal == ""
+
+
+def test_a_terminate_within_a_chunk_ends_both_at_the_same_tick(
+    make_bench: Callable[..., NodeBench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy, seconds = ChunkPolicy(4, NEWEST, end=1), 0.8 + 0.2 + 0.02
+    sim = TabletopSim(size=(96, 96))
+    offline = rollout(policy, make_scene("pick-colours", SEED, INSTRUCTION), sim, make_controller(sim))
+    sim.close()
+    assert (offline.steps, offline.terminated, offline.seconds) == (2, True, round(seconds, 9))
+    benches: list[NodeBench] = []
+
+    def keep_bench(*arguments: str) -> NodeBench:
+        benches.append(make_bench(*arguments))
+        return benches[0]
+
+    through_ros(keep_bench, monkeypatch, policy, 2)
+    benches[0].until_diagnostics("policy_node", 0, "Waiting for an instruction.")
+    benches[0].until_diagnostics("smoother_node", 0, "The policy says that the instruction is carried out.")
+    assert round(benches[0].call(TaskOutcome, "sim_arm_node/outcome").seconds, 9) == offline.seconds
 
 
 @pytest.mark.parametrize("feature", REFUSED)

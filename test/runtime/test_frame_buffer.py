@@ -39,6 +39,17 @@ def test_a_frame_is_due_after_095_of_a_period() -> None:
     assert frames.take(1190 * MS) is not None
 
 
+@pytest.mark.parametrize(("periods", "early_ms"), [(1, 10), (3, 10), (8, 10)])
+def test_a_frame_is_due_after_so_many_periods_whatever_their_number(periods: int, early_ms: int) -> None:
+    frames: FrameBuffer[str] = FrameBuffer(("front",), PERIOD, 500 * MS, periods)
+    frames.put("front", frame(1000))
+    assert frames.take(1000 * MS) is not None
+    due_ms = 1000 + 200 * periods - early_ms
+    for stamp_ms in (due_ms - 1, due_ms):
+        frames.put("front", frame(stamp_ms))
+        assert (frames.take(stamp_ms * MS) is not None) == (stamp_ms == due_ms)
+
+
 def test_a_stale_frame_is_never_acted_on() -> None:
     frames = buffer()
     frames.put("front", frame(1000))

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.chunks import ChunkPolicy, StreamingChunkPolicy, chunk_card
 from support.scripted_policy import ConstantPolicy
 
 from rt_vla_ros.action_space.chunk import ActionChunk
@@ -99,8 +100,9 @@ class Desk:
             (front,) = policy.card.cameras
             policy.card = replace(policy.card, cameras=tuple(replace(front, name=name) for name in cameras))
         self.load: Callable[[], Policy] = lambda: self.policy
+        self.stream = False
         self.runner: PolicyRunner[str] = PolicyRunner(
-            lambda: PolicyStepper(self.load(), decode, max_image_age=0.5, min_confidence=0.0),
+            lambda: PolicyStepper(self.load(), decode, max_image_age=0.5, min_confidence=0.0, stream=self.stream),
             lambda: int(self.now_ms * MS),
             self.listener,
         )
@@ -263,7 +265,7 @@ def test_it_says_how_long_the_step_in_the_making_has_taken(desk: Desk) -> None:
     desk.policy.gate.set()
     (step,) = desk.listener.wait("step")
     assert isinstance(step, PolicyStep)
-    assert step.step_ns == 300 * MS
+    assert step.took_ns == 300 * MS
     deadline = time.monotonic() + PATIENCE
     while desk.runner.busy_ns:
         assert time.monotonic() < deadline
@@ -297,6 +299,100 @@ def test_a_terminate_ends_the_request(desk: Desk) -> None:
     desk.show(1400)
     steps = desk.listener.wait("step", 2)
     assert [step.stamp_ns // MS for step in steps if isinstance(step, PolicyStep)] in ([1000, 1200], [1000, 1400])
+
+
+def chunks_desk(policy: ChunkPolicy, *, stream: bool = False) -> Desk:
+    desk = Desk(policy)  # type: ignore[arg-type]
+    desk.load = lambda: policy
+    desk.stream = stream
+    desk.start()
+    desk.runner.request("first")
+    desk.show(1000)
+    return desk
+
+
+def test_a_terminate_in_the_middle_ends_the_request_when_its_step_is_due() -> None:
+    desk = chunks_desk(ChunkPolicy(chunk_card(execute_steps=4), end=2))
+    desk.listener.wait("step")
+    assert desk.runner.running
+    for stamp_ms in (1399.999, 1400):
+        desk.now_ms = stamp_ms
+        assert (desk.runner.conclude(), desk.runner.running) == ((True, False) if stamp_ms == 1400 else (False, True))
+    assert not desk.runner.conclude()
+    desk.show(2000)
+    desk.runner.request("second")
+    assert len(desk.listener.wait("step", 2)) == 2
+    desk.runner.close()
+
+
+def test_after_a_terminate_in_the_middle_nothing_is_decided_any_more() -> None:
+    class Counting(ChunkPolicy):
+        decided = 0
+
+        def act(self, observation: Observation) -> ActionChunk:
+            self.decided += 1
+            return super().act(observation)
+
+    policy = Counting(chunk_card(execute_steps=2), end=1)
+    desk = chunks_desk(policy)
+    desk.listener.wait("step")
+    decided = policy.decided
+    desk.show(1400)
+    desk.runner.request("second")
+    desk.listener.wait("step", 2)
+    desk.runner.close()
+    assert policy.decided == decided + 1
+
+
+@pytest.mark.parametrize("now_ms", [0, 999, 10_000_000])
+def test_a_request_does_not_wait_for_its_end_by_another_clock(now_ms: float) -> None:
+    desk = chunks_desk(ChunkPolicy(chunk_card(execute_steps=4), end=3))
+    desk.listener.wait("step")
+    desk.now_ms = now_ms
+    assert desk.runner.conclude()
+    desk.runner.close()
+
+
+def test_a_cancel_while_the_last_steps_are_executed_is_the_end() -> None:
+    desk = chunks_desk(ChunkPolicy(chunk_card(execute_steps=4), end=3))
+    desk.listener.wait("step")
+    desk.runner.cancel()
+    assert not desk.runner.running
+    desk.now_ms = 2000
+    assert not desk.runner.conclude()
+    desk.runner.close()
+
+
+def test_first_steps_and_the_rest_are_told_with_one_stamp() -> None:
+    desk = chunks_desk(StreamingChunkPolicy(), stream=True)
+    steps = [step for step in desk.listener.wait("step", 2) if isinstance(step, PolicyStep)]
+    desk.runner.close()
+    assert [(len(step.decision.chunk.steps), step.stamp_ns // MS) for step in steps] == [(1, 1000), (4, 1000)]
+
+
+def test_the_rest_of_a_request_that_is_over_is_not_told() -> None:
+    gate = threading.Event()
+
+    class Slow(StreamingChunkPolicy):
+        def act_streaming(self, observation: Observation) -> Iterator[ActionChunk]:
+            early, whole = super().act_streaming(observation)
+            yield early
+            assert gate.wait(PATIENCE)
+            yield whole
+
+    desk = chunks_desk(Slow(), stream=True)
+    desk.listener.wait("step")
+    desk.runner.cancel()
+    gate.set()
+    desk.runner.request("second")
+    desk.show(1400)
+    steps = [step for step in desk.listener.wait("step", 3) if isinstance(step, PolicyStep)]
+    desk.runner.close()
+    assert [(len(step.decision.chunk.steps), step.stamp_ns // MS) for step in steps] == [
+        (1, 1000),
+        (1, 1400),
+        (4, 1400),
+    ]
 
 
 def test_an_image_that_cannot_be_used_makes_no_action_and_the_next_one_does(desk: Desk) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from rt_vla_ros.control.status import State
 from rt_vla_ros.control.twist import Twist
-from rt_vla_ros.runtime.frame_buffer import DUE
+from rt_vla_ros.runtime.frame_buffer import EARLY
 from rt_vla_ros.sim.pacing import MOST_AT_ONCE, LockStep, StepStatus, WallPace, steps_per_action
 from rt_vla_ros.sim.world import STEP_NS
 
@@ -66,7 +66,7 @@ def lock(simulation: FakeSimulation) -> LockStep:
 @pytest.mark.parametrize("rate", [1.0, 3.0, 7.14, 11.5, 15.0, 20.0, 30.0, 33.5, 45.0, 50.0, 1000.0])
 def test_the_next_image_comes_when_the_policys_next_step_is_due(rate: float) -> None:
     time = steps_per_action(1 / rate) * STEP_NS / 1e9
-    assert DUE / rate <= time < 1 / rate + STEP_NS / 1e9
+    assert (1 - EARLY) / rate <= time < 1 / rate + STEP_NS / 1e9
 
 
 def test_time_stops_until_an_action_on_this_image_is_followed(simulation: FakeSimulation, lock: LockStep) -> None:
@@ -88,6 +88,18 @@ def test_time_goes_on_where_the_action_on_this_image_is_refused(simulation: Fake
     assert simulation.told == [START, START + STEP_NS]
     lock.on_status(status(START + STEP_NS, 0, State.FAULT, refused=START))
     assert simulation.moves == [(None, None)]
+
+
+def test_time_stops_where_an_action_terminates(simulation: FakeSimulation, lock: LockStep) -> None:
+    lock.on_status(status(START, START))
+    lock.on_status(status(START + STEP_NS, START))
+    lock.on_status(status(START + 2 * STEP_NS, START, State.TERMINATED))
+    stopped = START + 2 * STEP_NS
+    assert (simulation.time_ns, simulation.shown, simulation.told[-1]) == (stopped, [START, stopped], stopped)
+    lock.on_status(status(stopped, START, State.TERMINATED))
+    assert simulation.time_ns == stopped
+    lock.on_status(status(stopped, stopped))
+    assert simulation.told[-1] == stopped + STEP_NS
 
 
 def test_a_nudge_says_the_last_thing_again(simulation: FakeSimulation, lock: LockStep) -> None:

@@ -28,7 +28,7 @@ class Reactive:
         numbers = digest[:8] / 255 - 0.5  # -0.5 ... 0.5
         turn = np.array([0.0, 0.0, numbers[3] / 2])
         step = EndEffectorStep(numbers[:3] / 15, turn, float(digest[4] > 127))
-        return ActionChunk((step,), 0.2, tokens=(int(digest[5]),))
+        return ActionChunk((step,), 0.2, tokens=(int(digest[5]),), frame_id=self.card.frame_id)
 
 
 class Riser:
@@ -41,7 +41,8 @@ class Riser:
         pass
 
     def act(self, observation: Observation) -> ActionChunk:
-        return ActionChunk((EndEffectorStep(np.array([0.0, 0.0, 0.01]), np.zeros(3), 0.0),), 0.2)
+        step = EndEffectorStep(np.array([0.0, 0.0, 0.01]), np.zeros(3), 0.0)
+        return ActionChunk((step,), 0.2, frame_id=self.card.frame_id)
 
 
 class Ponderer:

@@ -47,7 +47,7 @@ class PlayedPolicy(ConstantPolicy):
         self.seen.append(observation)
         self.gate.wait()
         time.sleep(self.duration)
-        return super().act(observation)
+        return replace(super().act(observation), period=self.card.period)
 
 
 class Rig:

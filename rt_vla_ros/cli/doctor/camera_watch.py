@@ -96,8 +96,8 @@ class CameraWatch:
         rate = self._rate()
         if rate is None:
             yield Finding(False, f"{self.topic}: hardly any image comes ({len(self._arrivals)}).")
-        elif card is not None and rate < 0.9 * card.control_rate:
-            wanted = f"the policy acts {card.control_rate:g} times a second"
+        elif card is not None and rate * card.decision_period < 0.9:
+            wanted = f"the policy decides {1 / card.decision_period:.3g} times a second"
             yield Finding(False, f"{self.topic}: {rate:.3g} images a second come, and {wanted}: the arm will pause.")
 
     def _untimely(self, ages: list[float], max_age: float) -> Iterator[Finding]:

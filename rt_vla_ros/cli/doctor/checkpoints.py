@@ -117,7 +117,10 @@ def _read_card(look: CheckpointLook, checkpoint: catalogue.Checkpoint) -> None:
 
 def _look_at_card(look: CheckpointLook, card: ActionCard) -> None:
     cameras = ", ".join(f"{one.name} ({one.width}x{one.height})" for one in card.cameras)
-    sees = f"{card.control_rate:g} actions a second in the frame {card.frame_id!r}, cameras: {cameras}"
+    does = f"{card.control_rate:g} actions a second in the frame {card.frame_id!r}"
+    if card.horizon > 1:
+        does += f", {card.horizon} decided at once and {card.execute_steps} of them executed ({card.ensemble.rule})"
+    sees = f"{does}, cameras: {cameras}"
     look.findings.append(Finding(True, f"Its card: {sees}; {_ranges(card)}."))
     if not card.postprocessing:
         largest = {one: max(abs(one.low), abs(one.high)) for one in card.dimensions}
