@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +45,9 @@ class ActionDecoder:
     Terminate is chosen only with more than half of the probability; otherwise the most likely other mode.
     The confidence is the geometric mean over the dimensions of the probability of what was chosen: of the mode, or of
     all bins within 1/32 of the range around the chosen value.
+
+    What postprocessing remembers (a gripper's target) is kept behind each step of the last chunk. The next decision
+    goes on from where the arm is then: steps that a newer chunk replaces leave no trace.
     """
 
     def __init__(self, card: ActionCard, decoding: str = "argmax") -> None:
@@ -52,17 +57,31 @@ class ActionDecoder:
         self.decoding, self.card = decoding, card
         self.tokenizer = ActionTokenizer(card)
         roles = tuple(d.role for d in card.dimensions)
-        self._postprocess = make_postprocessing(card.postprocessing, roles) if card.postprocessing else None
+        self._new = make_postprocessing(card.postprocessing, roles) if card.postprocessing else None
         self._gripper = card.index("gripper")
         self._terminate = card.index("terminate")
         if self._terminate is not None:
             self._terminate_mode = card.dimensions[self._terminate].modes.index("terminate")
         self._near = card.bins * NEAR
+        self.reset()
 
     def reset(self) -> None:
         """A new request begins."""
-        if self._postprocess is not None:
-            self._postprocess.reset()
+        self._states = [self._new]  # before the last chunk, and behind each of its steps
+        self._stamp: float | None = None
+
+    def begin(self, stamp: float) -> int:
+        """A decision on an observation of this stamp [s] begins: how many steps of the last chunk are done by then.
+
+        The one step of a chunk of one step always is. Raises ValueError for a stamp that is no time.
+        """
+        if not math.isfinite(stamp):
+            raise ValueError(f"The observation's stamp is {stamp}, expected a time in seconds.")
+        done = len(self._states) - 1
+        if self.card.horizon > 1 and self._stamp is not None:
+            done = round(min(max((stamp - self._stamp) / self.card.period, 0.0), float(done)))
+        self._states, self._stamp = [self._states[done]], stamp
+        return done
 
     def from_probabilities(self, probabilities: NDArray[np.float64]) -> ActionChunk:
         """Probabilities (horizon * D, bins), zero for illegal tokens -> the chunk.
@@ -70,6 +89,7 @@ class ActionDecoder:
         Raises DecodingError where they are not finite.
         """
         size = len(self.card.dimensions)
+        del self._states[1:]
         decoded = [self.decode(probabilities[i : i + size]) for i in range(0, self.card.horizon * size, size)]
         return self._chunk(
             [self.step(one.values) for one in decoded],
@@ -80,13 +100,15 @@ class ActionDecoder:
     def from_tokens(
         self, tokens: Sequence[int], *, confidence: float, legal_probability: float = 1.0, plan: str = ""
     ) -> ActionChunk:
-        """Tokens of every step in turn, each in the order of the card's dimensions -> the chunk.
+        """Tokens of steps in turn, each in the order of the card's dimensions -> a chunk of as many steps.
 
-        Raises ValueError for illegal tokens and for another number of them.
+        Called again for the same decision, with further steps, it gives the first ones alike. Raises ValueError for
+        illegal tokens and for those of no whole steps or of more than the horizon.
         """
         size, horizon = len(self.card.dimensions), self.card.horizon
-        if len(tokens) != horizon * size:
-            raise ValueError(f"expected {horizon * size} tokens ({horizon} steps of {size}), got {len(tokens)}")
+        if len(tokens) not in range(size, horizon * size + 1, size):
+            raise ValueError(f"expected the tokens of 1 to {horizon} steps of {size} each, got {len(tokens)}")
+        del self._states[1:]
         values = [self.tokenizer.decode(tokens[i : i + size]) for i in range(0, len(tokens), size)]
         return self._chunk(
             [self.step(one) for one in values],
@@ -97,13 +119,15 @@ class ActionDecoder:
         )
 
     def step(self, values: ArrayLike) -> EndEffectorStep:
-        """Decoded values (D,), before postprocessing -> the step.
+        """Decoded values (D,), before postprocessing -> the step behind the one before.
 
         Raises ValueError for NaN, infinity or a wrong number of values.
         """
         array = self.tokenizer.check_values(values)
-        if self._postprocess is not None:
-            array = self._postprocess(array)
+        state = copy.copy(self._states[-1])
+        if state is not None:
+            array = state(array)
+        self._states.append(state)
         rotation = self._vector("rotation", array)
         if self.card.rotation == "rpy":
             rotation = rotation_vector_from_rpy(rotation)

@@ -141,7 +141,9 @@ class RT1Policy:
         Raises RuntimeError before the first reset, and ValueError for images and a state that the card does not allow,
         that have no time or that are older than the last one: the history would be out of order.
         """
-        chunk = self._decoder.from_probabilities(self.probabilities(observation))
+        probabilities = self.probabilities(observation)
+        self._decoder.begin(observation.stamp)
+        chunk = self._decoder.from_probabilities(probabilities)
         self._steps.chosen(torch.tensor(chunk.tokens))
         return chunk
 

@@ -26,7 +26,8 @@ VICUNA = (
 )
 VICUNA_PROMPT = VICUNA + "USER: What action should the robot take to {instruction}? ASSISTANT:"
 VICUNA_QUESTION = VICUNA + "USER: {question} ASSISTANT:"
-LONGEST_PLAN = 256
+LONGEST_PLAN = 1024
+PLAN_END = "Action:"
 
 
 class RT2ConfigError(ValueError):
@@ -41,7 +42,8 @@ class RT2Config:
     (the last 256 tokens, descending).
     tokens: for "overwritten": the token id of each bin, in the order of the bins; else empty.
     prompt: with {instruction} in it. question: with {question} in it.
-    plan_tokens: longest plan that the model may write before "Action:" [tokens]; 0: it writes no plan.
+    plan_tokens: longest plan that the model may write before `plan_end` [tokens]; 0: it writes no plan.
+    plan_end: what stands between a plan and the action.
     chat: whether prompts are put into the chat template of the tokenizer.
     leading_space: for "integers": whether the first number has a space before it, as behind "A:".
     lower_case: whether instructions are put in lower case (OpenVLA).
@@ -54,6 +56,7 @@ class RT2Config:
     prompt: str = PAPER_PROMPT
     question: str = QUESTION_PROMPT
     plan_tokens: int = 0
+    plan_end: str = PLAN_END
     chat: bool = False
     leading_space: bool = True
     lower_case: bool = False
@@ -75,6 +78,8 @@ class RT2Config:
                 raise RT2ConfigError(f"{key} is {getattr(self, key)!r}, expected a text with {hole} in it.")
         if not 0 <= self.plan_tokens <= LONGEST_PLAN:
             raise RT2ConfigError(f"plan_tokens is {self.plan_tokens}, expected 0 to {LONGEST_PLAN}.")
+        if not self.plan_end.strip():
+            raise RT2ConfigError(f"plan_end is {self.plan_end!r}, expected words such as {PLAN_END!r}.")
         if self.version != 1:
             raise RT2ConfigError(f"version is {self.version}, this program reads version 1.")
 

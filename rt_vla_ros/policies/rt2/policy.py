@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -21,6 +22,7 @@ from rt_vla_ros.policies.packed_linear import pack_linears
 from rt_vla_ros.policies.rt2.configuration import question_prompt, robot_prompt
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import (
     OPENVLA_TAIL,
+    VocabularyError,
     make_vocabulary,
     placeholders,
 )
@@ -34,15 +36,17 @@ from rt_vla_ros.policies.rt2.inputs.device_images import DeviceImages, find_devi
 from rt_vla_ros.policies.rt2.inputs.processor import Inputs, PreparedPrompt, ProcessorError
 from rt_vla_ros.policies.rt2.loading.memory import OutOfMemoryError
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, check_tokens, context_length
+from rt_vla_ros.policies.rt2.openvla.processor import EMPTY_TOKEN
 
 LONGEST_ANSWER = 64
 
 
 class RT2Policy:
-    """Implements policies.policy.Policy, and `ask`.
+    """Implements policies.policy.StreamingPolicy and AnsweringPolicy.
 
     `act` and `ask` may be called from two threads: an action waits for at most one pass of an answer.
-    previous: tokens of the action before, which are tried first. prompt_tokens: length of the prompt with its images.
+    previous: tokens of the chunk before; without the steps that are done since they are tried first. prompt_tokens:
+    length of the prompt with its images.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class RT2Policy:
     ) -> None:
         """temperature: 0 takes the most likely token. seed: of the choice at other temperatures.
 
-        speculate: whether the previous action is tried first; the tokens are the same either way.
+        speculate: whether the previous chunk is tried first; the tokens are the same either way.
         pack: whether the linear layers of a model on a CPU are reordered, in place, for faster passes.
         fixed_shapes: whether passes have fixed shapes and are recorded as CUDA graphs, for models on a GPU.
         device_images: whether images are prepared on the model's device, where that gives the very same.
@@ -77,6 +81,7 @@ class RT2Policy:
         self._pixels: DeviceImages | None = None
         self._prompt: PreparedPrompt | None = None
         self.previous: tuple[int, ...] = ()
+        self._writing: Generator[Decoded, None, None] | None = None
         self.prompt_tokens = 0
         self._prepared = False
         self._lock = PriorityLock()
@@ -110,40 +115,67 @@ class RT2Policy:
                     self._engine.prepare(on_device, self._grammar, self._to_device(prompt.inputs(other)))
                 self._prepared = True
                 self._engine.record(on_device, self._grammar)
+        self._stop_writing()
         self._decoder.reset()
         self._prompt, self.previous, self.prompt_tokens = prompt, (), inputs["input_ids"].shape[1]
 
     def act(self, observation: Observation) -> ActionChunk:
-        """One step. Raises RuntimeError before the first reset and ValueError for images the card does not allow.
+        """A chunk of the card's horizon.
 
-        Raises DecodingError where the model's output is not finite.
+        Raises RuntimeError before the first reset, ValueError for images the card does not allow and for a stamp that
+        is no time, and DecodingError where the model's output is not finite.
         """
-        decoded = self.decode(observation)
-        if not np.isfinite([*decoded.probabilities, decoded.legal_probability]).all():
-            raise DecodingError(NOT_FINITE)
-        return self._decoder.from_tokens(
-            self._grammar.decode(decoded.tokens),
-            confidence=self._confidence(decoded),
-            legal_probability=decoded.legal_probability,
-            plan=self._grammar.plan(decoded.tokens),
-        )
+        return self._chunk(self.decode(observation))
+
+    def act_streaming(self, observation: Observation) -> Iterator[ActionChunk]:
+        """See policies.policy.StreamingPolicy."""
+        return map(self._chunk, self._outputs(observation, early=len(self.card.dimensions)))
 
     def decode(self, observation: Observation) -> Decoded:
-        """One step, before its tokens are given a meaning."""
+        """A chunk, before its tokens are given a meaning."""
+        *_, decoded = self._outputs(observation, early=0)
+        return decoded
+
+    def _outputs(self, observation: Observation, early: int) -> Iterator[Decoded]:
+        """early: see DecodingEngine.decode."""
         if self._prompt is None:
             raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
+        self._stop_writing()
         images = self._images(observation.images)
+        done = self._decoder.begin(observation.stamp)
         with self._lock.high():
-            decoded = self._engine.decode(
+            writing = self._writing = self._engine.decode(
                 self._to_device(self._prompt.inputs(images)),
                 self._grammar,
-                previous=self.previous,
+                previous=self._grammar.shifted(self.previous, done) if self.previous else (),
                 temperature=self._temperature,
                 generator=self._generator,
+                early=early,
             )
-        if self._speculate:
-            self.previous = decoded.tokens
-        return decoded
+        while True:
+            with self._lock.high():  # not while who iterates does something else
+                decoded = next(writing, None)
+            if decoded is None:
+                return
+            if self._speculate and decoded.numbers == self._grammar.size:
+                self.previous = decoded.tokens
+            yield decoded
+
+    def _stop_writing(self) -> None:
+        """Two outputs at a time would be written into one cache."""
+        if self._writing is not None:
+            self._writing.close()
+
+    def _chunk(self, decoded: Decoded) -> ActionChunk:
+        legal = math.exp(min(decoded.log_legal * len(self.card.dimensions) / decoded.numbers, 0.0))
+        if not np.isfinite([*decoded.probabilities, legal]).all():
+            raise DecodingError(NOT_FINITE)
+        return self._decoder.from_tokens(
+            self._grammar.read(decoded.tokens)[: decoded.numbers],
+            confidence=self._confidence(decoded),
+            legal_probability=legal,
+            plan=self._grammar.plan(decoded.tokens),
+        )
 
     def ask(self, images: Mapping[str, NDArray[np.uint8]], question: str, *, limit: int = LONGEST_ANSWER) -> str:
         """An answer in the model's own words, of at most `limit` tokens.
@@ -191,10 +223,10 @@ class RT2Policy:
         return PreparedPrompt(processor, text, self._pixels)
 
     def _confidence(self, decoded: Decoded) -> float:
-        """Geometric mean over the dimensions of the probability of their tokens."""
+        """Geometric mean over the numbers of the probability of their tokens."""
         length = self._grammar.action_length(decoded.tokens)
         chances = np.clip(decoded.probabilities[len(decoded.tokens) - length :], 1e-12, 1.0)
-        return float(np.exp(np.log(chances).sum() / len(self.card.dimensions)))
+        return float(np.exp(np.log(chances).sum() / decoded.numbers))
 
     def _images(self, images: Mapping[str, NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]:
         missing = [camera.name for camera in self.card.cameras if camera.name not in images]
@@ -237,7 +269,17 @@ def make_grammar(parts: RT2Parts) -> Grammar:
     ends = stop_tokens(parts.model, tokenizer)
     vocabulary = make_vocabulary(config, tokenizer, card.bins, int(rows), ends, seen, tail)
     counts = [len(d.modes) if d.role == "terminate" else card.bins for d in card.dimensions]
-    action = ActionGrammar(vocabulary, counts)
+    action = ActionGrammar(vocabulary, counts, card.horizon)
+    limit = context_length(parts.model.config)
+    if limit is not None and action.longest + config.plan_tokens >= limit:
+        plan = f" and a plan {config.plan_tokens}" if config.plan_tokens else ""
+        steps = f"{card.horizon} steps of {len(counts)} numbers"
+        raise VocabularyError(
+            f"The action card's {steps} take up to {action.longest} tokens{plan}; "
+            f"with prompt and images the model's context has {limit}. Give the card the horizon that the model was "
+            "trained with."
+        )
     if not config.plan_tokens:
         return action
-    return PlanGrammar(action, tokenizer, config.plan_tokens, int(rows), seen)
+    lead = (EMPTY_TOKEN,) if config.vocabulary == "openvla" else ()
+    return PlanGrammar(action, tokenizer, config.plan_tokens, int(rows), seen, marker=config.plan_end, lead=lead)

@@ -85,11 +85,11 @@ def integers(
     tokenizer: PreTrainedTokenizerBase, bins: int, ends: Sequence[int], *, leading_space: bool = True
 ) -> ActionVocabulary:
     """Bin numbers as decimal text with a space before them; a number may take several tokens (PaLI-X)."""
-    others = tuple(_behind(tokenizer, ANCHOR, f" {number}") for number in range(bins))
-    first = others if leading_space else tuple(_behind(tokenizer, ANCHOR + "\n", str(n)) for n in range(bins))
+    others = _behind(tokenizer, ANCHOR, [f" {number}" for number in range(bins)])
+    first = others if leading_space else _behind(tokenizer, ANCHOR + "\n", [str(number) for number in range(bins)])
     unknown = tokenizer.unk_token_id
-    for number, (one, other) in enumerate(zip(first, others, strict=True)):
-        for sequence in (one, other):
+    for number, sequences in enumerate(zip(first, others, strict=True)):
+        for sequence in set(sequences):
             text = str(tokenizer.decode(list(sequence), skip_special_tokens=True)).strip()
             if text != str(number) or unknown in sequence:
                 raise VocabularyError(
@@ -132,15 +132,17 @@ def least_used(
     return tuple(sorted(chosen))
 
 
-def _behind(tokenizer: PreTrainedTokenizerBase, anchor: str, text: str) -> Sequence_:
-    """Tokens of a text as it stands behind another. Raises VocabularyError where the two run into each other."""
+def _behind(tokenizer: PreTrainedTokenizerBase, anchor: str, texts: Sequence[str]) -> tuple[Sequence_, ...]:
+    """Tokens of texts as each stands behind another. Raises VocabularyError where one runs into what is before it."""
     before = tokenizer.encode(anchor, add_special_tokens=False)
-    both = tokenizer.encode(anchor + text, add_special_tokens=False)
-    if both[: len(before)] != before or len(both) == len(before):
-        raise VocabularyError(
-            f"The tokenizer joins {text!r} with what stands before it, so actions cannot be separated from the prompt."
-        )
-    return tuple(both[len(before) :])
+    found = tokenizer([anchor + text for text in texts], add_special_tokens=False)["input_ids"]
+    for text, both in zip(texts, found, strict=True):
+        if both[: len(before)] != before or len(both) == len(before):
+            raise VocabularyError(
+                f"The tokenizer joins {text!r} with what stands before it, so actions cannot be separated from the "
+                "prompt."
+            )
+    return tuple(tuple(both[len(before) :]) for both in found)
 
 
 def _check_tokens(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import ActionVocabulary
+from rt_vla_ros.policies.rt2.decoding.number_trie import NumberTrie
 
 if TYPE_CHECKING:
     from rt_vla_ros.policies.rt2.decoding.plan_grammar import Grammar
@@ -21,63 +22,102 @@ START = 1
 
 
 class ActionGrammar:
-    """Reads the tokens of an action one by one: its numbers, each as a path through a trie of token sequences.
+    """Reads the tokens of a chunk one by one: the numbers of its steps in turn, each a path through a trie.
 
-    counts: how many bins each dimension has, such as (2, 256, 256). start: the state before the first token. columns:
-    all tokens that are legal anywhere, ascending, shape (C,). longest: number of tokens of the longest output.
+    counts: how many bins each dimension of a step has, such as (2, 256, 256). size: numbers of the whole chunk. start:
+    the state before the first token. columns: all tokens that are legal anywhere, ascending, shape (C,). longest:
+    number of tokens of the longest output.
+
+    Dimensions of the same bins share their trie: a state is a place among the numbers and a node of the trie there.
     """
 
-    def __init__(self, vocabulary: ActionVocabulary, counts: Sequence[int]) -> None:
-        if any(not 1 <= count <= vocabulary.bins for count in counts) or not counts:
-            raise ValueError(f"expected dimensions of 1 to {vocabulary.bins} bins, got {list(counts)}")
-        self.vocabulary, self.counts = vocabulary, tuple(counts)
-        self._moves: list[dict[int, int]] = [{}]  # of each state: token -> state; END has none
-        self._closes: list[dict[int, tuple[int, ...]]] = [{}]  # of each state: token -> the bins that are then known
-        # Of each state: which numbers of its own dimension lie behind a token.
-        self._inside: list[dict[int, tuple[int, ...]]] = [{}]
-        self._dimension = [len(counts)]
-        self._whole = [-1]  # the number that is written when a state is reached, -1 within a number
-        self._roots = [self._add_state(dimension) for dimension in range(len(counts))]
-        for dimension, count in enumerate(counts):
-            for number, sequence in enumerate(vocabulary.sequences(dimension)[:count]):
-                self._add_path(dimension, number, sequence)
-        self._join()
-        self.columns: NDArray[np.int64] = np.array(sorted({t for moves in self._moves for t in moves}), dtype=np.int64)
+    def __init__(self, vocabulary: ActionVocabulary, counts: Sequence[int], horizon: int = 1) -> None:
+        """horizon: steps of a chunk. Raises ValueError for dimensions without bins or with more than there are."""
+        if any(not 1 <= count <= vocabulary.bins for count in counts) or not counts or horizon < 1:
+            raise ValueError(
+                f"expected dimensions of 1 to {vocabulary.bins} bins and a horizon of at least 1 step, got "
+                f"{list(counts)} and {horizon}"
+            )
+        self.vocabulary, self.counts, self.horizon = vocabulary, tuple(counts), horizon
+        self.size = horizon * len(counts)
+        kinds = [(place == 0, count) for place, count in enumerate(self.counts * horizon)]
+        tries = {kind: NumberTrie(vocabulary.sequences(0 if kind[0] else 1)[: kind[1]]) for kind in set(kinds)}
+        self._tries = [tries[kind] for kind in kinds]
+        # Places at which the same is legal: with the same trie, and the same one behind it.
+        follows = [*kinds[1:], None]
+        self._kinds = [(one, following) for one, following in zip(kinds, follows, strict=True)]
+        self._stride = max(len(trie.moves) for trie in tries.values())
+        tokens = {token for trie in tries.values() for moves in trie.moves for token in moves}
+        last = self._tries[-1]
+        if any(number >= 0 and moves for number, moves in zip(last.numbers, last.moves, strict=True)):
+            tokens.update(vocabulary.ends)
+        self.columns: NDArray[np.int64] = np.array(sorted(tokens), dtype=np.int64)
         self.start: Hashable = START
-        self.longest = 1 + sum(
-            max(len(sequence) for sequence in vocabulary.sequences(d)[:n]) for d, n in enumerate(counts)
-        )
+        longest = {kind: max(map(len, trie.sequences)) for kind, trie in tries.items()}
+        self.longest = 1 + sum(longest[kind] for kind in kinds)
 
     def legal(self, state: Hashable) -> list[int]:
         """Tokens that may follow, ascending; none at the END."""
-        return sorted(self._moves[state_number(state)])
+        if state == END:
+            return []
+        place, node = self._place(state)
+        trie = self._tries[place]
+        tokens: set[int] = set(trie.moves[node])
+        if trie.numbers[node] >= 0:
+            tokens.update(self._tries[place + 1].moves[0] if place + 1 < self.size else self.vocabulary.ends)
+        return sorted(tokens)
 
     def mask(self, state: Hashable) -> NDArray[np.bool_]:
         """Which columns are legal in a state, shape (C,)."""
-        return np.isin(self.columns, list(self._moves[state_number(state)]))
+        return np.isin(self.columns, self.legal(state))
 
     def mask_index(self, state: Hashable) -> Hashable:
         """States of the same index have the same mask."""
-        return state
+        if state == END:
+            return state
+        place, node = self._place(state)
+        return self._kinds[place], -1 if self._tries[place].is_whole(node) else node
 
     def advance(self, state: Hashable, token: int) -> int:
         """The state behind a legal token. Raises ValueError for an illegal one."""
-        try:
-            return self._moves[state_number(state)][token]
-        except KeyError:
-            raise ValueError(f"the token {token} is not legal here; legal are {self.legal(state)[:8]} ...") from None
+        after = None if state == END else self._follow(*self._place(state), token)
+        if after is None:
+            raise ValueError(f"the token {token} is not legal here; legal are {self.legal(state)[:8]} ...")
+        place, node = after
+        if place == self.size or (place + 1 == self.size and self._tries[place].is_whole(node)):
+            return END
+        return START + place * self._stride + node
+
+    def written(self, state: Hashable) -> int:
+        """How many numbers are whole, whatever follows."""
+        if state == END:
+            return self.size
+        place, node = self._place(state)
+        return place + self._tries[place].is_whole(node)
+
+    def read(self, tokens: Sequence[int]) -> tuple[int, ...]:
+        """Token ids of the beginning of a chunk -> the bins that are written, the last of which could go on.
+
+        Raises ValueError for illegal tokens.
+        """
+        place, node, bins = 0, 0, list[int]()
+        for token in tokens:
+            after = None if place == self.size else self._follow(place, node, token)
+            if after is None:
+                raise ValueError(f"the token {token} is not legal behind {len(bins)} numbers of {self.size}")
+            if after[0] > place:
+                bins.append(self._tries[place].numbers[node])
+            place, node = after
+        if place < self.size and self._tries[place].numbers[node] >= 0:
+            bins.append(self._tries[place].numbers[node])
+        return tuple(bins)
 
     def decode(self, tokens: Sequence[int]) -> tuple[int, ...]:
-        """Token ids of a whole action, with or without an end -> bins, one per dimension. Raises ValueError."""
-        state, bins = START, list[int]()
-        for token in tokens:
-            after = self.advance(state, token)
-            bins += self._closes[state].get(token, ())
-            state = after
-        bins += self._closes[state].get(self.vocabulary.ends[0], ())
-        if len(bins) != len(self.counts):
-            raise ValueError(f"expected the tokens of {len(self.counts)} numbers, got {len(bins)}: {list(tokens)}")
-        return tuple(bins)
+        """Token ids of a whole chunk, with or without an end -> bins of all its steps in turn. Raises ValueError."""
+        bins = self.read(tokens)
+        if len(bins) != self.size:
+            raise ValueError(f"expected the tokens of {self.size} numbers, got {len(bins)}: {list(tokens)}")
+        return bins
 
     def is_whole(self, tokens: Sequence[int]) -> bool:
         """Whether nothing can follow. Raises ValueError for illegal tokens."""
@@ -91,71 +131,57 @@ class ActionGrammar:
         return ""
 
     def action_length(self, tokens: Sequence[int]) -> int:
-        """How many tokens of a whole output, counted from the end, are the action."""
+        """How many tokens of an output, counted from the end, are the action."""
         return len(tokens)
 
-    def guess(self, state: Hashable, previous: Sequence[int]) -> list[int]:
+    def shifted(self, tokens: Sequence[int], steps: int) -> tuple[int, ...]:
+        """An earlier whole output of which some steps are done: those are left out, the last one is repeated."""
+        bins, dimensions = self.decode(tokens), len(self.counts)
+        kept = bins[min(steps, self.horizon - 1) * dimensions :]
+        return tuple(self.vocabulary.encode((*kept, *kept[-dimensions:] * self.horizon)[: self.size]))
+
+    def guess(self, state: Hashable, previous: Sequence[int]) -> Iterator[int]:
         """What will probably follow, all of it legal: what must follow, and what an earlier output suggests.
 
         previous: tokens of an earlier whole output of this grammar; may be empty.
         """
         bins = self.decode(previous) if previous else ()
-        place, tokens = state_number(state), list[int]()
-        while place != END:
-            token = self._likely(place, bins)
+        while state != END:
+            token = self._likely(*self._place(state), bins)
             if token is None:
-                break
-            tokens.append(token)
-            place = self._moves[place][token]
-        return tokens
+                return
+            yield token
+            state = self.advance(state, token)
 
-    def _likely(self, state: int, bins: Sequence[int]) -> int | None:
-        if len(self._moves[state]) == 1:
-            return next(iter(self._moves[state]))
-        if not bins:
-            return None
-        dimension = self._dimension[state]
-        wanted = bins[dimension]
-        if self._whole[state] >= 0 and all(wanted not in numbers for numbers in self._inside[state].values()):
-            if dimension + 1 == len(self.counts):
+    def _likely(self, place: int, node: int, bins: Sequence[int]) -> int | None:
+        trie = self._tries[place]
+        whole = trie.is_whole(node)
+        if not whole and bins and trie.numbers[node] >= 0:
+            whole = trie.nearest(node, bins[place]) == trie.numbers[node]
+        if whole:
+            if place + 1 == self.size:
                 return self.vocabulary.ends[0]  # whichever it is: nothing follows it
-            state, wanted = self._roots[dimension + 1], bins[dimension + 1]
-        inside = self._inside[state]
-        return min(inside, key=lambda token: min(abs(number - wanted) for number in inside[token]))
+            place, node, trie = place + 1, 0, self._tries[place + 1]
+        if trie.numbers[node] < 0 and len(trie.moves[node]) == 1:
+            return next(iter(trie.moves[node]))
+        return trie.towards(node, trie.nearest(node, bins[place])) if bins else None
 
-    def _add_state(self, dimension: int) -> int:
-        for table in (self._moves, self._closes, self._inside):
-            table.append({})
-        self._dimension.append(dimension)
-        self._whole.append(-1)
-        return len(self._moves) - 1
+    def _follow(self, place: int, node: int, token: int) -> tuple[int, int] | None:
+        """The place and node behind a token, (size, 0) behind an end; None for an illegal one."""
+        trie = self._tries[place]
+        if token in trie.moves[node]:
+            return place, trie.moves[node][token]
+        if trie.numbers[node] < 0:
+            return None
+        if place + 1 == self.size:
+            return (self.size, 0) if token in self.vocabulary.ends and trie.moves[node] else None
+        after = self._tries[place + 1].moves[0].get(token)
+        return None if after is None else (place + 1, after)
 
-    def _add_path(self, dimension: int, number: int, sequence: Sequence[int]) -> None:
-        state = self._roots[dimension]
-        for token in sequence:
-            if token not in self._moves[state]:
-                self._moves[state][token] = self._add_state(dimension)
-            self._inside[state][token] = (*self._inside[state].get(token, ()), number)
-            state = self._moves[state][token]
-        self._whole[state] = number
-
-    def _join(self) -> None:
-        """From each whole number on to the next dimension; the last one ends by itself where nothing could go on."""
-        final = len(self.counts) - 1
-        for state in range(START, len(self._moves)):
-            number, dimension = self._whole[state], self._dimension[state]
-            if number >= 0 and dimension < final:
-                following = self._moves[self._roots[dimension + 1]]
-                self._moves[state].update(following)
-                self._closes[state].update(dict.fromkeys(following, (number,)))
-            elif number >= 0 and self._moves[state]:
-                self._moves[state].update(dict.fromkeys(self.vocabulary.ends, END))
-                self._closes[state].update(dict.fromkeys(self.vocabulary.ends, (number,)))
-        for state in range(START, len(self._moves)):
-            for token, after in self._moves[state].items():
-                if after != END and self._dimension[after] == final and not self._moves[after]:
-                    self._moves[state][token] = END
-                    self._closes[state][token] = (*self._closes[state].get(token, ()), self._whole[after])
+    def _place(self, state: Hashable) -> tuple[int, int]:
+        """Of a state that is not the END."""
+        assert isinstance(state, int)
+        return divmod(state - START, self._stride)
 
 
 def prefix_allowed_tokens(grammar: Grammar, prompt_length: int) -> Callable[[int, Tensor], list[int]]:
@@ -193,9 +219,3 @@ def choose(
     else:
         columns = legal.argmax(dim=-1)
     return columns, probabilities.gather(1, columns[:, None])[:, 0]
-
-
-def state_number(state: Hashable) -> int:
-    """Checks that a state is one of ActionGrammar's."""
-    assert isinstance(state, int)
-    return state

@@ -8,8 +8,10 @@ give the model's own logits.
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,14 +44,45 @@ CPU_HEAD_ROWS = 1024
 class Decoded:
     """tokens: what was written. probabilities: of each, among what was legal. passes: how often the model was run.
 
-    legal_probability: product over the action's tokens, forced ones too, of what all legal tokens had together among
-    all tokens there are: how likely it is that the model, left free, goes on writing an action.
+    numbers: how many are whole; where those are not all, a last token may belong to the next one.
+    log_legal: logarithm of the product over the action's tokens, forced ones too, of what all legal tokens had together
+    among all tokens there are.
     """
 
     tokens: tuple[int, ...]
     probabilities: tuple[float, ...]
-    legal_probability: float
+    log_legal: float
     passes: int
+    numbers: int
+
+    @property
+    def legal_probability(self) -> float:
+        """How likely it is that the model, left free, goes on writing this."""
+        return math.exp(min(self.log_legal, 0.0))
+
+
+class _Seen:
+    """The rows (R, ...) and masks (R, C) that a chunk's tokens were chosen from.
+
+    legal: logarithm of the probability of writing what is legal at those that were taken.
+    """
+
+    def __init__(self) -> None:
+        self.legal = 0.0
+        self._rows: list[Tensor] = []
+        self._masks: list[Tensor] = []
+        self._taken = 0
+
+    def add(self, rows: Tensor, masks: Tensor) -> None:
+        """Of the next tokens."""
+        self._rows.append(rows.clone())  # the next pass may write where this one did
+        self._masks.append(masks)
+
+    def take(self, length: int, end: int) -> tuple[Tensor, Tensor]:
+        """Those of the last `length` of the first `end` tokens, without those that were taken before."""
+        begin, self._taken = max(end - length, self._taken), end
+        rows, masks = (torch.cat(parts)[begin:end] for parts in (self._rows, self._masks))
+        return rows, masks
 
 
 class DecodingEngine:
@@ -157,18 +190,20 @@ class DecodingEngine:
         previous: Sequence[int] = (),
         temperature: float = 0.0,
         generator: torch.Generator | None = None,
-    ) -> Decoded:
-        """Writes what the grammar allows.
+        early: int = 0,
+    ) -> Generator[Decoded, None, None]:
+        """Writes what the grammar allows; the last one given is whole.
 
         inputs: of the prompt, on the model's device. previous: tokens of an earlier output, to be tried first.
-        temperature: 0 takes the most likely token each time.
+        temperature: 0 takes the most likely token each time. early: numbers of a step, for its first steps to be given
+        as soon as a pass has written them and not yet all; 0: nothing is given before the end.
         """
         session, state, passes = self._session(inputs, grammar), grammar.start, 1
-        guess = self._guess(grammar, state, previous, session.longest_guess)
+        guess = self._guess(grammar, state, previous, session.longest_first_guess)
         rows = session.prompt(guess, logits=not self._sliced)
-        tokens: list[int] = []
-        probabilities: list[float] = []
-        seen: list[tuple[Tensor, Tensor]] = []
+        tokens, probabilities = list[int](), list[float]()
+        seen = _Seen()
+        written, end = 0, 0  # numbers of whole steps, and the tokens up to there
         while True:
             masks = self._masks(grammar, state, guess)
             chosen = self._choose(rows[: len(masks)], masks, grammar, temperature, generator)
@@ -176,16 +211,21 @@ class DecodingEngine:
                 tokens.append(token)
                 probabilities.append(probability)
                 state = grammar.advance(state, token)
+                if early and grammar.written(state) >= written + early:
+                    written, end = grammar.written(state) // early * early, len(tokens)
                 if state == END or i == len(guess) or token != guess[i]:
                     break
-            seen.append((rows[: i + 1].clone(), masks[: i + 1]))  # the next pass may write where this one did
+            seen.add(rows[: i + 1], masks[: i + 1])
             if state == END:
-                legal = self._legal_probability(seen, grammar, grammar.action_length(tokens))
-                return Decoded(tuple(tokens), tuple(probabilities), legal, passes)
+                break
+            if written and early:
+                early = 0
+                yield self._decoded(tokens[:end], probabilities[:end], seen, grammar, passes, written)
             session.forget(len(guess) - i)
             guess = self._guess(grammar, state, previous, self._later_guess or session.longest_guess)
             rows = session.more([tokens[-1], *guess], logits=not self._sliced)
             passes += 1
+        yield self._decoded(tokens, probabilities, seen, grammar, passes, grammar.size)
 
     @torch.inference_mode()
     def write(self, inputs: Mapping[str, Tensor], stop: frozenset[int], limit: int) -> Iterator[int]:
@@ -201,7 +241,7 @@ class DecodingEngine:
             rows = session.more([token], logits=True)
 
     def _guess(self, grammar: Grammar, state: Hashable, previous: Sequence[int], longest: int | None) -> list[int]:
-        return list(grammar.guess(state, previous)[:longest]) if self._takes_back else []
+        return list(itertools.islice(grammar.guess(state, previous), longest)) if self._takes_back else []
 
     def _session(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> DecodingSession:
         shapes = self._shapes.get(bucket(inputs["input_ids"].shape[1], grammar.longest))
@@ -232,28 +272,35 @@ class DecodingEngine:
         ).tolist()  # one copy to the host
         return [(int(token), chance) for token, chance in zip(*found, strict=True)]
 
-    def _legal_probability(self, seen: Sequence[tuple[Tensor, Tensor]], grammar: Grammar, length: int) -> float:
-        """See Decoded. seen: rows and masks of all tokens, of which the last `length` are the action's.
+    def _decoded(
+        self, tokens: list[int], probabilities: list[float], seen: _Seen, grammar: Grammar, passes: int, numbers: int
+    ) -> Decoded:
+        """The whole output head is read once for each, however many passes there were."""
+        rows, masks = seen.take(grammar.action_length(tokens), len(tokens))
+        if len(rows):
+            every = self._logsumexp(rows)
+            legal = self._logits(rows, grammar).float().masked_fill(~masks, -torch.inf).logsumexp(-1)
+            seen.legal += float((legal.double() - every.double()).sum())
+        return Decoded(tuple(tokens), tuple(probabilities), seen.legal, passes, numbers)
 
-        The whole output head is read once an action, however many passes there were.
-        """
-        rows, masks = (torch.cat(parts)[-length:] for parts in zip(*seen, strict=True))
-        parts = self._whole_head(rows) if self._sliced else (rows,)  # (length, V) together
-        every = torch.stack([part.float().logsumexp(-1) for part in parts]).double().logsumexp(0)  # (length,)
-        logits = torch.cat(tuple(parts), dim=-1)[:, self._columns(grammar)].double()
-        legal = logits.masked_fill(~masks, -torch.inf).logsumexp(-1)
-        return min(float((legal - every).sum().exp()), 1.0)
-
-    def _whole_head(self, rows: Tensor) -> list[Tensor]:
-        """Logits over all tokens; on a CPU part by part, so that what is read next is still in its cache."""
+    def _logsumexp(self, rows: Tensor) -> Tensor:
+        """Over all tokens, shape (R,); on a CPU part by part, so that what is read next is still in its cache."""
+        if not self._sliced:
+            return rows.float().logsumexp(-1)
         weight = self._head.weight.split(CPU_HEAD_ROWS if rows.device.type == "cpu" else len(self._head.weight))
         bias = [None] * len(weight) if self._head.bias is None else self._head.bias.split(len(weight[0]))
-        return [self._capped(nn.functional.linear(rows, *part)) for part in zip(weight, bias, strict=True)]
+        parts = [
+            self._capped(nn.functional.linear(rows, *part)).float().logsumexp(-1)
+            for part in zip(weight, bias, strict=True)
+        ]
+        return torch.stack(parts).logsumexp(0)
 
     def _logits(self, rows: Tensor, grammar: Grammar) -> Tensor:
         columns = self._columns(grammar)
         if not self._sliced:
             return rows[:, columns] if len(columns) < rows.shape[-1] else rows
+        if len(columns) == len(self._head.weight):
+            return self._capped(self._head(rows))
         weight = self._cached(grammar, "head", lambda: self._head.weight[columns])
         logits = rows @ weight.T
         return self._capped(logits if self._head.bias is None else logits + self._head.bias[columns])

@@ -20,8 +20,9 @@ from rt_vla_ros.policies.recorded_call import RecordedCall
 from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
 
 BUCKET = 64
-LONGEST_GUESS = 63
-"""Tokens that are verified in one pass at most; a longer guess is cut, which costs a pass and changes no token."""
+LONGEST_FIRST_GUESS, LONGEST_GUESS = 255, 63
+"""Tokens that are verified in the prompt's pass and in a further one at most; a longer guess is cut, which costs a pass
+and changes no token."""
 TENSORS = ("inputs_embeds", "attention_mask", "position_ids")
 
 
@@ -41,8 +42,7 @@ class FixedShapes:
         Raises FixedShapesError.
         """
         self._text, self._record = language_model(model), record
-        guess = min(longest, LONGEST_GUESS)
-        self.prompt_rows, self.further_rows = bucket(prompt_tokens, longest), 1 + guess
+        self.prompt_rows, self.further_rows = bucket(prompt_tokens, longest), 1 + min(longest, LONGEST_GUESS)
         needed = self.prompt_rows + longest + self.further_rows
         self.cache_length = -(-needed // 8) * 8  # the attention kernels of a GPU want masks whose rows are aligned
         self.cache = StaticCache(config=model.config, max_cache_len=self.cache_length)
@@ -97,7 +97,7 @@ class FixedShapes:
 class FixedSession(DecodingSession):
     """A session in fixed shapes. There may be one at a time of the same `FixedShapes`."""
 
-    longest_guess = LONGEST_GUESS
+    longest_first_guess, longest_guess = LONGEST_FIRST_GUESS, LONGEST_GUESS
 
     def __init__(self, model: PreTrainedModel, inputs: Mapping[str, Tensor], shapes: FixedShapes) -> None:
         self._shapes = shapes
@@ -138,7 +138,7 @@ class FixedSession(DecodingSession):
 
 def bucket(prompt_tokens: int, longest: int) -> int:
     """Rows of a prompt and its guess, a multiple of BUCKET."""
-    return -(-(prompt_tokens + min(longest, LONGEST_GUESS)) // BUCKET) * BUCKET
+    return -(-(prompt_tokens + min(longest, LONGEST_FIRST_GUESS)) // BUCKET) * BUCKET
 
 
 def language_model(model: PreTrainedModel) -> nn.Module:

@@ -1,24 +1,26 @@
-"""A plan in words before the action: `Plan: pick rxbar chocolate. Action: 1 128 ...` (RT-2, section 4.4)."""
+"""A plan in words before the action: `Plan: pick rxbar chocolate. Action: 1 128 ...` (RT-2, section 4.4; ECoT)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
+import functools
+import itertools
+from collections.abc import Collection, Hashable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from rt_vla_ros.language.plain_text import special_tokens
-from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar, state_number
-
-MARKER = "Action:"
+from rt_vla_ros.policies.rt2.configuration import PLAN_END
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 
 
 class PlanGrammar:
-    """Free text of at most `limit` tokens up to "Action:", then an action.
+    """Free text of at most `limit` tokens up to a marker such as "Action:", then an action.
 
-    A plan that does not come to "Action:" by itself is cut off there, and the marker is put behind it. States: a tuple
-    of the plan's tokens so far; ("marker", i); or a state of the action's grammar.
+    A plan that does not come to the marker by itself is cut off there, and the marker is put behind it. States: a tuple
+    of the plan's tokens so far; ("marker", i): what is left of the marker and the lead; or a state of the action's
+    grammar.
     """
 
     def __init__(
@@ -28,29 +30,39 @@ class PlanGrammar:
         limit: int,
         vocabulary_size: int,
         placeholders: Collection[int] = (),
+        *,
+        marker: str = PLAN_END,
+        lead: Sequence[int] = (),
     ) -> None:
-        """placeholders: the model's tokens that stand for images. Raises ValueError for a limit below 1."""
+        """placeholders: the model's tokens that stand for images. lead: tokens between the marker and the action.
+
+        Raises ValueError for a limit below 1.
+        """
         if limit < 1:
             raise ValueError(f"expected a plan of at least 1 token, got a limit of {limit}")
         self.action, self._tokenizer, self._limit = action, tokenizer, limit
-        self._marker = tokenizer.encode(f" {MARKER}", add_special_tokens=False)
-        self._written = self._text(self._marker).strip()  # "action :" of a tokenizer without capital letters
+        tokens = tokenizer.encode(f" {marker}", add_special_tokens=False)
+        self._marker, self._lead = [*tokens, *lead], len(tokens)
+        self._written = self._text(tokens).strip()  # "action :" of a tokenizer without capital letters
         self.columns: NDArray[np.int64] = np.arange(vocabulary_size, dtype=np.int64)
         # Only what the tokenizer can write: no special token, no end, nor the rows that pad the embedding table.
         apart = special_tokens(tokenizer).union(placeholders, action.vocabulary.ends)
         words = set(tokenizer.get_vocab().values()) - apart
         self._free = np.isin(self.columns, list(words))
+        self._split = functools.lru_cache(maxsize=4)(self._separate)
         self.start: Hashable = ()
-        self.longest = limit + len(self._marker) + action.longest
+        self.size, self.longest = action.size, limit + len(self._marker) + action.longest
 
     def mask_index(self, state: Hashable) -> Hashable:
         """See ActionGrammar; all of a plan has one mask."""
-        return "plan" if isinstance(state, tuple) and state[:1] != ("marker",) else state
+        if not isinstance(state, tuple):
+            return self.action.mask_index(state)
+        return state if state[:1] == ("marker",) else "plan"
 
     def mask(self, state: Hashable) -> NDArray[np.bool_]:
         """See ActionGrammar."""
         if not isinstance(state, tuple):
-            return np.isin(self.columns, self.action.legal(state_number(state)))
+            return np.isin(self.columns, self.action.legal(state))
         if state[:1] == ("marker",):
             return np.isin(self.columns, self._marker[state[1]])
         return self._free
@@ -58,39 +70,55 @@ class PlanGrammar:
     def advance(self, state: Hashable, token: int) -> Hashable:
         """See ActionGrammar."""
         if not isinstance(state, tuple):
-            return self.action.advance(state_number(state), token)
+            return self.action.advance(state, token)
         if not self.mask(state)[token]:
             raise ValueError(f"the token {token} is not legal in a plan")
         if state[:1] == ("marker",):
             following = int(state[1]) + 1
             return self.action.start if following == len(self._marker) else ("marker", following)
         plan = (*state, token)
-        if self._text(plan).endswith(self._written):
-            return self.action.start
+        # Each token has a part of the text, so that the last ones hold all of the marker.
+        if self._text(plan[-len(self._written) - 1 :]).endswith(self._written):
+            return ("marker", self._lead) if self._lead < len(self._marker) else self.action.start
         return ("marker", 0) if len(plan) >= self._limit else plan
 
-    def guess(self, state: Hashable, previous: Sequence[int]) -> list[int]:
+    def written(self, state: Hashable) -> int:
+        """See ActionGrammar."""
+        return 0 if isinstance(state, tuple) else self.action.written(state)
+
+    def guess(self, state: Hashable, previous: Sequence[int]) -> Iterator[int]:
         """See ActionGrammar: the earlier plan while this one is the same, and behind it the earlier action."""
         if not isinstance(state, tuple):
-            return self.action.guess(state_number(state), self._split(previous)[1])
+            return self.action.guess(state, self._split(tuple(previous))[1])
         if state[:1] == ("marker",):
-            return [*self._marker[int(state[1]) :], *self.action.guess(self.action.start, self._split(previous)[1])]
-        return list(previous[len(state) :]) if tuple(previous[: len(state)]) == state else []
+            following = self.action.guess(self.action.start, self._split(tuple(previous))[1])
+            return itertools.chain(self._marker[int(state[1]) :], following)
+        return iter(previous[len(state) :] if tuple(previous[: len(state)]) == state else ())
+
+    def shifted(self, tokens: Sequence[int], steps: int) -> tuple[int, ...]:
+        """See ActionGrammar; the plan stays."""
+        plan, action = self._split(tuple(tokens))
+        return (*plan, *self.action.shifted(action, steps))
 
     def plan(self, tokens: Sequence[int]) -> str:
         """The plan in words of a whole output."""
-        text = self._text(self._split(tokens)[0])
+        plan = self._split(tuple(tokens))[0]
+        text = self._text(plan[: len(plan) - len(self._marker) + self._lead])
         return text.removesuffix(self._written).strip()
 
     def decode(self, tokens: Sequence[int]) -> tuple[int, ...]:
         """Token ids of a whole output -> bins of its action. Raises ValueError for anything else."""
-        return self.action.decode(self._split(tokens)[1])
+        return self.action.decode(self._split(tuple(tokens))[1])
+
+    def read(self, tokens: Sequence[int]) -> tuple[int, ...]:
+        """See ActionGrammar."""
+        return self.action.read(self._split(tuple(tokens))[1])
 
     def action_length(self, tokens: Sequence[int]) -> int:
         """How many of the tokens, counted from the end, are the action."""
-        return len(self._split(tokens)[1])
+        return len(self._split(tuple(tokens))[1])
 
-    def _split(self, tokens: Sequence[int]) -> tuple[list[int], list[int]]:
+    def _separate(self, tokens: tuple[int, ...]) -> tuple[list[int], list[int]]:
         """The plan with its marker, and the action."""
         state = self.start
         for i, token in enumerate(tokens):

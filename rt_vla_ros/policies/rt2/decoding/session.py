@@ -13,9 +13,11 @@ from transformers import Cache, DynamicCache, PreTrainedModel
 class DecodingSession:
     """The cache of keys and values of one prompt, and the positions. Several sessions of one model may take turns.
 
-    longest_guess: how many tokens may be guessed in one pass, None for any number.
+    longest_first_guess, longest_guess: how many tokens may be guessed in the prompt's pass and in a further one, None
+    for any number.
     """
 
+    longest_first_guess: int | None = None
     longest_guess: int | None = None
 
     def __init__(self, model: PreTrainedModel, inputs: Mapping[str, Tensor]) -> None:

@@ -185,7 +185,9 @@ def _not_now(*_: object, **__: object) -> None:
 
 
 def test_a_plan_longer_than_a_guess_may_be(parts: RT2Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fixed_shapes, "LONGEST_FIRST_GUESS", 9)
     monkeypatch.setattr(fixed_shapes, "LONGEST_GUESS", 9)
+    monkeypatch.setattr(FixedSession, "longest_first_guess", 9)
     monkeypatch.setattr(FixedSession, "longest_guess", 9)
     planning = dataclasses.replace(parts, config=dataclasses.replace(parts.config, prompt=PLAN_PROMPT, plan_tokens=8))
     plain, fixed = RT2Policy(planning), RT2Policy(planning, fixed_shapes=True)
