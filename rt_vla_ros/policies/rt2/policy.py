@@ -129,15 +129,15 @@ class RT2Policy:
 
     def act_streaming(self, observation: Observation) -> Iterator[ActionChunk]:
         """See policies.policy.StreamingPolicy."""
-        return map(self._chunk, self._outputs(observation, early=len(self.card.dimensions)))
+        return map(self._chunk, self.outputs(observation, early=len(self.card.dimensions)))
 
     def decode(self, observation: Observation) -> Decoded:
         """A chunk, before its tokens are given a meaning."""
-        *_, decoded = self._outputs(observation, early=0)
+        *_, decoded = self.outputs(observation)
         return decoded
 
-    def _outputs(self, observation: Observation, early: int) -> Iterator[Decoded]:
-        """early: see DecodingEngine.decode."""
+    def outputs(self, observation: Observation, *, early: int = 0) -> Iterator[Decoded]:
+        """As `decode`; with early, the numbers of a step, the first steps before the rest too."""
         if self._prompt is None:
             raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
         self._stop_writing()

@@ -35,7 +35,8 @@ STEP_TOLERANCE = {torch.float32: 1e-2}
 """The same between tokens read at once and one after another; 0.5 in half precision, where rounding may choose other
 experts. What is wrong differs by more than the spread."""
 CPU_GUESS = 8
-"""Tokens that are verified in one pass behind the prompt's on a CPU: more rows take longer than reading the weights."""
+"""Tokens that are verified at most in one pass behind the prompt's on a CPU, where more rows take longer than reading
+the weights: about twice as many as were right in the pass before."""
 CPU_HEAD_ROWS = 1024
 """Rows of the output head that are multiplied at once on a CPU where all are."""
 
@@ -222,7 +223,8 @@ class DecodingEngine:
                 early = 0
                 yield self._decoded(tokens[:end], probabilities[:end], seen, grammar, passes, written)
             session.forget(len(guess) - i)
-            guess = self._guess(grammar, state, previous, self._later_guess or session.longest_guess)
+            longest = min(self._later_guess, 2 * i + 1) if self._later_guess else session.longest_guess
+            guess = self._guess(grammar, state, previous, longest)
             rows = session.more([tokens[-1], *guess], logits=not self._sliced)
             passes += 1
         yield self._decoded(tokens, probabilities, seen, grammar, passes, grammar.size)
