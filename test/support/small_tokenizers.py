@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+import functools
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from rt_vla_ros.policies.rt2.tiny import small_tokenizers
 from rt_vla_ros.policies.rt2.tiny.small_tokenizers import CONTROL, WORDS, wrapped
 
 KINDS = (*small_tokenizers.KINDS, "byte_fallback_unigram")
+PRE_TOKENIZERS = {
+    "qwen": [r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"],
+    "smollm": [r"\p{N}", r" ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"],
+    "llama3": [r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"],
+    "gpt2": [r" ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"],
+}
+"""How published tokenizers cut a text up before they merge bytes: what becomes of spaces and digits."""
 
 
 def small_tokenizer(
@@ -36,3 +45,18 @@ def _unigram(special: list[str], size: int) -> Tokenizer:
     )
     tokenizer.add_special_tokens(special)
     return tokenizer
+
+
+@functools.cache
+def published_kind(kind: str) -> PreTrainedTokenizerFast:
+    """A byte-level tokenizer that cuts like one of PRE_TOKENIZERS, with merges of all numbers up to 1023."""
+    tokenizer = Tokenizer(models.BPE())
+    cuts = [pre_tokenizers.Split(Regex(cut), behavior="isolated") for cut in PRE_TOKENIZERS[kind]]
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*cuts, byte_level])
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=1500, special_tokens=list(CONTROL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
+    tokenizer.train_from_iterator([" ".join(map(str, range(1024)))] * 3, trainer)
+    return wrapped(tokenizer, (), None)

@@ -20,8 +20,6 @@ one token after another. {ITSELF}"""
 PRISMATIC = """a checkpoint in the layout of prismatic-vlms, as MiniVLA, CogACT and the training of OpenVLA write it: \
 OpenVLA's is converted by its vla-scripts/extern/convert_openvla_weights_to_hf.py, the others need their own code."""
 OCTO = f"an Octo checkpoint, whose actions come from a diffusion head. {OWN_CODE}."
-ECOT = f"""an Embodied Chain-of-Thought checkpoint: it writes up to 1024 tokens of reasoning before an action, behind \
-a prompt of its own. {ITSELF}"""
 TRACEVLA = f"a TraceVLA checkpoint: it takes a second image, with traces of moving points drawn in. {ITSELF}"
 UNIVLA = f"a UniVLA checkpoint, whose actions come from a decoder of its own. {ITSELF}"
 FILES = {
@@ -33,7 +31,8 @@ FILES = {
     "checkpoints/*.pt": PRISMATIC,
     "example_batch.msgpack": OCTO,
 }
-NAMES = {r"openvla.*[-_]oft": OFT, r"ecot|embodied-?cot": ECOT, r"tracevla": TRACEVLA}
+ECOT = r"ecot|embodied-?cot"
+NAMES = {r"openvla.*[-_]oft": OFT, r"tracevla": TRACEVLA}
 """OpenVLA's relatives that differ from it in nothing but what they were trained on, by their publishers' names."""
 TYPES = {"spatialvla": "SpatialVLA", "molmoact": "MolmoAct", "gr00t": "GR00T", "prismatic": "Prismatic"}
 """Beginnings of the model_type of models that have ways of their own to write actions, or none."""
@@ -62,9 +61,8 @@ def check_relative(where: object, files: Sequence[str], config: Mapping[str, Any
         if found := sorted(file for file in files if fnmatch(file, pattern)):
             raise RelativeError(f"{where} is, by its {found[0]}, {what}")
     kind = str(config.get("model_type", ""))
-    names = f"{name} {config.get('_name_or_path', '')}".lower()
     for pattern, what in NAMES.items():
-        if kind == "openvla" and re.search(rf"(?<![a-z])({pattern})(?![a-z])", names):
+        if kind == "openvla" and is_called(pattern, name, config):
             raise RelativeError(f"{where} is, by its name, {what} If it is not, call it otherwise.")
     own = next((own for beginning, own in TYPES.items() if kind.startswith(beginning)), "")
     if not kind and "type" in config and "input_features" in config:
@@ -74,6 +72,12 @@ def check_relative(where: object, files: Sequence[str], config: Mapping[str, Any
     if own:
         raise RelativeError(f"{where} is a checkpoint of {own}, whose actions are no tokens of text. {OWN_CODE}.")
     _check_quantized(where, config)
+
+
+def is_called(pattern: str, name: str, config: Mapping[str, Any]) -> bool:
+    """Whether words of a checkpoint's name, or of that of the model it was made from, are of a pattern."""
+    names = f"{name} {config.get('_name_or_path', '')}".lower()
+    return re.search(rf"(?<![a-z])({pattern})(?![a-z])", names) is not None
 
 
 def files_of(directory: Path) -> list[str]:

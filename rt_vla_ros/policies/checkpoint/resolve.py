@@ -54,7 +54,8 @@ class Checkpoint:
     name: for messages and reports. family: "rt1", "rt2", "openvla", or one of MADE_IN_MEMORY.
     directory: of the model; None where it is made in memory. config: its config.json, read once.
     adapter: directory of a LoRA adapter of that model. key: which of several statistics its actions have (OpenVLA).
-    reference: a name that means the same in another working directory.
+    reference: a name that means the same in another working directory. called: what the model, and its adapter, are
+    called, by their directories or on the Hub.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Checkpoint:
     adapter: Path | None = None
     key: str = ""
     reference: str = ""
+    called: str = ""
 
     @property
     def model_directory(self) -> Path:
@@ -231,7 +233,7 @@ def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
     family = _family(directory, config)
     if family == "rt1" and adapter is not None:
         raise CheckpointError(f"{adapter} is a LoRA adapter of {directory}, an RT-1 network, which takes none.")
-    return Checkpoint("", family, directory, config, adapter)
+    return Checkpoint("", family, directory, config, adapter, called=name)
 
 
 def _lacks(directory: Path, files: Sequence[str]) -> str:

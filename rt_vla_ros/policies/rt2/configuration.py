@@ -27,6 +27,7 @@ VICUNA = (
 VICUNA_PROMPT = VICUNA + "USER: What action should the robot take to {instruction}? ASSISTANT:"
 VICUNA_QUESTION = VICUNA + "USER: {question} ASSISTANT:"
 LONGEST_PLAN = 1024
+ECOT_PROMPT = VICUNA_PROMPT + " TASK:"
 PLAN_END = "Action:"
 
 

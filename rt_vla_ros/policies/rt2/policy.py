@@ -138,14 +138,12 @@ class RT2Policy:
 
     def outputs(self, observation: Observation, *, early: int = 0) -> Iterator[Decoded]:
         """As `decode`; with early, the numbers of a step, the first steps before the rest too."""
-        if self._prompt is None:
-            raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
-        self._stop_writing()
-        images = self._images(observation.images)
-        done = self._decoder.begin(observation.stamp)
         with self._lock.high():
+            inputs = self._to_device(self._inputs(observation))
+            self._stop_writing()
+            done = self._decoder.begin(observation.stamp)
             writing = self._writing = self._engine.decode(
-                self._to_device(self._prompt.inputs(images)),
+                inputs,
                 self._grammar,
                 previous=self._grammar.shifted(self.previous, done) if self.previous else (),
                 temperature=self._temperature,
@@ -160,6 +158,11 @@ class RT2Policy:
             if self._speculate and decoded.numbers == self._grammar.size:
                 self.previous = decoded.tokens
             yield decoded
+
+    def _inputs(self, observation: Observation) -> Inputs:
+        if self._prompt is None:
+            raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
+        return self._prompt.inputs(self._images(observation.images))
 
     def _stop_writing(self) -> None:
         """Two outputs at a time would be written into one cache."""

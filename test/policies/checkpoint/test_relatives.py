@@ -34,8 +34,7 @@ REFUSED: list[tuple[str, list[str], dict[str, Any], str]] = [
     ("m", ["noisy_action_projector--1_checkpoint.pt"], OPENVLA, "an OpenVLA-OFT"),
     ("m", ["vision_backbone--latest_checkpoint.pt"], OPENVLA, "an OpenVLA-OFT"),
     ("openvla-7b-oft-libero", [], OPENVLA, "by its name, an OpenVLA-OFT .*If it is not, call it otherwise"),
-    ("ecot-openvla-7b-bridge", [], OPENVLA, "an Embodied Chain-of-Thought checkpoint: it writes up to 1024 tokens"),
-    ("m", [], {**OPENVLA, "_name_or_path": "Embodied-CoT/ecot-openvla-7b-oxe"}, "by its name, an Embodied Chain-of-Th"),
+    ("m", [], {**OPENVLA, "_name_or_path": "furonghuang-lab/tracevla_7b"}, "by its name, a TraceVLA checkpoint"),
     ("tracevla_7b", [], OPENVLA, "a TraceVLA checkpoint: it takes a second image"),
     (
         "m",
@@ -99,10 +98,10 @@ def test_a_training_s_own_checkpoints_beside_the_weights_are_no_prismatic(tmp_pa
 
 
 def test_a_directory_of_the_hub_s_cache_has_the_model_s_name(tmp_path: Path) -> None:
-    directory = tmp_path / "models--Embodied-CoT--ecot-openvla-7b-bridge" / "snapshots" / "492b3db"
+    directory = tmp_path / "models--furonghuang-lab--tracevla_7b" / "snapshots" / "492b3db"
     directory.mkdir(parents=True)
     (directory / "config.json").write_text(json.dumps(OPENVLA))
-    with pytest.raises(CheckpointError, match="by its name, an Embodied Chain-of-Thought"):
+    with pytest.raises(CheckpointError, match="by its name, a TraceVLA"):
         resolve(directory)
 
 

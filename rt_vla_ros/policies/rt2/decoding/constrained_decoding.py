@@ -153,6 +153,27 @@ class ActionGrammar:
             yield token
             state = self.advance(state, token)
 
+    def corrected(
+        self, previous: Sequence[int], state: Hashable, guess: Sequence[int], chosen: Sequence[int]
+    ) -> tuple[int, ...]:
+        """An earlier output with what the model would rather write, if what was guessed before each place were right.
+
+        guess: what followed a state, of which a token was wrong. chosen: what the model writes in that state and behind
+        each token of the guess. A number goes to what is nearest to it behind its first other token.
+        """
+        bins, corrected = list(self.decode(previous)), -1
+        for guessed, token in zip(guess, chosen, strict=False):
+            if state == END:
+                break
+            place, node = self._place(state)
+            after = self._follow(place, node, token)
+            if token != guessed and corrected < place and after is not None:
+                corrected = place
+                trie = self._tries[place]
+                bins[place] = trie.nearest(after[1], bins[place]) if after[0] == place else trie.numbers[node]
+            state = self.advance(state, guessed)
+        return tuple(self.vocabulary.encode(bins))
+
     def _likely(self, place: int, node: int, bins: Sequence[int]) -> int | None:
         trie = self._tries[place]
         whole = trie.is_whole(node)

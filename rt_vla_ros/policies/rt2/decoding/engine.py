@@ -2,8 +2,9 @@
 
 Speculative decoding (Leviathan et al. 2023, arXiv:2211.17192) with a draft that costs nothing: the previous action's
 tokens, and those that must follow, are verified in the pass that reads the prompt; where one is rejected, the next pass
-verifies a new guess. Only the output head's rows that are legal in an action are multiplied, where this was seen to
-give the model's own logits.
+verifies a new guess. On a GPU, where rows cost nothing, that is what the model chose behind the wrong one (Jacobi
+decoding, Santilli et al. 2023, arXiv:2305.10427). Only the output head's rows that are legal in an action are
+multiplied, where this was seen to give the model's own logits.
 """
 
 from __future__ import annotations
@@ -206,7 +207,7 @@ class DecodingEngine:
         seen = _Seen()
         written, end = 0, 0  # numbers of whole steps, and the tokens up to there
         while True:
-            masks = self._masks(grammar, state, guess)
+            begin, masks = state, self._masks(grammar, state, guess)
             chosen = self._choose(rows[: len(masks)], masks, grammar, temperature, generator)
             for i, (token, probability) in enumerate(chosen):
                 tokens.append(token)
@@ -223,6 +224,8 @@ class DecodingEngine:
                 early = 0
                 yield self._decoded(tokens[:end], probabilities[:end], seen, grammar, passes, written)
             session.forget(len(guess) - i)
+            if previous and i < len(guess) and self._later_guess is None:  # a few corrections alone make it worse
+                previous = grammar.corrected(previous, begin, guess, [token for token, _ in chosen])
             longest = min(self._later_guess, 2 * i + 1) if self._later_guess else session.longest_guess
             guess = self._guess(grammar, state, previous, longest)
             rows = session.more([tokens[-1], *guess], logits=not self._sliced)

@@ -100,6 +100,15 @@ class PlanGrammar:
         plan, action = self._split(tuple(tokens))
         return (*plan, *self.action.shifted(action, steps))
 
+    def corrected(
+        self, previous: Sequence[int], state: Hashable, guess: Sequence[int], chosen: Sequence[int]
+    ) -> tuple[int, ...]:
+        """See ActionGrammar; the plan stays, and as long as it is written the action too."""
+        plan, action = self._split(tuple(previous))
+        if isinstance(state, tuple):
+            return tuple(previous)
+        return (*plan, *self.action.corrected(action, state, guess, chosen))
+
     def plan(self, tokens: Sequence[int]) -> str:
         """The plan in words of a whole output."""
         plan = self._split(tuple(tokens))[0]

@@ -14,8 +14,10 @@ from rt_vla_ros.action_space.plausibility import ImplausibleActionsError, check_
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, RT2_CONFIG_FILE
-from rt_vla_ros.policies.checkpoint.relatives import OFT
+from rt_vla_ros.policies.checkpoint.relatives import ECOT, OFT, is_called
 from rt_vla_ros.policies.rt2.configuration import (
+    ECOT_PROMPT,
+    LONGEST_PLAN,
     OPENVLA_PROMPT,
     OPENVLA_QUESTION,
     VICUNA_PROMPT,
@@ -34,6 +36,8 @@ DEFAULTS = {"vocabulary": "openvla", "prompt": OPENVLA_PROMPT, "question": OPENV
 """What rt2_config.json need not say: these go before the defaults of RT2Config."""
 VICUNA_DEFAULTS = {**DEFAULTS, "prompt": VICUNA_PROMPT, "question": VICUNA_QUESTION}
 """Of the first OpenVLA (v01), whose language model is a Vicuna."""
+ECOT_DEFAULTS = {**VICUNA_DEFAULTS, "prompt": ECOT_PROMPT, "plan_tokens": LONGEST_PLAN, "plan_end": "ACTION:"}
+"""Of Embodied Chain-of-Thought, which writes its reasoning before an action."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ def _defaults(checkpoint: Checkpoint) -> Mapping[str, Any]:
     data = checkpoint.config
     text, llm = data.get("text_config"), str(data.get("llm_backbone_id", "llama2-7b-pure"))
     kind = str(text.get("model_type", "llama")) if isinstance(text, Mapping) else "llama"
+    if is_called(ECOT, checkpoint.called, data):
+        return ECOT_DEFAULTS
     if llm.startswith("vicuna"):
         return VICUNA_DEFAULTS
     if kind != "llama" or not llm.endswith("-pure") or not llm.startswith("llama2"):

@@ -49,6 +49,7 @@ def load_openvla(
         image_tokens=model.config.image_tokens,
         image_token_id=model.config.image_token_id,
         center_crop=config.center_crop,
+        action_follows=not config.plan_tokens,
     )
     return RT2Parts(model, processor, config, card)
 

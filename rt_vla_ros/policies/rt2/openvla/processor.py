@@ -33,10 +33,14 @@ class OpenVLAProcessor:
         image_tokens: int,
         image_token_id: int,
         center_crop: bool = False,
+        action_follows: bool = True,
     ) -> None:
-        """settings: preprocessor_config.json. Raises ProcessorError for settings that are missing or unknown."""
+        """settings: preprocessor_config.json. action_follows: whether that is what comes behind a prompt, not a plan.
+
+        Raises ProcessorError for settings that are missing or unknown."""
         self.tokenizer = tokenizer
         self._image_tokens, self._image_token_id, self._center_crop = image_tokens, image_token_id, center_crop
+        self._action_follows = action_follows
         self._strategy = settings.get("image_resize_strategy")
         if self._strategy not in STRATEGIES:
             raise ProcessorError(
@@ -68,9 +72,9 @@ class OpenVLAProcessor:
         return {"input_ids": self.token_ids(ids)[None], **self.image_inputs(images)}
 
     def token_ids(self, prompt: Sequence[int]) -> Tensor:
-        """The prompt's tokens with the image behind the first, and the empty token at the end, shape (N,)."""
+        """The prompt's tokens with the image behind the first, and the empty token before an action, shape (N,)."""
         ids = list(prompt)
-        if ids[-1] != EMPTY_TOKEN:
+        if self._action_follows and ids[-1] != EMPTY_TOKEN:
             ids.append(EMPTY_TOKEN)
         return torch.tensor([ids[0], *[self._image_token_id] * self._image_tokens, *ids[1:]])
 
