@@ -40,6 +40,7 @@ def machine_is_judged_by_little(monkeypatch: pytest.MonkeyPatch) -> None:
 def small(name: str) -> ModelShape:
     vocabulary = 32064 if "openvla" in name else 1000
     sizes = {"hidden_size": 64, "layers": 1, "intermediate_size": 64, "heads": 4, "key_value_heads": 2}
+    sizes |= {"horizon": min(SHAPES[name].horizon, 2)}
     vision = {"vision_size": 64, "vision_layers": 2, "vision_heads": 4, "vision_intermediate_size": 64}
     if "openvla" in name:
         vision["vision_intermediate_size"] = 128
@@ -57,7 +58,12 @@ def test_every_way_gives_the_tokens_of_generate(name: str) -> None:
     assert 1 < ways["accepted 50 %"]["passes"] < ways["no speculation"]["passes"] <= ways["stock"]["passes"]
     assert ways["stock"]["passes"] == result["action_tokens"]
     assert ways["stock"]["faster"] == 1
-    assert 256 < result["prompt_tokens"] < 320
+    assert SHAPES[name].image_tokens < result["prompt_tokens"] < 320
+    assert all(way["per_token"] == way["milliseconds"] / result["action_tokens"] for way in ways.values())
+    chunk = "vla0" in name
+    assert (ways["no speculation"]["first"] < ways["no speculation"]["milliseconds"]) == chunk
+    assert ways["stock"]["sooner"] == 1
+    assert (ways["no speculation"]["sooner"] > ways["no speculation"]["faster"]) == chunk
     assert result["weight_bytes"] == 4 * result["parameters"]
     assert result["packed"]
     assert result["agreement"] is None
@@ -73,7 +79,7 @@ def test_half_precision_tells_how_many_tokens_differ_and_by_how_little(name: str
     options = {"repeats": 1, "images": 3, "pack": False, "fixed_shapes": "openvla" in name}
     result = measure(name, small(name), CPU, torch.bfloat16, **options)
     found = result["agreement"]
-    dimensions = 7 if "openvla" in name else 8
+    dimensions = 7 if "openvla" in name else 14 if "vla0" in name else 8
     assert (found["actions"], found["numbers"]) == (3, 3 * dimensions)
     assert found["other_actions"] == len(found["steps"]) <= found["other_numbers"] <= found["numbers"]
     assert result["recorded_prompt_lengths"] == (2 if "openvla" in name else 0)

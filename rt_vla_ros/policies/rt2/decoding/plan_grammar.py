@@ -77,8 +77,8 @@ class PlanGrammar:
             following = int(state[1]) + 1
             return self.action.start if following == len(self._marker) else ("marker", following)
         plan = (*state, token)
-        # Each token has a part of the text, so that the last ones hold all of the marker.
-        if self._text(plan[-len(self._written) - 1 :]).endswith(self._written):
+        # Every token is at least a byte of the text, so that the last ones hold all of the marker.
+        if self._text(plan[-len(self._written.encode()) - 1 :]).endswith(self._written):
             return ("marker", self._lead) if self._lead < len(self._marker) else self.action.start
         return ("marker", 0) if len(plan) >= self._limit else plan
 
