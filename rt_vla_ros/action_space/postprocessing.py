@@ -28,10 +28,10 @@ class Meaning:
 
 
 class Postprocessing(Protocol):
-    """Turns decoded values (D,), in the order of `roles`, into the values that the card's units speak of."""
+    """Turns decoded values (D,), in the order of `roles`, into the values that the card's units speak of.
 
-    def reset(self) -> None:
-        """Forget what was commanded; at the start of a request."""
+    A request begins with a new one. What one remembers of a request goes into a shallow copy of it and stays there.
+    """
 
     def __call__(self, values: Values) -> Values:
         """A new array; the given one is left as it is."""
@@ -46,10 +46,6 @@ class GoogleRobot:
 
     def __init__(self, roles: tuple[str, ...]) -> None:
         self._gripper = roles.index("gripper")
-        self.reset()
-
-    def reset(self) -> None:
-        """The gripper is taken to be open."""
         self._target = -1.0
 
     def __call__(self, values: Values) -> Values:
@@ -70,9 +66,6 @@ class WidowX:
         self._gripper = roles.index("gripper")
         self._translation = [i for i, role in enumerate(roles) if role.startswith("translation_")]
         self._rotation = [i for i, role in enumerate(roles) if role.startswith("rotation_")]
-
-    def reset(self) -> None:
-        """Nothing to forget."""
 
     def __call__(self, values: Values) -> Values:
         """See the class."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 from support.cards import card, card_data
@@ -35,11 +37,13 @@ def test_google_robot_keeps_its_gripper_where_nothing_changes() -> None:
     np.testing.assert_array_equal(process(values())[:7], values()[:7])
 
 
-def test_a_new_request_starts_with_an_open_gripper() -> None:
+def test_a_new_one_starts_with_an_open_gripper_and_a_copy_remembers_by_itself() -> None:
     process = make_postprocessing("google_robot", ROLES)
-    assert process(values(1.0))[7] == 1
-    process.reset()
-    assert process(values())[7] == -1
+    assert process(values(0.5))[7] == 0
+    other = copy.copy(process)
+    assert other(values(0.5))[7] == 1
+    assert process(values())[7] == 0
+    assert make_postprocessing("google_robot", ROLES)(values())[7] == -1
 
 
 @pytest.mark.parametrize("name", ["google_robot", "widowx"])
