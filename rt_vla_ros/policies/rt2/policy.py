@@ -96,6 +96,7 @@ class RT2Policy:
 
         Raises ValueError for an empty instruction and for one with which the prompt is longer than the model's context.
         """
+        self._stop_writing()
         self._prompt = None
         text = robot_prompt(self.parts.config, instruction)
         sizes = [(camera.height, camera.width) for camera in self.card.cameras]
@@ -115,7 +116,6 @@ class RT2Policy:
                     self._engine.prepare(on_device, self._grammar, self._to_device(prompt.inputs(other)))
                 self._prepared = True
                 self._engine.record(on_device, self._grammar)
-        self._stop_writing()
         self._decoder.reset()
         self._prompt, self.previous, self.prompt_tokens = prompt, (), inputs["input_ids"].shape[1]
 

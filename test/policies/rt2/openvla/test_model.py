@@ -133,7 +133,7 @@ def test_tokens_and_actions(
     engine = DecodingEngine(model)
     engine.prepare(inputs, grammar)
     assert engine._sliced
-    decoded = engine.decode(inputs, grammar)
+    decoded = next(engine.decode(inputs, grammar))
     assert decoded.tokens == tuple(golden["action_tokens"].tolist())
     for key in ("fake_bridge", "fake_libero", "fake_nomask"):
         tokenizer = ActionTokenizer(card_from_statistics(config["norm_stats"], key))
@@ -144,7 +144,7 @@ def test_tokens_and_actions(
     print(f"as loaded: action's logits {steps:.1e}")
     assert steps < 1.5e-5
     black = dict(inputs, **processor(golden).image_inputs([np.zeros((480, 640, 3), np.uint8)]))
-    assert engine.decode(black, grammar).tokens == tuple(golden["action_tokens_black_image"].tolist())
+    assert next(engine.decode(black, grammar)).tokens == tuple(golden["action_tokens_black_image"].tolist())
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def test_the_policy_of_a_cpu_differs_by_rounding_only(
     features = max(features, largest(siglip[0, ::4, ::8], golden["siglip_patches_sub"]))
     logits = whole(**inputs).logits[0]
     last, everywhere = largest(logits[-1], golden["logits_last"]), largest(logits[:, ::128], golden["logits_seq_sub"])
-    decoded = policy._engine.decode(inputs, policy._grammar)
+    decoded = next(policy._engine.decode(inputs, policy._grammar))
     step = torch.cat([inputs["input_ids"], torch.tensor([decoded.tokens[:-1]])], dim=1)
     found = whole(step, inputs["pixel_values"], logits_to_keep=7).logits[0, :, ACTION_TOKENS]
     steps = largest(found, golden["step_logits_action"])
@@ -186,12 +186,12 @@ def test_the_policy_of_a_cpu_acts_as_the_reference(
     engine, grammar = policy._engine, policy._grammar
     engine.prepare(inputs, grammar)
     assert engine._sliced
-    decoded = engine.decode(inputs, grammar)
+    decoded = next(engine.decode(inputs, grammar))
     assert decoded.tokens == tuple(golden["action_tokens"].tolist())
     action = ActionTokenizer(policy.card).decode(grammar.decode(decoded.tokens))
     assert largest(action, golden["actions_fake_bridge"]) < 1e-6
     black = dict(inputs, **processor(golden).image_inputs([np.zeros((480, 640, 3), np.uint8)]))
-    assert engine.decode(black, grammar).tokens == tuple(golden["action_tokens_black_image"].tolist())
+    assert next(engine.decode(black, grammar)).tokens == tuple(golden["action_tokens_black_image"].tolist())
 
 
 @torch.inference_mode()
@@ -207,7 +207,7 @@ def test_speculation_and_generate_agree(model: OpenVLAForActionPrediction, input
     wrong = [token - 1 for token in tokens]
     drafts = {1: tokens, 7: wrong, 4: (*tokens[:3], *wrong[3:6], tokens[6])}
     for passes, draft in drafts.items():
-        decoded = engine.decode(inputs, grammar, previous=draft)
+        decoded = next(engine.decode(inputs, grammar, previous=draft))
         assert (decoded.tokens, decoded.passes) == (tokens, passes)
 
 
