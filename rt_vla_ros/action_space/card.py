@@ -38,7 +38,7 @@ FASTEST_RANGE = {"translation": 10.0, "rotation": 100.0}
 """Speeds at the ends of a card's ranges [m/s], [rad/s]: no arm has them, though RT-1-X' ranges reach 6 m/s."""
 CROPS = ("none", "center", "stretch", "pad")
 LONGEST_HORIZON = 1000
-QUANTIZATIONS = ("round", "truncate", "centers")
+QUANTIZATIONS = ("round", "truncate", "centers", "middles")
 _T = TypeVar("_T")
 
 
@@ -93,7 +93,8 @@ class ActionCard:
     dimensions: one per token, in the order of the tokens.
     bins: number of bins of the continuous dimensions.
     quantization: how a value became a token: "round" to the nearest bin, "truncate" (RT-1's public code), or "centers":
-    `bins` edges; a token is the gap that a value lies in and stands for its middle, the last for the last (OpenVLA).
+    `bins` edges; a token is the gap that a value lies in and stands for its middle, the last for the last (OpenVLA);
+    "middles": `bins` gaps, each for its own middle (VLA-0-Smol).
     frame: "base" or "end_effector": the axes in which translation and rotation are given (REP-103).
     frame_id: name of that frame in the TF tree of the arm it was trained on.
     rotation: "rotation_vector" or "rpy" (fixed axes x, y, z).

@@ -1,6 +1,7 @@
 """What is done to a policy's decoded values before they are an action: the conventions of the robots it was trained on.
 
-The rules are those that SimplerEnv applies to RT-1 and RT-1-X (simpler_env/policies/rt1/rt1_model.py, commit 4ab7178).
+Those of the Google robot and WidowX are what SimplerEnv applies to RT-1 and RT-1-X
+(simpler_env/policies/rt1/rt1_model.py, commit 4ab7178).
 """
 
 from __future__ import annotations
@@ -76,13 +77,31 @@ class WidowX:
         return result
 
 
+class Libero:
+    """LIBERO's Panda: translation and rotation stay as they are; the gripper is closed above 0, else open.
+
+    Its entry becomes -1 open or 1 closed (NVlabs/vla0, roboverse/evals/libero/eval.py).
+    """
+
+    def __init__(self, roles: tuple[str, ...]) -> None:
+        self._gripper = roles.index("gripper")
+
+    def __call__(self, values: Values) -> Values:
+        """See the class."""
+        result = np.array(values, dtype=np.float64)
+        result[self._gripper] = 1.0 if result[self._gripper] > 0 else -1.0
+        return result
+
+
 MEANINGS = {
     "google_robot": Meaning("rotation_vector", gripper_open=-1.0, gripper_closed=1.0),
     "widowx": Meaning("rpy", gripper_open=1.0, gripper_closed=-1.0),
+    "libero": Meaning("rotation_vector", gripper_open=-1.0, gripper_closed=1.0),
 }
 TRANSFORMS: dict[str, Callable[[tuple[str, ...]], Postprocessing]] = {
     "google_robot": GoogleRobot,
     "widowx": WidowX,
+    "libero": Libero,
 }
 
 

@@ -45,7 +45,12 @@ class ActionTokenizer:
         """
         array = self.check_values(values)
         position = (np.clip(array, self._low, self._high) - self._low) / (self._high - self._low) * (self.card.bins - 1)
-        binned = np.rint(position) if self.card.quantization == "round" else np.trunc(position + ROUNDING_ERROR)
+        if self.card.quantization == "round":
+            binned = np.rint(position)
+        elif self.card.quantization == "middles":  # a value on an edge is of the gap below it, as in torch.bucketize
+            binned = np.maximum(np.ceil(position / (self.card.bins - 1) * self.card.bins - ROUNDING_ERROR) - 1, 0)
+        else:
+            binned = np.trunc(position + ROUNDING_ERROR)
         tokens: NDArray[np.int64] = binned.astype(np.int64)
         return np.where(self._is_mode, np.minimum(tokens, self._modes - 1), tokens)
 
@@ -75,6 +80,8 @@ class ActionTokenizer:
         """Bins, any shape -> where in a dimension's range they stand, 0 ... bins - 1."""
         if self.card.quantization == "centers":
             return np.asarray(np.minimum(tokens, self.card.bins - 2) + 0.5, dtype=np.float64)
+        if self.card.quantization == "middles":
+            return np.asarray((tokens + 0.5) / self.card.bins * (self.card.bins - 1), dtype=np.float64)
         return tokens.astype(np.float64)
 
     def from_step(self, step: EndEffectorStep) -> NDArray[np.float64]:

@@ -46,7 +46,14 @@ def test_a_new_one_starts_with_an_open_gripper_and_a_copy_remembers_by_itself() 
     assert make_postprocessing("google_robot", ROLES)(values())[7] == -1
 
 
-@pytest.mark.parametrize("name", ["google_robot", "widowx"])
+@pytest.mark.parametrize(("value", "expected"), [(1.0, 1), (0.002, 1), (0.0, -1), (-0.4, -1), (-1.0, -1)])
+def test_liberos_gripper_is_one_or_the_other(value: float, expected: float) -> None:
+    processed = make_postprocessing("libero", ROLES)(values(value))
+    assert processed[7] == expected
+    np.testing.assert_array_equal(np.delete(processed, 7), np.delete(values(), 7))
+
+
+@pytest.mark.parametrize("name", ["google_robot", "widowx", "libero"])
 def test_what_goes_in_is_left_as_it_is(name: str) -> None:
     given = values(0.5)
     result = make_postprocessing(name, ROLES)(given)
@@ -55,7 +62,7 @@ def test_what_goes_in_is_left_as_it_is(name: str) -> None:
 
 
 def test_refuses_names_it_does_not_know() -> None:
-    with pytest.raises(ValueError, match="There is no postprocessing 'panda'; there are google_robot, widowx"):
+    with pytest.raises(ValueError, match="There is no postprocessing 'panda'; there are google_robot, widowx, libero"):
         make_postprocessing("panda", ROLES)
     with pytest.raises(ActionCardError, match="postprocessing is 'panda'"):
         card(postprocessing="panda")

@@ -20,7 +20,7 @@ def every_bin(bins: int) -> np.ndarray:
     return tokens
 
 
-@QUANTIZATIONS
+@pytest.mark.parametrize("quantization", ["round", "truncate", "middles"])
 @pytest.mark.parametrize("bins", [2, 256, 512, 1000])
 def test_every_bin_survives_the_round_trip(quantization: str, bins: int) -> None:
     dimensions = card_data()["dimensions"]
@@ -28,6 +28,20 @@ def test_every_bin_survives_the_round_trip(quantization: str, bins: int) -> None
     tokenizer = ActionTokenizer(card(quantization=quantization, bins=bins, dimensions=dimensions))
     tokens = np.minimum(every_bin(bins), [1, *[bins] * 8])
     np.testing.assert_array_equal(tokenizer.encode(tokenizer.decode(tokens)), tokens)
+
+
+@pytest.mark.parametrize("bins", [3, 512])
+def test_middles_are_those_of_equal_gaps(bins: int) -> None:
+    """As torch.bucketize has it: a value on an edge is of the gap below it; the lowest is of the first."""
+    tokenizer = ActionTokenizer(card(quantization="middles", bins=bins))
+    edges = LOW[1] + np.arange(bins + 1) / bins * (HIGH[1] - LOW[1])
+    values = np.repeat(((edges[:-1] + edges[1:]) / 2)[:, None], 9, axis=1)
+    values[:, 0] = 0
+    np.testing.assert_array_equal(tokenizer.encode(values)[:, 1], np.arange(bins))
+    tokens = np.repeat(np.arange(bins)[:, None], 9, axis=1) * [0, *[1] * 8]
+    np.testing.assert_allclose(tokenizer.decode(tokens)[:, 1], values[:, 1], rtol=0, atol=1e-12)
+    on_edges = np.repeat(edges[:, None], 9, axis=1) * [0, *[1] * 8]
+    np.testing.assert_array_equal(tokenizer.encode(on_edges)[:, 1], [0, *range(bins)])
 
 
 @QUANTIZATIONS
