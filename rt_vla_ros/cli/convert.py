@@ -1,7 +1,7 @@
-"""Convert a public checkpoint: `rt-vla convert rt1 --from SOURCE --to DIR`.
+"""Convert a public checkpoint: `rt-vla convert rt1 --from SOURCE --to DIR`, `rt-vla convert vla0 --from DIR --out DIR`.
 
-SOURCE is a Flax msgpack file, an Orbax directory, the prefix of a TensorFlow checkpoint (ckpt-..., without .index) or a
-SavedModel directory. The result loads like any policy: `rt-vla evaluate --policy DIR`.
+Of RT-1, SOURCE is a Flax msgpack file, an Orbax directory, the prefix of a TensorFlow checkpoint (ckpt-..., without
+.index) or a SavedModel directory. The result loads like any policy: `rt-vla evaluate --policy DIR`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rt1.add_argument("--action-order", metavar="ORDER", help=order)
     also = "an option of RT1Config that differs from the preset, such as time_sequence_length=10; may be repeated"
     rt1.add_argument("--set", dest="options", action="append", default=[], metavar="KEY=VALUE", help=also)
+    rt1.set_defaults(convert=_rt1)
+    _vla0_arguments(what.add_parser("vla0", help="VLA-0 and VLA-0-Smol, which also load as they are published"))
+
+
+def _vla0_arguments(vla0: argparse.ArgumentParser) -> None:
+    source = "the published folder, or its name on the Hugging Face Hub"
+    vla0.add_argument("--from", dest="source", required=True, metavar="DIR", help=source)
+    statistics = (
+        "dataset_stats.pkl, of which nothing is run, a .safetensors or a JSON file with min and max; without it, "
+    )
+    statistics += "the folder's own"
+    vla0.add_argument("--statistics", type=Path, metavar="FILE", help=statistics)
+    base = "tokenizer and processor of VLA-0-Smol; without it, those of the model that the folder names"
+    vla0.add_argument("--base", type=Path, metavar="DIR", help=base)
+    vla0.add_argument(
+        "--out", "--to", dest="directory", type=Path, required=True, metavar="DIR", help="a new directory"
+    )
+    vla0.set_defaults(convert=_vla0)
 
 
 def run(args: argparse.Namespace) -> int:
     """0; raises CliError where nothing was converted."""
+    return int(args.convert(args))
+
+
+def _vla0(args: argparse.Namespace) -> int:
+    from rt_vla_ros.policies.checkpoint.resolve import resolve
+    from rt_vla_ros.policies.rt2.vla0.conversion import convert_vla0
+
+    with refused(ValueError, OSError):
+        checkpoint = resolve(args.source, print)
+        card = convert_vla0(checkpoint, args.directory, statistics=args.statistics, base=args.base, tell=print)
+    print(f"Written: {args.directory}, chunks of {card.horizon} actions. Try it: `rt-vla doctor --checkpoint DIR`.")
+    return 0
+
+
+def _rt1(args: argparse.Namespace) -> int:
     from safetensors import SafetensorError
     from transformers.utils.logging import disable_progress_bar
 

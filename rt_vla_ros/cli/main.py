@@ -60,7 +60,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "collect": CommandEntry("rt_vla_ros.cli.collect", "play episodes in the simulator and write a dataset"),
     "train": CommandEntry("rt_vla_ros.cli.train", "train a policy from datasets, or by a recipe from nothing"),
     "embed": CommandEntry("rt_vla_ros.cli.embed", "make a table of sentence vectors for a policy that needs them"),
-    "convert": CommandEntry("rt_vla_ros.cli.convert", "bring a public RT-1 checkpoint here"),
+    "convert": CommandEntry("rt_vla_ros.cli.convert", "bring a public RT-1 or VLA-0 checkpoint here"),
     "bench": CommandEntry("rt_vla_ros.cli.bench", "measure latencies and write them down"),
     "selftest": CommandEntry("rt_vla_ros.cli.selftest", "whether a GPU is usable here: everything that wants one"),
     "doctor": CommandEntry("rt_vla_ros.cli.doctor", "what this machine, or a setup, has and lacks; what to do"),

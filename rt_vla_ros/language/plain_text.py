@@ -30,10 +30,11 @@ BYTE_PIECE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 
 @dataclass(frozen=True)
 class PromptText:
-    """template: trusted, with HOLE where the words belong. words: from outside."""
+    """template: trusted, with HOLE where the words belong. words: from outside. system: of a chat, trusted."""
 
     template: str
     words: str
+    system: str = ""
 
     def __str__(self) -> str:
         return self.template.replace(HOLE, self.words)

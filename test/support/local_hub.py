@@ -58,23 +58,23 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path).strip("/")
         for name, directory in self.server.models.items():
             if path == f"api/models/{name}/revision/main":
-                files = [{"rfilename": file.name} for file in sorted(directory.iterdir())]
+                files = [{"rfilename": name} for name in _names(directory)]
                 return self._json({"_id": "1", "id": name, "sha": COMMIT, "siblings": files})
             if path == f"api/models/{name}/tree/{COMMIT}":
-                return self._json([_entry(file) for file in sorted(directory.iterdir())])
+                return self._json([_entry(directory, name) for name in _names(directory)])
             prefix = f"{name}/resolve/{COMMIT}/"
             if path.startswith(prefix):
-                return self._file(directory / path.removeprefix(prefix), body=body)
+                return self._file(directory, path.removeprefix(prefix), body=body)
         return self._send(404, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}, b"")
 
     def _json(self, data: object) -> None:
         self._send(200, {"Content-Type": "application/json"}, json.dumps(data).encode())
 
-    def _file(self, file: Path, *, body: bool) -> None:
-        content = file.read_bytes()
+    def _file(self, directory: Path, name: str, *, body: bool) -> None:
+        content = (directory / name).read_bytes()
         headers = {"ETag": f'"{_digest(content)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
         if body:
-            self.server.asked.append(file.name)
+            self.server.asked.append(name)
         self._send(200, headers, content, body=body)
 
     def _send(self, status: int, headers: dict[str, str], content: bytes, *, body: bool = True) -> None:
@@ -86,9 +86,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
 
-def _entry(file: Path) -> dict[str, object]:
-    content = file.read_bytes()
-    return {"type": "file", "path": file.name, "size": len(content), "oid": _digest(content)}
+def _names(directory: Path) -> list[str]:
+    return sorted(file.relative_to(directory).as_posix() for file in directory.rglob("*") if file.is_file())
+
+
+def _entry(directory: Path, name: str) -> dict[str, object]:
+    content = (directory / name).read_bytes()
+    return {"type": "file", "path": name, "size": len(content), "oid": _digest(content)}
 
 
 def _digest(content: bytes) -> str:

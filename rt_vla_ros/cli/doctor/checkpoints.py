@@ -20,6 +20,7 @@ FAMILIES = {
     "rt1": "an RT-1 network",
     "rt2": "an RT-2 model",
     "openvla": "an OpenVLA model",
+    "vla0": "a VLA-0 model as it is published",
     **dict.fromkeys(catalogue.MADE_IN_MEMORY, "random weights, which move senselessly"),
 }
 NOT_VERIFIED = "not verified"  # how a card begins a note about what nobody could look up
@@ -103,10 +104,10 @@ def _cached(hub_id: str) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    from rt_vla_ros.policies.checkpoint.hub import FILES
+    from rt_vla_ros.policies.checkpoint.hub import FILES, WEIGHTS
 
     try:
-        return Path(snapshot_download(hub_id, local_files_only=True, allow_patterns=list(FILES)))
+        return Path(snapshot_download(hub_id, local_files_only=True, allow_patterns=[*FILES, WEIGHTS]))
     except LocalEntryNotFoundError:
         return None
 

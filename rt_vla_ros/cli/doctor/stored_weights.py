@@ -36,6 +36,8 @@ from rt_vla_ros.policies.rt2.loading.quantization import check_quantization, num
 from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
 from rt_vla_ros.policies.rt2.openvla.card import openvla_config
 from rt_vla_ros.policies.rt2.openvla.checkpoint import check_shapes
+from rt_vla_ros.policies.rt2.vla0.checkpoint import base_directory, smol_config
+from rt_vla_ros.policies.rt2.vla0.published import published
 
 GIGABYTE = 1e9
 Step = Callable[[], str | None]
@@ -110,12 +112,25 @@ def _rt2_steps(checkpoint: Checkpoint, card: ActionCard | None, options: Mapping
             *common,
             lambda: check_shapes(checkpoint.model_directory, dict(checkpoint.config)),
         )
+    if checkpoint.family == "vla0":
+        return (*common, lambda: _check_vla0(checkpoint))
     return (
         lambda: _silent(RT2Config.load, checkpoint.place_of(RT2_CONFIG_FILE)),
         *common,
         lambda: _compare_rt2(checkpoint, trusted),
         lambda: _check_processor(checkpoint, trusted),
     )
+
+
+def _check_vla0(checkpoint: Checkpoint) -> str | None:
+    """A published folder's weights against its model, and the processor; VLA-0-Smol's is in another directory."""
+    directory, found = checkpoint.model_directory, published(checkpoint)
+    place = directory if found.base is None else base_directory(found.base, directory)
+    load_processor(place, found.config, len(found.card.cameras))
+    if found.base is None:
+        return _compare_rt2(checkpoint, trusted=False)
+    smol_config(place, WeightFiles.find(directory))
+    return None
 
 
 def _silent(check: Callable[..., object], *arguments: object) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 CONFIG_FILE, WEIGHTS_FILE, RT2_CONFIG_FILE = "config.json", "model.safetensors", "rt2_config.json"
 ADAPTER_CONFIG = "adapter_config.json"
+LEROBOT_VLA0 = ("vla0", "vla0_smol")
+"""Types of LeRobot's policies that are VLA-0-Smol."""
 
 Tell = Callable[[str], None]
 

@@ -17,19 +17,25 @@ PAUSE = 2.0
 """Seconds between two sentences about the same download."""
 PATIENCE = 10.0
 """Seconds that the Hub has to tell what a model's files are."""
-FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
-"""What is downloaded: no code, and no weights in formats that can hold code."""
+WEIGHTS = "*.safetensors"
+FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*dataset_stats.pkl", "*config.yaml")
+"""What is downloaded besides: no code, and no weights in formats that can hold code. Of the pickle with VLA-0's
+statistics nothing is run (rt2.vla0.pickled_numbers)."""
+RESULTS = "*_eval_*/*"
+"""Thousands of results of an evaluation, beside VLA-0's weights."""
 
 
-def download(hub_id: str, tell: Tell = say_nothing) -> Path:
+def download(hub_id: str, tell: Tell = say_nothing, *, weights: bool = True) -> Path:
     """The directory of a checkpoint of this name (OWNER/NAME), in the Hub's usual cache on this machine.
 
-    What is there already is not downloaded again. Raises CheckpointError where that fails.
+    weights: whether they are needed. What is there already is not downloaded again.
+    Raises CheckpointError where that fails.
     """
     tell(f"looking for {hub_id} on the Hugging Face Hub")
     _check_kind(hub_id)
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=list(FILES), tqdm_class=_bar(tell)))
+        wanted = [*FILES, WEIGHTS] if weights else list(FILES)
+        return Path(snapshot_download(hub_id, allow_patterns=wanted, ignore_patterns=[RESULTS], tqdm_class=_bar(tell)))
     except Exception as error:  # the errors of the client's own network library are of no common kind
         raise CheckpointError(
             f"{hub_id!r} cannot be downloaded from the Hugging Face Hub ({constants.ENDPOINT}): {_reason(error)} "

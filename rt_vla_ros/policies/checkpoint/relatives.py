@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, some
+from rt_vla_ros.policies.checkpoint.files import LEROBOT_VLA0
 
 OWN_CODE = "Run it with its own code"
 ITSELF = f"{OWN_CODE}, or take a checkpoint of OpenVLA itself."
@@ -65,7 +66,7 @@ def check_relative(where: object, files: Sequence[str], config: Mapping[str, Any
         if kind == "openvla" and is_called(pattern, name, config):
             raise RelativeError(f"{where} is, by its name, {what} If it is not, call it otherwise.")
     own = next((own for beginning, own in TYPES.items() if kind.startswith(beginning)), "")
-    if not kind and "type" in config and "input_features" in config:
+    if not kind and "type" in config and "input_features" in config and config["type"] not in LEROBOT_VLA0:
         own = f"LeRobot policy ({config['type']})"
     elif "noise_scheduler" in config:
         own = "RDT"

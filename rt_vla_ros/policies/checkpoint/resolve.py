@@ -17,6 +17,7 @@ from rt_vla_ros.policies.checkpoint.errors import CheckpointError, UnknownPolicy
 from rt_vla_ros.policies.checkpoint.files import (
     ADAPTER_CONFIG,
     CONFIG_FILE,
+    LEROBOT_VLA0,
     RT2_CONFIG_FILE,
     WEIGHTS_FILE,
     Tell,
@@ -25,6 +26,8 @@ from rt_vla_ros.policies.checkpoint.files import (
 from rt_vla_ros.policies.checkpoint.relatives import RelativeError, check_relative, files_of
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
+VLA0_MODEL = "model_last"
+"""Where the training of VLA-0 saves its model, in a directory that has statistics and settings too."""
 UNTRAINED, UNTRAINED_RT2 = MADE_IN_MEMORY = ("rt1-untrained", "rt2-untrained")
 """Policies with random weights, for which there are no files."""
 SHOWN = 80
@@ -51,7 +54,8 @@ WEIGHTS = ("auto", "float32", "bfloat16", "int8", "int4")
 class Checkpoint:
     """What was found for a name.
 
-    name: for messages and reports. family: "rt1", "rt2", "openvla", or one of MADE_IN_MEMORY.
+    name: for messages and reports. family: "rt1", "rt2", "openvla", "vla0" (as it is published), or one of
+    MADE_IN_MEMORY.
     directory: of the model; None where it is made in memory. config: its config.json, read once.
     adapter: directory of a LoRA adapter of that model. key: which of several statistics its actions have (OpenVLA).
     reference: a name that means the same in another working directory. called: what the model, and its adapter, are
@@ -90,6 +94,10 @@ class Checkpoint:
             from rt_vla_ros.policies.rt2.openvla.card import openvla_card
 
             return openvla_card(self)
+        if self.family == "vla0":
+            from rt_vla_ros.policies.rt2.vla0.published import published
+
+            return published(self).card
         return ActionCard.load(self.place_of(CARD_FILE))
 
 
@@ -225,12 +233,13 @@ def _look_at(directory: Path, tell: Tell, name: str) -> Checkpoint:
                 f"{adapter} names {directory} as the model it belongs to, which is an adapter itself or has one "
                 f"({ADAPTER_CONFIG}). Merge that into its model with peft (merge_and_unload) and name the result."
             )
+    directory = _model_of(directory)
     files = files_of(directory)
     config = check_folder(directory, CheckpointError, may_be_quantized=True)
     check_relative(directory, files, config, name)
     if CONFIG_FILE not in files:
         raise CheckpointError(_lacks(directory, files))
-    family = _family(directory, config)
+    family = _family(directory, config, "" if adapter else name)
     if family == "rt1" and adapter is not None:
         raise CheckpointError(f"{adapter} is a LoRA adapter of {directory}, an RT-1 network, which takes none.")
     return Checkpoint("", family, directory, config, adapter, called=name)
@@ -246,13 +255,30 @@ def _lacks(directory: Path, files: Sequence[str]) -> str:
     return f"{directory} is no checkpoint: it lacks {', '.join(missing)}.{also}"
 
 
-def _family(directory: Path, config: Mapping[str, Any]) -> str:
+def _model_of(directory: Path) -> Path:
+    """The directory with the model in one of a training of VLA-0, and any other directory itself."""
+    inner = directory / VLA0_MODEL
+    return inner if (inner / CONFIG_FILE).is_file() and not (directory / CONFIG_FILE).is_file() else directory
+
+
+def _is_vla0(directory: Path, config: Mapping[str, Any], name: str) -> bool:
+    """Whether a model without rt2_config.json is VLA-0-Smol by its type, or VLA-0 by its name or statistics."""
+    if config.get("type") in LEROBOT_VLA0 or not str(config.get("model_type")).startswith("qwen"):
+        return config.get("type") in LEROBOT_VLA0
+    from rt_vla_ros.policies.rt2.vla0.statistics import find_statistics
+
+    return re.search(r"vla-?0(?!\d)", name.lower()) is not None or find_statistics(directory) is not None
+
+
+def _family(directory: Path, config: Mapping[str, Any], name: str) -> str:
     kind, writes_text = config.get("model_type"), (directory / RT2_CONFIG_FILE).is_file()
     if kind == "rt1" and writes_text:
         raise CheckpointError(
             f"{directory} is two things at once, an RT-1 network by {CONFIG_FILE} and an RT-2 model by "
             f"{RT2_CONFIG_FILE}: remove the file that is of another checkpoint."
         )
+    if name and not writes_text and _is_vla0(directory, config, name):
+        return "vla0"
     if kind == "rt1" or (kind is None and not writes_text):
         return "rt1"
     return "openvla" if kind == "openvla" else "rt2"

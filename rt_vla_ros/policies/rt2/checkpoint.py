@@ -13,8 +13,14 @@ from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, load_rt2
 from rt_vla_ros.policies.rt2.openvla.checkpoint import load_openvla
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.policies.rt2.tiny.untrained import load_untrained
+from rt_vla_ros.policies.rt2.vla0.checkpoint import load_vla0
 
-LOADERS: dict[str, Callable[..., RT2Parts]] = {"rt2": load_rt2, "openvla": load_openvla, UNTRAINED_RT2: load_untrained}
+LOADERS: dict[str, Callable[..., RT2Parts]] = {
+    "rt2": load_rt2,
+    "openvla": load_openvla,
+    "vla0": load_vla0,
+    UNTRAINED_RT2: load_untrained,
+}
 
 
 def open_policy(

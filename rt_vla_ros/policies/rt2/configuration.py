@@ -15,6 +15,8 @@ from rt_vla_ros.language.plain_text import HOLE, PromptText
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
 
 VOCABULARIES = ("integers", "overwritten", "openvla")
+WORDINGS = ("bare", "verbatim", "task")
+VIEWS = ("processor", "tiled", "separate", "unscaled")
 PAPER_PROMPT = "Q: what action should the robot take to {instruction}? A:"
 PLAN_PROMPT = "Instruction: {instruction}. Plan:"
 QUESTION_PROMPT = "Q: {question} A:"
@@ -29,6 +31,10 @@ VICUNA_QUESTION = VICUNA + "USER: {question} ASSISTANT:"
 LONGEST_PLAN = 1024
 ECOT_PROMPT = VICUNA_PROMPT + " TASK:"
 PLAN_END = "Action:"
+EDGE = 1e-6
+"""How far the outermost edges of VLA-0-Smol's bins lie beyond -1 and 1."""
+STATE, MOST_STATE_BINS, LARGEST_VIEW = "{state}", 65536, 4096
+KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "bool": bool, "float": (int, float)}
 
 
 class RT2ConfigError(ValueError):
@@ -50,6 +56,13 @@ class RT2Config:
     lower_case: whether instructions are put in lower case (OpenVLA).
     unnorm_key: for OpenVLA: which of the checkpoint's statistics its actions have; empty where there is only one.
     center_crop: for OpenVLA: whether the model was fine-tuned with random crops, so that it wants the image's middle.
+    wording: of an instruction: "bare" (without the marks at its end), "verbatim", or "task" (lower case, a space for
+    each underscore: VLA-0-Smol).
+    system: what the chat's system turn says; empty: there is none. vision_id: whether the chat template numbers images.
+    state_bins: bins of the robot's state in the prompt, where {state} stands; 0: there is none in it.
+    views: what becomes of the cameras' images, see vla0.views; "processor": what preprocessor_config.json says.
+    view_crop: share of a side that the centre crop of a view keeps, more than 0, at most 1.
+    view_size: side of a view in the model's image [pixels], for "tiled" and "separate".
     """
 
     vocabulary: str
@@ -63,6 +76,13 @@ class RT2Config:
     lower_case: bool = False
     unnorm_key: str = ""
     center_crop: bool = False
+    wording: str = "bare"
+    system: str = ""
+    vision_id: bool = False
+    state_bins: int = 0
+    views: str = "processor"
+    view_crop: float = 1.0
+    view_size: int = 0
     version: int = 1
 
     def __post_init__(self) -> None:
@@ -81,8 +101,35 @@ class RT2Config:
             raise RT2ConfigError(f"plan_tokens is {self.plan_tokens}, expected 0 to {LONGEST_PLAN}.")
         if not self.plan_end.strip():
             raise RT2ConfigError(f"plan_end is {self.plan_end!r}, expected words such as {PLAN_END!r}.")
+        self._check_chat()
+        self._check_views()
         if self.version != 1:
             raise RT2ConfigError(f"version is {self.version}, this program reads version 1.")
+
+    def _check_chat(self) -> None:
+        if self.wording not in WORDINGS:
+            raise RT2ConfigError(f"wording is {self.wording!r}, expected one of {', '.join(WORDINGS)}.")
+        if (self.system or self.vision_id) and not self.chat:
+            raise RT2ConfigError("system and vision_id are parts of the chat template: say chat: true as well.")
+        if not (self.state_bins == 0 or 2 <= self.state_bins <= MOST_STATE_BINS):
+            raise RT2ConfigError(
+                f"state_bins is {self.state_bins}, expected 2 to {MOST_STATE_BINS}, or 0 for no state."
+            )
+        if (self.state_bins > 0) != (STATE in self.prompt):
+            raise RT2ConfigError(
+                f"state_bins is {self.state_bins} and prompt {self.prompt!r}: bins are given where {STATE} is in the "
+                "prompt, and only there."
+            )
+
+    def _check_views(self) -> None:
+        if self.views not in VIEWS:
+            raise RT2ConfigError(f"views is {self.views!r}, expected one of {', '.join(VIEWS)}.")
+        if not 0 < self.view_crop <= 1:
+            raise RT2ConfigError(f"view_crop is {self.view_crop}, expected more than 0 and at most 1.")
+        sized = self.views in ("tiled", "separate")
+        if not (1 <= self.view_size <= LARGEST_VIEW if sized else self.view_size == 0):
+            expected = f"1 to {LARGEST_VIEW} pixels" if sized else "0"
+            raise RT2ConfigError(f"view_size is {self.view_size}, expected {expected} for the views {self.views!r}.")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RT2Config:
@@ -93,8 +140,8 @@ class RT2Config:
                 near = difflib.get_close_matches(key, known, n=1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise RT2ConfigError(f"unknown key {key!r}; it knows {', '.join(known)}.{hint}")
-            kind = {"str": str, "int": int, "bool": bool}.get(known[key], (list, tuple))
-            if not isinstance(value, kind) or (known[key] == "int" and isinstance(value, bool)):
+            kind = KINDS.get(known[key], (list, tuple))
+            if not isinstance(value, kind) or (known[key] in ("int", "float") and isinstance(value, bool)):
                 raise RT2ConfigError(f"{key} is {value!r}, expected {known[key]}.")
         if "vocabulary" not in data:
             raise RT2ConfigError(f"vocabulary is missing, expected one of {', '.join(VOCABULARIES)}.")
@@ -110,7 +157,8 @@ class RT2Config:
         if not path.is_file() and not defaults:
             raise RT2ConfigError(
                 f"{directory} has no {RT2_CONFIG_FILE}: it says how the model writes actions. "
-                'The smallest one is {"vocabulary": "integers"}; docs/rt2.md lists the others.'
+                'The smallest one is {"vocabulary": "integers"}; docs/rt2.md lists the others. '
+                "`rt-vla convert vla0` writes that of VLA-0."
             )
         data = read_object(path, RT2ConfigError) if path.is_file() else {}
         try:
@@ -124,16 +172,22 @@ class RT2Config:
         (Path(directory) / RT2_CONFIG_FILE).write_text(text, encoding="utf-8")
 
 
-def robot_prompt(config: RT2Config, instruction: str) -> PromptText:
-    """The prompt behind which an action, or a plan and an action, is to follow.
+def robot_prompt(config: RT2Config, instruction: str, state: str = "") -> PromptText:
+    """The prompt behind which an action, or a plan and an action, is to follow. state: in words, see inputs.state_text.
 
     Raises ValueError for an instruction without words.
     """
     words = " ".join(instruction.split())
     if not words:
         raise ValueError("The instruction is empty; say what the robot shall do.")
-    bare = words.rstrip(".?! ") or words  # the prompt brings its own punctuation
-    return PromptText(config.prompt.replace("{instruction}", HOLE), bare.lower() if config.lower_case else bare)
+    if config.wording == "verbatim":
+        words = instruction
+    elif config.wording == "task":
+        words = instruction.lower().strip().replace("_", " ")
+    else:
+        words = words.rstrip(".?! ") or words  # the prompt brings its own punctuation
+    template = config.prompt.replace(STATE, state).replace("{instruction}", HOLE)
+    return PromptText(template, words.lower() if config.lower_case else words, config.system)
 
 
 def question_prompt(config: RT2Config, question: str) -> PromptText:

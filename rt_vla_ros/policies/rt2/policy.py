@@ -34,6 +34,7 @@ from rt_vla_ros.policies.rt2.decoding.stop_tokens import stop_tokens
 from rt_vla_ros.policies.rt2.families import FirstPromptError, ModelFamilyError
 from rt_vla_ros.policies.rt2.inputs.device_images import DeviceImages, find_device_images
 from rt_vla_ros.policies.rt2.inputs.processor import Inputs, PreparedPrompt, ProcessorError
+from rt_vla_ros.policies.rt2.inputs.state_text import state_text
 from rt_vla_ros.policies.rt2.loading.memory import OutOfMemoryError
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, check_tokens, context_length
 from rt_vla_ros.policies.rt2.openvla.processor import EMPTY_TOKEN
@@ -82,7 +83,7 @@ class RT2Policy:
         self._prompt: PreparedPrompt | None = None
         self.previous: tuple[int, ...] = ()
         self._writing: Generator[Decoded, None, None] | None = None
-        self.prompt_tokens = 0
+        self.prompt_tokens, self._instruction = 0, ""
         self._prepared = False
         self._lock = PriorityLock()
 
@@ -98,7 +99,8 @@ class RT2Policy:
         """
         self._stop_writing()
         self._prompt = None
-        text = robot_prompt(self.parts.config, instruction)
+        longest = self._state(np.array([one.high for one in self.card.state]))
+        text = robot_prompt(self.parts.config, instruction, longest)
         sizes = [(camera.height, camera.width) for camera in self.card.cameras]
         black = [np.zeros((*size, 3), np.uint8) for size in sizes]
         with self._lock.high():  # tokenizers are not made for two threads either
@@ -118,6 +120,7 @@ class RT2Policy:
                 self._engine.record(on_device, self._grammar)
         self._decoder.reset()
         self._prompt, self.previous, self.prompt_tokens = prompt, (), inputs["input_ids"].shape[1]
+        self._instruction = instruction
 
     def act(self, observation: Observation) -> ActionChunk:
         """A chunk of the card's horizon.
@@ -158,11 +161,6 @@ class RT2Policy:
             if self._speculate and decoded.numbers == self._grammar.size:
                 self.previous = decoded.tokens
             yield decoded
-
-    def _inputs(self, observation: Observation) -> Inputs:
-        if self._prompt is None:
-            raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
-        return self._prompt.inputs(self._images(observation.images))
 
     def _stop_writing(self) -> None:
         """Two outputs at a time would be written into one cache."""
@@ -217,13 +215,41 @@ class RT2Policy:
             raise FirstPromptError(self.parts.model.config, error) from error
 
     def _make_prompt(self, prompt: PromptText) -> PreparedPrompt:
+        return PreparedPrompt(self.parts.processor, self._text(prompt), self._pixels)
+
+    def _text(self, prompt: PromptText) -> str:
         """Raises InstructionError, a ValueError, for words that cannot be told from control tokens."""
-        processor = self.parts.processor
-        pieces = processor.render(prompt.template, len(self.card.cameras), chat=self.parts.config.chat).split(HOLE)
+        processor, config = self.parts.processor, self.parts.config
+        whole = processor.render(
+            prompt.template,
+            len(self.card.cameras),
+            chat=config.chat,
+            system=prompt.system,
+            vision_id=config.vision_id,
+        )
+        pieces = whole.split(HOLE)
         if len(pieces) < 2:
             raise ProcessorError("The chat template leaves out what the user says; correct it, or say chat: false.")
-        text = insert_text(processor.tokenizer, pieces, prompt.words, placeholders(self.parts.model.config))
-        return PreparedPrompt(processor, text, self._pixels)
+        return insert_text(processor.tokenizer, pieces, prompt.words, placeholders(self.parts.model.config))
+
+    def _inputs(self, observation: Observation) -> Inputs:
+        if self._prompt is None:
+            raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
+        images, state = self._images(observation.images), self._state(observation.state)
+        text = self._text(robot_prompt(self.parts.config, self._instruction, state)) if state else ""
+        return self._prompt.inputs(images, text)
+
+    def _state(self, state: NDArray[np.float64] | None) -> str:
+        """The robot's state (S,) as the prompt has it, empty where it has none. Raises ValueError without one."""
+        dimensions, bins = self.card.state, self.parts.config.state_bins
+        if not bins:
+            return ""
+        if state is None or np.shape(state) != (len(dimensions),):
+            there = "none" if state is None else f"the shape {np.shape(state)}"
+            raise ValueError(
+                f"The policy needs {len(dimensions)} numbers of the robot's state, the observation has {there}."
+            )
+        return state_text(state, [one.low for one in dimensions], [one.high for one in dimensions], bins)
 
     def _confidence(self, decoded: Decoded) -> float:
         """Geometric mean over the numbers of the probability of their tokens."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 from support.local_hub import local_hub
+from support.vla0_folders import save_smol, save_vla0
 from support.vlms import save_vlm
 
 from rt_vla_ros.policies.checkpoint.hub import FILES, download
@@ -58,11 +59,33 @@ def odd(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_a_name_on_the_hub_is_downloaded_without_code_and_kept(published: Path, odd: Path, tmp_path: Path) -> None:
-    with local_hub({"someone/a-policy": published, "someone/odd": odd}) as hub:
+@pytest.fixture(scope="module")
+def vla0(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """VLA-0 with what lies around it, and VLA-0-Smol, whose tokenizer is another model's."""
+    run, smol = save_vla0(tmp_path_factory.mktemp("run")), save_smol(tmp_path_factory.mktemp("smol"))
+    (run / "model_last.pth").write_bytes(b"a pickle")
+    (run / "model_last_eval_libero").mkdir()
+    (run / "model_last_eval_libero" / "run0.json").write_text("{}")
+    base = (smol / "base").rename(tmp_path_factory.mktemp("made-from") / "base")
+    (base / "model.safetensors").write_bytes(b"weights of another model")
+    config = json.loads((smol / "config.json").read_text())
+    (smol / "config.json").write_text(json.dumps({**config, "vlm_checkpoint": "someone/base"}))
+    return {"someone/vla0-libero": run, "someone/vla0-smol": smol, "someone/base": base}
+
+
+def test_a_name_on_the_hub_is_downloaded_without_code_and_kept(
+    published: Path, odd: Path, vla0: dict[str, Path], tmp_path: Path
+) -> None:
+    with local_hub({"someone/a-policy": published, "someone/odd": odd, **vla0}) as hub:
         endpoint = hub.endpoint
-        names = ("someone/a-policy", "someone/a-policy", "someone/else", "someone/odd!")
-        first, again, unknown, needs_code = load(tmp_path, endpoint, *names)
+        names = ("someone/a-policy", "someone/a-policy", "someone/else", "someone/odd!", *[*vla0][:2])
+        first, again, unknown, needs_code, *kinds = load(tmp_path, endpoint, *names)
+    assert [kind for kind, _ in kinds] == ["RT2Policy", "RT2Policy"]
+    left_out = {"model_last.pth", "model_last_eval_libero/run0.json", "model.safetensors of someone/base"}
+    for model, directory in vla0.items():
+        names_of = {file.relative_to(directory).as_posix() for file in directory.rglob("*") if file.is_file()}
+        for name in (name for name in names_of if not left_out & {name, f"{name} of {model}"}):
+            hub.asked.remove(name)
     wanted = {file.name for file in published.iterdir()} - {"modeling_mine.py", "pytorch_model.bin", "README.md"}
     assert {"model.safetensors", "action_card.json", "rt2_config.json", "tokenizer.json"} <= wanted
     assert sorted(hub.asked) == sorted([*wanted, *wanted])  # of each model once: the second time it was in the cache
@@ -87,4 +110,6 @@ def test_offline_by_choice_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_that_can_hold_code_is_among_the_files() -> None:
-    assert not any(pattern.endswith((".py", ".bin", ".pt", ".pkl", "*")) for pattern in FILES)
+    """But VLA-0's statistics, of which nothing is run."""
+    others = [pattern for pattern in FILES if pattern != "*dataset_stats.pkl"]
+    assert not any(pattern.endswith((".py", ".bin", ".pt", ".pkl", "*")) for pattern in others)

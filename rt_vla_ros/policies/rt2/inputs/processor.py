@@ -50,8 +50,8 @@ class Processor(Protocol):
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer of prompts and answers."""
 
-    def render(self, prompt: str, images: int, *, chat: bool) -> str:
-        """The text with placeholders for images."""
+    def render(self, prompt: str, images: int, *, chat: bool, system: str = "", vision_id: bool = False) -> str:
+        """The text with placeholders for images. system, vision_id: of the chat, see RT2Config."""
 
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
         """Everything that the model takes, batch size 1. text: as `render` and `insert_text` made it."""
@@ -73,10 +73,11 @@ class CombinedProcessor:
         if getattr(self._processor, "patch_size", 0) is None:
             self._processor.patch_size = getattr(getattr(config, "vision_config", None), "patch_size", None)
 
-    def render(self, prompt: str, images: int, *, chat: bool) -> str:
+    def render(self, prompt: str, images: int, *, chat: bool, system: str = "", vision_id: bool = False) -> str:
         """See Processor."""
         if chat:
-            return _chat(self._processor if self._processor.chat_template else self.tokenizer, prompt, images)
+            owner = self._processor if self._processor.chat_template else self.tokenizer
+            return _chat(owner, prompt, images, system, vision_id)
         return self._placeholder * images + prompt
 
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
@@ -115,10 +116,10 @@ class ComposedProcessor:
         self._image_token = self._named(*IMAGE_TOKENS[self._kind])
         self._image_id = token_id(tokenizer, self._image_token)
 
-    def render(self, prompt: str, images: int, *, chat: bool) -> str:
+    def render(self, prompt: str, images: int, *, chat: bool, system: str = "", vision_id: bool = False) -> str:
         """See Processor."""
         if chat:
-            return _chat(self.tokenizer, prompt, images)
+            return _chat(self.tokenizer, prompt, images, system, vision_id)
         token = self._image_token
         return (f"{VISION_START}{token}<|vision_end|>" if self._kind == "grid" else token) * images + prompt
 
@@ -206,8 +207,13 @@ class PreparedPrompt:
         self._first: Inputs | None = None
         self._alone = False  # whether the image part can be taken alone
 
-    def inputs(self, images: Sequence[Pixels]) -> Inputs:
-        """Everything the model takes for these images; what `pixels` gave is on its device, the rest on the CPU."""
+    def inputs(self, images: Sequence[Pixels], text: str = "") -> Inputs:
+        """Everything the model takes for these images; what `pixels` gave is on its device, the rest on the CPU.
+
+        text: in place of the prompt's own, where something in it changes from frame to frame.
+        """
+        if text and text != self.text:
+            return self._processor.inputs(images, text)
         if self._first is not None and self._alone:
             if self._pixels is not None:
                 return {**self._first, **self._pixels(images)}
@@ -242,15 +248,20 @@ def token_id(tokenizer: PreTrainedTokenizerBase, token: str) -> int:
     return int(found)
 
 
-def _chat(owner: Any, prompt: str, images: int) -> str:
+def _chat(owner: Any, prompt: str, images: int, system: str, vision_id: bool) -> str:
     if not owner.chat_template:
         raise ProcessorError(
             "rt2_config.json asks for the chat template, the tokenizer has none. "
             "Add chat_template.jinja, or say chat: false."
         )
-    turn = {"role": "user", "content": [{"type": "image"}] * images + [{"type": "text", "text": prompt}]}
+    turns = [{"role": "system", "content": [{"type": "text", "text": system}]}] if system else []
+    turns.append({"role": "user", "content": [{"type": "image"}] * images + [{"type": "text", "text": prompt}]})
+    numbered = {"add_vision_id": True} if vision_id else {}
     try:
-        return str(owner.apply_chat_template([turn], tokenize=False, add_generation_prompt=True))
+        text = str(owner.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **numbered))
+        if system and system not in text:
+            raise ValueError("it has no system turn")
+        return text
     except Exception as error:  # a template is a program
         raise ProcessorError(
             f"The checkpoint's chat template cannot be used: {first_line(error).rstrip('.')}. Copy the template of the "

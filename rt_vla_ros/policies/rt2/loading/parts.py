@@ -52,6 +52,8 @@ from rt_vla_ros.policies.rt2.loading.quantization import (
 )
 from rt_vla_ros.policies.rt2.loading.remote_code import check_code, check_files, code_files, processor_code, refusal
 from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
+from rt_vla_ros.policies.rt2.vla0.published import check_system
+from rt_vla_ros.policies.rt2.vla0.views import views_of
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
@@ -92,7 +94,10 @@ def load_rt2(
     card = checkpoint.read_card()
     lora = Adapter.load(checkpoint.adapter) if checkpoint.adapter else None
     tell("reading the processor")
-    processor = load_processor(checkpoint.place_of(*PROCESSOR_FILES), trust_remote_code=trust_remote_code)
+    check_state(config, card)
+    processor = load_processor(
+        checkpoint.place_of(*PROCESSOR_FILES), config, len(card.cameras), trust_remote_code=trust_remote_code
+    )
     check_vocabulary(processor, config, directory)
     model = load_model(directory, device=device, weights=weights, code=code, adapter=lora, tell=tell)
     if code:
@@ -177,7 +182,7 @@ def load_model(
             )
         model: PreTrainedModel = loaded[0].eval()
         nn.Module.to(model, place)
-        _check_complete(model, loaded[1])
+        check_complete(model, loaded[1])
         if adapter is not None:
             adapter.merge_into(model)
         return model
@@ -216,11 +221,28 @@ def load_weights(
     return model
 
 
-def load_processor(directory: Path, *, trust_remote_code: bool = False) -> Processor:
-    """The checkpoint's own processor, or one composed of its parts. Raises ProcessorError."""
+def check_state(config: RT2Config, card: ActionCard) -> None:
+    """Raises CheckpointError where prompt and action card do not agree on what the model is told."""
+    if (config.state_bins > 0) != bool(card.state):
+        raise CheckpointError(
+            f"rt2_config.json has {config.state_bins} state_bins, the action card has {len(card.state)} dimensions of "
+            "the robot's state: both are there where the state is in the prompt, or neither."
+        )
+    check_system(config, card)
+
+
+def load_processor(
+    directory: Path, config: RT2Config | None = None, cameras: int = 1, *, trust_remote_code: bool = False
+) -> Processor:
+    """The checkpoint's own processor, or one composed of its parts.
+
+    config: None, or whose `views` are to be made of the images of so many cameras. Raises ProcessorError.
+    """
     code = processor_code(directory)
     if not code:  # code may have files of its own kind
         _check_processor_files(directory)
+    if config is not None and config.views != "processor":
+        return _compose(directory, views_of(config, cameras), trust_remote_code=False)
     try:
         return _own_processor(directory, trust_remote_code=False)
     except ProcessorError as error:
@@ -300,7 +322,9 @@ def _combined(directory: Path, **options: Any) -> CombinedProcessor:
     return CombinedProcessor(whole)
 
 
-def _compose(directory: Path, *, trust_remote_code: bool) -> ComposedProcessor:
+def _compose(
+    directory: Path, kind: Callable[..., ComposedProcessor] = ComposedProcessor, *, trust_remote_code: bool
+) -> ComposedProcessor:
     try:
         images = AutoImageProcessor.from_pretrained(
             directory, backend="pil", local_files_only=True, trust_remote_code=trust_remote_code
@@ -314,7 +338,7 @@ def _compose(directory: Path, *, trust_remote_code: bool) -> ComposedProcessor:
     for name, value in (("image_seq_len", tokens), ("patch_size", patch), ("spatial_merge_size", merged)):
         if value is not None and not isinstance(value, int):
             raise ProcessorError(f"{path}: {name} is {value!r}, expected a whole number.")
-    return ComposedProcessor(
+    return kind(
         images,
         load_tokenizer(directory, trust_remote_code=trust_remote_code),
         image_tokens=tokens,
@@ -332,7 +356,8 @@ def _chat_template(directory: Path) -> str | None:
     return template if isinstance(template, str) else None
 
 
-def _check_complete(model: PreTrainedModel, report: dict[str, Any]) -> None:
+def check_complete(model: PreTrainedModel, report: dict[str, Any]) -> None:
+    """Raises CheckpointError where weights are missing, left over or not finite. report: see check_names."""
     check_names(report)
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):

@@ -1,0 +1,138 @@
+"""The ranges that VLA-0's numbers stand for, from the files that they are published in. Loads no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rt_vla_ros.json_file import check_file, read_object
+from rt_vla_ros.model_folder import inside, stored_shapes
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.rt2.vla0.pickled_numbers import PickledArray, PickleError, read_numbers
+
+STATISTICS = "dataset_stats.pkl"
+POSTPROCESSOR = "policy_postprocessor.json"
+ACTION, STATE = ("out_ori_act", "action", "actions"), ("state", "observation.state")
+"""Names of the parts: NVlabs' own, LeRobot's, and those of LIBERO in LeRobot's format."""
+DIMENSIONS, STATE_DIMENSIONS = 7, 8
+LARGEST = 1.001
+"""LIBERO's commands lie within -1 ... 1."""
+SMALLEST_SPAN = 1e-8
+"""Of a dimension that never changed, as in LeRobot's normalisation."""
+BY_HAND = f"""Give the numbers by hand: `rt-vla convert vla0 ... --statistics numbers.json` with {{"min": [...], \
+"max": [...]}}, {DIMENSIONS} numbers each: x, y, z, rotation about x, y, z and gripper, in LIBERO's scale of -1 to 1."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Smallest and largest value of each dimension, in the data set's own scale; low < high."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of a data set. state: None where the file has none."""
+
+    action: Range
+    state: Range | None = None
+
+
+def find_statistics(directory: Path) -> Path | None:
+    """The file with the statistics of a published folder: in it, or in the one around it, as training writes it."""
+    if (directory / POSTPROCESSOR).is_file():
+        return directory / POSTPROCESSOR
+    return next((place / STATISTICS for place in (directory, directory.parent) if (place / STATISTICS).is_file()), None)
+
+
+def read_statistics(path: Path) -> Statistics:
+    """From dataset_stats.pkl, of which nothing is run, policy_postprocessor.json, a .safetensors or a .json file.
+
+    Raises CheckpointError, with a sentence, for a file that is damaged or another robot's.
+    """
+    try:
+        parts = _parts(path)
+        action = _range(parts, ACTION, DIMENSIONS)
+        if action is None:
+            raise CheckpointError(
+                f"it has no {' nor '.join(ACTION)} (it has: {', '.join(map(str, parts)) or 'nothing'})."
+            )
+        if max(map(abs, (*action.low, *action.high))) > LARGEST:
+            raise CheckpointError(
+                f"its actions range from {min(action.low):g} to {max(action.high):g}: those are joint angles, or "
+                "another robot's scale; LIBERO's commands lie within -1 and 1."
+            )
+        return Statistics(action, _range(parts, STATE, STATE_DIMENSIONS))
+    except (CheckpointError, PickleError) as error:
+        told = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
+        raise CheckpointError(f"{told} {BY_HAND}") from error
+
+
+def _parts(path: Path) -> Mapping[Any, Any]:
+    """The file's parts by name, each with its min and max."""
+    check_file(path, CheckpointError)
+    if path.name == POSTPROCESSOR:
+        return _tensors(inside(path.parent, _state_file(path), CheckpointError))
+    if path.suffix == ".safetensors":
+        return _tensors(path)
+    data = read_object(path, CheckpointError) if path.suffix == ".json" else read_numbers(path)
+    if not isinstance(data, dict):
+        raise CheckpointError(f"it holds a {type(data).__name__}, expected a dictionary.")
+    return {ACTION[0]: data, **data} if "min" in data else data
+
+
+def _state_file(path: Path) -> object:
+    """Where LeRobot's post-processor has its numbers. Raises CheckpointError unless they are min and max."""
+    steps = read_object(path, CheckpointError).get("steps")
+    for step in steps if isinstance(steps, list) else ():
+        if isinstance(step, dict) and step.get("registry_name") == "unnormalizer_processor":
+            modes = (step.get("config") or {}).get("norm_map") or {}
+            if modes.get("ACTION") != "MIN_MAX":
+                raise CheckpointError(f"its actions are scaled by {modes.get('ACTION')}, expected MIN_MAX.")
+            return step.get("state_file")
+    raise CheckpointError("it has no unnormalizer_processor, which has the ranges of the actions.")
+
+
+def _tensors(path: Path) -> dict[str, dict[str, Any]]:
+    """Of tensors called PART.min and PART.max."""
+    from safetensors.numpy import load_file
+
+    stored_shapes(path, CheckpointError)
+    try:
+        tensors = load_file(path)
+    except Exception as error:  # safetensors' own, and what numpy says of types it does not know
+        raise CheckpointError(f"it is damaged ({error}).") from error
+    parts: dict[str, dict[str, Any]] = {}
+    for name, tensor in tensors.items():
+        part, _, kind = name.rpartition(".")
+        parts.setdefault(part, {})[kind] = tensor
+    return parts
+
+
+def _range(parts: Mapping[Any, Any], names: tuple[str, ...], size: int) -> Range | None:
+    name = next((name for name in names if name in parts), None)
+    if name is None:
+        return None
+    part = parts[name]
+    if not isinstance(part, Mapping) or not {"min", "max"} <= part.keys():
+        raise CheckpointError(f"its {name} has no min and max.")
+    low, high = (_numbers(part[key], f"{name}.{key}", size) for key in ("min", "max"))
+    if any(least > most for least, most in zip(low, high, strict=True)):
+        raise CheckpointError(f"its {name} has a min above its max.")
+    return Range(low, tuple(max(most, least + SMALLEST_SPAN) for least, most in zip(low, high, strict=True)))
+
+
+def _numbers(values: Any, what: str, size: int) -> tuple[float, ...]:
+    found = values.value if isinstance(values, PickledArray) else values
+    if not isinstance(found, list | tuple | np.ndarray) or np.shape(found) != (size,):
+        shape = np.shape(found) if isinstance(found, np.ndarray) else len(found) if isinstance(found, list) else found
+        raise CheckpointError(f"its {what} is {shape!r}, expected {size} numbers; is it another robot's?")
+    if not all(isinstance(one, int | float | np.number) and math.isfinite(one) for one in found):
+        raise CheckpointError(f"its {what} holds something that is no finite number.")
+    return tuple(float(one) for one in found)
