@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rt_vla_ros.action_space.ensemble import NEWEST, Ensemble
-from rt_vla_ros.action_space.json_fields import build, checked_keys
 from rt_vla_ros.action_space.postprocessing import MEANINGS, TRANSFORMS
 from rt_vla_ros.action_space.state import StateDimension
-from rt_vla_ros.json_file import read_object
+from rt_vla_ros.json_file import build, checked_keys, read_object
 
 CARD_FILE = "action_card.json"
 ROLES = (
@@ -179,12 +178,12 @@ class ActionCard:
             "notes": (),
             "horizon": 1,
             "execute_steps": 1,
-            "ensemble": {},
+            "ensemble": None,
             "state": (),
         }
         values |= checked_keys(cls, data, "the action card", ActionCardError, optional=tuple(values))
         values["notes"] = _sentences(values["notes"])
-        values["ensemble"] = _ensemble(values["ensemble"])
+        values["ensemble"] = NEWEST if values["ensemble"] is None else _ensemble(values["ensemble"])
         values["state"] = tuple(_parts(StateDimension, values["state"], "state"))
         values["dimensions"] = tuple(_dimension(d, i) for i, d in enumerate(_list(values["dimensions"], "dimensions")))
         values["cameras"] = tuple(_parts(CameraSpec, values["cameras"], "cameras", column=""))
@@ -269,7 +268,7 @@ def _check_horizon(card: ActionCard) -> None:
         raise ActionCardError(f"horizon is {card.horizon}, expected 1 to {LONGEST_HORIZON} steps.")
     if not 1 <= card.execute_steps <= card.horizon:
         raise ActionCardError(f"execute_steps is {card.execute_steps}, expected 1 to the horizon, {card.horizon}.")
-    if card.ensemble != NEWEST and card.horizon == 1:
+    if card.horizon == 1 and card.ensemble.rule != NEWEST.rule:
         raise ActionCardError(
             f"ensemble has the rule {card.ensemble.rule!r}, but chunks of one step (horizon 1) do not overlap."
         )
