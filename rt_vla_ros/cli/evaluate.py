@@ -15,15 +15,17 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from rt_vla_ros import ros
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.evaluation.baselines import ABLATIONS, BLACK_IMAGES, EXPERT, AblatedPolicy, ExpertPolicy
+from rt_vla_ros.evaluation.delays import by_suite, delay_plot, delay_table
 from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
-from rt_vla_ros.evaluation.report import write_report
-from rt_vla_ros.evaluation.rollout import DirectPlayer, Player
+from rt_vla_ros.evaluation.report import run_title, write_report
+from rt_vla_ros.evaluation.rollout import LONGEST_DELAY, DirectPlayer, Player, check_delay
 from rt_vla_ros.evaluation.suite_run import SuiteRun
 from rt_vla_ros.evaluation.summary import Log, compare, read_logs
 from rt_vla_ros.os_error import in_words
@@ -34,10 +36,11 @@ from rt_vla_ros.progress import Progress
 from rt_vla_ros.runtime.confidence_gate import THRESHOLDS
 from rt_vla_ros.runtime.warm_up import warm_up
 from rt_vla_ros.sim.suites import EVALUATION_SUITES, FIRST_TRAINING_SEED, find_suite
+from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD
 from zenoh_ros.commands.errors import CliError
 from zenoh_ros.commands.numbers import nonnegative_int
 
-RESULT, REPORT = "evaluation.json", "report.html"
+RESULT, REPORT, DELAYS = "evaluation.json", "report.html", "delays.svg"
 # Options with their defaults: what they ask for is there in a checkpoint alone, and with --out alone.
 OF_CHECKPOINTS = {"decoding": None, "weights": WEIGHTS[0], "device": "auto", "threads": 0, "trust_remote_code": False}
 OF_OUT = {"videos": 3, "overwrite": False}
@@ -50,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--episodes", type=int, default=100, help="per suite (default 100)")
     add("--seed", type=int, default=0, help="of the first episode; then consecutive (default 0)")
     add("--out", type=Path, metavar="DIR", help="output directory; without it nothing is written")
+    add("--delay", type=_delays, default=(0.0,), metavar="S,...", help="from image to action [s]; one or several")
     add("--through-ros", action="store_true", help="run policy, smoother and arm as ROS nodes")
     add("--compare-with", type=Path, metavar="DIR", help="an evaluation whose actions must be the same")
     add("--ablation", choices=ABLATIONS, help="remove one input of the policy; it must fail then")
@@ -74,19 +78,20 @@ def run(args: argparse.Namespace) -> int:
         if args.compare_with is not None:
             reference = read_logs(args.compare_with / RESULT, suites, seeds)
         about = _about(args)
-        progress, results, videos = Progress(), {}, {}
+        progress, results, videos = Progress(), list[dict[str, Any]](), dict[str, list[Path]]()
         with _player(args, progress) as player:
-            for suite in suites:
-                out = args.out if args.out is None or len(suites) == 1 else args.out / suite
-                suite_run = SuiteRun(player, suite, about, out, progress)
-                made = suite_run.play(seeds, videos=args.videos, overwrite=args.overwrite)
-                results[suite] = {**about, "suite": suite, **made.summary}
-                videos[suite] = made.videos
-                progress.line(_sentence(results[suite]))
+            for suite, delay in product(suites, args.delay):
+                if isinstance(player, DirectPlayer):
+                    player.delay = delay
+                run_about, out = {**about, "delay": delay}, _directory(args, suites, suite, delay)
+                made = SuiteRun(player, suite, run_about, out, progress)
+                made.play(seeds, videos=args.videos, overwrite=args.overwrite)
+                results.append({**run_about, "suite": suite, **made.summary})
+                videos[run_title(results[-1])] = made.videos
+                progress.line(_sentence(results[-1]))
                 if out is not None:
-                    _write(out, results[suite], [results[suite]], videos)
-        if args.out is not None and len(suites) > 1:
-            _write(args.out, {**about, "suites": results}, list(results.values()), videos)
+                    _write(out, results[-1], results[-1:], videos)
+        _finish(args, about, results, videos, progress)
         return 0 if reference is None else _compare(args.compare_with, results, reference, progress)
     except OSError as error:
         kept = "" if args.out is None else f" Finished episodes are kept in {args.out}; the same command resumes."
@@ -107,6 +112,12 @@ def _checked(args: argparse.Namespace) -> list[str]:
     for name in THRESHOLDS:
         if not 0 <= getattr(args, name) <= 1:
             raise ValueError(f"--{name.replace('_', '-')} is {getattr(args, name):g}, expected 0 to 1.")
+    if len(set(args.delay)) < len(args.delay):
+        raise ValueError(f"--delay {','.join(f'{delay:g}' for delay in args.delay)} names a delay twice.")
+    if args.compare_with is not None and len(args.delay) > 1:
+        raise ValueError("--compare-with compares with one evaluation of each suite; give one --delay.")
+    if args.through_ros and args.delay != (0.0,):
+        raise ValueError("--through-ros runs in lock step, where no image is ever late; --delay is for runs without.")
     if args.videos < 0:
         raise ValueError(f"--videos is {args.videos}, expected 0 or more.")
     beyond = [name for name in ("ablation", "decoding") if getattr(args, name)]
@@ -123,6 +134,41 @@ def _checked(args: argparse.Namespace) -> list[str]:
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
     return suites
+
+
+def _delays(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(check_delay(float(one)) for one in text.split(","))
+    except ValueError as error:
+        limits = f"multiples of {CONTROL_PERIOD:g} s from 0 to {LONGEST_DELAY:g} s, the controller's max_action_age"
+        raise argparse.ArgumentTypeError(f"expected {limits}, separated by commas, got {text!r}") from error
+
+
+def _directory(args: argparse.Namespace, suites: Sequence[str], suite: str, delay: float) -> Path | None:
+    """Where one run's files are: a directory of its own where there are several."""
+    if args.out is None:
+        return None
+    out: Path = args.out / suite if len(suites) > 1 else args.out
+    return out / f"delay_{delay:g}" if len(args.delay) > 1 else out
+
+
+def _finish(
+    args: argparse.Namespace,
+    about: dict[str, Any],
+    results: list[dict[str, Any]],
+    videos: Mapping[str, Sequence[Path]],
+    progress: Progress,
+) -> None:
+    """What several runs have together."""
+    if len(args.delay) > 1:
+        progress.line(delay_table(results))
+    if args.out is None or len(results) == 1:
+        return
+    if len(args.delay) > 1:
+        (args.out / DELAYS).write_text(delay_plot(by_suite(results)), encoding="utf-8")
+        _write(args.out, {**about, "delays": results}, results, videos)
+    else:
+        _write(args.out, {**about, "suites": {result["suite"]: result for result in results}}, results, videos)
 
 
 def _given(args: argparse.Namespace, defaults: Mapping[str, object]) -> str:
@@ -144,6 +190,7 @@ def _command(args: argparse.Namespace) -> str:
     for name in ("ablation", "decoding", "out"):
         value = getattr(args, name)
         words += [f"--{name}", str(value)] if value else []
+    words += ["--delay", ",".join(f"{delay:g}" for delay in args.delay)] if any(args.delay) else []
     for name in THRESHOLDS:
         words += [f"--{name.replace('_', '-')}", f"{getattr(args, name):g}"] if getattr(args, name) else []
     words += ["--weights", args.weights] if args.weights != WEIGHTS[0] else []
@@ -186,7 +233,7 @@ def _sentence(result: dict[str, Any]) -> str:
     rest = ", ".join(f"{count} {name}" for name, count in result["outcomes"].items() if count and name != "success")
     refusals = "".join(f"\n  {count} with refused actions: {why}" for why, count in result["refusals"].items())
     return (
-        f"{result['policy']} on {result['suite']}: {result['successes']} of {result['episodes']} succeeded "
+        f"{result['policy']} on {run_title(result)}: {result['successes']} of {result['episodes']} succeeded "
         f"({result['success_rate']:.1%}, 95% interval {low:.1%} to {high:.1%}){'; ' + rest if rest else ''}{refusals}"
     )
 
@@ -199,13 +246,13 @@ def _write(out: Path, data: Any, results: list[dict[str, Any]], videos: Mapping[
     write_report(out / REPORT, results, videos)
 
 
-def _compare(other: Path, results: dict[str, dict[str, Any]], reference: dict[str, Log], progress: Progress) -> int:
+def _compare(other: Path, results: list[dict[str, Any]], reference: dict[str, Log], progress: Progress) -> int:
     same = True
-    for suite, ours in results.items():
-        found = compare(ours["log"], reference[suite])
+    for ours in results:
+        found = compare(ours["log"], reference[ours["suite"]])
         progress.line(
-            f"{suite}: {found['episodes']} episodes are in {other} too; {found['same_outcome']} of them have the same "
-            f"outcome and {found['same_actions']} the same actions, bit for bit."
+            f"{ours['suite']}: {found['episodes']} episodes are in {other} too; {found['same_outcome']} of them have "
+            f"the same outcome and {found['same_actions']} the same actions, bit for bit."
         )
         same = same and found["episodes"] == found["same_actions"] == found["same_outcome"]
     return 0 if same else 1

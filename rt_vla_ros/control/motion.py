@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.control.ema import DisplacementEma
 from rt_vla_ros.control.limits import Limits
+from rt_vla_ros.control.odometer import Odometer
 from rt_vla_ros.control.schedule import Schedule, to_nanosecond
 
 Vector = NDArray[np.float64]
@@ -33,7 +34,10 @@ class Motion:
         self._ema = DisplacementEma(smoothing_time_constant)
         self._max_chunk_age = max_chunk_age
         self._schedule = Schedule()
+        self._demanded = Odometer(6, max_chunk_age)
+        self._frame_id = ""
         self.velocity: Vector = np.zeros(6)
+        self.forget()
         self.halt()
 
     @property
@@ -69,7 +73,11 @@ class Motion:
 
     def follow(self, chunk: ActionChunk, stamp: float, now: float) -> None:
         """Takes over from the chunks before, as its ensemble says; what of them has not come due is dropped."""
-        self._schedule.add(chunk, stamp, now, self._max_chunk_age)
+        if chunk.frame_id != self._frame_id:
+            self.forget()  # what was demanded along other axes: the arm stands still
+            self._frame_id = chunk.frame_id
+        demanded = self._demanded.since(stamp) if stamp >= self._known_from else None
+        self._schedule.add(chunk, stamp, now, self._max_chunk_age, demanded)
         self._halted = self.slowed = self.overdue = False
         self._wish = self.terminated_at = None
         self._enter(now)
@@ -79,10 +87,16 @@ class Motion:
         wish, self._wish = self._wish, None
         return wish
 
-    def freeze(self) -> None:
-        """Standstill at once, for when nobody knows what the arm did since the last tick."""
+    def freeze(self, known_from: float = -math.inf) -> None:
+        """Standstill at once, for when nobody knows what the arm did since the last tick. known_from: see `forget`."""
         self.halt()
+        self.forget(known_from)
         self.velocity = np.zeros(6)
+
+    def forget(self, known_from: float = -math.inf) -> None:
+        """Nothing was demanded before now; what was before `known_from` [s], nobody knows."""
+        self._demanded.reset()
+        self._known_from = known_from
 
     def finished(self, now: float) -> bool:
         """The time of all steps is over and the arm is told to stand still."""
@@ -110,6 +124,7 @@ class Motion:
                 self._enter(time)
             end = min(now, self._until)
             self._due = self._due + self._target * to_nanosecond(end - time)
+            self._demanded.add(time, end, self._target)
             self._collected = time = end
 
     def _enter(self, time: float) -> None:

@@ -1,4 +1,4 @@
-"""Where the commands have led since a position was measured: the measurement is old by the time it is used."""
+"""How far velocities have led since a moment: measurements and images are old by the time they are used."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ MEMORY = 1.0  # [s]; older measurements are of no use
 
 
 class Odometer:
-    """Remembers the commanded velocities of the last second. Times are those of one clock, in [s]."""
+    """Remembers the velocities of the last seconds. Times are those of one clock, in [s]."""
 
-    def __init__(self) -> None:
-        self._commands: deque[tuple[float, float, Vector]] = deque()  # from, until, velocity (3,) [m/s]
+    def __init__(self, size: int = 3, memory: float = MEMORY) -> None:
+        """size: of a velocity. memory: for how long one is remembered [s]."""
+        self._commands: deque[tuple[float, float, Vector]] = deque()  # from, until, velocity (size,)
+        self._size, self._memory = size, memory
 
     def reset(self) -> None:
         """Nothing is known of what was."""
         self._commands.clear()
 
     def add(self, last: float, now: float, velocity: Vector) -> None:
-        """Between the two times the arm was told `velocity` [m/s], shape (3,)."""
+        """Between the two times the velocity was this, shape (size,)."""
         self._commands.append((last, now, velocity))
-        while self._commands[0][1] < now - MEMORY:
+        while self._commands[0][1] < now - self._memory:
             self._commands.popleft()
 
     def since(self, start: float) -> Vector:
-        """Displacement [m], shape (3,), from the time `start` to the last one that was added."""
-        moved = np.zeros(3)
+        """Displacement, shape (size,), from the time `start` to the last one that was added."""
+        moved = np.zeros(self._size)
         for last, now, velocity in reversed(self._commands):
             if now <= start:
                 break

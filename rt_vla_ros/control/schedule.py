@@ -53,9 +53,26 @@ class TimedChunk:
             self.cut = edges[-1] > limit
             self.edges = [*(edge for edge in edges if edge < limit), limit] if self.cut else edges
         steps = [[*step.translation, *step.rotation] for step in chunk.steps]
-        self.velocities: Vector = np.array(steps, dtype=np.float64) / chunk.period  # (steps, 6)
+        self._velocities: Vector = np.array(steps, dtype=np.float64) / chunk.period  # (steps, 6)
         terminates_at = chunk.terminates_at
         self._terminates_at = len(steps) if terminates_at is None else terminates_at
+        self._extra: Vector = np.zeros(6)  # velocity beside those of the steps ...
+        self._caught_up = -math.inf  # ... up to this time [s]
+
+    def catch_up(self, demanded: Vector, now: float) -> None:
+        """Steps are displacements from where the arm was on the image: the later ones begin where the earlier lead.
+
+        demanded: displacement (6,) demanded of the arm from the stamp until `now` [s], by the chunks before. By what it
+        differs from that of the steps that have passed, the arm is not there. This is made up for within a period, or
+        half of the image's age where that is longer. Only a chunk that moves nothing leaves the arm where it is.
+        """
+        if not self._velocities.any():
+            return
+        edges = np.array(self.edges)
+        passed = np.clip(now - edges[:-1], 0.0, np.diff(edges))  # [s] of each step
+        missing = passed @ self._velocities[: len(passed)] - demanded
+        duration = max(self.chunk.period, (now - self.stamp) / 2)
+        self._extra, self._caught_up = missing / duration, to_nanosecond(now + duration)
 
     @property
     def end(self) -> float:
@@ -67,10 +84,16 @@ class TimedChunk:
         number = bisect_right(self.edges, time) - 1
         return number if 0 <= number < len(self.edges) - 1 else None
 
+    def velocity(self, time: float, number: int) -> Vector:
+        """What it demands while a step is due, shape (6,)."""
+        velocity: Vector = self._velocities[number] + (self._extra if time < self._caught_up else 0.0)
+        return velocity
+
     def next_edge(self, time: float) -> float:
         """When it changes what it demands, after `time` [s]; infinite: never."""
         number = bisect_right(self.edges, time)
-        return self.edges[number] if number < len(self.edges) else math.inf
+        edge = self.edges[number] if number < len(self.edges) else math.inf
+        return min(edge, self._caught_up) if time < self._caught_up else edge
 
     def terminated(self, number: int) -> bool:
         """Whether a step is the one that terminates or one after it."""
@@ -88,10 +111,15 @@ class Schedule:
         """Nothing is followed any more."""
         self._chunks, self.last = [], None
 
-    def add(self, chunk: ActionChunk, stamp: float, now: float, max_age: float) -> None:
-        """The newest chunk, or a longer version of it."""
+    def add(self, chunk: ActionChunk, stamp: float, now: float, max_age: float, demanded: Vector | None = None) -> None:
+        """The newest chunk, or a longer version of it.
+
+        demanded: displacement (6,) demanded of the arm from `stamp` until `now` [s]; None where nobody knows.
+        """
         before = self._chunks[:-1] if self.extends(chunk, stamp) else self._chunks
         timed = TimedChunk(chunk, stamp, now, max_age)
+        if demanded is not None and len(chunk.steps) > 1:
+            timed.catch_up(demanded, now)
         self._keep([*(one for one in before if one.chunk.frame_id == chunk.frame_id), timed])
 
     def extends(self, chunk: ActionChunk, stamp: float) -> bool:
@@ -126,16 +154,16 @@ class Schedule:
         newest, number = due[-1]
         if newest.terminated(number):
             return Demand(until, terminate=True)
-        return _combined([(one, number) for one, number in due if not one.terminated(number)], until)
+        return _combined([(one, number) for one, number in due if not one.terminated(number)], time, until)
 
     def _keep(self, chunks: list[TimedChunk]) -> None:
         self._chunks, self.last = chunks, max(chunks, key=lambda one: one.end)
 
 
-def _combined(due: list[tuple[TimedChunk, int]], until: float) -> Demand:
+def _combined(due: list[tuple[TimedChunk, int]], time: float, until: float) -> Demand:
     """The weighted means of velocities and of gripper targets; a step that leaves the gripper as it is has no say."""
     weights = due[-1][0].chunk.ensemble.weights(len(due))
-    velocity: Vector = weights @ np.array([one.velocities[number] for one, number in due])
+    velocity: Vector = weights @ np.array([one.velocity(time, number) for one, number in due])
     targets = np.array([one.chunk.steps[number].gripper for one, number in due])
     say = np.where(targets == KEEP_GRIPPER, 0.0, weights)
     return Demand(until, velocity, float(say @ targets / say.sum()) if say.any() else None)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
-from rt_vla_ros.evaluation.record import Trajectory
+from rt_vla_ros.evaluation.record import SAME_TIME, Trajectory
 from rt_vla_ros.sim import Scene, TabletopSim
 
 Pixels = NDArray[np.uint8]
@@ -46,7 +46,7 @@ class FrameContent:
 
     time: simulated [s]. arm: the overview camera, RGB, shape (360, 480, 3). policy_image: the policy's newest image,
     RGB, any size, or None before the first. chunk: the current one, or None. latency: of that chunk [s]. verdict:
-    the result, in the last frame only.
+    the result, in the last frame only. step: number of the chunk's step that is done.
     """
 
     time: float
@@ -56,6 +56,7 @@ class FrameContent:
     latency: float = 0.0
     verdict: str = ""
     success: bool = False
+    step: int = 0
 
 
 @cache
@@ -83,7 +84,7 @@ def draw_frame(content: FrameContent, instruction: str) -> Pixels:
     draw.text((SIZE[0] - 14, HEADER / 2), f"{content.time:.1f} s", MUTED, font(16), anchor="rm")
     _draw_policy_image(canvas, draw, content.policy_image)
     if content.chunk is not None and content.chunk.steps:
-        _draw_action(draw, content.chunk, content.latency)
+        _draw_action(draw, content.chunk, content.step, content.latency)
     if content.verdict:
         _draw_verdict(draw, content.verdict, GRIP if content.success else BAD)
     return np.asarray(canvas)
@@ -111,21 +112,27 @@ def newest(events: Sequence[tuple[float, T]], time: float) -> T | None:
     return events[index - 1][1] if index else None
 
 
+def step_at(chunk: ActionChunk, age: float) -> int:
+    """Number of the step that is done when the chunk's image is `age` [s] old; behind the last one, that."""
+    return max(0, min(int((age + SAME_TIME) / chunk.period), len(chunk.steps) - 1))
+
+
 def draw_run(run: Trajectory, scene: Scene, verdict: str, *, success: bool, rate: Fraction = RATE) -> Iterator[Pixels]:
     """All frames of a run, in order; none where no state was recorded. The verdict is on the last one."""
     if not run.states:
         return
     sim = TabletopSim(detailed=True)
     sim.reset(scene.layout)
-    chunks = [(time, (chunk, latency)) for time, chunk, latency in run.actions]
+    chunks = [(time, (time, chunk, latency)) for time, chunk, latency in run.actions]
     times = frame_times(run.states[-1][0], rate)
     try:
         for number, time in enumerate(times):
             state = newest(run.states, time)
-            chunk, latency = newest(chunks, time) or (None, 0.0)
+            since, chunk, latency = newest(chunks, time) or (0.0, None, 0.0)
             arm = _render(sim, run.states[0][1] if state is None else state)
             said = verdict if number == len(times) - 1 else ""
-            content = FrameContent(time, arm, newest(run.images, time), chunk, latency, said, success)
+            step = 0 if chunk is None else step_at(chunk, time - since + latency)
+            content = FrameContent(time, arm, newest(run.images, time), chunk, latency, said, success, step)
             yield draw_frame(content, scene.task.instruction)
     finally:
         sim.close()
@@ -174,8 +181,8 @@ def _draw_policy_image(canvas: Image.Image, draw: ImageDraw.ImageDraw, image: Pi
     draw.text((left + size / 2, HEADER + size + 4), "policy input", MUTED, font(12), anchor="ma")
 
 
-def _draw_action(draw: ImageDraw.ImageDraw, chunk: ActionChunk, latency: float) -> None:
-    step = chunk.steps[0]
+def _draw_action(draw: ImageDraw.ImageDraw, chunk: ActionChunk, number: int, latency: float) -> None:
+    step = chunk.steps[number]
     left, top = SCENE[0] + 8, HEADER + SIDE + 12
     _draw_dial(draw, (left + 48, top + 46), 40, step)
     _draw_height(draw, (left + 112, top + 6), 80, float(step.translation[2]))

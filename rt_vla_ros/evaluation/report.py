@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rt_vla_ros.evaluation.delays import by_suite, delay_plot, median_text
 from rt_vla_ros.evaluation.summary import wilson_interval
 
 STYLE = """
@@ -29,12 +30,19 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 34  # margins [px]
 GOOD, BAD, BAND, INK = "#2f855a", "#c05621", "#c6e6d4", "#4a5568"
 
 
+def run_title(result: Mapping[str, Any]) -> str:
+    """The suite of an evaluation, and its delay where it has one."""
+    return f"{result['suite']}, delay {result['delay']:g} s" if result.get("delay") else str(result["suite"])
+
+
 def write_report(path: Path, results: Sequence[Mapping[str, Any]], videos: Mapping[str, Sequence[Path]]) -> None:
-    """results: of one or more suites, as in evaluation.json. videos: MP4 files by the name of the suite."""
-    title = f"{results[0]['policy']}: {', '.join(result['suite'] for result in results)}"
+    """results: of one or more suites and delays, as in evaluation.json. videos: MP4 files by the run's title."""
+    title = f"{results[0]['policy']}: {'; '.join(map(run_title, results))}"
     body = [f"<h1>Success rate of {escape(results[0]['policy'])}</h1>", _overview(results)]
+    if len({result["delay"] for result in results}) > 1:
+        body.append(f"<figure>{delay_plot(by_suite(results))}<figcaption>Success against delay</figcaption></figure>")
     for result in results:
-        body += _section(result, videos.get(result["suite"], ()))
+        body += _section(result, videos.get(run_title(result), ()))
     body.append(_provenance(results[0]))
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -61,20 +69,23 @@ def _overview(results: Sequence[Mapping[str, Any]]) -> str:
     names = list(results[0]["outcomes"])
     rows = [
         [
-            result["suite"],
+            run_title(result),
             result["episodes"],
             f"{result['success_rate']:.1%}",
             "{:.1%} to {:.1%}".format(*result["interval_95"]),
             *(result["outcomes"][name] for name in names),
+            median_text(result),
             result["latency_ms"]["median"],
             result["latency_ms"]["p99"],
         ]
         for result in results
     ]
-    header = ["suite", "episodes", "success", "95% interval", *names, "median ms", "p99 ms"]
+    header = ["suite", "episodes", "success", "95% interval", *names, "median s", "median ms", "p99 ms"]
     note = (
         "<p>Success: at the end the named object, and no other, was held 5 cm above the table for a second. The "
-        "interval is Wilson's 95% confidence interval of the rate. Latency: of one action of the policy.</p>"
+        "interval is Wilson's 95% confidence interval of the rate. Median s: simulated time of the episodes that "
+        "succeeded. Latency [ms]: of one decision of the policy. Delay: from an image to the moment at which what was "
+        "decided on it takes effect.</p>"
     )
     return _table(header, rows) + note
 
@@ -99,7 +110,7 @@ def _section(result: Mapping[str, Any], videos: Sequence[Path]) -> list[str]:
     tasks = _table(["named object", "episodes", "successes", "outcomes and reasons"], body)
     failures = [entry for entry in log if entry["outcome"] != "success"]
     return [
-        f"<h2>{escape(result['suite'])}: <span class=big>{result['success_rate']:.1%}</span> "
+        f"<h2>{escape(run_title(result))}: <span class=big>{result['success_rate']:.1%}</span> "
         f"({result['successes']} of {result['episodes']})</h2>",
         *(f"<figure>{plot}<figcaption>{escape(name)}</figcaption></figure>" for name, plot in plots.items()),
         f"<details><summary>Each task</summary>{tasks}</details>",

@@ -11,6 +11,7 @@ from typing import Any
 
 from rt_vla_ros.evaluation.record import EpisodeRecord, Journal, Trajectory
 from rt_vla_ros.evaluation.replay import draw_run, write_clip
+from rt_vla_ros.evaluation.report import run_title
 from rt_vla_ros.evaluation.rollout import Player
 from rt_vla_ros.evaluation.summary import summarize
 from rt_vla_ros.progress import Progress
@@ -21,6 +22,7 @@ JOURNAL, VIDEOS = "episodes.jsonl", "videos"
 RENDER_RATE, PLAYBACK_RATE = Fraction(5, 2), Fraction(5)  # frames per second, simulated and of the video
 LAST_FRAME_REPEATS = 5
 DEPENDS_ON = ("policy", "checkpoint_sha256", "through_ros", "ablation", "decoding", "weights")
+WHERE_GIVEN = (*THRESHOLDS, "delay")
 
 
 class SuiteRun:
@@ -29,6 +31,7 @@ class SuiteRun:
     def __init__(self, player: Player, suite: str, about: dict[str, Any], out: Path | None, progress: Progress) -> None:
         """out: output directory; None: nothing is written."""
         self._player, self._suite, self._about, self._out, self._progress = player, suite, about, out, progress
+        self._title = run_title({**about, "suite": suite})
         self.records: list[EpisodeRecord] = []
         self._recorded: Counter[bool] = Counter()
         self._started, self._finished = time.monotonic(), 0
@@ -66,7 +69,7 @@ class SuiteRun:
     def _doubt(self, record: EpisodeRecord) -> None:
         """Says behind the first episode played, rather than hours later, that the others will mean as little."""
         if self._finished == 1 and (doubt := legal_doubt(record.legal_probability)):
-            self._progress.line(f"{self._suite}: {doubt}")
+            self._progress.line(f"{self._title}: {doubt}")
 
     def _open(self, seeds: range, overwrite: bool) -> Journal | None:
         if self._out is None:
@@ -76,7 +79,7 @@ class SuiteRun:
             shutil.rmtree(self._out / VIDEOS, ignore_errors=True)
         self._out.mkdir(parents=True, exist_ok=True)
         subject = {"suite": self._suite, **{name: self._about[name] for name in DEPENDS_ON}}
-        subject |= {name: self._about[name] for name in THRESHOLDS if self._about[name]}
+        subject |= {name: self._about[name] for name in WHERE_GIVEN if self._about[name]}
         journal = Journal(self._out / JOURNAL, subject)
         known = [journal.records[seed] for seed in seeds if seed in journal.records]
         self._recorded.update(record.success for record in known if self._video(record).is_file())
@@ -106,6 +109,6 @@ class SuiteRun:
         rate = sum(record.success for record in self.records) / done
         left = (episodes - done) * (time.monotonic() - self._started) / max(1, self._finished)
         self._progress.update(
-            f"  {self._suite} {done}/{episodes}  success {rate:.0%}  {left:3.0f} s left  "
+            f"  {self._title} {done}/{episodes}  success {rate:.0%}  {left:3.0f} s left  "
             f"last: {last.outcome}, {last.seconds:.1f} s, {last.instruction}"
         )

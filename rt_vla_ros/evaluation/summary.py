@@ -63,12 +63,21 @@ def summarize(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
         "refusals": dict(Counter(record.refusal for record in records if record.refusal).most_common()),
         "latency_ms": _latency(records),
         "latency_histogram": _histogram([value for record in records for value in record.latencies]),
-        "seconds": {"mean": float(np.mean([record.seconds for record in records]))},
+        "seconds": _seconds(records),
         "rows": [_row(task, records) for task in sorted({record.task for record in records})],
         "log": [
             {**{k: v for k, v in asdict(record).items() if k != "latencies"}, "latency_ms": _latency([record])}
             for record in records
         ],
+    }
+
+
+def _seconds(records: Sequence[EpisodeRecord]) -> dict[str, float | None]:
+    """Simulated time of an episode [s]: the mean of all, the median of those that succeeded, None where none did."""
+    succeeded = [record.seconds for record in records if record.success]
+    return {
+        "mean": float(np.mean([record.seconds for record in records])),
+        "median_success": float(np.median(succeeded)) if succeeded else None,
     }
 
 

@@ -142,6 +142,28 @@ def test_videos_are_those_of_the_episodes(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "videos").iterdir()) == ["success_0.mp4", "success_50.mp4"]
 
 
+def test_each_delay_is_an_evaluation_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--policy", "expert", "--suite", "pick-any", "--episodes", "1", "--videos", "0")
+    whole = evaluate(tmp_path, *arguments, "--delay", "0,0.2")
+    assert [(run["suite"], run["delay"], run["episodes"]) for run in whole["delays"]] == [
+        ("pick-any", 0.0, 1),
+        ("pick-any", 0.2, 1),
+    ]
+    in_time, late = whole["delays"]
+    assert late["seconds"]["median_success"] > in_time["seconds"]["median_success"]
+    assert "--delay 0,0.2" in whole["command"]
+    assert (tmp_path / "delays.svg").read_text().startswith("<svg")
+    assert (tmp_path / "report.html").read_text().count("<h2>pick-any") == 2
+    said = capsys.readouterr().out
+    assert "expert on pick-any, delay 0.2 s: 1 of 1 succeeded" in said
+    assert "median s to success" in said
+
+    one = evaluate(tmp_path / "delay_0.2", *arguments, "--delay", "0.2")
+    assert one["log"] == late["log"], "what is there is not played again"
+    assert main(["evaluate", "--out", str(tmp_path / "delay_0.2"), *arguments]) == 2
+    assert "another evaluation (delay 0.2, not None)" in capsys.readouterr().err
+
+
 def test_the_expert_that_is_told_another_object_picks_that(tmp_path: Path) -> None:
     arguments = ("--policy", "expert", "--ablation", "other-instruction", "--episodes", "2", "--videos", "0")
     assert evaluate(tmp_path, *arguments)["outcomes"]["wrong_object"] == 2
@@ -171,6 +193,9 @@ def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, ablati
         (["--min-confidence", "nan"], "--min-confidence is nan, expected 0 to 1"),
         (["--min-legal-probability", "1.5"], "--min-legal-probability is 1.5, expected 0 to 1"),
         (["--through-ros", "--policy", "expert"], "without expert"),
+        (["--through-ros", "--delay", "0.2"], "--through-ros runs in lock step, where no image is ever late"),
+        (["--delay", "0.2,0.20"], "--delay 0.2,0.2 names a delay twice"),
+        (["--delay", "0,0.2", "--compare-with", "."], "give one --delay"),
         (["--through-ros", "--ablation", "black-images"], "without ablation"),
         (["--weights", "int8"], "RT-1 policies have no weights 'int8'; they have auto, float32, bfloat16"),
         (["--policy", "expert", "--decoding", "argmax"], "expert is no checkpoint; --decoding is for those."),
@@ -187,6 +212,12 @@ def test_refuses_with_a_sentence(
     error = capsys.readouterr().err
     assert sentence in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("delay", ["0.03", "-0.2", "1.02", "nan", "inf", "", "0.2,", "x"])
+def test_refuses_impossible_delays(delay: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--policy", "expert", f"--delay={delay}"]) == 2
+    assert "expected multiples of 0.02 s from 0 to 1 s" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", [["--overwrite"], ["--videos", "5"]])

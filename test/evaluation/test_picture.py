@@ -46,6 +46,13 @@ def test_arrow_points_where_the_front_camera_sees_the_arm_go() -> None:
     assert places(moved(-0.03, 0.0, 0.0), ARROW).mean(axis=0)[0] < centre[0] - 5
 
 
+def test_of_a_chunk_the_step_is_drawn_that_is_done() -> None:
+    steps = tuple(dataclasses.replace(STILL.steps[0], translation=np.array([0.0, 0.0, z])) for z in (0.02, -0.02))
+    chunk = dataclasses.replace(STILL, steps=steps)
+    up, down = (draw_frame(dataclasses.replace(CONTENT, chunk=chunk, step=number), "lift it") for number in (0, 1))
+    assert places(up, LIFT)[:, 0].max() <= places(down, LIFT)[:, 0].min() + 1
+
+
 def test_bar_shows_the_rise_and_never_leaves_its_frame() -> None:
     up, down = places(moved(0, 0, 0.02), LIFT), places(moved(0, 0, -0.02), LIFT)
     assert up[:, 0].max() <= down[:, 0].min() + 1

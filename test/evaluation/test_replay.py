@@ -9,8 +9,19 @@ import av
 import numpy as np
 import pytest
 
+from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.evaluation.record import Trajectory
-from rt_vla_ros.evaluation.replay import GRIP, MAX_FRAMES, SIZE, draw_run, frame_times, key_frames, newest, write_clip
+from rt_vla_ros.evaluation.replay import (
+    GRIP,
+    MAX_FRAMES,
+    SIZE,
+    draw_run,
+    frame_times,
+    key_frames,
+    newest,
+    step_at,
+    write_clip,
+)
 from rt_vla_ros.sim import TabletopSim, make_scene
 
 SCENE = make_scene("pick-colours", 0, "pick up the red cube")
@@ -25,6 +36,13 @@ def test_frames_are_evenly_spaced_and_not_too_many() -> None:
 def test_newest_event_is_never_from_the_future() -> None:
     events = [(0.0, "a"), (1.0, "b"), (1.0, "c")]
     assert [newest(events, time) for time in (-0.1, 0.0, 0.9, 1.0, 5.0)] == [None, "a", "a", "c", "c"]
+
+
+def test_the_step_that_is_done_counts_from_the_image() -> None:
+    chunk = ActionChunk((EndEffectorStep.still(),) * 4, 0.2)
+    ages = (0.0, 0.19, 0.2, 0.1 + 0.2 + 0.3, 0.79, 5.0, -0.1)
+    assert [step_at(chunk, age) for age in ages] == [0, 0, 1, 3, 3, 3, 0]
+    assert step_at(ActionChunk((), 0.2), 0.5) == 0
 
 
 def test_a_run_is_drawn_with_its_verdict_at_the_end() -> None:

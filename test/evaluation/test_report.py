@@ -42,6 +42,7 @@ def test_a_report_is_whole_and_nothing_in_it_is_taken_for_html(tmp_path: Path) -
         "policy": "<script>alert(1)</script>",
         "checkpoint_sha256": None,
         "through_ros": False,
+        "delay": 0.0,
         "ablation": None,
         "command": "rt-vla evaluate --policy '<b>'",
         "versions": {"python": "3"},
@@ -49,7 +50,8 @@ def test_a_report_is_whole_and_nothing_in_it_is_taken_for_html(tmp_path: Path) -
     records = [record(0), record(1, "wrong_object", "blue ball"), record(2, "timeout")]
     (tmp_path / "success_0.mp4").write_bytes(b"video")
     result = {**about, "suite": "pick-any", **summarize(records)}
-    write_report(tmp_path / "report.html", [result], {"pick-any": [tmp_path / "success_0.mp4"]})
+    late = {**result, "delay": 0.4, **summarize(records[1:])}
+    write_report(tmp_path / "report.html", [result, late], {"pick-any": [tmp_path / "success_0.mp4"]})
     page = (tmp_path / "report.html").read_text()
     parser = Balanced()
     parser.feed(page)
@@ -58,6 +60,9 @@ def test_a_report_is_whole_and_nothing_in_it_is_taken_for_html(tmp_path: Path) -
     assert "script" not in parser.seen
     assert "Episodes that failed: 2" in page
     assert "33.3%" in page
+    assert "<h2>pick-any, delay 0.4 s:" in page
+    assert page.count("Success against delay") == 1
+    assert page.count("<video") == 1
 
 
 def test_plots_are_well_formed_even_of_very_little() -> None:

@@ -1,0 +1,106 @@
+"""Success and speed against the delay between image and action: as a table, and as a picture in SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+WIDTH, HEIGHT = 860, 300  # [px]
+TOP, BOTTOM, LEFT, PANEL, GAP = 34, 44, 52, 300, 70  # [px]; PANEL: width of one
+COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#b83280")
+INK, GRID = "#4a5568", "#e2e8f0"
+HEADER = ("suite", "delay s", "success", "95% interval", "median s to success")
+
+Results = Sequence[Mapping[str, Any]]
+
+
+def by_suite(results: Results) -> dict[str, Results]:
+    """The evaluations of each suite."""
+    return {suite: [r for r in results if r["suite"] == suite] for suite in dict.fromkeys(r["suite"] for r in results)}
+
+
+def median_text(result: Mapping[str, Any]) -> str:
+    """Median simulated time to success [s]."""
+    median = result["seconds"]["median_success"]
+    return "none" if median is None else f"{median:.2f}"
+
+
+def _row(result: Mapping[str, Any]) -> list[str]:
+    low, high = result["interval_95"]
+    return [
+        result["suite"],
+        f"{result['delay']:g}",
+        f"{result['successes']} of {result['episodes']}, {result['success_rate']:.1%}",
+        f"{low:.1%} to {high:.1%}",
+        median_text(result),
+    ]
+
+
+def delay_table(results: Results) -> str:
+    """All of them, a line each, for a terminal."""
+    rows = [list(HEADER), *map(_row, results)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def delay_plot(curves: Mapping[str, Results]) -> str:
+    """Two panels over the delay: success with its 95% interval, and the median time to success.
+
+    curves: evaluations as in evaluation.json, one or more under each name.
+    """
+    longest = max(result["delay"] for results in curves.values() for result in results) or 1.0
+    times = [t for results in curves.values() for result in results if (t := result["seconds"]["median_success"])]
+    slowest = max(times, default=1.0)
+    success, duration = _Panel(LEFT, longest, 1.0), _Panel(LEFT + PANEL + GAP, longest, slowest)
+    content = [*success.axes("{:.0%}", "Success"), *duration.axes("{:.1f}", "Median time to success [s]")]
+    for number, (name, results) in enumerate(curves.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        results = sorted(results, key=lambda result: float(result["delay"]))
+        content += success.curve([(r["delay"], r["success_rate"], *r["interval_95"]) for r in results], colour)
+        medians = [(r["delay"], r["seconds"]["median_success"]) for r in results]
+        content += duration.curve([(delay, m, m, m) for delay, m in medians if m is not None], colour)
+        content.append(_text(WIDTH - 100, TOP + 14 + 18 * number, name, "start", colour))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
+        f'font-family="sans-serif"><rect width="100%" height="100%" fill="#fff"/>{"".join(content)}</svg>\n'
+    )
+
+
+class _Panel:
+    """A diagram from 0 to `right` [s] of delay and from 0 to `top`."""
+
+    def __init__(self, left: float, right: float, top: float) -> None:
+        self._left, self._right, self._top = left, right, top
+
+    def _at(self, delay: float, value: float) -> tuple[float, float]:
+        return (
+            self._left + delay / self._right * PANEL,
+            HEIGHT - BOTTOM - value / self._top * (HEIGHT - TOP - BOTTOM),
+        )
+
+    def axes(self, form: str, title: str) -> list[str]:
+        """form: of the numbers at the vertical axis."""
+        lines = [_text(self._left, 20, title, "start"), _text(self._left + PANEL / 2, HEIGHT - 8, "delay [s]")]
+        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+            x, y = self._at(share * self._right, share * self._top)
+            lines.append(f'<path d="M{self._left} {y:.1f}h{PANEL}" stroke="{GRID}"/>')
+            lines.append(_text(self._left - 6, y + 4, form.format(share * self._top), "end"))
+            lines.append(_text(x, HEIGHT - 26, f"{share * self._right:.2g}"))
+        return lines
+
+    def curve(self, points: Sequence[tuple[float, float, float, float]], colour: str) -> list[str]:
+        """points: delay, value, and the ends of its interval."""
+        line = " ".join("{:.1f},{:.1f}".format(*self._at(delay, value)) for delay, value, _, _ in points)
+        drawn = [f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>']
+        for delay, value, low, high in points:
+            (x, y), (_, bottom), (_, top) = self._at(delay, value), self._at(delay, low), self._at(delay, high)
+            drawn.append(f'<path d="M{x:.1f} {bottom:.1f}V{top:.1f}" stroke="{colour}" stroke-width="1.5"/>')
+            drawn.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
+        return drawn
+
+
+def _text(x: float, y: float, text: str, anchor: str = "middle", colour: str = INK) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="12" fill="{colour}">{escape(text)}</text>'
