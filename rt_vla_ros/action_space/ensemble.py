@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-RULES = ("newest", "weighted", "mean", "exponential")
+RULES = ("newest", "compensated", "weighted", "mean", "exponential")
+ALONE = ("newest", "compensated")
+"""Those by which the newest chunk counts alone."""
 MOST_CHUNKS = 100
 
 
@@ -16,10 +18,12 @@ MOST_CHUNKS = 100
 class Ensemble:
     """Weights of the chunks that have a step for the same moment; they are divided by their sum.
 
-    rule: "newest": the newest chunk alone. "weighted": 1 for the newest and `weight` for each older one (VLA-0).
-    "mean": all alike. "exponential": exp(-weight * i), i counted from the oldest chunk, 0 (ACT; its weight is 0.01).
+    rule: "newest": the newest chunk alone. "compensated": the newest chunk alone, and what the arm was told since its
+    image is brought to what the chunk's own steps until now say, within a period. "weighted": 1 for the newest and
+    `weight` for each older one (VLA-0). "mean": all alike. "exponential": exp(-weight * i), i counted from the oldest
+    chunk, 0 (ACT; its weight is 0.01).
     weight: of the rules "weighted", 0 ... 1, and "exponential"; 0 for the others.
-    chunks: the newest ones that are combined; 1 for the rule "newest".
+    chunks: the newest ones that are combined; 1 for the rules "newest" and "compensated".
     Raises ValueError for anything else.
     """
 
@@ -34,7 +38,7 @@ class Ensemble:
         if not (math.isfinite(self.weight) and 0 <= self.weight <= most):
             expected = "0" if most == 0 else f"0 to {most:g}" if math.isfinite(most) else "a finite number, 0 or more"
             raise ValueError(f"The ensemble's weight is {self.weight}, expected {expected} for the rule {self.rule!r}.")
-        few, many = (1, 1) if self.rule == "newest" else (2, MOST_CHUNKS)
+        few, many = (1, 1) if self.rule in ALONE else (2, MOST_CHUNKS)
         if not few <= self.chunks <= many:
             expected = "1" if few == many else f"{few} to {many}"
             raise ValueError(f"The ensemble has {self.chunks} chunks, expected {expected} for the rule {self.rule!r}.")
@@ -42,7 +46,7 @@ class Ensemble:
     def weights(self, count: int) -> NDArray[np.float64]:
         """Of `count` chunks that have a step for the same moment, oldest first, shape (count,), with the sum 1."""
         ages = np.arange(count - 1, -1, -1)  # 0: the newest
-        if self.rule == "newest":
+        if self.rule in ALONE:
             weights = (ages == 0).astype(np.float64)
         elif self.rule == "weighted":
             weights = np.where(ages == 0, 1.0, self.weight)

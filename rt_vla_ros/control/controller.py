@@ -60,10 +60,10 @@ class Controller:
     """Takes actions as they come and says at every tick what the arm shall do; docs/safety.md lists its stops.
 
     The displacement of a step is demanded at a constant velocity during its period, and smoothed. Step i of an action
-    is for the time from its image's stamp + i * period on: what of it has passed is not done, but where it leads from
-    where the arm was on the image is got to within a period. A single step is demanded from its acceptance on. A newer
-    action takes over at once and without a step in velocity, alone or averaged with those before, as its ensemble says;
-    what had not come due of the others is dropped, because the newer one was decided from a newer image. After the last
+    is for the time from its image's stamp + i * period on: what of it has passed is not done. A single step is
+    demanded from its acceptance on. A newer action takes over at once and without a step in velocity, alone or averaged
+    with those before, as its ensemble says; what had not come due of the others is dropped, because the newer one was
+    decided from a newer image. After the last
     step nothing more is demanded: the arm ends at the commanded displacement, up to 0.1 mm and 0.5 mrad, and never
     beyond it.
 

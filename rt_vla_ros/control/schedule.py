@@ -118,7 +118,7 @@ class Schedule:
         """
         before = self._chunks[:-1] if self.extends(chunk, stamp) else self._chunks
         timed = TimedChunk(chunk, stamp, now, max_age)
-        if demanded is not None and len(chunk.steps) > 1:
+        if demanded is not None and len(chunk.steps) > 1 and chunk.ensemble.rule == "compensated":
             timed.catch_up(demanded, now)
         self._keep([*(one for one in before if one.chunk.frame_id == chunk.frame_id), timed])
 

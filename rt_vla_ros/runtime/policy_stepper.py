@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.action_space.decoder import DecodingError
-from rt_vla_ros.action_space.ensemble import NEWEST
+from rt_vla_ros.action_space.ensemble import ALONE
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.observations.robot_state import StateError
 from rt_vla_ros.policies.policy import Policy, StreamingPolicy
@@ -178,7 +178,7 @@ def refuse_stream(policy: Policy) -> str | None:
     """Why the first steps of the policy's chunks cannot come before the rest, in a sentence; None where they can."""
     if not isinstance(policy, StreamingPolicy):
         return f"The policy {policy.name!r} decides all steps at once: its chunks are published whole."
-    if policy.card.ensemble != NEWEST:
+    if policy.card.ensemble.rule not in ALONE:
         return (
             f"The action card combines chunks by the rule {policy.card.ensemble.rule!r}, for which they must be whole: "
             "they are published so."

@@ -1,4 +1,4 @@
-"""Chunks that come after their image: the arm gets where their steps lead from where it was on the image."""
+"""The rule "compensated": the arm gets where a late chunk's steps lead from where it was on the image."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from rt_vla_ros.control.controller import Controller
 from rt_vla_ros.control.motion import REST_TRANSLATION
 
 X, Y = np.eye(3)[:2] * 0.02
+COMPENSATED = "compensated"
 
 
-def chunk(*translations: np.ndarray, gripper: tuple[float, ...] = (), ensemble: Ensemble | None = None) -> ActionChunk:
+def chunk(*translations: np.ndarray, gripper: tuple[float, ...] = (), rule: str = COMPENSATED) -> ActionChunk:
     """Steps of 0.2 s."""
     told = gripper or (KEEP_GRIPPER,) * len(translations)
     steps = (EndEffectorStep(one, np.zeros(3), closed) for one, closed in zip(translations, told, strict=True))
-    return ActionChunk(tuple(steps), 0.2, frame_id="base", ensemble=ensemble or Ensemble())
+    return ActionChunk(tuple(steps), 0.2, frame_id="base", ensemble=Ensemble(rule))
 
 
 @pytest.mark.parametrize("meanwhile", [0 * X, X, -X, 1.5 * X, Y])
@@ -46,7 +47,7 @@ def test_turns_are_made_up_for_too() -> None:
     controller, turn = Controller(), np.array([0.0, 0.0, 0.1])
     controller.accept(chunk(X, X), stamp=0, now=0)
     done = run(controller, 0, 0.4)
-    turning = ActionChunk((EndEffectorStep(X, turn),) * 3, 0.2, frame_id="base")
+    turning = ActionChunk((EndEffectorStep(X, turn),) * 3, 0.2, frame_id="base", ensemble=Ensemble(COMPENSATED))
     controller.accept(turning, stamp=0.2, now=0.4)
     done += run(controller, 0.4, 1.0)
     np.testing.assert_allclose(travelled(done), [*(4 * X), *(3 * turn)], atol=5e-4)
@@ -82,18 +83,13 @@ def test_a_step_of_the_past_tells_the_gripper_nothing() -> None:
     assert told == [(5, 0.0)]
 
 
-def test_each_chunk_of_an_ensemble_makes_up_for_its_own() -> None:
-    """Both are late by one step from standstill; then the mean of both, whose rates are 0.1 and 0.2 m/s."""
-    mean = Ensemble("mean", chunks=2)
+@pytest.mark.parametrize(("rule", "expected"), [("newest", 2 * X), (COMPENSATED, 4 * X)])
+def test_only_the_rule_compensated_makes_up_for_passed_steps(rule: str, expected: np.ndarray) -> None:
     controller = Controller()
     controller.tick(0)
-    run(controller, 0, 0.2)
-    controller.accept(chunk(*[X] * 4, ensemble=mean), stamp=0, now=0.2)
-    done = run(controller, 0.2, 0.2)  # its own step and the one that was missed: 0.04 m
-    controller.accept(chunk(*[2 * X] * 3, ensemble=mean), stamp=0.2, now=0.4)
-    done += run(controller, 0.4, 1.0)
-    # The newer one should be at 0.04 m and is: nothing is missed. 0.4 to 0.8 s: the mean of both; then 0.0.
-    assert travelled(done)[0] == pytest.approx(0.04 + 2 * 0.03, abs=REST_TRANSLATION)
+    run(controller, 0, 0.4)
+    assert controller.accept(chunk(*[X] * 4, rule=rule), stamp=0, now=0.4) is None
+    np.testing.assert_allclose(travelled(run(controller, 0.4, 1.0))[:3], expected, atol=REST_TRANSLATION)
 
 
 def test_nothing_is_made_up_for_from_before_a_moment_that_nobody_knows() -> None:

@@ -22,6 +22,7 @@ PIECE = 0.001  # [s]; everything below happens at multiples of it
 # Weights by hand, oldest first, of `count` chunks that have a step for the moment.
 RULES: dict[Ensemble, Callable[[int], Sequence[float]]] = {
     NEWEST: lambda count: [1.0],
+    Ensemble("compensated"): lambda count: [1.0],
     Ensemble("weighted", 0.5, 8): lambda count: [0.5] * (count - 1) + [1.0],
     Ensemble("mean", 0, 3): lambda count: [1.0] * count,
     Ensemble("exponential", 0.3, 5): lambda count: [math.exp(-0.3 * i) for i in range(count)],
@@ -30,18 +31,19 @@ Accepted = tuple[ActionChunk, float, float]  # with its stamp and the time of it
 
 
 def demanded(
-    accepted: Sequence[Accepted], until: float, weights: Callable[[int], Sequence[float]], most: int
+    accepted: Sequence[Accepted], until: float, weights: Callable[[int], Sequence[float]], ensemble: Ensemble
 ) -> np.ndarray:
     """Velocity along x in each piece of time, each step being a displacement along x.
 
-    A chunk leads from where the arm was at its stamp: what was demanded since then and what its steps demand until its
-    acceptance shall be the same. It makes up for the difference within a period, or half of its age.
+    By the rule "compensated", what was demanded since a chunk's stamp and what its steps demand until its acceptance
+    shall be the same: it makes up for the difference within a period, or half of its age.
     """
+    most = ensemble.chunks
     velocities, extra = np.zeros(round(until / PIECE)), dict[int, tuple[float, float]]()
     for piece in range(len(velocities)):
         time, values = (piece + 0.5) * PIECE, list[float]()
         for number, (whole, stamp, at) in enumerate(accepted):
-            if number not in extra and at < time:
+            if number not in extra and at < time and ensemble.rule == "compensated":
                 moments = np.arange(stamp, at - PIECE / 2, PIECE) + PIECE / 2
                 missing = sum(velocity(whole, moment - stamp) or 0.0 for moment in moments) * PIECE
                 missing -= velocities[max(0, round(stamp / PIECE)) : piece].sum() * PIECE
@@ -49,7 +51,8 @@ def demanded(
                 extra[number] = (missing / duration, at + duration)
         for number, (whole, stamp, _) in [(i, one) for i, one in enumerate(accepted) if one[2] < time][-most:]:
             if (own := velocity(whole, time - stamp)) is not None:
-                values.append(own + (extra[number][0] if time < extra[number][1] else 0.0))
+                missing, end = extra.get(number, (0.0, 0.0))
+                values.append(own + (missing if time < end else 0.0))
         velocities[piece] = np.average(values, weights=weights(len(values))) if values else 0.0
     return velocities
 
@@ -96,7 +99,7 @@ def test_what_is_commanded_is_what_came_due_with_delays_and_ticks_that_are_not_p
         assert change <= limits.max_linear_acceleration * tick + 1e-9
         pauses += command.state is State.HOLDING and before.state is not State.HOLDING
         before = command
-    wanted = demanded(accepted, 9.0, RULES[ensemble], ensemble.chunks).sum() * PIECE
+    wanted = demanded(accepted, 9.0, RULES[ensemble], ensemble).sum() * PIECE
     assert before.state is State.HOLDING
     assert abs(done - wanted) < REST_TRANSLATION * pauses
 
@@ -113,7 +116,7 @@ def test_at_each_tick_the_velocity_is_the_weighted_mean_of_the_chunks_that_have_
         steps[:, 0] = rng.uniform(-0.04, 0.04, 6)
         accepted.append((chunk(*steps, ensemble=ensemble), now, now))
         assert controller.accept(accepted[-1][0], stamp=now, now=now) is None
-        wanted = demanded(accepted, now + 0.2, RULES[ensemble], ensemble.chunks)
+        wanted = demanded(accepted, now + 0.2, RULES[ensemble], ensemble)
         for i, command in enumerate(run(controller, now, 0.2)):
             assert command.linear[0] == pytest.approx(wanted[round((now + (i + 0.5) * TICK) / PIECE)], abs=1e-9)
 
