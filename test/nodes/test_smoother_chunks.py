@@ -63,7 +63,10 @@ def test_a_policy_that_is_gone_does_not_have_its_steps_finished(rig: Rig) -> Non
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"ensemble": "median"}, "The ensemble's rule is 'median', expected one of newest, compensated, weighted, mean"),
+        (
+            {"ensemble": "median"},
+            "The ensemble's rule is 'median', expected one of newest, compensated, weighted, mean",
+        ),
         ({"ensemble": "weighted", "ensemble_weight": float("nan"), "ensemble_chunks": 3}, "The ensemble's weight is"),
         ({"ensemble": "mean", "ensemble_chunks": 4_000_000_000}, "The ensemble has 4000000000 chunks, expected 2 to"),
         ({"steps": [StepMsg()] * 1001}, "The action has more than 1000 steps."),
