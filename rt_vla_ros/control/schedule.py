@@ -54,8 +54,8 @@ class TimedChunk:
             self.edges = [*(edge for edge in edges if edge < limit), limit] if self.cut else edges
         steps = [[*step.translation, *step.rotation] for step in chunk.steps]
         self._velocities: Vector = np.array(steps, dtype=np.float64) / chunk.period  # (steps, 6)
-        terminates_at = chunk.terminates_at
-        self._terminates_at = len(steps) if terminates_at is None else terminates_at
+        last = chunk.terminates_at  # step that terminates
+        self._terminates_at = math.inf if last is None else to_nanosecond(self.edges[0] + last * chunk.period)
         self._extra: Vector = np.zeros(6)  # velocity beside those of the steps ...
         self._caught_up = -math.inf  # ... up to this time [s]
 
@@ -95,9 +95,9 @@ class TimedChunk:
         edge = self.edges[number] if number < len(self.edges) else math.inf
         return min(edge, self._caught_up) if time < self._caught_up else edge
 
-    def terminated(self, number: int) -> bool:
-        """Whether a step is the one that terminates or one after it."""
-        return number >= self._terminates_at
+    def terminated(self, time: float) -> bool:
+        """Whether the step that terminates has come due by a time, be it that the time of all steps is over."""
+        return time >= self._terminates_at
 
 
 class Schedule:
@@ -149,12 +149,12 @@ class Schedule:
             self._keep([*begun, *(one for one in self._chunks if one.edges[0] > time)])
         until = min((one.next_edge(time) for one in self._chunks), default=math.inf)
         due = [(one, number) for one in begun if (number := one.step(time)) is not None]
+        # The newest of all comes first where it came too late to have a step for now.
+        if any(one.terminated(time) for one in (*begun[-1:], *(one for one, _ in due[-1:]))):
+            return Demand(until, terminate=True)
         if not due:
             return Demand(until)
-        newest, number = due[-1]
-        if newest.terminated(number):
-            return Demand(until, terminate=True)
-        return _combined([(one, number) for one, number in due if not one.terminated(number)], time, until)
+        return _combined([(one, number) for one, number in due if not one.terminated(time)], time, until)
 
     def _keep(self, chunks: list[TimedChunk]) -> None:
         self._chunks, self.last = chunks, max(chunks, key=lambda one: one.end)

@@ -9,6 +9,7 @@ import pytest
 from support.actions import PERIOD, TICK, action, changed, chunk, run, speed, travelled
 
 from rt_vla_ros.action_space.chunk import KEEP_GRIPPER
+from rt_vla_ros.action_space.ensemble import Ensemble
 from rt_vla_ros.control.controller import Controller, ControllerSettings
 from rt_vla_ros.control.motion import REST_TRANSLATION
 from rt_vla_ros.control.status import Command, State
@@ -169,6 +170,17 @@ def test_a_terminate_whose_time_has_passed_stops_at_once() -> None:
     assert controller.state is State.TERMINATED
     assert max(map(speed, run(controller, 0.5, 0.5))) == 0
     assert "before the last request ended (0.500 s)" in str(controller.accept(chunk(X, X), stamp=0.45, now=1.0))
+
+
+@pytest.mark.parametrize("ensemble", [Ensemble(), Ensemble("weighted", 0.5, 4)])
+def test_a_terminate_counts_also_where_the_time_of_all_steps_has_passed(ensemble: Ensemble) -> None:
+    controller = Controller()
+    controller.accept(chunk(*[X] * 8, ensemble=ensemble), stamp=0, now=0)
+    run(controller, 0, 0.8)
+    assert controller.accept(changed(chunk(X, X, X, ensemble=ensemble), 2, terminate=True), stamp=0.1, now=0.8) is None
+    assert controller.state is State.TERMINATED
+    commands = run(controller, 0.8, 0.5)
+    assert all(speed(c) == 0 for c in commands[round(controller.limits.stopping_time / TICK) + 1 :])
 
 
 def test_a_newer_chunk_takes_back_a_terminate_that_is_not_due() -> None:
