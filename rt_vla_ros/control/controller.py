@@ -199,7 +199,8 @@ class Controller:
         """Brakes and forgets everything but a latched stop."""
         if self._state is not State.STOPPED:
             self._halt(State.IDLE, "Reset; no action has come since.")
-        self._motion.forget()
+        # Perhaps nobody told the arm what was demanded so far, as in a dry run.
+        self._motion.forget(-math.inf if self._last is None else self._last)
         self._newest = self._ended = self.action_stamp = self.refused_stamp = self._pose = None
 
     def set_pose(self, position: Sequence[float] | NDArray[np.float64] | None, at: float | None = None) -> None:

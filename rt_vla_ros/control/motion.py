@@ -113,7 +113,7 @@ class Motion:
         wanted = self._ema.velocity(interval)
         wanted = self._limits.slow_down(self._limits.brakeable(wanted, self._ema.owed, interval))
         if position is not None:
-            wanted = self._behind_wall(wanted, position, interval)
+            wanted = self._behind_wall(wanted, position, last, now)
         self.velocity = self._limits.approach(wanted, self.velocity, interval)
 
     def come_due(self, last: float, now: float) -> None:
@@ -147,10 +147,17 @@ class Motion:
         owed = self._ema.owed
         return float(np.linalg.norm(owed[:3])) < REST_TRANSLATION and float(np.linalg.norm(owed[3:])) < REST_ROTATION
 
-    def _behind_wall(self, wanted: Vector, position: Vector, interval: float) -> Vector:
-        """What the wall holds back is not made up for: the arm would push against it long after the policy turned."""
+    def _behind_wall(self, wanted: Vector, position: Vector, last: float, now: float) -> Vector:
+        """What the wall holds back is not made up for: the arm would push against it long after the policy turned.
+
+        Nor does it count as demanded, or a chunk that is compensated would take back what was never done.
+        """
+        interval = to_nanosecond(now - last)
         inside = self._limits.keep_inside(wanted, position, interval)
         held = inside != wanted
-        self._ema.owed = np.where(held, inside / self._ema.gain(interval), self._ema.owed)
         self.walled = bool(held.any())
+        if self.walled:
+            owed = np.where(held, inside / self._ema.gain(interval), self._ema.owed)
+            self._demanded.add(last, now, (owed - self._ema.owed) / interval)
+            self._ema.owed = owed
         return inside

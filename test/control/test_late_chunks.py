@@ -9,6 +9,7 @@ from support.actions import TICK, run, speed, travelled
 from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, ActionChunk, EndEffectorStep
 from rt_vla_ros.action_space.ensemble import Ensemble
 from rt_vla_ros.control.controller import Controller
+from rt_vla_ros.control.limits import Limits
 from rt_vla_ros.control.motion import REST_TRANSLATION
 
 X, Y = np.eye(3)[:2] * 0.02
@@ -100,6 +101,35 @@ def test_nothing_is_made_up_for_from_before_a_moment_that_nobody_knows() -> None
     assert controller.accept(chunk(*[X] * 3), stamp=0.3, now=0.6) is None
     done = run(controller, 0.6, 0.6)
     assert travelled(done)[0] == pytest.approx(1.5 * 0.02, abs=REST_TRANSLATION)
+
+
+def test_nothing_is_made_up_for_from_before_a_reset() -> None:
+    controller = Controller()
+    controller.accept(chunk(*[X] * 8), stamp=0, now=0)
+    run(controller, 0, 0.3)
+    controller.reset()
+    run(controller, 0.3, 0.2)
+    assert controller.accept(chunk(Y, Y, Y, Y), stamp=0.2, now=0.5) is None
+    assert travelled(run(controller, 0.5, 1.0))[1] == pytest.approx(2.5 * 0.02, abs=REST_TRANSLATION)
+
+
+def test_what_a_wall_held_back_is_not_taken_back() -> None:
+    controller, x = Controller(Limits(workspace_high=(0.0, 9.0, 9.0))), 0.0
+
+    def push(now: float, seconds: float) -> float:
+        where = x
+        for i in range(round(seconds / TICK)):
+            controller.set_pose((where, 0.0, 0.0))
+            where += controller.tick(now + (i + 1) * TICK).linear[0] * TICK
+        return where
+
+    controller.tick(0)
+    controller.accept(chunk(*[X] * 8), stamp=0, now=0)
+    x = push(0, 0.6)
+    assert x == pytest.approx(0, abs=1e-3)
+    assert controller.accept(chunk(-X, -X, -X, -X), stamp=0.2, now=0.6) is None
+    x = push(0.6, 1.0)
+    assert x == pytest.approx(-4 * 0.02, abs=2 * REST_TRANSLATION)
 
 
 def test_another_run_before_leaves_no_trace() -> None:
