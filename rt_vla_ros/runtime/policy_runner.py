@@ -200,7 +200,10 @@ class PolicyRunner(Generic[Message]):
                 stepper.begun()
         try:
             for decision in stepper.decisions(due):
-                step = PolicyStep(decision, due.stamp_ns, arrival_ns, self._clock() - begun_ns)
+                now_ns = self._clock()
+                if _is_late(decision, now_ns - due.stamp_ns):
+                    continue
+                step = PolicyStep(decision, due.stamp_ns, arrival_ns, now_ns - begun_ns)
                 if not self._tell(request, step):
                     return
         except DecodingError as error:
@@ -239,6 +242,15 @@ class PolicyRunner(Generic[Message]):
             if request == self._request:
                 self.cancel()
                 self._listener.on_request_failed(_sentence(error))
+
+
+def _is_late(decision: PolicyDecision, age_ns: int) -> bool:
+    """Of the first steps of a chunk, none of which ends the request: whether their time is over.
+
+    They would be done in place of those that are due in the chunk before. age_ns: of the image.
+    """
+    chunk = decision.chunk
+    return not decision.whole and chunk.terminates_at is None and age_ns >= len(chunk.steps) * chunk.period * 1e9
 
 
 def _sentence(error: Exception) -> str:

@@ -370,6 +370,25 @@ def test_first_steps_and_the_rest_are_told_with_one_stamp() -> None:
     assert [(len(step.decision.chunk.steps), step.stamp_ns // MS) for step in steps] == [(1, 1000), (4, 1000)]
 
 
+@pytest.mark.parametrize(("took_ms", "end", "told"), [(199, None, [1, 4]), (200, None, [4]), (200, 0, [1])])
+def test_first_steps_whose_time_has_passed_are_told_before_the_rest_only_where_they_end_the_request(
+    took_ms: float, end: int | None, told: list[int]
+) -> None:
+    class Late(StreamingChunkPolicy):
+        def act_streaming(self, observation: Observation) -> Iterator[ActionChunk]:
+            desk.now_ms = 1000 + took_ms
+            yield from super().act_streaming(observation)
+
+    desk = Desk(Recorder())
+    desk.load, desk.stream = lambda: Late(end=end), True
+    desk.start()
+    desk.runner.request("first")
+    desk.show(1000)
+    steps = desk.listener.wait("step", len(told))
+    desk.runner.close()
+    assert [len(step.decision.chunk.steps) for step in steps if isinstance(step, PolicyStep)] == told
+
+
 def test_the_rest_of_a_request_that_is_over_is_not_told() -> None:
     gate = threading.Event()
 
