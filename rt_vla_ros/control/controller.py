@@ -305,6 +305,7 @@ class Controller:
     def _check_clock(self, now: float) -> str | None:
         """After a jump nothing that was measured by the clock counts any more; the sentence where that is a fault."""
         sentence = None if self._last is None else self._clock.alarm(self._last, now)
+        back = self._last is not None and now < self._last
         if self._last is None or sentence is not None:
             self._last = now
         if sentence is None:
@@ -314,7 +315,8 @@ class Controller:
         active = self._state in ACTIVE
         if active:
             self.fault(sentence)
-        self._motion.freeze(now if active else -math.inf)
+        # What was before a clock that began anew is none of its times.
+        self._motion.freeze(-math.inf if back and not active else now)
         return sentence if active else None
 
     def _update_state(self, now: float) -> None:

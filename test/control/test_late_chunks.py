@@ -93,13 +93,16 @@ def test_only_the_rule_compensated_makes_up_for_passed_steps(rule: str, expected
     np.testing.assert_allclose(travelled(run(controller, 0.4, 1.0))[:3], expected, atol=REST_TRANSLATION)
 
 
-def test_nothing_is_made_up_for_from_before_a_moment_that_nobody_knows() -> None:
-    controller = Controller()
+@pytest.mark.parametrize("gaps", [1, 2])
+def test_nothing_is_made_up_for_from_before_a_moment_that_nobody_knows(gaps: int) -> None:
+    controller, now = Controller(), 0.2
     controller.accept(chunk(*[X] * 8), stamp=0, now=0)
-    run(controller, 0, 0.2)
-    controller.tick(0.6)  # the process stood still
-    assert controller.accept(chunk(*[X] * 3), stamp=0.3, now=0.6) is None
-    done = run(controller, 0.6, 0.6)
+    run(controller, 0, now)
+    for _ in range(gaps):
+        now += 0.4
+        controller.tick(now)  # the process stood still
+    assert controller.accept(chunk(*[X] * 6), stamp=now - 0.9, now=now) is None
+    done = run(controller, now, 0.6)
     assert travelled(done)[0] == pytest.approx(1.5 * 0.02, abs=REST_TRANSLATION)
 
 
