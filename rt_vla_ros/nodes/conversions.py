@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 
 from rt_vla_ros.action_space.card import LONGEST_HORIZON
 from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
-from rt_vla_ros.action_space.ensemble import NEWEST, Ensemble
+from rt_vla_ros.action_space.ensemble import ALONE, NEWEST, Ensemble
 from rt_vla_ros.control.status import Command
 from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
@@ -103,8 +103,8 @@ def moves(message: ChunkMsg) -> bool:
 
 
 def _ensemble(message: ChunkMsg) -> Ensemble:
-    if message.ensemble in ("", NEWEST.rule):
-        return NEWEST
+    if message.ensemble in ("", *ALONE):
+        return Ensemble(message.ensemble or NEWEST.rule)
     return Ensemble(message.ensemble, message.ensemble_weight, message.ensemble_chunks)
 
 

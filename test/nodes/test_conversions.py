@@ -48,6 +48,13 @@ def test_a_chunk_of_several_steps_goes_there_and_back() -> None:
     assert convert.chunk_message(back, 5, "base", 0) == message
 
 
+@pytest.mark.parametrize(("told", "rule"), [("", "newest"), ("newest", "newest"), ("compensated", "compensated")])
+def test_a_rule_of_the_newest_chunk_alone_needs_no_number_of_chunks(told: str, rule: str) -> None:
+    message = convert.chunk_message(chunk((1, 2, 3)), 0, "base", 0)
+    message.ensemble, message.ensemble_chunks = told, 0
+    assert convert.chunk_from_message(message).ensemble == Ensemble(rule)
+
+
 def test_a_terminate_needs_no_ensemble_that_there_is() -> None:
     message = convert.chunk_message(one_step(terminate=True), 5, "base", 0)
     message.ensemble = "median"
