@@ -36,6 +36,8 @@ class Motion:
         self._schedule = Schedule()
         self._demanded = Odometer(6, max_chunk_age)
         self._frame_id = ""
+        self._due: Vector = np.zeros(6)  # displacement that came due since the last tick ...
+        self._collected = -math.inf  # ... up to this time [s]
         self.velocity: Vector = np.zeros(6)
         self.forget()
         self.halt()
@@ -63,10 +65,11 @@ class Motion:
         self._schedule.clear()
         self._target: Vector = np.zeros(6)  # velocity that is demanded ...
         self._until = math.inf  # ... up to this time [s]
-        self._due: Vector = np.zeros(6)  # displacement that came due since the last tick ...
-        self._collected = -math.inf  # ... up to this time [s]
-        self._halted = True
+        self._owe(-self._due, self._collected)
         self._ema.reset()
+        self._due = np.zeros(6)
+        self._collected = -math.inf
+        self._halted = True
         self._wish: float | None = None
         self.terminated_at: float | None = None
         self.slowed = self.walled = self.overdue = False
@@ -108,12 +111,14 @@ class Motion:
         interval = to_nanosecond(now - last)
         self._ema.account(self._due, self.velocity * interval)
         self._due = np.zeros(6)
-        if now >= self.end and (self._halted or self._rests()):
+        if self._halted:
+            self._owe(np.zeros(6), now)
+        elif now >= self.end and self._rests():
             self._ema.reset()
         wanted = self._ema.velocity(interval)
         wanted = self._limits.slow_down(self._limits.brakeable(wanted, self._ema.owed, interval))
         if position is not None:
-            wanted = self._behind_wall(wanted, position, last, now)
+            wanted = self._behind_wall(wanted, position, interval, now)
         self.velocity = self._limits.approach(wanted, self.velocity, interval)
 
     def come_due(self, last: float, now: float) -> None:
@@ -147,17 +152,19 @@ class Motion:
         owed = self._ema.owed
         return float(np.linalg.norm(owed[:3])) < REST_TRANSLATION and float(np.linalg.norm(owed[3:])) < REST_ROTATION
 
-    def _behind_wall(self, wanted: Vector, position: Vector, last: float, now: float) -> Vector:
-        """What the wall holds back is not made up for: the arm would push against it long after the policy turned.
-
-        Nor does it count as demanded, or a chunk that is compensated would take back what was never done.
-        """
-        interval = to_nanosecond(now - last)
+    def _behind_wall(self, wanted: Vector, position: Vector, interval: float, now: float) -> Vector:
+        """What the wall holds back is not made up for: the arm would push against it long after the policy turned."""
         inside = self._limits.keep_inside(wanted, position, interval)
         held = inside != wanted
+        self._owe(np.where(held, inside / self._ema.gain(interval), self._ema.owed), now)
         self.walled = bool(held.any())
-        if self.walled:
-            owed = np.where(held, inside / self._ema.gain(interval), self._ema.owed)
-            self._demanded.add(last, now, (owed - self._ema.owed) / interval)
-            self._ema.owed = owed
         return inside
+
+    def _owe(self, owed: Vector, at: float) -> None:
+        """Another displacement (6,) is owed than what came due and is not done.
+
+        It counts as demanded so: a chunk that is compensated would take back what was never done.
+        """
+        if not np.array_equal(owed, self._ema.owed):
+            self._demanded.correct(at, owed - self._ema.owed)
+        self._ema.owed = owed

@@ -16,7 +16,7 @@ class Odometer:
 
     def __init__(self, size: int = 3, memory: float = MEMORY) -> None:
         """size: of a velocity. memory: for how long one is remembered [s]."""
-        self._commands: deque[tuple[float, float, Vector]] = deque()  # from, until, velocity (size,)
+        self._commands: deque[tuple[float, float, Vector]] = deque()  # from, until, velocity (size,); or displacement
         self._size, self._memory = size, memory
 
     def reset(self) -> None:
@@ -29,11 +29,15 @@ class Odometer:
         while self._commands[0][1] < now - self._memory:
             self._commands.popleft()
 
+    def correct(self, at: float, displacement: Vector) -> None:
+        """At that time, no earlier than the last one that was added, it was moved by this, shape (size,)."""
+        self._commands.append((at, at, displacement))
+
     def since(self, start: float) -> Vector:
         """Displacement, shape (size,), from the time `start` to the last one that was added."""
         moved = np.zeros(self._size)
         for last, now, velocity in reversed(self._commands):
             if now <= start:
                 break
-            moved += velocity * (now - max(last, start))
+            moved += velocity * (now - max(last, start)) if now > last else velocity
         return moved

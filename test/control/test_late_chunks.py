@@ -116,6 +116,21 @@ def test_nothing_is_made_up_for_from_before_a_reset() -> None:
     assert travelled(run(controller, 0.5, 1.0))[1] == pytest.approx(2.5 * 0.02, abs=REST_TRANSLATION)
 
 
+@pytest.mark.parametrize("acceleration", [0.5, 1.0, 6.0])
+def test_what_a_new_instruction_dropped_is_not_taken_back_either(acceleration: float) -> None:
+    controller = Controller(Limits(max_linear_acceleration=acceleration))
+    controller.tick(0)
+    done = run(controller, 0, 0.2)
+    controller.accept(chunk(*[5 * X] * 8), stamp=0.2, now=0.2)
+    done += run(controller, 0.2, 0.1)
+    controller.accept(chunk(), stamp=0.3, now=0.3)
+    done += run(controller, 0.3, 0.3)
+    assert travelled(done)[0] > 0.004  # while it braked, too
+    assert controller.accept(chunk(Y, Y, Y, Y), stamp=0.2, now=0.6) is None
+    done += run(controller, 0.6, 1.0)
+    np.testing.assert_allclose(travelled(done)[:3], 4 * Y, atol=REST_TRANSLATION)
+
+
 def test_what_a_wall_held_back_is_not_taken_back() -> None:
     controller, x = Controller(Limits(workspace_high=(0.0, 9.0, 9.0))), 0.0
 

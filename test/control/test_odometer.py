@@ -30,3 +30,12 @@ def test_after_a_reset_it_knows_nothing() -> None:
     odometer = driven(0.5)
     odometer.reset()
     assert not odometer.since(0.0).any()
+
+
+def test_a_correction_counts_for_what_began_before_it() -> None:
+    odometer = Odometer()
+    odometer.add(0.0, 0.1, np.array([1.0, 0.0, 0.0]))
+    odometer.correct(0.1, np.array([-0.04, 0.0, 0.0]))
+    odometer.add(0.1, 0.2, np.array([1.0, 0.0, 0.0]))
+    assert odometer.since(0.05)[0] == pytest.approx(0.05 - 0.04 + 0.1)
+    assert odometer.since(0.1)[0] == pytest.approx(0.1)
