@@ -103,11 +103,15 @@ class Limits:
         angular = _brakeable_speed(float(np.linalg.norm(owed[3:])), self.max_angular_acceleration, interval)
         return np.concatenate([clip_norm(velocity[:3], linear), clip_norm(velocity[3:], angular)])
 
-    def approach(self, velocity: Vector, previous: Vector, interval: float) -> Vector:
-        """The velocity (6,) nearest to `velocity` that can be reached from `previous` (6,) within `interval` [s]."""
-        change = velocity - previous
-        linear = clip_norm(change[:3], self.max_linear_acceleration * interval)
-        angular = clip_norm(change[3:], self.max_angular_acceleration * interval)
+    def approach(self, velocity: Vector, previous: Vector, interval: float, first: Vector | None = None) -> Vector:
+        """The velocity (6,) nearest to `velocity` that can be reached from `previous` (6,) within `interval` [s].
+
+        first: what is to be reached before anything else, (6,); in braking before a wall, other axes have to wait.
+        """
+        by_way = previous if first is None else first
+        change, urgent = velocity - by_way, by_way - previous
+        linear = _change(urgent[:3], change[:3], self.max_linear_acceleration * interval)
+        angular = _change(urgent[3:], change[3:], self.max_angular_acceleration * interval)
         reached: Vector = previous + np.concatenate([linear, angular])
         return reached
 
@@ -135,6 +139,22 @@ def clip_norm(vector: Vector, limit: float) -> Vector:
     if norm <= limit:
         return vector
     shortened: Vector = vector * (limit / norm)
+    return shortened
+
+
+def _change(urgent: Vector, other: Vector, limit: float) -> Vector:
+    """The urgent change and as much of the other one as the norm of both together leaves, each of shape (3,)."""
+    if not urgent.any():
+        return clip_norm(other, limit)
+    both: Vector = urgent + other
+    room = limit * limit - float(urgent @ urgent)
+    if room <= 0:
+        return clip_norm(urgent, limit)
+    if float(both @ both) <= limit * limit:
+        return both
+    along, size = float(urgent @ other), float(other @ other)
+    share = (math.sqrt(along * along + size * room) - along) / size
+    shortened: Vector = urgent + other * share
     return shortened
 
 

@@ -117,9 +117,11 @@ class Motion:
             self._ema.reset()
         wanted = self._ema.velocity(interval)
         wanted = self._limits.slow_down(self._limits.brakeable(wanted, self._ema.owed, interval))
+        first = None
         if position is not None:
             wanted = self._behind_wall(wanted, position, interval, now)
-        self.velocity = self._limits.approach(wanted, self.velocity, interval)
+            first = self._limits.keep_inside(self.velocity, position, interval)
+        self.velocity = self._limits.approach(wanted, self.velocity, interval, first)
 
     def come_due(self, last: float, now: float) -> None:
         """Adds up what is demanded until `now` [s]; the last tick was at `last`. Steps from `now` on are untouched."""

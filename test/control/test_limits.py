@@ -43,3 +43,19 @@ def test_the_stopping_time_is_the_slower_of_both() -> None:
         max_linear_velocity=0.5, max_linear_acceleration=1.0, max_angular_velocity=1, max_angular_acceleration=4
     )
     assert limits.stopping_time == 0.5
+
+
+@pytest.mark.parametrize(
+    ("brake", "expected"),
+    [
+        (0.0, (0.6, 0.8, 0.0)),  # nothing is urgent: all of it in its own direction
+        (-0.6, (-0.6, 0.8, 0.0)),  # the other change has what is left
+        (-2.0, (-1.0, 0.0, 0.0)),  # not even the urgent one can be done whole
+    ],
+)
+def test_what_is_urgent_changes_first(brake: float, expected: tuple[float, ...]) -> None:
+    limits, previous = Limits(max_linear_acceleration=1.0), np.zeros(6)
+    first = np.array([brake, 0, 0, 0, 0, 0])
+    wanted = np.array([brake or 6.0, 8.0, 0, 0, 0, 0])
+    reached = limits.approach(wanted, previous, 1.0, first)
+    np.testing.assert_allclose(reached[:3], expected, atol=1e-12)

@@ -211,6 +211,23 @@ def test_an_arm_outside_its_workspace_may_only_come_back() -> None:
     assert run(controller, 0.2, 0.2)[-1].linear[0] < -0.1
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_an_arm_that_brakes_slowly_stays_within_its_walls_whatever_else_it_is_told(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    limits = Limits(workspace_low=(-0.05,) * 3, workspace_high=(0.05,) * 3, max_linear_acceleration=0.5)
+    controller, position, before = Controller(limits), np.zeros(3), np.zeros(3)
+    controller.tick(0)
+    for now in TICK * np.arange(200):
+        if rng.random() < 0.15:
+            steps = [rng.uniform(-0.05, 0.05, 3)] * rng.integers(1, 10)
+            controller.accept(chunk(*steps), stamp=now - rng.choice([0, 0.1, 0.3]), now=now)
+        controller.set_pose(position, now)
+        command = controller.tick(now + TICK)
+        assert np.linalg.norm(command.linear - before) <= 0.5 * TICK + ROUNDING
+        position, before = position + command.linear * TICK, command.linear
+        assert np.abs(position).max() <= 0.05 + ROUNDING
+
+
 def test_without_a_known_position_the_walls_do_not_act() -> None:
     controller = Controller(Limits(workspace_high=(0.5, 1, 1)))
     controller.set_pose((0.5, 0, 0))
