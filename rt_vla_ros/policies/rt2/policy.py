@@ -97,13 +97,13 @@ class RT2Policy:
 
         Raises ValueError for an empty instruction and for one with which the prompt is longer than the model's context.
         """
-        self._stop_writing()
         self._prompt = None
         longest = self._state(np.array([one.high for one in self.card.state]))
         text = robot_prompt(self.parts.config, instruction, longest)
         sizes = [(camera.height, camera.width) for camera in self.card.cameras]
         black = [np.zeros((*size, 3), np.uint8) for size in sizes]
         with self._lock.high():  # tokenizers are not made for two threads either
+            self._stop_writing()
             with self._explained():
                 if not self._prepared and self._device_images:
                     self._pixels = find_device_images(self.parts.processor, sizes, self.parts.model.device)

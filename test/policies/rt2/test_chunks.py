@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -237,3 +239,31 @@ def test_a_stamp_that_is_no_time_is_refused(qwen: RT2Parts, stamp: float) -> Non
     policy = policy_of(qwen)
     with pytest.raises(ValueError, match=r"stamp is (nan|inf), expected a time in seconds"):
         policy.act(seen(0, stamp))
+
+
+def test_a_reset_waits_for_the_pass_of_another_thread(qwen: RT2Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, running, go = policy_of(qwen), threading.Event(), threading.Event()
+    errors: list[Exception] = []
+
+    def decode(*_: object, **__: object) -> Iterator[object]:
+        running.set()
+        go.wait(10)
+        yield from ()
+
+    def reset() -> None:
+        try:
+            policy.reset("pick up the red cube")
+        except Exception as error:
+            errors.append(error)
+
+    monkeypatch.setattr(policy._engine, "decode", decode)
+    threads = [threading.Thread(target=lambda: list(policy.outputs(seen(0)))), threading.Thread(target=reset)]
+    threads[0].start()
+    assert running.wait(10)
+    threads[1].start()
+    while threads[1].is_alive() and not policy._lock._waiting_high:
+        threads[1].join(0.001)
+    go.set()
+    for thread in threads:
+        thread.join(10)
+    assert not errors
