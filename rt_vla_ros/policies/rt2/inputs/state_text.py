@@ -6,6 +6,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from rt_vla_ros.policies.rt2.configuration import EDGE
+from rt_vla_ros.policies.rt2.vla0.statistics import SMALLEST_SPAN
 
 
 def state_text(values: ArrayLike, low: ArrayLike, high: ArrayLike, bins: int) -> str:
@@ -18,6 +19,7 @@ def state_text(values: ArrayLike, low: ArrayLike, high: ArrayLike, bins: int) ->
     state, least, most = (torch.as_tensor(array, dtype=torch.float32) for array in (values, low, high))
     if not bool(torch.isfinite(state).all()):
         raise ValueError(f"The robot's state is {state.tolist()}, expected finite numbers.")
-    scaled = 2 * (state - least) / (most - least) - 1
+    span = (most - least).clamp(min=SMALLEST_SPAN)  # of a dimension that never changed, float32 knows none
+    scaled = 2 * (state - least) / span - 1
     edges = torch.linspace(-1 - EDGE, 1 + EDGE, bins + 1)[:-1]
     return " ".join(str(number) for number in (torch.bucketize(scaled, edges) - 1).tolist())

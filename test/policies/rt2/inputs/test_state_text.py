@@ -34,6 +34,13 @@ def test_the_ends_and_beyond() -> None:
     assert state_text([], [], [], 512) == ""
 
 
+def test_a_dimension_that_never_changed() -> None:
+    """Its range is too small for float32: where it was in training is the first gap, as LeRobot has it."""
+    low, high = [0.5, -3.0], [0.5 + 1e-8, -3.0 + 1e-8]
+    assert state_text(low, low, high, 512) == "0 0"
+    assert state_text([0.6, -3.1], low, high, 512) == "511 -1"
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_numbers_that_are_none_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match="expected finite numbers"):
