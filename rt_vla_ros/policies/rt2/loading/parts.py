@@ -52,7 +52,7 @@ from rt_vla_ros.policies.rt2.loading.quantization import (
 )
 from rt_vla_ros.policies.rt2.loading.remote_code import check_code, check_files, code_files, processor_code, refusal
 from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
-from rt_vla_ros.policies.rt2.vla0.published import check_system
+from rt_vla_ros.policies.rt2.vla0.published import check_state
 from rt_vla_ros.policies.rt2.vla0.views import views_of
 
 Model = TypeVar("Model", bound=PreTrainedModel)
@@ -219,16 +219,6 @@ def load_weights(
     except Exception as error:  # damaged files make transformers and what it reads them with raise anything
         raise CheckpointError(f"The weights in {files.directory} cannot be loaded: {first_line(error)}") from error
     return model
-
-
-def check_state(config: RT2Config, card: ActionCard) -> None:
-    """Raises CheckpointError where prompt and action card do not agree on what the model is told."""
-    if (config.state_bins > 0) != bool(card.state):
-        raise CheckpointError(
-            f"rt2_config.json has {config.state_bins} state_bins, the action card has {len(card.state)} dimensions of "
-            "the robot's state: both are there where the state is in the prompt, or neither."
-        )
-    check_system(config, card)
 
 
 def load_processor(

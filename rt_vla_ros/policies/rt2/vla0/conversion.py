@@ -12,7 +12,7 @@ from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, RT2_CONFIG_FILE, WEIGHTS_FILE, Tell, say_nothing
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
-from rt_vla_ros.policies.rt2.loading.parts import PROCESSOR_FILES, TOKENIZER_FILES
+from rt_vla_ros.policies.rt2.loading.parts import PROCESSOR_FILES, TOKENIZER_FILES, load_processor
 from rt_vla_ros.policies.rt2.loading.weight_files import INDEX, WeightFiles
 from rt_vla_ros.policies.rt2.vla0.checkpoint import base_directory, smol_config
 from rt_vla_ros.policies.rt2.vla0.published import published
@@ -34,9 +34,9 @@ def convert_vla0(
 ) -> ActionCard:
     """Checks everything, then writes; `directory` must not exist yet or be empty. Weights are linked where they can be.
 
-    statistics: a file with others than the folder's own. base: directory of the model that VLA-0-Smol is made from,
-    None for the one that its configuration names.
-    Raises CheckpointError and ActionCardError; nothing is written then.
+    statistics: a file with others than the folder's own. base: directory with tokenizer and processor, None for
+    those of VLA-0's folder, or of the model that VLA-0-Smol's configuration names.
+    Raises CheckpointError, ProcessorError and ActionCardError; nothing is written then.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise CheckpointError(f"{directory} exists already; give a new or an empty directory.")
@@ -48,6 +48,7 @@ def convert_vla0(
     found, files = published(checkpoint, statistics), WeightFiles.find(source)
     if found.base is not None:
         place = base_directory(str(base or found.base), source, tell)
+        load_processor(place, found.config, len(found.card.cameras))
         config, tensors = smol_config(place, files), dict(smol_tensors(files))
         directory.mkdir(parents=True, exist_ok=True)
         config.save_pretrained(directory)
@@ -55,7 +56,8 @@ def convert_vla0(
         apart = {name: tensor.clone() for name, tensor in tensors.items()}  # a file holds no tensor by two names
         save_file(apart, directory / WEIGHTS_FILE, metadata={"format": "pt"})
     else:
-        place = source
+        place = base or source
+        load_processor(place, found.config, len(found.card.cameras))
         directory.mkdir(parents=True, exist_ok=True)
         for path in (*files.paths, source / INDEX):
             _link(path, directory / path.name)

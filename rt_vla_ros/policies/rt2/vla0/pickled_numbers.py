@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.json_file import check_file
 
+SHOWN = 80
+"""Characters of a name that are shown."""
 LARGEST = 1 << 20
 """Bytes of a file; the statistics of seven dimensions have 400."""
 MOST_STEPS, MOST_DEPTH = 20_000, 100
@@ -149,9 +151,12 @@ class _Machine:
 
 
 def _named(module: object, name: object) -> _Name:
+    if not (isinstance(module, str) and isinstance(name, str)):
+        raise PickleError("it names something by what is no word.")
     if (module, name) not in NAMES:
-        raise PickleError(f"it names {module}.{name}, which makes no numbers; it was not run.")
-    return _Name(NAMES[module, name])  # type: ignore[index]
+        called = ascii(f"{module}.{name}"[:SHOWN])[1:-1]
+        raise PickleError(f"it names {called}, which makes no numbers; it was not run.")
+    return _Name(NAMES[module, name])
 
 
 def _updated(target: object, pairs: list[Any]) -> dict[Any, Any]:

@@ -8,14 +8,15 @@ those of the model that its `vlm_checkpoint` names. Loads no torch.
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from rt_vla_ros.action_space.card import ActionCard, CameraSpec
+from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, CameraSpec
 from rt_vla_ros.json_file import read_text
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.files import LEROBOT_VLA0
@@ -44,6 +45,7 @@ LIBERO_SIZE = 256
 """Side of the images that LIBERO's data sets are rendered in [pixel]."""
 CAMERAS = {"image": "front", "image2": "wrist", "wrist_image": "wrist"}
 """Columns of LIBERO's data sets, and what their cameras are called here."""
+STATE_COLUMN = "observation.state"
 SMOL_PROMPT = "Task: {instruction}, State: {state}, Actions: "
 SMOL_STATELESS = "Task: {instruction}, Actions: "
 
@@ -63,6 +65,7 @@ class Published:
 def published(checkpoint: Checkpoint, statistics: Path | None = None) -> Published:
     """What a published folder says. statistics: a file with others than its own.
 
+    An action_card.json beside the weights goes before the card of the statistics.
     Raises CheckpointError and ActionCardError, with a sentence.
     """
     directory = checkpoint.model_directory
@@ -77,13 +80,27 @@ def published(checkpoint: Checkpoint, statistics: Path | None = None) -> Publish
             f"{directory} is a VLA-0 checkpoint without statistics, so its numbers have no meaning. Make one with "
             f"them: {CONVERT.format(directory)}."
         )
-    found = read_statistics(path)
+    ranges = read_statistics(path)
     try:
-        return _smol(checkpoint, found) if smol else _vla0(checkpoint, found)
+        found = _smol(checkpoint, ranges) if smol else _vla0(checkpoint, ranges)
     except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"The settings of {directory} cannot be used: {error}") from error
+    if (directory / CARD_FILE).is_file():
+        found = replace(found, card=ActionCard.load(directory))
+        check_state(found.config, found.card)
+    return found
+
+
+def check_state(config: RT2Config, card: ActionCard) -> None:
+    """Raises CheckpointError where prompt and action card do not agree on what the model is told."""
+    if (config.state_bins > 0) != bool(card.state):
+        raise CheckpointError(
+            f"rt2_config.json has {config.state_bins} state_bins, the action card has {len(card.state)} dimensions of "
+            "the robot's state: both are there where the state is in the prompt, or neither."
+        )
+    check_system(config, card)
 
 
 def check_system(config: RT2Config, card: ActionCard) -> None:
@@ -144,7 +161,7 @@ def _training(directory: Path) -> Mapping[str, Any]:
 
 def _option(text: object, name: str, usual: float) -> float:
     """A number of the form IMAGE.crop_img:0.875:IMAGE.img_size:224."""
-    found = re.search(rf"IMAGE\.{name}:([\d.]+)", str(text))
+    found = re.search(rf"IMAGE\.{name}:([\d.]+)", text) if isinstance(text, str) else None
     return float(found[1]) if found else usual
 
 
@@ -154,12 +171,12 @@ def _smol(checkpoint: Checkpoint, statistics: Statistics) -> Published:
     _check(what, "the shape of the action", (outputs.get("action") or {}).get("shape"), [DIMENSIONS])
     for key in ("relative_actions", "do_image_splitting"):
         _check(what, key, data.get(key, False), False)
-    bins, with_state = int(data.get("n_state_bins", 512)), bool(data.get("use_state", False))
+    bins, with_state = int(data.get("n_state_bins", 512)), bool(data.get("use_state", STATE_COLUMN in inputs))
     _check(what, "n_action_bins", data.get("n_action_bins", bins), bins)
     if with_state:
-        _check(what, "the shape of the state", (inputs.get("observation.state") or {}).get("shape"), [STATE_DIMENSIONS])
+        _check(what, "the shape of the state", (inputs.get(STATE_COLUMN) or {}).get("shape"), [STATE_DIMENSIONS])
         if statistics.state is None:
-            raise CheckpointError(f"{what} has use_state, but the statistics have no observation.state.")
+            raise CheckpointError(f"{what} has use_state, but the statistics have no {STATE_COLUMN}.")
     columns = {name: part["shape"] for name, part in inputs.items() if part.get("type") == "VISUAL"}
     cameras = [_camera(column, shape) for column, shape in columns.items()]
     card = smol_card(
@@ -205,6 +222,7 @@ def _check(what: str, key: str, found: object, *expected: object) -> None:
     if found not in expected:
         told = " or ".join(map(str, expected))
         raise CheckpointError(
-            f"{what}: {key} is {found}, expected {told}. Another robot's checkpoint needs an action card of its own: "
-            "convert one for LIBERO and correct its action_card.json and rt2_config.json (docs/action_card.md)."
+            f"{what}: {key} is {reprlib.repr(found)}, expected {told}. Another robot's checkpoint needs an action card "
+            "of its own: convert one for LIBERO and correct its action_card.json and rt2_config.json "
+            "(docs/action_card.md)."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,8 @@ import numpy as np
 
 from rt_vla_ros.json_file import check_file, read_object
 from rt_vla_ros.model_folder import inside, stored_shapes
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError
-from rt_vla_ros.policies.rt2.vla0.pickled_numbers import PickledArray, PickleError, read_numbers
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, some
+from rt_vla_ros.policies.rt2.vla0.pickled_numbers import PickledArray, read_numbers
 
 STATISTICS = "dataset_stats.pkl"
 POSTPROCESSOR = "policy_postprocessor.json"
@@ -60,16 +61,14 @@ def read_statistics(path: Path) -> Statistics:
         parts = _parts(path)
         action = _range(parts, ACTION, DIMENSIONS)
         if action is None:
-            raise CheckpointError(
-                f"it has no {' nor '.join(ACTION)} (it has: {', '.join(map(str, parts)) or 'nothing'})."
-            )
+            raise CheckpointError(f"it has no {' nor '.join(ACTION)} (it has: {some(list(map(reprlib.repr, parts)))}).")
         if max(map(abs, (*action.low, *action.high))) > LARGEST:
             raise CheckpointError(
                 f"its actions range from {min(action.low):g} to {max(action.high):g}: those are joint angles, or "
                 "another robot's scale; LIBERO's commands lie within -1 and 1."
             )
         return Statistics(action, _range(parts, STATE, STATE_DIMENSIONS))
-    except (CheckpointError, PickleError) as error:
+    except (ValueError, OverflowError) as error:  # Python's own too, of whole numbers of thousands of digits
         told = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
         raise CheckpointError(f"{told} {BY_HAND}") from error
 
@@ -130,9 +129,14 @@ def _range(parts: Mapping[Any, Any], names: tuple[str, ...], size: int) -> Range
 
 def _numbers(values: Any, what: str, size: int) -> tuple[float, ...]:
     found = values.value if isinstance(values, PickledArray) else values
-    if not isinstance(found, list | tuple | np.ndarray) or np.shape(found) != (size,):
-        shape = np.shape(found) if isinstance(found, np.ndarray) else len(found) if isinstance(found, list) else found
-        raise CheckpointError(f"its {what} is {shape!r}, expected {size} numbers; is it another robot's?")
-    if not all(isinstance(one, int | float | np.number) and math.isfinite(one) for one in found):
+    shape: object = reprlib.repr(found)  # not np.shape: a pickle nests a list in itself without end
+    if isinstance(found, np.ndarray):
+        shape, found = found.shape, list(found) if found.ndim == 1 else ()
+    elif isinstance(found, list | tuple):
+        shape = len(found)
+    if not isinstance(found, list | tuple) or len(found) != size:
+        raise CheckpointError(f"its {what} is {shape}, expected {size} numbers; is it another robot's?")
+    numbers = tuple(float(one) for one in found if isinstance(one, int | float | np.number))
+    if len(numbers) != size or not all(map(math.isfinite, numbers)):
         raise CheckpointError(f"its {what} holds something that is no finite number.")
-    return tuple(float(one) for one in found)
+    return numbers

@@ -122,6 +122,7 @@ DAMAGED = {
     "nothing to end": b"\x80\x02.",
     "no mark": b"\x80\x02u.",
     "below the mark": b"\x80\x02K\x01(\x85.",
+    "a name of half a character": b"\x80\x04X\x03\x00\x00\x00\xed\xa0\x80X\x01\x00\x00\x00a\x93.",
     "a name of numbers": b"\x80\x04K\x01K\x02\x93.",
     "an unknown place": b"\x80\x02h\x05.",
     "a list as a key": b"\x80\x02}]K\x01s.",
@@ -143,6 +144,12 @@ def test_huge_ones_end_soon(tmp_path: Path) -> None:
     nested: list[Any] = []
     for _ in range(60):
         nested = [nested, nested]  # 2^60 lists, if they were counted out
+    name: tuple[Any, ...] = ()
+    for _ in range(60):
+        name = (name, name)
+    tuples = pickle.dumps(name, 4)[2:-1]
+    with pytest.raises(PickleError, match="names something by what is no word"):
+        read(tmp_path, b"\x80\x04" + tuples + tuples + b"\x93.")
     assert len(read(tmp_path, pickle.dumps(nested))) == 2
     far = b"\x80\x02K\x01r" + struct.pack("<I", 2**32 - 1) + b"."
     assert read(tmp_path, far) == 1, "a place far away in the memo takes no room"

@@ -7,6 +7,7 @@ import os
 import pickle
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,7 @@ from rt_vla_ros.action_space.ensemble import NEWEST, Ensemble
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint, resolve
 from rt_vla_ros.policies.rt2.configuration import RT2Config, RT2ConfigError
-from rt_vla_ros.policies.rt2.loading.parts import check_state
-from rt_vla_ros.policies.rt2.vla0.published import check_system, published
+from rt_vla_ros.policies.rt2.vla0.published import check_state, check_system, published
 from rt_vla_ros.policies.rt2.vla0.statistics import read_statistics
 
 
@@ -116,6 +116,7 @@ def test_where_statistics_lie(tmp_path: Path) -> None:
         resolve(named).read_card()
 
 
+CAMERA = {"type": "VISUAL", "shape": [3, 64, 64]}
 NUMBERS = {"min": [-0.9] * 6 + [-1], "max": [0.9] * 6 + [1]}
 STATISTICS = {
     "numbers.json": NUMBERS,
@@ -141,6 +142,13 @@ def test_a_dimension_that_never_moved_and_tensors(tmp_path: Path) -> None:
     assert (found.low[0], found.high[0]) == (0.0, 1e-8)
 
 
+def nested(part: Any) -> list[Any]:
+    """7^40 parts, if they were counted out."""
+    for _ in range(40):
+        part = [part] * 7
+    return list(part)
+
+
 BY_HAND = r'Give the numbers by hand: .*"min".*"max".*7 numbers each'
 OTHER_ROBOTS: dict[str, tuple[Any, str]] = {
     "six joints": (
@@ -158,6 +166,11 @@ OTHER_ROBOTS: dict[str, tuple[Any, str]] = {
     "a list": ([1, 2], "holds a list, expected a dictionary"),
     "words": ({"out_ori_act": {"min": "a" * 7, "max": [1] * 7}}, "min is 'aaaaaaa', expected 7 numbers"),
     "one number": ({"out_ori_act": {"min": 0.0, "max": 1.0}}, "min is 0.0, expected 7 numbers"),
+    "lists in lists": (statistics() | {"out_ori_act": {"min": nested(0), "max": nested(1)}}, "no finite number"),
+    "lists of two lengths": ({"out_ori_act": {"min": [[1], [1, 2]] * 3 + [1], "max": [1] * 7}}, "no finite number"),
+    "too large a number": ({"out_ori_act": {"min": [-(10**400)] * 7, "max": [1] * 7}}, "too large"),
+    "a number for a name": ({10**6000: 1}, "Exceeds the limit"),
+    "a long name": ({"x" * 100_000: 1}, r"it has: 'x+\.\.\.x+'"),
     "a table": (statistics(np.zeros((7, 7)), np.ones((7, 7))), r"min is \(7, 7\), expected 7 numbers"),
 }
 
@@ -213,8 +226,21 @@ def test_settings_of_vla0_that_cannot_be(changes: dict[str, Any], sentence: str,
         vla0(tmp_path, **changes).read_card()
 
 
+def test_a_card_beside_a_published_folder(tmp_path: Path) -> None:
+    """It goes before the statistics' own, and has to fit what the model is asked for."""
+    card = replace(vla0(tmp_path).read_card(), name="corrected", control_rate=10.0)
+    card.save(tmp_path / "model_last")
+    assert resolve(tmp_path).read_card() == card
+    replace(card, horizon=4, ensemble=NEWEST).save(tmp_path / "model_last")
+    with pytest.raises(CheckpointError, match=r"asks the model for 8 steps of 7 numbers .* card has 4 steps"):
+        resolve(tmp_path).read_card()
+
+
 def test_settings_that_are_none(tmp_path: Path) -> None:
     checkpoint = vla0(tmp_path)
+    layers = "".join(f"  - &{b} [*{a}, *{a}, *{a}, *{a}]\n" for a, b in pairwise("abcdefghijklmnop"))
+    (tmp_path / "config.yaml").write_text(f"x:\n  - &a [0]\n{layers}DATALOADER: {{ROBOVERSE: {{cfg_opts: *p}}}}\n")
+    assert checkpoint.read_card().horizon == 8, "4^15 parts are not counted out"
     for text in ("- 1\n", "MODEL: 3\n", "a: [\n", "!!python/object/apply:os.system ['true']\n"):
         (tmp_path / "config.yaml").write_text(text)
         if text.startswith("-"):
@@ -244,6 +270,14 @@ def test_settings_that_are_none(tmp_path: Path) -> None:
 def test_settings_of_vla0_smol_that_cannot_be(changes: dict[str, Any], sentence: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=sentence):
         smol(tmp_path, **changes).read_card()
+
+
+def test_vla0_smol_is_told_its_state_unless_it_says_otherwise(tmp_path: Path) -> None:
+    checkpoint = smol(tmp_path)
+    settings = {key: value for key, value in checkpoint.config.items() if key != "use_state"}
+    for inputs, count in ((settings["input_features"], 8), ({"observation.images.a": CAMERA}, 0)):
+        (tmp_path / "config.json").write_text(json.dumps({**settings, "input_features": inputs}))
+        assert len(resolve(tmp_path).read_card().state) == count
 
 
 def test_lerobots_postprocessor(tmp_path: Path) -> None:
