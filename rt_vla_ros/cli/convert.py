@@ -44,7 +44,7 @@ def _vla0_arguments(vla0: argparse.ArgumentParser) -> None:
     )
     statistics += "the folder's own"
     vla0.add_argument("--statistics", type=Path, metavar="FILE", help=statistics)
-    base = "tokenizer and processor of VLA-0-Smol; without it, those of the model that the folder names"
+    base = "tokenizer and processor; without it, those of VLA-0's folder, or of the model that VLA-0-Smol's names"
     vla0.add_argument("--base", type=Path, metavar="DIR", help=base)
     vla0.add_argument(
         "--out", "--to", dest="directory", type=Path, required=True, metavar="DIR", help="a new directory"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from support.vla0_folders import save_smol, save_vla0, statistics
 
 from rt_vla_ros.cli.doctor.checkpoints import look_at_checkpoint
 from rt_vla_ros.cli.main import main
+from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.rt2.vla0.conversion import convert_vla0
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +55,22 @@ def test_nothing_is_written_where_the_numbers_are_another_robots(
         assert sentence in text
         assert "Give the numbers by hand" in text
         assert not out.exists()
+
+
+def test_a_tokenizer_missing_and_given(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out = Path(shutil.copytree(folder, tmp_path / "source")), tmp_path / "out"
+    (source / "model_last" / "tokenizer.json").unlink()
+    code, text = said(capsys, "--from", source, "--out", out)
+    assert (code, "has no tokenizer" in text, out.exists()) == (2, True, False)
+    assert said(capsys, "--from", source, "--out", out, "--base", folder / "model_last")[0] == 0
+    assert (out / "tokenizer.json").read_bytes() == (folder / "model_last" / "tokenizer.json").read_bytes()
+
+
+def test_the_doctor_compares_card_and_system_text(folder: Path, tmp_path: Path) -> None:
+    card = convert_vla0(resolve(folder), tmp_path / "out")
+    replace(card, horizon=4).save(tmp_path / "out")
+    wrong = [one.sentence for one in look_at_checkpoint(str(tmp_path / "out"), {}).findings if not one.fine]
+    assert any("asks the model for 8 steps of 7 numbers" in sentence for sentence in wrong)
 
 
 def test_the_doctor_knows_published_folders(folder: Path, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from rt_vla_ros.policies.rt2.loading.weight_files import WeightFiles
 from rt_vla_ros.policies.rt2.openvla.card import openvla_config
 from rt_vla_ros.policies.rt2.openvla.checkpoint import check_shapes
 from rt_vla_ros.policies.rt2.vla0.checkpoint import base_directory, smol_config
-from rt_vla_ros.policies.rt2.vla0.published import published
+from rt_vla_ros.policies.rt2.vla0.published import check_state, published
 
 GIGABYTE = 1e9
 Step = Callable[[], str | None]
@@ -118,7 +118,7 @@ def _rt2_steps(checkpoint: Checkpoint, card: ActionCard | None, options: Mapping
         lambda: _silent(RT2Config.load, checkpoint.place_of(RT2_CONFIG_FILE)),
         *common,
         lambda: _compare_rt2(checkpoint, trusted),
-        lambda: _check_processor(checkpoint, trusted),
+        lambda: _check_processor(checkpoint, card, trusted),
     )
 
 
@@ -172,11 +172,13 @@ def _compare_rt2(checkpoint: Checkpoint, trusted: bool) -> str | None:
     return None
 
 
-def _check_processor(checkpoint: Checkpoint, trusted: bool) -> None:
+def _check_processor(checkpoint: Checkpoint, card: ActionCard | None, trusted: bool) -> None:
+    config = RT2Config.load(checkpoint.place_of(RT2_CONFIG_FILE))
+    if card is not None:
+        check_state(config, card)
     if trusted:  # code that may be run is not run here
         return
-    processor = load_processor(checkpoint.place_of(*PROCESSOR_FILES))
-    config = RT2Config.load(checkpoint.place_of(RT2_CONFIG_FILE))
+    processor = load_processor(checkpoint.place_of(*PROCESSOR_FILES), config, len(card.cameras) if card else 1)
     check_vocabulary(processor, config, checkpoint.model_directory)
 
 
