@@ -64,7 +64,8 @@ def _vla0(args: argparse.Namespace) -> int:
     with refused(ValueError, OSError):
         checkpoint = resolve(args.source, print)
         card = convert_vla0(checkpoint, args.directory, statistics=args.statistics, base=args.base, tell=print)
-    print(f"Written: {args.directory}, chunks of {card.horizon} actions. Try it: `rt-vla doctor --checkpoint DIR`.")
+    print(f"Written: {args.directory}, chunks of {card.horizon} actions.")
+    print(f"Try it: `rt-vla doctor --checkpoint {args.directory}`.")
     return 0
 
 
