@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from rt_vla_ros.action_space.card import LONGEST_HORIZON
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.language.plain_text import HOLE, PromptText
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
@@ -63,6 +64,7 @@ class RT2Config:
     views: what becomes of the cameras' images, see vla0.views; "processor": what preprocessor_config.json says.
     view_crop: share of a side that the centre crop of a view keeps, more than 0, at most 1.
     view_size: side of a view in the model's image [pixels], for "tiled" and "separate".
+    horizon: steps that the model was taught to write at once; 0: as many as the action card says.
     """
 
     vocabulary: str
@@ -83,6 +85,7 @@ class RT2Config:
     views: str = "processor"
     view_crop: float = 1.0
     view_size: int = 0
+    horizon: int = 0
     version: int = 1
 
     def __post_init__(self) -> None:
@@ -101,6 +104,9 @@ class RT2Config:
             raise RT2ConfigError(f"plan_tokens is {self.plan_tokens}, expected 0 to {LONGEST_PLAN}.")
         if not self.plan_end.strip():
             raise RT2ConfigError(f"plan_end is {self.plan_end!r}, expected words such as {PLAN_END!r}.")
+        if not 0 <= self.horizon <= LONGEST_HORIZON:
+            expected = f"1 to {LONGEST_HORIZON} steps, or 0 for the card's"
+            raise RT2ConfigError(f"horizon is {self.horizon}, expected {expected}.")
         self._check_chat()
         self._check_views()
         if self.version != 1:

@@ -94,13 +94,18 @@ def published(checkpoint: Checkpoint, statistics: Path | None = None) -> Publish
 
 
 def check_state(config: RT2Config, card: ActionCard) -> None:
-    """Raises CheckpointError where prompt and action card do not agree on what the model is told."""
+    """Raises CheckpointError where model and action card do not agree on what it is told and how much it writes."""
     if (config.state_bins > 0) != bool(card.state):
         raise CheckpointError(
             f"rt2_config.json has {config.state_bins} state_bins, the action card has {len(card.state)} dimensions of "
             "the robot's state: both are there where the state is in the prompt, or neither."
         )
     check_system(config, card)
+    if config.horizon not in (0, card.horizon):
+        raise CheckpointError(
+            f"The model was taught to write {config.horizon} steps (horizon of rt2_config.json), the action card has "
+            f"{card.horizon}: take both from the same checkpoint."
+        )
 
 
 def check_system(config: RT2Config, card: ActionCard) -> None:
@@ -143,6 +148,7 @@ def _vla0(checkpoint: Checkpoint, statistics: Statistics) -> Published:
         views="tiled" if tiled else "separate",
         view_crop=crop,
         view_size=int(size) or LIBERO_SIZE,
+        horizon=horizon,
     )
     return Published(config, card)
 
@@ -196,6 +202,7 @@ def _smol(checkpoint: Checkpoint, statistics: Statistics) -> Published:
         state_bins=bins if with_state else 0,
         views="unscaled",
         view_crop=_crop(data.get("crop_shape"), cameras, what),
+        horizon=card.horizon,
     )
     return Published(config, card, str(data.get("vlm_checkpoint") or ""))
 

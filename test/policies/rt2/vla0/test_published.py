@@ -332,12 +332,24 @@ def test_a_system_text_for_another_card(tmp_path: Path) -> None:
         ({"view_size": 224}, "view_size is 224, expected 0 for the views 'processor'"),
         ({"view_crop": 0}, "view_crop is 0, expected more than 0 and at most 1"),
         ({"view_crop": float("nan")}, "view_crop is nan"),
+        ({"horizon": -1}, "horizon is -1, expected 1 to 1000 steps"),
         ({"view_crop": True}, "view_crop is True, expected float"),
     ],
 )
 def test_keys_that_contradict_each_other(settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(RT2ConfigError, match=sentence):
         RT2Config.from_dict({"vocabulary": "integers", **settings})
+
+
+def test_a_card_of_another_horizon_than_the_model(tmp_path: Path) -> None:
+    """VLA-0-Smol is not told in words how many steps to write."""
+    found = published(smol(tmp_path))
+    other = replace(found.card, horizon=4, ensemble=NEWEST)
+    with pytest.raises(CheckpointError, match=r"taught to write 8 steps .*, the action card has 4: take both"):
+        check_state(found.config, other)
+    other.save(tmp_path)
+    with pytest.raises(CheckpointError, match="taught to write 8 steps"):
+        resolve(tmp_path).read_card()
 
 
 def test_state_in_the_prompt_and_in_the_card_or_in_neither(tmp_path: Path) -> None:
