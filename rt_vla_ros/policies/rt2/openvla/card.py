@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 STATISTICS = "dataset_statistics.json"
 OWN_CARD = f"Put an {CARD_FILE} beside the weights that gives the ranges in m and rad (docs/action_card.md)."
 GRIPPER_ERROR = 0.05
-DEFAULTS = {"vocabulary": "openvla", "prompt": OPENVLA_PROMPT, "question": OPENVLA_QUESTION, "lower_case": True}
+DEFAULTS = {
+    "vocabulary": "openvla",
+    "prompt": OPENVLA_PROMPT,
+    "question": OPENVLA_QUESTION,
+    "lower_case": True,
+    "horizon": 1,
+}
 """What rt2_config.json need not say: these go before the defaults of RT2Config."""
 VICUNA_DEFAULTS = {**DEFAULTS, "prompt": VICUNA_PROMPT, "question": VICUNA_QUESTION}
 """Of the first OpenVLA (v01), whose language model is a Vicuna."""
@@ -73,12 +79,13 @@ def openvla_card(checkpoint: Checkpoint) -> ActionCard:
     Raises ActionCardError, RT2ConfigError and CheckpointError.
     """
     settings = OpenVLASettings.make(checkpoint.config, checkpoint.model_directory)
-    key = checkpoint.key or openvla_config(checkpoint).unnorm_key
+    config = openvla_config(checkpoint)
+    key = checkpoint.key or config.unnorm_key
     place = checkpoint.place_of(CARD_FILE)
     if (place / CARD_FILE).is_file():
         if checkpoint.key:
             raise CheckpointError(f"{place} has an {CARD_FILE}, so there is no {checkpoint.key!r} to choose.")
-        return _checked_card(ActionCard.load(place), place, settings.bins)
+        return _checked_card(ActionCard.load(place), place, settings.bins, config.horizon)
     own = checkpoint.place_of(STATISTICS) / STATISTICS
     path = own if own.is_file() else checkpoint.model_directory / CONFIG_FILE
     statistics = read_object(own, CheckpointError) if own.is_file() else checkpoint.config.get("norm_stats") or {}
@@ -117,11 +124,12 @@ def _defaults(checkpoint: Checkpoint) -> Mapping[str, Any]:
     return DEFAULTS
 
 
-def _checked_card(card: ActionCard, place: Path, bins: int) -> ActionCard:
+def _checked_card(card: ActionCard, place: Path, bins: int, horizon: int) -> ActionCard:
     pairs = (
         ("dimensions", len(card.dimensions), len(ROLES)),
         ("bins", card.bins, bins),
         ("quantization", card.quantization, "centers"),
+        ("horizon", card.horizon, horizon or card.horizon),
         ("numbers of the robot's state", len(card.state), 0),
     )
     for what, given, expected in pairs:

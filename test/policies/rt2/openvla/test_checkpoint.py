@@ -162,6 +162,11 @@ def test_a_card_goes_before_the_statistics_and_must_fit(tmp_path: Path) -> None:
     dataclasses.replace(own, state=(StateDimension("q1", "rad", -1, 1, "joint:a"),)).save(tmp_path)
     with pytest.raises(ValueError, match="card says numbers of the robot's state 1, an OpenVLA model has 0"):
         load_openvla(resolve(tmp_path), device=CPU)
+    dataclasses.replace(own, horizon=8).save(tmp_path)
+    with pytest.raises(ValueError, match="card says horizon 8, an OpenVLA model has 1"):
+        load_openvla(resolve(tmp_path), device=CPU)
+    (tmp_path / RT2_CONFIG_FILE).write_text('{"horizon": 8}')  # of a model fine-tuned to write chunks
+    assert load_openvla(resolve(tmp_path), device=CPU).card.horizon == 8
 
 
 def test_older_checkpoints_have_siglip_alone(tmp_path: Path) -> None:
