@@ -17,6 +17,7 @@ from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.language.plain_text import HOLE, PromptText, insert_text
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.observations.scaled_state import check_state
 from rt_vla_ros.policies.checkpoint.errors import first_line
 from rt_vla_ros.policies.packed_linear import pack_linears
 from rt_vla_ros.policies.rt2.configuration import question_prompt, robot_prompt
@@ -244,12 +245,8 @@ class RT2Policy:
         dimensions, bins = self.card.state, self.parts.config.state_bins
         if not bins:
             return ""
-        if state is None or np.shape(state) != (len(dimensions),):
-            there = "none" if state is None else f"the shape {np.shape(state)}"
-            raise ValueError(
-                f"The policy needs {len(dimensions)} numbers of the robot's state, the observation has {there}."
-            )
-        return state_text(state, [one.low for one in dimensions], [one.high for one in dimensions], bins)
+        values = check_state(state, self.card)
+        return state_text(values, [one.low for one in dimensions], [one.high for one in dimensions], bins)
 
     def _confidence(self, decoded: Decoded) -> float:
         """Geometric mean over the numbers of the probability of their tokens."""

@@ -12,13 +12,11 @@ from rt_vla_ros.policies.rt2.vla0.statistics import SMALLEST_SPAN
 def state_text(values: ArrayLike, low: ArrayLike, high: ArrayLike, bins: int) -> str:
     """Bin numbers with a space between two.
 
-    values: the state, shape (S,). low, high: its range in the training data, (S,), which is scaled to -1 ... 1.
+    values: the state, shape (S,), finite. low, high: its range in the training data, (S,), which is scaled to -1 ... 1.
     bins: equal gaps over that range; a value on an edge is of the gap below it. As in the published code, what is below
-    the range is written -1, what is above it bins - 1. Raises ValueError for a state that is not finite.
+    the range is written -1, what is above it bins - 1.
     """
     state, least, most = (torch.as_tensor(array, dtype=torch.float32) for array in (values, low, high))
-    if not bool(torch.isfinite(state).all()):
-        raise ValueError(f"The robot's state is {state.tolist()}, expected finite numbers.")
     span = (most - least).clamp(min=SMALLEST_SPAN)  # of a dimension that never changed, float32 knows none
     scaled = 2 * (state - least) / span - 1
     edges = torch.linspace(-1 - EDGE, 1 + EDGE, bins + 1)[:-1]

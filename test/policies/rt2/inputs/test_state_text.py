@@ -39,9 +39,3 @@ def test_a_dimension_that_never_changed() -> None:
     low, high = [0.5, -3.0], [0.5 + 1e-8, -3.0 + 1e-8]
     assert state_text(low, low, high, 512) == "0 0"
     assert state_text([0.6, -3.1], low, high, 512) == "511 -1"
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_none_are_refused(value: float) -> None:
-    with pytest.raises(ValueError, match="expected finite numbers"):
-        state_text([0.0, value, 0.0], LOW, HIGH, 512)
