@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -55,7 +56,7 @@ def delay_plot(curves: Mapping[str, Results]) -> str:
     times = [t for results in curves.values() for result in results if (t := result["seconds"]["median_success"])]
     slowest = max(times, default=1.0)
     success, duration = _Panel(LEFT, longest, 1.0), _Panel(LEFT + PANEL + GAP, longest, slowest)
-    content = [*success.axes("{:.0%}", "Success"), *duration.axes("{:.1f}", "Median time to success [s]")]
+    content = [*success.axes("{:.0%}", "Success"), *duration.axes("{:g}", "Median time to success [s]")]
     for number, (name, results) in enumerate(curves.items()):
         colour = COLOURS[number % len(COLOURS)]
         results = sorted(results, key=lambda result: float(result["delay"]))
@@ -70,10 +71,12 @@ def delay_plot(curves: Mapping[str, Results]) -> str:
 
 
 class _Panel:
-    """A diagram from 0 to `right` [s] of delay and from 0 to `top`."""
+    """A diagram from 0 to `right` [s] of delay and from 0 to at least `most`; its lines are at round numbers."""
 
-    def __init__(self, left: float, right: float, top: float) -> None:
-        self._left, self._right, self._top = left, right, top
+    def __init__(self, left: float, right: float, most: float) -> None:
+        self._left, self._right = left, right
+        self._step = _round_step(most)
+        self._top = self._step * math.ceil(most / self._step - 1e-9)
 
     def _at(self, delay: float, value: float) -> tuple[float, float]:
         return (
@@ -84,11 +87,13 @@ class _Panel:
     def axes(self, form: str, title: str) -> list[str]:
         """form: of the numbers at the vertical axis."""
         lines = [_text(self._left, 20, title, "start"), _text(self._left + PANEL / 2, HEIGHT - 8, "delay [s]")]
-        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-            x, y = self._at(share * self._right, share * self._top)
+        for number in range(round(self._top / self._step) + 1):
+            _, y = self._at(0.0, number * self._step)
             lines.append(f'<path d="M{self._left} {y:.1f}h{PANEL}" stroke="{GRID}"/>')
-            lines.append(_text(self._left - 6, y + 4, form.format(share * self._top), "end"))
-            lines.append(_text(x, HEIGHT - 26, f"{share * self._right:.2g}"))
+            lines.append(_text(self._left - 6, y + 4, form.format(number * self._step), "end"))
+        across = _round_step(self._right)
+        for number in range(int(self._right / across + 1e-9) + 1):
+            lines.append(_text(self._at(number * across, 0.0)[0], HEIGHT - 26, f"{number * across:.3g}"))
         return lines
 
     def curve(self, points: Sequence[tuple[float, float, float, float]], colour: str) -> list[str]:
@@ -100,6 +105,12 @@ class _Panel:
             drawn.append(f'<path d="M{x:.1f} {bottom:.1f}V{top:.1f}" stroke="{colour}" stroke-width="1.5"/>')
             drawn.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
         return drawn
+
+
+def _round_step(most: float) -> float:
+    """1, 2 or 5 times a power of ten, with three to seven of them in `most`."""
+    power = float(10 ** math.floor(math.log10(most)))
+    return next(power * part for part in (0.2, 0.5, 1.0, 2.0) if most <= 7 * power * part)
 
 
 def _text(x: float, y: float, text: str, anchor: str = "middle", colour: str = INK) -> str:

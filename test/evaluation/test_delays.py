@@ -45,6 +45,23 @@ def test_the_curves_are_at_their_places() -> None:
     assert [t.text for t in picture.iter(f"{SVG}text")].count("unseen") == 1
 
 
+@pytest.mark.parametrize(
+    ("delay", "seconds", "numbers"),
+    [
+        (0.4, 8.4, "0 0.1 0.2 0.3 0.4 0 2 4 6 8 10"),
+        (0.02, 7.0, "0 0.005 0.01 0.015 0.02 0 1 2 3 4 5 6 7"),
+        (1.0, 20.0, "0 0.2 0.4 0.6 0.8 1 0 5 10 15 20"),
+    ],
+)
+def test_the_axes_have_round_numbers(delay: float, seconds: float, numbers: str) -> None:
+    late = result("pick-any", delay, "success") | {"seconds": {"median_success": seconds}}
+    drawn = ElementTree.fromstring(delay_plot({"one": [late]})).iter(f"{SVG}text")
+    words = [text.text or "" for text in drawn]
+    found = [word for word in words if word[0].isdigit() and "%" not in word]
+    across = numbers.split()[: numbers.split().index("0", 1)]
+    assert sorted(found) == sorted([*numbers.split(), *across])
+
+
 @pytest.mark.parametrize("delay", [0.0, 0.1])
 def test_a_single_evaluation_is_a_picture_too(delay: float) -> None:
     for outcome in ("success", "timeout"):
