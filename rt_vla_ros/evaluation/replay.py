@@ -189,9 +189,9 @@ def _draw_action(draw: ImageDraw.ImageDraw, chunk: ActionChunk, number: int, lat
     _draw_gripper(draw, (left + 4, top + 108), step)
     # Adding zero turns the -0.0 of a rounded value into 0.0.
     centimetres = " ".join(f"{round(100 * float(value), 1) + 0.0:+.1f}" for value in step.translation)
-    lines = (f"{centimetres} cm", f"confidence {100 * chunk.confidence:.0f} %, {1000 * latency:.0f} ms")
-    for number, line in enumerate(lines):
-        draw.text((left, top + 142 + 17 * number), line, TEXT if number == 0 else MUTED, font(13))
+    lasted = f"{1000 * latency:.0f} ms" if latency < 0.9995 else f"{latency:.1f} s"
+    draw.text((left, top + 142), f"{centimetres} cm", TEXT, font(13))
+    draw.text((left, top + 159), f"confidence {100 * chunk.confidence:.0f} %, {lasted}", MUTED, font(12))
 
 
 def _draw_dial(draw: ImageDraw.ImageDraw, centre: Point, radius: float, step: EndEffectorStep) -> None:

@@ -46,6 +46,14 @@ def test_arrow_points_where_the_front_camera_sees_the_arm_go() -> None:
     assert places(moved(-0.03, 0.0, 0.0), ARROW).mean(axis=0)[0] < centre[0] - 5
 
 
+@pytest.mark.parametrize("latency", [0.9994, 0.9999, 99.9])
+def test_the_longest_numbers_are_within_the_picture(latency: float) -> None:
+    step = dataclasses.replace(STILL.steps[0], translation=np.array([-0.9999] * 3))
+    chunk = dataclasses.replace(STILL, steps=(step,), confidence=1.0)
+    frame = draw_frame(dataclasses.replace(CONTENT, policy_image=None, chunk=chunk, latency=latency), "lift it")
+    assert np.ptp(frame[50:, -3:], axis=(0, 1)).max() == 0
+
+
 def test_of_a_chunk_the_step_is_drawn_that_is_done() -> None:
     steps = tuple(dataclasses.replace(STILL.steps[0], translation=np.array([0.0, 0.0, z])) for z in (0.02, -0.02))
     chunk = dataclasses.replace(STILL, steps=steps)
