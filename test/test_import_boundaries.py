@@ -26,6 +26,7 @@ ROWS = (
         "out_file.py",
         "parent_process.py",
         "progress.py",
+        "svg.py",
     ),
     ("process_end.py",),
     ("model_folder.py",),

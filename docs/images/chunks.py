@@ -1,6 +1,5 @@
 """Draws chunks.svg, with velocities of the real controller: .venv/bin/python docs/images/chunks.py"""
 
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.action_space.ensemble import Ensemble
 from rt_vla_ros.control.controller import Controller
+from rt_vla_ros.svg import COLOURS, GRID, INK, picture, text
 
 PERIOD, LATE, TICK = 0.2, 0.3, 0.02  # [s]
 STAMPS = {"A": 0.0, "B": 0.3}  # of the images [s]
@@ -16,7 +16,8 @@ MISSING = 0.005  # [m] of B's passed steps: 0.2 s and 0.1 s at 0.2 m/s, against 
 DEMANDED = ((-0.1, 0.15), (0.4, 0.2), (0.6, 0.2 + MISSING / PERIOD), (0.7, 0.1 + MISSING / PERIOD), (0.8, 0.1))
 FIRST, LAST = -0.1, 1.1  # [s]
 WIDTH, HEIGHT, LEFT, RIGHT = 800, 372, 92, 14  # [px]
-BLUE, ORANGE, INK, BLACK, GRID, PASSED = "#2b6cb0", "#c05621", "#4a5568", "#1a202c", "#e2e8f0", "#cbd5e0"
+BLUE, ORANGE, *_ = COLOURS
+BLACK, PASSED = "#1a202c", "#cbd5e0"
 
 
 def chunk(speeds: tuple[float, ...]) -> ActionChunk:
@@ -48,22 +49,17 @@ def y(speed: float) -> float:
     return 330 - speed / 0.26 * 134
 
 
-def text(across: float, down: float, words: str, anchor: str = "start", colour: str = INK) -> str:
-    place = f'x="{across:.1f}" y="{down:.1f}" text-anchor="{anchor}"'
-    return f'<text {place} font-size="12" fill="{colour}">{escape(words)}</text>'
-
-
 def box(begin: float, end: float, top: int, height: int, look: str) -> str:
     return f'<rect x="{x(begin):.1f}" y="{top}" width="{x(end) - x(begin):.1f}" height="{height}" {look}/>'
 
 
 def axes() -> list[str]:
     names = ((40, "image", INK), (70, "inference", INK), (112, "chunk A", BLUE), (160, "chunk B", ORANGE))
-    drawn = [text(8, down, words, colour=colour) for down, words, colour in names]
-    drawn += [text(8, 232, "velocity"), text(8, 247, "[m/s]"), text(x(0.5), 368, "time [s]", "middle")]
+    drawn = [text(8, down, words, "start", colour) for down, words, colour in names]
+    drawn += [text(8, 232, "velocity", "start"), text(8, 247, "[m/s]", "start"), text(x(0.5), 368, "time [s]")]
     for tenth in range(12):
         drawn.append(f'<path d="M{x(tenth / 10):.1f} 20V336" stroke="{GRID}"/>')
-        drawn.append(text(x(tenth / 10), 352, f"{tenth / 10:g}", "middle"))
+        drawn.append(text(x(tenth / 10), 352, f"{tenth / 10:g}"))
     for speed in (0.0, 0.1, 0.2):
         drawn.append(f'<path d="M{LEFT} {y(speed):.1f}H{WIDTH - RIGHT}" stroke="{GRID}"/>')
         drawn.append(text(LEFT - 6, y(speed) + 4, f"{speed:g}", "end"))
@@ -83,7 +79,7 @@ def decision(name: str, colour: str, top: int, until: float) -> list[str]:
     for number in range(len(SPEEDS[name])):
         begin = x(stamp + number * PERIOD)
         drawn.append(f'<path d="M{begin:.1f} {top}v26" stroke="{colour}"/>')
-        drawn.append(text(begin + 12, top + 17, str(number), colour=BLACK))
+        drawn.append(text(begin + 12, top + 17, str(number), "start", BLACK))
     return [*drawn, f'<path d="M{x(arrival):.1f} 76V330" stroke="{colour}" stroke-dasharray="5 3"/>']
 
 
@@ -94,19 +90,14 @@ def velocities() -> list[str]:
     return [
         f'<path d="{path}" fill="none" stroke="#718096" stroke-width="1.5"/>',
         f'<polyline points="{line}" fill="none" stroke="{BLACK}" stroke-width="2"/>',
-        text(x(0.405), y(0.2) - 6, "demanded"),
-        text(x(0.735), y(0.19), "sent to the arm", colour=BLACK),
-        text(x(0.61), 194, "makes up for the 5 mm that are missing"),
-        text(x(0.0) + 4, 136, "passed: not done"),
-        text(x(0.6) + 4, 136, "dropped: B is newer"),
+        text(x(0.405), y(0.2) - 6, "demanded", "start"),
+        text(x(0.735), y(0.19), "sent to the arm", "start", BLACK),
+        text(x(0.61), 194, "makes up for the 5 mm that are missing", "start"),
+        text(x(0.0) + 4, 136, "passed: not done", "start"),
+        text(x(0.6) + 4, 136, "dropped: B is newer", "start"),
     ]
 
 
-def picture() -> str:
-    drawn = [*axes(), *decision("A", BLUE, 96, 0.6), *decision("B", ORANGE, 144, LAST), *velocities()]
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}"'
-    return f'{head} font-family="sans-serif"><rect width="100%" height="100%" fill="#fff"/>{"".join(drawn)}</svg>\n'
-
-
 if __name__ == "__main__":
-    Path(__file__).with_suffix(".svg").write_text(picture())
+    drawn = [*axes(), *decision("A", BLUE, 96, 0.6), *decision("B", ORANGE, 144, LAST), *velocities()]
+    Path(__file__).with_suffix(".svg").write_text(picture(WIDTH, HEIGHT, drawn))

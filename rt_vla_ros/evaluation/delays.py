@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
+
+from rt_vla_ros.svg import COLOURS, GRID, picture, text
 
 WIDTH, HEIGHT = 860, 300  # [px]
 TOP, BOTTOM, LEFT, PANEL, GAP = 34, 44, 52, 300, 70  # [px]; PANEL: width of one
-COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#b83280")
-INK, GRID = "#4a5568", "#e2e8f0"
 HEADER = ("suite", "delay s", "success", "95% interval", "median s to success")
 
 Results = Sequence[Mapping[str, Any]]
@@ -63,11 +62,8 @@ def delay_plot(curves: Mapping[str, Results]) -> str:
         content += success.curve([(r["delay"], r["success_rate"], *r["interval_95"]) for r in results], colour)
         medians = [(r["delay"], r["seconds"]["median_success"]) for r in results]
         content += duration.curve([(delay, m, m, m) for delay, m in medians if m is not None], colour)
-        content.append(_text(WIDTH - 100, TOP + 14 + 18 * number, name, "start", colour))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
-        f'font-family="sans-serif"><rect width="100%" height="100%" fill="#fff"/>{"".join(content)}</svg>\n'
-    )
+        content.append(text(WIDTH - 100, TOP + 14 + 18 * number, name, "start", colour))
+    return picture(WIDTH, HEIGHT, content)
 
 
 class _Panel:
@@ -86,14 +82,14 @@ class _Panel:
 
     def axes(self, form: str, title: str) -> list[str]:
         """form: of the numbers at the vertical axis."""
-        lines = [_text(self._left, 20, title, "start"), _text(self._left + PANEL / 2, HEIGHT - 8, "delay [s]")]
+        lines = [text(self._left, 20, title, "start"), text(self._left + PANEL / 2, HEIGHT - 8, "delay [s]")]
         for number in range(round(self._top / self._step) + 1):
             _, y = self._at(0.0, number * self._step)
             lines.append(f'<path d="M{self._left} {y:.1f}h{PANEL}" stroke="{GRID}"/>')
-            lines.append(_text(self._left - 6, y + 4, form.format(number * self._step), "end"))
+            lines.append(text(self._left - 6, y + 4, form.format(number * self._step), "end"))
         across = _round_step(self._right)
         for number in range(int(self._right / across + 1e-9) + 1):
-            lines.append(_text(self._at(number * across, 0.0)[0], HEIGHT - 26, f"{number * across:.3g}"))
+            lines.append(text(self._at(number * across, 0.0)[0], HEIGHT - 26, f"{number * across:.3g}"))
         return lines
 
     def curve(self, points: Sequence[tuple[float, float, float, float]], colour: str) -> list[str]:
@@ -111,7 +107,3 @@ def _round_step(most: float) -> float:
     """1, 2 or 5 times a power of ten, with three to seven of them in `most`."""
     power = float(10 ** math.floor(math.log10(most)))
     return next(power * part for part in (0.2, 0.5, 1.0, 2.0) if most <= 7 * power * part)
-
-
-def _text(x: float, y: float, text: str, anchor: str = "middle", colour: str = INK) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="12" fill="{colour}">{escape(text)}</text>'

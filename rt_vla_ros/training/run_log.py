@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from rt_vla_ros.data.lerobot_layout import write_text
+from rt_vla_ros.svg import COLOURS, GRID, picture, text
 from rt_vla_ros.training.checks import TrainingError
 
 ROWS, PLOT = "losses.jsonl", "losses.svg"
@@ -60,8 +60,6 @@ def _read_rows(path: Path, steps: int) -> list[dict[str, Any]]:
 
 WIDTH, HEIGHT = 720, 360  # [px]
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 44, 40  # margins [px]
-COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1")
-INK, GRID = "#4a5568", "#e2e8f0"
 LINES = 5
 
 
@@ -81,22 +79,15 @@ def loss_plot(series: Mapping[str, Sequence[tuple[float, float]]], title: str) -
     def up(value: float) -> float:
         return HEIGHT - BOTTOM - (math.log(value) - bottom) / (top - bottom) * (HEIGHT - TOP - BOTTOM)
 
-    content = [_text(LEFT, 22, title, "start"), _text(WIDTH / 2, HEIGHT - 6, "steps of the optimiser")]
+    content = [text(LEFT, 22, title, "start"), text(WIDTH / 2, HEIGHT - 6, "steps of the optimiser")]
     for i in range(LINES):
         value, step = math.exp(bottom + i / (LINES - 1) * (top - bottom)), most * i / (LINES - 1)
         content.append(f'<path d="M{LEFT} {up(value):.1f}H{WIDTH - RIGHT}" stroke="{GRID}"/>')
-        content.append(_text(LEFT - 6, up(value) + 4, f"{value:.3g}", "end"))
-        content.append(_text(across(step), HEIGHT - 22, f"{step:,.0f}"))
+        content.append(text(LEFT - 6, up(value) + 4, f"{value:.3g}", "end"))
+        content.append(text(across(step), HEIGHT - 22, f"{step:,.0f}"))
     for i, (name, points) in enumerate(kept.items()):
         colour = COLOURS[i % len(COLOURS)]
         line = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in points)
         content.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        content.append(_text(WIDTH - RIGHT, 16 + 15 * i, name, "end", colour))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
-        f'font-family="sans-serif"><rect width="100%" height="100%" fill="#fff"/>{"".join(content)}</svg>\n'
-    )
-
-
-def _text(x: float, y: float, text: str, anchor: str = "middle", colour: str = INK) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="12" fill="{colour}">{escape(text)}</text>'
+        content.append(text(WIDTH - RIGHT, 16 + 15 * i, name, "end", colour))
+    return picture(WIDTH, HEIGHT, content)

@@ -1,0 +1,22 @@
+"""Pictures in SVG, on white, which pages in light and dark show alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#b83280")
+INK, GRID = "#4a5568", "#e2e8f0"
+
+
+def picture(width: int, height: int, content: Sequence[str]) -> str:
+    """A whole file. width, height: [px]."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'font-family="sans-serif"><rect width="100%" height="100%" fill="#fff"/>{"".join(content)}</svg>\n'
+    )
+
+
+def text(x: float, y: float, words: str, anchor: str = "middle", colour: str = INK) -> str:
+    """anchor: what of the words is at x [px]: start, middle or end. y: of their baseline [px]."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="12" fill="{colour}">{escape(words)}</text>'
