@@ -7,19 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.datasets import make_episode, write_dataset
+from support.datasets import make_episode
 
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.training import windows
 from rt_vla_ros.training.windows import IMAGES, INDEX, cached_frames
-
-
-@pytest.fixture
-def datasets(tmp_path: Path) -> list[LeRobotDataset]:
-    for name, seeds in (("a", range(3)), ("b", range(3, 5))):
-        write_dataset(tmp_path / name, [make_episode(seed, length=5 + seed) for seed in seeds])
-    return [LeRobotDataset(tmp_path / name) for name in "ab"]
 
 
 def test_videos_are_decoded_once(datasets: list[LeRobotDataset], tmp_path: Path) -> None:

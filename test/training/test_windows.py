@@ -19,13 +19,6 @@ WORDS = HashedWords(4096)
 STILL = np.zeros((2, 1, 2), np.int64)
 
 
-@pytest.fixture
-def datasets(tmp_path: Path) -> list[LeRobotDataset]:
-    for name, seeds in (("a", range(3)), ("b", range(3, 5))):
-        write_dataset(tmp_path / name, [make_episode(seed, length=5 + seed) for seed in seeds])
-    return [LeRobotDataset(tmp_path / name) for name in "ab"]
-
-
 def test_a_window_is_what_the_dataset_says(datasets: list[LeRobotDataset]) -> None:
     windows = WindowDataset(datasets, 3, WORDS)
     assert windows.frames == 35
