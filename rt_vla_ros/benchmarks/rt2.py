@@ -13,7 +13,7 @@ import os
 import resource
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -89,10 +89,7 @@ def measure(
     """Variants of one shape, stock among them. Raises RuntimeError where tokens differ in float32.
 
     repeats: rounds. images: how many are compared in half precision. pack, fixed_shapes: as RT2Policy's.
-    Of each variant, milliseconds: the median; best: the minimum; per_token: the median by the number of tokens. faster:
-    median over the rounds of stock's time by this one's. over_floor: the best divided by the lower bound of this
-    machine for as many passes. first: median time [ms] until the first step of a chunk is there. sooner: median over
-    the rounds of stock's time by that: `generate` gives all at the end.
+    variants: see `_row`.
     """
     load, machine, on_gpu = os.getloadavg()[0], _measure_machine(device, dtype), device.type == "cuda"
     parts = make_parts(shape, device, dtype)
@@ -109,20 +106,8 @@ def measure(
             raise RuntimeError(f"{name}, {way}: {output.tokens} are not the tokens of generate, {expected}.")
     rounds = [{way: _duration(body, device) for way, body in bodies.items()} for _ in range(repeats)]
     machine = MachineSpeed(*map(max, machine, _measure_machine(device, dtype)))
-    rows = {}
-    for way, output in outputs.items():
-        best, usual = (1000 * of(each[way].whole for each in rounds) for of in (min, statistics.median))
-        rows[way] = {
-            "milliseconds": usual,
-            "best": best,
-            "per_token": usual / len(expected),
-            "passes": output.passes,
-            "same_tokens": output.tokens == expected,
-            "faster": statistics.median(each["stock"].whole / each[way].whole for each in rounds),
-            "over_floor": best / _floor_ms(parts, shape, policy.prompt_tokens, machine, output.passes),
-            "first": 1000 * statistics.median(each[way].first for each in rounds),
-            "sooner": statistics.median(each["stock"].whole / each[way].first for each in rounds),
-        }
+    floor = partial(_floor_ms, parts, shape, policy.prompt_tokens, machine)
+    rows = {way: _row(way, output, expected, rounds, floor) for way, output in outputs.items()}
     weights, resident = list(parts.model.parameters()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     kind, used = str(dtype).removeprefix("torch."), torch.cuda.get_device_name(device) if on_gpu else "CPU"
     about: dict[str, Any] = {"shape": name, "dtype": kind, "device": used, "threads": torch.get_num_threads()}
@@ -137,6 +122,34 @@ def measure(
         "weight_bytes": sum(p.numel() * p.element_size() for p in weights),
         "peak_bytes": torch.cuda.max_memory_allocated(device) if on_gpu else resident,
         "agreement": _agreement(parts, policy, images) if dtype != torch.float32 else None,
+    }
+
+
+def _row(
+    way: str,
+    output: Output,
+    expected: Sequence[int],
+    rounds: Sequence[Mapping[str, Duration]],
+    floor: Callable[[int], float],
+) -> dict[str, Any]:
+    """A variant's figures. expected: tokens of stock. floor: lower bound of so many passes on this machine [ms].
+
+    milliseconds: the median; best: the minimum; per_token: the median by the number of tokens. faster: median over the
+    rounds of stock's time by this one's. over_floor: the best divided by the lower bound. first: median time [ms] until
+    the first step of a chunk is there. sooner: median over the rounds of stock's time by that: `generate` gives all at
+    the end.
+    """
+    best, usual = (1000 * of(each[way].whole for each in rounds) for of in (min, statistics.median))
+    return {
+        "milliseconds": usual,
+        "best": best,
+        "per_token": usual / len(expected),
+        "passes": output.passes,
+        "same_tokens": output.tokens == expected,
+        "faster": statistics.median(each["stock"].whole / each[way].whole for each in rounds),
+        "over_floor": best / floor(output.passes),
+        "first": 1000 * statistics.median(each[way].first for each in rounds),
+        "sooner": statistics.median(each["stock"].whole / each[way].first for each in rounds),
     }
 
 
