@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -11,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rt_vla_ros.action_space.card import LONGEST_HORIZON
-from rt_vla_ros.json_file import read_object
+from rt_vla_ros.json_file import checked_keys, read_object
 from rt_vla_ros.language.plain_text import HOLE, PromptText
 from rt_vla_ros.policies.checkpoint.files import RT2_CONFIG_FILE
 
@@ -141,11 +140,7 @@ class RT2Config:
     def from_dict(cls, data: Mapping[str, Any]) -> RT2Config:
         """Raises RT2ConfigError for keys that are missing or unknown and for values of the wrong kind."""
         known = {field.name: str(field.type) for field in fields(cls)}
-        for key, value in data.items():
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise RT2ConfigError(f"unknown key {key!r}; it knows {', '.join(known)}.{hint}")
+        for key, value in checked_keys(cls, data, RT2_CONFIG_FILE, RT2ConfigError, optional=tuple(known)).items():
             kind = KINDS.get(known[key], (list, tuple))
             if not isinstance(value, kind) or (known[key] in ("int", "float") and isinstance(value, bool)):
                 raise RT2ConfigError(f"{key} is {value!r}, expected {known[key]}.")

@@ -326,7 +326,7 @@ def test_card_of_other_dimensions_is_refused(checkpoint: Path) -> None:
         ({"vocabulary": None}, "vocabulary is missing"),
         ({"promt": "x"}, "unknown key 'promt'.*Did you mean 'prompt'"),
         ({"prompt": "do it"}, "expected a text with {instruction} in it"),
-        ({"plan_tokens": 1000}, "plan_tokens is 1000, expected 0 to 256"),
+        ({"plan_tokens": 1025}, "plan_tokens is 1025, expected 0 to 1024"),
         ({"plan_tokens": "many"}, "plan_tokens is 'many', expected int"),
         ({"tokens": [1]}, '"overwritten" and only there'),
         ({"version": 2}, "reads version 1"),
