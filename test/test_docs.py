@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,13 @@ def test_the_launch_file_of_the_page_loads(tmp_path: Path) -> None:
     path.write_text(source)
     (group,) = get_launch_description_from_python_launch_file(str(path)).entities
     assert isinstance(group, GroupAction)
+
+
+def test_the_figure_of_chunks_is_what_the_controller_does() -> None:
+    drawn = runpy.run_path(str(ROOT / "docs" / "images" / "chunks.py"))["figure"]()
+    kept = (ROOT / "docs" / "images" / "chunks.svg").read_text()
+    number = re.compile(r"\d+\.\d+")
+    assert number.sub("", drawn) == number.sub("", kept)
+    assert [float(one) for one in number.findall(drawn)] == pytest.approx(
+        [float(one) for one in number.findall(kept)], abs=0.11
+    ), "draw it anew with docs/images/chunks.py"

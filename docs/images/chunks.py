@@ -98,6 +98,10 @@ def velocities() -> list[str]:
     ]
 
 
-if __name__ == "__main__":
+def figure() -> str:
     drawn = [*axes(), *decision("A", BLUE, 96, 0.6), *decision("B", ORANGE, 144, LAST), *velocities()]
-    Path(__file__).with_suffix(".svg").write_text(picture(WIDTH, HEIGHT, drawn))
+    return picture(WIDTH, HEIGHT, drawn)
+
+
+if __name__ == "__main__":
+    Path(__file__).with_suffix(".svg").write_text(figure())
