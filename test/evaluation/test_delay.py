@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
+from rt_vla_ros.action_space.ensemble import Ensemble
 from rt_vla_ros.evaluation.record import EpisodeRecord
 from rt_vla_ros.evaluation.rollout import check_delay, make_controller, rollout
 from rt_vla_ros.observations.observation import Observation
@@ -24,9 +25,18 @@ class PlannedPolicy:
 
     name = "planned"
 
-    def __init__(self, plan: Sequence[float], *, horizon: int, execute_steps: int = 1, done: int | None = None) -> None:
-        """done: number of the step of every decision that terminates."""
-        self.card = replace(tabletop_card("planned", horizon=horizon), execute_steps=execute_steps)
+    def __init__(
+        self,
+        plan: Sequence[float],
+        *,
+        horizon: int,
+        execute_steps: int = 1,
+        done: int | None = None,
+        rule: str = "newest",
+    ) -> None:
+        """done: number of the step of every decision that terminates. rule: of the ensemble."""
+        card = tabletop_card("planned", horizon=horizon)
+        self.card = replace(card, execute_steps=execute_steps, ensemble=Ensemble(rule))
         self._plan, self._done = list(plan), done
         self.stamps: list[float] = []
 
@@ -38,7 +48,7 @@ class PlannedPolicy:
         self.stamps.append(observation.stamp)
         move = np.array([0.0, self._plan[number] if number < len(self._plan) else 0.0, 0.0])
         steps = [EndEffectorStep(move, np.zeros(3), 0.0, i == self._done) for i in range(self.card.horizon)]
-        return ActionChunk(tuple(steps), self.card.period, frame_id=self.card.frame_id)
+        return ActionChunk(tuple(steps), self.card.period, frame_id=self.card.frame_id, ensemble=self.card.ensemble)
 
 
 def play(policy: PlannedPolicy, sim: TabletopSim, delay: float, periods: int = 12) -> tuple[EpisodeRecord, float]:
@@ -77,7 +87,7 @@ def test_a_single_step_is_done_whole_however_late_it_is(sim: TabletopSim, delay:
     assert led == pytest.approx(0.026, abs=2e-4)
 
 
-def led_by_chunks(plan: Sequence[float], delay: float) -> float:
+def led_by_compensated_chunks(plan: Sequence[float], delay: float) -> float:
     """How far, where a decision is followed for `delay` [s] from its arrival on, which is when the next image is taken.
 
     At the end of that the arm is where the decision leads from where the arm was on its image, however it got there.
@@ -91,11 +101,17 @@ def led_by_chunks(plan: Sequence[float], delay: float) -> float:
 
 @pytest.mark.parametrize("plan", [(0.006, -0.003, 0.008), (0.01, 0.01, 0.01), (0.01, 0.008, 0.004)])
 @pytest.mark.parametrize("delay", [0.2, 0.4])
-def test_chunks_lead_on_from_where_the_arm_was_on_their_image(
+def test_compensated_chunks_lead_on_from_where_the_arm_was_on_their_image(
     sim: TabletopSim, delay: float, plan: tuple[float, ...]
 ) -> None:
-    _, led = play(PlannedPolicy(plan, horizon=4), sim, delay)
-    assert led == pytest.approx(led_by_chunks(plan, delay), abs=2e-4)
+    _, led = play(PlannedPolicy(plan, horizon=4, rule="compensated"), sim, delay)
+    assert led == pytest.approx(led_by_compensated_chunks(plan, delay), abs=2e-4)
+
+
+@pytest.mark.parametrize("delay", [0.2, 0.4])
+def test_by_the_rule_newest_what_has_passed_of_chunks_stays_undone(sim: TabletopSim, delay: float) -> None:
+    _, led = play(PlannedPolicy([0.01, -0.004, 0.02], horizon=4), sim, delay)
+    assert led == pytest.approx(0.026 * delay / 0.2, abs=2e-4)
 
 
 def test_without_delay_the_first_step_of_each_chunk_is_done(sim: TabletopSim) -> None:
