@@ -21,7 +21,7 @@ from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
 from rt_vla_ros.policies.load import find_device
 from rt_vla_ros.policies.rt1.checkpoint import RT1_WEIGHTS, check_card, empty_model
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.policies.rt2.configuration import RT2Config, RT2ConfigError
 from rt_vla_ros.policies.rt2.loading.lora import Adapter
 from rt_vla_ros.policies.rt2.loading.memory import available_bytes, check_memory, needed_bytes
 from rt_vla_ros.policies.rt2.loading.parts import (
@@ -173,12 +173,18 @@ def _compare_rt2(checkpoint: Checkpoint, trusted: bool) -> str | None:
 
 
 def _check_processor(checkpoint: Checkpoint, card: ActionCard | None, trusted: bool) -> None:
-    config = RT2Config.load(checkpoint.place_of(RT2_CONFIG_FILE))
+    place = checkpoint.place_of(*PROCESSOR_FILES)
+    try:
+        config = RT2Config.load(checkpoint.place_of(RT2_CONFIG_FILE))
+    except RT2ConfigError:  # is said already; its own files are looked at all the same
+        if not trusted:
+            load_processor(place)
+        raise
     if card is not None:
         check_state(config, card)
     if trusted:  # code that may be run is not run here
         return
-    processor = load_processor(checkpoint.place_of(*PROCESSOR_FILES), config, len(card.cameras) if card else 1)
+    processor = load_processor(place, config, len(card.cameras) if card else 1)
     check_vocabulary(processor, config, checkpoint.model_directory)
 
 
