@@ -12,7 +12,7 @@ from rt_vla_ros.action_space.ensemble import Ensemble
 from rt_vla_ros.control.controller import Controller, ControllerSettings
 from rt_vla_ros.control.limits import Limits
 from rt_vla_ros.control.motion import REST_ROTATION, REST_TRANSLATION
-from rt_vla_ros.control.status import State
+from rt_vla_ros.control.status import Command, State
 
 ROUNDING = 1e-7  # times count in whole nanoseconds
 
@@ -96,6 +96,14 @@ def test_what_had_not_come_due_of_an_action_is_dropped_for_the_newer_one() -> No
     np.testing.assert_allclose(done[:3], [0.02, 0.04, 0], atol=REST_TRANSLATION)
 
 
+def check_limits(limits: Limits, before: Command, command: Command, tick: float) -> None:
+    """Two commands that come `tick` [s] one after the other."""
+    assert np.linalg.norm(command.linear) <= limits.max_linear_velocity + ROUNDING
+    assert np.linalg.norm(command.angular) <= limits.max_angular_velocity + ROUNDING
+    assert np.linalg.norm(command.linear - before.linear) <= limits.max_linear_acceleration * tick + ROUNDING
+    assert np.linalg.norm(command.angular - before.angular) <= limits.max_angular_acceleration * tick + ROUNDING
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_random_actions_at_random_times_stay_within_all_limits_and_steps(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -108,10 +116,7 @@ def test_random_actions_at_random_times_stay_within_all_limits_and_steps(seed: i
         tick = rng.uniform(0.004, 0.04)
         now += tick
         command = controller.tick(now)
-        assert np.linalg.norm(command.linear) <= limits.max_linear_velocity + ROUNDING
-        assert np.linalg.norm(command.angular) <= limits.max_angular_velocity + ROUNDING
-        assert np.linalg.norm(command.linear - before.linear) <= limits.max_linear_acceleration * tick + ROUNDING
-        assert np.linalg.norm(command.angular - before.angular) <= limits.max_angular_acceleration * tick + ROUNDING
+        check_limits(limits, before, command, tick)
         before, moved = command, moved + bool(speed(command) > 0)
         if now >= next_action:
             stamp, next_action = now, now + rng.choice([0.05, 0.2, 0.21, 0.9, 1.4])
@@ -132,10 +137,7 @@ def test_random_chunks_that_come_late_stay_within_all_limits_and_steps(seed: int
         tick = rng.uniform(0.004, 0.04)
         now += tick
         command = controller.tick(now)
-        assert np.linalg.norm(command.linear) <= limits.max_linear_velocity + ROUNDING
-        assert np.linalg.norm(command.angular) <= limits.max_angular_velocity + ROUNDING
-        assert np.linalg.norm(command.linear - before.linear) <= limits.max_linear_acceleration * tick + ROUNDING
-        assert np.linalg.norm(command.angular - before.angular) <= limits.max_angular_acceleration * tick + ROUNDING
+        check_limits(limits, before, command, tick)
         before, moved = command, moved + bool(speed(command) > 0)
         if now >= next_action:
             steps = rng.integers(0, 9)

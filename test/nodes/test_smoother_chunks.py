@@ -7,18 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rosgraph_msgs.msg import Clock as ClockMsg
-from rt_vla_ros.msg import ActionChunk as ChunkMsg
-from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.msg import EndEffectorStep as StepMsg
 from support.actions import action, changed, chunk
 from support.node_bench import NodeBench
-from support.smoother_rig import Rig, publish_frames, transform, velocity
+from support.smoother_rig import Rig, SimulatedTimeRig, transform, velocity
 from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.control.status import State
-from rt_vla_ros.nodes.conversions import chunk_message, nanoseconds, time_message
-from rt_vla_ros.nodes.smoother_node import SmootherNode
+from rt_vla_ros.nodes.conversions import nanoseconds
 
 UP = (0.0, 0.0, 0.03)
 FOUR = chunk(UP, UP, UP, UP)
@@ -100,17 +96,11 @@ def test_a_chunk_without_steps_drops_one_that_waits_for_tf_and_the_next_one_wait
 def test_in_simulated_time_a_chunk_without_steps_drops_one_that_overtook_the_clock(
     make_bench: Callable[..., NodeBench],
 ) -> None:
-    bench = make_bench("-p", "smoother_node:use_sim_time:=true")
-    statuses, node = bench.listen(ControllerStatus, "controller_status"), bench.add(SmootherNode())
-    clock, policy = bench.publisher(ClockMsg, "/clock"), bench.publisher(ChunkMsg, "action")
-    publish_frames(bench, node)
-    bench.until(lambda: node.get_publishers_info_by_topic("action") and node.count_publishers("/clock"))
-    clock.publish(ClockMsg(clock=time_message(10 * 10**9)))
-    bench.until(lambda: node.get_clock().now().nanoseconds and statuses)
-    policy.publish(chunk_message(action(), 11 * 10**9, "panda_link0", 0))
-    bench.until(lambda: node._early is not None)
-    policy.publish(chunk_message(chunk(), 12 * 10**9, "panda_link0", 0))
-    bench.until(lambda: node._early is None and node._controller.accepted == 1)
-    clock.publish(ClockMsg(clock=time_message(11 * 10**9)))
-    bench.until(lambda: nanoseconds(statuses[-1].header.stamp) == 11 * 10**9)
-    assert {status.state for status in statuses} == {State.IDLE}
+    rig = SimulatedTimeRig(make_bench("-p", "smoother_node:use_sim_time:=true"))
+    rig.decide(action(), 11)
+    rig.bench.until(lambda: rig.node._early is not None)
+    rig.decide(chunk(), 12)
+    rig.bench.until(lambda: rig.node._early is None and rig.node._controller.accepted == 1)
+    rig.tell(11)
+    rig.bench.until(lambda: nanoseconds(rig.statuses[-1].header.stamp) == 11 * 10**9)
+    assert {status.state for status in rig.statuses} == {State.IDLE}

@@ -11,18 +11,17 @@ from geometry_msgs.msg import TransformStamped
 from rclpy.clock import ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rosgraph_msgs.msg import Clock as ClockMsg
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
 from std_srvs.srv import Trigger
 from support.actions import action
 from support.node_bench import NodeBench
-from support.smoother_rig import Rig, publish_frames, transform, velocity
+from support.smoother_rig import Rig, SimulatedTimeRig, publish_frames, transform, velocity
 from tf2_msgs.msg import TFMessage
 from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.control.status import State
-from rt_vla_ros.nodes.conversions import chunk_message, nanoseconds, time_message
+from rt_vla_ros.nodes.conversions import chunk_message, nanoseconds
 from rt_vla_ros.nodes.smoother_node import SmootherNode
 from rt_vla_ros.nodes.start_error import StartError
 
@@ -258,30 +257,20 @@ def test_a_clock_that_never_comes_is_named(make_bench: Callable[..., NodeBench])
 def test_in_simulated_time_an_action_that_overtook_the_clock_waits_for_it(
     make_bench: Callable[..., NodeBench],
 ) -> None:
-    bench = make_bench("-p", "smoother_node:use_sim_time:=true")
-    statuses, node = bench.listen(ControllerStatus, "controller_status"), bench.add(SmootherNode())
-    clock, policy = bench.publisher(ClockMsg, "/clock"), bench.publisher(ChunkMsg, "action")
-    publish_frames(bench, node)
-
-    def tell(seconds: int) -> None:
-        clock.publish(ClockMsg(clock=time_message(seconds * 10**9)))
-        bench.until(lambda: node.get_clock().now().nanoseconds == seconds * 10**9)
+    rig = SimulatedTimeRig(make_bench("-p", "smoother_node:use_sim_time:=true"))
 
     def act(seconds: int) -> None:
-        policy.publish(chunk_message(action(), seconds * 10**9, "panda_link0", 0))
-        bench.spin_for(0.3)
+        rig.decide(action(), seconds)
+        rig.bench.spin_for(0.3)
 
-    bench.until(lambda: node.get_publishers_info_by_topic("action") and node.count_publishers("/clock"))
-    tell(10)
-    bench.until(lambda: statuses)
     act(15)
-    assert {status.state for status in statuses} == {State.IDLE}
-    tell(15)
-    bench.until(lambda: statuses[-1].state == State.MOVING)
-    assert nanoseconds(statuses[-1].action_stamp) == 15 * 10**9
+    assert {status.state for status in rig.statuses} == {State.IDLE}
+    rig.tell(15)
+    rig.bench.until(lambda: rig.statuses[-1].state == State.MOVING)
+    assert nanoseconds(rig.statuses[-1].action_stamp) == 15 * 10**9
     act(30)
-    tell(16)
-    bench.until(lambda: "s in the future: the clocks of camera and controller differ." in statuses[-1].reason)
+    rig.tell(16)
+    rig.bench.until(lambda: "s in the future: the clocks of camera and controller differ." in rig.statuses[-1].reason)
 
 
 def test_its_last_word_is_to_stand_still(rig: Rig) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import TransformStamped, TwistStamped
+from rosgraph_msgs.msg import Clock as ClockMsg
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
 from std_msgs.msg import Bool, Float64
@@ -15,7 +16,7 @@ from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.control.status import State
-from rt_vla_ros.nodes.conversions import chunk_message
+from rt_vla_ros.nodes.conversions import chunk_message, time_message
 from rt_vla_ros.nodes.smoother_node import SmootherNode
 
 
@@ -55,6 +56,28 @@ class Rig:
         """The arm was told to stand still and then nothing more."""
         self.bench.until(lambda: self.twists and not velocity(self.twists[-1]).any(), "it still moves")
         self.bench.until(lambda: not self.statuses[-1].commanding, "it still commands")
+
+
+class SimulatedTimeRig:
+    """A smoother in simulated time. bench: made with use_sim_time for the smoother."""
+
+    def __init__(self, bench: NodeBench) -> None:
+        self.bench = bench
+        self.statuses, self.node = bench.listen(ControllerStatus, "controller_status"), bench.add(SmootherNode())
+        self._clock, self._policy = bench.publisher(ClockMsg, "/clock"), bench.publisher(ChunkMsg, "action")
+        publish_frames(bench, self.node)
+        bench.until(lambda: self.node.get_publishers_info_by_topic("action") and self.node.count_publishers("/clock"))
+        self.tell(10)
+        bench.until(lambda: self.statuses)
+
+    def tell(self, seconds: int) -> None:
+        """The time."""
+        self._clock.publish(ClockMsg(clock=time_message(seconds * 10**9)))
+        self.bench.until(lambda: self.node.get_clock().now().nanoseconds == seconds * 10**9)
+
+    def decide(self, whole: ActionChunk, seconds: int) -> None:
+        """Publishes a chunk on an image of this time."""
+        self._policy.publish(chunk_message(whole, seconds * 10**9, "panda_link0", 0))
 
 
 def transform(parent: str, child: str) -> TransformStamped:

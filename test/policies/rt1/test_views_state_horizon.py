@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from support.rt1 import SIDE, picture, tiny_card, tiny_config, tiny_model
+from support.rt1_checkpoints import TINY
 from torch import Tensor
 
 from rt_vla_ros.action_space.card import ActionCard, CameraSpec
@@ -23,24 +24,7 @@ from rt_vla_ros.policies.rt1.fast.steps import FoldedSteps
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import PlainSteps, RT1Policy
 
-SMALL: dict[str, Any] = {
-    "image_size": 64,
-    "input_height": 48,
-    "input_width": 64,
-    "width_coefficient": 0.1,
-    "depth_coefficient": 0.1,
-    "language_size": 16,
-    "token_embedding_size": 16,
-    "num_image_tokens": 3,
-    "time_sequence_length": 3,
-    "num_layers": 2,
-    "num_heads": 2,
-    "layer_size": 4,
-    "d_model": 16,
-    "feed_forward_size": 8,
-    "vocab_size": 16,
-    "tokens_per_dimension": (3, 16, 16, 16),
-}
+SMALL: dict[str, Any] = {**TINY, "time_sequence_length": 3, "tokens_per_dimension": (3, 16, 16, 16)}
 VARIANTS = {
     "horizon": {"horizon": 3},
     "two cameras": {"num_cameras": 2},
