@@ -1,0 +1,217 @@
+"""Batches for `rt2-mini`: frames of the table with questions and instructions about them, packed into rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from rt_vla_ros.policies.rt2.configuration import RT2Config, question_prompt, robot_prompt
+from rt_vla_ros.sim.instructions import PICK_PHRASINGS, phrase
+from rt_vla_ros.training.rt2.mini.frames import Frames, kinds_of, table_of
+from rt_vla_ros.training.rt2.mini.losses import FINE, STATE, Cells
+from rt_vla_ros.training.rt2.mini.network import IMAGE, IMAGE_TOKENS, SIDE
+from rt_vla_ros.training.rt2.mini.questions import draw_question
+from rt_vla_ros.training.rt2.packing import PackedRows, Segment, pack
+
+INSTRUCTIONS = 5  # of a robot frame at most
+ROBOT_SEGMENTS, WEB_SEGMENTS = 8, 10
+NUMBER_WEIGHT, MOTION_WEIGHT = 0.5, 0.6  # of a number's loss; a word's is 1
+NUMBER_SIGMA, MOTION_SIGMA = 2.0, 3.0  # [bins]
+MOTION = slice(2, 5)  # of the card's dimensions
+SHAKEN, HIDDEN, MOVED, MOST_MOVED = 0.5, 0.25, 0.35, 8
+"""In SHAKEN of the instructions, each number that the model reads of its own action is hidden or moved by up to so many
+bins, with these probabilities: it looks at the image again rather than at the number before."""
+CENTRE, REACH = (0.5, 0.0, 0.05), 6.0  # of the table [m], and 1 / m of what readouts are taught
+JITTER, CHANNEL_SHARE = 0.12, 0.4
+
+
+@dataclass
+class Batch:
+    """B frames: web first, then robot. pixels: (B, 3, H, W). rows: of the segments.
+
+    sigma, weight: of each answer token (A,). named, tool: image token that each prompt speaks of and that the tool is
+    in, -1 for none (P,). acts: whether each prompt is an instruction (P,). state: of those, (P', STATE).
+    """
+
+    pixels: Tensor
+    rows: PackedRows
+    sigma: Tensor
+    weight: Tensor
+    named: Tensor
+    tool: Tensor
+    acts: Tensor
+    state: Tensor
+    cells: Cells
+
+
+@dataclass
+class _Rows:
+    """A batch in the making."""
+
+    rows: list[list[Segment]] = field(default_factory=list)
+    sigma: list[float] = field(default_factory=list)
+    weight: list[float] = field(default_factory=list)
+    named: list[int] = field(default_factory=list)
+    tool: list[int] = field(default_factory=list)
+    acts: list[bool] = field(default_factory=list)
+    state: list[NDArray[np.float32]] = field(default_factory=list)
+    cells: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=list)
+    images: list[NDArray[np.uint8]] = field(default_factory=list)
+
+
+class BatchMaker:
+    """Draws batches from frames; the words of a robot frame are those that robot data may have."""
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast, config: RT2Config, *, robot_questions: bool = True, plans: float = 0.0
+    ) -> None:
+        """robot_questions: whether there are questions about robot frames too, in the words of robot data.
+
+        plans: share of the instructions that are answered by a plan and an action.
+        """
+        self._tokenizer, self._config, self._plans = tokenizer, config, plans
+        self._robot_questions = robot_questions
+        self._first = int(tokenizer.convert_tokens_to_ids("0"))
+        self._image = [int(tokenizer.convert_tokens_to_ids(IMAGE))] * IMAGE_TOKENS
+        self._ids = lru_cache(1 << 18)(self._tokens)
+
+    def draw(self, web: Frames | None, robot: Frames | None, counts: tuple[int, int], rng: np.random.Generator) -> Batch:
+        """counts: frames of web and robot data, drawn with replacement."""
+        made = _Rows()
+        if web is not None:
+            for index in rng.integers(len(web["count"]), size=counts[0]):
+                self._web_row(made, web, int(index), rng)
+        if robot is not None:
+            for index in rng.integers(len(robot["count"]), size=counts[1]):
+                self._robot_row(made, robot, int(index), rng)
+        rows = pack(made.rows, self._image, int(self._tokenizer.pad_token_id), torch.bfloat16)
+        colour, shape, offset = (torch.from_numpy(np.stack(part)) for part in zip(*made.cells, strict=True))
+        state = np.stack(made.state) if made.state else np.zeros((0, STATE), np.float32)
+        return Batch(
+            pixels(jittered(np.stack(made.images), rng)),
+            rows,
+            torch.tensor(made.sigma),
+            torch.tensor(made.weight),
+            torch.tensor(made.named),
+            torch.tensor(made.tool),
+            torch.tensor(made.acts),
+            torch.from_numpy(state),
+            Cells(colour, shape, offset),
+        )
+
+    def question(self, frames: Frames, index: int, rng: np.random.Generator, kind: str = "") -> Segment:
+        """A question about a frame, as the policy asks it."""
+        made = _Rows(rows=[[]])
+        self._ask(made, frames, index, rng, kind)
+        return made.rows[0][0]
+
+    def _web_row(self, made: _Rows, frames: Frames, index: int, rng: np.random.Generator) -> None:
+        self._begin(made, frames, index)
+        while len(made.rows[-1]) < WEB_SEGMENTS:
+            self._ask(made, frames, index, rng)
+
+    def _robot_row(self, made: _Rows, frames: Frames, index: int, rng: np.random.Generator) -> None:
+        self._begin(made, frames, index)
+        named = list(rng.permutation(int(frames["count"][index]))[:INSTRUCTIONS])
+        if (target := int(frames["target"][index])) not in named:
+            named[0] = target
+        for which in named:
+            self._instruct(made, frames, index, int(which), rng)
+        while self._robot_questions and len(made.rows[-1]) < ROBOT_SEGMENTS:
+            self._ask(made, frames, index, rng, robot=True)
+
+    def _begin(self, made: _Rows, frames: Frames, index: int) -> None:
+        made.rows.append([])
+        made.images.append(frames["images"][index])
+        made.cells.append(cells_of(frames, index))
+
+    def _ask(
+        self, made: _Rows, frames: Frames, index: int, rng: np.random.Generator, kind: str = "", robot: bool = False
+    ) -> None:
+        drawn = draw_question(table_of(frames, index), rng, kind, robot=robot)
+        answer = [*self._ids(drawn.turn.answer), int(self._tokenizer.eos_token_id)]
+        numbers = [self._first <= token < self._first + 256 for token in answer]
+        prompt = question_prompt(self._config, drawn.turn.text)
+        made.rows[-1].append(Segment(self._ids(str(prompt)), answer))
+        made.sigma.extend(NUMBER_SIGMA * number for number in numbers)
+        made.weight.extend(NUMBER_WEIGHT if number else 1.0 for number in numbers)
+        made.named.append(cell_number(drawn.place))
+        made.tool.append(-1)
+        made.acts.append(False)
+
+    def _instruct(self, made: _Rows, frames: Frames, index: int, which: int, rng: np.random.Generator) -> None:
+        kind = kinds_of(frames, index)[which]
+        text = phrase(PICK_PHRASINGS[int(rng.integers(len(PICK_PHRASINGS)))], kind)
+        answer = (self._first + frames["bins"][index][which].astype(np.int64)).tolist()
+        made.rows[-1].append(Segment(self._ids(str(robot_prompt(self._config, text))), answer, self._seen(answer, rng)))
+        motion = [MOTION.start <= i < MOTION.stop for i in range(len(answer))]
+        made.sigma.extend(MOTION_SIGMA * moves for moves in motion)
+        made.weight.extend(MOTION_WEIGHT if moves else 1.0 for moves in motion)
+        made.named.append(cell_number(frames["places"][index][which]))
+        made.tool.append(cell_number(frames["tool_place"][index]))
+        made.acts.append(True)
+        made.state.append(state_of(frames, index, which))
+
+    def _seen(self, answer: Sequence[int], rng: np.random.Generator) -> list[int]:
+        """What the model reads of its own action."""
+        seen = list(answer)
+        if rng.random() < SHAKEN:
+            for i in range(len(seen)):
+                chance = rng.random()
+                if chance < HIDDEN:
+                    seen[i] = int(self._tokenizer.unk_token_id)
+                elif chance < HIDDEN + MOVED and i >= MOTION.start:
+                    moved = answer[i] - self._first + int(rng.integers(-MOST_MOVED, MOST_MOVED + 1))
+                    seen[i] = self._first + min(max(moved, 0), 255)
+        return seen
+
+    def _tokens(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def cell_number(place: NDArray[np.floating] | tuple[float, float] | None, side: int = SIDE) -> int:
+    """Which of side x side cells an image position (u, v) is in, -1 for none and outside."""
+    if place is None or not (0 <= place[0] < 1 and 0 <= place[1] < 1):
+        return -1
+    return int(place[1] * side) * side + int(place[0] * side)
+
+
+def cells_of(frames: Frames, index: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Colour, shape and offset of what is in each cell of a frame; see losses.Cells."""
+    colour, offset = np.full(FINE * FINE, -100), np.zeros((FINE * FINE, 2), np.float32)
+    shape = colour.copy()
+    for i in range(int(frames["count"][index])):
+        place = frames["places"][index][i]
+        if (cell := cell_number(place, FINE)) >= 0:
+            colour[cell], shape[cell] = frames["kinds"][index][i]
+            offset[cell] = place * FINE % 1 - 0.5
+    return colour, shape, offset
+
+
+def state_of(frames: Frames, index: int, which: int) -> NDArray[np.float32]:
+    """What a robot prompt's end is taught to know; see losses.STATE."""
+    target, tool = frames["positions"][index][which], frames["tool"][index]
+    parts = (target - CENTRE, tool - CENTRE, target - tool)
+    gripper = 2 * frames["closed"][index] - 0.6, 1.5 if frames["held"][index] == which else -0.5
+    return np.concatenate([REACH * np.concatenate(parts), gripper]).astype(np.float32)
+
+
+def pixels(images: NDArray[np.uint8]) -> Tensor:
+    """uint8 (B, H, W, 3) -> what the processor gives the model, (B, 3, H, W)."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255).sub_(0.5).div_(0.25)
+
+
+def jittered(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Brightness and contrast of each image changed at random."""
+    count = len(images)
+    gain = 1 + rng.uniform(-JITTER, JITTER, (count, 1, 1, 1))
+    gain = gain + CHANNEL_SHARE * rng.uniform(-JITTER, JITTER, (count, 1, 1, 3))
+    offset = 127 * rng.uniform(-JITTER, JITTER, (count, 1, 1, 1))
+    return np.clip(images * gain + offset, 0, 255).astype(np.uint8)

@@ -1,0 +1,165 @@
+"""A process that renders frames for a training run of `rt2-mini`, with the newest policy of the run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
+from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.evaluation.rollout import make_controller, rollout
+from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.os_error import in_words
+from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor
+from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
+from rt_vla_ros.policies.rt2.policy import RT2Policy
+from rt_vla_ros.sim.instructions import PICK_PHRASINGS, phrase
+from rt_vla_ros.sim.objects import SceneLayout
+from rt_vla_ros.sim.scenes import Scene, Task
+from rt_vla_ros.sim.scripted_expert import ScriptedExpert
+from rt_vla_ros.sim.tabletop_sim import TabletopSim
+from rt_vla_ros.training.dagger_policy import LAST_STEPS, SWITCH_PROBABILITY, ActionNoise, Mixture
+from rt_vla_ros.training.rt2.mini.card import mini_card
+from rt_vla_ros.training.rt2.mini.frames import Frames, joined, observe, save_frames
+from rt_vla_ros.training.rt2.mini.network import IMAGE_SIZE, make_model, make_processor, make_tokenizer
+from rt_vla_ros.training.rt2.mini.questions import random_table_layout, vocabulary
+
+FRAMES, WEIGHTS, SUFFIX = "frames", "policy.safetensors", ".npz"
+WEB, ROBOT = "web", "robot"
+SHARD = 500  # frames in a file
+EPISODE_STEPS = 40
+LEARNER_SHARE, MIXED_SHARE = 0.4, 0.35  # of the episodes; the rest by the expert
+NOISE = (0.0, 0.4, 1.0)
+WEB_AGAIN = 10
+"""Once what was asked for is there, one shard in so many is of web pictures, the others of episodes."""
+
+
+class _Player(DaggerPolicy):
+    """Records frames, with the expert's action towards every object."""
+
+    def __init__(self, card: ActionCard, *args: Any) -> None:
+        super().__init__(card, *args)
+        self.frames = list[Frames]()
+
+    def _record(self, observation: Observation, plan: Sequence[EndEffectorStep]) -> None:
+        self.frames.append(observe(self._sim, self._tokenizer, self._from.task.target))
+
+
+class FrameCollector:
+    """Renders one shard of frames after the other; everything random comes from its seed and the weights it finds."""
+
+    def __init__(self, run: Path, seed: int, counts: tuple[int, int, int], *, width: int, layers: int) -> None:
+        """counts: of web pictures, robot pictures and frames of the expert's episodes, before the policy acts."""
+        self._run, self._seed = run, seed
+        self._shards = [-(-count // SHARD) for count in counts]
+        self._card = mini_card()
+        self._actions = ActionTokenizer(self._card)
+        tokenizer = make_tokenizer(vocabulary())
+        self._model = make_model(tokenizer, 0, width=width, layers=layers).eval()
+        parts = RT2Parts(self._model, CombinedProcessor(make_processor(tokenizer)), RT2Config("integers"), self._card)
+        self._policy = RT2Policy(parts, pack=False)
+        self._version: int | None = None
+        self._sim = TabletopSim(size=(IMAGE_SIZE, IMAGE_SIZE))
+        self._controller = make_controller(self._sim)
+        (run / FRAMES).mkdir(parents=True, exist_ok=True)
+
+    def write(self, number: int) -> Path:
+        """Shard `number`, rendered and written."""
+        rng = np.random.default_rng([self._seed, number])
+        kind = self._kind(number)
+        if kind == "episodes":
+            self._take_newest_policy()
+            frames = self._episodes(rng)
+        else:
+            frames = self._pictures(rng, kind)
+        path = self._run / FRAMES / f"{WEB if kind == WEB else ROBOT}_{number:06d}{SUFFIX}"
+        save_frames(path, frames)
+        return path
+
+    def _kind(self, number: int) -> str:
+        """Of a shard: web pictures, robot pictures, or frames of episodes."""
+        web, robot, expert = self._shards
+        if number < web + robot:  # in turn, so that a training of both can begin early
+            return WEB if number < web else ROBOT
+        return WEB if number >= web + robot + expert and number % WEB_AGAIN == 0 else "episodes"
+
+    def _pictures(self, rng: np.random.Generator, kind: str) -> Frames:
+        made = list[Frames]()
+        while len(made) < SHARD:
+            layout = random_table_layout(rng, web=kind == WEB)
+            self._sim.reset(layout)
+            target = int(rng.integers(len(layout.objects)))
+            made.append(observe(self._sim, None if kind == WEB else self._actions, target))
+        return joined(made)
+
+    def _episodes(self, rng: np.random.Generator) -> Frames:
+        made = list[Frames]()
+        while len(made) < SHARD:
+            layout = random_table_layout(rng, web=False, from_start=True)
+            target = int(rng.integers(len(layout.objects)))
+            made.extend(self._episode(layout, target, self._mixture(rng), rng))
+        return joined(made[:SHARD])
+
+    def _episode(self, layout: SceneLayout, target: int, mixture: Mixture, rng: np.random.Generator) -> list[Frames]:
+        template = PICK_PHRASINGS[int(rng.integers(len(PICK_PHRASINGS)))]
+        scene = Scene("", 0, layout, Task(phrase(template, layout.objects[target].kind), target))
+        player = _Player(self._card, self._policy, self._sim, scene, mixture, rng)
+        rollout(player, scene, self._sim, self._controller, max_steps=EPISODE_STEPS)
+        return player.frames
+
+    def _mixture(self, rng: np.random.Generator) -> Mixture:
+        kind, noise = rng.random(), float(rng.choice(NOISE))
+        if self._version is None:
+            return Mixture("expert", 1.0, noise)
+        if kind < LEARNER_SHARE:
+            return Mixture("learner", 0.0, 0.0)
+        if kind < LEARNER_SHARE + MIXED_SHARE:
+            return Mixture("mixed", float(rng.uniform(0.1, 0.9)), noise)
+        return Mixture("expert", 1.0, noise)
+
+    def _take_newest_policy(self) -> None:
+        path = self._run / WEIGHTS
+        if path.exists() and (version := path.stat().st_mtime_ns) != self._version:
+            self._version = version
+            self._model.load_state_dict(load_file(path))
+
+
+def main() -> int:
+    """Render until the process that started this one is gone; 1, after a sentence, where that cannot be done."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True, help="directory of the training run")
+    parser.add_argument("--parent", type=int, required=True, help="ID of the process that this one ends with")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    try:
+        _collect(args)
+    except (OSError, SafetensorError, ValueError) as error:
+        reason = in_words(error) if isinstance(error, OSError) else error
+        print(f"Frames can no longer be rendered: {reason}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _collect(args: argparse.Namespace) -> None:
+    collector = FrameCollector(args.run, MiniSettings.load(args.run))
+    number = collector.next_number()
+    while os.getppid() == args.parent:
+        if (args.run / ENOUGH).exists():
+            time.sleep(0.1)
+        else:
+            collector.write(number)
+            number += 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

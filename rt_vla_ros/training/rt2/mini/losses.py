@@ -1,0 +1,97 @@
+"""What the training of `rt2-mini` adds to cross-entropy. None of it is part of the checkpoint.
+
+A model of this size that learns from cross-entropy alone does not come to bind a word to a place in the image in the
+time there is. Here the scene is known, so that attention is told where the named object is, and linear readouts what
+is at each place of the image and where target and tool are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rt_vla_ros.sim.objects import COLOURS, SHAPES
+from rt_vla_ros.training.rt2.mini.network import BINS, IMAGE_TOKENS, SIDE
+
+FINE = 2 * SIDE  # cells of the readout on a side
+ATTENDING_LAYER, NAMED_HEAD, TOOL_HEAD = 1, 0, 1
+CELLS_WEIGHT, NAMED_WEIGHT, TOOL_WEIGHT, STATE_WEIGHT = 0.3, 0.5, 0.25, 1.0
+STATE = 11
+"""Entries of what is read at the end of a robot prompt: target, tool and the way between them, scaled; how far the
+gripper is closed; whether it holds the target."""
+
+
+def number_loss(logits: Tensor, labels: Tensor, first: int, sigma: Tensor) -> Tensor:
+    """Cross-entropy of each label, (A,). A number's neighbours are right too, less so the farther they are.
+
+    logits: (A, V). first: token of the number 0. sigma: of the Gaussian around each label [bins], 0: only the label
+    itself is right, (A,).
+    """
+    log = logits.float().log_softmax(-1)
+    hard = -log.gather(1, labels[:, None])[:, 0]
+    soft = sigma > 0
+    distances = torch.arange(BINS)[None] - (labels[soft, None] - first)
+    weights = torch.exp(-0.5 * (distances / sigma[soft, None]) ** 2)
+    weights = weights / weights.sum(1, keepdim=True)
+    return hard.masked_scatter(soft, -(weights * log[soft, first : first + BINS]).sum(1))
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What is where on B images, in FINE x FINE cells: (B, FINE^2) each, offset (B, FINE^2, 2); -100 where nothing is."""
+
+    colour: Tensor
+    shape: Tensor
+    offset: Tensor
+
+
+class Readouts(nn.Module):
+    """Linear readouts of the image's tokens and of the state behind a robot prompt."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.cells = nn.Linear(width, (FINE // SIDE) ** 2 * (1 + len(COLOURS) + len(SHAPES) + 2))
+        self.state = nn.Linear(width, STATE)
+
+    def cells_loss(self, features: Tensor, cells: Cells) -> Tensor:
+        """features: of the image's tokens, (B, IMAGE_TOKENS, width)."""
+        count, ratio = features.shape[0], FINE // SIDE
+        read = self.cells(features.float()).view(count, SIDE, SIDE, ratio, ratio, -1)
+        read = read.permute(0, 1, 3, 2, 4, 5).reshape(count, FINE * FINE, -1)
+        there = cells.colour >= 0
+        presence = functional.binary_cross_entropy_with_logits(
+            read[..., 0], there.float(), pos_weight=torch.tensor(8.0)
+        )
+        if not there.any():
+            return 2 * presence
+        colour, shape, offset = read[there][:, 1:].split([len(COLOURS), len(SHAPES), 2], dim=1)
+        known = functional.cross_entropy(colour, cells.colour[there])
+        known = known + functional.cross_entropy(shape, cells.shape[there])
+        return 2 * presence + known + 2 * (offset - cells.offset[there]).abs().mean()
+
+    def state_loss(self, hidden: Tensor, state: Tensor) -> Tensor:
+        """hidden: behind robot prompts, (P, width). state: (P, STATE)."""
+        weights = torch.tensor([1.0] * 9 + [3.0, 3.0])
+        return ((self.state(hidden.float()) - state).abs().mean(0) * weights).mean()
+
+
+def attention_loss(weights: Tensor, row: Tensor, at: Tensor, head: int, cell: Tensor) -> Tensor:
+    """How little a head looks at the cells that it should look at.
+
+    weights: of a layer, (B, heads, L, L). row, at, cell: of P prompts: row of the batch, place in the row, image token.
+    """
+    looked = weights[row, head, at].float().gather(1, cell[:, None])
+    return -(looked + 1e-3).log().mean()
+
+
+def cell_of(places: Tensor, side: int = SIDE) -> Tensor:
+    """Image positions (..., 2) of 0 ... 1 -> number of the cell, -1 outside."""
+    inside = ((places >= 0) & (places < 1)).all(-1)
+    column, row = (places * side).long().clamp(0, side - 1).unbind(-1)
+    return torch.where(inside, row * side + column, -1)
+
+
+assert SIDE * SIDE == IMAGE_TOKENS

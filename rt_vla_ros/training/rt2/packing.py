@@ -1,0 +1,80 @@
+"""Several questions about one image in one row: each sees the image and itself, as if it were asked alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+HIDDEN = -1e4
+"""What attention adds where nothing is to be seen: finite, so that a row of padding has no NaN."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A prompt behind the image, and the tokens to be written behind it. seen: what the model reads of the answer, one
+    token for each; None: the answer itself."""
+
+    prompt: Sequence[int]
+    answer: Sequence[int]
+    seen: Sequence[int] | None = None
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """B rows of L tokens, A answer tokens in all of them.
+
+    input_ids, position_ids: (B, L). mask: added to the attention's scores, (B, 1, L, L). at: of each answer token, where
+    its logits are in (B * L), (A,). labels: the answer tokens (A,). asked: where the last token of each prompt is in
+    (B * L), of all segments in turn. segments: number of each answer token's segment (A,).
+    """
+
+    input_ids: Tensor
+    position_ids: Tensor
+    mask: Tensor
+    at: Tensor
+    labels: Tensor
+    asked: Tensor
+    segments: Tensor
+
+
+def pack(
+    rows: Sequence[Sequence[Segment]], image: Sequence[int], padding: int, dtype: torch.dtype = torch.float32
+) -> PackedRows:
+    """Each row's segments behind the tokens of one image, which all rows begin with.
+
+    dtype: of the mask.
+    """
+    first = len(image)
+    longest = first + max(sum(len(one.prompt) + len(one.answer) - 1 for one in row) for row in rows)
+    ids = np.full((len(rows), longest), padding, np.int64)
+    positions, owner = np.zeros_like(ids), np.full_like(ids, -1)
+    ids[:, :first], positions[:, :first], owner[:, :first] = image, np.arange(first), 0
+    at, labels, asked, segments = list[int](), list[int](), list[int](), list[int]()
+    for number, row in enumerate(rows):
+        start = first
+        for place, one in enumerate(row, 1):
+            seen = one.answer if one.seen is None else one.seen
+            length = len(one.prompt) + len(one.answer) - 1
+            here = slice(start, start + length)
+            ids[number, here] = [*one.prompt, *seen[:-1]]
+            positions[number, here], owner[number, here] = np.arange(first, first + length), place
+            last = number * longest + start + len(one.prompt) - 1
+            segments.extend([len(asked)] * len(one.answer))
+            asked.append(last)
+            at.extend(range(last, last + len(one.answer)))
+            labels.extend(one.answer)
+            start += length
+    tensors = (torch.tensor(values) for values in (at, labels, asked, segments))
+    return PackedRows(torch.from_numpy(ids), torch.from_numpy(positions), _mask(owner, dtype), *tensors)
+
+
+def _mask(owner: np.ndarray, dtype: torch.dtype) -> Tensor:
+    """owner: 0 for the image, 1 and up for the segments, -1 for padding, (B, L)."""
+    of = torch.from_numpy(owner)
+    visible = (of[:, :, None] == of[:, None]) | (of[:, None] == 0)
+    visible &= torch.ones(of.shape[1], of.shape[1], dtype=torch.bool).tril()
+    return torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, HIDDEN)[:, None]
