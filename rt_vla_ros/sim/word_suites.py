@@ -88,7 +88,7 @@ THINGS: tuple[Meaning, ...] = tuple(
     Meaning("thing", f"the {name}", (kind,), (name,)) for name, kind in THING_KINDS.items()
 )
 CATEGORIES: tuple[Meaning, ...] = tuple(
-    Meaning("category", phrase, kinds, cores)
+    Meaning("category", phrase, kinds, tuple(cores))
     for phrase, kinds, *cores in (
         ("the fruit", _kinds(FRUIT), "fruit"),
         ("the vegetable", _kinds(VEGETABLES), "vegetable"),
