@@ -43,8 +43,8 @@ class Table:
     """What is on a picture.
 
     kinds: of the N objects. places: their image positions, u and v in 0 ... 1 from the top left, shape (N, 2); may lie
-    outside. symbols: of the card under each object; "" none. tool: image position of the tool, shape (2,). held: index
-    of the held object, which is on no card.
+    outside; NaN: hidden. symbols: of the card under each object; "" none. tool: image position of the tool, shape (2,).
+    held: index of the held object, which is on no card.
     """
 
     kinds: tuple[ObjectKind, ...]
@@ -74,11 +74,10 @@ class Table:
         return symbol if self.symbols.count(symbol) == 1 else ""
 
     def is_alone(self, index: int, distance: float) -> bool:
-        """Whether every other object is farther away in the image."""
+        """Whether every other object is farther away in the image, or hidden."""
         u, v = self.points[index]
-        return all(
-            (u - x) ** 2 + (v - y) ** 2 > distance**2 for other, (x, y) in enumerate(self.points) if other != index
-        )
+        near = [(u - x) ** 2 + (v - y) ** 2 <= distance**2 for x, y in self.points]
+        return sum(near) == 1
 
 
 @dataclass(frozen=True)
