@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rt_vla_ros.sim.objects import COLOURS, SHAPE_WORDS, SHAPES, ObjectKind
+from rt_vla_ros.sim.cards import SYMBOLS
+from rt_vla_ros.sim.objects import ALL_KINDS, COLOURS, SHAPE_WORDS, SHAPES, ObjectKind
+from rt_vla_ros.sim.word_suites import said_meanings
 
 PICK_PHRASINGS: tuple[str, ...] = (
     "pick up the {colour} {shape}",
@@ -42,23 +44,51 @@ def phrase(template: str, kind: ObjectKind) -> str:
 
 
 def matches(instruction: str, choices: Sequence[ObjectKind]) -> list[ObjectKind]:
-    """Those of `choices` that a sentence can refer to, by colour and shape or by one of the two.
+    """Those of `choices` that a sentence can refer to, by colour, shape or what they are like (word_suites).
 
-    Raises ValueError, naming the colours and shapes that there are, where it says neither or more than one of either.
+    Raises ValueError, naming the colours and shapes that there are, where it says none of them, more than one colour or
+    shape, or what is true for no object.
     """
-    words = re.findall(r"[^\W\d_]+", instruction.lower())
+    meanings, rest = said_meanings(" ".join(spoken(instruction)))
+    words = rest.split()
     colours = {word for word in words if word in COLOURS or word in OTHER_COLOURS}
     shapes = {SHAPE_WORDS[word] for word in words if word in SHAPE_WORDS}
+
+    def fits(kind: ObjectKind) -> bool:
+        named = (not colours or kind.colour in colours) and (not shapes or kind.shape in shapes)
+        return named and all(kind in meaning.kinds for meaning in meanings)
+
     unknown = colours & OTHER_COLOURS
     if unknown:
         problem = f"asks for {', '.join(sorted(unknown))}, which no object has"
     elif len(colours) > 1 or len(shapes) > 1:
         problem = f"names more than one: {', '.join(sorted(colours | shapes))}"
-    elif not colours and not shapes:
-        problem = "names no object"
+    elif not colours and not shapes and not meanings:
+        on_card = " but a card, and only the suite symbols has cards" if said_symbols(instruction) else ""
+        problem = f"names no object{on_card}"
+    elif not any(map(fits, ALL_KINDS)):
+        problem = "says what is true for no object"
     else:
-        return [k for k in choices if (not colours or k.colour in colours) and (not shapes or k.shape in shapes)]
+        return [kind for kind in choices if fits(kind)]
     raise ValueError(f"The instruction {shorten(instruction)!r} {problem}. {vocabulary()}")
+
+
+def said_symbols(instruction: str) -> list[str]:
+    """The symbols of cards that a sentence names, as in "on the heart"."""
+    return [symbol for symbol in SYMBOLS if symbol in spoken(instruction)]
+
+
+def names_kind(instruction: str) -> bool:
+    """Whether a sentence says a colour, a shape or what an object is like."""
+    meanings, rest = said_meanings(" ".join(spoken(instruction)))
+    return bool(meanings) or any(
+        word in COLOURS or word in OTHER_COLOURS or word in SHAPE_WORDS for word in rest.split()
+    )
+
+
+def spoken(sentence: str) -> list[str]:
+    """Its words in lower case; "color" as "colour"."""
+    return re.findall(r"[^\W\d_]+", re.sub(r"\bcolor\b", "colour", sentence.lower()))
 
 
 def vocabulary() -> str:

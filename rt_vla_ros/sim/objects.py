@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rt_vla_ros.sim.cards import Card
+
 RGB = tuple[float, float, float]
 MASS = 0.04  # [kg]
 PLAIN = "plain"  # a table without a pattern
@@ -92,7 +94,7 @@ class Appearance:
 
 @dataclass(frozen=True)
 class SceneLayout:
-    """Objects, the arm's initial pose and the appearance.
+    """Objects, the arm's initial pose, the appearance, and cards that lie under objects.
 
     start: position of the tool between the fingertips in the base frame [m]; start_yaw: its yaw [rad].
     """
@@ -101,3 +103,11 @@ class SceneLayout:
     start: tuple[float, float, float] = (0.44, 0.0, 0.24)
     start_yaw: float = 0.0
     appearance: Appearance = field(default_factory=Appearance)
+    cards: tuple[Card, ...] = ()
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """What is on the card that each object stands on, in the objects' order; "" where there is none."""
+        return tuple(
+            next((card.symbol for card in self.cards if card.is_under(item.x, item.y)), "") for item in self.objects
+        )

@@ -10,6 +10,7 @@ import numpy as np
 
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, UNSEEN_PICK_PHRASINGS
 from rt_vla_ros.sim.objects import ALL_KINDS, PLAIN, RGB, Appearance, ObjectKind
+from rt_vla_ros.sim.word_suites import THING_PHRASINGS
 
 UNSEEN_KINDS: tuple[ObjectKind, ...] = (
     ObjectKind("yellow", "ball"),
@@ -122,7 +123,10 @@ class Suite:
 
     objects: their number on the table, from ... to. distinct: what differs between them: "colour", or "kind" (colour or
     shape). kinds: which are used. targets: which are named; empty: any on the table. phrasings: of the instruction.
-    appearance: of table, light and camera. training: a training distribution, not a benchmark.
+    names: how the target is called: by its "kind"; by a "synonym" of its shape, which tells it from another object of
+    its colour; by a "meaning" of word_suites, true for it alone; by the "symbol" on the card that it stands on (every
+    object stands on one then). appearance: of table, light and camera. training: a training distribution, not a
+    benchmark.
     """
 
     name: str
@@ -131,6 +135,7 @@ class Suite:
     kinds: tuple[ObjectKind, ...] = SEEN_KINDS
     targets: tuple[ObjectKind, ...] = ()
     phrasings: tuple[str, ...] = PICK_PHRASINGS
+    names: str = "kind"
     appearance: AppearanceJitter | AppearanceRanges = AppearanceJitter()
     training: bool = False
 
@@ -143,14 +148,21 @@ SUITES: Mapping[str, Suite] = {
         Suite("unseen", targets=UNSEEN_KINDS, phrasings=UNSEEN_PICK_PHRASINGS),
         Suite("distractors", objects=(6, 9)),
         Suite("backgrounds", appearance=UNSEEN_APPEARANCE),
+        Suite("synonyms", names="synonym"),
+        Suite("reasoning", names="meaning", phrasings=THING_PHRASINGS),
+        Suite("symbols", names="symbol", phrasings=THING_PHRASINGS),
         Suite("train-looks", appearance=TRAINING_APPEARANCE, training=True),
         Suite("train-clutter", objects=(3, 7), appearance=TRAINING_APPEARANCE, training=True),
     )
 }
 
 
-EVALUATION_SUITES: tuple[str, ...] = tuple(suite.name for suite in SUITES.values() if not suite.training)
-"""Names of the suites that policies are measured on."""
+EVALUATION_SUITES: tuple[str, ...] = tuple(
+    suite.name for suite in SUITES.values() if not suite.training and suite.names == "kind"
+)
+"""Names of the suites that every policy is measured on."""
+WORD_SUITES: tuple[str, ...] = tuple(suite.name for suite in SUITES.values() if suite.names != "kind")
+"""Names of the suites in words that only web data has: of use for policies that were trained on some."""
 FIRST_TRAINING_SEED = 1 << 40
 """Training uses seeds from here up, so every smaller seed gives a scene that was never trained on."""
 

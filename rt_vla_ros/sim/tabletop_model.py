@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.sim.arm import ArmDescription
+from rt_vla_ros.sim.cards import HALF_SIZE, draw_symbols
 from rt_vla_ros.sim.objects import MASS, SHAPES
 
 FRONT_POSITION = (1.15, 0.0, 0.75)
@@ -25,6 +26,7 @@ DRAWN, ARM, DETAILED_ARM, HIDDEN = 1, 3, 2, 4
 OBJECT_BIT, HAND_BIT = 1, 2
 LARGE_MESH_BYTES = 60_000
 
+CARD = "card_"  # before the symbol, in the name of a card's material
 PATTERN_SIZE = 128  # [px] of a pattern, which repeats
 DARKEST = 0.55  # brightness of the darkest spot; the lightest has 1
 
@@ -40,7 +42,7 @@ def look_at(position: NDArray[np.float64], target: NDArray[np.float64]) -> NDArr
 
 
 def build_model(arm: ArmDescription, max_objects: int, *, detailed: bool = False) -> mujoco.MjModel:
-    """Compile the scene: the arm on a table and `max_objects` bodies that can take every shape.
+    """Compile the scene: the arm on a table, `max_objects` bodies that can take every shape, and as many cards.
 
     detailed: keep the arm's visual meshes, for display (slower to load and to draw).
     Raises ValueError, with the names that are missing, where the MJCF does not fit its description.
@@ -54,6 +56,7 @@ def build_model(arm: ArmDescription, max_objects: int, *, detailed: bool = False
     _add_cameras(spec, arm)
     for index in range(max_objects):
         _add_object(spec, index)
+    _add_cards(spec, max_objects)
     return spec.compile()
 
 
@@ -138,12 +141,7 @@ def _add_surroundings(spec: Any) -> None:
         rgb1=(0.80, 0.86, 0.92), rgb2=(0.45, 0.52, 0.62), width=64, height=384,
     )  # fmt: skip
     for name, pixels in draw_patterns().items():
-        texture = spec.add_texture(
-            name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=PATTERN_SIZE, height=PATTERN_SIZE, nchannel=3
-        )
-        texture.data = pixels.tobytes()
-        material = spec.add_material(name=name, texrepeat=(5, 5), texuniform=False, specular=0.5, shininess=0.5)
-        material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
+        _add_printed(spec, name, pixels, repeat=5, shine=0.5)
     world = spec.worldbody
     directional = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
     world.add_light(name="lamp", pos=(0.9, -0.5, 2.0), dir=(-0.35, 0.25, -1.0), type=directional, castshadow=True)
@@ -192,6 +190,30 @@ def _add_object(spec: Any, index: int) -> None:
             name=f"object{index}_{shape.name}", type=getattr(mujoco.mjtGeom, f"mjGEOM_{shape.geom.upper()}"), size=size,
             group=DRAWN, contype=OBJECT_BIT, conaffinity=OBJECT_BIT | HAND_BIT, condim=3, friction=(0.8, 0.01, 0.0005),
         )  # fmt: skip
+
+
+def _add_cards(spec: Any, count: int) -> None:
+    """Hidden cards in the world, which `TabletopSim.reset` shows and moves."""
+    for symbol, pixels in draw_symbols().items():
+        _add_printed(spec, CARD + symbol, np.rot90(pixels), repeat=1, shine=0.1)
+    for index in range(count):
+        # A pose that is not the body's own: MuJoCo would compile that away, and the card could not be moved.
+        spec.worldbody.add_geom(
+            name=f"card{index}", type=mujoco.mjtGeom.mjGEOM_BOX, pos=(0.4, 0.1, 0.1), quat=(0.8, 0, 0, 0.6),
+            size=HALF_SIZE, group=HIDDEN, contype=0, conaffinity=0,
+        )  # fmt: skip
+
+
+def _add_printed(spec: Any, name: str, pixels: NDArray[np.uint8], *, repeat: int, shine: float) -> None:
+    """A material that shows a picture, RGB (H, W, 3)."""
+    height, width, channels = pixels.shape
+    kind = mujoco.mjtTexture.mjTEXTURE_2D
+    texture = spec.add_texture(name=name, type=kind, width=width, height=height, nchannel=channels)
+    texture.data = np.ascontiguousarray(pixels).tobytes()
+    material = spec.add_material(
+        name=name, texrepeat=(repeat, repeat), texuniform=False, specular=shine, shininess=shine
+    )
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
 
 
 def draw_patterns() -> dict[str, NDArray[np.uint8]]:

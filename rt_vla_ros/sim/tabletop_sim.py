@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from rt_vla_ros.action_space.frames import BASE_LINK, refuse_frame
 from rt_vla_ros.observations.robot_state import closedness
 from rt_vla_ros.sim.arm import ArmDescription, find_arm
+from rt_vla_ros.sim.cards import HALF_SIZE
 from rt_vla_ros.sim.geometry import InverseKinematics, lowest_point, rotation_matrix, rotation_vector
 from rt_vla_ros.sim.objects import COLOURS, PLAIN, SHAPES, SceneLayout
 from rt_vla_ros.sim.rendering import OffscreenRenderer
 from rt_vla_ros.sim.tabletop_model import (
     ARM,
+    CARD,
     DETAILED_ARM,
     DRAWN,
     FRONT_POSITION,
@@ -106,14 +108,17 @@ class TabletopSim:
         self._object_of_body[self._object_bodies] = np.arange(self.max_objects)
 
     def reset(self, layout: SceneLayout) -> None:
-        """Place the objects and the arm, at time 0. Raises ValueError for too many objects."""
-        if (count := len(layout.objects)) > CAPACITIES[-1]:
-            raise ValueError(f"The layout has {count} objects, expected at most {CAPACITIES[-1]}.")
-        self._use_model(next(capacity for capacity in CAPACITIES if capacity >= count))
+        """Place the objects, the cards and the arm, at time 0. Raises ValueError for too many objects or cards."""
+        count, cards = len(layout.objects), len(layout.cards)
+        for number, what in ((count, "objects"), (cards, "cards")):
+            if number > CAPACITIES[-1]:
+                raise ValueError(f"The layout has {number} {what}, expected at most {CAPACITIES[-1]}.")
+        self._use_model(next(capacity for capacity in CAPACITIES if capacity >= max(count, cards)))
         self.layout, self._present = layout, self._object_bodies[:count]
         mujoco.mj_resetData(self.model, self.data)
         for slot in range(self.max_objects):
             self._place_object(slot)
+            self._place_card(slot)
         self._apply_appearance()
         self._place_arm()
         self._linear, self._angular = np.zeros(3), np.zeros(3)
@@ -141,6 +146,16 @@ class TabletopSim:
             return
         height, half = SHAPES[placed.kind.shape].half_height, placed.yaw / 2
         data.qpos[start : start + 7] = (placed.x, placed.y, height, np.cos(half), 0, 0, np.sin(half))
+
+    def _place_card(self, slot: int) -> None:
+        model, geom = self.model, self.model.geom(f"card{slot}").id
+        card = self.layout.cards[slot] if slot < len(self.layout.cards) else None
+        model.geom_group[geom] = HIDDEN if card is None else DRAWN
+        if card is not None:
+            model.geom_matid[geom] = model.material(CARD + card.symbol).id
+            model.geom_rgba[geom] = 1.0
+            model.geom_pos[geom] = (card.x, card.y, HALF_SIZE[2])
+            model.geom_quat[geom] = (np.cos(card.yaw / 2), 0, 0, np.sin(card.yaw / 2))
 
     def _apply_appearance(self) -> None:
         model, look = self.model, self.layout.appearance

@@ -39,7 +39,7 @@ def test_seeds_lay_the_tables_that_published_figures_were_measured_on(suite):
     assert hashlib.sha256(laid.encode()).hexdigest() == LAYOUTS[suite]
 
 
-@pytest.mark.parametrize("suite", SUITES.values(), ids=lambda suite: suite.name)
+@pytest.mark.parametrize("suite", [s for s in SUITES.values() if s.names == "kind"], ids=lambda suite: suite.name)
 def test_scenes_keep_the_rules_of_their_suite(suite):
     phrasings, targets, counts = set(), set(), set()
     for seed in range(300):

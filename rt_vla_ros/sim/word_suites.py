@@ -1,0 +1,144 @@
+"""What only web data names, as data: kinds, other names of shapes, things, what they are like, symbols on cards.
+
+Robot data has none of it: its tables hold ROBOT_KINDS without cards, and its sentences say their colours and shapes in
+the phrasings of PICK_PHRASINGS. Questions about pictures have all of it. The suites `synonyms`, `reasoning` and
+`symbols` then ask whether words carry over to the arm. All of this was fixed before any policy was measured on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rt_vla_ros.sim.objects import ALL_KINDS, SHAPE_WORDS, SHAPES, ObjectKind
+
+WEB_ONLY_COLOURS: tuple[str, ...] = ("purple",)
+WEB_ONLY_KINDS: tuple[ObjectKind, ...] = (
+    *(kind for kind in ALL_KINDS if kind.colour in WEB_ONLY_COLOURS),
+    ObjectKind("yellow", "ball"),
+    ObjectKind("green", "cylinder"),
+)
+"""On pictures with questions only. The suite `unseen` names three of them."""
+ROBOT_KINDS: tuple[ObjectKind, ...] = tuple(kind for kind in ALL_KINDS if kind not in WEB_ONLY_KINDS)
+"""All that lies on the tables of robot data."""
+
+
+def synonyms(shape: str) -> tuple[str, ...]:
+    """Other names of a shape, which robot data never has."""
+    return tuple(name for name, meant in SHAPE_WORDS.items() if meant == shape != name)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """A way to speak of objects without their colours and shapes.
+
+    group: "thing" (a name), "category", or "likeness" (a colour, by what has it). phrase: as in "pick up the apple".
+    kinds: what it is true for, of all kinds. cores: words of a sentence by which it is recognised, one of them.
+    """
+
+    group: str
+    phrase: str
+    kinds: tuple[ObjectKind, ...]
+    cores: tuple[str, ...]
+
+
+THING_KINDS: dict[str, ObjectKind] = {
+    "apple": ObjectKind("red", "ball"),
+    "tangerine": ObjectKind("orange", "ball"),
+    "pea": ObjectKind("green", "ball"),
+    "blueberry": ObjectKind("blue", "ball"),
+    "plum": ObjectKind("purple", "ball"),
+    "sausage": ObjectKind("red", "cylinder"),
+    "carrot": ObjectKind("orange", "cylinder"),
+    "banana": ObjectKind("yellow", "cylinder"),
+    "bottle": ObjectKind("blue", "cylinder"),
+    "brick": ObjectKind("red", "cube"),
+    "cheese": ObjectKind("yellow", "cube"),
+    "ice": ObjectKind("cyan", "cube"),
+}
+"""What an object of a kind stands for, where it stands for something."""
+FRUIT = ("apple", "tangerine", "blueberry", "plum", "banana")
+VEGETABLES = ("pea", "carrot")
+FOOD = (*FRUIT, *VEGETABLES, "sausage", "cheese")
+ALIKE: dict[str, tuple[str, ...]] = {
+    "red": ("fire", "a tomato"),
+    "orange": ("a pumpkin", "a fox"),
+    "yellow": ("the sun", "corn"),
+    "green": ("grass", "a frog"),
+    "cyan": ("a swimming pool",),
+    "blue": ("the deep sea", "jeans"),
+    "purple": ("lavender", "an eggplant"),
+}
+"""What has a colour."""
+
+
+def _kinds(things: Iterable[str]) -> tuple[ObjectKind, ...]:
+    return tuple(THING_KINDS[thing] for thing in things)
+
+
+def _of_shapes(*shapes: str) -> tuple[ObjectKind, ...]:
+    return tuple(kind for kind in ALL_KINDS if kind.shape in shapes)
+
+
+def _of_colour(colour: str) -> tuple[ObjectKind, ...]:
+    return tuple(kind for kind in ALL_KINDS if kind.colour == colour)
+
+
+THINGS: tuple[Meaning, ...] = tuple(
+    Meaning("thing", f"the {name}", (kind,), (name,)) for name, kind in THING_KINDS.items()
+)
+CATEGORIES: tuple[Meaning, ...] = tuple(
+    Meaning("category", phrase, kinds, tuple(cores))
+    for phrase, kinds, *cores in (
+        ("the fruit", _kinds(FRUIT), "fruit"),
+        ("the vegetable", _kinds(VEGETABLES), "vegetable"),
+        ("something to eat", _kinds(FOOD), "to eat", "can eat", "edible"),
+        ("something to drink from", _kinds(["bottle"]), "to drink", "can drink"),
+        ("something cold", _kinds(["ice"]), "something cold", "cold thing", "cold object", "cold one"),
+        ("something with corners", _of_shapes("cube"), "with corners", "has corners"),
+        ("something that rolls in every direction", _of_shapes("ball"), "rolls in every", "rolls everywhere"),
+        ("something that rolls in one direction", _of_shapes("cylinder"), "rolls in one"),
+        ("something to stack", _of_shapes("cube", "cylinder"), "to stack", "can stack"),
+    )
+)
+LIKENESSES: tuple[Meaning, ...] = tuple(
+    Meaning("likeness", f"the thing that has the colour of {what}", _of_colour(colour), (f"colour of {what}",))
+    for colour, all_alike in ALIKE.items()
+    for what in all_alike
+)
+MEANINGS: tuple[Meaning, ...] = (*THINGS, *CATEGORIES, *LIKENESSES)
+
+THING_PHRASINGS: tuple[str, ...] = (
+    "pick up {thing}",
+    "pick {thing} up",
+    "lift {thing}",
+    "lift up {thing}",
+    "grab {thing}",
+    "take {thing}",
+    "please pick up {thing}",
+    "get {thing}",
+    "grasp {thing} and lift it",
+)
+"""Those of PICK_PHRASINGS in which an object can be called anything."""
+ON_SYMBOL: tuple[str, ...] = ("the object on the {symbol}", "the thing on the {symbol}", "what is on the {symbol}")
+
+WEB_ONLY_WORDS: frozenset[str] = frozenset(
+    (
+        *WEB_ONLY_COLOURS,
+        *(name for shape in SHAPES for name in synonyms(shape)),
+        *THING_KINDS,
+        *(what.split()[-1] for all_alike in ALIKE.values() for what in all_alike),
+        *("fruit", "vegetable", "eat", "drink", "cold", "corners", "rolls", "stack"),
+    )
+)
+"""Words that no sentence of robot data has, besides the symbols."""
+
+
+def said_meanings(sentence: str) -> tuple[list[Meaning], str]:
+    """The meanings that a sentence of lower-case words speaks of, and the sentence without their words."""
+    said, rest = list[Meaning](), f" {sentence} "
+    for meaning in MEANINGS:
+        if core := next((core for core in meaning.cores if f" {core} " in rest), ""):
+            said.append(meaning)
+            rest = rest.replace(f" {core} ", " ")
+    return said, rest.strip()
