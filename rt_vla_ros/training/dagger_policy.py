@@ -84,6 +84,7 @@ class DaggerPolicy:
         self._learner, self._sim, self._rng, self._from, self._mixture = learner, sim, rng, scene, mixture
         self._tokenizer, self._expert = ActionTokenizer(card), ScriptedExpert(scene)
         self._noise = ActionNoise(rng, mixture.noise)
+        self._turns = card.index("rotation_z") is not None
         self._expert_acts = rng.random() < mixture.beta
         self._done = 0
         self._rows: list[tuple[Observation, NDArray[np.float64], NDArray[np.float32]]] = []
@@ -129,7 +130,9 @@ class DaggerPolicy:
         )
 
     def _noisy(self, step: EndEffectorStep) -> ActionChunk:
-        return self._chunk(replace(self._noise.apply(step), terminate=self._done > LAST_STEPS))
+        noisy = self._noise.apply(step)
+        rotation = noisy.rotation if self._turns else np.zeros(3)  # as the learner, where its actions have none
+        return self._chunk(replace(noisy, rotation=rotation, terminate=self._done > LAST_STEPS))
 
     def _chunk(self, step: EndEffectorStep) -> ActionChunk:
         return ActionChunk((step,), self.card.period, frame_id=self.card.frame_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from rt_vla_ros.policies.rt2.configuration import RT2Config, question_prompt, robot_prompt
+from rt_vla_ros.policies.rt2.configuration import PLAN_END, PLAN_PROMPT, RT2Config, question_prompt, robot_prompt
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, phrase
-from rt_vla_ros.training.rt2.mini.frames import Frames, kinds_of, table_of
+from rt_vla_ros.training.rt2.mini.frames import Frames, kinds_of, table_in
 from rt_vla_ros.training.rt2.mini.losses import FINE, STATE, Cells
-from rt_vla_ros.training.rt2.mini.network import IMAGE, IMAGE_TOKENS, SIDE
-from rt_vla_ros.training.rt2.mini.questions import draw_question
+from rt_vla_ros.training.rt2.mini.network import BINS, IMAGE, IMAGE_TOKENS, SIDE
+from rt_vla_ros.training.rt2.mini.questions import draw_question, is_visible, plan
 from rt_vla_ros.training.rt2.packing import PackedRows, Segment, pack
 
 INSTRUCTIONS = 5  # of a robot frame at most
@@ -77,12 +77,15 @@ class BatchMaker:
         plans: share of the instructions that are answered by a plan and an action.
         """
         self._tokenizer, self._config, self._plans = tokenizer, config, plans
+        self._planning = replace(config, prompt=PLAN_PROMPT)
         self._robot_questions = robot_questions
         self._first = int(tokenizer.convert_tokens_to_ids("0"))
         self._image = [int(tokenizer.convert_tokens_to_ids(IMAGE))] * IMAGE_TOKENS
         self._ids = lru_cache(1 << 18)(self._tokens)
 
-    def draw(self, web: Frames | None, robot: Frames | None, counts: tuple[int, int], rng: np.random.Generator) -> Batch:
+    def draw(
+        self, web: Frames | None, robot: Frames | None, counts: tuple[int, int], rng: np.random.Generator
+    ) -> Batch:
         """counts: frames of web and robot data, drawn with replacement."""
         made = _Rows()
         if web is not None:
@@ -125,7 +128,7 @@ class BatchMaker:
         for which in named:
             self._instruct(made, frames, index, int(which), rng)
         while self._robot_questions and len(made.rows[-1]) < ROBOT_SEGMENTS:
-            self._ask(made, frames, index, rng, robot=True)
+            self._ask(made, frames, index, rng, plain=True)
 
     def _begin(self, made: _Rows, frames: Frames, index: int) -> None:
         made.rows.append([])
@@ -133,15 +136,13 @@ class BatchMaker:
         made.cells.append(cells_of(frames, index))
 
     def _ask(
-        self, made: _Rows, frames: Frames, index: int, rng: np.random.Generator, kind: str = "", robot: bool = False
+        self, made: _Rows, frames: Frames, index: int, rng: np.random.Generator, kind: str = "", plain: bool = False
     ) -> None:
-        drawn = draw_question(table_of(frames, index), rng, kind, robot=robot)
+        drawn = draw_question(table_in(frames, index), rng, kind, plain=plain)
         answer = [*self._ids(drawn.turn.answer), int(self._tokenizer.eos_token_id)]
-        numbers = [self._first <= token < self._first + 256 for token in answer]
         prompt = question_prompt(self._config, drawn.turn.text)
         made.rows[-1].append(Segment(self._ids(str(prompt)), answer))
-        made.sigma.extend(NUMBER_SIGMA * number for number in numbers)
-        made.weight.extend(NUMBER_WEIGHT if number else 1.0 for number in numbers)
+        self._teach(made, answer)
         made.named.append(cell_number(drawn.place))
         made.tool.append(-1)
         made.acts.append(False)
@@ -149,15 +150,25 @@ class BatchMaker:
     def _instruct(self, made: _Rows, frames: Frames, index: int, which: int, rng: np.random.Generator) -> None:
         kind = kinds_of(frames, index)[which]
         text = phrase(PICK_PHRASINGS[int(rng.integers(len(PICK_PHRASINGS)))], kind)
-        answer = (self._first + frames["bins"][index][which].astype(np.int64)).tolist()
-        made.rows[-1].append(Segment(self._ids(str(robot_prompt(self._config, text))), answer, self._seen(answer, rng)))
-        motion = [MOTION.start <= i < MOTION.stop for i in range(len(answer))]
-        made.sigma.extend(MOTION_SIGMA * moves for moves in motion)
-        made.weight.extend(MOTION_WEIGHT if moves else 1.0 for moves in motion)
-        made.named.append(cell_number(frames["places"][index][which]))
+        action = (self._first + frames["bins"][index][which].astype(np.int64)).tolist()
+        place = frames["places"][index][which]
+        planned = rng.random() < self._plans and is_visible(place)
+        before = self._ids(f"{plan(kind, place)} {PLAN_END}") if planned else ()
+        prompt = robot_prompt(self._planning if planned else self._config, text)
+        answer, seen = [*before, *action], [*before, *self._seen(action, rng)]
+        made.rows[-1].append(Segment(self._ids(str(prompt)), answer, seen))
+        self._teach(made, before)
+        made.sigma.extend(MOTION_SIGMA * (MOTION.start <= i < MOTION.stop) for i in range(len(action)))
+        made.weight.extend(MOTION_WEIGHT if MOTION.start <= i < MOTION.stop else 1.0 for i in range(len(action)))
+        made.named.append(cell_number(place))
         made.tool.append(cell_number(frames["tool_place"][index]))
         made.acts.append(True)
         made.state.append(state_of(frames, index, which))
+
+    def _teach(self, made: _Rows, words: Sequence[int]) -> None:
+        numbers = [self._first <= token < self._first + BINS for token in words]
+        made.sigma.extend(NUMBER_SIGMA * number for number in numbers)
+        made.weight.extend(NUMBER_WEIGHT if number else 1.0 for number in numbers)
 
     def _seen(self, answer: Sequence[int], rng: np.random.Generator) -> list[int]:
         """What the model reads of its own action."""

@@ -5,36 +5,42 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.chunk import EndEffectorStep
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.evaluation.rollout import make_controller, rollout
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.os_error import in_words
-from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, phrase
 from rt_vla_ros.sim.objects import SceneLayout
-from rt_vla_ros.sim.scenes import Scene, Task
-from rt_vla_ros.sim.scripted_expert import ScriptedExpert
+from rt_vla_ros.sim.scenes import START_HIGH, START_LOW, Scene, Task
+from rt_vla_ros.sim.suites import triple
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
-from rt_vla_ros.training.dagger_policy import LAST_STEPS, SWITCH_PROBABILITY, ActionNoise, Mixture
+from rt_vla_ros.training.dagger_policy import DaggerPolicy, Mixture
 from rt_vla_ros.training.rt2.mini.card import mini_card
 from rt_vla_ros.training.rt2.mini.frames import Frames, joined, observe, save_frames
 from rt_vla_ros.training.rt2.mini.network import IMAGE_SIZE, make_model, make_processor, make_tokenizer
-from rt_vla_ros.training.rt2.mini.questions import random_table_layout, vocabulary
+from rt_vla_ros.training.rt2.mini.questions import vocabulary
+from rt_vla_ros.training.rt2.mini.settings import MiniSettings
+from rt_vla_ros.training.rt2.mini.table_layouts import random_table_layout
 
 FRAMES, WEIGHTS, SUFFIX = "frames", "policy.safetensors", ".npz"
+ENOUGH = "enough_frames"  # while this file is there, nothing is rendered
 WEB, ROBOT = "web", "robot"
 SHARD = 500  # frames in a file
 EPISODE_STEPS = 40
@@ -58,14 +64,15 @@ class _Player(DaggerPolicy):
 class FrameCollector:
     """Renders one shard of frames after the other; everything random comes from its seed and the weights it finds."""
 
-    def __init__(self, run: Path, seed: int, counts: tuple[int, int, int], *, width: int, layers: int) -> None:
-        """counts: of web pictures, robot pictures and frames of the expert's episodes, before the policy acts."""
-        self._run, self._seed = run, seed
+    def __init__(self, run: Path, settings: MiniSettings) -> None:
+        """run: directory of the training run."""
+        self._run, self._seed = run, settings.seed
+        counts = settings.web_frames, settings.robot_frames, settings.expert_frames
         self._shards = [-(-count // SHARD) for count in counts]
         self._card = mini_card()
         self._actions = ActionTokenizer(self._card)
         tokenizer = make_tokenizer(vocabulary())
-        self._model = make_model(tokenizer, 0, width=width, layers=layers).eval()
+        self._model = make_model(tokenizer, 0, width=settings.width, layers=settings.layers).eval()
         parts = RT2Parts(self._model, CombinedProcessor(make_processor(tokenizer)), RT2Config("integers"), self._card)
         self._policy = RT2Policy(parts, pack=False)
         self._version: int | None = None
@@ -86,6 +93,10 @@ class FrameCollector:
         save_frames(path, frames)
         return path
 
+    def next_number(self) -> int:
+        """Of the first shard that is not there yet."""
+        return sum(1 for _ in (self._run / FRAMES).glob(f"*{SUFFIX}"))
+
     def _kind(self, number: int) -> str:
         """Of a shard: web pictures, robot pictures, or frames of episodes."""
         web, robot, expert = self._shards
@@ -105,7 +116,8 @@ class FrameCollector:
     def _episodes(self, rng: np.random.Generator) -> Frames:
         made = list[Frames]()
         while len(made) < SHARD:
-            layout = random_table_layout(rng, web=False, from_start=True)
+            layout = random_table_layout(rng, web=False)
+            layout = replace(layout, start=triple(rng.uniform(START_LOW, START_HIGH)), start_yaw=rng.uniform(-0.3, 0.3))
             target = int(rng.integers(len(layout.objects)))
             made.extend(self._episode(layout, target, self._mixture(rng), rng))
         return joined(made[:SHARD])

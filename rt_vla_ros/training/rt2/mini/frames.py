@@ -10,45 +10,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.sim.cards import SYMBOLS
 from rt_vla_ros.sim.objects import COLOURS, SHAPES, ObjectKind
 from rt_vla_ros.sim.scenes import Scene, Task
 from rt_vla_ros.sim.scripted_expert import ScriptedExpert
 from rt_vla_ros.sim.tabletop_sim import CAPACITIES, TabletopSim
-from rt_vla_ros.training.dagger_policy import image_position
+from rt_vla_ros.training.rt2.mini.questions import Table
+from rt_vla_ros.training.rt2.mini.tables import CAMERA, table_of
 
 MOST = CAPACITIES[-1]  # objects
-CAMERA = "front"
+COLOUR_NAMES, SHAPE_NAMES = list(COLOURS), list(SHAPES)
+KINDS = [[ObjectKind(colour, shape) for shape in SHAPE_NAMES] for colour in COLOUR_NAMES]
 Frames = dict[str, NDArray[Any]]
-"""N frames. images: uint8 (N, H, W, 3). count: objects (N,). kinds: colour and shape, indices (N, MOST, 2). places: of
-the objects in the image, u and v, (N, MOST, 2). positions: of the objects [m], (N, MOST, 3). tool_place (N, 2),
+"""N frames. images: uint8 (N, H, W, 3). count: objects (N,). kinds: colour and shape, indices (N, MOST, 2). symbols: of
+cards under objects, indices, -1 for none (N, MOST). places: of the objects in the image, u and v, NaN where hidden,
+(N, MOST, 2). positions: of the objects [m], (N, MOST, 3). tool_place (N, 2),
 tool (N, 3) [m]. closed: gripper, 0 ... 1, (N,). held: index of the object between the fingers, -1 for none (N,).
 target: index of the object that an episode is about (N,). bins: of the expert's action for each object (N, MOST, D), -1 where nobody asked for one."""
 
 
 def observe(sim: TabletopSim, actions: ActionTokenizer | None, target: int) -> Frames:
     """One frame, N = 1. actions: of the card, for the expert's action towards each of the objects; None: no actions."""
-    layout, count = sim.layout, len(sim.layout.objects)
-    kinds, places = np.full((MOST, 2), -1, np.int8), np.full((MOST, 2), -1, np.float32)
-    positions = np.zeros((MOST, 3), np.float32)
+    layout, count, table = sim.layout, len(sim.layout.objects), table_of(sim)
+    kinds, places = np.full((MOST, 2), -1, np.int8), np.full((MOST, 2), np.nan, np.float32)
+    positions, symbols = np.zeros((MOST, 3), np.float32), np.full(MOST, -1, np.int8)
     bins = np.full((MOST, len(actions.card.dimensions) if actions else 0), -1, np.int16)
     for i, position in enumerate(sim.object_positions):
-        kind = layout.objects[i].kind
-        kinds[i] = list(COLOURS).index(kind.colour), list(SHAPES).index(kind.shape)
-        places[i], positions[i] = image_position(sim, CAMERA, position), position
+        kind, symbol = table.kinds[i], table.symbols[i]
+        kinds[i] = COLOUR_NAMES.index(kind.colour), SHAPE_NAMES.index(kind.shape)
+        places[i], positions[i] = table.places[i], position
+        symbols[i] = SYMBOLS.index(symbol) if symbol else -1
         if actions is not None:
             step = ScriptedExpert(Scene("", 0, layout, Task("", i))).step(sim)
             bins[i] = actions.encode(actions.from_step(step))
-    held = sim.gripped()
     one = {
         "images": sim.render(CAMERA),
         "count": np.int8(count),
         "kinds": kinds,
+        "symbols": symbols,
         "places": places,
         "positions": positions,
-        "tool_place": image_position(sim, CAMERA, sim.ee_position).astype(np.float32),
+        "tool_place": table.tool.astype(np.float32),
         "tool": sim.ee_position.astype(np.float32),
         "closed": np.float32(sim.gripper_closedness),
-        "held": np.int8(-1 if held is None else held),
+        "held": np.int8(-1 if table.held is None else table.held),
         "target": np.int8(target),
         "bins": bins,
     }
@@ -77,6 +82,40 @@ def load_frames(path: Path) -> Frames:
 
 def kinds_of(frames: Frames, index: int) -> tuple[ObjectKind, ...]:
     """Of the objects on a frame."""
-    pairs = frames["kinds"][index][: int(frames["count"][index])]
-    colours, shapes = list(COLOURS), list(SHAPES)
-    return tuple(ObjectKind(colours[colour], shapes[shape]) for colour, shape in pairs)
+    pairs = frames["kinds"][index][: int(frames["count"][index])].tolist()
+    return tuple(KINDS[colour][shape] for colour, shape in pairs)
+
+
+def table_in(frames: Frames, index: int) -> Table:
+    """What is on a frame."""
+    kinds, held = kinds_of(frames, index), int(frames["held"][index])
+    symbols = tuple(SYMBOLS[one] if one >= 0 else "" for one in frames["symbols"][index][: len(kinds)].tolist())
+    places = frames["places"][index][: len(kinds)]
+    return Table(kinds, places, symbols, frames["tool_place"][index], None if held < 0 else held)
+
+
+class FrameStore:
+    """The newest frames, in a ring: old ones are overwritten."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity, self.seen = capacity, 0
+        self._ring: Frames = {}
+
+    def add(self, frames: Frames) -> None:
+        """Takes over all of them."""
+        if not self._ring:
+            shapes = {name: ((self.capacity, *one.shape[1:]), one.dtype) for name, one in frames.items()}
+            self._ring = {name: np.zeros(*shape) for name, shape in shapes.items()}
+        count = len(frames["count"])
+        at = (self.seen + np.arange(count)) % self.capacity
+        for name, ring in self._ring.items():
+            ring[at] = frames[name]
+        self.seen += count
+
+    def __len__(self) -> int:
+        return min(self.seen, self.capacity)
+
+    @property
+    def frames(self) -> Frames:
+        """All that are there, not copied."""
+        return {name: ring[: len(self)] for name, ring in self._ring.items()}

@@ -41,7 +41,7 @@ def number_loss(logits: Tensor, labels: Tensor, first: int, sigma: Tensor) -> Te
 
 @dataclass(frozen=True)
 class Cells:
-    """What is where on B images, in FINE x FINE cells: (B, FINE^2) each, offset (B, FINE^2, 2); -100 where nothing is."""
+    """What is where on B images, in FINE x FINE cells, -100 where nothing is: (B, FINE^2) each, offset (B, FINE^2, 2)."""
 
     colour: Tensor
     shape: Tensor

@@ -92,8 +92,9 @@ class Question:
 class Draw:
     """Random choices, fast: numpy's own cost ten times as much for one number."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._rng, self._numbers = rng, list[float]()
+    def __init__(self, rng: np.random.Generator, plain: bool = False) -> None:
+        """plain: whether questions use the words of robot data alone."""
+        self._rng, self._numbers, self.plain = rng, list[float](), plain
 
     def share(self) -> float:
         """0 ... 1."""
@@ -128,7 +129,7 @@ SHAPES_CALLED: Mapping[str, tuple[str, ...]] = {shape: synonyms(shape) for shape
 
 def shape_word(shape: str, draw: Draw) -> str:
     """The name of a shape, or another name."""
-    return draw.one(SHAPES_CALLED[shape]) if draw.share() < SYNONYM_SHARE else shape
+    return draw.one(SHAPES_CALLED[shape]) if not draw.plain and draw.share() < SYNONYM_SHARE else shape
 
 
 def speak_of(table: Table, index: int, draw: Draw) -> str:
@@ -150,6 +151,8 @@ def speak_of(table: Table, index: int, draw: Draw) -> str:
 
 def _unique_meaning(table: Table, index: int, draw: Draw, without: str = "") -> Meaning | None:
     """One that is true for this object of the table alone. without: a group that is left out."""
+    if draw.plain:
+        return None
     true_here = [
         meaning
         for meaning in MEANINGS_OF[table.kinds[index]]
@@ -239,7 +242,7 @@ def _exists(table: Table, draw: Draw) -> Asked | None:
     chance, wanted = draw.share(), draw.share() < 0.5
     if chance < 0.2 and any(table.symbols):
         return _is_on(table, draw, wanted)
-    if chance < 0.45:
+    if chance < 0.45 and not draw.plain:
         meaning = draw.one(MEANINGS_OF[draw.one(table.kinds)] if wanted and table.kinds else MEANINGS)
         true_for = [index for index, kind in enumerate(table.kinds) if kind in meaning.kinds]
         text = f"is {meaning.phrase} on the table?"
@@ -308,8 +311,10 @@ def _held(table: Table, draw: Draw) -> Asked | None:
     return "what does the gripper hold?", name, None if held is None else table.points[held]
 
 
-def _fact(table: Table, draw: Draw) -> Asked:
+def _fact(table: Table, draw: Draw) -> Asked | None:
     """About the words themselves; no picture is needed."""
+    if draw.plain:
+        return None
     chance = draw.share()
     if chance < 0.4:
         name = draw.one(tuple(THING_KINDS))
@@ -338,15 +343,15 @@ _STEPS = tuple(accumulate(WEIGHTS[kind] for kind in QUESTION_KINDS))
 TRIES = 30
 
 
-def draw_question(table: Table, rng: np.random.Generator, kind: str = "") -> Question:
+def draw_question(table: Table, rng: np.random.Generator, kind: str = "", *, plain: bool = False) -> Question:
     """A question whose answer is unique and within the picture.
 
-    kind: one of QUESTION_KINDS; empty: drawn by WEIGHTS. Raises ValueError for another one, and where none of this kind
-    can be asked about the table.
+    kind: one of QUESTION_KINDS; empty: drawn by WEIGHTS. plain: in the words of robot data alone.
+    Raises ValueError for another kind, and where none of this kind can be asked about the table.
     """
     if kind and kind not in WEIGHTS:
         raise ValueError(f"There is no question of kind {kind!r}; there are {', '.join(QUESTION_KINDS)}.")
-    draw = Draw(rng)
+    draw = Draw(rng, plain)
     for _ in range(TRIES):
         name = kind or QUESTION_KINDS[min(bisect(_STEPS, draw.share() * _STEPS[-1]), len(_STEPS) - 1)]
         asked = _ask(name, table, draw)
@@ -355,8 +360,8 @@ def draw_question(table: Table, rng: np.random.Generator, kind: str = "") -> Que
             return Question(Turn(text, answer), name, place)
     if kind:
         raise ValueError(f"No question of kind {kind!r} has one answer on this table of {len(table.kinds)} objects.")
-    text, answer, place = _fact(table, draw)
-    return Question(Turn(text, answer), "fact", place)
+    text, answer, place = _held(table, draw)
+    return Question(Turn(text, answer), "held", place)
 
 
 def _ask(name: str, table: Table, draw: Draw) -> Asked | None:

@@ -1,0 +1,68 @@
+"""What a training of `rt2-mini` depends on, each default in one place."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rt_vla_ros.json_file import build, checked_keys, read_object
+from rt_vla_ros.policies.rt1.configuration import check_number
+from rt_vla_ros.training.checks import TrainingError, check_range
+
+FILE = "settings.json"
+
+
+@dataclass(frozen=True)
+class MiniSettings:
+    """steps: of the optimizer; in the first `web_steps` of them there are web pictures alone.
+
+    batch_size: frames in each, with several questions or instructions. robot_share: of them from robot data afterwards,
+    0 ... 1. learning_rate: its peak. warmup: steps until then. weight_decay: of matrices. beta2: of AdamW. ema: decay
+    per step of the exponential average of the weights. width, layers: of the language model. seed: of everything.
+    web_frames, robot_frames, expert_frames: pictures of tables, the same for the expert to label, and frames of its
+    episodes, rendered before the policy acts itself. later_frames: frames of the policy's episodes, labelled by the
+    expert (DAgger). capacity: robot frames that are kept. publish_steps: between two versions of the policy for the
+    process that renders; the first one after `learner_after` steps.
+    """
+
+    steps: int = 22_000
+    web_steps: int = 1_500
+    batch_size: int = 24
+    robot_share: float = 0.7
+    learning_rate: float = 1.5e-3
+    warmup: int = 150
+    weight_decay: float = 0.03
+    beta2: float = 0.98
+    max_grad_norm: float = 1.0
+    ema: float = 0.997
+    width: int = 128
+    layers: int = 4
+    seed: int = 0
+    web_frames: int = 16_000
+    robot_frames: int = 10_000
+    expert_frames: int = 8_000
+    capacity: int = 90_000
+    publish_steps: int = 250
+    learner_after: int = 3_000
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no run can be made of."""
+        for name in ("steps", "batch_size", "learning_rate", "width", "layers", "capacity", "publish_steps"):
+            check_number(name, getattr(self, name), 0, open_low=True)
+        frames = ("web_frames", "robot_frames", "expert_frames")
+        for name in ("web_steps", "warmup", "weight_decay", "max_grad_norm", "learner_after", *frames):
+            check_number(name, getattr(self, name), 0)
+        for name in ("robot_share", "beta2", "ema"):
+            check_range(name, getattr(self, name))
+        check_range("The seed", self.seed, (1 << 31) - 1)
+
+    def save(self, directory: Path) -> None:
+        """Writes DIRECTORY/settings.json. Raises OSError."""
+        (directory / FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path) -> MiniSettings:
+        """Raises TrainingError."""
+        data = read_object(directory / FILE, TrainingError)
+        return build(cls, dict(checked_keys(cls, data, str(directory / FILE), TrainingError)), TrainingError)
