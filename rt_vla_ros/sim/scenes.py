@@ -11,7 +11,7 @@ from rt_vla_ros.sim.cards import SPACING, SYMBOLS, card_at
 from rt_vla_ros.sim.instructions import matches, names_kind, phrase, said_symbols, shorten, vocabulary
 from rt_vla_ros.sim.objects import ALL_KINDS, ObjectKind, PlacedObject, SceneLayout
 from rt_vla_ros.sim.suites import Suite, find_suite, triple
-from rt_vla_ros.sim.word_suites import MEANINGS, ON_SYMBOL, Meaning, synonyms
+from rt_vla_ros.sim.word_suites import MEANINGS, ON_SYMBOL, WordMeaning, synonyms
 
 AREA_LOW, AREA_HIGH = (0.38, -0.22), (0.62, 0.22)  # where objects are placed, in the base frame [m]
 MINIMUM_DISTANCE = 0.10  # between objects [m]
@@ -113,7 +113,7 @@ def _in_words(
     return kinds, phrase(template, kinds[target])
 
 
-def _draw_meaning(rules: Suite, rng: np.random.Generator) -> tuple[Meaning, ObjectKind]:
+def _draw_meaning(rules: Suite, rng: np.random.Generator) -> tuple[WordMeaning, ObjectKind]:
     """A meaning, as likely of each group, and one of the suite's kinds for which it is true."""
     groups = sorted({meaning.group for meaning in MEANINGS})
     group = groups[int(rng.integers(len(groups)))]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rt_vla_ros.sim.cards import SYMBOLS
 from rt_vla_ros.sim.objects import ALL_KINDS, SHAPE_WORDS, SHAPES, ObjectKind
 
 WEB_ONLY_COLOURS: tuple[str, ...] = ("purple",)
@@ -29,7 +30,7 @@ def synonyms(shape: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Meaning:
+class WordMeaning:
     """A way to speak of objects without their colours and shapes.
 
     group: "thing" (a name), "category", or "likeness" (a colour, by what has it). phrase: as in "pick up the apple".
@@ -84,11 +85,11 @@ def _of_colour(colour: str) -> tuple[ObjectKind, ...]:
     return tuple(kind for kind in ALL_KINDS if kind.colour == colour)
 
 
-THINGS: tuple[Meaning, ...] = tuple(
-    Meaning("thing", f"the {name}", (kind,), (name,)) for name, kind in THING_KINDS.items()
+THINGS: tuple[WordMeaning, ...] = tuple(
+    WordMeaning("thing", f"the {name}", (kind,), (name,)) for name, kind in THING_KINDS.items()
 )
-CATEGORIES: tuple[Meaning, ...] = tuple(
-    Meaning("category", phrase, kinds, tuple(cores))
+CATEGORIES: tuple[WordMeaning, ...] = tuple(
+    WordMeaning("category", phrase, kinds, tuple(cores))
     for phrase, kinds, *cores in (
         ("the fruit", _kinds(FRUIT), "fruit"),
         ("the vegetable", _kinds(VEGETABLES), "vegetable"),
@@ -101,12 +102,12 @@ CATEGORIES: tuple[Meaning, ...] = tuple(
         ("something to stack", _of_shapes("cube", "cylinder"), "to stack", "can stack"),
     )
 )
-LIKENESSES: tuple[Meaning, ...] = tuple(
-    Meaning("likeness", f"the thing that has the colour of {what}", _of_colour(colour), (f"colour of {what}",))
+LIKENESSES: tuple[WordMeaning, ...] = tuple(
+    WordMeaning("likeness", f"the thing that has the colour of {what}", _of_colour(colour), (f"colour of {what}",))
     for colour, all_alike in ALIKE.items()
     for what in all_alike
 )
-MEANINGS: tuple[Meaning, ...] = (*THINGS, *CATEGORIES, *LIKENESSES)
+MEANINGS: tuple[WordMeaning, ...] = (*THINGS, *CATEGORIES, *LIKENESSES)
 
 THING_PHRASINGS: tuple[str, ...] = (
     "pick up {thing}",
@@ -122,6 +123,12 @@ THING_PHRASINGS: tuple[str, ...] = (
 """Those of PICK_PHRASINGS in which an object can be called anything."""
 ON_SYMBOL: tuple[str, ...] = ("the object on the {symbol}", "the thing on the {symbol}", "what is on the {symbol}")
 
+
+def on_symbols() -> list[str]:
+    """All ways to speak of an object by the card that it stands on."""
+    return [template.format(symbol=symbol) for template in ON_SYMBOL for symbol in SYMBOLS]
+
+
 WEB_ONLY_WORDS: frozenset[str] = frozenset(
     (
         *WEB_ONLY_COLOURS,
@@ -134,9 +141,9 @@ WEB_ONLY_WORDS: frozenset[str] = frozenset(
 """Words that no sentence of robot data has, besides the symbols."""
 
 
-def said_meanings(sentence: str) -> tuple[list[Meaning], str]:
+def said_meanings(sentence: str) -> tuple[list[WordMeaning], str]:
     """The meanings that a sentence of lower-case words speaks of, and the sentence without their words."""
-    said, rest = list[Meaning](), f" {sentence} "
+    said, rest = list[WordMeaning](), f" {sentence} "
     for meaning in MEANINGS:
         if core := next((core for core in meaning.cores if f" {core} " in rest), ""):
             said.append(meaning)

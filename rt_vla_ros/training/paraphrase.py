@@ -13,6 +13,7 @@ from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.sim.instructions import phrase
 from rt_vla_ros.sim.objects import COLOURS, SHAPE_WORDS, ObjectKind
 from rt_vla_ros.sim.suites import find_suite
+from rt_vla_ros.sim.word_suites import MEANINGS, on_symbols
 
 
 def paraphrase(instruction: str, rng: np.random.Generator, most: float) -> str:
@@ -57,10 +58,13 @@ def training_sentences(suites: Iterable[str], *, paraphrased: bool = False) -> s
     sentences = {
         phrase(phrasing, ObjectKind(kind.colour, name))
         for rule in rules
+        if rule.names in ("kind", "synonym")
         for phrasing in rule.phrasings
         for kind in rule.targets or rule.kinds
-        for name in (synonyms(kind.shape) if paraphrased else (kind.shape,))
+        for name in (synonyms(kind.shape) if paraphrased or rule.names == "synonym" else (kind.shape,))
     }
+    said = {"meaning": [meaning.phrase for meaning in MEANINGS], "symbol": on_symbols()}
+    sentences |= {t.format(thing=thing) for rule in rules for t in rule.phrasings for thing in said.get(rule.names, ())}
     return sentences.union(*map(word_pairs, sentences)) if paraphrased else sentences
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.sim.scenes import make_scene
+from rt_vla_ros.sim.suites import SUITES
 from rt_vla_ros.training.paraphrase import paraphrase, training_sentences, zero_unseen_words
 
 
@@ -21,6 +23,13 @@ def test_all_instructions_of_the_suites_are_known() -> None:
         for seed in range(50)
     )
     assert not any(make_scene("unseen", seed).task.instruction in known for seed in range(50))
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("paraphrased", [False, True])
+def test_every_suite_can_be_trained_on(suite: str, paraphrased: bool) -> None:
+    known = training_sentences((suite,), paraphrased=paraphrased)
+    assert {make_scene(suite, seed).task.instruction for seed in range(100)} <= known
 
 
 def test_paraphrases_are_known() -> None:

@@ -20,7 +20,7 @@ from rt_vla_ros.data.example import Turn
 from rt_vla_ros.sim.cards import SYMBOLS
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, UNSEEN_PICK_PHRASINGS
 from rt_vla_ros.sim.objects import ALL_KINDS, COLOURS, SHAPE_WORDS, SHAPES, ObjectKind
-from rt_vla_ros.sim.word_suites import ALIKE, MEANINGS, ON_SYMBOL, THING_KINDS, THING_PHRASINGS, Meaning, synonyms
+from rt_vla_ros.sim.word_suites import ALIKE, MEANINGS, ON_SYMBOL, THING_KINDS, THING_PHRASINGS, WordMeaning, synonyms
 
 T = TypeVar("T")
 BINS = 256  # of a number that says where something is
@@ -89,7 +89,7 @@ class Question:
     place: Place | None
 
 
-class Draw:
+class FastRandom:
     """Random choices, fast: numpy's own cost ten times as much for one number."""
 
     def __init__(self, rng: np.random.Generator, plain: bool = False) -> None:
@@ -121,18 +121,18 @@ def plan(kind: ObjectKind, place: Sequence[float]) -> str:
     return f"pick {kind.name} at {where(place)}"
 
 
-MEANINGS_OF: Mapping[ObjectKind, tuple[Meaning, ...]] = {
+MEANINGS_OF: Mapping[ObjectKind, tuple[WordMeaning, ...]] = {
     kind: tuple(meaning for meaning in MEANINGS if kind in meaning.kinds) for kind in ALL_KINDS
 }
 SHAPES_CALLED: Mapping[str, tuple[str, ...]] = {shape: synonyms(shape) for shape in SHAPES}
 
 
-def shape_word(shape: str, draw: Draw) -> str:
+def shape_word(shape: str, draw: FastRandom) -> str:
     """The name of a shape, or another name."""
     return draw.one(SHAPES_CALLED[shape]) if not draw.plain and draw.share() < SYNONYM_SHARE else shape
 
 
-def speak_of(table: Table, index: int, draw: Draw) -> str:
+def speak_of(table: Table, index: int, draw: FastRandom) -> str:
     """A phrase that is true for this object of the table alone; "" where colour and shape do not tell it apart."""
     kind = table.kinds[index]
     if (symbol := table.symbol(index)) and draw.share() < SYMBOL_SHARE:
@@ -149,7 +149,7 @@ def speak_of(table: Table, index: int, draw: Draw) -> str:
     return f"the {shape} that is {kind.colour}" if draw.share() < THAT_IS_SHARE else f"the {kind.colour} {shape}"
 
 
-def _unique_meaning(table: Table, index: int, draw: Draw, without: str = "") -> Meaning | None:
+def _unique_meaning(table: Table, index: int, draw: FastRandom, without: str = "") -> WordMeaning | None:
     """One that is true for this object of the table alone. without: a group that is left out."""
     if draw.plain:
         return None
@@ -166,19 +166,19 @@ Asked = tuple[str, str, "Place | None"]
 """A question, its answer, the place that it is about."""
 
 
-def _where(table: Table, draw: Draw) -> Asked | None:
+def _where(table: Table, draw: FastRandom) -> Asked | None:
     index = draw.one(table.visible)
     phrase = speak_of(table, index, draw)
     return (f"where is {phrase}?", where(table.points[index]), table.points[index]) if phrase else None
 
 
-def _what_at(table: Table, draw: Draw) -> Asked | None:
+def _what_at(table: Table, draw: FastRandom) -> Asked | None:
     index = draw.one(table.visible)
     point = table.points[index]
     return (f"what is at {where(point)}?", table.kinds[index].name, point) if table.is_alone(index, GAP) else None
 
 
-def _which(table: Table, draw: Draw) -> Asked | None:
+def _which(table: Table, draw: FastRandom) -> Asked | None:
     """What it is that is called by something else than its colour and shape."""
     index = draw.one(table.visible)
     kind, point = table.kinds[index], table.points[index]
@@ -188,7 +188,7 @@ def _which(table: Table, draw: Draw) -> Asked | None:
     return (f"which object is {meaning.phrase}?", kind.name, point) if meaning else None
 
 
-def _symbol(table: Table, draw: Draw) -> Asked | None:
+def _symbol(table: Table, draw: FastRandom) -> Asked | None:
     index = draw.one(table.visible)
     kind = table.kinds[index]
     if not (symbol := table.symbol(index)) or table.kinds.count(kind) > 1:
@@ -197,7 +197,7 @@ def _symbol(table: Table, draw: Draw) -> Asked | None:
     return f"which symbol is {name} on?", symbol, table.points[index]
 
 
-def _colour(table: Table, draw: Draw) -> Asked | None:
+def _colour(table: Table, draw: FastRandom) -> Asked | None:
     index = draw.one(table.visible)
     kind, point = table.kinds[index], table.points[index]
     if (symbol := table.symbol(index)) and draw.share() < SYMBOL_SHARE:
@@ -209,7 +209,7 @@ def _colour(table: Table, draw: Draw) -> Asked | None:
     return f"what colour is the {shape_word(kind.shape, draw)}?", kind.colour, point
 
 
-def _shape(table: Table, draw: Draw) -> Asked | None:
+def _shape(table: Table, draw: FastRandom) -> Asked | None:
     index = draw.one(table.visible)
     kind, point = table.kinds[index], table.points[index]
     if (symbol := table.symbol(index)) and draw.share() < SYMBOL_SHARE:
@@ -221,7 +221,7 @@ def _shape(table: Table, draw: Draw) -> Asked | None:
     return f"what shape is the {kind.colour} {draw.one(THINGS)}?", kind.shape, point
 
 
-def _count(table: Table, draw: Draw) -> Asked | None:
+def _count(table: Table, draw: FastRandom) -> Asked | None:
     if len(table.visible) < len(table.kinds):
         return None
     chance, kinds = draw.share(), table.kinds
@@ -236,7 +236,7 @@ def _count(table: Table, draw: Draw) -> Asked | None:
     return (f"how many {what} are there?", COUNTS[number], None) if number < len(COUNTS) else None
 
 
-def _exists(table: Table, draw: Draw) -> Asked | None:
+def _exists(table: Table, draw: FastRandom) -> Asked | None:
     if len(table.visible) < len(table.kinds):
         return None
     chance, wanted = draw.share(), draw.share() < 0.5
@@ -255,7 +255,7 @@ def _exists(table: Table, draw: Draw) -> Asked | None:
     return text, "yes" if true_for else "no", place
 
 
-def _asked_kind(table: Table, draw: Draw, wanted: bool) -> ObjectKind:
+def _asked_kind(table: Table, draw: FastRandom, wanted: bool) -> ObjectKind:
     """One that is there, or any; half of these differ from one that is there in the shape alone."""
     if not table.kinds:
         return draw.one(ALL_KINDS)
@@ -265,7 +265,7 @@ def _asked_kind(table: Table, draw: Draw, wanted: bool) -> ObjectKind:
     return ObjectKind(there.colour, draw.one(tuple(SHAPES))) if draw.share() < 0.5 else draw.one(ALL_KINDS)
 
 
-def _is_on(table: Table, draw: Draw, wanted: bool) -> Asked | None:
+def _is_on(table: Table, draw: FastRandom, wanted: bool) -> Asked | None:
     index = draw.one(table.visible)
     kind = table.kinds[index]
     if not (symbol := table.symbol(index)) or table.kinds.count(kind) > 1:
@@ -275,8 +275,8 @@ def _is_on(table: Table, draw: Draw, wanted: bool) -> Asked | None:
     return f"is {name} on the {asked}?", "yes" if asked == symbol else "no", table.points[index]
 
 
-def _side(table: Table, draw: Draw) -> Asked | None:
-    if len(table.visible) < len(table.kinds):
+def _side(table: Table, draw: FastRandom) -> Asked | None:
+    if not table.kinds or len(table.visible) < len(table.kinds):
         return None
     side = draw.one(("leftmost", "rightmost"))
     order = table.from_left if side == "leftmost" else table.from_left[::-1]
@@ -289,7 +289,7 @@ def _side(table: Table, draw: Draw) -> Asked | None:
     return f"where is the {side} object?", where(point), point
 
 
-def _caption(table: Table, draw: Draw) -> Asked | None:
+def _caption(table: Table, draw: FastRandom) -> Asked | None:
     order = table.from_left
     if len(table.visible) < len(order) or not 0 < len(order) <= MOST_IN_CAPTION:
         return None
@@ -300,18 +300,18 @@ def _caption(table: Table, draw: Draw) -> Asked | None:
     return text, ", ".join(table.kinds[index].name for index in order), None
 
 
-def _gripper(table: Table, draw: Draw) -> Asked | None:
+def _gripper(table: Table, draw: FastRandom) -> Asked | None:
     u, v = (float(value) for value in table.tool)
     return ("where is the gripper?", where((u, v)), (u, v)) if is_visible((u, v)) else None
 
 
-def _held(table: Table, draw: Draw) -> Asked | None:
+def _held(table: Table, draw: FastRandom) -> Asked | None:
     held = table.held
     name = NOTHING if held is None else table.kinds[held].name
     return "what does the gripper hold?", name, None if held is None else table.points[held]
 
 
-def _fact(table: Table, draw: Draw) -> Asked | None:
+def _fact(table: Table, draw: FastRandom) -> Asked | None:
     """About the words themselves; no picture is needed."""
     if draw.plain:
         return None
@@ -326,10 +326,10 @@ def _fact(table: Table, draw: Draw) -> Asked | None:
     return f"what is the shape of a {draw.one(SHAPES_CALLED[shape])}?", shape, None
 
 
-_OF_OBJECTS: Mapping[str, Callable[[Table, Draw], Asked | None]] = {
+_OF_OBJECTS: Mapping[str, Callable[[Table, FastRandom], Asked | None]] = {
     "where": _where, "what_at": _what_at, "which": _which, "symbol": _symbol, "colour": _colour, "shape": _shape,
 }  # fmt: skip
-_OTHERS: Mapping[str, Callable[[Table, Draw], Asked | None]] = {
+_OTHERS: Mapping[str, Callable[[Table, FastRandom], Asked | None]] = {
     "count": _count, "exists": _exists, "side": _side, "caption": _caption, "gripper": _gripper, "held": _held,
     "fact": _fact,
 }  # fmt: skip
@@ -351,7 +351,7 @@ def draw_question(table: Table, rng: np.random.Generator, kind: str = "", *, pla
     """
     if kind and kind not in WEIGHTS:
         raise ValueError(f"There is no question of kind {kind!r}; there are {', '.join(QUESTION_KINDS)}.")
-    draw = Draw(rng, plain)
+    draw = FastRandom(rng, plain)
     for _ in range(TRIES):
         name = kind or QUESTION_KINDS[min(bisect(_STEPS, draw.share() * _STEPS[-1]), len(_STEPS) - 1)]
         asked = _ask(name, table, draw)
@@ -364,7 +364,7 @@ def draw_question(table: Table, rng: np.random.Generator, kind: str = "", *, pla
     return Question(Turn(text, answer), "held", place)
 
 
-def _ask(name: str, table: Table, draw: Draw) -> Asked | None:
+def _ask(name: str, table: Table, draw: FastRandom) -> Asked | None:
     if name in _OTHERS:
         return _OTHERS[name](table, draw)
     return _OF_OBJECTS[name](table, draw) if table.visible else None
