@@ -27,9 +27,9 @@ class Segment:
 class PackedRows:
     """B rows of L tokens, A answer tokens in all of them.
 
-    input_ids, position_ids: (B, L). mask: added to the attention's scores, (B, 1, L, L). at: of each answer token, where
-    its logits are in (B * L), (A,). labels: the answer tokens (A,). asked: where the last token of each prompt is in
-    (B * L), of all segments in turn. segments: number of each answer token's segment (A,).
+    input_ids, position_ids: (B, L). mask: added to the attention's scores, (B, 1, L, L). at: of each answer token,
+    where its logits are in (B * L), (A,). labels: the answer tokens (A,). asked: where the last token of each prompt is
+    in (B * L), of all segments in turn. segments: number of each answer token's segment (A,).
     """
 
     input_ids: Tensor

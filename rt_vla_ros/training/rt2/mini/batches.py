@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from rt_vla_ros.policies.rt2.configuration import PLAN_END, PLAN_PROMPT, RT2Config, question_prompt, robot_prompt
+from rt_vla_ros.policies.rt2.inputs.processor import token_id
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, phrase
 from rt_vla_ros.training.rt2.mini.frames import Frames, kinds_of, table_in
 from rt_vla_ros.training.rt2.mini.losses import FINE, STATE, Cells
@@ -79,8 +80,8 @@ class BatchMaker:
         self._tokenizer, self._config, self._plans = tokenizer, config, plans
         self._planning = replace(config, prompt=PLAN_PROMPT)
         self._robot_questions = robot_questions
-        self._first = int(tokenizer.convert_tokens_to_ids("0"))
-        self._image = [int(tokenizer.convert_tokens_to_ids(IMAGE))] * IMAGE_TOKENS
+        self._first = token_id(tokenizer, "0")
+        self._image = [token_id(tokenizer, IMAGE)] * IMAGE_TOKENS
         self._ids = lru_cache(1 << 18)(self._tokens)
 
     def draw(

@@ -24,9 +24,9 @@ KINDS = [[ObjectKind(colour, shape) for shape in SHAPE_NAMES] for colour in COLO
 Frames = dict[str, NDArray[Any]]
 """N frames. images: uint8 (N, H, W, 3). count: objects (N,). kinds: colour and shape, indices (N, MOST, 2). symbols: of
 cards under objects, indices, -1 for none (N, MOST). places: of the objects in the image, u and v, NaN where hidden,
-(N, MOST, 2). positions: of the objects [m], (N, MOST, 3). tool_place (N, 2),
-tool (N, 3) [m]. closed: gripper, 0 ... 1, (N,). held: index of the object between the fingers, -1 for none (N,).
-target: index of the object that an episode is about (N,). bins: of the expert's action for each object (N, MOST, D), -1 where nobody asked for one."""
+(N, MOST, 2). positions: of the objects [m], (N, MOST, 3). tool_place (N, 2), tool (N, 3) [m]. closed: gripper, 0 ... 1,
+(N,). held: index of the object between the fingers, -1 for none (N,). target: index of the object that an episode is
+about (N,). bins: of the expert's action for each object (N, MOST, D), -1 where nobody asked for one."""
 
 
 def observe(sim: TabletopSim, actions: ActionTokenizer | None, target: int) -> Frames:
@@ -70,7 +70,7 @@ def save_frames(path: Path, frames: Frames) -> None:
     """Write them, whole or not at all. Raises OSError."""
     unfinished = path.with_suffix(".part")
     with unfinished.open("wb") as file:
-        np.savez(file, **frames)
+        np.savez(file, allow_pickle=False, **frames)
     unfinished.replace(path)
 
 

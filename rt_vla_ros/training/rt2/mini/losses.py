@@ -41,7 +41,7 @@ def number_loss(logits: Tensor, labels: Tensor, first: int, sigma: Tensor) -> Te
 
 @dataclass(frozen=True)
 class Cells:
-    """What is where on B images, in FINE x FINE cells, -100 where nothing is: (B, FINE^2) each, offset (B, FINE^2, 2)."""
+    """What is where on B images, in FINE x FINE cells (B, FINE^2), offset (B, FINE^2, 2). -100 where nothing is."""
 
     colour: Tensor
     shape: Tensor
@@ -70,12 +70,14 @@ class Readouts(nn.Module):
         colour, shape, offset = read[there][:, 1:].split([len(COLOURS), len(SHAPES), 2], dim=1)
         known = functional.cross_entropy(colour, cells.colour[there])
         known = known + functional.cross_entropy(shape, cells.shape[there])
-        return 2 * presence + known + 2 * (offset - cells.offset[there]).abs().mean()
+        loss: Tensor = 2 * presence + known + 2 * (offset - cells.offset[there]).abs().mean()
+        return loss
 
     def state_loss(self, hidden: Tensor, state: Tensor) -> Tensor:
         """hidden: behind robot prompts, (P, width). state: (P, STATE)."""
         weights = torch.tensor([1.0] * 9 + [3.0, 3.0])
-        return ((self.state(hidden.float()) - state).abs().mean(0) * weights).mean()
+        loss: Tensor = ((self.state(hidden.float()) - state).abs().mean(0) * weights).mean()
+        return loss
 
 
 def attention_loss(weights: Tensor, row: Tensor, at: Tensor, head: int, cell: Tensor) -> Tensor:

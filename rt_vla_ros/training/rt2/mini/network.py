@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     AutoModelForImageTextToText,
     FastVlmConfig,
     LlavaProcessor,
+    OPTConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
+    ResNetConfig,
 )
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+from rt_vla_ros.policies.rt2.inputs.processor import token_id
 
 BINS = 256
 IMAGE_SIZE = 96
@@ -64,10 +68,10 @@ def make_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
 def make_config(tokenizer: PreTrainedTokenizerFast, *, width: int = 128, layers: int = 4) -> FastVlmConfig:
     """width: of the language model and of the image's tokens."""
     ends = {name: getattr(tokenizer, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
-    vision = CONFIG_MAPPING["resnet"](
+    vision = ResNetConfig(
         embedding_size=32, hidden_sizes=[48, 96, 128], depths=[1, 2, 1], layer_type="basic", num_channels=3
     ).to_dict()
-    text = CONFIG_MAPPING["opt"](
+    text = OPTConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
         word_embed_proj_dim=width,
@@ -83,7 +87,7 @@ def make_config(tokenizer: PreTrainedTokenizerFast, *, width: int = 128, layers:
     return FastVlmConfig(
         vision_config=vision | {"hidden_size": vision["hidden_sizes"][-1]},
         text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
+        image_token_index=token_id(tokenizer, IMAGE),
         image_seq_length=IMAGE_TOKENS,
         tie_word_embeddings=False,
         **ends,
@@ -104,8 +108,9 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int, *, width: int = 12
             else:
                 residual = any(part in name for part in ("out_proj", "fc2"))
                 parameter.normal_(std=(parameter.shape[1] * (2 * layers if residual else 1)) ** -0.5)
-        first = int(tokenizer.convert_tokens_to_ids("0"))
-        rows, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+        first = token_id(tokenizer, "0")
+        inner: Any = model
+        rows, head = inner.get_input_embeddings().weight, inner.get_output_embeddings().weight
         rows[first : first + BINS] = 0.3 * _smooth_rows(width)
         head[first : first + BINS] = width**-0.5 * _smooth_rows(width)
     return model
@@ -119,8 +124,3 @@ def _smooth_rows(width: int) -> Tensor:
     waves = torch.cat([angles.sin() * gains, angles.cos() * gains], dim=1)
     rows = waves @ torch.randn(waves.shape[1], width)
     return (rows - rows.mean(0)) / rows.std()
-
-
-def train_with_plain_attention(model: nn.Module) -> None:
-    """Eager attention gives its weights to a loss, and is the faster one at this size on a CPU."""
-    model.set_attn_implementation("eager")  # type: ignore[operator]

@@ -262,7 +262,9 @@ def _asked_kind(table: Table, draw: FastRandom, wanted: bool) -> ObjectKind:
     there = draw.one(table.kinds)
     if wanted:
         return there
-    return ObjectKind(there.colour, draw.one(tuple(SHAPES))) if draw.share() < 0.5 else draw.one(ALL_KINDS)
+    if draw.share() < 0.5:
+        return ObjectKind(there.colour, draw.one([shape for shape in SHAPES if shape != there.shape]))
+    return draw.one(ALL_KINDS)
 
 
 def _is_on(table: Table, draw: FastRandom, wanted: bool) -> Asked | None:
@@ -305,10 +307,10 @@ def _gripper(table: Table, draw: FastRandom) -> Asked | None:
     return ("where is the gripper?", where((u, v)), (u, v)) if is_visible((u, v)) else None
 
 
-def _held(table: Table, draw: FastRandom) -> Asked | None:
+def _held(table: Table, draw: FastRandom) -> Asked:
     held = table.held
     name = NOTHING if held is None else table.kinds[held].name
-    return "what does the gripper hold?", name, None if held is None else table.points[held]
+    return "what does the gripper hold?", name, table.points[held] if held in table.visible else None
 
 
 def _fact(table: Table, draw: FastRandom) -> Asked | None:

@@ -65,4 +65,5 @@ class MiniSettings:
     def load(cls, directory: Path) -> MiniSettings:
         """Raises TrainingError."""
         data = read_object(directory / FILE, TrainingError)
-        return build(cls, dict(checked_keys(cls, data, str(directory / FILE), TrainingError, optional=())), TrainingError)
+        values = checked_keys(cls, data, str(directory / FILE), TrainingError, optional=())
+        return build(cls, values, TrainingError)
