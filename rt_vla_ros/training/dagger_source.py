@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +19,9 @@ from rt_vla_ros.data.episode import SCENE_SIZE, Episode
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.language.instruction_table import TABLE_FILE
 from rt_vla_ros.observations.scaled_state import scaled_state
-from rt_vla_ros.parent_process import ends_with_this_process
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
+from rt_vla_ros.training.background import in_background
 from rt_vla_ros.training.batch import Batch, Shift, chunk_tokens, draw_shifts, shift_images
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, SUFFIX, WEIGHTS, load_episode
 from rt_vla_ros.training.data_card import FILE as DATA_CARD
@@ -251,32 +249,9 @@ class DaggerSource(BatchSource):
             self.read_episodes(step)
 
 
-@contextmanager
-def collectors(directory: Path, count: int) -> Iterator[Callable[[], None]]:
+def collectors(directory: Path, count: int) -> AbstractContextManager[Callable[[], None]]:
     """Runs processes that collect. What it gives raises ValueError where one of them has ended."""
     (directory / ENOUGH).unlink(missing_ok=True)
-    running = [_start_collector(directory, number) for number in range(count)]
-
-    def check() -> None:
-        ended = [process.returncode for process in running if process.poll() is not None]
-        if ended:
-            text = f"A process that collects episodes has ended (status {ended[0]}); its message is above. The same "
-            raise ValueError(text + f"command resumes from what is in {directory}.")
-
-    try:
-        yield check
-    finally:
-        for process in running:
-            process.terminate()
-            process.wait()
-
-
-def _start_collector(run: Path, number: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "rt_vla_ros.training.collect"]
-    command += ["--run", str(run), "--number", str(number), "--parent", str(os.getpid())]
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which is inherited: Ctrl-C is for this process alone
-    try:
-        ends = ends_with_this_process(signal.SIGTERM)
-        return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, preexec_fn=ends)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    command = [sys.executable, "-m", "rt_vla_ros.training.collect", "--run", str(directory)]
+    command += ["--parent", str(os.getpid())]
+    return in_background([[*command, "--number", str(number)] for number in range(count)], directory)

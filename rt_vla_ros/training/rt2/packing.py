@@ -29,7 +29,8 @@ class PackedRows:
 
     input_ids, position_ids: (B, L). mask: added to the attention's scores, (B, 1, L, L). at: of each answer token,
     where its logits are in (B * L), (A,). labels: the answer tokens (A,). asked: where the last token of each prompt is
-    in (B * L), of all segments in turn. segments: number of each answer token's segment (A,).
+    in (B * L), of all segments in turn. segments: number of each answer token's segment (A,). padding: share of the
+    tokens that only fill up rows.
     """
 
     input_ids: Tensor
@@ -39,6 +40,17 @@ class PackedRows:
     labels: Tensor
     asked: Tensor
     segments: Tensor
+    padding: float
+
+    @property
+    def places(self) -> tuple[Tensor, Tensor]:
+        """Row and place in it of each prompt's last token, (P,) each."""
+        return self.asked // self.input_ids.shape[1], self.asked % self.input_ids.shape[1]
+
+    @property
+    def answer_rows(self) -> Tensor:
+        """Row of each answer token (A,)."""
+        return self.at // self.input_ids.shape[1]
 
 
 def pack(
@@ -69,7 +81,8 @@ def pack(
             labels.extend(one.answer)
             start += length
     tensors = (torch.tensor(values) for values in (at, labels, asked, segments))
-    return PackedRows(torch.from_numpy(ids), torch.from_numpy(positions), _mask(owner, dtype), *tensors)
+    filled = float((owner < 0).mean())
+    return PackedRows(torch.from_numpy(ids), torch.from_numpy(positions), _mask(owner, dtype), *tensors, filled)
 
 
 def _mask(owner: np.ndarray, dtype: torch.dtype) -> Tensor:

@@ -35,21 +35,42 @@ JITTER, CHANNEL_SHARE = 0.12, 0.4
 
 @dataclass
 class Batch:
-    """B frames: web first, then robot. pixels: (B, 3, H, W). rows: of the segments.
+    """B frames: web first, then robot. pixels: (B, 3, H, W). rows: of the segments. origins: of the frames.
 
-    sigma, weight: of each answer token (A,). named, tool: image token that each prompt speaks of and that the tool is
+    sigma, weights: of each answer token (A,). named, tool: image token that each prompt speaks of and that the tool is
     in, -1 for none (P,). acts: whether each prompt is an instruction (P,). state: of those, (P', STATE).
     """
 
     pixels: Tensor
     rows: PackedRows
     sigma: Tensor
-    weight: Tensor
+    weights: Tensor
     named: Tensor
     tool: Tensor
     acts: Tensor
     state: Tensor
     cells: Cells
+    origins: tuple[str, ...]
+
+    @property
+    def weight(self) -> Tensor:
+        """Of all tokens that are learned."""
+        return self.weights.sum()
+
+    @property
+    def samples(self) -> int:
+        """Questions and instructions."""
+        return len(self.rows.asked)
+
+    @property
+    def actions(self) -> int:
+        """Instructions."""
+        return int(self.acts.sum())
+
+    @property
+    def padding(self) -> float:
+        """Share of the tokens that only fill up rows."""
+        return self.rows.padding
 
 
 @dataclass
@@ -58,13 +79,14 @@ class _Rows:
 
     rows: list[list[Segment]] = field(default_factory=list)
     sigma: list[float] = field(default_factory=list)
-    weight: list[float] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
     named: list[int] = field(default_factory=list)
     tool: list[int] = field(default_factory=list)
     acts: list[bool] = field(default_factory=list)
     state: list[NDArray[np.float32]] = field(default_factory=list)
     cells: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=list)
     images: list[NDArray[np.uint8]] = field(default_factory=list)
+    origins: list[str] = field(default_factory=list)
 
 
 class BatchMaker:
@@ -102,12 +124,13 @@ class BatchMaker:
             pixels(jittered(np.stack(made.images), rng)),
             rows,
             torch.tensor(made.sigma),
-            torch.tensor(made.weight),
+            torch.tensor(made.weights),
             torch.tensor(made.named),
             torch.tensor(made.tool),
             torch.tensor(made.acts),
             torch.from_numpy(state),
             Cells(colour, shape, offset),
+            tuple(made.origins),
         )
 
     def question(self, frames: Frames, index: int, rng: np.random.Generator, kind: str = "") -> Segment:
@@ -117,12 +140,12 @@ class BatchMaker:
         return made.rows[0][0]
 
     def _web_row(self, made: _Rows, frames: Frames, index: int, rng: np.random.Generator) -> None:
-        self._begin(made, frames, index)
+        self._begin(made, frames, index, "web")
         while len(made.rows[-1]) < WEB_SEGMENTS:
             self._ask(made, frames, index, rng)
 
     def _robot_row(self, made: _Rows, frames: Frames, index: int, rng: np.random.Generator) -> None:
-        self._begin(made, frames, index)
+        self._begin(made, frames, index, "robot")
         named = list(rng.permutation(int(frames["count"][index]))[:INSTRUCTIONS])
         if (target := int(frames["target"][index])) not in named:
             named[0] = target
@@ -131,9 +154,10 @@ class BatchMaker:
         while self._robot_questions and len(made.rows[-1]) < ROBOT_SEGMENTS:
             self._ask(made, frames, index, rng, plain=True)
 
-    def _begin(self, made: _Rows, frames: Frames, index: int) -> None:
+    def _begin(self, made: _Rows, frames: Frames, index: int, name: str) -> None:
         made.rows.append([])
         made.images.append(frames["images"][index])
+        made.origins.append(f"{name} frame {index}")
         made.cells.append(cells_of(frames, index))
 
     def _ask(
@@ -160,7 +184,7 @@ class BatchMaker:
         made.rows[-1].append(Segment(self._ids(str(prompt)), answer, seen))
         self._teach(made, before)
         made.sigma.extend(MOTION_SIGMA * (MOTION.start <= i < MOTION.stop) for i in range(len(action)))
-        made.weight.extend(MOTION_WEIGHT if MOTION.start <= i < MOTION.stop else 1.0 for i in range(len(action)))
+        made.weights.extend(MOTION_WEIGHT if MOTION.start <= i < MOTION.stop else 1.0 for i in range(len(action)))
         made.named.append(cell_number(place))
         made.tool.append(cell_number(frames["tool_place"][index]))
         made.acts.append(True)
@@ -169,7 +193,7 @@ class BatchMaker:
     def _teach(self, made: _Rows, words: Sequence[int]) -> None:
         numbers = [self._first <= token < self._first + BINS for token in words]
         made.sigma.extend(NUMBER_SIGMA * number for number in numbers)
-        made.weight.extend(NUMBER_WEIGHT if number else 1.0 for number in numbers)
+        made.weights.extend(NUMBER_WEIGHT if number else 1.0 for number in numbers)
 
     def _seen(self, answer: Sequence[int], rng: np.random.Generator) -> list[int]:
         """What the model reads of its own action."""

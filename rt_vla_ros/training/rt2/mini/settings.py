@@ -21,9 +21,11 @@ class MiniSettings:
     0 ... 1. learning_rate: its peak. warmup: steps until then. weight_decay: of matrices. beta2: of AdamW. ema: decay
     per step of the exponential average of the weights. width, layers: of the language model. seed: of everything.
     web_frames, robot_frames, expert_frames: pictures of tables, the same for the expert to label, and frames of its
-    episodes, rendered before the policy acts itself. later_frames: frames of the policy's episodes, labelled by the
-    expert (DAgger). capacity: robot frames that are kept. publish_steps: between two versions of the policy for the
-    process that renders; the first one after `learner_after` steps.
+    episodes, rendered before the policy acts itself. later_frames_per_image: frames of episodes in which the policy acts
+    and the expert labels (DAgger), for each image that is trained on. web_capacity, robot_capacity: frames that are
+    kept. publish_steps: between two versions of the policy for the process that renders; the first one after
+    `learner_after` steps. robot_questions: whether robot frames have questions too. plan_share: of the instructions
+    have a plan in words before the action. init_from: a checkpoint whose weights are the first ones; empty: random.
     """
 
     steps: int = 22_000
@@ -42,20 +44,43 @@ class MiniSettings:
     web_frames: int = 16_000
     robot_frames: int = 10_000
     expert_frames: int = 8_000
-    capacity: int = 90_000
+    later_frames_per_image: float = 0.3
+    web_capacity: int = 60_000
+    robot_capacity: int = 90_000
     publish_steps: int = 250
     learner_after: int = 3_000
+    robot_questions: bool = True
+    plan_share: float = 0.1
+    init_from: str = ""
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no run can be made of."""
-        for name in ("steps", "batch_size", "learning_rate", "width", "layers", "capacity", "publish_steps"):
+        for name in (
+            "steps",
+            "batch_size",
+            "learning_rate",
+            "width",
+            "layers",
+            "publish_steps",
+            "web_capacity",
+            "robot_capacity",
+        ):
             check_number(name, getattr(self, name), 0, open_low=True)
-        frames = ("web_frames", "robot_frames", "expert_frames")
+        frames = ("web_frames", "robot_frames", "expert_frames", "later_frames_per_image")
         for name in ("web_steps", "warmup", "weight_decay", "max_grad_norm", "learner_after", *frames):
             check_number(name, getattr(self, name), 0)
-        for name in ("robot_share", "beta2", "ema"):
+        for name in ("robot_share", "beta2", "ema", "plan_share"):
             check_range(name, getattr(self, name))
         check_range("The seed", self.seed, (1 << 31) - 1)
+
+    def robot_frames_at(self, step: int) -> int:
+        """Of a step's batch."""
+        return 0 if step < self.web_steps else round(self.batch_size * self.robot_share)
+
+    def frames_wanted(self, step: int) -> float:
+        """How many frames there are to be by then."""
+        first = self.web_frames + self.robot_frames + self.expert_frames
+        return first + step * self.batch_size * self.later_frames_per_image
 
     def save(self, directory: Path) -> None:
         """Writes DIRECTORY/settings.json. Raises OSError."""

@@ -1,0 +1,114 @@
+"""The README and the data card beside `rt2-mini`."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from rt_vla_ros.sim.cards import SYMBOLS
+from rt_vla_ros.sim.word_suites import ROBOT_KINDS, THING_KINDS, WEB_ONLY_KINDS
+from rt_vla_ros.training.rt2.cards_of_fine_tuning import forgetting_table
+from rt_vla_ros.training.rt2.mini.collector import FRAMES, ROBOT, SHARD, SUFFIX, WEB
+from rt_vla_ros.training.rt2.mini.settings import MiniSettings
+
+MODEL_TEXT = """\
+---
+library_name: transformers
+license: apache-2.0
+tags: [robotics, rt-2, vision-language-action]
+---
+
+# rt2-mini
+
+An RT-2 of {parameters:.2f} M parameters: a vision-language model (transformers' FastVLM: a ResNet and an OPT) that writes
+actions as text, five times a second, and answers questions about the table that it sees. It sees the camera `front`
+(96x96 pixels) and a sentence, and nothing else. It was initialised at random and co-fine-tuned on rendered pictures with
+questions and on robot data.
+
+## What was measured
+
+{measured}
+
+Step {row[step]:,}: loss {row[training]:.3f}.
+
+## Whether it forgot
+
+Steps up to {web_steps:,} have web data alone.
+
+{forgetting}
+
+## How it was trained
+
+`{command}`
+
+- {row[step]:,} steps of {batch_size} frames, each with up to ten questions or instructions in one row,
+  {minutes:.1f} minutes of wall time on the CPU ({machine}), in one process beside another one that renders.
+- One loss, the cross-entropy of answers; of numbers, their neighbours count as well. Helpers in training that are not
+  part of the checkpoint, because the scene is known: a head of attention is told where the named object is, another one
+  where the tool is, and linear readouts what is at each place of the image and where target and tool are
+  (training/rt2/mini/losses.py). RT-2 has none of these.
+- Settings: {settings}.
+
+## What it cannot do
+
+- It knows this simulator's table, camera and gripper, one skill, and the words of its vocabulary; another word is read as
+  `<unk>`. It is no policy for a real arm.
+- It does not notice that what was named is not there.
+"""
+NOT_MEASURED = "No success rate yet. Measure it with `rt-vla evaluate --policy CHECKPOINT --suite SUITE`."
+DATA_TEXT = """\
+# What rt2-mini learned from
+
+All of it is rendered by `{command}` and not kept; scenes' seeds lie apart from those of evaluations.
+
+| kind | frames rendered so far |
+|---|---|
+| web: pictures of tables with questions | {web:,} |
+| robot: pictures and frames of episodes, labelled by a scripted expert for every object on the table | {robot:,} |
+
+- Web pictures have all {kinds} kinds of objects, cards with symbols ({symbols}), and questions that also use other names
+  of shapes, names of things ({things}), categories and likenesses.
+- Robot frames have {robot_kinds} kinds of objects only: never {web_only}; no cards, and sentences in the phrasings of
+  sim/instructions.py with the objects' own colours and shapes.
+- Episodes are the expert's, and from step {learner_after:,} on the policy's as well, every state of which the expert
+  labels (DAgger). The first {shard} web pictures are held out.
+"""
+
+
+def model_card_text(
+    settings: MiniSettings, rows: Sequence[Mapping[str, Any]], model: PreTrainedModel, measured: str = NOT_MEASURED
+) -> str:
+    """Markdown with the front matter that the Hugging Face Hub reads. rows: of the run log."""
+    return MODEL_TEXT.format(
+        parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
+        measured=measured,
+        row={"training": float("nan"), **rows[-1]},
+        web_steps=settings.web_steps,
+        forgetting=forgetting_table(rows),
+        command=settings.command,
+        batch_size=settings.batch_size,
+        minutes=rows[-1]["seconds"] / 60,
+        machine=platform.machine(),
+        settings=", ".join(f"{key} {value}" for key, value in asdict(settings).items() if value != ""),
+    )
+
+
+def data_card_text(settings: MiniSettings, run: Path) -> str:
+    """Markdown."""
+    return DATA_TEXT.format(
+        command=settings.command,
+        web=SHARD * len(list((run / FRAMES).glob(f"{WEB}_*{SUFFIX}"))),
+        robot=SHARD * len(list((run / FRAMES).glob(f"{ROBOT}_*{SUFFIX}"))),
+        kinds=len(ROBOT_KINDS) + len(WEB_ONLY_KINDS),
+        robot_kinds=len(ROBOT_KINDS),
+        symbols=", ".join(SYMBOLS),
+        things=", ".join(THING_KINDS),
+        web_only=", ".join(kind.name for kind in WEB_ONLY_KINDS),
+        learner_after=settings.learner_after,
+        shard=SHARD,
+    )

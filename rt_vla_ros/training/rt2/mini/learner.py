@@ -1,0 +1,74 @@
+"""What learns in a training of `rt2-mini`: the model, its training-only readouts, and the average of its weights."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from rt_vla_ros.training.rt2.mini.batches import Batch
+from rt_vla_ros.training.rt2.mini.losses import Readouts
+
+SOON = 20
+"""The average begins as a plain mean over about so many steps."""
+
+
+class Average(nn.Module):
+    """The exponential average of a model's weights, as buffers: saved with the rest, and not trained."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self._names = list(model.state_dict())
+        for number, value in enumerate(model.state_dict().values()):
+            self.register_buffer(f"weight{number}", value.detach().clone())
+
+    @torch.no_grad()
+    def update(self, model: PreTrainedModel, decay: float) -> None:
+        """One step of it. decay: how much of the average stays, 0 ... 1."""
+        self.steps += 1
+        kept = min(decay, float(self.steps) / (float(self.steps) + SOON))
+        for mean, value in zip(self.state_dict_of_model().values(), model.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - kept)
+            else:
+                mean.copy_(value)
+
+    def state_dict_of_model(self) -> dict[str, Tensor]:
+        """The averaged weights by the model's names, not copied."""
+        return {name: getattr(self, f"weight{number}") for number, name in enumerate(self._names)}
+
+
+class Learner(nn.Module):
+    """model: a FastVLM of `network.make_model`. readouts: see losses. average: of the model's weights."""
+
+    def __init__(self, model: PreTrainedModel, readouts: Readouts) -> None:
+        super().__init__()
+        self.model, self.readouts, self.average = model, readouts, Average(model)
+        inner: Any = model.model
+        # Eager attention gives its weights to a loss, and is the faster one at this size on a CPU.
+        inner.language_model.set_attn_implementation("eager")
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Any]:
+        """Logits of the answer tokens (A, V), and all that the model found."""
+        inner: Any = self.model
+        rows = batch.rows
+        found = inner.model(
+            input_ids=rows.input_ids,
+            pixel_values=batch.pixels,
+            attention_mask=rows.mask,
+            position_ids=rows.position_ids,
+            output_attentions=True,
+            use_cache=False,
+        )
+        return inner.lm_head(found.last_hidden_state.flatten(0, 1)[rows.at]), found
+
+    def averaged(self) -> PreTrainedModel:
+        """A copy of the model with the averaged weights, for evaluation."""
+        model = copy.deepcopy(self.model)
+        model.load_state_dict(self.average.state_dict_of_model())
+        model.eval()
+        return model

@@ -1,0 +1,212 @@
+"""Trains `rt2-mini` from nothing, on pictures and episodes that are rendered while it learns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from rt_vla_ros.data.example import Example
+from rt_vla_ros.policies.checkpoint.files import Tell
+from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
+from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, token_id
+from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
+from rt_vla_ros.policies.rt2.policy import RT2Policy
+from rt_vla_ros.training.checks import TrainingError
+from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
+from rt_vla_ros.training.rt2.forgetting import ForgettingTest, HeldOutQuestion, normal
+from rt_vla_ros.training.rt2.mini.batches import mini_config
+from rt_vla_ros.training.rt2.mini.card import mini_card
+from rt_vla_ros.training.rt2.mini.cards import data_card_text, model_card_text
+from rt_vla_ros.training.rt2.mini.collector import WEIGHTS
+from rt_vla_ros.training.rt2.mini.frames import table_in
+from rt_vla_ros.training.rt2.mini.learner import Learner
+from rt_vla_ros.training.rt2.mini.losses import Readouts
+from rt_vla_ros.training.rt2.mini.network import make_model, make_processor, make_tokenizer
+from rt_vla_ros.training.rt2.mini.objective import MiniObjective
+from rt_vla_ros.training.rt2.mini.questions import draw_question, vocabulary
+from rt_vla_ros.training.rt2.mini.settings import MiniSettings
+from rt_vla_ros.training.rt2.mini.source import FrameSource, batch_maker, renderer
+from rt_vla_ros.training.rt2.publishing import DATA_CARD, MODEL_CARD
+from rt_vla_ros.training.rt2.rows import RowMaker
+from rt_vla_ros.training.rt2.run_state import load_state
+from rt_vla_ros.training.rt2.vlm_trainer import VLMTrainer, training_arguments
+from rt_vla_ros.training.run_log import RunLog
+from rt_vla_ros.training.settings import saving
+
+CHECKPOINT = "checkpoint"
+ASKED = ("which", "colour", "shape", "exists", "count", "symbol", "side")
+"""Kinds of questions with an answer of one or two words, by which forgetting is measured."""
+QUESTIONS = 210
+
+
+class MiniRun:
+    """Implements TrainingHooks.
+
+    DIR/checkpoint: the policy. DIR/losses.jsonl, DIR/losses.svg: how it went. DIR/state, DIR/frames, DIR/settings.json:
+    to resume.
+    """
+
+    def __init__(self, directory: Path, settings: MiniSettings, *, save_interval: int, say: Tell, update: Tell) -> None:
+        """say: is given lines that stay; update: lines that the next one replaces.
+
+        Raises TrainingError for a directory with a run of other settings.
+        """
+        self.directory, self.settings = directory, settings
+        self._save_interval, self._say, self._update = save_interval, say, update
+        settings.check_run(directory)
+        self.tokenizer, self.card = make_tokenizer(vocabulary()), mini_card()
+        model = make_model(self.tokenizer, settings.seed, width=settings.width, layers=settings.layers)
+        if settings.init_from:
+            _take_weights(model, settings.init_from)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            self.learner = Learner(model, Readouts(settings.width))
+        state = load_state(directory)
+        kept = {} if state is None else state.rest["run"]
+        self.done, self._seconds_before = 0 if state is None else state.step, float(kept.get("seconds", 0.0))
+        self.log, self._begun = RunLog(directory, self.done), time.monotonic()
+        self.objective = MiniObjective(token_id(self.tokenizer, "0"))
+        self._check: Callable[[], None] = lambda: None
+
+    def train(self) -> None:
+        """To the last step. Raises TrainingError where it cannot go on; what was saved stands."""
+        if self.done:
+            self._say(f"Resuming after step {self.done:,}.")
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.settings.save(self.directory)
+        with renderer(self.directory) as self._check:
+            source = FrameSource(self.directory, self.settings, batch_maker(self.tokenizer, self.settings), self._wait)
+            self._forgetting = self._make_test(source)
+            arguments = training_arguments(
+                _as_fine_tuning(self.settings), self.directory, device=torch.device("cpu"), accumulation=1
+            )
+            trainer = VLMTrainer(
+                self.learner, arguments, source, self.objective, self, self.directory, save_interval=self._save_interval
+            )
+            self._begun = time.monotonic()
+            trainer.resume_and_train()
+        if not (self.directory / CHECKPOINT).is_dir():
+            self._publish(trainer)
+
+    def begin(self, trainer: VLMTrainer) -> None:
+        """See TrainingHooks."""
+        if not self.log.rows:
+            self._measure(trainer, {})
+
+    def after_step(self, trainer: VLMTrainer) -> None:
+        """See TrainingHooks: the average of the weights, and a new version of the policy for episodes."""
+        settings, steps = self.settings, trainer.steps
+        self.learner.average.update(self.learner.model, settings.ema)
+        if steps >= settings.learner_after and steps % settings.publish_steps == 0:
+            self._hand_over()
+        figures = trainer.figures
+        full, left = round(20 * steps / settings.steps), settings.steps - steps
+        row = figures.row()
+        minutes = left * figures.seconds / max(figures.steps, 1) / 60
+        self._update(
+            f"[{'#' * full}{'.' * (20 - full)}] {steps:,} of {settings.steps:,}  loss {row['training']:.3f}  "
+            f"{row['samples_per_second']:.0f} samples/s  loader {row['loader_share']:.0%}  {minutes:.1f} min left"
+        )
+
+    def save(self, trainer: VLMTrainer) -> Mapping[str, Any]:
+        """See TrainingHooks: measures, writes rows, plot and policy."""
+        self._measure(trainer, {**trainer.take_figures(), **self.objective.take()})
+        self._publish(trainer)
+        return {"seconds": self._seconds()}
+
+    def should_stop(self) -> bool:
+        """See TrainingHooks."""
+        return False
+
+    def _measure(self, trainer: VLMTrainer, figures: Mapping[str, float]) -> None:
+        found = self._forgetting(self.learner.averaged())
+        self._say(f"Step {trainer.steps:,}: {found}.")
+        self.log.add(trainer.steps, self._seconds(), **figures, **found.row(), vqa_questions=found.questions)
+        if figures:
+            with saving("The run log", self.directory, self._stands()):
+                self.log.save("rt2-mini: loss in training, wrong answers on questions held out")
+
+    def _publish(self, trainer: VLMTrainer) -> None:
+        model = self.learner.averaged()
+        texts = {
+            MODEL_CARD: model_card_text(self.settings, self.log.rows, model),
+            DATA_CARD: data_card_text(self.settings, self.directory),
+        }
+
+        def write(new: Path) -> None:
+            model.save_pretrained(new)
+            make_processor(self.tokenizer).save_pretrained(new)
+            mini_config().save(new)
+            self.card.save(new)
+            for name, text in texts.items():
+                (new / name).write_text(text, encoding="utf-8")
+
+        with saving(f"Step {trainer.steps}", self.directory, self._stands()):
+            replace_folder(self.directory / CHECKPOINT, write)
+
+    def _hand_over(self) -> None:
+        """The newest policy, whole, for the process that renders."""
+        weights = {name: value.contiguous() for name, value in self.learner.average.state_dict_of_model().items()}
+        with saving("The newest policy", self.directory, self._stands()):
+            path = self.directory / WEIGHTS
+            save_file(weights, path.with_suffix(".part"))
+            path.with_suffix(".part").replace(path)
+
+    def _make_test(self, source: FrameSource) -> ForgettingTest:
+        """Questions about the web pictures held out."""
+        frames, rng = source.held_out, np.random.default_rng([self.settings.seed, 2])
+        questions = list[HeldOutQuestion]()
+        for index in range(len(frames["count"])):
+            kind = ASKED[index % len(ASKED)]
+            try:
+                turn = draw_question(table_in(frames, index), rng, kind).turn
+            except ValueError:  # nothing of this kind can be asked here
+                continue
+            example = Example((frames["images"][index],), (turn,))
+            questions.append(HeldOutQuestion(example, turn, frozenset([normal(turn.answer)])))
+        model = self.learner.model
+        parts = RT2Parts(model, CombinedProcessor(make_processor(self.tokenizer)), mini_config(), self.card)
+        return ForgettingTest(questions[:QUESTIONS], RowMaker(parts))
+
+    def _wait(self, why: str) -> None:
+        self._check()
+        self._update(why)
+
+    def _stands(self) -> str:
+        done = [row["step"] for row in self.log.rows if row["step"] > 0]
+        return f"the checkpoint of step {done[-1]} in {self.directory / CHECKPOINT}" if done else "nothing yet"
+
+    def _seconds(self) -> float:
+        return round(self._seconds_before + time.monotonic() - self._begun, 1)
+
+
+def _as_fine_tuning(settings: MiniSettings) -> FineTuneSettings:
+    """What transformers' Trainer is told."""
+    return FineTuneSettings(
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        warmup=settings.warmup,
+        weight_decay=settings.weight_decay,
+        beta2=settings.beta2,
+        max_grad_norm=settings.max_grad_norm,
+        precision="bfloat16",
+        seed=settings.seed,
+    )
+
+
+def _take_weights(model: Any, checkpoint: str) -> None:
+    """Raises ValueErrors with a sentence for a checkpoint that is no rt2-mini of this size."""
+    policy = load_policy(checkpoint, device="cpu")
+    weights = policy.parts.model.state_dict() if isinstance(policy, RT2Policy) else {}
+    ours = {name: value.shape for name, value in model.state_dict().items()}
+    if ours != {name: value.shape for name, value in weights.items()}:
+        raise TrainingError(f"init_from is {checkpoint}, which is no rt2-mini of this width, depth and vocabulary.")
+    model.load_state_dict(weights)

@@ -1,0 +1,115 @@
+"""Batches from the frames that a process renders while the model learns."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.training.background import in_background
+from rt_vla_ros.training.dataset_source import prefetch
+from rt_vla_ros.training.rt2.mini.batches import Batch, BatchMaker
+from rt_vla_ros.training.rt2.mini.collector import ENOUGH, FRAMES, SUFFIX, WEB
+from rt_vla_ros.training.rt2.mini.frames import Frames, FrameStore, load_frames
+from rt_vla_ros.training.rt2.mini.settings import MiniSettings
+
+FIRST_FRAMES = 1_000  # of each kind, before there is a batch of them
+READ_INTERVAL = 50  # steps between two looks for new frames
+Wait = Callable[[str], None]
+"""Called while there are too few frames, with a sentence; raises where none will come."""
+
+
+class FrameSource:
+    """Implements StepSource. held_out: the first web pictures, which are never trained on, (N,)."""
+
+    micro_batches = 1
+
+    def __init__(self, run: Path, settings: MiniSettings, maker: BatchMaker, wait: Wait) -> None:
+        self._run, self._settings, self._maker, self._wait = run, settings, maker, wait
+        self.web = FrameStore(settings.web_capacity)
+        self.robot = FrameStore(settings.robot_capacity)
+        self._held_out: Frames = {}
+        self._read = set[str]()
+
+    @property
+    def held_out(self) -> Frames:
+        """Waits for them."""
+        while not self._held_out:
+            self.read()
+            self._rest("rendering the first frames", not self._held_out)
+        return self._held_out
+
+    def batches(self, first_step: int) -> Iterator[Sequence[Batch]]:
+        """See StepSource. Raises what `wait` raises."""
+        return prefetch(self._calls(first_step))
+
+    def _calls(self, first_step: int) -> Iterator[Callable[[], list[Batch]]]:
+        for step in range(first_step, self._settings.steps):
+            if (step - first_step) % READ_INTERVAL == 0:
+                self._keep_pace(step)
+            yield partial(self._batch, step)
+
+    def _batch(self, step: int) -> list[Batch]:
+        robot = self._settings.robot_frames_at(step)
+        rng = np.random.default_rng([self._settings.seed, 1, step])
+        web = self._settings.batch_size - robot
+        drawn = self.web.frames if web else None, self.robot.frames if robot else None
+        return [self._maker.draw(*drawn, (web, robot), rng)]
+
+    def _keep_pace(self, step: int) -> None:
+        """Reads what is there; waits where there is too little, and lets the renderer wait where there is enough."""
+        needs = [(self.robot, self._settings.robot_frames_at(step))]
+        needs.append((self.web, self._settings.batch_size - needs[0][1]))
+        self.read()
+        while any(count and len(store) < FIRST_FRAMES for store, count in needs):
+            there = f"{len(self.web):,} web and {len(self.robot):,} robot frames"
+            self._rest(f"rendering the first frames: {there}", True)
+            self.read()
+        enough = self._run / ENOUGH
+        if self.web.seen + self.robot.seen > self._settings.frames_wanted(step):
+            enough.touch()
+        else:
+            enough.unlink(missing_ok=True)
+
+    def read(self) -> None:
+        """Takes over all new frames."""
+        for path in sorted((self._run / FRAMES).glob(f"*{SUFFIX}"), key=lambda path: path.stem.split("_")[1]):
+            if path.name in self._read:
+                continue
+            self._read.add(path.name)
+            frames = load_frames(path)
+            if not path.name.startswith(WEB):
+                self.robot.add(frames)
+            elif not self._held_out:
+                self._held_out = frames
+            else:
+                self.web.add(frames)
+
+    def _rest(self, why: str, needed: bool) -> None:
+        if needed:
+            self._wait(why)
+            time.sleep(0.5)
+
+
+def batch_maker(tokenizer: object, settings: MiniSettings) -> BatchMaker:
+    """As the settings say."""
+    return BatchMaker(
+        tokenizer,  # type: ignore[arg-type]
+        RT2Config("integers"),
+        robot_questions=settings.robot_questions,
+        plans=settings.plan_share,
+    )
+
+
+def renderer(run: Path) -> AbstractContextManager[Callable[[], None]]:
+    """Runs the process that renders. What it gives raises ValueError where that has ended."""
+    (run / ENOUGH).unlink(missing_ok=True)
+    module = "rt_vla_ros.training.rt2.mini.collector"
+    return in_background([[sys.executable, "-m", module, "--run", str(run), "--parent", str(os.getpid())]], run)
