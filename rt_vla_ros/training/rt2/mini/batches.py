@@ -89,6 +89,11 @@ class _Rows:
     origins: list[str] = field(default_factory=list)
 
 
+def mini_config() -> RT2Config:
+    """How rt2-mini writes actions and answers."""
+    return RT2Config("integers")
+
+
 class BatchMaker:
     """Draws batches from frames; the words of a robot frame are those that robot data may have."""
 

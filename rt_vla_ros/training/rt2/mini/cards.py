@@ -25,9 +25,9 @@ tags: [robotics, rt-2, vision-language-action]
 
 # rt2-mini
 
-An RT-2 of {parameters:.2f} M parameters: a vision-language model (transformers' FastVLM: a ResNet and an OPT) that writes
-actions as text, five times a second, and answers questions about the table that it sees. It sees the camera `front`
-(96x96 pixels) and a sentence, and nothing else. It was initialised at random and co-fine-tuned on rendered pictures with
+An RT-2 of {parameters:.2f} M parameters: a vision-language model (transformers' FastVLM: a ResNet and an OPT) that
+writes actions as text, five times a second, and answers questions about the table. It sees the camera `front` (96x96
+pixels) and a sentence, and nothing else. It was initialised at random and co-fine-tuned on rendered pictures with
 questions and on robot data.
 
 ## What was measured
@@ -56,8 +56,8 @@ Steps up to {web_steps:,} have web data alone.
 
 ## What it cannot do
 
-- It knows this simulator's table, camera and gripper, one skill, and the words of its vocabulary; another word is read as
-  `<unk>`. It is no policy for a real arm.
+- It knows this simulator's table, camera and gripper, one skill, and the words of its vocabulary; another word is read
+  as `<unk>`. It is no policy for a real arm.
 - It does not notice that what was named is not there.
 """
 NOT_MEASURED = "No success rate yet. Measure it with `rt-vla evaluate --policy CHECKPOINT --suite SUITE`."
@@ -71,8 +71,8 @@ All of it is rendered by `{command}` and not kept; scenes' seeds lie apart from 
 | web: pictures of tables with questions | {web:,} |
 | robot: pictures and frames of episodes, labelled by a scripted expert for every object on the table | {robot:,} |
 
-- Web pictures have all {kinds} kinds of objects, cards with symbols ({symbols}), and questions that also use other names
-  of shapes, names of things ({things}), categories and likenesses.
+- Web pictures have all {kinds} kinds of objects, cards with symbols ({symbols}), and questions that also use other
+  names of shapes, names of things ({things}), categories and likenesses.
 - Robot frames have {robot_kinds} kinds of objects only: never {web_only}; no cards, and sentences in the phrasings of
   sim/instructions.py with the objects' own colours and shapes.
 - Episodes are the expert's, and from step {learner_after:,} on the policy's as well, every state of which the expert

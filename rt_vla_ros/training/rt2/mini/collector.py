@@ -22,7 +22,6 @@ from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.evaluation.rollout import make_controller, rollout
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.os_error import in_words
-from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.policy import RT2Policy
@@ -32,6 +31,7 @@ from rt_vla_ros.sim.scenes import START_HIGH, START_LOW, Scene, Task
 from rt_vla_ros.sim.suites import triple
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 from rt_vla_ros.training.dagger_policy import DaggerPolicy, Mixture
+from rt_vla_ros.training.rt2.mini.batches import mini_config
 from rt_vla_ros.training.rt2.mini.card import mini_card
 from rt_vla_ros.training.rt2.mini.frames import Frames, joined, observe, save_frames
 from rt_vla_ros.training.rt2.mini.network import IMAGE_SIZE, make_model, make_processor, make_tokenizer
@@ -73,7 +73,7 @@ class FrameCollector:
         self._actions = ActionTokenizer(self._card)
         tokenizer = make_tokenizer(vocabulary())
         self._model = make_model(tokenizer, 0, width=settings.width, layers=settings.layers).eval()
-        parts = RT2Parts(self._model, CombinedProcessor(make_processor(tokenizer)), RT2Config("integers"), self._card)
+        parts = RT2Parts(self._model, CombinedProcessor(make_processor(tokenizer)), mini_config(), self._card)
         self._policy = RT2Policy(parts, pack=False)
         self._version: int | None = None
         self._sim = TabletopSim(size=(IMAGE_SIZE, IMAGE_SIZE))

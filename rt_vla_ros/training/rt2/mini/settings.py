@@ -10,7 +10,7 @@ from rt_vla_ros.json_file import build, checked_keys, read_object
 from rt_vla_ros.policies.rt1.configuration import check_number
 from rt_vla_ros.training.checks import TrainingError, check_range
 
-FILE = "settings.json"
+RECIPE, FILE = "rt2-mini", "settings.json"
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class MiniSettings:
     0 ... 1. learning_rate: its peak. warmup: steps until then. weight_decay: of matrices. beta2: of AdamW. ema: decay
     per step of the exponential average of the weights. width, layers: of the language model. seed: of everything.
     web_frames, robot_frames, expert_frames: pictures of tables, the same for the expert to label, and frames of its
-    episodes, rendered before the policy acts itself. later_frames_per_image: frames of episodes in which the policy acts
-    and the expert labels (DAgger), for each image that is trained on. web_capacity, robot_capacity: frames that are
+    episodes, rendered before the policy acts itself. later_frames_per_image: frames of episodes in which the policy
+    acts and the expert labels (DAgger), for each image that is trained on. web_capacity, robot_capacity: frames that are
     kept. publish_steps: between two versions of the policy for the process that renders; the first one after
     `learner_after` steps. robot_questions: whether robot frames have questions too. plan_share: of the instructions
     have a plan in words before the action. init_from: a checkpoint whose weights are the first ones; empty: random.
@@ -55,16 +55,8 @@ class MiniSettings:
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no run can be made of."""
-        for name in (
-            "steps",
-            "batch_size",
-            "learning_rate",
-            "width",
-            "layers",
-            "publish_steps",
-            "web_capacity",
-            "robot_capacity",
-        ):
+        sizes = ("batch_size", "width", "layers", "publish_steps", "web_capacity", "robot_capacity")
+        for name in ("steps", "learning_rate", *sizes):
             check_number(name, getattr(self, name), 0, open_low=True)
         frames = ("web_frames", "robot_frames", "expert_frames", "later_frames_per_image")
         for name in ("web_steps", "warmup", "weight_decay", "max_grad_norm", "learner_after", *frames):
@@ -81,6 +73,24 @@ class MiniSettings:
         """How many frames there are to be by then."""
         first = self.web_frames + self.robot_frames + self.expert_frames
         return first + step * self.batch_size * self.later_frames_per_image
+
+    @property
+    def command(self) -> str:
+        """That trains so."""
+        usual = asdict(MiniSettings())
+        changed = [f"--set {key}={value}" for key, value in asdict(self).items() if value != usual[key]]
+        return " ".join([f"rt-vla train rt2 --recipe {RECIPE} --out DIR", *changed])
+
+    def check_run(self, directory: Path) -> None:
+        """Raises TrainingError where the directory holds a run of other settings."""
+        if not (directory / FILE).is_file():
+            return
+        there, ours = asdict(self.load(directory)), asdict(self)
+        different = [f"{key} {there[key]!r}, not {ours[key]!r}" for key in ours if there[key] != ours[key]]
+        if different:
+            raise TrainingError(
+                f"{directory} holds a run with other settings ({'; '.join(different)}). Name another --out."
+            )
 
     def save(self, directory: Path) -> None:
         """Writes DIRECTORY/settings.json. Raises OSError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -12,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.training.background import in_background
 from rt_vla_ros.training.dataset_source import prefetch
-from rt_vla_ros.training.rt2.mini.batches import Batch, BatchMaker
+from rt_vla_ros.training.rt2.mini.batches import Batch, BatchMaker, mini_config
 from rt_vla_ros.training.rt2.mini.collector import ENOUGH, FRAMES, SUFFIX, WEB
 from rt_vla_ros.training.rt2.mini.frames import Frames, FrameStore, load_frames
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
@@ -37,6 +37,7 @@ class FrameSource:
         self.robot = FrameStore(settings.robot_capacity)
         self._held_out: Frames = {}
         self._read = set[str]()
+        self._lock = threading.Lock()  # batches are made in another thread than frames are read
 
     @property
     def held_out(self) -> Frames:
@@ -60,8 +61,9 @@ class FrameSource:
         robot = self._settings.robot_frames_at(step)
         rng = np.random.default_rng([self._settings.seed, 1, step])
         web = self._settings.batch_size - robot
-        drawn = self.web.frames if web else None, self.robot.frames if robot else None
-        return [self._maker.draw(*drawn, (web, robot), rng)]
+        with self._lock:
+            drawn = self.web.frames if web else None, self.robot.frames if robot else None
+            return [self._maker.draw(*drawn, (web, robot), rng)]
 
     def _keep_pace(self, step: int) -> None:
         """Reads what is there; waits where there is too little, and lets the renderer wait where there is enough."""
@@ -80,6 +82,10 @@ class FrameSource:
 
     def read(self) -> None:
         """Takes over all new frames."""
+        with self._lock:
+            self._read_files()
+
+    def _read_files(self) -> None:
         for path in sorted((self._run / FRAMES).glob(f"*{SUFFIX}"), key=lambda path: path.stem.split("_")[1]):
             if path.name in self._read:
                 continue
@@ -102,7 +108,7 @@ def batch_maker(tokenizer: object, settings: MiniSettings) -> BatchMaker:
     """As the settings say."""
     return BatchMaker(
         tokenizer,  # type: ignore[arg-type]
-        RT2Config("integers"),
+        mini_config(),
         robot_questions=settings.robot_questions,
         plans=settings.plan_share,
     )
