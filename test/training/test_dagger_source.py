@@ -180,7 +180,7 @@ def test_it_does_not_wait_for_collectors_that_have_died(tmp_path: Path, monkeypa
     monkeypatch.setattr(dagger_source, "_start_collector", lambda *_: dead)
     run = start(tmp_path)
     with (
-        pytest.raises(ValueError, match=r"A process that collects episodes has ended \(status 7\)"),
+        pytest.raises(ValueError, match=r"A process that makes data has ended \(status 7\)"),
         collectors(tmp_path, 1) as run.source.check_collectors,
     ):
         run.train(500, ignore)

@@ -22,8 +22,8 @@ class MiniSettings:
     per step of the exponential average of the weights. width, layers: of the language model. seed: of everything.
     web_frames, robot_frames, expert_frames: pictures of tables, the same for the expert to label, and frames of its
     episodes, rendered before the policy acts itself. later_frames_per_image: frames of episodes in which the policy
-    acts and the expert labels (DAgger), for each image that is trained on. web_capacity, robot_capacity: frames that are
-    kept. publish_steps: between two versions of the policy for the process that renders; the first one after
+    acts and the expert labels (DAgger), for each image that is trained on. web_capacity, robot_capacity: frames that
+    are kept. publish_steps: between two versions of the policy for the process that renders; the first one after
     `learner_after` steps. robot_questions: whether robot frames have questions too. plan_share: of the instructions
     have a plan in words before the action. init_from: a checkpoint whose weights are the first ones; empty: random.
     """
