@@ -58,7 +58,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "bag": CommandEntry("zenoh_ros.commands.bag", "info, play", True),
     "evaluate": CommandEntry("rt_vla_ros.cli.evaluate", "how often a policy does what it is told, in the simulator"),
     "collect": CommandEntry("rt_vla_ros.cli.collect", "play episodes in the simulator and write a dataset"),
-    "train": CommandEntry("rt_vla_ros.cli.train", "train a policy from datasets, or by a recipe from nothing"),
+    "train": CommandEntry("rt_vla_ros.cli.train", "train an RT-1, or an RT-2 from a vision-language model"),
     "embed": CommandEntry("rt_vla_ros.cli.embed", "make a table of sentence vectors for a policy that needs them"),
     "convert": CommandEntry("rt_vla_ros.cli.convert", "bring a public RT-1 or VLA-0 checkpoint here"),
     "bench": CommandEntry("rt_vla_ros.cli.bench", "measure latencies and write them down"),

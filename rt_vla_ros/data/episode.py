@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,14 +123,36 @@ def card_difference(ours: ActionCard, theirs: ActionCard) -> str:
 
     The name and the notes are for people and may differ, and where a dataset keeps a camera's images.
     """
+    return ", ".join(_difference(key, mine, other) for key, mine, other in _different_keys(ours, theirs))
+
+
+def card_differences(ours: ActionCard, theirs: ActionCard) -> str:
+    """As `card_difference`, with all that differs in a list and not the first of it alone."""
+    found = (_all_differences(key, mine, other) for key, mine, other in _different_keys(ours, theirs))
+    return ", ".join(one for some in found for one in some)
+
+
+def _different_keys(ours: ActionCard, theirs: ActionCard) -> Iterator[tuple[str, Any, Any]]:
     mine, other = (
         json.loads(
             json.dumps(asdict(replace(card, cameras=tuple(replace(camera, column="") for camera in card.cameras))))
         )
         for card in (ours, theirs)
     )
-    keys = [key for key in mine if key not in ("name", "notes") and mine[key] != other[key]]
-    return ", ".join(_difference(key, mine[key], other[key]) for key in keys)
+    for key in mine:
+        if key not in ("name", "notes") and mine[key] != other[key]:
+            yield key, mine[key], other[key]
+
+
+def _all_differences(key: str, ours: Any, theirs: Any) -> Iterator[str]:
+    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+            yield from _all_differences(f"{key}[{i}]", a, b)
+    elif isinstance(ours, dict) and isinstance(theirs, dict):
+        for name in ours:
+            yield from _all_differences(f"{key}.{name}", ours[name], theirs.get(name))
+    elif ours != theirs:
+        yield _difference(key, ours, theirs)
 
 
 def _difference(key: str, ours: object, theirs: object) -> str:

@@ -30,11 +30,15 @@ BYTE_PIECE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 
 @dataclass(frozen=True)
 class PromptText:
-    """template: trusted, with HOLE where the words belong. words: from outside. system: of a chat, trusted."""
+    """template: trusted, with HOLE where the words belong. words: from outside. system: of a chat, trusted.
+
+    before: earlier words of the same conversation with the answers to them, from outside too.
+    """
 
     template: str
     words: str
     system: str = ""
+    before: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return self.template.replace(HOLE, self.words)
@@ -47,15 +51,19 @@ def special_tokens(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
 
 
 def insert_text(
-    tokenizer: PreTrainedTokenizerBase, pieces: Sequence[str], text: str, control: Collection[int] = ()
+    tokenizer: PreTrainedTokenizerBase, pieces: Sequence[str], text: str | Sequence[str], control: Collection[int] = ()
 ) -> str:
     """The pieces of a template with the text between them, so that the text is read as text.
 
+    text: one for all places between the pieces, or one for each of them.
     control: further ids that must not come from the text, such as those that stand for images.
     Raises InstructionError for a text that this tokenizer cannot be made to read as text.
     """
-    text = text.replace(SEPARATOR, "")
-    whole, ours = text.join(pieces), bytearray(b"\1" * len(text)).join(bytearray(len(piece)) for piece in pieces)
+    given = [text] * (len(pieces) - 1) if isinstance(text, str) else text
+    texts = [one.replace(SEPARATOR, "") for one in given]
+    whole, ours = pieces[0], bytearray(len(pieces[0]))
+    for one, piece in zip(texts, pieces[1:], strict=True):
+        whole, ours = whole + one + piece, ours + b"\1" * len(one) + bytearray(len(piece))
     ids = special_tokens(tokenizer).union(_added_marks(tokenizer), control)
     ids -= {tokenizer.get_added_vocab().get(SEPARATOR)}
     for _ in range(ROUNDS):

@@ -13,6 +13,12 @@ from rt_vla_ros.svg import COLOURS, GRID, picture, text
 from rt_vla_ros.training.checks import TrainingError
 
 ROWS, PLOT = "losses.jsonl", "losses.svg"
+FAILURES = {
+    "learner_success": "failure rate of the learner",
+    "vqa_free": "wrong answers, free",
+    "vqa_restricted": "wrong answers, restricted",
+}
+"""Rates of success in a row that are drawn as rates of failure, which a logarithmic axis can show."""
 
 
 class RunLog:
@@ -26,17 +32,18 @@ class RunLog:
         self._directory = directory
         self.rows = _read_rows(directory / ROWS, steps)
 
-    def add(self, step: int, seconds: float, training: float, **metrics: float) -> None:
-        """training: mean loss since the last row. A row of this step that is there already is replaced."""
+    def add(self, step: int, seconds: float, training: float | None = None, **metrics: float) -> None:
+        """training: mean loss since the last row, if there is one. A row of this step that is there is replaced."""
         self.rows = [row for row in self.rows if row["step"] < step]
-        self.rows.append({"step": step, "seconds": round(seconds, 1), "training": training, **metrics})
+        loss = {} if training is None else {"training": training}
+        self.rows.append({"step": step, "seconds": round(seconds, 1), **loss, **metrics})
 
     def save(self, title: str) -> None:
         """Write rows and picture. Raises OSError."""
         write_text(self._directory / ROWS, "".join(json.dumps(row) + "\n" for row in self.rows))
         series = {key: [(r["step"], r[key]) for r in self.rows if key in r] for key in ("training", "validation")}
-        rates = [(r["step"], 1 - r["learner_success"]) for r in self.rows if "learner_success" in r]
-        series |= {"failure rate of the learner": rates} if rates else {}
+        for key, name in FAILURES.items():
+            series[name] = [(r["step"], 1 - r[key]) for r in self.rows if isinstance(r.get(key), float)]
         write_text(self._directory / PLOT, loss_plot({key: points for key, points in series.items() if points}, title))
 
 

@@ -34,7 +34,7 @@ def with_settings(settings: TrainingSettings, changes: Iterable[str]) -> Trainin
         key, equals, text = change.partition("=")
         if not equals:
             raise ValueError(f"{change!r} sets nothing; expected KEY=VALUE, such as network.time_sequence_length=1.")
-        value = _checked(key, _parsed(text), there)
+        value = checked_value(key, parsed_value(text), there)
         group = network if key.startswith(NETWORK) else dagger if key.startswith(DAGGER) else own
         group[key.removeprefix(NETWORK).removeprefix(DAGGER)] = value
     if dagger and settings.dagger is not None:
@@ -96,14 +96,16 @@ def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
 
 
-def _parsed(text: str) -> Any:
+def parsed_value(text: str) -> Any:
+    """JSON (3, 0.5, true, [16, 32], null), or else the text itself."""
     try:
         return json.loads(text)
     except ValueError:
         return text
 
 
-def _checked(key: str, value: Any, there: Mapping[str, Any]) -> Any:
+def checked_value(key: str, value: Any, there: Mapping[str, Any]) -> Any:
+    """A value for a key of those that are there. Raises ValueError for an unknown key and a value of another kind."""
     if key not in there:
         grouped = [name for name in there if name.endswith(f".{key}")]
         close = grouped or get_close_matches(key, there, n=1)

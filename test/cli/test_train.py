@@ -100,7 +100,8 @@ def test_bad_datasets_are_refused_with_a_sentence(
     [
         (["rt1"], "give either --data DIR ... to train from datasets, or --recipe NAME"),
         (["rt1", "--data", "x", "--recipe", "rt1-mini"], "give either --data"),
-        (["rt2", "--data", "x"], "'rt2' cannot be trained. Did you mean 'rt1'?"),
+        (["rt3", "--data", "x"], "invalid choice: 'rt3'"),
+        (["rt1", "--data", "x", "--base", "small"], "--base is for rt-vla train rt2."),
         (["rt1", "--recipe", "rt1-minni"], "there is no recipe 'rt1-minni'. Did you mean 'rt1-mini'?"),
         (
             ["rt1", "--recipe", "rt1-mini", "--validation", "0.2", "--cache-frames"],

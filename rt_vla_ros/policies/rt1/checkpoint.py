@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +22,7 @@ from rt_vla_ros.policies.checkpoint.errors import CheckpointError, LanguageNotUs
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, WEIGHTS_FILE
 from rt_vla_ros.policies.checkpoint.relatives import check_tensor_names
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
+from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
 from rt_vla_ros.policies.rt1.configuration import RT1Config
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.policies.rt1.policy import RT1Policy
@@ -52,17 +51,9 @@ def save_checkpoint(
     Raises ActionCardError where card and model contradict each other, OSError where it cannot be written.
     """
     check_card(card, model.config, directory)
-    directory = directory.resolve()
-    if directory.exists() and not directory.is_dir():
-        raise NotADirectoryError(f"{directory} is a file, expected a directory.")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    empty = directory.is_dir() and not any(directory.iterdir())
-    staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory if empty else directory.parent))
-    new, old = staging / "new", staging / "old"
-    try:
-        new.mkdir()
+
+    def write(new: Path) -> None:
         model.save_pretrained(new)
-        (new / WEIGHTS_FILE).chmod(0o644)  # safetensors makes it readable by its owner only
         card.save(new)
         (new / MODEL_CARD_FILE).write_text(model_card, encoding="utf-8")
         for name, content in beside.items():
@@ -70,25 +61,8 @@ def save_checkpoint(
                 shutil.copyfile(content, new / name)
             else:
                 (new / name).write_text(content, encoding="utf-8")
-        if empty:  # it may be a mount point, or the working directory of a shell
-            for file in sorted(new.iterdir()):
-                os.replace(file, directory / file.name)
-        else:
-            _exchange(new, directory, old)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
-
-def _exchange(new: Path, directory: Path, old: Path) -> None:
-    """`directory`, where there is one, goes to `old` and comes back if `new` cannot take its place."""
-    try:
-        if directory.exists():
-            os.replace(directory, old)
-        os.replace(new, directory)
-    except BaseException:
-        if old.exists() and not directory.exists():
-            os.replace(old, directory)
-        raise
+    replace_folder(directory, write)
 
 
 def open_policy(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -191,9 +191,20 @@ def robot_prompt(config: RT2Config, instruction: str, state: str = "") -> Prompt
     return PromptText(template, words.lower() if config.lower_case else words, config.system)
 
 
-def question_prompt(config: RT2Config, question: str) -> PromptText:
-    """The prompt behind which an answer in words is to follow. Raises ValueError for a question without words."""
+def question_prompt(config: RT2Config, question: str, before: Sequence[tuple[str, str]] = ()) -> PromptText:
+    """The prompt behind which an answer in words is to follow. Raises ValueError for a question without words.
+
+    before: earlier questions and their answers, in turn.
+    """
     words = " ".join(question.split())
     if not words:
         raise ValueError("The question is empty; ask something about the image.")
-    return PromptText(config.question.replace("{question}", HOLE), words)
+    earlier = tuple((" ".join(one.split()), " ".join(answer.split())) for one, answer in before)
+    return PromptText(config.question.replace("{question}", HOLE), words, before=earlier)
+
+
+def plan_config(config: RT2Config, plan_tokens: int) -> RT2Config:
+    """The configuration for outputs that begin with a plan of so many tokens at most; the same where it has plans."""
+    if config.plan_tokens:
+        return config
+    return replace(config, prompt=PLAN_PROMPT, plan_tokens=plan_tokens, state_bins=0)

@@ -14,10 +14,9 @@ from torch import Tensor
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import NOT_FINITE, ActionDecoder, DecodingError
 from rt_vla_ros.language.encoder import InstructionError
-from rt_vla_ros.language.plain_text import HOLE, PromptText, insert_text
+from rt_vla_ros.language.plain_text import PromptText
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.observations.scaled_state import check_state
 from rt_vla_ros.policies.checkpoint.errors import first_line
 from rt_vla_ros.policies.packed_linear import pack_linears
 from rt_vla_ros.policies.rt2.configuration import question_prompt, robot_prompt
@@ -35,10 +34,10 @@ from rt_vla_ros.policies.rt2.decoding.stop_tokens import stop_tokens
 from rt_vla_ros.policies.rt2.families import FirstPromptError, ModelFamilyError
 from rt_vla_ros.policies.rt2.inputs.device_images import DeviceImages, find_device_images
 from rt_vla_ros.policies.rt2.inputs.processor import Inputs, PreparedPrompt, ProcessorError
-from rt_vla_ros.policies.rt2.inputs.state_text import state_text
 from rt_vla_ros.policies.rt2.loading.memory import OutOfMemoryError
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, check_tokens, context_length
 from rt_vla_ros.policies.rt2.openvla.processor import EMPTY_TOKEN
+from rt_vla_ros.policies.rt2.prompting import rendered, state_words
 
 LONGEST_ANSWER = 64
 
@@ -220,18 +219,8 @@ class RT2Policy:
 
     def _text(self, prompt: PromptText) -> str:
         """Raises InstructionError, a ValueError, for words that cannot be told from control tokens."""
-        processor, config = self.parts.processor, self.parts.config
-        whole = processor.render(
-            prompt.template,
-            len(self.card.cameras),
-            chat=config.chat,
-            system=prompt.system,
-            vision_id=config.vision_id,
-        )
-        pieces = whole.split(HOLE)
-        if len(pieces) < 2:
-            raise ProcessorError("The chat template leaves out what the user says; correct it, or say chat: false.")
-        return insert_text(processor.tokenizer, pieces, prompt.words, placeholders(self.parts.model.config))
+        parts, cameras = self.parts, len(self.card.cameras)
+        return rendered(parts.processor, parts.config, prompt, cameras, placeholders(parts.model.config))
 
     def _inputs(self, observation: Observation) -> Inputs:
         if self._prompt is None:
@@ -242,11 +231,7 @@ class RT2Policy:
 
     def _state(self, state: NDArray[np.float64] | None) -> str:
         """The robot's state (S,) as the prompt has it, empty where it has none. Raises ValueError without one."""
-        dimensions, bins = self.card.state, self.parts.config.state_bins
-        if not bins:
-            return ""
-        values = check_state(state, self.card)
-        return state_text(values, [one.low for one in dimensions], [one.high for one in dimensions], bins)
+        return state_words(self.parts.config, self.card, state)
 
     def _confidence(self, decoded: Decoded) -> float:
         """Geometric mean over the numbers of the probability of their tokens."""

@@ -85,8 +85,10 @@ def integers(
     tokenizer: PreTrainedTokenizerBase, bins: int, ends: Sequence[int], *, leading_space: bool = True
 ) -> ActionVocabulary:
     """Bin numbers as decimal text with a space before them; a number may take several tokens (PaLI-X)."""
-    others = _behind(tokenizer, ANCHOR, [f" {number}" for number in range(bins)])
-    first = others if leading_space else _behind(tokenizer, ANCHOR + "\n", [str(number) for number in range(bins)])
+    others = tokens_behind(tokenizer, ANCHOR, [f" {number}" for number in range(bins)])
+    first = (
+        others if leading_space else tokens_behind(tokenizer, ANCHOR + "\n", [str(number) for number in range(bins)])
+    )
     unknown = tokenizer.unk_token_id
     for number, sequences in enumerate(zip(first, others, strict=True)):
         for sequence in set(sequences):
@@ -132,7 +134,7 @@ def least_used(
     return tuple(sorted(chosen))
 
 
-def _behind(tokenizer: PreTrainedTokenizerBase, anchor: str, texts: Sequence[str]) -> tuple[Sequence_, ...]:
+def tokens_behind(tokenizer: PreTrainedTokenizerBase, anchor: str, texts: Sequence[str]) -> tuple[Sequence_, ...]:
     """Tokens of texts as each stands behind another. Raises VocabularyError where one runs into what is before it."""
     before = tokenizer.encode(anchor, add_special_tokens=False)
     found = tokenizer([anchor + text for text in texts], add_special_tokens=False)["input_ids"]

@@ -42,7 +42,8 @@ class PlanGrammar:
             raise ValueError(f"expected a plan of at least 1 token, got a limit of {limit}")
         self.action, self._tokenizer, self._limit = action, tokenizer, limit
         tokens = tokenizer.encode(f" {marker}", add_special_tokens=False)
-        self._marker, self._lead = [*tokens, *lead], len(tokens)
+        self.marker = (*tokens, *lead)  # behind a plan, before the action
+        self._marker, self._lead = list(self.marker), len(tokens)
         self._written = self._text(tokens).strip()  # "action :" of a tokenizer without capital letters
         self.columns: NDArray[np.int64] = np.arange(vocabulary_size, dtype=np.int64)
         # Only what the tokenizer can write: no special token, no end, nor the rows that pad the embedding table.

@@ -48,20 +48,10 @@ class DecodingSession:
         return cache
 
     def _extended(self, guess: Sequence[int]) -> dict[str, Any]:
-        """The prompt's inputs with a guess behind them."""
-        inputs: dict[str, Any] = dict(self._inputs)
-        if guess:
-            extend: Any = self._model._update_model_kwargs_for_generation
-            inputs = extend({}, inputs, num_new_tokens=len(guess))
-            if (types := self._inputs.get("token_type_ids")) is not None:
-                # Several at once would get the types of as many tokens before them, an image's among them.
-                written = extend({}, {"token_type_ids": types})["token_type_ids"][:, -1:]
-                inputs["token_type_ids"] = torch.cat([types, written.expand(-1, len(guess))], dim=1)
-            inputs["input_ids"] = torch.cat([self._inputs["input_ids"], self._row(guess)], dim=1)
-        return inputs
+        return extended(self._model, self._inputs, guess)
 
     def _row(self, tokens: Sequence[int]) -> Tensor:
-        return torch.tensor([list(tokens)], device=self._inputs["input_ids"].device)
+        return _row_of(tokens, self._inputs["input_ids"])
 
     def _run(self, inputs: Mapping[str, Any], rows: int, logits: bool) -> Tensor:
         """The last rows: (rows, C) of logits over all tokens, or (rows, hidden) of the last hidden state."""
@@ -75,3 +65,21 @@ class DecodingSession:
             found = base(**inputs, past_key_values=self._cache, use_cache=True).last_hidden_state[0, -rows:]
         self._rope_deltas = getattr(base, "rope_deltas", None)
         return found
+
+
+def extended(model: PreTrainedModel, inputs: Mapping[str, Tensor], tokens: Sequence[int]) -> dict[str, Any]:
+    """The inputs of a prompt with what is written behind it: ids, and the types of tokens that the model gives them."""
+    if not tokens:
+        return dict(inputs)
+    extend: Any = model._update_model_kwargs_for_generation
+    whole: dict[str, Any] = extend({}, dict(inputs), num_new_tokens=len(tokens))
+    if (types := inputs.get("token_type_ids")) is not None:
+        # Several at once would get the types of as many tokens before them, an image's among them.
+        written = extend({}, {"token_type_ids": types})["token_type_ids"][:, -1:]
+        whole["token_type_ids"] = torch.cat([types, written.expand(-1, len(tokens))], dim=1)
+    whole["input_ids"] = torch.cat([inputs["input_ids"], _row_of(tokens, inputs["input_ids"])], dim=1)
+    return whole
+
+
+def _row_of(tokens: Sequence[int], like: Tensor) -> Tensor:
+    return torch.tensor([list(tokens)], device=like.device)

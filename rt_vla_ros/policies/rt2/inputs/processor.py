@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_string
 
-from rt_vla_ros.language.plain_text import drop_separators
+from rt_vla_ros.language.plain_text import HOLE, drop_separators
 from rt_vla_ros.policies.checkpoint.errors import first_line
 
 Inputs = dict[str, Tensor]
@@ -50,8 +50,13 @@ class Processor(Protocol):
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer of prompts and answers."""
 
-    def render(self, prompt: str, images: int, *, chat: bool, system: str = "", vision_id: bool = False) -> str:
-        """The text with placeholders for images. system, vision_id: of the chat, see RT2Config."""
+    def render(
+        self, prompt: str, images: int, *, chat: bool, system: str = "", vision_id: bool = False, before: int = 0
+    ) -> str:
+        """The text with placeholders for images. system, vision_id: of the chat, see RT2Config.
+
+        before: of a chat, how many earlier turns of the same prompt there are, each with an answer that is a HOLE.
+        """
 
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
         """Everything that the model takes, batch size 1. text: as `render` and `insert_text` made it."""
@@ -73,17 +78,20 @@ class CombinedProcessor:
         if getattr(self._processor, "patch_size", 0) is None:
             self._processor.patch_size = getattr(getattr(config, "vision_config", None), "patch_size", None)
 
-    def render(self, prompt: str, images: int, *, chat: bool, system: str = "", vision_id: bool = False) -> str:
+    def render(
+        self, prompt: str, images: int, *, chat: bool, system: str = "", vision_id: bool = False, before: int = 0
+    ) -> str:
         """See Processor."""
         if chat:
             owner = self._processor if self._processor.chat_template else self.tokenizer
-            return _chat(owner, prompt, images, system, vision_id)
+            return _chat(owner, prompt, images, system, vision_id, before)
         return self._placeholder * images + prompt
 
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
         """See Processor."""
         once = _beginning_once(self.tokenizer, text)
-        inputs = _tensors(self._processor(images=_pictures(images), text=text, return_tensors="pt", **once))
+        pictures = _pictures(images) or None
+        inputs = _tensors(self._processor(images=pictures, text=text, return_tensors="pt", **once))
         return drop_separators(self.tokenizer, inputs)
 
     def image_inputs(self, images: Sequence[Pixels]) -> Inputs:
@@ -116,16 +124,18 @@ class ComposedProcessor:
         self._image_token = self._named(*IMAGE_TOKENS[self._kind])
         self._image_id = token_id(tokenizer, self._image_token)
 
-    def render(self, prompt: str, images: int, *, chat: bool, system: str = "", vision_id: bool = False) -> str:
+    def render(
+        self, prompt: str, images: int, *, chat: bool, system: str = "", vision_id: bool = False, before: int = 0
+    ) -> str:
         """See Processor."""
         if chat:
-            return _chat(self.tokenizer, prompt, images, system, vision_id)
+            return _chat(self.tokenizer, prompt, images, system, vision_id, before)
         token = self._image_token
         return (f"{VISION_START}{token}<|vision_end|>" if self._kind == "grid" else token) * images + prompt
 
     def inputs(self, images: Sequence[Pixels], text: str) -> Inputs:
         """See Processor. Raises ProcessorError where text and images do not fit each other."""
-        features = self._features(images)
+        features = self._features(images) if images else {}
         parts = text.split(self._image_token)
         if len(parts) != len(images) + 1:
             raise ProcessorError(f"The prompt has {len(parts) - 1} places for images, there are {len(images)} images.")
@@ -248,14 +258,18 @@ def token_id(tokenizer: PreTrainedTokenizerBase, token: str) -> int:
     return int(found)
 
 
-def _chat(owner: Any, prompt: str, images: int, system: str, vision_id: bool) -> str:
+def _chat(owner: Any, prompt: str, images: int, system: str, vision_id: bool, before: int) -> str:
     if not owner.chat_template:
         raise ProcessorError(
             "rt2_config.json asks for the chat template, the tokenizer has none. "
             "Add chat_template.jinja, or say chat: false."
         )
     turns = [{"role": "system", "content": [{"type": "text", "text": system}]}] if system else []
-    turns.append({"role": "user", "content": [{"type": "image"}] * images + [{"type": "text", "text": prompt}]})
+    for number in range(before + 1):
+        pictures = [{"type": "image"}] * images if number == 0 else []
+        turns.append({"role": "user", "content": [*pictures, {"type": "text", "text": prompt}]})
+        if number < before:
+            turns.append({"role": "assistant", "content": [{"type": "text", "text": HOLE}]})
     numbered = {"add_vision_id": True} if vision_id else {}
     try:
         text = str(owner.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **numbered))

@@ -1,7 +1,7 @@
 """LoRA adapters as peft writes them (Hu et al. 2021, arXiv:2106.09685), added to the weights they belong to.
 
-Adapters of OpenVLA name the published modules (`attn.qkv`), so they are added before weights are renamed. Those of
-other models name modules as older versions of transformers did.
+Published adapters of OpenVLA name the published modules (`attn.qkv`), so they are added before weights are renamed.
+Those of other models name modules as older versions of transformers did.
 """
 
 from __future__ import annotations
@@ -91,6 +91,11 @@ class Adapter:
             yield name, tensor
         if left:
             raise CheckpointError(f"The adapter changes {some(sorted(left))}, which the checkpoint does not have.")
+
+    def names_layers_of(self, model: nn.Module) -> bool:
+        """Whether its names are those of the model here, as where it was trained here."""
+        layers = {name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+        return layers.issuperset(self.pairs)
 
     def merge_into(self, model: nn.Module) -> None:
         """Adds the adapter to a whole model. Raises CheckpointError where it does not belong to it."""

@@ -80,18 +80,21 @@ def load_rt2(
     weights: str = "auto",
     trust_remote_code: bool = False,
     tell: Tell = say_nothing,
+    config: RT2Config | None = None,
+    card: ActionCard | None = None,
 ) -> RT2Parts:
     """Everything of a checkpoint.
 
     weights: see quantization. trust_remote_code: whether Python code that lies in the directory may be run. A LoRA
     adapter's own configuration, card and processor go before those of the model. tell: gets reports of progress.
+    config, card: in place of those on disk, which may be missing then.
     Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError and OutOfMemoryError.
     """
     check_quantization(weights, device)
     directory = checkpoint.model_directory
     code = check_model_type(checkpoint, trust_remote_code=trust_remote_code)
-    config = RT2Config.load(checkpoint.place_of(RT2_CONFIG_FILE))
-    card = checkpoint.read_card()
+    config = config or RT2Config.load(checkpoint.place_of(RT2_CONFIG_FILE))
+    card = card or checkpoint.read_card()
     lora = Adapter.load(checkpoint.adapter) if checkpoint.adapter else None
     tell("reading the processor")
     check_state(config, card)

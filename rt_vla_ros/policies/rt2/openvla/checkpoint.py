@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.network_size import no_larger_than
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError, first_line
 from rt_vla_ros.policies.checkpoint.files import Tell, say_nothing
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint
+from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.inputs.processor import ProcessorError
 from rt_vla_ros.policies.rt2.loading.lora import Adapter
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, load_tokenizer, load_weights
@@ -28,17 +30,25 @@ EMBEDDINGS = "language_model.model.embed_tokens.weight"
 
 
 def load_openvla(
-    checkpoint: Checkpoint, *, device: torch.device, weights: str = "auto", tell: Tell = say_nothing, **_: object
+    checkpoint: Checkpoint,
+    *,
+    device: torch.device,
+    weights: str = "auto",
+    tell: Tell = say_nothing,
+    config: RT2Config | None = None,
+    card: ActionCard | None = None,
+    **_: object,
 ) -> RT2Parts:
     """Everything of a checkpoint; rt2_config.json and action_card.json are used where they are there.
 
     weights: see quantization. A LoRA adapter's own statistics go before the model's. tell: gets reports of progress.
+    config, card: in place of those on disk.
     Raises CheckpointError, ProcessorError, RT2ConfigError, ActionCardError, WeightsError and OutOfMemoryError.
     """
     check_quantization(weights, device)
     directory = checkpoint.model_directory
-    config = openvla_config(checkpoint)
-    card = checkpoint.read_card()
+    config = config or openvla_config(checkpoint)
+    card = card or checkpoint.read_card()
     settings = read_object(directory / "preprocessor_config.json", ProcessorError)
     tokenizer = load_tokenizer(directory, PreTrainedTokenizerFast)
     lora = Adapter.load(checkpoint.adapter) if checkpoint.adapter else None
@@ -74,7 +84,10 @@ def load_model(
         with no_larger_than(files.shapes.values(), CheckpointError):
             model = empty_model(config, place, number)
         tensors = counted(files.tensors(), len(files.shapes), "reading the weights", tell)
-        fill(model, adapter.merged(tensors) if adapter else tensors, files.shapes)
+        own = adapter is not None and adapter.names_layers_of(model)
+        fill(model, adapter.merged(tensors) if adapter is not None and not own else tensors, files.shapes)
+        if adapter is not None and own:
+            adapter.merge_into(model)
         return model
 
     return load_weights(files, build, device=device, weights=weights, tell=tell)

@@ -190,11 +190,12 @@ class OpenVLAForActionPrediction(OpenVLAPreTrainedModel, GenerationMixin):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(
-        self, input_ids: Tensor, pixel_values: Tensor | None = None, logits_to_keep: int = 0, **kwargs: Any
+        self, input_ids: Tensor, pixel_values: Tensor | None = None, logits_to_keep: int | Tensor = 0, **kwargs: Any
     ) -> CausalLMOutputWithPast:
-        """Logits of the last `logits_to_keep` tokens, of all for 0."""
+        """Logits of the last `logits_to_keep` tokens, of all for 0; of the tokens at these positions for a tensor."""
         output = self.model(input_ids, pixel_values, **kwargs)
-        logits = self.lm_head(output.last_hidden_state[:, -logits_to_keep:])
+        kept = logits_to_keep if isinstance(logits_to_keep, Tensor) else slice(-logits_to_keep, None)
+        logits = self.lm_head(output.last_hidden_state[:, kept])
         return CausalLMOutputWithPast(logits=logits, past_key_values=output.past_key_values)
 
 

@@ -60,7 +60,9 @@ class OpenVLAProcessor:
             raise ProcessorError(f"preprocessor_config.json is not OpenVLA's: {error!r}.") from error
         self._fill: tuple[int, ...] = tuple(int(value) for value in fill)
 
-    def render(self, prompt: str, images: int, *, chat: bool, system: str = "", vision_id: bool = False) -> str:
+    def render(
+        self, prompt: str, images: int, *, chat: bool, system: str = "", vision_id: bool = False, before: int = 0
+    ) -> str:
         """See Processor; the place of the image is fixed. Raises ProcessorError for more than one image."""
         if images != 1:
             raise ProcessorError(f"OpenVLA takes one image, the action card has {images} cameras.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -31,8 +33,7 @@ def load_untrained(checkpoint: Checkpoint, *, device: torch.device, weights: str
     weights: see quantization. Raises WeightsError.
     """
     check_quantization(weights, device)
-    special = SPECIAL[FAMILY]
-    tokenizer = small_tokenizer("byte_bpe", special=list(special.values()), named=special)
+    tokenizer, images = small_processor()
     model = random_model(small_config(FAMILY, tokenizer), SEED, dtype=number_type(weights, device))
     card = checkpoint.read_card()
     _go_on(model, tokenizer, card)
@@ -40,8 +41,22 @@ def load_untrained(checkpoint: Checkpoint, *, device: torch.device, weights: str
         quantize(model, weights, device)
     else:
         nn.Module.to(model, device)
-    images = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": PIXELS})
     return RT2Parts(model, ComposedProcessor(images, tokenizer), RT2Config("integers"), card)
+
+
+def small_processor() -> tuple[PreTrainedTokenizerBase, Qwen2VLImageProcessorPil]:
+    """Tokenizer and image processor."""
+    special = SPECIAL[FAMILY]
+    tokenizer = small_tokenizer("byte_bpe", special=list(special.values()), named=special)
+    return tokenizer, Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": PIXELS})
+
+
+def save_small_base(directory: Path) -> None:
+    """The same model without anything about actions, as files, for who wants to see it learn. Raises OSError."""
+    tokenizer, images = small_processor()
+    random_model(small_config(FAMILY, tokenizer), SEED).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    images.save_pretrained(directory)
 
 
 def _go_on(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, card: ActionCard) -> None:

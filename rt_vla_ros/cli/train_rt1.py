@@ -1,0 +1,154 @@
+"""Train an RT-1: from datasets, or by a recipe that collects its own episodes (DAgger).
+
+rt-vla train rt1 --data data/expert data/corrected --out runs/mine
+rt-vla train rt1 --recipe rt1-mini --out runs/mini
+rt-vla train rt1 --data data/300px --preset rt1 --out runs/full                  # the paper's size; wants a GPU
+accelerate launch --num_processes 4 -m rt_vla_ros.cli train rt1 --data data/300px --preset rt1 --out runs/full
+
+The policy is OUT/checkpoint: rt-vla evaluate --policy OUT/checkpoint. The same command again resumes a run, however it
+ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+
+from safetensors import SafetensorError
+from transformers.utils import logging as transformers_logging
+
+from rt_vla_ros.cli.main import refused
+from rt_vla_ros.data.lerobot import load_datasets
+from rt_vla_ros.policies.rt1.configuration import PRESETS
+from rt_vla_ros.policies.threads import set_threads
+from rt_vla_ros.progress import Progress
+from rt_vla_ros.training.dagger_source import DaggerSource, collectors
+from rt_vla_ros.training.dataset_source import DatasetSource
+from rt_vla_ros.training.distributed import is_launched, process_group
+from rt_vla_ros.training.learner import STATE
+from rt_vla_ros.training.run import CHECKPOINT, TrainingRun
+from rt_vla_ros.training.run_log import PLOT, ROWS
+from rt_vla_ros.training.settings import OWN, RECIPES, TrainingSettings, default_settings, table_of_defaults
+from rt_vla_ros.training.settings_file import with_settings
+from zenoh_ros.commands.errors import CliError, did_you_mean
+from zenoh_ros.commands.numbers import nonnegative_int, positive_float, positive_int
+
+OF_DATA: dict[str, object] = {"preset": OWN, "validation": None, "cache_frames": False, "num_workers": 1}
+OF_RECIPES: dict[str, object] = {"collectors": None}  # options that belong to one of the two ways, and their defaults
+OF_BOTH = ("steps", "batch_size", "learning_rate", "init_from", "seed")
+"""Options that are settings of the same name; None: the preset's or the recipe's."""
+DEFAULT = TrainingSettings()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--out", type=Path, required=True, metavar="DIR", help="of the run; its policy: DIR/checkpoint")
+    add("--seed", type=nonnegative_int, help=f"of the run (default {DEFAULT.seed})")
+    add("--steps", type=positive_int, help=f"of the optimizer (default {DEFAULT.steps:,}; with --recipe the recipe's)")
+    add("--batch-size", type=positive_int, help="windows per step, of all processes (default: below)")
+    add("--learning-rate", type=positive_float, help="its peak (default: below)")
+    add("--init-from", metavar="CHECKPOINT", help="start from its weights (default: random)")
+    add("--save-interval", type=positive_int, default=500, help="steps between savings (default 500)")
+    add("--evaluate", type=nonnegative_int, help="episodes per suite at the end (--recipe: 100, else 0)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
+    add("--threads", type=positive_int, help="of the CPU (default: all; with --recipe 1)")
+    data = parser.add_argument_group("from datasets")
+    several = "datasets; all with the same action card"
+    data.add_argument("--data", type=Path, nargs="+", action="extend", metavar="DIR", help=several)
+    data.add_argument("--preset", help=f"size of the network: {', '.join(PRESETS)}")
+    data.add_argument("--validation", type=float, help=f"share of the episodes held out (default {DEFAULT.validation})")
+    frames = "decode all videos into DIR/frames first; default: on demand"
+    data.add_argument("--cache-frames", action="store_true", help=frames)
+    data.add_argument("--num-workers", type=positive_int, help="threads that decode and make batches (default 1)")
+    recipe = parser.add_argument_group("by a recipe")
+    recipe.add_argument("--recipe", help=f"with episodes of its own: {', '.join(RECIPES)}")
+    recipe.add_argument("--collectors", type=positive_int, help="processes that collect episodes (default 1)")
+    other = "another setting: a field of TrainingSettings (training/settings.py), network.KEY of RT1Config, with "
+    other += "--recipe also dagger.KEY of DaggerSettings"
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help=other)
+    parser.set_defaults(**OF_DATA, **OF_RECIPES)
+    parser.epilog = f"settings by preset, with --data:\n{table_of_defaults()}"
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when the policy is trained."""
+    if (args.data is None) == (args.recipe is None):
+        raise CliError("give either --data DIR ... to train from datasets, or --recipe NAME to collect while training.")
+    way, other, usual = ("--data", "--recipe", OF_RECIPES) if args.recipe is None else ("--recipe", "--data", OF_DATA)
+    given = [f"--{name.replace('_', '-')}" for name, value in usual.items() if getattr(args, name) != value]
+    if given:
+        raise CliError(f"{', '.join(given)} is for {other}, not for {way}.")
+    transformers_logging.disable_progress_bar()
+    with refused(SafetensorError, ValueError):
+        if args.recipe is None:
+            _from_datasets(args)
+        elif is_launched():
+            raise CliError("a recipe is trained in one process; several are for --data.")
+        else:
+            _by_recipe(args)
+    return 0
+
+
+def _changes(args: argparse.Namespace, *more: str) -> list[str]:
+    """The options as KEY=VALUE, then those of --set."""
+    given = [(name, getattr(args, name.rpartition(".")[2])) for name in (*OF_BOTH, *more)]
+    return [*(f"{name}={value}" for name, value in given if value is not None), *args.set]
+
+
+def _by_recipe(args: argparse.Namespace) -> None:
+    if args.recipe not in RECIPES:
+        raise CliError(f"there is no recipe {args.recipe!r}. {did_you_mean(args.recipe, RECIPES)}")
+    settings = with_settings(RECIPES[args.recipe], _changes(args, "dagger.collectors"))
+    set_threads(args.threads or 1)
+    source, progress = DaggerSource(settings, args.recipe), Progress()
+    assert settings.dagger is not None
+    with process_group(args.device) as group:
+        made = TrainingRun(args.out, source, settings, progress.update, group)
+        with collectors(args.out, settings.dagger.collectors) as source.check_collectors:
+            _train(made, args, progress)
+        _evaluate(made, 100 if args.evaluate is None else args.evaluate, progress)
+
+
+def _from_datasets(args: argparse.Namespace) -> None:
+    if args.preset not in PRESETS:
+        raise CliError(f"there is no preset {args.preset!r}. {did_you_mean(args.preset, PRESETS)}")
+    if args.threads:
+        set_threads(args.threads)
+    settings = with_settings(default_settings(args.preset), _changes(args, "validation"))
+    places = [directory.resolve() for directory in args.data]
+    again = [str(one) for one, place in zip(args.data, places, strict=True) if places.count(place) > 1]
+    if again:
+        kept = "its episodes would be held out and trained on. Name each once."
+        raise CliError(f"--data names the same dataset more than once ({', '.join(again)}): {kept}")
+    datasets = load_datasets(args.data)
+    with process_group(args.device) as group:
+        progress = Progress(None if group.is_main else io.StringIO())
+        frames, workers = args.cache_frames, args.num_workers
+        source = DatasetSource(datasets, settings, group, cache_frames=frames, num_workers=workers)
+        made = TrainingRun(args.out, source, settings, progress.update, group)
+        together = "" if group.size == 1 else f" and {group.size - 1} more"
+        episodes = f"{len(source.training)} episodes for training, {len(source.validation)} held out"
+        progress.line(f"{episodes}, {source.windows.frames:,} frames; on {group.device}{together}.")
+        clipped = [f"{use.clipped:.2%} of {use.dimension.name}" for use in source.windows.use if use.clipped]
+        progress.line(f"Recorded actions outside the action card's ranges: {', '.join(clipped) or 'none'}.")
+        _train(made, args, progress)
+        if group.is_main:
+            _evaluate(made, args.evaluate or 0, progress)
+
+
+def _train(made: TrainingRun, args: argparse.Namespace, progress: Progress) -> None:
+    if made.initialised:
+        progress.line(made.initialised)
+    if made.learner.steps:
+        progress.line(f"Resuming after step {made.learner.steps:,} ({args.out / STATE}).")
+    made.train(args.save_interval, progress.update)
+
+
+def _evaluate(made: TrainingRun, episodes: int, progress: Progress) -> None:
+    if episodes:
+        made.evaluate(episodes, progress.line)
+    last = made.log.rows[-1]
+    rest = f", {last['validation']:.3f} on the episodes held out" if "validation" in last else ""
+    out = made.directory
+    progress.line(f"Loss {last['training']:.3f}{rest}. Policy: {out / CHECKPOINT}. Losses: {out / PLOT}, {ROWS}.")

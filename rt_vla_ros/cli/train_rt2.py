@@ -1,0 +1,107 @@
+"""Train an RT-2: fine-tune a vision-language model on robot data, and on web data beside it (co-fine-tuning).
+
+rt-vla train rt2 --base small --robot data/expert --out runs/tried                 # a tiny random model, to try it
+rt-vla train rt2 --base Qwen/Qwen2.5-VL-3B-Instruct --recipe vla0 --robot data/expert --out runs/vla0
+rt-vla train rt2 --base openvla/openvla-7b --recipe openvla-lora --robot data/mine --out runs/openvla
+accelerate launch --config_file fsdp.yaml -m rt_vla_ros.cli train rt2 --base DIR --robot data/expert --out runs/rt2
+
+The policy is OUT/checkpoint: rt-vla evaluate --policy OUT/checkpoint. The same command again resumes a run, however it
+ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from dataclasses import fields
+from pathlib import Path
+
+from safetensors import SafetensorError
+from transformers.utils import logging as transformers_logging
+
+from rt_vla_ros.cli.main import refused
+from rt_vla_ros.policies.threads import set_threads
+from rt_vla_ros.progress import Progress
+from rt_vla_ros.training.rt2.base_model import SMALL
+from rt_vla_ros.training.rt2.fine_tune_settings import METHODS, RECIPES, FineTuneSettings
+from rt_vla_ros.training.rt2.fine_tuning import CHECKPOINT, FineTuning, fine_tune
+from rt_vla_ros.training.rt2.settings_changes import with_changes
+from rt_vla_ros.training.run_log import PLOT, ROWS
+from zenoh_ros.commands.errors import CliError, did_you_mean
+from zenoh_ros.commands.numbers import nonnegative_int, positive_float, positive_int
+
+DEFAULT = FineTuneSettings()
+AS_SETTINGS = (
+    "method",
+    "steps",
+    "batch_size",
+    "micro_batch_size",
+    "learning_rate",
+    "robot_share",
+    "plan_share",
+    "seed",
+)
+"""Options that are settings of the same name; None: the recipe's."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    base = f"a directory, a name on the Hugging Face Hub, or {SMALL!r}: a tiny random model made here"
+    add("--base", required=True, metavar="MODEL", help=base)
+    several = "LeRobot data sets; all with the same action card"
+    add("--robot", type=Path, nargs="+", action="extend", default=[], metavar="DIR", help=several)
+    add("--out", type=Path, required=True, metavar="DIR", help="of the run; its policy: DIR/checkpoint")
+    add("--recipe", metavar="NAME", help=f"public settings for large models: {', '.join(RECIPES)}")
+    add("--method", help=f"{' or '.join(METHODS)} (default {DEFAULT.method})")
+    add("--steps", type=positive_int, help=f"of the optimizer (default {DEFAULT.steps:,})")
+    add("--batch-size", type=positive_int, help=f"samples in each, of all processes (default {DEFAULT.batch_size})")
+    add("--micro-batch-size", type=nonnegative_int, help="samples at once in a process (default 0: all of them)")
+    add("--learning-rate", type=positive_float, help=f"its peak (default {DEFAULT.learning_rate:g})")
+    add("--robot-share", type=float, help=f"of all samples, with web data (default {DEFAULT.robot_share})")
+    add("--plan-share", type=float, help="of the actions have a plan in words before them (default 0)")
+    add("--seed", type=nonnegative_int, help=f"of the run (default {DEFAULT.seed})")
+    add("--save-interval", type=positive_int, default=500, help="steps between savings and measurements (default 500)")
+    add("--device", default="auto", help="auto, cpu, cuda (default auto)")
+    add("--threads", type=positive_int, help="of the CPU (default: all)")
+    other = "another setting: a field of FineTuneSettings, or rt2.KEY of rt2_config.json"
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help=other)
+    parser.epilog = f"settings by recipe:\n{table_of_recipes()}"
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when the policy is trained."""
+    if args.recipe is not None and args.recipe not in RECIPES:
+        raise CliError(f"there is no recipe {args.recipe!r}. {did_you_mean(args.recipe, RECIPES)}")
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    if args.threads:
+        set_threads(args.threads)
+    with refused(SafetensorError, ValueError):
+        given = [(name, getattr(args, name)) for name in AS_SETTINGS]
+        changes = [*(f"{name}={value}" for name, value in given if value is not None), *args.set]
+        settings = with_changes(RECIPES[args.recipe] if args.recipe else DEFAULT, changes)
+        progress: Progress | None = None
+
+        def told(is_main: bool) -> Progress:
+            nonlocal progress
+            progress = progress or Progress(None if is_main else io.StringIO())
+            return progress
+
+        what = FineTuning(args.base, tuple(args.robot), (), args.out, settings, args.save_interval, args.device)
+        done = fine_tune(what, told)
+    out = args.out
+    if done.is_main:
+        last = done.rows[-1]
+        held_out = f", {last['validation']:.3f} held out" if "validation" in last else ""
+        loss = f"Loss {last['training']:.3f}{held_out}. " if "training" in last else ""
+        told(True).line(f"{loss}Policy: {out / CHECKPOINT}. Losses: {out / PLOT}, {ROWS}.")
+    return 0
+
+
+def table_of_recipes() -> str:
+    """Lines for people: every setting that is not the same in all of them."""
+    every = {"default": DEFAULT, **RECIPES}
+    names = [one.name for one in fields(FineTuneSettings) if one.name != "rt2"]
+    names = [name for name in names if len({getattr(settings, name) for settings in every.values()}) > 1]
+    rows = [("", *every)] + [(name, *(f"{getattr(s, name)}" for s in every.values())) for name in names]
+    return "\n".join("  " + "".join(f"{cell:<{24 if i == 0 else 14}}" for i, cell in enumerate(row)) for row in rows)

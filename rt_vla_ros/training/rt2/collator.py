@@ -1,0 +1,85 @@
+"""Rows of different lengths in one batch, padded behind their ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rt_vla_ros.training.rt2.training_row import IGNORED, TrainingRow
+
+ALWAYS_OF_TOKENS = ("input_ids", "token_type_ids", "mm_token_type_ids")
+"""Inputs that have an entry for each token."""
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """inputs: for the model's forward, int64 (B, N) what has an entry for each token.
+
+    labels: int64 (B, N). weights: float32 (B, N), of each label in the loss, 0 where none is learned. origins: of rows.
+    samples, actions: how many rows, and how many of them are actions.
+    """
+
+    inputs: dict[str, Tensor]
+    labels: Tensor
+    weights: Tensor
+    origins: tuple[str, ...] = ()
+    samples: int = 0
+    actions: int = 0
+
+    @property
+    def weight(self) -> Tensor:
+        """Of all tokens that are learned; each is predicted from what stands before it."""
+        return self.weights[:, 1:].sum()
+
+    @property
+    def padding(self) -> float:
+        """Share of the tokens that only fill up rows."""
+        mask = self.inputs.get("attention_mask")
+        return 0.0 if mask is None or mask.dim() != 2 else 1.0 - float(mask.float().mean())
+
+
+class PaddedCollator:
+    """See the module's docstring. What is behind a row's end is masked."""
+
+    def __init__(self, filler: int) -> None:
+        """filler: token that stands behind a row's end; it must be none that stands for an image."""
+        self._filler = filler
+
+    def __call__(self, rows: Sequence[TrainingRow]) -> TrainingBatch:
+        longest = max(map(len, rows))
+        inputs = {
+            key: torch.cat([_filled(row.inputs[key], longest, self._filler_of(key)) for row in rows])
+            for key in ALWAYS_OF_TOKENS
+            if all(key in row.inputs for row in rows)
+        }
+        ones = [torch.ones(1, len(row), dtype=torch.int64) for row in rows]
+        inputs["attention_mask"] = torch.cat([_filled(one, longest, 0) for one in ones])
+        labels = torch.cat([_filled(row.labels, longest, IGNORED) for row in rows])
+        weights = torch.cat([torch.full((1, longest), row.weight) for row in rows]) * (labels != IGNORED)
+        others = dict.fromkeys(key for row in rows for key in row.inputs if key not in ALWAYS_OF_TOKENS)
+        for key in others:
+            inputs[key] = _side_by_side([row.inputs[key] for row in rows if key in row.inputs])
+        actions = sum(row.is_action for row in rows)
+        return TrainingBatch(inputs, labels, weights, tuple(row.origin for row in rows), len(rows), actions)
+
+    def _filler_of(self, key: str) -> int:
+        return self._filler if key == "input_ids" else 0
+
+
+def _filled(row: Tensor, length: int, filler: int) -> Tensor:
+    """(1, n) -> (1, length)."""
+    return functional.pad(row, (0, length - row.shape[1]), value=filler)
+
+
+def _side_by_side(parts: Sequence[Tensor]) -> Tensor:
+    """Along the first dimension, others filled with zeros: models leave out images that are zero, or know the sizes."""
+    sizes = [max(part.shape[i] for part in parts) for i in range(1, parts[0].dim())]
+    filled = []
+    for part in parts:
+        room = [size - side for size, side in zip(sizes, part.shape[1:], strict=True)]
+        filled.append(functional.pad(part, [n for one in reversed(room) for n in (0, one)]) if any(room) else part)
+    return torch.cat(filled)

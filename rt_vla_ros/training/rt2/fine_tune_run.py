@@ -1,0 +1,237 @@
+"""A run from a base model and data to a policy in DIR/checkpoint, which resumes however it ended."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from rt_vla_ros.policies.checkpoint.files import Tell
+from rt_vla_ros.policies.rt2.decoding.action_vocabulary import placeholders
+from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
+from rt_vla_ros.training.rt2.base_model import BaseModel, choose_trained
+from rt_vla_ros.training.rt2.batch_stream import BatchStream, Draws
+from rt_vla_ros.training.rt2.cards_of_fine_tuning import data_card_text, model_card_text
+from rt_vla_ros.training.rt2.collator import PaddedCollator
+from rt_vla_ros.training.rt2.fine_tune_data import FineTuneData
+from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
+from rt_vla_ros.training.rt2.forgetting import ForgettingTest, questions_of
+from rt_vla_ros.training.rt2.objective import AnswerLoss
+from rt_vla_ros.training.rt2.publishing import DATA_CARD, MODEL_CARD, policy_config, publish, whole_weights
+from rt_vla_ros.training.rt2.rows import RowMaker, hiding_token
+from rt_vla_ros.training.rt2.run_state import load_state
+from rt_vla_ros.training.rt2.settings_changes import check_run, save_run
+from rt_vla_ros.training.rt2.training_memory import check_need, memory_need
+from rt_vla_ros.training.rt2.validation import HeldOutLoss, held_out_batches
+from rt_vla_ros.training.rt2.vlm_trainer import VLMTrainer
+from rt_vla_ros.training.run_log import RunLog
+from rt_vla_ros.training.settings import saving
+
+CHECKPOINT = "checkpoint"
+PROBED = 8
+"""Samples of each set whose lengths are looked at before the run."""
+
+
+@dataclass
+class Progressed:
+    """What a run's state keeps besides the model. best: smallest held-out loss. worse: evaluations since then."""
+
+    seconds: float = 0.0
+    best: float = math.inf
+    worse: int = 0
+
+
+class FineTuneRun:
+    """Implements TrainingHooks. The main process of several writes; all of them measure.
+
+    DIR/checkpoint: the policy. DIR/losses.jsonl, DIR/losses.svg: how it went. DIR/state, DIR/settings.json: to resume.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        base: BaseModel,
+        parts: RT2Parts,
+        data: FineTuneData,
+        draws: Draws,
+        settings: FineTuneSettings,
+        arguments: Any,
+        *,
+        save_interval: int,
+        say: Tell,
+        update: Tell,
+    ) -> None:
+        """draws: of this process' samples, from `data.sources`. arguments: see training_arguments.
+
+        say: is given lines that stay; update: lines that the next one replaces.
+        Raises TrainingError for a directory with a run of other settings, and OutOfMemoryError.
+        """
+        self.directory, self.base, self.data, self.settings = directory, base, data, settings
+        self._arguments, self._say, self._update = arguments, say, update
+        self._main = arguments.process_index == 0
+        identity = {"base": base.reference, "data": data.identity}
+        check_run(directory, settings, identity)
+        self.parts, self._begun = parts, time.monotonic()
+        self.rows = RowMaker(
+            parts, plan_tokens=settings.plan_tokens, label_mask=settings.label_mask, web_weight=settings.web_weight
+        )
+        if any(len(source) for source in data.robot) and settings.plan_share:
+            _ = self.rows.answers.plan_grammar  # refused now, not in the midst of the run
+        collate = PaddedCollator(hiding_token(parts.processor.tokenizer, placeholders(parts.model.config)))
+        own = settings.batch_size // arguments.world_size
+        micro = own // arguments.gradient_accumulation_steps
+        self.stream = BatchStream(
+            draws, data.sources, self.rows, collate, batch_size=own, micro_batch_size=micro, steps=settings.steps
+        )
+        trained = choose_trained(parts.model, settings)
+        self._check_memory(trained, micro)
+        objective, share = AnswerLoss(), settings.robot_share if data.web else 1.0
+        plain = RowMaker(parts, plan_tokens=settings.plan_tokens)
+        held_out = {
+            kind: held_out_batches(sources, plain, collate, most=settings.held_out, size=micro, seed=settings.seed)
+            for kind, sources in (("robot", data.held_out_robot), ("web", data.held_out_web))
+        }
+        self._held_out_loss = HeldOutLoss(held_out["robot"], held_out["web"], objective, share)
+        asked = questions_of(data.held_out_web, settings.vqa_questions, settings.seed) if settings.vqa_questions else []
+        self._forgetting = ForgettingTest(asked, plain)
+        state = load_state(directory)
+        kept = {} if state is None else state.rest["run"]
+        self.done, self._progress = 0 if state is None else state.step, Progressed(**kept)
+        self.log = RunLog(directory, self.done)
+        if self._main:
+            save_run(directory, settings, identity)
+        self.trainer = VLMTrainer(
+            trained, arguments, self.stream, objective, self, directory, save_interval=save_interval
+        )
+        self._sizes = [sum(p.numel() for p in trained.parameters() if p.requires_grad or every) for every in (0, 1)]
+
+    def train(self) -> None:
+        """To the last step. Raises TrainingError where it cannot go on; what was saved stands."""
+        if self.done:
+            self._say(f"Resuming after step {self.done:,}.")
+        self.trainer.resume_and_train()
+        if not (self.directory / CHECKPOINT).is_dir() or not self._is_complete():
+            self._measure(self.trainer, None)
+            self._publish(self.trainer)
+
+    def begin(self, trainer: VLMTrainer) -> None:
+        """See TrainingHooks: what the base can do before it learns."""
+        self._begun = time.monotonic()
+        if not self.log.rows:
+            self._measure(trainer, None)
+
+    def after_step(self, trainer: VLMTrainer) -> None:
+        """See TrainingHooks."""
+        figures, steps = trainer.figures, self.settings.steps
+        per_step = figures.seconds / max(figures.steps, 1)
+        full, left = round(20 * trainer.steps / steps), (steps - trainer.steps) * per_step / 60
+        row = figures.row()
+        self._update(
+            f"[{'#' * full}{'.' * (20 - full)}] {trainer.steps:,} of {steps:,}  loss {row['training']:.3f}  "
+            f"{row['samples_per_second']:.1f} samples/s  loader {row['loader_share']:.0%}  {left:.1f} min left"
+        )
+
+    def save(self, trainer: VLMTrainer) -> Mapping[str, Any]:
+        """See TrainingHooks: measures, writes rows, plot and, where it is the best so far, the policy."""
+        row = trainer.take_figures()
+        loss = self._measure(trainer, row).get("validation", math.nan)
+        better = not loss >= self._progress.best
+        self._progress.worse = 0 if better else self._progress.worse + 1
+        self._progress.best = min(self._progress.best, loss) if not math.isnan(loss) else self._progress.best
+        if better or not self.settings.patience:
+            self._publish(trainer)
+        return {**vars(self._progress), "seconds": self._seconds()}
+
+    def should_stop(self) -> bool:
+        """See TrainingHooks."""
+        stop = 0 < self.settings.patience <= self._progress.worse
+        if stop:
+            self._say(f"Stopped early: the held-out loss has not fallen for {self._progress.worse} evaluations.")
+        return stop
+
+    def _measure(self, trainer: VLMTrainer, figures: Mapping[str, float] | None) -> dict[str, Any]:
+        model = trainer.inner_model
+        measured: dict[str, Any] = self._held_out_loss(model)
+        if self._forgetting.questions:
+            found = self._forgetting(model)
+            measured |= {**found.row(), "vqa_questions": found.questions}
+            self._say(f"Step {trainer.steps:,}: {found}.")
+        self.log.add(trainer.steps, self._seconds(), **(figures or {}), **measured)
+        if self._main and figures is not None:
+            with saving("The run log", self.directory, self._stands()):
+                self.log.save("cross-entropy of the answers' tokens")
+        return measured
+
+    def _publish(self, trainer: VLMTrainer) -> None:
+        weights = whole_weights(trainer.model_wrapped)
+        if not self._main:
+            return
+        name, device = self.directory.resolve().name, f"{self._arguments.world_size} x {self._arguments.device}"
+        texts = {
+            MODEL_CARD: model_card_text(
+                name,
+                self.base.reference,
+                self.parts.card,
+                self.settings,
+                self.data,
+                self.log.rows,
+                trained=self._sizes[0],
+                parameters=self._sizes[1],
+                device=device,
+            ),
+            DATA_CARD: data_card_text(name, self.parts.card, self.settings, self.data, self.stream.drawn),
+        }
+        config = policy_config(self.parts.config, self.settings.plan_tokens)
+        with saving(f"Step {trainer.steps}", self.directory, self._stands()):
+            publish(
+                self.directory / CHECKPOINT,
+                trainer.inner_model,
+                weights,
+                self.base,
+                self.parts,
+                config,
+                texts,
+                half=self._arguments.bf16,
+            )
+
+    def _is_complete(self) -> bool:
+        return bool(self.log.rows) and self.log.rows[-1]["step"] == self.trainer.steps
+
+    def _stands(self) -> str:
+        rows = [row for row in self.log.rows if 0 < row["step"] < self.trainer.steps]
+        return f"the checkpoint of step {rows[-1]['step']} in {self.directory / CHECKPOINT}" if rows else "nothing yet"
+
+    def _seconds(self) -> float:
+        return round(self._progress.seconds + time.monotonic() - self._begun, 1)
+
+    def _check_memory(self, model: nn.Module, micro: int) -> None:
+        probes = [
+            self.stream.row(_Probe(number, index))
+            for number, source in enumerate(self.data.sources)
+            for index in range(0, len(source), max(1, len(source) // PROBED))
+        ]
+        longest = max(map(len, probes))
+        answer = max(len(row) - row.prompt for row in probes)
+        sharded = self._arguments.world_size if self._arguments.fsdp or _is_sharded() else 1
+        half = bool(self._arguments.bf16)
+        need = memory_need(
+            model, self.settings, rows=micro, tokens=longest, answer=answer, processes=sharded, half=half
+        )
+        self._say(check_need(need, self._arguments.device))
+
+
+@dataclass(frozen=True)
+class _Probe:
+    source: int
+    index: int
+    seed: int = 0
+
+
+def _is_sharded() -> bool:
+    return os.environ.get("ACCELERATE_USE_FSDP", "false") == "true"

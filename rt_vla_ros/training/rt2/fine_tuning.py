@@ -1,0 +1,96 @@
+"""From the words of a command to a run that has ended: data, base, model, in each of several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rt_vla_ros.data.example import ExampleSource
+from rt_vla_ros.policies.load import find_device
+from rt_vla_ros.progress import Progress
+from rt_vla_ros.training.checks import TrainingError
+from rt_vla_ros.training.rt2.base_model import find_base
+from rt_vla_ros.training.rt2.fine_tune_data import load_robot_sets, make_data
+from rt_vla_ros.training.rt2.fine_tune_run import CHECKPOINT, FineTuneRun
+from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
+from rt_vla_ros.training.rt2.mixture_draws import make_draws
+from rt_vla_ros.training.rt2.vlm_trainer import training_arguments
+
+__all__ = ["CHECKPOINT", "FineTuned", "FineTuning", "fine_tune"]
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """base: see base_model.find_base. robot: directories. web: sources, opened. device: as in find_device."""
+
+    base: str
+    robot: tuple[Path, ...]
+    web: tuple[ExampleSource, ...]
+    out: Path
+    settings: FineTuneSettings
+    save_interval: int = 500
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """rows: of the run log. is_main: whether this is the process that writes and prints."""
+
+    rows: Sequence[Mapping[str, Any]]
+    is_main: bool
+
+
+def fine_tune(what: FineTuning, told: Callable[[bool], Progress]) -> FineTuned:
+    """Runs it to its end. told: gets whether this is the main process, gives what is told of its progress.
+
+    Raises ValueErrors with a sentence (TrainingError, DatasetError, ActionCardError, CheckpointError, VocabularyError,
+    ProcessorError, OutOfMemoryError ...) and OSError.
+    """
+    sets = load_robot_sets(what.robot)
+    device = find_device(what.device)
+    settings, probe = what.settings, training_arguments(what.settings, what.out, device=device, accumulation=1)
+    accumulation = accumulation_steps(settings, probe.world_size)
+    arguments = training_arguments(settings, what.out, device=device, accumulation=accumulation)
+    progress = told(arguments.process_index == 0)
+    with arguments.main_process_first(local=False):
+        base = find_base(what.base, what.out, sets[0].card, settings, progress.update)
+    data = make_data(sets, what.web, base.card, settings)
+    half = settings.method == "lora" and arguments.bf16
+    parts = base.load(find_device("cpu"), "bfloat16" if half else "float32", progress.update)
+    draws = make_draws(data, settings, arguments.process_index, arguments.world_size)
+    made = FineTuneRun(
+        what.out,
+        replace(base, config=parts.config),
+        parts,
+        data,
+        draws,
+        settings,
+        arguments,
+        save_interval=what.save_interval,
+        say=progress.line,
+        update=progress.update,
+    )
+    frames = sum(map(len, data.robot))
+    progress.line(f"{data.episodes[0]} episodes for training, {data.episodes[1]} held out, {frames:,} frames.")
+    made.train()
+    return FineTuned(made.log.rows, arguments.process_index == 0)
+
+
+def accumulation_steps(settings: FineTuneSettings, processes: int) -> int:
+    """Micro-batches of a step. Raises TrainingError where processes and micro-batches do not divide the batch."""
+    if settings.batch_size % processes:
+        raise TrainingError(
+            f"{settings.batch_size} samples cannot be divided equally among {processes} processes; choose another "
+            "--batch-size."
+        )
+    own = settings.batch_size // processes
+    micro = min(settings.micro_batch_size or own, own)
+    if own % micro:
+        fitting = next(size for size in range(micro, 0, -1) if own % size == 0)
+        raise TrainingError(
+            f"{own} samples of a process cannot be divided into micro-batches of {micro}; --micro-batch-size {fitting} "
+            "would do."
+        )
+    return own // micro

@@ -1,0 +1,173 @@
+"""Whether a model still answers questions as it learns actions: accuracy on a held-out set, free and restricted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from rt_vla_ros.data.example import Example, ExampleSource, Turn
+from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
+from rt_vla_ros.policies.rt2.decoding.stop_tokens import stop_tokens
+from rt_vla_ros.training.rt2.rows import RowMaker
+
+MOST_WORDS = 3
+"""Of an answer that counts as one of a VQA set; longer ones can be right in many words."""
+MOST_CHOICES = 64
+SPARE = 4
+"""Tokens that an answer in the model's own words may be longer than the longest accepted one."""
+
+
+@dataclass(frozen=True)
+class HeldOutQuestion:
+    """example: its images. turn: the question. accepted: normal forms of the answers that are right."""
+
+    example: Example
+    turn: Turn
+    accepted: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """free: share of the questions that the model's own greedy words answer.
+
+    restricted: share for which the most likely of the set's answers is right. questions: how many.
+    """
+
+    free: float
+    restricted: float
+    questions: int
+
+    def row(self) -> dict[str, float]:
+        return {"vqa_free": self.free, "vqa_restricted": self.restricted}
+
+    def __str__(self) -> str:
+        return f"VQA {self.free:.1%} free, {self.restricted:.1%} of the set's answers"
+
+
+def normal(answer: str) -> str:
+    """Small letters, no marks around, one space between words, no article in front."""
+    words = re.sub(r"\s+", " ", answer.lower()).strip(" .,;:!?\"'")
+    return re.sub(r"^(a|an|the) ", "", words)
+
+
+def questions_of(sources: Iterable[ExampleSource], most: int, seed: int) -> list[HeldOutQuestion]:
+    """Those with short answers, at most so many in all, spread over the sources."""
+    found: list[HeldOutQuestion] = []
+    sources = list(sources)
+    for number, source in enumerate(sources):
+        limit, order = -(-most // len(sources)), np.random.default_rng([seed, 7, number]).permutation(len(source))
+        own: list[HeldOutQuestion] = []
+        for index in order.tolist():
+            if len(own) >= limit:
+                break
+            example = source.example(index, np.random.default_rng([seed, 8, number, index]))
+            own += [
+                HeldOutQuestion(example, turn, frozenset([normal(turn.answer)]))
+                for turn in example.turns
+                if not turn.is_action and 0 < len(turn.answer.split()) <= MOST_WORDS and normal(turn.answer)
+            ]
+        found += own[:limit]
+    return found[:most]
+
+
+class ForgettingTest:
+    """Asks the same questions again and again. Leaves the model in the mode that it was in."""
+
+    def __init__(self, questions: Sequence[HeldOutQuestion], rows: RowMaker) -> None:
+        self.questions, self._rows = questions, rows
+        self._tokenizer = rows.parts.processor.tokenizer
+        counts: dict[str, int] = {}
+        for question in questions:
+            counts[question.turn.answer] = counts.get(question.turn.answer, 0) + 1
+        self.choices = sorted(counts, key=lambda answer: (-counts[answer], answer))[:MOST_CHOICES]
+
+    def __call__(self, model: Any) -> Forgetting:
+        """model: the one that is trained, as it is called in training; all processes must call it."""
+        if not self.questions:
+            return Forgetting(float("nan"), float("nan"), 0)
+        training = model.training
+        model.eval()
+        with torch.no_grad():
+            answers = [self._ask(model, question) for question in self.questions]
+        model.train(training)
+        count = len(answers)
+        return Forgetting(sum(free for free, _ in answers) / count, sum(best for _, best in answers) / count, count)
+
+    def _ask(self, model: Any, question: HeldOutQuestion) -> tuple[bool, bool]:
+        text, inputs = self._rows.prompt(question.example, question.turn)
+        device, number = model_place(model)
+        on_device = {k: v.to(device, number if v.is_floating_point() else None) for k, v in inputs.items()}
+        choices = {choice: self._rows.answers.words(choice, text) for choice in self.choices}
+        accepted = [tokens for choice, tokens in choices.items() if normal(choice) in question.accepted]
+        limit = max([len(tokens) for tokens in accepted], default=8) + SPARE
+        session = DecodingSession(model, on_device)
+        first = session.prompt((), logits=True)[-1]
+        session.forget(0)
+        takes_back = session.takes_back
+        best = self._most_likely(model, on_device, session if takes_back else None, first, choices)
+        if not takes_back:
+            session = DecodingSession(model, on_device)
+            session.prompt((), logits=True)
+            session.forget(0)
+        words = self._greedy(session, first, limit)
+        return normal(words) in question.accepted, normal(best) in question.accepted
+
+    def _greedy(self, session: DecodingSession, first: Tensor, limit: int) -> str:
+        ends = set(stop_tokens(self._rows.parts.model, self._tokenizer))
+        tokens, row = list[int](), first
+        for _ in range(limit):
+            token = int(row.argmax())
+            if token in ends:
+                break
+            tokens.append(token)
+            row = session.more([token], logits=True)[-1]
+            session.forget(0)
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
+
+    def _most_likely(
+        self,
+        model: Any,
+        inputs: dict[str, Tensor],
+        session: DecodingSession | None,
+        first: Tensor,
+        choices: dict[str, list[int]],
+    ) -> str:
+        """The answer, with its end, that has the largest probability. One whose first token is less likely is out."""
+        begins = first.float().log_softmax(-1)
+        found, largest = "", -np.inf
+        for choice in sorted(choices, key=lambda choice: -float(begins[choices[choice][0]])):
+            tokens = choices[choice]
+            score = float(begins[tokens[0]])
+            if score <= largest:
+                break
+            if len(tokens) > 1:
+                score += self._rest(model, inputs, session, tokens)
+            if score > largest:
+                found, largest = choice, score
+        return found
+
+    def _rest(
+        self, model: Any, inputs: dict[str, Tensor], session: DecodingSession | None, tokens: Sequence[int]
+    ) -> float:
+        """Logarithm of the probability of all tokens but the first behind the prompt."""
+        if session is None:
+            rows = DecodingSession(model, inputs).prompt(tokens[:-1], logits=True)[1:]
+        else:
+            rows = session.more(tokens[:-1], logits=True)
+            session.forget(len(tokens) - 1)
+        chances = rows.float().log_softmax(-1)
+        return float(sum(chances[i, token] for i, token in enumerate(tokens[1:])))
+
+
+def model_place(model: PreTrainedModel | torch.nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Device and number type of a model's inputs."""
+    own: Any = model
+    parameter = next(iter(own.parameters()))
+    return parameter.device, parameter.dtype

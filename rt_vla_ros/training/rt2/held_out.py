@@ -1,0 +1,47 @@
+"""What a run does not learn from: episodes, and examples of web sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rt_vla_ros.data.example import Example, ExampleSource
+from rt_vla_ros.data.lerobot import LeRobotDataset
+
+
+class PartOfSource:
+    """Implements ExampleSource: some examples of another one."""
+
+    def __init__(self, source: ExampleSource, indices: Sequence[int]) -> None:
+        self._source, self._indices = source, indices
+        self.name, self.is_robot = source.name, source.is_robot
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def example(self, index: int, rng: np.random.Generator) -> Example:
+        """See ExampleSource."""
+        return self._source.example(int(self._indices[index]), rng)
+
+
+def part_source(source: ExampleSource, share: float, seed: int) -> tuple[ExampleSource, ExampleSource | None]:
+    """What is left for training, and what is held out; None where there is nothing to spare."""
+    count = len(source)
+    held = min(max(1, round(share * count)), count - 1) if share else 0
+    if held < 1:
+        return source, None
+    order = np.random.default_rng([seed, 9]).permutation(count)
+    return PartOfSource(source, np.sort(order[held:]).tolist()), PartOfSource(source, np.sort(order[:held]).tolist())
+
+
+def part_episodes(dataset: LeRobotDataset, share: float, seed: int) -> tuple[list[int], list[int]]:
+    """Numbers of a set's episodes for training and held out; recorded ones stay whole."""
+    recorded = sorted({part.recorded for part in dataset.parts})
+    held = min(max(1, round(share * len(recorded))), len(recorded) - 1) if share else 0
+    order = np.random.default_rng([seed, 3]).permutation(len(recorded))
+    chosen = {recorded[i] for i in order[:held].tolist()}
+    parts: tuple[list[int], list[int]] = ([], [])
+    for number, part in enumerate(dataset.parts):
+        parts[part.recorded in chosen].append(number)
+    return parts

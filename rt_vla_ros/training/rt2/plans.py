@@ -1,0 +1,15 @@
+"""An instruction in few words, as a plan names what is to be done ("pick red cube"; RT-2, section 4.4)."""
+
+from __future__ import annotations
+
+from rt_vla_ros.language.hashed_words import words
+
+LEFT_OUT = frozenset(
+    ("a", "an", "the", "please", "now", "then", "can", "could", "would", "you", "robot", "up", "of", "it", "its", "to")
+)
+
+
+def plan_of(instruction: str) -> str:
+    """Without words that name neither what is done nor with what; the instruction itself where none would be left."""
+    kept = [word for word in words(instruction) if word not in LEFT_OUT]
+    return " ".join(kept) or " ".join(instruction.split())

@@ -1,0 +1,85 @@
+"""Writes what was trained as a policy: a directory that load_policy takes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE
+from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
+from rt_vla_ros.policies.rt2.configuration import RT2Config, plan_config
+from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
+from rt_vla_ros.policies.rt2.vla0.conversion import SETTINGS
+from rt_vla_ros.training.rt2.base_model import BaseModel
+
+MODEL_CARD, DATA_CARD = "README.md", "DATA_CARD.md"
+
+
+def whole_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Of a model on any devices, on the CPU; all processes must call it. Empty in every process but the main one."""
+    found: dict[str, Any] = get_model_state_dict(
+        model, options=StateDictOptions(full_state_dict=True, cpu_offload=True)
+    )
+    return found
+
+
+def publish(
+    directory: Path,
+    model: nn.Module,
+    weights: dict[str, Tensor],
+    base: BaseModel,
+    parts: RT2Parts,
+    config: RT2Config,
+    texts: Mapping[str, str],
+    *,
+    half: bool = False,
+) -> None:
+    """Whole or not at all. model: without what wraps it for several processes. weights: of `whole_weights`.
+
+    config: of the policy. texts: model card and data card. half: whether a whole model is written in bfloat16.
+    Raises OSError and SafetensorError.
+    """
+    adapter = hasattr(model, "peft_config")
+    if half and not adapter:
+        weights = {n: w.to(torch.bfloat16) if w.is_floating_point() else w for n, w in weights.items()}
+
+    def write(new: Path) -> None:
+        whole: Any = model
+        if adapter:
+            for one in whole.peft_config.values():
+                one.base_model_name_or_path, one.inference_mode = base.reference, True
+        whole.save_pretrained(new, state_dict=weights)
+        if not adapter:
+            _copy_settings(base.checkpoint.model_directory, new)
+            if half:
+                _say_half(new)
+        config.save(new)
+        parts.card.save(new)
+        for name, text in texts.items():
+            (new / name).write_text(text, encoding="utf-8")
+
+    replace_folder(directory, write)
+
+
+def policy_config(config: RT2Config, plan_tokens: int) -> RT2Config:
+    """Of the trained policy: with plans where it is to write some."""
+    return plan_config(config, plan_tokens) if plan_tokens else config
+
+
+def _copy_settings(source: Path, target: Path) -> None:
+    """Tokenizer, processor, chat template and ends as the base has them, unchanged."""
+    for path in (path for pattern in SETTINGS for path in source.glob(pattern)):
+        shutil.copyfile(path, target / path.name)
+
+
+def _say_half(directory: Path) -> None:
+    path = directory / CONFIG_FILE
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**config, "dtype": "bfloat16"}, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,101 @@
+"""Frames of a robot data set as examples: images, instruction, and the chunk of actions from there on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.plausibility import DimensionUse, check_recorded, check_recorded_state
+from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.data.episode import DatasetError
+from rt_vla_ros.data.example import Example, Turn
+from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.training.batch import draw_shifts, jitter_colours, shift_images
+from rt_vla_ros.training.rt2.plans import plan_of
+
+NO_SCENE = np.zeros((1, 1, 10), np.float32)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """See FineTuneSettings."""
+
+    shift_rows: float = 0.0
+    shift_columns: float = 0.0
+    jitter: float = 0.0
+
+    def __call__(self, image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """An image (H, W, 3) as another camera in almost the same place might have seen it."""
+        window = image[None, None, None].copy()  # (1, 1, 1, H, W, 3)
+        if self.shift_rows or self.shift_columns:
+            shifts = draw_shifts(rng, (1, 1), (self.shift_rows, self.shift_columns), image.shape[:2])
+            shift_images(window, NO_SCENE.copy(), shifts)
+        if self.jitter:
+            generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+            window = jitter_colours(torch.from_numpy(window), self.jitter, generator).numpy()
+        changed: NDArray[np.uint8] = window[0, 0, 0]
+        return changed
+
+
+class RobotExamples:
+    """Implements ExampleSource: number n is a frame of some episodes of a data set.
+
+    Behind an episode's end nothing is known and nothing is learned, as in RT-1: its last chunks are shorter.
+    use: what the recorded actions use of the card's ranges.
+    """
+
+    is_robot = True
+
+    def __init__(
+        self,
+        dataset: LeRobotDataset,
+        card: ActionCard,
+        *,
+        episodes: Sequence[int] | None = None,
+        augmentation: Augmentation = Augmentation(),
+        plan_share: float = 0.0,
+        name: str = "",
+    ) -> None:
+        """card: of the policy, whose horizon the chunks have. episodes: None: all of them.
+
+        Raises DatasetError for damaged data and for a set without a frame, and ImplausibleActionsError.
+        """
+        self.name, self.episodes = name or dataset.directory.name, episodes
+        self._dataset, self._augmentation, self._plan_share = dataset, augmentation, plan_share
+        chosen = range(len(dataset)) if episodes is None else episodes
+        self._frames, values, states = list[tuple[int, int]](), [], []
+        self._bins, self._states = dict[int, NDArray[np.int64]](), dict[int, NDArray[np.float64] | None]()
+        tokenizer = ActionTokenizer(card)
+        for episode in chosen:
+            labels = dataset.labels(episode)
+            values.append(labels.values)
+            states.append(np.zeros((len(labels), 0)) if labels.states is None else labels.states)
+            self._bins[episode], self._states[episode] = tokenizer.encode(labels.values), labels.states
+            self._frames += [(episode, step) for step in range(len(labels))]
+        if not self._frames:
+            raise DatasetError(f"The robot data {dataset.directory} have no episode to learn from.")
+        self.use: Sequence[DimensionUse] = check_recorded(card, np.concatenate(values))
+        check_recorded_state(card, np.concatenate(states))
+        self._horizon, self._cameras = card.horizon, [camera.name for camera in card.cameras]
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def example(self, index: int, rng: np.random.Generator) -> Example:
+        """See ExampleSource; with one turn."""
+        episode, step = self._frames[index]
+        images = tuple(self._image(episode, name, step, rng) for name in self._cameras)
+        bins = self._bins[episode][step : step + self._horizon].flatten()
+        instruction, states = self._dataset.parts[episode].instruction, self._states[episode]
+        with_plan = bool(self._plan_share) and rng.random() < self._plan_share
+        plan = plan_of(instruction) if with_plan else ""
+        turn = Turn(instruction, bins=tuple(bins.tolist()), plan=plan)
+        return Example(images, (turn,), None if states is None else states[step])
+
+    def _image(self, episode: int, camera: str, step: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+        return self._augmentation(self._dataset.images(episode, camera, step, 1)[0], rng)

@@ -1,0 +1,68 @@
+"""Settings of a fine-tuning changed by KEY=VALUE, and on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from rt_vla_ros.data.lerobot_layout import write_json
+from rt_vla_ros.json_file import read_object
+from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.training.checks import TrainingError
+from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
+from rt_vla_ros.training.settings_file import FILE, checked_value, parsed_value
+
+RT2 = "rt2."
+
+
+def with_changes(settings: FineTuneSettings, changes: Iterable[str]) -> FineTuneSettings:
+    """The settings with changes KEY=VALUE: a field, or rt2.KEY for one of RT2Config.
+
+    A VALUE is JSON or else text. Raises ValueError, with a sentence, for an unknown KEY, a VALUE of another kind, and
+    settings that do not go together.
+    """
+    there = {key: value for key, value in asdict(settings).items() if key != "rt2"}
+    there |= {RT2 + one.name: getattr(RT2Config("integers"), one.name) for one in fields(RT2Config)}
+    own, rt2 = dict[str, Any](), dict(settings.rt2)
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise ValueError(f"{change!r} sets nothing; expected KEY=VALUE, such as label_mask=0.4 or rt2.chat=true.")
+        value = parsed_value(text)
+        if isinstance(there.get(key), str) and not isinstance(value, str):
+            value = text  # "1" is a text where one is expected
+        if isinstance(there.get(key), tuple) and isinstance(value, list):
+            value = tuple(value)
+        group = rt2 if key.startswith(RT2) else own
+        group[key.removeprefix(RT2)] = checked_value(key, value, there)
+    return replace(settings, **own, rt2=rt2)
+
+
+def flat_settings(settings: FineTuneSettings) -> dict[str, Any]:
+    """KEY -> value, as `with_changes` takes them, JSON's types."""
+    data: dict[str, Any] = json.loads(json.dumps({**asdict(settings), "rt2": dict(settings.rt2)}))
+    return {**{k: v for k, v in data.items() if k != "rt2"}, **{RT2 + k: v for k, v in data["rt2"].items()}}
+
+
+def check_run(run: Path, settings: FineTuneSettings, identity: Mapping[str, Any]) -> None:
+    """identity: of base and data. Raises TrainingError where the directory holds a run of others."""
+    if not (run / FILE).is_file():
+        return
+    there, ours = read_object(run / FILE, TrainingError), _written(settings, identity)
+    keys = [key for key in {**ours, **there} if there.get(key) != ours.get(key)]
+    if keys:
+        different = "; ".join(f"{key} {there.get(key)!r}, not {ours.get(key)!r}" for key in keys)
+        raise TrainingError(f"{run} holds a run with other settings ({different}). Name another --out.")
+
+
+def save_run(run: Path, settings: FineTuneSettings, identity: Mapping[str, Any]) -> None:
+    """Raises OSError."""
+    write_json(run / FILE, _written(settings, identity))
+
+
+def _written(settings: FineTuneSettings, identity: Mapping[str, Any]) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(json.dumps({"family": "rt2", **flat_settings(settings), **identity}))
+    return data

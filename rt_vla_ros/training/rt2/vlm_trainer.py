@@ -1,0 +1,318 @@
+"""transformers' Trainer with batches, loss and states of our own; devices, processes and precision are its own."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from rt_vla_ros.training.checks import TrainingError
+from rt_vla_ros.training.rt2.collator import TrainingBatch
+from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
+from rt_vla_ros.training.rt2.objective import BatchLoss, Objective
+from rt_vla_ros.training.rt2.run_state import RunState, collected, load_state, restore, restore_weights, save_state
+
+
+class StepSource(Protocol):
+    """Where batches come from. Another one may grow while the model learns.
+
+    micro_batches: of a process in each step of the optimizer.
+    """
+
+    micro_batches: int
+
+    def batches(self, first_step: int) -> Iterator[Sequence[TrainingBatch]]:
+        """For every step from this one on, this process' micro-batches: the same whenever the run is resumed."""
+
+
+class TrainingHooks(Protocol):
+    """What happens while a run goes on; in all processes."""
+
+    def begin(self, trainer: VLMTrainer) -> None:
+        """Before the first step of a start of the run, when a state is taken up."""
+
+    def after_step(self, trainer: VLMTrainer) -> None:
+        """After every step of the optimizer."""
+
+    def save(self, trainer: VLMTrainer) -> Mapping[str, Any]:
+        """Before a state is saved: measure, publish. Returns what else belongs into it, as JSON has it."""
+
+    def should_stop(self) -> bool:
+        """Whether the run ends before its last step; asked after `save`."""
+
+
+@dataclass
+class StepFigures:
+    """Sums since the last row."""
+
+    loss: float = 0.0
+    steps: int = 0
+    samples: int = 0
+    actions: int = 0
+    padding: float = 0.0
+    batches: int = 0
+    waited: float = 0.0
+    seconds: float = 0.0
+
+    def row(self) -> dict[str, float]:
+        """What the run log keeps: shares of the time, of the samples and of the tokens."""
+        seconds = max(self.seconds, 1e-9)
+        return {
+            "training": self.loss / max(self.steps, 1),
+            "samples_per_second": round(self.samples / seconds, 3),
+            "loader_share": round(self.waited / seconds, 4),
+            "robot_share": round(self.actions / max(self.samples, 1), 4),
+            "padding": round(self.padding / max(self.batches, 1), 4),
+        }
+
+
+class VLMTrainer(Trainer):
+    """figures: since they were last taken."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel | nn.Module,
+        arguments: TrainingArguments,
+        source: StepSource,
+        objective: Objective,
+        hooks: TrainingHooks,
+        run: Path,
+        *,
+        save_interval: int,
+    ) -> None:
+        self._source, self._objective, self._hooks, self._run = source, objective, hooks, run
+        self._save_interval, self.figures = save_interval, StepFigures()
+        self._resumed: RunState | None = None
+        self._micro = 0
+        # With a loss function of its own the Trainer leaves the loss as it is: compute_loss divides it.
+        super().__init__(model=model, args=arguments, compute_loss_func=lambda *_: None)
+        for callback in (PrinterCallback, ProgressCallback):
+            self.remove_callback(callback)
+        self.add_callback(_Steps(self))
+
+    @property
+    def steps(self) -> int:
+        """Steps of the optimizer that are done."""
+        return int(self.state.global_step)
+
+    @property
+    def inner_model(self) -> Any:
+        """The model, without what wraps it for several processes; of a sharded one its shards."""
+        return self.accelerator.unwrap_model(self.model_wrapped)
+
+    def take_figures(self) -> dict[str, float]:
+        """Those since the last time, of all processes' samples."""
+        row = self.figures.row()
+        row["samples_per_second"] *= self.args.world_size
+        self.figures = StepFigures()
+        return row
+
+    def resume_and_train(self) -> None:
+        """To the last step, from the newest state where there is one.
+
+        Raises TrainingError where the loss is not finite or a state is damaged.
+        """
+        self._resumed = load_state(self._run)
+        if self._resumed is not None and self._resumed.step >= self.args.max_steps:
+            restore_weights(self.inner_model, self._resumed)
+            self.state.global_step = self._resumed.step
+        else:
+            self.train()
+
+    def get_train_dataloader(self) -> Any:
+        """Not a DataLoader: batches are made for the step at which the run is."""
+        return _StepLoader(self)
+
+    def get_batch_samples(self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device) -> Any:
+        """The micro-batches of a step, and the weight of what they teach, in all processes."""
+        begun = time.perf_counter()
+        batches, weight = super().get_batch_samples(epoch_iterator, num_batches, device)
+        self._micro = 0
+        self.figures.waited += time.perf_counter() - begun
+        return batches, weight
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor | int | None:
+        if not batch_samples:
+            return None
+        weight = torch.stack([batch.weight for batch in batch_samples]).sum().to(device)
+        if self.args.world_size > 1:
+            gathered: Tensor = self.accelerator.gather(weight)
+            weight = gathered.sum()
+        return weight
+
+    def _prepare_inputs(self, inputs: Any) -> Any:
+        if not isinstance(inputs, TrainingBatch):
+            return super()._prepare_inputs(inputs)
+        return moved(inputs, self.args.device)
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Nobody asks."""
+        return 0
+
+    def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """What is random in the model is the same after a restart as without one."""
+        words = [self.args.seed, self.steps, self._micro, self.args.process_index]
+        torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0]))
+        self._micro += 1
+        return super().training_step(model, inputs, num_items_in_batch)
+
+    def compute_loss(
+        self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """This micro-batch's part of the step's mean. Raises TrainingError where it is not finite."""
+        found = self._objective(model, inputs)
+        if not bool(torch.isfinite(found.total)):
+            raise TrainingError(self._not_finite(found, inputs))
+        figures = self.figures
+        figures.samples, figures.actions = figures.samples + inputs.samples, figures.actions + inputs.actions
+        figures.padding, figures.batches = figures.padding + inputs.padding, figures.batches + 1
+        # Processes' gradients are averaged, and every process' part belongs to the sum.
+        loss = found.total * self.args.world_size / torch.clamp(num_items_in_batch, min=1e-8)
+        figures.loss += float(loss.detach())
+        return loss
+
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        norm = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
+        if not bool(torch.isfinite(torch.as_tensor(norm))):
+            raise TrainingError(
+                f"The gradient is not finite at step {self.steps + 1}; {self._stands()} Try a smaller --learning-rate, "
+                "or a max_grad_norm."
+            )
+        return norm
+
+    def _not_finite(self, found: BatchLoss, batch: TrainingBatch) -> str:
+        bad = [
+            origin for origin, row in zip(batch.origins, found.rows.tolist(), strict=False) if not math.isfinite(row)
+        ]
+        where = f" on {', '.join(bad[:3])}" if bad else ""
+        return (
+            f"The loss is {float(found.total.detach())} at step {self.steps + 1}{where}; {self._stands()} Look at the "
+            "sample, or try a smaller --learning-rate."
+        )
+
+    def _stands(self) -> str:
+        saved = self.steps - self.steps % self._save_interval
+        return f"what was saved after step {saved:,} stands." if saved else "nothing was saved yet."
+
+    def save_now(self) -> None:
+        """A state; all processes must call it."""
+        more = self._hooks.save(self)
+        model, optimizer, numbers = collected(self.model_wrapped, _own(self.optimizer))
+        if self.is_world_process_zero():
+            rest = {"optimizer": numbers, "scheduler": _plain(self.lr_scheduler.state_dict()), "run": dict(more)}  # type: ignore[union-attr]
+            save_state(self._run, RunState(self.steps, model, optimizer, rest))
+
+    def take_up(self) -> None:
+        """What was saved, once model, optimizer and schedule are on their devices. Raises TrainingError."""
+        if self._resumed is not None:
+            restore(self.model_wrapped, _own(self.optimizer), self._resumed)
+            functions = {"lr_lambdas": [None] * len(_own(self.optimizer).param_groups)}  # they have no state
+            self.lr_scheduler.load_state_dict({**self._resumed.rest["scheduler"], **functions})  # type: ignore[union-attr]
+            self.state.global_step = self._resumed.step
+
+
+class _StepLoader:
+    """What the Trainer's loop iterates over: micro-batches, step by step."""
+
+    def __init__(self, trainer: VLMTrainer) -> None:
+        self._trainer = trainer
+
+    def __iter__(self) -> Iterator[TrainingBatch]:
+        for batches in self._trainer._source.batches(self._trainer.steps):
+            yield from batches
+
+
+class _Steps(TrainerCallback):
+    """Calls the hooks, and says when to save."""
+
+    def __init__(self, trainer: VLMTrainer) -> None:
+        self._trainer, self._last = trainer, time.perf_counter()
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._trainer.take_up()
+        self._trainer._hooks.begin(self._trainer)
+        self._last = time.perf_counter()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        trainer, now = self._trainer, time.perf_counter()
+        trainer.figures.steps += 1
+        trainer.figures.seconds += now - self._last
+        trainer._hooks.after_step(trainer)
+        if state.global_step % trainer._save_interval == 0 or state.global_step >= args.max_steps:
+            trainer.save_now()
+            control.should_training_stop |= trainer._hooks.should_stop()
+        self._last = time.perf_counter()
+
+
+def training_arguments(settings: FineTuneSettings, run: Path, *, device: torch.device, accumulation: int) -> Any:
+    """The Trainer's, for a device; processes and sharding are those that a launcher's environment names."""
+    bfloat16 = settings.precision == "bfloat16" or (settings.precision == "auto" and device.type == "cuda")
+    names = {one.name for one in fields(TrainingArguments)}
+    checkpointing = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
+    options: dict[str, Any] = {checkpointing: True} if settings.gradient_checkpointing else {}
+    arguments = TrainingArguments(
+        output_dir=str(run),
+        max_steps=settings.steps,
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=accumulation,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="cosine" if settings.schedule == "cosine" else "constant_with_warmup",
+        warmup_steps=settings.warmup_steps,
+        weight_decay=settings.weight_decay,
+        adam_beta1=settings.beta1,
+        adam_beta2=settings.beta2,
+        adam_epsilon=settings.epsilon,
+        max_grad_norm=settings.max_grad_norm or math.inf,  # always measured
+        bf16=bfloat16,
+        **options,
+        seed=settings.seed,
+        use_cpu=device.type == "cpu",
+        save_strategy="no",
+        eval_strategy="no",
+        logging_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        ignore_data_skip=True,
+        logging_nan_inf_filter=False,
+        ddp_find_unused_parameters=settings.method != "lora" or None,
+    )
+    _ = arguments.device
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # further GPUs of this process would be used without a launcher
+    return arguments
+
+
+def moved(batch: TrainingBatch, device: torch.device, number: torch.dtype | None = None) -> TrainingBatch:
+    """To a device. number: what images become; None: they stay float32, as mixed precision wants it."""
+    inputs = {
+        key: value.to(device, number if value.is_floating_point() else None, non_blocking=True)
+        for key, value in batch.inputs.items()
+    }
+    labels, weights = batch.labels.to(device), batch.weights.to(device)
+    return replace(batch, inputs=inputs, labels=labels, weights=weights)
+
+
+def _own(optimizer: Any) -> torch.optim.Optimizer:
+    """Without what accelerate wraps it in."""
+    found: torch.optim.Optimizer = getattr(optimizer, "optimizer", optimizer)
+    return found
+
+
+def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What JSON can hold of a scheduler's state."""
+    return {
+        key: value
+        for key, value in state.items()
+        if isinstance(value, int | float | list | str) and key != "lr_lambdas"
+    }

@@ -1,0 +1,178 @@
+"""Whole runs of the small base: to a policy, interrupted and taken up again, and ended by what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from support.fine_tuning import SETTINGS, Pictures, run_small
+from support.launching import REPOSITORY
+
+from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.training.checks import TrainingError
+from rt_vla_ros.training.rt2 import fine_tune_run
+from rt_vla_ros.training.rt2.run_state import states
+
+
+def rows_of(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "losses.jsonl").read_text().splitlines()]
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(out / "checkpoint/model.safetensors")
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+class StopError(Exception):
+    """Of a test."""
+
+
+def test_a_run_becomes_a_policy(robot: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = run_small(out, robot, web=(Pictures(24),))
+    policy = load_policy(str(out / "checkpoint"), device="cpu")
+    policy.reset("pick up the red cube")
+    image = np.zeros((32, 32, 3), np.uint8)
+    assert policy.act(Observation({"front": image}, 0.0)).tokens
+    assert isinstance(policy.ask({"front": image}, "What colour is it?"), str)  # type: ignore[attr-defined]
+    rows = rows_of(out)
+    assert rows == [dict(row) for row in done.rows]
+    assert [row["step"] for row in rows] == [0, 2, 4]
+    for row in rows:
+        assert 0 <= row["vqa_free"] <= row["vqa_restricted"] <= 1 or row["vqa_restricted"] >= 0
+        assert row["validation"] == pytest.approx((row["validation_robot"] + row["validation_web"]) / 2)
+    assert all(0 <= row["loader_share"] <= 1 and row["samples_per_second"] > 0 for row in rows[1:])
+    card = (out / "checkpoint/README.md").read_text()
+    assert "| 0 |" in card
+    assert "| 4 |" in card
+    assert "wrong answers, free" in (out / "losses.svg").read_text()
+    data = (out / "checkpoint/DATA_CARD.md").read_text()
+    assert "| pictures | web | 18 |" in data
+    assert "3 episodes to learn from, 1 held out" in data
+
+
+def test_micro_batches_do_not_change_what_is_learned(robot: Path, tmp_path: Path) -> None:
+    for name, size in (("one", 4), ("four", 1)):
+        run_small(tmp_path / name, robot, replace(SETTINGS, micro_batch_size=size))
+    one, four = (weights(tmp_path / name) for name in ("one", "four"))
+    assert all(torch.allclose(one[name], four[name], atol=2e-4) for name in one)
+    losses = [[row["training"] for row in rows_of(tmp_path / name)[1:]] for name in ("one", "four")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_an_interrupted_run_has_the_weights_of_one_that_was_not(
+    method: str, robot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the midst of an epoch, between two states: to the last bit."""
+    settings = replace(SETTINGS, method=method, lora_dropout=0.1, label_mask=0.5, steps=5)
+    file = "model.safetensors" if method == "full" else "adapter_model.safetensors"
+    run_small(tmp_path / "whole", robot, settings)
+    original = fine_tune_run.FineTuneRun.after_step
+
+    def stop(self: Any, trainer: Any) -> None:
+        original(self, trainer)
+        if trainer.steps == 3:
+            raise StopError
+
+    monkeypatch.setattr(fine_tune_run.FineTuneRun, "after_step", stop)
+    with pytest.raises(StopError):
+        run_small(tmp_path / "cut", robot, settings)
+    monkeypatch.undo()
+    load_policy(str(tmp_path / "cut/checkpoint"), device="cpu")
+    run_small(tmp_path / "cut", robot, settings)
+    whole, cut = (load_file(tmp_path / name / "checkpoint" / file) for name in ("whole", "cut"))
+    assert same(whole, cut)
+    kept = ("step", "training", "validation")
+    assert [[row.get(k) for k in kept] for row in rows_of(tmp_path / "whole")[3:]] == [
+        [row.get(k) for k in kept] for row in rows_of(tmp_path / "cut")[3:]
+    ]
+
+
+def test_states_are_whole_or_not_there(robot: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run_small(out, robot)
+    assert [path.name for path in states(out)] == ["00000002", "00000004"]
+    before = weights(out)
+    (out / "state/00000006.part").mkdir()
+    (out / "state/00000006.part/model.safetensors").write_bytes(b"half")
+    run_small(out, robot)  # nothing left to do
+    assert same(weights(out), before)
+    newest = states(out)[-1] / "optimizer.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-100])
+    with pytest.raises(TrainingError, match=r"00000004 is damaged.*Delete it to go on from 00000002\."):
+        run_small(out, robot)
+
+
+def test_another_run_in_the_same_place_is_refused(robot: Path, tmp_path: Path) -> None:
+    run_small(tmp_path / "run", robot)
+    with pytest.raises(TrainingError, match=r"holds a run with other settings \(steps 4, not 6\)\. Name another --out"):
+        run_small(tmp_path / "run", robot, replace(SETTINGS, steps=6))
+
+
+def test_a_loss_that_is_no_number_ends_the_run(robot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "run"
+    run_small(out, robot, replace(SETTINGS, steps=2))
+    good = weights(out)
+    settings = replace(SETTINGS, learning_rate=1e30, max_grad_norm=0.0, steps=400)
+    with pytest.raises(TrainingError, match=r"The (loss|gradient) is .* at step \d.*(stands|nothing was saved yet)"):
+        run_small(tmp_path / "wild", robot, settings, save_interval=1000)
+    assert not (tmp_path / "wild/checkpoint").exists()
+    assert not states(tmp_path / "wild")
+    original = fine_tune_run.FineTuneRun.after_step
+
+    def spoil(self: Any, trainer: Any) -> None:
+        original(self, trainer)
+        if trainer.steps == 3:
+            next(trainer.model.parameters()).data.fill_(float("nan"))
+
+    monkeypatch.setattr(fine_tune_run.FineTuneRun, "after_step", spoil)
+    with pytest.raises(
+        TrainingError, match=r"The loss is nan at step 4 on robot, sample \d+, .*what was saved after step 2 stands"
+    ):
+        run_small(tmp_path / "late", robot, replace(SETTINGS, steps=6))
+    monkeypatch.undo()
+    assert [path.name for path in states(tmp_path / "late")] == ["00000002"]
+    load_policy(str(tmp_path / "late/checkpoint"), device="cpu")
+    assert good.keys() == weights(tmp_path / "late").keys()
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes(robot: Path, tmp_path: Path) -> None:
+    """SIGKILL at any moment; the weights are those of a run that nobody killed."""
+    options = ["--steps", "60", "--batch-size", "4", "--save-interval", "1", "--device", "cpu", "--threads", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+
+    def start(out: Path) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "rt_vla_ros.cli", "train", "rt2", "--base", "small", "--robot", str(robot)]
+        return subprocess.Popen(
+            [*command, "--out", str(out), *options], cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL
+        )
+
+    out = tmp_path / "killed"
+    with start(out) as process:
+        deadline = time.monotonic() + 120
+        while len(states(out)) < 2 and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert int(states(out)[-1].name) < 60
+    for place in (out, tmp_path / "whole"):
+        with start(place) as process:
+            assert process.wait(200) == 0
+    assert same(weights(out), weights(tmp_path / "whole"))
