@@ -1,6 +1,7 @@
 """Train an RT-2: fine-tune a vision-language model on robot data, and on web data beside it (co-fine-tuning).
 
 rt-vla train rt2 --base small --robot data/expert --out runs/tried                 # a tiny random model, to try it
+rt-vla train rt2 --recipe rt2-mini --out runs/mini                                  # from nothing, on a CPU
 rt-vla train rt2 --base Qwen/Qwen2.5-VL-3B-Instruct --recipe vla0 --robot data/expert --out runs/vla0
 rt-vla train rt2 --base openvla/openvla-7b --recipe openvla-lora --robot data/mine --out runs/openvla
 accelerate launch --config_file fsdp.yaml -m rt_vla_ros.cli train rt2 --base DIR --robot data/expert --out runs/rt2
@@ -20,11 +21,13 @@ from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from rt_vla_ros.cli.main import refused
+from rt_vla_ros.cli.train_rt2_mini import train_mini
 from rt_vla_ros.policies.threads import set_threads
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.training.rt2.base_model import SMALL
 from rt_vla_ros.training.rt2.fine_tune_settings import METHODS, RECIPES, FineTuneSettings
 from rt_vla_ros.training.rt2.fine_tuning import CHECKPOINT, FineTuning, fine_tune
+from rt_vla_ros.training.rt2.mini.settings import RECIPE as MINI
 from rt_vla_ros.training.rt2.settings_changes import with_changes
 from rt_vla_ros.training.run_log import PLOT, ROWS
 from zenoh_ros.commands.errors import CliError, did_you_mean
@@ -47,11 +50,12 @@ AS_SETTINGS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     base = f"a directory, a name on the Hugging Face Hub, or {SMALL!r}: a tiny random model made here"
-    add("--base", required=True, metavar="MODEL", help=base)
+    add("--base", metavar="MODEL", help=base)
     several = "LeRobot data sets; all with the same action card"
     add("--robot", type=Path, nargs="+", action="extend", default=[], metavar="DIR", help=several)
     add("--out", type=Path, required=True, metavar="DIR", help="of the run; its policy: DIR/checkpoint")
-    add("--recipe", metavar="NAME", help=f"public settings for large models: {', '.join(RECIPES)}")
+    recipes = f"public settings for large models: {', '.join(RECIPES)}; or {MINI}, which is made from nothing"
+    add("--recipe", metavar="NAME", help=recipes)
     add("--method", help=f"{' or '.join(METHODS)} (default {DEFAULT.method})")
     add("--steps", type=positive_int, help=f"of the optimizer (default {DEFAULT.steps:,})")
     add("--batch-size", type=positive_int, help=f"samples in each, of all processes (default {DEFAULT.batch_size})")
@@ -70,8 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 when the policy is trained."""
-    if args.recipe is not None and args.recipe not in RECIPES:
-        raise CliError(f"there is no recipe {args.recipe!r}. {did_you_mean(args.recipe, RECIPES)}")
+    if args.recipe is not None and args.recipe not in (*RECIPES, MINI):
+        raise CliError(f"there is no recipe {args.recipe!r}. {did_you_mean(args.recipe, (*RECIPES, MINI))}")
+    if args.recipe == MINI:
+        return train_mini(args)
+    if args.base is None:
+        raise CliError(f"give --base MODEL, what is to be fine-tuned, or --recipe {MINI}, which is made from nothing.")
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     if args.threads:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -34,6 +34,14 @@ class TrainingBatch:
     def weight(self) -> Tensor:
         """Of all tokens that are learned; each is predicted from what stands before it."""
         return self.weights[:, 1:].sum()
+
+    def to(self, device: torch.device, number: torch.dtype | None = None) -> TrainingBatch:
+        """On a device. number: what images become; None: they stay float32, as mixed precision wants it."""
+        inputs = {
+            key: value.to(device, number if value.is_floating_point() else None, non_blocking=True)
+            for key, value in self.inputs.items()
+        }
+        return replace(self, inputs=inputs, labels=self.labels.to(device), weights=self.weights.to(device))
 
     @property
     def padding(self) -> float:

@@ -80,9 +80,16 @@ def pack(
             at.extend(range(last, last + len(one.answer)))
             labels.extend(one.answer)
             start += length
-    tensors = (torch.tensor(values) for values in (at, labels, asked, segments))
-    filled = float((owner < 0).mean())
-    return PackedRows(torch.from_numpy(ids), torch.from_numpy(positions), _mask(owner, dtype), *tensors, filled)
+    return PackedRows(
+        torch.from_numpy(ids),
+        torch.from_numpy(positions),
+        _mask(owner, dtype),
+        at=torch.tensor(at),
+        labels=torch.tensor(labels),
+        asked=torch.tensor(asked),
+        segments=torch.tensor(segments),
+        padding=float((owner < 0).mean()),
+    )
 
 
 def _mask(owner: np.ndarray, dtype: torch.dtype) -> Tensor:

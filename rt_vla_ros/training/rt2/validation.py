@@ -15,7 +15,6 @@ from rt_vla_ros.training.rt2.collator import TrainingBatch
 from rt_vla_ros.training.rt2.forgetting import model_place
 from rt_vla_ros.training.rt2.objective import Objective, measured_loss
 from rt_vla_ros.training.rt2.rows import RowMaker
-from rt_vla_ros.training.rt2.vlm_trainer import moved
 
 
 def held_out_batches(
@@ -62,6 +61,6 @@ class HeldOutLoss:
         total = weight = 0.0
         with torch.no_grad():
             for batch in batches:
-                part, own = measured_loss(self._objective, model, moved(batch, device, number))
+                part, own = measured_loss(self._objective, model, batch.to(device, number))
                 total, weight = total + part, weight + own
         return total / weight if weight else math.nan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,10 +16,30 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerContr
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from rt_vla_ros.training.checks import TrainingError
-from rt_vla_ros.training.rt2.collator import TrainingBatch
 from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
 from rt_vla_ros.training.rt2.objective import BatchLoss, Objective
 from rt_vla_ros.training.rt2.run_state import RunState, collected, load_state, restore, restore_weights, save_state
+
+
+class LearnedBatch(Protocol):
+    """A micro-batch, such as collator.TrainingBatch; an objective knows what is in it.
+
+    weight: of all tokens that are learned, a scalar. samples, actions: how many, and how many of them are actions.
+    padding: share of the tokens that only fill up rows. origins: of rows, for messages.
+    """
+
+    @property
+    def weight(self) -> Tensor: ...
+    @property
+    def samples(self) -> int: ...
+    @property
+    def actions(self) -> int: ...
+    @property
+    def padding(self) -> float: ...
+    @property
+    def origins(self) -> tuple[str, ...]: ...
+
+    def to(self, device: torch.device) -> LearnedBatch: ...
 
 
 class StepSource(Protocol):
@@ -30,7 +50,7 @@ class StepSource(Protocol):
 
     micro_batches: int
 
-    def batches(self, first_step: int) -> Iterator[Sequence[TrainingBatch]]:
+    def batches(self, first_step: int) -> Iterator[Sequence[LearnedBatch]]:
         """For every step from this one on, this process' micro-batches: the same whenever the run is resumed."""
 
 
@@ -150,9 +170,7 @@ class VLMTrainer(Trainer):
         return weight
 
     def _prepare_inputs(self, inputs: Any) -> Any:
-        if not isinstance(inputs, TrainingBatch):
-            return super()._prepare_inputs(inputs)
-        return moved(inputs, self.args.device)
+        return inputs.to(self.args.device)
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Nobody asks."""
@@ -189,7 +207,7 @@ class VLMTrainer(Trainer):
             )
         return norm
 
-    def _not_finite(self, found: BatchLoss, batch: TrainingBatch) -> str:
+    def _not_finite(self, found: BatchLoss, batch: LearnedBatch) -> str:
         bad = [
             origin for origin, row in zip(batch.origins, found.rows.tolist(), strict=False) if not math.isfinite(row)
         ]
@@ -226,7 +244,7 @@ class _StepLoader:
     def __init__(self, trainer: VLMTrainer) -> None:
         self._trainer = trainer
 
-    def __iter__(self) -> Iterator[TrainingBatch]:
+    def __iter__(self) -> Iterator[LearnedBatch]:
         for batches in self._trainer._source.batches(self._trainer.steps):
             yield from batches
 
@@ -291,16 +309,6 @@ def training_arguments(settings: FineTuneSettings, run: Path, *, device: torch.d
     _ = arguments.device
     arguments._n_gpu = min(arguments.n_gpu, 1)  # further GPUs of this process would be used without a launcher
     return arguments
-
-
-def moved(batch: TrainingBatch, device: torch.device, number: torch.dtype | None = None) -> TrainingBatch:
-    """To a device. number: what images become; None: they stay float32, as mixed precision wants it."""
-    inputs = {
-        key: value.to(device, number if value.is_floating_point() else None, non_blocking=True)
-        for key, value in batch.inputs.items()
-    }
-    labels, weights = batch.labels.to(device), batch.weights.to(device)
-    return replace(batch, inputs=inputs, labels=labels, weights=weights)
 
 
 def _own(optimizer: Any) -> torch.optim.Optimizer:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -51,6 +52,10 @@ class Batch:
     state: Tensor
     cells: Cells
     origins: tuple[str, ...]
+
+    def to(self, device: torch.device) -> Batch:
+        """On a device."""
+        return moved(self, device)
 
     @property
     def weight(self) -> Tensor:
@@ -215,6 +220,17 @@ class BatchMaker:
 
     def _tokens(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+Moved = TypeVar("Moved")
+
+
+def moved(of: Moved, device: torch.device) -> Moved:
+    """A dataclass with its tensors, and those of the dataclasses in it, on a device."""
+    there = {one.name: getattr(of, one.name) for one in fields(of)}  # type: ignore[arg-type]
+    tensors = {name: value.to(device) for name, value in there.items() if isinstance(value, Tensor)}
+    inner = {name: moved(value, device) for name, value in there.items() if is_dataclass(value)}
+    return replace(of, **tensors, **inner)  # type: ignore[type-var]
 
 
 def cell_number(place: NDArray[np.floating] | tuple[float, float] | None, side: int = SIDE) -> int:

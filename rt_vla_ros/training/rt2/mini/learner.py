@@ -29,8 +29,9 @@ class Average(nn.Module):
     @torch.no_grad()
     def update(self, model: PreTrainedModel, decay: float) -> None:
         """One step of it. decay: how much of the average stays, 0 ... 1."""
-        self.steps += 1
-        kept = min(decay, float(self.steps) / (float(self.steps) + SOON))
+        steps: Any = self.steps
+        steps += 1
+        kept = min(decay, float(steps) / (float(steps) + SOON))
         for mean, value in zip(self.state_dict_of_model().values(), model.state_dict().values(), strict=True):
             if mean.is_floating_point():
                 mean.lerp_(value, 1 - kept)

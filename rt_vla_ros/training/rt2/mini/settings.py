@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rt_vla_ros.json_file import build, checked_keys, read_object
 from rt_vla_ros.policies.rt1.configuration import check_number
 from rt_vla_ros.training.checks import TrainingError, check_range
+from rt_vla_ros.training.settings_file import FILE, checked_value, parsed_value
 
-RECIPE, FILE = "rt2-mini", "settings.json"
+RECIPE = "rt2-mini"
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,17 @@ class MiniSettings:
         """How many frames there are to be by then."""
         first = self.web_frames + self.robot_frames + self.expert_frames
         return first + step * self.batch_size * self.later_frames_per_image
+
+    def changed(self, changes: Iterable[str]) -> MiniSettings:
+        """With changes KEY=VALUE. Raises ValueError for an unknown KEY, and a VALUE of another kind."""
+        there, own = asdict(self), dict[str, Any]()
+        for change in changes:
+            key, equals, text = change.partition("=")
+            if not equals:
+                raise ValueError(f"{change!r} sets nothing; expected KEY=VALUE, such as robot_share=0.5.")
+            value = text if isinstance(there.get(key), str) else parsed_value(text)
+            own[key] = checked_value(key, value, there)
+        return replace(self, **own)
 
     @property
     def command(self) -> str:
