@@ -24,6 +24,24 @@ class MixtureError(DatasetError):
     """The mixture cannot be made; the message says why and what to do."""
 
 
+def explicit_shares(texts: Iterable[str]) -> dict[str, float]:
+    """Of "NAME=0.2", as a user writes them. Raises MixtureError."""
+    shares: dict[str, float] = {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        try:
+            share = float(number)
+        except ValueError:
+            name, share = "", 0.0
+        if not name:
+            raise MixtureError(f"A share is written as NAME=0.2, got {text!r}.")
+        if name in shares:
+            raise MixtureError(f"The share of {name!r} is given twice.")
+        _check_share(name, share)
+        shares[name] = share
+    return shares
+
+
 def by_probability(probabilities: Mapping[str, float]) -> dict[str, float]:
     """Unchanged, but for the last digits: their sum is 1. Raises MixtureError."""
     for name, share in probabilities.items():

@@ -10,6 +10,7 @@ from rt_vla_ros.data.shares import (
     by_probability,
     by_repetition,
     by_temperature,
+    explicit_shares,
     mixture_shares,
     repetitions_of,
 )
@@ -145,3 +146,26 @@ def test_mixtures_that_cannot_be_made(
 ) -> None:
     with pytest.raises(MixtureError, match=message):
         mixture_shares(robot, web, **settings)  # type: ignore[arg-type]
+
+
+def test_shares_as_a_user_writes_them() -> None:
+    assert explicit_shares([]) == {}
+    assert explicit_shares(["vqa=0.2", "a=b=1e-1"]) == {"vqa": 0.2, "a=b": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["vqa"], "A share is written as NAME=0.2, got 'vqa'"),
+        (["0.2"], "A share is written as NAME=0.2, got '0.2'"),
+        (["=0.2"], "got '=0.2'"),
+        (["vqa="], "got 'vqa='"),
+        (["vqa=20%"], "got 'vqa=20%'"),
+        (["vqa=20"], "'vqa' must be a number from 0 to 1, got 20.0"),
+        (["vqa=nan"], "got nan"),
+        (["vqa=0.2", "vqa=0.3"], "share of 'vqa' is given twice"),
+    ],
+)
+def test_shares_that_are_written_wrong(texts: list[str], message: str) -> None:
+    with pytest.raises(MixtureError, match=message):
+        explicit_shares(texts)
