@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from rt_vla_ros.data.permutation import mixed, shuffled
-from rt_vla_ros.data.shares import MixtureError, by_probability, by_temperature
+from rt_vla_ros.data.shares import MixtureError, by_probability, by_temperature, mixture_shares
 
 UNIT = 1 << 48  # shares are whole multiples of 1 / UNIT, so that nothing is lost however long a run is
 WEB, ROBOT = 10**9, 130_000
@@ -23,10 +23,10 @@ TEMPERATURES = (1.0, 2.0, 5.0, math.inf)
 
 
 class Draw(NamedTuple):
-    """source: its number in the mixture. example: its number in the source. seed: for what is drawn anew, 64 bits."""
+    """source: its number in the mixture. index: of the example in it. seed: for what is drawn anew, 64 bits."""
 
     source: int
-    example: int
+    index: int  # type: ignore[assignment]  # hides the method of tuples
     seed: int
 
 
@@ -34,6 +34,7 @@ class SizedSource(Protocol):
     """What a mixture needs to know of an `ExampleSource`."""
 
     name: str
+    is_robot: bool
 
     def __len__(self) -> int: ...
 
@@ -70,6 +71,24 @@ class Mixture:
         self._seed, self._rank, self._processes = seed, rank, processes
         self._weights = _whole(list(self.shares.values()))
         self._reached: dict[int, tuple[int, list[int]]] = {}
+
+    @classmethod
+    def of(
+        cls,
+        sources: Sequence[SizedSource],
+        *,
+        seed: int,
+        robot_share: float | None = None,
+        temperature: float = 1.0,
+        explicit: Mapping[str, float] | None = None,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> Mixture:
+        """Of robot and web data, with the shares that `mixture_shares` makes of these settings. Raises MixtureError."""
+        named = list(zip(distinct_names(source.name for source in sources), sources, strict=True))
+        robot, web = ({name: len(one) for name, one in named if one.is_robot == kind} for kind in (True, False))
+        shares = mixture_shares(robot, web, robot_share=robot_share, temperature=temperature, explicit=explicit)
+        return cls(sources, shares, seed=seed, rank=rank, processes=processes)
 
     def draw(self, step: int, batch_size: int) -> list[Draw]:
         """This process's part of the batch at step 0, 1, ...: `batch_size` examples. A resumed run may start anywhere.

@@ -16,6 +16,7 @@ from rt_vla_ros.data.shares import MixtureError
 class Numbers:
     name: str
     size: int
+    is_robot: bool = False
 
     def __len__(self) -> int:
         return self.size
@@ -67,11 +68,11 @@ def test_a_share_of_less_than_one_in_a_batch_comes_now_and_then() -> None:
 
 def test_a_source_is_read_whole_before_it_is_read_again_in_another_order() -> None:
     mixed = Mixture([Numbers("pick", 36), Numbers("vqa", 7)], {"pick": 0.5, "vqa": 0.5}, seed=0)
-    indices = [draw.example for draw in drawn(mixed, 9, 24) if draw.source == 0]
+    indices = [draw.index for draw in drawn(mixed, 9, 24) if draw.source == 0]
     epochs = [indices[start : start + 36] for start in (0, 36, 72)]
     assert [sorted(epoch) for epoch in epochs] == [[*range(36)]] * 3
     assert len({tuple(epoch) for epoch in epochs}) == 3
-    of_vqa = Counter(draw.example for draw in drawn(mixed, 7, 24) if draw.source == 1)
+    of_vqa = Counter(draw.index for draw in drawn(mixed, 7, 24) if draw.source == 1)
     assert of_vqa == dict.fromkeys(range(7), 12)
 
 
@@ -138,6 +139,20 @@ def test_empty_mixtures() -> None:
 def test_batches_that_are_none(step: int, size: int) -> None:
     with pytest.raises(ValueError, match=f"no batch of {size} at step {step}"):
         mixture().draw(step, size)
+
+
+def test_a_mixture_of_robot_and_web_data() -> None:
+    sources = [Numbers("train", 300, True), Numbers("train", 100, True), Numbers("vqa", 81), Numbers("captions", 1)]
+    mixed = Mixture.of(sources, seed=0)
+    assert mixed.shares == pytest.approx({"train": 0.375, "train-2": 0.125, "vqa": 0.5 * 81 / 82, "captions": 0.5 / 82})
+    mixed = Mixture.of(sources, seed=0, robot_share=0.6, temperature=2, explicit={"train-2": 0.1})
+    assert mixed.shares == pytest.approx({"train": 0.5, "train-2": 0.1, "vqa": 0.36, "captions": 0.04})
+    with pytest.raises(MixtureError, match="mixture is empty: name robot data"):
+        Mixture.of([], seed=0)
+    with pytest.raises(MixtureError, match=r"no source 'captoins'; .* Did you mean 'captions'\?"):
+        Mixture.of(sources, seed=0, explicit={"captoins": 0.1})
+    parts = [Mixture.of(sources, seed=0, rank=rank, processes=2).draw(5, 8) for rank in (0, 1)]
+    assert sorted(itertools.chain(*parts)) == sorted(Mixture.of(sources, seed=0).draw(5, 16))
 
 
 def test_realised_shares() -> None:

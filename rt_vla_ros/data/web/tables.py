@@ -165,7 +165,7 @@ class ParquetImages:
 
     def _read(self, column: str, row: int) -> tuple[int, Any]:
         """The images of some rows with this one among them, and the number of the first."""
-        file, first = self._opened(), 0
+        file, first = open_table(self._path), 0  # several threads may read
         with reading(self._path):
             for group in range(file.metadata.num_row_groups):
                 end = first + file.metadata.row_group(group).num_rows

@@ -64,6 +64,15 @@ def test_questions_about_the_same_images_are_one_example(tmp_path: Path) -> None
     assert len(open_web(str(same))) == 1
 
 
+def test_a_fingerprint_tells_other_words(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    found = []
+    for answer in ("red", "pink", "red"):
+        record = {"image": "a.png", "question": "What colour?", "answer": answer}
+        found.append(open_web(str(write_lines(tmp_path / "x.jsonl", [record]))).fingerprint())
+    assert found[0] == found[2] != found[1]
+
+
 def test_blank_lines_and_a_byte_order_mark(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png")
     line = json.dumps({"image": "a.png", "question": "What colour?", "answer": "red"})
