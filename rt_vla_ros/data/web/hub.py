@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,34 @@ class HubTable:
         self.name, self._dataset = name, dataset.with_format("arrow")
 
     def columns(self) -> Mapping[str, Any]:
-        return {field.name: field.type for field in self._dataset[:0].schema}
+        with _reading(self.name):
+            return {field.name: field.type for field in self._dataset[:0].schema}
 
     def words(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-        chosen = self._dataset.select_columns(list(columns))
-        for start in range(0, len(chosen), 1000):
-            yield from chosen[start : start + 1000].to_pylist()
+        with _reading(self.name):
+            chosen = self._dataset.select_columns(list(columns))
+            for start in range(0, len(chosen), 1000):
+                yield from chosen[start : start + 1000].to_pylist()
 
     def counts(self, column: str) -> Iterator[int]:
-        chosen = self._dataset.select_columns([column])
-        for start in range(0, len(chosen), 1000):
-            for chunk in chosen[start : start + 1000].column(0).chunks:
-                yield from counted(chunk)
+        with _reading(self.name):
+            chosen = self._dataset.select_columns([column])
+            for start in range(0, len(chosen), 1000):
+                for chunk in chosen[start : start + 1000].column(0).chunks:
+                    yield from counted(chunk)
 
     def cell(self, column: str, row: int) -> Any:
-        return self._dataset[row : row + 1].column(column)[0].as_py()
+        with _reading(self.name):
+            return self._dataset[row : row + 1].column(column)[0].as_py()
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Raises DatasetError for whatever that library, or pyarrow, raises for files of others."""
+    try:
+        yield
+    except Exception as error:
+        raise DatasetError(f"{name} cannot be read by `datasets`: {_first_line(error)}") from error
 
 
 def is_saved(folder: Path) -> bool:
@@ -49,10 +63,8 @@ def is_saved(folder: Path) -> bool:
 def saved_table(folder: Path, split: str = "") -> HubTable:
     """Raises DatasetError."""
     datasets = _datasets(str(folder))
-    try:
+    with _reading(str(folder)):
         found = datasets.load_from_disk(str(folder))
-    except Exception as error:  # whatever that library raises for files of others
-        raise DatasetError(f"{folder} cannot be read by `datasets`: {_first_line(error)}") from error
     return _split(str(folder), found, split)
 
 

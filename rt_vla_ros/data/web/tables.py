@@ -132,8 +132,9 @@ class ParquetImages:
 
     def words(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         table = read_table(self._path, columns)
-        for batch in table.to_batches(1024):
-            yield from batch.to_pylist()
+        with reading(self._path):
+            for batch in table.to_batches(1024):
+                yield from batch.to_pylist()
 
     def counts(self, column: str) -> Iterator[int]:
         """By the images' paths, so that their bytes are not read."""

@@ -119,6 +119,14 @@ def test_what_the_library_raises_is_a_sentence(datasets: Any) -> None:
         open_web("nobody/nothing")
 
 
+def test_a_set_that_is_damaged(datasets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_web("owner/a")
+    monkeypatch.setattr(ArrowRows, "__getitem__", lambda self, rows: 1 / 0)
+    for call in (lambda: source.example(0, RNG), lambda: open_web("owner/a")):
+        with pytest.raises(DatasetError, match="owner/a:train cannot be read by `datasets`: division by zero"):
+            call()
+
+
 def test_a_saved_set(datasets: Any, tmp_path: Path) -> None:
     (tmp_path / "dataset_dict.json").write_text('{"splits": ["train"]}')
     assert len(open_web(str(tmp_path))) == 2

@@ -148,5 +148,8 @@ def test_damaged_tables_and_images(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DatasetError, match=r"The table .*set\.parquet is damaged or cut off"):
         open_web(str(path))
+    latin = arrow().StringArray.from_buffers(1, *arrow().array([b"\xff"]).buffers()[1:])
+    with pytest.raises(DatasetError, match=r"The table .*set\.parquet is damaged or cut off: 'utf-8' codec"):
+        open_web(str(written(path, image=[cell(RED)], caption=latin)))
     with pytest.raises(DatasetError, match="There is nothing in set"):
         open_web(str(written(path, image=arrow().array([], arrow().binary()), caption=arrow().array([], "string"))))
