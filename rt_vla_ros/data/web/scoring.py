@@ -18,7 +18,7 @@ DIGITS = {word: str(number) for number, word in enumerate(NUMBERS)}
 EDGES = " \t\n.,;:!?\"'`()[]"
 
 
-class Question(NamedTuple):
+class ScoredQuestion(NamedTuple):
     """One that can be scored. example, turn: its numbers in the source. accepted: any of these is right."""
 
     example: int
@@ -46,12 +46,12 @@ def is_short(answer: str) -> bool:
     return 0 < len(words.split()) <= MOST_WORDS and len(words) <= MOST_LETTERS
 
 
-def questions(source: WordSource) -> Iterator[Question]:
+def questions(source: WordSource) -> Iterator[ScoredQuestion]:
     """All that can be scored: short answers to questions; captions are not. No image is decoded."""
     for example in range(len(source)):
         for number, (turn, accepted) in enumerate(zip(source.turns(example), source.accepted(example), strict=True)):
             if turn.text != CAPTION_REQUEST and is_short(turn.answer):
-                yield Question(example, number, turn, accepted)
+                yield ScoredQuestion(example, number, turn, accepted)
 
 
 def answer_words(source: WordSource, most: int | None = None) -> list[str]:
