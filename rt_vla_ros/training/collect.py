@@ -23,7 +23,7 @@ from rt_vla_ros.policies.rt1.policy import RT1Policy
 from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
-from rt_vla_ros.training.dagger_policy import Mixture, collect_episode
+from rt_vla_ros.training.dagger_policy import WhoActs, collect_episode
 from rt_vla_ros.training.settings import TrainingSettings, collected_card, network_config, sentence_encoder
 from rt_vla_ros.training.settings_file import load_settings
 
@@ -103,15 +103,15 @@ class Collector:
         written = (self._run / EPISODES).glob(f"{self._number:02d}_*{SUFFIX}")
         return max((int(path.stem.split("_")[1]) + 1 for path in written), default=0)
 
-    def _draw_mixture(self, rng: np.random.Generator) -> Mixture:
+    def _draw_mixture(self, rng: np.random.Generator) -> WhoActs:
         settings, kind, noise = self._settings, rng.random(), float(rng.choice([0.0, 0.4, 1.0]))
         if self._version is None:
-            return Mixture("expert", 1.0, noise)
+            return WhoActs("expert", 1.0, noise)
         if kind < settings.learner_share:
-            return Mixture("learner", 0.0, 0.0)
+            return WhoActs("learner", 0.0, 0.0)
         if kind < settings.learner_share + settings.mixed_share:
-            return Mixture("mixed", float(rng.uniform(0.1, 0.9)), noise)
-        return Mixture("expert", 1.0, noise)
+            return WhoActs("mixed", float(rng.uniform(0.1, 0.9)), noise)
+        return WhoActs("expert", 1.0, noise)
 
 
 def main() -> int:

@@ -64,7 +64,7 @@ LAST_STEPS = 2  # recorded after the expert terminates
 
 
 @dataclass(frozen=True)
-class Mixture:
+class WhoActs:
     """Who acts in an episode. leader: as in data.episode. beta: share of the expert's steps. noise: both 0 ... 1."""
 
     leader: str
@@ -76,7 +76,7 @@ class DaggerPolicy:
     """A policy for `rollout` that reads the simulator's state through the expert, and records the expert's labels."""
 
     def __init__(
-        self, card: ActionCard, learner: Policy | None, sim: TabletopSim, scene: Scene, mixture: Mixture, rng: Generator
+        self, card: ActionCard, learner: Policy | None, sim: TabletopSim, scene: Scene, mixture: WhoActs, rng: Generator
     ) -> None:
         """Of one episode. learner: None: the expert acts alone."""
         self.name, self._labels_card = "dagger", card
@@ -147,7 +147,7 @@ class DaggerPolicy:
 
 
 def collect_episode(
-    card: ActionCard, learner: Policy | None, sim: TabletopSim, scene: Scene, who: Mixture, rng: Generator, most: int
+    card: ActionCard, learner: Policy | None, sim: TabletopSim, scene: Scene, who: WhoActs, rng: Generator, most: int
 ) -> Episode:
     """One episode of the simulator, labelled by the expert. most: time steps after which it ends."""
     policy = DaggerPolicy(card, learner, sim, scene, who, rng)
@@ -206,7 +206,7 @@ class Demonstrator:
         self._sim = TabletopSim(size=(camera.width, camera.height))
         beta = settings.expert_share if policy is not None else 1.0
         leader = "expert" if beta == 1.0 else "mixed" if beta > 0 else "learner"
-        self._mixture = Mixture(leader, beta, settings.noise)
+        self._mixture = WhoActs(leader, beta, settings.noise)
 
     def collect(self, index: int) -> Episode:
         """Episode number `index`, 0 and up."""

@@ -10,13 +10,13 @@ from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.tabletop_card import tabletop_card
 from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
-from rt_vla_ros.training.dagger_policy import Mixture, collect_episode, image_position
+from rt_vla_ros.training.dagger_policy import WhoActs, collect_episode, image_position
 
-EXPERT, LEARNER = Mixture("expert", 1.0, 0.0), Mixture("learner", 0.0, 0.0)
+EXPERT, LEARNER = WhoActs("expert", 1.0, 0.0), WhoActs("learner", 0.0, 0.0)
 CARD = tabletop_card("test")
 
 
-def collected(sim: TabletopSim, mixture: Mixture, learner: Policy | None, seed: int = 5, steps: int = 40) -> Episode:
+def collected(sim: TabletopSim, mixture: WhoActs, learner: Policy | None, seed: int = 5, steps: int = 40) -> Episode:
     return collect_episode(
         CARD, learner, sim, make_scene("pick-any", seed), mixture, np.random.default_rng(seed), steps
     )
@@ -51,7 +51,7 @@ def test_the_learners_terminate_ends_the_episode(sim: TabletopSim) -> None:
 
 def test_both_act_in_turn(sim: TabletopSim) -> None:
     up = ConstantPolicy(translation=np.array([0.0, 0.0, 0.01]))
-    moved = heights(collected(sim, Mixture("mixed", 0.5, 0.0), up, steps=30))
+    moved = heights(collected(sim, WhoActs("mixed", 0.5, 0.0), up, steps=30))
     assert (moved > 0.005).any()
     assert (moved < -0.005).any()
 

@@ -20,7 +20,7 @@ from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import least_used, placeholders
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, check_model_type, load_rt2
-from rt_vla_ros.policies.rt2.openvla.card import openvla_config
+from rt_vla_ros.policies.rt2.openvla.card import OpenVLASettings, checked_card, openvla_config
 from rt_vla_ros.policies.rt2.openvla.checkpoint import load_openvla
 from rt_vla_ros.policies.rt2.tiny.untrained import save_small_base
 from rt_vla_ros.training.checks import TrainingError
@@ -95,7 +95,7 @@ def find_base(
     config = _config(found, card, settings.rt2)
     if name != str(run / SMALL_FOLDER):
         reference = hub_name(name) or str(found.directory.resolve())
-    return BaseModel(found, config, _for_openvla(card, config) if found.family == "openvla" else card, reference)
+    return BaseModel(found, config, _for_openvla(found, card, config) if found.family == "openvla" else card, reference)
 
 
 def policy_card(data: ActionCard, base: ActionCard | None, horizon: int, name: str = "the base") -> ActionCard:
@@ -148,9 +148,11 @@ def filled(system: str, card: ActionCard) -> str:
     return system
 
 
-def _for_openvla(card: ActionCard, config: RT2Config) -> ActionCard:
-    """OpenVLA writes the gaps between 256 edges, one step at a time."""
-    return replace(card.with_horizon(config.horizon or 1), bins=256, quantization="centers")
+def _for_openvla(found: Checkpoint, card: ActionCard, config: RT2Config) -> ActionCard:
+    """OpenVLA writes the gaps between edges, one step at a time. Raises ActionCardError for what it cannot write."""
+    bins, horizon = OpenVLASettings.make(found.config, found.model_directory).bins, config.horizon or 1
+    like = replace(card.with_horizon(horizon), bins=bins, quantization="centers")
+    return checked_card(like, "The robot data", bins, horizon)
 
 
 def choose_trained(model: PreTrainedModel, settings: FineTuneSettings) -> nn.Module:

@@ -109,6 +109,9 @@ class FineTuneRun:
         self.trainer = VLMTrainer(
             trained, arguments, self.stream, objective, self, directory, save_interval=save_interval
         )
+        if arguments.world_size > 1:
+            shared = ", which share its weights (FSDP)" if self.trainer.is_fsdp_enabled else ""
+            say(f"The model is trained by {arguments.world_size} processes{shared}.")
         self._sizes = [sum(p.numel() for p in trained.parameters() if p.requires_grad or every) for every in (0, 1)]
 
     def train(self) -> None:

@@ -26,11 +26,11 @@ SPARE = 4
 
 @dataclass(frozen=True)
 class HeldOutQuestion:
-    """example: its images. turn: the question. accepted: normal forms of the answers that are right."""
+    """example: its images. turn: the question. accepted: answers any of which is right."""
 
     example: Example
     turn: Turn
-    accepted: frozenset[str]
+    accepted: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def questions_of(sources: Iterable[ExampleSource], most: int, seed: int) -> list
                 break
             example = source.example(index, np.random.default_rng([seed, 8, number, index]))
             own += [
-                HeldOutQuestion(example, turn, frozenset([normal(turn.answer)]))
+                HeldOutQuestion(example, turn, (turn.answer,))
                 for turn in example.turns
                 if not turn.is_action and 0 < len(turn.answer.split()) <= MOST_WORDS and normal(turn.answer)
             ]
@@ -105,7 +105,8 @@ class ForgettingTest:
         device, number = model_place(model)
         on_device = {k: v.to(device, number if v.is_floating_point() else None) for k, v in inputs.items()}
         choices = {choice: self._rows.answers.words(choice, text) for choice in self.choices}
-        accepted = [tokens for choice, tokens in choices.items() if normal(choice) in question.accepted]
+        right = {normal(answer) for answer in question.accepted}
+        accepted = [tokens for choice, tokens in choices.items() if normal(choice) in right]
         limit = max([len(tokens) for tokens in accepted], default=8) + SPARE
         session = DecodingSession(model, on_device)
         first = session.prompt((), logits=True)[-1]
@@ -117,7 +118,7 @@ class ForgettingTest:
             session.prompt((), logits=True)
             session.forget(0)
         words = self._greedy(session, first, limit)
-        return normal(words) in question.accepted, normal(best) in question.accepted
+        return normal(words) in right, normal(best) in right
 
     def _greedy(self, session: DecodingSession, first: Tensor, limit: int) -> str:
         ends = set(stop_tokens(self._rows.parts.model, self._tokenizer))

@@ -85,7 +85,7 @@ def openvla_card(checkpoint: Checkpoint) -> ActionCard:
     if (place / CARD_FILE).is_file():
         if checkpoint.key:
             raise CheckpointError(f"{place} has an {CARD_FILE}, so there is no {checkpoint.key!r} to choose.")
-        return _checked_card(ActionCard.load(place), place, settings.bins, config.horizon)
+        return checked_card(ActionCard.load(place), place, settings.bins, config.horizon)
     own = checkpoint.place_of(STATISTICS) / STATISTICS
     path = own if own.is_file() else checkpoint.model_directory / CONFIG_FILE
     statistics = read_object(own, CheckpointError) if own.is_file() else checkpoint.config.get("norm_stats") or {}
@@ -124,7 +124,8 @@ def _defaults(checkpoint: Checkpoint) -> Mapping[str, Any]:
     return DEFAULTS
 
 
-def _checked_card(card: ActionCard, place: Path, bins: int, horizon: int) -> ActionCard:
+def checked_card(card: ActionCard, place: Path | str, bins: int, horizon: int) -> ActionCard:
+    """A card that an OpenVLA model can have. place: where it is from, for messages. Raises ActionCardError."""
     pairs = (
         ("dimensions", len(card.dimensions), len(ROLES)),
         ("bins", card.bins, bins),

@@ -1,0 +1,202 @@
+"""Which example of which source comes next: a stream that depends on its seed and the step alone.
+
+A batch holds of each source as many examples as its share says, rounded up or down; what the rounding took or gave is
+carried over, so that the numbers of a run are those of the shares. A source is read without repetition until all of it
+was read, then again in another order. `python -m rt_vla_ros.data.mixture` prints the table of temperatures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from rt_vla_ros.data.permutation import mixed, shuffled
+from rt_vla_ros.data.shares import MixtureError, by_probability, by_temperature, mixture_shares
+
+UNIT = 1 << 48  # shares are whole multiples of 1 / UNIT, so that nothing is lost however long a run is
+WEB, ROBOT = 10**9, 130_000
+"""Samples of the table: a web set, and the episodes that RT-1 and RT-2 were trained on."""
+TEMPERATURES = (1.0, 2.0, 5.0, math.inf)
+
+
+class Draw(NamedTuple):
+    """source: its number in the mixture. index: of the example in it. seed: for what is drawn anew, 64 bits."""
+
+    source: int
+    index: int  # type: ignore[assignment]  # hides the method of tuples
+    seed: int
+
+
+class SizedSource(Protocol):
+    """What a mixture needs to know of an `ExampleSource`."""
+
+    name: str
+    is_robot: bool
+
+    def __len__(self) -> int: ...
+
+
+class Mixture:
+    """names: of the sources, each once. shares: of all samples, by name; their sum is 1.
+
+    Of `processes` that train together, number `rank` gets its part of each batch: disjoint parts, each mixed as the
+    whole. All of them together draw what a single one draws with a batch of the size of all.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[SizedSource],
+        shares: Mapping[str, float],
+        *,
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        """shares: by `distinct_names` of the sources. Raises MixtureError."""
+        if not 0 <= rank < processes:
+            raise MixtureError(f"Process {rank} is not one of {processes}.")
+        self.names = distinct_names(source.name for source in sources)
+        if {*shares} != {*self.names}:
+            there, wanted = ", ".join(shares) or "none", ", ".join(self.names) or "none"
+            raise MixtureError(f"There are shares for: {there}; the sources are: {wanted}.")
+        checked = by_probability(shares)
+        self.shares = {name: checked[name] for name in self.names}
+        self.sizes = {name: len(source) for name, source in zip(self.names, sources, strict=True)}
+        empty = [name for name in self.names if self.shares[name] > 0 and not self.sizes[name]]
+        if empty:
+            raise MixtureError(f"There is nothing in {', '.join(empty)}.")
+        self._seed, self._rank, self._processes = seed, rank, processes
+        self._weights = _whole(list(self.shares.values()))
+        self._reached: dict[int, tuple[int, list[int]]] = {}
+
+    @classmethod
+    def of(
+        cls,
+        sources: Sequence[SizedSource],
+        *,
+        seed: int,
+        robot_share: float | None = None,
+        temperature: float = 1.0,
+        explicit: Mapping[str, float] | None = None,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> Mixture:
+        """Of robot and web data, with the shares that `mixture_shares` makes of these settings. Raises MixtureError."""
+        named = list(zip(distinct_names(source.name for source in sources), sources, strict=True))
+        robot, web = ({name: len(one) for name, one in named if one.is_robot == kind} for kind in (True, False))
+        shares = mixture_shares(robot, web, robot_share=robot_share, temperature=temperature, explicit=explicit)
+        return cls(sources, shares, seed=seed, rank=rank, processes=processes)
+
+    def draw(self, step: int, batch_size: int) -> list[Draw]:
+        """This process's part of the batch at step 0, 1, ...: `batch_size` examples. A resumed run may start anywhere.
+
+        Seeking costs some microseconds for each step that is jumped over, once.
+        """
+        if step < 0 or batch_size < 1:
+            raise ValueError(f"There is no batch of {batch_size} at step {step}.")
+        before, after = self.counts(step, batch_size), self.counts(step + 1, batch_size)
+        drawn = [draw for source in range(len(before)) for draw in self._drawn(source, before[source], after[source])]
+        own = drawn[self._rank :: self._processes]  # of each source as many as other processes have, or one more
+        order = shuffled(np.arange(batch_size), batch_size, mixed(self._seed, step, self._rank))
+        return [own[at] for at in order.tolist()]
+
+    def counts(self, step: int, batch_size: int) -> list[int]:
+        """How many examples of each source all processes together have drawn before a step."""
+        size = batch_size * self._processes
+        at, counts = self._reached.get(size, (0, [0] * len(self._weights)))
+        if at > step:
+            at, counts = 0, [0] * len(self._weights)
+        while at < step:
+            counts = self._next(at, counts, size)
+            at += 1
+        self._reached[size] = at, counts
+        return counts
+
+    def _next(self, step: int, counts: Sequence[int], size: int) -> list[int]:
+        """The counts after this step: each source gets its whole part, and those that are owed most get one more."""
+        parts = [size * weight for weight in self._weights]  # in 1 / UNIT
+        grown = [count + part // UNIT for count, part in zip(counts, parts, strict=True)]
+        owed = {i: (step + 1) * part - grown[i] * UNIT for i, part in enumerate(parts) if part % UNIT}
+        left = size * (step + 1) - sum(grown)
+        for i in sorted(owed, key=lambda i: -owed[i])[:left]:
+            grown[i] += 1
+        return grown
+
+    def _drawn(self, source: int, first: int, end: int) -> Iterator[Draw]:
+        """The examples that a source gives as numbers first ... end - 1 of the run."""
+        size = self.sizes[self.names[source]]
+        while first < end:
+            epoch, at = divmod(first, size)
+            count = min(end - first, size - at)
+            indices = shuffled(np.arange(at, at + count), size, mixed(self._seed, source, epoch, 1))
+            for number, index in enumerate(indices.tolist(), first):
+                yield Draw(source, index, mixed(self._seed, source, number, 2))
+            first += count
+
+
+class RealisedShares:
+    """What was drawn, beside what was wanted: of the last batch and of the run."""
+
+    def __init__(self, mixture: Mixture, counts: Sequence[int] | None = None) -> None:
+        """counts: drawn before, as `Mixture.counts` says where a run is resumed."""
+        self._wanted = mixture.shares
+        self.run = dict(zip(mixture.names, counts or [0] * len(mixture.names), strict=True))
+        self.batch = dict.fromkeys(mixture.names, 0)
+
+    def add(self, batch: Iterable[Draw]) -> None:
+        names, self.batch = list(self.run), dict.fromkeys(self.run, 0)
+        for draw in batch:
+            self.batch[names[draw.source]] += 1
+        for name, count in self.batch.items():
+            self.run[name] += count
+
+    def shares(self) -> dict[str, float]:
+        """Of the run; 0 before the first batch."""
+        total = sum(self.run.values())
+        return {name: count / total if total else 0.0 for name, count in self.run.items()}
+
+    def __str__(self) -> str:
+        parts = [f"{name} {share:.1%} (wanted {self._wanted[name]:.1%})" for name, share in self.shares().items()]
+        return f"{sum(self.run.values()):,} samples: {', '.join(parts)}"
+
+
+def distinct_names(names: Iterable[str]) -> list[str]:
+    """Names that occur again get a number: train, train-2."""
+    given: list[str] = []
+    for name in names:
+        number, distinct = 1, name
+        while distinct in given:
+            number += 1
+            distinct = f"{name}-{number}"
+        given.append(distinct)
+    return given
+
+
+def _whole(shares: Sequence[float]) -> list[int]:
+    """Shares in 1 / UNIT, whose sum is UNIT."""
+    weights = [round(share * UNIT) for share in shares]
+    weights[weights.index(max(weights))] += UNIT - sum(weights)
+    return weights
+
+
+def temperature_table(web: int = WEB, robot: int = ROBOT, temperatures: Iterable[float] = TEMPERATURES) -> str:
+    """What temperature makes of a large and a small set, in Markdown."""
+    lines = [
+        f"| T | web, {web:,} | robot, {robot:,} | of a batch of 2,048 | times read, while web is read once |",
+        "|---|---|---|---|---|",
+    ]
+    for temperature in temperatures:
+        shares = by_temperature({"web": web, "robot": robot}, temperature)
+        often = shares["robot"] / robot / (shares["web"] / web)
+        name = "infinity" if math.isinf(temperature) else f"{temperature:g}"
+        lines.append(
+            f"| {name} | {shares['web']:.3%} | {shares['robot']:.3%} | {2048 * shares['robot']:.1f} | {often:,.0f} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(temperature_table())

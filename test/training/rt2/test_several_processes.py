@@ -1,0 +1,72 @@
+"""Two processes on the CPU that share a model's weights (FSDP2), as `accelerate launch` starts them on GPUs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from support.launching import REPOSITORY
+
+from rt_vla_ros.policies.load import load_policy
+
+FSDP = """\
+compute_environment: LOCAL_MACHINE
+distributed_type: FSDP
+use_cpu: true
+mixed_precision: 'no'
+num_machines: 1
+num_processes: 2
+machine_rank: 0
+main_process_port: 0
+fsdp_config:
+  fsdp_version: 2
+  fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP
+  fsdp_state_dict_type: FULL_STATE_DICT
+  fsdp_reshard_after_forward: true
+"""
+OPTIONS = ["--steps", "4", "--batch-size", "4", "--save-interval", "2", "--device", "cpu", "--threads", "1"]
+OPTIONS += ["--set", "validation=0.25", "--set", "warmup=0"]
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_model(robot: Path, tmp_path: Path) -> None:
+    """It is trained, resumed, and published whole; the loss falls as in one process."""
+    (tmp_path / "fsdp.yaml").write_text(FSDP)
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    cli = ["rt_vla_ros.cli", "train", "rt2", "--base", "small", "--robot", str(robot), *OPTIONS]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(tmp_path / "fsdp.yaml")]
+    out = tmp_path / "two"
+    weights = []
+    for _ in range(2):  # the second time from the state in the middle
+        shutil.rmtree(out / "state/00000004", ignore_errors=True)
+        found = subprocess.run(
+            [*launcher, "-m", *cli, "--out", str(out)],
+            cwd=REPOSITORY,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert found.returncode == 0, found.stderr[-3000:]
+        weights.append(load_file(out / "checkpoint/model.safetensors"))
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert "Resuming after step 2." in found.stdout
+    assert "2 processes, which share its weights (FSDP)" in found.stdout
+    assert "Policy: " in found.stdout
+    assert found.stdout.count("Policy: ") == 1
+    alone = tmp_path / "one"
+    subprocess.run([sys.executable, "-m", *cli, "--out", str(alone)], cwd=REPOSITORY, env=environment, check=True)
+    one, two = (load_file(place / "checkpoint/model.safetensors") for place in (alone, out))
+    assert {name: value.shape for name, value in one.items()} == {name: value.shape for name, value in two.items()}
+    assert all(bool(torch.isfinite(value).all()) for value in two.values())
+    rows = [[json.loads(line) for line in (place / "losses.jsonl").read_text().splitlines()] for place in (alone, out)]
+    assert [row["step"] for row in rows[1]] == [0, 2, 4]
+    assert rows[0][0]["validation"] == pytest.approx(rows[1][0]["validation"], rel=1e-4)  # the same model
+    load_policy(str(out / "checkpoint"), device="cpu").reset("go")
