@@ -30,7 +30,7 @@ from rt_vla_ros.sim.objects import SceneLayout
 from rt_vla_ros.sim.scenes import START_HIGH, START_LOW, Scene, Task
 from rt_vla_ros.sim.suites import triple
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
-from rt_vla_ros.training.dagger_policy import DaggerPolicy, Mixture
+from rt_vla_ros.training.dagger_policy import DaggerPolicy, WhoActs
 from rt_vla_ros.training.rt2.mini.batches import mini_config
 from rt_vla_ros.training.rt2.mini.card import mini_card
 from rt_vla_ros.training.rt2.mini.frames import Frames, joined, observe, save_frames
@@ -122,22 +122,22 @@ class FrameCollector:
             made.extend(self._episode(layout, target, self._mixture(rng), rng))
         return joined(made[:SHARD])
 
-    def _episode(self, layout: SceneLayout, target: int, mixture: Mixture, rng: np.random.Generator) -> list[Frames]:
+    def _episode(self, layout: SceneLayout, target: int, mixture: WhoActs, rng: np.random.Generator) -> list[Frames]:
         template = PICK_PHRASINGS[int(rng.integers(len(PICK_PHRASINGS)))]
         scene = Scene("", 0, layout, Task(phrase(template, layout.objects[target].kind), target))
         player = _Player(self._card, self._policy, self._sim, scene, mixture, rng)
         rollout(player, scene, self._sim, self._controller, max_steps=EPISODE_STEPS)
         return player.frames
 
-    def _mixture(self, rng: np.random.Generator) -> Mixture:
+    def _mixture(self, rng: np.random.Generator) -> WhoActs:
         kind, noise = rng.random(), float(rng.choice(NOISE))
         if self._version is None:
-            return Mixture("expert", 1.0, noise)
+            return WhoActs("expert", 1.0, noise)
         if kind < LEARNER_SHARE:
-            return Mixture("learner", 0.0, 0.0)
+            return WhoActs("learner", 0.0, 0.0)
         if kind < LEARNER_SHARE + MIXED_SHARE:
-            return Mixture("mixed", float(rng.uniform(0.1, 0.9)), noise)
-        return Mixture("expert", 1.0, noise)
+            return WhoActs("mixed", float(rng.uniform(0.1, 0.9)), noise)
+        return WhoActs("expert", 1.0, noise)
 
     def _take_newest_policy(self) -> None:
         path = self._run / WEIGHTS

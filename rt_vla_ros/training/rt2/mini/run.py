@@ -20,7 +20,7 @@ from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
-from rt_vla_ros.training.rt2.forgetting import ForgettingTest, HeldOutQuestion, normal
+from rt_vla_ros.training.rt2.forgetting import ForgettingTest, HeldOutQuestion
 from rt_vla_ros.training.rt2.mini.batches import mini_config
 from rt_vla_ros.training.rt2.mini.card import mini_card
 from rt_vla_ros.training.rt2.mini.cards import data_card_text, model_card_text
@@ -170,7 +170,7 @@ class MiniRun:
             except ValueError:  # nothing of this kind can be asked here
                 continue
             example = Example((frames["images"][index],), (turn,))
-            questions.append(HeldOutQuestion(example, turn, frozenset([normal(turn.answer)])))
+            questions.append(HeldOutQuestion(example, turn, (turn.answer,)))
         model = self.learner.model
         parts = RT2Parts(model, CombinedProcessor(make_processor(self.tokenizer)), mini_config(), self.card)
         return ForgettingTest(questions[:QUESTIONS], RowMaker(parts))
