@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from rt_vla_ros.sim.cards import SYMBOLS
 from rt_vla_ros.sim.word_suites import ROBOT_KINDS, THING_KINDS, WEB_ONLY_KINDS
 from rt_vla_ros.training.rt2.cards_of_fine_tuning import forgetting_table
-from rt_vla_ros.training.rt2.mini.collector import FRAMES, ROBOT, SHARD, SUFFIX, WEB
+from rt_vla_ros.training.rt2.mini.collector import FRAMES, ROBOT, SUFFIX, WEB
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
 
 MODEL_TEXT = """\
@@ -102,13 +102,13 @@ def data_card_text(settings: MiniSettings, run: Path) -> str:
     """Markdown."""
     return DATA_TEXT.format(
         command=settings.command,
-        web=SHARD * len(list((run / FRAMES).glob(f"{WEB}_*{SUFFIX}"))),
-        robot=SHARD * len(list((run / FRAMES).glob(f"{ROBOT}_*{SUFFIX}"))),
+        web=settings.shard * len(list((run / FRAMES).glob(f"{WEB}_*{SUFFIX}"))),
+        robot=settings.shard * len(list((run / FRAMES).glob(f"{ROBOT}_*{SUFFIX}"))),
         kinds=len(ROBOT_KINDS) + len(WEB_ONLY_KINDS),
         robot_kinds=len(ROBOT_KINDS),
         symbols=", ".join(SYMBOLS),
         things=", ".join(THING_KINDS),
         web_only=", ".join(kind.name for kind in WEB_ONLY_KINDS),
         learner_after=settings.learner_after,
-        shard=SHARD,
+        shard=settings.shard,
     )

@@ -42,7 +42,6 @@ from rt_vla_ros.training.rt2.mini.table_layouts import random_table_layout
 FRAMES, WEIGHTS, SUFFIX = "frames", "policy.safetensors", ".npz"
 ENOUGH = "enough_frames"  # while this file is there, nothing is rendered
 WEB, ROBOT = "web", "robot"
-SHARD = 500  # frames in a file
 EPISODE_STEPS = 40
 LEARNER_SHARE, MIXED_SHARE = 0.4, 0.35  # of the episodes; the rest by the expert
 NOISE = (0.0, 0.4, 1.0)
@@ -68,7 +67,8 @@ class FrameCollector:
         """run: directory of the training run."""
         self._run, self._seed = run, settings.seed
         counts = settings.web_frames, settings.robot_frames, settings.expert_frames
-        self._shards = [-(-count // SHARD) for count in counts]
+        self._shard = settings.shard
+        self._shards = [-(-count // settings.shard) for count in counts]
         self._card = mini_card()
         self._actions = ActionTokenizer(self._card)
         tokenizer = make_tokenizer(vocabulary())
@@ -106,7 +106,7 @@ class FrameCollector:
 
     def _pictures(self, rng: np.random.Generator, kind: str) -> Frames:
         made = list[Frames]()
-        while len(made) < SHARD:
+        while len(made) < self._shard:
             layout = random_table_layout(rng, web=kind == WEB)
             self._sim.reset(layout)
             target = int(rng.integers(len(layout.objects)))
@@ -115,12 +115,12 @@ class FrameCollector:
 
     def _episodes(self, rng: np.random.Generator) -> Frames:
         made = list[Frames]()
-        while len(made) < SHARD:
+        while len(made) < self._shard:
             layout = random_table_layout(rng, web=False)
             layout = replace(layout, start=triple(rng.uniform(START_LOW, START_HIGH)), start_yaw=rng.uniform(-0.3, 0.3))
             target = int(rng.integers(len(layout.objects)))
             made.extend(self._episode(layout, target, self._mixture(rng), rng))
-        return joined(made[:SHARD])
+        return joined(made[: self._shard])
 
     def _episode(self, layout: SceneLayout, target: int, mixture: WhoActs, rng: np.random.Generator) -> list[Frames]:
         template = PICK_PHRASINGS[int(rng.integers(len(PICK_PHRASINGS)))]

@@ -20,7 +20,17 @@ from rt_vla_ros.data.example import Turn
 from rt_vla_ros.sim.cards import SYMBOLS
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, UNSEEN_PICK_PHRASINGS
 from rt_vla_ros.sim.objects import ALL_KINDS, COLOURS, SHAPE_WORDS, SHAPES, ObjectKind
-from rt_vla_ros.sim.word_suites import ALIKE, MEANINGS, ON_SYMBOL, THING_KINDS, THING_PHRASINGS, WordMeaning, synonyms
+from rt_vla_ros.sim.word_suites import (
+    ALIKE,
+    MEANINGS,
+    ON_SYMBOL,
+    ROBOT_KINDS,
+    THING_KINDS,
+    THING_PHRASINGS,
+    WEB_ONLY_COLOURS,
+    WordMeaning,
+    synonyms,
+)
 
 T = TypeVar("T")
 BINS = 256  # of a number that says where something is
@@ -30,6 +40,7 @@ NOTHING = "nothing"
 GAP = 0.04  # between two objects in the image, so that one of them is what is at a place, or the leftmost
 MOST_IN_CAPTION = 5  # objects
 
+ROBOT_COLOURS = tuple(colour for colour in COLOURS if colour not in WEB_ONLY_COLOURS)
 SYNONYM_SHARE = 0.4  # of the shapes in questions
 SYMBOL_SHARE = 0.6  # of the objects on cards, when they are spoken of
 MEANING_SHARE = 0.35  # of the other ones
@@ -95,6 +106,8 @@ class FastRandom:
     def __init__(self, rng: np.random.Generator, plain: bool = False) -> None:
         """plain: whether questions use the words of robot data alone."""
         self._rng, self._numbers, self.plain = rng, list[float](), plain
+        self.kinds = ROBOT_KINDS if plain else ALL_KINDS
+        self.colours = ROBOT_COLOURS if plain else tuple(COLOURS)
 
     def share(self) -> float:
         """0 ... 1."""
@@ -228,7 +241,7 @@ def _count(table: Table, draw: FastRandom) -> Asked | None:
     if chance < 0.4 or not kinds:
         what, number = "objects", len(kinds)
     elif chance < 0.7:
-        colour = draw.one(kinds).colour if draw.share() < 0.6 else draw.one(tuple(COLOURS))
+        colour = draw.one(kinds).colour if draw.share() < 0.6 else draw.one(draw.colours)
         what, number = f"{colour} objects", sum(kind.colour == colour for kind in kinds)
     else:
         shape = draw.one(tuple(SHAPES))
@@ -258,13 +271,12 @@ def _exists(table: Table, draw: FastRandom) -> Asked | None:
 def _asked_kind(table: Table, draw: FastRandom, wanted: bool) -> ObjectKind:
     """One that is there, or any; half of these differ from one that is there in the shape alone."""
     if not table.kinds:
-        return draw.one(ALL_KINDS)
+        return draw.one(draw.kinds)
     there = draw.one(table.kinds)
     if wanted:
         return there
-    if draw.share() < 0.5:
-        return ObjectKind(there.colour, draw.one([shape for shape in SHAPES if shape != there.shape]))
-    return draw.one(ALL_KINDS)
+    near = [kind for kind in draw.kinds if kind.colour == there.colour and kind != there]
+    return draw.one(near) if near and draw.share() < 0.5 else draw.one(draw.kinds)
 
 
 def _is_on(table: Table, draw: FastRandom, wanted: bool) -> Asked | None:

@@ -14,6 +14,7 @@ from rt_vla_ros.training.checks import TrainingError, check_range
 from rt_vla_ros.training.settings_file import FILE, checked_value, parsed_value
 
 RECIPE = "rt2-mini"
+FIRST_FRAMES = 1_000
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,11 @@ class MiniSettings:
     per step of the exponential average of the weights. width, layers: of the language model. seed: of everything.
     web_frames, robot_frames, expert_frames: pictures of tables, the same for the expert to label, and frames of its
     episodes, rendered before the policy acts itself. later_frames_per_image: frames of episodes in which the policy
-    acts and the expert labels (DAgger), for each image that is trained on. web_capacity, robot_capacity: frames that
-    are kept. publish_steps: between two versions of the policy for the process that renders; the first one after
-    `learner_after` steps. robot_questions: whether robot frames have questions too. plan_share: of the instructions
-    have a plan in words before the action. init_from: a checkpoint whose weights are the first ones; empty: random.
+    acts and the expert labels (DAgger), for each image that is trained on. shard: frames in a file. web_capacity,
+    robot_capacity: frames that are kept. publish_steps: between two versions of the policy for the process that
+    renders; the first one after `learner_after` steps. robot_questions: whether robot frames have questions too.
+    plan_share: of the instructions have a plan in words before the action. init_from: a checkpoint whose weights are
+    the first ones; empty: random.
     """
 
     steps: int = 22_000
@@ -47,6 +49,7 @@ class MiniSettings:
     web_frames: int = 16_000
     robot_frames: int = 10_000
     expert_frames: int = 8_000
+    shard: int = 500
     later_frames_per_image: float = 0.3
     web_capacity: int = 60_000
     robot_capacity: int = 90_000
@@ -58,7 +61,7 @@ class MiniSettings:
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no run can be made of."""
-        sizes = ("batch_size", "width", "layers", "publish_steps", "web_capacity", "robot_capacity")
+        sizes = ("batch_size", "width", "layers", "shard", "publish_steps", "web_capacity", "robot_capacity")
         for name in ("steps", "learning_rate", *sizes):
             check_number(name, getattr(self, name), 0, open_low=True)
         frames = ("web_frames", "robot_frames", "expert_frames", "later_frames_per_image")
@@ -66,11 +69,25 @@ class MiniSettings:
             check_number(name, getattr(self, name), 0)
         for name in ("robot_share", "beta2", "ema", "plan_share"):
             check_range(name, getattr(self, name))
+        if self.web_frames <= self.shard:
+            raise ValueError(
+                f"web_frames is {self.web_frames}, expected more than shard ({self.shard}): the first shard is held "
+                "out."
+            )
+        if self.robot_share and not self.robot_frames + self.expert_frames:
+            raise ValueError("robot_share is above 0; robot_frames or expert_frames must be so too.")
         check_range("The seed", self.seed, (1 << 31) - 1)
 
     def robot_frames_at(self, step: int) -> int:
         """Of a step's batch."""
         return 0 if step < self.web_steps else round(self.batch_size * self.robot_share)
+
+    def frames_needed(self, step: int) -> tuple[int, int]:
+        """Without how many web and robot frames there is no batch of this step."""
+        robot = self.robot_frames_at(step)
+        web_frames = min(FIRST_FRAMES, self.web_frames - self.shard, self.web_capacity)
+        robot_frames = min(FIRST_FRAMES, self.robot_frames + self.expert_frames, self.robot_capacity)
+        return web_frames if robot < self.batch_size else 0, robot_frames if robot else 0
 
     def frames_wanted(self, step: int) -> float:
         """How many frames there are to be by then."""

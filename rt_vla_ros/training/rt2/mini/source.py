@@ -20,7 +20,6 @@ from rt_vla_ros.training.rt2.mini.collector import ENOUGH, FRAMES, SUFFIX, WEB
 from rt_vla_ros.training.rt2.mini.frames import Frames, FrameStore, load_frames
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
 
-FIRST_FRAMES = 1_000  # of each kind, before there is a batch of them
 READ_INTERVAL = 50  # steps between two looks for new frames
 Wait = Callable[[str], None]
 """Called while there are too few frames, with a sentence; raises where none will come."""
@@ -67,10 +66,9 @@ class FrameSource:
 
     def _keep_pace(self, step: int) -> None:
         """Reads what is there; waits where there is too little, and lets the renderer wait where there is enough."""
-        needs = [(self.robot, self._settings.robot_frames_at(step))]
-        needs.append((self.web, self._settings.batch_size - needs[0][1]))
+        web, robot = self._settings.frames_needed(step)
         self.read()
-        while any(count and len(store) < FIRST_FRAMES for store, count in needs):
+        while len(self.web) < web or len(self.robot) < robot:
             there = f"{len(self.web):,} web and {len(self.robot):,} robot frames"
             self._rest(f"rendering the first frames: {there}", True)
             self.read()

@@ -1,0 +1,137 @@
+"""What a batch teaches is what the frames say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from rt_vla_ros.policies.rt2.decoding.action_vocabulary import make_vocabulary
+from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
+from rt_vla_ros.sim.word_suites import WEB_ONLY_WORDS
+from rt_vla_ros.training.rt2.mini.batches import (
+    INSTRUCTIONS,
+    ROBOT_SEGMENTS,
+    WEB_SEGMENTS,
+    BatchMaker,
+    cell_number,
+    cells_of,
+    mini_config,
+    state_of,
+)
+from rt_vla_ros.training.rt2.mini.frames import kinds_of
+from rt_vla_ros.training.rt2.mini.losses import FINE
+from rt_vla_ros.training.rt2.mini.network import IMAGE_TOKENS, SIDE
+
+
+@pytest.fixture(scope="module")
+def drawn(tokenizer, web_frames, robot_frames):
+    maker = BatchMaker(tokenizer, mini_config())
+    return maker.draw(web_frames, robot_frames, (2, 4), np.random.default_rng(0))
+
+
+def texts(tokenizer, batch) -> list[tuple[str, list[int]]]:
+    """Each segment's prompt in words, and its answer's tokens."""
+    found = []
+    rows, places = batch.rows.places
+    for number, (row, place) in enumerate(zip(rows.tolist(), places.tolist(), strict=True)):
+        start = place
+        positions = batch.rows.position_ids[row]
+        while positions[start] != IMAGE_TOKENS:
+            start -= 1
+        answer = batch.rows.labels[batch.rows.segments == number].tolist()
+        found.append((tokenizer.decode(batch.rows.input_ids[row, start : place + 1]), answer))
+    return found
+
+
+def test_web_frames_have_questions_and_robot_frames_instructions_too(drawn) -> None:
+    row, _ = drawn.rows.places
+    for number in range(6):
+        here = row == number
+        acts = int(drawn.acts[here].sum())
+        assert acts == 0 if number < 2 else 1 <= acts <= INSTRUCTIONS
+        assert int(here.sum()) == (WEB_SEGMENTS if number < 2 else max(ROBOT_SEGMENTS, acts))
+    assert drawn.actions == len(drawn.state)
+
+
+def test_actions_are_the_experts_and_are_read_by_the_policys_grammar(tokenizer, drawn, robot_frames) -> None:
+    vocabulary = make_vocabulary(mini_config(), tokenizer, 256, len(tokenizer), [tokenizer.eos_token_id])
+    grammar = ActionGrammar(vocabulary, (2, 256, 256, 256, 256))
+    known = {tuple(bins) for frame in robot_frames["bins"] for bins in frame.tolist()}
+    for (text, answer), acts in zip(texts(tokenizer, drawn), drawn.acts.tolist(), strict=True):
+        assert text.startswith("q: what action should the robot take to") == acts
+        if acts:
+            assert grammar.decode(answer) in known
+        else:
+            assert answer[-1] == tokenizer.eos_token_id
+
+
+def test_words_of_robot_rows_are_those_of_robot_data(tokenizer, web_frames, robot_frames) -> None:
+    maker = BatchMaker(tokenizer, mini_config(), plans=0.5)
+    said = set()
+    for seed in range(20):
+        batch = maker.draw(None, robot_frames, (0, 8), np.random.default_rng(seed))
+        said |= set(tokenizer.convert_ids_to_tokens(batch.rows.input_ids.unique().tolist()))
+    assert not said & WEB_ONLY_WORDS
+    assert {"red", "cube", "plan:", "action:"} <= said
+
+
+def test_a_plan_names_the_object_and_its_place_before_the_action(tokenizer, robot_frames) -> None:
+    batch = BatchMaker(tokenizer, mini_config(), plans=1.0).draw(None, robot_frames, (0, 4), np.random.default_rng(1))
+    plans = [tokenizer.decode(a) for t, a in texts(tokenizer, batch) if t.startswith("instruction:")]
+    assert plans
+    for plan in plans:
+        words = plan.split()
+        assert words[0] == "pick"
+        assert words[3] == "at"
+        assert words[6] == "action:"
+        assert len(words) == 12
+
+
+def test_the_model_reads_some_numbers_hidden_or_moved_and_learns_the_right_ones(tokenizer, robot_frames) -> None:
+    maker = BatchMaker(tokenizer, mini_config(), robot_questions=False)
+    batch = maker.draw(None, robot_frames, (0, 8), np.random.default_rng(2))
+    read = batch.rows.input_ids.flatten()[batch.rows.at + 1]
+    changed = (read != batch.rows.labels).reshape(-1, 5)[:, :4]
+    assert 0.05 < changed.float().mean() < 0.6
+    assert tokenizer.unk_token_id not in batch.rows.labels
+
+
+def test_attention_is_told_the_cell_of_the_named_object(robot_frames) -> None:
+    colour, shape, offset = cells_of(robot_frames, 0)
+    for number in range(len(kinds_of(robot_frames, 0))):
+        place = robot_frames["places"][0][number]
+        if np.isnan(place).any():
+            continue
+        cell = cell_number(place, FINE)
+        x, y = cell % FINE, cell // FINE
+        np.testing.assert_allclose((np.array([x, y]) + 0.5 + offset[cell]) / FINE, place, atol=1e-5)
+        assert (colour[cell], shape[cell]) == tuple(robot_frames["kinds"][0][number])
+
+
+@pytest.mark.parametrize(
+    ("place", "cell"),
+    [((0.0, 0.0), 0), ((0.999, 0.0), SIDE - 1), ((0.0, 0.999), SIDE * (SIDE - 1)), ((1.0, 0.5), -1), ((-0.1, 0.5), -1)],
+)
+def test_cells_run_from_left_to_right_and_from_top_to_bottom(place, cell) -> None:
+    assert cell_number(place) == cell
+
+
+def test_a_hidden_object_is_in_no_cell() -> None:
+    assert cell_number((float("nan"), float("nan"))) == -1
+    assert cell_number(None) == -1
+
+
+def test_the_way_to_the_target_is_part_of_the_state(robot_frames) -> None:
+    state = state_of(robot_frames, 0, 0)
+    np.testing.assert_allclose(
+        state[6:9] / 6, robot_frames["positions"][0][0] - robot_frames["tool"][0], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_it_goes_to_another_device_whole(drawn) -> None:
+    there = drawn.to(torch.device("meta"))
+    assert there.pixels.is_meta
+    assert there.rows.input_ids.is_meta
+    assert there.cells.colour.is_meta
+    assert there.origins == drawn.origins

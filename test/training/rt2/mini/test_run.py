@@ -1,0 +1,125 @@
+"""A whole training of rt2-mini in small: rendered, trained, stopped, resumed, loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.training.checks import TrainingError
+from rt_vla_ros.training.rt2.mini.batches import BatchMaker, mini_config
+from rt_vla_ros.training.rt2.mini.learner import Average, Learner
+from rt_vla_ros.training.rt2.mini.losses import Readouts
+from rt_vla_ros.training.rt2.mini.network import make_model
+from rt_vla_ros.training.rt2.mini.objective import MiniObjective
+from rt_vla_ros.training.rt2.mini.run import CHECKPOINT, MiniRun
+from rt_vla_ros.training.rt2.mini.settings import MiniSettings
+from rt_vla_ros.training.rt2.publishing import DATA_CARD, MODEL_CARD
+from rt_vla_ros.training.run_log import PLOT, ROWS
+
+
+class Stopped(Exception):
+    pass
+
+
+def nothing(text: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def learner(tokenizer) -> Learner:
+    return Learner(make_model(tokenizer, 0, width=32, layers=2), Readouts(32))
+
+
+def test_a_run_that_was_stopped_goes_on_and_gives_a_policy(tmp_path: Path, tiny_settings, web_frames) -> None:
+    def stop_at_five(text: str) -> None:
+        if " 5 of 6" in text:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        MiniRun(tmp_path, tiny_settings, save_interval=3, say=nothing, update=stop_at_five).train()
+    lines = list[str]()
+    run = MiniRun(tmp_path, tiny_settings, save_interval=3, say=lines.append, update=nothing)
+    assert run.done == 3
+    run.train()
+    assert lines[0] == "Resuming after step 3."
+    rows = [json.loads(line) for line in (tmp_path / ROWS).read_text().splitlines()]
+    assert [row["step"] for row in rows] == [0, 3, 6]
+    assert all("vqa_free" in row for row in rows)
+    assert rows[-1]["robot_share"] > 0
+    assert (tmp_path / PLOT).is_file()
+    assert {path.name.split("_")[0] for path in (tmp_path / "frames").iterdir()} == {"web", "robot"}
+    folder = tmp_path / CHECKPOINT
+    assert "rt2-mini" in (folder / MODEL_CARD).read_text()
+    assert "purple" in (folder / DATA_CARD).read_text()
+    policy = load_policy(str(folder), device="cpu")
+    policy.reset("pick up the red cube")
+    assert len(policy.act(Observation({"front": web_frames["images"][0]}, 0.0)).tokens) == 5
+
+
+def test_other_settings_in_the_same_directory_are_refused(tmp_path: Path, tiny_settings) -> None:
+    tiny_settings.save(tmp_path)
+    with pytest.raises(TrainingError, match=r"batch_size 3, not 4.*Name another --out"):
+        MiniRun(tmp_path, replace(tiny_settings, batch_size=4), save_interval=3, say=nothing, update=nothing)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("robot_share=1.5", "robot_share is 1.5"),
+        ("web_frames=500", "web_frames is 500, expected more than shard"),
+        ("nothing=1", "no setting 'nothing'"),
+        ("steps=many", "steps is 'many'"),
+        ("steps", "sets nothing"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(change: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MiniSettings().changed([change])
+
+
+def test_settings_say_the_command_that_trains_so() -> None:
+    assert MiniSettings().command == "rt-vla train rt2 --recipe rt2-mini --out DIR"
+    assert (
+        MiniSettings()
+        .changed(["robot_share=0.5", "init_from=rt2-mini"])
+        .command.endswith("--set robot_share=0.5 --set init_from=rt2-mini")
+    )
+
+
+def test_the_loss_falls_on_a_batch_that_is_learned_by_heart(tokenizer, learner, web_frames, robot_frames) -> None:
+    import numpy as np
+
+    batch = BatchMaker(tokenizer, mini_config()).draw(web_frames, robot_frames, (1, 1), np.random.default_rng(0))
+    objective = MiniObjective(tokenizer.convert_tokens_to_ids("0"))
+    optimizer = torch.optim.Adam(learner.parameters(), 3e-3)
+    losses = []
+    for _ in range(12):
+        found = objective(learner, batch)
+        (found.total / batch.weight).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(float(found.total))
+    assert losses[-1] < 0.8 * losses[0]
+    parts = objective.take()
+    assert {"answers", "named", "tool", "state", "cells", "looks_at_named"} == parts.keys()
+    assert objective.take() == {}
+
+
+def test_the_average_begins_near_the_weights_and_follows_slowly(learner) -> None:
+    average = Average(learner.model)
+    name = "lm_head.weight"
+    first = average.state_dict_of_model()[name].clone()
+    with torch.no_grad():
+        learner.model.lm_head.weight += 1
+    average.update(learner.model, decay=0.5)
+    moved = (average.state_dict_of_model()[name] - first).mean()
+    with torch.no_grad():
+        learner.model.lm_head.weight -= 1
+    assert 0.5 <= float(moved) < 1
+    assert int(average.steps) == 1
