@@ -16,7 +16,7 @@ from support.recorded import made_up
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.sim.suites import EVALUATION_SUITES
-from rt_vla_ros.training import dagger_source, learner
+from rt_vla_ros.training import learner
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS, save_episode
 from rt_vla_ros.training.dagger_source import DaggerSource, collectors
@@ -177,7 +177,7 @@ def test_a_run_that_is_done_is_left_as_it_is(tmp_path: Path) -> None:
 
 def test_it_does_not_wait_for_collectors_that_have_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dead = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
-    monkeypatch.setattr(dagger_source, "_start_collector", lambda *_: dead)
+    monkeypatch.setattr(background, "_start", lambda *_: dead)
     run = start(tmp_path)
     with (
         pytest.raises(ValueError, match=r"A process that makes data has ended \(status 7\)"),
@@ -226,7 +226,7 @@ def test_ctrl_c_is_for_the_trainer_alone(tmp_path: Path, monkeypatch: pytest.Mon
     """A terminal sends it to all; a collector that got it would end with a traceback."""
     before, at_start = signal.getsignal(signal.SIGINT), []
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: at_start.append(signal.getsignal(signal.SIGINT)))
-    dagger_source._start_collector(tmp_path, 0)
+    background._start(["true"])
     assert at_start == [signal.SIG_IGN]
     assert signal.getsignal(signal.SIGINT) is before
 

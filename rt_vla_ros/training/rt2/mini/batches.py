@@ -35,7 +35,7 @@ JITTER, CHANNEL_SHARE = 0.12, 0.4
 
 
 @dataclass
-class Batch:
+class MiniBatch:
     """B frames: web first, then robot. pixels: (B, 3, H, W). rows: of the segments. origins: of the frames.
 
     sigma, weights: of each answer token (A,). named, tool: image token that each prompt speaks of and that the tool is
@@ -53,7 +53,7 @@ class Batch:
     cells: Cells
     origins: tuple[str, ...]
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> MiniBatch:
         """On a device."""
         return moved(self, device)
 
@@ -118,7 +118,7 @@ class BatchMaker:
 
     def draw(
         self, web: Frames | None, robot: Frames | None, counts: tuple[int, int], rng: np.random.Generator
-    ) -> Batch:
+    ) -> MiniBatch:
         """counts: frames of web and robot data, drawn with replacement."""
         made = _Rows()
         if web is not None:
@@ -130,7 +130,7 @@ class BatchMaker:
         rows = pack(made.rows, self._image, int(self._tokenizer.pad_token_id), torch.bfloat16)
         colour, shape, offset = (torch.from_numpy(np.stack(part)) for part in zip(*made.cells, strict=True))
         state = np.stack(made.state) if made.state else np.zeros((0, STATE), np.float32)
-        return Batch(
+        return MiniBatch(
             pixels(jittered(np.stack(made.images), rng)),
             rows,
             torch.tensor(made.sigma),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from rt_vla_ros.training.rt2.mini.batches import Batch
+from rt_vla_ros.training.rt2.mini.batches import MiniBatch
 from rt_vla_ros.training.rt2.mini.losses import Readouts
 
 SOON = 20
@@ -43,7 +43,7 @@ class Average(nn.Module):
         return {name: getattr(self, f"weight{number}") for number, name in enumerate(self._names)}
 
 
-class Learner(nn.Module):
+class MiniLearner(nn.Module):
     """model: a FastVLM of `network.make_model`. readouts: see losses. average: of the model's weights."""
 
     def __init__(self, model: PreTrainedModel, readouts: Readouts) -> None:
@@ -53,7 +53,7 @@ class Learner(nn.Module):
         # Eager attention gives its weights to a loss, and is the faster one at this size on a CPU.
         inner.language_model.set_attn_implementation("eager")
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Any]:
+    def forward(self, batch: MiniBatch) -> tuple[Tensor, Any]:
         """Logits of the answer tokens (A, V), and all that the model found."""
         inner: Any = self.model
         rows = batch.rows

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rt_vla_ros.training.rt2.mini.batches import Batch
-from rt_vla_ros.training.rt2.mini.learner import Learner
+from rt_vla_ros.training.rt2.mini.batches import MiniBatch
+from rt_vla_ros.training.rt2.mini.learner import MiniLearner
 from rt_vla_ros.training.rt2.mini.losses import (
     ATTENDING_LAYER,
     CELLS_WEIGHT,
@@ -35,7 +35,7 @@ class MiniObjective:
         self._count = 0
 
     def __call__(self, model: nn.Module, batch: Any) -> BatchLoss:
-        assert isinstance(batch, Batch)
+        assert isinstance(batch, MiniBatch)
         logits, found = model(batch)
         losses = number_loss(logits, batch.rows.labels, self._first, batch.sigma)
         answers = (losses * batch.weights).sum() / batch.weight
@@ -45,7 +45,7 @@ class MiniObjective:
         rows = torch.zeros(len(batch.origins)).index_add_(0, batch.rows.answer_rows, losses.detach())
         return BatchLoss(total * batch.weight, rows)
 
-    def _others(self, learner: Learner, batch: Batch, found: Any) -> dict[str, Tensor]:
+    def _others(self, learner: MiniLearner, batch: MiniBatch, found: Any) -> dict[str, Tensor]:
         attention = found.attentions[ATTENDING_LAYER]
         row, at = batch.rows.places
         losses = dict[str, Tensor]()
@@ -78,8 +78,8 @@ class MiniObjective:
 _WEIGHTS = {"named": NAMED_WEIGHT, "tool": TOOL_WEIGHT, "state": STATE_WEIGHT, "cells": CELLS_WEIGHT}
 
 
-def _learner(model: nn.Module) -> Learner:
+def _learner(model: nn.Module) -> MiniLearner:
     inner: Any = model
-    while not isinstance(inner, Learner):  # what wraps a model for several processes
+    while not isinstance(inner, MiniLearner):  # what wraps a model for several processes
         inner = inner.module
     return inner

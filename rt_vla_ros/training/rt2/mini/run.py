@@ -26,7 +26,7 @@ from rt_vla_ros.training.rt2.mini.card import mini_card
 from rt_vla_ros.training.rt2.mini.cards import data_card_text, model_card_text
 from rt_vla_ros.training.rt2.mini.collector import WEIGHTS
 from rt_vla_ros.training.rt2.mini.frames import table_in
-from rt_vla_ros.training.rt2.mini.learner import Learner
+from rt_vla_ros.training.rt2.mini.learner import MiniLearner
 from rt_vla_ros.training.rt2.mini.losses import Readouts
 from rt_vla_ros.training.rt2.mini.network import make_model, make_processor, make_tokenizer
 from rt_vla_ros.training.rt2.mini.objective import MiniObjective
@@ -67,7 +67,7 @@ class MiniRun:
             _take_weights(model, settings.init_from)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            self.learner = Learner(model, Readouts(settings.width))
+            self.learner = MiniLearner(model, Readouts(settings.width))
         state = load_state(directory)
         kept = {} if state is None else state.rest["run"]
         self.done, self._seconds_before = 0 if state is None else state.step, float(kept.get("seconds", 0.0))

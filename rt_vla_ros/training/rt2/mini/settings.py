@@ -76,6 +76,10 @@ class MiniSettings:
             )
         if self.robot_share and not self.robot_frames + self.expert_frames:
             raise ValueError("robot_share is above 0; robot_frames or expert_frames must be so too.")
+        if self.width % 32 or self.layers < 2:
+            raise ValueError(
+                f"width is {self.width} and layers {self.layers}, expected a multiple of 32 and at least 2 layers."
+            )
         check_range("The seed", self.seed, (1 << 31) - 1)
 
     def robot_frames_at(self, step: int) -> int:

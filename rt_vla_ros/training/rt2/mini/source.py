@@ -15,7 +15,7 @@ import numpy as np
 
 from rt_vla_ros.training.background import in_background
 from rt_vla_ros.training.dataset_source import prefetch
-from rt_vla_ros.training.rt2.mini.batches import Batch, BatchMaker, mini_config
+from rt_vla_ros.training.rt2.mini.batches import BatchMaker, MiniBatch, mini_config
 from rt_vla_ros.training.rt2.mini.collector import ENOUGH, FRAMES, SUFFIX, WEB
 from rt_vla_ros.training.rt2.mini.frames import Frames, FrameStore, load_frames
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
@@ -46,17 +46,17 @@ class FrameSource:
             self._rest("rendering the first frames", not self._held_out)
         return self._held_out
 
-    def batches(self, first_step: int) -> Iterator[Sequence[Batch]]:
+    def batches(self, first_step: int) -> Iterator[Sequence[MiniBatch]]:
         """See StepSource. Raises what `wait` raises."""
         return prefetch(self._calls(first_step))
 
-    def _calls(self, first_step: int) -> Iterator[Callable[[], list[Batch]]]:
+    def _calls(self, first_step: int) -> Iterator[Callable[[], list[MiniBatch]]]:
         for step in range(first_step, self._settings.steps):
             if (step - first_step) % READ_INTERVAL == 0:
                 self._keep_pace(step)
             yield partial(self._batch, step)
 
-    def _batch(self, step: int) -> list[Batch]:
+    def _batch(self, step: int) -> list[MiniBatch]:
         robot = self._settings.robot_frames_at(step)
         rng = np.random.default_rng([self._settings.seed, 1, step])
         web = self._settings.batch_size - robot

@@ -13,7 +13,7 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.mini.batches import BatchMaker, mini_config
-from rt_vla_ros.training.rt2.mini.learner import Average, Learner
+from rt_vla_ros.training.rt2.mini.learner import Average, MiniLearner
 from rt_vla_ros.training.rt2.mini.losses import Readouts
 from rt_vla_ros.training.rt2.mini.network import make_model
 from rt_vla_ros.training.rt2.mini.objective import MiniObjective
@@ -32,8 +32,8 @@ def nothing(text: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def learner(tokenizer) -> Learner:
-    return Learner(make_model(tokenizer, 0, width=32, layers=2), Readouts(32))
+def learner(tokenizer) -> MiniLearner:
+    return MiniLearner(make_model(tokenizer, 0, width=32, layers=2), Readouts(32))
 
 
 def test_a_run_that_was_stopped_goes_on_and_gives_a_policy(tmp_path: Path, tiny_settings, web_frames) -> None:
@@ -74,6 +74,8 @@ def test_other_settings_in_the_same_directory_are_refused(tmp_path: Path, tiny_s
         ("robot_share=1.5", "robot_share is 1.5"),
         ("web_frames=500", "web_frames is 500, expected more than shard"),
         ("nothing=1", "no setting 'nothing'"),
+        ("layers=1", "at least 2 layers"),
+        ("width=100", "a multiple of 32"),
         ("steps=many", "steps is 'many'"),
         ("steps", "sets nothing"),
     ],
@@ -104,7 +106,7 @@ def test_the_loss_falls_on_a_batch_that_is_learned_by_heart(tokenizer, learner, 
         (found.total / batch.weight).backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(float(found.total))
+        losses.append(float(found.total.detach()))
     assert losses[-1] < 0.8 * losses[0]
     parts = objective.take()
     assert {"answers", "named", "tool", "state", "cells", "looks_at_named"} == parts.keys()
