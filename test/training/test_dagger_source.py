@@ -16,7 +16,7 @@ from support.recorded import made_up
 from rt_vla_ros.evaluation.provenance import checkpoint_hash
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.sim.suites import EVALUATION_SUITES
-from rt_vla_ros.training import learner
+from rt_vla_ros.training import background, learner
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.collect import ENOUGH, EPISODES, WEIGHTS, save_episode
 from rt_vla_ros.training.dagger_source import DaggerSource, collectors
