@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from rt_vla_ros.training.rt2.forgetting import ForgettingTest, HeldOutQuestion
 from rt_vla_ros.training.rt2.mini.batches import mini_config
 from rt_vla_ros.training.rt2.mini.card import mini_card
 from rt_vla_ros.training.rt2.mini.cards import data_card_text, model_card_text
-from rt_vla_ros.training.rt2.mini.collector import WEIGHTS
+from rt_vla_ros.training.rt2.mini.collector import FRAMES, WEIGHTS
 from rt_vla_ros.training.rt2.mini.frames import table_in
 from rt_vla_ros.training.rt2.mini.learner import MiniLearner
 from rt_vla_ros.training.rt2.mini.losses import Readouts
@@ -81,7 +82,8 @@ class MiniRun:
             self._say(f"Resuming after step {self.done:,}.")
         self.directory.mkdir(parents=True, exist_ok=True)
         self.settings.save(self.directory)
-        with renderer(self.directory) as self._check:
+        frames_from = self.settings.frames_from
+        with nullcontext(_nothing_comes(frames_from)) if frames_from else renderer(self.directory) as self._check:
             source = FrameSource(self.directory, self.settings, batch_maker(self.tokenizer, self.settings), self._wait)
             self._forgetting = self._make_test(source)
             arguments = training_arguments(
@@ -104,7 +106,8 @@ class MiniRun:
         """See TrainingHooks: the average of the weights, and a new version of the policy for episodes."""
         settings, steps = self.settings, trainer.steps
         self.learner.average.update(self.learner.model, settings.ema)
-        if steps >= settings.learner_after and steps % settings.publish_steps == 0:
+        acts = not settings.frames_from and steps >= settings.learner_after
+        if acts and steps % settings.publish_steps == 0:
             self._hand_over()
         figures = trainer.figures
         full, left = round(20 * steps / settings.steps), settings.steps - steps
@@ -200,6 +203,14 @@ def _as_fine_tuning(settings: MiniSettings) -> FineTuneSettings:
         precision="bfloat16",
         seed=settings.seed,
     )
+
+
+def _nothing_comes(frames_from: str) -> Callable[[], None]:
+    def refuse() -> None:
+        where = Path(frames_from) / FRAMES
+        raise TrainingError(f"{where} holds too few frames of a kind, and none are rendered there.")
+
+    return refuse
 
 
 def _take_weights(model: Any, checkpoint: str) -> None:

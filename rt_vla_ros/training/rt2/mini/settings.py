@@ -19,18 +19,18 @@ FIRST_FRAMES = 1_000
 
 @dataclass(frozen=True)
 class MiniSettings:
-    """steps: of the optimizer; in the first `web_steps` of them there are web pictures alone.
-
-    batch_size: frames in each, with several questions or instructions. robot_share: of them from robot data afterwards,
-    0 ... 1. learning_rate: its peak. warmup: steps until then. weight_decay: of matrices. beta2: of AdamW. ema: decay
-    per step of the exponential average of the weights. width, layers: of the language model. seed: of everything.
-    web_frames, robot_frames, expert_frames: pictures of tables, the same for the expert to label, and frames of its
-    episodes, rendered before the policy acts itself. later_frames_per_image: frames of episodes in which the policy
-    acts and the expert labels (DAgger), for each image that is trained on. shard: frames in a file. web_capacity,
-    robot_capacity: frames that are kept. publish_steps: between two versions of the policy for the process that
-    renders; the first one after `learner_after` steps. robot_questions: whether robot frames have questions too.
-    plan_share: of the instructions have a plan in words before the action. init_from: a checkpoint whose weights are
-    the first ones; empty: random.
+    """steps: of the optimizer; in the first `web_steps` of them there are web pictures alone. batch_size: frames in
+    each, with several questions or instructions. robot_share: of them from robot data afterwards, 0 ... 1.
+    learning_rate: its peak. warmup: steps until then. weight_decay: of matrices. beta2: of AdamW. ema: decay per step
+    of the exponential average of the weights. width, layers: of the language model. seed: of everything. web_frames,
+    robot_frames, expert_frames: pictures of tables, the same for the expert to label, and frames of its episodes,
+    rendered before the policy acts itself. later_frames_per_image: frames of episodes in which the policy acts and the
+    expert labels (DAgger), for each image that is trained on. shard: frames in a file. web_capacity, robot_capacity:
+    frames that are kept. publish_steps: between two versions of the policy for the process that renders; the first one
+    after `learner_after` steps. robot_questions: whether robot frames have questions too. plan_share: of the
+    instructions have a plan in words before the action. init_from: a checkpoint whose weights are the first ones;
+    empty: random. frames_from: the directory of another run, all of whose frames are there from the first step on;
+    empty: they are rendered while the model learns.
     """
 
     steps: int = 22_000
@@ -58,6 +58,7 @@ class MiniSettings:
     robot_questions: bool = True
     plan_share: float = 0.1
     init_from: str = ""
+    frames_from: str = ""
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no run can be made of."""

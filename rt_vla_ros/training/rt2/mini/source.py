@@ -32,6 +32,7 @@ class FrameSource:
 
     def __init__(self, run: Path, settings: MiniSettings, maker: BatchMaker, wait: Wait) -> None:
         self._run, self._settings, self._maker, self._wait = run, settings, maker, wait
+        self._frames = (Path(settings.frames_from) if settings.frames_from else run) / FRAMES
         self.web = FrameStore(settings.web_capacity)
         self.robot = FrameStore(settings.robot_capacity)
         self._held_out: Frames = {}
@@ -41,9 +42,10 @@ class FrameSource:
     @property
     def held_out(self) -> Frames:
         """Waits for them."""
+        self.read()
         while not self._held_out:
+            self._rest("rendering the first frames")
             self.read()
-            self._rest("rendering the first frames", not self._held_out)
         return self._held_out
 
     def batches(self, first_step: int) -> Iterator[Sequence[MiniBatch]]:
@@ -70,7 +72,7 @@ class FrameSource:
         self.read()
         while len(self.web) < web or len(self.robot) < robot:
             there = f"{len(self.web):,} web and {len(self.robot):,} robot frames"
-            self._rest(f"rendering the first frames: {there}", True)
+            self._rest(f"rendering the first frames: {there}")
             self.read()
         enough = self._run / ENOUGH
         if self.web.seen + self.robot.seen > self._settings.frames_wanted(step):
@@ -84,7 +86,7 @@ class FrameSource:
             self._read_files()
 
     def _read_files(self) -> None:
-        for path in sorted((self._run / FRAMES).glob(f"*{SUFFIX}"), key=lambda path: path.stem.split("_")[1]):
+        for path in sorted(self._frames.glob(f"*{SUFFIX}"), key=lambda path: path.stem.split("_")[1]):
             if path.name in self._read:
                 continue
             self._read.add(path.name)
@@ -96,10 +98,9 @@ class FrameSource:
             else:
                 self.web.add(frames)
 
-    def _rest(self, why: str, needed: bool) -> None:
-        if needed:
-            self._wait(why)
-            time.sleep(0.5)
+    def _rest(self, why: str) -> None:
+        self._wait(why)
+        time.sleep(0.5)
 
 
 def batch_maker(tokenizer: object, settings: MiniSettings) -> BatchMaker:

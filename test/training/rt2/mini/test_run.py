@@ -13,6 +13,8 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.mini.batches import BatchMaker, mini_config
+from rt_vla_ros.training.rt2.mini.collector import FRAMES
+from rt_vla_ros.training.rt2.mini.frames import save_frames
 from rt_vla_ros.training.rt2.mini.learner import Average, MiniLearner
 from rt_vla_ros.training.rt2.mini.losses import Readouts
 from rt_vla_ros.training.rt2.mini.network import make_model
@@ -60,6 +62,38 @@ def test_a_run_that_was_stopped_goes_on_and_gives_a_policy(tmp_path: Path, tiny_
     policy = load_policy(str(folder), device="cpu")
     policy.reset("pick up the red cube")
     assert len(policy.act(Observation({"front": web_frames["images"][0]}, 0.0)).tokens) == 5
+
+
+def test_frames_of_another_run_give_the_same_weights_however_often_it_is_stopped(
+    tmp_path: Path, tiny_settings, web_frames, robot_frames
+) -> None:
+    frames = tmp_path / "there" / FRAMES
+    frames.mkdir(parents=True)
+    for number, one in enumerate([web_frames, web_frames, robot_frames]):
+        save_frames(frames / f"{'robot' if number == 2 else 'web'}_{number:06d}.npz", one)
+    settings = replace(
+        tiny_settings, frames_from=str(frames.parent), shard=8, web_frames=16, robot_frames=8, expert_frames=0
+    )
+
+    def stop_at_five(text: str) -> None:
+        if " 5 of 6" in text:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        MiniRun(tmp_path / "a", settings, save_interval=2, say=nothing, update=stop_at_five).train()
+    for name in ("a", "b"):
+        MiniRun(tmp_path / name, settings, save_interval=2, say=nothing, update=nothing).train()
+    weights = [(tmp_path / name / CHECKPOINT / "model.safetensors").read_bytes() for name in ("a", "b")]
+    assert weights[0] == weights[1]
+
+
+def test_too_few_frames_of_another_run_are_refused(tmp_path: Path, tiny_settings, web_frames) -> None:
+    frames = tmp_path / "there" / FRAMES
+    frames.mkdir(parents=True)
+    save_frames(frames / "web_000000.npz", web_frames)
+    settings = replace(tiny_settings, frames_from=str(frames.parent))
+    with pytest.raises(TrainingError, match="holds too few frames of a kind"):
+        MiniRun(tmp_path / "a", settings, save_interval=2, say=nothing, update=nothing).train()
 
 
 def test_other_settings_in_the_same_directory_are_refused(tmp_path: Path, tiny_settings) -> None:
