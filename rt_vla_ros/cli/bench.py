@@ -1,7 +1,7 @@
 """Benchmarks: `rt-vla bench node` measures the latency from a camera image to a velocity command on a private graph.
 
-`rt-vla bench rt1` times RT-1's networks, `rt-vla bench rt2` vision-language models; `rt-vla bench rt2-weights` counts
-how many actions int8 and int4 weights change.
+`rt-vla bench rt1` times RT-1's networks, `rt-vla bench rt2` vision-language models, `rt-vla bench rt2-training` how
+fast one learns; `rt-vla bench rt2-weights` counts how many actions int8 and int4 weights change.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rt_vla_ros.cli.main import refused
 from rt_vla_ros.out_file import check_out, write_json
 from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS, find_checkpoint
 from zenoh_ros.commands.errors import CliError, did_you_mean
+from zenoh_ros.commands.numbers import positive_int
 
 UNTRAINED = "rt2-untrained"
 NUMBER_TYPES = ("auto", "float32", "bfloat16")
@@ -32,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     node.set_defaults(measure=_node, bounded=("seconds",))
     _rt1_arguments(what.add_parser("rt1", help="RT-1: a step of each network, part by part"))
     _rt2_arguments(what.add_parser("rt2", help="RT-2: transformers' generate and the decoding engine"))
+    training = what.add_parser("rt2-training", help="RT-2: samples a second beside a plain transformers.Trainer")
+    training.add_argument("--seconds", type=float, default=20.0, metavar="S", help="of each way in a round; 20")
+    training.add_argument("--repeats", type=int, default=3, metavar="N", help="rounds, for the median; 3")
+    training.add_argument("--threads", type=positive_int, metavar="N", help="of the CPU (default: all)")
+    training.set_defaults(measure=_training, bounded=("seconds", "repeats"))
     changed = "RT-2: what int8 and int4 weights change in a checkpoint's actions"
     _weights_arguments(what.add_parser("rt2-weights", help=changed))
     for one in what.choices.values():
@@ -134,6 +140,17 @@ def _rt2(args: argparse.Namespace) -> Any:
             results.append(measure(name, SHAPES[name], device, number_type(args.weights, device), **options))
         print(table(results[-1:]), flush=True)
     return results
+
+
+def _training(args: argparse.Namespace) -> Any:
+    from rt_vla_ros.benchmarks.rt2_training import measure, table
+    from rt_vla_ros.policies.threads import set_threads
+
+    if args.threads:
+        set_threads(args.threads)
+    figures = measure(args.seconds, args.repeats)
+    print(table(figures))
+    return figures
 
 
 def _weights(args: argparse.Namespace) -> Any:

@@ -149,6 +149,12 @@ class BatchMaker:
         self._ask(made, frames, index, rng, kind)
         return made.rows[0][0]
 
+    def instruction(self, frames: Frames, index: int, rng: np.random.Generator) -> Segment:
+        """That of a robot frame's own target, as the policy is told it, with the expert's action."""
+        made = _Rows(rows=[[]])
+        self._instruct(made, frames, index, int(frames["target"][index]), rng)
+        return made.rows[0][0]
+
     def _web_row(self, made: _Rows, frames: Frames, index: int, rng: np.random.Generator) -> None:
         self._begin(made, frames, index, "web")
         while len(made.rows[-1]) < WEB_SEGMENTS:
