@@ -36,8 +36,9 @@ ROWS = (
     ("sim",),
     ("ros.py", "policies"),
     ("runtime",),
-    ("evaluation", "benchmarks"),
+    ("evaluation",),
     ("training", "nodes"),
+    ("benchmarks",),
     ("live", "selftest"),
     ("cli",),
 )
