@@ -16,9 +16,10 @@ from transformers import PreTrainedTokenizerFast
 from rt_vla_ros.policies.rt2.configuration import PLAN_END, PLAN_PROMPT, RT2Config, question_prompt, robot_prompt
 from rt_vla_ros.policies.rt2.inputs.processor import token_id
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, phrase
+from rt_vla_ros.sim.objects import COLOURS, SHAPES
 from rt_vla_ros.training.rt2.mini.frames import Frames, kinds_of, table_in
 from rt_vla_ros.training.rt2.mini.losses import FINE, STATE, Cells
-from rt_vla_ros.training.rt2.mini.network import BINS, IMAGE, IMAGE_TOKENS, SIDE
+from rt_vla_ros.training.rt2.mini.network import ASKING, BINS, IMAGE, IMAGE_TOKENS, SIDE, UNKNOWN
 from rt_vla_ros.training.rt2.mini.questions import draw_question, is_visible, plan
 from rt_vla_ros.training.rt2.packing import PackedRows, Segment, pack
 
@@ -30,6 +31,10 @@ MOTION = slice(2, 5)  # of the card's dimensions
 SHAKEN, HIDDEN, MOVED, MOST_MOVED = 0.5, 0.25, 0.35, 8
 """In SHAKEN of the instructions, each number that the model reads of its own action is hidden or moved by up to so many
 bins, with these probabilities: it looks at the image again rather than at the number before."""
+BLURRED, REPLACED, MOST_INSERTED = 0.3, 0.3, 3
+"""In BLURRED of the instructions, words that name no object are replaced by an unknown one with this probability, and
+so many unknown words are put between them at most: a user says more than the vocabulary has."""
+BEFORE_WORDS = 2  # tokens of a prompt before the instruction, at most
 CENTRE, REACH = (0.5, 0.0, 0.05), 6.0  # of the table [m], and 1 / m of what readouts are taught
 JITTER, CHANNEL_SHARE = 0.12, 0.4
 
@@ -112,7 +117,9 @@ class BatchMaker:
         self._tokenizer, self._config, self._plans = tokenizer, config, plans
         self._planning = replace(config, prompt=PLAN_PROMPT)
         self._robot_questions = robot_questions
-        self._first = token_id(tokenizer, "0")
+        self._first, self._unknown = token_id(tokenizer, "0"), token_id(tokenizer, UNKNOWN)
+        needed = (ASKING, *COLOURS, *SHAPES, "q:", "instruction:")
+        self._needed = {token_id(tokenizer, word) for word in needed}
         self._image = [token_id(tokenizer, IMAGE)] * IMAGE_TOKENS
         self._ids = lru_cache(1 << 18)(self._tokens)
 
@@ -197,7 +204,7 @@ class BatchMaker:
         before = self._ids(f"{plan(kind, place)} {PLAN_END}") if planned else ()
         prompt = robot_prompt(self._planning if planned else self._config, text)
         answer, seen = [*before, *action], [*before, *self._seen(action, rng)]
-        made.rows[-1].append(Segment(self._ids(str(prompt)), answer, seen))
+        made.rows[-1].append(Segment(self._blurred(self._ids(str(prompt)), rng), answer, seen))
         self._teach(made, before)
         made.sigma.extend(MOTION_SIGMA * (MOTION.start <= i < MOTION.stop) for i in range(len(action)))
         made.weights.extend(MOTION_WEIGHT if MOTION.start <= i < MOTION.stop else 1.0 for i in range(len(action)))
@@ -205,6 +212,17 @@ class BatchMaker:
         made.tool.append(cell_number(frames["tool_place"][index]))
         made.acts.append(True)
         made.state.append(state_of(frames, index, which))
+
+    def _blurred(self, prompt: Sequence[int], rng: np.random.Generator) -> list[int]:
+        """A robot prompt, at times with unknown words in place of some of its own, or between them."""
+        if rng.random() >= BLURRED:
+            return list(prompt)
+        words = [
+            self._unknown if token not in self._needed and rng.random() < REPLACED else token for token in prompt[:-2]
+        ]
+        for _ in range(int(rng.integers(MOST_INSERTED + 1))):
+            words.insert(int(rng.integers(BEFORE_WORDS, len(words) + 1)), self._unknown)
+        return [*words, *prompt[-2:]]
 
     def _teach(self, made: _Rows, words: Sequence[int]) -> None:
         numbers = [self._first <= token < self._first + BINS for token in words]
@@ -218,7 +236,7 @@ class BatchMaker:
             for i in range(len(seen)):
                 chance = rng.random()
                 if chance < HIDDEN:
-                    seen[i] = int(self._tokenizer.unk_token_id)
+                    seen[i] = self._unknown
                 elif chance < HIDDEN + MOVED and i >= MOTION.start:
                     moved = answer[i] - self._first + int(rng.integers(-MOST_MOVED, MOST_MOVED + 1))
                     seen[i] = self._first + min(max(moved, 0), 255)

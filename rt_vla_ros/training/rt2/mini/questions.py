@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.data.example import Turn
 from rt_vla_ros.sim.cards import SYMBOLS
-from rt_vla_ros.sim.instructions import PICK_PHRASINGS, UNSEEN_PICK_PHRASINGS
+from rt_vla_ros.sim.instructions import PICK_PHRASINGS
 from rt_vla_ros.sim.objects import ALL_KINDS, COLOURS, SHAPE_WORDS, SHAPES, ObjectKind
 from rt_vla_ros.sim.word_suites import (
     ALIKE,
@@ -392,15 +392,15 @@ PLAN_WORDS = "pick at"
 
 
 def vocabulary() -> list[str]:
-    """Every word of questions, answers, instructions of all suites, and plans, each once, as it is written.
+    """Every word of questions, answers, instructions and plans, each once, as it is written.
 
-    Neither numbers (0 ... 255) nor punctuation are among them.
+    Neither numbers (0 ... 255) nor punctuation are among them, nor words that only the suite `unseen` has.
     """
     texts = [
         QUESTION_WORDS,
         PLAN_WORDS,
         *("yes", "no", NOTHING),
-        *(template.format(colour="", shape="") for template in (*PICK_PHRASINGS, *UNSEEN_PICK_PHRASINGS)),
+        *(template.format(colour="", shape="") for template in PICK_PHRASINGS),
         *(template.format(thing="") for template in THING_PHRASINGS),
         *(template.format(symbol="") for template in ON_SYMBOL),
         *(*COUNTS, *COLOURS, *SHAPE_WORDS, *PLURALS.values(), *SYMBOLS),

@@ -91,10 +91,20 @@ def test_a_plan_names_the_object_and_its_place_before_the_action(tokenizer, robo
 def test_the_model_reads_some_numbers_hidden_or_moved_and_learns_the_right_ones(tokenizer, robot_frames) -> None:
     maker = BatchMaker(tokenizer, mini_config(), robot_questions=False)
     batch = maker.draw(None, robot_frames, (0, 8), np.random.default_rng(2))
-    read = batch.rows.input_ids.flatten()[batch.rows.at + 1]
-    changed = (read != batch.rows.labels).reshape(-1, 5)[:, :4]
+    before_last = batch.rows.at.reshape(-1, 5)[:, :4]
+    read = batch.rows.input_ids.flatten()[before_last + 1]
+    changed = read != batch.rows.labels.reshape(-1, 5)[:, :4]
     assert 0.05 < changed.float().mean() < 0.6
     assert tokenizer.unk_token_id not in batch.rows.labels
+
+
+def test_some_words_are_unknown_but_never_those_that_name_the_object(tokenizer, robot_frames) -> None:
+    maker = BatchMaker(tokenizer, mini_config())
+    rng = np.random.default_rng(3)
+    prompts = [tokenizer.decode(maker.instruction(robot_frames, 0, rng).prompt).split() for _ in range(200)]
+    kind = kinds_of(robot_frames, 0)[0]
+    assert all(kind.colour in words and kind.shape in words and words[-1] == "a:" for words in prompts)
+    assert 20 < sum("<unk>" in words for words in prompts) < 80
 
 
 def test_attention_is_told_the_cell_of_the_named_object(robot_frames) -> None:
