@@ -11,7 +11,7 @@ import pytest
 
 from rt_vla_ros.sim import SUITES, make_scene
 from rt_vla_ros.sim.cards import SYMBOLS
-from rt_vla_ros.sim.instructions import matches, said_symbols
+from rt_vla_ros.sim.instructions import UNSEEN_PICK_PHRASINGS, matches, said_symbols
 from rt_vla_ros.sim.objects import ALL_KINDS, COLOURS, SHAPES, ObjectKind
 from rt_vla_ros.sim.word_suites import MEANINGS, WEB_ONLY_WORDS
 from rt_vla_ros.training.rt2.mini.questions import (
