@@ -57,7 +57,10 @@ class FrameContent:
     step: int = 0
 
 
-def draw_frame(content: FrameContent, instruction: str, panel: WordsPanel) -> Pixels:
+NO_WORDS = WordsPanel(Trajectory(), SIZE[0])
+
+
+def draw_frame(content: FrameContent, instruction: str, panel: WordsPanel = NO_WORDS) -> Pixels:
     """One frame of the video, RGB, uint8, shape (404 + the panel's height, 640, 3)."""
     canvas = Image.new("RGB", (SIZE[0], SIZE[1] + panel.height), BACKGROUND)
     canvas.paste(Image.fromarray(content.arm).resize(SCENE), (0, HEADER))
