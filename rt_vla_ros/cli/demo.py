@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,12 +20,18 @@ import numpy as np
 
 from rt_vla_ros import ros
 from rt_vla_ros.cli.main import refused
+from rt_vla_ros.evaluation.record import QuestionRecord
 from rt_vla_ros.live.demo_run import DemoOutcome, DemoSettings, perform
 from rt_vla_ros.live.private_graph import PrivateGraph
-from rt_vla_ros.policies.checkpoint.resolve import MADE_IN_MEMORY, resolve
+from rt_vla_ros.policies.checkpoint.resolve import MADE_IN_MEMORY, UNTRAINED_RT2, Checkpoint, resolve
 from rt_vla_ros.progress import Progress
+from rt_vla_ros.runtime.instruction_gate import LONGEST_TEXT, too_long
+from rt_vla_ros.runtime.question_queue import without_words
 from zenoh_ros.commands.errors import CliError
 
+QUESTION = "what does the gripper hold?"
+"""Asked where nobody says otherwise, of a policy that writes words as well as actions."""
+ANSWER_BY_DEFAULT = ("rt2", UNTRAINED_RT2)
 LAST_FRAME_REPEATS = 12  # a little more than a second
 WRITTEN = {"demo.mp4": "the video", "demo.png": "six frames of it", "demo.json": "the figures"}
 
@@ -35,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, metavar="N", help="the scene is a function of suite and seed")
     add("--suite", default="pick-colours", help="name of the suite of scenes")
     add("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="a checkpoint, by name or directory")
+    asks = f"""asked again and again while the arm moves; may be repeated; "" asks nothing; {QUESTION!r} of RT-2"""
+    add("--ask", action="append", metavar="QUESTION", help=asks)
     add("--out", type=Path, default=Path("demo_out"), metavar="DIR", help="output directory")
     add("--timeout", type=float, metavar="S", help="time limit in simulated seconds; 20")
     alike = "every step waits for the previous one: the same run on every machine"
@@ -75,6 +84,7 @@ def checked(args: argparse.Namespace) -> DemoSettings:
         scene = make_scene(args.suite, args.seed, args.instruction)
         checkpoint = resolve(args.policy, Progress().line)
         cameras = tuple(camera.name for camera in checkpoint.read_card().cameras)
+    questions = _questions(args.ask, checkpoint)
     timeout = scene.task.time_limit if args.timeout is None else args.timeout
     if not 0 < timeout <= 3600:
         raise CliError(f"--timeout is {timeout:g}, expected more than 0 and at most 3600 seconds.")
@@ -85,7 +95,25 @@ def checked(args: argparse.Namespace) -> DemoSettings:
     except OSError as error:
         said = f"nothing can be written into {args.out} ({error.strerror}); name another folder: --out DIR."
         raise CliError(said) from error
-    return DemoSettings(scene, checkpoint.reference, args.out, timeout, args.lock_step, cameras)
+    return DemoSettings(scene, checkpoint.reference, args.out, timeout, args.lock_step, cameras, questions)
+
+
+def _questions(asked: list[str] | None, checkpoint: Checkpoint) -> tuple[str, ...]:
+    """What is asked while the arm moves. Raises CliError."""
+    if asked is None:
+        return (QUESTION,) if checkpoint.family in ANSWER_BY_DEFAULT else ()
+    questions = tuple(" ".join(question.split()) for question in asked)
+    if questions == ("",):
+        return ()
+    if not checkpoint.answers:
+        raise CliError(f"--ask: {without_words(checkpoint.name)}")
+    for question in questions:
+        problem = too_long("question", question, LONGEST_TEXT)
+        if not question:
+            problem = "one of the questions is empty; say what is to be asked."
+        if problem is not None:
+            raise CliError(f"--ask: {problem}")
+    return questions
 
 
 def write(settings: DemoSettings, result: DemoOutcome) -> list[str]:
@@ -101,7 +129,8 @@ def write(settings: DemoSettings, result: DemoOutcome) -> list[str]:
             if frames:
                 write_clip(made / "demo.mp4", [*frames, *[frames[-1]] * LAST_FRAME_REPEATS], RATE)
                 draw_frame_grid(key_frames(frames)).save(made / "demo.png")
-            (made / "demo.json").write_text(json.dumps(figures(settings, result), indent=2, ensure_ascii=False) + "\n")
+            figured = json.dumps(figures(settings, result), indent=2, ensure_ascii=False) + "\n"
+            (made / "demo.json").write_text(figured, encoding="utf-8")
             for name, meaning in WRITTEN.items():
                 if (made / name).exists():
                     os.replace(made / name, settings.out / name)
@@ -120,7 +149,23 @@ def figures(settings: DemoSettings, result: DemoOutcome) -> dict[str, Any]:
     run = {"instruction": scene.task.instruction, **{name: getattr(result, name) for name in names}}
     run |= {"seconds": round(result.seconds, 3), "policy": Path(settings.policy).name, "suite": scene.suite}
     run |= {"seed": scene.seed, "lock_step": settings.lock_step}
-    return {**run, "latency_ms": {"median": median, "p99": p99}}
+    run |= {"latency_ms": {"median": median, "p99": p99}}
+    return {**run, "questions": [_question(one) for one in result.trajectory.questions], "plans": _plans(result)}
+
+
+def _question(record: QuestionRecord) -> dict[str, Any]:
+    """Without an answer or a problem where there is none."""
+    found = {name: value for name, value in asdict(record).items() if value or name == "asked"}
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in found.items()}
+
+
+def _plans(result: DemoOutcome) -> list[dict[str, Any]]:
+    """What the policy said that it would do, each time that it said something else."""
+    actions, plans = result.trajectory.actions, list[dict[str, Any]]()
+    for time, chunk, latency in actions:
+        if chunk.plan and latency > 0 and (not plans or plans[-1]["plan"] != chunk.plan):
+            plans.append({"time": round(time, 3), "plan": chunk.plan})
+    return plans
 
 
 def summary_lines(settings: DemoSettings, result: DemoOutcome) -> list[str]:

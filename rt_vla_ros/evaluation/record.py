@@ -88,29 +88,51 @@ def _fingerprint(chunks: Iterable[ActionChunk]) -> str:
     return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class QuestionRecord:
+    """A question that was asked during a run, and what came of it.
+
+    asked, answered: simulated time since the reset [s]; answered: None while nothing came. answer: in the model's
+    words. problem: why there is none, in a sentence. seconds: how long the model took, on the host's clock [s].
+    """
+
+    question: str
+    asked: float
+    answered: float | None = None
+    answer: str = ""
+    problem: str = ""
+    seconds: float = 0.0
+
+
 @dataclass
 class Trajectory:
     """Events of a run, each with the simulated time since the reset [s].
 
     states: generalised positions of the simulator, shape (nq,). images: the policy's, RGB. actions: with the
-    latency from the image's arrival at the policy [s].
+    latency from the image's arrival at the policy [s]. questions: that were asked meanwhile, in order.
     """
 
     states: list[tuple[float, NDArray[np.float64]]] = field(default_factory=list)
     images: list[tuple[float, NDArray[np.uint8]]] = field(default_factory=list)
     actions: list[tuple[float, ActionChunk, float]] = field(default_factory=list)
+    questions: list[QuestionRecord] = field(default_factory=list)
 
     @property
     def time(self) -> float:
         """Simulated time of the newest state [s]."""
         return self.states[-1][0] if self.states else 0.0
 
+    def copy(self) -> Trajectory:
+        """The same events, which does not grow with this one."""
+        return Trajectory([*self.states], [*self.images], [*self.actions], [*self.questions])
+
     def until(self, end: float) -> Trajectory:
-        """The part up to `end` [s]; of the actions, those that started before."""
+        """The part up to `end` [s]; of actions and questions, those that began before."""
         return Trajectory(
             states=[event for event in self.states if event[0] < end + SAME_TIME],
             images=[event for event in self.images if event[0] < end + SAME_TIME],
             actions=[event for event in self.actions if event[0] < end - SAME_TIME],
+            questions=[question for question in self.questions if question.asked < end - SAME_TIME],
         )
 
 

@@ -7,7 +7,6 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,14 +14,15 @@ import av
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
+from rt_vla_ros.evaluation.lettering import BACKGROUND, BAD, GOOD, MUTED, TEXT, font, one_line, shortened
 from rt_vla_ros.evaluation.record import SAME_TIME, Trajectory
+from rt_vla_ros.evaluation.words_panel import WordsPanel
 from rt_vla_ros.sim import Scene, TabletopSim
 
 Pixels = NDArray[np.uint8]
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Point = tuple[float, float]
 
 SCENE = (480, 360)  # the arm [px]
@@ -31,9 +31,7 @@ SIZE = (SCENE[0] + SIDE, HEADER + SCENE[1])  # both even, as H.264 requires
 FULL_SCALE = 0.04  # displacement at the dial's edge [m]
 FULL_TURN = 0.35  # rotation about the vertical at the arc's end [rad]
 
-BACKGROUND, TEXT, MUTED = (24, 27, 33), (236, 238, 242), (128, 136, 150)
 ARROW, LIFT, GRIP = (255, 176, 46), (92, 200, 255), (120, 220, 140)
-BAD = (255, 110, 100)
 RATE = Fraction(10)  # frames per simulated second, in real time
 MAX_FRAMES = 100  # a longer run is played faster
 
@@ -59,40 +57,31 @@ class FrameContent:
     step: int = 0
 
 
-@cache
-def font(size: int) -> Font:
-    """Pillow's built-in typeface, which needs no font file."""
-    return ImageFont.load_default(size)
+NO_WORDS = WordsPanel(Trajectory(), SIZE[0])
 
 
-def shortened(text: str, width: float, face: Font) -> str:
-    """The text, truncated to `width` pixels."""
-    if face.getlength(text) <= width:
-        return text
-    while text and face.getlength(text + " ...") > width:
-        text = text[: -max(1, len(text) // 16)]
-    return text + " ..."
-
-
-def draw_frame(content: FrameContent, instruction: str) -> Pixels:
-    """One frame of the video, RGB, uint8, shape (404, 640, 3)."""
-    canvas = Image.new("RGB", SIZE, BACKGROUND)
+def draw_frame(content: FrameContent, instruction: str, panel: WordsPanel = NO_WORDS) -> Pixels:
+    """One frame of the video, RGB, uint8, shape (404 + the panel's height, 640, 3)."""
+    canvas = Image.new("RGB", (SIZE[0], SIZE[1] + panel.height), BACKGROUND)
     canvas.paste(Image.fromarray(content.arm).resize(SCENE), (0, HEADER))
     draw = ImageDraw.Draw(canvas)
-    caption = shortened(f"“{instruction}”", SIZE[0] - 100, font(20))
+    caption = shortened(f"“{one_line(instruction)}”", SIZE[0] - 100, font(20))
     draw.text((14, HEADER / 2), caption, TEXT, font(20), anchor="lm")
     draw.text((SIZE[0] - 14, HEADER / 2), f"{content.time:.1f} s", MUTED, font(16), anchor="rm")
     _draw_policy_image(canvas, draw, content.policy_image)
     if content.chunk is not None and content.chunk.steps:
         _draw_action(draw, content.chunk, content.step, content.latency)
     if content.verdict:
-        _draw_verdict(draw, content.verdict, GRIP if content.success else BAD)
+        _draw_verdict(draw, content.verdict, GOOD if content.success else BAD)
+    plan = content.chunk.plan if content.chunk is not None else ""
+    said_by = math.inf if content.verdict else content.time  # an answer may come when the run is over
+    panel.draw(draw, SIZE[1], said_by, plan, planned=content.latency > 0)
     return np.asarray(canvas)
 
 
 def draw_frame_grid(frames: Sequence[Pixels], columns: int = 2) -> Image.Image:
-    """Frames in a grid, row by row."""
-    (width, height), gap, rows = SIZE, 8, math.ceil(len(frames) / columns)
+    """Frames of the same size in a grid, row by row."""
+    (height, width), gap, rows = frames[0].shape[:2], 8, math.ceil(len(frames) / columns)
     grid = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), (255, 255, 255))
     for index, frame in enumerate(frames):
         row, column = divmod(index, columns)
@@ -121,6 +110,7 @@ def draw_run(run: Trajectory, scene: Scene, verdict: str, *, success: bool, rate
     """All frames of a run, in order; none where no state was recorded. The verdict is on the last one."""
     if not run.states:
         return
+    panel = WordsPanel(run, SIZE[0])
     sim = TabletopSim(detailed=True)
     sim.reset(scene.layout)
     chunks = [(time, (time, chunk, latency)) for time, chunk, latency in run.actions]
@@ -133,7 +123,7 @@ def draw_run(run: Trajectory, scene: Scene, verdict: str, *, success: bool, rate
             said = verdict if number == len(times) - 1 else ""
             step = 0 if chunk is None else step_at(chunk, time - since + latency)
             content = FrameContent(time, arm, newest(run.images, time), chunk, latency, said, success, step)
-            yield draw_frame(content, scene.task.instruction)
+            yield draw_frame(content, scene.task.instruction, panel)
     finally:
         sim.close()
 
@@ -240,7 +230,7 @@ def _draw_arrow(draw: ImageDraw.ImageDraw, tail: Point, tip: Point) -> None:
 
 def _draw_verdict(draw: ImageDraw.ImageDraw, verdict: str, colour: tuple[int, int, int]) -> None:
     face = font(18)
-    text = shortened(verdict, SCENE[0] - 40, face)
+    text = shortened(one_line(verdict), SCENE[0] - 40, face)
     half = face.getlength(text) / 2 + 12
     x, y = SCENE[0] / 2, HEADER + SCENE[1] - 28
     draw.rounded_rectangle((x - half, y - 17, x + half, y + 17), 8, fill=BACKGROUND, outline=colour, width=2)

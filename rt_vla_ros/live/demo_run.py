@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rt_vla_ros.action_space.chunk import EndEffectorStep
-from rt_vla_ros.evaluation.record import Trajectory
+from rt_vla_ros.evaluation.lettering import one_line
+from rt_vla_ros.evaluation.record import QuestionRecord, Trajectory
 from rt_vla_ros.live.private_graph import PrivateGraph
+from rt_vla_ros.live.question_asker import QuestionAsker
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.scenes import Scene
 
@@ -20,7 +22,10 @@ NAMESPACE = "/rt_vla_demo"
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """timeout: simulated time that the policy gets [s]. out: directory of what is written."""
+    """timeout: simulated time that the policy gets [s]. out: directory of what is written.
+
+    questions: asked in turn, over and over, while the arm moves.
+    """
 
     scene: Scene
     policy: str
@@ -28,6 +33,7 @@ class DemoSettings:
     timeout: float
     lock_step: bool
     cameras: tuple[str, ...] = ("front",)
+    questions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,15 +74,19 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
     )
     launched = graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *arguments, log=log)
     with GraphSession(NAMESPACE, launched, progress) as session:
+        asker = QuestionAsker(
+            settings.questions, session.ask, lambda: session.trajectory.time, lambda asked: _tell(asked, progress)
+        )
         try:
-            return _attempt(settings, session)
+            return _attempt(settings, session, asker)
         except RunFailed as failure:
-            trajectory = session.trajectory
+            asker.give_up("The run ended before.")
+            trajectory = replace(session.trajectory, questions=asker.records)
             details = f"What the processes said last ({log}):\n{tail(log)}"
             return DemoOutcome(False, "error", str(failure), trajectory.time, trajectory, details)
 
 
-def _attempt(settings: DemoSettings, session: GraphSession) -> DemoOutcome:
+def _attempt(settings: DemoSettings, session: GraphSession, asker: QuestionAsker) -> DemoOutcome:
     """From the start of the processes to the judgement. Raises RunFailed and CliError."""
     task, timeout = settings.scene.task, settings.timeout
     session.wait_for_nodes()
@@ -86,11 +96,13 @@ def _attempt(settings: DemoSettings, session: GraphSession) -> DemoOutcome:
 
     def terminated_by_now() -> bool:
         _show(session)
+        if session.trajectory.actions:
+            asker.go_on()
         return session.terminated and session.has_ended()
 
     terminated = session.watch(timeout, 0.1, terminated_by_now)
     verdict = session.judge(terminated=terminated)
-    trajectory, message = session.trajectory, verdict.message
+    trajectory, message = session.trajectory.copy(), verdict.message
     if not terminated:
         trajectory = trajectory.until(timeout)
         if settings.lock_step:  # in which an action may overtake the state that its image shows
@@ -98,7 +110,29 @@ def _attempt(settings: DemoSettings, session: GraphSession) -> DemoOutcome:
         message += f" The time limit of {timeout:g} s was reached."
     if session.refusal and not verdict.success:
         message += f" Actions were refused: {session.refusal}"
+    _await_answer(session, asker)
+    trajectory.questions = asker.records
     return DemoOutcome(verdict.success, verdict.outcome, message, trajectory.time, trajectory)
+
+
+def _await_answer(session: GraphSession, asker: QuestionAsker) -> None:
+    """To a question that was asked while the arm moved; the run is over and judged by then, whatever comes."""
+    from rt_vla_ros.live.graph_session import ANSWER, RunFailed
+
+    problem = f"None came within {ANSWER:.0f} s after the run."
+    try:
+        session.wait(lambda: not asker.waiting)
+    except RunFailed as failure:
+        problem = str(failure)
+    asker.give_up(problem)
+
+
+def _tell(asked: QuestionRecord, progress: Progress) -> None:
+    begin = f"  {asked.asked:5.1f} s  asked: {one_line(asked.question)}"
+    if asked.problem:
+        progress.line(f"{begin}  No answer: {one_line(asked.problem)}")
+    else:
+        progress.line(f"{begin}  Answer at {asked.answered:.1f} s: {one_line(asked.answer) or '(nothing)'}")
 
 
 def _show(session: GraphSession) -> None:

@@ -16,6 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
@@ -27,7 +28,7 @@ from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.images import rgb_from_image
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.scenes import Scene
-from rt_vla_ros.srv import ResetScene, TaskOutcome
+from rt_vla_ros.srv import Ask, ResetScene, TaskOutcome
 from zenoh_ros.commands.errors import CliError
 
 NODES = {"policy_node", "smoother_node", "sim_arm_node"}
@@ -72,6 +73,7 @@ class GraphSession:
         self._reset = node.create_client(ResetScene, "sim_arm_node/reset_scene")
         self._outcome = node.create_client(TaskOutcome, "sim_arm_node/outcome")
         self._restart = node.create_client(Trigger, "policy_node/restart")
+        self._ask = node.create_client(Ask, "policy_node/ask")
         node.create_subscription(Image, "image", self._on_image, newest)
         node.create_subscription(ChunkMsg, "action", self._on_action, 100)
         node.create_subscription(ControllerStatus, "controller_status", self._on_status, 10)
@@ -194,6 +196,10 @@ class GraphSession:
             raise RunFailed("Nobody listened to the instruction.")
         if not again:
             self._instructions.publish(String(data=instruction))
+
+    def ask(self, question: str) -> Future[Ask.Response] | None:
+        """Asks the policy about what it sees, and returns at once; None where it does not offer that yet."""
+        return self._ask.call_async(Ask.Request(question=question)) if self._ask.service_is_ready() else None
 
     def end_request(self) -> None:
         """Ends the running request; the smoother is not stopped by that. Raises RunFailed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rt_vla_ros.nodes.parameters import Parameter
 from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS
+from rt_vla_ros.runtime.instruction_gate import LONGEST_TEXT
 
 POLICY_PARAMETERS = (
     Parameter("policy", "rt1-mini", "Name or directory of the checkpoint."),
@@ -108,7 +109,7 @@ POLICY_PARAMETERS = (
     ),
     Parameter(
         "max_instruction_length",
-        1000,
+        LONGEST_TEXT,
         "Longer instructions stop the arm, longer questions are refused [characters].",
         low=1,
         high=100_000,

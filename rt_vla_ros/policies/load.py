@@ -8,7 +8,7 @@ import torch
 
 from rt_vla_ros.policies.checkpoint.errors import UnknownPolicyError
 from rt_vla_ros.policies.checkpoint.files import Tell, say_nothing
-from rt_vla_ros.policies.checkpoint.resolve import UNTRAINED, Checkpoint, policy_names, resolve
+from rt_vla_ros.policies.checkpoint.resolve import RT1_FAMILIES, UNTRAINED, Checkpoint, policy_names, resolve
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.rt1 import checkpoint as rt1
 
@@ -43,7 +43,7 @@ def load_policy(
     """
     where, tell = find_device(device), tell or say_nothing
     checkpoint = name_or_path if isinstance(name_or_path, Checkpoint) else resolve(name_or_path, tell)
-    if checkpoint.family in ("rt1", UNTRAINED):
+    if checkpoint.family in RT1_FAMILIES:
         open_policy: Callable[..., Policy] = rt1.open_policy
     else:  # the vision-language models of transformers take seconds to import
         from rt_vla_ros.policies.rt2.checkpoint import open_policy

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+LONGEST_TEXT = 1000
+"""Of instructions and questions, where nobody says otherwise [characters]."""
+
 
 class InstructionKind(Enum):
     """What is to be done about an instruction."""

@@ -25,6 +25,11 @@ class Answer:
     seconds: float = 0.0
 
 
+def without_words(name: str) -> str:
+    """Why a policy of this name answers no questions."""
+    return f"The policy {name!r} has no words; RT-2 policies answer questions."
+
+
 class QuestionQueue:
     """Takes one question at a time; who comes meanwhile is told so, instead of waiting in a line of unknown length."""
 
@@ -64,7 +69,7 @@ class QuestionQueue:
         if policy is None:
             return "The policy is still being loaded."
         if not isinstance(policy, AnsweringPolicy):
-            return f"The policy {policy.name!r} has no words; RT-2 policies answer questions."
+            return without_words(policy.name)
         return None if question.strip() else "The question is empty; ask something about the image."
 
     def _work(

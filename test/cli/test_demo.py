@@ -18,10 +18,13 @@ import pytest
 from PIL import Image
 from support.vlms import rt2_card, save_openvla, save_vlm
 
+from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.cli import demo
 from rt_vla_ros.cli.main import main
+from rt_vla_ros.evaluation.record import QuestionRecord, Trajectory
 from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.policies.tabletop_card import tabletop_card
+from rt_vla_ros.sim import make_scene
 from zenoh_ros.commands.errors import CliError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,6 +96,11 @@ def test_an_untrained_policy_goes_all_the_way_and_does_not_do_it(policy: str, tm
     latency = said["latency_ms"]
     assert isinstance(latency, dict)
     assert 0 < latency["median"] <= latency["p99"]
+    questions = said["questions"]
+    assert isinstance(questions, list)
+    assert {one["question"] for one in questions} == ({demo.QUESTION} if policy == "rt2-untrained" else set())
+    assert all(0 <= one["asked"] <= one["answered"] and one["seconds"] > 0 for one in questions), questions
+    assert printed.count("asked: what does the gripper hold?  Answer at ") == len(questions)
     with av.open(str(tmp_path / "demo.mp4")) as file:
         assert sum(1 for _ in file.decode(video=0)) > 20
     with Image.open(tmp_path / "demo.png") as picture:
@@ -120,6 +128,9 @@ def test_the_trained_policy_does_what_the_sentence_says(tmp_path: Path) -> None:
         (["--timeout", "0"], "--timeout is 0"),
         (["--out", "/proc/nowhere"], "name another folder: --out DIR"),
         (["--policy", "."], "action_card.json"),
+        (["--ask", "what?"], "The policy 'rt1-untrained' has no words; RT-2 policies answer questions."),
+        (["--policy", "rt2-untrained", "--ask", "what?", "--ask", " "], "one of the questions is empty"),
+        (["--policy", "rt2-untrained", "--ask", "what? " * 200], "The question has 1199 characters, at most 1000"),
     ],
 )
 def test_what_is_wrong_is_refused_before_anything_starts(
@@ -148,6 +159,42 @@ def test_what_the_policy_looks_through_is_switched_on(tmp_path: Path) -> None:
         assert (settings.policy, settings.cameras) == (name, cameras)
     with pytest.raises(CliError, match="There are: bridge_orig, libero_spatial"):
         demo.checked(parser.parse_args(["--policy", f"{openvla}#bridge"]))
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "questions"),
+    [
+        ("rt2-untrained", [], (demo.QUESTION,)),
+        ("rt2-untrained", [""], ()),
+        ("rt2-untrained", [" where is\tthe ball?\n", "what?"], ("where is the ball?", "what?")),
+        ("rt1-untrained", [], ()),
+        ("rt1-untrained", [""], ()),
+    ],
+)
+def test_who_has_words_is_asked(policy: str, asked: list[str], questions: tuple[str, ...], tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    demo.add_arguments(parser)
+    given = [word for question in asked for word in ("--ask", question)]
+    settings = demo.checked(parser.parse_args(["--policy", policy, "--out", str(tmp_path), *given]))
+    assert settings.questions == questions
+
+
+def test_questions_and_plans_are_among_the_figures(tmp_path: Path) -> None:
+    still = (EndEffectorStep.still(),)
+    plans = [("pick red cube", 0.1), ("pick red cube", 0.1), ("", 0.1), ("The request failed.", 0.0), ("lift", 0.1)]
+    actions = [(0.2 * i, ActionChunk(still, 0.2, plan=plan), late) for i, (plan, late) in enumerate(plans)]
+    asked = [
+        QuestionRecord("what?", 0.0, 0.40004, "nothing", seconds=0.3),
+        QuestionRecord("what?", 1.0, problem="None came."),
+    ]
+    run = demo.DemoOutcome(False, "timeout", "", 1.0, Trajectory(actions=actions, questions=asked))
+    settings = demo.DemoSettings(make_scene("pick-any", 0), "rt2-untrained", tmp_path, 20.0, False)
+    said = demo.figures(settings, run)
+    assert said["questions"] == [
+        {"question": "what?", "asked": 0.0, "answered": 0.4, "answer": "nothing", "seconds": 0.3},
+        {"question": "what?", "asked": 1.0, "problem": "None came."},
+    ]
+    assert said["plans"] == [{"time": 0.0, "plan": "pick red cube"}, {"time": 0.8, "plan": "lift"}]
 
 
 def test_a_checkpoint_that_only_the_policy_finds_wrong_is_refused_with_its_words(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ VLA0_MODEL = "model_last"
 """Where the training of VLA-0 saves its model, in a directory that has statistics and settings too."""
 UNTRAINED, UNTRAINED_RT2 = MADE_IN_MEMORY = ("rt1-untrained", "rt2-untrained")
 """Policies with random weights, for which there are no files."""
+RT1_FAMILIES = ("rt1", UNTRAINED)
+"""Networks without words."""
 SHOWN = 80
 """Characters of a name that are shown in a sentence about it."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
@@ -77,6 +79,11 @@ class Checkpoint:
         if self.directory is None:
             raise CheckpointError(f"The policy {self.name!r} is made in memory and has no files.")
         return self.directory
+
+    @property
+    def answers(self) -> bool:
+        """Whether the model answers questions in words: the policy is a policies.policy.AnsweringPolicy."""
+        return self.family not in RT1_FAMILIES
 
     def place_of(self, *files: str) -> Path:
         """Where these files are read from: the adapter's directory if one of them is there, else the model's."""

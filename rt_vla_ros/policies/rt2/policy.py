@@ -45,7 +45,8 @@ LONGEST_ANSWER = 64
 class RT2Policy:
     """Implements policies.policy.StreamingPolicy and AnsweringPolicy.
 
-    `act` and `ask` may be called from two threads: an action waits for at most one pass of an answer.
+    `act` and `ask` may be called from two threads: an action waits for at most one pass of an answer, of a streamed
+    chunk each part.
     previous: tokens of the chunk before; without the steps that are done since they are tried first. prompt_tokens:
     length of the prompt with its images.
     """
@@ -141,7 +142,7 @@ class RT2Policy:
 
     def outputs(self, observation: Observation, *, early: int = 0) -> Iterator[Decoded]:
         """As `decode`; with early, the numbers of a step, the first steps before the rest too."""
-        with self._lock.high():
+        with self._lock.high():  # up to the first output without a break: an answer's pass in each would add up
             inputs = self._to_device(self._inputs(observation))
             self._stop_writing()
             done = self._decoder.begin(observation.stamp)
@@ -153,14 +154,22 @@ class RT2Policy:
                 generator=self._generator,
                 early=early,
             )
-        while True:
-            with self._lock.high():  # not while who iterates does something else
-                decoded = next(writing, None)
-            if decoded is None:
-                return
+            decoded = self._next(writing)
+        while decoded is not None:
             if self._speculate and decoded.numbers == self._grammar.size:
                 self.previous = decoded.tokens
             yield decoded
+            if decoded.numbers == self._grammar.size:
+                return
+            with self._lock.high():  # not while who iterates does something else
+                decoded = self._next(writing)
+
+    def _next(self, writing: Generator[Decoded, None, None]) -> Decoded | None:
+        """What is written next; None where another output was begun. Behind the whole chunk nothing is left to do."""
+        decoded = next(writing, None)
+        if decoded is not None and decoded.numbers == self._grammar.size:
+            writing.close()
+        return decoded
 
     def _stop_writing(self) -> None:
         """Two outputs at a time would be written into one cache."""
