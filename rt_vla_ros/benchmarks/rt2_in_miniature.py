@@ -1,0 +1,195 @@
+"""RT-2's claims in miniature: trains the arms of docs/rt2_in_miniature.md, evaluates them, and prints the tables.
+
+    rt-vla train rt2 --recipe rt2-mini --out runs/mini
+    python -m rt_vla_ros.benchmarks.rt2_in_miniature --frames-from runs/mini --out runs/miniature
+
+All arms learn from the frames of that run, the same ones in the same order. What is done is not done again: the same
+command goes on. `--only ARM ...` makes some of them; `--list` says which there are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STEPS, WEB_STEPS = 5_000, 1_500
+FRAMES = 24  # in a batch with web data
+ROBOT_FRAMES = 17  # of them from robot data, at the recipe's share; arms without web data have a batch of these alone
+SEEDS = (0, 1, 2)
+SHARES = (0.1, 0.3, 0.5, 0.66, 0.9, 1.0)
+SUITES = ("pick-any", "unseen")
+WORDS = ("synonyms", "reasoning")
+EPISODES = 100
+
+
+@dataclass(frozen=True)
+class Arm:
+    """name: of its directory. settings: of MiniSettings. start: the arm from whose weights it starts; "": random.
+
+    suites: it is evaluated on. plan: whether it plans in words first there. of: the arm whose policy it is, evaluated
+    in another way; "": its own.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    start: str = ""
+    suites: Sequence[str] = SUITES
+    plan: bool = False
+    of: str = ""
+
+
+def arms() -> list[Arm]:
+    """Every one behind those that it starts from."""
+    found = []
+    robot_only = {"steps": STEPS, "web_steps": 0, "batch_size": ROBOT_FRAMES, "robot_share": 1.0}
+    robot_only |= {"robot_questions": False}
+    web = {"steps": WEB_STEPS, "web_steps": WEB_STEPS, "batch_size": FRAMES, "robot_share": 0.0}
+    together = {"steps": STEPS, "web_steps": 0, "batch_size": FRAMES}
+    for seed in SEEDS:
+        found.append(Arm(f"web-{seed}", {**web, "seed": seed}, suites=()))
+        found.append(Arm(f"scratch-{seed}", {**robot_only, "seed": seed}))
+        found.append(Arm(f"robot-only-{seed}", {**robot_only, "seed": seed}, f"web-{seed}"))
+        co = {**together, "robot_share": ROBOT_FRAMES / FRAMES, "seed": seed}
+        found.append(Arm(f"co-{seed}", co, f"web-{seed}", (*SUITES, *WORDS) if seed == 0 else SUITES))
+    found.append(Arm("plan", {}, suites=WORDS, plan=True, of="co-0"))
+    found += [Arm(f"share-{share:.0%}".rstrip("%"), {**together, "robot_share": share}, "web-0") for share in SHARES]
+    small = {"width": 64, "layers": 2}
+    found.append(Arm("web-small", {**web, **small}, suites=()))
+    found.append(Arm("co-small", {**together, **small, "robot_share": ROBOT_FRAMES / FRAMES}, "web-small"))
+    return found
+
+
+@dataclass(frozen=True)
+class Place:
+    """frames_from: a run whose frames all arms learn from. out: of all arms."""
+
+    frames_from: Path
+    out: Path
+
+    def train_command(self, arm: Arm) -> list[str]:
+        """That makes the arm's policy."""
+        settings = {**arm.settings, "frames_from": str(self.frames_from)}
+        if arm.start:
+            settings["init_from"] = str(self.out / arm.start / "checkpoint")
+        changes = [part for key, value in settings.items() for part in ("--set", f"{key}={_text(value)}")]
+        command = ["train", "rt2", "--recipe", "rt2-mini", "--out", str(self.out / arm.name)]
+        return [*_PROGRAM, *command, "--threads", "1", *changes]
+
+    def evaluate_command(self, arm: Arm) -> list[str]:
+        """That measures it."""
+        command = ["evaluate", "--policy", str(self.out / (arm.of or arm.name) / "checkpoint"), "--threads", "1"]
+        command += ["--suite", ",".join(arm.suites), "--episodes", str(EPISODES), "--seed", "0", "--videos", "0"]
+        return [*_PROGRAM, *command, "--out", str(self.out / arm.name / "evaluation"), *["--plan"] * arm.plan]
+
+    def make(self, arm: Arm) -> None:
+        """Trains and evaluates it, as far as that is not done. Raises CalledProcessError."""
+        folder = self.out / arm.name
+        folder.mkdir(parents=True, exist_ok=True)
+        begun = time.monotonic()
+        if not arm.of:
+            _run(self.train_command(arm), folder / "train.log")
+        if arm.suites:
+            _run(self.evaluate_command(arm), folder / "evaluate.log")
+        (folder / "done.json").write_text(json.dumps({"minutes": round((time.monotonic() - begun) / 60, 1)}))
+
+
+_PROGRAM = (sys.executable, "-m", "rt_vla_ros.cli")
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+def _run(command: Sequence[str], log: Path) -> None:
+    with log.open("ab") as file:
+        subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=True)
+
+
+def make_all(chosen: Iterable[Arm], place: Place, jobs: int) -> None:
+    """Several arms at a time, each in processes of one thread. Raises CalledProcessError of the first that fails."""
+    done = {arm.name: threading.Event() for arm in chosen}
+
+    def make(arm: Arm) -> None:
+        for before in (arm.start, arm.of):
+            if before in done:
+                done[before].wait()
+        if not (place.out / arm.name / "done.json").is_file():
+            print(f"{arm.name} ...", flush=True)
+            place.make(arm)
+        done[arm.name].set()
+        print(f"{arm.name}: {_line(place, arm)}", flush=True)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for future in [pool.submit(make, arm) for arm in chosen]:
+            future.result()
+
+
+def _line(place: Place, arm: Arm) -> str:
+    """What was measured, in a line."""
+    row = result(place, arm)
+    return ", ".join(f"{key} {value}" for key, value in row.items())
+
+
+def result(place: Place, arm: Arm) -> dict[str, Any]:
+    """What is known of an arm: successes of EPISODES by suite, VQA, minutes."""
+    folder, found = place.out / arm.name, dict[str, Any]()
+    report = folder / "evaluation" / "evaluation.json"
+    if arm.suites and report.is_file():
+        data = json.loads(report.read_text())
+        for suite, one in data.get("suites", {data.get("suite"): data}).items():
+            low, high = one["interval_95"]
+            found[suite] = f"{one['successes']} of {one['episodes']} ({low:.0%} to {high:.0%})"
+    losses = folder / "losses.jsonl"
+    if losses.is_file():
+        last = json.loads(losses.read_text().splitlines()[-1])
+        found["VQA free"], found["restricted"] = f"{last['vqa_free']:.1%}", f"{last['vqa_restricted']:.1%}"
+    done = folder / "done.json"
+    if done.is_file():
+        found["minutes"] = json.loads(done.read_text())["minutes"]
+    return found
+
+
+def table(place: Place, chosen: Sequence[Arm]) -> str:
+    """Markdown."""
+    rows = {arm.name: result(place, arm) for arm in chosen}
+    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+    lines = ["| arm | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    lines += [
+        f"| {name} | " + " | ".join(str(row.get(key, "")) for key in columns) + " |" for name, row in rows.items()
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """0 when all chosen arms are made."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--frames-from", type=Path, metavar="RUN", help="directory of a run of the recipe rt2-mini")
+    add("--out", type=Path, metavar="DIR", help="of all arms")
+    add("--jobs", type=int, default=2, metavar="N", help="arms at a time; 2")
+    add("--only", nargs="+", metavar="ARM", help="default: all")
+    add("--list", action="store_true", help="say which arms there are, with their commands")
+    args = parser.parse_args()
+    chosen = [arm for arm in arms() if args.only is None or arm.name in args.only]
+    place = Place((args.frames_from or Path("RUN")).resolve(), args.out or Path("OUT"))
+    if args.list:
+        print("\n".join(f"{arm.name}: {' '.join(place.train_command(arm)[1:])}" for arm in chosen if not arm.of))
+        return 0
+    if args.frames_from is None or args.out is None:
+        parser.error("give --frames-from RUN and --out DIR")
+    make_all(chosen, place, args.jobs)
+    print(table(place, chosen))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
