@@ -33,8 +33,8 @@ class MiniSettings:
     empty: they are rendered while the model learns.
     """
 
-    steps: int = 22_000
-    web_steps: int = 1_500
+    steps: int = 13_500
+    web_steps: int = 1_200
     batch_size: int = 24
     robot_share: float = 0.7
     learning_rate: float = 1.5e-3
@@ -54,7 +54,7 @@ class MiniSettings:
     web_capacity: int = 60_000
     robot_capacity: int = 90_000
     publish_steps: int = 250
-    learner_after: int = 3_000
+    learner_after: int = 2_700
     robot_questions: bool = True
     plan_share: float = 0.1
     init_from: str = ""

@@ -13,7 +13,7 @@ from rt_vla_ros.sim.suites import TRAINING_APPEARANCE, AppearanceJitter, triple
 from rt_vla_ros.sim.word_suites import ROBOT_KINDS
 
 USUAL = 3  # objects, as most suites have
-MOST = 7  # objects
+MOST, MOST_OF_ROBOT = 7, 9  # objects
 MOST_ON_CARDS = 4  # objects on a table with cards, which need more space
 CARD_TABLES, ON_CARD = 0.3, 0.85  # share of the web tables with cards; of the objects on them that stand on one
 OTHER_LOOKS = 0.25  # share of the web tables that look as training suites do
@@ -55,7 +55,7 @@ def _robot_kinds(rng: np.random.Generator) -> list[ObjectKind]:
         return kinds[:USUAL]
     if chance < 0.8:
         return list({kind.colour: kind for kind in kinds}.values())[:USUAL]
-    return kinds[: int(rng.integers(USUAL, MOST + 1))]
+    return kinds[: int(rng.integers(USUAL, MOST_OF_ROBOT + 1))]
 
 
 def _cards_under(objects: Sequence[PlacedObject], rng: np.random.Generator) -> tuple[Card, ...]:
