@@ -2,6 +2,7 @@
 
 rt-vla train rt2 --base small --robot data/expert --out runs/tried                 # a tiny random model, to try it
 rt-vla train rt2 --recipe rt2-mini --out runs/mini                                  # from nothing, on a CPU
+rt-vla train rt2 --base HuggingFaceTB/SmolVLM2-256M-Video-Instruct --robot data/expert --web vqa.jsonl --out runs/rt2
 rt-vla train rt2 --base Qwen/Qwen2.5-VL-3B-Instruct --recipe vla0 --robot data/expert --out runs/vla0
 rt-vla train rt2 --base openvla/openvla-7b --recipe openvla-lora --robot data/mine --out runs/openvla
 accelerate launch --config_file fsdp.yaml -m rt_vla_ros.cli train rt2 --base DIR --robot data/expert --out runs/rt2
@@ -18,15 +19,11 @@ from dataclasses import fields
 from pathlib import Path
 
 from safetensors import SafetensorError
-from transformers.utils import logging as transformers_logging
 
 from rt_vla_ros.cli.main import refused
-from rt_vla_ros.cli.train_rt2_mini import train_mini
 from rt_vla_ros.policies.threads import set_threads
 from rt_vla_ros.progress import Progress
-from rt_vla_ros.training.rt2.base_model import SMALL
-from rt_vla_ros.training.rt2.fine_tune_settings import METHODS, RECIPES, FineTuneSettings
-from rt_vla_ros.training.rt2.fine_tuning import CHECKPOINT, FineTuning, fine_tune
+from rt_vla_ros.training.rt2.fine_tune_settings import METHODS, RECIPES, SMALL, FineTuneSettings
 from rt_vla_ros.training.rt2.mini.settings import RECIPE as MINI
 from rt_vla_ros.training.rt2.settings_changes import with_changes
 from rt_vla_ros.training.run_log import PLOT, ROWS
@@ -53,15 +50,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--base", metavar="MODEL", help=base)
     several = "LeRobot data sets; all with the same action card"
     add("--robot", type=Path, nargs="+", action="extend", default=[], metavar="DIR", help=several)
+    web = "questions, captions and chats about pictures: a file, a folder or a name on the Hub (docs/rt2_training.md)"
+    add("--web", nargs="+", action="extend", default=[], metavar="DATA", help=web)
+    add("--share", action="append", default=[], metavar="NAME=SHARE", help="of a set by its name, of all samples")
     add("--out", type=Path, required=True, metavar="DIR", help="of the run; its policy: DIR/checkpoint")
-    recipes = f"public settings for large models: {', '.join(RECIPES)}; or {MINI}, which is made from nothing"
+    recipes = f"settings: {', '.join(RECIPES)}, see below; or {MINI}, which is made from nothing"
     add("--recipe", metavar="NAME", help=recipes)
     add("--method", help=f"{' or '.join(METHODS)} (default {DEFAULT.method})")
     add("--steps", type=positive_int, help=f"of the optimizer (default {DEFAULT.steps:,})")
     add("--batch-size", type=positive_int, help=f"samples in each, of all processes (default {DEFAULT.batch_size})")
     add("--micro-batch-size", type=nonnegative_int, help="samples at once in a process (default 0: all of them)")
     add("--learning-rate", type=positive_float, help=f"its peak (default {DEFAULT.learning_rate:g})")
-    add("--robot-share", type=float, help=f"of all samples, with web data (default {DEFAULT.robot_share})")
+    add("--robot-share", type=float, help="of all samples, with web data (default 0.5)")
     add("--plan-share", type=float, help="of the actions have a plan in words before them (default 0)")
     add("--seed", type=nonnegative_int, help=f"of the run (default {DEFAULT.seed})")
     add("--save-interval", type=positive_int, default=500, help="steps between savings and measurements (default 500)")
@@ -76,18 +76,25 @@ def run(args: argparse.Namespace) -> int:
     """0 when the policy is trained."""
     if args.recipe is not None and args.recipe not in (*RECIPES, MINI):
         raise CliError(f"there is no recipe {args.recipe!r}. {did_you_mean(args.recipe, (*RECIPES, MINI))}")
+    if args.base is None and args.recipe != MINI:
+        raise CliError(f"give --base MODEL, what is to be fine-tuned, or --recipe {MINI}, which is made from nothing.")
+    try:
+        from rt_vla_ros.cli.train_rt2_mini import train_mini
+        from rt_vla_ros.training.rt2.fine_tuning import CHECKPOINT, FineTuning, fine_tune, quietly
+    except ImportError as error:
+        needed = f"training an RT-2 needs accelerate and peft ({error}): pip install 'rt_vla_ros[train]'."
+        raise CliError(needed) from error
     if args.recipe == MINI:
         return train_mini(args)
-    if args.base is None:
-        raise CliError(f"give --base MODEL, what is to be fine-tuned, or --recipe {MINI}, which is made from nothing.")
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
+    quietly()
     if args.threads:
         set_threads(args.threads)
     with refused(SafetensorError, ValueError):
         given = [(name, getattr(args, name)) for name in AS_SETTINGS]
-        changes = [*(f"{name}={value}" for name, value in given if value is not None), *args.set]
-        settings = with_changes(RECIPES[args.recipe] if args.recipe else DEFAULT, changes)
+        changes = [*(f"{name}={value}" for name, value in given if value is not None)]
+        changes += [*(f"share.{share}" for share in args.share), *args.set]
+        recipe = args.recipe or (SMALL if args.base == SMALL else None)
+        settings = with_changes(RECIPES[recipe] if recipe else DEFAULT, changes)
         progress: Progress | None = None
 
         def told(is_main: bool) -> Progress:
@@ -95,7 +102,9 @@ def run(args: argparse.Namespace) -> int:
             progress = progress or Progress(None if is_main else io.StringIO())
             return progress
 
-        what = FineTuning(args.base, tuple(args.robot), (), args.out, settings, args.save_interval, args.device)
+        what = FineTuning(
+            args.base, tuple(args.robot), tuple(args.web), args.out, settings, args.save_interval, args.device
+        )
         done = fine_tune(what, told)
     out = args.out
     if done.is_main:
@@ -109,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
 def table_of_recipes() -> str:
     """Lines for people: every setting that is not the same in all of them."""
     every = {"default": DEFAULT, **RECIPES}
-    names = [one.name for one in fields(FineTuneSettings) if one.name != "rt2"]
+    names = [one.name for one in fields(FineTuneSettings) if one.name not in ("rt2", "shares")]
     names = [name for name in names if len({getattr(settings, name) for settings in every.values()}) > 1]
     rows = [("", *every)] + [(name, *(f"{getattr(s, name)}" for s in every.values())) for name in names]
     return "\n".join("  " + "".join(f"{cell:<{24 if i == 0 else 14}}" for i, cell in enumerate(row)) for row in rows)

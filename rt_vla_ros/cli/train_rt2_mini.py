@@ -18,7 +18,7 @@ from zenoh_ros.commands.errors import CliError
 
 TAKEN = ("steps", "batch_size", "learning_rate", "robot_share", "plan_share", "seed")
 """Options that are settings of the same name; None: the recipe's."""
-NOT_TAKEN = ("base", "robot", "method", "micro_batch_size")
+NOT_TAKEN = ("base", "robot", "web", "share", "method", "micro_batch_size")
 
 
 def train_mini(args: argparse.Namespace) -> int:

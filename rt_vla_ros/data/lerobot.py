@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from rt_vla_ros.data.lerobot_info import check_features, held_out, image_size, r
 from rt_vla_ros.data.lerobot_layout import ACTION, META, SCENE, STATE, camera_column, file_path, names_of
 from rt_vla_ros.data.lerobot_pictures import CameraPictures, TablePictures, VideoPictures
 from rt_vla_ros.data.lerobot_rows import Row, instructions, read_episode_rows, read_sentences, read_steps
-from rt_vla_ros.data.parquet import read_numbers
+from rt_vla_ros.data.parquet import read_lists, read_numbers
 from rt_vla_ros.observations.image import fit_image
 
 
@@ -58,6 +59,7 @@ class LeRobotDataset:
         self._steps = read_steps(self.rows, lambda row: self._path("data", row), self.rate)
         self.parts = self._parts()
         self.frames = sum(part.length for part in self.parts)
+        self._texts: tuple[Path, str, list[Any]] | None = None
         self._table: tuple[Path, dict[str, NDArray[np.float64]]] | None = None
         self._pictures = {camera.name: self._pictures_of(camera) for camera in self.card.cameras}
 
@@ -111,6 +113,26 @@ class LeRobotDataset:
         with self._naming(index):
             found = self._pictures[camera].read(part.recorded, part.first + first, count)
             return np.stack([fit_image(image, spec) for image in found])
+
+    def words(self, index: int, column: str) -> list[str] | None:
+        """A column of texts of an episode, one for each time step; None where the set has no such column.
+
+        Raises DatasetError for a column of something else.
+        """
+        if column not in self.info["features"]:
+            return None
+        part = self.parts[index]
+        steps = self._steps[part.recorded]
+        if self._texts is None or self._texts[:2] != (steps.path, column):
+            self._texts = (steps.path, column, read_lists(steps.path, [column]).get(column, []))
+        found, texts = self._texts[2], list[str]()
+        for step, row in enumerate(steps.rows[part.first : part.first + part.length].tolist()):
+            text = found[row] if row < len(found) else None
+            if not isinstance(text, str):
+                what = f"{text!r:.60} in the column {column!r}, time step {step}"
+                raise DatasetError(f"{self.directory}, episode {part.recorded}: {what}, expected a text.")
+            texts.append(text)
+        return texts
 
     @contextmanager
     def _naming(self, index: int) -> Iterator[None]:

@@ -24,9 +24,9 @@ from rt_vla_ros.policies.rt2.openvla.card import OpenVLASettings, checked_card, 
 from rt_vla_ros.policies.rt2.openvla.checkpoint import load_openvla
 from rt_vla_ros.policies.rt2.tiny.untrained import save_small_base
 from rt_vla_ros.training.checks import TrainingError
-from rt_vla_ros.training.rt2.fine_tune_settings import ALL_LINEAR, FineTuneSettings
+from rt_vla_ros.training.rt2.fine_tune_settings import ALL_LINEAR, SMALL, FineTuneSettings
 
-SMALL, SMALL_FOLDER = "small", "base"
+SMALL_FOLDER = "base"
 LANGUAGE = ("language_model", "text_model.", "lm_head")
 """Parts of the names of a model's weights that read and write words; all others see."""
 SYSTEM_PARTS = ("horizon", "dimensions", "numbers", "largest")
@@ -87,6 +87,8 @@ def find_base(
             raise CheckpointError(
                 "OpenVLA is fine-tuned by LoRA here, its weights stay as they are published: --recipe openvla-lora."
             )
+        if settings.merged:
+            raise CheckpointError("An adapter of OpenVLA stays beside it: leave merged at false.")
     else:
         check_model_type(found, trust_remote_code=False)
     own = found.directory / CARD_FILE

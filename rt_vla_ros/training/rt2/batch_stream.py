@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 import numpy as np
+import torch
 
 from rt_vla_ros.data.example import ExampleSource
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.dataset_source import prefetch
 from rt_vla_ros.training.rt2.collator import TrainingBatch
 from rt_vla_ros.training.rt2.rows import RowMaker
-from rt_vla_ros.training.rt2.training_row import TrainingRow
+from rt_vla_ros.training.rt2.training_row import IGNORED, TrainingRow
 
 
 class Drawn(Protocol):
@@ -31,8 +32,22 @@ class Drawn(Protocol):
 class Draws(Protocol):
     """Which examples make a step's batch, whenever it is asked: data.mixture.Mixture."""
 
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the sources, each once."""
+        ...
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """Of all samples, by these names."""
+        ...
+
     def draw(self, step: int, batch_size: int) -> Sequence[Drawn]:
         """Those of this process."""
+        ...
+
+    def counts(self, step: int, batch_size: int) -> Sequence[int]:
+        """How many samples of each source all processes have drawn before a step."""
         ...
 
 
@@ -41,8 +56,6 @@ Collate = Callable[[Sequence[TrainingRow]], TrainingBatch]
 
 class BatchStream:
     """Implements StepSource. Of a step's rows those of like length go through the model together.
-
-    drawn: samples of each source so far, in this start of the run.
 
     The loss is a mean over the whole step, so that it does not depend on which rows are together.
     """
@@ -58,18 +71,23 @@ class BatchStream:
         micro_batch_size: int,
         steps: int,
         workers: int = 1,
+        with_images: bool = False,
     ) -> None:
         """batch_size, micro_batch_size: of this process. workers: threads that make batches ahead.
+
+        with_images: each micro-batch shows an image, if only in a row from which nothing is learned: processes that
+        share a model's weights must all use all of it.
 
         Raises TrainingError where they do not divide."""
         if batch_size % micro_batch_size:
             raise TrainingError(
                 f"A batch of {batch_size} samples cannot be divided into micro-batches of {micro_batch_size}."
             )
+        self._filler: TrainingRow | None = None
+        self._with_images = with_images
         self._draws, self._sources, self._rows, self._collate = draws, sources, rows, collate
         self._batch_size, self._micro, self._steps, self._workers = batch_size, micro_batch_size, steps, workers
         self.micro_batches = batch_size // micro_batch_size
-        self.drawn: Counter[str] = Counter()
 
     def batches(self, first_step: int) -> Iterator[Sequence[TrainingBatch]]:
         """See StepSource. Raises TrainingError for a sample that cannot be learned, DatasetError for damaged data."""
@@ -77,15 +95,28 @@ class BatchStream:
 
     def _calls(self, first_step: int) -> Iterator[Callable[[], list[TrainingBatch]]]:
         for step in range(first_step, self._steps):
-            drawn = self._draws.draw(step, self._batch_size)
-            self.drawn.update(self._sources[one.source].name for one in drawn)
-            yield partial(self.step, drawn)
+            yield partial(self.step, self._draws.draw(step, self._batch_size))
+
+    def drawn(self, step: int) -> dict[str, int]:
+        """Samples of each source before a step, by all processes."""
+        return dict(zip(self._draws.names, self._draws.counts(step, self._batch_size), strict=True))
 
     def step(self, drawn: Sequence[Drawn]) -> list[TrainingBatch]:
         """The micro-batches of a step."""
         rows = sorted((self.row(one) for one in drawn), key=len)
         parts = [rows[i : i + self._micro] for i in range(0, len(rows), self._micro)]
-        return [self._collate(part) for part in parts]
+        return [self._collate(self._seeing(part)) for part in parts]
+
+    def _seeing(self, part: list[TrainingRow]) -> list[TrainingRow]:
+        if not self._with_images or any(row.shows_image for row in part):
+            return part
+        if self._filler is None:
+            number = next(i for i, source in enumerate(self._sources) if source.is_robot)
+            rng = np.random.default_rng(0)
+            example = self._sources[number].example(0, rng)
+            row = self._rows.row(example, example.turns[0], rng, "an image from which nothing is learned")
+            self._filler = replace(row, labels=torch.full_like(row.labels, IGNORED))
+        return [*part, self._filler]
 
     def row(self, drawn: Drawn) -> TrainingRow:
         """One turn of an example; of several, one is drawn."""

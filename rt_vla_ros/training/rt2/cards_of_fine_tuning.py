@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,7 +50,7 @@ Settings: {settings}.
 DATA_TEXT = """\
 # Data of {name}
 
-| set | kind | samples | share of the training |
+| set | kind | samples there are | learned from |
 |---|---|---|---|
 {rows}
 
@@ -123,14 +122,13 @@ def forgetting_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def data_card_text(
-    name: str, card: ActionCard, settings: FineTuneSettings, data: FineTuneData, drawn: Counter[str]
+    name: str, card: ActionCard, settings: FineTuneSettings, data: FineTuneData, drawn: Mapping[str, int]
 ) -> str:
-    """drawn: samples of each set that were learned from."""
+    """drawn: samples of each set that were learned from, in the order of the sets."""
     total = max(1, sum(drawn.values()))
     rows = [
-        f"| {source.name} | {'robot' if source.is_robot else 'web'} | {len(source):,} "
-        f"| {drawn[source.name] / total:.1%} |"
-        for source in data.sources
+        f"| {name} | {'robot' if source.is_robot else 'web'} | {len(source):,} | {count:,} ({count / total:.1%}) |"
+        for source, (name, count) in zip(data.sources, drawn.items(), strict=True)
     ]
     plans = f"A plan in words stands before {settings.plan_share:.0%} of the actions." if settings.plan_share else ""
     return DATA_TEXT.format(

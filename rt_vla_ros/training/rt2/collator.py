@@ -71,8 +71,9 @@ class PaddedCollator:
         others = dict.fromkeys(key for row in rows for key in row.inputs if key not in ALWAYS_OF_TOKENS)
         for key in others:
             inputs[key] = _side_by_side([row.inputs[key] for row in rows if key in row.inputs])
-        actions = sum(row.is_action for row in rows)
-        return TrainingBatch(inputs, labels, weights, tuple(row.origin for row in rows), len(rows), actions)
+        teaching = [row for row in rows if row.teaches]
+        actions = sum(row.is_action for row in teaching)
+        return TrainingBatch(inputs, labels, weights, tuple(row.origin for row in rows), len(teaching), actions)
 
     def _filler_of(self, key: str) -> int:
         return self._filler if key == "input_ids" else 0

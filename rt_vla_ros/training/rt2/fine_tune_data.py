@@ -11,8 +11,9 @@ from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.data.episode import DatasetError, card_differences
 from rt_vla_ros.data.example import ExampleSource
 from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.data.web.web_source import WebSource
 from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
-from rt_vla_ros.training.rt2.held_out import part_episodes, part_source
+from rt_vla_ros.training.rt2.held_out import part_episodes, web_parts
 from rt_vla_ros.training.rt2.robot_source import Augmentation, RobotExamples
 from rt_vla_ros.training.windows import fingerprint
 
@@ -66,10 +67,11 @@ def make_data(
         for one, (own, _) in zip(sets, split, strict=True)
     ]
     held_out = [RobotExamples(one, card, episodes=held) for one, (_, held) in zip(sets, split, strict=True) if held]
-    parts = [part_source(source, settings.validation, settings.seed) for source in web]
+    parts = web_parts(web, settings.validation, settings.seed)
     digest = hashlib.sha256(fingerprint(sets).encode())
     for source in web:
-        digest.update(f"{source.name} {len(source)}".encode())
+        own = source.fingerprint() if isinstance(source, WebSource) else ""
+        digest.update(f"{source.name} {len(source)} {own}".encode())
     return FineTuneData(
         tuple(robot),
         tuple(own for own, _ in parts),

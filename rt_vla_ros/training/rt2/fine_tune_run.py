@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import nn
 
 from rt_vla_ros.policies.checkpoint.files import Tell
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import placeholders
+from rt_vla_ros.policies.rt2.inputs.image_memo import remember_images
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.training.rt2.base_model import BaseModel, choose_trained
 from rt_vla_ros.training.rt2.batch_stream import BatchStream, Draws
@@ -29,11 +29,13 @@ from rt_vla_ros.training.rt2.run_state import load_state
 from rt_vla_ros.training.rt2.settings_changes import check_run, save_run
 from rt_vla_ros.training.rt2.training_memory import check_need, memory_need
 from rt_vla_ros.training.rt2.validation import HeldOutLoss, held_out_batches
-from rt_vla_ros.training.rt2.vlm_trainer import VLMTrainer
+from rt_vla_ros.training.rt2.vlm_trainer import VLMTrainer, is_sharded
 from rt_vla_ros.training.run_log import RunLog
 from rt_vla_ros.training.settings import saving
 
 CHECKPOINT = "checkpoint"
+REMEMBERED = 512 << 20
+"""Bytes of images in the model's form that are kept, of web data alone: others are changed at random."""
 PROBED = 8
 """Samples of each set whose lengths are looked at before the run."""
 
@@ -78,6 +80,7 @@ class FineTuneRun:
         identity = {"base": base.reference, "data": data.identity}
         check_run(directory, settings, identity)
         self.parts, self._begun = parts, time.monotonic()
+        remember_images(parts.processor, REMEMBERED)
         self.rows = RowMaker(
             parts, plan_tokens=settings.plan_tokens, label_mask=settings.label_mask, web_weight=settings.web_weight
         )
@@ -87,11 +90,20 @@ class FineTuneRun:
         own = settings.batch_size // arguments.world_size
         micro = own // arguments.gradient_accumulation_steps
         self.stream = BatchStream(
-            draws, data.sources, self.rows, collate, batch_size=own, micro_batch_size=micro, steps=settings.steps
+            draws,
+            data.sources,
+            self.rows,
+            collate,
+            batch_size=own,
+            micro_batch_size=micro,
+            steps=settings.steps,
+            with_images=arguments.world_size > 1,
         )
         trained = choose_trained(parts.model, settings)
         self._check_memory(trained, micro)
-        objective, share = AnswerLoss(), settings.robot_share if data.web else 1.0
+        objective = AnswerLoss()
+        robots = [source.is_robot for source in data.sources]
+        share = sum(draws.shares[name] for name, is_robot in zip(draws.names, robots, strict=True) if is_robot)
         plain = RowMaker(parts, plan_tokens=settings.plan_tokens)
         held_out = {
             kind: held_out_batches(sources, plain, collate, most=settings.held_out, size=micro, seed=settings.seed)
@@ -104,6 +116,9 @@ class FineTuneRun:
         kept = {} if state is None else state.rest["run"]
         self.done, self._progress = 0 if state is None else state.step, Progressed(**kept)
         self.log = RunLog(directory, self.done)
+        # The disk was full after the last step's state, or somebody has deleted something since.
+        whole = bool(self.log.rows) and self.log.rows[-1]["step"] == self.done and (directory / CHECKPOINT).is_dir()
+        self._unfinished = self.done == settings.steps and not whole
         if self._main:
             save_run(directory, settings, identity)
         self.trainer = VLMTrainer(
@@ -118,9 +133,11 @@ class FineTuneRun:
         """To the last step. Raises TrainingError where it cannot go on; what was saved stands."""
         if self.done:
             self._say(f"Resuming after step {self.done:,}.")
+        if self.should_stop():
+            return
         self.trainer.resume_and_train()
-        if not (self.directory / CHECKPOINT).is_dir() or not self._is_complete():
-            self._measure(self.trainer, None)
+        if self._unfinished:
+            self._measure(self.trainer, {})
             self._publish(self.trainer)
 
     def begin(self, trainer: VLMTrainer) -> None:
@@ -172,7 +189,7 @@ class FineTuneRun:
         return measured
 
     def _publish(self, trainer: VLMTrainer) -> None:
-        weights = whole_weights(trainer.model_wrapped)
+        weights = whole_weights(trainer.inner_model)
         if not self._main:
             return
         name, device = self.directory.resolve().name, f"{self._arguments.world_size} x {self._arguments.device}"
@@ -188,7 +205,9 @@ class FineTuneRun:
                 parameters=self._sizes[1],
                 device=device,
             ),
-            DATA_CARD: data_card_text(name, self.parts.card, self.settings, self.data, self.stream.drawn),
+            DATA_CARD: data_card_text(
+                name, self.parts.card, self.settings, self.data, self.stream.drawn(trainer.steps)
+            ),
         }
         config = policy_config(self.parts.config, self.settings.plan_tokens)
         with saving(f"Step {trainer.steps}", self.directory, self._stands()):
@@ -201,10 +220,8 @@ class FineTuneRun:
                 config,
                 texts,
                 half=self._arguments.bf16,
+                merged=self.settings.merged,
             )
-
-    def _is_complete(self) -> bool:
-        return bool(self.log.rows) and self.log.rows[-1]["step"] == self.trainer.steps
 
     def _stands(self) -> str:
         rows = [row for row in self.log.rows if 0 < row["step"] < self.trainer.steps]
@@ -221,7 +238,7 @@ class FineTuneRun:
         ]
         longest = max(map(len, probes))
         answer = max(len(row) - row.prompt for row in probes)
-        sharded = self._arguments.world_size if self._arguments.fsdp or _is_sharded() else 1
+        sharded = self._arguments.world_size if is_sharded() else 1
         half = bool(self._arguments.bf16)
         need = memory_need(
             model, self.settings, rows=micro, tokens=longest, answer=answer, processes=sharded, half=half
@@ -234,7 +251,3 @@ class _Probe:
     source: int
     index: int
     seed: int = 0
-
-
-def _is_sharded() -> bool:
-    return os.environ.get("ACCELERATE_USE_FSDP", "false") == "true"

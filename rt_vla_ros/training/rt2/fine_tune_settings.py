@@ -17,6 +17,8 @@ FROZEN = ("", "vision", "language")
 SCHEDULES = ("cosine", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16")
 ALL_LINEAR = "all-linear"
+SMALL = "small"
+"""A base, tiny and random, and the recipe for it."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class FineTuneSettings:
     """method: "full" (all weights but those of `freeze`) or "lora" (a low-rank adapter beside each linear layer).
 
     lora_rank, lora_alpha, lora_dropout: of the adapter. lora_targets: names of the layers that get one, with commas
-    between, or "all-linear". freeze: "vision" (with what projects its features), "language", or nothing.
+    between, or "all-linear". merged: whether the policy is a whole model with the adapter added to it.
+    freeze: "vision" (with what projects its features), "language", or nothing.
     steps: of the optimizer. batch_size: samples in each, of all processes together. micro_batch_size: so many of them
     go through the model together in a process; 0: all of the process. learning_rate: its peak. warmup: steps until
     then, at most a tenth of all. schedule: "cosine" (to 0) or "constant". weight_decay (of matrices), beta1, beta2,
@@ -32,8 +35,9 @@ class FineTuneSettings:
     precision: "bfloat16" (mixed: what is trained is held in float32), "float32", or "auto": bfloat16 on a GPU.
     gradient_checkpointing: activations are computed again on the way back, which saves memory.
     horizon: steps of a chunk; 0: the base's, where that has a card, else the data's.
-    robot_share: of all samples, where there is web data too. temperature: of shares among robot sets and among web
-    sets, p ~ size^(1/T). web_weight: of an answer's tokens in the loss; those of an action have 1.
+    robot_share: of all samples, where there is web data too; None: half. temperature: of shares among robot sets and
+    among web sets, p ~ size^(1/T). shares: of all samples, of some sets by their names; see data.shares.
+    web_weight: of an answer's tokens in the loss; those of an action have 1.
     label_mask: of an action's numbers in the input at most this share is hidden and not learned, so that the model
     looks at the image instead of the number before.
     plan_share: of the robot samples have a plan before the action. plan_tokens: longest plan that the trained policy
@@ -51,6 +55,7 @@ class FineTuneSettings:
     lora_alpha: float = 16.0
     lora_dropout: float = 0.0
     lora_targets: str = ALL_LINEAR
+    merged: bool = False
     freeze: str = ""
     steps: int = 2_000
     batch_size: int = 32
@@ -66,8 +71,9 @@ class FineTuneSettings:
     precision: str = "auto"
     gradient_checkpointing: bool = False
     horizon: int = 0
-    robot_share: float = 0.5
+    robot_share: float | None = None
     temperature: float = 1.0
+    shares: Mapping[str, float] = field(default_factory=dict)
     web_weight: float = 1.0
     label_mask: float = 0.0
     plan_share: float = 0.0
@@ -100,8 +106,11 @@ class FineTuneSettings:
             check_number(name, getattr(self, name), 0)
         for name in ("beta1", "beta2", "lora_dropout", "shift_rows", "shift_columns"):
             check_number(name, getattr(self, name), 0, 1)
-        for name in ("robot_share", "label_mask", "plan_share", "jitter"):
+        for name in ("label_mask", "plan_share", "jitter"):
             check_range(name, getattr(self, name))
+        for name, share in {"robot_share": self.robot_share, **self.shares}.items():
+            if share is not None:
+                check_range(name if name == "robot_share" else f"The share of {name}", share)
         check_range("validation", self.validation, 0.9)
         check_range("horizon", self.horizon, LONGEST_HORIZON)
         check_range("plan_tokens", self.plan_tokens, LONGEST_PLAN)
@@ -123,6 +132,8 @@ VLA0_SYSTEM = (
 """What is in braces is put in for the action card."""
 RECIPES: Mapping[str, FineTuneSettings] = MappingProxyType(
     {
+        # Of the small random model: a minute on a CPU, to see it work.
+        SMALL: FineTuneSettings(steps=300, batch_size=16, learning_rate=3e-3, warmup=30),
         # RT-2 (arXiv:2307.15818, appendix E) has the batches and steps 2048 / 80,000 (PaLI-X 55B) and 128 / 300,000
         # (PaLI 3B, which these are), and half of the samples from robots. Its rates, 1e-3, are of another optimizer;
         # this one is OpenVLA's for all weights (arXiv:2406.09246, section 3.4), constant, with AdamW.
@@ -171,4 +182,4 @@ RECIPES: Mapping[str, FineTuneSettings] = MappingProxyType(
         ),
     }
 )
-"""For large models."""
+"""Public settings for large models, and one to try it."""

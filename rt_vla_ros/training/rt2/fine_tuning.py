@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from transformers.utils import logging as transformers_logging
+
 from rt_vla_ros.data.example import ExampleSource
+from rt_vla_ros.data.mixture import Mixture
+from rt_vla_ros.data.web.open_web import open_web
+from rt_vla_ros.data.web.web_source import WebSource
 from rt_vla_ros.policies.load import find_device
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.training.checks import TrainingError
@@ -15,19 +21,18 @@ from rt_vla_ros.training.rt2.base_model import find_base
 from rt_vla_ros.training.rt2.fine_tune_data import load_robot_sets, make_data
 from rt_vla_ros.training.rt2.fine_tune_run import CHECKPOINT, FineTuneRun
 from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
-from rt_vla_ros.training.rt2.mixture_draws import make_draws
-from rt_vla_ros.training.rt2.vlm_trainer import training_arguments
+from rt_vla_ros.training.rt2.vlm_trainer import is_sharded, training_arguments
 
-__all__ = ["CHECKPOINT", "FineTuned", "FineTuning", "fine_tune"]
+__all__ = ["CHECKPOINT", "FineTuned", "FineTuning", "fine_tune", "quietly"]
 
 
 @dataclass(frozen=True)
 class FineTuning:
-    """base: see base_model.find_base. robot: directories. web: sources, opened. device: as in find_device."""
+    """base: see base_model.find_base. robot: directories. web: as in open_web, or sources. device: see find_device."""
 
     base: str
     robot: tuple[Path, ...]
-    web: tuple[ExampleSource, ...]
+    web: tuple[str | ExampleSource, ...]
     out: Path
     settings: FineTuneSettings
     save_interval: int = 500
@@ -48,6 +53,8 @@ def fine_tune(what: FineTuning, told: Callable[[bool], Progress]) -> FineTuned:
     Raises ValueErrors with a sentence (TrainingError, DatasetError, ActionCardError, CheckpointError, VocabularyError,
     ProcessorError, OutOfMemoryError ...) and OSError.
     """
+    if is_sharded():
+        os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"  # every process checks the weights that it reads
     sets = load_robot_sets(what.robot)
     device = find_device(what.device)
     settings, probe = what.settings, training_arguments(what.settings, what.out, device=device, accumulation=1)
@@ -56,10 +63,24 @@ def fine_tune(what: FineTuning, told: Callable[[bool], Progress]) -> FineTuned:
     progress = told(arguments.process_index == 0)
     with arguments.main_process_first(local=False):
         base = find_base(what.base, what.out, sets[0].card, settings, progress.update)
-    data = make_data(sets, what.web, base.card, settings)
-    half = settings.method == "lora" and arguments.bf16
+    dimensions = len(base.card.dimensions)
+    sizes = {dimensions, dimensions * base.card.horizon}
+    web = [open_web(one, sizes) if isinstance(one, str) else one for one in what.web]
+    for source in web:
+        if isinstance(source, WebSource):
+            progress.line(" ".join([f"{source}.", *source.notes]))
+    data = make_data(sets, web, base.card, settings)
+    half = settings.method == "lora" and arguments.bf16 and not is_sharded()  # FSDP wants one type for all
     parts = base.load(find_device("cpu"), "bfloat16" if half else "float32", progress.update)
-    draws = make_draws(data, settings, arguments.process_index, arguments.world_size)
+    draws = Mixture.of(
+        data.sources,
+        seed=settings.seed,
+        robot_share=settings.robot_share if data.web else None,
+        temperature=settings.temperature,
+        explicit=settings.shares,
+        rank=arguments.process_index,
+        processes=arguments.world_size,
+    )
     made = FineTuneRun(
         what.out,
         replace(base, config=parts.config),
@@ -94,3 +115,9 @@ def accumulation_steps(settings: FineTuneSettings, processes: int) -> int:
             "would do."
         )
     return own // micro
+
+
+def quietly() -> None:
+    """What transformers says of its own is not for people who train."""
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +12,12 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from rt_vla_ros.data.example import Example, ExampleSource, Turn
+from rt_vla_ros.data.web.scoring import is_short, plain, questions
+from rt_vla_ros.data.web.web_source import WebSource
 from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
 from rt_vla_ros.policies.rt2.decoding.stop_tokens import stop_tokens
 from rt_vla_ros.training.rt2.rows import RowMaker
 
-MOST_WORDS = 3
-"""Of an answer that counts as one of a VQA set; longer ones can be right in many words."""
 MOST_CHOICES = 64
 SPARE = 4
 """Tokens that an answer in the model's own words may be longer than the longest accepted one."""
@@ -51,30 +50,30 @@ class Forgetting:
         return f"VQA {self.free:.1%} free, {self.restricted:.1%} of the set's answers"
 
 
-def normal(answer: str) -> str:
-    """Small letters, no marks around, one space between words, no article in front."""
-    words = re.sub(r"\s+", " ", answer.lower()).strip(" .,;:!?\"'")
-    return re.sub(r"^(a|an|the) ", "", words)
-
-
-def questions_of(sources: Iterable[ExampleSource], most: int, seed: int) -> list[HeldOutQuestion]:
+def questions_of(sources: Sequence[ExampleSource], most: int, seed: int) -> list[HeldOutQuestion]:
     """Those with short answers, at most so many in all, spread over the sources."""
     found: list[HeldOutQuestion] = []
-    sources = list(sources)
     for number, source in enumerate(sources):
-        limit, order = -(-most // len(sources)), np.random.default_rng([seed, 7, number]).permutation(len(source))
-        own: list[HeldOutQuestion] = []
-        for index in order.tolist():
-            if len(own) >= limit:
-                break
-            example = source.example(index, np.random.default_rng([seed, 8, number, index]))
-            own += [
-                HeldOutQuestion(example, turn, (turn.answer,))
-                for turn in example.turns
-                if not turn.is_action and 0 < len(turn.answer.split()) <= MOST_WORDS and normal(turn.answer)
-            ]
-        found += own[:limit]
+        limit, rng = -(-most // len(sources)), np.random.default_rng([seed, 7, number])
+        found += _of_web(source, limit, rng) if isinstance(source, WebSource) else _of_other(source, limit, rng)
     return found[:most]
+
+
+def _of_web(source: WebSource, limit: int, rng: np.random.Generator) -> list[HeldOutQuestion]:
+    scored = list(questions(source))
+    chosen = [scored[i] for i in rng.permutation(len(scored))[:limit].tolist()]
+    return [HeldOutQuestion(source.example(one.example, rng), one.turn, one.accepted) for one in chosen]
+
+
+def _of_other(source: ExampleSource, limit: int, rng: np.random.Generator) -> list[HeldOutQuestion]:
+    own: list[HeldOutQuestion] = []
+    for index in rng.permutation(len(source)).tolist():
+        if len(own) >= limit:
+            break
+        example = source.example(index, rng)
+        short = (turn for turn in example.turns if not turn.is_action and is_short(turn.answer))
+        own += [HeldOutQuestion(example, turn, (turn.answer,)) for turn in short]
+    return own[:limit]
 
 
 class ForgettingTest:
@@ -105,8 +104,8 @@ class ForgettingTest:
         device, number = model_place(model)
         on_device = {k: v.to(device, number if v.is_floating_point() else None) for k, v in inputs.items()}
         choices = {choice: self._rows.answers.words(choice, text) for choice in self.choices}
-        right = {normal(answer) for answer in question.accepted}
-        accepted = [tokens for choice, tokens in choices.items() if normal(choice) in right]
+        right = {plain(answer) for answer in question.accepted}
+        accepted = [tokens for choice, tokens in choices.items() if plain(choice) in right]
         limit = max([len(tokens) for tokens in accepted], default=8) + SPARE
         session = DecodingSession(model, on_device)
         first = session.prompt((), logits=True)[-1]
@@ -118,7 +117,7 @@ class ForgettingTest:
             session.prompt((), logits=True)
             session.forget(0)
         words = self._greedy(session, first, limit)
-        return normal(words) in right, normal(best) in right
+        return plain(words) in right, plain(best) in right
 
     def _greedy(self, session: DecodingSession, first: Tensor, limit: int) -> str:
         ends = set(stop_tokens(self._rows.parts.model, self._tokenizer))

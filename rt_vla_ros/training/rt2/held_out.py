@@ -8,6 +8,8 @@ import numpy as np
 
 from rt_vla_ros.data.example import Example, ExampleSource
 from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.data.web.held_out import held_out_of_all
+from rt_vla_ros.data.web.web_source import WebSource
 
 
 class PartOfSource:
@@ -33,6 +35,21 @@ def part_source(source: ExampleSource, share: float, seed: int) -> tuple[Example
         return source, None
     order = np.random.default_rng([seed, 9]).permutation(count)
     return PartOfSource(source, np.sort(order[held:]).tolist()), PartOfSource(source, np.sort(order[:held]).tolist())
+
+
+def web_parts(
+    sources: Sequence[ExampleSource], share: float, seed: int
+) -> list[tuple[ExampleSource, ExampleSource | None]]:
+    """Of each source what is left for training and what is held out: of web sets by image, of others by example.
+
+    Raises DatasetError for a web set of one image.
+    """
+    by_image = [source for source in sources if isinstance(source, WebSource)] if share else []
+    parted = iter(held_out_of_all(by_image, share, seed) if by_image else [])
+    return [
+        next(parted) if share and isinstance(source, WebSource) else part_source(source, share, seed)
+        for source in sources
+    ]
 
 
 def part_episodes(dataset: LeRobotDataset, share: float, seed: int) -> tuple[list[int], list[int]]:

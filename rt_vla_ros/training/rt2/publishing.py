@@ -19,6 +19,7 @@ from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.vla0.conversion import SETTINGS
 from rt_vla_ros.training.rt2.base_model import BaseModel
 
+PREFIX, LORA = "base_model.model.", "lora_"
 MODEL_CARD, DATA_CARD = "README.md", "DATA_CARD.md"
 
 
@@ -40,18 +41,21 @@ def publish(
     texts: Mapping[str, str],
     *,
     half: bool = False,
+    merged: bool = False,
 ) -> None:
     """Whole or not at all. model: without what wraps it for several processes. weights: of `whole_weights`.
 
     config: of the policy. texts: model card and data card. half: whether a whole model is written in bfloat16.
-    Raises OSError and SafetensorError.
+    merged: whether an adapter is added to its model. Raises OSError and SafetensorError.
     """
-    adapter = hasattr(model, "peft_config")
+    whole: Any = model
+    adapter = hasattr(model, "peft_config") and not merged
+    if hasattr(model, "peft_config") and merged:
+        weights, whole = with_adapter(weights, whole.peft_config["default"]), whole.get_base_model()
     if half and not adapter:
         weights = {n: w.to(torch.bfloat16) if w.is_floating_point() else w for n, w in weights.items()}
 
     def write(new: Path) -> None:
-        whole: Any = model
         if adapter:
             for one in whole.peft_config.values():
                 one.base_model_name_or_path, one.inference_mode = base.reference, True
@@ -66,6 +70,22 @@ def publish(
             (new / name).write_text(text, encoding="utf-8")
 
     replace_folder(directory, write)
+
+
+def with_adapter(weights: Mapping[str, Tensor], adapter: Any) -> dict[str, Tensor]:
+    """Of a model with a plain LoRA adapter, whose names are peft's: those of the model alone, the adapter added."""
+    found: dict[str, Tensor] = {}
+    for name, weight in weights.items():
+        if LORA not in name:
+            layer = name.removeprefix(PREFIX).replace(".base_layer.", ".")
+            found[layer] = weight
+    for name, a in weights.items():
+        if f"{LORA}A." in name:
+            layer = name.removeprefix(PREFIX).split(f".{LORA}A.")[0]
+            change = adapter.lora_alpha / adapter.r * (weights[name.replace("lora_A", "lora_B")].float() @ a.float())
+            target = found[f"{layer}.weight"]
+            found[f"{layer}.weight"] = (target.float() + change).to(target.dtype)
+    return found
 
 
 def policy_config(config: RT2Config, plan_tokens: int) -> RT2Config:

@@ -18,6 +18,7 @@ from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.training.batch import draw_shifts, jitter_colours, shift_images
 from rt_vla_ros.training.rt2.plans import plan_of
 
+PLAN = "plan"
 NO_SCENE = np.zeros((1, 1, 10), np.float32)
 
 
@@ -45,7 +46,8 @@ class Augmentation:
 class RobotExamples:
     """Implements ExampleSource: number n is a frame of some episodes of a data set.
 
-    Behind an episode's end nothing is known and nothing is learned, as in RT-1: its last chunks are shorter.
+    Behind an episode's end nothing is known and nothing is learned, as in RT-1: its last chunks are shorter. A plan is
+    what the set's column "plan" says at that time, else the instruction in few words.
     use: what the recorded actions use of the card's ranges.
     """
 
@@ -69,6 +71,7 @@ class RobotExamples:
         self._dataset, self._augmentation, self._plan_share = dataset, augmentation, plan_share
         chosen = range(len(dataset)) if episodes is None else episodes
         self._frames, values, states = list[tuple[int, int]](), [], []
+        self._plans = dict[int, list[str] | None]()
         self._bins, self._states = dict[int, NDArray[np.int64]](), dict[int, NDArray[np.float64] | None]()
         tokenizer = ActionTokenizer(card)
         for episode in chosen:
@@ -76,6 +79,7 @@ class RobotExamples:
             values.append(labels.values)
             states.append(np.zeros((len(labels), 0)) if labels.states is None else labels.states)
             self._bins[episode], self._states[episode] = tokenizer.encode(labels.values), labels.states
+            self._plans[episode] = dataset.words(episode, PLAN) if plan_share else None
             self._frames += [(episode, step) for step in range(len(labels))]
         if not self._frames:
             raise DatasetError(f"The robot data {dataset.directory} have no episode to learn from.")
@@ -93,7 +97,8 @@ class RobotExamples:
         bins = self._bins[episode][step : step + self._horizon].flatten()
         instruction, states = self._dataset.parts[episode].instruction, self._states[episode]
         with_plan = bool(self._plan_share) and rng.random() < self._plan_share
-        plan = plan_of(instruction) if with_plan else ""
+        plans = self._plans[episode]
+        plan = (plans[step].strip() if plans else plan_of(instruction)) if with_plan else ""
         turn = Turn(instruction, bins=tuple(bins.tolist()), plan=plan)
         return Example(images, (turn,), None if states is None else states[step])
 

@@ -15,36 +15,49 @@ from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
 from rt_vla_ros.training.settings_file import FILE, checked_value, parsed_value
 
-RT2 = "rt2."
+RT2, SHARE = "rt2.", "share."
 
 
 def with_changes(settings: FineTuneSettings, changes: Iterable[str]) -> FineTuneSettings:
-    """The settings with changes KEY=VALUE: a field, or rt2.KEY for one of RT2Config.
+    """The settings with changes KEY=VALUE: a field, rt2.KEY for one of RT2Config, or share.NAME for a set's share.
 
     A VALUE is JSON or else text. Raises ValueError, with a sentence, for an unknown KEY, a VALUE of another kind, and
     settings that do not go together.
     """
-    there = {key: value for key, value in asdict(settings).items() if key != "rt2"}
+    there = {key: value for key, value in asdict(settings).items() if key not in ("rt2", "shares")}
     there |= {RT2 + one.name: getattr(RT2Config("integers"), one.name) for one in fields(RT2Config)}
-    own, rt2 = dict[str, Any](), dict(settings.rt2)
+    own, rt2, shares = dict[str, Any](), dict(settings.rt2), dict(settings.shares)
     for change in changes:
         key, equals, text = change.partition("=")
         if not equals:
             raise ValueError(f"{change!r} sets nothing; expected KEY=VALUE, such as label_mask=0.4 or rt2.chat=true.")
         value = parsed_value(text)
+        if key.startswith(SHARE):
+            shares[key.removeprefix(SHARE)] = _share(key, value)
+            continue
+        if key == "robot_share" and value is not None:
+            value = _share(key, value)
         if isinstance(there.get(key), str) and not isinstance(value, str):
             value = text  # "1" is a text where one is expected
         if isinstance(there.get(key), tuple) and isinstance(value, list):
             value = tuple(value)
         group = rt2 if key.startswith(RT2) else own
         group[key.removeprefix(RT2)] = checked_value(key, value, there)
-    return replace(settings, **own, rt2=rt2)
+    return replace(settings, **own, rt2=rt2, shares=shares)
+
+
+def _share(key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{key} is {value!r}, expected a number of 0 to 1.")
+    return float(value)
 
 
 def flat_settings(settings: FineTuneSettings) -> dict[str, Any]:
     """KEY -> value, as `with_changes` takes them, JSON's types."""
-    data: dict[str, Any] = json.loads(json.dumps({**asdict(settings), "rt2": dict(settings.rt2)}))
-    return {**{k: v for k, v in data.items() if k != "rt2"}, **{RT2 + k: v for k, v in data["rt2"].items()}}
+    groups = {"rt2": dict(settings.rt2), "shares": dict(settings.shares)}
+    data: dict[str, Any] = json.loads(json.dumps({**asdict(settings), **groups}))
+    rt2, shares = data.pop("rt2"), data.pop("shares")
+    return {**data, **{RT2 + k: v for k, v in rt2.items()}, **{SHARE + k: v for k, v in shares.items()}}
 
 
 def check_run(run: Path, settings: FineTuneSettings, identity: Mapping[str, Any]) -> None:

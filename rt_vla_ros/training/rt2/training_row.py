@@ -25,5 +25,15 @@ class TrainingRow:
     prompt: int
     origin: str
 
+    @property
+    def shows_image(self) -> bool:
+        """Whether the model sees something."""
+        return any(value.is_floating_point() for value in self.inputs.values())
+
+    @property
+    def teaches(self) -> bool:
+        """Whether anything is learned from it."""
+        return bool((self.labels != IGNORED).any())
+
     def __len__(self) -> int:
         return int(self.labels.shape[1])

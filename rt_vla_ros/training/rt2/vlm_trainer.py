@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from accelerate import DistributedType, FullyShardedDataParallelPlugin
 from torch import Tensor, nn
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
@@ -131,9 +133,11 @@ class VLMTrainer(Trainer):
 
     def take_figures(self) -> dict[str, float]:
         """Those since the last time, of all processes' samples."""
-        row = self.figures.row()
-        row["samples_per_second"] *= self.args.world_size
-        self.figures = StepFigures()
+        row, self.figures = self.figures.row(), StepFigures()
+        if self.args.world_size > 1:
+            mean = self.accelerator.reduce(torch.tensor(list(row.values()), device=self.args.device), "mean")
+            row = dict(zip(row, mean.tolist(), strict=True))
+            row["samples_per_second"] *= self.args.world_size
         return row
 
     def resume_and_train(self) -> None:
@@ -147,6 +151,14 @@ class VLMTrainer(Trainer):
             self.state.global_step = self._resumed.step
         else:
             self.train()
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """accelerate leaves FSDP out on the CPU, where gloo does it as well."""
+        super().create_accelerator_and_postprocess()
+        state = self.accelerator.state
+        if is_sharded() and state.distributed_type == DistributedType.MULTI_CPU:
+            state.distributed_type, state.fsdp_plugin = DistributedType.FSDP, FullyShardedDataParallelPlugin()
+            self.is_fsdp_enabled = True
 
     def get_train_dataloader(self) -> Any:
         """Not a DataLoader: batches are made for the step at which the run is."""
@@ -224,7 +236,7 @@ class VLMTrainer(Trainer):
     def save_now(self) -> None:
         """A state; all processes must call it."""
         more = self._hooks.save(self)
-        model, optimizer, numbers = collected(self.model_wrapped, _own(self.optimizer))
+        model, optimizer, numbers = collected(self.inner_model, _own(self.optimizer))
         if self.is_world_process_zero():
             rest = {"optimizer": numbers, "scheduler": _plain(self.lr_scheduler.state_dict()), "run": dict(more)}  # type: ignore[union-attr]
             save_state(self._run, RunState(self.steps, model, optimizer, rest))
@@ -232,10 +244,15 @@ class VLMTrainer(Trainer):
     def take_up(self) -> None:
         """What was saved, once model, optimizer and schedule are on their devices. Raises TrainingError."""
         if self._resumed is not None:
-            restore(self.model_wrapped, _own(self.optimizer), self._resumed)
+            restore(self.inner_model, _own(self.optimizer), self._resumed)
             functions = {"lr_lambdas": [None] * len(_own(self.optimizer).param_groups)}  # they have no state
             self.lr_scheduler.load_state_dict({**self._resumed.rest["scheduler"], **functions})  # type: ignore[union-attr]
             self.state.global_step = self._resumed.step
+
+
+def is_sharded() -> bool:
+    """Whether a launcher has said that processes share a model's weights (FSDP)."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
 
 
 class _StepLoader:
@@ -304,7 +321,7 @@ def training_arguments(settings: FineTuneSettings, run: Path, *, device: torch.d
         remove_unused_columns=False,
         ignore_data_skip=True,
         logging_nan_inf_filter=False,
-        ddp_find_unused_parameters=settings.method != "lora" or None,
+        ddp_find_unused_parameters=True,  # words alone use no vision tower
     )
     _ = arguments.device
     arguments._n_gpu = min(arguments.n_gpu, 1)  # further GPUs of this process would be used without a launcher

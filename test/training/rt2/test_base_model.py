@@ -27,6 +27,7 @@ from rt_vla_ros.policies.rt2.inputs.processor import ProcessorError
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.base_model import policy_card
 from rt_vla_ros.training.rt2.fine_tune_data import load_robot_sets
+from rt_vla_ros.training.rt2.fine_tune_settings import RECIPES
 
 SHORT = replace(SETTINGS, steps=2)
 EYE = CameraSpec("front", 32, 32, "center", 0.0)
@@ -97,6 +98,53 @@ def test_an_adapter_goes_to_the_layers_that_are_named(robot: Path, tmp_path: Pat
     policy.reset("go")
     with pytest.raises(TrainingError, match=r"names nowhere; the linear layers here are .*q_proj.*all-linear"):
         run_small(tmp_path / "other", robot, replace(settings, lora_targets="q_proj,nowhere"), base=str(base))
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "smolvlm"])
+def test_a_merged_adapter_is_the_same_policy(family: str, robot: Path, tmp_path: Path) -> None:
+    base, settings = plain(tmp_path / "base", family), replace(SHORT, method="lora", lora_rank=4, learning_rate=0.01)
+    for name, merged in (("beside", False), ("merged", True)):
+        run_small(tmp_path / name, robot, replace(settings, merged=merged), base=str(base))
+    beside, whole = (parts_of(tmp_path / name / "checkpoint").model.state_dict() for name in ("beside", "merged"))
+    untouched = parts_of(tmp_path / "merged/checkpoint").model.config.model_type
+    assert untouched == family
+    assert beside.keys() == whole.keys()
+    assert all(torch.allclose(beside[name], whole[name], atol=1e-6) for name in beside)
+    assert not (tmp_path / "merged/checkpoint/adapter_config.json").exists()
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_half_precision_and_activations_that_are_computed_again(method: str, robot: Path, tmp_path: Path) -> None:
+    base = plain(tmp_path / "base", "qwen2_5_vl")
+    settings = replace(SHORT, method=method, precision="bfloat16", gradient_checkpointing=True, learning_rate=0.01)
+    done = run_small(tmp_path / "run", robot, settings, base=str(base))
+    assert all(np.isfinite(row["validation"]) for row in done.rows)
+    assert done.rows[-1]["validation"] != done.rows[0]["validation"]
+    load_policy(str(tmp_path / "run/checkpoint"), device="cpu").reset("go")
+    weights = next((tmp_path / "run/checkpoint").glob("*.safetensors"))
+    kinds = {value.dtype for value in load_file(weights).values()}
+    assert kinds == {torch.bfloat16 if method == "full" else torch.float32}
+
+
+def test_the_recipe_of_vla0(robot: Path, tmp_path: Path) -> None:
+    base = plain(tmp_path / "base", "qwen2_5_vl")
+    path = base / "tokenizer_config.json"
+    data = json.loads(path.read_text())
+    template = (
+        "{% for m in messages %}{{ m['role'] }}: {% for c in m['content'] %}{% if c['type'] == 'image' %}"
+        "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ c['text'] }}{% endif %}{% endfor %}</s>{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    path.write_text(json.dumps(data))
+    (base / "chat_template.jinja").write_text(template)
+    settings = replace(RECIPES["vla0"], steps=2, batch_size=4, gradient_checkpointing=False)
+    run_small(tmp_path / "run", robot, settings, base=str(base))
+    config = RT2Config.load(tmp_path / "run/checkpoint")
+    assert "robot actions for the next 8 timesteps. Each action has 6 dimensions." in config.system
+    assert "a single sequence of 48 integers (0-255 each)" in config.system
+    policy = load_policy(str(tmp_path / "run/checkpoint"), device="cpu")
+    policy.reset("go")
+    assert policy.card.horizon == 8
 
 
 def test_openvla_is_fine_tuned_by_an_adapter(openvla_set: Path, tmp_path: Path) -> None:

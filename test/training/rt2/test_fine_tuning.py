@@ -62,7 +62,7 @@ def test_a_run_becomes_a_policy(robot: Path, tmp_path: Path) -> None:
     assert "| 4 |" in card
     assert "wrong answers, free" in (out / "losses.svg").read_text()
     data = (out / "checkpoint/DATA_CARD.md").read_text()
-    assert "| pictures | web | 18 |" in data
+    assert "| pictures | web | 18 | 8 (50.0%) |" in data
     assert "3 episodes to learn from, 1 held out" in data
 
 
@@ -150,6 +150,20 @@ def test_a_loss_that_is_no_number_ends_the_run(robot: Path, tmp_path: Path, monk
     assert [path.name for path in states(tmp_path / "late")] == ["00000002"]
     load_policy(str(tmp_path / "late/checkpoint"), device="cpu")
     assert good.keys() == weights(tmp_path / "late").keys()
+
+
+def test_a_run_stops_where_the_held_out_loss_does_not_fall(
+    robot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    losses = iter([9.0, 5.0, 4.0, 4.0, 6.0, 1.0])
+    monkeypatch.setattr(fine_tune_run.HeldOutLoss, "__call__", lambda *_: {"validation": next(losses)})
+    out, settings = tmp_path / "run", replace(SETTINGS, steps=40, patience=2)
+    run_small(out, robot, settings)
+    assert "Stopped early: the held-out loss has not fallen for 2 evaluations." in capsys.readouterr().out
+    assert [row["step"] for row in rows_of(out)] == [0, 2, 4, 6, 8]
+    assert "Step 4: " in (out / "checkpoint/README.md").read_text()  # the best one
+    run_small(out, robot, settings)
+    assert [row["step"] for row in rows_of(out)] == [0, 2, 4, 6, 8]
 
 
 @pytest.mark.slow

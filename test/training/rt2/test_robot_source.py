@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.datasets import CARD, make_episode, write_dataset
+from support.datasets import CARD, change_column, change_info, make_episode, write_dataset
 
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.data.parquet import arrow, read_table, write_table
 from rt_vla_ros.training.rt2.held_out import part_episodes
 from rt_vla_ros.training.rt2.plans import plan_of
 from rt_vla_ros.training.rt2.robot_source import Augmentation, RobotExamples
@@ -48,6 +50,20 @@ def test_plans_stand_before_a_share(robot: Path) -> None:
     plans = [source.example(i % 24, np.random.default_rng(i)).turns[0].plan for i in range(400)]
     assert 0.2 < sum(map(bool, plans)) / 400 < 0.4
     assert set(plans) == {"", "pick red cube", "pick blue cube"}
+
+
+def test_plans_of_the_set_s_own(robot: Path) -> None:
+    for path in sorted((robot / "data").rglob("*.parquet")):
+        table = read_table(path)
+        texts = [f"step {number}" for number in range(len(table))]
+        write_table(table.append_column("plan", arrow().array(texts)), path)
+    info = json.loads((robot / "meta/info.json").read_text())["features"]
+    change_info(robot, features={**info, "plan": {"dtype": "string", "shape": [1], "names": None}})
+    source = RobotExamples(LeRobotDataset(robot), CARD, plan_share=1.0)
+    assert [source.example(i, RNG).turns[0].plan for i in (0, 7, 18, 23)] == ["step 0", "step 7", "step 0", "step 5"]
+    change_column(robot / "data/chunk-000/file-000.parquet", "plan", [1], arrow().int64())
+    with pytest.raises(DatasetError, match="1 in the column 'plan', time step 0, expected a text"):
+        RobotExamples(LeRobotDataset(robot), CARD, plan_share=1.0)
 
 
 @pytest.mark.parametrize(

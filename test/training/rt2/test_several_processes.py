@@ -69,4 +69,7 @@ def test_two_processes_share_a_model(robot: Path, tmp_path: Path) -> None:
     rows = [[json.loads(line) for line in (place / "losses.jsonl").read_text().splitlines()] for place in (alone, out)]
     assert [row["step"] for row in rows[1]] == [0, 2, 4]
     assert rows[0][0]["validation"] == pytest.approx(rows[1][0]["validation"], rel=1e-4)  # the same model
+    for alone_row, row in zip(*rows, strict=True):  # and the same samples
+        assert row.get("training", 0.0) == pytest.approx(alone_row.get("training", 0.0), rel=1e-3)
+        assert row["validation"] == pytest.approx(alone_row["validation"], rel=1e-3)
     load_policy(str(out / "checkpoint"), device="cpu").reset("go")

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.datasets import make_episode, write_dataset
+from support.web_data import numbered_images, write_lines
+
+from rt_vla_ros.cli.main import main
+from rt_vla_ros.policies.load import load_policy
+
+
+@pytest.fixture
+def robot(tmp_path: Path) -> Path:
+    return write_dataset(tmp_path / "set", [make_episode(seed, length=6) for seed in range(3)])
+
+
+def test_a_small_base_is_trained_and_run(robot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    command = ["train", "rt2", "--base", "small", "--robot", str(robot), "--out", str(out), "--device", "cpu"]
+    assert main([*command, "--steps", "3", "--save-interval", "3"]) == 0
+    said = capsys.readouterr().out
+    assert "Training needs " in said
+    assert "2 episodes for training, 1 held out, 12 frames." in said
+    assert f"Policy: {out}/checkpoint. Losses: {out}/losses.svg, losses.jsonl." in said
+    load_policy(str(out / "checkpoint"), device="cpu").reset("go")
+    assert main([*command, "--steps", "3", "--save-interval", "3"]) == 0
+    assert main([*command, "--steps", "4"]) == 2
+    assert "holds a run with other settings (steps 3, not 4)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], "There is no robot data: name at least one set, --robot DIR."),
+        (["--robot", "nowhere"], "nowhere is no dataset in the LeRobot format"),
+        (["--data", "x"], "--data is for rt-vla train rt1."),
+        (["--recipe", "vla1"], "there is no recipe 'vla1'. Did you mean 'vla0'?"),
+        (["--method", "loora"], "method is 'loora', expected one of 'full', 'lora'."),
+        (["--set", "label_mas=0.4"], "There is no setting 'label_mas' here. Did you mean 'label_mask'?"),
+        (["--set", "label_mask"], "'label_mask' sets nothing; expected KEY=VALUE"),
+        (["--set", "label_mask=2"], "label_mask is 2, expected 0 to 1."),
+        (["--set", "rt2.chat=yes"], "rt2.chat is 'yes', expected something like false."),
+        (["--set", "freeze=hands"], "freeze is 'hands', expected one of '', 'vision', 'language'."),
+        (["--set", "patience=2", "--set", "validation=0"], "patience needs samples that are held out"),
+        (["--robot-share", "nan"], "robot_share is 'nan', expected a number of 0 to 1."),
+        (["--robot-share", "1.2"], "robot_share is 1.2, expected 0 to 1."),
+        (["--share", "vqa=x"], "share.vqa is 'x', expected a number of 0 to 1."),
+        (["--share", "vqa=1.5"], "The share of vqa is 1.5, expected 0 to 1."),
+        (["--set", "weight_decay=-1"], "weight_decay"),
+        (["--set", "learning_rate=Infinity"], "learning_rate"),
+    ],
+)
+def test_refuses_with_a_sentence(
+    options: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "rt2", "--base", "small", *options, "--out", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+def test_web_data_beside_robot_data(robot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Questions about pictures are learned, held out by picture, and asked."""
+    records = []
+    for i, name in enumerate(numbered_images(tmp_path / "web/images", 12)):
+        records.append({"image": name, "question": "Is it dark?", "answers": ["yes", "yes", "no"][i % 3 :]})
+    web = write_lines(tmp_path / "web/vqa.jsonl", records)
+    out = tmp_path / "run"
+    command = ["train", "rt2", "--base", "small", "--robot", str(robot), "--web", str(web), "--out", str(out)]
+    options = ["--device", "cpu", "--steps", "3", "--save-interval", "3", "--robot-share", "0.75"]
+    assert main([*command, *options, "--set", "validation=0.25"]) == 0
+    said = capsys.readouterr().out
+    assert "vqa: 12 examples with 12 images" in said
+    assert "Step 0: VQA " in said
+    rows = [json.loads(line) for line in (out / "losses.jsonl").read_text().splitlines()]
+    assert rows[-1]["robot_share"] == 0.75
+    assert rows[-1]["vqa_questions"] >= 1
+    assert "| vqa | web |" in (out / "checkpoint/DATA_CARD.md").read_text()
+    assert main([*command, "--device", "cpu", "--share", "vq=0.2"]) == 2
+    assert "There is no source 'vq'" in capsys.readouterr().err
+    assert main([*command[:-2], "--out", str(tmp_path / "x"), "--web", "nothing.jsonl", "--device", "cpu"]) == 2
+    assert "nothing.jsonl" in capsys.readouterr().err
+
+
+def test_batches_that_do_not_divide(robot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "rt2", "--base", "small", "--robot", str(robot), "--out", str(tmp_path / "run")]
+    assert main([*command, "--device", "cpu", "--batch-size", "6", "--micro-batch-size", "4"]) == 2
+    assert "6 samples of a process cannot be divided into micro-batches of 4; --micro-batch-size 3" in (
+        capsys.readouterr().err
+    )
