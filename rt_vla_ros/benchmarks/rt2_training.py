@@ -17,12 +17,11 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.policies.rt2.inputs.processor import token_id
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
 from rt_vla_ros.training.rt2.mini.batches import BatchMaker, MiniBatch, mini_config
-from rt_vla_ros.training.rt2.mini.card import mini_card
+from rt_vla_ros.training.rt2.mini.embodiments import EMBODIMENTS
 from rt_vla_ros.training.rt2.mini.frames import Frames, joined, observe
 from rt_vla_ros.training.rt2.mini.learner import MiniLearner
 from rt_vla_ros.training.rt2.mini.losses import Readouts
@@ -71,10 +70,10 @@ def table(found: Mapping[str, Any]) -> str:
 
 def _frames(web: bool) -> Frames:
     sim, rng = TabletopSim(size=(IMAGE_SIZE, IMAGE_SIZE)), np.random.default_rng(0)
-    actions, made = ActionTokenizer(mini_card()), list[Frames]()
+    made = list[Frames]()
     for _ in range(FRAMES):
         sim.reset(random_table_layout(rng, web))
-        made.append(observe(sim, None if web else actions, target=0))
+        made.append(observe(sim, None if web else EMBODIMENTS["front"], target=0))
     sim.close()
     return joined(made)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,26 +22,31 @@ a distractor; their colours and shapes occur in others."""
 SEEN_KINDS: tuple[ObjectKind, ...] = tuple(kind for kind in ALL_KINDS if kind not in UNSEEN_KINDS)
 
 
+USUAL = Appearance()
+
+
 @dataclass(frozen=True)
 class AppearanceJitter:
-    """Uniform random deviation from the default appearance: the largest one.
+    """Uniform random deviation from an appearance: the largest one.
 
-    table: of each colour channel (0 ... 1). light: of the brightness (1). light_direction: of x and y.
+    table: of each colour channel (0 ... 1). light: of the brightness (1). light_direction: of x and y. around: the
+    appearance that it is a deviation from.
     """
 
     table: float = 0.03
     light: float = 0.08
     light_direction: float = 0.15
+    around: Appearance = USUAL
 
     def draw(self, rng: np.random.Generator) -> Appearance:
         """A random appearance."""
-        usual = Appearance()
+        usual = self.around
         table = np.clip(np.add(usual.table, rng.uniform(-self.table, self.table, 3)), 0, 1)
         sideways = rng.uniform(-self.light_direction, self.light_direction, 2)
         direction = np.add(usual.light_direction, [*sideways, 0.0])
         rng.random(6)  # not used: keeps the random sequence of published scenes
         light = 1.0 + rng.uniform(-self.light, self.light)
-        return Appearance(triple(table), float(light), triple(direction))
+        return replace(usual, table=triple(table), light=float(light), light_direction=triple(direction))
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,10 @@ UNSEEN_APPEARANCE = AppearanceRanges(
 )
 
 
+LEFT_VIEW = Appearance(table=(0.26, 0.33, 0.36), camera_shift=(-0.34, 0.59, 0.0), light_direction=(0.25, -0.35, -1.0))
+"""A dark table that the front camera sees from the arm's left: where another robot stands."""
+
+
 @dataclass(frozen=True)
 class Suite:
     """A family of tasks.
@@ -125,8 +134,8 @@ class Suite:
     shape). kinds: which are used. targets: which are named; empty: any on the table. phrasings: of the instruction.
     names: how the target is called: by its "kind"; by a "synonym" of its shape, which tells it from another object of
     its colour; by a "meaning" of word_suites, true for it alone; by the "symbol" on the card that it stands on (every
-    object stands on one then). appearance: of table, light and camera. training: a training distribution, not a
-    benchmark.
+    object stands on one then). appearance: of table, light and camera. view: "front", or "left" where the front camera
+    stands elsewhere. training: a training distribution, not a benchmark.
     """
 
     name: str
@@ -137,6 +146,7 @@ class Suite:
     phrasings: tuple[str, ...] = PICK_PHRASINGS
     names: str = "kind"
     appearance: AppearanceJitter | AppearanceRanges = AppearanceJitter()
+    view: str = "front"
     training: bool = False
 
 
@@ -151,6 +161,7 @@ SUITES: Mapping[str, Suite] = {
         Suite("synonyms", names="synonym"),
         Suite("reasoning", names="meaning", phrasings=THING_PHRASINGS),
         Suite("symbols", names="symbol", phrasings=THING_PHRASINGS),
+        Suite("left-any", appearance=AppearanceJitter(around=LEFT_VIEW), view="left"),
         Suite("train-looks", appearance=TRAINING_APPEARANCE, training=True),
         Suite("train-clutter", objects=(3, 7), appearance=TRAINING_APPEARANCE, training=True),
     )
@@ -158,7 +169,7 @@ SUITES: Mapping[str, Suite] = {
 
 
 EVALUATION_SUITES: tuple[str, ...] = tuple(
-    suite.name for suite in SUITES.values() if not suite.training and suite.names == "kind"
+    suite.name for suite in SUITES.values() if not suite.training and suite.names == "kind" and suite.view == "front"
 )
 """Names of the suites that every policy is measured on."""
 WORD_SUITES: tuple[str, ...] = tuple(suite.name for suite in SUITES.values() if suite.names != "kind")

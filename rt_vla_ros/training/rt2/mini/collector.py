@@ -16,12 +16,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.chunk import EndEffectorStep
-from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.evaluation.rollout import make_controller, rollout
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.os_error import in_words
+from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.policy import RT2Policy
@@ -32,7 +31,7 @@ from rt_vla_ros.sim.suites import triple
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 from rt_vla_ros.training.dagger_policy import DaggerPolicy, WhoActs
 from rt_vla_ros.training.rt2.mini.batches import mini_config
-from rt_vla_ros.training.rt2.mini.card import mini_card
+from rt_vla_ros.training.rt2.mini.embodiments import Embodiment
 from rt_vla_ros.training.rt2.mini.frames import Frames, joined, observe, save_frames
 from rt_vla_ros.training.rt2.mini.network import IMAGE_SIZE, make_model, make_processor, make_tokenizer
 from rt_vla_ros.training.rt2.mini.questions import vocabulary
@@ -41,7 +40,7 @@ from rt_vla_ros.training.rt2.mini.table_layouts import random_table_layout
 
 FRAMES, WEIGHTS, SUFFIX = "frames", "policy.safetensors", ".npz"
 ENOUGH = "enough_frames"  # while this file is there, nothing is rendered
-WEB, ROBOT = "web", "robot"
+WEB, ROBOT, EPISODES = "web", "robot", "episodes"
 EPISODE_STEPS = 40
 LEARNER_SHARE, MIXED_SHARE = 0.4, 0.35  # of the episodes; the rest by the expert
 NOISE = (0.0, 0.4, 1.0)
@@ -52,12 +51,13 @@ WEB_AGAIN = 10
 class _Player(DaggerPolicy):
     """Records frames, with the expert's action towards every object."""
 
-    def __init__(self, card: ActionCard, *args: Any) -> None:
-        super().__init__(card, *args)
+    def __init__(self, embodiment: Embodiment, learner: Policy, sim: TabletopSim, scene: Scene, *others: Any) -> None:
+        super().__init__(embodiment.card, learner, sim, scene, *others)
+        self._expert, self._embodiment = embodiment.expert(scene), embodiment
         self.frames = list[Frames]()
 
     def _record(self, observation: Observation, plan: Sequence[EndEffectorStep]) -> None:
-        self.frames.append(observe(self._sim, self._tokenizer, self._from.task.target))
+        self.frames.append(observe(self._sim, self._embodiment, self._from.task.target))
 
 
 class FrameCollector:
@@ -66,15 +66,13 @@ class FrameCollector:
     def __init__(self, run: Path, settings: MiniSettings) -> None:
         """run: directory of the training run."""
         self._run, self._seed = run, settings.seed
-        counts = settings.web_frames, settings.robot_frames, settings.expert_frames
-        self._shard = settings.shard
-        self._shards = [-(-count // settings.shard) for count in counts]
-        self._card = mini_card()
-        self._actions = ActionTokenizer(self._card)
+        self._shard, self._first = settings.shard, first_shards(settings)
+        self._embodiments = settings.robots
         tokenizer = make_tokenizer(vocabulary())
         self._model = make_model(tokenizer, 0, width=settings.width, layers=settings.layers).eval()
-        parts = RT2Parts(self._model, CombinedProcessor(make_processor(tokenizer)), mini_config(), self._card)
-        self._policy = RT2Policy(parts, pack=False)
+        processor = CombinedProcessor(make_processor(tokenizer))
+        parts = [RT2Parts(self._model, processor, mini_config(), one.card) for one in self._embodiments]
+        self._policies = [RT2Policy(one, pack=False) for one in parts]
         self._version: int | None = None
         self._sim = TabletopSim(size=(IMAGE_SIZE, IMAGE_SIZE))
         self._controller = make_controller(self._sim)
@@ -82,13 +80,13 @@ class FrameCollector:
 
     def write(self, number: int) -> Path:
         """Shard `number`, rendered and written."""
-        rng = np.random.default_rng([self._seed, number])
+        rng, which = np.random.default_rng([self._seed, number]), number % len(self._embodiments)
         kind = self._kind(number)
-        if kind == "episodes":
+        if kind == EPISODES:
             self._take_newest_policy()
-            frames = self._episodes(rng)
+            frames = self._episodes(which, rng)
         else:
-            frames = self._pictures(rng, kind)
+            frames = self._pictures(None if kind == WEB else self._embodiments[which], rng)
         path = self._run / FRAMES / f"{WEB if kind == WEB else ROBOT}_{number:06d}{SUFFIX}"
         save_frames(path, frames)
         return path
@@ -99,33 +97,36 @@ class FrameCollector:
 
     def _kind(self, number: int) -> str:
         """Of a shard: web pictures, robot pictures, or frames of episodes."""
-        web, robot, expert = self._shards
-        if number < web + robot:  # in turn, so that a training of both can begin early
-            return WEB if number < web else ROBOT
-        return WEB if number >= web + robot + expert and number % WEB_AGAIN == 0 else "episodes"
+        if number < len(self._first):
+            return self._first[number]
+        return WEB if number % WEB_AGAIN == 0 else EPISODES
 
-    def _pictures(self, rng: np.random.Generator, kind: str) -> Frames:
+    def _pictures(self, embodiment: Embodiment | None, rng: np.random.Generator) -> Frames:
+        """Of web data without an embodiment."""
         made = list[Frames]()
         while len(made) < self._shard:
-            layout = random_table_layout(rng, web=kind == WEB)
-            self._sim.reset(layout)
-            target = int(rng.integers(len(layout.objects)))
-            made.append(observe(self._sim, None if kind == WEB else self._actions, target))
+            layout = random_table_layout(rng, web=embodiment is None)
+            self._sim.reset(layout if embodiment is None else embodiment.before(layout, rng))
+            made.append(observe(self._sim, embodiment, int(rng.integers(len(layout.objects)))))
         return joined(made)
 
-    def _episodes(self, rng: np.random.Generator) -> Frames:
+    def _episodes(self, which: int, rng: np.random.Generator) -> Frames:
+        """Of the embodiment of this number."""
         made = list[Frames]()
         while len(made) < self._shard:
             layout = random_table_layout(rng, web=False)
             layout = replace(layout, start=triple(rng.uniform(START_LOW, START_HIGH)), start_yaw=rng.uniform(-0.3, 0.3))
             target = int(rng.integers(len(layout.objects)))
-            made.extend(self._episode(layout, target, self._mixture(rng), rng))
+            layout = self._embodiments[which].before(layout, rng)
+            made.extend(self._episode(which, layout, target, self._mixture(rng), rng))
         return joined(made[: self._shard])
 
-    def _episode(self, layout: SceneLayout, target: int, mixture: WhoActs, rng: np.random.Generator) -> list[Frames]:
+    def _episode(
+        self, which: int, layout: SceneLayout, target: int, mixture: WhoActs, rng: np.random.Generator
+    ) -> list[Frames]:
         template = PICK_PHRASINGS[int(rng.integers(len(PICK_PHRASINGS)))]
         scene = Scene("", 0, layout, Task(phrase(template, layout.objects[target].kind), target))
-        player = _Player(self._card, self._policy, self._sim, scene, mixture, rng)
+        player = _Player(self._embodiments[which], self._policies[which], self._sim, scene, mixture, rng)
         rollout(player, scene, self._sim, self._controller, max_steps=EPISODE_STEPS)
         return player.frames
 
@@ -144,6 +145,16 @@ class FrameCollector:
         if path.exists() and (version := path.stat().st_mtime_ns) != self._version:
             self._version = version
             self._model.load_state_dict(load_file(path))
+
+
+def first_shards(settings: MiniSettings) -> list[str]:
+    """What the first shards hold: all kinds side by side, web pictures first."""
+    counts = {WEB: settings.web_frames, ROBOT: settings.robot_frames, EPISODES: settings.expert_frames}
+    places = []
+    for kind, frames in counts.items():
+        shards = -(-frames // settings.shard)
+        places += [((number + (kind != WEB)) / (shards + (kind != WEB)), kind) for number in range(shards)]
+    return [kind for _, kind in sorted(places, key=lambda one: one[0])]
 
 
 def main() -> int:

@@ -13,8 +13,8 @@ from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.sim.cards import SYMBOLS
 from rt_vla_ros.sim.objects import COLOURS, SHAPES, ObjectKind
 from rt_vla_ros.sim.scenes import Scene, Task
-from rt_vla_ros.sim.scripted_expert import ScriptedExpert
 from rt_vla_ros.sim.tabletop_sim import CAPACITIES, TabletopSim
+from rt_vla_ros.training.rt2.mini.embodiments import Embodiment
 from rt_vla_ros.training.rt2.mini.questions import Table
 from rt_vla_ros.training.rt2.mini.tables import CAMERA, table_of
 
@@ -29,19 +29,20 @@ cards under objects, indices, -1 for none (N, MOST). places: of the objects in t
 about (N,). bins: of the expert's action for each object (N, MOST, D), -1 where nobody asked for one."""
 
 
-def observe(sim: TabletopSim, actions: ActionTokenizer | None, target: int) -> Frames:
-    """One frame, N = 1. actions: of the card, for the expert's action towards each of the objects; None: no actions."""
+def observe(sim: TabletopSim, embodiment: Embodiment | None, target: int) -> Frames:
+    """One frame, N = 1. embodiment: whose expert acts towards each of the objects; None: nobody does."""
     layout, count, table = sim.layout, len(sim.layout.objects), table_of(sim)
     kinds, places = np.full((MOST, 2), -1, np.int8), np.full((MOST, 2), np.nan, np.float32)
     positions, symbols = np.zeros((MOST, 3), np.float32), np.full(MOST, -1, np.int8)
+    actions = None if embodiment is None else ActionTokenizer(embodiment.card)
     bins = np.full((MOST, len(actions.card.dimensions) if actions else 0), -1, np.int16)
     for i, position in enumerate(sim.object_positions):
         kind, symbol = table.kinds[i], table.symbols[i]
         kinds[i] = COLOUR_NAMES.index(kind.colour), SHAPE_NAMES.index(kind.shape)
         places[i], positions[i] = table.places[i], position
         symbols[i] = SYMBOLS.index(symbol) if symbol else -1
-        if actions is not None:
-            step = ScriptedExpert(Scene("", 0, layout, Task("", i))).step(sim)
+        if actions is not None and embodiment is not None:
+            step = embodiment.expert(Scene("", 0, layout, Task("", i))).step(sim)
             bins[i] = actions.encode(actions.from_step(step))
     one = {
         "images": sim.render(CAMERA),

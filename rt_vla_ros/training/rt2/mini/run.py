@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.example import Example
 from rt_vla_ros.policies.checkpoint.files import Tell
 from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
@@ -50,8 +52,8 @@ QUESTIONS = 210
 class MiniRun:
     """Implements TrainingHooks.
 
-    DIR/checkpoint: the policy. DIR/losses.jsonl, DIR/losses.svg: how it went. DIR/state, DIR/frames, DIR/settings.json:
-    to resume.
+    DIR/checkpoint: the policy, with the card of the first embodiment; DIR/checkpoint-NAME: of a further one.
+    DIR/losses.jsonl, DIR/losses.svg: how it went. DIR/state, DIR/frames, DIR/settings.json: to resume.
     """
 
     def __init__(self, directory: Path, settings: MiniSettings, *, save_interval: int, say: Tell, update: Tell) -> None:
@@ -62,7 +64,7 @@ class MiniRun:
         self.directory, self.settings = directory, settings
         self._save_interval, self._say, self._update = save_interval, say, update
         settings.check_run(directory)
-        self.tokenizer, self.card = make_tokenizer(vocabulary()), mini_card()
+        self.tokenizer = make_tokenizer(vocabulary())
         model = make_model(self.tokenizer, settings.seed, width=settings.width, layers=settings.layers)
         if settings.init_from:
             _take_weights(model, settings.init_from)
@@ -143,16 +145,18 @@ class MiniRun:
             DATA_CARD: data_card_text(self.settings, self.directory),
         }
 
-        def write(new: Path) -> None:
+        def write(card: ActionCard, new: Path) -> None:
             model.save_pretrained(new)
             make_processor(self.tokenizer).save_pretrained(new)
             mini_config().save(new)
-            self.card.save(new)
+            card.save(new)
             for name, text in texts.items():
                 (new / name).write_text(text, encoding="utf-8")
 
         with saving(f"Step {trainer.steps}", self.directory, self._stands()):
-            replace_folder(self.directory / CHECKPOINT, write)
+            for number, robot in enumerate(self.settings.robots):
+                folder = f"{CHECKPOINT}-{robot.name}" if number else CHECKPOINT
+                replace_folder(self.directory / folder, partial(write, robot.card))
 
     def _hand_over(self) -> None:
         """The newest policy, whole, for the process that renders."""
@@ -175,7 +179,7 @@ class MiniRun:
             example = Example((frames["images"][index],), (turn,))
             questions.append(HeldOutQuestion(example, turn, (turn.answer,)))
         model = self.learner.model
-        parts = RT2Parts(model, CombinedProcessor(make_processor(self.tokenizer)), mini_config(), self.card)
+        parts = RT2Parts(model, CombinedProcessor(make_processor(self.tokenizer)), mini_config(), mini_card())
         return ForgettingTest(questions[:QUESTIONS], RowMaker(parts))
 
     def _wait(self, why: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from rt_vla_ros.json_file import build, checked_keys, read_object
 from rt_vla_ros.policies.rt1.configuration import check_number
 from rt_vla_ros.training.checks import TrainingError, check_range
+from rt_vla_ros.training.rt2.mini.embodiments import EMBODIMENTS, Embodiment
 from rt_vla_ros.training.settings_file import FILE, checked_value, parsed_value
 
 RECIPE = "rt2-mini"
@@ -30,7 +31,8 @@ class MiniSettings:
     after `learner_after` steps. robot_questions: whether robot frames have questions too. plan_share: of the
     instructions have a plan in words before the action. init_from: a checkpoint whose weights are the first ones;
     empty: random. frames_from: the directory of another run, all of whose frames are there from the first step on;
-    empty: they are rendered while the model learns.
+    empty: they are rendered while the model learns. embodiments: whose robot data there are, names of mini.embodiments
+    with commas between.
     """
 
     steps: int = 13_500
@@ -59,6 +61,7 @@ class MiniSettings:
     plan_share: float = 0.1
     init_from: str = ""
     frames_from: str = ""
+    embodiments: str = "front"
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no run can be made of."""
@@ -81,7 +84,14 @@ class MiniSettings:
             raise ValueError(
                 f"width is {self.width} and layers {self.layers}, expected a multiple of 32 and at least 2 layers."
             )
+        if unknown := [name for name in self.embodiments.split(",") if name not in EMBODIMENTS]:
+            raise ValueError(f"There is no embodiment {unknown[0]!r}; there are {', '.join(EMBODIMENTS)}.")
         check_range("The seed", self.seed, (1 << 31) - 1)
+
+    @property
+    def robots(self) -> list[Embodiment]:
+        """Whose robot data there are."""
+        return [EMBODIMENTS[name] for name in self.embodiments.split(",")]
 
     def robot_frames_at(self, step: int) -> int:
         """Of a step's batch."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
-from rt_vla_ros.training.rt2.mini.card import mini_card
+from rt_vla_ros.training.rt2.mini.embodiments import EMBODIMENTS
 from rt_vla_ros.training.rt2.mini.frames import Frames, joined, observe
 from rt_vla_ros.training.rt2.mini.network import IMAGE_SIZE, make_tokenizer
 from rt_vla_ros.training.rt2.mini.questions import vocabulary
@@ -30,10 +29,10 @@ def sim():
 
 
 def rendered(sim: TabletopSim, web: bool) -> Frames:
-    rng, actions, frames = np.random.default_rng(4), ActionTokenizer(mini_card()), []
+    rng, frames = np.random.default_rng(4), []
     for _ in range(COUNT):
         sim.reset(random_table_layout(rng, web))
-        frames.append(observe(sim, None if web else actions, target=0))
+        frames.append(observe(sim, None if web else EMBODIMENTS["front"], target=0))
     return joined(frames)
 
 
