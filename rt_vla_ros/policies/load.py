@@ -25,6 +25,7 @@ def load_policy(
     trust_remote_code: bool = False,
     cuda_graphs: bool = False,
     device_images: bool = False,
+    plan: bool = False,
     tell: Tell | None = None,
 ) -> Policy:
     """A shipped policy by its name, or one's own by the path of its directory or its name on the Hugging Face Hub.
@@ -38,11 +39,16 @@ def load_policy(
     trust_remote_code: whether Python code that lies beside the weights may be run, for models that transformers lacks.
     cuda_graphs: whether a GPU replays CUDA graphs: of RT-2's passes (rt2.decoding.fixed_shapes) and of RT-1's step.
     device_images: whether RT-2's images are prepared on its device (rt2.inputs.device_images). Both are experimental.
+    plan: whether an RT-2 that was taught to (plan_on_request in rt2_config.json) writes a plan in words before each
+    action; one that plans in any case does so with and without.
     tell: gets a sentence now and then about how far loading is.
-    Raises UnknownPolicyError, CheckpointError, ActionCardError, WeightsError: all ValueErrors with a sentence.
+    Raises UnknownPolicyError, CheckpointError, ActionCardError, WeightsError, NoPlansError: all ValueErrors with a
+    sentence.
     """
     where, tell = find_device(device), tell or say_nothing
     checkpoint = name_or_path if isinstance(name_or_path, Checkpoint) else resolve(name_or_path, tell)
+    if plan:
+        checkpoint.check_plans()
     if checkpoint.family in RT1_FAMILIES:
         open_policy: Callable[..., Policy] = rt1.open_policy
     else:  # the vision-language models of transformers take seconds to import
@@ -56,6 +62,7 @@ def load_policy(
         trust_remote_code=trust_remote_code,
         cuda_graphs=cuda_graphs,
         device_images=device_images,
+        plan=plan,
         tell=tell,
     )
 

@@ -21,6 +21,16 @@ class LanguageNotUsedError(ValueError):
         )
 
 
+class NoPlansError(ValueError):
+    """A plan before each action was asked of a policy that was not taught to write one."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The policy {name!r} was not taught to write a plan before it acts; plan:=true is for RT-2 policies that "
+            "were (plan_on_request in their rt2_config.json). Leave it out."
+        )
+
+
 def some(names: list[str]) -> str:
     """The first of many names, and how many more there are, for a message."""
     shown = ", ".join(names[:4]) or "nothing"

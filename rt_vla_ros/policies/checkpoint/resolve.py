@@ -13,7 +13,7 @@ from typing import Any
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.model_folder import check_folder
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError, UnknownPolicyError, some
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, NoPlansError, UnknownPolicyError, some
 from rt_vla_ros.policies.checkpoint.files import (
     ADAPTER_CONFIG,
     CONFIG_FILE,
@@ -84,6 +84,21 @@ class Checkpoint:
     def answers(self) -> bool:
         """Whether the model answers questions in words: the policy is a policies.policy.AnsweringPolicy."""
         return self.family not in RT1_FAMILIES
+
+    def check_plans(self) -> None:
+        """Raises NoPlansError where the policy cannot be asked to plan before it acts, and RT2ConfigError."""
+        if self.family == "openvla":
+            from rt_vla_ros.policies.rt2.openvla.card import openvla_config
+
+            plans = openvla_config(self).plans
+        elif self.family == "rt2":
+            from rt_vla_ros.policies.rt2.configuration import RT2Config
+
+            plans = RT2Config.load(self.place_of(RT2_CONFIG_FILE)).plans
+        else:
+            plans = False
+        if not plans:
+            raise NoPlansError(self.name)
 
     def place_of(self, *files: str) -> Path:
         """Where these files are read from: the adapter's directory if one of them is there, else the model's."""

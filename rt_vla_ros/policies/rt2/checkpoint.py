@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
 from rt_vla_ros.policies.checkpoint.errors import LanguageNotUsedError
 from rt_vla_ros.policies.checkpoint.files import Tell, say_nothing
 from rt_vla_ros.policies.checkpoint.resolve import UNTRAINED_RT2, Checkpoint
+from rt_vla_ros.policies.rt2.configuration import plan_config
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, load_rt2
 from rt_vla_ros.policies.rt2.openvla.checkpoint import load_openvla
 from rt_vla_ros.policies.rt2.policy import RT2Policy
@@ -33,9 +35,13 @@ def open_policy(
     trust_remote_code: bool = False,
     cuda_graphs: bool = False,
     device_images: bool = False,
+    plan: bool = False,
     tell: Tell = say_nothing,
 ) -> RT2Policy:
-    """The policy of a checkpoint; arguments: see load_policy. Raises ValueErrors with a sentence, see load_rt2."""
+    """The policy of a checkpoint; arguments: see load_policy, which refuses a `plan` of those that have none.
+
+    Raises ValueErrors with a sentence, see load_rt2.
+    """
     if decoding not in (None, "argmax"):
         raise ValueError(f"RT-2 policies have no decoding {decoding!r}; they take the most likely tokens (argmax).")
     if language is not None:
@@ -43,5 +49,7 @@ def open_policy(
     parts = LOADERS[checkpoint.family](
         checkpoint, device=device, weights=weights, trust_remote_code=trust_remote_code, tell=tell
     )
+    if plan:
+        parts = replace(parts, config=plan_config(parts.config, parts.config.plan_on_request))
     fixed = cuda_graphs and device.type == "cuda"
     return RT2Policy(parts, name=checkpoint.name, fixed_shapes=fixed, device_images=device_images)

@@ -50,6 +50,8 @@ class RT2Config:
     tokens: for "overwritten": the token id of each bin, in the order of the bins; else empty.
     prompt: with {instruction} in it. question: with {question} in it.
     plan_tokens: longest plan that the model may write before `plan_end` [tokens]; 0: it writes no plan.
+    plan_on_request: longest plan that it was also taught to write, behind PLAN_PROMPT, where it is asked to plan
+    [tokens]; 0: it was not. One with plan_tokens plans in any case.
     plan_end: what stands between a plan and the action.
     chat: whether prompts are put into the chat template of the tokenizer.
     leading_space: for "integers": whether the first number has a space before it, as behind "A:".
@@ -71,6 +73,7 @@ class RT2Config:
     prompt: str = PAPER_PROMPT
     question: str = QUESTION_PROMPT
     plan_tokens: int = 0
+    plan_on_request: int = 0
     plan_end: str = PLAN_END
     chat: bool = False
     leading_space: bool = True
@@ -99,8 +102,9 @@ class RT2Config:
             hole = "{instruction}" if key == "prompt" else "{question}"
             if hole not in getattr(self, key):
                 raise RT2ConfigError(f"{key} is {getattr(self, key)!r}, expected a text with {hole} in it.")
-        if not 0 <= self.plan_tokens <= LONGEST_PLAN:
-            raise RT2ConfigError(f"plan_tokens is {self.plan_tokens}, expected 0 to {LONGEST_PLAN}.")
+        for key in ("plan_tokens", "plan_on_request"):
+            if not 0 <= getattr(self, key) <= LONGEST_PLAN:
+                raise RT2ConfigError(f"{key} is {getattr(self, key)}, expected 0 to {LONGEST_PLAN}.")
         if not self.plan_end.strip():
             raise RT2ConfigError(f"plan_end is {self.plan_end!r}, expected words such as {PLAN_END!r}.")
         if not 0 <= self.horizon <= LONGEST_HORIZON:
@@ -135,6 +139,11 @@ class RT2Config:
         if not (1 <= self.view_size <= LARGEST_VIEW if sized else self.view_size == 0):
             expected = f"1 to {LARGEST_VIEW} pixels" if sized else "0"
             raise RT2ConfigError(f"view_size is {self.view_size}, expected {expected} for the views {self.views!r}.")
+
+    @property
+    def plans(self) -> bool:
+        """Whether it can be asked to plan before it acts."""
+        return bool(self.plan_tokens or self.plan_on_request)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RT2Config:

@@ -104,6 +104,11 @@ def openvla_config(checkpoint: Checkpoint) -> RT2Config:
     config = RT2Config.load(place, _defaults(checkpoint))
     if config.vocabulary != "openvla":
         raise CheckpointError(f"{place / RT2_CONFIG_FILE} says {config.vocabulary!r} for an OpenVLA checkpoint.")
+    if config.plan_on_request and not config.plan_tokens:
+        raise CheckpointError(
+            f"{place / RT2_CONFIG_FILE} says plan_on_request {config.plan_on_request} for an OpenVLA checkpoint, which "
+            "acts at once or plans in any case (plan_tokens): leave it out."
+        )
     return config
 
 

@@ -328,6 +328,10 @@ def test_card_of_other_dimensions_is_refused(checkpoint: Path) -> None:
         ({"prompt": "do it"}, "expected a text with {instruction} in it"),
         ({"plan_tokens": 1025}, "plan_tokens is 1025, expected 0 to 1024"),
         ({"plan_tokens": "many"}, "plan_tokens is 'many', expected int"),
+        ({"plan_on_request": 1025}, "plan_on_request is 1025, expected 0 to 1024"),
+        ({"plan_on_request": -1}, "plan_on_request is -1, expected 0 to 1024"),
+        ({"plan_on_request": True}, "plan_on_request is True, expected int"),
+        ({"plan_on_request": 6.0}, "plan_on_request is 6.0, expected int"),
         ({"tokens": [1]}, '"overwritten" and only there'),
         ({"version": 2}, "reads version 1"),
     ],
@@ -339,7 +343,9 @@ def test_bad_configurations_are_refused(changes: dict[str, object], message: str
 
 
 def test_configuration_survives_saving(tmp_path: Path) -> None:
-    config = RT2Config("overwritten", tokens=(5, 3, 4), plan_tokens=20, chat=True, leading_space=False)
+    config = RT2Config(
+        "overwritten", tokens=(5, 3, 4), plan_tokens=20, plan_on_request=6, chat=True, leading_space=False
+    )
     config.save(tmp_path)
     assert RT2Config.load(tmp_path) == config
 
