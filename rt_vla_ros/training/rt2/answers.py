@@ -19,20 +19,22 @@ from rt_vla_ros.policies.rt2.policy import make_grammar
 from rt_vla_ros.training.checks import TrainingError
 
 LONGEST_TRAINED_PLAN = 64
-"""Tokens of a plan in training, where the policy's own limit is not set."""
+"""Tokens of a plan in training, where neither the policy's own limit nor that of its base says more."""
 
 
 class AnswerWriter:
     """Answers in exactly the tokens that constrained decoding reads, then the token that ends an answer.
 
-    end: that token. grammar: of actions.
+    end: that token. grammar: of actions. longest_plan: longer ones are cut off [tokens].
     """
 
     def __init__(self, parts: RT2Parts, plan_tokens: int = 0) -> None:
-        """plan_tokens: the longest plan; 0: LONGEST_TRAINED_PLAN. Raises VocabularyError."""
+        """plan_tokens: the longest plan; 0: as long as a policy writes on request. Raises VocabularyError."""
+        on_request = max(parts.config.plan_on_request, LONGEST_TRAINED_PLAN)
+        self.longest_plan = parts.config.plan_tokens or plan_tokens or on_request
         self._tokenizer = parts.processor.tokenizer
         self._control = placeholders(parts.model.config)
-        self._parts, self._limit = parts, parts.config.plan_tokens or plan_tokens or LONGEST_TRAINED_PLAN
+        self._parts = parts
         grammar = make_grammar(replace(parts, config=replace(parts.config, plan_tokens=0)))
         assert isinstance(grammar, ActionGrammar)
         self.grammar, self.end = grammar, end_token(parts)
@@ -40,7 +42,7 @@ class AnswerWriter:
     @cached_property
     def plan_grammar(self) -> PlanGrammar:
         """Raises VocabularyError where plan and action are longer than the model's context."""
-        grammar = make_grammar(replace(self._parts, config=plan_config(self._parts.config, self._limit)))
+        grammar = make_grammar(replace(self._parts, config=plan_config(self._parts.config, self.longest_plan)))
         assert isinstance(grammar, PlanGrammar)
         return grammar
 
@@ -65,7 +67,7 @@ class AnswerWriter:
     def plan(self, plan: str) -> list[int]:
         """A plan with what stands between it and the action. Raises TrainingError for one without words."""
         marker = self.plan_grammar.marker
-        words = self._words(plan, "The plan", space=True)[: self._limit]
+        words = self._words(plan, "The plan", space=True)[: self.longest_plan]
         tokens = [*words, *marker]
         state = self.plan_grammar.start
         for i, token in enumerate(tokens):

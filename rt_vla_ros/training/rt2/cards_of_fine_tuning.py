@@ -29,7 +29,7 @@ goes with it.
 
 {measured}
 
-No success rate yet: `rt-vla evaluate --policy CHECKPOINT --suite SUITE`.
+No success rate yet: `rt-vla evaluate --policy CHECKPOINT --suite SUITE`{plans}.
 
 ## Whether it forgot
 
@@ -76,6 +76,7 @@ def model_card_text(
     trained: int,
     parameters: int,
     device: str,
+    plans_on_request: bool,
 ) -> str:
     """Markdown with the front matter that the Hugging Face Hub reads. rows: of the run log."""
     last = rows[-1]
@@ -93,6 +94,7 @@ def model_card_text(
         method=f"LoRA of rank {settings.lora_rank}" if settings.method == "lora" else "fine-tuned",
         cameras=", ".join(f"`{camera.name}` ({camera.width}x{camera.height})" for camera in card.cameras),
         measured=f"Step {last['step']:,}: cross-entropy of a token {', '.join(losses)}.",
+        plans=", and with `--plan` where it is to plan first" if plans_on_request else "",
         forgetting=forgetting_table(rows),
         data=f"From {', '.join(f'`{source.name}`' for source in data.sources)} (DATA_CARD.md).",
         steps=last["step"],

@@ -192,6 +192,7 @@ class FineTuneRun:
         weights = whole_weights(trainer.inner_model)
         if not self._main:
             return
+        config = policy_config(self.parts.config, self.settings, self.rows.answers.longest_plan)
         name, device = self.directory.resolve().name, f"{self._arguments.world_size} x {self._arguments.device}"
         texts = {
             MODEL_CARD: model_card_text(
@@ -204,12 +205,12 @@ class FineTuneRun:
                 trained=self._sizes[0],
                 parameters=self._sizes[1],
                 device=device,
+                plans_on_request=config.plan_on_request > 0,
             ),
             DATA_CARD: data_card_text(
                 name, self.parts.card, self.settings, self.data, self.stream.drawn(trainer.steps)
             ),
         }
-        config = policy_config(self.parts.config, self.settings.plan_tokens)
         with saving(f"Step {trainer.steps}", self.directory, self._stands()):
             publish(
                 self.directory / CHECKPOINT,

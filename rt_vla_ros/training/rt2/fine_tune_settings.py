@@ -41,7 +41,7 @@ class FineTuneSettings:
     label_mask: of an action's numbers in the input at most this share is hidden and not learned, so that the model
     looks at the image instead of the number before.
     plan_share: of the robot samples have a plan before the action. plan_tokens: longest plan that the trained policy
-    writes before it acts; 0: it acts at once.
+    writes before it acts; 0: it acts at once, and with a plan_share above 0 plans on request.
     shift_rows, shift_columns: how far robot images are shifted at most, as shares of their sides. jitter: of their
     brightness, contrast and colour.
     validation: share of the robot episodes and of the web examples that is held out, at most `held_out` samples of each

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rt_vla_ros.policies.rt2.configuration import RT2Config, plan_config
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.vla0.conversion import SETTINGS
 from rt_vla_ros.training.rt2.base_model import BaseModel
+from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
 
 PREFIX, LORA = "base_model.model.", "lora_"
 MODEL_CARD, DATA_CARD = "README.md", "DATA_CARD.md"
@@ -88,9 +90,12 @@ def with_adapter(weights: Mapping[str, Tensor], adapter: Any) -> dict[str, Tenso
     return found
 
 
-def policy_config(config: RT2Config, plan_tokens: int) -> RT2Config:
-    """Of the trained policy: with plans where it is to write some."""
-    return plan_config(config, plan_tokens) if plan_tokens else config
+def policy_config(config: RT2Config, settings: FineTuneSettings, longest_plan: int) -> RT2Config:
+    """Of the trained policy: it plans in any case, or on request where plans of at most so many tokens were learned."""
+    if settings.plan_tokens:
+        return plan_config(config, settings.plan_tokens)
+    learned = settings.plan_share > 0 and not config.plan_tokens
+    return replace(config, plan_on_request=longest_plan) if learned else config
 
 
 def _copy_settings(source: Path, target: Path) -> None:

@@ -20,14 +20,16 @@ from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.load import load_policy
-from rt_vla_ros.policies.rt2.configuration import RT2Config
+from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT, RT2Config
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import VocabularyError
 from rt_vla_ros.policies.rt2.families import ModelFamilyError
 from rt_vla_ros.policies.rt2.inputs.processor import ProcessorError
 from rt_vla_ros.training.checks import TrainingError
+from rt_vla_ros.training.rt2.answers import LONGEST_TRAINED_PLAN, AnswerWriter
 from rt_vla_ros.training.rt2.base_model import policy_card
 from rt_vla_ros.training.rt2.fine_tune_data import load_robot_sets
 from rt_vla_ros.training.rt2.fine_tune_settings import RECIPES
+from rt_vla_ros.training.rt2.publishing import policy_config
 
 SHORT = replace(SETTINGS, steps=2)
 EYE = CameraSpec("front", 32, 32, "center", 0.0)
@@ -207,6 +209,42 @@ def test_a_card_that_travels_with_the_run_changes_prompts(robot: Path, tmp_path:
     assert policy.card.horizon == 2
     policy.reset("go")
     assert len(policy.act(Observation({"front": np.zeros((32, 32, 3), np.uint8)}, 0.0)).steps) == 2
+
+
+def test_plans_that_were_learned_beside_actions_are_written_on_request(robot: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run_small(out, robot, replace(SHORT, plan_share=0.5))
+    config = RT2Config.load(out / "checkpoint")
+    assert (config.plan_tokens, config.plan_on_request) == (0, LONGEST_TRAINED_PLAN)
+    assert "--plan" in (out / "checkpoint/README.md").read_text()
+    for plan in (False, True):
+        policy = load_policy(str(out / "checkpoint"), device="cpu", plan=plan)
+        policy.reset("go")
+        chunk = policy.act(Observation({"front": np.zeros((32, 32, 3), np.uint8)}, 0.0))
+        assert bool(chunk.plan) == plan
+
+
+@pytest.mark.parametrize(
+    ("base", "settings", "expected"),
+    [
+        ({}, {}, (0, 0)),
+        ({}, {"plan_share": 0.5}, (0, 64)),
+        ({}, {"plan_share": 0.5, "plan_tokens": 12}, (12, 0)),
+        ({"plan_on_request": 6}, {}, (0, 6)),
+        ({"plan_on_request": 6}, {"plan_share": 0.5}, (0, 64)),
+        ({"plan_on_request": 200}, {"plan_share": 0.5}, (0, 200)),
+        ({"plan_on_request": 6}, {"plan_share": 0.5, "plan_tokens": 12}, (12, 6)),
+        ({"plan_tokens": 9, "prompt": PLAN_PROMPT}, {"plan_share": 0.5}, (9, 0)),
+    ],
+)
+def test_a_policy_plans_as_long_as_it_has_learned(
+    base: dict[str, Any], settings: dict[str, Any], expected: tuple[int, int], tmp_path: Path
+) -> None:
+    parts, chosen = parts_of(save_vlm(tmp_path, "qwen2_vl", **base)), replace(SETTINGS, **settings)
+    longest = AnswerWriter(parts, chosen.plan_tokens).longest_plan
+    config = policy_config(parts.config, chosen, longest)
+    assert (config.plan_tokens, config.plan_on_request) == expected
+    assert config.plans == any(expected)
 
 
 def test_tokens_to_overwrite_are_chosen(robot: Path, tmp_path: Path) -> None:

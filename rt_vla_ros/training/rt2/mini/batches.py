@@ -35,6 +35,7 @@ BLURRED, REPLACED, MOST_INSERTED = 0.3, 0.3, 3
 """In BLURRED of the instructions, words that name no object are replaced by an unknown one with this probability, and
 so many unknown words are put between them at most: a user says more than the vocabulary has."""
 BEFORE_WORDS = 2  # tokens of a prompt before the instruction, at most
+PLAN_TOKENS = 6  # "pick red cube at 120 88"; what stands between plan and action does not count
 CENTRE, REACH = (0.5, 0.0, 0.05), 6.0  # of the table [m], and 1 / m of what readouts are taught
 JITTER, CHANNEL_SHARE = 0.12, 0.4
 
@@ -99,9 +100,9 @@ class _Rows:
     origins: list[str] = field(default_factory=list)
 
 
-def mini_config() -> RT2Config:
-    """How rt2-mini writes actions and answers."""
-    return RT2Config("integers")
+def mini_config(*, plans: bool = True) -> RT2Config:
+    """How rt2-mini writes actions and answers. plans: whether it learns to plan."""
+    return RT2Config("integers", plan_on_request=PLAN_TOKENS if plans else 0)
 
 
 class BatchMaker:

@@ -28,7 +28,7 @@ tags: [robotics, rt-2, vision-language-action]
 An RT-2 of {parameters:.2f} M parameters: a vision-language model (transformers' FastVLM: a ResNet and an OPT) that
 writes actions as text, five times a second, and answers questions about the table. It sees the camera `front` (96x96
 pixels) and a sentence, and nothing else. It was initialised at random and co-fine-tuned on rendered pictures with
-questions and on robot data.
+questions and on robot data.{plans}
 
 ## What was measured
 
@@ -61,6 +61,11 @@ Steps up to {web_steps:,} have web data alone.
 - It does not notice that what was named is not there.
 """
 NOT_MEASURED = "No success rate yet. Measure it with `rt-vla evaluate --policy CHECKPOINT --suite SUITE`."
+PLANS = """
+
+Asked to, it says what it will do before it does it ("pick red cube at 120 88", a place in 0 ... 255 from the left and
+from the top): `rt-vla demo --policy CHECKPOINT --plan`, `rt-vla evaluate --policy CHECKPOINT --plan`, or `plan:=true`
+in policy.launch.py."""
 DATA_TEXT = """\
 # What rt2-mini learned from
 
@@ -86,6 +91,7 @@ def model_card_text(
     """Markdown with the front matter that the Hugging Face Hub reads. rows: of the run log."""
     return MODEL_TEXT.format(
         parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
+        plans=PLANS if settings.plan_share else "",
         measured=measured,
         row={"training": float("nan"), **rows[-1]},
         web_steps=settings.web_steps,

@@ -148,7 +148,7 @@ class MiniRun:
         def write(card: ActionCard, new: Path) -> None:
             model.save_pretrained(new)
             make_processor(self.tokenizer).save_pretrained(new)
-            mini_config().save(new)
+            mini_config(plans=self.settings.plan_share > 0).save(new)
             card.save(new)
             for name, text in texts.items():
                 (new / name).write_text(text, encoding="utf-8")

@@ -8,9 +8,12 @@ import torch
 
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import make_vocabulary
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
-from rt_vla_ros.sim.word_suites import WEB_ONLY_WORDS
+from rt_vla_ros.policies.rt2.decoding.plan_grammar import PlanGrammar
+from rt_vla_ros.policies.rt2.inputs.processor import token_id
+from rt_vla_ros.sim.word_suites import ROBOT_KINDS, WEB_ONLY_WORDS
 from rt_vla_ros.training.rt2.mini.batches import (
     INSTRUCTIONS,
+    PLAN_TOKENS,
     ROBOT_SEGMENTS,
     WEB_SEGMENTS,
     BatchMaker,
@@ -22,6 +25,7 @@ from rt_vla_ros.training.rt2.mini.batches import (
 from rt_vla_ros.training.rt2.mini.frames import kinds_of
 from rt_vla_ros.training.rt2.mini.losses import FINE
 from rt_vla_ros.training.rt2.mini.network import IMAGE_TOKENS, SIDE
+from rt_vla_ros.training.rt2.mini.questions import plan
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +84,29 @@ def test_a_plan_names_the_object_and_its_place_before_the_action(tokenizer, robo
     batch = BatchMaker(tokenizer, mini_config(), plans=1.0).draw(None, robot_frames, (0, 4), np.random.default_rng(1))
     plans = [tokenizer.decode(a) for t, a in texts(tokenizer, batch) if t.startswith("instruction:")]
     assert plans
-    for plan in plans:
-        words = plan.split()
+    for text in plans:
+        words = text.split()
         assert words[0] == "pick"
         assert words[3] == "at"
         assert words[6] == "action:"
         assert len(words) == 12
+
+
+def test_a_policy_that_is_asked_has_room_for_every_plan_and_for_no_more(tokenizer) -> None:
+    vocabulary = make_vocabulary(mini_config(), tokenizer, 256, len(tokenizer), [tokenizer.eos_token_id])
+    action = [token_id(tokenizer, word) for word in ("1", "0", "255", "127", "128")]
+    grammar = PlanGrammar(ActionGrammar(vocabulary, (2, 256, 256, 256, 256)), tokenizer, PLAN_TOKENS, len(tokenizer))
+    for kind in ROBOT_KINDS:
+        for place in ((0.0, 0.0), (1.0, 1.0), (0.471, 0.345)):
+            words = plan(kind, place)
+            written = tokenizer.encode(words, add_special_tokens=False)
+            assert len(written) == PLAN_TOKENS
+            whole = [*written, *grammar.marker, *action]
+            assert (grammar.plan(whole), grammar.decode(whole)) == (words, (1, 0, 255, 127, 128))
+
+
+def test_one_that_learns_no_plans_is_not_asked_for_any() -> None:
+    assert (mini_config().plan_on_request, mini_config(plans=False).plan_on_request) == (PLAN_TOKENS, 0)
 
 
 def test_the_model_reads_some_numbers_hidden_or_moved_and_learns_the_right_ones(tokenizer, robot_frames) -> None:

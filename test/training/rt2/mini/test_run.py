@@ -59,9 +59,13 @@ def test_a_run_that_was_stopped_goes_on_and_gives_a_policy(tmp_path: Path, tiny_
     folder = tmp_path / CHECKPOINT
     assert "rt2-mini" in (folder / MODEL_CARD).read_text()
     assert "purple" in (folder / DATA_CARD).read_text()
-    policy = load_policy(str(folder), device="cpu")
-    policy.reset("pick up the red cube")
-    assert len(policy.act(Observation({"front": web_frames["images"][0]}, 0.0)).tokens) == 5
+    for plan in (False, True):
+        policy = load_policy(str(folder), device="cpu", plan=plan)
+        policy.reset("pick up the red cube")
+        chunk = policy.act(Observation({"front": web_frames["images"][0]}, 0.0))
+        assert len(chunk.tokens) == 5
+        assert bool(chunk.plan) == plan
+    assert "`plan:=true`" in (folder / MODEL_CARD).read_text()
 
 
 def test_frames_of_another_run_give_the_same_weights_however_often_it_is_stopped(
