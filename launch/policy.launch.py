@@ -77,6 +77,12 @@ ARGUMENTS = (
         choices=["", *SWITCH],
         description="true: the first steps of a chunk are published before the rest, by RT-2 policies",
     ),
+    DeclareLaunchArgument(
+        "plan",
+        default_value="",
+        choices=["", *SWITCH],
+        description="true: a plan in words before each action, of RT-2 policies that were taught to write one",
+    ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes; empty: none"),
     DeclareLaunchArgument(
         "use_sim_time", default_value="false", choices=SWITCH, description="Whether policy and smoother follow /clock"
@@ -172,6 +178,7 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
         language=str,
         trust_remote_code=bool,
         stream=bool,
+        plan=bool,
     )
     return [
         Node(

@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="a checkpoint, by name or directory")
     asks = f"""asked again and again while the arm moves; may be repeated; "" asks nothing; {QUESTION!r} of RT-2"""
     add("--ask", action="append", metavar="QUESTION", help=asks)
+    add("--plan", action="store_true", help="of an RT-2 that was taught to: a plan in words before each action")
     add("--out", type=Path, default=Path("demo_out"), metavar="DIR", help="output directory")
     add("--timeout", type=float, metavar="S", help="time limit in simulated seconds; 20")
     alike = "every step waits for the previous one: the same run on every machine"
@@ -83,6 +84,8 @@ def checked(args: argparse.Namespace) -> DemoSettings:
     with refused(ValueError):
         scene = make_scene(args.suite, args.seed, args.instruction)
         checkpoint = resolve(args.policy, Progress().line)
+        if args.plan:
+            checkpoint.check_plans()
         cameras = tuple(camera.name for camera in checkpoint.read_card().cameras)
     questions = _questions(args.ask, checkpoint)
     timeout = scene.task.time_limit if args.timeout is None else args.timeout
@@ -95,7 +98,7 @@ def checked(args: argparse.Namespace) -> DemoSettings:
     except OSError as error:
         said = f"nothing can be written into {args.out} ({error.strerror}); name another folder: --out DIR."
         raise CliError(said) from error
-    return DemoSettings(scene, checkpoint.reference, args.out, timeout, args.lock_step, cameras, questions)
+    return DemoSettings(scene, checkpoint.reference, args.out, timeout, args.lock_step, cameras, questions, args.plan)
 
 
 def _questions(asked: list[str] | None, checkpoint: Checkpoint) -> tuple[str, ...]:

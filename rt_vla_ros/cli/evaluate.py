@@ -42,7 +42,14 @@ from zenoh_ros.commands.numbers import nonnegative_int
 
 RESULT, REPORT, DELAYS = "evaluation.json", "report.html", "delays.svg"
 # Options with their defaults: what they ask for is there in a checkpoint alone, and with --out alone.
-OF_CHECKPOINTS = {"decoding": None, "weights": WEIGHTS[0], "device": "auto", "threads": 0, "trust_remote_code": False}
+OF_CHECKPOINTS = {
+    "decoding": None,
+    "plan": False,
+    "weights": WEIGHTS[0],
+    "device": "auto",
+    "threads": 0,
+    "trust_remote_code": False,
+}
 OF_OUT = {"videos": 3, "overwrite": False}
 
 
@@ -58,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--compare-with", type=Path, metavar="DIR", help="an evaluation whose actions must be the same")
     add("--ablation", choices=ABLATIONS, help="remove one input of the policy; it must fail then")
     add("--decoding", choices=("argmax", "expected_value"), help="default: the checkpoint's")
+    add("--plan", action="store_true", help="of an RT-2 that was taught to: a plan in words before each action")
     still = "hold still below this {}, as the policy node does"
     add("--min-confidence", type=float, default=0.0, help=still.format("confidence"))
     add("--min-legal-probability", type=float, default=0.0, help=still.format("legal_probability"))
@@ -179,7 +187,7 @@ def _given(args: argparse.Namespace, defaults: Mapping[str, object]) -> str:
 def _about(args: argparse.Namespace) -> dict[str, Any]:
     """What was evaluated, and with which versions. Raises UnknownPolicyError."""
     digest = None if args.policy == EXPERT else checkpoint_hash(args.policy)
-    options = ("seed", "through_ros", "ablation", "decoding", *THRESHOLDS, "weights")
+    options = ("seed", "through_ros", "ablation", "decoding", "plan", *THRESHOLDS, "weights")
     about = {"policy": Path(args.policy).name, "checkpoint_sha256": digest}
     return {**about, **{n: getattr(args, n) for n in options}, "command": _command(args), "versions": versions()}
 
@@ -195,7 +203,8 @@ def _command(args: argparse.Namespace) -> str:
         words += [f"--{name.replace('_', '-')}", f"{getattr(args, name):g}"] if getattr(args, name) else []
     words += ["--weights", args.weights] if args.weights != WEIGHTS[0] else []
     words += ["--threads", str(args.threads)] if args.threads else []
-    words += [f"--{name.replace('_', '-')}" for name in ("trust_remote_code", "through_ros") if getattr(args, name)]
+    switches = ("plan", "trust_remote_code", "through_ros")
+    words += [f"--{name.replace('_', '-')}" for name in switches if getattr(args, name)]
     return shlex.join(words)
 
 
@@ -206,7 +215,9 @@ def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
         from rt_vla_ros.live.evaluate_through_ros import ros_player  # imports rclpy
 
         checkpoint = resolve(args.policy, progress.line)
-        names = ("device", "weights", "trust_remote_code", "threads", *THRESHOLDS)
+        if args.plan:
+            checkpoint.check_plans()
+        names = ("device", "weights", "trust_remote_code", "threads", "plan", *THRESHOLDS)
         options = {name: getattr(args, name) for name in names}
         with ros_player(checkpoint.reference, checkpoint.read_card(), options, progress) as player:
             yield player
@@ -222,7 +233,7 @@ def _load(args: argparse.Namespace) -> Policy:
     # Torch takes seconds to import; a misspelt argument is reported before that.
     from rt_vla_ros.policies.load import load_policy
 
-    options = {name: getattr(args, name) for name in ("device", "decoding", "weights", "trust_remote_code")}
+    options = {name: getattr(args, name) for name in ("device", "decoding", "weights", "trust_remote_code", "plan")}
     policy = load_policy(args.policy, **options)
     warm_up(policy, args.threads)
     return AblatedPolicy(policy, args.ablation) if args.ablation else policy

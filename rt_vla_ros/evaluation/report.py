@@ -141,6 +141,7 @@ def _provenance(result: Mapping[str, Any]) -> str:
         ["checkpoint (SHA-256 of its weights)", result["checkpoint_sha256"] or "none: created in memory"],
         ["mode", "through ROS, in lock step" if result["through_ros"] else "in the simulator, without ROS"],
         ["ablation", result["ablation"] or "none"],
+        *([["plan", "asked for, in words before each action"]] if result["plan"] else []),
         *([name, version] for name, version in result["versions"].items()),
     ]
     return f"<h2>How this was measured</h2><pre>{escape(result['command'])}</pre>{_table(['', ''], rows)}"

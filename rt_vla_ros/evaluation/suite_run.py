@@ -22,7 +22,8 @@ JOURNAL, VIDEOS = "episodes.jsonl", "videos"
 RENDER_RATE, PLAYBACK_RATE = Fraction(5, 2), Fraction(5)  # frames per second, simulated and of the video
 LAST_FRAME_REPEATS = 5
 DEPENDS_ON = ("policy", "checkpoint_sha256", "through_ros", "ablation", "decoding", "weights")
-WHERE_GIVEN = (*THRESHOLDS, "delay")
+WHERE_GIVEN = (*THRESHOLDS, "delay", "plan")
+"""As DEPENDS_ON, but named only where it is not the usual: a directory of an earlier version can be resumed."""
 
 
 class SuiteRun:

@@ -24,7 +24,7 @@ NAMESPACE = "/rt_vla_demo"
 class DemoSettings:
     """timeout: simulated time that the policy gets [s]. out: directory of what is written.
 
-    questions: asked in turn, over and over, while the arm moves.
+    questions: asked in turn, over and over, while the arm moves. plan: whether the policy is asked to plan.
     """
 
     scene: Scene
@@ -34,6 +34,7 @@ class DemoSettings:
     lock_step: bool
     cameras: tuple[str, ...] = ("front",)
     questions: tuple[str, ...] = ()
+    plan: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
     arguments = (  # the instruction only lays the scene
         *("arm:=sim", f"policy:={settings.policy}", f"namespace:={NAMESPACE}", f"lock_step:={lock_step}"),
         *(f"suite:={scene.suite}", f"seed:={scene.seed}", f"instruction:={scene.task.instruction}"),
-        f"cameras:={cameras}",
+        *(f"cameras:={cameras}", f"plan:={str(settings.plan).lower()}"),
     )
     launched = graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *arguments, log=log)
     with GraphSession(NAMESPACE, launched, progress) as session:

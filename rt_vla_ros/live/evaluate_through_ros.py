@@ -24,7 +24,7 @@ from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD
 from zenoh_ros.commands.errors import CliError
 
 NAMESPACE = "/rt_vla_evaluation"
-LAUNCHED = ("device", "weights", "trust_remote_code", "threads")
+LAUNCHED = ("device", "weights", "trust_remote_code", "threads", "plan")
 ATTEMPTS = 5  # at an episode whose first image the policy did not get first
 
 
@@ -32,8 +32,8 @@ ATTEMPTS = 5  # at an episode whose first image the policy did not get first
 def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], progress: Progress) -> Iterator[RosPlayer]:
     """The graph, and a player on it.
 
-    policy: name or path of a checkpoint. options: device, weights, trust_remote_code, threads and
-    the thresholds, as the policy node has them.
+    policy: name or path of a checkpoint. options: device, weights, trust_remote_code, threads, plan
+    and the thresholds, as the policy node has them.
     Raises CliError where it breaks down.
     """
     with PrivateGraph() as graph, tempfile.TemporaryDirectory() as folder:

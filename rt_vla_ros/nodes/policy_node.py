@@ -325,7 +325,7 @@ class PolicyNode(ProgramNode):
         return PolicyStepper(policy, self._decode, states=states, **rules)
 
     def _load_policy(self) -> Policy:
-        names = ("device", "weights", "trust_remote_code", "cuda_graphs", "device_images")
+        names = ("device", "weights", "trust_remote_code", "cuda_graphs", "device_images", "plan")
         options = {name: self._settings[name] for name in names}
         options["language"] = self._settings["language"] or None
         policy = load_policy(self._settings["policy"], tell=self._loading, **options)

@@ -67,6 +67,11 @@ POLICY_PARAMETERS = (
         False,
         "Whether the first steps of a chunk are published before the rest, where the policy and its ensemble allow it.",
     ),
+    Parameter(
+        "plan",
+        False,
+        "Whether an RT-2 that was taught to writes a plan in words before each action; it comes with the action.",
+    ),
     Parameter("frame_id", "", "Frame of the actions; empty: as the action card says."),
     Parameter("tip_frame", "", "TF frame of the arm's tip, for a policy whose state has its pose."),
     Parameter(

@@ -129,6 +129,7 @@ def test_the_trained_policy_does_what_the_sentence_says(tmp_path: Path) -> None:
         (["--out", "/proc/nowhere"], "name another folder: --out DIR"),
         (["--policy", "."], "action_card.json"),
         (["--ask", "what?"], "The policy 'rt1-untrained' has no words; RT-2 policies answer questions."),
+        (["--plan"], "The policy 'rt1-untrained' was not taught to write a plan before it acts; --plan is for RT-2"),
         (["--policy", "rt2-untrained", "--ask", "what?", "--ask", " "], "one of the questions is empty"),
         (["--policy", "rt2-untrained", "--ask", "what? " * 200], "The question has 1199 characters, at most 1000"),
     ],
@@ -145,6 +146,17 @@ def test_what_is_wrong_is_refused_before_anything_starts(
     monkeypatch.setattr(demo, "_take_signals", lambda: None)
     assert main(["demo", "--policy", "rt1-untrained", *arguments]) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_policy_that_was_taught_plans_writes_them_where_it_is_asked(tmp_path: Path) -> None:
+    policy = save_vlm(tmp_path / "taught", "qwen2_vl", card=tabletop_card("taught"), plan_on_request=5)
+    for asked in ([], ["--plan"]):
+        out = tmp_path / f"out{len(asked)}"
+        arguments = ("--policy", str(policy), "--ask", "", "--lock-step", "--timeout", "1", *asked)
+        status, printed = Demo(out, *arguments).finish()
+        assert status == 1, printed
+        assert bool(figures(out)["plans"]) == bool(asked)
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ ros.ensure()
 from support.cards import card as make_card  # noqa: E402
 from support.cards import card_data  # noqa: E402
 
+from rt_vla_ros.cli.doctor.checkpoints import look_at_checkpoint  # noqa: E402
 from rt_vla_ros.cli.doctor.contradictions import check_contradictions  # noqa: E402
 from rt_vla_ros.cli.doctor.parameter_files import POLICY, SMOOTHER, read_files  # noqa: E402
 from rt_vla_ros.cli.doctor.together import compare  # noqa: E402
@@ -344,6 +345,8 @@ def test_weights_that_are_gone_cut_off_or_of_another_size(mini: Path, capsys: py
     [
         ("weights: int8", "RT-1 policies have no weights 'int8'"),
         ("language: table.safetensors", "reads sentences itself"),
+        ("plan: true", "was not taught to write a plan before it acts"),
+        ("plan: true, policy: rt1-untrained", "was not taught to write a plan before it acts"),
         ("device: cuda:7", "The device 'cuda:7' is not there"),
     ],
 )
@@ -374,6 +377,17 @@ def test_a_whole_rt2_checkpoint_and_what_loading_would_refuse(
     assert code == 1
     assert "vocabulary is 'words', expected one of" in said
     assert "has no tokenizer" in said
+
+
+def test_plans_are_asked_of_a_policy_that_was_taught_them(tmp_path: Path) -> None:
+    from support.vlms import save_vlm
+
+    folder = save_vlm(tmp_path / "vlm", "qwen2_vl", plan_on_request=6)
+    assert all(one.fine for one in look_at_checkpoint(str(folder), {"plan": True}).findings)
+    (folder / "rt2_config.json").write_text('{"vocabulary": "words"}')
+    for options in ({}, {"plan": True}):
+        wrong = [one.sentence for one in look_at_checkpoint(str(folder), options).findings if not one.fine]
+        assert sum("vocabulary is 'words'" in sentence for sentence in wrong) == 1
 
 
 def test_code_that_would_be_needed_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

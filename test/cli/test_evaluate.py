@@ -13,6 +13,7 @@ import pytest
 
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.evaluation import suite_run
+from rt_vla_ros.evaluation.baselines import ExpertPolicy
 from rt_vla_ros.evaluation.rollout import DirectPlayer
 from rt_vla_ros.policies.checkpoint.resolve import CHECKPOINTS
 from rt_vla_ros.sim.suites import EVALUATION_SUITES
@@ -200,6 +201,9 @@ def test_without_eyes_or_with_other_words_nothing_is_left(tmp_path: Path, ablati
         (["--weights", "int8"], "RT-1 policies have no weights 'int8'; they have auto, float32, bfloat16"),
         (["--policy", "expert", "--decoding", "argmax"], "expert is no checkpoint; --decoding is for those."),
         (["--policy", "expert", "--trust-remote-code"], "expert is no checkpoint; --trust-remote-code is for those."),
+        (["--policy", "expert", "--plan"], "expert is no checkpoint; --plan is for those."),
+        (["--plan"], "The policy 'rt1-mini' was not taught to write a plan before it acts; --plan is for RT-2"),
+        (["--plan", "--through-ros"], "The policy 'rt1-mini' was not taught to write a plan before it acts"),
         (["--policy", "expert", "--weights", "bfloat16"], "expert is no checkpoint"),
         (["--policy", "expert", "--ablation", "black-images"], "expert uses no images"),
         (["--compare-with", "nowhere"], "there is no nowhere/evaluation.json"),
@@ -212,6 +216,33 @@ def test_refuses_with_a_sentence(
     error = capsys.readouterr().err
     assert sentence in error
     assert "Traceback" not in error
+
+
+def test_a_plan_is_part_of_what_was_evaluated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = list[dict[str, Any]]()
+
+    def load_policy(name: str, **options: Any) -> ExpertPolicy:
+        loaded.append(options)
+        return ExpertPolicy()
+
+    monkeypatch.setattr("rt_vla_ros.policies.load.load_policy", load_policy)
+    monkeypatch.setattr("rt_vla_ros.cli.evaluate.warm_up", lambda *_: None)
+    arguments = ["--policy", "rt2-untrained", "--episodes", "1", "--videos", "0"]
+    plain, planned = evaluate(tmp_path / "a", *arguments), evaluate(tmp_path / "b", *arguments, "--plan")
+    assert (plain["plan"], planned["plan"]) == (False, True)
+    assert [options["plan"] for options in loaded] == [False, True]
+    assert (" --plan" in plain["command"], " --plan" in planned["command"]) == (False, True)
+    said = "asked for, in words before each action"
+    assert [said in (tmp_path / name / "report.html").read_text() for name in "ab"] == [False, True]
+    subject = json.loads((tmp_path / "a/episodes.jsonl").read_text().splitlines()[0])
+    assert "plan" not in subject, "what was begun before there was this option is gone on with"
+    capsys.readouterr()
+    assert main(["evaluate", "--out", str(tmp_path / "b"), *arguments]) == 2
+    assert "holds another evaluation (plan True, not None)" in capsys.readouterr().err
+    assert main(["evaluate", "--out", str(tmp_path / "a"), *arguments, "--plan"]) == 2
+    assert "holds another evaluation (plan None, not True)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("delay", ["0.03", "-0.2", "1.02", "nan", "inf", "", "0.2,", "x"])

@@ -34,7 +34,7 @@ from zenoh_ros.wire.name_rules import qualified_node_name  # noqa: E402
 FILE = REPOSITORY / "launch" / "policy.launch.py"
 ARGUMENTS = {
     *("arm", "policy", "cameras", "device", "namespace", "use_sim_time", "dry_run", "params_file", "respawn_policy"),
-    *("lock_step", "suite", "seed", "instruction", "weights", "trust_remote_code"),
+    *("lock_step", "suite", "seed", "instruction", "weights", "trust_remote_code", "plan"),
 }
 
 
@@ -103,6 +103,7 @@ def test_arguments_become_parameters_of_their_type(monkeypatch: pytest.MonkeyPat
         device="cuda:1",
         weights="int8",
         trust_remote_code="true",
+        plan="true",
         namespace="lab/left",
         dry_run="true",
         suite="pick-any",
@@ -110,12 +111,13 @@ def test_arguments_become_parameters_of_their_type(monkeypatch: pytest.MonkeyPat
         instruction="yes",
     )
     policy, smoother, arm = (planned.parameters[name] for name in ("policy_node", "smoother_node", "sim_arm_node"))
-    assert {name: policy[name] for name in ("policy", "cameras", "device", "weights", "trust_remote_code")} == {
+    assert {name: policy[name] for name in ("policy", "cameras", "device", "weights", "trust_remote_code", "plan")} == {
         "policy": "./checkpoint",
         "cameras": ["front", "wrist"],
         "device": "cuda:1",
         "weights": "int8",
         "trust_remote_code": True,
+        "plan": True,
     }
     assert smoother["dry_run"] is True
     assert {name: arm[name] for name in ("suite", "seed", "instruction", "wrist_image")} == {

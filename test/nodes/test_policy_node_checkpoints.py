@@ -73,6 +73,19 @@ def test_two_cameras_and_a_plan_in_the_action_message(make_bench: Make, tmp_path
     assert answer.seconds > 0
 
 
+def test_a_plan_on_request_is_in_the_action_message(make_bench: Make, tmp_path: Path) -> None:
+    bench, node = start(make_bench, save_vlm(tmp_path, "qwen2_vl", plan_on_request=5), plan=True)
+    policy = until_ready(bench, node)
+    action = first_action(bench, node, "image")
+    assert action.plan == policy._grammar.plan(policy.previous) != ""
+    assert len(action.tokens) == 8
+
+
+def test_a_plan_of_a_policy_that_was_not_taught_is_told(make_bench: Make) -> None:
+    bench, _ = start(make_bench, Path("rt1-untrained"), plan=True)
+    bench.until_diagnostics("policy_node", ERROR, "'rt1-untrained' was not taught to write a plan before it acts")
+
+
 def test_an_unsure_action_is_held_and_said(make_bench: Make, tmp_path: Path) -> None:
     bench, node = start(make_bench, save_vlm(tmp_path, "paligemma"), min_confidence=0.9)
     until_ready(bench, node)

@@ -75,6 +75,8 @@ def _look(look: CheckpointLook, name: str, options: Mapping[str, Any]) -> None:
     look.findings.append(Finding(True, f"{checkpoint.name}: {FAMILIES[checkpoint.family]}{place}{adapter}."))
     if not look.refused(lambda: _read_card(look, checkpoint)) and look.card is not None:
         _look_at_card(look, look.card)
+    if options.get("plan"):
+        look.refused(checkpoint.check_plans)
     if checkpoint.directory is not None:
         from rt_vla_ros.cli.doctor import stored_weights  # torch and transformers take seconds to import
 
