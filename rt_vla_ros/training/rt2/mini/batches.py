@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from rt_vla_ros.policies.rt2.configuration import PLAN_END, PLAN_PROMPT, RT2Config, question_prompt, robot_prompt
+from rt_vla_ros.policies.rt2.configuration import PLAN_END, RT2Config, plan_config, question_prompt, robot_prompt
 from rt_vla_ros.policies.rt2.inputs.processor import token_id
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, phrase
 from rt_vla_ros.sim.objects import COLOURS, SHAPES
@@ -116,7 +116,7 @@ class BatchMaker:
         plans: share of the instructions that are answered by a plan and an action.
         """
         self._tokenizer, self._config, self._plans = tokenizer, config, plans
-        self._planning = replace(config, prompt=PLAN_PROMPT)
+        self._planning = plan_config(config, PLAN_TOKENS)
         self._robot_questions = robot_questions
         self._first, self._unknown = token_id(tokenizer, "0"), token_id(tokenizer, UNKNOWN)
         needed = (ASKING, *COLOURS, *SHAPES, "q:", "instruction:")
