@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,14 +10,11 @@ import numpy as np
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.example import Example, Turn
-from rt_vla_ros.language.encoder import InstructionError
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.rt2.configuration import PAPER_PROMPT, RT2Config, plan_config, question_prompt, robot_prompt
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import placeholders
 from rt_vla_ros.policies.rt2.decoding.session import extended
-from rt_vla_ros.policies.rt2.inputs.processor import Inputs, ProcessorError
+from rt_vla_ros.policies.rt2.inputs.processor import Inputs
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, check_tokens, context_length
 from rt_vla_ros.policies.rt2.openvla.processor import OpenVLAProcessor
 from rt_vla_ros.policies.rt2.prompting import rendered, state_words
@@ -24,6 +22,8 @@ from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.answers import AnswerWriter
 from rt_vla_ros.training.rt2.training_row import IGNORED, TrainingRow
 
+ONE_AT_A_TIME = threading.RLock()
+"""Tokenizers are not made for two threads: one that makes batches, and one that asks questions meanwhile."""
 UNTOUCHED = 0.1
 """Share of the actions of which no number is hidden (VLA-0's own, as its re-implementation has it)."""
 
@@ -44,15 +44,18 @@ class RowMaker:
 
     def row(self, example: Example, turn: Turn, rng: np.random.Generator, origin: str) -> TrainingRow:
         """origin: for messages. Raises TrainingError, with it, for what cannot be learned."""
+        make = self._action if turn.is_action else self._words
         try:
-            return self._action(example, turn, rng, origin) if turn.is_action else self._words(example, turn, origin)
-        except (InstructionError, ProcessorError, TrainingError, DatasetError, CheckpointError, ValueError) as error:
+            with ONE_AT_A_TIME:
+                return make(example, turn, rng, origin)
+        except ValueError as error:  # of the tokenizer, the processor, the images: all say what is wrong
             raise TrainingError(f"{origin}: {error}") from error
 
     def prompt(self, example: Example, turn: Turn) -> tuple[str, Inputs]:
         """The text before an answer, and all that the model takes with it."""
-        text = self._text(example, turn)
-        return text, self.parts.processor.inputs(example.images, text)
+        with ONE_AT_A_TIME:
+            text = self._text(example, turn)
+            return text, self.parts.processor.inputs(example.images, text)
 
     def _text(self, example: Example, turn: Turn) -> str:
         processor, images = self.parts.processor, len(example.images)
@@ -78,7 +81,7 @@ class RowMaker:
         _, inputs = self.prompt(example, turn)
         return self._whole(inputs, [*before, *action], 1.0, True, origin, hidden)
 
-    def _words(self, example: Example, turn: Turn, origin: str) -> TrainingRow:
+    def _words(self, example: Example, turn: Turn, rng: np.random.Generator, origin: str) -> TrainingRow:
         text, inputs = self.prompt(example, turn)
         return self._whole(inputs, self.answers.words(turn.answer, text), self._web_weight, False, origin)
 

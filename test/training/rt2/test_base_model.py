@@ -150,6 +150,7 @@ def test_the_recipe_of_vla0(robot: Path, tmp_path: Path) -> None:
 def test_openvla_is_fine_tuned_by_an_adapter(openvla_set: Path, tmp_path: Path) -> None:
     base, out = save_openvla(tmp_path / "openvla"), tmp_path / "run"
     settings = replace(SHORT, method="lora", lora_rank=4, learning_rate=0.05, batch_size=2, validation=0.0)
+    settings = replace(settings, gradient_checkpointing=True)
     run_small(out, openvla_set, settings, base=str(base))
     policy = load_policy(str(out / "checkpoint"), device="cpu")
     image = {"front": np.full((32, 32, 3), 90, np.uint8)}
