@@ -12,7 +12,6 @@ from typing import Any
 from torch import nn
 
 from rt_vla_ros.policies.checkpoint.files import Tell
-from rt_vla_ros.policies.rt2.decoding.action_vocabulary import placeholders
 from rt_vla_ros.policies.rt2.inputs.image_memo import remember_images
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.training.rt2.base_model import BaseModel, choose_trained
@@ -79,7 +78,7 @@ class FineTuneRun:
         identity = {"base": base.reference, "data": data.identity}
         check_run(directory, settings, identity)
         remember_images(parts.processor, REMEMBERED)
-        collate = PaddedCollator(hiding_token(parts.processor.tokenizer, placeholders(parts.model.config)))
+        collate = PaddedCollator(hiding_token(parts))
         micro = settings.batch_size // arguments.world_size // arguments.gradient_accumulation_steps
         self.stream = self._make_stream(draws, collate, micro)
         trained = choose_trained(parts.model, settings)

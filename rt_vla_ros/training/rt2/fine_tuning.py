@@ -58,6 +58,10 @@ def fine_tune(what: FineTuning, told: Callable[[bool], Progress]) -> FineTuned:
         os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"  # every process checks the weights that it reads
     sets = load_robot_sets(what.robot)
     device = find_device(what.device)
+    if device.index is not None:
+        raise TrainingError(
+            f"--device {what.device} cannot be chosen here; say CUDA_VISIBLE_DEVICES={device.index} before the command."
+        )
     settings, probe = what.settings, training_arguments(what.settings, what.out, device=device, accumulation=1)
     accumulation = accumulation_steps(settings, probe.world_size)
     arguments = training_arguments(settings, what.out, device=device, accumulation=accumulation)

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from rt_vla_ros.data.example import Example, Turn
 from rt_vla_ros.policies.rt2.configuration import PAPER_PROMPT, RT2Config, plan_config, question_prompt, robot_prompt
@@ -39,7 +38,7 @@ class RowMaker:
         self._label_mask, self._web_weight = label_mask, web_weight
         self._control = placeholders(parts.model.config)
         self._acting = parts.config if not parts.config.plan_tokens else replace(parts.config, prompt=PAPER_PROMPT)
-        self._hidden = hiding_token(parts.processor.tokenizer, self._control)
+        self._hidden = hiding_token(parts)
         self._longest = context_length(parts.model.config)
 
     def row(self, example: Example, turn: Turn, rng: np.random.Generator, origin: str) -> TrainingRow:
@@ -117,8 +116,13 @@ class RowMaker:
         return TrainingRow(inputs, labels, weight, is_action, length, origin)
 
 
-def hiding_token(tokenizer: PreTrainedTokenizerBase, control: frozenset[int]) -> int:
-    """What stands in an input for a number that is hidden: a token that says nothing, and is no image's."""
+def hiding_token(parts: RT2Parts) -> int:
+    """What stands in an input for a number that is hidden, and behind a row: a token that says nothing.
+
+    It is none that stands for an image, and one that the model has.
+    """
     names = ("mask_token_id", "pad_token_id", "unk_token_id", "eos_token_id")
-    found = (getattr(tokenizer, name, None) for name in names)
-    return next((token for token in found if isinstance(token, int) and token not in control), 0)
+    named = [getattr(parts.processor.tokenizer, name, None) for name in names]
+    rows, control = int(parts.model.config.get_text_config().vocab_size), placeholders(parts.model.config)
+    others = (token for token in range(rows) if token not in control)
+    return next((t for t in named if isinstance(t, int) and t < rows and t not in control), next(others))

@@ -165,8 +165,11 @@ def test_a_loss_that_is_no_number_ends_the_run(robot: Path, tmp_path: Path, monk
         TrainingError, match=r"The loss is nan at step 4 on robot, sample \d+, .*what was saved after step 2 stands"
     ):
         run_small(tmp_path / "late", robot, replace(SETTINGS, steps=6))
-    monkeypatch.undo()
     assert [path.name for path in states(tmp_path / "late")] == ["00000002"]
+    with pytest.raises(TrainingError, match=r"The weights are not finite after step 3 .*nothing was saved yet"):
+        run_small(tmp_path / "never", robot, replace(SETTINGS, steps=6), save_interval=3)
+    assert not (tmp_path / "never/checkpoint").exists()
+    monkeypatch.undo()
     load_policy(str(tmp_path / "late/checkpoint"), device="cpu")
     assert good.keys() == weights(tmp_path / "late").keys()
 
