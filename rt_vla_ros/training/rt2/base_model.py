@@ -45,6 +45,11 @@ class BaseModel:
     def is_openvla(self) -> bool:
         return self.checkpoint.family == "openvla"
 
+    def fingerprint(self) -> str:
+        """Tells its files of weights from others by their names and sizes."""
+        paths = sorted(self.checkpoint.model_directory.glob("*.safetensors"))
+        return ", ".join(f"{path.name} {path.stat().st_size}" for path in paths)
+
     def load(self, device: torch.device, number: str, tell: Tell = say_nothing) -> RT2Parts:
         """With all its weights. number: "float32" or "bfloat16". Raises CheckpointError and others, see load_rt2."""
         load = load_openvla if self.is_openvla else load_rt2

@@ -75,7 +75,7 @@ class FineTuneRun:
         self.directory, self.base, self.data, self.settings = directory, base, data, settings
         self._arguments, self._say, self._update = arguments, say, update
         self._main, self.parts, self._begun = arguments.process_index == 0, parts, time.monotonic()
-        identity = {"base": base.reference, "data": data.identity}
+        identity = {"base": base.reference, "weights": base.fingerprint(), "data": data.identity}
         check_run(directory, settings, identity)
         remember_images(parts.processor, REMEMBERED)
         collate = PaddedCollator(hiding_token(parts))
@@ -155,7 +155,10 @@ class FineTuneRun:
 
     def save(self, trainer: VLMTrainer) -> Mapping[str, Any]:
         """See TrainingHooks: measures, writes rows, plot and, where it is the best so far, the policy."""
-        row = trainer.take_figures()
+        row: dict[str, Any] = {**trainer.take_figures(), "drawn": self.stream.drawn(trainer.steps)}
+        if left_out := self.stream.left_out:
+            row["left_out"] = len(left_out)
+            self._say(f"{len(left_out):,} samples of web data were left out so far; the last: {left_out[-1]}")
         loss = self._measure(trainer, row).get("validation", math.nan)
         better = not loss >= self._progress.best
         self._progress.worse = 0 if better else self._progress.worse + 1
@@ -171,7 +174,7 @@ class FineTuneRun:
             self._say(f"Stopped early: the held-out loss has not fallen for {self._progress.worse} evaluations.")
         return stop
 
-    def _measure(self, trainer: VLMTrainer, figures: Mapping[str, float] | None) -> dict[str, Any]:
+    def _measure(self, trainer: VLMTrainer, figures: Mapping[str, Any] | None) -> dict[str, Any]:
         measured = self._measurements(trainer.inner_model, trainer.steps, self._say)
         self.log.add(trainer.steps, self._seconds(), **(figures or {}), **measured)
         if self._main and figures is not None:

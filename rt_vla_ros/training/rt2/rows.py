@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from rt_vla_ros.data.example import Example, Turn
@@ -54,7 +56,17 @@ class RowMaker:
         """The text before an answer, and all that the model takes with it."""
         with ONE_AT_A_TIME:
             text = self._text(example, turn)
-            return text, self.parts.processor.inputs(example.images, text)
+            images = example.images if turn.is_action else [self._fitting(image) for image in example.images]
+            return text, self.parts.processor.inputs(images, text)
+
+    def _fitting(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A picture (H, W, 3) of any size: views are made of images that are as large as the camera's at most."""
+        camera = self.parts.card.cameras[0]
+        scale = min(camera.height / image.shape[0], camera.width / image.shape[1])
+        if self.parts.config.views == "processor" or scale >= 1:
+            return image
+        height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+        return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
 
     def _text(self, example: Example, turn: Turn) -> str:
         processor, images = self.parts.processor, len(example.images)

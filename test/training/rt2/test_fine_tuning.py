@@ -57,6 +57,7 @@ def test_a_run_becomes_a_policy(robot: Path, tmp_path: Path) -> None:
     rows = rows_of(out)
     assert rows == [dict(row) for row in done.rows]
     assert [row["step"] for row in rows] == [0, 2, 4]
+    assert [row["drawn"] for row in rows[1:]] == [{"robot": 4, "pictures": 4}, {"robot": 8, "pictures": 8}]
     for row in rows:
         assert 0 <= row["vqa_free"] <= row["vqa_restricted"] <= 1 or row["vqa_restricted"] >= 0
         assert row["validation"] == pytest.approx((row["validation_robot"] + row["validation_web"]) / 2)
