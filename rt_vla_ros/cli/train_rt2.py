@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import argparse
 import io
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
@@ -106,13 +108,14 @@ def run(args: argparse.Namespace) -> int:
             args.base, tuple(args.robot), tuple(args.web), args.out, settings, args.save_interval, args.device
         )
         done = fine_tune(what, told)
-    out = args.out
     if done.is_main:
-        last = done.rows[-1]
-        held_out = f", {last['validation']:.3f} held out" if "validation" in last else ""
-        loss = f"Loss {last['training']:.3f}{held_out}. " if "training" in last else ""
-        told(True).line(f"{loss}Policy: {out / CHECKPOINT}. Losses: {out / PLOT}, {ROWS}.")
+        told(True).line(f"{_losses(done.rows[-1])}Policy: {args.out / CHECKPOINT}. Losses: {args.out / PLOT}, {ROWS}.")
     return 0
+
+
+def _losses(row: Mapping[str, Any]) -> str:
+    held_out = f", {row['validation']:.3f} held out" if "validation" in row else ""
+    return f"Loss {row['training']:.3f}{held_out}. " if "training" in row else ""
 
 
 def table_of_recipes() -> str:

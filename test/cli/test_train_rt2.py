@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,14 @@ def test_web_data_beside_robot_data(robot: Path, tmp_path: Path, capsys: pytest.
     assert "There is no source 'vq'" in capsys.readouterr().err
     assert main([*command[:-2], "--out", str(tmp_path / "x"), "--web", "nothing.jsonl", "--device", "cpu"]) == 2
     assert "nothing.jsonl" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "rt_vla_ros.training.rt2.fine_tuning", None)
+    assert main(["train", "rt2", "--base", "small", "--robot", "x", "--out", str(tmp_path / "run")]) == 2
+    assert "pip install 'rt_vla_ros[train]'" in capsys.readouterr().err
 
 
 def test_batches_that_do_not_divide(robot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,11 @@ class BaseModel:
     def is_openvla(self) -> bool:
         return self.checkpoint.family == "openvla"
 
+    def fingerprint(self) -> str:
+        """Tells its files of weights from others by their names and sizes."""
+        paths = sorted(self.checkpoint.model_directory.glob("*.safetensors"))
+        return ", ".join(f"{path.name} {path.stat().st_size}" for path in paths)
+
     def load(self, device: torch.device, number: str, tell: Tell = say_nothing) -> RT2Parts:
         """With all its weights. number: "float32" or "bfloat16". Raises CheckpointError and others, see load_rt2."""
         load = load_openvla if self.is_openvla else load_rt2
@@ -69,6 +74,18 @@ def find_base(
             replace_folder(place, save_small_base)
         name, reference = str(place), f"../{SMALL_FOLDER}"
     found = resolve(name, tell)
+    directory = _checked(found, name, settings)
+    own = directory / CARD_FILE
+    base_card = ActionCard.load(directory) if own.is_file() else None
+    card = policy_card(data_card, base_card, settings.horizon, name)
+    config = _config(found, card, settings.rt2)
+    if name != str(run / SMALL_FOLDER):
+        reference = hub_name(name) or str(directory.resolve())
+    return BaseModel(found, config, _for_openvla(found, card, config) if found.family == "openvla" else card, reference)
+
+
+def _checked(found: Checkpoint, name: str, settings: FineTuneSettings) -> Path:
+    """The directory of a model that can be fine-tuned so. Raises CheckpointError."""
     if found.directory is None or found.family not in ("rt2", "openvla", "vla0"):
         raise CheckpointError(
             f"{name!r} is no vision-language model that can be fine-tuned; name a directory or a model on the Hugging "
@@ -91,13 +108,7 @@ def find_base(
             raise CheckpointError("An adapter of OpenVLA stays beside it: leave merged at false.")
     else:
         check_model_type(found, trust_remote_code=False)
-    own = found.directory / CARD_FILE
-    base_card = ActionCard.load(found.directory) if own.is_file() else None
-    card = policy_card(data_card, base_card, settings.horizon, name)
-    config = _config(found, card, settings.rt2)
-    if name != str(run / SMALL_FOLDER):
-        reference = hub_name(name) or str(found.directory.resolve())
-    return BaseModel(found, config, _for_openvla(found, card, config) if found.family == "openvla" else card, reference)
+    return found.directory
 
 
 def policy_card(data: ActionCard, base: ActionCard | None, horizon: int, name: str = "the base") -> ActionCard:

@@ -10,12 +10,16 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.example import ExampleSource
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.dataset_source import prefetch
 from rt_vla_ros.training.rt2.collator import TrainingBatch
 from rt_vla_ros.training.rt2.rows import RowMaker
 from rt_vla_ros.training.rt2.training_row import IGNORED, TrainingRow
+
+ATTEMPTS = 10
+"""So many samples of web data in turn that cannot be learned end a run."""
 
 
 class Drawn(Protocol):
@@ -58,6 +62,7 @@ class BatchStream:
     """Implements StepSource. Of a step's rows those of like length go through the model together.
 
     The loss is a mean over the whole step, so that it does not depend on which rows are together.
+    left_out: why samples of web data could not be learned, in this start of the run.
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class BatchStream:
         self._draws, self._sources, self._rows, self._collate = draws, sources, rows, collate
         self._batch_size, self._micro, self._steps, self._workers = batch_size, micro_batch_size, steps, workers
         self.micro_batches = batch_size // micro_batch_size
+        self.left_out: list[str] = []
 
     def batches(self, first_step: int) -> Iterator[Sequence[TrainingBatch]]:
         """See StepSource. Raises TrainingError for a sample that cannot be learned, DatasetError for damaged data."""
@@ -119,8 +125,25 @@ class BatchStream:
         return [*part, self._filler]
 
     def row(self, drawn: Drawn) -> TrainingRow:
-        """One turn of an example; of several, one is drawn."""
-        source, rng = self._sources[drawn.source], np.random.default_rng(drawn.seed)
-        example = source.example(drawn.index, rng)
-        turn = example.turns[int(rng.integers(len(example.turns)))] if len(example.turns) > 1 else example.turns[0]
-        return self._rows.row(example, turn, rng, f"{source.name}, sample {drawn.index}")
+        """One turn of an example; of several, one is drawn. In place of web data that cannot be learned comes other.
+
+        Raises TrainingError and DatasetError for robot data that cannot be learned, or where there is nothing else.
+        """
+        source, index = self._sources[drawn.source], drawn.index
+        for attempt in range(ATTEMPTS):
+            rng = np.random.default_rng([drawn.seed, attempt] if attempt else drawn.seed)
+            try:
+                return drawn_row(self._rows, source, index, rng)
+            except (TrainingError, DatasetError) as error:
+                if source.is_robot or attempt == ATTEMPTS - 1:
+                    raise
+                self.left_out.append(str(error))
+            index = int(rng.integers(len(source)))
+        raise AssertionError("the last attempt returns or raises")
+
+
+def drawn_row(rows: RowMaker, source: ExampleSource, index: int, rng: np.random.Generator) -> TrainingRow:
+    """One turn of an example; of several, one is drawn. Raises TrainingError and DatasetError."""
+    example = source.example(index, rng)
+    turn = example.turns[int(rng.integers(len(example.turns)))] if len(example.turns) > 1 else example.turns[0]
+    return rows.row(example, turn, rng, f"{source.name}, sample {index}")

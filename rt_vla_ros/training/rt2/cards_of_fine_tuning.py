@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.plausibility import table
+from rt_vla_ros.policies.checkpoint.resolve import hub_name
 from rt_vla_ros.training.rt2.fine_tune_data import FineTuneData
 from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
 from rt_vla_ros.training.rt2.settings_changes import flat_settings
@@ -15,8 +17,7 @@ from rt_vla_ros.training.rt2.settings_changes import flat_settings
 MODEL_TEXT = """\
 ---
 library_name: transformers
-tags: [robotics, rt-2, vision-language-action]
-base_model: {base}
+tags: [robotics, rt-2, vision-language-action]{front}
 ---
 
 # {name}
@@ -89,6 +90,7 @@ def model_card_text(
     return MODEL_TEXT.format(
         name=name,
         base=base,
+        front=f"\nbase_model: {hub_name(base)}" if not Path(base).is_absolute() and hub_name(base) else "",
         trained=trained,
         parameters=parameters,
         method=f"LoRA of rank {settings.lora_rank}" if settings.method == "lora" else "fine-tuned",

@@ -12,23 +12,21 @@ from typing import Any
 from torch import nn
 
 from rt_vla_ros.policies.checkpoint.files import Tell
-from rt_vla_ros.policies.rt2.decoding.action_vocabulary import placeholders
 from rt_vla_ros.policies.rt2.inputs.image_memo import remember_images
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.training.rt2.base_model import BaseModel, choose_trained
-from rt_vla_ros.training.rt2.batch_stream import BatchStream, Draws
+from rt_vla_ros.training.rt2.batch_stream import BatchStream, Collate, Draws
 from rt_vla_ros.training.rt2.cards_of_fine_tuning import data_card_text, model_card_text
 from rt_vla_ros.training.rt2.collator import PaddedCollator
 from rt_vla_ros.training.rt2.fine_tune_data import FineTuneData
 from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
-from rt_vla_ros.training.rt2.forgetting import ForgettingTest, questions_of
+from rt_vla_ros.training.rt2.measuring import Measurements
 from rt_vla_ros.training.rt2.objective import AnswerLoss
 from rt_vla_ros.training.rt2.publishing import DATA_CARD, MODEL_CARD, policy_config, publish, whole_weights
 from rt_vla_ros.training.rt2.rows import RowMaker, hiding_token
 from rt_vla_ros.training.rt2.run_state import load_state
 from rt_vla_ros.training.rt2.settings_changes import check_run, save_run
 from rt_vla_ros.training.rt2.training_memory import check_need, memory_need
-from rt_vla_ros.training.rt2.validation import HeldOutLoss, held_out_batches
 from rt_vla_ros.training.rt2.vlm_trainer import VLMTrainer, is_sharded
 from rt_vla_ros.training.run_log import RunLog
 from rt_vla_ros.training.settings import saving
@@ -76,58 +74,56 @@ class FineTuneRun:
         """
         self.directory, self.base, self.data, self.settings = directory, base, data, settings
         self._arguments, self._say, self._update = arguments, say, update
-        self._main = arguments.process_index == 0
-        identity = {"base": base.reference, "data": data.identity}
+        self._main, self.parts, self._begun = arguments.process_index == 0, parts, time.monotonic()
+        identity = {"base": base.reference, "weights": base.fingerprint(), "data": data.identity}
         check_run(directory, settings, identity)
-        self.parts, self._begun = parts, time.monotonic()
         remember_images(parts.processor, REMEMBERED)
-        self.rows = RowMaker(
-            parts, plan_tokens=settings.plan_tokens, label_mask=settings.label_mask, web_weight=settings.web_weight
-        )
-        if any(len(source) for source in data.robot) and settings.plan_share:
-            _ = self.rows.answers.plan_grammar  # refused now, not in the midst of the run
-        collate = PaddedCollator(hiding_token(parts.processor.tokenizer, placeholders(parts.model.config)))
-        own = settings.batch_size // arguments.world_size
-        micro = own // arguments.gradient_accumulation_steps
-        self.stream = BatchStream(
-            draws,
-            data.sources,
-            self.rows,
-            collate,
-            batch_size=own,
-            micro_batch_size=micro,
-            steps=settings.steps,
-            with_images=arguments.world_size > 1,
-        )
+        collate = PaddedCollator(hiding_token(parts))
+        micro = settings.batch_size // arguments.world_size // arguments.gradient_accumulation_steps
+        self.stream = self._make_stream(draws, collate, micro)
         trained = choose_trained(parts.model, settings)
         self._check_memory(trained, micro)
-        objective = AnswerLoss()
-        robots = [source.is_robot for source in data.sources]
-        share = sum(draws.shares[name] for name, is_robot in zip(draws.names, robots, strict=True) if is_robot)
-        plain = RowMaker(parts, plan_tokens=settings.plan_tokens)
-        held_out = {
-            kind: held_out_batches(sources, plain, collate, most=settings.held_out, size=micro, seed=settings.seed)
-            for kind, sources in (("robot", data.held_out_robot), ("web", data.held_out_web))
-        }
-        self._held_out_loss = HeldOutLoss(held_out["robot"], held_out["web"], objective, share)
-        asked = questions_of(data.held_out_web, settings.vqa_questions, settings.seed) if settings.vqa_questions else []
-        self._forgetting = ForgettingTest(asked, plain)
-        state = load_state(directory)
-        kept = {} if state is None else state.rest["run"]
-        self.done, self._progress = 0 if state is None else state.step, Progressed(**kept)
-        self.log = RunLog(directory, self.done)
-        # The disk was full after the last step's state, or somebody has deleted something since.
-        whole = bool(self.log.rows) and self.log.rows[-1]["step"] == self.done and (directory / CHECKPOINT).is_dir()
-        self._unfinished = self.done == settings.steps and not whole
+        self._measurements = Measurements(parts, data, draws, settings, collate, size=micro)
+        self._take_up()
         if self._main:
             save_run(directory, settings, identity)
         self.trainer = VLMTrainer(
-            trained, arguments, self.stream, objective, self, directory, save_interval=save_interval
+            trained, arguments, self.stream, AnswerLoss(), self, directory, save_interval=save_interval
         )
         if arguments.world_size > 1:
             shared = ", which share its weights (FSDP)" if self.trainer.is_fsdp_enabled else ""
             say(f"The model is trained by {arguments.world_size} processes{shared}.")
         self._sizes = [sum(p.numel() for p in trained.parameters() if p.requires_grad or every) for every in (0, 1)]
+
+    def _make_stream(self, draws: Draws, collate: Collate, micro: int) -> BatchStream:
+        settings, processes = self.settings, self._arguments.world_size
+        rows = RowMaker(
+            self.parts,
+            plan_tokens=settings.plan_tokens,
+            label_mask=settings.label_mask,
+            web_weight=settings.web_weight,
+        )
+        if settings.plan_share:
+            _ = rows.answers.plan_grammar  # refused now, not in the midst of the run
+        return BatchStream(
+            draws,
+            self.data.sources,
+            rows,
+            collate,
+            batch_size=settings.batch_size // processes,
+            micro_batch_size=micro,
+            steps=settings.steps,
+            with_images=processes > 1,
+        )
+
+    def _take_up(self) -> None:
+        """What there is of an earlier start, before anybody writes."""
+        state = load_state(self.directory)
+        self.done, kept = (0, {}) if state is None else (state.step, state.rest["run"])
+        self._progress, self.log = Progressed(**kept), RunLog(self.directory, self.done)
+        # The disk was full after the last step's state, or somebody has deleted something since.
+        rows, there = self.log.rows, (self.directory / CHECKPOINT).is_dir()
+        self._unfinished = self.done == self.settings.steps and not (rows and rows[-1]["step"] == self.done and there)
 
     def train(self) -> None:
         """To the last step. Raises TrainingError where it cannot go on; what was saved stands."""
@@ -159,7 +155,10 @@ class FineTuneRun:
 
     def save(self, trainer: VLMTrainer) -> Mapping[str, Any]:
         """See TrainingHooks: measures, writes rows, plot and, where it is the best so far, the policy."""
-        row = trainer.take_figures()
+        row: dict[str, Any] = {**trainer.take_figures(), "drawn": self.stream.drawn(trainer.steps)}
+        if left_out := self.stream.left_out:
+            row["left_out"] = len(left_out)
+            self._say(f"{len(left_out):,} samples of web data were left out so far; the last: {left_out[-1]}")
         loss = self._measure(trainer, row).get("validation", math.nan)
         better = not loss >= self._progress.best
         self._progress.worse = 0 if better else self._progress.worse + 1
@@ -175,13 +174,8 @@ class FineTuneRun:
             self._say(f"Stopped early: the held-out loss has not fallen for {self._progress.worse} evaluations.")
         return stop
 
-    def _measure(self, trainer: VLMTrainer, figures: Mapping[str, float] | None) -> dict[str, Any]:
-        model = trainer.inner_model
-        measured: dict[str, Any] = self._held_out_loss(model)
-        if self._forgetting.questions:
-            found = self._forgetting(model)
-            measured |= {**found.row(), "vqa_questions": found.questions}
-            self._say(f"Step {trainer.steps:,}: {found}.")
+    def _measure(self, trainer: VLMTrainer, figures: Mapping[str, Any] | None) -> dict[str, Any]:
+        measured = self._measurements(trainer.inner_model, trainer.steps, self._say)
         self.log.add(trainer.steps, self._seconds(), **(figures or {}), **measured)
         if self._main and figures is not None:
             with saving("The run log", self.directory, self._stands()):

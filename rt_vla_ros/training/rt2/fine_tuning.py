@@ -10,6 +10,7 @@ from typing import Any
 
 from transformers.utils import logging as transformers_logging
 
+from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.example import ExampleSource
 from rt_vla_ros.data.mixture import Mixture
 from rt_vla_ros.data.web.open_web import open_web
@@ -57,18 +58,17 @@ def fine_tune(what: FineTuning, told: Callable[[bool], Progress]) -> FineTuned:
         os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"  # every process checks the weights that it reads
     sets = load_robot_sets(what.robot)
     device = find_device(what.device)
+    if device.index is not None:
+        raise TrainingError(
+            f"--device {what.device} cannot be chosen here; say CUDA_VISIBLE_DEVICES={device.index} before the command."
+        )
     settings, probe = what.settings, training_arguments(what.settings, what.out, device=device, accumulation=1)
     accumulation = accumulation_steps(settings, probe.world_size)
     arguments = training_arguments(settings, what.out, device=device, accumulation=accumulation)
     progress = told(arguments.process_index == 0)
     with arguments.main_process_first(local=False):
         base = find_base(what.base, what.out, sets[0].card, settings, progress.update)
-    dimensions = len(base.card.dimensions)
-    sizes = {dimensions, dimensions * base.card.horizon}
-    web = [open_web(one, sizes) if isinstance(one, str) else one for one in what.web]
-    for source in web:
-        if isinstance(source, WebSource):
-            progress.line(" ".join([f"{source}.", *source.notes]))
+    web = _opened(what.web, base.card, progress)
     data = make_data(sets, web, base.card, settings)
     half = settings.method == "lora" and arguments.bf16 and not is_sharded()  # FSDP wants one type for all
     parts = base.load(find_device("cpu"), "bfloat16" if half else "float32", progress.update)
@@ -97,6 +97,17 @@ def fine_tune(what: FineTuning, told: Callable[[bool], Progress]) -> FineTuned:
     progress.line(f"{data.episodes[0]} episodes for training, {data.episodes[1]} held out, {frames:,} frames.")
     made.train()
     return FineTuned(made.log.rows, arguments.process_index == 0)
+
+
+def _opened(web: Sequence[str | ExampleSource], card: ActionCard, progress: Progress) -> list[ExampleSource]:
+    """The sources that are named, and what there is to say about them. Raises DatasetError."""
+    dimensions = len(card.dimensions)
+    sizes = {dimensions, dimensions * card.horizon}
+    found = [open_web(one, sizes) if isinstance(one, str) else one for one in web]
+    for source in found:
+        if isinstance(source, WebSource):
+            progress.line(" ".join([f"{source}.", *source.notes]))
+    return found
 
 
 def accumulation_steps(settings: FineTuneSettings, processes: int) -> int:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
-from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.example import Example, Turn
-from rt_vla_ros.language.encoder import InstructionError
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.rt2.configuration import PAPER_PROMPT, RT2Config, plan_config, question_prompt, robot_prompt
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import placeholders
 from rt_vla_ros.policies.rt2.decoding.session import extended
-from rt_vla_ros.policies.rt2.inputs.processor import Inputs, ProcessorError
+from rt_vla_ros.policies.rt2.inputs.processor import Inputs
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, check_tokens, context_length
 from rt_vla_ros.policies.rt2.openvla.processor import OpenVLAProcessor
 from rt_vla_ros.policies.rt2.prompting import rendered, state_words
@@ -24,6 +23,8 @@ from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.answers import AnswerWriter
 from rt_vla_ros.training.rt2.training_row import IGNORED, TrainingRow
 
+ONE_AT_A_TIME = threading.RLock()
+"""Tokenizers are not made for two threads: one that makes batches, and one that asks questions meanwhile."""
 UNTOUCHED = 0.1
 """Share of the actions of which no number is hidden (VLA-0's own, as its re-implementation has it)."""
 
@@ -39,20 +40,33 @@ class RowMaker:
         self._label_mask, self._web_weight = label_mask, web_weight
         self._control = placeholders(parts.model.config)
         self._acting = parts.config if not parts.config.plan_tokens else replace(parts.config, prompt=PAPER_PROMPT)
-        self._hidden = hiding_token(parts.processor.tokenizer, self._control)
+        self._hidden = hiding_token(parts)
         self._longest = context_length(parts.model.config)
 
     def row(self, example: Example, turn: Turn, rng: np.random.Generator, origin: str) -> TrainingRow:
         """origin: for messages. Raises TrainingError, with it, for what cannot be learned."""
+        make = self._action if turn.is_action else self._words
         try:
-            return self._action(example, turn, rng, origin) if turn.is_action else self._words(example, turn, origin)
-        except (InstructionError, ProcessorError, TrainingError, DatasetError, CheckpointError, ValueError) as error:
+            with ONE_AT_A_TIME:
+                return make(example, turn, rng, origin)
+        except ValueError as error:  # of the tokenizer, the processor, the images: all say what is wrong
             raise TrainingError(f"{origin}: {error}") from error
 
     def prompt(self, example: Example, turn: Turn) -> tuple[str, Inputs]:
         """The text before an answer, and all that the model takes with it."""
-        text = self._text(example, turn)
-        return text, self.parts.processor.inputs(example.images, text)
+        with ONE_AT_A_TIME:
+            text = self._text(example, turn)
+            images = example.images if turn.is_action else [self._fitting(image) for image in example.images]
+            return text, self.parts.processor.inputs(images, text)
+
+    def _fitting(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A picture (H, W, 3) of any size: views are made of images that are as large as the camera's at most."""
+        camera = self.parts.card.cameras[0]
+        scale = min(camera.height / image.shape[0], camera.width / image.shape[1])
+        if self.parts.config.views == "processor" or scale >= 1:
+            return image
+        height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+        return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
 
     def _text(self, example: Example, turn: Turn) -> str:
         processor, images = self.parts.processor, len(example.images)
@@ -78,7 +92,7 @@ class RowMaker:
         _, inputs = self.prompt(example, turn)
         return self._whole(inputs, [*before, *action], 1.0, True, origin, hidden)
 
-    def _words(self, example: Example, turn: Turn, origin: str) -> TrainingRow:
+    def _words(self, example: Example, turn: Turn, rng: np.random.Generator, origin: str) -> TrainingRow:
         text, inputs = self.prompt(example, turn)
         return self._whole(inputs, self.answers.words(turn.answer, text), self._web_weight, False, origin)
 
@@ -114,8 +128,13 @@ class RowMaker:
         return TrainingRow(inputs, labels, weight, is_action, length, origin)
 
 
-def hiding_token(tokenizer: PreTrainedTokenizerBase, control: frozenset[int]) -> int:
-    """What stands in an input for a number that is hidden: a token that says nothing, and is no image's."""
+def hiding_token(parts: RT2Parts) -> int:
+    """What stands in an input for a number that is hidden, and behind a row: a token that says nothing.
+
+    It is none that stands for an image, and one that the model has.
+    """
     names = ("mask_token_id", "pad_token_id", "unk_token_id", "eos_token_id")
-    found = (getattr(tokenizer, name, None) for name in names)
-    return next((token for token in found if isinstance(token, int) and token not in control), 0)
+    named = [getattr(parts.processor.tokenizer, name, None) for name in names]
+    rows, control = int(parts.model.config.get_text_config().vocab_size), placeholders(parts.model.config)
+    others = (token for token in range(rows) if token not in control)
+    return next((t for t in named if isinstance(t, int) and t < rows and t not in control), next(others))

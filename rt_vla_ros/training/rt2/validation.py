@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.example import ExampleSource
-from rt_vla_ros.training.rt2.batch_stream import Collate
+from rt_vla_ros.training.checks import TrainingError
+from rt_vla_ros.training.rt2.batch_stream import Collate, drawn_row
 from rt_vla_ros.training.rt2.collator import TrainingBatch
 from rt_vla_ros.training.rt2.forgetting import model_place
 from rt_vla_ros.training.rt2.objective import Objective, measured_loss
@@ -26,9 +28,11 @@ def held_out_batches(
     order = np.random.default_rng([seed, 10]).permutation(len(places))[:most]
     for number, index in (places[i] for i in order.tolist()):
         source, rng = sources[number], np.random.default_rng([seed, 11, number, index])
-        example = source.example(index, rng)
-        turn = example.turns[int(rng.integers(len(example.turns)))]
-        found.append(rows.row(example, turn, rng, f"{source.name}, held-out sample {index}"))
+        try:
+            found.append(drawn_row(rows, source, index, rng))
+        except (TrainingError, DatasetError):
+            if source.is_robot:  # of web data such samples are left out in training too
+                raise
     found.sort(key=len)
     return [collate(found[i : i + size]) for i in range(0, len(found), size)]
 

@@ -98,7 +98,7 @@ class StepFigures:
 
 
 class VLMTrainer(Trainer):
-    """figures: since they were last taken."""
+    """figures: since they were last taken. saved: the last step of which there is a state, 0: none."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class VLMTrainer(Trainer):
         self._source, self._objective, self._hooks, self._run = source, objective, hooks, run
         self._save_interval, self.figures = save_interval, StepFigures()
         self._resumed: RunState | None = None
-        self._micro = 0
+        self._micro, self.saved = 0, 0
         # With a loss function of its own the Trainer leaves the loss as it is: compute_loss divides it.
         super().__init__(model=model, args=arguments, compute_loss_func=lambda *_: None)
         for callback in (PrinterCallback, ProgressCallback):
@@ -230,16 +230,27 @@ class VLMTrainer(Trainer):
         )
 
     def _stands(self) -> str:
-        saved = self.steps - self.steps % self._save_interval
+        saved = self.saved
         return f"what was saved after step {saved:,} stands." if saved else "nothing was saved yet."
 
     def save_now(self) -> None:
-        """A state; all processes must call it."""
+        """A state; all processes must call it. Raises TrainingError where the weights are no numbers any more."""
+        self._check_weights()
         more = self._hooks.save(self)
         model, optimizer, numbers = collected(self.inner_model, _own(self.optimizer))
         if self.is_world_process_zero():
             rest = {"optimizer": numbers, "scheduler": _plain(self.lr_scheduler.state_dict()), "run": dict(more)}  # type: ignore[union-attr]
             save_state(self._run, RunState(self.steps, model, optimizer, rest))
+        self.saved = self.steps
+
+    def _check_weights(self) -> None:
+        for name, parameter in self.inner_model.named_parameters():
+            own = parameter.to_local() if hasattr(parameter, "to_local") else parameter  # of a shared one its shard
+            if parameter.requires_grad and not bool(torch.isfinite(own).all()):
+                raise TrainingError(
+                    f"The weights are not finite after step {self.steps} (first {name}); {self._stands()} Try a "
+                    "smaller --learning-rate, or a max_grad_norm."
+                )
 
     def take_up(self) -> None:
         """What was saved, once model, optimizer and schedule are on their devices. Raises TrainingError."""
@@ -247,7 +258,7 @@ class VLMTrainer(Trainer):
             restore(self.inner_model, _own(self.optimizer), self._resumed)
             functions = {"lr_lambdas": [None] * len(_own(self.optimizer).param_groups)}  # they have no state
             self.lr_scheduler.load_state_dict({**self._resumed.rest["scheduler"], **functions})  # type: ignore[union-attr]
-            self.state.global_step = self._resumed.step
+            self.state.global_step = self.saved = self._resumed.step
 
 
 def is_sharded() -> bool:

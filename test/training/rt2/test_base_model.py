@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from support.datasets import CARD, make_episode, write_dataset
-from support.fine_tuning import SETTINGS, parts_of, run_small
+from support.datasets import CARD, change_info, make_episode, write_dataset
+from support.fine_tuning import SETTINGS, Pictures, parts_of, run_small
+from support.other_vlms import NAMES, save_other
 from support.vlms import rt2_card, save_openvla, save_vlm
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError, CameraSpec
@@ -24,6 +25,7 @@ from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT, RT2Config
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import VocabularyError
 from rt_vla_ros.policies.rt2.families import ModelFamilyError
 from rt_vla_ros.policies.rt2.inputs.processor import ProcessorError
+from rt_vla_ros.policies.rt2.tiny.small_models import FAMILIES
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.answers import LONGEST_TRAINED_PLAN, AnswerWriter
 from rt_vla_ros.training.rt2.base_model import policy_card
@@ -76,6 +78,30 @@ def test_a_plain_base_becomes_a_policy(family: str, robot: Path, tmp_path: Path)
     policy = load_policy(str(out / "checkpoint"), device="cpu")
     policy.reset("go")
     assert policy.act(Observation({"front": np.zeros((32, 32, 3), np.uint8)}, 0.0)).tokens
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *NAMES])
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_every_family_is_trained_and_run(family: str, method: str, robot: Path, tmp_path: Path) -> None:
+    """With questions beside actions; saved, loaded, and it acts."""
+    base, out = tmp_path / "base", tmp_path / "run"
+    if family in NAMES:
+        save_other(base, family)
+        for name in ("action_card.json", "rt2_config.json"):
+            (base / name).unlink()
+    else:
+        plain(base, family)
+    settings = replace(SHORT, method=method, lora_rank=2, learning_rate=0.01, steps=1)
+    run_small(out, robot, settings, base=str(base), web=(Pictures(6),), save_interval=1)
+    policy = load_policy(str(out / "checkpoint"), device="cpu")
+    policy.reset("go")
+    assert policy.act(Observation({"front": np.zeros((32, 32, 3), np.uint8)}, 0.0)).tokens
+
+
+def test_an_empty_set_is_refused(robot: Path, tmp_path: Path) -> None:
+    change_info(robot, total_episodes=0)
+    with pytest.raises(DatasetError, match="has no episodes; collect some: rt-vla collect"):
+        run_small(tmp_path / "run", robot, SHORT)
 
 
 def test_the_language_can_be_frozen_too(robot: Path, tmp_path: Path) -> None:
@@ -152,6 +178,7 @@ def test_the_recipe_of_vla0(robot: Path, tmp_path: Path) -> None:
 def test_openvla_is_fine_tuned_by_an_adapter(openvla_set: Path, tmp_path: Path) -> None:
     base, out = save_openvla(tmp_path / "openvla"), tmp_path / "run"
     settings = replace(SHORT, method="lora", lora_rank=4, learning_rate=0.05, batch_size=2, validation=0.0)
+    settings = replace(settings, gradient_checkpointing=True)
     run_small(out, openvla_set, settings, base=str(base))
     policy = load_policy(str(out / "checkpoint"), device="cpu")
     image = {"front": np.full((32, 32, 3), 90, np.uint8)}

@@ -9,7 +9,8 @@ import torch
 from support.fine_tuning import action_turn, example_of, parts_of
 from support.vlms import rt2_card, save_vlm
 
-from rt_vla_ros.data.example import Example, Turn
+from rt_vla_ros.data.episode import DatasetError
+from rt_vla_ros.data.example import Example, ExampleSource, Turn
 from rt_vla_ros.data.mixture import Mixture
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.batch_stream import BatchStream
@@ -90,12 +91,42 @@ def test_batches_that_do_not_divide_are_refused(rows: RowMaker) -> None:
         stream(rows, [1.0, 0.0], micro_batch_size=4)
 
 
-def test_what_cannot_be_learned_is_named(rows: RowMaker) -> None:
-    class Empty(Words):
-        def example(self, index: int, rng: np.random.Generator) -> Example:
-            return Example((), (Turn("why", " "),))
+class Broken(Words):
+    """Some samples have no answer, one has no image."""
 
-    draws = Mixture([Empty()], {"words": 1.0}, seed=0)
-    broken = BatchStream(draws, [Empty()], rows, PaddedCollator(0), batch_size=2, micro_batch_size=2, steps=1)
-    with pytest.raises(TrainingError, match=r"words, sample \d: The answer is empty"):
-        list(broken.batches(0))
+    def __init__(self, broken: range) -> None:
+        self._broken = broken
+
+    def example(self, index: int, rng: np.random.Generator) -> Example:
+        if index in self._broken:
+            if index % 2:
+                raise DatasetError(f"words: the image {index}.png is damaged.")
+            return Example((), (Turn("why", " "),))
+        return super().example(index, rng)
+
+
+def broken_stream(rows: RowMaker, source: ExampleSource) -> BatchStream:
+    draws = Mixture([source], {"words": 1.0}, seed=0)
+    return BatchStream(draws, [source], rows, PaddedCollator(0), batch_size=7, micro_batch_size=7, steps=2)
+
+
+def test_other_samples_come_in_place_of_web_data_that_cannot_be_learned(rows: RowMaker) -> None:
+    one, other = (broken_stream(rows, Broken(range(3))) for _ in range(2))
+    for a, b in zip(one.batches(0), other.batches(0), strict=True):
+        assert torch.equal(a[0].inputs["input_ids"], b[0].inputs["input_ids"])
+        assert a[0].samples == 7
+    assert one.left_out == other.left_out
+    assert len(one.left_out) >= 6
+    assert "words: the image 1.png is damaged." in one.left_out
+    assert any(said.startswith("words, sample 2: The answer is empty") for said in one.left_out)
+
+
+def test_what_cannot_be_learned_is_named(rows: RowMaker) -> None:
+    with pytest.raises((TrainingError, DatasetError), match=r"words, sample \d: The answer is empty|is damaged"):
+        list(broken_stream(rows, Broken(range(7))).batches(0))
+
+    class Robot(Broken):
+        is_robot = True
+
+    with pytest.raises((TrainingError, DatasetError), match=r"words, sample 2: The answer is empty"):
+        list(broken_stream(rows, Robot(range(2, 3))).batches(0))

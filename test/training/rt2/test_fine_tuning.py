@@ -16,14 +16,18 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.datasets import make_episode, write_dataset
 from support.fine_tuning import SETTINGS, Pictures, run_small
 from support.launching import REPOSITORY
 
+from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2 import fine_tune_run
 from rt_vla_ros.training.rt2.run_state import states
+from rt_vla_ros.training.rt2.validation import HeldOutLoss
 
 
 def rows_of(out: Path) -> list[dict[str, Any]]:
@@ -53,6 +57,7 @@ def test_a_run_becomes_a_policy(robot: Path, tmp_path: Path) -> None:
     rows = rows_of(out)
     assert rows == [dict(row) for row in done.rows]
     assert [row["step"] for row in rows] == [0, 2, 4]
+    assert [row["drawn"] for row in rows[1:]] == [{"robot": 4, "pictures": 4}, {"robot": 8, "pictures": 8}]
     for row in rows:
         assert 0 <= row["vqa_free"] <= row["vqa_restricted"] <= 1 or row["vqa_restricted"] >= 0
         assert row["validation"] == pytest.approx((row["validation_robot"] + row["validation_web"]) / 2)
@@ -64,6 +69,21 @@ def test_a_run_becomes_a_policy(robot: Path, tmp_path: Path) -> None:
     data = (out / "checkpoint/DATA_CARD.md").read_text()
     assert "| pictures | web | 18 | 8 (50.0%) |" in data
     assert "3 episodes to learn from, 1 held out" in data
+
+
+def test_it_does_what_it_was_shown(robot: Path, tmp_path: Path) -> None:
+    """Every number of every action of two episodes, decoded by the policy from the images."""
+    settings = replace(SETTINGS, steps=120, batch_size=12, micro_batch_size=0, learning_rate=3e-3, warmup=10)
+    settings = replace(settings, validation=0.0, jitter=0.0, shift_rows=0.0, shift_columns=0.0)
+    dataset = LeRobotDataset(write_dataset(tmp_path / "two", [make_episode(seed, length=6) for seed in range(2)]))
+    run_small(tmp_path / "run", dataset.directory, settings, save_interval=120)
+    policy = load_policy(str(tmp_path / "run/checkpoint"), device="cpu")
+    for episode in range(2):
+        wanted = ActionTokenizer(dataset.card).encode(dataset.labels(episode).values)
+        policy.reset(dataset.parts[episode].instruction)
+        images = dataset.images(episode, "front", 0, 6)
+        found = [policy.act(Observation({"front": image}, 0.2 * i)).tokens for i, image in enumerate(images)]
+        assert found == [tuple(row) for row in wanted.tolist()]
 
 
 def test_micro_batches_do_not_change_what_is_learned(robot: Path, tmp_path: Path) -> None:
@@ -146,8 +166,11 @@ def test_a_loss_that_is_no_number_ends_the_run(robot: Path, tmp_path: Path, monk
         TrainingError, match=r"The loss is nan at step 4 on robot, sample \d+, .*what was saved after step 2 stands"
     ):
         run_small(tmp_path / "late", robot, replace(SETTINGS, steps=6))
-    monkeypatch.undo()
     assert [path.name for path in states(tmp_path / "late")] == ["00000002"]
+    with pytest.raises(TrainingError, match=r"The weights are not finite after step 3 .*nothing was saved yet"):
+        run_small(tmp_path / "never", robot, replace(SETTINGS, steps=6), save_interval=3)
+    assert not (tmp_path / "never/checkpoint").exists()
+    monkeypatch.undo()
     load_policy(str(tmp_path / "late/checkpoint"), device="cpu")
     assert good.keys() == weights(tmp_path / "late").keys()
 
@@ -156,7 +179,7 @@ def test_a_run_stops_where_the_held_out_loss_does_not_fall(
     robot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     losses = iter([9.0, 5.0, 4.0, 4.0, 6.0, 1.0])
-    monkeypatch.setattr(fine_tune_run.HeldOutLoss, "__call__", lambda *_: {"validation": next(losses)})
+    monkeypatch.setattr(HeldOutLoss, "__call__", lambda *_: {"validation": next(losses)})
     out, settings = tmp_path / "run", replace(SETTINGS, steps=40, patience=2)
     run_small(out, robot, settings)
     assert "Stopped early: the held-out loss has not fallen for 2 evaluations." in capsys.readouterr().out

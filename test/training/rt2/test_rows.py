@@ -11,8 +11,9 @@ import pytest
 import torch
 from support.fine_tuning import action_turn, example_of, parts_of
 from support.other_vlms import NAMES, save_other
-from support.vlms import rt2_card, save_openvla, save_vlm
+from support.vlms import random_image, rt2_card, save_openvla, save_vlm
 
+from rt_vla_ros.action_space.card import CameraSpec
 from rt_vla_ros.data.example import Example, Turn
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT
@@ -21,6 +22,7 @@ from rt_vla_ros.policies.rt2.decoding.stop_tokens import stop_tokens
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.policies.rt2.policy import RT2Policy, make_grammar
 from rt_vla_ros.policies.rt2.tiny.small_models import FAMILIES
+from rt_vla_ros.policies.tabletop_card import TABLETOP_STATE
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.collator import PaddedCollator
 from rt_vla_ros.training.rt2.objective import AnswerLoss
@@ -136,6 +138,29 @@ def test_a_chunk_in_a_chat_ends_in_the_end_of_the_turn(tmp_path: Path) -> None:
     text = tokenizer.decode(ids)
     assert text.index("What is it?") < text.index("a ball") < text.index("And now?") < text.index("a cube")
     assert ids.count(tokenizer.convert_tokens_to_ids("<end>")) == 4  # of four turns, and none that the data brought
+
+
+def test_the_state_and_several_views_are_in_the_prompt_as_the_policy_has_them(tmp_path: Path) -> None:
+    card = replace(rt2_card("front", "wrist"), state=TABLETOP_STATE, horizon=2)
+    prompt = {"prompt": "Task: {instruction}, State: {state}, Actions:", "state_bins": 64, "wording": "task"}
+    views = {"views": "unscaled", "view_crop": 0.5}
+    parts = parts_of(save_vlm(tmp_path, "smolvlm", card=card, **prompt, **views))
+    turn = action_turn(parts, text="Pick_up the Cube")
+    for state in ([one.low for one in card.state], [one.high * 2 for one in card.state]):
+        example = replace(example_of(parts, turn), state=np.array(state))
+        row, told = RowMaker(parts).row(example, turn, RNG, "it"), fed(parts, example)
+        assert torch.equal(row.inputs["input_ids"][:, : row.prompt], told["input_ids"])
+        assert torch.equal(row.inputs["pixel_values"], told["pixel_values"])
+    with pytest.raises(TrainingError, match=r"it: .*state"):
+        RowMaker(parts).row(replace(example, state=None), turn, RNG, "it")
+
+
+def test_large_pictures_are_made_as_small_as_the_camera_s_for_such_views(tmp_path: Path) -> None:
+    card = replace(rt2_card(), cameras=(CameraSpec("front", 64, 48, "center", 0.0),))
+    parts = parts_of(save_vlm(tmp_path, "smolvlm", card=card, views="unscaled", view_crop=0.8))
+    turn = Turn("What is it?", "a cube")
+    row = RowMaker(parts).row(Example((random_image(0, 300, 500),), (turn,)), turn, RNG, "it")
+    assert row.inputs["pixel_values"].shape[-2:] == (56, 56)
 
 
 def test_the_beginning_of_a_chunk_is_learned_where_an_episode_ends(tmp_path: Path) -> None:

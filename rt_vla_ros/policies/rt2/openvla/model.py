@@ -130,6 +130,8 @@ class OpenVLAPreTrainedModel(PreTrainedModel):
     base_model_prefix = "model"
     main_input_name = "input_ids"
     _supports_sdpa = True
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["LlamaDecoderLayer"]  # noqa: RUF012 (transformers' own form)
     _supports_attention_backend = True
 
 
