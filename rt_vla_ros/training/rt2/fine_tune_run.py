@@ -105,6 +105,7 @@ class FineTuneRun:
         )
         if settings.plan_share:
             _ = rows.answers.plan_grammar  # refused now, not in the midst of the run
+        self._longest_plan = rows.answers.longest_plan
         return BatchStream(
             draws,
             self.data.sources,
@@ -186,7 +187,7 @@ class FineTuneRun:
         weights = whole_weights(trainer.inner_model)
         if not self._main:
             return
-        config = policy_config(self.parts.config, self.settings, self.rows.answers.longest_plan)
+        config = policy_config(self.parts.config, self.settings, self._longest_plan)
         name, device = self.directory.resolve().name, f"{self._arguments.world_size} x {self._arguments.device}"
         texts = {
             MODEL_CARD: model_card_text(

@@ -17,6 +17,7 @@ from rt_vla_ros.policies.rt2.configuration import PLAN_END, RT2Config, plan_conf
 from rt_vla_ros.policies.rt2.inputs.processor import token_id
 from rt_vla_ros.sim.instructions import PICK_PHRASINGS, phrase
 from rt_vla_ros.sim.objects import COLOURS, SHAPES
+from rt_vla_ros.training.rt2.mini.card import ORDER
 from rt_vla_ros.training.rt2.mini.frames import Frames, kinds_of, table_in
 from rt_vla_ros.training.rt2.mini.losses import FINE, STATE, Cells
 from rt_vla_ros.training.rt2.mini.network import ASKING, BINS, IMAGE, IMAGE_TOKENS, SIDE, UNKNOWN
@@ -27,7 +28,7 @@ INSTRUCTIONS = 5  # of a robot frame at most
 ROBOT_SEGMENTS, WEB_SEGMENTS = 8, 10
 NUMBER_WEIGHT, MOTION_WEIGHT = 0.5, 0.6  # of a number's loss; a word's is 1
 NUMBER_SIGMA, MOTION_SIGMA = 2.0, 3.0  # [bins]
-MOTION = slice(2, 5)  # of the card's dimensions
+MOVES = [role.startswith("translation") for role in ORDER]
 SHAKEN, HIDDEN, MOVED, MOST_MOVED = 0.5, 0.25, 0.35, 8
 """In SHAKEN of the instructions, each number that the model reads of its own action is hidden or moved by up to so many
 bins, with these probabilities: it looks at the image again rather than at the number before."""
@@ -207,8 +208,8 @@ class BatchMaker:
         answer, seen = [*before, *action], [*before, *self._seen(action, rng)]
         made.rows[-1].append(Segment(self._blurred(self._ids(str(prompt)), rng), answer, seen))
         self._teach(made, before)
-        made.sigma.extend(MOTION_SIGMA * (MOTION.start <= i < MOTION.stop) for i in range(len(action)))
-        made.weights.extend(MOTION_WEIGHT if MOTION.start <= i < MOTION.stop else 1.0 for i in range(len(action)))
+        made.sigma.extend(MOTION_SIGMA * moves for moves in MOVES)
+        made.weights.extend(MOTION_WEIGHT if moves else 1.0 for moves in MOVES)
         made.named.append(cell_number(place))
         made.tool.append(cell_number(frames["tool_place"][index]))
         made.acts.append(True)
@@ -238,9 +239,9 @@ class BatchMaker:
                 chance = rng.random()
                 if chance < HIDDEN:
                     seen[i] = self._unknown
-                elif chance < HIDDEN + MOVED and i >= MOTION.start:
+                elif chance < HIDDEN + MOVED and MOVES[i]:
                     moved = answer[i] - self._first + int(rng.integers(-MOST_MOVED, MOST_MOVED + 1))
-                    seen[i] = self._first + min(max(moved, 0), 255)
+                    seen[i] = self._first + min(max(moved, 0), BINS - 1)
         return seen
 
     def _tokens(self, text: str) -> tuple[int, ...]:

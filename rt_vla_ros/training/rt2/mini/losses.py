@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rt_vla_ros.sim.objects import COLOURS, SHAPES
-from rt_vla_ros.training.rt2.mini.network import BINS, IMAGE_TOKENS, SIDE
+from rt_vla_ros.training.rt2.mini.network import BINS, SIDE
 
 FINE = 2 * SIDE  # cells of the readout on a side
 ATTENDING_LAYER, NAMED_HEAD, TOOL_HEAD = 1, 0, 1
@@ -87,13 +87,3 @@ def attention_loss(weights: Tensor, row: Tensor, at: Tensor, head: int, cell: Te
     """
     looked = weights[row, head, at].float().gather(1, cell[:, None])
     return -(looked + 1e-3).log().mean()
-
-
-def cell_of(places: Tensor, side: int = SIDE) -> Tensor:
-    """Image positions (..., 2) of 0 ... 1 -> number of the cell, -1 outside."""
-    inside = ((places >= 0) & (places < 1)).all(-1)
-    column, row = (places * side).long().clamp(0, side - 1).unbind(-1)
-    return torch.where(inside, row * side + column, -1)
-
-
-assert SIDE * SIDE == IMAGE_TOKENS

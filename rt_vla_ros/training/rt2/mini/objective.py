@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 import torch
@@ -26,13 +26,13 @@ from rt_vla_ros.training.rt2.objective import BatchLoss
 
 
 class MiniObjective:
-    """Implements Objective; keeps sums of its parts until `take` is called."""
+    """Implements Objective; keeps sums of its parts, each over the batches that have it, until `take` is called."""
 
     def __init__(self, first_number: int) -> None:
         """first_number: token of the number 0."""
         self._first = first_number
         self._sums: defaultdict[str, float] = defaultdict(float)
-        self._count = 0
+        self._counts = Counter[str]()
 
     def __call__(self, model: nn.Module, batch: Any) -> BatchLoss:
         assert isinstance(batch, MiniBatch)
@@ -54,8 +54,9 @@ class MiniObjective:
             if known.any():
                 losses[name] = attention_loss(attention, row[known], at[known], head, cells[known])
         known = batch.named >= 0
-        looked = attention[row[known], NAMED_HEAD, at[known]][:, :IMAGE_TOKENS].argmax(1)
-        self._note(looks_at_named=(looked == batch.named[known]).float().mean())
+        if known.any():
+            looked = attention[row[known], NAMED_HEAD, at[known]][:, :IMAGE_TOKENS].argmax(1)
+            self._note(looks_at_named=(looked == batch.named[known]).float().mean())
         if batch.acts.any():
             hidden = found.last_hidden_state.flatten(0, 1)[batch.rows.asked[batch.acts]]
             losses["state"] = learner.readouts.state_loss(hidden, batch.state)
@@ -64,15 +65,15 @@ class MiniObjective:
 
     def take(self) -> dict[str, float]:
         """Means of all parts since the last time."""
-        means = {name: round(value / max(self._count, 1), 4) for name, value in self._sums.items()}
+        means = {name: round(value / self._counts[name], 4) for name, value in self._sums.items()}
         self._sums.clear()
-        self._count = 0
+        self._counts.clear()
         return means
 
     def _note(self, **parts: Tensor) -> None:
-        self._count += "answers" in parts
         for name, value in parts.items():
             self._sums[name] += float(value.detach())
+            self._counts[name] += 1
 
 
 _WEIGHTS = {"named": NAMED_WEIGHT, "tool": TOOL_WEIGHT, "state": STATE_WEIGHT, "cells": CELLS_WEIGHT}

@@ -31,9 +31,9 @@ from rt_vla_ros.sim.word_suites import (
     WordMeaning,
     synonyms,
 )
+from rt_vla_ros.training.rt2.mini.network import BINS
 
 T = TypeVar("T")
-BINS = 256  # of a number that says where something is
 COUNTS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 PLURALS: Mapping[str, str] = {word: "boxes" if word == "box" else f"{word}s" for word in SHAPE_WORDS}
 NOTHING = "nothing"

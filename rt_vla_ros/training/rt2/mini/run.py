@@ -16,11 +16,10 @@ from safetensors.torch import save_file
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.example import Example
 from rt_vla_ros.policies.checkpoint.files import Tell
+from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
-from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, token_id
-from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
-from rt_vla_ros.policies.rt2.policy import RT2Policy
+from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, load_model
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
 from rt_vla_ros.training.rt2.forgetting import ForgettingTest, HeldOutQuestion
@@ -96,7 +95,7 @@ class MiniRun:
             )
             self._begun = time.monotonic()
             trainer.resume_and_train()
-        if not (self.directory / CHECKPOINT).is_dir():
+        if not all(folder.is_dir() for folder in self._folders()):
             self._publish(trainer)
 
     def begin(self, trainer: VLMTrainer) -> None:
@@ -154,9 +153,13 @@ class MiniRun:
                 (new / name).write_text(text, encoding="utf-8")
 
         with saving(f"Step {trainer.steps}", self.directory, self._stands()):
-            for number, robot in enumerate(self.settings.robots):
-                folder = f"{CHECKPOINT}-{robot.name}" if number else CHECKPOINT
-                replace_folder(self.directory / folder, partial(write, robot.card))
+            for folder, robot in zip(self._folders(), self.settings.robots, strict=True):
+                replace_folder(folder, partial(write, robot.card))
+
+    def _folders(self) -> list[Path]:
+        """Of the policy, one for each robot."""
+        others = [f"{CHECKPOINT}-{robot.name}" for robot in self.settings.robots[1:]]
+        return [self.directory / name for name in (CHECKPOINT, *others)]
 
     def _hand_over(self) -> None:
         """The newest policy, whole, for the process that renders."""
@@ -219,9 +222,9 @@ def _nothing_comes(frames_from: str) -> Callable[[], None]:
 
 def _take_weights(model: Any, checkpoint: str) -> None:
     """Raises ValueErrors with a sentence for a checkpoint that is no rt2-mini of this size."""
-    policy = load_policy(checkpoint, device="cpu")
-    weights = policy.parts.model.state_dict() if isinstance(policy, RT2Policy) else {}
-    ours = {name: value.shape for name, value in model.state_dict().items()}
-    if ours != {name: value.shape for name, value in weights.items()}:
+    directory = resolve(checkpoint).model_directory
+    weights = load_model(directory, device=torch.device("cpu"), weights="float32").state_dict()
+    shapes = {name: value.shape for name, value in model.state_dict().items()}
+    if shapes != {name: value.shape for name, value in weights.items()}:
         raise TrainingError(f"init_from is {checkpoint}, which is no rt2-mini of this width, depth and vocabulary.")
     model.load_state_dict(weights)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,11 @@ class MiniSettings:
             raise ValueError(
                 f"width is {self.width} and layers {self.layers}, expected a multiple of 32 and at least 2 layers."
             )
-        if unknown := [name for name in self.embodiments.split(",") if name not in EMBODIMENTS]:
+        names = self.embodiments.split(",")
+        if unknown := [name for name in names if name not in EMBODIMENTS]:
             raise ValueError(f"There is no embodiment {unknown[0]!r}; there are {', '.join(EMBODIMENTS)}.")
+        if len(set(names)) < len(names):
+            raise ValueError(f"embodiments is {self.embodiments!r}, expected each name once.")
         check_range("The seed", self.seed, (1 << 31) - 1)
 
     @property
@@ -124,8 +128,9 @@ class MiniSettings:
     def command(self) -> str:
         """That trains so."""
         usual = asdict(MiniSettings())
-        changed = [f"--set {key}={value}" for key, value in asdict(self).items() if value != usual[key]]
-        return " ".join([f"rt-vla train rt2 --recipe {RECIPE} --out DIR", *changed])
+        changed = [f"{key}={value}" for key, value in asdict(self).items() if value != usual[key]]
+        settings = [f"--set {shlex.quote(one)}" for one in changed]
+        return " ".join([f"rt-vla train rt2 --recipe {RECIPE} --out DIR", *settings])
 
     def check_run(self, directory: Path) -> None:
         """Raises TrainingError where the directory holds a run of other settings."""
@@ -144,7 +149,8 @@ class MiniSettings:
 
     @classmethod
     def load(cls, directory: Path) -> MiniSettings:
-        """Raises TrainingError."""
+        """Settings that the file has not, for they came later, have their defaults. Raises TrainingError."""
         data = read_object(directory / FILE, TrainingError)
-        values = checked_keys(cls, data, str(directory / FILE), TrainingError, optional=())
+        known = tuple(one.name for one in fields(cls))
+        values = checked_keys(cls, data, str(directory / FILE), TrainingError, optional=known)
         return build(cls, values, TrainingError)

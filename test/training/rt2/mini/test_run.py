@@ -13,11 +13,12 @@ from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.mini.batches import BatchMaker, mini_config
+from rt_vla_ros.training.rt2.mini.card import mini_card
 from rt_vla_ros.training.rt2.mini.collector import FRAMES
 from rt_vla_ros.training.rt2.mini.frames import save_frames
 from rt_vla_ros.training.rt2.mini.learner import Average, MiniLearner
 from rt_vla_ros.training.rt2.mini.losses import Readouts
-from rt_vla_ros.training.rt2.mini.network import make_model
+from rt_vla_ros.training.rt2.mini.network import make_model, make_processor
 from rt_vla_ros.training.rt2.mini.objective import MiniObjective
 from rt_vla_ros.training.rt2.mini.run import CHECKPOINT, MiniRun
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
@@ -91,6 +92,30 @@ def test_frames_of_another_run_give_the_same_weights_however_often_it_is_stopped
     assert weights[0] == weights[1]
 
 
+def test_it_starts_from_the_weights_of_a_checkpoint_of_its_size(tmp_path: Path, tiny_settings, tokenizer) -> None:
+    model = make_model(tokenizer, 5, width=32, layers=2)
+    for name, card in (("there", mini_card()), ("other", mini_card())):
+        folder = tmp_path / name
+        (model if name == "there" else make_model(tokenizer, 5, width=64, layers=2)).save_pretrained(folder)
+        make_processor(tokenizer).save_pretrained(folder)
+        mini_config().save(folder)
+        card.save(folder)
+    settings = replace(tiny_settings, init_from=str(tmp_path / "there"))
+    run = MiniRun(tmp_path / "run", settings, save_interval=2, say=nothing, update=nothing)
+    for ours, theirs in zip(run.learner.model.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    settings = replace(tiny_settings, init_from=str(tmp_path / "other"))
+    with pytest.raises(TrainingError, match="no rt2-mini of this width"):
+        MiniRun(tmp_path / "run", settings, save_interval=2, say=nothing, update=nothing)
+
+
+def test_settings_that_came_later_have_their_defaults_in_an_older_run(tmp_path: Path, tiny_settings) -> None:
+    tiny_settings.save(tmp_path)
+    path = tmp_path / "settings.json"
+    path.write_text(path.read_text().replace('  "embodiments": "front",\n', ""))
+    tiny_settings.check_run(tmp_path)
+
+
 def test_too_few_frames_of_another_run_are_refused(tmp_path: Path, tiny_settings, web_frames) -> None:
     frames = tmp_path / "there" / FRAMES
     frames.mkdir(parents=True)
@@ -114,6 +139,7 @@ def test_other_settings_in_the_same_directory_are_refused(tmp_path: Path, tiny_s
         ("nothing=1", "no setting 'nothing'"),
         ("layers=1", "at least 2 layers"),
         ("width=100", "a multiple of 32"),
+        ("embodiments=front,front", "each name once"),
         ("steps=many", "steps is 'many'"),
         ("steps", "sets nothing"),
     ],
