@@ -29,6 +29,7 @@ def _benches(*, recorded: bool) -> list[Part]:
     return [Part(f"bench-rt2-{large}{last}", what, partial(run, large, small), recorded) for large, small in pairs]
 
 
+_METHODS = ("full", "lora")
 _RECORDED = partial(rt1_parts.fast_step, recorded=True)
 PARTS: tuple[Part, ...] = (
     Part("arithmetic", "the device multiplies as a CPU does", rt1_parts.arithmetic),
@@ -38,6 +39,10 @@ PARTS: tuple[Part, ...] = (
     *(Part(f"rt1-fast-{d}", "the fast step against the network", partial(rt1_parts.fast_step, d)) for d in DTYPES),
     *(Part(f"train-recipe-{d}", "the recipe's learner", partial(training_parts.recipe_step, d)) for d in DTYPES),
     Part("train-supervised", "rt-vla train rt1 --data", training_parts.supervised_step),
+    *(
+        Part(f"train-rt2-{way}", f"rt-vla train rt2, {way}", partial(training_parts.fine_tuning, way))
+        for way in _METHODS
+    ),
     Part("bench-rt1", "a step of each network", rt1_parts.bench),
     *_benches(recorded=False),
     *(Part(f"rt2-weights-{w}", f"{w} weights, layer by layer", partial(rt2_parts.quantized, w)) for w in QUANTIZED),

@@ -57,6 +57,20 @@ def two_processes(machine: Machine) -> Found:
 
 def supervised_step(machine: Machine, launcher: tuple[str, ...] = ()) -> Found:
     """`rt-vla train rt1 --data` in a process of its own, or in those of a launcher."""
+    return _by_command(machine, ("rt1", "--validation", "0.25", "--data"), launcher)
+
+
+def fine_tuning(method: str, machine: Machine) -> Found:
+    """`rt-vla train rt2` on a small random model, in bfloat16. method: "full" or "lora"."""
+    missing = [name for name in ("accelerate", "peft") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise SkippedError(f"it needs {missing[0]}: pip install {missing[0]}.")
+    settings = ("--base", "small", "--method", method, "--set", "validation=0.25", "--set", "precision=bfloat16")
+    return _by_command(machine, ("rt2", *settings, "--robot"), ())
+
+
+def _by_command(machine: Machine, family: tuple[str, ...], launcher: tuple[str, ...]) -> Found:
+    """family: what is trained, up to the option that takes a data set."""
     if importlib.util.find_spec("pyarrow") is None:
         raise SkippedError("datasets need pyarrow: pip install pyarrow.")
     from rt_vla_ros.selftest.random_episodes import make_episode, write_dataset
@@ -64,11 +78,11 @@ def supervised_step(machine: Machine, launcher: tuple[str, ...] = ()) -> Found:
     with tempfile.TemporaryDirectory(prefix="rt-vla-selftest-") as folder:
         data, out = Path(folder) / "data", Path(folder) / "run"
         write_dataset(data, [make_episode(seed) for seed in range(4)])
-        size = ("--steps", "2", "--save-interval", "2", "--batch-size", "4", "--validation", "0.25")
+        size = ("--steps", "2", "--save-interval", "2", "--batch-size", "4")
         device = machine.device.type if launcher else str(machine.device)  # of several, each takes its own GPU
         where = ("--device", device, *(() if machine.on_gpu else ("--threads", "1")))
-        place = ("--data", str(data), "--out", str(out))
-        _finish([sys.executable, "-m", *launcher, "rt_vla_ros.cli", "train", "rt1", *place, *size, *where])
+        place = (str(data), "--out", str(out))
+        _finish([sys.executable, "-m", *launcher, "rt_vla_ros.cli", "train", *family, *place, *size, *where])
         row = json.loads((out / "losses.jsonl").read_text().splitlines()[-1])
         if not math.isfinite(row["training"]):
             raise FailedError(f"The loss is {row['training']}, expected a number.", row)
