@@ -124,7 +124,7 @@ def test_no_action_waits_for_more_than_one_pass_of_an_answer(
     assert all(answer.success for answer in answers)
     assert len(waited) >= ACTIONS - 1
     assert max(waited) == 1, waited  # some did wait, and none twice
-    record_property("latency_ratio", np.median(beside) / np.median(alone))
+    record_property("latency_ratio", float(np.median(beside) / np.median(alone)))
 
 
 def latency(message: Any) -> float:
