@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +88,9 @@ class FrameCollector:
             frames = self._episodes(which, rng)
         else:
             frames = self._pictures(None if kind == WEB else self._embodiments[which], rng)
-        path = self._run / FRAMES / f"{WEB if kind == WEB else ROBOT}_{number:06d}{SUFFIX}"
+        path = self._run / FRAMES / file_name(WEB if kind == WEB else ROBOT, number)
         save_frames(path, frames)
         return path
-
-    def next_number(self) -> int:
-        """Of the first shard that is not there yet."""
-        return sum(1 for _ in (self._run / FRAMES).glob(f"*{SUFFIX}"))
 
     def _kind(self, number: int) -> str:
         """Of a shard: web pictures, robot pictures, or frames of episodes."""
@@ -147,6 +144,17 @@ class FrameCollector:
             self._model.load_state_dict(load_file(path))
 
 
+def file_name(kind: str, number: int) -> str:
+    """Of a shard. kind: WEB or ROBOT."""
+    return f"{kind}_{number:06d}{SUFFIX}"
+
+
+def first_missing(run: Path) -> int:
+    """Number of the first shard that is not there."""
+    there = {path.stem.partition("_")[2] for path in (run / FRAMES).glob(f"*{SUFFIX}")}
+    return next(number for number in count() if f"{number:06d}" not in there)
+
+
 def first_shards(settings: MiniSettings) -> list[str]:
     """What the first shards hold: all kinds side by side, web pictures first."""
     counts = {WEB: settings.web_frames, ROBOT: settings.robot_frames, EPISODES: settings.expert_frames}
@@ -175,13 +183,11 @@ def main() -> int:
 
 def _collect(args: argparse.Namespace) -> None:
     collector = FrameCollector(args.run, MiniSettings.load(args.run))
-    number = collector.next_number()
     while os.getppid() == args.parent:
         if (args.run / ENOUGH).exists():
             time.sleep(0.1)
         else:
-            collector.write(number)
-            number += 1
+            collector.write(first_missing(args.run))
 
 
 if __name__ == "__main__":

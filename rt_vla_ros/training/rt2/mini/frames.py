@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from rt_vla_ros.sim.cards import SYMBOLS
 from rt_vla_ros.sim.objects import COLOURS, SHAPES, ObjectKind
 from rt_vla_ros.sim.scenes import Scene, Task
 from rt_vla_ros.sim.tabletop_sim import CAPACITIES, TabletopSim
+from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.mini.embodiments import Embodiment
 from rt_vla_ros.training.rt2.mini.questions import Table
 from rt_vla_ros.training.rt2.mini.tables import CAMERA, table_of
@@ -76,9 +78,14 @@ def save_frames(path: Path, frames: Frames) -> None:
 
 
 def load_frames(path: Path) -> Frames:
-    """Raises OSError, and ValueError for a damaged file."""
-    with np.load(path) as data:
-        return {name: data[name] for name in data.files}
+    """Raises OSError, and TrainingError for a damaged file."""
+    try:
+        with np.load(path) as data:
+            return {name: data[name] for name in data.files}
+    except (BadZipFile, EOFError, ValueError) as error:
+        raise TrainingError(
+            f"{path} is damaged ({error}). Delete it; the command that rendered it renders it again."
+        ) from error
 
 
 def kinds_of(frames: Frames, index: int) -> tuple[ObjectKind, ...]:

@@ -16,7 +16,7 @@ import numpy as np
 from rt_vla_ros.training.background import in_background
 from rt_vla_ros.training.dataset_source import prefetch
 from rt_vla_ros.training.rt2.mini.batches import BatchMaker, MiniBatch, mini_config
-from rt_vla_ros.training.rt2.mini.collector import ENOUGH, FRAMES, SUFFIX, WEB
+from rt_vla_ros.training.rt2.mini.collector import ENOUGH, FRAMES, SUFFIX, WEB, file_name
 from rt_vla_ros.training.rt2.mini.frames import Frames, FrameStore, load_frames
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
 
@@ -93,7 +93,7 @@ class FrameSource:
             frames = load_frames(path)
             if not path.name.startswith(WEB):
                 self.robot.add(frames)
-            elif not self._held_out:
+            elif path.name == file_name(WEB, 0):  # and no other one, whatever is missing
                 self._held_out = frames
             else:
                 self.web.add(frames)

@@ -1,0 +1,56 @@
+"""Shards of frames on disk: which are read, held out and rendered again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rt_vla_ros.training.checks import TrainingError
+from rt_vla_ros.training.rt2.mini.collector import FRAMES, ROBOT, WEB, file_name, first_missing
+from rt_vla_ros.training.rt2.mini.frames import joined, load_frames, save_frames
+from rt_vla_ros.training.rt2.mini.source import FrameSource, batch_maker
+
+
+class NothingComes(Exception):
+    pass
+
+
+def refuse(why: str) -> None:
+    raise NothingComes(why)
+
+
+@pytest.fixture
+def source(tmp_path: Path, tiny_settings, tokenizer) -> FrameSource:
+    (tmp_path / FRAMES).mkdir()
+    return FrameSource(tmp_path, tiny_settings, batch_maker(tokenizer, tiny_settings), refuse)
+
+
+@pytest.mark.parametrize("kept", [0, 100, 20_000])
+def test_a_shard_that_is_cut_short_is_told_in_a_sentence(tmp_path: Path, web_frames, kept: int) -> None:
+    path = tmp_path / file_name(WEB, 0)
+    save_frames(path, web_frames)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(TrainingError, match=r"web_000000.npz is damaged .*Delete it; the command .* renders it again"):
+        load_frames(path)
+
+
+def test_a_shard_that_was_deleted_is_rendered_again(tmp_path: Path) -> None:
+    (tmp_path / FRAMES).mkdir()
+    assert first_missing(tmp_path) == 0
+    for number, kind in enumerate([WEB, ROBOT, WEB]):
+        (tmp_path / FRAMES / file_name(kind, number)).touch()
+    assert first_missing(tmp_path) == 3
+    (tmp_path / FRAMES / file_name(ROBOT, 1)).unlink()
+    assert first_missing(tmp_path) == 1
+
+
+def test_pictures_that_were_trained_on_are_not_held_out_when_the_first_shard_is_missing(
+    tmp_path: Path, source: FrameSource, web_frames
+) -> None:
+    save_frames(tmp_path / FRAMES / file_name(WEB, 2), web_frames)
+    with pytest.raises(NothingComes):
+        _ = source.held_out
+    save_frames(tmp_path / FRAMES / file_name(WEB, 0), joined([web_frames, web_frames]))
+    assert len(source.held_out["count"]) == 2 * len(web_frames["count"])
+    assert len(source.web) == len(web_frames["count"])
