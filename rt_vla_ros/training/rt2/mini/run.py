@@ -104,8 +104,13 @@ class MiniRun:
             self._measure(trainer, {})
 
     def after_step(self, trainer: VLMTrainer) -> None:
-        """See TrainingHooks: the average of the weights, and a new version of the policy for episodes."""
+        """See TrainingHooks: the average of the weights, and a new version of the policy for episodes.
+
+        Raises ValueError where nothing renders any more: the policy would learn from old frames alone.
+        """
         settings, steps = self.settings, trainer.steps
+        if not settings.frames_from:
+            self._check()
         self.learner.average.update(self.learner.model, settings.ema)
         acts = not settings.frames_from and steps >= settings.learner_after
         if acts and steps % settings.publish_steps == 0:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import torch
 
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.training.background import in_background
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.mini.batches import BatchMaker, mini_config
 from rt_vla_ros.training.rt2.mini.card import mini_card
@@ -125,6 +129,24 @@ def test_too_few_frames_of_another_run_are_refused(tmp_path: Path, tiny_settings
         MiniRun(tmp_path / "a", settings, save_interval=2, say=nothing, update=nothing).train()
 
 
+def test_a_run_for_which_nothing_is_rendered_any_more_ends_with_a_sentence(
+    tmp_path: Path, tiny_settings, web_frames, robot_frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / FRAMES).mkdir()
+    for number, one in enumerate([web_frames, web_frames, robot_frames]):
+        save_frames(tmp_path / FRAMES / f"{'robot' if number == 2 else 'web'}_{number:06d}.npz", one)
+    settings = replace(tiny_settings, shard=8, web_frames=16, robot_frames=8, expert_frames=0)
+
+    @contextmanager
+    def ended(run: Path) -> Iterator[Callable[[], None]]:
+        with in_background([[sys.executable, "-c", ""]], run) as check:
+            yield check
+
+    monkeypatch.setattr("rt_vla_ros.training.rt2.mini.run.renderer", ended)
+    with pytest.raises(ValueError, match=r"has ended \(status 0\).* resumes from what is in"):
+        MiniRun(tmp_path, settings, save_interval=2, say=nothing, update=nothing).train()
+
+
 def test_other_settings_in_the_same_directory_are_refused(tmp_path: Path, tiny_settings) -> None:
     tiny_settings.save(tmp_path)
     with pytest.raises(TrainingError, match=r"batch_size 3, not 4.*Name another --out"):
@@ -135,6 +157,8 @@ def test_other_settings_in_the_same_directory_are_refused(tmp_path: Path, tiny_s
     ("change", "message"),
     [
         ("robot_share=1.5", "robot_share is 1.5"),
+        ("robot_share=0.02", "robot_share is 0.02, less than half a frame of a batch of 24"),
+        ("plan_share=null", "plan_share is None, expected 0 to 1"),
         ("web_frames=500", "web_frames is 500, expected more than shard"),
         ("nothing=1", "no setting 'nothing'"),
         ("layers=1", "at least 2 layers"),
