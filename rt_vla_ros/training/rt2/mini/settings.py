@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from rt_vla_ros.data.lerobot_layout import write_json
 from rt_vla_ros.json_file import build, checked_keys, read_object
 from rt_vla_ros.policies.rt1.configuration import check_number
 from rt_vla_ros.training.checks import TrainingError, check_range
@@ -81,6 +81,11 @@ class MiniSettings:
             )
         if self.robot_share and not self.robot_frames + self.expert_frames:
             raise ValueError("robot_share is above 0; robot_frames or expert_frames must be so too.")
+        if self.robot_share and not round(self.batch_size * self.robot_share):
+            raise ValueError(
+                f"robot_share is {self.robot_share:g}, less than half a frame of a batch of {self.batch_size}: make "
+                "batch_size larger, or robot_share 0."
+            )
         if self.width % 32 or self.layers < 2:
             raise ValueError(
                 f"width is {self.width} and layers {self.layers}, expected a multiple of 32 and at least 2 layers."
@@ -144,8 +149,8 @@ class MiniSettings:
             )
 
     def save(self, directory: Path) -> None:
-        """Writes DIRECTORY/settings.json. Raises OSError."""
-        (directory / FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        """Writes DIRECTORY/settings.json, whole or not at all. Raises OSError."""
+        write_json(directory / FILE, asdict(self))
 
     @classmethod
     def load(cls, directory: Path) -> MiniSettings:
