@@ -27,8 +27,7 @@ tags: [robotics, rt-2, vision-language-action]
 
 An RT-2 of {parameters:.2f} M parameters: a vision-language model (transformers' FastVLM: a ResNet and an OPT) that
 writes actions as text, five times a second, and answers questions about the table. It sees the camera `front` (96x96
-pixels) and a sentence, and nothing else. It was initialised at random and co-fine-tuned on rendered pictures with
-questions and on robot data.{plans}
+pixels) and a sentence, and nothing else. It was {start} and {learned}.{plans}
 
 ## What was measured
 
@@ -38,16 +37,14 @@ Step {row[step]:,}: loss {row[training]:.3f}.
 
 ## Whether it forgot
 
-Steps up to {web_steps:,} have web data alone.
-
-{forgetting}
+{alone}{forgetting}
 
 ## How it was trained
 
 `{command}`
 
 - {row[step]:,} steps of {batch_size} frames, each with up to ten questions or instructions in one row,
-  {minutes:.1f} minutes of wall time on the CPU ({machine}), in one process beside another one that renders.
+  {minutes:.1f} minutes of wall time on the CPU ({machine}), {frames}.
 - One loss, the cross-entropy of answers; of numbers, their neighbours count as well. Helpers in training that are not
   part of the checkpoint, because the scene is known: a head of attention is told where the named object is, another one
   where the tool is, and linear readouts what is at each place of the image and where target and tool are
@@ -69,7 +66,8 @@ in policy.launch.py."""
 DATA_TEXT = """\
 # What rt2-mini learned from
 
-All of it is rendered by `{command}` and not kept; scenes' seeds lie apart from those of evaluations.
+All of it is rendered by `{command}`, into the directory `{folder}` of its run; scenes' seeds lie apart
+from those of evaluations.{other}
 
 | kind | frames rendered so far |
 |---|---|
@@ -79,10 +77,17 @@ All of it is rendered by `{command}` and not kept; scenes' seeds lie apart from 
 - Web pictures have all {kinds} kinds of objects, cards with symbols ({symbols}), and questions that also use other
   names of shapes, names of things ({things}), categories and likenesses.
 - Robot frames have {robot_kinds} kinds of objects only: never {web_only}; no cards, and sentences in the phrasings of
-  sim/instructions.py with the objects' own colours and shapes.
+  sim/instructions.py with the objects' own colours and shapes.{questions}
 - Episodes are the expert's, and from step {learner_after:,} on the policy's as well, every state of which the expert
   labels (DAgger). The first {shard} web pictures are held out.
 """
+
+
+OTHER_RUN = """
+
+They were rendered for that run, whose policy acted in the episodes, and not for this one: `{command}`."""
+QUESTIONS = """
+- Robot frames have questions with answers too, in words of robot data and of questions alone ("where is", "thing")."""
 
 
 def model_card_text(
@@ -91,30 +96,47 @@ def model_card_text(
     """Markdown with the front matter that the Hugging Face Hub reads. rows: of the run log."""
     return MODEL_TEXT.format(
         parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
-        plans=PLANS if settings.plan_share else "",
+        start=f"begun with the weights of `{settings.init_from}`" if settings.init_from else "initialised at random",
+        learned=_learned(settings),
+        plans=PLANS if settings.acts and settings.plan_share else "",
         measured=measured,
         row={"training": float("nan"), **rows[-1]},
-        web_steps=settings.web_steps,
+        alone=f"Steps up to {settings.web_steps:,} have web data alone.\n\n" if settings.web_steps else "",
         forgetting=forgetting_table(rows),
         command=settings.command,
         batch_size=settings.batch_size,
         minutes=rows[-1]["seconds"] / 60,
         machine=platform.machine(),
+        frames="on frames that another run had rendered"
+        if settings.frames_from
+        else "in one process beside another one that renders",
         settings=", ".join(f"{key} {value}" for key, value in asdict(settings).items() if value != ""),
     )
 
 
+def _learned(settings: MiniSettings) -> str:
+    if not settings.acts:
+        return "trained on rendered pictures with questions; it has not learned to act"
+    if settings.robot_share == 1 and not settings.web_steps:
+        return "trained on robot data alone"
+    return "co-fine-tuned on rendered pictures with questions and on robot data"
+
+
 def data_card_text(settings: MiniSettings, run: Path) -> str:
     """Markdown."""
+    made, frames = settings.of_frames(run), settings.rendered_in(run) / FRAMES
     return DATA_TEXT.format(
-        command=settings.command,
-        web=settings.shard * len(list((run / FRAMES).glob(f"{WEB}_*{SUFFIX}"))),
-        robot=settings.shard * len(list((run / FRAMES).glob(f"{ROBOT}_*{SUFFIX}"))),
+        command=made.command,
+        folder=FRAMES,
+        other=OTHER_RUN.format(command=settings.command) if settings.frames_from else "",
+        questions=QUESTIONS if settings.robot_questions else "",
+        web=made.shard * len(list(frames.glob(f"{WEB}_*{SUFFIX}"))),
+        robot=made.shard * len(list(frames.glob(f"{ROBOT}_*{SUFFIX}"))),
         kinds=len(ROBOT_KINDS) + len(WEB_ONLY_KINDS),
         robot_kinds=len(ROBOT_KINDS),
         symbols=", ".join(SYMBOLS),
         things=", ".join(THING_KINDS),
         web_only=", ".join(kind.name for kind in WEB_ONLY_KINDS),
-        learner_after=settings.learner_after,
-        shard=settings.shard,
+        learner_after=made.learner_after,
+        shard=made.shard,
     )

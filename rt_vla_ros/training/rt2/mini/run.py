@@ -63,6 +63,7 @@ class MiniRun:
         self.directory, self.settings = directory, settings
         self._save_interval, self._say, self._update = save_interval, say, update
         settings.check_run(directory)
+        settings.of_frames(directory)
         self.tokenizer = make_tokenizer(vocabulary())
         model = make_model(self.tokenizer, settings.seed, width=settings.width, layers=settings.layers)
         if settings.init_from:
@@ -152,7 +153,7 @@ class MiniRun:
         def write(card: ActionCard, new: Path) -> None:
             model.save_pretrained(new)
             make_processor(self.tokenizer).save_pretrained(new)
-            mini_config(plans=self.settings.plan_share > 0).save(new)
+            mini_config(plans=self.settings.acts and self.settings.plan_share > 0).save(new)
             card.save(new)
             for name, text in texts.items():
                 (new / name).write_text(text, encoding="utf-8")

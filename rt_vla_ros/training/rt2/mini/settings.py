@@ -102,6 +102,32 @@ class MiniSettings:
         """Whose robot data there are."""
         return [EMBODIMENTS[name] for name in self.embodiments.split(",")]
 
+    @property
+    def acts(self) -> bool:
+        """Whether it learns from robot data at all."""
+        return self.robot_share > 0 and self.web_steps < self.steps
+
+    def rendered_in(self, run: Path) -> Path:
+        """The run that renders the frames: this one, in `run`, or another."""
+        return Path(self.frames_from) if self.frames_from else run
+
+    def of_frames(self, run: Path) -> MiniSettings:
+        """By which the frames of a run with these settings were rendered.
+
+        Raises TrainingError where they are another run's and of other robots: their actions would be read by a card
+        that they are not of.
+        """
+        there = self.rendered_in(run)
+        if not self.frames_from or not (there / FILE).is_file():
+            return self
+        found = self.load(there)
+        if {*found.embodiments.split(",")} != {*self.embodiments.split(",")}:
+            raise TrainingError(
+                f"frames_from is {there}, whose robots are {found.embodiments!r}, not {self.embodiments!r}: set "
+                "embodiments to the same."
+            )
+        return found
+
     def robot_frames_at(self, step: int) -> int:
         """Of a step's batch."""
         return 0 if step < self.web_steps else round(self.batch_size * self.robot_share)

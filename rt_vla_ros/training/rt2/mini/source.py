@@ -32,7 +32,7 @@ class FrameSource:
 
     def __init__(self, run: Path, settings: MiniSettings, maker: BatchMaker, wait: Wait) -> None:
         self._run, self._settings, self._maker, self._wait = run, settings, maker, wait
-        self._frames = (Path(settings.frames_from) if settings.frames_from else run) / FRAMES
+        self._frames = settings.rendered_in(run) / FRAMES
         self.web = FrameStore(settings.web_capacity)
         self.robot = FrameStore(settings.robot_capacity)
         self._held_out: Frames = {}

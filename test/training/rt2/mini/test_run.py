@@ -18,6 +18,7 @@ from rt_vla_ros.training.background import in_background
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.mini.batches import BatchMaker, mini_config
 from rt_vla_ros.training.rt2.mini.card import mini_card
+from rt_vla_ros.training.rt2.mini.cards import model_card_text
 from rt_vla_ros.training.rt2.mini.collector import FRAMES
 from rt_vla_ros.training.rt2.mini.frames import save_frames
 from rt_vla_ros.training.rt2.mini.learner import Average, MiniLearner
@@ -94,6 +95,33 @@ def test_frames_of_another_run_give_the_same_weights_however_often_it_is_stopped
         MiniRun(tmp_path / name, settings, save_interval=2, say=nothing, update=nothing).train()
     weights = [(tmp_path / name / CHECKPOINT / "model.safetensors").read_bytes() for name in ("a", "b")]
     assert weights[0] == weights[1]
+    data, readme = ((tmp_path / "a" / CHECKPOINT / name).read_text() for name in (DATA_CARD, MODEL_CARD))
+    assert "with questions | 16 |" in data
+    assert "for every object on the table | 8 |" in data
+    assert "on frames that another run had rendered" in readme
+
+
+def test_frames_of_other_robots_are_refused(tmp_path: Path, tiny_settings) -> None:
+    replace(tiny_settings, embodiments="left").save(tmp_path)
+    settings = replace(tiny_settings, frames_from=str(tmp_path))
+    with pytest.raises(TrainingError, match=r"whose robots are 'left', not 'front': set embodiments to the same"):
+        MiniRun(tmp_path / "a", settings, save_interval=2, say=nothing, update=nothing)
+
+
+def test_the_card_of_a_policy_says_what_it_began_with_and_learned_from(tiny_settings, learner) -> None:
+    rows = [{"step": 6, "seconds": 60.0, "vqa_free": 0.5, "vqa_restricted": 0.5, "vqa_questions": 210}]
+
+    def text(**changes: object) -> str:
+        return " ".join(model_card_text(replace(tiny_settings, **changes), rows, learner.model).split())
+
+    assert "initialised at random and co-fine-tuned on rendered pictures" in text()
+    assert "begun with the weights of `runs/web/checkpoint`" in text(init_from="runs/web/checkpoint")
+    robot_only = text(robot_share=1.0, web_steps=0)
+    assert "trained on robot data alone" in robot_only
+    assert "have web data alone" not in robot_only
+    web_only = text(robot_share=0.0)
+    assert "it has not learned to act" in web_only
+    assert "--plan" not in web_only
 
 
 def test_it_starts_from_the_weights_of_a_checkpoint_of_its_size(tmp_path: Path, tiny_settings, tokenizer) -> None:
