@@ -128,14 +128,14 @@ class BatchMaker:
     def draw(
         self, web: Frames | None, robot: Frames | None, counts: tuple[int, int], rng: np.random.Generator
     ) -> MiniBatch:
-        """counts: frames of web and robot data, drawn with replacement."""
-        made = _Rows()
+        """counts: frames of web and robot data, drawn with replacement; each is the same whatever the other."""
+        made, (of_web, of_robot) = _Rows(), rng.spawn(2)
         if web is not None:
-            for index in rng.integers(len(web["count"]), size=counts[0]):
-                self._web_row(made, web, int(index), rng)
+            for index in of_web.integers(len(web["count"]), size=counts[0]):
+                self._web_row(made, web, int(index), of_web)
         if robot is not None:
-            for index in rng.integers(len(robot["count"]), size=counts[1]):
-                self._robot_row(made, robot, int(index), rng)
+            for index in of_robot.integers(len(robot["count"]), size=counts[1]):
+                self._robot_row(made, robot, int(index), of_robot)
         rows = pack(made.rows, self._image, int(self._tokenizer.pad_token_id), torch.bfloat16)
         colour, shape, offset = (torch.from_numpy(np.stack(part)) for part in zip(*made.cells, strict=True))
         state = np.stack(made.state) if made.state else np.zeros((0, STATE), np.float32)

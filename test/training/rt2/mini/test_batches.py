@@ -58,6 +58,14 @@ def test_web_frames_have_questions_and_robot_frames_instructions_too(drawn) -> N
     assert drawn.actions == len(drawn.state)
 
 
+def test_robot_rows_are_the_same_with_and_without_web_data(tokenizer, web_frames, robot_frames) -> None:
+    maker = BatchMaker(tokenizer, mini_config())
+    together = maker.draw(web_frames, robot_frames, (2, 4), np.random.default_rng(5))
+    alone = maker.draw(None, robot_frames, (0, 4), np.random.default_rng(5))
+    assert together.origins[2:] == alone.origins
+    assert texts(tokenizer, together)[2 * WEB_SEGMENTS :] == texts(tokenizer, alone)
+
+
 def test_actions_are_the_experts_and_are_read_by_the_policys_grammar(tokenizer, drawn, robot_frames) -> None:
     vocabulary = make_vocabulary(mini_config(), tokenizer, 256, len(tokenizer), [tokenizer.eos_token_id])
     grammar = ActionGrammar(vocabulary, (2, 256, 256, 256, 256))
