@@ -3,8 +3,10 @@
     rt-vla train rt2 --recipe rt2-mini --out runs/mini
     python -m rt_vla_ros.benchmarks.rt2_in_miniature --frames-from runs/mini --out runs/miniature
 
-All arms learn from the frames of that run, the same ones in the same order. What is done is not done again: the same
-command goes on. `--only ARM ...` makes some of them; `--list` says which there are.
+All arms learn from the frames of that run, which has to be at its end. At a step, arms of one seed with as many robot
+frames in a batch have the same ones, with the same instructions. No arm acts while it learns; the policy that acted in
+the frames of episodes is that run's own, which was co-fine-tuned. What is done is not done again: the same command goes
+on. `--only ARM ...` makes some of them; `--list` says which there are.
 """
 
 from __future__ import annotations
@@ -13,10 +15,9 @@ import argparse
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ class Place:
         return [*_PROGRAM, *command, "--out", str(self.out / arm.name / "evaluation"), *["--plan"] * arm.plan]
 
     def make(self, arm: Arm) -> None:
-        """Trains and evaluates it, as far as that is not done. Raises CalledProcessError."""
+        """Trains and evaluates it, as far as that is not done. Raises ArmError."""
         folder = self.out / arm.name
         folder.mkdir(parents=True, exist_ok=True)
         begun = time.monotonic()
@@ -109,28 +110,41 @@ def _text(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
+class ArmError(RuntimeError):
+    """An arm could not be made; the message says where the reason is."""
+
+
 def _run(command: Sequence[str], log: Path) -> None:
     with log.open("ab") as file:
-        subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=True)
+        status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT).returncode
+    if status:
+        raise ArmError(f"A command has ended with status {status}; {log} says why. The same command goes on.")
 
 
 def make_all(chosen: Iterable[Arm], place: Place, jobs: int) -> None:
-    """Several arms at a time, each in processes of one thread. Raises CalledProcessError of the first that fails."""
-    done = {arm.name: threading.Event() for arm in chosen}
+    """Several arms at a time, each in processes of one thread, each behind those that it starts from.
+
+    Raises ArmError of the first that fails, when those that are being made have ended; no other one is begun.
+    """
+    made = dict[str, Future[None]]()
 
     def make(arm: Arm) -> None:
         for before in (arm.start, arm.of):
-            if before in done:
-                done[before].wait()
+            if before in made:
+                made[before].result()
         if not (place.out / arm.name / "done.json").is_file():
             print(f"{arm.name} ...", flush=True)
             place.make(arm)
-        done[arm.name].set()
         print(f"{arm.name}: {_line(place, arm)}", flush=True)
 
     with ThreadPoolExecutor(jobs) as pool:
-        for future in [pool.submit(make, arm) for arm in chosen]:
-            future.result()
+        for arm in chosen:
+            made[arm.name] = pool.submit(make, arm)
+        ended, others = wait(made.values(), return_when=FIRST_EXCEPTION)
+        for future in others:
+            future.cancel()
+    for future in ended:
+        future.result()
 
 
 def _line(place: Place, arm: Arm) -> str:
@@ -176,7 +190,7 @@ def main() -> int:
     add("--frames-from", type=Path, metavar="RUN", help="directory of a run of the recipe rt2-mini")
     add("--out", type=Path, metavar="DIR", help="of all arms")
     add("--jobs", type=int, default=2, metavar="N", help="arms at a time; 2")
-    add("--only", nargs="+", metavar="ARM", help="default: all")
+    add("--only", nargs="+", metavar="ARM", choices=[arm.name for arm in arms()], help="default: all")
     add("--list", action="store_true", help="say which arms there are, with their commands")
     args = parser.parse_args()
     chosen = [arm for arm in arms() if args.only is None or arm.name in args.only]
@@ -186,7 +200,11 @@ def main() -> int:
         return 0
     if args.frames_from is None or args.out is None:
         parser.error("give --frames-from RUN and --out DIR")
-    make_all(chosen, place, args.jobs)
+    try:
+        make_all(chosen, place, args.jobs)
+    except ArmError as error:
+        print(error, file=sys.stderr)
+        return 1
     print(table(place, chosen))
     return 0
 

@@ -1,0 +1,44 @@
+"""The arms of RT-2's claims in miniature, and the order in which they are made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rt_vla_ros.benchmarks import rt2_in_miniature
+from rt_vla_ros.benchmarks.rt2_in_miniature import ROBOT_FRAMES, STEPS, Arm, ArmError, Place, arms, make_all
+from rt_vla_ros.training.rt2.mini.settings import MiniSettings
+
+
+def settings(arm: Arm) -> MiniSettings:
+    return MiniSettings(**arm.settings)
+
+
+def test_every_arm_is_behind_those_that_it_starts_from() -> None:
+    before = set[str]()
+    for arm in arms():
+        assert {arm.start, arm.of} - {""} <= before
+        before.add(arm.name)
+
+
+def test_with_and_without_web_data_there_are_as_many_robot_frames_and_steps() -> None:
+    compared = [settings(arm) for arm in arms() if arm.name.split("-")[0] in ("scratch", "robot", "co")]
+    assert {one.steps for one in compared} == {STEPS}
+    assert {one.robot_frames_at(0) for one in compared} == {ROBOT_FRAMES}
+
+
+def test_an_arm_that_fails_ends_all_of_them_with_the_place_of_its_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = list[str]()
+
+    def run(command: list[str], log: Path) -> None:
+        begun.append(log.parent.name)
+        raise ArmError(f"{log} says why.")
+
+    monkeypatch.setattr(rt2_in_miniature, "_run", run)
+    chosen = [Arm("first", {}), Arm("second", {}, start="first"), Arm("third", {}, start="second")]
+    with pytest.raises(ArmError, match=r"first.train\.log says why"):
+        make_all(chosen, Place(tmp_path, tmp_path), jobs=2)
+    assert begun == ["first"]
