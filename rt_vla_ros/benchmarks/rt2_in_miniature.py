@@ -49,18 +49,19 @@ class Arm:
 
 
 def arms() -> list[Arm]:
-    """Every one behind those that it starts from."""
+    """Every one behind those that it starts from. Robot frames have no questions: web data alone is the difference."""
     found = []
-    robot_only = {"steps": STEPS, "web_steps": 0, "batch_size": ROBOT_FRAMES, "robot_share": 1.0}
-    robot_only |= {"robot_questions": False}
+    acting = {"steps": STEPS, "web_steps": 0, "robot_questions": False}
+    robot_only = {**acting, "batch_size": ROBOT_FRAMES, "robot_share": 1.0}
     web = {"steps": WEB_STEPS, "web_steps": WEB_STEPS, "batch_size": FRAMES, "robot_share": 0.0}
-    together = {"steps": STEPS, "web_steps": 0, "batch_size": FRAMES}
+    together = {**acting, "batch_size": FRAMES}
     for seed in SEEDS:
         found.append(Arm(f"web-{seed}", {**web, "seed": seed}, suites=()))
         found.append(Arm(f"scratch-{seed}", {**robot_only, "seed": seed}))
-        found.append(Arm(f"robot-only-{seed}", {**robot_only, "seed": seed}, f"web-{seed}"))
+        suites = (*SUITES, *WORDS) if seed == 0 else SUITES
+        found.append(Arm(f"robot-only-{seed}", {**robot_only, "seed": seed}, f"web-{seed}", suites))
         co = {**together, "robot_share": ROBOT_FRAMES / FRAMES, "seed": seed}
-        found.append(Arm(f"co-{seed}", co, f"web-{seed}", (*SUITES, *WORDS) if seed == 0 else SUITES))
+        found.append(Arm(f"co-{seed}", co, f"web-{seed}", suites))
     found.append(Arm("plan", {}, suites=WORDS, plan=True, of="co-0"))
     found += [Arm(f"share-{share:.0%}".rstrip("%"), {**together, "robot_share": share}, "web-0") for share in SHARES]
     small = {"width": 64, "layers": 2}

@@ -26,6 +26,7 @@ def test_with_and_without_web_data_there_are_as_many_robot_frames_and_steps() ->
     compared = [settings(arm) for arm in arms() if arm.name.split("-")[0] in ("scratch", "robot", "co")]
     assert {one.steps for one in compared} == {STEPS}
     assert {one.robot_frames_at(0) for one in compared} == {ROBOT_FRAMES}
+    assert {one.robot_questions for one in compared} == {False}
 
 
 def test_an_arm_that_fails_ends_all_of_them_with_the_place_of_its_message(
