@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=nonnegative_int, help=f"of the run (default {DEFAULT.seed})")
     add("--save-interval", type=positive_int, default=500, help="steps between savings and measurements (default 500)")
     add("--device", default="auto", help="auto, cpu, cuda (default auto)")
-    add("--threads", type=positive_int, help="of the CPU (default: all)")
+    add("--threads", type=positive_int, help=f"of the CPU (default: all; {MINI}: 1)")
     other = "another setting: a field of FineTuneSettings, or rt2.KEY of rt2_config.json"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=other)
     parser.epilog = f"settings by recipe:\n{table_of_recipes()}"

@@ -80,6 +80,9 @@ class MiniRun:
 
     def train(self) -> None:
         """To the last step. Raises TrainingError where it cannot go on; what was saved stands."""
+        if self.done >= self.settings.steps and self._is_published():
+            self._say(f"All {self.done:,} steps are done.")
+            return
         if self.done:
             self._say(f"Resuming after step {self.done:,}.")
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -96,7 +99,7 @@ class MiniRun:
             )
             self._begun = time.monotonic()
             trainer.resume_and_train()
-        if not all(folder.is_dir() for folder in self._folders()):
+        if not self._is_published():
             self._publish(trainer)
 
     def begin(self, trainer: VLMTrainer) -> None:
@@ -166,6 +169,9 @@ class MiniRun:
         """Of the policy, one for each robot."""
         others = [f"{CHECKPOINT}-{robot.name}" for robot in self.settings.robots[1:]]
         return [self.directory / name for name in (CHECKPOINT, *others)]
+
+    def _is_published(self) -> bool:
+        return all(folder.is_dir() for folder in self._folders())
 
     def _hand_over(self) -> None:
         """The newest policy, whole, for the process that renders."""

@@ -28,12 +28,12 @@ class MiniSettings:
     robot_frames, expert_frames: pictures of tables, the same for the expert to label, and frames of its episodes,
     rendered before the policy acts itself. later_frames_per_image: frames of episodes in which the policy acts and the
     expert labels (DAgger), for each image that is trained on. shard: frames in a file. web_capacity, robot_capacity:
-    frames that are kept. publish_steps: between two versions of the policy for the process that renders; the first one
-    after `learner_after` steps. robot_questions: whether robot frames have questions too. plan_share: of the
-    instructions have a plan in words before the action. init_from: a checkpoint whose weights are the first ones;
-    empty: random. frames_from: the directory of another run, all of whose frames are there from the first step on;
-    empty: they are rendered while the model learns. embodiments: whose robot data there are, names of mini.embodiments
-    with commas between.
+    frames that are kept in memory, the newest ones. publish_steps: between two versions of the policy for the process
+    that renders; the first one after `learner_after` steps. robot_questions: whether robot frames have questions too.
+    plan_share: of the instructions have a plan in words before the action. init_from: a checkpoint whose weights are
+    the first ones; empty: random. frames_from: the directory of another run at its end, whose frames, the newest up to
+    the capacities, are there from the first step on; empty: they are rendered while the model learns. embodiments:
+    whose robot data there are, names of mini.embodiments with commas between.
     """
 
     steps: int = 13_500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -99,6 +100,10 @@ def test_frames_of_another_run_give_the_same_weights_however_often_it_is_stopped
     assert "with questions | 16 |" in data
     assert "for every object on the table | 8 |" in data
     assert "on frames that another run had rendered" in readme
+    shutil.rmtree(frames)
+    lines = list[str]()
+    MiniRun(tmp_path / "a", settings, save_interval=2, say=lines.append, update=nothing).train()
+    assert lines == ["All 6 steps are done."]
 
 
 def test_frames_of_other_robots_are_refused(tmp_path: Path, tiny_settings) -> None:
