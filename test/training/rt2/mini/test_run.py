@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
@@ -29,6 +30,7 @@ from rt_vla_ros.training.rt2.mini.objective import MiniObjective
 from rt_vla_ros.training.rt2.mini.run import CHECKPOINT, MiniRun
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
 from rt_vla_ros.training.rt2.publishing import DATA_CARD, MODEL_CARD
+from rt_vla_ros.training.rt2.run_state import RunState, save_state
 from rt_vla_ros.training.run_log import PLOT, ROWS
 
 
@@ -178,6 +180,27 @@ def test_a_run_for_which_nothing_is_rendered_any_more_ends_with_a_sentence(
     monkeypatch.setattr("rt_vla_ros.training.rt2.mini.run.renderer", ended)
     with pytest.raises(ValueError, match=r"has ended \(status 0\).* resumes from what is in"):
         MiniRun(tmp_path, settings, save_interval=2, say=nothing, update=nothing).train()
+
+
+def test_a_full_disk_is_told_with_what_stands(
+    tmp_path: Path, tiny_settings, web_frames, robot_frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = tmp_path / "there" / FRAMES
+    frames.mkdir(parents=True)
+    for number, one in enumerate([web_frames, web_frames, robot_frames]):
+        save_frames(frames / f"{'robot' if number == 2 else 'web'}_{number:06d}.npz", one)
+    settings = replace(
+        tiny_settings, frames_from=str(frames.parent), shard=8, web_frames=16, robot_frames=8, expert_frames=0
+    )
+
+    def full_at_four(run: Path, state: RunState) -> Path:
+        if state.step == 4:
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        return save_state(run, state)
+
+    monkeypatch.setattr("rt_vla_ros.training.rt2.vlm_trainer.save_state", full_at_four)
+    with pytest.raises(TrainingError, match=r"state of step 4 could not be saved in .*No space.*the state of step 2\)"):
+        MiniRun(tmp_path / "run", settings, save_interval=2, say=nothing, update=nothing).train()
 
 
 def test_other_settings_in_the_same_directory_are_refused(tmp_path: Path, tiny_settings) -> None:
