@@ -31,9 +31,7 @@ def with_settings(settings: TrainingSettings, changes: Iterable[str]) -> Trainin
     there = flat(settings) | {NETWORK + key: value for key, value in options.items()}
     own, dagger = dict[str, Any](), dict[str, Any]()
     for change in changes:
-        key, equals, text = change.partition("=")
-        if not equals:
-            raise ValueError(f"{change!r} sets nothing; expected KEY=VALUE, such as network.time_sequence_length=1.")
+        key, text = split_change(change, "network.time_sequence_length=1")
         value = checked_value(key, parsed_value(text), there)
         group = network if key.startswith(NETWORK) else dagger if key.startswith(DAGGER) else own
         group[key.removeprefix(NETWORK).removeprefix(DAGGER)] = value
@@ -64,11 +62,24 @@ def check_settings(run: Path, settings: TrainingSettings, data: str = "") -> boo
     there, ours = read_object(run / FILE, TrainingError), {**flat(settings), "datasets": data}
     if settings.dagger is not None:
         there["steps"] = ours["steps"]
-    keys = [key for key in {**ours, **there} if there.get(key) != ours.get(key)]
-    different = [f"{key} {there.get(key)!r}, not {ours.get(key)!r}" for key in keys]
-    if different:
-        raise TrainingError(f"{run} holds a run with other settings ({'; '.join(different)}). Name another --out.")
+    check_same(run, there, ours)
     return True
+
+
+def check_same(run: Path, there: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    """Raises TrainingError where the settings of a run's directory are not ours."""
+    keys = [key for key in {**ours, **there} if there.get(key) != ours.get(key)]
+    if keys:
+        different = "; ".join(f"{key} {there.get(key)!r}, not {ours.get(key)!r}" for key in keys)
+        raise TrainingError(f"{run} holds a run with other settings ({different}). Name another --out.")
+
+
+def split_change(change: str, example: str) -> tuple[str, str]:
+    """KEY and VALUE of KEY=VALUE. Raises ValueError, with an example, for another text."""
+    key, equals, text = change.partition("=")
+    if not equals:
+        raise ValueError(f"{change!r} sets nothing; expected KEY=VALUE, such as {example}.")
+    return key, text
 
 
 def load_settings(run: Path) -> TrainingSettings:

@@ -145,14 +145,7 @@ class FineTuneRun:
 
     def after_step(self, trainer: VLMTrainer) -> None:
         """See TrainingHooks."""
-        figures, steps = trainer.figures, self.settings.steps
-        per_step = figures.seconds / max(figures.steps, 1)
-        full, left = round(20 * trainer.steps / steps), (steps - trainer.steps) * per_step / 60
-        row = figures.row()
-        self._update(
-            f"[{'#' * full}{'.' * (20 - full)}] {trainer.steps:,} of {steps:,}  loss {row['training']:.3f}  "
-            f"{row['samples_per_second']:.1f} samples/s  loader {row['loader_share']:.0%}  {left:.1f} min left"
-        )
+        self._update(trainer.progress)
 
     def save(self, trainer: VLMTrainer) -> Mapping[str, Any]:
         """See TrainingHooks: measures, writes rows, plot and, where it is the best so far, the policy."""

@@ -13,7 +13,7 @@ from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.rt2.configuration import RT2Config
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
-from rt_vla_ros.training.settings_file import FILE, checked_value, parsed_value
+from rt_vla_ros.training.settings_file import FILE, check_same, checked_value, parsed_value, split_change
 
 RT2, SHARE = "rt2.", "share."
 
@@ -28,9 +28,7 @@ def with_changes(settings: FineTuneSettings, changes: Iterable[str]) -> FineTune
     there |= {RT2 + one.name: getattr(RT2Config("integers"), one.name) for one in fields(RT2Config)}
     own, rt2, shares = dict[str, Any](), dict(settings.rt2), dict(settings.shares)
     for change in changes:
-        key, equals, text = change.partition("=")
-        if not equals:
-            raise ValueError(f"{change!r} sets nothing; expected KEY=VALUE, such as label_mask=0.4 or rt2.chat=true.")
+        key, text = split_change(change, "label_mask=0.4 or rt2.chat=true")
         value = parsed_value(text)
         if key.startswith(SHARE):
             shares[key.removeprefix(SHARE)] = _share(key, value)
@@ -64,11 +62,7 @@ def check_run(run: Path, settings: FineTuneSettings, identity: Mapping[str, Any]
     """identity: of base and data. Raises TrainingError where the directory holds a run of others."""
     if not (run / FILE).is_file():
         return
-    there, ours = read_object(run / FILE, TrainingError), _written(settings, identity)
-    keys = [key for key in {**ours, **there} if there.get(key) != ours.get(key)]
-    if keys:
-        different = "; ".join(f"{key} {there.get(key)!r}, not {ours.get(key)!r}" for key in keys)
-        raise TrainingError(f"{run} holds a run with other settings ({different}). Name another --out.")
+    check_same(run, read_object(run / FILE, TrainingError), _written(settings, identity))
 
 
 def save_run(run: Path, settings: FineTuneSettings, identity: Mapping[str, Any]) -> None:

@@ -128,6 +128,17 @@ class VLMTrainer(Trainer):
         return int(self.state.global_step)
 
     @property
+    def progress(self) -> str:
+        """A line for people: how far it is, mean loss, speed and minutes left since figures were last taken."""
+        figures, row, steps = self.figures, self.figures.row(), self.args.max_steps
+        full, left = round(20 * self.steps / steps), steps - self.steps
+        minutes = left * figures.seconds / max(figures.steps, 1) / 60
+        return (
+            f"[{'#' * full}{'.' * (20 - full)}] {self.steps:,} of {steps:,}  loss {row['training']:.3f}  "
+            f"{row['samples_per_second']:.1f} samples/s  loader {row['loader_share']:.0%}  {minutes:.1f} min left"
+        )
+
+    @property
     def inner_model(self) -> Any:
         """The model, without what wraps it for several processes; of a sharded one its shards."""
         return self.accelerator.unwrap_model(self.model_wrapped)

@@ -119,14 +119,7 @@ class MiniRun:
         acts = not settings.frames_from and steps >= settings.learner_after
         if acts and steps % settings.publish_steps == 0:
             self._hand_over()
-        figures = trainer.figures
-        full, left = round(20 * steps / settings.steps), settings.steps - steps
-        row = figures.row()
-        minutes = left * figures.seconds / max(figures.steps, 1) / 60
-        self._update(
-            f"[{'#' * full}{'.' * (20 - full)}] {steps:,} of {settings.steps:,}  loss {row['training']:.3f}  "
-            f"{row['samples_per_second']:.0f} samples/s  loader {row['loader_share']:.0%}  {minutes:.1f} min left"
-        )
+        self._update(trainer.progress)
 
     def save(self, trainer: VLMTrainer) -> Mapping[str, Any]:
         """See TrainingHooks: measures, writes rows, plot and policy."""

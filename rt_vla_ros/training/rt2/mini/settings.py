@@ -13,7 +13,7 @@ from rt_vla_ros.json_file import build, checked_keys, read_object
 from rt_vla_ros.policies.rt1.configuration import check_number
 from rt_vla_ros.training.checks import TrainingError, check_range
 from rt_vla_ros.training.rt2.mini.embodiments import EMBODIMENTS, Embodiment
-from rt_vla_ros.training.settings_file import FILE, checked_value, parsed_value
+from rt_vla_ros.training.settings_file import FILE, check_same, checked_value, parsed_value, split_change
 
 RECIPE = "rt2-mini"
 FIRST_FRAMES = 1_000
@@ -148,9 +148,7 @@ class MiniSettings:
         """With changes KEY=VALUE. Raises ValueError for an unknown KEY, and a VALUE of another kind."""
         there, own = asdict(self), dict[str, Any]()
         for change in changes:
-            key, equals, text = change.partition("=")
-            if not equals:
-                raise ValueError(f"{change!r} sets nothing; expected KEY=VALUE, such as robot_share=0.5.")
+            key, text = split_change(change, "robot_share=0.5")
             value = text if isinstance(there.get(key), str) else parsed_value(text)
             own[key] = checked_value(key, value, there)
         return replace(self, **own)
@@ -165,14 +163,8 @@ class MiniSettings:
 
     def check_run(self, directory: Path) -> None:
         """Raises TrainingError where the directory holds a run of other settings."""
-        if not (directory / FILE).is_file():
-            return
-        there, ours = asdict(self.load(directory)), asdict(self)
-        different = [f"{key} {there[key]!r}, not {ours[key]!r}" for key in ours if there[key] != ours[key]]
-        if different:
-            raise TrainingError(
-                f"{directory} holds a run with other settings ({'; '.join(different)}). Name another --out."
-            )
+        if (directory / FILE).is_file():
+            check_same(directory, asdict(self.load(directory)), asdict(self))
 
     def save(self, directory: Path) -> None:
         """Writes DIRECTORY/settings.json, whole or not at all. Raises OSError."""
