@@ -21,7 +21,7 @@ from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.mini.batches import BatchMaker, mini_config
 from rt_vla_ros.training.rt2.mini.card import mini_card
 from rt_vla_ros.training.rt2.mini.cards import model_card_text
-from rt_vla_ros.training.rt2.mini.collector import FRAMES
+from rt_vla_ros.training.rt2.mini.collector import FRAMES, ROBOT, WEB, file_name
 from rt_vla_ros.training.rt2.mini.frames import save_frames
 from rt_vla_ros.training.rt2.mini.learner import Average, MiniLearner
 from rt_vla_ros.training.rt2.mini.losses import Readouts
@@ -45,6 +45,21 @@ def nothing(text: str) -> None:
 @pytest.fixture(scope="module")
 def learner(tokenizer) -> MiniLearner:
     return MiniLearner(make_model(tokenizer, 0, width=32, layers=2), Readouts(32))
+
+
+@pytest.fixture
+def settings_of_three_shards(tiny_settings) -> MiniSettings:
+    return replace(tiny_settings, shard=8, web_frames=16, robot_frames=8, expert_frames=0)
+
+
+@pytest.fixture
+def other_run(tmp_path: Path, web_frames, robot_frames) -> Path:
+    """Three shards of a run."""
+    run = tmp_path / "there"
+    (run / FRAMES).mkdir(parents=True)
+    for number, one in enumerate([web_frames, web_frames, robot_frames]):
+        save_frames(run / FRAMES / file_name(ROBOT if number == 2 else WEB, number), one)
+    return run
 
 
 def test_a_run_that_was_stopped_goes_on_and_gives_a_policy(tmp_path: Path, tiny_settings, web_frames) -> None:
@@ -78,15 +93,9 @@ def test_a_run_that_was_stopped_goes_on_and_gives_a_policy(tmp_path: Path, tiny_
 
 
 def test_frames_of_another_run_give_the_same_weights_however_often_it_is_stopped(
-    tmp_path: Path, tiny_settings, web_frames, robot_frames
+    tmp_path: Path, settings_of_three_shards: MiniSettings, other_run: Path
 ) -> None:
-    frames = tmp_path / "there" / FRAMES
-    frames.mkdir(parents=True)
-    for number, one in enumerate([web_frames, web_frames, robot_frames]):
-        save_frames(frames / f"{'robot' if number == 2 else 'web'}_{number:06d}.npz", one)
-    settings = replace(
-        tiny_settings, frames_from=str(frames.parent), shard=8, web_frames=16, robot_frames=8, expert_frames=0
-    )
+    settings = replace(settings_of_three_shards, frames_from=str(other_run))
 
     def stop_at_five(text: str) -> None:
         if " 5 of 6" in text:
@@ -102,7 +111,7 @@ def test_frames_of_another_run_give_the_same_weights_however_often_it_is_stopped
     assert "with questions | 16 |" in data
     assert "for every object on the table | 8 |" in data
     assert "on frames that another run had rendered" in readme
-    shutil.rmtree(frames)
+    shutil.rmtree(other_run / FRAMES)
     lines = list[str]()
     MiniRun(tmp_path / "a", settings, save_interval=2, say=lines.append, update=nothing).train()
     assert lines == ["All 6 steps are done."]
@@ -165,12 +174,8 @@ def test_too_few_frames_of_another_run_are_refused(tmp_path: Path, tiny_settings
 
 
 def test_a_run_for_which_nothing_is_rendered_any_more_ends_with_a_sentence(
-    tmp_path: Path, tiny_settings, web_frames, robot_frames, monkeypatch: pytest.MonkeyPatch
+    settings_of_three_shards: MiniSettings, other_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / FRAMES).mkdir()
-    for number, one in enumerate([web_frames, web_frames, robot_frames]):
-        save_frames(tmp_path / FRAMES / f"{'robot' if number == 2 else 'web'}_{number:06d}.npz", one)
-    settings = replace(tiny_settings, shard=8, web_frames=16, robot_frames=8, expert_frames=0)
 
     @contextmanager
     def ended(run: Path) -> Iterator[Callable[[], None]]:
@@ -179,19 +184,13 @@ def test_a_run_for_which_nothing_is_rendered_any_more_ends_with_a_sentence(
 
     monkeypatch.setattr("rt_vla_ros.training.rt2.mini.run.renderer", ended)
     with pytest.raises(ValueError, match=r"has ended \(status 0\).* resumes from what is in"):
-        MiniRun(tmp_path, settings, save_interval=2, say=nothing, update=nothing).train()
+        MiniRun(other_run, settings_of_three_shards, save_interval=2, say=nothing, update=nothing).train()
 
 
 def test_a_full_disk_is_told_with_what_stands(
-    tmp_path: Path, tiny_settings, web_frames, robot_frames, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, settings_of_three_shards: MiniSettings, other_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frames = tmp_path / "there" / FRAMES
-    frames.mkdir(parents=True)
-    for number, one in enumerate([web_frames, web_frames, robot_frames]):
-        save_frames(frames / f"{'robot' if number == 2 else 'web'}_{number:06d}.npz", one)
-    settings = replace(
-        tiny_settings, frames_from=str(frames.parent), shard=8, web_frames=16, robot_frames=8, expert_frames=0
-    )
+    settings = replace(settings_of_three_shards, frames_from=str(other_run))
 
     def full_at_four(run: Path, state: RunState) -> Path:
         if state.step == 4:
