@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.data.example import Example
+from rt_vla_ros.data.example import Example, Turn
 from rt_vla_ros.policies.checkpoint.files import Tell
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
@@ -32,7 +32,7 @@ from rt_vla_ros.training.rt2.mini.learner import MiniLearner
 from rt_vla_ros.training.rt2.mini.losses import Readouts
 from rt_vla_ros.training.rt2.mini.network import make_model, make_processor, make_tokenizer
 from rt_vla_ros.training.rt2.mini.objective import MiniObjective
-from rt_vla_ros.training.rt2.mini.questions import draw_question, vocabulary
+from rt_vla_ros.training.rt2.mini.questions import TRIES, Table, draw_question, vocabulary
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
 from rt_vla_ros.training.rt2.mini.source import FrameSource, batch_maker, renderer
 from rt_vla_ros.training.rt2.publishing import DATA_CARD, MODEL_CARD
@@ -179,13 +179,10 @@ class MiniRun:
         frames, rng = source.held_out, np.random.default_rng([self.settings.seed, 2])
         questions = list[HeldOutQuestion]()
         for index in range(len(frames["count"])):
-            kind = ASKED[index % len(ASKED)]
-            try:
-                turn = draw_question(table_in(frames, index), rng, kind).turn
-            except ValueError:  # nothing of this kind can be asked here
-                continue
-            example = Example((frames["images"][index],), (turn,))
-            questions.append(HeldOutQuestion(example, turn, (turn.answer,)))
+            turn = turn_in_words(table_in(frames, index), rng, ASKED[index % len(ASKED)])
+            if turn is not None:
+                example = Example((frames["images"][index],), (turn,))
+                questions.append(HeldOutQuestion(example, turn, (turn.answer,)))
         model = self.learner.model
         parts = RT2Parts(model, CombinedProcessor(make_processor(self.tokenizer)), mini_config(), mini_card())
         return ForgettingTest(questions[:QUESTIONS], RowMaker(parts))
@@ -200,6 +197,21 @@ class MiniRun:
 
     def _seconds(self) -> float:
         return round(self._seconds_before + time.monotonic() - self._begun, 1)
+
+
+def turn_in_words(table: Table, rng: np.random.Generator, kind: str) -> Turn | None:
+    """A question of this kind whose answer is in words: a place in numbers is wrong when it is one bin away.
+
+    None where there is none about this table.
+    """
+    for _ in range(TRIES):
+        try:
+            turn = draw_question(table, rng, kind).turn
+        except ValueError:
+            return None
+        if not turn.answer[0].isdigit():
+            return turn
+    return None
 
 
 def _as_fine_tuning(settings: MiniSettings) -> FineTuneSettings:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
@@ -22,12 +23,12 @@ from rt_vla_ros.training.rt2.mini.batches import BatchMaker, mini_config
 from rt_vla_ros.training.rt2.mini.card import mini_card
 from rt_vla_ros.training.rt2.mini.cards import model_card_text
 from rt_vla_ros.training.rt2.mini.collector import FRAMES, ROBOT, WEB, file_name
-from rt_vla_ros.training.rt2.mini.frames import save_frames
+from rt_vla_ros.training.rt2.mini.frames import save_frames, table_in
 from rt_vla_ros.training.rt2.mini.learner import Average, MiniLearner
 from rt_vla_ros.training.rt2.mini.losses import Readouts
 from rt_vla_ros.training.rt2.mini.network import make_model, make_processor
 from rt_vla_ros.training.rt2.mini.objective import MiniObjective
-from rt_vla_ros.training.rt2.mini.run import CHECKPOINT, MiniRun
+from rt_vla_ros.training.rt2.mini.run import ASKED, CHECKPOINT, MiniRun, turn_in_words
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
 from rt_vla_ros.training.rt2.publishing import DATA_CARD, MODEL_CARD
 from rt_vla_ros.training.rt2.run_state import RunState, save_state
@@ -140,6 +141,15 @@ def test_the_card_of_a_policy_says_what_it_began_with_and_learned_from(tiny_sett
     assert "--plan" not in web_only
 
 
+def test_forgetting_is_not_measured_by_places_in_numbers(web_frames) -> None:
+    rng, found = np.random.default_rng(0), list[str]()
+    for index in range(len(web_frames["count"])):
+        turns = (turn_in_words(table_in(web_frames, index), rng, kind) for kind in ASKED * 5)
+        found += [turn.answer for turn in turns if turn is not None]
+    assert len(found) > 100
+    assert all(len(answer.split()) <= 2 and not answer[0].isdigit() for answer in found)
+
+
 def test_it_starts_from_the_weights_of_a_checkpoint_of_its_size(tmp_path: Path, tiny_settings, tokenizer) -> None:
     model = make_model(tokenizer, 5, width=32, layers=2)
     for name, card in (("there", mini_card()), ("other", mini_card())):
@@ -238,8 +248,6 @@ def test_settings_say_the_command_that_trains_so() -> None:
 
 
 def test_the_loss_falls_on_a_batch_that_is_learned_by_heart(tokenizer, learner, web_frames, robot_frames) -> None:
-    import numpy as np
-
     batch = BatchMaker(tokenizer, mini_config()).draw(web_frames, robot_frames, (1, 1), np.random.default_rng(0))
     objective = MiniObjective(tokenizer.convert_tokens_to_ids("0"))
     optimizer = torch.optim.Adam(learner.parameters(), 3e-3)
