@@ -23,9 +23,11 @@ def in_background(commands: Sequence[Sequence[str]], run: Path) -> Iterator[Call
     def check() -> None:
         ended = [process.returncode for process in running if process.poll() is not None]
         if ended:
+            how = f"(status {ended[0]}); its message is above"
+            if ended[0] < 0:
+                how = f"(signal {-ended[0]}); the system ends processes so when memory runs out"
             raise ValueError(
-                f"A process that makes data has ended (status {ended[0]}); its message is above. The same command "
-                f"resumes from what is in {run}."
+                f"A process that makes data has ended {how}. The same command resumes from what is in {run}."
             )
 
     try:

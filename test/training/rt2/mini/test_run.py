@@ -183,17 +183,24 @@ def test_too_few_frames_of_another_run_are_refused(tmp_path: Path, tiny_settings
         MiniRun(tmp_path / "a", settings, save_interval=2, say=nothing, update=nothing).train()
 
 
+@pytest.mark.parametrize(
+    ("does", "how"),
+    [
+        ("", r"\(status 0\); its message is above"),
+        ("import os; os.kill(os.getpid(), 9)", r"\(signal 9\); .* when memory runs out"),
+    ],
+)
 def test_a_run_for_which_nothing_is_rendered_any_more_ends_with_a_sentence(
-    settings_of_three_shards: MiniSettings, other_run: Path, monkeypatch: pytest.MonkeyPatch
+    settings_of_three_shards: MiniSettings, other_run: Path, monkeypatch: pytest.MonkeyPatch, does: str, how: str
 ) -> None:
 
     @contextmanager
     def ended(run: Path) -> Iterator[Callable[[], None]]:
-        with in_background([[sys.executable, "-c", ""]], run) as check:
+        with in_background([[sys.executable, "-c", does]], run) as check:
             yield check
 
     monkeypatch.setattr("rt_vla_ros.training.rt2.mini.run.renderer", ended)
-    with pytest.raises(ValueError, match=r"has ended \(status 0\).* resumes from what is in"):
+    with pytest.raises(ValueError, match=rf"has ended {how}.* resumes from what is in"):
         MiniRun(other_run, settings_of_three_shards, save_interval=2, say=nothing, update=nothing).train()
 
 
