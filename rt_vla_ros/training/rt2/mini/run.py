@@ -66,12 +66,12 @@ class MiniRun:
         settings.of_frames(directory)
         self.tokenizer = make_tokenizer(vocabulary())
         model = make_model(self.tokenizer, settings.seed, width=settings.width, layers=settings.layers)
-        if settings.init_from:
+        state = load_state(directory)
+        if settings.init_from and state is None:
             _take_weights(model, settings.init_from)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.learner = MiniLearner(model, Readouts(settings.width))
-        state = load_state(directory)
         kept = {} if state is None else state.rest["run"]
         self.done, self._seconds_before = 0 if state is None else state.step, float(kept.get("seconds", 0.0))
         self.log, self._begun = RunLog(directory, self.done), time.monotonic()

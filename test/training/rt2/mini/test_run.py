@@ -167,6 +167,15 @@ def test_it_starts_from_the_weights_of_a_checkpoint_of_its_size(tmp_path: Path, 
         MiniRun(tmp_path / "run", settings, save_interval=2, say=nothing, update=nothing)
 
 
+def test_a_run_goes_on_without_the_checkpoint_that_it_began_with(
+    tmp_path: Path, tiny_settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = RunState(3, {}, {}, {"run": {"seconds": 5.0}})
+    monkeypatch.setattr("rt_vla_ros.training.rt2.mini.run.load_state", lambda run: state)
+    settings = replace(tiny_settings, init_from=str(tmp_path / "deleted"))
+    assert MiniRun(tmp_path, settings, save_interval=2, say=nothing, update=nothing).done == 3
+
+
 def test_settings_that_came_later_have_their_defaults_in_an_older_run(tmp_path: Path, tiny_settings) -> None:
     tiny_settings.save(tmp_path)
     path = tmp_path / "settings.json"
