@@ -15,7 +15,6 @@ import argparse
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ SHARES = (0.1, 0.3, 0.5, 0.66, 0.9, 1.0)
 SUITES = ("pick-any", "unseen")
 WORDS = ("synonyms", "reasoning")
 EPISODES = 100
+DONE = "done"  # a file
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,11 @@ class Place:
         """Trains and evaluates it, as far as that is not done. Raises ArmError."""
         folder = self.out / arm.name
         folder.mkdir(parents=True, exist_ok=True)
-        begun = time.monotonic()
         if not arm.of:
             _run(self.train_command(arm), folder / "train.log")
         if arm.suites:
             _run(self.evaluate_command(arm), folder / "evaluate.log")
-        (folder / "done.json").write_text(json.dumps({"minutes": round((time.monotonic() - begun) / 60, 1)}))
+        (folder / DONE).touch()
 
 
 _PROGRAM = (sys.executable, "-m", "rt_vla_ros.cli")
@@ -133,7 +132,7 @@ def make_all(chosen: Iterable[Arm], place: Place, jobs: int) -> None:
         for before in (arm.start, arm.of):
             if before in made:
                 made[before].result()
-        if not (place.out / arm.name / "done.json").is_file():
+        if not (place.out / arm.name / DONE).is_file():
             print(f"{arm.name} ...", flush=True)
             place.make(arm)
         print(f"{arm.name}: {_line(place, arm)}", flush=True)
@@ -155,7 +154,7 @@ def _line(place: Place, arm: Arm) -> str:
 
 
 def result(place: Place, arm: Arm) -> dict[str, Any]:
-    """What is known of an arm: successes of EPISODES by suite, VQA, minutes."""
+    """What is known of an arm: successes of EPISODES by suite, VQA, minutes of its training."""
     folder, found = place.out / arm.name, dict[str, Any]()
     report = folder / "evaluation" / "evaluation.json"
     if arm.suites and report.is_file():
@@ -167,9 +166,7 @@ def result(place: Place, arm: Arm) -> dict[str, Any]:
     if losses.is_file():
         last = json.loads(losses.read_text().splitlines()[-1])
         found["VQA free"], found["restricted"] = f"{last['vqa_free']:.1%}", f"{last['vqa_restricted']:.1%}"
-    done = folder / "done.json"
-    if done.is_file():
-        found["minutes"] = json.loads(done.read_text())["minutes"]
+        found["minutes"] = round(last["seconds"] / 60, 1)
     return found
 
 
