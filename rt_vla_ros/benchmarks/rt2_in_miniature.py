@@ -28,6 +28,9 @@ SEEDS = (0, 1, 2)
 SHARES = (0.1, 0.3, 0.5, 0.66, 0.9, 1.0)
 SUITES = ("pick-any", "unseen")
 WORDS = ("synonyms", "reasoning")
+KEPT = 110_000
+"""Robot frames in memory: all 106,000 of the recipe. Fewer would be the newest: hardly any static picture or episode of
+the expert."""
 EPISODES = 100
 DONE = "done"  # a file
 
@@ -51,7 +54,7 @@ class Arm:
 def arms() -> list[Arm]:
     """Every one behind those that it starts from. Robot frames have no questions: web data alone is the difference."""
     found = []
-    acting = {"steps": STEPS, "web_steps": 0, "robot_questions": False}
+    acting = {"steps": STEPS, "web_steps": 0, "robot_questions": False, "robot_capacity": KEPT}
     robot_only = {**acting, "batch_size": ROBOT_FRAMES, "robot_share": 1.0}
     web = {"steps": WEB_STEPS, "web_steps": WEB_STEPS, "batch_size": FRAMES, "robot_share": 0.0}
     together = {**acting, "batch_size": FRAMES}

@@ -9,6 +9,7 @@ import pytest
 
 from rt_vla_ros.benchmarks import rt2_in_miniature
 from rt_vla_ros.benchmarks.rt2_in_miniature import ROBOT_FRAMES, STEPS, Arm, ArmError, Place, arms, make_all, table
+from rt_vla_ros.training.rt2.mini.collector import WEB_AGAIN
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
 
 
@@ -28,6 +29,14 @@ def test_with_and_without_web_data_there_are_as_many_robot_frames_and_steps() ->
     assert {one.steps for one in compared} == {STEPS}
     assert {one.robot_frames_at(0) for one in compared} == {ROBOT_FRAMES}
     assert {one.robot_questions for one in compared} == {False}
+
+
+def test_the_arms_learn_from_all_robot_frames_of_a_run_by_the_recipe() -> None:
+    recipe = MiniSettings()
+    first = recipe.robot_frames + recipe.expert_frames
+    later = recipe.frames_wanted(recipe.steps) - recipe.frames_wanted(0)
+    most = first + later * (1 - 1 / WEB_AGAIN) + 2 * recipe.shard
+    assert all(settings(arm).robot_capacity >= most for arm in arms() if settings(arm).acts and not arm.of)
 
 
 def test_an_arm_that_fails_ends_all_of_them_with_the_place_of_its_message(
