@@ -16,13 +16,14 @@ from __future__ import annotations
 import argparse
 import io
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
 from rt_vla_ros.cli.main import refused
+from rt_vla_ros.data.shares import explicit_shares
 from rt_vla_ros.policies.threads import set_threads
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.training.rt2.fine_tune_settings import METHODS, RECIPES, SMALL, FineTuneSettings
@@ -94,9 +95,9 @@ def run(args: argparse.Namespace) -> int:
     with refused(SafetensorError, ValueError):
         given = [(name, getattr(args, name)) for name in AS_SETTINGS]
         changes = [*(f"{name}={value}" for name, value in given if value is not None)]
-        changes += [*(f"share.{share}" for share in args.share), *args.set]
         recipe = args.recipe or (SMALL if args.base == SMALL else None)
-        settings = with_changes(RECIPES[recipe] if recipe else DEFAULT, changes)
+        settings = with_changes(RECIPES[recipe] if recipe else DEFAULT, [*changes, *args.set])
+        settings = replace(settings, shares={**settings.shares, **explicit_shares(args.share)})
         progress: Progress | None = None
 
         def told(is_main: bool) -> Progress:
