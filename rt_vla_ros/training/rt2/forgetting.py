@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,16 +77,30 @@ def _of_other(source: ExampleSource, limit: int, rng: np.random.Generator) -> li
     return own[:limit]
 
 
-class ForgettingTest:
-    """Asks the same questions again and again. Leaves the model in the mode that it was in."""
+def short_answers(sources: Sequence[ExampleSource]) -> list[str]:
+    """All that web sets have, each once, the most frequent first."""
+    return _by_frequency(
+        question.turn.answer for source in sources if isinstance(source, WebSource) for question in questions(source)
+    )
 
-    def __init__(self, questions: Sequence[HeldOutQuestion], rows: RowMaker) -> None:
+
+def _by_frequency(answers: Iterable[str]) -> list[str]:
+    counts = Counter(answers)
+    return sorted(counts, key=lambda answer: (-counts[answer], answer))
+
+
+class ForgettingTest:
+    """Asks the same questions again and again. Leaves the model in the mode that it was in.
+
+    choices: what a restricted answer may be: answers of the questions, and while there are few of these, others.
+    """
+
+    def __init__(self, questions: Sequence[HeldOutQuestion], rows: RowMaker, others: Sequence[str] = ()) -> None:
+        """others: answers that the set has beside those of the questions."""
         self.questions, self._rows = questions, rows
         self._tokenizer = rows.parts.processor.tokenizer
-        counts: dict[str, int] = {}
-        for question in questions:
-            counts[question.turn.answer] = counts.get(question.turn.answer, 0) + 1
-        self.choices = sorted(counts, key=lambda answer: (-counts[answer], answer))[:MOST_CHOICES]
+        own = _by_frequency(question.turn.answer for question in questions)
+        self.choices = list(dict.fromkeys([*own, *others]))[:MOST_CHOICES]
 
     def __call__(self, model: Any) -> Forgetting:
         """model: the one that is trained, as it is called in training; all processes must call it."""
