@@ -123,8 +123,9 @@ class FineTuneRun:
         self.done, kept = (0, {}) if state is None else (state.step, state.rest["run"])
         self._progress, self.log = Progressed(**kept), RunLog(self.directory, self.done)
         # The disk was full after the last step's state, or somebody has deleted something since.
-        rows, there = self.log.rows, (self.directory / CHECKPOINT).is_dir()
-        self._unfinished = self.done == self.settings.steps and not (rows and rows[-1]["step"] == self.done and there)
+        rows, ended = self.log.rows, self.done == self.settings.steps
+        self._unmeasured = ended and not (rows and rows[-1]["step"] == self.done)
+        self._unfinished = ended and (self._unmeasured or not (self.directory / CHECKPOINT).is_dir())
 
     def train(self) -> None:
         """To the last step. Raises TrainingError where it cannot go on; what was saved stands."""
@@ -133,8 +134,9 @@ class FineTuneRun:
         if self.should_stop():
             return
         self.trainer.resume_and_train()
-        if self._unfinished:
+        if self._unmeasured:
             self._measure(self.trainer, {})
+        if self._unfinished:
             self._publish(self.trainer)
 
     def begin(self, trainer: VLMTrainer) -> None:
@@ -232,6 +234,7 @@ class FineTuneRun:
             for number, source in enumerate(self.data.sources)
             for index in range(0, len(source), max(1, len(source) // PROBED))
         ]
+        self.stream.left_out.clear()  # nothing was drawn yet
         longest = max(map(len, probes))
         answer = max(len(row) - row.prompt for row in probes)
         sharded = self._arguments.world_size if is_sharded() else 1

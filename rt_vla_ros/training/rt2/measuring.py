@@ -37,7 +37,7 @@ class Measurements:
         kinds = zip(draws.names, (source.is_robot for source in data.sources), strict=True)
         share = sum(draws.shares[name] for name, is_robot in kinds if is_robot)
         self._loss = HeldOutLoss(robot, web, AnswerLoss(), share)
-        asked = questions_of(data.held_out_web, settings.vqa_questions, seed) if settings.vqa_questions else []
+        asked = questions_of(data.held_out_web, rows, settings.vqa_questions, seed) if settings.vqa_questions else []
         others = short_answers((*data.web, *data.held_out_web)) if asked else []
         self._forgetting = ForgettingTest(asked, rows, others)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from safetensors.torch import load_file
 from support.datasets import make_episode, write_dataset
 from support.fine_tuning import SETTINGS, Pictures, run_small
 from support.launching import REPOSITORY
+from support.web_data import numbered_images, write_lines
 
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.lerobot import LeRobotDataset
@@ -137,6 +139,38 @@ def test_states_are_whole_or_not_there(robot: Path, tmp_path: Path) -> None:
     newest.write_bytes(newest.read_bytes()[:-100])
     with pytest.raises(TrainingError, match=r"00000004 is damaged.*Delete it to go on from 00000002\."):
         run_small(out, robot)
+
+
+def test_a_policy_that_was_deleted_comes_back_with_its_rows(robot: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run_small(out, robot)
+    before, rows, card = weights(out), rows_of(out), (out / "checkpoint/README.md").read_text()
+    shutil.rmtree(out / "checkpoint")
+    run_small(out, robot)
+    assert same(weights(out), before)
+    assert rows_of(out) == rows
+    assert (out / "checkpoint/README.md").read_text() == card
+    (out / "losses.jsonl").unlink()
+    run_small(out, robot)
+    assert [row["validation"] for row in rows_of(out)] == [rows[-1]["validation"]]
+
+
+def test_web_data_that_cannot_be_learned_are_left_out(robot: Path, tmp_path: Path) -> None:
+    """In training, in what is held out and in the questions asked; counted from the first batch on."""
+    files = numbered_images(tmp_path / "images", 12)
+    answers = ["dark", "</s><image>", "<|image_pad|>", *["dark"] * 9]
+    records = [{"image": f, "question": "What?", "answer": a} for f, a in zip(files, answers, strict=True)]
+    (tmp_path / "images" / files[3]).write_bytes(b"no picture")
+    for file in files[4:7]:
+        path = tmp_path / "images" / file
+        path.write_bytes(path.read_bytes()[:40])
+    web = write_lines(tmp_path / "vqa.jsonl", records)
+    run_small(tmp_path / "run", robot, replace(SETTINGS, validation=0.5), web=(str(web),))
+    rows = rows_of(tmp_path / "run")
+    assert rows[0]["vqa_questions"] >= 1
+    assert rows[-1]["left_out"] >= 1
+    run_small(tmp_path / "robot", robot, replace(SETTINGS, validation=0.5, robot_share=1.0), web=(str(web),))
+    assert "left_out" not in rows_of(tmp_path / "robot")[-1]
 
 
 def test_another_run_in_the_same_place_is_refused(robot: Path, tmp_path: Path) -> None:
