@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -110,13 +111,20 @@ def run(args: argparse.Namespace) -> int:
         )
         done = fine_tune(what, told)
     if done.is_main:
-        told(True).line(f"{_losses(done.rows[-1])}Policy: {args.out / CHECKPOINT}. Losses: {args.out / PLOT}, {ROWS}.")
+        losses = _losses(done.rows, settings.patience > 0)
+        told(True).line(f"{losses}Policy: {args.out / CHECKPOINT}. Losses: {args.out / PLOT}, {ROWS}.")
     return 0
 
 
-def _losses(row: Mapping[str, Any]) -> str:
+def _losses(rows: Sequence[Mapping[str, Any]], best: bool) -> str:
+    """Those of the policy: the last step's, or with patience the best one's; empty where the log was deleted."""
+    learned = [row for row in rows if "training" in row]
+    if not learned:
+        return ""
+    row = min(learned, key=lambda row: row.get("validation", math.inf)) if best else rows[-1]
     held_out = f", {row['validation']:.3f} held out" if "validation" in row else ""
-    return f"Loss {row['training']:.3f}{held_out}. " if "training" in row else ""
+    at = f" (step {row['step']:,}, the best one)" if best else ""
+    return f"Loss {row['training']:.3f}{held_out}{at}. " if "training" in row else ""
 
 
 def table_of_recipes() -> str:

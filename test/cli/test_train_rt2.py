@@ -10,6 +10,7 @@ from support.web_data import numbered_images, write_lines
 
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.training.rt2.validation import HeldOutLoss
 
 
 @pytest.fixture
@@ -88,6 +89,21 @@ def test_web_data_beside_robot_data(robot: Path, tmp_path: Path, capsys: pytest.
     assert "The robot share is 0.75, and there is robot data alone." in capsys.readouterr().err
     assert main([*command[:-2], "--out", str(tmp_path / "x"), "--web", "nothing.jsonl", "--device", "cpu"]) == 2
     assert "nothing.jsonl" in capsys.readouterr().err
+
+
+def test_the_losses_are_those_of_the_best_policy(
+    robot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    losses = iter([9.0, 5.0, 7.0])
+    monkeypatch.setattr(HeldOutLoss, "__call__", lambda *_: {"validation": next(losses)})
+    out = tmp_path / "run"
+    command = ["train", "rt2", "--base", "small", "--robot", str(robot), "--out", str(out), "--device", "cpu"]
+    command += ["--batch-size", "2", "--steps", "9", "--save-interval", "1", "--set", "patience=1"]
+    assert main(command) == 0
+    assert "5.000 held out (step 1, the best one). Policy: " in capsys.readouterr().out
+    (out / "losses.jsonl").unlink()
+    assert main(command) == 0
+    assert f"\nPolicy: {out}/checkpoint." in capsys.readouterr().out
 
 
 def test_what_is_missing_is_told(
