@@ -21,6 +21,7 @@ from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
 from rt_vla_ros.training.rt2.objective import BatchLoss, Objective
 from rt_vla_ros.training.rt2.run_state import RunState, collected, load_state, restore, restore_weights, save_state
+from rt_vla_ros.training.settings import saving
 
 
 class LearnedBatch(Protocol):
@@ -234,13 +235,18 @@ class VLMTrainer(Trainer):
         return f"what was saved after step {saved:,} stands." if saved else "nothing was saved yet."
 
     def save_now(self) -> None:
-        """A state; all processes must call it. Raises TrainingError where the weights are no numbers any more."""
+        """A state; all processes must call it.
+
+        Raises TrainingError where the weights are no numbers any more, and where it cannot be written.
+        """
         self._check_weights()
         more = self._hooks.save(self)
         model, optimizer, numbers = collected(self.inner_model, _own(self.optimizer))
         if self.is_world_process_zero():
             rest = {"optimizer": numbers, "scheduler": _plain(self.lr_scheduler.state_dict()), "run": dict(more)}  # type: ignore[union-attr]
-            save_state(self._run, RunState(self.steps, model, optimizer, rest))
+            stands = f"the state of step {self.saved}" if self.saved else "nothing yet"
+            with saving(f"The state of step {self.steps}", self._run, stands):
+                save_state(self._run, RunState(self.steps, model, optimizer, rest))
         self.saved = self.steps
 
     def _check_weights(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from support.datasets import make_episode, write_dataset
 from support.fine_tuning import SETTINGS, Pictures, run_small
@@ -27,7 +28,7 @@ from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.training.checks import TrainingError
-from rt_vla_ros.training.rt2 import fine_tune_run
+from rt_vla_ros.training.rt2 import base_model, fine_tune_run, run_state
 from rt_vla_ros.training.rt2.run_state import states
 from rt_vla_ros.training.rt2.validation import HeldOutLoss
 
@@ -171,6 +172,23 @@ def test_web_data_that_cannot_be_learned_are_left_out(robot: Path, tmp_path: Pat
     assert rows[-1]["left_out"] >= 1
     run_small(tmp_path / "robot", robot, replace(SETTINGS, validation=0.5, robot_share=1.0), web=(str(web),))
     assert "left_out" not in rows_of(tmp_path / "robot")[-1]
+
+
+def test_a_full_disk_is_told_with_what_stands(robot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: No space left on device (os error 28)")
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(run_state, "save_file", full)
+        with pytest.raises(TrainingError, match=r"state of step 2 could not be saved in .*run: .*No space .*resumes"):
+            run_small(out, robot)
+    with monkeypatch.context() as patched:
+        patched.setattr(base_model, "save_small_base", full)
+        with pytest.raises(TrainingError, match=r"The small base could not be saved in .*other: .*No space left"):
+            run_small(tmp_path / "other", robot)
+    run_small(out, robot)
+    assert len(states(out)) == 2
 
 
 def test_another_run_in_the_same_place_is_refused(robot: Path, tmp_path: Path) -> None:
