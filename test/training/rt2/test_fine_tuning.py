@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,15 @@ def test_web_data_that_cannot_be_learned_are_left_out(robot: Path, tmp_path: Pat
     assert rows[-1]["left_out"] >= 1
     run_small(tmp_path / "robot", robot, replace(SETTINGS, validation=0.5, robot_share=1.0), web=(str(web),))
     assert "left_out" not in rows_of(tmp_path / "robot")[-1]
+
+
+def test_an_adapter_is_saved_without_a_look_at_the_hub(robot: Path, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Could not find a config file")
+        run_small(tmp_path / "run", robot, replace(SETTINGS, method="lora", lora_rank=2, steps=1))
+    names = load_file(tmp_path / "run/checkpoint/adapter_model.safetensors")
+    assert names
+    assert all("lora_" in name for name in names)
 
 
 def test_a_full_disk_is_told_with_what_stands(robot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
