@@ -53,6 +53,8 @@ def test_a_small_base_is_trained_and_run(robot: Path, tmp_path: Path, capsys: py
         (["--share", "vqa=1.5"], "The share of 'vqa' must be a number from 0 to 1, got 1.5."),
         (["--share", "vqa=0.1", "--share", "vqa=0.2"], "The share of 'vqa' is given twice."),
         (["--set", "weight_decay=-1"], "weight_decay"),
+        (["--set", "label_mask=null"], "label_mask is null, expected something like 0.0."),
+        (["--set", "merged=null"], "merged is null, expected something like false."),
         (["--set", "learning_rate=Infinity"], "learning_rate"),
     ],
 )
