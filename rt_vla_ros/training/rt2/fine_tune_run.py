@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from rt_vla_ros.policies.checkpoint.files import Tell
+from rt_vla_ros.policies.checkpoint.whole_folder import tidy_folder
 from rt_vla_ros.policies.rt2.inputs.image_memo import remember_images
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.training.rt2.base_model import BaseModel, choose_trained
@@ -119,6 +120,8 @@ class FineTuneRun:
 
     def _take_up(self) -> None:
         """What there is of an earlier start, before anybody writes."""
+        if self._main:
+            tidy_folder(self.directory / CHECKPOINT)
         state = load_state(self.directory)
         self.done, kept = (0, {}) if state is None else (state.step, state.rest["run"])
         self._progress, self.log = Progressed(**kept), RunLog(self.directory, self.done)
