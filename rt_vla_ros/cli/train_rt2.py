@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Mapping
-from dataclasses import fields
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
 from rt_vla_ros.cli.main import refused
+from rt_vla_ros.data.shares import explicit_shares
 from rt_vla_ros.policies.threads import set_threads
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.training.rt2.fine_tune_settings import METHODS, RECIPES, SMALL, FineTuneSettings
@@ -94,9 +96,9 @@ def run(args: argparse.Namespace) -> int:
     with refused(SafetensorError, ValueError):
         given = [(name, getattr(args, name)) for name in AS_SETTINGS]
         changes = [*(f"{name}={value}" for name, value in given if value is not None)]
-        changes += [*(f"share.{share}" for share in args.share), *args.set]
         recipe = args.recipe or (SMALL if args.base == SMALL else None)
-        settings = with_changes(RECIPES[recipe] if recipe else DEFAULT, changes)
+        settings = with_changes(RECIPES[recipe] if recipe else DEFAULT, [*changes, *args.set])
+        settings = replace(settings, shares={**settings.shares, **explicit_shares(args.share)})
         progress: Progress | None = None
 
         def told(is_main: bool) -> Progress:
@@ -109,13 +111,20 @@ def run(args: argparse.Namespace) -> int:
         )
         done = fine_tune(what, told)
     if done.is_main:
-        told(True).line(f"{_losses(done.rows[-1])}Policy: {args.out / CHECKPOINT}. Losses: {args.out / PLOT}, {ROWS}.")
+        losses = _losses(done.rows, settings.patience > 0)
+        told(True).line(f"{losses}Policy: {args.out / CHECKPOINT}. Losses: {args.out / PLOT}, {ROWS}.")
     return 0
 
 
-def _losses(row: Mapping[str, Any]) -> str:
+def _losses(rows: Sequence[Mapping[str, Any]], best: bool) -> str:
+    """Those of the policy: the last step's, or with patience the best one's; empty where the log was deleted."""
+    learned = [row for row in rows if "training" in row]
+    if not learned:
+        return ""
+    row = min(learned, key=lambda row: row.get("validation", math.inf)) if best else rows[-1]
     held_out = f", {row['validation']:.3f} held out" if "validation" in row else ""
-    return f"Loss {row['training']:.3f}{held_out}. " if "training" in row else ""
+    at = f" (step {row['step']:,}, the best one)" if best else ""
+    return f"Loss {row['training']:.3f}{held_out}{at}. " if "training" in row else ""
 
 
 def table_of_recipes() -> str:

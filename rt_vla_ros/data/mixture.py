@@ -137,32 +137,6 @@ class Mixture:
             first += count
 
 
-class RealisedShares:
-    """What was drawn, beside what was wanted: of the last batch and of the run."""
-
-    def __init__(self, mixture: Mixture, counts: Sequence[int] | None = None) -> None:
-        """counts: drawn before, as `Mixture.counts` says where a run is resumed."""
-        self._wanted = mixture.shares
-        self.run = dict(zip(mixture.names, counts or [0] * len(mixture.names), strict=True))
-        self.batch = dict.fromkeys(mixture.names, 0)
-
-    def add(self, batch: Iterable[Draw]) -> None:
-        names, self.batch = list(self.run), dict.fromkeys(self.run, 0)
-        for draw in batch:
-            self.batch[names[draw.source]] += 1
-        for name, count in self.batch.items():
-            self.run[name] += count
-
-    def shares(self) -> dict[str, float]:
-        """Of the run; 0 before the first batch."""
-        total = sum(self.run.values())
-        return {name: count / total if total else 0.0 for name, count in self.run.items()}
-
-    def __str__(self) -> str:
-        parts = [f"{name} {share:.1%} (wanted {self._wanted[name]:.1%})" for name, share in self.shares().items()]
-        return f"{sum(self.run.values()):,} samples: {', '.join(parts)}"
-
-
 def distinct_names(names: Iterable[str]) -> list[str]:
     """Names that occur again get a number: train, train-2."""
     given: list[str] = []

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rt_vla_ros.data.lerobot_layout import write_text
@@ -18,7 +19,9 @@ FAILURES = {
     "vqa_free": "wrong answers, free",
     "vqa_restricted": "wrong answers, restricted",
 }
-"""Rates of success in a row that are drawn as rates of failure, which a logarithmic axis can show."""
+"""Rates of success in a row that are drawn as rates of failure, on an axis of their own: they end at 0."""
+
+Series = Mapping[str, Sequence[tuple[float, float]]]
 
 
 class RunLog:
@@ -42,9 +45,15 @@ class RunLog:
         """Write rows and picture. Raises OSError."""
         write_text(self._directory / ROWS, "".join(json.dumps(row) + "\n" for row in self.rows))
         series = {key: [(r["step"], r[key]) for r in self.rows if key in r] for key in ("training", "validation")}
-        for key, name in FAILURES.items():
-            series[name] = [(r["step"], 1 - r[key]) for r in self.rows if isinstance(r.get(key), float)]
-        write_text(self._directory / PLOT, loss_plot({key: points for key, points in series.items() if points}, title))
+        rates = {
+            name: [(r["step"], 1 - r[key]) for r in self.rows if isinstance(r.get(key), int | float)]
+            for key, name in FAILURES.items()
+        }
+        write_text(self._directory / PLOT, loss_plot(_with_points(series), title, _with_points(rates)))
+
+
+def _with_points(series: Series) -> Series:
+    return {name: points for name, points in series.items() if points}
 
 
 def _read_rows(path: Path, steps: int) -> list[dict[str, Any]]:
@@ -66,35 +75,42 @@ def _read_rows(path: Path, steps: int) -> list[dict[str, Any]]:
 
 
 WIDTH, HEIGHT = 720, 360  # [px]
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 44, 40  # margins [px]
+LEFT, RIGHT, TOP, BOTTOM = 56, 48, 44, 40  # margins [px]
 LINES = 5
+DASHED = ' stroke-dasharray="5 3"'
 
 
-def loss_plot(series: Mapping[str, Sequence[tuple[float, float]]], title: str) -> str:
-    """series: name -> (step, value > 0) in the order of steps, on a logarithmic axis. Raises ValueError without any."""
+def loss_plot(series: Series, title: str, rates: Series = MappingProxyType({})) -> str:
+    """series: name -> (step, value > 0) in the order of steps, on a logarithmic axis. Raises ValueError without any.
+
+    rates: name -> (step, 0 to 1), dashed, on a linear axis of their own on the right.
+    """
     kept = {name: [(x, y) for x, y in points if y > 0 and math.isfinite(y)] for name, points in series.items()}
     everything = [point for points in kept.values() for point in points]
     if not everything:
         raise ValueError("There is no loss to plot yet.")
-    most = max(x for x, _ in everything)
+    most = max(x for points in (*kept.values(), *rates.values()) for x, _ in points)
     low, high = min(y for _, y in everything), max(y for _, y in everything)
     bottom, top = math.log(low * 0.95), math.log(high * 1.05)
 
     def across(step: float) -> float:
         return LEFT + step / max(most, 1) * (WIDTH - LEFT - RIGHT)
 
-    def up(value: float) -> float:
-        return HEIGHT - BOTTOM - (math.log(value) - bottom) / (top - bottom) * (HEIGHT - TOP - BOTTOM)
+    def up(share: float) -> float:
+        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
     content = [text(LEFT, 22, title, "start"), text(WIDTH / 2, HEIGHT - 6, "steps of the optimiser")]
     for i in range(LINES):
-        value, step = math.exp(bottom + i / (LINES - 1) * (top - bottom)), most * i / (LINES - 1)
-        content.append(f'<path d="M{LEFT} {up(value):.1f}H{WIDTH - RIGHT}" stroke="{GRID}"/>')
-        content.append(text(LEFT - 6, up(value) + 4, f"{value:.3g}", "end"))
-        content.append(text(across(step), HEIGHT - 22, f"{step:,.0f}"))
-    for i, (name, points) in enumerate(kept.items()):
+        share = i / (LINES - 1)
+        content.append(f'<path d="M{LEFT} {up(share):.1f}H{WIDTH - RIGHT}" stroke="{GRID}"/>')
+        content.append(text(LEFT - 6, up(share) + 4, f"{math.exp(bottom + share * (top - bottom)):.3g}", "end"))
+        content.append(text(across(most * share), HEIGHT - 22, f"{most * share:,.0f}"))
+        if rates:
+            content.append(text(WIDTH - RIGHT + 6, up(share) + 4, f"{share:.0%}", "start"))
+    drawn = [(name, [(x, (math.log(y) - bottom) / (top - bottom)) for x, y in kept[name]], "") for name in kept]
+    for i, (name, points, dashes) in enumerate([*drawn, *((f"{name} [%]", rates[name], DASHED) for name in rates)]):
         colour = COLOURS[i % len(COLOURS)]
         line = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in points)
-        content.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        content.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>')
         content.append(text(WIDTH - RIGHT, 16 + 15 * i, name, "end", colour))
     return picture(WIDTH, HEIGHT, content)

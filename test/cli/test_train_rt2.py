@@ -10,6 +10,7 @@ from support.web_data import numbered_images, write_lines
 
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.training.rt2.validation import HeldOutLoss
 
 
 @pytest.fixture
@@ -47,9 +48,13 @@ def test_a_small_base_is_trained_and_run(robot: Path, tmp_path: Path, capsys: py
         (["--set", "patience=2", "--set", "validation=0"], "patience needs samples that are held out"),
         (["--robot-share", "nan"], "robot_share is 'nan', expected a number of 0 to 1."),
         (["--robot-share", "1.2"], "robot_share is 1.2, expected 0 to 1."),
-        (["--share", "vqa=x"], "share.vqa is 'x', expected a number of 0 to 1."),
-        (["--share", "vqa=1.5"], "The share of vqa is 1.5, expected 0 to 1."),
+        (["--share", "vqa"], "A share is written as NAME=0.2, got 'vqa'."),
+        (["--share", "vqa=x"], "A share is written as NAME=0.2, got 'vqa=x'."),
+        (["--share", "vqa=1.5"], "The share of 'vqa' must be a number from 0 to 1, got 1.5."),
+        (["--share", "vqa=0.1", "--share", "vqa=0.2"], "The share of 'vqa' is given twice."),
         (["--set", "weight_decay=-1"], "weight_decay"),
+        (["--set", "label_mask=null"], "label_mask is null, expected something like 0.0."),
+        (["--set", "merged=null"], "merged is null, expected something like false."),
         (["--set", "learning_rate=Infinity"], "learning_rate"),
     ],
 )
@@ -81,8 +86,26 @@ def test_web_data_beside_robot_data(robot: Path, tmp_path: Path, capsys: pytest.
     assert "| vqa | web |" in (out / "checkpoint/DATA_CARD.md").read_text()
     assert main([*command, "--device", "cpu", "--share", "vq=0.2"]) == 2
     assert "There is no source 'vq'" in capsys.readouterr().err
+    alone = ["train", "rt2", "--base", "small", "--robot", str(robot), "--out", str(tmp_path / "x"), "--device", "cpu"]
+    assert main([*alone, "--robot-share", "0.75"]) == 2
+    assert "The robot share is 0.75, and there is robot data alone." in capsys.readouterr().err
     assert main([*command[:-2], "--out", str(tmp_path / "x"), "--web", "nothing.jsonl", "--device", "cpu"]) == 2
     assert "nothing.jsonl" in capsys.readouterr().err
+
+
+def test_the_losses_are_those_of_the_best_policy(
+    robot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    losses = iter([9.0, 5.0, 7.0])
+    monkeypatch.setattr(HeldOutLoss, "__call__", lambda *_: {"validation": next(losses)})
+    out = tmp_path / "run"
+    command = ["train", "rt2", "--base", "small", "--robot", str(robot), "--out", str(out), "--device", "cpu"]
+    command += ["--batch-size", "2", "--steps", "9", "--save-interval", "1", "--set", "patience=1"]
+    assert main(command) == 0
+    assert "5.000 held out (step 1, the best one). Policy: " in capsys.readouterr().out
+    (out / "losses.jsonl").unlink()
+    assert main(command) == 0
+    assert f"\nPolicy: {out}/checkpoint." in capsys.readouterr().out
 
 
 def test_what_is_missing_is_told(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rt_vla_ros.data.mixture import Draw, Mixture, RealisedShares, distinct_names, temperature_table
+from rt_vla_ros.data.mixture import Draw, Mixture, distinct_names, temperature_table
 from rt_vla_ros.data.shares import MixtureError
 
 
@@ -153,22 +153,6 @@ def test_a_mixture_of_robot_and_web_data() -> None:
         Mixture.of(sources, seed=0, explicit={"captoins": 0.1})
     parts = [Mixture.of(sources, seed=0, rank=rank, processes=2).draw(5, 8) for rank in (0, 1)]
     assert sorted(itertools.chain(*parts)) == sorted(Mixture.of(sources, seed=0).draw(5, 16))
-
-
-def test_realised_shares() -> None:
-    mixed = mixture()
-    realised = RealisedShares(mixed)
-    assert realised.shares() == {"pick": 0, "vqa": 0, "captions": 0}
-    for step in range(10):
-        realised.add(mixed.draw(step, 24))
-    assert realised.batch["pick"] == 12
-    assert realised.run == {"pick": 120, "vqa": 72, "captions": 48}
-    assert realised.shares() == SHARES
-    assert str(realised) == (
-        "240 samples: pick 50.0% (wanted 50.0%), vqa 30.0% (wanted 30.0%), captions 20.0% (wanted 20.0%)"
-    )
-    resumed = RealisedShares(mixed, mixed.counts(10, 24))
-    assert resumed.run == realised.run
 
 
 def test_sources_of_one_name_get_numbers() -> None:

@@ -17,7 +17,7 @@ def test_rows_are_carried_on_and_drawn(tmp_path: Path) -> None:
     log.add(30, 3.0, 3.0, learner_success=1.0)
     log.save("a run")
     lines = [element for element in ElementTree.parse(tmp_path / PLOT).iter() if element.tag.endswith("polyline")]
-    assert [len(line.attrib["points"].split()) for line in lines] == [3, 1]
+    assert [len(line.attrib["points"].split()) for line in lines] == [3, 2]
     again = RunLog(tmp_path, 20)
     assert [row["step"] for row in again.rows] == [10, 20]
     assert again.rows[1] == {"step": 20, "seconds": 2.0, "training": 4.0, "learner_success": 0.25}

@@ -8,7 +8,7 @@ from collections.abc import Collection
 SIZES = (7, 8)
 """Numbers of an action where no card says it: 6 of the motion and the gripper, with `terminate` or without."""
 NUMBERS = re.compile(
-    r"(?:.*\baction\s*:)?[\s\[(]*((?:[+-]?\d+[\s,;]+)*[+-]?\d+)[\s\])]*\.?\s*", re.IGNORECASE | re.DOTALL
+    r"(?:.*\baction\s*:)?[\s\[(]*((?:[+-]?\d+[\s,;]+)*[+-]?\d+)[\s\])]*(?:\.\s*)?", re.IGNORECASE | re.DOTALL
 )
 
 

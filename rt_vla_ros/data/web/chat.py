@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,7 +41,8 @@ def text_of(text: str) -> tuple[str, int]:
     """Without the marks that say where an image stands, and how many of them there were."""
     if PLACEHOLDER not in text:
         return text.strip(), 0
-    return re.sub(rf"\s*{PLACEHOLDER}\s*", " ", text).strip(), text.count(PLACEHOLDER)
+    parts = [part.strip() for part in text.split(PLACEHOLDER)]
+    return " ".join(parts).strip(), len(parts) - 1
 
 
 def conversation(messages: Sequence[Any]) -> Conversation:

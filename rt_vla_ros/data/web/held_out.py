@@ -39,7 +39,8 @@ def held_out_of_all(
         there = sorted({groups[min(one)] for one in of_source}, key=lambda group: (drawn[group], group))
         if len(there) < 2:
             raise DatasetError(
-                f"Nothing of {source.name} can be held out: its {len(source):,} examples are about the same image."
+                f"Nothing of {source.name} can be held out: its {len(source):,} examples are about the same image. "
+                "Add others, or hold nothing out: --set validation=0."
             )
         if held.isdisjoint(there):
             held.add(there[0])

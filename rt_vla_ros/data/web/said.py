@@ -19,6 +19,7 @@ QUESTIONS = ("question", "query", "instruction", "prompt", "problem", "user", "q
 ANSWERS = ("answer", "multiple_choice_answer", "response", "completion", "output", "label", "solution", "assistant")
 ACCEPTED = ("answers", "direct_answers", "labels", "ground_truths")
 CAPTIONS = ("caption", "captions", "text", "description", "sentences")
+CHOSEN = "correct_choice_idx"  # of A-OKVQA, whose answers are in other words
 CHOICES = ("choices", "options", "multiple_choices")
 FORMS = "question and answer, caption, conversations, messages or texts"
 
@@ -104,7 +105,8 @@ def _answered(record: Mapping[str, Any]) -> Said:
         raise WrongRecord("the question is empty")
     choices = _first(record, CHOICES)
     if choices and isinstance(choices, list):
-        text, answer = _chosen(text, [_words(one, "choice") for one in choices], answer)
+        right_one = record.get(CHOSEN, answer)
+        text, answer = _chosen(text, [_words(one, "choice") for one in choices], right_one)
     right = _right(answer, accepted)
     return Said((Turn(text, right[0]),), (right,), places=places)
 

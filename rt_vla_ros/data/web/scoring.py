@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -52,9 +51,3 @@ def questions(source: WordSource) -> Iterator[ScoredQuestion]:
         for number, (turn, accepted) in enumerate(zip(source.turns(example), source.accepted(example), strict=True)):
             if turn.text != CAPTION_REQUEST and is_short(turn.answer):
                 yield ScoredQuestion(example, number, turn, accepted)
-
-
-def answer_words(source: WordSource, most: int | None = None) -> list[str]:
-    """The distinct short answers, the most frequent first: what a model may choose from in a restricted test."""
-    counts = Counter(plain(question.turn.answer) for question in questions(source))
-    return [answer for answer, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]]

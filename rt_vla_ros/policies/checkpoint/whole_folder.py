@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+NEW, OLD = "new", "old"
 
 
 def replace_folder(directory: Path, write: Callable[[Path], None]) -> None:
@@ -17,7 +20,7 @@ def replace_folder(directory: Path, write: Callable[[Path], None]) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
     empty = directory.is_dir() and not any(directory.iterdir())
     staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory if empty else directory.parent))
-    new, old = staging / "new", staging / "old"
+    new, old = staging / NEW, staging / OLD
     try:
         new.mkdir()
         write(new)
@@ -30,6 +33,19 @@ def replace_folder(directory: Path, write: Callable[[Path], None]) -> None:
             _exchange(new, directory, old)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def tidy_folder(directory: Path) -> None:
+    """Removes what `replace_folder` has left beside a directory where its process was killed; nobody may write it now.
+
+    Where it was killed between the two moves, the old directory comes back. Raises OSError.
+    """
+    directory = directory.resolve()
+    for staging in sorted(directory.parent.glob(f".{glob.escape(directory.name)}.*")):
+        if (staging / OLD).is_dir() and not directory.exists():
+            os.replace(staging / OLD, directory)
+        if staging.is_dir() and {path.name for path in staging.iterdir()} <= {NEW, OLD}:
+            shutil.rmtree(staging)
 
 
 def _exchange(new: Path, directory: Path, old: Path) -> None:

@@ -25,6 +25,7 @@ from rt_vla_ros.policies.rt2.openvla.checkpoint import load_openvla
 from rt_vla_ros.policies.rt2.tiny.untrained import save_small_base
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.fine_tune_settings import ALL_LINEAR, SMALL, FineTuneSettings
+from rt_vla_ros.training.settings import saving
 
 SMALL_FOLDER = "base"
 LANGUAGE = ("language_model", "text_model.", "lm_head")
@@ -71,7 +72,8 @@ def find_base(
     if name == SMALL:
         place = run / SMALL_FOLDER
         if not (place / CONFIG_FILE).is_file():
-            replace_folder(place, save_small_base)
+            with saving("The small base", run, "nothing yet"):
+                replace_folder(place, save_small_base)
         name, reference = str(place), f"../{SMALL_FOLDER}"
     found = resolve(name, tell)
     directory = _checked(found, name, settings)

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from rt_vla_ros.policies.checkpoint.files import Tell
+from rt_vla_ros.policies.checkpoint.whole_folder import tidy_folder
 from rt_vla_ros.policies.rt2.inputs.image_memo import remember_images
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.training.rt2.base_model import BaseModel, choose_trained
@@ -119,12 +120,15 @@ class FineTuneRun:
 
     def _take_up(self) -> None:
         """What there is of an earlier start, before anybody writes."""
+        if self._main:
+            tidy_folder(self.directory / CHECKPOINT)
         state = load_state(self.directory)
         self.done, kept = (0, {}) if state is None else (state.step, state.rest["run"])
         self._progress, self.log = Progressed(**kept), RunLog(self.directory, self.done)
         # The disk was full after the last step's state, or somebody has deleted something since.
-        rows, there = self.log.rows, (self.directory / CHECKPOINT).is_dir()
-        self._unfinished = self.done == self.settings.steps and not (rows and rows[-1]["step"] == self.done and there)
+        rows, ended = self.log.rows, self.done == self.settings.steps
+        self._unmeasured = ended and not (rows and rows[-1]["step"] == self.done)
+        self._unfinished = ended and (self._unmeasured or not (self.directory / CHECKPOINT).is_dir())
 
     def train(self) -> None:
         """To the last step. Raises TrainingError where it cannot go on; what was saved stands."""
@@ -133,8 +137,9 @@ class FineTuneRun:
         if self.should_stop():
             return
         self.trainer.resume_and_train()
-        if self._unfinished:
+        if self._unmeasured:
             self._measure(self.trainer, {})
+        if self._unfinished:
             self._publish(self.trainer)
 
     def begin(self, trainer: VLMTrainer) -> None:
@@ -225,6 +230,7 @@ class FineTuneRun:
             for number, source in enumerate(self.data.sources)
             for index in range(0, len(source), max(1, len(source) // PROBED))
         ]
+        self.stream.left_out.clear()  # nothing was drawn yet
         longest = max(map(len, probes))
         answer = max(len(row) - row.prompt for row in probes)
         sharded = self._arguments.world_size if is_sharded() else 1

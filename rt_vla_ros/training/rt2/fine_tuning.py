@@ -70,17 +70,17 @@ def fine_tune(what: FineTuning, told: Callable[[bool], Progress]) -> FineTuned:
         base = find_base(what.base, what.out, sets[0].card, settings, progress.update)
     web = _opened(what.web, base.card, progress)
     data = make_data(sets, web, base.card, settings)
-    half = settings.method == "lora" and arguments.bf16 and not is_sharded()  # FSDP wants one type for all
-    parts = base.load(find_device("cpu"), "bfloat16" if half else "float32", progress.update)
     draws = Mixture.of(
         data.sources,
         seed=settings.seed,
-        robot_share=settings.robot_share if data.web else None,
+        robot_share=settings.robot_share,
         temperature=settings.temperature,
         explicit=settings.shares,
         rank=arguments.process_index,
         processes=arguments.world_size,
     )
+    half = settings.method == "lora" and arguments.bf16 and not is_sharded()  # FSDP wants one type for all
+    parts = base.load(find_device("cpu"), "bfloat16" if half else "float32", progress.update)
     made = FineTuneRun(
         what.out,
         replace(base, config=parts.config),

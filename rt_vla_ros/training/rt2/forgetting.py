@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,11 +14,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.example import Example, ExampleSource, Turn
 from rt_vla_ros.data.web.scoring import is_short, plain, questions
 from rt_vla_ros.data.web.web_source import WebSource
 from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
 from rt_vla_ros.policies.rt2.decoding.stop_tokens import stop_tokens
+from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.rows import RowMaker
 
 MOST_CHOICES = 64
@@ -50,42 +55,67 @@ class Forgetting:
         return f"VQA {self.free:.1%} free, {self.restricted:.1%} of the set's answers"
 
 
-def questions_of(sources: Sequence[ExampleSource], most: int, seed: int) -> list[HeldOutQuestion]:
-    """Those with short answers, at most so many in all, spread over the sources."""
+def questions_of(sources: Sequence[ExampleSource], rows: RowMaker, most: int, seed: int) -> list[HeldOutQuestion]:
+    """Those with short answers, at most so many in all, spread over the sources.
+
+    What cannot be learned (a damaged image, words that are control tokens) is not asked either.
+    """
     found: list[HeldOutQuestion] = []
     for number, source in enumerate(sources):
         limit, rng = -(-most // len(sources)), np.random.default_rng([seed, 7, number])
-        found += _of_web(source, limit, rng) if isinstance(source, WebSource) else _of_other(source, limit, rng)
+        there = _of_web(source, rng) if isinstance(source, WebSource) else _of_other(source, rng)
+        found += islice((one for one in there if _can_be_asked(one, rows)), limit)
     return found[:most]
 
 
-def _of_web(source: WebSource, limit: int, rng: np.random.Generator) -> list[HeldOutQuestion]:
+def _of_web(source: WebSource, rng: np.random.Generator) -> Iterator[HeldOutQuestion]:
     scored = list(questions(source))
-    chosen = [scored[i] for i in rng.permutation(len(scored))[:limit].tolist()]
-    return [HeldOutQuestion(source.example(one.example, rng), one.turn, one.accepted) for one in chosen]
+    for one in (scored[i] for i in rng.permutation(len(scored)).tolist()):
+        with suppress(DatasetError):
+            yield HeldOutQuestion(source.example(one.example, rng), one.turn, one.accepted)
 
 
-def _of_other(source: ExampleSource, limit: int, rng: np.random.Generator) -> list[HeldOutQuestion]:
-    own: list[HeldOutQuestion] = []
+def _of_other(source: ExampleSource, rng: np.random.Generator) -> Iterator[HeldOutQuestion]:
     for index in rng.permutation(len(source)).tolist():
-        if len(own) >= limit:
-            break
-        example = source.example(index, rng)
-        short = (turn for turn in example.turns if not turn.is_action and is_short(turn.answer))
-        own += [HeldOutQuestion(example, turn, (turn.answer,)) for turn in short]
-    return own[:limit]
+        with suppress(DatasetError):
+            example = source.example(index, rng)
+            short = (turn for turn in example.turns if not turn.is_action and is_short(turn.answer))
+            yield from (HeldOutQuestion(example, turn, (turn.answer,)) for turn in short)
+
+
+def _can_be_asked(question: HeldOutQuestion, rows: RowMaker) -> bool:
+    try:
+        rows.row(question.example, question.turn, np.random.default_rng(0), "a question held out")
+    except TrainingError:
+        return False
+    return True
+
+
+def short_answers(sources: Sequence[ExampleSource]) -> list[str]:
+    """All that web sets have, each once, the most frequent first."""
+    return _by_frequency(
+        question.turn.answer for source in sources if isinstance(source, WebSource) for question in questions(source)
+    )
+
+
+def _by_frequency(answers: Iterable[str]) -> list[str]:
+    counts = Counter(answers)
+    return sorted(counts, key=lambda answer: (-counts[answer], answer))
 
 
 class ForgettingTest:
-    """Asks the same questions again and again. Leaves the model in the mode that it was in."""
+    """Asks the same questions again and again. Leaves the model in the mode that it was in.
 
-    def __init__(self, questions: Sequence[HeldOutQuestion], rows: RowMaker) -> None:
+    choices: what a restricted answer may be: answers of the questions, and while there are few of these, others.
+    """
+
+    def __init__(self, questions: Sequence[HeldOutQuestion], rows: RowMaker, others: Sequence[str] = ()) -> None:
+        """others: answers that the set has beside those of the questions."""
         self.questions, self._rows = questions, rows
         self._tokenizer = rows.parts.processor.tokenizer
-        counts: dict[str, int] = {}
-        for question in questions:
-            counts[question.turn.answer] = counts.get(question.turn.answer, 0) + 1
-        self.choices = sorted(counts, key=lambda answer: (-counts[answer], answer))[:MOST_CHOICES]
+        own = _by_frequency(question.turn.answer for question in questions)
+        there = (answer for answer in dict.fromkeys([*own, *others]) if self._can_be_written(answer))
+        self.choices = list(islice(there, MOST_CHOICES))
 
     def __call__(self, model: Any) -> Forgetting:
         """model: the one that is trained, as it is called in training; all processes must call it."""
@@ -98,6 +128,13 @@ class ForgettingTest:
         model.train(training)
         count = len(answers)
         return Forgetting(sum(free for free, _ in answers) / count, sum(best for _, best in answers) / count, count)
+
+    def _can_be_written(self, answer: str) -> bool:
+        try:
+            self._rows.answers.words(answer, "")
+        except ValueError:  # control tokens
+            return False
+        return True
 
     def _ask(self, model: Any, question: HeldOutQuestion) -> tuple[bool, bool]:
         text, inputs = self._rows.prompt(question.example, question.turn)

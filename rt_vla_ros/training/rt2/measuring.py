@@ -9,7 +9,7 @@ from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.training.rt2.batch_stream import Collate, Draws
 from rt_vla_ros.training.rt2.fine_tune_data import FineTuneData
 from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
-from rt_vla_ros.training.rt2.forgetting import ForgettingTest, questions_of
+from rt_vla_ros.training.rt2.forgetting import ForgettingTest, questions_of, short_answers
 from rt_vla_ros.training.rt2.objective import AnswerLoss
 from rt_vla_ros.training.rt2.rows import RowMaker
 from rt_vla_ros.training.rt2.validation import HeldOutLoss, held_out_batches
@@ -37,8 +37,9 @@ class Measurements:
         kinds = zip(draws.names, (source.is_robot for source in data.sources), strict=True)
         share = sum(draws.shares[name] for name, is_robot in kinds if is_robot)
         self._loss = HeldOutLoss(robot, web, AnswerLoss(), share)
-        asked = questions_of(data.held_out_web, settings.vqa_questions, seed) if settings.vqa_questions else []
-        self._forgetting = ForgettingTest(asked, rows)
+        asked = questions_of(data.held_out_web, rows, settings.vqa_questions, seed) if settings.vqa_questions else []
+        others = short_answers((*data.web, *data.held_out_web)) if asked else []
+        self._forgetting = ForgettingTest(asked, rows, others)
 
     def __call__(self, model: Any, step: int, say: Tell) -> dict[str, Any]:
         """For a row of the run log. model: without what wraps it; all processes must call it."""

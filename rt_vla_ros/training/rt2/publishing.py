@@ -61,7 +61,9 @@ def publish(
         if adapter:
             for one in whole.peft_config.values():
                 one.base_model_name_or_path, one.inference_mode = base.reference, True
-        whole.save_pretrained(new, state_dict=weights)
+        # The embeddings are the base's; peft would look for it on the Hub to know.
+        alone = {"save_embedding_layers": False} if adapter else {}
+        whole.save_pretrained(new, state_dict=weights, **alone)
         if not adapter:
             _copy_settings(base.checkpoint.model_directory, new)
             if half:

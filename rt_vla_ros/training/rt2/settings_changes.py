@@ -16,6 +16,7 @@ from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
 from rt_vla_ros.training.settings_file import FILE, check_same, checked_value, parsed_value, split_change
 
 RT2, SHARE = "rt2.", "share."
+ROBOT_SHARE = "robot_share"  # null: half, or what the shares of sets leave
 
 
 def with_changes(settings: FineTuneSettings, changes: Iterable[str]) -> FineTuneSettings:
@@ -33,12 +34,14 @@ def with_changes(settings: FineTuneSettings, changes: Iterable[str]) -> FineTune
         if key.startswith(SHARE):
             shares[key.removeprefix(SHARE)] = _share(key, value)
             continue
-        if key == "robot_share" and value is not None:
+        if key == ROBOT_SHARE and value is not None:
             value = _share(key, value)
         if isinstance(there.get(key), str) and not isinstance(value, str):
             value = text  # "1" is a text where one is expected
         if isinstance(there.get(key), tuple) and isinstance(value, list):
             value = tuple(value)
+        if value is None and key != ROBOT_SHARE and there.get(key) is not None:
+            raise ValueError(f"{key} is null, expected something like {json.dumps(there[key])}.")
         group = rt2 if key.startswith(RT2) else own
         group[key.removeprefix(RT2)] = checked_value(key, value, there)
     return replace(settings, **own, rt2=rt2, shares=shares)

@@ -54,7 +54,10 @@ def test_how_many_numbers_an_action_has_is_the_robots() -> None:
     assert not is_action("1 2 3 4 5 6 7", sizes=[])
 
 
-@pytest.mark.parametrize("answer", ["1 " * 100_000 + "x.", "action: " * 20_000 + ".", "1" * 100_000 + " ]"])
+@pytest.mark.parametrize(
+    "answer",
+    ["1 " * 100_000 + "x.", "action: " * 20_000 + ".", "1" * 100_000 + " ]", "1" + "\n" * 20_000 + "a)"],
+)
 def test_long_answers_take_no_time(answer: str) -> None:
     start = time.process_time()
     assert not is_action(answer)

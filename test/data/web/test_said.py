@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -58,6 +59,14 @@ def test_of_several_answers_the_most_frequent_is_learned_and_all_are_accepted() 
 def test_a_choice_may_be_a_number_a_letter_or_its_words(answer: object) -> None:
     said = what_is_said({"question": "What?", "choices": ["cat", "dog"], "answer": answer})
     assert said.turns == (Turn("What?\nChoices: cat; dog.", "dog"),)
+
+
+def test_the_right_choice_beside_answers_of_people() -> None:
+    """As A-OKVQA has it."""
+    record = {"question": "What?", "choices": ["cat", "dog"], "correct_choice_idx": 1, "direct_answers": ["a pet"] * 2}
+    said = what_is_said(record)
+    assert said.turns == (Turn("What?\nChoices: cat; dog.", "dog"),)
+    assert said.accepted == (("dog", "a pet"),)
 
 
 @pytest.mark.parametrize("answer", [2, -1, "C"])
@@ -133,6 +142,12 @@ def test_messages_of_one_role_in_a_row_and_an_answer_to_nothing() -> None:
     roles = ["assistant", "user", "user", "assistant", "assistant"]
     record = {"messages": [{"role": role, "content": str(number)} for number, role in enumerate(roles)]}
     assert turns(record) == (Turn("1\n2", "3\n4"),)
+
+
+def test_long_blanks_beside_an_image_take_no_time() -> None:
+    start = time.process_time()
+    assert turns({"question": f"a{' ' * 30_000}b<image>", "answer": "no"})[0].text == f"a{' ' * 30_000}b"
+    assert time.process_time() - start < 1
 
 
 def test_a_place_for_an_image_in_the_midst_of_words() -> None:

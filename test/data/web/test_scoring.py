@@ -6,7 +6,7 @@ import pytest
 from support.web_data import write_image, write_lines
 
 from rt_vla_ros.data.web.open_web import open_web
-from rt_vla_ros.data.web.scoring import answer_words, is_right, is_short, plain, questions
+from rt_vla_ros.data.web.scoring import is_right, is_short, plain, questions
 
 
 @pytest.mark.parametrize(
@@ -65,5 +65,3 @@ def test_what_can_be_scored(tmp_path: Path) -> None:
         (0, 2, "How many?"),
     ]
     assert found[0].accepted == ("red", "Red", "pink")
-    assert answer_words(source) == ["red", "2"]
-    assert answer_words(source, most=1) == ["red"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,17 +17,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from support.datasets import make_episode, write_dataset
 from support.fine_tuning import SETTINGS, Pictures, run_small
 from support.launching import REPOSITORY
+from support.web_data import numbered_images, write_lines
 
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.training.checks import TrainingError
-from rt_vla_ros.training.rt2 import fine_tune_run
+from rt_vla_ros.training.rt2 import base_model, fine_tune_run, run_state
 from rt_vla_ros.training.rt2.run_state import states
 from rt_vla_ros.training.rt2.validation import HeldOutLoss
 
@@ -137,6 +141,64 @@ def test_states_are_whole_or_not_there(robot: Path, tmp_path: Path) -> None:
     newest.write_bytes(newest.read_bytes()[:-100])
     with pytest.raises(TrainingError, match=r"00000004 is damaged.*Delete it to go on from 00000002\."):
         run_small(out, robot)
+
+
+def test_a_policy_that_was_deleted_comes_back_with_its_rows(robot: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run_small(out, robot)
+    before, rows, card = weights(out), rows_of(out), (out / "checkpoint/README.md").read_text()
+    shutil.rmtree(out / "checkpoint")
+    run_small(out, robot)
+    assert same(weights(out), before)
+    assert rows_of(out) == rows
+    assert (out / "checkpoint/README.md").read_text() == card
+    (out / "losses.jsonl").unlink()
+    run_small(out, robot)
+    assert [row["validation"] for row in rows_of(out)] == [rows[-1]["validation"]]
+
+
+def test_web_data_that_cannot_be_learned_are_left_out(robot: Path, tmp_path: Path) -> None:
+    """In training, in what is held out and in the questions asked; counted from the first batch on."""
+    files = numbered_images(tmp_path / "images", 12)
+    answers = ["dark", "</s><image>", "<|image_pad|>", *["dark"] * 9]
+    records = [{"image": f, "question": "What?", "answer": a} for f, a in zip(files, answers, strict=True)]
+    (tmp_path / "images" / files[3]).write_bytes(b"no picture")
+    for file in files[4:7]:
+        path = tmp_path / "images" / file
+        path.write_bytes(path.read_bytes()[:40])
+    web = write_lines(tmp_path / "vqa.jsonl", records)
+    run_small(tmp_path / "run", robot, replace(SETTINGS, validation=0.5), web=(str(web),))
+    rows = rows_of(tmp_path / "run")
+    assert rows[0]["vqa_questions"] >= 1
+    assert rows[-1]["left_out"] >= 1
+    run_small(tmp_path / "robot", robot, replace(SETTINGS, validation=0.5, robot_share=1.0), web=(str(web),))
+    assert "left_out" not in rows_of(tmp_path / "robot")[-1]
+
+
+def test_an_adapter_is_saved_without_a_look_at_the_hub(robot: Path, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Could not find a config file")
+        run_small(tmp_path / "run", robot, replace(SETTINGS, method="lora", lora_rank=2, steps=1))
+    names = load_file(tmp_path / "run/checkpoint/adapter_model.safetensors")
+    assert names
+    assert all("lora_" in name for name in names)
+
+
+def test_a_full_disk_is_told_with_what_stands(robot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: No space left on device (os error 28)")
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(run_state, "save_file", full)
+        with pytest.raises(TrainingError, match=r"state of step 2 could not be saved in .*run: .*No space .*resumes"):
+            run_small(out, robot)
+    with monkeypatch.context() as patched:
+        patched.setattr(base_model, "save_small_base", full)
+        with pytest.raises(TrainingError, match=r"The small base could not be saved in .*other: .*No space left"):
+            run_small(tmp_path / "other", robot)
+    run_small(out, robot)
+    assert len(states(out)) == 2
 
 
 def test_another_run_in_the_same_place_is_refused(robot: Path, tmp_path: Path) -> None:

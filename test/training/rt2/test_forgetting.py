@@ -11,11 +11,13 @@ import torch
 from support.fine_tuning import parts_of
 from support.other_vlms import save_other
 from support.vlms import save_vlm
+from support.web_data import numbered_images, write_lines
 
 from rt_vla_ros.data.example import Example, Turn
+from rt_vla_ros.data.web.open_web import open_web
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts
 from rt_vla_ros.training.rt2.collator import PaddedCollator
-from rt_vla_ros.training.rt2.forgetting import ForgettingTest, HeldOutQuestion
+from rt_vla_ros.training.rt2.forgetting import ForgettingTest, HeldOutQuestion, short_answers
 from rt_vla_ros.training.rt2.objective import AnswerLoss
 from rt_vla_ros.training.rt2.rows import RowMaker
 
@@ -72,6 +74,22 @@ def test_a_recurrent_model_is_asked_too(tmp_path: Path) -> None:
     found = ForgettingTest(asked("red", "green"), RowMaker(parts))(parts.model)
     assert 0 <= found.free <= found.restricted <= 1 or found.restricted >= 0
     assert found.questions == 2
+
+
+def test_the_restricted_answer_is_chosen_among_all_of_the_set(tmp_path: Path) -> None:
+    """One question held out, or several with one answer, would be answered right by any model."""
+    files = numbered_images(tmp_path / "images", 4)
+    answers = ["red", "green", "green", "it is the one that stands on the left"]
+    records = [{"image": f, "question": "What?", "answer": a} for f, a in zip(files, answers, strict=True)]
+    source = open_web(str(write_lines(tmp_path / "vqa.jsonl", records)))
+    assert short_answers([source]) == ["green", "red"]
+    parts = parts_of(save_vlm(tmp_path / "model", "qwen2_vl"))
+    assert teach(parts, asked("green")) < 0.05
+    rows, question = RowMaker(parts), asked("red")
+    assert ForgettingTest(question, rows)(parts.model).restricted == 1.0
+    test = ForgettingTest(question, rows, short_answers([source]))
+    assert test.choices == ["red", "green"]
+    assert test(parts.model).restricted == 0.0
 
 
 def test_nobody_asks(tmp_path: Path) -> None:

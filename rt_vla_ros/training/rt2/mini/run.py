@@ -17,7 +17,7 @@ from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.example import Example, Turn
 from rt_vla_ros.policies.checkpoint.files import Tell
 from rt_vla_ros.policies.checkpoint.resolve import resolve
-from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
+from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder, tidy_folder
 from rt_vla_ros.policies.rt2.inputs.processor import CombinedProcessor, token_id
 from rt_vla_ros.policies.rt2.loading.parts import RT2Parts, load_model
 from rt_vla_ros.training.checks import TrainingError
@@ -87,6 +87,8 @@ class MiniRun:
             self._say(f"Resuming after step {self.done:,}.")
         self.directory.mkdir(parents=True, exist_ok=True)
         self.settings.save(self.directory)
+        for folder in self._folders():
+            tidy_folder(folder)
         frames_from = self.settings.frames_from
         with nullcontext(_nothing_comes(frames_from)) if frames_from else renderer(self.directory) as self._check:
             source = FrameSource(self.directory, self.settings, batch_maker(self.tokenizer, self.settings), self._wait)
