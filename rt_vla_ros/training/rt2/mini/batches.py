@@ -19,8 +19,9 @@ from rt_vla_ros.sim.instructions import PICK_PHRASINGS, phrase
 from rt_vla_ros.sim.objects import COLOURS, SHAPES
 from rt_vla_ros.training.rt2.mini.card import ORDER
 from rt_vla_ros.training.rt2.mini.frames import Frames, kinds_of, table_in
-from rt_vla_ros.training.rt2.mini.losses import FINE, STATE, Cells
-from rt_vla_ros.training.rt2.mini.network import ASKING, BINS, IMAGE, IMAGE_TOKENS, SIDE, UNKNOWN
+from rt_vla_ros.training.rt2.mini.losses import FINE, STATE, UNKNOWN, Cells
+from rt_vla_ros.training.rt2.mini.network import ASKING, BINS, IMAGE, IMAGE_TOKENS, SIDE
+from rt_vla_ros.training.rt2.mini.network import UNKNOWN as UNKNOWN_WORD
 from rt_vla_ros.training.rt2.mini.questions import draw_question, is_visible, plan
 from rt_vla_ros.training.rt2.packing import PackedRows, Segment, pack
 
@@ -96,7 +97,7 @@ class _Rows:
     tool: list[int] = field(default_factory=list)
     acts: list[bool] = field(default_factory=list)
     state: list[NDArray[np.float32]] = field(default_factory=list)
-    cells: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=list)
+    cells: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=list)
     images: list[NDArray[np.uint8]] = field(default_factory=list)
     origins: list[str] = field(default_factory=list)
 
@@ -119,7 +120,7 @@ class BatchMaker:
         self._tokenizer, self._config, self._plans = tokenizer, config, plans
         self._planning = plan_config(config, PLAN_TOKENS)
         self._robot_questions = robot_questions
-        self._first, self._unknown = token_id(tokenizer, "0"), token_id(tokenizer, UNKNOWN)
+        self._first, self._unknown = token_id(tokenizer, "0"), token_id(tokenizer, UNKNOWN_WORD)
         needed = (ASKING, *COLOURS, *SHAPES, "q:", "instruction:")
         self._needed = {token_id(tokenizer, word) for word in needed}
         self._image = [token_id(tokenizer, IMAGE)] * IMAGE_TOKENS
@@ -137,7 +138,7 @@ class BatchMaker:
             for index in of_robot.integers(len(robot["count"]), size=counts[1]):
                 self._robot_row(made, robot, int(index), of_robot)
         rows = pack(made.rows, self._image, int(self._tokenizer.pad_token_id), torch.bfloat16)
-        colour, shape, offset = (torch.from_numpy(np.stack(part)) for part in zip(*made.cells, strict=True))
+        kinds, offset = (torch.from_numpy(np.stack(part)) for part in zip(*made.cells, strict=True))
         state = np.stack(made.state) if made.state else np.zeros((0, STATE), np.float32)
         return MiniBatch(
             pixels(jittered(np.stack(made.images), rng)),
@@ -148,7 +149,7 @@ class BatchMaker:
             torch.tensor(made.tool),
             torch.tensor(made.acts),
             torch.from_numpy(state),
-            Cells(colour, shape, offset),
+            Cells(kinds, offset),
             tuple(made.origins),
         )
 
@@ -266,16 +267,15 @@ def cell_number(place: NDArray[np.floating] | tuple[float, float] | None, side: 
     return int(place[1] * side) * side + int(place[0] * side)
 
 
-def cells_of(frames: Frames, index: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Colour, shape and offset of what is in each cell of a frame; see losses.Cells."""
-    colour, offset = np.full(FINE * FINE, -100), np.zeros((FINE * FINE, 2), np.float32)
-    shape = colour.copy()
+def cells_of(frames: Frames, index: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """What is in each cell of a frame, and where in it; see losses.Cells."""
+    kinds, offset = np.full((FINE * FINE, 3), UNKNOWN), np.zeros((FINE * FINE, 2), np.float32)
     for i in range(int(frames["count"][index])):
-        place = frames["places"][index][i]
+        place, symbol = frames["places"][index][i], int(frames["symbols"][index][i])
         if (cell := cell_number(place, FINE)) >= 0:
-            colour[cell], shape[cell] = frames["kinds"][index][i]
+            kinds[cell] = *frames["kinds"][index][i], UNKNOWN if symbol < 0 else symbol
             offset[cell] = place * FINE % 1 - 0.5
-    return colour, shape, offset
+    return kinds, offset
 
 
 def state_of(frames: Frames, index: int, which: int) -> NDArray[np.float32]:

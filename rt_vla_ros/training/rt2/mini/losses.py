@@ -13,12 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rt_vla_ros.sim.cards import SYMBOLS
 from rt_vla_ros.sim.objects import COLOURS, SHAPES
 from rt_vla_ros.training.rt2.mini.network import BINS, SIDE
 
 FINE = 2 * SIDE  # cells of the readout on a side
 ATTENDING_LAYER, NAMED_HEAD, TOOL_HEAD = 1, 0, 1
 CELLS_WEIGHT, NAMED_WEIGHT, TOOL_WEIGHT, STATE_WEIGHT = 0.3, 0.5, 0.25, 1.0
+UNKNOWN = -100
+KINDS = (len(COLOURS), len(SHAPES), len(SYMBOLS))
+"""Numbers of colours, shapes and symbols. Without being told which symbol is where, the model does not come to read
+them: a card is a few pixels of its picture."""
 STATE = 11
 """Entries of what is read at the end of a robot prompt: target, tool and the way between them, scaled; how far the
 gripper is closed; whether it holds the target."""
@@ -41,10 +46,13 @@ def number_loss(logits: Tensor, labels: Tensor, first: int, sigma: Tensor) -> Te
 
 @dataclass(frozen=True)
 class Cells:
-    """What is where on B images, in FINE x FINE cells (B, FINE^2), offset (B, FINE^2, 2). -100 where nothing is."""
+    """What is where on B images, in FINE x FINE cells.
 
-    colour: Tensor
-    shape: Tensor
+    kinds: number of the colour, the shape and the card's symbol, UNKNOWN where there is none, (B, FINE^2, 3). offset:
+    of an object's centre from the cell's, in cells, (B, FINE^2, 2).
+    """
+
+    kinds: Tensor
     offset: Tensor
 
 
@@ -53,7 +61,7 @@ class Readouts(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.cells = nn.Linear(width, (FINE // SIDE) ** 2 * (1 + len(COLOURS) + len(SHAPES) + 2))
+        self.cells = nn.Linear(width, (FINE // SIDE) ** 2 * (1 + sum(KINDS) + 2))
         self.state = nn.Linear(width, STATE)
 
     def cells_loss(self, features: Tensor, cells: Cells) -> Tensor:
@@ -61,16 +69,17 @@ class Readouts(nn.Module):
         count, ratio = features.shape[0], FINE // SIDE
         read = self.cells(features.float()).view(count, SIDE, SIDE, ratio, ratio, -1)
         read = read.permute(0, 1, 3, 2, 4, 5).reshape(count, FINE * FINE, -1)
-        there = cells.colour >= 0
+        there = cells.kinds[..., 0] >= 0
         presence = functional.binary_cross_entropy_with_logits(
             read[..., 0], there.float(), pos_weight=torch.tensor(8.0)
         )
         if not there.any():
             return 2 * presence
-        colour, shape, offset = read[there][:, 1:].split([len(COLOURS), len(SHAPES), 2], dim=1)
-        known = functional.cross_entropy(colour, cells.colour[there])
-        known = known + functional.cross_entropy(shape, cells.shape[there])
-        loss: Tensor = 2 * presence + known + 2 * (offset - cells.offset[there]).abs().mean()
+        *logits, offset = read[there][:, 1:].split([*KINDS, 2], dim=1)
+        loss: Tensor = 2 * presence + 2 * (offset - cells.offset[there]).abs().mean()
+        for one, kinds in zip(logits, cells.kinds[there].unbind(-1), strict=True):
+            if (kinds != UNKNOWN).any():
+                loss = loss + functional.cross_entropy(one, kinds, ignore_index=UNKNOWN)
         return loss
 
     def state_loss(self, hidden: Tensor, state: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class MiniSettings:
     shard: int = 500
     later_frames_per_image: float = 0.3
     web_capacity: int = 60_000
-    robot_capacity: int = 90_000
+    robot_capacity: int = 110_000
     publish_steps: int = 250
     learner_after: int = 2_700
     robot_questions: bool = True

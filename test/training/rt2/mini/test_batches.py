@@ -23,7 +23,7 @@ from rt_vla_ros.training.rt2.mini.batches import (
     state_of,
 )
 from rt_vla_ros.training.rt2.mini.frames import kinds_of
-from rt_vla_ros.training.rt2.mini.losses import FINE
+from rt_vla_ros.training.rt2.mini.losses import FINE, UNKNOWN
 from rt_vla_ros.training.rt2.mini.network import IMAGE_TOKENS, SIDE
 from rt_vla_ros.training.rt2.mini.questions import plan
 
@@ -137,7 +137,7 @@ def test_some_words_are_unknown_but_never_those_that_name_the_object(tokenizer, 
 
 
 def test_attention_is_told_the_cell_of_the_named_object(robot_frames) -> None:
-    colour, shape, offset = cells_of(robot_frames, 0)
+    kinds, offset = cells_of(robot_frames, 0)
     for number in range(len(kinds_of(robot_frames, 0))):
         place = robot_frames["places"][0][number]
         if np.isnan(place).any():
@@ -145,7 +145,7 @@ def test_attention_is_told_the_cell_of_the_named_object(robot_frames) -> None:
         cell = cell_number(place, FINE)
         x, y = cell % FINE, cell // FINE
         np.testing.assert_allclose((np.array([x, y]) + 0.5 + offset[cell]) / FINE, place, atol=1e-5)
-        assert (colour[cell], shape[cell]) == tuple(robot_frames["kinds"][0][number])
+        assert kinds[cell].tolist() == [*robot_frames["kinds"][0][number], UNKNOWN]
 
 
 @pytest.mark.parametrize(
@@ -154,6 +154,18 @@ def test_attention_is_told_the_cell_of_the_named_object(robot_frames) -> None:
 )
 def test_cells_run_from_left_to_right_and_from_top_to_bottom(place, cell) -> None:
     assert cell_number(place) == cell
+
+
+def test_the_symbol_under_an_object_is_told_where_the_object_is(web_frames) -> None:
+    told = 0
+    for frame in range(len(web_frames["count"])):
+        kinds, _ = cells_of(web_frames, frame)
+        for number, symbol in enumerate(web_frames["symbols"][frame].tolist()):
+            cell = cell_number(web_frames["places"][frame][number], FINE)
+            if symbol >= 0 and cell >= 0:
+                assert kinds[cell, 2] == symbol
+                told += 1
+    assert told > 0
 
 
 def test_a_hidden_object_is_in_no_cell() -> None:
@@ -172,5 +184,5 @@ def test_it_goes_to_another_device_whole(drawn) -> None:
     there = drawn.to(torch.device("meta"))
     assert there.pixels.is_meta
     assert there.rows.input_ids.is_meta
-    assert there.cells.colour.is_meta
+    assert there.cells.kinds.is_meta
     assert there.origins == drawn.origins

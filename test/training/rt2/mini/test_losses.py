@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from rt_vla_ros.training.rt2.mini.losses import BINS, FINE, Cells, Readouts, attention_loss, number_loss
+from rt_vla_ros.training.rt2.mini.losses import BINS, FINE, UNKNOWN, Cells, Readouts, attention_loss, number_loss
 
 FIRST, WORDS = 7, 20
 
@@ -57,8 +57,17 @@ def test_attention_on_the_right_cell_costs_nothing() -> None:
 
 def test_cells_without_an_object_are_learned_as_empty() -> None:
     readouts = Readouts(16)
-    nothing = torch.full((2, FINE * FINE), -100)
-    cells = Cells(nothing, nothing, torch.zeros(2, FINE * FINE, 2))
+    cells = Cells(torch.full((2, FINE * FINE, 3), UNKNOWN), torch.zeros(2, FINE * FINE, 2))
     loss = readouts.cells_loss(torch.randn(2, 36, 16), cells)
     assert torch.isfinite(loss)
     loss.backward()
+
+
+def test_the_symbol_of_a_card_is_learned_where_there_is_one() -> None:
+    kinds = torch.full((2, FINE * FINE, 3), UNKNOWN)
+    kinds[:, 5] = torch.tensor([1, 2, UNKNOWN])
+    readouts, features = Readouts(16), torch.randn(2, 36, 16, generator=torch.Generator().manual_seed(0))
+    without = float(readouts.cells_loss(features, Cells(kinds, torch.zeros(2, FINE * FINE, 2))).detach())
+    kinds[0, 5, 2] = 3
+    with_symbol = float(readouts.cells_loss(features, Cells(kinds, torch.zeros(2, FINE * FINE, 2))).detach())
+    assert with_symbol > without + 0.5
