@@ -23,7 +23,7 @@ from rt_vla_ros.policies.rt1.policy import RT1Policy
 from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.suites import FIRST_TRAINING_SEED
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
-from rt_vla_ros.training.dagger_policy import WhoActs, collect_episode
+from rt_vla_ros.training.dagger_policy import collect_episode, draw_who_acts
 from rt_vla_ros.training.settings import TrainingSettings, collected_card, network_config, sentence_encoder
 from rt_vla_ros.training.settings_file import load_settings
 
@@ -91,7 +91,10 @@ class Collector:
         settings, seed = self._settings, self._first_seed + index
         rng = np.random.default_rng([seed, 1])
         suites = settings.suites if index < settings.later_from else settings.later_suites
-        scene, mixture = make_scene(suites[index % len(suites)], seed), self._draw_mixture(rng)
+        scene, mixture = (
+            make_scene(suites[index % len(suites)], seed),
+            draw_who_acts(rng, settings.learner_share, settings.mixed_share, learner=self._version is not None),
+        )
         return collect_episode(self._card, self._learner, self._sim, scene, mixture, rng, settings.episode_steps)
 
     def write(self, index: int) -> Episode:
@@ -102,16 +105,6 @@ class Collector:
     def next_index(self) -> int:
         written = (self._run / EPISODES).glob(f"{self._number:02d}_*{SUFFIX}")
         return max((int(path.stem.split("_")[1]) + 1 for path in written), default=0)
-
-    def _draw_mixture(self, rng: np.random.Generator) -> WhoActs:
-        settings, kind, noise = self._settings, rng.random(), float(rng.choice([0.0, 0.4, 1.0]))
-        if self._version is None:
-            return WhoActs("expert", 1.0, noise)
-        if kind < settings.learner_share:
-            return WhoActs("learner", 0.0, 0.0)
-        if kind < settings.learner_share + settings.mixed_share:
-            return WhoActs("mixed", float(rng.uniform(0.1, 0.9)), noise)
-        return WhoActs("expert", 1.0, noise)
 
 
 def main() -> int:

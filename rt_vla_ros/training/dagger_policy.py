@@ -72,6 +72,19 @@ class WhoActs:
     noise: float
 
 
+NOISE = (0.0, 0.4, 1.0)  # of episodes
+
+
+def draw_who_acts(rng: Generator, learner_share: float, mixed_share: float, *, learner: bool) -> WhoActs:
+    """Of an episode. The shares are of the learner alone and of both in turn. learner: whether there is one yet."""
+    kind, noise = rng.random(), float(rng.choice(NOISE))
+    if learner and kind < learner_share:
+        return WhoActs("learner", 0.0, 0.0)
+    if learner and kind < learner_share + mixed_share:
+        return WhoActs("mixed", float(rng.uniform(0.1, 0.9)), noise)
+    return WhoActs("expert", 1.0, noise)
+
+
 class DaggerPolicy:
     """A policy for `rollout` that reads the simulator's state through the expert, and records the expert's labels."""
 

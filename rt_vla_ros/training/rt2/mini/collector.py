@@ -30,7 +30,7 @@ from rt_vla_ros.sim.objects import SceneLayout
 from rt_vla_ros.sim.scenes import START_HIGH, START_LOW, Scene, Task
 from rt_vla_ros.sim.suites import triple
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
-from rt_vla_ros.training.dagger_policy import DaggerPolicy, WhoActs
+from rt_vla_ros.training.dagger_policy import DaggerPolicy, WhoActs, draw_who_acts
 from rt_vla_ros.training.rt2.mini.batches import mini_config
 from rt_vla_ros.training.rt2.mini.embodiments import Embodiment
 from rt_vla_ros.training.rt2.mini.frames import Frames, joined, observe, save_frames
@@ -44,7 +44,6 @@ ENOUGH = "enough_frames"  # while this file is there, nothing is rendered
 WEB, ROBOT, EPISODES = "web", "robot", "episodes"
 EPISODE_STEPS = 40
 LEARNER_SHARE, MIXED_SHARE = 0.4, 0.35  # of the episodes; the rest by the expert
-NOISE = (0.0, 0.4, 1.0)
 WEB_AGAIN = 10
 """Once what was asked for is there, one shard in so many is of web pictures, the others of episodes."""
 
@@ -115,7 +114,7 @@ class FrameCollector:
             layout = replace(layout, start=triple(rng.uniform(START_LOW, START_HIGH)), start_yaw=rng.uniform(-0.3, 0.3))
             target = int(rng.integers(len(layout.objects)))
             layout = self._embodiments[which].before(layout, rng)
-            made.extend(self._episode(which, layout, target, self._mixture(rng), rng))
+            made.extend(self._episode(which, layout, target, self._who_acts(rng), rng))
         return joined(made[: self._shard])
 
     def _episode(
@@ -127,15 +126,8 @@ class FrameCollector:
         rollout(player, scene, self._sim, self._controller, max_steps=EPISODE_STEPS)
         return player.frames
 
-    def _mixture(self, rng: np.random.Generator) -> WhoActs:
-        kind, noise = rng.random(), float(rng.choice(NOISE))
-        if self._version is None:
-            return WhoActs("expert", 1.0, noise)
-        if kind < LEARNER_SHARE:
-            return WhoActs("learner", 0.0, 0.0)
-        if kind < LEARNER_SHARE + MIXED_SHARE:
-            return WhoActs("mixed", float(rng.uniform(0.1, 0.9)), noise)
-        return WhoActs("expert", 1.0, noise)
+    def _who_acts(self, rng: np.random.Generator) -> WhoActs:
+        return draw_who_acts(rng, LEARNER_SHARE, MIXED_SHARE, learner=self._version is not None)
 
     def _take_newest_policy(self) -> None:
         path = self._run / WEIGHTS
