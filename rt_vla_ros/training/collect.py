@@ -91,10 +91,8 @@ class Collector:
         settings, seed = self._settings, self._first_seed + index
         rng = np.random.default_rng([seed, 1])
         suites = settings.suites if index < settings.later_from else settings.later_suites
-        scene, mixture = (
-            make_scene(suites[index % len(suites)], seed),
-            draw_who_acts(rng, settings.learner_share, settings.mixed_share, learner=self._version is not None),
-        )
+        scene, there = make_scene(suites[index % len(suites)], seed), self._version is not None
+        mixture = draw_who_acts(rng, settings.learner_share, settings.mixed_share, learner=there)
         return collect_episode(self._card, self._learner, self._sim, scene, mixture, rng, settings.episode_steps)
 
     def write(self, index: int) -> Episode:
