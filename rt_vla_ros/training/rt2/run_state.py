@@ -73,11 +73,15 @@ def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: RunState)
         {key: _as_written(value) for key, value in one.items()} for one in state.rest["optimizer"]["param_groups"]
     ]
     whole: dict[str, Any] = {"state": moments, "param_groups": groups}
-    options = StateDictOptions(full_state_dict=True, ignore_frozen_params=True)
+    # Not strict: a weight that had no gradient yet has no state. Loading invents one, of a step that was not made.
+    options = StateDictOptions(full_state_dict=True, ignore_frozen_params=True, strict=False)
     try:
         set_optimizer_state_dict(model, optimizer, whole, options=options)
     except (RuntimeError, KeyError, ValueError) as error:
         raise TrainingError(f"The state does not fit this model and optimizer: {error}.") from error
+    kept = {parameter for name, parameter in model.named_parameters(remove_duplicate=False) if name in moments}
+    for parameter in optimizer.state.keys() - kept:
+        del optimizer.state[parameter]
 
 
 def restore_weights(model: nn.Module, state: RunState) -> None:
