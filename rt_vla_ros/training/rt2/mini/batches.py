@@ -47,7 +47,8 @@ class MiniBatch:
     """B frames: web first, then robot. pixels: (B, 3, H, W). rows: of the segments. origins: of the frames.
 
     sigma, weights: of each answer token (A,). named, tool: image token that each prompt speaks of and that the tool is
-    in, -1 for none (P,). acts: whether each prompt is an instruction (P,). state: of those, (P', STATE).
+    in, -1 for none (P,). acts: whether each prompt is an instruction (P,). knows: whether a state is taught at its end
+    (P,). state: of those, (P', STATE).
     """
 
     pixels: Tensor
@@ -57,6 +58,7 @@ class MiniBatch:
     named: Tensor
     tool: Tensor
     acts: Tensor
+    knows: Tensor
     state: Tensor
     cells: Cells
     origins: tuple[str, ...]
@@ -96,6 +98,7 @@ class _Rows:
     named: list[int] = field(default_factory=list)
     tool: list[int] = field(default_factory=list)
     acts: list[bool] = field(default_factory=list)
+    knows: list[bool] = field(default_factory=list)
     state: list[NDArray[np.float32]] = field(default_factory=list)
     cells: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=list)
     images: list[NDArray[np.uint8]] = field(default_factory=list)
@@ -148,6 +151,7 @@ class BatchMaker:
             torch.tensor(made.named),
             torch.tensor(made.tool),
             torch.tensor(made.acts),
+            torch.tensor(made.knows),
             torch.from_numpy(state),
             Cells(kinds, offset),
             tuple(made.origins),
@@ -189,7 +193,8 @@ class BatchMaker:
     def _ask(
         self, made: _Rows, frames: Frames, index: int, rng: np.random.Generator, kind: str = "", plain: bool = False
     ) -> None:
-        drawn = draw_question(table_in(frames, index), rng, kind, plain=plain)
+        table = table_in(frames, index)
+        drawn = draw_question(table, rng, kind, plain=plain)
         answer = [*self._ids(drawn.turn.answer), int(self._tokenizer.eos_token_id)]
         prompt = question_prompt(self._config, drawn.turn.text)
         made.rows[-1].append(Segment(self._ids(str(prompt)), answer))
@@ -197,6 +202,9 @@ class BatchMaker:
         made.named.append(cell_number(drawn.place))
         made.tool.append(-1)
         made.acts.append(False)
+        made.knows.append(knows := drawn.kind == "where" and drawn.place in table.points)
+        if knows:
+            made.state.append(state_of(frames, index, table.points.index(drawn.place)))
 
     def _instruct(self, made: _Rows, frames: Frames, index: int, which: int, rng: np.random.Generator) -> None:
         kind = kinds_of(frames, index)[which]
@@ -214,6 +222,7 @@ class BatchMaker:
         made.named.append(cell_number(place))
         made.tool.append(cell_number(frames["tool_place"][index]))
         made.acts.append(True)
+        made.knows.append(True)
         made.state.append(state_of(frames, index, which))
 
     def _blurred(self, prompt: Sequence[int], rng: np.random.Generator) -> list[int]:
@@ -279,7 +288,7 @@ def cells_of(frames: Frames, index: int) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 def state_of(frames: Frames, index: int, which: int) -> NDArray[np.float32]:
-    """What a robot prompt's end is taught to know; see losses.STATE."""
+    """What the end of a prompt about an object is taught to know; see losses.STATE."""
     target, tool = frames["positions"][index][which], frames["tool"][index]
     parts = (target - CENTRE, tool - CENTRE, target - tool)
     gripper = 2 * frames["closed"][index] - 0.6, 1.5 if frames["held"][index] == which else -0.5

@@ -57,8 +57,8 @@ class MiniObjective:
         if known.any():
             looked = attention[row[known], NAMED_HEAD, at[known]][:, :IMAGE_TOKENS].argmax(1)
             self._note(looks_at_named=(looked == batch.named[known]).float().mean())
-        if batch.acts.any():
-            hidden = found.last_hidden_state.flatten(0, 1)[batch.rows.asked[batch.acts]]
+        if batch.knows.any():
+            hidden = found.last_hidden_state.flatten(0, 1)[batch.rows.asked[batch.knows]]
             losses["state"] = learner.readouts.state_loss(hidden, batch.state)
         losses["cells"] = learner.readouts.cells_loss(found.image_hidden_states, batch.cells)
         return losses

@@ -55,7 +55,15 @@ def test_web_frames_have_questions_and_robot_frames_instructions_too(drawn) -> N
         acts = int(drawn.acts[here].sum())
         assert acts == 0 if number < 2 else 1 <= acts <= INSTRUCTIONS
         assert int(here.sum()) == (WEB_SEGMENTS if number < 2 else max(ROBOT_SEGMENTS, acts))
-    assert drawn.actions == len(drawn.state)
+    assert int(drawn.knows.sum()) == len(drawn.state)
+
+
+def test_a_state_is_taught_behind_instructions_and_questions_where_something_is(tokenizer, drawn) -> None:
+    taught = drawn.knows.tolist()
+    for (text, answer), acts, knows in zip(texts(tokenizer, drawn), drawn.acts.tolist(), taught, strict=True):
+        asks = text.startswith("q: where is") and "gripper" not in text and "most object" not in text
+        assert knows == (acts or asks), text
+    assert any(knows and not acts for acts, knows in zip(drawn.acts.tolist(), taught, strict=True))
 
 
 def test_robot_rows_are_the_same_with_and_without_web_data(tokenizer, web_frames, robot_frames) -> None:
