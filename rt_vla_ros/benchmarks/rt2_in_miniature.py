@@ -3,7 +3,7 @@
     rt-vla train rt2 --recipe rt2-mini --out runs/mini
     python -m rt_vla_ros.benchmarks.rt2_in_miniature --frames-from runs/mini --out runs/miniature
 
-All arms learn from the frames of that run, which has to be at its end. At a step, arms of one seed with as many robot
+All arms but those of two robots learn from the frames of that run, which has to be at its end. At a step, arms of one seed with as many robot
 frames in a batch have the same ones, with the same instructions. No arm acts while it learns; the policy that acted in
 the frames of episodes is that run's own, which was co-fine-tuned. What is done is not done again: the same command goes
 on. `--only ARM ...` makes some of them; `--list` says which there are.
@@ -27,6 +27,8 @@ ROBOT_FRAMES = 17  # of them from robot data, at the recipe's share; arms withou
 SEEDS = (0, 1, 2)
 SHARES = (0.1, 0.3, 0.5, 0.66, 0.9, 1.0)
 SUITES = ("pick-any", "unseen")
+ROBOTS = ("front", "left")
+CHECKPOINT = "checkpoint"
 WORDS = ("synonyms", "reasoning")
 KEPT = 110_000
 """Robot frames in memory: all 106,000 of the recipe. Fewer would be the newest: hardly any static picture or episode of
@@ -39,8 +41,9 @@ DONE = "done"  # a file
 class Arm:
     """name: of its directory. settings: of MiniSettings. start: the arm from whose weights it starts; "": random.
 
-    suites: it is evaluated on. plan: whether it plans in words first there. of: the arm whose policy it is, evaluated
-    in another way; "": its own.
+    frames: the arm whose frames it learns from; "": those of the run that is given; None: it renders its own. suites:
+    it is evaluated on. plan: whether it plans in words first there. of: the arm whose policy it is, evaluated in another
+    way; "": its own. checkpoint: that is evaluated.
     """
 
     name: str
@@ -49,6 +52,13 @@ class Arm:
     suites: Sequence[str] = SUITES
     plan: bool = False
     of: str = ""
+    frames: str | None = ""
+    checkpoint: str = CHECKPOINT
+
+    @property
+    def behind(self) -> set[str]:
+        """Arms that have to be made first."""
+        return {self.start, self.of, self.frames or ""} - {""}
 
 
 def arms() -> list[Arm]:
@@ -70,7 +80,25 @@ def arms() -> list[Arm]:
     small = {"width": 64, "layers": 2}
     found.append(Arm("web-small", {**web, **small}, suites=()))
     found.append(Arm("co-small", {**together, **small, "robot_share": ROBOT_FRAMES / FRAMES}, "web-small"))
-    return found
+    return [*found, *_two_robots({**together, "robot_share": ROBOT_FRAMES / FRAMES})]
+
+
+def _two_robots(together: Mapping[str, Any]) -> list[Arm]:
+    """Each robot alone and both in one model, from the frames of a run with both, as many robot frames in each batch."""
+    front, left = ROBOTS
+    frames, of_front, of_left = "robots-frames", ("pick-any",), ("left-any",)
+    rendering = {**together, "embodiments": ",".join(ROBOTS), "learner_after": STEPS // 3}
+
+    def arm(name: str, embodiments: str, suites: Sequence[str]) -> Arm:
+        return Arm(f"robots-{name}", {**together, "embodiments": embodiments}, "web-0", suites, frames=frames)
+
+    return [
+        Arm(frames, rendering, "web-0", suites=(), frames=None),
+        arm(front, front, of_front),
+        arm(left, left, of_left),
+        arm("both", ",".join(ROBOTS), of_front),
+        Arm("robots-both-left", {}, suites=of_left, of="robots-both", checkpoint=f"{CHECKPOINT}-{left}"),
+    ]
 
 
 @dataclass(frozen=True)
@@ -82,16 +110,18 @@ class Place:
 
     def train_command(self, arm: Arm) -> list[str]:
         """That makes the arm's policy."""
-        settings = {**arm.settings, "frames_from": str(self.frames_from)}
+        settings = dict(arm.settings)
+        if arm.frames is not None:
+            settings["frames_from"] = str(self.out / arm.frames if arm.frames else self.frames_from)
         if arm.start:
-            settings["init_from"] = str(self.out / arm.start / "checkpoint")
+            settings["init_from"] = str(self.out / arm.start / CHECKPOINT)
         changes = [part for key, value in settings.items() for part in ("--set", f"{key}={_text(value)}")]
         command = ["train", "rt2", "--recipe", "rt2-mini", "--out", str(self.out / arm.name)]
         return [*_PROGRAM, *command, "--threads", "1", *changes]
 
     def evaluate_command(self, arm: Arm) -> list[str]:
         """That measures it."""
-        command = ["evaluate", "--policy", str(self.out / (arm.of or arm.name) / "checkpoint"), "--threads", "1"]
+        command = ["evaluate", "--policy", str(self.out / (arm.of or arm.name) / arm.checkpoint), "--threads", "1"]
         command += ["--suite", ",".join(arm.suites), "--episodes", str(EPISODES), "--seed", "0", "--videos", "0"]
         return [*_PROGRAM, *command, "--out", str(self.out / arm.name / "evaluation"), *["--plan"] * arm.plan]
 
@@ -132,9 +162,8 @@ def make_all(chosen: Iterable[Arm], place: Place, jobs: int) -> None:
     made = dict[str, Future[None]]()
 
     def make(arm: Arm) -> None:
-        for before in (arm.start, arm.of):
-            if before in made:
-                made[before].result()
+        for before in arm.behind & made.keys():
+            made[before].result()
         if not (place.out / arm.name / DONE).is_file():
             print(f"{arm.name} ...", flush=True)
             place.make(arm)

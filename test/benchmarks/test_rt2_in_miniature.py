@@ -20,7 +20,7 @@ def settings(arm: Arm) -> MiniSettings:
 def test_every_arm_is_behind_those_that_it_starts_from() -> None:
     before = set[str]()
     for arm in arms():
-        assert {arm.start, arm.of} - {""} <= before
+        assert arm.behind <= before
         before.add(arm.name)
 
 
@@ -37,6 +37,19 @@ def test_the_arms_learn_from_all_robot_frames_of_a_run_by_the_recipe() -> None:
     later = recipe.frames_wanted(recipe.steps) - recipe.frames_wanted(0)
     most = first + later * (1 - 1 / WEB_AGAIN) + 2 * recipe.shard
     assert all(settings(arm).robot_capacity >= most for arm in arms() if settings(arm).acts and not arm.of)
+
+
+def test_two_robots_learn_from_the_same_frames_alone_and_together() -> None:
+    named = {arm.name: arm for arm in arms() if arm.name.startswith("robots-")}
+    place = Place(Path("RUN"), Path("OUT"))
+    assert "frames_from" not in " ".join(place.train_command(named["robots-frames"]))
+    for name, robots in (("front", "front"), ("left", "left"), ("both", "front,left")):
+        command = place.train_command(named[f"robots-{name}"])
+        assert f"frames_from={Path('OUT') / 'robots-frames'}" in command
+        assert settings(named[f"robots-{name}"]).embodiments == robots
+    assert str(Path("OUT/robots-both/checkpoint-left")) in place.evaluate_command(named["robots-both-left"])
+    shares = {settings(arm).robot_frames_at(0) for arm in named.values() if not arm.of}
+    assert shares == {ROBOT_FRAMES}
 
 
 def test_an_arm_that_fails_ends_all_of_them_with_the_place_of_its_message(

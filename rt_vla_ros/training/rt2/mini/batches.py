@@ -40,6 +40,8 @@ BEFORE_WORDS = 2  # tokens of a prompt before the instruction, at most
 PLAN_TOKENS = 6  # "pick red cube at 120 88"; what stands between plan and action does not count
 CENTRE, REACH = (0.5, 0.0, 0.05), 6.0  # of the table [m], and 1 / m of what readouts are taught
 JITTER, CHANNEL_SHARE = 0.12, 0.4
+ERASED, MOST_ERASED, ERASED_SIDES = 0.5, 3, (4, 14)
+"""Share of the images with rectangles of one colour on them, how many at most, and their sides [pixels]."""
 
 
 @dataclass
@@ -144,7 +146,7 @@ class BatchMaker:
         kinds, offset = (torch.from_numpy(np.stack(part)) for part in zip(*made.cells, strict=True))
         state = np.stack(made.state) if made.state else np.zeros((0, STATE), np.float32)
         return MiniBatch(
-            pixels(jittered(np.stack(made.images), rng)),
+            pixels(erased(jittered(np.stack(made.images), rng), rng)),
             rows,
             torch.tensor(made.sigma),
             torch.tensor(made.weights),
@@ -307,3 +309,17 @@ def jittered(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
     gain = gain + CHANNEL_SHARE * rng.uniform(-JITTER, JITTER, (count, 1, 1, 3))
     offset = 127 * rng.uniform(-JITTER, JITTER, (count, 1, 1, 1))
     return np.clip(images * gain + offset, 0, 255).astype(np.uint8)
+
+
+def erased(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Some images with rectangles of random colours on them, so that what it has never seen does not confuse it.
+
+    Random erasing, Zhong et al. 2020. Changes the images that it is given.
+    """
+    places = np.array(images.shape[1:3])
+    for index in np.flatnonzero(rng.random(len(images)) < ERASED):
+        for _ in range(int(rng.integers(1, MOST_ERASED + 1))):
+            sides = rng.integers(*ERASED_SIDES, 2, endpoint=True)
+            top, left = rng.integers(0, places - sides, endpoint=True)
+            images[index, top : top + sides[0], left : left + sides[1]] = rng.integers(256, size=3)
+    return images

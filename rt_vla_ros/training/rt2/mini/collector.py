@@ -80,7 +80,7 @@ class FrameCollector:
 
     def write(self, number: int) -> Path:
         """Shard `number`, rendered and written."""
-        rng, which = np.random.default_rng([self._seed, number]), number % len(self._embodiments)
+        rng, which = np.random.default_rng([self._seed, number]), _turn(number, self._embodiments)
         kind = self._kind(number)
         if kind == EPISODES:
             self._take_newest_policy()
@@ -141,10 +141,25 @@ def file_name(kind: str, number: int) -> str:
     return f"{kind}_{number:06d}{SUFFIX}"
 
 
+def number_of(path: Path) -> int:
+    """Of the shard in this file."""
+    return int(path.stem.partition("_")[2])
+
+
+def robot_of(path: Path, robots: Sequence[Embodiment]) -> Embodiment:
+    """Whose robot frames are in this file. robots: of the run that rendered it, in turn."""
+    return robots[_turn(number_of(path), robots)]
+
+
+def _turn(number: int, robots: Sequence[Embodiment]) -> int:
+    """Which robot's turn it is at a shard."""
+    return number % len(robots)
+
+
 def first_missing(run: Path) -> int:
     """Number of the first shard that is not there."""
-    there = {path.stem.partition("_")[2] for path in (run / FRAMES).glob(f"*{SUFFIX}")}
-    return next(number for number in count() if f"{number:06d}" not in there)
+    there = {number_of(path) for path in (run / FRAMES).glob(f"*{SUFFIX}")}
+    return next(number for number in count() if number not in there)
 
 
 def first_shards(settings: MiniSettings) -> list[str]:

@@ -33,7 +33,7 @@ class MiniSettings:
     plan_share: of the instructions have a plan in words before the action. init_from: a checkpoint whose weights are
     the first ones; empty: random. frames_from: the directory of another run at its end, whose frames, the newest up to
     the capacities, are there from the first step on; empty: they are rendered while the model learns. embodiments:
-    whose robot data there are, names of mini.embodiments with commas between.
+    whose robot data there are, names of mini.embodiments with commas between; of another run's frames, only theirs.
     """
 
     steps: int = 13_500
@@ -114,17 +114,17 @@ class MiniSettings:
     def of_frames(self, run: Path) -> MiniSettings:
         """By which the frames of a run with these settings were rendered.
 
-        Raises TrainingError where they are another run's and of other robots: their actions would be read by a card
-        that they are not of.
+        Raises TrainingError where they are another run's that has none of a robot: their actions would be read by a
+        card that they are not of.
         """
         there = self.rendered_in(run)
         if not self.frames_from or not (there / FILE).is_file():
             return self
         found = self.load(there)
-        if {*found.embodiments.split(",")} != {*self.embodiments.split(",")}:
+        if not {*found.embodiments.split(",")} >= {*self.embodiments.split(",")}:
             raise TrainingError(
                 f"frames_from is {there}, whose robots are {found.embodiments!r}, not {self.embodiments!r}: set "
-                "embodiments to the same."
+                "embodiments to one or more of them."
             )
         return found
 

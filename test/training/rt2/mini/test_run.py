@@ -22,7 +22,7 @@ from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.mini.batches import BatchMaker, mini_config
 from rt_vla_ros.training.rt2.mini.card import mini_card
 from rt_vla_ros.training.rt2.mini.cards import model_card_text
-from rt_vla_ros.training.rt2.mini.collector import FRAMES, ROBOT, WEB, file_name
+from rt_vla_ros.training.rt2.mini.collector import FRAMES, ROBOT, WEB, file_name, number_of
 from rt_vla_ros.training.rt2.mini.frames import save_frames, table_in
 from rt_vla_ros.training.rt2.mini.learner import Average, MiniLearner
 from rt_vla_ros.training.rt2.mini.losses import Readouts
@@ -30,6 +30,7 @@ from rt_vla_ros.training.rt2.mini.network import make_model, make_processor
 from rt_vla_ros.training.rt2.mini.objective import MiniObjective
 from rt_vla_ros.training.rt2.mini.run import ASKED, CHECKPOINT, MiniRun, turn_in_words
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
+from rt_vla_ros.training.rt2.mini.source import FrameSource, batch_maker
 from rt_vla_ros.training.rt2.publishing import DATA_CARD, MODEL_CARD
 from rt_vla_ros.training.rt2.run_state import RunState, save_state
 from rt_vla_ros.training.run_log import PLOT, ROWS
@@ -121,8 +122,20 @@ def test_frames_of_another_run_give_the_same_weights_however_often_it_is_stopped
 def test_frames_of_other_robots_are_refused(tmp_path: Path, tiny_settings) -> None:
     replace(tiny_settings, embodiments="left").save(tmp_path)
     settings = replace(tiny_settings, frames_from=str(tmp_path))
-    with pytest.raises(TrainingError, match=r"whose robots are 'left', not 'front': set embodiments to the same"):
+    with pytest.raises(TrainingError, match=r"whose robots are 'left', not 'front': set embodiments to one or m"):
         MiniRun(tmp_path / "a", settings, save_interval=2, say=nothing, update=nothing)
+
+
+def test_of_frames_of_two_robots_one_can_have_its_own(other_run: Path, settings_of_three_shards, tokenizer) -> None:
+    replace(settings_of_three_shards, embodiments="front,left").save(other_run)
+    files = sorted((other_run / FRAMES).glob(f"{ROBOT}*"), key=number_of)
+    assert files
+    for robots in ("front", "left", "left,front"):
+        settings = replace(settings_of_three_shards, embodiments=robots, frames_from=str(other_run))
+        source = FrameSource(Path("here"), settings, batch_maker(tokenizer, settings), nothing)
+        source.read()
+        wanted = [path for path in files if ("front", "left")[number_of(path) % 2] in robots]
+        assert len(source.robot) == 8 * len(wanted), robots
 
 
 def test_the_card_of_a_policy_says_what_it_began_with_and_learned_from(tiny_settings, learner) -> None:
