@@ -3,10 +3,11 @@
     rt-vla train rt2 --recipe rt2-mini --out runs/mini
     python -m rt_vla_ros.benchmarks.rt2_in_miniature --frames-from runs/mini --out runs/miniature
 
-All arms but those of two robots learn from the frames of that run, which has to be at its end. At a step, arms of one seed with as many robot
-frames in a batch have the same ones, with the same instructions. No arm acts while it learns; the policy that acted in
-the frames of episodes is that run's own, which was co-fine-tuned. What is done is not done again: the same command goes
-on. `--only ARM ...` makes some of them; `--list` says which there are.
+All arms but those of two robots learn from the frames of that run, which has to be at its end. At a step, arms of one
+seed with as many robot frames in a batch have the same ones, with the same instructions. No arm but the one that
+renders frames of two robots acts while it learns; the policy in the frames of episodes is that run's own, which
+was co-fine-tuned. What is done is not done again: the same command goes on. `--only ARM ...` makes some of them;
+`--list` says which there are.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class Arm:
     """name: of its directory. settings: of MiniSettings. start: the arm from whose weights it starts; "": random.
 
     frames: the arm whose frames it learns from; "": those of the run that is given; None: it renders its own. suites:
-    it is evaluated on. plan: whether it plans in words first there. of: the arm whose policy it is, evaluated in another
-    way; "": its own. checkpoint: that is evaluated.
+    it is evaluated on. plan: whether it plans in words first there. of: the arm whose policy it is, evaluated in
+    another way; "": its own. checkpoint: that is evaluated.
     """
 
     name: str
@@ -84,7 +85,7 @@ def arms() -> list[Arm]:
 
 
 def _two_robots(together: Mapping[str, Any]) -> list[Arm]:
-    """Each robot alone and both in one model, from the frames of a run with both, as many robot frames in each batch."""
+    """Each robot alone and both in one model, from the frames of a run with both, as many of them in each batch."""
     front, left = ROBOTS
     frames, of_front, of_left = "robots-frames", ("pick-any",), ("left-any",)
     rendering = {**together, "embodiments": ",".join(ROBOTS), "learner_after": STEPS // 3}

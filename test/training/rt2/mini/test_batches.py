@@ -60,7 +60,7 @@ def test_web_frames_have_questions_and_robot_frames_instructions_too(drawn) -> N
 
 def test_a_state_is_taught_behind_instructions_and_questions_where_something_is(tokenizer, drawn) -> None:
     taught = drawn.knows.tolist()
-    for (text, answer), acts, knows in zip(texts(tokenizer, drawn), drawn.acts.tolist(), taught, strict=True):
+    for (text, _), acts, knows in zip(texts(tokenizer, drawn), drawn.acts.tolist(), taught, strict=True):
         asks = text.startswith("q: where is") and "gripper" not in text and "most object" not in text
         assert knows == (acts or asks), text
     assert any(knows and not acts for acts, knows in zip(drawn.acts.tolist(), taught, strict=True))
