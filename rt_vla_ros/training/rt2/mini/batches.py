@@ -15,14 +15,14 @@ from transformers import PreTrainedTokenizerFast
 
 from rt_vla_ros.policies.rt2.configuration import PLAN_END, RT2Config, plan_config, question_prompt, robot_prompt
 from rt_vla_ros.policies.rt2.inputs.processor import token_id
-from rt_vla_ros.sim.instructions import PICK_PHRASINGS, phrase
 from rt_vla_ros.sim.objects import COLOURS, SHAPES
 from rt_vla_ros.training.rt2.mini.card import ORDER
-from rt_vla_ros.training.rt2.mini.frames import Frames, kinds_of, table_in
+from rt_vla_ros.training.rt2.mini.frames import Frames, table_in
+from rt_vla_ros.training.rt2.mini.instructions import instruction
 from rt_vla_ros.training.rt2.mini.losses import FINE, STATE, UNKNOWN, Cells
 from rt_vla_ros.training.rt2.mini.network import ASKING, BINS, IMAGE, IMAGE_TOKENS, SIDE
 from rt_vla_ros.training.rt2.mini.network import UNKNOWN as UNKNOWN_WORD
-from rt_vla_ros.training.rt2.mini.questions import draw_question, is_visible, plan
+from rt_vla_ros.training.rt2.mini.questions import FastRandom, Table, draw_question, is_visible, plan
 from rt_vla_ros.training.rt2.packing import PackedRows, Segment, pack
 
 INSTRUCTIONS = 5  # of a robot frame at most
@@ -36,12 +36,12 @@ bins, with these probabilities: it looks at the image again rather than at the n
 BLURRED, REPLACED, MOST_INSERTED = 0.3, 0.3, 3
 """In BLURRED of the instructions, words that name no object are replaced by an unknown one with this probability, and
 so many unknown words are put between them at most: a user says more than the vocabulary has."""
+UNTOLD = 0.5
+"""Share of the plans with the action alone to be learned, and no name in the instruction: it follows the plan."""
 BEFORE_WORDS = 2  # tokens of a prompt before the instruction, at most
 PLAN_TOKENS = 6  # "pick red cube at 120 88"; what stands between plan and action does not count
 CENTRE, REACH = (0.5, 0.0, 0.05), 6.0  # of the table [m], and 1 / m of what readouts are taught
 JITTER, CHANNEL_SHARE = 0.12, 0.4
-ERASED, MOST_ERASED, ERASED_SIDES = 0.5, 3, (4, 14)
-"""Share of the images with rectangles of one colour on them, how many at most, and their sides [pixels]."""
 
 
 @dataclass
@@ -126,8 +126,8 @@ class BatchMaker:
         self._planning = plan_config(config, PLAN_TOKENS)
         self._robot_questions = robot_questions
         self._first, self._unknown = token_id(tokenizer, "0"), token_id(tokenizer, UNKNOWN_WORD)
-        needed = (ASKING, *COLOURS, *SHAPES, "q:", "instruction:")
-        self._needed = {token_id(tokenizer, word) for word in needed}
+        self._frame = {token_id(tokenizer, word) for word in (ASKING, "q:", "instruction:")}
+        self._names = {token_id(tokenizer, word) for word in (*COLOURS, *SHAPES, *map(str, range(BINS)))}
         self._image = [token_id(tokenizer, IMAGE)] * IMAGE_TOKENS
         self._ids = lru_cache(1 << 18)(self._tokens)
 
@@ -146,7 +146,7 @@ class BatchMaker:
         kinds, offset = (torch.from_numpy(np.stack(part)) for part in zip(*made.cells, strict=True))
         state = np.stack(made.state) if made.state else np.zeros((0, STATE), np.float32)
         return MiniBatch(
-            pixels(erased(jittered(np.stack(made.images), rng), rng)),
+            pixels(jittered(np.stack(made.images), rng)),
             rows,
             torch.tensor(made.sigma),
             torch.tensor(made.weights),
@@ -168,7 +168,8 @@ class BatchMaker:
     def instruction(self, frames: Frames, index: int, rng: np.random.Generator) -> Segment:
         """That of a robot frame's own target, as the policy is told it, with the expert's action."""
         made = _Rows(rows=[[]])
-        self._instruct(made, frames, index, int(frames["target"][index]), rng)
+        words = FastRandom(rng, plain=True)
+        self._instruct(made, frames, index, table_in(frames, index), int(frames["target"][index]), words, rng)
         return made.rows[0][0]
 
     def _web_row(self, made: _Rows, frames: Frames, index: int, rng: np.random.Generator) -> None:
@@ -181,8 +182,9 @@ class BatchMaker:
         named = list(rng.permutation(int(frames["count"][index]))[:INSTRUCTIONS])
         if (target := int(frames["target"][index])) not in named:
             named[0] = target
+        table, words = table_in(frames, index), FastRandom(rng, plain=True)
         for which in named:
-            self._instruct(made, frames, index, int(which), rng)
+            self._instruct(made, frames, index, table, int(which), words, rng)
         while self._robot_questions and len(made.rows[-1]) < ROBOT_SEGMENTS:
             self._ask(made, frames, index, rng, plain=True)
 
@@ -208,40 +210,56 @@ class BatchMaker:
         if knows:
             made.state.append(state_of(frames, index, table.points.index(drawn.place)))
 
-    def _instruct(self, made: _Rows, frames: Frames, index: int, which: int, rng: np.random.Generator) -> None:
-        kind = kinds_of(frames, index)[which]
-        text = phrase(PICK_PHRASINGS[int(rng.integers(len(PICK_PHRASINGS)))], kind)
+    def _instruct(
+        self,
+        made: _Rows,
+        frames: Frames,
+        index: int,
+        table: Table,
+        which: int,
+        words: FastRandom,
+        rng: np.random.Generator,
+    ) -> None:
         action = (self._first + frames["bins"][index][which].astype(np.int64)).tolist()
         place = frames["places"][index][which]
         planned = rng.random() < self._plans and is_visible(place)
-        before = self._ids(f"{plan(kind, place)} {PLAN_END}") if planned else ()
-        prompt = robot_prompt(self._planning if planned else self._config, text)
-        answer, seen = [*before, *action], [*before, *self._seen(action, rng)]
-        made.rows[-1].append(Segment(self._blurred(self._ids(str(prompt)), rng), answer, seen))
-        self._teach(made, before)
+        untold = planned and rng.random() < UNTOLD
+        before = self._ids(f"{plan(table.kinds[which], place)} {PLAN_END}") if planned else ()
+        text = instruction(table, which, words)
+        prompt = self._ids(str(robot_prompt(self._planning if planned else self._config, text)))
+        seen = [*before, *self._seen(action, rng)]
+        made.rows[-1].append(Segment(self._blurred(prompt, rng, untold), [*before, *action], seen))
+        self._teach(made, before, 0.0 if untold else 1.0)
         made.sigma.extend(MOTION_SIGMA * moves for moves in MOVES)
         made.weights.extend(MOTION_WEIGHT if moves else 1.0 for moves in MOVES)
-        made.named.append(cell_number(place))
+        made.named.append(-1 if untold else cell_number(place))
         made.tool.append(cell_number(frames["tool_place"][index]))
         made.acts.append(True)
-        made.knows.append(True)
-        made.state.append(state_of(frames, index, which))
+        made.knows.append(not untold)
+        if not untold:
+            made.state.append(state_of(frames, index, which))
 
-    def _blurred(self, prompt: Sequence[int], rng: np.random.Generator) -> list[int]:
-        """A robot prompt, at times with unknown words in place of some of its own, or between them."""
-        if rng.random() >= BLURRED:
+    def _blurred(self, prompt: Sequence[int], rng: np.random.Generator, untold: bool) -> list[int]:
+        """A robot prompt, at times with unknown words in place of some of its own, or between them.
+
+        untold: names are unknown words too.
+        """
+        if rng.random() >= BLURRED and not untold:
             return list(prompt)
-        words = [
-            self._unknown if token not in self._needed and rng.random() < REPLACED else token for token in prompt[:-2]
-        ]
+        words = [self._unknown if self._is_lost(token, untold, rng) else token for token in prompt[:-2]]
         for _ in range(int(rng.integers(MOST_INSERTED + 1))):
             words.insert(int(rng.integers(BEFORE_WORDS, len(words) + 1)), self._unknown)
         return [*words, *prompt[-2:]]
 
-    def _teach(self, made: _Rows, words: Sequence[int]) -> None:
+    def _is_lost(self, token: int, untold: bool, rng: np.random.Generator) -> bool:
+        if token in self._frame:
+            return False
+        return untold if token in self._names else rng.random() < REPLACED
+
+    def _teach(self, made: _Rows, words: Sequence[int], weight: float = 1.0) -> None:
         numbers = [self._first <= token < self._first + BINS for token in words]
         made.sigma.extend(NUMBER_SIGMA * number for number in numbers)
-        made.weights.extend(NUMBER_WEIGHT if number else 1.0 for number in numbers)
+        made.weights.extend(weight * (NUMBER_WEIGHT if number else 1.0) for number in numbers)
 
     def _seen(self, answer: Sequence[int], rng: np.random.Generator) -> list[int]:
         """What the model reads of its own action."""
@@ -309,17 +327,3 @@ def jittered(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
     gain = gain + CHANNEL_SHARE * rng.uniform(-JITTER, JITTER, (count, 1, 1, 3))
     offset = 127 * rng.uniform(-JITTER, JITTER, (count, 1, 1, 1))
     return np.clip(images * gain + offset, 0, 255).astype(np.uint8)
-
-
-def erased(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Some images with rectangles of random colours on them, so that what it has never seen does not confuse it.
-
-    Random erasing, Zhong et al. 2020. Changes the images that it is given.
-    """
-    places = np.array(images.shape[1:3])
-    for index in np.flatnonzero(rng.random(len(images)) < ERASED):
-        for _ in range(int(rng.integers(1, MOST_ERASED + 1))):
-            sides = rng.integers(*ERASED_SIDES, 2, endpoint=True)
-            top, left = rng.integers(0, places - sides, endpoint=True)
-            images[index, top : top + sides[0], left : left + sides[1]] = rng.integers(256, size=3)
-    return images

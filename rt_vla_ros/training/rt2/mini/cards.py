@@ -76,8 +76,9 @@ from those of evaluations.{other}
 
 - Web pictures have all {kinds} kinds of objects, cards with symbols ({symbols}), and questions that also use other
   names of shapes, names of things ({things}), categories and likenesses.
-- Robot frames have {robot_kinds} kinds of objects only: never {web_only}; no cards, and sentences in the phrasings of
-  sim/instructions.py with the objects' own colours and shapes.{questions}
+- Robot frames have {robot_kinds} kinds of objects only: never {web_only}; no cards, and sentences
+  with the objects' own colours and shapes, with as much of them as tells an object apart ("lift the ball"), or with its
+  place in the image ("get the object at 120 88") (training/rt2/mini/instructions.py).{questions}
 - Episodes are the expert's, and from step {learner_after:,} on the policy's as well, every state of which the expert
   labels (DAgger). The first {shard} web pictures are held out.
 """

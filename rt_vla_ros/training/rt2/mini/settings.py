@@ -36,7 +36,7 @@ class MiniSettings:
     whose robot data there are, names of mini.embodiments with commas between; of another run's frames, only theirs.
     """
 
-    steps: int = 13_500
+    steps: int = 16_000
     web_steps: int = 1_200
     batch_size: int = 24
     robot_share: float = 0.7
@@ -53,13 +53,13 @@ class MiniSettings:
     robot_frames: int = 10_000
     expert_frames: int = 8_000
     shard: int = 500
-    later_frames_per_image: float = 0.3
+    later_frames_per_image: float = 0.25
     web_capacity: int = 60_000
     robot_capacity: int = 110_000
     publish_steps: int = 250
     learner_after: int = 2_700
     robot_questions: bool = True
-    plan_share: float = 0.1
+    plan_share: float = 0.2
     init_from: str = ""
     frames_from: str = ""
     embodiments: str = "front"

@@ -51,9 +51,9 @@ def _web_kinds(rng: np.random.Generator, cards: bool) -> list[ObjectKind]:
 def _robot_kinds(rng: np.random.Generator) -> list[ObjectKind]:
     """Three of any kinds, three of different colours, or more."""
     kinds, chance = [ROBOT_KINDS[index] for index in rng.permutation(len(ROBOT_KINDS))], rng.random()
-    if chance < 0.6:
+    if chance < 0.45:
         return kinds[:USUAL]
-    if chance < 0.8:
+    if chance < 0.6:
         return list({kind.colour: kind for kind in kinds}.values())[:USUAL]
     return kinds[: int(rng.integers(USUAL, MOST_OF_ROBOT + 1))]
 

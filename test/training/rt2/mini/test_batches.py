@@ -10,6 +10,8 @@ from rt_vla_ros.policies.rt2.decoding.action_vocabulary import make_vocabulary
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.plan_grammar import PlanGrammar
 from rt_vla_ros.policies.rt2.inputs.processor import token_id
+from rt_vla_ros.sim.instructions import matches
+from rt_vla_ros.sim.objects import COLOURS, SHAPES, ObjectKind
 from rt_vla_ros.sim.word_suites import ROBOT_KINDS, WEB_ONLY_WORDS
 from rt_vla_ros.training.rt2.mini.batches import (
     INSTRUCTIONS,
@@ -23,9 +25,10 @@ from rt_vla_ros.training.rt2.mini.batches import (
     state_of,
 )
 from rt_vla_ros.training.rt2.mini.frames import kinds_of
+from rt_vla_ros.training.rt2.mini.instructions import instruction
 from rt_vla_ros.training.rt2.mini.losses import FINE, UNKNOWN
 from rt_vla_ros.training.rt2.mini.network import IMAGE_TOKENS, SIDE
-from rt_vla_ros.training.rt2.mini.questions import plan
+from rt_vla_ros.training.rt2.mini.questions import FastRandom, Table, plan, where
 
 
 @pytest.fixture(scope="module")
@@ -139,9 +142,50 @@ def test_some_words_are_unknown_but_never_those_that_name_the_object(tokenizer, 
     maker = BatchMaker(tokenizer, mini_config())
     rng = np.random.default_rng(3)
     prompts = [tokenizer.decode(maker.instruction(robot_frames, 0, rng).prompt).split() for _ in range(200)]
-    kind = kinds_of(robot_frames, 0)[0]
-    assert all(kind.colour in words and kind.shape in words and words[-1] == "a:" for words in prompts)
+    kind, target = kinds_of(robot_frames, 0)[0], robot_frames["places"][0][0]
+    said = {"name": 0, "less": 0, "place": 0}
+    for words in prompts:
+        assert words[-1] == "a:"
+        if kind.colour in words and kind.shape in words:
+            said["name"] += 1
+        elif where(target) in " ".join(words).replace("<unk> ", ""):
+            said["place"] += 1
+        else:
+            assert kind.colour in words or kind.shape in words, words
+            said["less"] += 1
+    assert said["name"] > 100
+    assert said["place"] > 10
     assert 20 < sum("<unk>" in words for words in prompts) < 80
+
+
+def test_an_instruction_is_true_for_its_object_alone() -> None:
+    kinds = (ObjectKind("red", "cube"), ObjectKind("red", "ball"), ObjectKind("blue", "cube"))
+    places = np.array([(0.2, 0.5), (0.5, 0.5), (0.8, 0.5)])
+    table = Table(kinds, places, ("",) * 3, np.array([0.5, 0.2]), None)
+    said = [instruction(table, 1, FastRandom(np.random.default_rng(seed), plain=True)) for seed in range(300)]
+    for text in said:
+        if f"at {where(places[1])}" not in text:
+            assert matches(text, kinds) == [kinds[1]], text
+    assert any(text.endswith("the ball") for text in said)
+    assert not any("red object" in text or "red thing" in text for text in said)
+
+
+def test_an_action_behind_a_plan_is_also_learned_without_a_name(tokenizer, robot_frames) -> None:
+    """Then the plan alone says where to go: it is not learned itself, and nothing else that needs the name is."""
+    batch = BatchMaker(tokenizer, mini_config(), plans=1.0).draw(None, robot_frames, (0, 16), np.random.default_rng(1))
+    untold = 0
+    for number, (text, answer) in enumerate(texts(tokenizer, batch)):
+        if not text.startswith("instruction:"):
+            continue
+        weights = batch.weights[batch.rows.segments == number]
+        named = any(word in text.split() for word in (*COLOURS, *SHAPES)) or any(map(str.isdigit, text.split()))
+        assert (weights[:7] > 0).all() == named
+        assert (weights[7:] > 0).all()
+        assert bool(batch.knows[number]) == named
+        assert named or batch.named[number] == -1
+        assert len(answer) == 12
+        untold += not named
+    assert untold > 5
 
 
 def test_attention_is_told_the_cell_of_the_named_object(robot_frames) -> None:
