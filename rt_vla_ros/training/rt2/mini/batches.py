@@ -206,9 +206,10 @@ class BatchMaker:
         made.named.append(cell_number(drawn.place))
         made.tool.append(-1)
         made.acts.append(False)
-        made.knows.append(knows := drawn.kind == "where" and drawn.place in table.points)
-        if knows:
-            made.state.append(state_of(frames, index, table.points.index(drawn.place)))
+        place = drawn.place if drawn.kind == "where" else None
+        made.knows.append(place is not None)
+        if place is not None:
+            made.state.append(state_of(frames, index, table.points.index(place)))
 
     def _instruct(
         self,
