@@ -7,17 +7,17 @@ import av
 from PIL import Image
 
 WIDTH, PERIOD, REST = 640, 0.1, 1.5  # [px]; between two frames [s]; of the last one of each video [s]
+TOLERANCE = 1e-3  # of a frame's time [s]
 
 
 def frames(video: Path) -> tuple[list[Image.Image], list[int]]:
-    """One in so many of its frames, with how long each stands [ms]."""
-    found, due = list[Image.Image](), 0.0
+    """A frame every PERIOD, with how long each stands [ms]."""
+    found = list[Image.Image]()
     with av.open(str(video)) as file:
         for frame in file.decode(video=0):
-            if frame.time is not None and frame.time >= due:
+            if frame.time is not None and frame.time >= PERIOD * len(found) - TOLERANCE:
                 image = frame.to_image()
                 found.append(image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS))
-                due += PERIOD
     return found, [round(1000 * PERIOD)] * (len(found) - 1) + [round(1000 * REST)]
 
 

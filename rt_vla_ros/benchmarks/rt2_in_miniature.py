@@ -4,9 +4,9 @@
     python -m rt_vla_ros.benchmarks.rt2_in_miniature --frames-from runs/mini --out runs/miniature
 
 All arms but those of two robots learn from the frames of that run, which has to be at its end. At a step, arms of one
-seed with as many robot frames in a batch have the same ones, with the same instructions. No arm but the one that
-renders frames of two robots acts while it learns; the policy in the frames of episodes is that run's own, which
-was co-fine-tuned. What is done is not done again: the same command goes on. `--only ARM ...` makes some of them;
+seed with as many robot frames in a batch have the same ones, with the same instructions. They do not act while they
+learn; the policy in the frames of episodes is that run's own, which was co-fine-tuned. One arm renders frames of two
+robots; a model of both sees each robot half as often in a step as a model of one. What is done is not done again: the same command goes on. `--only ARM ...` makes some of them;
 `--list` says which there are.
 """
 
@@ -32,7 +32,7 @@ ROBOTS = ("front", "left")
 CHECKPOINT = "checkpoint"
 WORDS = ("synonyms", "reasoning")
 KEPT = 110_000
-"""Robot frames in memory: all 106,000 of the recipe. Fewer would be the newest: hardly any static picture or episode of
+"""Robot frames in memory: all 105,000 of the recipe. Fewer would be the newest: hardly any static picture or episode of
 the expert."""
 EPISODES = 100
 DONE = "done"  # a file

@@ -69,6 +69,10 @@ def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: RunState)
     for name, value in state.optimizer.items():
         weight, _, key = name.rpartition(BETWEEN)
         moments.setdefault(weight, {})[key] = value
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    if not moments.keys() <= parameters.keys() or (state.step and not moments):
+        strange = min(moments.keys() - parameters.keys(), default="nothing")
+        raise TrainingError(f"The state has averages of {strange}: it is of another model or optimizer.")
     groups = [
         {key: _as_written(value) for key, value in one.items()} for one in state.rest["optimizer"]["param_groups"]
     ]
@@ -79,8 +83,7 @@ def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: RunState)
         set_optimizer_state_dict(model, optimizer, whole, options=options)
     except (RuntimeError, KeyError, ValueError) as error:
         raise TrainingError(f"The state does not fit this model and optimizer: {error}.") from error
-    kept = {parameter for name, parameter in model.named_parameters(remove_duplicate=False) if name in moments}
-    for parameter in optimizer.state.keys() - kept:
+    for parameter in optimizer.state.keys() - {parameters[name] for name in moments}:
         del optimizer.state[parameter]
 
 

@@ -49,8 +49,8 @@ class MiniBatch:
     """B frames: web first, then robot. pixels: (B, 3, H, W). rows: of the segments. origins: of the frames.
 
     sigma, weights: of each answer token (A,). named, tool: image token that each prompt speaks of and that the tool is
-    in, -1 for none (P,). acts: whether each prompt is an instruction (P,). knows: whether a state is taught at its end
-    (P,). state: of those, (P', STATE).
+    in, -1 for none (P,). acts: whether each prompt is an instruction (P,). knows: whether a state is taught at its
+    end, which is so where an instruction names something (P,). state: of those, (P', STATE).
     """
 
     pixels: Tensor
@@ -197,8 +197,7 @@ class BatchMaker:
     def _ask(
         self, made: _Rows, frames: Frames, index: int, rng: np.random.Generator, kind: str = "", plain: bool = False
     ) -> None:
-        table = table_in(frames, index)
-        drawn = draw_question(table, rng, kind, plain=plain)
+        drawn = draw_question(table_in(frames, index), rng, kind, plain=plain)
         answer = [*self._ids(drawn.turn.answer), int(self._tokenizer.eos_token_id)]
         prompt = question_prompt(self._config, drawn.turn.text)
         made.rows[-1].append(Segment(self._ids(str(prompt)), answer))
@@ -206,10 +205,7 @@ class BatchMaker:
         made.named.append(cell_number(drawn.place))
         made.tool.append(-1)
         made.acts.append(False)
-        place = drawn.place if drawn.kind == "where" else None
-        made.knows.append(place is not None)
-        if place is not None:
-            made.state.append(state_of(frames, index, table.points.index(place)))
+        made.knows.append(False)
 
     def _instruct(
         self,
@@ -309,7 +305,7 @@ def cells_of(frames: Frames, index: int) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 def state_of(frames: Frames, index: int, which: int) -> NDArray[np.float32]:
-    """What the end of a prompt about an object is taught to know; see losses.STATE."""
+    """What a robot prompt's end is taught to know; see losses.STATE."""
     target, tool = frames["positions"][index][which], frames["tool"][index]
     parts = (target - CENTRE, tool - CENTRE, target - tool)
     gripper = 2 * frames["closed"][index] - 0.6, 1.5 if frames["held"][index] == which else -0.5

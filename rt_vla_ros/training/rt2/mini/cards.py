@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from rt_vla_ros.sim.cards import SYMBOLS
 from rt_vla_ros.sim.word_suites import ROBOT_KINDS, THING_KINDS, WEB_ONLY_KINDS
 from rt_vla_ros.training.rt2.cards_of_fine_tuning import forgetting_table
-from rt_vla_ros.training.rt2.mini.collector import FRAMES, ROBOT, SUFFIX, WEB
+from rt_vla_ros.training.rt2.mini.collector import FRAMES, WEB, shards, whose
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
 
 MODEL_TEXT = """\
@@ -125,14 +125,14 @@ def _learned(settings: MiniSettings) -> str:
 
 def data_card_text(settings: MiniSettings, run: Path) -> str:
     """Markdown."""
-    made, frames = settings.of_frames(run), settings.rendered_in(run) / FRAMES
+    made, of = settings.of_frames(run), [whose(path) for path in shards(settings.rendered_in(run)).values()]
     return DATA_TEXT.format(
         command=made.command,
         folder=FRAMES,
         other=OTHER_RUN.format(command=settings.command) if settings.frames_from else "",
         questions=QUESTIONS if settings.robot_questions else "",
-        web=made.shard * len(list(frames.glob(f"{WEB}_*{SUFFIX}"))),
-        robot=made.shard * len(list(frames.glob(f"{ROBOT}_*{SUFFIX}"))),
+        web=made.shard * of.count(WEB),
+        robot=made.shard * sum(of.count(robot.name) for robot in settings.robots),
         kinds=len(ROBOT_KINDS) + len(WEB_ONLY_KINDS),
         robot_kinds=len(ROBOT_KINDS),
         symbols=", ".join(SYMBOLS),

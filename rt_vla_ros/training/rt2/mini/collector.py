@@ -80,14 +80,13 @@ class FrameCollector:
 
     def write(self, number: int) -> Path:
         """Shard `number`, rendered and written."""
-        rng, which = np.random.default_rng([self._seed, number]), _turn(number, self._embodiments)
-        kind = self._kind(number)
+        rng, kind, which = np.random.default_rng([self._seed, number]), self._kind(number), self._turn(number)
         if kind == EPISODES:
             self._take_newest_policy()
             frames = self._episodes(which, rng)
         else:
             frames = self._pictures(None if kind == WEB else self._embodiments[which], rng)
-        path = self._run / FRAMES / file_name(WEB if kind == WEB else ROBOT, number)
+        path = self._run / FRAMES / file_name(self.whose(number), number)
         save_frames(path, frames)
         return path
 
@@ -96,6 +95,15 @@ class FrameCollector:
         if number < len(self._first):
             return self._first[number]
         return WEB if number % WEB_AGAIN == 0 else EPISODES
+
+    def whose(self, number: int) -> str:
+        """WEB, or the name of the robot that a shard is of."""
+        return WEB if self._kind(number) == WEB else self._embodiments[self._turn(number)].name
+
+    def _turn(self, number: int) -> int:
+        """Which robot's a shard is, unless it is of web pictures: each in turn."""
+        before = sum(self._kind(earlier) != WEB for earlier in range(number))
+        return before % len(self._embodiments)
 
     def _pictures(self, embodiment: Embodiment | None, rng: np.random.Generator) -> Frames:
         """Of web data without an embodiment."""
@@ -136,29 +144,29 @@ class FrameCollector:
             self._model.load_state_dict(load_file(path))
 
 
-def file_name(kind: str, number: int) -> str:
-    """Of a shard. kind: WEB or ROBOT."""
-    return f"{kind}_{number:06d}{SUFFIX}"
+def file_name(whose: str, number: int) -> str:
+    """Of a shard. whose: WEB, or the name of a robot."""
+    return f"{whose}_{number:06d}{SUFFIX}"
 
 
-def number_of(path: Path) -> int:
-    """Of the shard in this file."""
-    return int(path.stem.partition("_")[2])
+def shards(run: Path) -> dict[int, Path]:
+    """Those that a run has, by their numbers; other files are none."""
+    found = dict[int, Path]()
+    for path in (run / FRAMES).glob(f"*_*{SUFFIX}"):
+        whose, _, number = path.stem.partition("_")
+        if number.isdecimal() and path.name == file_name(whose, int(number)):
+            found[int(number)] = path
+    return dict(sorted(found.items()))
 
 
-def robot_of(path: Path, robots: Sequence[Embodiment]) -> Embodiment:
-    """Whose robot frames are in this file. robots: of the run that rendered it, in turn."""
-    return robots[_turn(number_of(path), robots)]
-
-
-def _turn(number: int, robots: Sequence[Embodiment]) -> int:
-    """Which robot's turn it is at a shard."""
-    return number % len(robots)
+def whose(path: Path) -> str:
+    """WEB, or the name of the robot that a shard is of."""
+    return path.stem.partition("_")[0]
 
 
 def first_missing(run: Path) -> int:
     """Number of the first shard that is not there."""
-    there = {number_of(path) for path in (run / FRAMES).glob(f"*{SUFFIX}")}
+    there = shards(run)
     return next(number for number in count() if number not in there)
 
 

@@ -25,8 +25,8 @@ KINDS = (len(COLOURS), len(SHAPES), len(SYMBOLS))
 """Numbers of colours, shapes and symbols. Without being told which symbol is where, the model does not come to read
 them: a card is a few pixels of its picture."""
 STATE = 11
-"""Entries of what is read at the end of a robot prompt, and of a question where an object is: that object, the tool and
-the way between them, scaled; how far the gripper is closed; whether it holds the object."""
+"""Entries of what is read at the end of a robot prompt: target, tool and the way between them, scaled; how far the
+gripper is closed; whether it holds the target."""
 
 
 def number_loss(logits: Tensor, labels: Tensor, first: int, sigma: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import numpy as np
 from rt_vla_ros.training.background import in_background
 from rt_vla_ros.training.dataset_source import prefetch
 from rt_vla_ros.training.rt2.mini.batches import BatchMaker, MiniBatch, mini_config
-from rt_vla_ros.training.rt2.mini.collector import ENOUGH, FRAMES, SUFFIX, WEB, file_name, number_of, robot_of
+from rt_vla_ros.training.rt2.mini.collector import ENOUGH, WEB, shards, whose
 from rt_vla_ros.training.rt2.mini.frames import Frames, FrameStore, load_frames
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
 
@@ -32,12 +32,11 @@ class FrameSource:
 
     def __init__(self, run: Path, settings: MiniSettings, maker: BatchMaker, wait: Wait) -> None:
         self._run, self._settings, self._maker, self._wait = run, settings, maker, wait
-        self._frames = settings.rendered_in(run) / FRAMES
-        self._robots, self._rendered = settings.robots, settings.of_frames(run).robots
+        self._rendered_in, self._robots = settings.rendered_in(run), {robot.name for robot in settings.robots}
         self.web = FrameStore(settings.web_capacity)
         self.robot = FrameStore(settings.robot_capacity)
         self._held_out: Frames = {}
-        self._read = set[str]()
+        self._read = set[int]()
         self._lock = threading.Lock()  # batches are made in another thread than frames are read
 
     @property
@@ -87,17 +86,14 @@ class FrameSource:
             self._read_files()
 
     def _read_files(self) -> None:
-        for path in sorted(self._frames.glob(f"*{SUFFIX}"), key=number_of):
-            if path.name in self._read:
+        for number, path in shards(self._rendered_in).items():
+            if number in self._read or whose(path) not in {WEB, *self._robots}:
                 continue
-            self._read.add(path.name)
-            web = path.name.startswith(WEB)
-            if not web and robot_of(path, self._rendered) not in self._robots:
-                continue
+            self._read.add(number)
             frames = load_frames(path)
-            if not web:
+            if whose(path) != WEB:
                 self.robot.add(frames)
-            elif path.name == file_name(WEB, 0):  # and no other one, whatever is missing
+            elif number == 0:  # and no other one, whatever is missing
                 self._held_out = frames
             else:
                 self.web.add(frames)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.evaluation.rollout import make_controller, rollout
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.sim.scenes import Scene, make_scene
-from rt_vla_ros.training.rt2.mini.collector import EPISODES, ROBOT, WEB, first_shards
+from rt_vla_ros.training.rt2.mini.collector import EPISODES, ROBOT, WEB, FrameCollector, first_shards
 from rt_vla_ros.training.rt2.mini.embodiments import EMBODIMENTS, Embodiment
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
 
@@ -65,6 +67,14 @@ def test_all_kinds_of_frames_are_rendered_side_by_side() -> None:
     assert shards[0] == WEB
     assert [shards.count(kind) for kind in (WEB, ROBOT, EPISODES)] == [32, 20, 16]
     assert set(shards[:6]) == {WEB, ROBOT, EPISODES}
+
+
+def test_two_robots_have_as_many_frames_each(tmp_path: Path) -> None:
+    settings = MiniSettings(embodiments="front,left", width=32, layers=2)
+    collector = FrameCollector(tmp_path, settings)
+    robots = [collector.whose(number) for number in range(260)]
+    assert abs(robots.count("front") - robots.count("left")) <= 1
+    assert robots.count(WEB) == 32 + 19
 
 
 def test_an_unknown_robot_is_refused() -> None:

@@ -22,7 +22,7 @@ from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.rt2.mini.batches import BatchMaker, mini_config
 from rt_vla_ros.training.rt2.mini.card import mini_card
 from rt_vla_ros.training.rt2.mini.cards import model_card_text
-from rt_vla_ros.training.rt2.mini.collector import FRAMES, ROBOT, WEB, file_name, number_of
+from rt_vla_ros.training.rt2.mini.collector import FRAMES, WEB, file_name
 from rt_vla_ros.training.rt2.mini.frames import save_frames, table_in
 from rt_vla_ros.training.rt2.mini.learner import Average, MiniLearner
 from rt_vla_ros.training.rt2.mini.losses import Readouts
@@ -30,7 +30,6 @@ from rt_vla_ros.training.rt2.mini.network import make_model, make_processor
 from rt_vla_ros.training.rt2.mini.objective import MiniObjective
 from rt_vla_ros.training.rt2.mini.run import ASKED, CHECKPOINT, MiniRun, turn_in_words
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
-from rt_vla_ros.training.rt2.mini.source import FrameSource, batch_maker
 from rt_vla_ros.training.rt2.publishing import DATA_CARD, MODEL_CARD
 from rt_vla_ros.training.rt2.run_state import RunState, save_state
 from rt_vla_ros.training.run_log import PLOT, ROWS
@@ -60,7 +59,7 @@ def other_run(tmp_path: Path, web_frames, robot_frames) -> Path:
     run = tmp_path / "there"
     (run / FRAMES).mkdir(parents=True)
     for number, one in enumerate([web_frames, web_frames, robot_frames]):
-        save_frames(run / FRAMES / file_name(ROBOT if number == 2 else WEB, number), one)
+        save_frames(run / FRAMES / file_name("front" if number == 2 else WEB, number), one)
     return run
 
 
@@ -81,7 +80,7 @@ def test_a_run_that_was_stopped_goes_on_and_gives_a_policy(tmp_path: Path, tiny_
     assert all("vqa_free" in row for row in rows)
     assert rows[-1]["robot_share"] > 0
     assert (tmp_path / PLOT).is_file()
-    assert {path.name.split("_")[0] for path in (tmp_path / "frames").iterdir()} == {"web", "robot"}
+    assert {path.name.split("_")[0] for path in (tmp_path / "frames").iterdir()} == {"web", "front"}
     folder = tmp_path / CHECKPOINT
     assert "rt2-mini" in (folder / MODEL_CARD).read_text()
     assert "purple" in (folder / DATA_CARD).read_text()
@@ -124,18 +123,6 @@ def test_frames_of_other_robots_are_refused(tmp_path: Path, tiny_settings) -> No
     settings = replace(tiny_settings, frames_from=str(tmp_path))
     with pytest.raises(TrainingError, match=r"whose robots are 'left', not 'front': set embodiments to one or m"):
         MiniRun(tmp_path / "a", settings, save_interval=2, say=nothing, update=nothing)
-
-
-def test_of_frames_of_two_robots_one_can_have_its_own(other_run: Path, settings_of_three_shards, tokenizer) -> None:
-    replace(settings_of_three_shards, embodiments="front,left").save(other_run)
-    files = sorted((other_run / FRAMES).glob(f"{ROBOT}*"), key=number_of)
-    assert files
-    for robots in ("front", "left", "left,front"):
-        settings = replace(settings_of_three_shards, embodiments=robots, frames_from=str(other_run))
-        source = FrameSource(Path("here"), settings, batch_maker(tokenizer, settings), nothing)
-        source.read()
-        wanted = [path for path in files if ("front", "left")[number_of(path) % 2] in robots]
-        assert len(source.robot) == 8 * len(wanted), robots
 
 
 def test_the_card_of_a_policy_says_what_it_began_with_and_learned_from(tiny_settings, learner) -> None:

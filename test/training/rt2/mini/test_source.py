@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rt_vla_ros.training.checks import TrainingError
-from rt_vla_ros.training.rt2.mini.collector import FRAMES, ROBOT, WEB, file_name, first_missing
+from rt_vla_ros.training.rt2.mini.collector import FRAMES, WEB, file_name, first_missing
 from rt_vla_ros.training.rt2.mini.frames import joined, load_frames, save_frames
 from rt_vla_ros.training.rt2.mini.source import FrameSource, batch_maker
 
@@ -38,11 +39,25 @@ def test_a_shard_that_is_cut_short_is_told_in_a_sentence(tmp_path: Path, web_fra
 def test_a_shard_that_was_deleted_is_rendered_again(tmp_path: Path) -> None:
     (tmp_path / FRAMES).mkdir()
     assert first_missing(tmp_path) == 0
-    for number, kind in enumerate([WEB, ROBOT, WEB]):
-        (tmp_path / FRAMES / file_name(kind, number)).touch()
+    for number, whose in enumerate([WEB, "front", WEB]):
+        (tmp_path / FRAMES / file_name(whose, number)).touch()
     assert first_missing(tmp_path) == 3
-    (tmp_path / FRAMES / file_name(ROBOT, 1)).unlink()
+    (tmp_path / FRAMES / file_name("front", 1)).unlink()
+    (tmp_path / FRAMES / "front_000001 (copy).npz").touch()
     assert first_missing(tmp_path) == 1
+
+
+@pytest.mark.parametrize(("robots", "read"), [("front", 8), ("left", 16), ("left,front", 24)])
+def test_of_frames_of_two_robots_a_run_reads_those_of_its_own(
+    tmp_path: Path, tiny_settings, tokenizer, robot_frames, robots: str, read: int
+) -> None:
+    (tmp_path / FRAMES).mkdir()
+    for number, whose in enumerate(["front", "left", "left"], 1):
+        save_frames(tmp_path / FRAMES / file_name(whose, number), robot_frames)
+    settings = replace(tiny_settings, embodiments=robots, frames_from=str(tmp_path))
+    source = FrameSource(tmp_path / "own", settings, batch_maker(tokenizer, settings), refuse)
+    source.read()
+    assert len(source.robot) == read
 
 
 def test_pictures_that_were_trained_on_are_not_held_out_when_the_first_shard_is_missing(
