@@ -6,8 +6,8 @@
 All arms but those of two robots learn from the frames of that run, which has to be at its end. At a step, arms of one
 seed with as many robot frames in a batch have the same ones, with the same instructions. They do not act while they
 learn; the policy in the frames of episodes is that run's own, which was co-fine-tuned. One arm renders frames of two
-robots; a model of both sees each robot half as often in a step as a model of one. What is done is not done again: the same command goes on. `--only ARM ...` makes some of them;
-`--list` says which there are.
+robots; a model of both sees each robot half as often in a step as a model of one. What is done is not done again: the
+same command goes on. `--only ARM ...` makes some of them; `--list` says which there are.
 """
 
 from __future__ import annotations

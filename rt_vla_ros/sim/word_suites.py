@@ -1,8 +1,9 @@
 """What only web data names, as data: kinds, other names of shapes, things, what they are like, symbols on cards.
 
 Robot data has none of it: its tables hold ROBOT_KINDS without cards, and its sentences say their colours and shapes in
-the phrasings of PICK_PHRASINGS (those of rt2-mini at times one of both, or a place in the image). Questions about pictures have all of it. The suites `synonyms`, `reasoning` and
-`symbols` then ask whether words carry over to the arm. All of this was fixed before any policy was measured on them.
+the phrasings of PICK_PHRASINGS (those of rt2-mini at times one of both, or a place in the image). Questions about
+pictures have all of it. The suites `synonyms`, `reasoning` and `symbols` then ask whether words carry over to the arm.
+All of this was fixed before any policy was measured on them.
 """
 
 from __future__ import annotations
