@@ -51,7 +51,7 @@ def test_an_option_without_effect_is_refused(
     ("arguments", "sentence"),
     [
         (["--seconds", "0"], "--seconds is 0, expected 1 to 3600."),
-        (["--policy", "rt2-mini"], "There is no policy 'rt2-mini'"),
+        (["--policy", "rt2-maxi"], "There is no policy 'rt2-maxi'"),
         (["--out", "/nowhere/bench.json"], "there is no folder /nowhere to write bench.json into."),
     ],
 )
