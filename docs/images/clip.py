@@ -1,4 +1,7 @@
-"""Joins the videos of demos to one animation: .venv/bin/python docs/images/clip.py CLIP.webp DEMO_DIRECTORY ..."""
+"""Joins the videos of demos to one animation: .venv/bin/python docs/images/clip.py CLIP.webp DEMO_DIRECTORY ...
+
+rt2_mini.webp is of the two demos of rt2-mini in the README, with --lock-step.
+"""
 
 import sys
 from pathlib import Path

@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from rt_vla_ros.control.controller import Controller
@@ -22,6 +22,7 @@ from rt_vla_ros.sim.tabletop_sim import TabletopSim
 
 DIRECTORY: Path = CHECKPOINTS / "rt2-mini"
 CAMERA = "front"
+COUNTS = ("zero", "one", "two", "three", "four", "five")
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +62,16 @@ def test_it_answers_by_what_it_sees(policy: Policy, sim: TabletopSim) -> None:
         images = {CAMERA: sim.render(CAMERA)}
         for placed in scene.layout.objects:
             right += policy.ask(images, f"what shape is the {placed.kind.colour} object?") == placed.kind.shape
-        assert policy.ask(images, "how many objects are there?") == "three"
     assert right >= 25, f"{right} of 30"
+
+
+def test_it_counts(policy: Policy, sim: TabletopSim) -> None:
+    scene = make_scene("distractors", 840_000)
+    right = 0
+    for count in range(1, 6):
+        sim.reset(replace(scene.layout, objects=scene.layout.objects[:count]))
+        right += policy.ask({CAMERA: sim.render(CAMERA)}, "how many objects are there?") == COUNTS[count]
+    assert right >= 4, f"{right} of 5"
 
 
 def test_it_says_what_it_will_do(sim: TabletopSim) -> None:
@@ -85,16 +94,6 @@ def test_it_loads_in_transformers_alone() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 1e6 < int(found.stdout.split()[-1]) < 2e6
-
-
-def test_every_action_is_legal_whatever_it_sees(policy: Policy) -> None:
-    rng = np.random.default_rng(0)
-    size = policy.card.cameras[0]
-    for number in range(5):
-        policy.reset("pick up " + "xyzzy " * number + "thing")
-        noise = rng.integers(256, size=(size.height, size.width, 3), dtype=np.uint8)
-        step = policy.act(Observation({CAMERA: noise}, 0.0)).steps[0]
-        assert np.abs(step.translation).max() <= max(one.high for one in policy.card.dimensions[2:])
 
 
 def test_checkpoint_is_small_and_described() -> None:
