@@ -76,6 +76,7 @@ from those of evaluations.{other}
 
 - Web pictures have all {kinds} kinds of objects, cards with symbols ({symbols}), and questions that also use other
   names of shapes, names of things ({things}), categories and likenesses.
+- Three tables of ten have other colours, light and camera poses, as suites for training have them.
 - Robot frames have {robot_kinds} kinds of objects only: never {web_only}; no cards, and sentences
   with the objects' own colours and shapes, with as much of them as tells an object apart ("lift the ball"), or with its
   place in the image ("get the object at 120 88") (training/rt2/mini/instructions.py).{questions}

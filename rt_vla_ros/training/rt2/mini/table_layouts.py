@@ -16,7 +16,7 @@ USUAL = 3  # objects, as most suites have
 MOST, MOST_OF_ROBOT = 7, 9  # objects
 MOST_ON_CARDS = 4  # objects on a table with cards, which need more space
 CARD_TABLES, ON_CARD = 0.3, 0.85  # share of the web tables with cards; of the objects on them that stand on one
-OTHER_LOOKS = 0.25  # share of the web tables that look as training suites do
+OTHER_LOOKS = 0.3  # share of the tables with other colours, light and camera poses, as suites for training have them
 
 TOOL_LOW, TOOL_HIGH = (0.32, -0.26, 0.05), (0.68, 0.26, 0.34)  # anywhere [m]
 ABOVE_TABLE = 0.021  # lowest tool [m]
@@ -29,7 +29,7 @@ MAX_YAW = 0.8  # [rad]
 def random_table_layout(rng: np.random.Generator, web: bool) -> SceneLayout:
     """A table as it is in a moment: the tool is in the approach of a suite, anywhere, or in the funnel above an object.
 
-    web: with all kinds, cards and looks; else with robot data's kinds, without cards, on the usual table.
+    web: with all kinds and cards; else with robot data's kinds, without cards.
     """
     cards = web and rng.random() < CARD_TABLES
     kinds = _web_kinds(rng, cards) if web else _robot_kinds(rng)
@@ -38,7 +38,7 @@ def random_table_layout(rng: np.random.Generator, web: bool) -> SceneLayout:
     laid = zip(kinds, places, yaws, strict=True)
     objects = tuple(PlacedObject(kind, float(x), float(y), float(yaw)) for kind, (x, y), yaw in laid)
     start, yaw = _tool(objects, rng)
-    looks = TRAINING_APPEARANCE if web and rng.random() < OTHER_LOOKS else AppearanceJitter()
+    looks = TRAINING_APPEARANCE if rng.random() < OTHER_LOOKS else AppearanceJitter()
     return SceneLayout(objects, start, yaw, looks.draw(rng), _cards_under(objects, rng) if cards else ())
 
 

@@ -29,7 +29,7 @@ def test_robot_tables_have_robot_kinds_and_no_cards() -> None:
     assert {item.kind for layout in drawn for item in layout.objects} == set(ROBOT_KINDS)
     assert {len(layout.objects) for layout in drawn} == set(range(3, 10))
     assert not any(layout.cards for layout in drawn)
-    assert {layout.appearance.pattern for layout in drawn} == {"plain"}
+    assert len({layout.appearance.pattern for layout in drawn}) > 1
 
 
 def test_web_tables_have_everything() -> None:
