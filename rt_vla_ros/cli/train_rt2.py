@@ -16,8 +16,9 @@ from __future__ import annotations
 import argparse
 import io
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from rt_vla_ros.policies.threads import set_threads
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.training.rt2.fine_tune_settings import METHODS, RECIPES, SMALL, FineTuneSettings
 from rt_vla_ros.training.rt2.mini.settings import RECIPE as MINI
+from rt_vla_ros.training.rt2.mini.settings import MiniSettings
 from rt_vla_ros.training.rt2.settings_changes import with_changes
 from rt_vla_ros.training.run_log import PLOT, ROWS
 from zenoh_ros.commands.errors import CliError, did_you_mean
@@ -71,9 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--save-interval", type=positive_int, default=500, help="steps between savings and measurements (default 500)")
     add("--device", default="auto", help="auto, cpu, cuda (default auto)")
     add("--threads", type=positive_int, help=f"of the CPU (default: all; {MINI}: 1)")
-    other = "another setting: a field of FineTuneSettings, or rt2.KEY of rt2_config.json"
+    other = f"another setting: a field of FineTuneSettings, or rt2.KEY of rt2_config.json; of {MINI} see below"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=other)
-    parser.epilog = f"settings by recipe:\n{table_of_recipes()}"
+    parser.epilog = f"settings by recipe:\n{table_of_recipes()}\n\n{settings_of_mini()}"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -134,3 +136,9 @@ def table_of_recipes() -> str:
     names = [name for name in names if len({getattr(settings, name) for settings in every.values()}) > 1]
     rows = [("", *every)] + [(name, *(f"{getattr(s, name)}" for s in every.values())) for name in names]
     return "\n".join("  " + "".join(f"{cell:<{24 if i == 0 else 14}}" for i, cell in enumerate(row)) for row in rows)
+
+
+def settings_of_mini() -> str:
+    """All of rt2-mini with their defaults, in lines."""
+    values = ", ".join(f"{name} {value}" for name, value in asdict(MiniSettings()).items() if value != "")
+    return textwrap.fill(values, 110, initial_indent=f"settings of {MINI}: ", subsequent_indent="  ")
