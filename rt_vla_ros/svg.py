@@ -20,3 +20,13 @@ def picture(width: int, height: int, content: Sequence[str]) -> str:
 def text(x: float, y: float, words: str, anchor: str = "middle", colour: str = INK) -> str:
     """anchor: what of the words is at x [px]: start, middle or end. y: of their baseline [px]."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="12" fill="{colour}">{escape(words)}</text>'
+
+
+def curve(points: Sequence[tuple[float, float, float, float]], colour: str) -> list[str]:
+    """A line with a dot and an interval at each point. points: x, y, and the y of the interval's ends [px]."""
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y, _, _ in points)
+    drawn = [f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>']
+    for x, y, bottom, top in points:
+        drawn.append(f'<path d="M{x:.1f} {bottom:.1f}V{top:.1f}" stroke="{colour}" stroke-width="1.5"/>')
+        drawn.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
+    return drawn

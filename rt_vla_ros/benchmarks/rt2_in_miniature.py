@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rt_vla_ros.benchmarks.miniature_tables import cells, measured, report, share_plot
+
 STEPS, WEB_STEPS = 5_000, 1_500
 FRAMES = 24  # in a batch with web data
 ROBOT_FRAMES = 17  # of them from robot data, at the recipe's share; arms without web data have a batch of these alone
@@ -77,11 +79,16 @@ def arms() -> list[Arm]:
         co = {**together, "robot_share": ROBOT_FRAMES / FRAMES, "seed": seed}
         found.append(Arm(f"co-{seed}", co, f"web-{seed}", suites))
     found.append(Arm("plan", {}, suites=WORDS, plan=True, of="co-0"))
-    found += [Arm(f"share-{share:.0%}".rstrip("%"), {**together, "robot_share": share}, "web-0") for share in SHARES]
+    found += [Arm(share_name(share), {**together, "robot_share": share}, "web-0") for share in SHARES]
     small = {"width": 64, "layers": 2}
     found.append(Arm("web-small", {**web, **small}, suites=()))
     found.append(Arm("co-small", {**together, **small, "robot_share": ROBOT_FRAMES / FRAMES}, "web-small"))
     return [*found, *_two_robots({**together, "robot_share": ROBOT_FRAMES / FRAMES})]
+
+
+def share_name(share: float) -> str:
+    """Of the arm with this share of robot frames."""
+    return f"share-{share:.0%}".rstrip("%")
 
 
 def _two_robots(together: Mapping[str, Any]) -> list[Arm]:
@@ -182,36 +189,7 @@ def make_all(chosen: Iterable[Arm], place: Place, jobs: int) -> None:
 
 def _line(place: Place, arm: Arm) -> str:
     """What was measured, in a line."""
-    row = result(place, arm)
-    return ", ".join(f"{key} {value}" for key, value in row.items())
-
-
-def result(place: Place, arm: Arm) -> dict[str, Any]:
-    """What is known of an arm: successes of EPISODES by suite, VQA, minutes of its training."""
-    folder, found = place.out / arm.name, dict[str, Any]()
-    report = folder / "evaluation" / "evaluation.json"
-    if arm.suites and report.is_file():
-        data = json.loads(report.read_text())
-        for suite, one in data.get("suites", {data.get("suite"): data}).items():
-            low, high = one["interval_95"]
-            found[suite] = f"{one['successes']} of {one['episodes']} ({low:.0%} to {high:.0%})"
-    losses = folder / "losses.jsonl"
-    if losses.is_file():
-        last = json.loads(losses.read_text().splitlines()[-1])
-        found["VQA free"], found["restricted"] = f"{last['vqa_free']:.1%}", f"{last['vqa_restricted']:.1%}"
-        found["minutes"] = round(last["seconds"] / 60, 1)
-    return found
-
-
-def table(place: Place, chosen: Sequence[Arm]) -> str:
-    """Markdown."""
-    rows = {arm.name: result(place, arm) for arm in chosen}
-    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
-    lines = ["| arm | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
-    lines += [
-        f"| {name} | " + " | ".join(str(row.get(key, "")) for key in columns) + " |" for name, row in rows.items()
-    ]
-    return "\n".join(lines)
+    return ", ".join(f"{key} {value}" for key, value in cells(measured(place.out / arm.name)).items())
 
 
 def main() -> int:
@@ -222,6 +200,7 @@ def main() -> int:
     add("--out", type=Path, metavar="DIR", help="of all arms")
     add("--jobs", type=int, default=2, metavar="N", help="arms at a time; 2")
     add("--only", nargs="+", metavar="ARM", choices=[arm.name for arm in arms()], help="default: all")
+    add("--plot", type=Path, metavar="FILE", help="SVG of success and VQA over the share of robot frames")
     add("--list", action="store_true", help="say which arms there are, with their commands")
     args = parser.parse_args()
     chosen = [arm for arm in arms() if args.only is None or arm.name in args.only]
@@ -236,7 +215,9 @@ def main() -> int:
     except ArmError as error:
         print(error, file=sys.stderr)
         return 1
-    print(table(place, chosen))
+    print(report({arm.name: measured(place.out / arm.name) for arm in chosen}))
+    if args.plot:
+        args.plot.write_text(share_plot({share: measured(place.out / share_name(share)) for share in SHARES}))
     return 0
 
 

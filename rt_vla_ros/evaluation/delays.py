@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rt_vla_ros.svg import COLOURS, GRID, picture, text
+from rt_vla_ros.svg import COLOURS, GRID, curve, picture, text
 
 WIDTH, HEIGHT = 860, 300  # [px]
 TOP, BOTTOM, LEFT, PANEL, GAP = 34, 44, 52, 300, 70  # [px]; PANEL: width of one
@@ -94,13 +94,9 @@ class _Panel:
 
     def curve(self, points: Sequence[tuple[float, float, float, float]], colour: str) -> list[str]:
         """points: delay, value, and the ends of its interval."""
-        line = " ".join("{:.1f},{:.1f}".format(*self._at(delay, value)) for delay, value, _, _ in points)
-        drawn = [f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>']
-        for delay, value, low, high in points:
-            (x, y), (_, bottom), (_, top) = self._at(delay, value), self._at(delay, low), self._at(delay, high)
-            drawn.append(f'<path d="M{x:.1f} {bottom:.1f}V{top:.1f}" stroke="{colour}" stroke-width="1.5"/>')
-            drawn.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
-        return drawn
+        return curve(
+            [(*self._at(d, value), self._at(d, low)[1], self._at(d, high)[1]) for d, value, low, high in points], colour
+        )
 
 
 def _round_step(most: float) -> float:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from rt_vla_ros.benchmarks import rt2_in_miniature
-from rt_vla_ros.benchmarks.rt2_in_miniature import ROBOT_FRAMES, STEPS, Arm, ArmError, Place, arms, make_all, table
+from rt_vla_ros.benchmarks.rt2_in_miniature import ROBOT_FRAMES, STEPS, Arm, ArmError, Place, arms, make_all
 from rt_vla_ros.training.rt2.mini.collector import WEB_AGAIN
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
 
@@ -66,15 +65,3 @@ def test_an_arm_that_fails_ends_all_of_them_with_the_place_of_its_message(
     with pytest.raises(ArmError, match=r"first.train\.log says why"):
         make_all(chosen, Place(tmp_path, tmp_path), jobs=2)
     assert begun == ["first"]
-
-
-def test_a_table_has_what_was_measured(tmp_path: Path) -> None:
-    folder = tmp_path / "co-0"
-    (folder / "evaluation").mkdir(parents=True)
-    row = {"step": 6, "seconds": 90.0, "vqa_free": 0.5, "vqa_restricted": 0.75}
-    (folder / "losses.jsonl").write_text(json.dumps(row) + "\n")
-    measured = {"suite": "unseen", "successes": 3, "episodes": 4, "interval_95": [0.301, 0.954]}
-    (folder / "evaluation" / "evaluation.json").write_text(json.dumps(measured))
-    lines = table(Place(tmp_path, tmp_path), [Arm("co-0", {})]).splitlines()
-    assert lines[0] == "| arm | unseen | VQA free | restricted | minutes |"
-    assert lines[-1] == "| co-0 | 3 of 4 (30% to 95%) | 50.0% | 75.0% | 1.5 |"
