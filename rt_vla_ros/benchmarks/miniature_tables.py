@@ -74,11 +74,7 @@ def report(arms: Arms) -> str:
 def _training(arms: Arms) -> str:
     """Each with its seeds together, and one by one."""
     rows = []
-    for name, shown, paper in (
-        ("scratch", "scratch", 9),
-        ("robot-only", "robot data only", 42),
-        ("co", "co-fine-tuned", 44),
-    ):
+    for name, shown, paper in TRAININGS:
         seeds = [arms[key] for key in sorted(arms) if key.removeprefix(f"{name}-").isdigit() and arms[key].successes]
         if not seeds:
             return ""

@@ -1,4 +1,4 @@
-"""RT-2's claims in miniature: trains the arms of docs/rt2_in_miniature.md, evaluates them, and prints the tables.
+"""RT-2's claims in miniature: trains the arms, evaluates them, and prints the tables beside the paper's figures.
 
     rt-vla train rt2 --recipe rt2-mini --out runs/mini
     python -m rt_vla_ros.benchmarks.rt2_in_miniature --frames-from runs/mini --out runs/miniature

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,13 +19,6 @@ from rt_vla_ros.sim.scenes import make_scene
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
 
 EPISODES = 10
-
-
-@pytest.fixture(scope="module")
-def sim() -> Iterator[TabletopSim]:
-    tabletop = TabletopSim()
-    yield tabletop
-    tabletop.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,13 +22,6 @@ from rt_vla_ros.sim.tabletop_sim import TabletopSim
 DIRECTORY: Path = CHECKPOINTS / "rt2-mini"
 CAMERA = "front"
 COUNTS = ("zero", "one", "two", "three", "four", "five")
-
-
-@pytest.fixture(scope="module")
-def sim() -> Iterator[TabletopSim]:
-    tabletop = TabletopSim()
-    yield tabletop
-    tabletop.close()
 
 
 @pytest.fixture(scope="module")
