@@ -1,4 +1,4 @@
-"""The msg/ and srv/ files of packages: of registered ones, and of those on AMENT_PREFIX_PATH."""
+"""The msg/ and srv/ files of packages: registered ones, those on AMENT_PREFIX_PATH, and copies in `interfaces/`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from pathlib import Path
 from zenoh_ros.packages import registered
 
 KINDS = ("msg", "srv")
+# Definitions of packages that a node of ours speaks to and that may not be installed here.
+INTERFACES = Path(__file__).parents[1] / "interfaces"
 
 
 def type_files() -> dict[str, Path]:
     """Type names with their files, e.g. `{"my_msgs/msg/Grip": Path(".../share/my_msgs/msg/Grip.msg")}`."""
     shares = tuple((package.name, package.share) for package in registered())
-    return {**_files_on(os.environ.get("AMENT_PREFIX_PATH", "")), **_files_in(shares)}
+    copies = tuple((folder.name, folder) for folder in sorted(INTERFACES.iterdir()))
+    return {**_files_in(copies), **_files_on(os.environ.get("AMENT_PREFIX_PATH", "")), **_files_in(shares)}
 
 
 @lru_cache(maxsize=4)
