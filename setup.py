@@ -6,7 +6,7 @@ from setuptools import setup
 
 HERE = Path(__file__).parent
 SHARE = "share/rt_vla_ros"
-FOLDERS = ("msg", "srv", "launch", "config")
+FOLDERS = ("msg", "srv", "action", "launch", "config")
 
 
 def files(folder: str) -> list[str]:

@@ -50,7 +50,7 @@ ROS_MODULES = {path.name for path in (ZENOH_ROS / "stand_ins").iterdir() if path
     *("rclpy", "launch", "launch_ros", "std_msgs", "sensor_msgs", "geometry_msgs", "diagnostic_msgs", "rcl_interfaces"),
     *("builtin_interfaces", "std_srvs", "rosgraph_msgs", "tf2_msgs", "tf2_ros", "rosidl_runtime_py", "ros2cli"),
 }
-OWN_MESSAGES = {"rt_vla_ros.msg", "rt_vla_ros.srv"}
+OWN_MESSAGES = {"rt_vla_ros.msg", "rt_vla_ros.srv", "rt_vla_ros.action"}
 
 
 def package_of(path: Path) -> str:
@@ -79,13 +79,13 @@ def own_packages(path: Path) -> set[str]:
     """The packages (or single modules) of rt_vla_ros that a file imports from."""
     names = {name.split(".")[1] for name in imported(path) if name.startswith("rt_vla_ros.")}
     packages = {name if (PACKAGE / name).is_dir() else f"{name}.py" for name in names}
-    return packages - {"msg.py", "srv.py", "__version__.py"}
+    return packages - {"msg.py", "srv.py", "action.py", "__version__.py"}
 
 
 def imports_ros(path: Path) -> set[str]:
     """The ROS packages that a file imports."""
     roots = {name.split(".")[0] for name in imported(path)} & ROS_MODULES
-    return roots | {name for name in imported(path) if name.startswith(("rt_vla_ros.msg", "rt_vla_ros.srv"))}
+    return roots | {name for name in imported(path) if ".".join(name.split(".")[:2]) in OWN_MESSAGES}
 
 
 def test_every_package_has_its_row() -> None:

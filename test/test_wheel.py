@@ -45,7 +45,7 @@ def test_the_wheel_holds_every_file_of_both_packages(wheel: Path) -> None:
         assert len(files) > 50
         assert {path for path in files if "__pycache__" not in path} - names == set()
     share = {name.partition("/share/rt_vla_ros/")[2] for name in names}
-    for folder in ("msg", "srv", "launch", "config"):
+    for folder in ("msg", "srv", "action", "launch", "config"):
         assert {f"{folder}/{path.name}" for path in (ROOT / folder).glob("*.*")} <= share
     assert "package.xml" in share
     assert {"launch/policy.launch.py", "msg/ActionChunk.msg"} <= share

@@ -16,6 +16,10 @@ SERVICES: dict[str, str] = {
     "std_srvs/srv/Empty": "---\n",
     "std_srvs/srv/SetBool": "bool data\n---\nbool success\nstring message\n",
     "std_srvs/srv/Trigger": "---\nbool success\nstring message\n",
+    "action_msgs/srv/CancelGoal": (
+        "GoalInfo goal_info\n---\nint8 ERROR_NONE=0\nint8 ERROR_REJECTED=1\nint8 ERROR_UNKNOWN_GOAL_ID=2\n"
+        "int8 ERROR_GOAL_TERMINATED=3\nint8 return_code\nGoalInfo[] goals_canceling\n"
+    ),
     "rcl_interfaces/srv/DescribeParameters": "string[] names\n---\nParameterDescriptor[] descriptors\n",
     "rcl_interfaces/srv/GetLoggerLevels": "string[] names\n---\nLoggerLevel[] levels\n",
     "rcl_interfaces/srv/GetParameterTypes": "string[] names\n---\nuint8[] types\n",

@@ -1,7 +1,8 @@
 """Message packages made on import: `from sensor_msgs.msg import Image` where no ROS 2 generated it.
 
 `install()` puts a finder at the front of `sys.meta_path`, so that a process never mixes these classes with those of
-another source. A registered package that is a Python package keeps its root: only its `msg` and `srv` are made here.
+another source. A registered package that is a Python package keeps its root: only its `msg`, `srv` and `action` are
+made here.
 """
 
 from __future__ import annotations
@@ -14,23 +15,26 @@ from types import ModuleType
 from typing import Any
 
 from zenoh_ros import packages
-from zenoh_ros.wire.messages import Message, ServiceClass, message_class, service_class
-from zenoh_ros.wire.types import built_in_packages, message_names, service_names
+from zenoh_ros.wire.messages import ActionClass, Message, ServiceClass, action_class, message_class, service_class
+from zenoh_ros.wire.type_definition import is_action_service, owner
+from zenoh_ros.wire.types import action_names, built_in_packages, message_names, service_names
 
-_KINDS = ("msg", "srv")
+_KINDS = ("msg", "srv", "action")
+_Made = type[Message] | type[ServiceClass] | type[ActionClass]
+_MAKERS: dict[str, Callable[[str], _Made]] = {"msg": message_class, "srv": service_class, "action": action_class}
 
 
 def package_names() -> dict[str, dict[str, list[str]]]:
-    """`{"std_srvs": {"msg": [], "srv": ["Empty", "SetBool", "Trigger"]}, ...}`."""
+    """`{"std_srvs": {"msg": [], "srv": ["Empty", "SetBool", "Trigger"], "action": []}, ...}`."""
     names: dict[str, dict[str, list[str]]] = {}
-    for full_name in message_names() + service_names():
+    for full_name in message_names() + service_names() + action_names():
         package, kind, name = full_name.split("/")
         names.setdefault(package, {kind: [] for kind in _KINDS})[kind].append(name)
     return names
 
 
 class MessagePackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds and loads `package`, `package.msg` and `package.srv` for every message package that is known."""
+    """Finds and loads `package` and its `msg`, `srv` and `action` for every message package that is known."""
 
     def __init__(self) -> None:
         self.refresh()
@@ -43,7 +47,7 @@ class MessagePackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """A spec for a message package or its msg/srv part; None leaves the name to others."""
+        """A spec for a message package or its msg, srv or action part; None leaves the name to others."""
         package, _, kind = fullname.partition(".")
         own = packages.find(package)
         is_root = not kind and (own is None or not own.is_python) and not self._is_elsewhere(package)
@@ -71,13 +75,13 @@ class MessagePackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def _class_maker(module: ModuleType, package: str, kind: str, names: list[str]) -> Callable[[str], Any]:
-    def make(name: str) -> type[Message] | type[ServiceClass]:
+    def make(name: str) -> _Made:
         full_name = f"{package}/{kind}/{name}"
-        made: type[Message] | type[ServiceClass]
+        made: _Made
         if name in names:
-            made = message_class(full_name) if kind == "msg" else service_class(full_name)
-        elif kind == "srv" and name.rpartition("_")[0] in names and name.endswith(("_Request", "_Response", "_Event")):
-            made = message_class(full_name)
+            made = _MAKERS[kind](full_name)
+        elif owner(full_name).rpartition("/")[2] in names:
+            made = service_class(full_name) if is_action_service(full_name) else message_class(full_name)
         else:
             raise AttributeError(f"module {module.__name__!r} has no type {name!r}; it has {', '.join(names)}")
         setattr(module, name, made)

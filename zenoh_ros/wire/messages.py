@@ -1,4 +1,4 @@
-"""Message and service classes with the shape of those that rosidl generates for Python.
+"""Message, service and action classes with the shape of those that rosidl generates for Python.
 
 Keyword constructors, default values, constants as class attributes, checked assignment, equality, and a `repr` like
 rosidl's. Fields live in slots named `_field`, read under the name `field`.
@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from zenoh_ros.wire.checks import TYPE_CODES, Check, make_check
-from zenoh_ros.wire.types import EMPTY_MEMBER, Field, TypeDefinition, check_service, definition
+from zenoh_ros.wire.type_definition import ACTION_SECTIONS
+from zenoh_ros.wire.types import EMPTY_MEMBER, Field, TypeDefinition, check_action, check_service, definition
 
 _IDL_NAMES = {"float64": "double", "float32": "float", "bool": "boolean", "byte": "octet", "char": "uint8"}
 _ZEROS = {"bool": False, "byte": b"\x00", "string": "", "float32": 0.0, "float64": 0.0}
@@ -78,6 +79,28 @@ class ServiceClass:
         raise TypeError("service classes cannot be instantiated; use .Request() or .Response()")
 
 
+class ActionClass:
+    """Base of every action class: a namespace for its messages and, in `Impl`, what they travel in."""
+
+    class Travels:
+        """The services and messages of an action; an action class has it under the name `Impl`."""
+
+        SendGoalService: ClassVar[type[ServiceClass]] = ServiceClass
+        GetResultService: ClassVar[type[ServiceClass]] = ServiceClass
+        CancelGoalService: ClassVar[type[ServiceClass]] = ServiceClass
+        FeedbackMessage: ClassVar[type[Message]] = Message
+        GoalStatusMessage: ClassVar[type[Message]] = Message
+
+    _TYPE_NAME: ClassVar[str] = ""
+    Goal: ClassVar[type[Message]] = Message
+    Result: ClassVar[type[Message]] = Message
+    Feedback: ClassVar[type[Message]] = Message
+    Impl: ClassVar[type[Travels]] = Travels
+
+    def __init__(self) -> None:
+        raise NotImplementedError("Action classes can not be instantiated")
+
+
 @cache
 def message_class(type_name: str) -> type[Message]:
     """The class of a message type such as "sensor_msgs/msg/Image"; the same class every time.
@@ -126,6 +149,32 @@ def service_class(type_name: str) -> type[ServiceClass]:
     return type(name, (ServiceClass,), body)
 
 
+@cache
+def action_class(type_name: str) -> type[ActionClass]:
+    """The class of an action type such as "rt_vla_ros/action/ExecuteInstruction"; the same class every time.
+
+    Raises:
+        types.UnknownType: if there is no such type.
+    """
+    check_action(type_name)
+    package, kind, name = type_name.split("/")
+    travels = {
+        "SendGoalService": service_class(f"{type_name}_SendGoal"),
+        "GetResultService": service_class(f"{type_name}_GetResult"),
+        "CancelGoalService": service_class("action_msgs/srv/CancelGoal"),
+        "FeedbackMessage": message_class(f"{type_name}_FeedbackMessage"),
+        "GoalStatusMessage": message_class("action_msgs/msg/GoalStatusArray"),
+    }
+    body: dict[str, Any] = {
+        "__module__": f"{package}.{kind}._{_snake_case(name)}",
+        "__doc__": f"Action class '{name}'.",
+        "_TYPE_NAME": type_name,
+        "Impl": type("Impl", (ActionClass.Travels,), travels),
+    }
+    body |= {part: message_class(f"{type_name}_{part}") for part in ACTION_SECTIONS}
+    return type(name, (ActionClass,), body)
+
+
 def visible_fields(described: TypeDefinition) -> tuple[Field, ...]:
     """The fields that Python sees: all but the placeholder of an empty message."""
     return tuple(field for field in described.fields if field.name != EMPTY_MEMBER)
@@ -150,7 +199,7 @@ def _default(field: Field, item_class: type[Message] | None) -> Callable[[], Any
 
 
 def _idl_type(field: Field) -> str:
-    base = field.base.replace("/msg/", "/").replace("/srv/", "/") if field.is_message else field.base
+    base = re.sub("/(msg|srv|action)/", "/", field.base) if field.is_message else field.base
     base = _IDL_NAMES.get(base, base) + (f"<{field.string_bound}>" if field.string_bound else "")
     if field.array_length is not None:
         return f"{base}[{field.array_length}]"

@@ -23,7 +23,7 @@ from zenoh_ros.wire.messages import Message, ServiceClass
 if TYPE_CHECKING:
     from zenoh_ros.wire.session import Session
 
-_TIMEOUT_S = 600.0
+_TIMEOUT_S = 30 * 86400.0  # a request for the result of an action waits for as long as the action takes
 _MATCH_POLL_S = 0.01  # from a service's token to the match of its queryable
 _LOOK_AGAIN_S = 1.0
 

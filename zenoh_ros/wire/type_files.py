@@ -1,4 +1,4 @@
-"""The msg/ and srv/ files of packages: registered ones, those on AMENT_PREFIX_PATH, and copies in `interfaces/`."""
+"""Files in msg/, srv/ and action/: of registered packages, those on AMENT_PREFIX_PATH, and copies in `interfaces/`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zenoh_ros.packages import registered
 
-KINDS = ("msg", "srv")
+KINDS = ("msg", "srv", "action")
 # Definitions of packages that a node of ours speaks to and that may not be installed here.
 INTERFACES = Path(__file__).parents[1] / "interfaces"
 

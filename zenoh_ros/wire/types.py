@@ -1,8 +1,8 @@
-"""Message and service types: their fields, constants, defaults and RIHS01 hashes.
+"""Message, service and action types: their fields, constants, defaults and RIHS01 hashes.
 
-Definitions come from rosbags' store of ROS 2 Jazzy, from `definitions.py`, from the msg/ and srv/ files of registered
-packages, the very ones that a ROS 2 build reads, and for what is in none of these, from packages on AMENT_PREFIX_PATH
-and from what a node or a bag says of a type (`learn`).
+Definitions come from rosbags' store of ROS 2 Jazzy, from `definitions.py`, from the msg/, srv/ and action/ files of
+registered packages, the very ones that a ROS 2 build reads, and for what is in none of these, from packages on
+AMENT_PREFIX_PATH and from what a node or a bag says of a type (`learn`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
@@ -24,10 +23,19 @@ from rosbags.typesys.msg import MSGParser
 
 from zenoh_ros.packages import RegisteredPackage, registered
 from zenoh_ros.wire.definitions import FIELD_DEFAULTS, SERVICES
+from zenoh_ros.wire.type_definition import (
+    ACTION_SECTIONS,
+    action_fields,
+    action_types,
+    is_action_service,
+    owner,
+    service_event,
+    service_fields,
+)
+from zenoh_ros.wire.type_definition import EMPTY_MEMBER as EMPTY_MEMBER
+from zenoh_ros.wire.type_definition import Field as Field
+from zenoh_ros.wire.type_definition import TypeDefinition as TypeDefinition
 from zenoh_ros.wire.type_files import type_files
-
-# An empty message has this one byte on the wire, and rosidl hides it from Python.
-EMPTY_MEMBER = "structure_needs_at_least_one_member"
 
 # Type ids of type_description_interfaces/msg/FieldType; rosidl reads `char` as uint8.
 _TYPE_IDS = {
@@ -39,46 +47,8 @@ _BASES = {type_id: base for base, type_id in _TYPE_IDS.items() if base != "char"
 _ARRAY_OFFSET, _BOUNDED_SEQUENCE_OFFSET, _SEQUENCE_OFFSET = 48, 96, 144
 
 
-@dataclass(frozen=True)
-class Field:
-    """One field of a message.
-
-    Attributes:
-        base: a primitive ("float64", "string", ...) or the name of a message type ("std_msgs/msg/Header").
-        is_message: whether `base` is a message type.
-        array_length: N of `T[N]`; None otherwise.
-        is_sequence: whether it is `T[]` or `T[<=N]`.
-        bound: N of `T[<=N]`, 0 for none.
-        string_bound: N of `string<=N`, 0 for none.
-        default: the value of the definition; None where it is zero, "" or empty.
-    """
-
-    name: str
-    base: str
-    is_message: bool = False
-    array_length: int | None = None
-    is_sequence: bool = False
-    bound: int = 0
-    string_bound: int = 0
-    default: Any = None
-
-    @property
-    def is_scalar(self) -> bool:
-        """Whether it holds one value rather than many."""
-        return self.array_length is None and not self.is_sequence
-
-
-@dataclass(frozen=True)
-class TypeDefinition:
-    """A message type: fields in the order of the wire and constants as (primitive type, value)."""
-
-    name: str
-    fields: tuple[Field, ...]
-    constants: dict[str, tuple[str, Any]]
-
-
 class UnknownType(KeyError):
-    """There is no such message or service type."""
+    """There is no such message, service or action type."""
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -123,10 +93,28 @@ def service_names() -> list[str]:
     return sorted({*_services(), *learned, *(name for name in type_files() if "/srv/" in name)})
 
 
+def action_names() -> list[str]:
+    """Every action type, sorted ("package/action/Name")."""
+    return sorted(name for name in type_files() if "/action/" in name)
+
+
+def is_service(type_name: str) -> bool:
+    """Whether there is such a service type; those by which an action works are some."""
+    if is_action_service(type_name):
+        return owner(type_name) in action_names()
+    return type_name in service_names()
+
+
 def check_service(type_name: str) -> None:
     """Raises UnknownType if there is no such service type."""
-    if type_name not in service_names():
+    if not is_service(type_name):
         raise UnknownType(_unknown(type_name, service_names()))
+
+
+def check_action(type_name: str) -> None:
+    """Raises UnknownType if there is no such action type."""
+    if type_name not in action_names():
+        raise UnknownType(_unknown(type_name, action_names()))
 
 
 def learn(definitions: Iterable[TypeDefinition]) -> None:
@@ -164,7 +152,7 @@ def parse_description(described: Mapping[str, Any]) -> list[TypeDefinition]:
 
 @cache
 def type_hash(type_name: str) -> str:
-    """RIHS01 hash of a message or service type (REP-2016), as rosidl computes it.
+    """RIHS01 hash of a message, service or action type (REP-2016), as rosidl computes it.
 
     Raises:
         UnknownType: if there is no such type.
@@ -184,10 +172,7 @@ def type_description(type_name: str) -> dict[str, Any]:
         UnknownType: if there is no such type.
     """
     described: dict[str, dict[str, object]] = {}
-    if "/srv/" in type_name and type_name in service_names():
-        _describe_service(type_name, described)
-    else:
-        _describe(type_name, described)
+    _describe(type_name, described)
     main = described.pop(type_name)
     return {"type_description": main, "referenced_type_descriptions": [described[name] for name in sorted(described)]}
 
@@ -215,14 +200,12 @@ def _described_field(described: Mapping[str, Any]) -> Field:
 
 def _read_file(type_name: str) -> None:
     """Learns what a package on AMENT_PREFIX_PATH says of the type, if one does."""
-    is_part = "/srv/" in type_name and type_name.endswith(("_Request", "_Response", "_Event"))
-    name = type_name.rpartition("_")[0] if is_part else type_name
+    name = owner(type_name)
     file = type_files().get(name)
     if file is None:
         return
     try:
-        text = file.read_text(encoding="utf-8")
-        learn((_parse_service(text, name) if is_part else _parse(text, name)).values())
+        learn(_PARSERS[name.split("/")[1]](file.read_text(encoding="utf-8"), name).values())
     except (OSError, ValueError, TypesysError) as error:
         raise UnknownType(f"the type {name} cannot be read from {file}: {error}") from error
 
@@ -230,11 +213,17 @@ def _read_file(type_name: str) -> None:
 def _describe(type_name: str, described: dict[str, dict[str, object]]) -> None:
     if type_name in described:
         return
-    fields = definition(type_name).fields
+    fields = _fields(type_name)
     described[type_name] = {"type_name": type_name, "fields": [_describe_field(field) for field in fields]}
     for field in fields:
         if field.is_message:
             _describe(field.base, described)
+
+
+def _fields(type_name: str) -> tuple[Field, ...]:
+    if is_service(type_name):
+        return service_fields(type_name)
+    return action_fields(type_name) if type_name in action_names() else definition(type_name).fields
 
 
 def _describe_field(field: Field) -> dict[str, object]:
@@ -257,19 +246,11 @@ def _describe_field(field: Field) -> dict[str, object]:
     }
 
 
-def _describe_service(type_name: str, described: dict[str, dict[str, object]]) -> None:
-    """A service is described as a message that holds its request, its response and its event."""
-    parts = {part: f"{type_name}_{part.capitalize()}" for part in ("request", "response", "event")}
-    fields = [Field(name=f"{part}_message", base=name, is_message=True) for part, name in parts.items()]
-    described[type_name] = {"type_name": type_name, "fields": [_describe_field(field) for field in fields]}
-    for name in parts.values():
-        _describe(name, described)
-
-
 def _unknown(type_name: str, known: list[str]) -> str:
     short = type_name.rsplit("/", 1)[-1].lower()
     near = [name for name in known if name.rsplit("/", 1)[-1].lower() == short]
-    hint = f"; did you mean {', '.join(near)}?" if near else "; expected package/msg/Name or package/srv/Name"
+    expected = "expected package/msg/Name, package/srv/Name or package/action/Name"
+    hint = f"; did you mean {', '.join(near)}?" if near else f"; {expected}"
     return f"unknown ROS type {type_name!r}{hint}"
 
 
@@ -288,6 +269,8 @@ def _definitions_with(packages: tuple[RegisteredPackage, ...]) -> dict[str, Type
         definitions.update(_parse(text, name))
     for name, text in _services_with(packages).items():
         definitions.update(_parse_service(text, name))
+    for name, text in _texts(packages, "action"):
+        definitions.update(_parse_action(text, name))
     return definitions
 
 
@@ -301,7 +284,7 @@ def _services_with(packages: tuple[RegisteredPackage, ...]) -> dict[str, str]:
 
 
 def _texts(packages: tuple[RegisteredPackage, ...], kind: str) -> Iterator[tuple[str, str]]:
-    """Type names and texts of the packages' msg/*.msg or srv/*.srv."""
+    """Type names and texts of the packages' msg/*.msg, srv/*.srv or action/*.action."""
     for package in packages:
         for file in sorted((package.share / kind).glob(f"*.{kind}")):
             yield f"{package.name}/{kind}/{file.stem}", file.read_text(encoding="utf-8")
@@ -311,17 +294,19 @@ def _parse_service(text: str, name: str) -> dict[str, TypeDefinition]:
     request, separator, response = f"\n{text}".partition("\n---")
     if not separator:
         raise ValueError(f"service {name}: no line '---' between request and response")
-    parts = _parse(request, f"{name}_Request") | _parse(response, f"{name}_Response")
-    event = TypeDefinition(
-        name=f"{name}_Event",
-        fields=(
-            Field("info", "service_msgs/msg/ServiceEventInfo", is_message=True),
-            Field("request", f"{name}_Request", is_message=True, is_sequence=True, bound=1),
-            Field("response", f"{name}_Response", is_message=True, is_sequence=True, bound=1),
-        ),
-        constants={},
-    )
-    return parts | {event.name: event}
+    event = service_event(name)
+    return _parse(request, f"{name}_Request") | _parse(response, f"{name}_Response") | {event.name: event}
+
+
+def _parse_action(text: str, name: str) -> dict[str, TypeDefinition]:
+    sections = re.split(r"^---[ \t\r]*$", text, flags=re.MULTILINE)
+    if len(sections) != len(ACTION_SECTIONS):
+        found = len(sections) - 1
+        raise ValueError(f"action {name}: {found} lines '---', expected 2, between goal, result and feedback")
+    parsed: dict[str, TypeDefinition] = {}
+    for part, section in zip(ACTION_SECTIONS, sections, strict=True):
+        parsed |= _parse(section, f"{name}_{part}")
+    return parsed | {one.name: one for one in action_types(name)}
 
 
 def _parse(text: str, name: str) -> dict[str, TypeDefinition]:
@@ -359,3 +344,6 @@ def _field(name: str, descriptor: Any, default: Any) -> Field:
         string_bound=0 if is_message else item[1],
         default=default,
     )
+
+
+_PARSERS = {"msg": _parse, "srv": _parse_service, "action": _parse_action}

@@ -15,7 +15,8 @@ def test_every_copy_can_be_read():
     copies = {name: file for name, file in type_files().items() if INTERFACES in file.parents}
     assert copies
     for name in copies:
-        for part in {"msg": [""], "srv": ["_Request", "_Response"]}[name.split("/")[1]]:
+        parts = {"msg": [""], "srv": ["_Request", "_Response"], "action": ["_Goal", "_Result", "_Feedback"]}
+        for part in parts[name.split("/")[1]]:
             assert definition(name + part).name == name + part
 
 

@@ -36,6 +36,7 @@ class NodeEntities:
         self._services: list[Service] = []
         self._timers: list[Timer] = []
         self._guards: list[GuardCondition] = []
+        self._actions: list[Any] = []
         self._default_callback_group: CallbackGroup = MutuallyExclusiveCallbackGroup()
         self._rate_group = ReentrantCallbackGroup()
 
@@ -82,7 +83,14 @@ class NodeEntities:
 
     def _entities(self) -> Iterator[Any]:
         """Everything with a callback, in the order in which an executor looks at it."""
-        for entities in (self._timers, self._subscriptions, self._guards, self._clients, self._services):
+        for entities in (
+            self._timers,
+            self._subscriptions,
+            self._guards,
+            self._clients,
+            self._services,
+            self._actions,
+        ):
             yield from entities
 
     @property
@@ -225,6 +233,14 @@ class NodeEntities:
         timer = self.create_timer(1.0 / frequency, None, self._rate_group, clock)
         return Rate(timer, context=self._context)
 
+    def _add_action(self, action: Any) -> None:
+        """A client or server of an action calls this when it is made."""
+        self._actions = self._add(self._actions, action)
+
+    def _remove_action(self, action: Any) -> None:
+        """A client or server of an action calls this when it is destroyed."""
+        self._actions = [other for other in self._actions if other is not action]
+
     def _add(self, entities: list[EntityT], entity: EntityT) -> list[EntityT]:
         entity.callback_group.add_entity(entity)  # type: ignore[attr-defined]
         self._wake_executor()
@@ -269,7 +285,7 @@ class NodeEntities:
         for entity in (*self._publishers, *self._entities()):
             entity.destroy()
         self._publishers, self._subscriptions, self._clients, self._services = [], [], [], []
-        self._timers, self._guards = [], []
+        self._timers, self._guards, self._actions = [], [], []
 
 
 def _without(entities: list[EntityT], entity: EntityT) -> tuple[list[EntityT], bool]:
