@@ -24,6 +24,7 @@ from rt_vla_ros.nodes.camera_topics import camera_topics, missing_camera
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Report
 from rt_vla_ros.nodes.images import open_bridge
+from rt_vla_ros.nodes.instruction_action import InstructionAction, Requests, Result
 from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.pictures import Picture, check_picture, rgb_from_picture
 from rt_vla_ros.nodes.policy_health import PolicyHealth
@@ -90,6 +91,7 @@ class PolicyNode(ProgramNode):
         self._actions = self.create_publisher(ChunkMsg, "action", reliable)
         self._smoother = SmootherWatch(self, self._actions, self._on_smoother_stopped, self._on_smoother_lost)
         self._diagnostics = Diagnostics(self, self._report)
+        self._goals = InstructionAction(self, self._smoother, self._requests())
         self.create_subscription(String, "instruction", self._on_instruction, reliable)
         self._subscribe_to_cameras()
         self.create_service(SetBool, "~/enable", self._on_enable)
@@ -128,8 +130,9 @@ class PolicyNode(ProgramNode):
             self._health.acted(decision.inference_ns, step.took_ns, decision.chunk.legal_probability)
         if decision.unsure is not None:
             self._health.problem(decision.unsure)
+        self._goals.step(step)
         if decision.chunk.terminate:
-            self.get_logger().info(CARRIED_OUT)
+            self._carried_out()
 
     def on_frames_rejected(self, sentence: str) -> None:
         """See policy_runner.RunnerListener."""
@@ -137,9 +140,12 @@ class PolicyNode(ProgramNode):
 
     def on_request_failed(self, sentence: str) -> None:
         """See policy_runner.RunnerListener."""
+        told = f"The request failed: {sentence}"
+        self._goals.over(Result.FAULT, told)
         self._instruction_gate.close()
-        self._say(STOP, f"The request failed: {sentence}")
-        self._health.problem(f"The request failed: {sentence}", lasting=True)
+        self._say(STOP, told)
+        self._smoother.await_standstill()
+        self._health.problem(told, lasting=True)
 
     def on_load_failed(self, sentence: str) -> None:
         """See policy_runner.RunnerListener."""
@@ -151,7 +157,12 @@ class PolicyNode(ProgramNode):
     def _conclude(self) -> None:
         """The request is over when its last step's time is, not when that was decided."""
         if self._runner.conclude():
-            self.get_logger().info(CARRIED_OUT)
+            self._carried_out()
+
+    def _carried_out(self) -> None:
+        self.get_logger().info(CARRIED_OUT)
+        self._goals.over(Result.SUCCEEDED, CARRIED_OUT)
+        self._smoother.await_standstill()
 
     def _on_instruction(self, message: String) -> None:
         self._conclude()
@@ -169,7 +180,23 @@ class PolicyNode(ProgramNode):
             if not self._enabled:
                 self._health.problem(refusal)
         elif decision.kind is InstructionKind.NEW:
+            self._goals.over(Result.REPLACED, f"Another instruction took its place: {decision.text!r}.")
             self._begin(decision.text)
+
+    def _requests(self) -> Requests:
+        """What a goal of the action does and asks."""
+
+        def begin(text: str) -> None:
+            self._begin(self._instruction_gate.take(text, time.monotonic()))
+
+        def refuse(text: str) -> str | None:
+            return self._instruction_gate.refuse(text) or self._refuse_request()
+
+        def running() -> bool:
+            with self._runner.lock:  # a step that ends the request is told before anybody looks
+                return self._runner.running
+
+        return Requests(refuse, begin, self._end, self._break_off, running, self._report)
 
     def _refuse_request(self) -> str | None:
         """Why no request can begin, in a sentence; None where one can."""
@@ -192,15 +219,18 @@ class PolicyNode(ProgramNode):
 
         stop: the smoother shall latch it.
         """
+        self._goals.over(Result.STOPPED, sentence)
         with self._runner.lock:
             self._runner.cancel()
             self._say(STOP, sentence, latched=stop)
+        self._smoother.await_standstill()
         self._instruction_gate.close()
         self._health.end()
 
     def _break_off(self, sentence: str) -> None:
         """Ends the request where one runs, and says so until the next one begins."""
         if self._runner.running:
+            self._goals.over(Result.FAULT, sentence)
             self._end(sentence)
             self._health.problem(sentence, lasting=True)
 
@@ -245,6 +275,7 @@ class PolicyNode(ProgramNode):
             response.message = f"no instruction has come yet; publish one on the topic {topic}"
         else:
             self._instruction_gate.reopen()
+            self._goals.over(Result.REPLACED, "The request was begun anew by the restart service.")
             self._begin(text)
             response.message = f"carrying out {text!r} from the start"
         return response
@@ -374,6 +405,7 @@ class PolicyNode(ProgramNode):
         """The arm is told to stand still where it was moving."""
         if self._runner.running:
             self._end("The policy node was ended.")
+        self._goals.close()
         self._runner.close()
 
 

@@ -29,6 +29,8 @@ FIRST_STATUS = 0.5
 # A turn by 1 rad changes what a camera sees as much as a way of this length [m].
 METRES_PER_RADIAN = 0.2
 REMEMBERED = 256  # statuses
+# So many statuses in a row without a command: the arm stands still. The first may be older than what it was told last.
+STILL = 3
 
 
 class SmootherWatch:
@@ -45,6 +47,7 @@ class SmootherWatch:
         self._reason = ""
         self._lost = False
         self._silent = 0  # checks since the last status
+        self._still = 0  # statuses in a row without a command
         self._waiting: list[tuple[Future[bool], int]] = []  # for a stop to be taken; and how many checks ago
         self._ways: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)  # time of a tick [ns], way until then [m]
         self._known, self._started = threading.Event(), time.monotonic()
@@ -103,6 +106,21 @@ class SmootherWatch:
                 return way
         return None
 
+    @property
+    def path(self) -> float | None:
+        """How far the arm was told to go since the smoother's start [m], without turns; None where unknown."""
+        distance = math.nan if self._status is None or self._lost else self._status.commanded_distance
+        return float(distance) if math.isfinite(distance) else None
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether the arm stands still after the end of a request, or nobody moves it; see `await_standstill`."""
+        return self._status is None or self._lost or self._still >= STILL
+
+    def await_standstill(self) -> None:
+        """The arm was told to stop: how it is counts from now on."""
+        self._still = 0
+
     def wait_until_known(self) -> None:
         """Until the smoother's first status is here, or has had time to come."""
         self._known.wait(max(0.0, self._started + FIRST_STATUS - time.monotonic()))
@@ -114,6 +132,8 @@ class SmootherWatch:
     def _on_status(self, status: ControllerStatus) -> None:
         was_stopped, self._reason = self._is_stopped, status.reason[:LONGEST_REASON]
         self._status, self._lost, self._silent = status, False, 0
+        follows = status.commanding or status.state in (ControllerStatus.MOVING, ControllerStatus.HOLDING)
+        self._still = 0 if follows else self._still + 1
         way = status.commanded_distance + METRES_PER_RADIAN * status.commanded_angle
         if math.isfinite(way):
             self._ways.append((nanoseconds(status.header.stamp), way))

@@ -57,18 +57,28 @@ class InstructionGate:
         """The last text is carried out once more."""
         self._closed = False
 
+    def refuse(self, raw: str) -> str | None:
+        """Why a text is no instruction that can be carried out, in a sentence; None where it is one."""
+        return too_long("instruction", raw, self._max_length) or (None if raw.split() else "The instruction is empty.")
+
+    def take(self, raw: str, now: float) -> str:
+        """A text that begins a request in any case, as the policy gets it; see `refuse`."""
+        self._text, self._heard = as_one_line(raw), now
+        self._closed = self._explained = False
+        return self._text
+
     def decide(self, raw: str, *, running: bool, now: float) -> InstructionDecision:
         """raw: the text as it came. running: whether a request is being carried out. now: any clock [s]."""
         if (problem := too_long("instruction", raw, self._max_length)) is not None:
             return InstructionDecision(InstructionKind.REFUSED, "", problem)
-        text = " ".join(raw.split())
+        text = as_one_line(raw)
         if not text:
             return InstructionDecision(InstructionKind.STOP, "", "The instruction is empty: stop.")
         repeated = text == self._text and (running or self._closed or now - self._heard <= self._pause)
-        self._text, self._heard = text, now
         if repeated:
+            self._heard = now
             return InstructionDecision(InstructionKind.REPEATED, text, "" if running else self._explanation())
-        self._closed = self._explained = False
+        self.take(text, now)
         return InstructionDecision(InstructionKind.NEW, text, f"New instruction: {text!r}.")
 
     def _explanation(self) -> str:
@@ -84,6 +94,11 @@ class InstructionGate:
             f"The same instruction again within {self._pause:g} s is taken for a repetition, and its request is over: "
             f"nothing begins. Say it again after {self._pause:g} s of silence, or call {self._restart}."
         )
+
+
+def as_one_line(text: str) -> str:
+    """Without spaces and line ends that mean nothing."""
+    return " ".join(text.split())
 
 
 def too_long(what: str, text: str, max_length: int) -> str | None:

@@ -299,6 +299,16 @@ def test_send_goal_blocks_until_the_result(world: Any, pair: Any) -> None:
     assert answers[0].result.sentence == "done: lift the cube"
 
 
+def test_a_node_may_use_the_plain_names_itself(world: Any) -> None:
+    node = world.node("serving")
+    node._actions = None
+    server = ActionServer(node, ExecuteInstruction, "do", succeed)
+    client = ActionClient(world.node("asking"), ExecuteInstruction, "do")
+    assert client.wait_for_server(20.0)
+    assert send(world, client).accepted
+    server.destroy()
+
+
 def test_what_is_no_goal_is_refused(pair: Any) -> None:
     client = pair().client
     with pytest.raises(TypeError):

@@ -36,7 +36,7 @@ class NodeEntities:
         self._services: list[Service] = []
         self._timers: list[Timer] = []
         self._guards: list[GuardCondition] = []
-        self._actions: list[Any] = []
+        self._action_entities: list[Any] = []
         self._default_callback_group: CallbackGroup = MutuallyExclusiveCallbackGroup()
         self._rate_group = ReentrantCallbackGroup()
 
@@ -89,7 +89,7 @@ class NodeEntities:
             self._guards,
             self._clients,
             self._services,
-            self._actions,
+            self._action_entities,
         ):
             yield from entities
 
@@ -233,13 +233,13 @@ class NodeEntities:
         timer = self.create_timer(1.0 / frequency, None, self._rate_group, clock)
         return Rate(timer, context=self._context)
 
-    def _add_action(self, action: Any) -> None:
+    def _add_action_entity(self, action: Any) -> None:
         """A client or server of an action calls this when it is made."""
-        self._actions = self._add(self._actions, action)
+        self._action_entities = self._add(self._action_entities, action)
 
-    def _remove_action(self, action: Any) -> None:
+    def _remove_action_entity(self, action: Any) -> None:
         """A client or server of an action calls this when it is destroyed."""
-        self._actions = [other for other in self._actions if other is not action]
+        self._action_entities = [other for other in self._action_entities if other is not action]
 
     def _add(self, entities: list[EntityT], entity: EntityT) -> list[EntityT]:
         entity.callback_group.add_entity(entity)  # type: ignore[attr-defined]
@@ -285,7 +285,7 @@ class NodeEntities:
         for entity in (*self._publishers, *self._entities()):
             entity.destroy()
         self._publishers, self._subscriptions, self._clients, self._services = [], [], [], []
-        self._timers, self._guards, self._actions = [], [], []
+        self._timers, self._guards, self._action_entities = [], [], []
 
 
 def _without(entities: list[EntityT], entity: EntityT) -> tuple[list[EntityT], bool]:

@@ -68,7 +68,7 @@ class ActionEntity:
 
     def destroy(self) -> None:
         """Leave the graph."""
-        self._node._remove_action(self)
+        self._node._remove_action_entity(self)
         for part in self._parts:
             part.destroy()
 

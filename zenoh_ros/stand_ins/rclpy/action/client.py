@@ -116,7 +116,7 @@ class ActionClient(ActionEntity):
             travels.GoalStatusMessage, "status", self._on_status, status_sub_qos_profile
         )
         self._parts = (self._goals, self._feedback, self._statuses, self._cancels, self._results)
-        node._add_action(self)
+        node._add_action_entity(self)
 
     def _client(self, service_type: Any, part: str, qos: QoSProfile) -> Client:
         node, name = self._node, self._service_name(self._action_name, part)

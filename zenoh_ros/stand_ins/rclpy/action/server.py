@@ -111,7 +111,7 @@ class ActionServer(ActionEntity):
             requests(travels.CancelGoalService, "cancel_goal", cancel_service_qos_profile, self._on_cancel),
             requests(travels.GetResultService, "get_result", result_service_qos_profile, self._on_result_wanted),
         )
-        node._add_action(self)
+        node._add_action_entity(self)
 
     @property
     def action_type(self) -> Any:
