@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TextIO
@@ -26,7 +27,8 @@ class Progress:
     def update(self, text: str) -> None:
         """Something that the next update replaces."""
         if self._terminal:
-            print(f"\r\033[K{text}", end="", file=self._stream, flush=True)
+            columns = shutil.get_terminal_size().columns  # a line that wraps could not be replaced
+            print(f"\r\033[K{text[: columns - 1]}", end="", file=self._stream, flush=True)
             self._open = True
         elif time.monotonic() - self._last >= QUIET:
             self._last = time.monotonic()

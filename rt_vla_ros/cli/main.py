@@ -48,12 +48,14 @@ class CommandEntry:
 
 COMMANDS: dict[str, CommandEntry] = {
     "demo": CommandEntry("rt_vla_ros.cli.demo", "the main job once: simulated arm, policy, an instruction"),
+    "do": CommandEntry("rt_vla_ros.cli.do", "have a running policy node carry out an instruction", True),
     "launch": CommandEntry("zenoh_ros.commands.launch", "start a launch file, e.g. policy.launch.py arm:=sim", True),
     "run": CommandEntry("zenoh_ros.commands.run", "start one node of a package", True),
     "topic": CommandEntry("zenoh_ros.commands.topic", "pub, echo, list, info, type, hz, bw, delay", True),
     "node": CommandEntry("zenoh_ros.commands.node", "list, info", True),
     "param": CommandEntry("zenoh_ros.commands.param", "list, get, set, describe, dump, load", True),
     "service": CommandEntry("zenoh_ros.commands.service", "list, call, type, info", True),
+    "action": CommandEntry("zenoh_ros.commands.action", "list, info, type, send_goal", True),
     "interface": CommandEntry("zenoh_ros.commands.interface", "list, show, package, packages", True),
     "bag": CommandEntry("zenoh_ros.commands.bag", "info, play", True),
     "evaluate": CommandEntry("rt_vla_ros.cli.evaluate", "how often a policy does what it is told, in the simulator"),

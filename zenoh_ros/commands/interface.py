@@ -1,4 +1,4 @@
-"""Types of messages and services: list them, show one, list those of a package."""
+"""Types of messages, services and actions: list them, show one, list those of a package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from zenoh_ros.wire import types
 from zenoh_ros.wire.definitions import SERVICES
 from zenoh_ros.wire.type_files import type_files
 
-_KINDS = {"Messages": "msg", "Services": "srv"}
+_NAMES = {"msg": types.message_names, "srv": types.service_names, "action": types.action_names}
+_KINDS = {"Messages": "msg", "Services": "srv", "Actions": "action"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             listing.add_argument("package_name", help="e.g. sensor_msgs")
         listing.add_argument("-m", "--only-msgs", action="store_true", help="only messages")
         listing.add_argument("-s", "--only-srvs", action="store_true", help="only services")
+        listing.add_argument("-a", "--only-actions", action="store_true", help="only actions")
     show = verbs.add_parser("show", help="show a type's definition")
     show.add_argument("type", help="e.g. geometry_msgs/msg/TwistStamped; - reads it from standard input")
     comments = show.add_mutually_exclusive_group()
@@ -44,12 +46,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _listed(args: argparse.Namespace) -> list[str]:
-    chosen = {"msg": args.only_msgs, "srv": args.only_srvs}
-    names = {
-        title: types.message_names() if kind == "msg" else types.service_names()
-        for title, kind in _KINDS.items()
-        if chosen[kind] or not any(chosen.values())
-    }
+    chosen = {"msg": args.only_msgs, "srv": args.only_srvs, "action": args.only_actions}
+    names = {title: _NAMES[kind]() for title, kind in _KINDS.items() if chosen[kind] or not any(chosen.values())}
     if args.verb == "list":
         return [line for title, known in names.items() for line in (f"{title}:", *(f"    {name}" for name in known))]
     everything = [name for known in names.values() for name in known]
@@ -62,9 +60,10 @@ def _listed(args: argparse.Namespace) -> list[str]:
 
 
 def _full_name(name: str) -> str:
-    known = [*types.message_names(), *types.service_names()]
+    known = [known for names in _NAMES.values() for known in names()]
     if name not in known:
-        raise CliError(f"no type {name!r}; expected package/msg/Name or package/srv/Name. {did_you_mean(name, known)}")
+        expected = "expected package/msg/Name, package/srv/Name or package/action/Name"
+        raise CliError(f"no type {name!r}; {expected}. {did_you_mean(name, known)}")
     return name
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from rclpy.action import get_action_client_names_and_types_by_node, get_action_server_names_and_types_by_node
+
 from zenoh_ros.commands.graph import graph_node, is_hidden, node_names, require_node, settle
 
 
@@ -41,6 +43,8 @@ def _info(args: argparse.Namespace) -> int:
             "Publishers": node.get_publisher_names_and_types_by_node(*place),
             "Service Servers": node.get_service_names_and_types_by_node(*place),
             "Service Clients": node.get_client_names_and_types_by_node(*place),
+            "Action Servers": get_action_server_names_and_types_by_node(node, *place),
+            "Action Clients": get_action_client_names_and_types_by_node(node, *place),
         }
     print(full_name)
     for title, found in parts.items():

@@ -29,7 +29,7 @@ def interface(name: str, kind: str) -> Any:
 
     Args:
         name: `std_msgs/msg/String` or `std_msgs/String`.
-        kind: "msg" or "srv".
+        kind: "msg", "srv" or "action".
 
     Raises:
         CliError: there is none; the message lists near names.
@@ -45,7 +45,7 @@ def interface(name: str, kind: str) -> Any:
             raise CliError(str(error)) from error
         if found is not None:
             return found
-    what = {"msg": "message", "srv": "service"}[kind]
+    what = {"msg": "message", "srv": "service", "action": "action"}[kind]
     raise CliError(f"no {what} type {name!r}; expected package/{kind}/Name. {_near(name, kind)}")
 
 

@@ -1,0 +1,172 @@
+"""Have an instruction carried out, and say how far it is and how it ended.
+
+    rt-vla do "pick up the red cube"
+    rt-vla do "pick up the red cube" --time-limit 30
+
+It asks the policy node that runs on the graph, by its action ~/execute. Ctrl-C cancels: the arm brakes, and the command
+ends when it stands still. The exit code is 0 only where the policy says that the instruction is carried out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from rcl_interfaces.msg import Log
+from rclpy.action import ActionClient, get_action_names_and_types
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from rt_vla_ros.action import ExecuteInstruction
+from rt_vla_ros.cli.interrupts import INTERRUPTED
+from rt_vla_ros.progress import Progress
+from rt_vla_ros.runtime.instruction_gate import as_one_line
+from zenoh_ros.commands import graph
+from zenoh_ros.commands.errors import CliError, did_you_mean
+from zenoh_ros.commands.graph import absolute, graph_node, settle, spin_until, wait_until
+from zenoh_ros.commands.interrupts import noted_interrupts
+from zenoh_ros.commands.numbers import positive_float
+from zenoh_ros.wire.printable import printable
+
+TYPE = "rt_vla_ros/action/ExecuteInstruction"
+REFUSED = "The goal is refused: "  # how the node's log begins the reason
+REASON = 1.0  # how long that is waited for [s]
+GONE = 2.0  # without a server: the node has ended [s]
+SILENT = 3.0  # without feedback: worth a word [s]
+BRAKING = 10.0  # how long the result of a canceled goal is waited for [s]
+STOP = "stop the arm: rt-vla service call /smoother_node/stop std_srvs/srv/Trigger"
+_LONGEST_PLAN = 60  # of what is shown [characters]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("instruction", nargs="+", help="what the arm shall do, e.g. pick up the red cube")
+    parser.add_argument(
+        "--time-limit", type=positive_float, metavar="S", help="stop the arm after this time; default: none"
+    )
+    parser.add_argument("--action", metavar="NAME", help="where several policy nodes run, e.g. /policy_node/execute")
+
+
+def run(args: argparse.Namespace) -> int:
+    goal = ExecuteInstruction.Goal(instruction=" ".join(args.instruction))
+    limit_ns = round((args.time_limit or 0.0) * 1e9)
+    try:
+        goal.time_limit.sec, goal.time_limit.nanosec = divmod(limit_ns, 1_000_000_000)
+    except AssertionError as error:
+        raise CliError(f"--time-limit {args.time_limit:g}: expected less than {2**31} s") from error
+    with graph_node() as node:
+        name = _find(node, args.action)
+        errand = Errand(node, name)
+        with noted_interrupts(most=2) as interrupts:
+            return errand.run(goal, interrupts)
+
+
+def _find(node: Node, wanted: str | None) -> str:
+    """The name of the action that is meant. Raises CliError."""
+
+    def offered() -> list[str]:
+        names = [name for name, types in get_action_names_and_types(node) if TYPE in types]
+        return sorted(name for name in names if node.count_publishers(f"{name}/_action/feedback"))
+
+    if wanted is not None:
+        name = absolute(wanted)
+        if not wait_until(lambda: name in offered(), graph.PATIENCE):
+            raise CliError(f"no policy node offers the action {name!r}. {did_you_mean(name, offered())}")
+        return name
+    if not wait_until(lambda: bool(offered()), graph.PATIENCE):
+        raise CliError(
+            f"no policy node on the graph: nobody offers an action of the type {TYPE}. Start one, e.g. "
+            "`rt-vla launch policy.launch.py arm:=sim`, and see `rt-vla node list`"
+        )
+    settle(node)
+    found = offered()
+    if len(found) != 1:
+        raise CliError(f"{len(found)} policy nodes could do it; say which: --action {' or --action '.join(found)}")
+    return found[0]
+
+
+class Errand:
+    """One goal, from its sending to its result."""
+
+    def __init__(self, node: Node, name: str) -> None:
+        self._node, self._name = node, name
+        self._progress = Progress()
+        self._client = ActionClient(node, ExecuteInstruction, name)
+        self._reason = ""  # why the goal was refused
+        lasting = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        node.create_subscription(Log, "/rosout", self._on_log, lasting)
+        self._begun = self._heard = self._seen = time.monotonic()
+        self._silence_told = False
+
+    def run(self, goal: Any, interrupts: list[int]) -> int:
+        """The exit code. interrupts: the signals that came so far."""
+        if not spin_until(self._node, lambda: self._client.server_is_ready() or bool(interrupts), graph.PATIENCE):
+            raise CliError(f"the action {self._name!r} cannot be reached, although it is on the graph")
+        self._begun = self._heard = self._seen = time.monotonic()
+        sent = self._client.send_goal_async(goal, feedback_callback=self._on_feedback)
+        spin_until(self._node, lambda: sent.done() or len(interrupts) > 1 or self._is_gone())
+        if not sent.done():
+            raise CliError(f"{self._name} did not answer: whether it took the goal is not known; {STOP}")
+        handle = sent.result()
+        if not handle.accepted:
+            spin_until(self._node, lambda: bool(self._reason), REASON)
+            self._progress.line(printable(f"Refused: {self._reason or 'see the log of the policy node.'}"))
+            return 1
+        ended = handle.get_result_async()
+        spin_until(self._node, lambda: ended.done() or bool(interrupts) or self._is_gone())
+        if interrupts and not ended.done():
+            self._progress.line("Canceling: the arm brakes.")
+            handle.cancel_goal_async()
+            spin_until(self._node, lambda: ended.done() or len(interrupts) > 1 or self._is_gone(), BRAKING)
+        if not ended.done():
+            raise CliError(f"{self._name} does not tell the result: its node hangs or has ended; {STOP}")
+        self._tell(ended.result().result)
+        if ended.result().result.outcome == ExecuteInstruction.Result.SUCCEEDED:
+            return 0
+        return INTERRUPTED if interrupts else 1
+
+    def _is_gone(self) -> bool:
+        """Whether nobody offers the action any more; says so where it is there and silent."""
+        now = time.monotonic()
+        if self._client.server_is_ready():
+            self._seen = now
+        if now - self._heard > SILENT and not self._silence_told:
+            self._silence_told = True
+            self._progress.line(f"Nothing has been heard of the policy node for {SILENT:g} s; Ctrl-C cancels.")
+        return now - self._seen > GONE
+
+    def _on_log(self, message: Log) -> None:
+        """The node's log of a refusal that came after the goal was sent."""
+        node = self._name.rpartition("/")[0].strip("/").replace("/", ".")
+        stamp = message.stamp.sec + message.stamp.nanosec / 1e9
+        recent = time.time() - stamp < time.monotonic() - self._begun + REASON
+        if message.name == node and recent and message.msg.startswith(REFUSED):
+            self._reason = message.msg.removeprefix(REFUSED)
+
+    def _on_feedback(self, message: Any) -> None:
+        self._heard, self._silence_told = time.monotonic(), False
+        feedback = message.feedback
+        parts = [f"{self._heard - self._begun:5.1f} s", f"step {feedback.step}"]
+        if feedback.distance >= 0:
+            parts.append(f"{feedback.distance * 100:.1f} cm")
+        if feedback.step:
+            parts += [f"confidence {feedback.confidence:.2f}", f"image {feedback.image_age * 1000:.0f} ms old"]
+        if feedback.plan:
+            plan = as_one_line(feedback.plan)
+            parts.append(plan if len(plan) <= _LONGEST_PLAN else f"{plan[:_LONGEST_PLAN]}...")
+        self._progress.update(printable("  ".join(parts)))
+
+    def _tell(self, result: Any) -> None:
+        words = {
+            result.SUCCEEDED: "Done",
+            result.CANCELED: "Canceled",
+            result.TIMED_OUT: "Out of time",
+            result.STOPPED: "Stopped",
+            result.FAULT: "Fault",
+            result.REFUSED: "Refused",
+            result.REPLACED: "Replaced",
+        }
+        took = result.duration.sec + result.duration.nanosec / 1e9
+        way = f", {result.distance * 100:.1f} cm" if result.distance >= 0 else ""
+        word = words.get(result.outcome, "Over")
+        self._progress.line(printable(f"{word} after {took:.1f} s{way}: {result.sentence}"))
