@@ -34,6 +34,7 @@ REFUSED = "The goal is refused: "  # how the node's log begins the reason
 REASON = 1.0  # how long that is waited for [s]
 GONE = 2.0  # without a server: the node has ended [s]
 SILENT = 3.0  # without feedback: worth a word [s]
+LONGEST = 2**31 - 1  # that a time limit can be [s]
 BRAKING = 10.0  # how long the result of a canceled goal is waited for [s]
 STOP = "stop the arm: rt-vla service call /smoother_node/stop std_srvs/srv/Trigger"
 _LONGEST_PLAN = 60  # of what is shown [characters]
@@ -49,11 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     goal = ExecuteInstruction.Goal(instruction=" ".join(args.instruction))
-    limit_ns = round((args.time_limit or 0.0) * 1e9)
-    try:
-        goal.time_limit.sec, goal.time_limit.nanosec = divmod(limit_ns, 1_000_000_000)
-    except AssertionError as error:
-        raise CliError(f"--time-limit {args.time_limit:g}: expected less than {2**31} s") from error
+    limit = args.time_limit or 0.0
+    if limit >= LONGEST:
+        raise CliError(f"--time-limit {limit:g}: expected less than {LONGEST} s")
+    goal.time_limit.sec, goal.time_limit.nanosec = divmod(round(limit * 1e9), 1_000_000_000)
     with graph_node() as node:
         name = _find(node, args.action)
         errand = Errand(node, name)

@@ -45,7 +45,7 @@ def test_an_unknown_command_is_answered_with_a_near_one(capsys: pytest.CaptureFi
     assert main(["topik"]) == 2
     assert capsys.readouterr().err == "rt-vla: unknown command 'topik'. Did you mean 'topic'?\n"
     assert main(["xyzzy"]) == 2
-    assert "There is: bag, bench, " in capsys.readouterr().err
+    assert "There is: action, bag, bench, " in capsys.readouterr().err
 
 
 def test_words_that_are_no_text_are_refused_before_anything_begins(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,11 @@ def test_types_and_packages_are_listed(capsys: pytest.CaptureFixture[str]) -> No
     assert lines.index("    std_msgs/msg/String") < lines.index("Services:") < lines.index("    std_srvs/srv/SetBool")
     assert "Services:" not in shown(capsys, "list", "-m")
     assert "    rt_vla_ros/srv/Ask" in shown(capsys, "list", "-s").splitlines()
+    assert shown(capsys, "list", "-a").splitlines() == [
+        "Actions:",
+        *(f"    {name}" for name in types.action_names()),
+    ]
+    assert "rt_vla_ros/action/ExecuteInstruction" in types.action_names()
     assert shown(capsys, "package", "std_srvs").split() == [
         f"std_srvs/srv/{name}" for name in ("Empty", "SetBool", "Trigger")
     ]
@@ -82,7 +87,7 @@ def test_the_name_may_come_from_a_pipe(capsys: pytest.CaptureFixture[str], monke
     [
         (
             ["show", "std_msgs/msg/Sting"],
-            "no type 'std_msgs/msg/Sting'; expected package/msg/Name or package/srv/Name. Did",
+            "no type 'std_msgs/msg/Sting'; expected package/msg/Name, package/srv/Name or package/action/Name. Did",
         ),
         (["show", ""], "no type ''"),
         (["package", "std_msg"], "no package 'std_msg' with types. Did you mean 'std_msgs'?"),

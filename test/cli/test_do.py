@@ -1,0 +1,93 @@
+"""`rt-vla do` against a server in another process."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.goal_taker import goal_taker
+
+from rt_vla_ros import ros
+from rt_vla_ros.cli.main import main
+
+ros.ensure()
+
+from zenoh_ros.commands import graph  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def taker() -> Iterator[Any]:
+    with goal_taker("taker") as process:
+        yield process
+
+
+def done(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[str], str]:
+    capfd.readouterr()
+    code = main(["do", *arguments])
+    captured = capfd.readouterr()
+    return code, captured.out.splitlines(), captured.err
+
+
+@pytest.mark.usefixtures("taker")
+def test_an_instruction_is_carried_out(capfd: pytest.CaptureFixture[str]) -> None:
+    code, lines, err = done(capfd, "lift", "the cube")
+    assert (code, lines[-1], err) == (0, "Done after 2.0 s, 25.0 cm: lift the cube.", "")
+    assert lines[0].endswith("s  step 3  12.5 cm  confidence 0.50  image 40 ms old  first this\\x1b[31m")
+
+
+@pytest.mark.usefixtures("taker")
+def test_what_fails_or_is_refused_is_no_success_and_says_why(capfd: pytest.CaptureFixture[str]) -> None:
+    code, lines, _ = done(capfd, "fail", "--time-limit", "7.5", "--action", "demo/taker/execute")
+    assert (code, lines[-1]) == (1, "Fault after 2.0 s, 25.0 cm: fail.")
+    assert done(capfd, "refuse")[:2] == (1, ["Refused: not today."])
+
+
+@pytest.mark.usefixtures("taker")
+def test_ctrl_c_cancels_and_waits_for_the_end() -> None:
+    command = [sys.executable, "-m", "rt_vla_ros.cli", "do", "wait"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "step 3" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out = process.communicate(timeout=60)[0]
+    assert process.returncode == 130
+    assert out.splitlines()[-2:] == ["Canceling: the arm brakes.", "Canceled after 2.0 s, 25.0 cm: wait."]
+
+
+def test_two_policy_nodes_are_not_chosen_between(capfd: pytest.CaptureFixture[str]) -> None:
+    with goal_taker("left", "right"):
+        code, _, err = done(capfd, "lift")
+        assert code == 2
+        assert (
+            "2 policy nodes could do it; say which: --action /demo/left/execute or --action /demo/right/execute" in err
+        )
+        assert done(capfd, "lift", "--action", "/demo/left/execute")[0] == 0
+
+
+def test_a_node_that_ends_is_noticed(capfd: pytest.CaptureFixture[str]) -> None:
+    with goal_taker("taker"):
+        code, _, err = done(capfd, "die")
+    assert code == 2
+    assert "/demo/taker/execute does not tell the result: its node hangs or has ended; stop the arm: " in err
+
+
+def test_without_a_policy_node_it_says_what_to_start(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, ros_graph: Any
+) -> None:
+    monkeypatch.setattr(graph, "PATIENCE", 0.3)
+    code, _, err = done(capfd, "lift")
+    assert code == 2
+    assert "no policy node on the graph" in err
+    code, _, err = done(capfd, "lift", "--action", "no/such")
+    assert "no policy node offers the action '/no/such'. There is none." in err
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "soon", "1e12"])
+def test_a_limit_that_is_none_is_refused(capfd: pytest.CaptureFixture[str], limit: str) -> None:
+    code, _, err = done(capfd, "lift", f"--time-limit={limit}")
+    assert code == 2
+    assert "--time-limit" in err
