@@ -221,12 +221,17 @@ class InstructionAction:
             self.over(Result.TIMED_OUT, sentence)
             self._requests.end(sentence)
             return
-        report = self._requests.report()
-        goal.faulty = goal.faulty + 1 if report.level is Level.ERROR else 0
+        fault = self._fault()
+        goal.faulty = goal.faulty + 1 if fault is not None else 0
         if not self._requests.running():
             self.over(Result.STOPPED, "The request is over.")
-        elif goal.faulty * PERIOD >= LASTING:
-            self._requests.break_off(report.message)
+        elif fault is not None and goal.faulty * PERIOD >= LASTING:
+            self._requests.break_off(fault)
+
+    def _fault(self) -> str | None:
+        """What keeps the goal from going on now, in a sentence of the policy node's diagnostics or the smoother's."""
+        report = self._requests.report()
+        return report.message if report.level is Level.ERROR else self._smoother.fault
 
     def _tell(self, goal: Goal) -> None:
         with self._lock:

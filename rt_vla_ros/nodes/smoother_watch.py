@@ -107,6 +107,12 @@ class SmootherWatch:
         return None
 
     @property
+    def fault(self) -> str | None:
+        """Why the arm stands still until something is put right, in a sentence; None where it does not."""
+        faulty = self._status is not None and not self._lost and self._status.state == ControllerStatus.FAULT
+        return self._reason if faulty else None
+
+    @property
     def path(self) -> float | None:
         """How far the arm was told to go since the smoother's start [m], without turns; None where unknown."""
         distance = math.nan if self._status is None or self._lost else self._status.commanded_distance

@@ -15,7 +15,7 @@ from std_srvs.srv import SetBool, Trigger
 from support.actions import one_step
 from support.policy_rig import Rig
 
-from rt_vla_ros.nodes import instruction_action
+from rt_vla_ros.nodes import instruction_action, smoother_watch
 from rt_vla_ros.nodes.conversions import nanoseconds
 
 Result = ExecuteInstruction.Result
@@ -228,6 +228,37 @@ def test_a_fault_that_lasts_ends_the_goal_with_the_sentence_of_the_diagnostics(
     assert (status, outcome) == (GoalStatus.STATUS_ABORTED, Result.FAULT)
     assert sentence.startswith("Camera 'front' cannot be used: ")
     assert rig.until_stop().plan == sentence
+
+
+def test_a_fault_of_the_smoother_that_lasts_ends_the_goal(
+    rig: Rig, asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instruction_action, "LASTING", 0.3)
+    result = asker.begin()
+    rig.until_action()
+    rig.smoother.tell(state=ControllerStatus.FAULT, reason="TF does not know the tip.")
+    assert asker.end(result) == (GoalStatus.STATUS_ABORTED, Result.FAULT, "TF does not know the tip.")
+    rig.bench.until_diagnostics("policy_node", 2, "TF does not know the tip.")
+
+
+def test_a_fault_that_passes_does_not_end_it(rig: Rig, asker: Asker) -> None:
+    result = asker.begin()
+    rig.until_action()
+    rig.smoother.tell(state=ControllerStatus.FAULT, reason="The action holds a NaN.")
+    rig.bench.spin_for(0.5)
+    rig.smoother.tell(state=MOVING, reason="")
+    rig.until_action()
+    assert not result.done()
+
+
+def test_a_smoother_that_dies_ends_the_goal(rig: Rig, asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smoother_watch, "GONE", 4)
+    result = asker.begin()
+    rig.until_action()
+    rig.smoother.fall_silent()
+    sentence = "The request was ended: the smoother, which followed its actions, was gone."
+    assert asker.end(result) == (GoalStatus.STATUS_ABORTED, Result.FAULT, sentence)
+    assert not asker.send().accepted
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped, TwistStamped
+from rclpy.action import ActionClient
+from rt_vla_ros.action import ExecuteInstruction
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
 from sensor_msgs.msg import Image
@@ -187,3 +189,21 @@ def test_a_policy_whose_smoother_is_gone_says_so_and_ends_its_request(rig: Rig) 
     assert rig.moved() == 0
     assert rig.bench.call(Trigger, "policy_node/restart").success
     rig.bench.until(rig.moved)
+
+
+def test_the_result_of_a_canceled_goal_comes_when_the_arm_stands_still(rig: Rig) -> None:
+    client = ActionClient(rig.bench.world, ExecuteInstruction, "policy_node/execute")
+    rig.bench.until(client.server_is_ready)
+    sent = client.send_goal_async(ExecuteInstruction.Goal(instruction=PICK))
+    rig.bench.until(sent.done)
+    result = sent.result().get_result_async()
+    rig.bench.until(lambda: rig.moved() > 5)
+    rig.statuses.clear()
+    sent.result().cancel_goal_async()
+    rig.bench.until(result.done)
+    assert result.result().result.outcome == ExecuteInstruction.Result.CANCELED
+    assert any(status.commanding and status.state == State.TERMINATED for status in rig.statuses), "it did not brake"
+    assert not rig.statuses[-1].commanding
+    assert not rig.twists[-1].twist.linear.x
+    told = result.result().result.distance
+    assert told == pytest.approx(rig.statuses[-1].commanded_distance, abs=1e-6)
