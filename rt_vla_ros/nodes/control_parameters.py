@@ -39,6 +39,7 @@ _SETTINGS = (
 SMOOTHER_PARAMETERS = (
     Parameter("command_rate", 50.0, "Velocities per second [Hz].", low=20.0, high=500.0),
     Parameter("dry_run", False, "Everything but commands: the arm is told nothing.", read_only=False),
+    Parameter("require_arm_status", False, "Nothing moves unless the arm's bridge says on arm_status: ready."),
     Parameter("tip_frame", "", "TF frame of the end effector; needed for the walls of a workspace."),
     Parameter("workspace_frame", "", "TF frame of the walls and the actions; needed for the walls of a workspace."),
     *(Parameter(name, getattr(_limits, name), text, low=1e-4, high=high) for name, text, high in _LIMITS),

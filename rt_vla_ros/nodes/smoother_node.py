@@ -17,6 +17,7 @@ from rt_vla_ros.control.travel import Travel
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.arm_watch import ArmWatch
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS, make_controller
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.first_action import FirstAction
@@ -47,6 +48,7 @@ class SmootherNode(ProgramNode):
         self._controller: Controller = make_controller(settings, self._refuse_frame)
         self._latch = StopLatch(self, self._controller)
         self._tip: TipPosition | None = make_tip_position(self.transforms, settings)
+        self._arm = ArmWatch(self) if settings["require_arm_status"] else None
         self._gripper: float | None = None
         self._terminated = False
         self._early: ChunkMsg | None = None
@@ -89,11 +91,15 @@ class SmootherNode(ProgramNode):
 
     def _refuse_frame(self, frame_id: str) -> str | None:
         """Why actions in a frame are not carried out, in a sentence: within walls TF must know the tip in it."""
-        unknown = self.transforms.refuse(frame_id)
+        unknown = self.transforms.refuse(frame_id) or self._denied()
         if unknown is None and self._tip is not None:
             self._tip.position(frame_id)
             return self._tip.problem
         return unknown
+
+    def _denied(self) -> str | None:
+        """Why nothing may move now, whatever the action is, in a sentence."""
+        return None if self._arm is None else self._arm.problem
 
     def _on_action(self, message: ChunkMsg) -> None:
         """In simulated time there is one clock: an action from the future has overtaken /clock and waits for a tick."""
@@ -122,6 +128,9 @@ class SmootherNode(ProgramNode):
         now_ns = self._now_ns()
         if self._tip is not None:
             self._watch_walls(self._tip)
+        denied = self._denied()
+        if denied is not None and self._controller.state in ACTIVE:
+            self._controller.fault(denied)
         sending = not self._dry_run
         if sending != self._sending:
             self._sending = sending
@@ -227,6 +236,8 @@ class SmootherNode(ProgramNode):
         controller = self._controller
         level = {State.FAULT: Level.ERROR, State.STOPPED: Level.WARN}.get(controller.state, Level.OK)
         message = controller.reason
+        if level is Level.OK and (denied := self._denied()) is not None:
+            level, message = Level.ERROR, denied
         if level is Level.OK and self._tip is not None and self._tip.problem is not None:
             level, message = Level.ERROR, self._tip.problem
         if level is Level.OK and self._latch.problem is not None:
