@@ -42,6 +42,8 @@ SMOOTHER_PARAMETERS = (
     Parameter("require_arm_status", False, "Nothing moves unless the arm's bridge says on arm_status: ready."),
     Parameter("tip_frame", "", "TF frame of the end effector; needed for the walls of a workspace."),
     Parameter("workspace_frame", "", "TF frame of the walls and the actions; needed for the walls of a workspace."),
+    Parameter("follow_time", 0.0, "Within what time it must show that the arm follows; 0: off [s].", low=0.0, high=2.0),
+    Parameter("follow_tolerance", 0.12, "Share of the commanded way that may be missing.", low=0.01, high=0.9),
     *(Parameter(name, getattr(_limits, name), text, low=1e-4, high=high) for name, text, high in _LIMITS),
     Parameter(
         "workspace_low", list(_limits.workspace_low), "Lower corner x, y, z of the workspace [m]; -.inf: no wall."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import replace
 from functools import partial
@@ -89,6 +90,7 @@ class PolicyNode(ProgramNode):
         self._runner: PolicyRunner[Picture] = PolicyRunner(self._load, self._now_ns, self, self._settings["threads"])
         reliable = QoSProfile(depth=10)
         self._actions = self.create_publisher(ChunkMsg, "action", reliable)
+        self._publisher, self._request = f"{self.get_fully_qualified_name()}#{secrets.token_hex(4)}", 0
         self._smoother = SmootherWatch(self, self._actions, self._on_smoother_stopped, self._on_smoother_lost)
         self._diagnostics = Diagnostics(self, self._report)
         self._goals = InstructionAction(self, self._smoother, self._requests())
@@ -210,6 +212,7 @@ class PolicyNode(ProgramNode):
             camera.restart()
         with self._runner.lock:
             self._health.begin()
+            self._request = (self._request + 1) % 2**32
             if self._runner.running:
                 self._say((), "Another request begins.")
             self._runner.request(instruction)
@@ -376,7 +379,7 @@ class PolicyNode(ProgramNode):
     def _publish(self, chunk: ActionChunk, stamp_ns: int, latency_ns: int, *, latched: bool = False) -> None:
         frame_id = self._settings["frame_id"] or chunk.frame_id
         message = convert.chunk_message(chunk, stamp_ns, frame_id, latency_ns)
-        message.stop = latched
+        message.stop, message.publisher, message.request = latched, self._publisher, self._request
         self._actions.publish(message)
 
     def _say(self, steps: tuple[EndEffectorStep, ...], sentence: str, *, latched: bool = False) -> None:

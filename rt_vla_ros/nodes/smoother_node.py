@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any, NoReturn
 
 from geometry_msgs.msg import TwistStamped
@@ -12,15 +13,16 @@ from std_msgs.msg import Bool, Float64
 from std_srvs.srv import Trigger
 
 from rt_vla_ros.control.controller import ACTIVE, LONGEST_REASON, Controller
+from rt_vla_ros.control.request_gate import Request, RequestGate, refuse_unnamed
 from rt_vla_ros.control.status import Command, State
 from rt_vla_ros.control.travel import Travel
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.nodes import conversions as convert
-from rt_vla_ros.nodes.arm_watch import ArmWatch
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS, make_controller
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.first_action import FirstAction
+from rt_vla_ros.nodes.guards import Guards
 from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
@@ -30,8 +32,10 @@ from rt_vla_ros.nodes.stop_latch import StopLatch
 from rt_vla_ros.nodes.tip_position import TipPosition, make_tip_position
 from rt_vla_ros.nodes.transform_tree import TransformTree
 
+ANOTHER = "give another instruction, or call the policy's ~/restart."
 # How often it is looked whether there still is a policy [s], by the node's clock.
 POLICY_CHECK_PERIOD = 0.1
+RIVAL = 10.0  # for how long a refused publisher is named [s]
 
 
 class SmootherNode(ProgramNode):
@@ -48,7 +52,9 @@ class SmootherNode(ProgramNode):
         self._controller: Controller = make_controller(settings, self._refuse_frame)
         self._latch = StopLatch(self, self._controller)
         self._tip: TipPosition | None = make_tip_position(self.transforms, settings)
-        self._arm = ArmWatch(self) if settings["require_arm_status"] else None
+        self._gate = RequestGate(settings["action_timeout"])
+        self._rival: tuple[float, str] | None = None  # when an action was last refused for its publisher, and why
+        self._conditions = Guards(self, self.transforms, settings)
         self._gripper: float | None = None
         self._terminated = False
         self._early: ChunkMsg | None = None
@@ -91,26 +97,41 @@ class SmootherNode(ProgramNode):
 
     def _refuse_frame(self, frame_id: str) -> str | None:
         """Why actions in a frame are not carried out, in a sentence: within walls TF must know the tip in it."""
-        unknown = self.transforms.refuse(frame_id) or self._denied()
+        unknown = self.transforms.refuse(frame_id) or self._conditions.denied()
         if unknown is None and self._tip is not None:
             self._tip.position(frame_id)
             return self._tip.problem
         return unknown
-
-    def _denied(self) -> str | None:
-        """Why nothing may move now, whatever the action is, in a sentence."""
-        return None if self._arm is None else self._arm.problem
 
     def _on_action(self, message: ChunkMsg) -> None:
         """In simulated time there is one clock: an action from the future has overtaken /clock and waits for a tick."""
         if message.stop:
             self._stop(message.plan[:LONGEST_REASON] or "The policy was stopped.")
             return
+        if not self._passes(message):
+            return
         lead = convert.stamp_seconds(message.header.stamp) - convert.seconds(self._now_ns())
         early = self._simulated and convert.moves(message) and lead > 0
         self._early = message if early else None
         if not early and not self._first.keep(message):
             self._take(message)
+
+    def _passes(self, message: ChunkMsg) -> bool:
+        """Whether an action is of the request that runs, or begins one; what is said of it where it is not."""
+        request, now = Request(message.publisher, message.request), convert.seconds(self._now_ns())
+        unnamed = None if request.publisher else refuse_unnamed(request, self._sources.several())
+        if unnamed is not None:
+            self._controller.refuse(unnamed, convert.stamp_seconds(message.header.stamp))
+            return False
+        active, moves = self._controller.state in ACTIVE, convert.moves(message)
+        refused = self._gate.refuse(request, now, active=active, begins=not moves)
+        if refused is not None:
+            self._controller.refused += 1
+            self._rival = (time.monotonic(), refused)
+            return False
+        if message.steps and not moves:
+            self._gate.done()
+        return True
 
     def _take(self, message: ChunkMsg) -> None:
         now_ns = self._now_ns()
@@ -128,9 +149,7 @@ class SmootherNode(ProgramNode):
         now_ns = self._now_ns()
         if self._tip is not None:
             self._watch_walls(self._tip)
-        denied = self._denied()
-        if denied is not None and self._controller.state in ACTIVE:
-            self._controller.fault(denied)
+        self._check_guards()
         sending = not self._dry_run
         if sending != self._sending:
             self._sending = sending
@@ -138,6 +157,8 @@ class SmootherNode(ProgramNode):
             self._controller.reset()  # whether the arm was commanded changes with dry_run
         command = self._controller.tick(convert.seconds(now_ns))
         self._commanding = sending and command.commanding
+        watching = sending and command.state in ACTIVE
+        self._conditions.tick(command, convert.seconds(now_ns), commanding=self._commanding, watching=watching)
         self._travel.tick(command if self._commanding else None, convert.seconds(now_ns))
         if not self._commanding:
             self._latch.flush()
@@ -160,6 +181,18 @@ class SmootherNode(ProgramNode):
         self._controller.set_pose(position, at)
         if tip.problem is not None and self._controller.state in ACTIVE:
             self._controller.fault(tip.problem)
+
+    def _check_guards(self) -> None:
+        """What a request may not go on with, and does not go on after by itself: it takes another one."""
+        if self._controller.state not in ACTIVE:
+            return
+        denied, lost = self._conditions.denied(), self._conditions.does_not_follow()
+        if lost is not None and self._conditions.is_repeated:
+            self._stop(f"{lost} It is not the first time in a row.")
+        elif denied is not None or lost is not None:
+            sentence = f"{denied or lost} The request is over: {ANOTHER}"
+            self._controller.fault(sentence)
+            self._gate.end(sentence)
 
     def _publish(self, command: Command, now_ns: int) -> None:
         if command.commanding:
@@ -200,6 +233,7 @@ class SmootherNode(ProgramNode):
         if self._policy_seen and self._controller.state in ACTIVE and not self._sources.names():
             self._controller.fault("The policy has gone: nobody publishes actions any more.")
             self._policy_seen = False
+            self._gate.done()
 
     def _stop(self, reason: str) -> str:
         """Latched; what there is to say of it."""
@@ -219,11 +253,13 @@ class SmootherNode(ProgramNode):
 
     def _on_release(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success, response.message = True, self._latch.release()
+        self._gate.reset()
         self._tell()
         return response
 
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._controller.reset()
+        self._gate.reset()
         self._early = None
         self._first.drop()
         self._tell()
@@ -236,7 +272,7 @@ class SmootherNode(ProgramNode):
         controller = self._controller
         level = {State.FAULT: Level.ERROR, State.STOPPED: Level.WARN}.get(controller.state, Level.OK)
         message = controller.reason
-        if level is Level.OK and (denied := self._denied()) is not None:
+        if level is Level.OK and (denied := self._conditions.denied()) is not None:
             level, message = Level.ERROR, denied
         if level is Level.OK and self._tip is not None and self._tip.problem is not None:
             level, message = Level.ERROR, self._tip.problem
@@ -247,8 +283,8 @@ class SmootherNode(ProgramNode):
         if level is Level.OK and (several := self._sources.several()):
             level = Level.WARN
             message = (
-                f"Actions come from {len(several)} publishers, {' and '.join(several)}: the arm follows each of them "
-                "in turn. End all but one."
+                f"Actions come from {len(several)} publishers, {' and '.join(several)}: the one whose request runs is "
+                f"followed, the others are refused. End all but one.{self._refused_lately()}"
             )
         values = {
             "state": controller.state.name,
@@ -259,6 +295,12 @@ class SmootherNode(ProgramNode):
             "dry_run": self._dry_run,
         }
         return Report(level, message, values)
+
+    def _refused_lately(self) -> str:
+        """Whom the last actions were refused of, and why, with a space before it; empty where none were."""
+        if self._rival is None or time.monotonic() - self._rival[0] > RIVAL:
+            return ""
+        return f" {self._rival[1]}"
 
     def _nobody_listens(self) -> tuple[Level, str] | None:
         """Where the arm's driver is not there, or no more, while the arm is told to move."""

@@ -39,7 +39,7 @@ def rig(make_bench: Callable[..., NodeBench]) -> Rig:
 @pytest.fixture
 def bridge(rig: Rig) -> Bridge:
     bridge = Bridge(rig.bench)
-    rig.bench.until(lambda: rig.node._arm.problem is None)
+    rig.bench.until(lambda: rig.node._conditions._arm.problem is None)
     return bridge
 
 
@@ -68,14 +68,22 @@ def test_an_arm_that_is_not_ready_any_more_ends_the_motion_with_its_reason(rig: 
     keep_acting(rig, State.MOVING)
     bridge.ready, bridge.reason = False, "Servo halts for a collision. Move the arm away."
     status = rig.until_state(State.FAULT)
-    assert status.reason == "The arm is not ready: Servo halts for a collision. Move the arm away."
+    assert status.reason.startswith("The arm is not ready: Servo halts for a collision. Move the arm away. The request")
     rig.until_still()
     rig.act()
     rig.bench.spin_for(0.2)
     assert rig.statuses[-1].state == State.FAULT
     rig.bench.until_diagnostics("smoother_node", ERROR, "The arm is not ready: Servo halts for a collision.")
+    bridge.ready = True
+    rig.bench.until(lambda: rig.node._conditions.denied() is None)
+    rig.act()
+    rig.bench.spin_for(0.2)
+    assert rig.statuses[-1].state == State.FAULT  # what goes on does not go on by itself
+    rig.act(request=1)
+    rig.until_state(State.MOVING)
+    bridge.ready = False
     bridge.reason = ""
-    rig.bench.until(lambda: rig.node._arm.problem == "The arm is not ready: its bridge says no reason.")
+    rig.bench.until(lambda: rig.node._conditions._arm.problem == "The arm is not ready: its bridge says no reason.")
 
 
 def test_an_arm_whose_bridge_falls_silent_is_a_fault(rig: Rig, bridge: Bridge) -> None:
@@ -89,9 +97,11 @@ def test_an_arm_whose_bridge_falls_silent_is_a_fault(rig: Rig, bridge: Bridge) -
 def test_in_simulated_time_too_the_silence_is_that_of_the_steady_clock(make_bench: Callable[..., NodeBench]) -> None:
     rig = SimulatedTimeRig(make_bench(*REQUIRED, "-p", "smoother_node:use_sim_time:=true"))
     bridge = Bridge(rig.bench)
-    rig.bench.until(lambda: rig.node._arm.problem is None)
+    rig.bench.until(lambda: rig.node._conditions._arm.problem is None)
     bridge._timer.cancel()
-    rig.bench.until(lambda: rig.node._arm.problem is not None and "silent" in rig.node._arm.problem)
+    rig.bench.until(
+        lambda: rig.node._conditions._arm.problem is not None and "silent" in rig.node._conditions._arm.problem
+    )
 
 
 def test_two_bridges_are_named_and_nothing_moves(rig: Rig, bridge: Bridge) -> None:
@@ -101,9 +111,8 @@ def test_two_bridges_are_named_and_nothing_moves(rig: Rig, bridge: Bridge) -> No
     reason = rig.until_state(State.FAULT).reason
     assert reason.startswith("The arm's status comes from 2 publishers, /another_bridge and /bridge: nothing moves")
     rig.bench.kill(other.node)
-    rig.bench.until(lambda: rig.node._arm.problem is None)
-    keep_acting(rig, State.MOVING)
+    rig.bench.until(lambda: rig.node._conditions._arm.problem is None)
 
 
 def test_without_the_parameter_nobody_asks(make_bench: Callable[..., NodeBench]) -> None:
-    assert Rig(make_bench()).node._arm is None
+    assert Rig(make_bench()).node._conditions._arm is None

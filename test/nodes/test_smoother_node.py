@@ -144,7 +144,7 @@ def test_a_second_publisher_of_actions_is_named_until_it_is_gone(
     rig = Rig(make_bench("-r", "action:=/shared/action"))
     other = rig.bench.add(Node("policy_node", namespace="/other"))
     rival = other.create_publisher(ChunkMsg, "action", 10)
-    sentence = "Actions come from 2 publishers, /other/policy_node and /world: the arm follows each of them in turn."
+    sentence = "Actions come from 2 publishers, /other/policy_node and /world: the one whose request runs is followed,"
     rig.bench.until_diagnostics("smoother_node", WARN, sentence)
     other.destroy_publisher(rival)
     rig.bench.until_diagnostics("smoother_node", OK, "No action has come yet.")
@@ -152,6 +152,27 @@ def test_a_second_publisher_of_actions_is_named_until_it_is_gone(
     rig.bench.until_diagnostics("smoother_node", WARN, sentence)
     rig.bench.spin_for(0.3)
     assert "".join(capfd.readouterr()).count(sentence) == 1
+
+
+def test_of_two_publishers_the_one_whose_request_runs_is_followed(rig: Rig) -> None:
+    other = rig.bench.add(Node("policy_node", namespace="/other"))
+    rival = other.create_publisher(ChunkMsg, "/action", 10)
+    rig.bench.until(lambda: rival.get_subscription_count() > 0)
+    rig.bench.until(lambda: len(rig.node._sources.several()) == 2)
+    for _ in range(8):
+        rig.act(translation=(0.02, 0, 0), publisher="/world#1", request=1)
+        message = chunk_message(action((0, 0.02, 0)), rig.node.get_clock().now().nanoseconds, "panda_link0", 0)
+        message.publisher, message.request = "/other/policy_node#2", 1
+        rival.publish(message)
+        message.terminate = True
+        rival.publish(message)
+        rig.bench.spin_for(0.1)
+    assert rig.statuses[-1].state == State.MOVING
+    assert any(velocity(twist)[0] > 0.05 for twist in rig.twists)
+    assert not any(velocity(twist)[1] for twist in rig.twists)
+    rig.bench.until_diagnostics("smoother_node", WARN, "the actions of /other/policy_node are refused.")
+    rig.act()  # does not say who it is
+    assert "this one does not say from which" in rig.until_state(State.FAULT).reason
 
 
 @pytest.mark.parametrize(

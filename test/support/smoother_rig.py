@@ -35,9 +35,11 @@ class Rig:
         bench.until(lambda: self.node.count_subscribers("delta_twist_cmds") and self.statuses)
         bench.until(lambda: self.node.get_publishers_info_by_topic("action"))
 
-    def act(self, *, age: float = 0.0, frame: str = "panda_link0", **changes: Any) -> int:
-        """Publishes an action on an image of `age` [s]; its stamp."""
-        return self.decide(action(**changes), age=age, frame=frame)
+    def act(
+        self, *, age: float = 0.0, frame: str = "panda_link0", publisher: str = "", request: int = 0, **changes: Any
+    ) -> int:
+        """Publishes an action on an image of `age` [s]; its stamp. publisher, request: of the message."""
+        return self.decide(action(**changes), age=age, frame=frame, publisher=publisher, request=request)
 
     def decide(self, whole: ActionChunk, *, age: float = 0.0, frame: str = "panda_link0", **fields: Any) -> int:
         """Publishes a chunk on an image of `age` [s]; its stamp. fields: of the message, in place of the chunk's."""

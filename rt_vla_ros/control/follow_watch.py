@@ -1,0 +1,164 @@
+"""Whether an arm does what it is told: the motion that was measured against the one that was commanded."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.control.track import Track, angle_of, conjugate, multiply
+
+Vector = NDArray[np.float64]
+# How far an arm may be behind its commands [s]: all lags up to this are tried, and the best one counts.
+MAX_LAG = 0.2
+LAGS: Vector = np.linspace(0.0, MAX_LAG, 11)
+# Over what parts of follow_time displacements are compared; slow motions and a slow drift show in the longer ones.
+PARTS: Vector = np.array([0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 2.0, 3.0, 4.0, 5.0])
+# What no measurement resolves, in any of these parts: translation [m] and rotation [rad].
+FLOOR = (0.004, 0.03)
+# By how much the lag may change meanwhile [s]: the clocks of stamps are not exact, and arms have inertia.
+JITTER = 0.01
+# An arm that went on for so many of the shortest parts did follow.
+PROVEN = 8
+SHORTEST, LONGEST = 0.2, 2.0  # follow_time [s]
+
+
+class Misfit(NamedTuple):
+    """How a part of the motion was told and how it went, along one translation or rotation.
+
+    told, went: lengths [m] or angles [rad]. along: the part of what it went in the direction that it was told.
+    duration: within what time [s].
+    """
+
+    turns: bool
+    told: float
+    went: float
+    along: float
+    duration: float
+
+
+class FollowWatch:
+    """Compares the tip's measured motion with the commanded one, over a window that slides with the measurements.
+
+    The measured displacement over each part of the window must be the commanded one of the same time, or of up to
+    MAX_LAG earlier, up to a share `tolerance` of the commanded path and what no measurement resolves. Commands and
+    measurements are given in the axes of one frame that does not move. Times are of one clock [s].
+    """
+
+    def __init__(self, follow_time: float, tolerance: float) -> None:
+        """Raises ValueError."""
+        if not SHORTEST <= follow_time <= LONGEST:
+            raise ValueError(f"follow_time is {follow_time:g} s, expected 0 (off) or {SHORTEST:g} to {LONGEST:g} s")
+        if not 0 < tolerance < 1:
+            raise ValueError(f"follow_tolerance is {tolerance:g}, expected a share between 0 and 1")
+        self._parts, self._tolerance = follow_time * PARTS, tolerance
+        self._track = Track()
+        self._measured: deque[tuple[float, Vector]] = deque()  # when, position (3) and quaternion (4)
+        self._watching = False
+        self._misfit: Misfit | None = None
+        self.alarms = 0
+        """How often it did not follow, since it did for a while."""
+
+    def reset(self) -> None:
+        """The clock began anew, or nobody knows what happened meanwhile."""
+        self._track.reset()
+        self._measured.clear()
+        self._misfit = None
+
+    def tick(self, now: float, velocity: Vector, *, watching: bool) -> None:
+        """velocity: what the arm is told from `now` on, linear [m/s] and angular [rad/s], shape (6,).
+
+        watching: whether a request runs. Where none does, others may move the arm.
+        """
+        self._track.tick(now, velocity)
+        if watching != self._watching:
+            self._watching = watching
+            self._measured.clear()
+            self._misfit = None
+
+    def measure(self, at: float, position: Vector, quaternion: Vector) -> None:
+        """At the time `at` the tip was at `position` (3,) [m], turned by `quaternion` (4,); old ones are ignored."""
+        if not self._watching or (self._measured and at <= self._measured[-1][0]):
+            return
+        self._measured.append((at, np.concatenate([position, quaternion])))
+        while self._measured[0][0] < at - self._parts[-1] - self._parts[0]:
+            self._measured.popleft()
+        self._compare()
+
+    def alarm(self) -> str | None:
+        """What was measured, in a sentence, where the newest measurement shows that the arm does not follow."""
+        return None if self._misfit is None else _in_words(self._misfit)
+
+    def _compare(self) -> None:
+        times = np.array([at for at, _ in self._measured])
+        now = times[-1]
+        chosen = np.unique(np.searchsorted(times, now - self._parts))
+        chosen = chosen[now - times[chosen] >= self._parts[0] / 2]
+        if not chosen.size:
+            return
+        poses = np.array([pose for _, pose in self._measured])[[*chosen, -1]]
+        places, turns, totals = self._track.at(np.append(times[chosen], now) - LAGS[:, None])  # (lags, chosen + 1, ...)
+        told = (places[:, -1:] - places[:, :-1], multiply(turns[:, -1:], conjugate(turns[:, :-1])))
+        went = (poses[-1, :3] - poses[:-1, :3], multiply(poses[-1:, 3:], conjugate(poses[:-1, 3:])))
+        off = (np.linalg.norm(told[0] - went[0], axis=-1), angle_of(multiply(told[1], conjugate(went[1]))))
+        paths = totals[:, -1:] - totals[:, :-1]  # (lags, chosen, 4)
+        durations = now - times[chosen]
+        accused, followed = self._misfit is not None, False
+        self._misfit = None
+        for kind in (1, 0):
+            fastest = np.max(paths[..., kind] / durations, axis=-1, keepdims=True)
+            allowed = FLOOR[kind] + self._tolerance * paths[..., kind] + paths[..., kind + 2] + JITTER * fastest
+            excess = off[kind] / allowed
+            lag = int(np.argmin(excess.max(axis=1)))
+            worst = int(np.argmax(excess[lag]))
+            if excess[lag, worst] > 1:
+                self._misfit = _misfit(kind, told[kind][lag, worst], went[kind][worst], float(durations[worst]))
+                if min(self._misfit.told, self._misfit.went) < FLOOR[kind]:  # nobody knows the lag
+                    self._misfit = _misfit(kind, told[kind][0, worst], went[kind][worst], float(durations[worst]))
+            elif durations[0] >= PROVEN * self._parts[0] and paths[lag, 0, kind] > 3 * FLOOR[kind]:
+                followed = True
+        if self._misfit is not None:
+            self.alarms += not accused
+        elif followed:
+            self.alarms = 0
+
+
+def _misfit(kind: int, told: Vector, went: Vector, duration: float) -> Misfit:
+    if kind:
+        told, went = _rotation_vector(told), _rotation_vector(went)
+    length, gone = float(np.linalg.norm(told)), float(np.linalg.norm(went))
+    return Misfit(kind == 1, length, gone, float(told @ went) / length if length > 0 else 0.0, duration)
+
+
+def _rotation_vector(quaternion: Vector) -> Vector:
+    angle, axis = float(angle_of(quaternion)), quaternion[1:] * math.copysign(1.0, quaternion[0])
+    length = float(np.linalg.norm(axis))
+    return axis * (angle / length) if length > 0 else np.zeros(3)
+
+
+def _in_words(misfit: Misfit) -> str:
+    turns, told, went, along, duration = misfit
+    unit, scale = ("degrees", 180 / math.pi) if turns else ("mm", 1000.0)
+    within = f"within {duration:.1f} s"
+    if told < FLOOR[turns]:
+        went_words = f"{'turned by' if turns else 'went'} {went * scale:.0f} {unit} {within}"
+        return (
+            f"The arm moves although it is told to stand still: it {went_words} (follow_time). "
+            "Does another node command it, or does it not stop by itself?"
+        )
+    order = f"told {'to turn by ' if turns else ''}{told * scale:.0f} {unit} {within}, "
+    beside = math.degrees(math.acos(max(-1.0, min(1.0, along / went)))) if went > 0 else 0.0
+    done = f"{'turned by' if turns else 'went'} {went * scale:.0f} {unit}"
+    if went < 0.1 * told:
+        question = "Is it paused, is its driver not set to take velocities, or is something in its way?"
+    elif went > told / 3 and beside > 30:
+        done += f" {'about another axis' if turns else 'in another direction'}, {beside:.0f} degrees beside it"
+        question = "Does its driver take the velocities in another frame than they are given in?"
+    elif went < told:
+        question = "Is it slowed down by a limit, a smoothing filter or a scale of its driver, or near a singularity?"
+    else:
+        question = "Does another node command it as well, or does its driver scale velocities?"
+    return f"The arm does not follow: {order}{done} (follow_time, follow_tolerance). {question}"

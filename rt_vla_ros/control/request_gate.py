@@ -1,0 +1,92 @@
+"""Whose actions are followed: those of one request of one publisher, never of several in turn."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+REMEMBERED = 64  # requests that are over
+
+
+class Request(NamedTuple):
+    """publisher: a node's full name, "#" and a number that it drew; empty where it does not say. number: it counts."""
+
+    publisher: str
+    number: int
+
+    @property
+    def node(self) -> str:
+        """The node's name alone."""
+        return self.publisher.partition("#")[0] or "a publisher without a name"
+
+
+class RequestGate:
+    """Lets the actions of the running request pass, and none of one that is over: that needs a new one.
+
+    patience: a publisher stays in charge for so long after its last action [s], as while it computes the next one.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._running: Request | None = None
+        self._heard = 0.0
+        self._over: OrderedDict[Request, str] = OrderedDict()
+
+    @property
+    def running(self) -> Request | None:
+        """Whose actions were followed last; None where a request ended."""
+        return self._running
+
+    def refuse(self, request: Request, now: float, *, active: bool, begins: bool) -> str | None:
+        """Why an action is not followed, in a sentence, else None.
+
+        active: whether an action is being followed. begins: whether the action only begins or ends a request; of
+        publishers that do not count their requests, this is what tells them apart.
+        """
+        running = self._running
+        if running is not None and running.publisher != request.publisher and self._in_charge(now, active=active):
+            sentence = f"The arm follows {running.node}: the actions of {request.node} are refused."
+            # It shall not begin to move the arm by itself, later, when the other one is done.
+            self._end(request, f"{sentence} Give it an instruction anew.")
+            return sentence
+        if begins and not request.publisher:
+            self._over.pop(request, None)
+        if (over := self._over.get(request)) is not None and not begins:
+            return over
+        self._running, self._heard = request, now
+        return None
+
+    def end(self, sentence: str) -> None:
+        """The running request is over; its actions are refused with this sentence from now on."""
+        if self._running is not None:
+            self._end(self._running, sentence)
+        self._running = None
+
+    def done(self) -> None:
+        """Nobody is in charge: the running request said that it is done, or its publisher is gone."""
+        self._running = None
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        self._running = None
+        self._over.clear()
+
+    def _in_charge(self, now: float, *, active: bool) -> bool:
+        return active or 0 <= now - self._heard < self._patience
+
+    def _end(self, request: Request, sentence: str) -> None:
+        self._over[request] = sentence
+        self._over.move_to_end(request)
+        while len(self._over) > REMEMBERED:
+            self._over.popitem(last=False)
+
+
+def refuse_unnamed(request: Request, publishers: Sequence[str]) -> str | None:
+    """Of several publishers each must say who it is. publishers: their nodes' names, one where there is one."""
+    if request.publisher or len(publishers) < 2:
+        return None
+    return (
+        f"Actions come from {len(publishers)} publishers, {' and '.join(publishers)}, and this one does not say from "
+        "which (ActionChunk.publisher): none without a name is followed. End all but one."
+    )

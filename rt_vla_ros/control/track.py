@@ -1,0 +1,91 @@
+"""Where an end effector would be if it did just what it is told: the integral of commanded velocities over time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+STILL: Vector = np.zeros(6)
+CAPACITY = 4096  # ticks; more than are asked for at 500 Hz
+# A velocity counts for this long [s]: an arm's driver stops by itself when velocities cease.
+LONGEST_HOLD = 0.1
+IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
+
+
+class Track:
+    """Times are those of one clock [s]; all in one frame that does not move.
+
+    Of each tick: position [m], shape (3,); orientation as a quaternion w, x, y, z; length of the path so far [m] and
+    what was turned so far [rad]; and how much of both nobody can know, because the next tick came late.
+    """
+
+    def __init__(self) -> None:
+        self._rows = np.zeros((CAPACITY, 12))  # time, position (3), quaternion (4), path, angle, unknown path, angle
+        self._velocity: Vector = STILL
+        self._size = 0
+
+    def reset(self) -> None:
+        """Nothing is known of what was told before."""
+        self._size, self._velocity = 0, STILL
+
+    def tick(self, now: float, velocity: Vector) -> None:
+        """velocity: linear [m/s] and angular [rad/s], shape (6,), told from `now` on."""
+        if self._size == 0:
+            self._rows[0] = [now, 0, 0, 0, *IDENTITY, 0, 0, 0, 0]
+            self._size = 1
+        elif now > self._rows[self._size - 1, 0]:
+            self._append(now)
+        self._velocity = velocity
+
+    def at(self, times: Vector) -> tuple[Vector, Vector, Vector]:
+        """Positions (..., 3), quaternions (..., 4) and path, angle and what is unknown of them (..., 4) at `times`."""
+        rows = self._rows[: self._size]
+        found = np.stack([np.interp(times, rows[:, 0], rows[:, column]) for column in range(1, 12)], axis=-1)
+        quaternions = found[..., 3:7]
+        return found[..., :3], quaternions / np.linalg.norm(quaternions, axis=-1, keepdims=True), found[..., 7:]
+
+    def _append(self, now: float) -> None:
+        if self._size == CAPACITY:
+            half = CAPACITY // 2
+            self._rows[:half] = self._rows[half:]
+            self._size = half
+        last, velocity = self._rows[self._size - 1], self._velocity
+        interval = min(now - last[0], LONGEST_HOLD)
+        late = now - last[0] - interval
+        speed, turn = float(np.linalg.norm(velocity[:3])), float(np.linalg.norm(velocity[3:]))
+        row = self._rows[self._size]
+        row[0] = now
+        row[1:4] = last[1:4] + velocity[:3] * interval
+        row[4:8] = multiply(rotation(velocity[3:] * interval), last[4:8])
+        row[8:] = last[8:] + np.array([speed * interval, turn * interval, speed * late, turn * late])
+        self._size += 1
+
+
+def rotation(vector: Vector) -> Vector:
+    """The quaternion w, x, y, z of a rotation vector (3,) [rad]."""
+    angle = float(np.linalg.norm(vector))
+    if angle == 0:
+        return IDENTITY
+    return np.array([np.cos(angle / 2), *(np.sin(angle / 2) / angle * vector)])
+
+
+def multiply(first: Vector, second: Vector) -> Vector:
+    """Product of quaternions (..., 4): the second rotation, then the first."""
+    a, b = first[..., :1], second[..., :1]
+    u, v = first[..., 1:], second[..., 1:]
+    w = a * b - np.sum(u * v, axis=-1, keepdims=True)
+    return np.concatenate([w, a * v + b * u + np.cross(u, v)], axis=-1)
+
+
+def conjugate(quaternion: Vector) -> Vector:
+    """The rotation back; shape (..., 4)."""
+    back: Vector = quaternion * np.array([1.0, -1.0, -1.0, -1.0])
+    return back
+
+
+def angle_of(quaternion: Vector) -> Vector:
+    """The angle of a rotation [rad], shape (...) of (..., 4)."""
+    length = np.linalg.norm(quaternion[..., 1:], axis=-1)
+    angle: Vector = 2 * np.arctan2(length, np.abs(quaternion[..., 0]))
+    return angle

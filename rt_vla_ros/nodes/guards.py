@@ -1,0 +1,46 @@
+"""What must hold for anything to move, whatever the action is: deny by default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rclpy.node import Node
+
+from rt_vla_ros.control.status import Command
+from rt_vla_ros.nodes.arm_watch import ArmWatch
+from rt_vla_ros.nodes.following import make_following
+from rt_vla_ros.nodes.transform_tree import TransformTree
+
+
+class Guards:
+    """Of the smoother node, as its parameters ask for them; a request that one of them ends stays ended."""
+
+    def __init__(self, node: Node, tree: TransformTree, values: Mapping[str, Any]) -> None:
+        """values: the smoother's parameters. Raises StartError."""
+        self._arm = ArmWatch(node) if values["require_arm_status"] else None
+        self._following = make_following(tree, values)
+        if self._arm is not None and self._following is None:
+            node.get_logger().warning(
+                "Nobody watches whether the arm follows: set follow_time (0.4 s), tip_frame and workspace_frame."
+            )
+
+    def denied(self) -> str | None:
+        """Why nothing may move now, in a sentence."""
+        if self._arm is not None and self._arm.problem is not None:
+            return self._arm.problem
+        return None if self._following is None else self._following.look()
+
+    def does_not_follow(self) -> str | None:
+        """What was measured of an arm that does not follow, in a sentence."""
+        return None if self._following is None else self._following.alarm()
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the arm did not follow before either, and never did since."""
+        return self._following is not None and self._following.in_a_row > 1
+
+    def tick(self, command: Command, now: float, *, commanding: bool, watching: bool) -> None:
+        """What the arm is told from `now` [s] on; see Following."""
+        if self._following is not None:
+            self._following.tick(command, now, commanding=commanding, watching=watching)
