@@ -34,6 +34,9 @@ PACKAGE = "rt_vla_ros"
 SWITCH = ["true", "false"]
 FOLLOW_CLOCK = OrSubstitution(LaunchConfiguration("use_sim_time"), LaunchConfiguration("lock_step"))
 PASSED_ON = ("namespace", "params_file", "lock_step", "suite", "seed", "instruction")
+SIMULATED = ("sim", "gazebo")
+# Any other arm begins slowly, unless a parameter file says otherwise.
+FIRST_RUNS = {"speed_scale": 0.3}
 # Ctrl-C ends everything within five seconds, whatever the nodes are doing.
 PATIENCE = {"sigterm_timeout": "3", "sigkill_timeout": "1"}
 
@@ -197,7 +200,10 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
             executable="smoother_node",
             name="smoother_node",
             output="screen",
-            parameters=chosen_parameters(context, dry_run=bool),
+            parameters=[
+                *([] if LaunchConfiguration("arm").perform(context) in SIMULATED else [FIRST_RUNS]),
+                *chosen_parameters(context, dry_run=bool),
+            ],
             on_exit=ends_the_launch("The smoother has ended: nobody follows the policy's actions any more."),
             **PATIENCE,
         ),

@@ -29,7 +29,8 @@ FOLLOW_TIME, TOLERANCE = 0.4, 0.12
 
 @dataclass(frozen=True)
 class Arm:
-    """An arm that follows: `lag` [s] behind, then a first-order lag of `inertia` [s], within `acceleration` [m/s^2].
+    """An arm that follows: `lag` [s] behind, then a first-order lag of `inertia` [s], within `acceleration` [m/s^2],
+    and five times as much [rad/s^2].
 
     period, jitter, noise, turn_noise: of the transforms [s], [s], [m], [rad].
     """
@@ -44,7 +45,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Motion:
+class WantedMotion:
     """What a policy wants: actions of `speed` [m/s] and `turn` [rad/s] in directions that wander by `wander` [rad]."""
 
     speed: float
@@ -63,7 +64,7 @@ def random_arm(rng: np.random.Generator) -> Arm:
     return Arm(
         lag,
         rng.uniform(0.0, min(0.05, 0.2 - lag)),
-        rng.uniform(1.5, 6.0),
+        rng.uniform(2.0, 6.0),
         1 / rng.choice([10.0, 30.0, 50.0, 100.0]),
         rng.uniform(0.0, 0.005),
         rng.uniform(0.0, 0.0007),
@@ -71,12 +72,14 @@ def random_arm(rng: np.random.Generator) -> Arm:
     )
 
 
-def random_motion(rng: np.random.Generator) -> Motion:
+def random_motion(rng: np.random.Generator) -> WantedMotion:
     """From hardly any motion to the velocity limits."""
-    return Motion(10 ** rng.uniform(-3, -0.4), 10 ** rng.uniform(-2, 0.3), rng.uniform(0, 1.5), rng.choice([0, 0, 0.3]))
+    return WantedMotion(
+        10 ** rng.uniform(-3, -0.4), 10 ** rng.uniform(-2, 0.3), rng.uniform(0, 1.5), rng.choice([0, 0, 0.3])
+    )
 
 
-def actions(motion: Motion, rng: np.random.Generator) -> Callable[[float], ActionChunk]:
+def actions(motion: WantedMotion, rng: np.random.Generator) -> Callable[[float], ActionChunk]:
     """A policy: the time of an image to an action."""
     direction, axis = rng.normal(size=3), rng.normal(size=3)
 
@@ -135,7 +138,7 @@ def _driven(wanted: Vector, velocity: Vector, arm: Arm) -> Vector:
     change = (wanted - velocity) * (1.0 if arm.inertia < FINE else FINE / arm.inertia)
     most = arm.acceleration * FINE
     linear = change[:3] * min(1.0, most / max(float(np.linalg.norm(change[:3])), 1e-12))
-    angular = change[3:] * min(1.0, 4 * most / max(float(np.linalg.norm(change[3:])), 1e-12))
+    angular = change[3:] * min(1.0, 5 * most / max(float(np.linalg.norm(change[3:])), 1e-12))
     reached: Vector = velocity + np.concatenate([linear, angular])
     return reached
 
@@ -163,7 +166,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "another node adds 0.1 m/s": lambda velocity, _: velocity + np.array([0, 0.1, 0, 0, 0, 0]),
 }
-USUAL = Motion(0.2, 0.8, 0.1, 0.0)
+USUAL = WantedMotion(0.2, 0.8, 0.1, 0.0)
 PLAIN = Arm(0.1, 0.02, 4.0, 0.02, 0.002, 0.0003, 0.002)
 
 

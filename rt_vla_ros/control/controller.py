@@ -290,8 +290,12 @@ class Controller:
 
     def _moving_reason(self) -> str:
         if self._motion.walled:
-            return "Following an action, held back by the wall of the workspace."
-        return "Following an action" + (", slowed down to the velocity limit." if self._motion.slowed else ".")
+            box = " or a forbidden box" if self.limits.forbidden_boxes else ""
+            return f"Following an action, held back by the wall of the workspace{box}."
+        if not self._motion.slowed:
+            return "Following an action."
+        scale = f" (speed_scale {self.limits.speed_scale:g})" if self.limits.speed_scale < 1 else ""
+        return f"Following an action, slowed down to the velocity limit{scale}."
 
     def _halt(self, state: State, reason: str) -> None:
         """Every stop goes this way. The gripper keeps what it holds; the next request tells it anew what to do."""

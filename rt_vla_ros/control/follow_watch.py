@@ -18,9 +18,11 @@ LAGS: Vector = np.linspace(0.0, MAX_LAG, 11)
 # Over what parts of follow_time displacements are compared; slow motions and a slow drift show in the longer ones.
 PARTS: Vector = np.array([0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 2.0, 3.0, 4.0, 5.0])
 # What no measurement resolves, in any of these parts: translation [m] and rotation [rad].
-FLOOR = (0.004, 0.03)
+FLOOR = (0.0045, 0.035)
 # By how much the lag may change meanwhile [s]: the clocks of stamps are not exact, and arms have inertia.
-JITTER = 0.01
+JITTER = 0.015
+# Share of a detour: arms have inertia, and round a corner off.
+CORNERS = 0.3
 # An arm that went on for so many of the shortest parts did follow.
 PROVEN = 8
 SHORTEST, LONGEST = 0.2, 2.0  # follow_time [s]
@@ -109,8 +111,16 @@ class FollowWatch:
         accused, followed = self._misfit is not None, False
         self._misfit = None
         for kind in (1, 0):
+            straight = np.linalg.norm(told[0], axis=-1) if kind == 0 else angle_of(told[1])
+            bend = np.sqrt(np.maximum(paths[..., kind] ** 2 - straight**2, 0.0))
             fastest = np.max(paths[..., kind] / durations, axis=-1, keepdims=True)
-            allowed = FLOOR[kind] + self._tolerance * paths[..., kind] + paths[..., kind + 2] + JITTER * fastest
+            allowed = (
+                FLOOR[kind]
+                + self._tolerance * paths[..., kind]
+                + paths[..., kind + 2]
+                + JITTER * fastest
+                + CORNERS * bend
+            )
             excess = off[kind] / allowed
             lag = int(np.argmin(excess.max(axis=1)))
             worst = int(np.argmax(excess[lag]))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import LONGEST_HORIZON
 from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, ActionChunk, EndEffectorStep
+from rt_vla_ros.control.walls import ForbiddenBox
 
 Vector = NDArray[np.float64]
 # The wall of the workspace is approached so that it would be reached after this time [s] at the present velocity.
@@ -27,6 +29,9 @@ class Limits:
     max_linear_acceleration [m/s^2], max_angular_acceleration [rad/s^2]: also the deceleration of every stop.
     workspace_low, workspace_high [m]: corners of the box that the end effector may not leave, in the frame of the
     actions; it acts only where the position is known (Controller.set_pose). Infinite: no wall.
+    forbidden_boxes: that the end effector may not enter, in the same frame and under the same condition.
+    tip_radius: of the ball about the end effector that keeps away from walls and boxes [m].
+    speed_scale: by which the velocities and accelerations were multiplied, see `scaled`.
     """
 
     max_translation: float = 0.15
@@ -37,6 +42,9 @@ class Limits:
     max_angular_acceleration: float = 20.0
     workspace_low: tuple[float, float, float] = (-math.inf, -math.inf, -math.inf)
     workspace_high: tuple[float, float, float] = (math.inf, math.inf, math.inf)
+    forbidden_boxes: tuple[ForbiddenBox, ...] = ()
+    tip_radius: float = 0.0
+    speed_scale: float = 1.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -48,6 +56,27 @@ class Limits:
             raise ValueError(
                 f"the workspace reaches from {list(low)} to {list(high)} m, expected x, y, z each from low to high"
             )
+
+        if not (math.isfinite(self.tip_radius) and self.tip_radius >= 0):
+            raise ValueError(f"tip_radius is {self.tip_radius} m, expected 0 or more")
+        if not all(b - a > 2 * self.tip_radius for a, b in zip(low, high, strict=True)):
+            raise ValueError(f"tip_radius is {self.tip_radius} m: no room is left between the walls of the workspace")
+
+    def scaled(self, scale: float) -> Limits:
+        """Slower and gentler, by a factor of up to 1: faster actions are slowed down and so go less far.
+
+        The time in which the arm stops stays the same, the way becomes shorter. Raises ValueError.
+        """
+        if not 0 < scale <= 1:
+            raise ValueError(f"speed_scale is {scale}, expected more than 0 and at most 1")
+        return replace(
+            self,
+            max_linear_velocity=self.max_linear_velocity * scale,
+            max_angular_velocity=self.max_angular_velocity * scale,
+            max_linear_acceleration=self.max_linear_acceleration * scale,
+            max_angular_acceleration=self.max_angular_acceleration * scale,
+            speed_scale=self.speed_scale * scale,
+        )
 
     @property
     def stopping_time(self) -> float:
@@ -115,14 +144,18 @@ class Limits:
         reached: Vector = previous + np.concatenate([linear, angular])
         return reached
 
-    def keep_inside(self, velocity: Vector, position: Vector, interval: float) -> Vector:
-        """Velocity (6,) whose linear part slows down towards the walls of the workspace; position (3,) [m].
+    def keep_inside(self, velocity: Vector, position: Vector, interval: float, current: Vector | None = None) -> Vector:
+        """Velocity (6,) whose linear part slows down towards the walls of workspace and boxes; position (3,) [m].
 
         It comes to rest before a wall with half of the acceleration limit, for up to three walls may be near at once;
-        ticks are `interval` [s] apart.
+        ticks are `interval` [s] apart. current: velocity (6,) at the last tick; by default `velocity`.
         """
-        up = self._wall_speed(np.asarray(self.workspace_high) - position, interval)  # (3,)
-        down = self._wall_speed(position - np.asarray(self.workspace_low), interval)
+        radius, speed = self.tip_radius, partial(self._wall_speed, interval=interval)
+        up = speed(np.asarray(self.workspace_high) - radius - position)  # (3,)
+        down = speed(position - radius - np.asarray(self.workspace_low))
+        for box in self.forbidden_boxes:
+            now = velocity if current is None else current
+            box.grown(radius).bound(down, up, position, now[:3], speed)
         linear: Vector = np.clip(velocity[:3], -down, up)
         return np.concatenate([linear, velocity[3:]])
 

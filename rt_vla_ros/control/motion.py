@@ -156,7 +156,7 @@ class Motion:
 
     def _behind_wall(self, wanted: Vector, position: Vector, interval: float, now: float) -> Vector:
         """What the wall holds back is not made up for: the arm would push against it long after the policy turned."""
-        inside = self._limits.keep_inside(wanted, position, interval)
+        inside = self._limits.keep_inside(wanted, position, interval, self.velocity)
         held = inside != wanted
         self._owe(np.where(held, inside / self._ema.gain(interval), self._ema.owed), now)
         self.walled = bool(held.any())

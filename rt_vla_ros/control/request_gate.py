@@ -9,7 +9,7 @@ from typing import NamedTuple
 REMEMBERED = 64  # requests that are over
 
 
-class Request(NamedTuple):
+class RequestKey(NamedTuple):
     """publisher: a node's full name, "#" and a number that it drew; empty where it does not say. number: it counts."""
 
     publisher: str
@@ -29,16 +29,16 @@ class RequestGate:
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
-        self._running: Request | None = None
+        self._running: RequestKey | None = None
         self._heard = 0.0
-        self._over: OrderedDict[Request, str] = OrderedDict()
+        self._over: OrderedDict[RequestKey, str] = OrderedDict()
 
     @property
-    def running(self) -> Request | None:
+    def running(self) -> RequestKey | None:
         """Whose actions were followed last; None where a request ended."""
         return self._running
 
-    def refuse(self, request: Request, now: float, *, active: bool, begins: bool) -> str | None:
+    def refuse(self, request: RequestKey, now: float, *, active: bool, begins: bool) -> str | None:
         """Why an action is not followed, in a sentence, else None.
 
         active: whether an action is being followed. begins: whether the action only begins or ends a request; of
@@ -75,14 +75,14 @@ class RequestGate:
     def _in_charge(self, now: float, *, active: bool) -> bool:
         return active or 0 <= now - self._heard < self._patience
 
-    def _end(self, request: Request, sentence: str) -> None:
+    def _end(self, request: RequestKey, sentence: str) -> None:
         self._over[request] = sentence
         self._over.move_to_end(request)
         while len(self._over) > REMEMBERED:
             self._over.popitem(last=False)
 
 
-def refuse_unnamed(request: Request, publishers: Sequence[str]) -> str | None:
+def refuse_unnamed(request: RequestKey, publishers: Sequence[str]) -> str | None:
     """Of several publishers each must say who it is. publishers: their nodes' names, one where there is one."""
     if request.publisher or len(publishers) < 2:
         return None

@@ -8,6 +8,7 @@ from typing import Any
 from rt_vla_ros.control.controller import Controller, ControllerSettings
 from rt_vla_ros.control.gripper import MODES, GripperSettings
 from rt_vla_ros.control.limits import Limits
+from rt_vla_ros.control.walls import NO_BOX, boxes_of
 from rt_vla_ros.nodes.parameters import Parameter
 from rt_vla_ros.nodes.start_error import StartError
 
@@ -40,6 +41,7 @@ SMOOTHER_PARAMETERS = (
     Parameter("command_rate", 50.0, "Velocities per second [Hz].", low=20.0, high=500.0),
     Parameter("dry_run", False, "Everything but commands: the arm is told nothing.", read_only=False),
     Parameter("require_arm_status", False, "Nothing moves unless the arm's bridge says on arm_status: ready."),
+    Parameter("deadman_timeout", 0.0, "How long a true on deadman lets the arm move; 0: off [s].", low=0.0, high=2.0),
     Parameter("tip_frame", "", "TF frame of the end effector; needed for the walls of a workspace."),
     Parameter("workspace_frame", "", "TF frame of the walls and the actions; needed for the walls of a workspace."),
     Parameter("follow_time", 0.0, "Within what time it must show that the arm follows; 0: off [s].", low=0.0, high=2.0),
@@ -51,6 +53,15 @@ SMOOTHER_PARAMETERS = (
     Parameter(
         "workspace_high", list(_limits.workspace_high), "Upper corner x, y, z of the workspace [m]; .inf: no wall."
     ),
+    Parameter(
+        "forbidden_boxes",
+        list(NO_BOX),
+        "Low and high corner, six numbers for each box that the tip may not enter [m]; six zeros: none.",
+    ),
+    Parameter(
+        "tip_radius", 0.0, "Of a ball about the tip that keeps away from walls and boxes [m].", low=0.0, high=1.0
+    ),
+    Parameter("speed_scale", 1.0, "Factor of the velocity and acceleration limits.", low=0.01, high=1.0),
     *(Parameter(name, getattr(_settings, name), text, low=low, high=high) for name, text, low, high in _SETTINGS),
     Parameter("gripper_mode", _gripper.mode, "binary sends 0 or 1, continuous the policy's own value.", choices=MODES),
     Parameter("gripper_open_below", _gripper.open_below, "Binary: it opens below this.", low=0.01, high=0.99),
@@ -69,7 +80,9 @@ def make_controller(values: Mapping[str, Any], refuse_frame: Callable[[str], str
             **{name: values[name] for name, *_ in _LIMITS},
             workspace_low=tuple(values["workspace_low"]),
             workspace_high=tuple(values["workspace_high"]),
-        )
+            forbidden_boxes=boxes_of(values["forbidden_boxes"]),
+            tip_radius=values["tip_radius"],
+        ).scaled(values["speed_scale"])
         gripper = GripperSettings(
             mode=values["gripper_mode"],
             open_below=values["gripper_open_below"],

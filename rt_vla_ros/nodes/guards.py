@@ -9,6 +9,7 @@ from rclpy.node import Node
 
 from rt_vla_ros.control.status import Command
 from rt_vla_ros.nodes.arm_watch import ArmWatch
+from rt_vla_ros.nodes.deadman import Deadman
 from rt_vla_ros.nodes.following import make_following
 from rt_vla_ros.nodes.transform_tree import TransformTree
 
@@ -19,6 +20,8 @@ class Guards:
     def __init__(self, node: Node, tree: TransformTree, values: Mapping[str, Any]) -> None:
         """values: the smoother's parameters. Raises StartError."""
         self._arm = ArmWatch(node) if values["require_arm_status"] else None
+        timeout = values["deadman_timeout"]
+        self._deadman = Deadman(node, timeout) if timeout > 0 else None
         self._following = make_following(tree, values)
         if self._arm is not None and self._following is None:
             node.get_logger().warning(
@@ -27,8 +30,9 @@ class Guards:
 
     def denied(self) -> str | None:
         """Why nothing may move now, in a sentence."""
-        if self._arm is not None and self._arm.problem is not None:
-            return self._arm.problem
+        for guard in (self._deadman, self._arm):
+            if guard is not None and (problem := guard.problem) is not None:
+                return problem
         return None if self._following is None else self._following.look()
 
     def does_not_follow(self) -> str | None:

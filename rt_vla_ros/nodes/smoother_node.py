@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 from geometry_msgs.msg import TwistStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from std_msgs.msg import Bool, Float64
+from std_msgs.msg import Bool, Empty, Float64
 from std_srvs.srv import Trigger
 
 from rt_vla_ros.control.controller import ACTIVE, LONGEST_REASON, Controller
-from rt_vla_ros.control.request_gate import Request, RequestGate, refuse_unnamed
+from rt_vla_ros.control.request_gate import RequestGate, RequestKey, refuse_unnamed
 from rt_vla_ros.control.status import Command, State
 from rt_vla_ros.control.travel import Travel
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
@@ -73,10 +73,17 @@ class SmootherNode(ProgramNode):
         self._statuses = self.create_publisher(ControllerStatus, "controller_status", lasting)
         actions = self.create_subscription(ChunkMsg, "action", self._on_action, reliable)
         self._sources = Sources(self, actions.topic_name)
+        self.create_subscription(Empty, "stop", self._on_stop_topic, reliable)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/release", self._on_release)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self._diagnostics = Diagnostics(self, self._report)
+        limits = self._controller.limits
+        if limits.speed_scale < 1:
+            self.get_logger().warning(
+                f"speed_scale is {limits.speed_scale:g}: the arm goes at most {limits.max_linear_velocity:.3g} m/s and "
+                f"{limits.max_angular_velocity:.3g} rad/s; faster actions are slowed down and go less far."
+            )
         self.create_timer(1 / settings["command_rate"], self._on_tick, clock=self._tick_clock())
         self.create_timer(POLICY_CHECK_PERIOD, self._look_for_policy, clock=self._tick_clock())
 
@@ -118,7 +125,7 @@ class SmootherNode(ProgramNode):
 
     def _passes(self, message: ChunkMsg) -> bool:
         """Whether an action is of the request that runs, or begins one; what is said of it where it is not."""
-        request, now = Request(message.publisher, message.request), convert.seconds(self._now_ns())
+        request, now = RequestKey(message.publisher, message.request), convert.seconds(self._now_ns())
         unnamed = None if request.publisher else refuse_unnamed(request, self._sources.several())
         if unnamed is not None:
             self._controller.refuse(unnamed, convert.stamp_seconds(message.header.stamp))
@@ -213,6 +220,7 @@ class SmootherNode(ProgramNode):
             dry_run=self._dry_run,
             commanded_distance=self._travel.distance,
             commanded_angle=self._travel.angle,
+            speed_scale=controller.limits.speed_scale,
         )
         status.header.stamp = convert.time_message(now_ns)
         status.header.frame_id = controller.frame_id
@@ -250,6 +258,9 @@ class SmootherNode(ProgramNode):
     def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success, response.message = True, self._stop("The stop service was called.")
         return response
+
+    def _on_stop_topic(self, _message: Empty) -> None:
+        self._stop("Somebody published on the topic stop.")
 
     def _on_release(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success, response.message = True, self._latch.release()
@@ -293,6 +304,7 @@ class SmootherNode(ProgramNode):
             "gripper": "" if self._gripper is None else self._gripper,
             "action_publishers": len(self._sources.names()),
             "dry_run": self._dry_run,
+            "speed_scale": controller.limits.speed_scale,
         }
         return Report(level, message, values)
 

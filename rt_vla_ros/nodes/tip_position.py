@@ -44,12 +44,12 @@ class TipPosition:
 
 
 def has_walls(values: Mapping[str, Any]) -> bool:
-    """Whether the workspace has walls. values: the smoother's parameters.
+    """Whether the workspace has walls, be it those of a forbidden box. values: the smoother's parameters.
 
     Raises StartError where it has some and a frame is not named.
     """
     walls = (*values["workspace_low"], *values["workspace_high"])
-    if not any(map(math.isfinite, walls)):
+    if not any(map(math.isfinite, walls)) and not any(values["forbidden_boxes"]):
         return False
     tip, workspace = values["tip_frame"].lstrip("/"), values["workspace_frame"].lstrip("/")
     if not tip:

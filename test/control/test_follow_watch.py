@@ -7,7 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rt_vla_ros.benchmarks.follow_watch import FAULTS, PLAIN, USUAL, Motion, actions, play, random_arm, random_motion
+from rt_vla_ros.benchmarks.follow_watch import (
+    FAULTS,
+    PLAIN,
+    USUAL,
+    WantedMotion,
+    actions,
+    play,
+    random_arm,
+    random_motion,
+)
 from rt_vla_ros.control.follow_watch import FLOOR, FollowWatch
 from rt_vla_ros.control.track import IDENTITY, rotation
 
@@ -55,7 +64,7 @@ def test_a_lag_of_up_to_a_fifth_of_a_second_is_no_fault(lag: float) -> None:
 
 def test_motions_that_no_measurement_resolves_are_no_fault() -> None:
     rng = np.random.default_rng(5)
-    slow = Motion(0.0004, 0.003, 0.5, 0.0)
+    slow = WantedMotion(0.0004, 0.003, 0.5, 0.0)
     assert play(actions(slow, rng), PLAIN, rng, duration=4, begin=0.0, fault=FAULTS["no motion at all"])[0] is None
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from rt_vla_ros.control.request_gate import REMEMBERED, Request, RequestGate, refuse_unnamed
+from rt_vla_ros.control.request_gate import REMEMBERED, RequestGate, RequestKey, refuse_unnamed
 
-A, B = Request("/a/policy_node#1", 1), Request("/b/policy_node#2", 1)
+A, B = RequestKey("/a/policy_node#1", 1), RequestKey("/b/policy_node#2", 1)
 
 
-def refuse(gate: RequestGate, request: Request, now: float = 0.0, **changes: Any) -> str | None:
+def refuse(gate: RequestGate, request: RequestKey, now: float = 0.0, **changes: Any) -> str | None:
     return gate.refuse(request, now, **({"active": True, "begins": False} | changes))
 
 
@@ -65,7 +65,7 @@ def test_of_a_request_that_is_over_no_action_is_followed_and_the_next_one_is() -
 
 
 def test_a_publisher_without_a_name_begins_another_request_by_an_action_that_moves_nothing() -> None:
-    gate, unnamed = RequestGate(1.0), Request("", 0)
+    gate, unnamed = RequestGate(1.0), RequestKey("", 0)
     assert refuse(gate, unnamed) is None
     gate.end("Over.")
     assert refuse(gate, unnamed, active=False) == "Over."
@@ -75,16 +75,16 @@ def test_a_publisher_without_a_name_begins_another_request_by_an_action_that_mov
 
 def test_of_several_publishers_each_must_say_who_it_is() -> None:
     assert refuse_unnamed(A, ["/a", "/b"]) is None
-    assert refuse_unnamed(Request("", 0), []) is None
-    sentence = str(refuse_unnamed(Request("", 0), ["/a", "/b"]))
+    assert refuse_unnamed(RequestKey("", 0), []) is None
+    sentence = str(refuse_unnamed(RequestKey("", 0), ["/a", "/b"]))
     assert sentence.startswith("Actions come from 2 publishers, /a and /b, and this one does not say from which")
 
 
 def test_it_remembers_only_so_many() -> None:
     gate = RequestGate(1.0)
     for number in range(3 * REMEMBERED):
-        gate.refuse(Request("/a#1", number), 0.0, active=False, begins=False)
+        gate.refuse(RequestKey("/a#1", number), 0.0, active=False, begins=False)
         gate.end("Over.")
     assert len(gate._over) == REMEMBERED
     gate.reset()
-    assert refuse(gate, Request("/a#1", 3 * REMEMBERED - 1)) is None
+    assert refuse(gate, RequestKey("/a#1", 3 * REMEMBERED - 1)) is None

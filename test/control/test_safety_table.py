@@ -10,7 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_every_row_of_the_table_of_stops_names_its_test() -> None:
     text = (ROOT / "docs" / "safety.md").read_text(encoding="utf-8")
-    rows = [line for line in text.splitlines() if line.startswith("| ") and line.count("|") > 5 and "| trigger" not in line]
+    rows = [
+        line for line in text.splitlines() if line.startswith("| ") and line.count("|") > 5 and "| trigger" not in line
+    ]
     tests = {
         name
         for path in (ROOT / "test").rglob("test_*.py")

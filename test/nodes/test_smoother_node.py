@@ -370,10 +370,19 @@ def test_a_wall_acts_where_tf_knows_the_tip(make_bench: Callable[..., NodeBench]
     assert rig.statuses[-1].state == State.FAULT
 
 
+def test_a_speed_scale_is_said_aloud(make_bench: Callable[..., NodeBench], capfd: pytest.CaptureFixture[str]) -> None:
+    rig = Rig(make_bench("-p", "smoother_node:speed_scale:=0.3"))
+    assert "speed_scale is 0.3: the arm goes at most 0.15 m/s and 0.75 rad/s" in "".join(capfd.readouterr())
+    assert rig.statuses[-1].speed_scale == 0.3
+    rig.act(translation=(0.1, 0, 0))
+    rig.bench.until(lambda: "slowed down to the velocity limit (speed_scale 0.3)." in rig.statuses[-1].reason)
+
+
 @pytest.mark.parametrize(
     ("frames", "words"),
     [
         ((), "'tip_frame' must name the TF frame"),
+        (("forbidden_boxes:=[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]",), "'tip_frame' must name the TF frame"),
         (("tip_frame:=tip",), "'workspace_frame' is ''"),
         (("tip_frame:=tip", "workspace_frame:=tip"), "'workspace_frame' is 'tip'"),
     ],
@@ -392,6 +401,8 @@ def test_the_walls_of_a_workspace_need_to_know_the_frames(
     [
         ("gripper_open_below:=0.9", "expected 0 < open_below <= close_above < 1"),
         ("workspace_low:=[1.0, 2.0]", "expected x, y, z each from low to high"),
+        ("forbidden_boxes:=[1.0, 2.0]", "forbidden_boxes has 2 numbers, expected six for each box"),
+        ("speed_scale:=1.5", "'speed_scale' must be float from 0.01 to 1"),
         ("gripper_mode:=sometimes", "is 'sometimes', expected one of binary, continuous"),
         ("command_rate:=5.0", "'command_rate' must be float from 20 to 500"),
         ("dry_run:=3", "'dry_run' must be bool"),

@@ -1,0 +1,108 @@
+"""Stops the arm: every smoother on the graph is stopped and stays so until its ~/release is called.
+
+With --key it waits, and the space bar stops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import rclpy
+from rclpy.node import Node
+from std_msgs.msg import Empty
+from std_srvs.srv import Trigger
+
+from zenoh_ros.commands.errors import CliError
+
+DISCOVERY = 3.0  # until a smoother is found [s]
+ANSWER = 2.0  # until it says that it is stopped [s]
+KIND = "std_srvs/srv/Trigger"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--key", action="store_true", help="wait for the space bar, which stops; q ends the program")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 where every smoother says that it is stopped. Raises CliError where none does."""
+    if args.key and not sys.stdin.isatty():
+        raise CliError("--key needs a terminal: run it in one, or run `rt-vla stop` without --key.")
+    rclpy.init(args=[])
+    try:
+        node = rclpy.create_node("rt_vla_stop")
+        broadcast = node.create_publisher(Empty, "stop", 1)
+        if not args.key:
+            return _stop(node, _found(node))
+        names = _found(node)
+        print(f"The space bar stops {' and '.join(names)}; q ends this program and stops nothing.", flush=True)
+        with _keys() as keys:
+            for key in keys:
+                if key in ("q", "\x03", ""):
+                    return 0
+                if key == " ":
+                    broadcast.publish(Empty())  # at once; the services say whether it was taken
+                    _stop(node, smoothers(node) or names)
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+def smoothers(node: Node) -> list[str]:
+    """Full names of the nodes that can be stopped and released."""
+    kinds = dict(node.get_service_names_and_types())
+    return sorted(
+        name.removesuffix("/release")
+        for name, types in kinds.items()
+        if name.endswith("/release") and KIND in types and f"{name.removesuffix('release')}stop" in kinds
+    )
+
+
+def _found(node: Node) -> list[str]:
+    deadline = time.monotonic() + DISCOVERY
+    while not (names := smoothers(node)):
+        if time.monotonic() > deadline:
+            raise CliError("No smoother_node was found on this graph: NOTHING WAS STOPPED. Use the emergency stop.")
+        rclpy.spin_once(node, timeout_sec=0.05)
+    return names
+
+
+def _stop(node: Node, names: list[str]) -> int:
+    clients = {name: node.create_client(Trigger, f"{name}/stop") for name in names}
+    futures: dict[str, Any] = {}
+    deadline = time.monotonic() + ANSWER
+    while time.monotonic() < deadline and not (
+        len(futures) == len(clients) and all(f.done() for f in futures.values())
+    ):
+        for name, client in clients.items():
+            if name not in futures and client.service_is_ready():
+                futures[name] = client.call_async(Trigger.Request())
+        rclpy.spin_once(node, timeout_sec=0.02)
+    silent = [name for name in names if name not in futures or not futures[name].done()]
+    for name in names:
+        if name not in silent:
+            print(f"{name}: {futures[name].result().message}", flush=True)
+    for client in clients.values():
+        node.destroy_client(client)
+    if silent:
+        raise CliError(f"{' and '.join(silent)} did not say that it is stopped. Use the emergency stop.")
+    return 0
+
+
+@contextmanager
+def _keys() -> Iterator[Iterator[str]]:
+    """The keys that are pressed, without waiting for the end of a line."""
+    import termios
+    import tty
+
+    number = sys.stdin.fileno()
+    before = termios.tcgetattr(number)
+    try:
+        tty.setcbreak(number)
+        yield iter(lambda: sys.stdin.read(1), None)
+    finally:
+        termios.tcsetattr(number, termios.TCSADRAIN, before)
