@@ -28,7 +28,7 @@ FOLLOW_TIME, TOLERANCE = 0.4, 0.12
 
 
 @dataclass(frozen=True)
-class Arm:
+class PlayedArm:
     """An arm that follows: `lag` [s] behind, then a first-order lag of `inertia` [s], within `acceleration` [m/s^2],
     and five times as much [rad/s^2].
 
@@ -58,10 +58,10 @@ class WantedMotion:
 Fault = Callable[[Vector, float], Vector]
 
 
-def random_arm(rng: np.random.Generator) -> Arm:
+def random_arm(rng: np.random.Generator) -> PlayedArm:
     """Lags, inertia, acceleration, rates and noise as arms have them; the first two are up to 0.2 s together."""
     lag = rng.uniform(0.0, 0.15)
-    return Arm(
+    return PlayedArm(
         lag,
         rng.uniform(0.0, min(0.05, 0.2 - lag)),
         rng.uniform(2.0, 6.0),
@@ -96,7 +96,7 @@ def actions(motion: WantedMotion, rng: np.random.Generator) -> Callable[[float],
 
 def play(
     act: Callable[[float], ActionChunk],
-    arm: Arm,
+    arm: PlayedArm,
     rng: np.random.Generator,
     *,
     duration: float,
@@ -134,7 +134,7 @@ def play(
     return None, "", gone
 
 
-def _driven(wanted: Vector, velocity: Vector, arm: Arm) -> Vector:
+def _driven(wanted: Vector, velocity: Vector, arm: PlayedArm) -> Vector:
     change = (wanted - velocity) * (1.0 if arm.inertia < FINE else FINE / arm.inertia)
     most = arm.acceleration * FINE
     linear = change[:3] * min(1.0, most / max(float(np.linalg.norm(change[:3])), 1e-12))
@@ -167,7 +167,7 @@ FAULTS: dict[str, Fault] = {
     "another node adds 0.1 m/s": lambda velocity, _: velocity + np.array([0, 0.1, 0, 0, 0, 0]),
 }
 USUAL = WantedMotion(0.2, 0.8, 0.1, 0.0)
-PLAIN = Arm(0.1, 0.02, 4.0, 0.02, 0.002, 0.0003, 0.002)
+PLAIN = PlayedArm(0.1, 0.02, 4.0, 0.02, 0.002, 0.0003, 0.002)
 
 
 def detections(runs: int, seed: int = 0) -> dict[str, Any]:

@@ -27,6 +27,8 @@ class Limits:
     max_translation [m], max_rotation [rad]: an action beyond them is refused whole, it is no action of a sane policy.
     max_linear_velocity [m/s], max_angular_velocity [rad/s]: a faster action is slowed down and so goes less far.
     max_linear_acceleration [m/s^2], max_angular_acceleration [rad/s^2]: also the deceleration of every stop.
+    max_linear_jerk [m/s^3], max_angular_jerk [rad/s^3]: of motion, not of stops, which brake at the acceleration limit;
+    0 or infinite: none.
     workspace_low, workspace_high [m]: corners of the box that the end effector may not leave, in the frame of the
     actions; it acts only where the position is known (Controller.set_pose). Infinite: no wall.
     forbidden_boxes: that the end effector may not enter, in the same frame and under the same condition.
@@ -43,13 +45,18 @@ class Limits:
     workspace_low: tuple[float, float, float] = (-math.inf, -math.inf, -math.inf)
     workspace_high: tuple[float, float, float] = (math.inf, math.inf, math.inf)
     forbidden_boxes: tuple[ForbiddenBox, ...] = ()
+    max_linear_jerk: float = 0.0
+    max_angular_jerk: float = 0.0
     tip_radius: float = 0.0
     speed_scale: float = 1.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name.startswith("max_") and not (math.isfinite(value) and value > 0):
+            if field.name.endswith("_jerk"):
+                if math.isnan(value) or value < 0:
+                    raise ValueError(f"{field.name} is {value}, expected 0 (none) or more")
+            elif field.name.startswith("max_") and not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{field.name} is {value}, expected a finite number above 0")
         low, high = self.workspace_low, self.workspace_high
         if len(low) != 3 or len(high) != 3 or not all(a < b for a, b in zip(low, high, strict=True)):
@@ -75,6 +82,8 @@ class Limits:
             max_angular_velocity=self.max_angular_velocity * scale,
             max_linear_acceleration=self.max_linear_acceleration * scale,
             max_angular_acceleration=self.max_angular_acceleration * scale,
+            max_linear_jerk=self.max_linear_jerk * scale,
+            max_angular_jerk=self.max_angular_jerk * scale,
             speed_scale=self.speed_scale * scale,
         )
 
@@ -155,7 +164,7 @@ class Limits:
         down = speed(position - radius - np.asarray(self.workspace_low))
         for box in self.forbidden_boxes:
             now = velocity if current is None else current
-            box.grown(radius).bound(down, up, position, now[:3], speed)
+            (box.grown(radius) if radius else box).bound(down, up, position, now[:3], speed)
         linear: Vector = np.clip(velocity[:3], -down, up)
         return np.concatenate([linear, velocity[3:]])
 

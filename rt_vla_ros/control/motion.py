@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.control.ema import DisplacementEma
+from rt_vla_ros.control.jerk_limit import JerkLimit
 from rt_vla_ros.control.limits import Limits
 from rt_vla_ros.control.odometer import Odometer
 from rt_vla_ros.control.schedule import Schedule, to_nanosecond
@@ -39,6 +40,12 @@ class Motion:
         self._due: Vector = np.zeros(6)  # displacement that came due since the last tick ...
         self._collected = -math.inf  # ... up to this time [s]
         self.velocity: Vector = np.zeros(6)
+        self._planned: Vector = np.zeros(6)  # the velocity before its jerk is limited
+        self._jerk = JerkLimit(
+            (limits.max_linear_acceleration, limits.max_angular_acceleration),
+            (limits.max_linear_jerk, limits.max_angular_jerk),
+        )
+        self._jerk.reset(self.velocity)
         self.forget()
         self.halt()
 
@@ -69,6 +76,9 @@ class Motion:
         self._ema.reset()
         self._due = np.zeros(6)
         self._collected = -math.inf
+        # Stops brake at the acceleration limit, from what the arm is told now.
+        self._planned = self.velocity
+        self._jerk.reset(self.velocity)
         self._halted = True
         self._wish: float | None = None
         self.terminated_at: float | None = None
@@ -77,9 +87,12 @@ class Motion:
     def follow(self, chunk: ActionChunk, stamp: float, now: float) -> None:
         """Takes over from the chunks before, as its ensemble says; what of them has not come due is dropped."""
         if chunk.frame_id != self._frame_id:
+            self._jerk.reset(self.velocity)
             self.forget()  # what was demanded along other axes: the arm stands still
             self._frame_id = chunk.frame_id
         demanded = self._demanded.since(stamp) if stamp >= self._known_from else None
+        if self._halted:  # it still brakes: what that leads to counts
+            self._ema.account(np.zeros(6), self._jerk.pending)
         self._schedule.add(chunk, stamp, now, self._max_chunk_age, demanded)
         self._halted = self.slowed = self.overdue = False
         self._wish = self.terminated_at = None
@@ -94,7 +107,8 @@ class Motion:
         """Standstill at once, for when nobody knows what the arm did since the last tick. known_from: see `forget`."""
         self.halt()
         self.forget(known_from)
-        self.velocity = np.zeros(6)
+        self.velocity = self._planned = np.zeros(6)
+        self._jerk.reset(self.velocity)
 
     def forget(self, known_from: float = -math.inf) -> None:
         """Nothing was demanded before now; what was before `known_from` [s], nobody knows."""
@@ -109,7 +123,8 @@ class Motion:
         """Works out the velocity at the tick `now` [s], the last one being at `last`; position (3,) [m] if known."""
         self.come_due(last, now)
         interval = to_nanosecond(now - last)
-        self._ema.account(self._due, self.velocity * interval)
+        self._jerk.done(self.velocity, interval)
+        self._ema.account(self._due + self._jerk.left_over(), self._planned * interval)
         self._due = np.zeros(6)
         if self._halted:
             self._owe(np.zeros(6), now)
@@ -119,9 +134,15 @@ class Motion:
         wanted = self._limits.slow_down(self._limits.brakeable(wanted, self._ema.owed, interval))
         first = None
         if position is not None:
+            position = position + self._jerk.pending[:3]  # where it is led by what was planned
             wanted = self._behind_wall(wanted, position, interval, now)
-            first = self._limits.keep_inside(self.velocity, position, interval)
-        self.velocity = self._limits.approach(wanted, self.velocity, interval, first)
+            first = self._limits.keep_inside(self._planned, position, interval)
+        self._planned = self._limits.approach(wanted, self._planned, interval, first)
+        if self._halted:
+            self._jerk.reset(self._planned)
+            self.velocity = self._planned
+        else:
+            self.velocity = self._jerk.velocity(self._planned, interval)
 
     def come_due(self, last: float, now: float) -> None:
         """Adds up what is demanded until `now` [s]; the last tick was at `last`. Steps from `now` on are untouched."""
@@ -156,7 +177,7 @@ class Motion:
 
     def _behind_wall(self, wanted: Vector, position: Vector, interval: float, now: float) -> Vector:
         """What the wall holds back is not made up for: the arm would push against it long after the policy turned."""
-        inside = self._limits.keep_inside(wanted, position, interval, self.velocity)
+        inside = self._limits.keep_inside(wanted, position, interval, self._planned)
         held = inside != wanted
         self._owe(np.where(held, inside / self._ema.gain(interval), self._ema.owed), now)
         self.walled = bool(held.any())

@@ -57,7 +57,7 @@ class Track:
         row = self._rows[self._size]
         row[0] = now
         row[1:4] = last[1:4] + velocity[:3] * interval
-        row[4:8] = multiply(rotation(velocity[3:] * interval), last[4:8])
+        row[4:8] = multiply(rotation(velocity[3:] * interval), last[4:8]) if turn else last[4:8]
         row[8:] = last[8:] + np.array([speed * interval, turn * interval, speed * late, turn * late])
         self._size += 1
 
@@ -72,10 +72,15 @@ def rotation(vector: Vector) -> Vector:
 
 def multiply(first: Vector, second: Vector) -> Vector:
     """Product of quaternions (..., 4): the second rotation, then the first."""
-    a, b = first[..., :1], second[..., :1]
-    u, v = first[..., 1:], second[..., 1:]
-    w = a * b - np.sum(u * v, axis=-1, keepdims=True)
-    return np.concatenate([w, a * v + b * u + np.cross(u, v)], axis=-1)
+    a, b, c, d = (first[..., i] for i in range(4))
+    w, x, y, z = (second[..., i] for i in range(4))
+    product = [
+        a * w - b * x - c * y - d * z,
+        a * x + b * w + c * z - d * y,
+        a * y - b * z + c * w + d * x,
+        a * z + b * y - c * x + d * w,
+    ]
+    return np.stack(product, axis=-1)
 
 
 def conjugate(quaternion: Vector) -> Vector:

@@ -22,6 +22,10 @@ _LIMITS = (
     ("max_linear_acceleration", "Also the deceleration of every stop [m/s^2].", 50.0),
     ("max_angular_acceleration", "Also the deceleration of every stop [rad/s^2].", 200.0),
 )
+_JERKS = (
+    ("max_linear_jerk", "Of motion, not of stops; 0: no limit [m/s^3].", 1e5),
+    ("max_angular_jerk", "Of motion, not of stops; 0: no limit [rad/s^3].", 1e6),
+)
 _SETTINGS = (
     ("smoothing_time_constant", "Of the exponential smoothing; 0 for none [s].", 0.0, 2.0),
     (
@@ -47,6 +51,7 @@ SMOOTHER_PARAMETERS = (
     Parameter("follow_time", 0.0, "Within what time it must show that the arm follows; 0: off [s].", low=0.0, high=2.0),
     Parameter("follow_tolerance", 0.12, "Share of the commanded way that may be missing.", low=0.01, high=0.9),
     *(Parameter(name, getattr(_limits, name), text, low=1e-4, high=high) for name, text, high in _LIMITS),
+    *(Parameter(name, getattr(_limits, name), text, low=0.0, high=high) for name, text, high in _JERKS),
     Parameter(
         "workspace_low", list(_limits.workspace_low), "Lower corner x, y, z of the workspace [m]; -.inf: no wall."
     ),
@@ -77,7 +82,7 @@ def make_controller(values: Mapping[str, Any], refuse_frame: Callable[[str], str
     """
     try:
         limits = Limits(
-            **{name: values[name] for name, *_ in _LIMITS},
+            **{name: values[name] for name, *_ in (*_LIMITS, *_JERKS)},
             workspace_low=tuple(values["workspace_low"]),
             workspace_high=tuple(values["workspace_high"]),
             forbidden_boxes=boxes_of(values["forbidden_boxes"]),

@@ -8,7 +8,7 @@ import pytest
 from rt_vla_ros.control.limits import Limits, clip_norm
 
 
-@pytest.mark.parametrize("name", [n for n in Limits.__dataclass_fields__ if n.startswith("max_")])
+@pytest.mark.parametrize("name", [n for n in Limits.__dataclass_fields__ if n.startswith("max_") and "jerk" not in n])
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_limit_is_a_finite_number_above_zero(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{name} is .*expected a finite number above 0"):
