@@ -1,0 +1,117 @@
+"""What Servo's status says of the arm: halted, slowed down, silent; no ROS.
+
+Servo judges only while it carries out a command: the code of its last one stays on `~/status` for as long as no other
+comes (moveit_servo 2.12, servo.cpp). So a halt is told when it comes and while the arm is commanded, and is forgotten
+once the arm has not been commanded for a while: the next command will tell.
+"""
+
+from __future__ import annotations
+
+from rt_vla_ros.nodes.servo_status import NO_WARNING, halt_of, slow_down_of
+
+# Without a status for this long [s] Servo is silent; it publishes at 100 Hz.
+SILENT = 0.3
+# Of the time between two looks so much counts at most [s]: a node that was itself held up accuses nobody.
+LONGEST_LOOK = 0.04
+# A halt is told for this long at least [s], also where the next status is a good one.
+TOLD = 0.3
+# A code from before the first command of a motion counts no more, until Servo has had this long to change it [s].
+GRACE = 0.2
+# A halt is forgotten after so long without a command [s].
+SETTLED = 0.5
+
+
+class ServoWatch:
+    """Judges Servo by its status. Times are of a steady clock [s].
+
+    topic: where the status comes, for the sentences.
+    """
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self._commanding = False
+        self._begun = self._ended = float("-inf")
+        self.reset()
+
+    def reset(self) -> None:
+        """There is another Servo, or none."""
+        self._code, self._since, self._told_until = NO_WARNING, float("-inf"), float("-inf")
+        self._told = ""
+        self._heard = False
+        self._silent = 0.0
+        self._looked: float | None = None
+
+    @property
+    def code(self) -> int:
+        """Servo's last status."""
+        return self._code
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether a status has come since the start or the last reset."""
+        return self._heard
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether a status is missing, as far as one is expected."""
+        return self._silent > SILENT
+
+    def status(self, code: int, now: float) -> bool:
+        """A status came; whether it ends a silence."""
+        was_silent, self._heard, self._silent = self.is_silent, True, 0.0
+        if code != self._code:
+            self._code, self._since = code, now
+            if (sentence := halt_of(code)) is not None:
+                self._told, self._told_until = sentence, now + TOLD
+        return was_silent
+
+    def commanded(self, commanding: bool, now: float) -> None:
+        """Whether the arm is told velocities."""
+        if commanding and not self._commanding:
+            self._begun = now
+        if self._commanding and not commanding:
+            self._ended = now
+        self._commanding = commanding
+
+    def look(self, now: float, *, awake: bool) -> None:
+        """To be called many times a second. awake: whether a status is expected, which a paused Servo does not send."""
+        passed = 0.0 if self._looked is None else min(now - self._looked, LONGEST_LOOK)
+        self._looked = now
+        self._silent = self._silent + passed if awake else 0.0
+
+    def problem(self, now: float) -> str | None:
+        """Why nothing is carried out, in a sentence."""
+        if self.is_silent:
+            return self._silence()
+        return self._halt(now)
+
+    def warning(self) -> str | None:
+        """What is not as it should be, where that is no reason to stop."""
+        if (sentence := slow_down_of(self._code)) is not None:
+            return sentence
+        halt = halt_of(self._code)
+        return None if halt is None else f"How the last command ended: {halt}"
+
+    def _silence(self) -> str:
+        if self._heard:
+            return (
+                f"Servo is silent: nothing comes on {self._topic!r} any more. It was paused by somebody else (call its "
+                "~/pause_servo with false), hangs, or has ended."
+            )
+        return (
+            f"Servo is silent: nothing has come on {self._topic!r} yet. At its start it waits for joint states, and "
+            "for one that differs from those before: does the arm's driver publish them? With mock hardware, whose "
+            "joint states never change, move the arm a little once."
+        )
+
+    def _halt(self, now: float) -> str | None:
+        if now < self._told_until:
+            return self._told
+        halt = halt_of(self._code)
+        if halt is None:
+            return None
+        if self._commanding:
+            is_old = self._since < self._begun and now - self._begun < GRACE
+        else:
+            is_old = now - max(self._ended, self._since) >= SETTLED
+        return None if is_old else halt
