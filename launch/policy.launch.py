@@ -1,4 +1,4 @@
-"""Policy, smoother and, with arm:=sim, the simulated arm.
+"""Policy, smoother and an arm: with arm:=sim the simulated one, with arm:=servo one that MoveIt Servo moves.
 
 `ros2 launch rt_vla_ros policy.launch.py`, or `./rt-vla launch policy.launch.py` where there is no ROS 2. Then publish
 what shall be done on the topic `instruction` (std_msgs/String).
@@ -29,6 +29,7 @@ from launch_ros.actions import Node, PushRosNamespace, SetParameter
 from launch_ros.substitutions import FindPackageShare
 
 from rt_vla_ros.process_end import ends_the_launch
+from rt_vla_ros.servo_robots import SERVO_ROBOTS
 
 PACKAGE = "rt_vla_ros"
 SWITCH = ["true", "false"]
@@ -42,7 +43,28 @@ PATIENCE = {"sigterm_timeout": "3", "sigkill_timeout": "1"}
 
 ARGUMENTS = (
     DeclareLaunchArgument(
-        "arm", default_value="sim", choices=["sim", "none"], description="Which arm is started: simulated, or one's own"
+        "arm",
+        default_value="sim",
+        choices=["sim", "servo", "none"],
+        description="Which arm is started: simulated, one that MoveIt Servo moves, or one's own",
+    ),
+    DeclareLaunchArgument(
+        "robot",
+        default_value="panda",
+        choices=list(SERVO_ROBOTS),
+        description="With arm:=servo: which robot, see config/servo",
+    ),
+    DeclareLaunchArgument(
+        "servo",
+        default_value="mock",
+        choices=["mock", "real", "running"],
+        description="With arm:=servo: Servo is started with mock hardware, or for an arm whose driver runs, or it runs "
+        "already",
+    ),
+    DeclareLaunchArgument(
+        "servo_node",
+        default_value="/servo_node",
+        description="With arm:=servo: the full name of Servo's node, where it runs already under another one",
     ),
     DeclareLaunchArgument("policy", default_value="", description="Name or directory of a checkpoint; empty: rt1-mini"),
     DeclareLaunchArgument(
@@ -165,12 +187,58 @@ def policy_ended(event: ProcessExited, context: LaunchContext) -> list:
     ]
 
 
+def smoother_for_servo(context: LaunchContext) -> tuple[list, list, list]:
+    """Parameters of the smoother before and after the user's own, and its remaps: its velocities go to Servo alone."""
+    servo = LaunchConfiguration("servo_node").perform(context)
+    if not servo.startswith("/"):
+        raise RuntimeError(f"servo_node:={servo} is not valid, expected a full name such as /servo_node")
+    remaps = [("delta_twist_cmds", f"{servo.rstrip('/')}/delta_twist_cmds")]
+    return [servo_file(context)], [{"require_arm_status": True}], remaps
+
+
+def servo_file(context: LaunchContext) -> PathJoinSubstitution:
+    """Of the robot: for Servo, and for the nodes before it."""
+    robot = LaunchConfiguration("robot").perform(context)
+    return PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "servo", SERVO_ROBOTS[robot]])
+
+
+def servo_bridge(context: LaunchContext) -> list[Node]:
+    """What keeps Servo ready."""
+    return [
+        Node(
+            package=PACKAGE,
+            executable="servo_bridge_node",
+            name="servo_bridge_node",
+            output="screen",
+            parameters=[
+                *chosen_parameters(context),
+                {"servo_node": LaunchConfiguration("servo_node").perform(context)},
+            ],
+            on_exit=ends_the_launch("The bridge to Servo has ended: nobody knows what the arm does any more."),
+            **PATIENCE,
+        )
+    ]
+
+
+def servo_itself(context: LaunchContext) -> list[IncludeLaunchDescription]:
+    """Unless it runs; in no namespace, as its drivers are."""
+    how = LaunchConfiguration("servo").perform(context)
+    if how == "running":
+        return []
+    if LaunchConfiguration("servo_node").perform(context) != "/servo_node":
+        raise RuntimeError("servo_node:= names a Servo that runs already: give servo:=running too")
+    given = {name: LaunchConfiguration(name) for name in ("robot", "use_sim_time")} | {"hardware": how}
+    file = PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "servo.launch.py"])
+    return [IncludeLaunchDescription(PythonLaunchDescriptionSource(file), launch_arguments=list(given.items()))]
+
+
 def policy_and_smoother(context: LaunchContext) -> list[Node]:
     """Both nodes; without an argument or a file they keep their own defaults."""
     from rt_vla_ros.nodes.sim_arm_parameters import POLICY_WITH_SIM_ARM  # not for `--show-args`
 
-    simulated = LaunchConfiguration("arm").perform(context) == "sim"
-    arm = [POLICY_WITH_SIM_ARM] if simulated else []
+    chosen = LaunchConfiguration("arm").perform(context)
+    arm = [POLICY_WITH_SIM_ARM] if chosen == "sim" else []
+    before, after, remaps = smoother_for_servo(context) if chosen == "servo" else ([], [], [])
     policy = chosen_parameters(
         context,
         policy=str,
@@ -202,8 +270,11 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
             output="screen",
             parameters=[
                 *([] if LaunchConfiguration("arm").perform(context) in SIMULATED else [FIRST_RUNS]),
+                *before,
                 *chosen_parameters(context, dry_run=bool),
+                *after,
             ],
+            remappings=remaps,
             on_exit=ends_the_launch("The smoother has ended: nobody follows the policy's actions any more."),
             **PATIENCE,
         ),
@@ -222,16 +293,20 @@ def simulated_arm(_context: LaunchContext) -> list[IncludeLaunchDescription]:
     return [IncludeLaunchDescription(PythonLaunchDescriptionSource(file), launch_arguments=passed_on)]
 
 
+def _is_arm(name: str) -> IfCondition:
+    return IfCondition(EqualsSubstitution(LaunchConfiguration("arm"), name))
+
+
 def generate_launch_description() -> LaunchDescription:
     """What `ros2 launch` asks for."""
-    arm = OpaqueFunction(
-        function=simulated_arm, condition=IfCondition(EqualsSubstitution(LaunchConfiguration("arm"), "sim"))
-    )
+    arm = OpaqueFunction(function=simulated_arm, condition=_is_arm("sim"))
     nodes = GroupAction(
         [
             PushRosNamespace(LaunchConfiguration("namespace")),
             SetParameter("use_sim_time", FOLLOW_CLOCK),
             OpaqueFunction(function=policy_and_smoother),
+            OpaqueFunction(function=servo_bridge, condition=_is_arm("servo")),
         ]
     )
-    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=refuse_lost_settings), arm, nodes])
+    servo = OpaqueFunction(function=servo_itself, condition=_is_arm("servo"))
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=refuse_lost_settings), arm, servo, nodes])

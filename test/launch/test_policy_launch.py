@@ -35,6 +35,7 @@ FILE = REPOSITORY / "launch" / "policy.launch.py"
 ARGUMENTS = {
     *("arm", "policy", "cameras", "device", "namespace", "use_sim_time", "dry_run", "params_file", "respawn_policy"),
     *("lock_step", "suite", "seed", "instruction", "weights", "trust_remote_code", "plan"),
+    *("robot", "servo", "servo_node"),
 }
 
 
@@ -87,6 +88,44 @@ def test_with_ones_own_arm_there_is_no_simulated_one(monkeypatch: pytest.MonkeyP
     planned = Planned(monkeypatch, arm="none")
     assert set(planned.commands) == {"policy_node", "smoother_node"}
     assert planned.parameters["policy_node"] == {"use_sim_time": False}
+
+
+def test_with_servo_the_velocities_go_to_servo_and_a_bridge_watches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = Planned(monkeypatch, arm="servo", servo="running", servo_node="/left/servo_node", namespace="lab")
+    assert planned.code == 0
+    assert set(planned.commands) == {"policy_node", "smoother_node", "servo_bridge_node"}
+    assert planned.parameters["servo_bridge_node"]["servo_node"] == "/left/servo_node"
+    smoother = planned.parameters["smoother_node"]
+    assert smoother["require_arm_status"] is True
+    assert (smoother["tip_frame"], smoother["max_linear_velocity"]) == ("panda_link8", 0.15)
+    assert "delta_twist_cmds:=/left/servo_node/delta_twist_cmds" in planned.values("smoother_node", "-r")
+
+
+def test_what_a_user_gives_wins_over_the_robots_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text(
+        "/**/smoother_node: {ros__parameters: {max_linear_velocity: 0.05, require_arm_status: false}}\n"
+        "/**/servo_bridge_node: {ros__parameters: {check_servo_parameters: false}}\n"
+    )
+    planned = Planned(monkeypatch, arm="servo", servo="running", robot="ur5e", params_file=str(file))
+    smoother = planned.parameters["smoother_node"]
+    assert (smoother["tip_frame"], smoother["max_linear_velocity"]) == ("tool0", 0.05)
+    assert smoother["require_arm_status"] is True  # arm:=none is for those who do without
+    assert planned.parameters["servo_bridge_node"]["check_servo_parameters"] is False
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"servo": "running", "servo_node": "servo_node"},
+        {"servo": "mock", "servo_node": "/left/servo_node"},
+        {"robot": "pr2"},
+        {"servo": "mock"},  # here is no MoveIt
+    ],
+)
+def test_a_servo_that_cannot_be_ends_the_launch(arguments: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "moveit_configs_utils", None)
+    assert Planned(monkeypatch, arm="servo", **arguments).code == 1
 
 
 def test_every_way_to_hold_weights_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

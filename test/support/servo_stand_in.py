@@ -2,8 +2,8 @@
 
 Its arm is a point: the velocities move the tip, which goes out on /tf. What was measured and is played here: the
 handshake that is needed and lost at a restart, commands dropped by the age of their stamp, a pause without a status,
-velocities cut off at `scale.*`, the Butterworth filter's 57 %, an unknown frame (-1), a singularity that slows and halts,
-a code that stays until the next command, a status at 100 Hz.
+velocities cut off at `scale.*`, the Butterworth filter's 57 %, an unknown frame (-1), a singularity that slows and
+halts, a code that stays until the next command, a status at 100 Hz.
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ BASE, TIP = "panda_link0", "panda_link8"
 class StandInServo(Node):
     """slow_at, halt_at: where on x a singularity begins to slow and where it halts, from the start of the tip [m].
 
-    A third one, `collision`, halts the arm while it is true. answers: whether its services' work is done; a service
-    that hangs is played by taking requests and doing nothing, with an answer that says so.
+    collision, joint_bound: halt the arm while true. waits: for joint states, as at its start. refuses: takes no request.
     """
 
     def __init__(self, name: str = "servo_node", **changed: Any) -> None:

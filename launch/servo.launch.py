@@ -1,0 +1,164 @@
+"""MoveIt Servo alone, set up so that this package's velocities are carried out in full; with mock hardware on demand.
+
+Needs MoveIt: `sudo apt install ros-$ROS_DISTRO-moveit-servo ros-$ROS_DISTRO-moveit-configs-utils`, and the robot's own
+packages. What the arms are called is in config/servo.
+"""
+
+from pathlib import Path
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    TimerAction,
+)
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+from rt_vla_ros.servo_robots import SERVO_ROBOTS
+
+PACKAGE = "rt_vla_ros"
+PANDA = "moveit_resources_panda_moveit_config"
+ARGUMENTS = (
+    DeclareLaunchArgument(
+        "robot", default_value="panda", choices=list(SERVO_ROBOTS), description="Which robot's names and limits"
+    ),
+    DeclareLaunchArgument(
+        "hardware",
+        default_value="mock",
+        choices=["mock", "real"],
+        description="mock: ros2_control with mock hardware is started too; real: the arm's driver runs already",
+    ),
+    DeclareLaunchArgument(
+        "servo_params_file", default_value="", description="ROS parameter file for Servo; it wins over config/servo"
+    ),
+    DeclareLaunchArgument(
+        "use_sim_time", default_value="false", choices=["true", "false"], description="Whether Servo follows /clock"
+    ),
+)
+# Servo waits for a joint state that differs from those before, and those of mock hardware never change: the last joint
+# of the Panda is turned by a thousandth of a radian, from where moveit_resources puts it.
+NUDGE_AFTER = 8.0
+NUDGE = (
+    "{joint_names: [panda_joint1, panda_joint2, panda_joint3, panda_joint4, panda_joint5, panda_joint6, panda_joint7], "
+    "points: [{positions: [0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.786], time_from_start: {sec: 1}}]}"
+)
+
+
+def robot_model(robot: str) -> dict:
+    """What Servo must know of the robot, as its MoveIt configuration says it. Raises RuntimeError."""
+    try:
+        from moveit_configs_utils import MoveItConfigsBuilder  # where MoveIt is
+    except ImportError as error:
+        raise RuntimeError(
+            f"MoveIt is missing ({error}): sudo apt install ros-$ROS_DISTRO-moveit-servo "
+            "ros-$ROS_DISTRO-moveit-configs-utils. Where Servo runs already, give servo:=running to policy.launch.py"
+        ) from error
+    if robot == "panda":
+        panda = MoveItConfigsBuilder("moveit_resources_panda").robot_description(file_path="config/panda.urdf.xacro")
+        config = panda.joint_limits(file_path="config/hard_joint_limits.yaml").to_moveit_configs()
+    else:  # the model itself comes on /robot_description, from the arm's driver
+        ur = MoveItConfigsBuilder(robot_name="ur", package_name="ur_moveit_config")
+        srdf = Path("srdf") / "ur.srdf.xacro"
+        config = ur.robot_description_semantic(srdf, {"name": robot}).to_moveit_configs()
+    parts = (
+        config.robot_description,
+        config.robot_description_semantic,
+        config.robot_description_kinematics,
+        config.joint_limits,
+    )
+    return {name: value for part in parts for name, value in (part or {}).items()}
+
+
+def share(package: str, *parts: str) -> PathJoinSubstitution:
+    """A file of a package."""
+    return PathJoinSubstitution([FindPackageShare(package), *parts])
+
+
+def mock_panda(model: dict) -> list:
+    """The arm, as moveit_servo's own demonstration starts it."""
+    manager = ["--controller-manager", "/controller_manager"]
+    return [
+        Node(
+            package="controller_manager",
+            executable="ros2_control_node",
+            parameters=[share(PANDA, "config", "ros2_controllers.yaml")],
+            remappings=[("/controller_manager/robot_description", "/robot_description")],
+            output="screen",
+        ),
+        Node(
+            package="robot_state_publisher",
+            executable="robot_state_publisher",
+            parameters=[{"robot_description": model["robot_description"]}],
+        ),
+        Node(
+            package="tf2_ros",
+            executable="static_transform_publisher",
+            arguments=["--frame-id", "world", "--child-frame-id", "panda_link0"],
+        ),
+        *(
+            Node(package="controller_manager", executable="spawner", arguments=[controller, *manager])
+            for controller in ("joint_state_broadcaster", "panda_arm_controller", "panda_hand_controller")
+        ),
+        TimerAction(
+            period=NUDGE_AFTER,
+            actions=[
+                ExecuteProcess(
+                    cmd=[
+                        *("ros2", "topic", "pub", "--once", "/panda_arm_controller/joint_trajectory"),
+                        *("trajectory_msgs/msg/JointTrajectory", NUDGE),
+                    ]
+                )
+            ],
+        ),
+    ]
+
+
+def mock_ur(robot: str) -> list:
+    """The arm, as Universal Robots' own driver plays it."""
+    given = {
+        "ur_type": robot,
+        "robot_ip": "0.0.0.0",
+        "use_mock_hardware": "true",
+        "initial_joint_controller": "forward_position_controller",
+        "launch_rviz": "false",
+    }
+    file = share("ur_robot_driver", "launch", "ur_control.launch.py")
+    return [IncludeLaunchDescription(PythonLaunchDescriptionSource(file), launch_arguments=list(given.items()))]
+
+
+def servo_and_arm(context: LaunchContext) -> list:
+    """Servo ends where no joint states come within seconds, and is started again until they do."""
+    robot, hardware, file, clock = (
+        LaunchConfiguration(name).perform(context)
+        for name in ("robot", "hardware", "servo_params_file", "use_sim_time")
+    )
+    if file and not Path(file).is_file():  # launch_ros warns and starts the node without it
+        raise FileNotFoundError(f"servo_params_file: there is no file {file!r}")
+    model = robot_model(robot)
+    servo = Node(
+        package="moveit_servo",
+        executable="servo_node",
+        name="servo_node",
+        parameters=[
+            model,
+            share(PACKAGE, "config", "servo", SERVO_ROBOTS[robot]),
+            *([file] if file else []),
+            {"use_sim_time": clock == "true"},
+        ],
+        output="screen",
+        respawn=True,
+        respawn_delay=2.0,
+    )
+    if hardware == "real":
+        return [servo]
+    return [servo, *(mock_panda(model) if robot == "panda" else mock_ur(robot))]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch` asks for."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=servo_and_arm)])
