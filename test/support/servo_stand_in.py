@@ -37,7 +37,7 @@ BASE, TIP = "panda_link0", "panda_link8"
 class StandInServo(Node):
     """slow_at, halt_at: where on x a singularity begins to slow and where it halts, from the start of the tip [m].
 
-    collision, joint_bound: halt the arm while true. waits: for joint states, as at its start. refuses: takes no request.
+    collision, joint_bound: halt the arm. waits: for joint states, as at its start. refuses: takes no request.
     """
 
     def __init__(self, name: str = "servo_node", **changed: Any) -> None:
