@@ -9,7 +9,7 @@ from typing import Any, Protocol
 ANSWER = 0.25
 
 
-class PendingAnswer(Protocol):
+class AwaitedAnswer(Protocol):
     """What rclpy's Future has of this."""
 
     def done(self) -> bool:
@@ -30,12 +30,12 @@ class ServiceRequest:
 
     def __init__(
         self,
-        send: Callable[[Any], PendingAnswer],
+        send: Callable[[Any], AwaitedAnswer],
         taken: Callable[[Any], bool],
         forget: Callable[[Any], None] = lambda _pending: None,
     ) -> None:
         self._send, self._is_taken, self._forget = send, taken, forget
-        self._pending: PendingAnswer | None = None
+        self._pending: AwaitedAnswer | None = None
         self._wanted: Any = None
         self._asked_at = self._sent_at = 0.0
         self.taken: Any = None
@@ -82,7 +82,7 @@ class ServiceRequest:
             self._transmit(now)
         return False
 
-    def _take(self, pending: PendingAnswer) -> None:
+    def _take(self, pending: AwaitedAnswer) -> None:
         self._pending = None
         try:
             self.answer = pending.result()
