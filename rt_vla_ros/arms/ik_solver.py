@@ -1,0 +1,229 @@
+"""The solver in a process of its own, as the node's process sees it: started, asked, started again, or given up."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from rt_vla_ros.arms.ik_protocol import IkMessage, IkRequest, IkSetup, IkSolution, Kind, frame, take
+from rt_vla_ros.parent_process import ends_with_this_process
+
+PACKAGE = Path(__file__).resolve().parents[1]
+# No more of the package's own code is loaded there than this folder's, and nothing of what is installed beside it.
+_BOOT = (
+    "import sys, types; own = types.ModuleType('rt_vla_ros'); own.__path__ = [sys.argv[1]]; "
+    "sys.modules['rt_vla_ros'] = own; from rt_vla_ros.arms.ik_process import main; main()"
+)
+# Until it has loaded its libraries, on a cold disk too; and without an answer, until it is killed [s].
+START_TIMEOUT, HANG_TIMEOUT = 30.0, 1.0
+WRITE_TIMEOUT = 0.02
+# Starts within this time [s]: more are too many, and it is given up.
+MOST_STARTS, STARTS_WITHIN = 5, 60.0
+ENDED, ENDING = "has ended", 0.05  # [s]
+_SOLVER_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class IkSolver:
+    """Asks for velocities and never waits longer than it is told to.
+
+    `problem` says in a sentence why there is no solver now; None while there is one. pid: of its process; None without.
+    about: the libraries' versions. started: how often its process was started.
+    """
+
+    def __init__(self, setup: IkSetup, python: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        """python: the interpreter that has the libraries; empty for this one. clock: steady [s]."""
+        self._setup, self._python, self._clock = setup, python or sys.executable, clock
+        self._process: subprocess.Popen[bytes] | None = None
+        self._buffer = bytearray()
+        self._number = 0
+        self._ready = self._given_up = False
+        self._since = 0.0  # when it was started, or when the first request went out that has no answer yet
+        self._refused: str | None = None
+        self._starts: deque[float] = deque(maxlen=MOST_STARTS)
+        self.problem: str | None = "The solver of the inverse kinematics is starting."
+        self.about = ""
+        self.started = 0
+        self._start()
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process."""
+        return None if self._process is None else self._process.pid
+
+    def poll(self) -> None:
+        """Looks whether it is there, and starts it again where it is not; to be called at each tick. Never waits."""
+        if self._given_up:
+            return
+        if self._process is None:
+            self._start()
+            return
+        while self._process is not None and (answer := self._answer(0.0)) is not None:
+            self._take(answer)
+        waited = self._clock() - self._since
+        if self._process is None or self.problem is None or waited <= (HANG_TIMEOUT if self._ready else START_TIMEOUT):
+            return
+        self._lost(f"has not answered for {waited:.1f} s" if self._ready else f"did not start within {waited:.0f} s")
+
+    def solve(self, request: IkRequest, timeout: float) -> IkSolution | None:
+        """The answer; None where there is none within `timeout` [s], and `problem` says why. A late one is dropped."""
+        self.poll()
+        if self.problem is not None:
+            return None
+        self._number += 1
+        self._since = begin = self._clock()
+        self._send(IkMessage(Kind.SOLVE, self._number, request.to_bytes()))
+        while self._process is not None:
+            answer = self._answer(begin + timeout - self._clock())
+            if answer is None:
+                break
+            if answer.number == self._number:
+                return self._solution(answer)
+        if self._process is not None:
+            self.problem = f"The solver of the inverse kinematics has not answered within {1000 * timeout:.0f} ms."
+        return None
+
+    def close(self) -> None:
+        """Ends its process."""
+        self._given_up, self.problem = True, "The solver of the inverse kinematics was ended."
+        self._end()
+
+    def _start(self) -> None:
+        now = self._clock()
+        if len(self._starts) == MOST_STARTS and now - self._starts[0] < STARTS_WITHIN:
+            self._give_up(f"{self.problem} It was started {MOST_STARTS} times within a minute and is not any more.")
+            return
+        self._starts.append(now)
+        self.started += 1
+        self._since, self._buffer, self._ready = now, bytearray(), False
+        try:
+            self._process = subprocess.Popen(
+                [self._python, "-c", _BOOT, str(PACKAGE)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                env=_environment(self._python),
+                start_new_session=True,
+                preexec_fn=ends_with_this_process(signal.SIGKILL),
+            )
+        except OSError as error:
+            self._give_up(f"The solver of the inverse kinematics cannot start: {error}.")
+            return
+        os.set_blocking(self._process.stdin.fileno(), False)  # type: ignore[union-attr]
+        self._send(IkMessage(Kind.SETUP, 0, self._setup.to_bytes()))
+
+    def _take(self, answer: IkMessage) -> None:
+        """What comes outside of `solve`: that it is ready or cannot be, or an answer that is late."""
+        if answer.kind is Kind.READY:
+            self._ready, self.problem = True, None
+            self.about = _text(answer)
+        elif not self._ready:
+            self._give_up(f"The solver of the inverse kinematics cannot start: {_text(answer)}.")
+        elif answer.number == self._number:
+            self.problem = None
+
+    def _solution(self, answer: IkMessage) -> IkSolution | None:
+        """A refusal, or numbers that are none, are no solution and no reason to start it again."""
+        count = len(self._setup.joints)
+        try:
+            if answer.kind is not Kind.SOLVED:
+                raise ValueError(_text(answer))
+            solution = IkSolution.from_bytes(answer.payload, count)
+            if not np.isfinite(solution.velocities).all() or not np.isfinite(solution.pose).all():
+                raise ValueError("it has a number that is not finite")
+            if (np.abs(solution.velocities) > 1.001 * np.array(self._setup.velocity) + 1e-6).any():
+                raise ValueError("a joint would be faster than it may")
+        except ValueError as error:
+            self._refused = f"The inverse kinematics has no solution here: {error}."
+            return None
+        self._refused = None
+        return solution
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the last request has no solution though the solver answered, in a sentence."""
+        return self._refused
+
+    def _send(self, message: IkMessage) -> None:
+        """A message is far smaller than what a pipe holds, and one that is not answered is too late anyhow."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        data, file = frame(message), self._process.stdin.fileno()
+        deadline = self._clock() + WRITE_TIMEOUT
+        try:
+            while data and self._clock() < deadline:
+                if select.select([], [file], [], WRITE_TIMEOUT)[1]:
+                    data = data[os.write(file, data) :]
+        except OSError:
+            self._lost(ENDED)
+
+    def _answer(self, timeout: float) -> IkMessage | None:
+        """The next message within this time [s]; None for none. A process that has ended is one that is lost."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        file = self._process.stdout.fileno()
+        deadline = self._clock() + timeout
+        while True:
+            try:
+                message = take(self._buffer)
+            except ValueError as error:
+                self._lost(f"does not speak as it should ({error})")
+                return None
+            if message is not None:
+                return message
+            left = max(0.0, deadline - self._clock())
+            poll = select.poll()
+            poll.register(file, select.POLLIN)
+            if not poll.poll(1000 * left):
+                return None
+            chunk = os.read(file, 65_536)
+            if not chunk:
+                self._lost(ENDED)
+                return None
+            self._buffer += chunk
+
+    def _lost(self, how: str) -> None:
+        """It is started again at the next poll."""
+        code = self._end(kill=how != ENDED)
+        self.problem = f"The process of the inverse kinematics {how}{code}: it is started again."
+
+    def _give_up(self, sentence: str) -> None:
+        self._end()
+        self._given_up, self.problem = True, sentence
+
+    def _end(self, *, kill: bool = True) -> str:
+        """How it ended, in brackets, where it did so by itself."""
+        process, self._process, self._ready = self._process, None, False
+        if process is None:
+            return ""
+        with contextlib.suppress(subprocess.TimeoutExpired):  # one that has closed its pipe is about to end
+            process.wait(0.0 if kill else ENDING)
+        code = process.poll()
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()  # type: ignore[union-attr]
+        return "" if code is None else f" (signal {-code})" if code < 0 else f" (exit code {code})"
+
+
+def _text(answer: IkMessage) -> str:
+    return answer.payload.decode(errors="replace")[:500].rstrip(".")
+
+
+def _environment(python: str) -> dict[str, str]:
+    """One thread; an interpreter of a virtual environment of its own takes nothing of a sourced ROS 2."""
+    environment = {**os.environ, **dict.fromkeys(_SOLVER_THREADS, "1")}
+    if python != sys.executable and (Path(python).parent.parent / "pyvenv.cfg").is_file():
+        for name in ("PYTHONPATH", "LD_LIBRARY_PATH"):
+            environment.pop(name, None)
+    return environment
