@@ -154,15 +154,20 @@ class IkSolver:
         return self._refused
 
     def _send(self, message: IkMessage) -> None:
-        """A message is far smaller than what a pipe holds, and one that is not answered is too late anyhow."""
+        """A message is far smaller than what a pipe holds."""
         assert self._process is not None
         assert self._process.stdin is not None
         data, file = frame(message), self._process.stdin.fileno()
         deadline = self._clock() + WRITE_TIMEOUT
         try:
-            while data and self._clock() < deadline:
-                if select.select([], [file], [], WRITE_TIMEOUT)[1]:
+            while data:
+                try:
                     data = data[os.write(file, data) :]
+                except BlockingIOError:
+                    if self._clock() >= deadline:
+                        self._lost("does not read what it is asked")
+                        return
+                    select.select([], [file], [], WRITE_TIMEOUT)
         except OSError:
             self._lost(ENDED)
 

@@ -69,9 +69,9 @@ class Obstacle(NamedTuple):
 class JointCommander:
     """Drives one chain. All times are of one clock [s]; numbers of joints are in the order of `joints`.
 
-    reason: why the arm is not ready, in a sentence; None where it is. warning: what slows it down now, if anything.
-    velocities: as they were commanded last. position: as it was commanded last, or None. tip: its last pose, see
-    IkSolution.
+    base: the link whose axes velocities are in. reason: why the arm is not ready, in a sentence; None where it is.
+    warning: what slows it down now, if anything. velocities: as they were commanded last. position: as it was commanded
+    last, or None. tip: its last pose, see IkSolution.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class JointCommander:
     ) -> None:
         """chain: with all accelerations. joints: in the order of the commands. Raises ChainError."""
         by_name = {joint.name: joint for joint in chain.joints}
-        self.joints = check_joints(chain, joints)
+        self.base, self.joints = chain.base, check_joints(chain, joints)
         self._joints = [by_name[name] for name in self.joints]
         self._settings = settings
         self.feedback = JointFeedback(self.joints, settings.max_state_age)

@@ -15,7 +15,7 @@ MOST_NAMES = 100  # that are remembered
 ANOTHER_CLOCK = 3600.0
 
 
-class _Heard(NamedTuple):
+class _JointHeard(NamedTuple):
     position: float
     stamp: float
     arrival: float
@@ -27,7 +27,7 @@ class JointFeedback:
     def __init__(self, names: Sequence[str], max_age: float) -> None:
         """names: in the order of `read`. max_age: of a position, in the past or in the future [s]."""
         self._names, self._max_age = tuple(names), max_age
-        self._heard: dict[str, _Heard] = {}
+        self._heard: dict[str, _JointHeard] = {}
         self._others: set[str] = set()
 
     def put(self, names: Sequence[str], positions: Sequence[float], stamp: float, now: float) -> str | None:
@@ -43,7 +43,7 @@ class JointFeedback:
             return "Its stamp is no time."
         for name, position in zip(names, positions, strict=True):
             if name in self._names:
-                self._heard[name] = _Heard(float(position), stamp, now)
+                self._heard[name] = _JointHeard(float(position), stamp, now)
             elif len(self._others) < MOST_NAMES:
                 self._others.add(name)
         return None

@@ -1,0 +1,88 @@
+"""The parameters of the bridge to ros2_control; neither the solver nor controller_manager_msgs is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rt_vla_ros.arms.joint_commander import CommanderSettings
+from rt_vla_ros.nodes.parameters import Parameter
+
+_defaults = CommanderSettings()
+
+ROS2_CONTROL_BRIDGE_PARAMETERS = (
+    Parameter("controller", "forward_position_controller", "Name of the joint group controller."),
+    Parameter(
+        "command_interface",
+        _defaults.interface,
+        "What the controller takes. A position is held where this node ends, a velocity goes on.",
+        choices=("position", "velocity"),
+    ),
+    Parameter("controller_manager", "controller_manager", "Name of the controller manager's node."),
+    Parameter("switch_controllers", False, "Whether the controller is activated, and those in its way deactivated."),
+    Parameter("tip_frame", "", "Link whose velocity is commanded; empty: the robot's only end."),
+    Parameter("base_frame", "", "Link from which the chain of joints leads to the tip; empty: the robot's root."),
+    Parameter("joints", [""], "The chain's joints in the controller's order; empty: in the chain's."),
+    Parameter("command_rate", 1 / _defaults.period, "Commands per second [Hz].", low=20.0, high=1000.0),
+    Parameter("twist_timeout", 0.1, "Velocities older, or this far in the future, are not followed [s].", 0.02, 10.0),
+    Parameter(
+        "max_state_age",
+        _defaults.max_state_age,
+        "Joint states older, or this far in the future, stop the arm [s].",
+        0.02,
+        10.0,
+    ),
+    Parameter(
+        "max_joint_acceleration",
+        5.0,
+        "Of a joint for which the URDF gives none [rad/s^2 or m/s^2].",
+        low=0.01,
+        high=200.0,
+    ),
+    Parameter(
+        "joint_limit_margin", _defaults.joint_limit_margin, "Kept from a joint's limits [rad or m].", low=0.0, high=0.5
+    ),
+    Parameter(
+        "max_position_lead",
+        _defaults.max_position_lead,
+        "Of a commanded position before the measured one [rad or m].",
+        low=0.001,
+        high=1.0,
+    ),
+    Parameter(
+        "max_condition_slow",
+        _defaults.slow_condition,
+        "Condition number of the Jacobian from which on motion towards a singularity is slowed down.",
+        low=1.0,
+        high=1e6,
+    ),
+    Parameter(
+        "max_condition",
+        _defaults.stop_condition,
+        "Condition number of the Jacobian from which on there is no motion towards a singularity.",
+        low=1.0,
+        high=1e6,
+    ),
+    Parameter(
+        "solver_python", "", "Python interpreter that has Pinocchio, Pink and daqp; empty: the one of this node."
+    ),
+)
+
+
+def commander_settings(values: Mapping[str, Any]) -> CommanderSettings:
+    """Of the parameters' values."""
+    return CommanderSettings(
+        interface=values["command_interface"],
+        period=1 / values["command_rate"],
+        max_state_age=values["max_state_age"],
+        joint_limit_margin=values["joint_limit_margin"],
+        max_position_lead=values["max_position_lead"],
+        slow_condition=values["max_condition_slow"],
+        stop_condition=values["max_condition"],
+        solver_python=values["solver_python"],
+    )
+
+
+def joint_names(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """An empty list has no type in ROS, so one empty name stands for it."""
+    return tuple(name for name in values["joints"] if name)
