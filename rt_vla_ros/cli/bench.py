@@ -1,7 +1,8 @@
 """Benchmarks: `rt-vla bench node` measures the latency from a camera image to a velocity command on a private graph.
 
 `rt-vla bench rt1` times RT-1's networks, `rt-vla bench rt2` vision-language models, `rt-vla bench rt2-training` how
-fast one learns; `rt-vla bench rt2-weights` counts how many actions int8 and int4 weights change.
+fast one learns; `rt-vla bench rt2-weights` counts how many actions int8 and int4 weights change. `rt-vla bench arm`
+times the solver of the inverse kinematics.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from zenoh_ros.commands.numbers import positive_int
 
 UNTRAINED = "rt2-untrained"
 NUMBER_TYPES = ("auto", "float32", "bfloat16")
-MOST = {"seconds": 3600, "repeats": 1000, "images": 10_000, "prompts": 10_000}
+MOST = {"seconds": 3600, "repeats": 1000, "images": 10_000, "prompts": 10_000, "requests": 1_000_000}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--repeats", type=int, default=3, metavar="N", help="rounds, for the median; 3")
     training.add_argument("--threads", type=positive_int, metavar="N", help="of the CPU (default: all)")
     training.set_defaults(measure=_training, bounded=("seconds", "repeats"))
+    arm = what.add_parser("arm", help="the solver that turns the tip's velocity into joint velocities, pipe included")
+    arm.add_argument("--requests", type=int, default=2000, metavar="N", help="answers that are timed; 2000")
+    arm.add_argument("--solver-python", default="", metavar="PYTHON", help="one that has Pinocchio and Pink")
+    arm.set_defaults(measure=_arm, bounded=("requests",))
     changed = "RT-2: what int8 and int4 weights change in a checkpoint's actions"
     _weights_arguments(what.add_parser("rt2-weights", help=changed))
     for one in what.choices.values():
@@ -99,6 +104,14 @@ def _node(args: argparse.Namespace) -> Any:
     from rt_vla_ros.live.bench_run import measure
 
     figures = measure(args.policy, args.seconds)
+    print(table(figures))
+    return figures
+
+
+def _arm(args: argparse.Namespace) -> Any:
+    from rt_vla_ros.benchmarks.arm_solver import measure, table
+
+    figures = measure(args.requests, args.solver_python)
     print(table(figures))
     return figures
 

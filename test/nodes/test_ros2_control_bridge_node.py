@@ -22,14 +22,15 @@ Benches = Callable[..., NodeBench]
 
 
 def make(make_bench: Benches, interface: str, *parameters: str, **options: object) -> BridgeRig:
-    given = (f"command_interface:={interface}", f"controller:=forward_{interface}_controller", *parameters)
+    rate = "command_rate:=50.0"  # several nodes share a thread here
+    given = (f"command_interface:={interface}", f"controller:=forward_{interface}_controller", rate, *parameters)
     words = [word for one in given for word in ("-p", f"ros2_control_bridge_node:{one}")]
     return BridgeRig(make_bench(*words), interface, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("interface", ["position", "velocity"])
 def test_the_tip_goes_where_it_is_told_and_stands_when_nothing_comes(make_bench: Benches, interface: str) -> None:
-    rig = make(make_bench, interface, "command_rate:=50.0")
+    rig = make(make_bench, interface)
     rig.until_ready()
     start = rig.arm.position
     rig.drive(0.06, -0.08, 0, 0, 0, 0, seconds=1.0)

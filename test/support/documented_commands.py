@@ -23,6 +23,7 @@ from rt_vla_ros.cli.main import COMMANDS, make_parser, parse  # noqa: E402
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS  # noqa: E402
 from rt_vla_ros.nodes.parameters import Parameter  # noqa: E402
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS  # noqa: E402
+from rt_vla_ros.nodes.ros2_control_parameters import ROS2_CONTROL_BRIDGE_PARAMETERS  # noqa: E402
 from rt_vla_ros.nodes.servo_bridge_parameters import SERVO_BRIDGE_PARAMETERS  # noqa: E402
 from rt_vla_ros.nodes.sim_arm_node import SIM_ARM_PARAMETERS  # noqa: E402
 
@@ -32,6 +33,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
     for name, table in (
         ("policy_node", POLICY_PARAMETERS),
         ("smoother_node", SMOOTHER_PARAMETERS),
+        ("ros2_control_bridge_node", ROS2_CONTROL_BRIDGE_PARAMETERS),
         ("sim_arm_node", SIM_ARM_PARAMETERS),
         ("servo_bridge_node", SERVO_BRIDGE_PARAMETERS),
     )

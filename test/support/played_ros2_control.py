@@ -22,7 +22,7 @@ from rt_vla_ros.benchmarks.panda_urdf import NAMES, READY, panda_urdf
 from rt_vla_ros.nodes.conversions import time_message
 from rt_vla_ros.nodes.ros2_control_bridge_node import Ros2ControlBridgeNode
 
-STEP = 0.01  # [s]
+STEP = 0.02  # [s]
 TYPES = {
     "position": "position_controllers/JointGroupPositionController",
     "velocity": "velocity_controllers/JointGroupVelocityController",

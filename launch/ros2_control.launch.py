@@ -1,0 +1,74 @@
+"""The bridge to ros2_control alone, and with spawn:=true the controllers that it needs.
+
+`ros2 launch rt_vla_ros ros2_control.launch.py params_file:=config/ros2_control/panda.yaml`. The controller manager and
+the robot_state_publisher are the robot's own.
+"""
+
+import os
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node, PushRosNamespace, SetParameter
+
+from rt_vla_ros.process_end import ends_the_launch
+
+SWITCH = ["true", "false"]
+ARGUMENTS = (
+    DeclareLaunchArgument("namespace", default_value="", description="Namespace of the nodes; empty: none"),
+    DeclareLaunchArgument(
+        "params_file", default_value="", description="ROS parameter file for the bridge and the spawned controllers"
+    ),
+    DeclareLaunchArgument(
+        "use_sim_time", default_value="false", choices=SWITCH, description="Whether the bridge follows /clock"
+    ),
+    DeclareLaunchArgument(
+        "spawn",
+        default_value="false",
+        choices=SWITCH,
+        description="true: the joint_state_broadcaster and the controller are loaded and activated first",
+    ),
+    DeclareLaunchArgument(
+        "controller", default_value="forward_position_controller", description="Name of the controller to spawn"
+    ),
+)
+
+
+def bridge(context: LaunchContext) -> list[Node]:
+    """The bridge; without a file it keeps its own defaults."""
+
+    def value(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    file = value("params_file")
+    if file and not os.path.isfile(file):  # launch_ros warns and goes on without it
+        raise FileNotFoundError(f"params_file: there is no file {file!r}")
+    nodes = [
+        Node(
+            package="rt_vla_ros",
+            executable="ros2_control_bridge_node",
+            name="ros2_control_bridge_node",
+            output="screen",
+            parameters=[file] if file else [],
+            sigterm_timeout="3",
+            sigkill_timeout="1",
+            on_exit=ends_the_launch("The bridge to ros2_control has ended: nobody moves the arm any more."),
+        )
+    ]
+    if value("spawn") == "true":
+        given = ["--param-file", file] if file else []
+        arguments = ["joint_state_broadcaster", value("controller"), *given]
+        nodes.append(Node(package="controller_manager", executable="spawner", arguments=arguments, output="screen"))
+    return nodes
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch` asks for."""
+    nodes = GroupAction(
+        [
+            PushRosNamespace(LaunchConfiguration("namespace")),
+            SetParameter("use_sim_time", LaunchConfiguration("use_sim_time")),
+            OpaqueFunction(function=bridge),
+        ]
+    )
+    return LaunchDescription([*ARGUMENTS, nodes])
