@@ -34,6 +34,8 @@ from rt_vla_ros.servo_robots import SERVO_ROBOTS
 PACKAGE = "rt_vla_ros"
 SWITCH = ["true", "false"]
 FOLLOW_CLOCK = OrSubstitution(LaunchConfiguration("use_sim_time"), LaunchConfiguration("lock_step"))
+BRIDGED = ("ros2_control",)  # arms with a launch file of their own, NAME.launch.py
+WATCHED = ("servo", "ros2_control", "gazebo")  # arms whose bridge publishes arm_status
 PASSED_ON = ("namespace", "params_file", "lock_step", "suite", "seed", "instruction")
 SIMULATED = ("sim", "gazebo")
 # Any other arm begins slowly, unless a parameter file says otherwise.
@@ -45,8 +47,9 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "arm",
         default_value="sim",
-        choices=["sim", "servo", "none"],
-        description="Which arm is started: simulated, one that MoveIt Servo moves, or one's own",
+        choices=["sim", "servo", "ros2_control", "none"],
+        description="Which arm is started: simulated, one that MoveIt Servo moves, one with a joint group controller of "
+        "ros2_control, or none of ours",
     ),
     DeclareLaunchArgument(
         "robot",
@@ -187,13 +190,13 @@ def policy_ended(event: ProcessExited, context: LaunchContext) -> list:
     ]
 
 
-def smoother_for_servo(context: LaunchContext) -> tuple[list, list, list]:
-    """Parameters of the smoother before and after the user's own, and its remaps: its velocities go to Servo alone."""
+def smoother_for_servo(context: LaunchContext) -> tuple[list, list]:
+    """Parameters of the smoother before the user's own, and its remaps: its velocities go to Servo alone."""
     servo = LaunchConfiguration("servo_node").perform(context)
     if not servo.startswith("/"):
         raise RuntimeError(f"servo_node:={servo} is not valid, expected a full name such as /servo_node")
     remaps = [("delta_twist_cmds", f"{servo.rstrip('/')}/delta_twist_cmds")]
-    return [servo_file(context)], [{"require_arm_status": True}], remaps
+    return [servo_file(context)], remaps
 
 
 def servo_file(context: LaunchContext) -> PathJoinSubstitution:
@@ -238,7 +241,8 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
 
     chosen = LaunchConfiguration("arm").perform(context)
     arm = [POLICY_WITH_SIM_ARM] if chosen == "sim" else []
-    before, after, remaps = smoother_for_servo(context) if chosen == "servo" else ([], [], [])
+    before, remaps = smoother_for_servo(context) if chosen == "servo" else ([], [])
+    after = [{"require_arm_status": True}] if chosen in WATCHED else []  # a file cannot take that back
     policy = chosen_parameters(
         context,
         policy=str,
@@ -269,7 +273,7 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
             name="smoother_node",
             output="screen",
             parameters=[
-                *([] if LaunchConfiguration("arm").perform(context) in SIMULATED else [FIRST_RUNS]),
+                *([] if chosen in SIMULATED else [FIRST_RUNS]),
                 *before,
                 *chosen_parameters(context, dry_run=bool),
                 *after,
@@ -297,9 +301,23 @@ def _is_arm(name: str) -> IfCondition:
     return IfCondition(EqualsSubstitution(LaunchConfiguration("arm"), name))
 
 
+def bridged_arm(context: LaunchContext) -> list[IncludeLaunchDescription]:
+    """The bridge to an arm of one's own; nothing for an arm that has none."""
+    name = LaunchConfiguration("arm").perform(context)
+    if name not in BRIDGED:
+        return []
+    passed_on = [
+        *[(name, LaunchConfiguration(name)) for name in ("namespace", "params_file")],
+        ("use_sim_time", FOLLOW_CLOCK),
+    ]
+    file = PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", f"{name}.launch.py"])
+    return [IncludeLaunchDescription(PythonLaunchDescriptionSource(file), launch_arguments=passed_on)]
+
+
 def generate_launch_description() -> LaunchDescription:
     """What `ros2 launch` asks for."""
     arm = OpaqueFunction(function=simulated_arm, condition=_is_arm("sim"))
+    bridge = OpaqueFunction(function=bridged_arm)
     nodes = GroupAction(
         [
             PushRosNamespace(LaunchConfiguration("namespace")),
@@ -309,4 +327,4 @@ def generate_launch_description() -> LaunchDescription:
         ]
     )
     servo = OpaqueFunction(function=servo_itself, condition=_is_arm("servo"))
-    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=refuse_lost_settings), arm, servo, nodes])
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=refuse_lost_settings), arm, bridge, servo, nodes])

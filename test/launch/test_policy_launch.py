@@ -128,6 +128,17 @@ def test_a_servo_that_cannot_be_ends_the_launch(arguments: dict[str, str], monke
     assert Planned(monkeypatch, arm="servo", **arguments).code == 1
 
 
+def test_an_arm_with_ros2_control_has_a_bridge_whose_word_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = str(REPOSITORY / "config" / "ros2_control" / "panda.yaml")
+    planned = Planned(monkeypatch, arm="ros2_control", params_file=file, namespace="lab")
+    assert set(planned.commands) == {"policy_node", "smoother_node", "ros2_control_bridge_node"}
+    assert planned.parameters["smoother_node"]["require_arm_status"] is True
+    bridge = planned.parameters["ros2_control_bridge_node"]
+    assert (bridge["tip_frame"], bridge["use_sim_time"]) == ("panda_link8", False)
+    assert planned.values("ros2_control_bridge_node", "-r") == ["__node:=ros2_control_bridge_node", "__ns:=/lab"]
+    assert Planned(monkeypatch, arm="ros2_control", params_file="/nowhere/x.yaml").code != 0
+
+
 def test_every_way_to_hold_weights_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     for weights in WEIGHTS:
         assert Planned(monkeypatch, arm="none", weights=weights).parameters["policy_node"]["weights"] == weights
