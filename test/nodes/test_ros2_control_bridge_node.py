@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 
@@ -145,3 +146,16 @@ def test_a_description_that_comes_later_counts_and_the_end_is_to_stand_still(mak
     rig.node.close()
     rig.until_not_ready("The bridge to ros2_control was ended.")
     rig.bench.until(lambda: not rig.arm.commands[-1].any())
+
+
+def test_without_ros2_controls_messages_it_does_not_start(make_bench: Benches, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_bench()
+    monkeypatch.setitem(sys.modules, "controller_manager_msgs.srv", None)
+    with pytest.raises(StartError, match="sudo apt install ros-"):
+        Ros2ControlBridgeNode()
+
+
+def test_thresholds_that_contradict_each_other_are_refused(make_bench: Benches) -> None:
+    make_bench("-p", "ros2_control_bridge_node:max_condition:=10.0")
+    with pytest.raises(StartError, match="must be greater than 'max_condition_slow'"):
+        Ros2ControlBridgeNode()
