@@ -18,6 +18,8 @@ pytest.importorskip("pinocchio")
 from controller_manager_msgs.msg import ControllerState
 
 from rt_vla_ros.benchmarks.panda_urdf import NAMES, READY, panda_urdf
+from rt_vla_ros.nodes.ros2_control_bridge_node import Ros2ControlBridgeNode
+from rt_vla_ros.nodes.start_error import StartError
 
 Benches = Callable[..., NodeBench]
 

@@ -95,7 +95,7 @@ def test_an_action_moves_the_tip_by_what_it_says(processes: Processes) -> None:
         assert abs(way[1]) < 0.002
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_its_end_leaves_no_solver_and_a_still_arm(processes: Processes, number: signal.Signals) -> None:
     bench, arm = processes.bench, processes.arm
     processes.publisher = bench.publisher(TwistStamped, "delta_twist_cmds")
