@@ -1,1 +1,1 @@
-"""From a velocity of the tip to motions of the joints, for arms whose joints are commanded; without ROS and torch."""
+"""Arms by their URDF: from a velocity of the tip to motions of the joints, grippers, simulators; no ROS, no torch."""
