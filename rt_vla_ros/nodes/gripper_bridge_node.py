@@ -1,0 +1,84 @@
+"""From the smoother's `gripper_command`, 0 open ... 1 closed, to whatever moves the fingers."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import NoReturn
+
+from rclpy.clock import Clock, ClockType
+from std_msgs.msg import Float64
+
+from rt_vla_ros.arms.gripper_goals import GripperGoals, GripperGoalSettings
+from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
+from rt_vla_ros.nodes.gripper_parameters import GRIPPER_PARAMETERS
+from rt_vla_ros.nodes.gripper_servers import make_gripper_server
+from rt_vla_ros.nodes.parameters import declare
+from rt_vla_ros.nodes.running import ProgramNode, end_process, run
+from rt_vla_ros.nodes.start_error import StartError
+
+PERIOD = 0.05  # [s]
+
+
+class GripperBridgeNode(ProgramNode):
+    """Sends a goal when the wish changes; what fails is told and not tried again until another wish comes."""
+
+    def __init__(self) -> None:
+        super().__init__("gripper_bridge_node")
+        settings = declare(self, GRIPPER_PARAMETERS)
+        if settings["open_position"] == settings["closed_position"]:
+            raise StartError(
+                f"open_position and closed_position are both {settings['open_position']}: the gripper would never move."
+            )
+        # A server of franka_ros2 carries out one goal at a time; ros2_control's controllers replace it.
+        franka = settings["kind"] == "franka"
+        self._goals = GripperGoals(GripperGoalSettings(settings["deadband"], settings["patience"], franka))
+        self._server = make_gripper_server(self, self._goals, settings)
+        self._ready = False
+        self._refused: str | None = None
+        self._wish: float | None = None
+        self.create_subscription(Float64, "gripper_command", self._on_wish, 10)
+        self._diagnostics = Diagnostics(self, self._report)
+        self.create_timer(PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _on_wish(self, message: Float64) -> None:
+        if not (math.isfinite(message.data) and 0 <= message.data <= 1):
+            self._refused = f"gripper_command is {message.data:g}, expected 0 (open) to 1 (closed)."
+            return
+        self._refused, self._wish = None, message.data
+        self._goals.wish(message.data)
+        self._look()
+
+    def _look(self) -> None:
+        ready = self._server.ready()
+        if self._ready and not ready:
+            self._goals.server_gone()
+        self._ready = ready
+        if not ready:
+            return
+        if self._goals.cancel_due():
+            self._server.cancel()
+        due = self._goals.due(time.monotonic())
+        if due is not None:
+            self._server.send(*due)
+
+    def _report(self) -> Report:
+        level, message = Level.OK, "The gripper follows."
+        if self._refused is not None:
+            level, message = Level.ERROR, self._refused
+        elif self._goals.problem is not None:
+            level, message = Level.ERROR, self._goals.problem
+        elif not self._ready:
+            level = Level.WARN if self._wish is None else Level.ERROR
+            message = f"Nobody takes goals on {self._server.name!r}: does the gripper's controller run?"
+        values = {"wish": "" if self._wish is None else self._wish, "busy": self._goals.busy}
+        return Report(level, message, values)
+
+
+def main() -> NoReturn:
+    """The program `gripper_bridge_node`."""
+    end_process(run(GripperBridgeNode))
+
+
+if __name__ == "__main__":
+    main()
