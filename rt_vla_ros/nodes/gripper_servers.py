@@ -61,6 +61,7 @@ class ActionGripper:
 
     def __init__(
         self,
+        name: str,
         goals: GripperGoals,
         clients: tuple[ActionClient, ...],
         choose: Callable[[float, bool], tuple[ActionClient, Any]],
@@ -70,7 +71,7 @@ class ActionGripper:
         self._handle: Any = None
         self._cancel_number = 0  # a goal that is to be canceled as soon as it is accepted
         self._number = 0
-        self.name = clients[0]._action_name
+        self.name = name
 
     def ready(self) -> bool:
         """See GripperServer."""
@@ -139,7 +140,7 @@ def _parallel_gripper(node: Node, goals: GripperGoals, settings: Mapping[str, An
             command.effort = [settings["max_effort"]]
         return client, action.Goal(command=command)
 
-    return ActionGripper(goals, (client,), choose, _read_command)
+    return ActionGripper(settings["server"], goals, (client,), choose, _read_command)
 
 
 def _gripper_command(node: Node, goals: GripperGoals, settings: Mapping[str, Any]) -> GripperServer:
@@ -151,7 +152,7 @@ def _gripper_command(node: Node, goals: GripperGoals, settings: Mapping[str, Any
         goal.command.position, goal.command.max_effort = position(settings, closed), settings["max_effort"]
         return client, goal
 
-    return ActionGripper(goals, (client,), choose, _read_command)
+    return ActionGripper(settings["server"], goals, (client,), choose, _read_command)
 
 
 def _franka(node: Node, goals: GripperGoals, settings: Mapping[str, Any]) -> GripperServer:
@@ -171,7 +172,7 @@ def _franka(node: Node, goals: GripperGoals, settings: Mapping[str, Any]) -> Gri
         goal.epsilon.inner = goal.epsilon.outer = abs(settings["open_position"] - settings["closed_position"])
         return clients[0], goal
 
-    return ActionGripper(goals, clients, choose, _read_franka)
+    return ActionGripper(settings["server"], goals, clients, choose, _read_franka)
 
 
 _MAKERS = {
