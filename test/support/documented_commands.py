@@ -21,6 +21,7 @@ from launch.launch_description_sources import get_launch_description_from_python
 
 from rt_vla_ros.cli.main import COMMANDS, make_parser, parse  # noqa: E402
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS  # noqa: E402
+from rt_vla_ros.nodes.gripper_parameters import GRIPPER_PARAMETERS  # noqa: E402
 from rt_vla_ros.nodes.parameters import Parameter  # noqa: E402
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS  # noqa: E402
 from rt_vla_ros.nodes.ros2_control_parameters import ROS2_CONTROL_BRIDGE_PARAMETERS  # noqa: E402
@@ -36,6 +37,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         ("ros2_control_bridge_node", ROS2_CONTROL_BRIDGE_PARAMETERS),
         ("sim_arm_node", SIM_ARM_PARAMETERS),
         ("servo_bridge_node", SERVO_BRIDGE_PARAMETERS),
+        ("gripper_bridge_node", GRIPPER_PARAMETERS),
     )
 }
 BLOCK = re.compile(r"^```(?:sh|bash|console)?\n(.*?)^```", re.DOTALL | re.MULTILINE)
