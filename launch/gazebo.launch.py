@@ -20,6 +20,7 @@ CONTROLLERS = ("joint_state_broadcaster", "panda_arm_velocity_controller", "pand
 NEEDED = ("ros_gz_sim", "ros_gz_bridge", "gz_ros2_control", "controller_manager", "moveit_resources_panda_description")
 ARGUMENTS = (
     DeclareLaunchArgument("world", default_value="", description="SDF file; empty: the table of this package"),
+    DeclareLaunchArgument("namespace", default_value="", description="Namespace of our bridge; empty: none"),
     DeclareLaunchArgument("gui", default_value="true", choices=SWITCH, description="false: Gazebo without a window"),
 )
 
@@ -78,7 +79,15 @@ def gazebo(context: LaunchContext) -> list:
         parameters=[on_the_clock],
         output="screen",
     )
-    return [simulator, state, arm, bridge, controllers]
+    driver = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(os.path.join(share_directory("rt_vla_ros"), "launch", "ros2_control.launch.py")),
+        launch_arguments=[
+            ("namespace", LaunchConfiguration("namespace")),
+            ("params_file", os.path.join(own, "nodes.yaml")),
+            ("use_sim_time", "true"),
+        ],
+    )
+    return [simulator, state, arm, bridge, controllers, driver]
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -33,13 +33,20 @@ from rt_vla_ros.servo_robots import SERVO_ROBOTS
 
 PACKAGE = "rt_vla_ros"
 SWITCH = ["true", "false"]
-FOLLOW_CLOCK = OrSubstitution(LaunchConfiguration("use_sim_time"), LaunchConfiguration("lock_step"))
-BRIDGED = ("ros2_control",)  # arms with a launch file of their own, NAME.launch.py
+FOLLOW_CLOCK = OrSubstitution(
+    OrSubstitution(LaunchConfiguration("use_sim_time"), LaunchConfiguration("lock_step")),
+    EqualsSubstitution(LaunchConfiguration("arm"), "gazebo"),
+)
+BRIDGED = {  # arms with a launch file of their own, NAME.launch.py, and what it is given
+    "ros2_control": ("namespace", "params_file"),
+    "gazebo": ("namespace", "world", "gui"),
+}
 WATCHED = ("servo", "ros2_control", "gazebo")  # arms whose bridge publishes arm_status
 PASSED_ON = ("namespace", "params_file", "lock_step", "suite", "seed", "instruction")
 SIMULATED = ("sim", "gazebo")
-# Any other arm begins slowly, unless a parameter file says otherwise.
-FIRST_RUNS = {"speed_scale": 0.3}
+# Any other arm begins slowly, unless a parameter file says otherwise. A dictionary here would put those behind it
+# before that file, too: ROS takes a section's place from where it is first named.
+FIRST_RUNS = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "first_runs.yaml"])
 # Ctrl-C ends everything within five seconds, whatever the nodes are doing.
 PATIENCE = {"sigterm_timeout": "3", "sigkill_timeout": "1"}
 
@@ -47,9 +54,21 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "arm",
         default_value="sim",
-        choices=["sim", "servo", "ros2_control", "none"],
-        description="Which arm is started: simulated, one that MoveIt Servo moves, one with a joint group controller of "
-        "ros2_control, or none of ours",
+        choices=["sim", "gazebo", "servo", "ros2_control", "none"],
+        description="Which arm is started: simulated here or in Gazebo, one that MoveIt Servo moves, one with a joint "
+        "group controller of ros2_control, or none of ours",
+    ),
+    DeclareLaunchArgument(
+        "gripper",
+        default_value="",
+        choices=["", "none", "parallel_gripper_command", "gripper_command", "franka", "topic"],
+        description="What moves the fingers (docs/grippers.md); empty: none, in Gazebo parallel_gripper_command",
+    ),
+    DeclareLaunchArgument(
+        "world", default_value="", description="With arm:=gazebo: SDF file; empty: the table of this package"
+    ),
+    DeclareLaunchArgument(
+        "gui", default_value="true", choices=SWITCH, description="With arm:=gazebo: false: Gazebo without a window"
     ),
     DeclareLaunchArgument(
         "robot",
@@ -205,6 +224,30 @@ def servo_file(context: LaunchContext) -> PathJoinSubstitution:
     return PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "servo", SERVO_ROBOTS[robot]])
 
 
+def gazebo_file() -> PathJoinSubstitution:
+    """What our nodes are told of the arm in Gazebo."""
+    return PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "gazebo", "nodes.yaml"])
+
+
+def gripper_bridge(context: LaunchContext) -> list[Node]:
+    """What moves the fingers of an arm that is not the simulated one."""
+    in_gazebo = LaunchConfiguration("arm").perform(context) == "gazebo"
+    kind = LaunchConfiguration("gripper").perform(context) or ("parallel_gripper_command" if in_gazebo else "none")
+    if kind == "none":
+        return []
+    return [
+        Node(
+            package=PACKAGE,
+            executable="gripper_bridge_node",
+            name="gripper_bridge_node",
+            output="screen",
+            parameters=[*([gazebo_file()] if in_gazebo else []), *chosen_parameters(context), {"kind": kind}],
+            on_exit=ends_the_launch("The gripper's bridge has ended: the gripper does not follow any more."),
+            **PATIENCE,
+        )
+    ]
+
+
 def servo_bridge(context: LaunchContext) -> list[Node]:
     """What keeps Servo ready."""
     return [
@@ -240,8 +283,9 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
     from rt_vla_ros.nodes.sim_arm_parameters import POLICY_WITH_SIM_ARM  # not for `--show-args`
 
     chosen = LaunchConfiguration("arm").perform(context)
-    arm = [POLICY_WITH_SIM_ARM] if chosen == "sim" else []
+    arm = {"sim": [POLICY_WITH_SIM_ARM], "gazebo": [gazebo_file()]}.get(chosen, [])
     before, remaps = smoother_for_servo(context) if chosen == "servo" else ([], [])
+    before = [gazebo_file()] if chosen == "gazebo" else before
     after = [{"require_arm_status": True}] if chosen in WATCHED else []  # a file cannot take that back
     policy = chosen_parameters(
         context,
@@ -302,14 +346,13 @@ def _is_arm(name: str) -> IfCondition:
 
 
 def bridged_arm(context: LaunchContext) -> list[IncludeLaunchDescription]:
-    """The bridge to an arm of one's own; nothing for an arm that has none."""
+    """The bridge to an arm, and Gazebo; nothing for an arm that has none."""
     name = LaunchConfiguration("arm").perform(context)
     if name not in BRIDGED:
         return []
-    passed_on = [
-        *[(name, LaunchConfiguration(name)) for name in ("namespace", "params_file")],
-        ("use_sim_time", FOLLOW_CLOCK),
-    ]
+    passed_on = [(argument, LaunchConfiguration(argument)) for argument in BRIDGED[name]]
+    if name == "ros2_control":
+        passed_on.append(("use_sim_time", FOLLOW_CLOCK))
     file = PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", f"{name}.launch.py"])
     return [IncludeLaunchDescription(PythonLaunchDescriptionSource(file), launch_arguments=passed_on)]
 
@@ -324,6 +367,7 @@ def generate_launch_description() -> LaunchDescription:
             SetParameter("use_sim_time", FOLLOW_CLOCK),
             OpaqueFunction(function=policy_and_smoother),
             OpaqueFunction(function=servo_bridge, condition=_is_arm("servo")),
+            OpaqueFunction(function=gripper_bridge),
         ]
     )
     servo = OpaqueFunction(function=servo_itself, condition=_is_arm("servo"))

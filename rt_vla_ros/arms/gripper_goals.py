@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Outcome(Enum):
+class GoalOutcome(Enum):
     """How a goal ended."""
 
     REACHED = "reached"
@@ -84,17 +84,17 @@ class GripperGoals:
         if number == self._number and self.busy:
             self._fail("rejected a goal; another wish is sent, the same one is not")
 
-    def ended(self, number: int, outcome: Outcome, said: str = "") -> None:
+    def ended(self, number: int, outcome: GoalOutcome, said: str = "") -> None:
         """said: what the server said of it."""
         if number != self._number or not self.busy:
             return
-        if outcome is Outcome.FAILED:
+        if outcome is GoalOutcome.FAILED:
             self._fail("could not carry out a goal" + (f": {said}" if said else ""))
-        elif outcome is Outcome.STALLED and not self.closing:
+        elif outcome is GoalOutcome.STALLED and not self.closing:
             self._fail("stalled while it opened: something holds the fingers")
         else:
             self._since = None
-            if outcome is not Outcome.CANCELED:
+            if outcome is not GoalOutcome.CANCELED:
                 self._before, self.problem = self._given, None
 
     def server_gone(self) -> None:

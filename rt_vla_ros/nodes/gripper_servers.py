@@ -13,7 +13,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from rt_vla_ros.arms.gripper_goals import GripperGoals, Outcome
+from rt_vla_ros.arms.gripper_goals import GoalOutcome, GripperGoals
 from rt_vla_ros.nodes.start_error import StartError
 
 
@@ -47,7 +47,7 @@ class TopicGripper:
     def send(self, number: int, closed: float) -> None:
         """See GripperServer."""
         self._publisher.publish(Float64MultiArray(data=[position(self._settings, closed)]))
-        self._goals.ended(number, Outcome.REACHED)
+        self._goals.ended(number, GoalOutcome.REACHED)
 
     def cancel(self) -> None:
         """Nothing is under way."""
@@ -65,7 +65,7 @@ class ActionGripper:
         goals: GripperGoals,
         clients: tuple[ActionClient, ...],
         choose: Callable[[float, bool], tuple[ActionClient, Any]],
-        read: Callable[[Any], tuple[Outcome, str]],
+        read: Callable[[Any], tuple[GoalOutcome, str]],
     ) -> None:
         self._goals, self._clients, self._choose, self._read = goals, clients, choose, read
         self._handle: Any = None
@@ -103,9 +103,9 @@ class ActionGripper:
     def _ended(self, number: int, future: Future) -> None:
         answer = future.result()
         if answer is None:
-            self._goals.ended(number, Outcome.FAILED, "it gave no result")
+            self._goals.ended(number, GoalOutcome.FAILED, "it gave no result")
         elif answer.status == GoalStatus.STATUS_CANCELED:
-            self._goals.ended(number, Outcome.CANCELED)
+            self._goals.ended(number, GoalOutcome.CANCELED)
         else:
             outcome, said = self._read(answer.result)
             self._goals.ended(number, outcome, said)
@@ -116,16 +116,16 @@ def position(settings: Mapping[str, Any], closed: float) -> float:
     return float(settings["open_position"] + closed * (settings["closed_position"] - settings["open_position"]))
 
 
-def _read_command(result: Any) -> tuple[Outcome, str]:
+def _read_command(result: Any) -> tuple[GoalOutcome, str]:
     if result.reached_goal:
-        return Outcome.REACHED, ""
+        return GoalOutcome.REACHED, ""
     if result.stalled:
-        return Outcome.STALLED, ""
-    return Outcome.FAILED, "it neither reached the goal nor stalled"
+        return GoalOutcome.STALLED, ""
+    return GoalOutcome.FAILED, "it neither reached the goal nor stalled"
 
 
-def _read_franka(result: Any) -> tuple[Outcome, str]:
-    return (Outcome.REACHED if result.success else Outcome.FAILED), result.error
+def _read_franka(result: Any) -> tuple[GoalOutcome, str]:
+    return (GoalOutcome.REACHED if result.success else GoalOutcome.FAILED), result.error
 
 
 def _parallel_gripper(node: Node, goals: GripperGoals, settings: Mapping[str, Any]) -> GripperServer:

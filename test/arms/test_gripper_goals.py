@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rt_vla_ros.arms.gripper_goals import GripperGoals, GripperGoalSettings, Outcome
+from rt_vla_ros.arms.gripper_goals import GoalOutcome, GripperGoals, GripperGoalSettings
 
 
 def sent(goals: GripperGoals, closed: float, now: float = 0.0) -> int | None:
@@ -19,7 +19,7 @@ def test_a_wish_is_sent_once() -> None:
     goals.wish(1.0)
     assert goals.due(0.0) == (1, 1.0)
     assert sent(goals, 1.0) is None
-    goals.ended(1, Outcome.REACHED)
+    goals.ended(1, GoalOutcome.REACHED)
     assert sent(goals, 1.0, 100.0) is None
 
 
@@ -27,10 +27,10 @@ def test_a_new_wish_replaces_the_goal_under_way() -> None:
     goals = GripperGoals()
     assert sent(goals, 1.0) == 1
     assert sent(goals, 0.0) == 2
-    goals.ended(1, Outcome.FAILED, "preempted")
+    goals.ended(1, GoalOutcome.FAILED, "preempted")
     assert goals.problem is None
     assert goals.busy
-    goals.ended(2, Outcome.REACHED)
+    goals.ended(2, GoalOutcome.REACHED)
     assert not goals.busy
 
 
@@ -41,7 +41,7 @@ def test_where_a_server_cannot_replace_a_goal_it_is_canceled_once_and_the_newest
     assert sent(goals, 0.0) is None
     assert [goals.cancel_due(), goals.cancel_due()] == [True, False]
     assert sent(goals, 0.5) is None
-    goals.ended(1, Outcome.CANCELED)
+    goals.ended(1, GoalOutcome.CANCELED)
     assert goals.due(0.1) == (2, 0.5)
     assert goals.problem is None
 
@@ -52,7 +52,7 @@ def test_a_wish_that_was_taken_back_before_the_cancel_is_not_sent() -> None:
     sent(goals, 0.0)
     assert sent(goals, 1.0) is None
     assert not goals.cancel_due()
-    goals.ended(1, Outcome.REACHED)
+    goals.ended(1, GoalOutcome.REACHED)
     assert goals.due(1.0) is None
 
 
@@ -63,12 +63,12 @@ def test_what_fails_is_told_and_not_repeated_and_another_wish_is_sent(how: str) 
     if how == "rejected":
         goals.rejected(1)
     elif how == "failed":
-        goals.ended(1, Outcome.FAILED, "no current")
+        goals.ended(1, GoalOutcome.FAILED, "no current")
     assert sent(goals, 1.0, 10.1) is None
     assert goals.problem is not None
     assert {"rejected": "rejected", "failed": "no current", "late": "within 10 s"}[how] in goals.problem
     assert sent(goals, 0.0, 11.0) == 2
-    goals.ended(2, Outcome.REACHED)
+    goals.ended(2, GoalOutcome.REACHED)
     assert goals.problem is None
 
 
@@ -77,7 +77,7 @@ def test_an_answer_that_comes_too_late_changes_nothing() -> None:
     sent(goals, 1.0)
     goals.due(11.0)
     problem = goals.problem
-    goals.ended(1, Outcome.REACHED)
+    goals.ended(1, GoalOutcome.REACHED)
     goals.rejected(1)
     assert goals.problem == problem is not None
 
@@ -86,11 +86,11 @@ def test_fingers_that_stop_at_an_object_have_done_their_work_and_those_that_cann
     goals = GripperGoals()
     sent(goals, 1.0)
     assert goals.closing
-    goals.ended(1, Outcome.STALLED)
+    goals.ended(1, GoalOutcome.STALLED)
     assert goals.problem is None
     sent(goals, 0.0)
     assert not goals.closing
-    goals.ended(2, Outcome.STALLED)
+    goals.ended(2, GoalOutcome.STALLED)
     assert goals.problem == "The gripper's action server stalled while it opened: something holds the fingers."
 
 
@@ -103,7 +103,7 @@ def test_a_server_that_comes_back_gets_the_newest_wish_once() -> None:
     goals.wish(1.0)
     assert goals.due(1.0) == (2, 1.0)
     assert goals.due(1.0) is None
-    goals.ended(2, Outcome.REACHED)
+    goals.ended(2, GoalOutcome.REACHED)
     assert goals.problem is None
 
 

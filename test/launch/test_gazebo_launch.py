@@ -36,6 +36,7 @@ from rt_vla_ros.sim.tabletop_model import (  # noqa: E402
 )
 
 FILE = REPOSITORY / "launch" / "gazebo.launch.py"
+POLICY = REPOSITORY / "launch" / "policy.launch.py"
 CONFIG = REPOSITORY / "config" / "gazebo"
 NEEDED = ("ros_gz_sim", "ros_gz_bridge", "gz_ros2_control", "controller_manager", "moveit_resources_panda_description")
 SIMULATOR = """
@@ -64,10 +65,10 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def planned(monkeypatch: pytest.MonkeyPatch, **arguments: str) -> tuple[int, dict[str, Node]]:
+def planned(monkeypatch: pytest.MonkeyPatch, file: Path = FILE, **arguments: str) -> tuple[int, dict[str, Node]]:
     nodes: dict[str, Node] = {}
     monkeypatch.setattr(Node, "execute", lambda node, _context: nodes.update({str(node.node_executable): node}))
-    source = PythonLaunchDescriptionSource(str(FILE))
+    source = PythonLaunchDescriptionSource(str(file))
     service = LaunchService()
     service.include_launch_description(
         LaunchDescription([IncludeLaunchDescription(source, launch_arguments=list(arguments.items()))])
@@ -80,8 +81,34 @@ def test_it_starts_simulator_arm_bridge_and_controllers(
 ) -> None:
     code, nodes = planned(monkeypatch)
     assert code == 0
-    assert set(nodes) == {"robot_state_publisher", "create", "parameter_bridge", "spawner"}
+    others = {"robot_state_publisher", "create", "parameter_bridge", "spawner"}
+    assert set(nodes) == {*others, "ros2_control_bridge_node"}
     assert f"gz -r {CONFIG / 'tabletop.sdf'}" in "".join(capfd.readouterr())
+
+
+def test_the_policys_launch_file_starts_all_of_it_with_a_gripper(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, nodes = planned(monkeypatch, POLICY, arm="gazebo", gui="false")
+    assert code == 0
+    assert {"policy_node", "smoother_node", "gripper_bridge_node", "ros2_control_bridge_node", "create"} <= set(nodes)
+    assert "gripper_bridge_node" not in planned(monkeypatch, POLICY, arm="gazebo", gripper="none")[1]
+
+
+def test_our_nodes_are_told_of_the_frames_and_names_that_the_urdf_has() -> None:
+    nodes = yaml.safe_load((CONFIG / "nodes.yaml").read_text())
+    policy, smoother, bridge, gripper = (
+        nodes[f"/**/{name}"]["ros__parameters"]
+        for name in ("policy_node", "smoother_node", "ros2_control_bridge_node", "gripper_bridge_node")
+    )
+    robot = ET.fromstring(_made_urdf())
+    links = {link.get("name") for link in robot.findall("link")}
+    assert {policy["frame_id"], policy["tip_frame"], smoother["tip_frame"], smoother["workspace_frame"]} <= links
+    assert {bridge["tip_frame"], bridge["base_frame"]} <= links
+    joints = {joint.get("name") for joint in robot.findall("joint")}
+    assert {*bridge["joints"], gripper["joint"], policy["gripper_joint"]} <= joints
+    controllers = yaml.safe_load((CONFIG / "panda_controllers.yaml").read_text())
+    assert {bridge["controller"], gripper["server"].partition("/")[0]} <= set(controllers)
 
 
 def test_without_a_window(installed: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

@@ -128,6 +128,13 @@ def test_a_servo_that_cannot_be_ends_the_launch(arguments: dict[str, str], monke
     assert Planned(monkeypatch, arm="servo", **arguments).code == 1
 
 
+@pytest.mark.parametrize("kind", ["franka", "topic"])
+def test_a_gripper_that_is_asked_for_is_bridged(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = Planned(monkeypatch, arm="none", gripper=kind)
+    assert planned.parameters["gripper_bridge_node"]["kind"] == kind
+    assert "gripper_bridge_node" not in Planned(monkeypatch, arm="none").commands
+
+
 def test_an_arm_with_ros2_control_has_a_bridge_whose_word_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     file = str(REPOSITORY / "config" / "ros2_control" / "panda.yaml")
     planned = Planned(monkeypatch, arm="ros2_control", params_file=file, namespace="lab")
