@@ -1,0 +1,21 @@
+"""Publishers that are silent while their node is not active."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.lifecycle.managed_entity import SimpleManagedEntity
+from rclpy.publisher import MsgT, Publisher
+
+
+class LifecyclePublisher(SimpleManagedEntity, Publisher[MsgT]):
+    """Made by LifecycleNode.create_lifecycle_publisher."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        SimpleManagedEntity.__init__(self)
+        Publisher.__init__(self, *args, **named)
+
+    @SimpleManagedEntity.when_enabled  # type: ignore[untyped-decorator]
+    def publish(self, msg: MsgT | bytes) -> None:
+        """Send a message where the node is active; see Publisher.publish."""
+        Publisher.publish(self, msg)
