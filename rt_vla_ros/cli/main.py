@@ -57,6 +57,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "param": CommandEntry("zenoh_ros.commands.param", "list, get, set, describe, dump, load", True),
     "service": CommandEntry("zenoh_ros.commands.service", "list, call, type, info", True),
     "action": CommandEntry("zenoh_ros.commands.action", "list, info, type, send_goal", True),
+    "lifecycle": CommandEntry("zenoh_ros.commands.lifecycle", "nodes, get, set, list", True),
     "interface": CommandEntry("zenoh_ros.commands.interface", "list, show, package, packages", True),
     "bag": CommandEntry("zenoh_ros.commands.bag", "info, play", True),
     "evaluate": CommandEntry("rt_vla_ros.cli.evaluate", "how often a policy does what it is told, in the simulator"),

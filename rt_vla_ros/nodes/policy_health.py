@@ -67,6 +67,19 @@ class PolicyHealth:
         self._legal: float | None = None
         self.failure: str | None = None
         self._loading = ""
+        self._unloaded = Level.WARN, "The policy is being loaded."
+
+    def load(self) -> None:
+        """A policy is being loaded."""
+        self._unloaded, self._loading = (Level.WARN, "The policy is being loaded."), ""
+        self._problem = self._lasting = None  # what was refused for want of a policy is no trouble any more
+
+    def unload(self, problem: str | None, node: str) -> None:
+        """There is none any more, nor on its way. problem: why, where it was not meant. node: its full name."""
+        cure = f"`ros2 lifecycle set {node} configure` loads"
+        why = (Level.ERROR, f"{problem} After a correction {cure} it.") if problem else None
+        self._unloaded = why or (Level.OK, f"No policy is loaded: {cure} one.")
+        self._policy, self._problem, self._lasting = None, None, None
 
     def loading(self, sentence: str) -> None:
         """How far the loading of the policy is."""
@@ -76,10 +89,6 @@ class PolicyHealth:
         """The policy is loaded; a warm step takes `warm_up_ns`."""
         self._policy, self._hung_ns = policy, max(HUNG * 1e9, HUNG_STEPS * warm_up_ns)
         self._arrivals = dict.fromkeys(self._topics, time.monotonic_ns())
-
-    def fail(self, sentence: str) -> None:
-        """It never will be."""
-        self.failure = sentence
 
     def enable(self, enabled: bool) -> None:
         """Whether instructions are carried out."""
@@ -146,7 +155,7 @@ class PolicyHealth:
         if self.failure is not None:
             return Level.ERROR, self.failure
         if self._policy is None:
-            return Level.WARN, "The policy is being loaded."
+            return self._unloaded if self._problem is None else (Level.ERROR, self._problem)
         if busy_ns > self._hung_ns:
             return Level.ERROR, (
                 f"An inference has been running for more than {self._hung_ns / 1e9:.3g} s: the policy hangs, or waits "

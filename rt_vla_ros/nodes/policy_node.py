@@ -15,7 +15,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
-from std_srvs.srv import SetBool, Trigger
+from std_srvs.srv import Trigger
 
 from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.action_space.frames import BASE_LINK
@@ -26,12 +26,14 @@ from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Report
 from rt_vla_ros.nodes.images import open_bridge
 from rt_vla_ros.nodes.instruction_action import InstructionAction, Requests, Result
+from rt_vla_ros.nodes.managed import ManagedNode
 from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.pictures import Picture, check_picture, rgb_from_picture
 from rt_vla_ros.nodes.policy_health import PolicyHealth
+from rt_vla_ros.nodes.policy_loading import Loading, give_back_memory
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.robot_state import RobotState
-from rt_vla_ros.nodes.running import ProgramNode, end_process, run
+from rt_vla_ros.nodes.running import end_process, run
 from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 from rt_vla_ros.nodes.smoother_watch import SmootherWatch
 from rt_vla_ros.observations.image import fit_image
@@ -49,6 +51,8 @@ from rt_vla_ros.runtime.warm_up import Warm
 from rt_vla_ros.srv import Ask
 
 STOP = (EndEffectorStep.still(terminate=True),)
+# How long the cleanup waits for an inference to end [s].
+PATIENCE = 10.0
 CARRIED_OUT = "The policy says that the instruction is carried out."
 
 
@@ -64,7 +68,7 @@ def load_policy(name: str, **options: Any) -> Policy:
     return registry.load_policy(name, **options)
 
 
-class PolicyNode(ProgramNode):
+class PolicyNode(ManagedNode):
     """Acts on the newest image whenever one is due by its stamp; inference runs in a thread of its own."""
 
     def __init__(self) -> None:
@@ -73,7 +77,6 @@ class PolicyNode(ProgramNode):
         self._settings: dict[str, Any] = declare(self, POLICY_PARAMETERS, **others)
         open_bridge()
         self._topics = camera_topics(self._settings["cameras"])
-        self._enabled = True
         self._instruction_gate = InstructionGate(
             self._settings["max_instruction_length"],
             self._settings["instruction_pause"],
@@ -87,7 +90,8 @@ class PolicyNode(ProgramNode):
         self._newest: dict[str, Picture] = {}
         self._policy: Policy | None = None
         self._state: RobotState | None = None  # where the policy takes none
-        self._runner: PolicyRunner[Picture] = PolicyRunner(self._load, self._now_ns, self, self._settings["threads"])
+        self._loaded = Loading()
+        self._runner = self._new_runner()
         reliable = QoSProfile(depth=10)
         self._actions = self.create_publisher(ChunkMsg, "action", reliable)
         self._publisher, self._request = f"{self.get_fully_qualified_name()}#{secrets.token_hex(4)}", 0
@@ -96,14 +100,57 @@ class PolicyNode(ProgramNode):
         self._goals = InstructionAction(self, self._smoother, self._requests())
         self.create_subscription(String, "instruction", self._on_instruction, reliable)
         self._subscribe_to_cameras()
-        self.create_service(SetBool, "~/enable", self._on_enable)
         self.create_service(Trigger, "~/restart", self._on_restart)
         # In a group of their own: one that waits for an answer would keep the images out.
         waiting = ReentrantCallbackGroup()
         self.create_service(Trigger, "~/stop", self._on_stop, callback_group=waiting)
         self.create_service(Ask, "~/ask", self._on_ask, callback_group=waiting)
+        self._health.enable(self._settings["autostart"])
+        if not self._settings["autostart"]:
+            self._health.unload(None, self.get_fully_qualified_name())
+        self.start(POLICY_PARAMETERS, self._settings)
+
+    def _new_runner(self) -> PolicyRunner[Picture]:
+        return PolicyRunner(self._load, self._now_ns, self, self._settings["threads"])
+
+    # See ManagedNode -------------------------------------------------------------------------------------------------
+
+    title = "The policy"
+
+    def refuse_change(self, name: str) -> str | None:
+        """Who may set parameters must not thereby choose what code is run."""
+        if name != "policy" or not self._settings["trust_remote_code"]:
+            return None
+        return "With trust_remote_code the policy is what it was at the start; start the node anew for another one."
+
+    def configure(self) -> None:
+        """The policy is loaded and warmed up. Requests may begin before, where the node is about to be active."""
         self.get_logger().info(f"Loading the policy {self._settings['policy']!r}.")
+        self._health.load()
+        self._loaded.begin()
         self._runner.start()
+        self._loaded.wait()
+
+    def activate(self) -> None:
+        """Requests may begin."""
+        self._health.enable(True)
+
+    def deactivate(self, sentence: str) -> None:
+        """The running request ends with a terminate, and no other begins."""
+        self._end(sentence)
+        self._health.enable(False)
+
+    def cleanup(self) -> None:
+        """The policy's memory is given back."""
+        if not self._runner.close(PATIENCE):
+            self.get_logger().warning("An inference is still running; the policy's memory comes back when it ends.")
+        if self._state is not None:
+            self._state.destroy()
+        self._policy = self._state = None
+        self._newest.clear()
+        self._runner = self._new_runner()
+        self._health.unload(self.problem, self.get_fully_qualified_name())
+        give_back_memory()
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
@@ -123,6 +170,7 @@ class PolicyNode(ProgramNode):
         unstreamed = refuse_stream(policy) if self._settings["stream"] else None
         for sentence in filter(None, (warm.doubt, unstreamed)):
             self.get_logger().warning(sentence)
+        self._loaded.end()
 
     def on_step(self, step: PolicyStep) -> None:
         """See policy_runner.RunnerListener."""
@@ -151,8 +199,7 @@ class PolicyNode(ProgramNode):
 
     def on_load_failed(self, sentence: str) -> None:
         """See policy_runner.RunnerListener."""
-        self._health.fail(f"The policy {self._settings['policy']!r} cannot be loaded: {sentence}")
-        self.failure = self._health.failure
+        self._loaded.end(f"The policy {self._settings['policy']!r} cannot be loaded: {sentence}")
 
     # Instructions and services ---------------------------------------------------------------------------------------
 
@@ -179,7 +226,7 @@ class PolicyNode(ProgramNode):
             self._instruction_gate.close()
             if decision.kind is InstructionKind.NEW:
                 self.get_logger().warning(f"The instruction is not carried out. {refusal}")
-            if not self._enabled:
+            if not self.is_open:
                 self._health.problem(refusal)
         elif decision.kind is InstructionKind.NEW:
             self._goals.over(Result.REPLACED, f"Another instruction took its place: {decision.text!r}.")
@@ -202,10 +249,7 @@ class PolicyNode(ProgramNode):
 
     def _refuse_request(self) -> str | None:
         """Why no request can begin, in a sentence; None where one can."""
-        if not self._enabled:
-            enable = self.resolve_service_name("~/enable")
-            return f"The policy is disabled; call {enable} to have instructions carried out."
-        return self._smoother.refusal
+        return self.refusal or self._smoother.refusal
 
     def _begin(self, instruction: str) -> None:
         for camera in self._frozen.values():
@@ -245,14 +289,6 @@ class PolicyNode(ProgramNode):
     def _on_smoother_lost(self) -> None:
         self._instruction_gate.close()
         self._break_off("The request was ended: the smoother, which followed its actions, was gone.")
-
-    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self._enabled = request.data
-        if not request.data:
-            self._end("The policy was disabled.")
-        self._health.enable(request.data)
-        response.success, response.message = True, "enabled" if request.data else "disabled, the arm was told to stop"
-        return response
 
     async def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """The smoother has the latch: an answer to this says whether it is set."""
@@ -395,7 +431,8 @@ class PolicyNode(ProgramNode):
     def _report(self) -> Report:
         self._conclude()
         runner = self._runner
-        return self._health.report(
+        self._health.failure = self.failure
+        report = self._health.report(
             runner.buffer,
             running=runner.running,
             text=self._instruction_gate.text or "",
@@ -403,12 +440,15 @@ class PolicyNode(ProgramNode):
             smoother=self._smoother.trouble(),
             state=None if self._state is None else self._state.samples.trouble(),
         )
+        return replace(report, values={"state": self.state, **report.values})
 
     def close(self) -> None:
         """The arm is told to stand still where it was moving."""
+        super().close()
         if self._runner.running:
             self._end("The policy node was ended.")
         self._goals.close()
+        self._loaded.end("The policy node was ended.")
         self._runner.close()
 
 

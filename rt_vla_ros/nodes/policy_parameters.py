@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from rt_vla_ros.nodes.managed import AUTOSTART
 from rt_vla_ros.nodes.parameters import Parameter
 from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS
 from rt_vla_ros.runtime.instruction_gate import LONGEST_TEXT
 
+# Those that are not read_only can be changed while the node is unconfigured, see ManagedNode. Among those that stay is
+# trust_remote_code: who may set parameters must not thereby run code.
 POLICY_PARAMETERS = (
-    Parameter("policy", "rt1-mini", "Name or directory of the checkpoint."),
-    Parameter("device", "auto", "Where it runs: auto, cpu, cuda, cuda:1 ..."),
+    AUTOSTART,
+    Parameter("policy", "rt1-mini", "Name or directory of the checkpoint.", read_only=False),
+    Parameter("device", "auto", "Where it runs: auto, cpu, cuda, cuda:1 ...", read_only=False),
     Parameter(
         "weights",
         "auto",
         "How its weights are held; auto: bfloat16 for RT-2 on a GPU, float32 for everything else. int8 and int4: RT-2.",
         choices=WEIGHTS,
+        read_only=False,
     ),
     Parameter(
         "threads",
@@ -22,12 +27,14 @@ POLICY_PARAMETERS = (
         "when it is warmed up.",
         low=0,
         high=1024,
+        read_only=False,
     ),
     Parameter(
         "language",
         "",
         "Path of the sentence encoder or table of an RT-1 that takes sentence vectors; empty: the "
         "table beside its weights.",
+        read_only=False,
     ),
     Parameter(
         "trust_remote_code",
@@ -66,11 +73,13 @@ POLICY_PARAMETERS = (
         "stream",
         False,
         "Whether the first steps of a chunk are published before the rest, where the policy and its ensemble allow it.",
+        read_only=False,
     ),
     Parameter(
         "plan",
         False,
         "Whether an RT-2 that was taught to writes a plan in words before each action; it comes with the action.",
+        read_only=False,
     ),
     Parameter("frame_id", "", "Frame of the actions; empty: as the action card says."),
     Parameter("tip_frame", "", "TF frame of the arm's tip, for a policy whose state has its pose."),

@@ -61,12 +61,19 @@ class RobotState:
         self._joints = [(self._joint_of(name), name) for name in readings if name == "gripper" or ":" in name]
         self._numbers = 1 + max((one.place for one in card.state if one.kind == "topic"), default=-1)
         qos = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._subscriptions = []
         if self._joints:
-            node.create_subscription(JointState, topics[0], self._on_joints, qos)
+            self._subscriptions.append(node.create_subscription(JointState, topics[0], self._on_joints, qos))
         if self._numbers:
-            node.create_subscription(Float64MultiArray, topics[1], self._on_numbers, qos)
-        if "tip" in readings:
-            self._tree = TransformTree(node, clock, self._on_transform)
+            self._subscriptions.append(node.create_subscription(Float64MultiArray, topics[1], self._on_numbers, qos))
+        self._tree = TransformTree(node, clock, self._on_transform) if "tip" in readings else None
+
+    def destroy(self) -> None:
+        """It listens no more."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        if self._tree is not None:
+            self._tree.destroy()
 
     def _joint_of(self, reading: str) -> str:
         return str(self._settings["gripper_joint"]) if reading == "gripper" else reading.partition(":")[2]
@@ -101,6 +108,8 @@ class RobotState:
         self.samples.put("topic", self._clock(), np.array(message.data[: self._numbers], np.float64))
 
     def _on_transform(self) -> None:
+        if self._tree is None:
+            return  # the first transform came before it was made
         stamp_ns = self._tree.stamp_ns(self._base, self._tip)
         if stamp_ns is not None and stamp_ns == self.samples.newest_ns("tip"):
             return  # others have moved, or not yet all of those on the way

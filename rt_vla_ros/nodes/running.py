@@ -26,7 +26,7 @@ from rt_vla_ros.nodes.start_error import StartError
 
 # A signal or a failure is noticed at the latest after this time [s].
 WAKE_UP = 0.1
-# A node that failed stays for this time [s], so that its diagnostics reach those who listen.
+# A node that failed or was shut down stays for this time [s]: its last words reach those who listen.
 FAREWELL = 1.0
 _RCL_SOURCE = re.compile(r",? at \S+\.c(pp)?:\d+")
 
@@ -35,9 +35,11 @@ class ProgramNode(GuardedNode):
     """A node that is a process of its own.
 
     failure: why the process must end, in a sentence; None while all is well.
+    finished: whether the process shall end because all is done.
     """
 
     failure: str | None = None
+    finished: bool = False
 
     def close(self) -> None:
         """Stops threads and says the last things on the wire; called once, with the graph still up."""
@@ -116,15 +118,16 @@ def _spin(node: ProgramNode, signals: list[int]) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        while not signals and node.failure is None:
+        while not signals and node.failure is None and not node.finished:
             _spin_once(node, executor)
-        if node.failure is None:
+        if node.failure is not None:
+            node.get_logger().fatal(node.failure)
+        elif signals:
             return 0
-        node.get_logger().fatal(node.failure)
         last = time.monotonic() + FAREWELL
         while not signals and time.monotonic() < last:
             _spin_once(node, executor)
-        return 1
+        return 0 if node.failure is None else 1
     finally:
         node.close()
         executor.shutdown()

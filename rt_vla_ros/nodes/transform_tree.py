@@ -66,6 +66,10 @@ class TransformTree:
         self._names: set[str] = set()
         self._listener = TransformListener(self, node)
 
+    def destroy(self) -> None:
+        """It listens no more."""
+        self._listener.unregister()
+
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
         """As TransformListener tells it of a transform on /tf."""
         if self._accepts(transform, "/tf"):

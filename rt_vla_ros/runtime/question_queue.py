@@ -67,7 +67,7 @@ class QuestionQueue:
         if (problem := too_long("question", question, self._max_length)) is not None:
             return problem
         if policy is None:
-            return "The policy is still being loaded."
+            return "No policy is loaded, or it is still being loaded."
         if not isinstance(policy, AnsweringPolicy):
             return without_words(policy.name)
         return None if question.strip() else "The question is empty; ask something about the image."
