@@ -42,6 +42,10 @@ def test_it_knows_names_of_shapes_that_robot_data_never_has(policy: Policy, sim:
     assert successes(policy, sim, "synonyms", 8) >= 6
 
 
+def test_it_picks_things_that_only_questions_name(policy: Policy, sim: TabletopSim) -> None:
+    assert successes(policy, sim, "reasoning", 8) >= 6
+
+
 def test_black_images_make_it_fail(policy: Policy, sim: TabletopSim) -> None:
     assert successes(AblatedPolicy(policy, BLACK_IMAGES), sim, "pick-any", 3) == 0
 
