@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="checkpoint; repeat for more; without it the one that the parameter files name is looked at",
     )
     parser.add_argument("--topics", action="store_true", help="listen to the running graph for 3 s")
+    parser.add_argument(
+        "--arm", action="store_true", help="--topics, and whether a real arm would move: how fast, within what"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _found(args: argparse.Namespace) -> Iterator[Finding]:
-    if args.params or args.checkpoint or args.topics:
-        yield from look_at_setup(args.params, args.checkpoint, topics=args.topics)
+    if args.params or args.checkpoint or args.topics or args.arm:
+        yield from look_at_setup(args.params, args.checkpoint, topics=args.topics or args.arm, arm=args.arm)
     else:
         for look in machine.LOOKS:
             yield from look()

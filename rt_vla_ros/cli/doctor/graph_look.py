@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -71,14 +71,14 @@ class GraphLook:
         ask = node.get_publisher_names_and_types_by_node if published else node.get_subscriber_names_and_types_by_node
         return [(topic, types[0]) for topic, types in ask(name, space or "/")]
 
-    def parameters(self, full_name: str) -> dict[str, Any] | None:
-        """Values of ASKED that a running node has; None where it does not answer."""
+    def parameters(self, full_name: str, names: Sequence[str] = ASKED) -> dict[str, Any] | None:
+        """Values of those that a running node has; None where it does not answer."""
         client = self.node.create_client(GetParameters, f"{full_name}/get_parameters")
         self.spin(ANSWER, client.service_is_ready)
         if not client.service_is_ready():
             return None
         values: dict[str, Any] = {}
-        for name in ASKED:  # of several, one that the node does not have may spoil all
+        for name in names:  # of several, one that the node does not have may spoil all
             future = client.call_async(GetParameters.Request(names=[name]))
             self.spin(ANSWER, future.done)
             if not future.done():

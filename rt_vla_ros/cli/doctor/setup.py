@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from rt_vla_ros.cli.doctor.parameter_files import FileSetup
 
 
-def look_at_setup(params: Sequence[Path], checkpoints: Sequence[str], *, topics: bool) -> Iterator[Finding]:
+def look_at_setup(
+    params: Sequence[Path], checkpoints: Sequence[str], *, topics: bool, arm: bool = False
+) -> Iterator[Finding]:
     """params: files as the nodes get them. checkpoints: names; none: the policy that the files name, if any does.
 
-    topics: whether the running graph is looked at. Raises CliError where ROS is needed and cannot be imported.
+    topics: whether the running graph is looked at. arm: whether the real arm on it is, too.
+    Raises CliError where ROS is needed and cannot be imported.
     """
     files = _read(params) if params or topics else None
     if files is not None:
@@ -39,6 +42,10 @@ def look_at_setup(params: Sequence[Path], checkpoints: Sequence[str], *, topics:
         from rt_vla_ros.cli.doctor.topics import look_at_graph
 
         yield from look_at_graph(files.nodes["policy_node"], files.nodes["smoother_node"], cards[0] if cards else None)
+    if files is not None and arm:
+        from rt_vla_ros.cli.doctor.arm import look_at_arm
+
+        yield from look_at_arm(files.nodes["smoother_node"].full_name)
 
 
 def _read(params: Sequence[Path]) -> FileSetup:

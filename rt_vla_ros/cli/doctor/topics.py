@@ -146,7 +146,8 @@ def _actions(look: GraphLook, policy: str | None) -> Iterator[Finding]:
     publishers = _names(look.node.get_publishers_info_by_topic(topic))
     listeners = _names(look.node.get_subscriptions_info_by_topic(topic))
     if len(publishers) > 1:
-        yield Finding(False, f"{' and '.join(publishers)} publish {topic}: the arm follows each. End all but one.")
+        named = " and ".join(publishers)
+        yield Finding(False, f"{named} publish {topic}: the arm follows one and refuses the others. End all but one.")
     if not publishers:
         yield Finding(False, f"Nobody publishes {topic}: start the policy node, or compare the remaps.")
     if publishers and not listeners:

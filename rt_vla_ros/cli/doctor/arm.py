@@ -1,0 +1,119 @@
+"""A real arm on the running graph: whether it would move, how fast, within what, and what would stop it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rclpy._rclpy_pybind11 import RCLError
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from rt_vla_ros.cli.doctor.finding import Finding
+from rt_vla_ros.cli.doctor.graph_look import GraphLook, on_graph
+from rt_vla_ros.msg import ArmStatus, ControllerStatus
+
+LISTENING = 1.5  # [s]
+GUARDS = (
+    *("dry_run", "require_arm_status", "follow_time", "speed_scale", "max_linear_velocity", "max_angular_velocity"),
+    *("workspace_low", "workspace_high", "forbidden_boxes", "deadman_timeout"),
+)
+
+
+def look_at_arm(smoother_name: str) -> Iterator[Finding]:
+    """smoother_name: full name of the smoother node; one of its name in another namespace will do."""
+    try:
+        with on_graph() as look:
+            look.spin(LISTENING, lambda: look.find(smoother_name) is not None)
+            smoother = look.find(smoother_name)
+            if smoother is None:
+                yield Finding(False, f"No {smoother_name} runs: nothing would hold the arm within limits. Start it.")
+                return
+            yield from _look(look, smoother)
+    except RCLError as error:
+        yield Finding(False, f"The graph cannot be looked at: {error}")
+
+
+def _look(look: GraphLook, smoother: str) -> Iterator[Finding]:
+    space = smoother.rpartition("/")[0]
+    arms: list[ArmStatus] = []
+    statuses: list[ControllerStatus] = []
+    lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    look.node.create_subscription(ArmStatus, f"{space}/arm_status", arms.append, 10)
+    look.node.create_subscription(ControllerStatus, f"{space}/controller_status", statuses.append, lasting)
+    values = look.parameters(smoother, GUARDS)
+    if values is None:
+        yield Finding(False, f"{smoother} does not answer when it is asked for its parameters: it stands still.")
+        return
+    look.spin(LISTENING)
+    yield from _bridge(values, arms, f"{space}/arm_status")
+    yield from _state(statuses, smoother)
+    yield from _limits(values)
+    yield from _guards(values)
+    listeners = look.node.count_subscribers(f"{space}/gripper_command")
+    if listeners:
+        yield Finding(True, f"Somebody listens to {space}/gripper_command.")
+    else:
+        yield Finding(False, f"Nobody listens to {space}/gripper_command: start a gripper bridge (docs/grippers.md).")
+
+
+def _bridge(values: Mapping[str, Any], arms: list[ArmStatus], topic: str) -> Iterator[Finding]:
+    needed = values.get("require_arm_status", False)
+    if not needed:
+        what = "is published, and the smoother does not heed it" if arms else "is not published"
+        yield Finding(False, f"{topic} {what}: set require_arm_status where a bridge of the arm publishes it.")
+    elif not arms:
+        yield Finding(False, f"Nothing comes on {topic}: nothing will move. Start the arm's bridge.")
+    elif not arms[-1].ready:
+        yield Finding(False, f"The arm is not ready: {arms[-1].reason}")
+    else:
+        yield Finding(
+            True, f"The arm's bridge says that the arm is ready ({len(arms) / LISTENING:.0f} times a second)."
+        )
+
+
+def _state(statuses: list[ControllerStatus], smoother: str) -> Iterator[Finding]:
+    if not statuses:
+        yield Finding(False, f"{smoother} publishes no controller_status: it stands still.")
+        return
+    status = statuses[-1]
+    if status.state == ControllerStatus.STOPPED:
+        yield Finding(False, f"It is stopped: {status.reason} Call {smoother}/release.")
+    elif status.state == ControllerStatus.FAULT:
+        yield Finding(False, f"It stands still with a fault: {status.reason}")
+    else:
+        yield Finding(True, f"The smoother is not stopped: {status.reason}")
+
+
+def _limits(values: Mapping[str, Any]) -> Iterator[Finding]:
+    scale = values.get("speed_scale", 1.0)
+    linear, angular = values["max_linear_velocity"] * scale, values["max_angular_velocity"] * scale
+    first = (
+        "fit for a first run"
+        if linear <= 0.1
+        else "fast for a first run: lower speed_scale or max_linear_velocity, to 0.1 m/s or less"
+    )
+    yield Finding(
+        linear <= 0.1,
+        f"The tip goes at most {linear:.3g} m/s and {angular:.3g} rad/s (speed_scale {scale:g}): {first}.",
+    )
+    walls = [*values.get("workspace_low", ()), *values.get("workspace_high", ())]
+    count = sum(map(math.isfinite, walls))
+    boxes = len([one for one in values.get("forbidden_boxes") or () if math.isfinite(one)]) // 6
+    if count:
+        yield Finding(count == 6, f"The workspace has {count} of 6 walls, and {boxes} forbidden boxes.")
+    else:
+        yield Finding(False, "The workspace has no walls: set workspace_low and workspace_high (docs/safety.md).")
+
+
+def _guards(values: Mapping[str, Any]) -> Iterator[Finding]:
+    if values.get("dry_run", False):
+        yield Finding(True, "dry_run is true: the arm is told nothing.")
+    follow = values.get("follow_time", 0.0)
+    if follow:
+        yield Finding(True, f"Whether the arm follows is watched (follow_time {follow:g} s).")
+    else:
+        yield Finding(False, "Nobody watches whether the arm follows: set follow_time, such as 0.4 (docs/safety.md).")
+    deadman = values.get("deadman_timeout", 0.0)
+    if deadman:
+        yield Finding(True, f"The arm moves only while somebody holds the deadman switch ({deadman:g} s).")
