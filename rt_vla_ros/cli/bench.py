@@ -32,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     node.add_argument("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="whose inference is measured too")
     node.add_argument("--seconds", type=float, default=30.0, metavar="S", help="duration of the measurement; 30")
     node.set_defaults(measure=_node, bounded=("seconds",))
+    faults = what.add_parser("faults", help="kills, stops and damages the nodes and times the simulated arm")
+    faults.add_argument("--repeats", type=int, default=20, metavar="N", help="of each fault; 20")
+    faults.add_argument("--only", nargs="+", action="extend", default=[], metavar="FAULT", help="these alone")
+    faults.add_argument("--seed", type=int, default=0, metavar="N", help="of the random moments; 0")
+    faults.set_defaults(measure=_faults, bounded=("repeats",))
     _rt1_arguments(what.add_parser("rt1", help="RT-1: a step of each network, part by part"))
     _rt2_arguments(what.add_parser("rt2", help="RT-2: transformers' generate and the decoding engine"))
     training = what.add_parser("rt2-training", help="RT-2: samples a second beside a plain transformers.Trainer")
@@ -114,6 +119,13 @@ def _arm(args: argparse.Namespace) -> Any:
     figures = measure(args.requests, args.solver_python)
     print(table(figures))
     return figures
+
+
+def _faults(args: argparse.Namespace) -> Any:
+    from rt_vla_ros.live.faults.run import HEAD, measure
+
+    print(HEAD, flush=True)
+    return measure(args.repeats, args.only, args.seed, partial(print, flush=True))
 
 
 def _rt1(args: argparse.Namespace) -> Any:

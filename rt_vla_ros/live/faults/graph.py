@@ -1,0 +1,206 @@
+"""Policy, camera, smoother and simulated arm, a process each, and a node that harms them and watches the arm."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.serialization import serialize_message
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from rt_vla_ros.live.private_graph import PrivateGraph
+from rt_vla_ros.msg import ActionChunk as ChunkMsg
+from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.nodes.conversions import nanoseconds
+from rt_vla_ros.nodes.sim_arm_parameters import POLICY_WITH_SIM_ARM
+
+NAMESPACE = "/rt_vla_faults"
+STILL = 0.02  # fastest joint of an arm that stands still [rad/s]
+STILL_FOR = 0.15  # so long; at a turning point it stands for less [s]
+START_UP = 120.0  # [s]
+FARTHEST = 0.15  # that an action may go: the smoother's max_translation [m]
+NODES = ("policy", "camera", "smoother", "arm")
+MODULES = {
+    "policy": ("rt_vla_ros.live.faults.nodes", "policy"),
+    "camera": ("rt_vla_ros.live.faults.nodes", "camera"),
+    "smoother": ("rt_vla_ros.nodes.smoother_node",),
+    "arm": ("rt_vla_ros.nodes.sim_arm_node",),
+}
+# The simulated camera has no noise, but what it shows of a swinging arm changes from image to image.
+PARAMETERS = {
+    "policy": {**POLICY_WITH_SIM_ARM, "max_frozen_way": 0.02, "policy": "rt1-mini"},
+}
+
+
+class FaultGraph:
+    """All four processes run when it is made; `processes` are those there are now.
+
+    speeds: (stamp [ns], speed of the fastest joint [rad/s]) of the arm, from the last `forget` on. said: what smoother
+    and policy said since then. Raises RuntimeError where something does not come up.
+    """
+
+    def __init__(self, graph: PrivateGraph, log: Path, seed: int) -> None:
+        self._graph, self._log, self._random = graph, log, random.Random(seed)
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.speeds: list[tuple[int, float]] = []
+        self.said: set[str] = set()
+        self.ended_ns: int | None = None  # when an action came that terminates, or that no arm must follow
+        self._texts = 0
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        self.node = Node("faults", namespace=NAMESPACE)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        node = self.node
+        self._instructions = node.create_publisher(String, "instruction", 10)
+        self._faults = node.create_publisher(String, "fault", 10)
+        node.create_subscription(JointState, "joint_states", self._on_joints, 100)
+        node.create_subscription(ControllerStatus, "controller_status", self._on_status, 100)
+        node.create_subscription(ChunkMsg, "action", self._on_action, 100)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
+        services = ("smoother_node/stop", "smoother_node/release", "policy_node/stop")
+        self._clients = {name: node.create_client(Trigger, name) for name in services}
+        self._damaged = {
+            name: node.create_publisher(kind, name, 10)
+            for name, kind in (("action", ChunkMsg), ("instruction", String), ("seen_image", Image))
+        }
+        for name in NODES:
+            self._start(name)
+
+    def close(self) -> None:
+        """Leaves the graph; the processes are PrivateGraph's to end."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.try_shutdown()
+
+    def _start(self, name: str) -> None:
+        module, *words = MODULES[name]
+        given = [word for key, value in PARAMETERS.get(name, {}).items() for word in ("-p", f"{key}:={value}")]
+        remapped = ("-r", "image:=seen_image") if name == "policy" else ()
+        self.processes[name] = self._graph.start(
+            module, *words, "--ros-args", "-r", f"__ns:={NAMESPACE}", *given, *remapped, log=self._log
+        )
+
+    def _on_joints(self, message: JointState) -> None:
+        self.speeds.append((nanoseconds(message.header.stamp), float(np.abs(message.velocity[:7]).max())))
+
+    def _on_status(self, message: ControllerStatus) -> None:
+        self.said.add(message.reason)
+
+    def _on_action(self, message: ChunkMsg) -> None:
+        far = any(not abs(step.translation.y) < FARTHEST for step in message.steps)
+        if self.ended_ns is None and (message.terminate or far):
+            self.ended_ns = time.time_ns()
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        self.said.update(status.message for status in message.status)
+
+    def spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """For so long, or until it holds; whether it does."""
+        end = time.monotonic() + seconds
+        while not until():
+            if time.monotonic() >= end:
+                return False
+            self._executor.spin_once(timeout_sec=0.02)
+        return True
+
+    def forget(self) -> None:
+        """What was seen and said so far."""
+        self.speeds.clear()
+        self.said.clear()
+        self.ended_ns = None
+
+    def still_since(self, after_ns: int) -> int | None:
+        """From which stamp on the arm stood still for STILL_FOR, not before `after_ns`; None: it has not yet."""
+        begun: int | None = None
+        for stamp_ns, speed in self.speeds:
+            if stamp_ns < after_ns:
+                continue
+            if speed >= STILL:
+                begun = None
+                continue
+            begun = stamp_ns if begun is None else begun
+            if stamp_ns - begun >= STILL_FOR * 1e9:
+                return begun
+        return None
+
+    def moves(self) -> bool:
+        """Whether it moved just now."""
+        return len(self.speeds) > 5 and max(speed for _, speed in self.speeds[-5:]) > 2 * STILL
+
+    # What is done to it ----------------------------------------------------------------------------------------------
+
+    def set_in_motion(self) -> None:
+        """Starts what has ended, and gives another instruction until the arm moves. Raises RuntimeError."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                self._start(name)
+        end = time.monotonic() + START_UP
+        while time.monotonic() < end:
+            self._texts += 1
+            self._instructions.publish(String(data=f"swing {self._texts}"))
+            self.forget()
+            if self.spin(3.0, self.moves):
+                return
+        raise RuntimeError(f"The arm did not move within {START_UP:.0f} s: {'; '.join(sorted(self.said))}")
+
+    def tell(self, what: str) -> None:
+        """To policy and camera."""
+        self._faults.publish(String(data=what))
+
+    def call(self, service: str) -> None:
+        """Does not wait for the answer."""
+        self._clients[service].call_async(Trigger.Request())
+
+    def release(self) -> None:
+        """Ends a stop, by whomever, and waits until that is so."""
+        future = self._clients["smoother_node/release"].call_async(Trigger.Request())
+        self.spin(5.0, future.done)
+
+    def flood(self, count: int) -> None:
+        """So many different instructions in a second."""
+        begin = time.monotonic()
+        for index in range(count):
+            self._instructions.publish(String(data=f"flood {self._texts} {index}"))
+            time.sleep(max(0.0, begin + index / count - time.monotonic()))
+        self._texts += 1
+
+    def fuzz(self, count: int) -> None:
+        """So many messages whose bytes are cut off, changed or random, on topics that policy and smoother hear."""
+        whole = {
+            "action": serialize_message(ChunkMsg(ensemble="newest", tokens=[1, 2, 3])),
+            "instruction": serialize_message(String(data="pick up the red cube")),
+            "seen_image": serialize_message(Image(height=2, width=2, encoding="rgb8", step=6, data=bytes(12))),
+        }
+        for index in range(count):
+            name = self._random.choice(list(whole))
+            self._damaged[name].publish(damaged(whole[name], self._random))
+            if index % 10 == 0:
+                self.spin(0.03)
+
+
+def damaged(message: bytes, source: random.Random) -> bytes:
+    """Cut off, with some bytes changed, or with random ones behind its header."""
+    data = bytearray(message)
+    how = source.randrange(3)
+    if how == 0:
+        return bytes(data[: source.randrange(4, len(data))])
+    if how == 1:
+        for _ in range(source.randrange(1, 8)):
+            data[source.randrange(4, len(data))] = source.randrange(256)
+        return bytes(data)
+    return bytes(data[:4]) + source.randbytes(source.randrange(1, 64))

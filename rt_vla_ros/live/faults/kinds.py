@@ -1,0 +1,117 @@
+"""The faults: what is done to the graph, what must come of it, and how it is made good again."""
+
+from __future__ import annotations
+
+import resource
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rt_vla_ros.live.faults.graph import FaultGraph
+
+# The last step, and the pause after it that is allowed; docs/safety.md.
+LAST_STEP = 0.5  # [s]
+IMAGE_AGE = 0.5  # max_image_age [s]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind.
+
+    inject: does it. repair: what must be done before the next trial; processes that ended are started again anyway.
+    bound: within which the arm stands still [s]. reason: regular expression, of what policy or smoother then say.
+    stays: whether the arm must stand still until another instruction comes, also when the cause has gone.
+    begins: "inject" where time counts from before it was done, "stop" from after it, for what is a stop at its end,
+    "action" from the arrival of the action that it leads to.
+    """
+
+    name: str
+    inject: Callable[[FaultGraph], None]
+    bound: float
+    reason: str
+    repair: Callable[[FaultGraph], None] = lambda _graph: None
+    stays: bool = False
+    begins: str = "inject"
+
+
+def _signal(process: str, number: signal.Signals) -> Callable[[FaultGraph], None]:
+    return lambda graph: graph.processes[process].send_signal(number)
+
+
+def _told(what: str) -> Callable[[FaultGraph], None]:
+    return lambda graph: graph.tell(what)
+
+
+def _call(service: str) -> Callable[[FaultGraph], None]:
+    return lambda graph: graph.call(service)
+
+
+def _release(graph: FaultGraph) -> None:
+    graph.release()
+
+
+def _disk(bytes_left: int) -> Callable[[FaultGraph], None]:
+    """No file can be written any more beyond this size."""
+
+    def limit(graph: FaultGraph) -> None:
+        for name in ("policy", "smoother"):
+            pid = graph.processes[name].pid
+            _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (bytes_left if bytes_left >= 0 else hard, hard))
+
+    return limit
+
+
+def _full_disk(graph: FaultGraph) -> None:
+    _disk(0)(graph)
+    graph.call("smoother_node/stop")
+
+
+def _disk_again(graph: FaultGraph) -> None:
+    _disk(-1)(graph)
+    graph.release()
+
+
+def _flood(graph: FaultGraph) -> None:
+    graph.flood(1000)
+    graph.call("smoother_node/stop")
+
+
+def _fuzz(graph: FaultGraph) -> None:
+    graph.fuzz(300)
+    graph.call("smoother_node/stop")
+
+
+SILENCE = r"silent|carried out and the next has not come|has gone"
+FAULTS: tuple[Fault, ...] = (
+    Fault("stop", _call("smoother_node/stop"), 0.25, "stop service", _release, stays=True),
+    Fault("stop of the policy", _call("policy_node/stop"), 0.25, "stop service", _release, stays=True),
+    Fault("terminate", _told("policy done"), 0.25, "carried out", _told("none"), stays=True, begins="action"),
+    Fault("action of NaN", _told("policy nan"), 0.25, "finite", _told("none"), stays=True, begins="action"),
+    Fault("action of 3 m", _told("policy huge"), 0.25, "m far", _told("none"), begins="action"),
+    Fault("kill -9 of the policy", _signal("policy", signal.SIGKILL), 0.25, SILENCE),
+    Fault("kill -9 of the smoother", _signal("smoother", signal.SIGKILL), 0.25, "smoother is gone", stays=True),
+    Fault("kill -9 of the camera", _signal("camera", signal.SIGKILL), IMAGE_AGE + LAST_STEP, "max_image_age|has come"),
+    Fault(
+        "SIGSTOP of the policy",
+        _signal("policy", signal.SIGSTOP),
+        LAST_STEP,
+        SILENCE,
+        _signal("policy", signal.SIGCONT),
+    ),
+    Fault(
+        "SIGSTOP of the smoother",
+        _signal("smoother", signal.SIGSTOP),
+        0.25,
+        "smoother is gone|silent",
+        _signal("smoother", signal.SIGCONT),
+    ),
+    Fault("images cease", _told("camera silent"), IMAGE_AGE + LAST_STEP, "max_image_age", _told("none")),
+    Fault("images of one in ten", _told("camera slow"), IMAGE_AGE + LAST_STEP, "max_image_age", _told("none")),
+    Fault("the same image again", _told("camera frozen"), 1.0, "same image", _told("none"), stays=True),
+    Fault("1,000 instructions in a second", _flood, 0.25, "stop service", _release, stays=True, begins="stop"),
+    Fault("damaged messages", _fuzz, 0.25, "stop service", _release, stays=True, begins="stop"),
+    Fault("full disk", _full_disk, 0.25, "survive|stop service", _disk_again, stays=True),
+)
