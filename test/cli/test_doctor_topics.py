@@ -196,7 +196,10 @@ def test_another_transport_two_policies_and_nobody_who_listens(look: World) -> N
 
     said = wrong(look(make))
     assert "Nobody publishes /image, but /image/compressed is there: set image_transport to 'compressed'." in said
-    assert "/other_policy and /policy_node publish /action: the arm follows one and refuses the others. End all but one." in said
+    assert (
+        "/other_policy and /policy_node publish /action: the arm follows one and refuses the others. End all but one."
+        in said
+    )
     assert "Nobody listens to /action: start the smoother node, or compare the remaps." in said
     assert any(one.startswith("Nobody listens to the velocities on /delta_twist_cmds") for one in said)
 

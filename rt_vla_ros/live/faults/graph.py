@@ -20,6 +20,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from rt_vla_ros.live.faults.motion import ArmMotion
 from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
@@ -27,8 +28,6 @@ from rt_vla_ros.nodes.conversions import nanoseconds
 from rt_vla_ros.nodes.sim_arm_parameters import POLICY_WITH_SIM_ARM
 
 NAMESPACE = "/rt_vla_faults"
-STILL = 0.02  # fastest joint of an arm that stands still [rad/s]
-STILL_FOR = 0.15  # so long; at a turning point it stands for less [s]
 START_UP = 120.0  # [s]
 FARTHEST = 0.15  # that an action may go: the smoother's max_translation [m]
 NODES = ("policy", "camera", "smoother", "arm")
@@ -47,14 +46,14 @@ PARAMETERS = {
 class FaultGraph:
     """All four processes run when it is made; `processes` are those there are now.
 
-    speeds: (stamp [ns], speed of the fastest joint [rad/s]) of the arm, from the last `forget` on. said: what smoother
-    and policy said since then. Raises RuntimeError where something does not come up.
+    motion: of the arm, from the last `forget` on. said: what smoother and policy said since then.
+    Raises RuntimeError where something does not come up.
     """
 
     def __init__(self, graph: PrivateGraph, log: Path, seed: int) -> None:
         self._graph, self._log, self._random = graph, log, random.Random(seed)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.speeds: list[tuple[int, float]] = []
+        self.motion = ArmMotion()
         self.said: set[str] = set()
         self.ended_ns: int | None = None  # when an action came that terminates, or that no arm must follow
         self._texts = 0
@@ -96,7 +95,7 @@ class FaultGraph:
         )
 
     def _on_joints(self, message: JointState) -> None:
-        self.speeds.append((nanoseconds(message.header.stamp), float(np.abs(message.velocity[:7]).max())))
+        self.motion.add(nanoseconds(message.header.stamp), float(np.abs(message.velocity[:7]).max()))
 
     def _on_status(self, message: ControllerStatus) -> None:
         self.said.add(message.reason)
@@ -120,27 +119,9 @@ class FaultGraph:
 
     def forget(self) -> None:
         """What was seen and said so far."""
-        self.speeds.clear()
+        self.motion = ArmMotion()
         self.said.clear()
         self.ended_ns = None
-
-    def still_since(self, after_ns: int) -> int | None:
-        """From which stamp on the arm stood still for STILL_FOR, not before `after_ns`; None: it has not yet."""
-        begun: int | None = None
-        for stamp_ns, speed in self.speeds:
-            if stamp_ns < after_ns:
-                continue
-            if speed >= STILL:
-                begun = None
-                continue
-            begun = stamp_ns if begun is None else begun
-            if stamp_ns - begun >= STILL_FOR * 1e9:
-                return begun
-        return None
-
-    def moves(self) -> bool:
-        """Whether it moved just now."""
-        return len(self.speeds) > 5 and max(speed for _, speed in self.speeds[-5:]) > 2 * STILL
 
     # What is done to it ----------------------------------------------------------------------------------------------
 
@@ -154,7 +135,7 @@ class FaultGraph:
             self._texts += 1
             self._instructions.publish(String(data=f"swing {self._texts}"))
             self.forget()
-            if self.spin(3.0, self.moves):
+            if self.spin(3.0, lambda: self.motion.moves()):
                 return
         raise RuntimeError(f"The arm did not move within {START_UP:.0f} s: {'; '.join(sorted(self.said))}")
 

@@ -63,17 +63,18 @@ def _try(graph: Any, fault: Any, source: random.Random) -> dict[str, Any]:
         begun = graph.ended_ns or begun
     elif fault.begins == "stop":
         begun = time.time_ns()
-    graph.spin(LONGEST, lambda: graph.still_since(begun) is not None)
-    still = graph.still_since(begun)
+    graph.spin(LONGEST, lambda: graph.motion.still_since(begun) is not None)
+    still = graph.motion.still_since(begun)
 
     def told() -> bool:
         return any(re.search(fault.reason, sentence) for sentence in graph.said)
 
     graph.spin(LINGER, told)
-    said, graph.speeds[:] = told(), []
+    said = told()
+    graph.forget()
     graph.spin(0.1)
     fault.repair(graph)
-    moved = graph.spin(LINGER if fault.stays else 0.0, graph.moves)
+    moved = graph.spin(LINGER if fault.stays else 0.0, lambda: graph.motion.moves())
     return {"seconds": np.inf if still is None else (still - begun) / 1e9, "told": said, "again": moved}
 
 

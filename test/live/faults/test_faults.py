@@ -1,0 +1,70 @@
+"""`rt-vla bench faults`: how standstill is told, what is done to messages, and two faults for real."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from rt_vla_ros import ros
+from rt_vla_ros.cli.main import main
+from rt_vla_ros.live.faults.motion import STILL_FOR, ArmMotion
+from rt_vla_ros.live.faults.run import HEAD, line, measure, table
+
+ros.ensure()
+
+from rt_vla_ros.live.faults.graph import damaged  # noqa: E402
+from rt_vla_ros.live.faults.kinds import FAULTS  # noqa: E402
+
+TICK = 20_000_000  # [ns]
+
+
+def motion(*speeds: float) -> ArmMotion:
+    made = ArmMotion()
+    for index, speed in enumerate(speeds):
+        made.add(index * TICK, speed)
+    return made
+
+
+def test_an_arm_stands_still_from_the_first_sample_of_a_standstill_that_lasts() -> None:
+    needed = round(STILL_FOR * 1e9 / TICK) + 1
+    assert motion(*[0.1] * 5, *[0.0] * (needed - 1), 0.1).still_since(0) is None  # a turning point
+    assert motion(*[0.1] * 5, *[0.0] * (needed + 1)).still_since(0) == 5 * TICK
+    assert motion(0.1, 0.0, 0.1, *[0.0] * (needed + 1)).still_since(0) == 3 * TICK
+
+
+def test_what_was_before_the_fault_does_not_count() -> None:
+    assert motion(*[0.0] * 30).still_since(10 * TICK) == 10 * TICK
+    assert motion(*[0.0] * 10, *[0.1] * 30).still_since(10 * TICK) is None
+
+
+def test_a_damaged_message_is_another_one_and_keeps_its_header() -> None:
+    whole, source = bytes(range(4)) + bytes(60), random.Random(0)
+    made = [damaged(whole, source) for _ in range(200)]
+    assert all(one[:4] == whole[:4] for one in made)
+    assert len(set(made)) > 150
+
+
+def test_the_table_has_a_column_for_each_figure() -> None:
+    figures = {"fault": "stop", "trials": 1, "median": 0.1, "largest": 0.1, "bound": 0.25, "within": 1, "told": 1}
+    result = {**figures, "moved_again": 0}
+    assert table([result]).splitlines()[:2] == HEAD.splitlines()
+    assert line(result).count("|") == HEAD.splitlines()[0].count("|")
+
+
+def test_the_faults_have_names_of_their_own() -> None:
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+
+
+def test_a_fault_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "faults", "--only", "earthquake"]) == 2
+    assert "there is no fault 'earthquake', expected one of 'stop'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.serial
+def test_a_stop_and_a_terminate_bring_the_arm_to_rest_and_it_stays_there() -> None:
+    results = measure(1, ["stop", "terminate"], seed=1, tell=lambda _line: None)
+    for result in results:
+        assert (result["told"], result["moved_again"]) == (1, 0)
+        assert result["largest"] < 2.0  # not a measurement: the machine may be busy
