@@ -146,6 +146,9 @@ sys.meta_path.insert(0, Refuse())
 # Stands for a real ROS 2 where none is: every ROS module is there, and holds whatever is looked for.
 SOME_ROS_2 = """
 import importlib.machinery, unittest.mock
+class Kind(type):  # nodes are derived from several of these, which MagicMocks cannot be
+    def __getattr__(cls, name):
+        return unittest.mock.MagicMock()
 class Ros2:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in ros_modules or name in ros_modules:
@@ -153,7 +156,10 @@ class Ros2:
     def create_module(self, spec):
         return None
     def exec_module(self, module):
-        module.__getattr__ = lambda name: unittest.mock.MagicMock()
+        made = lambda self, *args, **kwargs: None
+        module.__getattr__ = lambda name: (
+            Kind(name, (), {"__init__": made}) if name[:1].isupper() else unittest.mock.MagicMock()
+        )
 sys.meta_path.insert(0, Ros2())
 """
 LOAD = """
