@@ -101,17 +101,21 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
     @property
     def is_open(self) -> bool:
         """Whether what comes is to be worked at: the node is active, or about to be by itself."""
-        return self._starting or self.state == "active"
+        return not self._closed and (self._starting or self.state == "active")
 
     @property
     def refusal(self) -> str | None:
         """Why the node does nothing, in a sentence that says what to call; None where it is open."""
         if self.is_open:
             return None
+        if self._closed:
+            return "The node is being ended."
         if self.state == "inactive":
             enable = self.resolve_service_name("~/enable")
             return f"{self.title} is disabled; call {enable} to have instructions carried out."
-        return f"The node is {self.state}: `ros2 lifecycle set {self.get_fully_qualified_name()} configure`."
+        if self.state == "unconfigured":
+            return f"The node is unconfigured: `ros2 lifecycle set {self.get_fully_qualified_name()} configure`."
+        return f"The node is {self.state}."
 
     def refuse_change(self, name: str) -> str | None:
         """Why a parameter cannot be changed though the node is unconfigured, in a sentence; None where it can."""
@@ -205,6 +209,8 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
         if starting and self.state == "inactive":
             self.trigger_activate()
         self._starting = self._alone = False
+        if starting and not self.is_open:  # what began in the hope that it would be, must not go on later
+            self.deactivate(self.problem or self._disabled)
         self._done.set_result(self._succeeded)
 
     async def _on_change_state(self, request: ChangeState.Request, response: ChangeState.Response) -> Any:

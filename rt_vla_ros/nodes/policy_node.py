@@ -128,6 +128,7 @@ class PolicyNode(ManagedNode):
         self.get_logger().info(f"Loading the policy {self._settings['policy']!r}.")
         self._health.load()
         self._loaded.begin()
+        self._runner.threads = self._settings["threads"]
         self._runner.start()
         self._loaded.wait()
 
@@ -142,6 +143,8 @@ class PolicyNode(ManagedNode):
 
     def cleanup(self) -> None:
         """The policy's memory is given back."""
+        if self.problem is not None:
+            self._goals.over(Result.FAULT, self.problem)
         if not self._runner.close(PATIENCE):
             self.get_logger().warning("An inference is still running; the policy's memory comes back when it ends.")
         if self._state is not None:
@@ -420,17 +423,18 @@ class PolicyNode(ManagedNode):
 
     def _say(self, steps: tuple[EndEffectorStep, ...], sentence: str, *, latched: bool = False) -> None:
         """A chunk without a policy behind it: STOP, or no steps. `plan` says why. latched: by the smoother."""
+        policy = self._policy  # which a cleanup takes away at any time
         chunk = ActionChunk(
             steps,
-            period=0.1 if self._policy is None else self._policy.card.period,
-            frame_id=BASE_LINK if self._policy is None else self._policy.card.frame_id,
+            period=0.1 if policy is None else policy.card.period,
+            frame_id=BASE_LINK if policy is None else policy.card.frame_id,
             plan=sentence,
         )
         self._publish(chunk, self._now_ns(), 0, latched=latched)
 
     def _report(self) -> Report:
         self._conclude()
-        runner = self._runner
+        runner, state = self._runner, self._state
         self._health.failure = self.failure
         report = self._health.report(
             runner.buffer,
@@ -438,7 +442,7 @@ class PolicyNode(ManagedNode):
             text=self._instruction_gate.text or "",
             busy_ns=runner.busy_ns,
             smoother=self._smoother.trouble(),
-            state=None if self._state is None else self._state.samples.trouble(),
+            state=None if state is None else state.samples.trouble(),
         )
         return replace(report, values={"state": self.state, **report.values})
 

@@ -67,7 +67,8 @@ class PolicyRunner(Generic[Message]):
         listener: RunnerListener,
         threads: int = 0,
     ) -> None:
-        self._load, self._clock, self._listener, self._threads = load, clock, listener, threads
+        self._load, self._clock, self._listener = load, clock, listener
+        self.threads = threads  # as they are when it starts
         self._changed = threading.Condition(threading.RLock())
         self._instruction: str | None = None
         self._request = 0
@@ -150,7 +151,7 @@ class PolicyRunner(Generic[Message]):
     def _work(self) -> None:
         try:
             stepper = self._load()
-            warm = warm_up(stepper.policy, self._threads)
+            warm = warm_up(stepper.policy, self.threads)
         except Exception as error:
             self._listener.on_load_failed(_sentence(error))
             return

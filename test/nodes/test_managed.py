@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter as RosParameter
+from rt_vla_ros.action import ExecuteInstruction
 from std_srvs.srv import SetBool, Trigger
 from support.node_bench import NodeBench
 from support.policy_rig import PlayedPolicy, Rig
@@ -32,6 +34,8 @@ class Bridge(ManagedNode):
         super().__init__("bridge")
         self.seen: list[str] = []
         self.fails: dict[str, Exception] = {}
+        self.gate = threading.Event()
+        self.gate.set()
         self.settings = declare(self, TABLE)
         self.start(TABLE, self.settings)
 
@@ -41,6 +45,7 @@ class Bridge(ManagedNode):
             raise self.fails[what]
 
     def configure(self) -> None:
+        self.gate.wait()
         self._note("configure")
 
     def activate(self) -> None:
@@ -125,6 +130,27 @@ def test_a_configure_that_fails_leads_back_and_can_be_repeated(patient: NodeBenc
     assert bridge.problem is None
 
 
+def test_what_began_during_a_configure_that_fails_is_ended(patient: NodeBench) -> None:
+    bridge = patient.add(Bridge())
+    bridge.gate.clear()
+    bridge.fails = {"configure": ValueError("No controller is loaded.")}
+    bridge._transit("configure")
+    patient.until(lambda: bridge.state == "configuring")
+    assert bridge.refusal == "The node is configuring."
+    assert patient.call(SetBool, "bridge/enable", data=True).success
+    assert bridge.is_open
+    bridge.gate.set()
+    patient.until(lambda: not bridge.is_open)
+    assert (bridge.state, bridge.seen) == ("unconfigured", ["configure", "cleanup", "deactivate"])
+
+
+def test_while_it_is_ended_it_is_not_open(bench: NodeBench) -> None:
+    bridge = bench.add(Bridge())
+    bench.until(lambda: bridge.state == "active")
+    bridge.close()
+    assert (bridge.is_open, bridge.refusal) == (False, "The node is being ended.")
+
+
 def test_a_stop_that_fails_cleans_up(bench: NodeBench) -> None:
     bridge = bench.add(Bridge())
     bench.until(lambda: bridge.state == "active")
@@ -191,7 +217,9 @@ def test_cleanup_frees_the_policy_and_another_takes_its_place(
     assert set_parameter(bench, "policy_node", "weights", "int3").endswith(
         "expected one of auto, float32, bfloat16, int8, int4."
     )
+    assert set_parameter(bench, "policy_node", "threads", 1) == ""
     assert change(bench, "policy_node", "configure")
+    assert rig.node._runner.threads == 1
     assert bench.call(SetBool, "policy_node/enable", data=True).success
     assert names == ["rt1-mini", "other"]
     rig.say("pick up the blue ball")
@@ -214,6 +242,24 @@ def test_a_policy_that_cannot_be_loaded_is_said_and_another_can(
     assert set_parameter(patient, "policy_node", "policy", "good") == ""
     assert change(patient, "policy_node", "configure")
     patient.until_diagnostics("policy_node", OK, "Disabled.")
+
+
+def test_a_request_that_begins_while_a_load_fails_does_not_move_the_arm_later(
+    patient: NodeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = patient.add(PolicyNode())
+
+    def load(name: str, **_options: Any) -> PlayedPolicy:
+        node._starting = True  # ~/enable true
+        raise ValueError("There is none.")
+
+    monkeypatch.setattr(policy_node, "load_policy", load)
+    monkeypatch.setattr(policy_node, "give_back_memory", lambda: node._begin("pick up the red cube"))
+    told: list[tuple[int, str]] = []  # to a goal
+    monkeypatch.setattr(node._goals, "over", lambda outcome, sentence: told.append((outcome, sentence)))
+    assert not change(patient, "policy_node", "configure")
+    assert not node._runner.running
+    assert told[0] == (ExecuteInstruction.Result.FAULT, node.problem)
 
 
 def test_with_trust_in_remote_code_the_policy_stays(make_bench: Callable[..., NodeBench]) -> None:
