@@ -13,6 +13,7 @@ import argparse
 import time
 from typing import Any
 
+from action_msgs.msg import GoalStatus
 from rcl_interfaces.msg import Log
 from rclpy.action import ActionClient, get_action_names_and_types
 from rclpy.node import Node
@@ -102,6 +103,8 @@ class Errand:
         """The exit code. interrupts: the signals that came so far."""
         if not spin_until(self._node, lambda: self._client.server_is_ready() or bool(interrupts), graph.PATIENCE):
             raise CliError(f"the action {self._name!r} cannot be reached, although it is on the graph")
+        if interrupts:
+            return INTERRUPTED  # nothing was sent
         self._begun = self._heard = self._seen = time.monotonic()
         sent = self._client.send_goal_async(goal, feedback_callback=self._on_feedback)
         spin_until(self._node, lambda: sent.done() or len(interrupts) > 1 or self._is_gone())
@@ -118,10 +121,16 @@ class Errand:
             self._progress.line("Canceling: the arm brakes.")
             handle.cancel_goal_async()
             spin_until(self._node, lambda: ended.done() or len(interrupts) > 1 or self._is_gone(), BRAKING)
+        if not ended.done() and len(interrupts) > 1:
+            raise CliError(f"the result was not waited for: whether the arm stands still is not known; {STOP}")
         if not ended.done():
             raise CliError(f"{self._name} does not tell the result: its node hangs or has ended; {STOP}")
-        self._tell(ended.result().result)
-        if ended.result().result.outcome == ExecuteInstruction.Result.SUCCEEDED:
+        answer = ended.result()
+        succeeded = answer.status == GoalStatus.STATUS_SUCCEEDED
+        if not succeeded and answer.result.outcome == answer.result.SUCCEEDED:  # a result that was never filled in
+            raise CliError(f"{self._name} does not know the goal, or failed while it told the result; {STOP}")
+        self._tell(answer.result)
+        if succeeded:
             return 0
         return INTERRUPTED if interrupts else 1
 

@@ -16,6 +16,7 @@ from rt_vla_ros.cli.main import main
 
 ros.ensure()
 
+from rt_vla_ros.cli.do import Errand  # noqa: E402
 from zenoh_ros.commands import graph  # noqa: E402
 
 
@@ -56,6 +57,21 @@ def test_ctrl_c_cancels_and_waits_for_the_end() -> None:
         out = process.communicate(timeout=60)[0]
     assert process.returncode == 130
     assert out.splitlines()[-2:] == ["Canceling: the arm brakes.", "Canceled after 2.0 s, 25.0 cm: wait."]
+
+
+@pytest.mark.usefixtures("taker")
+def test_a_result_that_was_never_filled_in_is_no_success(capfd: pytest.CaptureFixture[str]) -> None:
+    code, _, err = done(capfd, "crash")
+    assert code == 2
+    assert "/demo/taker/execute does not know the goal, or failed while it told the result; stop the arm: " in err
+
+
+@pytest.mark.usefixtures("taker")
+def test_ctrl_c_before_the_goal_was_sent_sends_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    with graph.graph_node() as node:
+        errand = Errand(node, "/demo/taker/execute")
+        monkeypatch.setattr(errand._client, "send_goal_async", None)
+        assert errand.run(None, [signal.SIGINT]) == 130
 
 
 def test_two_policy_nodes_are_not_chosen_between(capfd: pytest.CaptureFixture[str]) -> None:

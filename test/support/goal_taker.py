@@ -78,6 +78,8 @@ def main(*names: str) -> None:
                 handle.publish_feedback(feedback)
             if handle.request.instruction == "die":
                 os._exit(1)
+            if handle.request.instruction == "crash":
+                raise RuntimeError("oh")
             if handle.is_cancel_requested:
                 result.outcome = result.CANCELED
                 handle.canceled()
