@@ -10,7 +10,7 @@ from zenoh_ros.wire import types
 
 ROOT = Path(__file__).resolve().parents[1]
 ACTION = "rt_vla_ros/action/ExecuteInstruction"
-BUILT_IN = {"Fallback", "ForceFailure", "RetryUntilSuccessful", "Sequence"}  # of BehaviorTree.CPP
+BUILT_IN = {"Sequence"}  # of BehaviorTree.CPP; nothing that tries again, which would take back a stop
 
 
 def fields(part: str) -> set[str]:
