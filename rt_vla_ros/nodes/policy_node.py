@@ -5,15 +5,13 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import replace
-from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile
 from rclpy.task import Future
-from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
@@ -21,14 +19,14 @@ from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.action_space.frames import BASE_LINK
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.nodes import conversions as convert
-from rt_vla_ros.nodes.camera_topics import camera_topics, missing_camera
+from rt_vla_ros.nodes.camera_topics import missing_camera
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Report
-from rt_vla_ros.nodes.images import open_bridge
 from rt_vla_ros.nodes.instruction_action import InstructionAction, Requests, Result
 from rt_vla_ros.nodes.managed import ManagedNode
 from rt_vla_ros.nodes.parameters import declare
-from rt_vla_ros.nodes.pictures import Picture, check_picture, rgb_from_picture
+from rt_vla_ros.nodes.pictures import Picture, check_picture
+from rt_vla_ros.nodes.policy_cameras import PolicyCameras
 from rt_vla_ros.nodes.policy_health import PolicyHealth
 from rt_vla_ros.nodes.policy_loading import Loading, give_back_memory
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
@@ -36,13 +34,11 @@ from rt_vla_ros.nodes.robot_state import RobotState
 from rt_vla_ros.nodes.running import end_process, run
 from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 from rt_vla_ros.nodes.smoother_watch import SmootherWatch
-from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.policies.checkpoint.resolve import check_name
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.threads import wait_passively
 from rt_vla_ros.runtime.confidence_gate import THRESHOLDS
-from rt_vla_ros.runtime.frame_buffer import Frame, refuse_age
-from rt_vla_ros.runtime.frozen_camera import FrozenCamera
+from rt_vla_ros.runtime.frame_buffer import Frame
 from rt_vla_ros.runtime.instruction_gate import InstructionGate, InstructionKind
 from rt_vla_ros.runtime.policy_runner import PolicyRunner, PolicyStep
 from rt_vla_ros.runtime.policy_stepper import PolicyStepper, refuse_stream
@@ -75,19 +71,14 @@ class PolicyNode(ManagedNode):
         super().__init__("policy_node")
         others = {"smoother_node": SMOOTHER_PARAMETERS, "sim_arm_node": sim_arm_parameters()}
         self._settings: dict[str, Any] = declare(self, POLICY_PARAMETERS, **others)
-        open_bridge()
-        self._topics = camera_topics(self._settings["cameras"])
+        self._cameras = PolicyCameras(self, self._settings)
         self._instruction_gate = InstructionGate(
             self._settings["max_instruction_length"],
             self._settings["instruction_pause"],
             restart=self.resolve_service_name("~/restart"),
         )
-        self._health = PolicyHealth(
-            self._settings["max_image_age"], {name: self._image_topic(topic) for name, topic in self._topics.items()}
-        )
+        self._health = PolicyHealth(self._settings["max_image_age"], self._cameras.topics)
         self._questions = QuestionQueue(self._settings["max_instruction_length"])
-        self._frozen = {name: FrozenCamera(name, self._settings["max_frozen_way"]) for name in self._topics}
-        self._newest: dict[str, Picture] = {}
         self._policy: Policy | None = None
         self._state: RobotState | None = None  # where the policy takes none
         self._loaded = Loading()
@@ -99,7 +90,7 @@ class PolicyNode(ManagedNode):
         self._diagnostics = Diagnostics(self, self._report)
         self._goals = InstructionAction(self, self._smoother, self._requests())
         self.create_subscription(String, "instruction", self._on_instruction, reliable)
-        self._subscribe_to_cameras()
+        self._cameras.subscribe(self._on_image)
         self.create_service(Trigger, "~/restart", self._on_restart)
         # In a group of their own: one that waits for an answer would keep the images out.
         waiting = ReentrantCallbackGroup()
@@ -150,7 +141,7 @@ class PolicyNode(ManagedNode):
         if self._state is not None:
             self._state.destroy()
         self._policy = self._state = None
-        self._newest.clear()
+        self._cameras.forget()
         self._runner = self._new_runner()
         self._health.unload(self.problem, self.get_fully_qualified_name())
         give_back_memory()
@@ -255,8 +246,7 @@ class PolicyNode(ManagedNode):
         return self.refusal or self._smoother.refusal
 
     def _begin(self, instruction: str) -> None:
-        for camera in self._frozen.values():
-            camera.restart()
+        self._cameras.restart()
         with self._runner.lock:
             self._health.begin()
             self._request = (self._request + 1) % 2**32
@@ -332,39 +322,16 @@ class PolicyNode(ManagedNode):
         return response
 
     def _newest_images(self, policy: Policy) -> dict[str, NDArray[np.uint8]]:
-        return {spec.name: self._decode(policy, spec.name, self._fresh(spec.name)) for spec in policy.card.cameras}
-
-    def _fresh(self, camera: str) -> Picture:
-        """The camera's newest image. Raises ValueError where there is none, or one that is not acted on either."""
-        newest = self._newest.get(camera)
-        if newest is None:
-            raise ValueError(f"No image of the camera {camera!r} has come yet.")
-        age_ns = self._now_ns() - convert.nanoseconds(newest.header.stamp)
-        untimely = refuse_age(camera, age_ns, self._settings["max_image_age"])
-        if untimely is not None:
-            raise ValueError(untimely)
-        return newest
+        return self._cameras.newest(policy, self._now_ns())
 
     # Images ----------------------------------------------------------------------------------------------------------
-
-    def _subscribe_to_cameras(self) -> None:
-        newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        kind = CompressedImage if self._settings["image_transport"] == "compressed" else Image
-        for name, topic in self._topics.items():
-            self.create_subscription(kind, self._image_topic(topic), partial(self._on_image, name), newest)
-
-    def _image_topic(self, topic: str) -> str:
-        """In full; as with image_transport, a camera is remapped by its own name, without that of the transport."""
-        compressed = self._settings["image_transport"] == "compressed"
-        full: str = self.resolve_topic_name(topic)
-        return self.resolve_topic_name(f"{full}/compressed") if compressed else full
 
     def _on_image(self, camera: str, message: Picture) -> None:
         arrival_ns = time.monotonic_ns()
         problem = check_picture(message)
         self._health.image(camera, arrival_ns, problem)
         if problem is None:
-            self._newest[camera] = message
+            self._cameras.keep(camera, message)
             stamp_ns = convert.nanoseconds(message.header.stamp)
             self._runner.offer(camera, Frame(message, stamp_ns, arrival_ns))
             self._watch_for_frozen(camera, message, stamp_ns, arrival_ns)
@@ -375,17 +342,9 @@ class PolicyNode(ManagedNode):
         if buffer is None or camera not in buffer.rates or not self._runner.running:
             return
         times_ns = (self._now_ns(), arrival_ns)
-        sentence = self._frozen[camera].look(
-            message.data, stamp_ns=stamp_ns, times_ns=times_ns, way=self._smoother.way(stamp_ns)
-        )
+        sentence = self._cameras.frozen(camera, message, stamp_ns, times_ns, self._smoother.way(stamp_ns))
         if sentence is not None:
             self._break_off(sentence)
-
-    def _decode(self, policy: Policy, camera: str, message: Picture) -> NDArray[np.uint8]:
-        pixels = rgb_from_picture(message, camera)
-        spec = next(spec for spec in policy.card.cameras if spec.name == camera)
-        fit = self._settings["image_fit"]
-        return fit_image(pixels, spec if fit == "card" else replace(spec, crop=fit))
 
     # The policy ------------------------------------------------------------------------------------------------------
 
@@ -395,14 +354,14 @@ class PolicyNode(ManagedNode):
         self._loading("warming up")
         rules = {name: self._settings[name] for name in ("max_image_age", "stream", *THRESHOLDS)}
         states = None if self._state is None else self._state.samples
-        return PolicyStepper(policy, self._decode, states=states, **rules)
+        return PolicyStepper(policy, self._cameras.decode, states=states, **rules)
 
     def _load_policy(self) -> Policy:
         names = ("device", "weights", "trust_remote_code", "cuda_graphs", "device_images", "plan")
         options = {name: self._settings[name] for name in names}
         options["language"] = self._settings["language"] or None
         policy = load_policy(self._settings["policy"], tell=self._loading, **options)
-        missing = missing_camera(policy.card, self._topics)
+        missing = missing_camera(policy.card, self._cameras.topics)
         if missing is not None:
             raise ValueError(missing)
         if policy.card.state:
