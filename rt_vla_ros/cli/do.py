@@ -127,7 +127,7 @@ class Errand:
             raise CliError(f"{self._name} does not tell the result: its node hangs or has ended; {STOP}")
         answer = ended.result()
         succeeded = answer.status == GoalStatus.STATUS_SUCCEEDED
-        if not succeeded and answer.result.outcome == answer.result.SUCCEEDED:  # a result that was never filled in
+        if answer.result.outcome == answer.result.UNKNOWN:
             raise CliError(f"{self._name} does not know the goal, or failed while it told the result; {STOP}")
         self._tell(answer.result)
         if succeeded:

@@ -48,7 +48,7 @@ def test_the_deployment_and_the_policy_that_are_shipped_fit(capsys: pytest.Captu
     """real_arm.yaml is slow on purpose."""
     assert main(["doctor", "--params", str(ROOT / "config/real_arm.yaml"), "--checkpoint", "rt1-mini"]) == 0
     said = capsys.readouterr().out
-    assert "max_linear_velocity is 0.05 m/s: the fastest are slowed down to 25%" in said
+    assert "max_linear_velocity times speed_scale (0.3) is 0.045 m/s: the fastest are slowed down to 22%" in said
     assert "weights are complete" in said
     assert said.endswith("Everything is here.\n")
 

@@ -69,6 +69,7 @@ def main(*names: str) -> None:
 
         def _execute(self, handle: Any) -> Any:
             result = ExecuteInstruction.Result(sentence=f"{handle.request.instruction}.", distance=0.25)
+            result.outcome = result.SUCCEEDED
             result.duration.sec = 2
             feedback = ExecuteInstruction.Feedback(step=3, plan=PLAN, confidence=0.5, distance=0.125, image_age=0.04)
             while handle.request.instruction == "wait" and not handle.is_cancel_requested:

@@ -83,15 +83,17 @@ def _limits(card: ActionCard, smoother: NodeSetup) -> Iterator[Finding]:
         if not ends:
             continue
         one_axis, corner = max(ends), math.hypot(*ends)
-        limit, fastest = smoother.values[f"max_{kind}"], smoother.values[f"max_{motion}_velocity"]
+        limit, scale = smoother.values[f"max_{kind}"], smoother.values["speed_scale"]
+        fastest = smoother.values[f"max_{motion}_velocity"] * scale
         if corner > limit:
             which = f"up to {one_axis:g} {unit} along one axis" if one_axis > limit else f"up to {corner:.3g} {unit}"
             sentence = f"Actions go {which}, and max_{kind} is {limit:g} {unit}: larger ones are refused whole."
             yield Finding(one_axis <= limit, sentence)
         speed = one_axis * card.control_rate
         if speed > fastest:
+            slower = "" if scale == 1 else f"times speed_scale ({scale:g}) "
             yield Finding(
                 True,
-                f"Actions go up to {speed:.3g} {unit}/s along one axis, and max_{motion}_velocity is {fastest:g} "
-                f"{unit}/s: the fastest are slowed down to {fastest / speed:.0%} and go as much less far.",
+                f"Actions go up to {speed:.3g} {unit}/s along one axis, and max_{motion}_velocity {slower}is "
+                f"{fastest:.3g} {unit}/s: the fastest are slowed down to {fastest / speed:.0%}, and go less far.",
             )

@@ -56,7 +56,7 @@ def test_a_goal_is_sent_and_its_result_printed(command: Any) -> None:
     )
     assert "\nGoal accepted with ID: " in out
     assert "\nFeedback:\n    step: 3\n" in out
-    assert "\nResult:\n    outcome: 0\nsentence: lift.\n" in out
+    assert "\nResult:\n    outcome: 1\nsentence: lift.\n" in out
     assert out.endswith("\nGoal finished with status: SUCCEEDED\n")
 
 
