@@ -25,6 +25,7 @@ class RequestGate:
     """Lets the actions of the running request pass, and none of one that is over: that needs a new one.
 
     patience: a publisher stays in charge for so long after its last action [s], as while it computes the next one.
+    followed: whether an action of the running request was accepted.
     """
 
     def __init__(self, patience: float) -> None:
@@ -32,6 +33,7 @@ class RequestGate:
         self._running: RequestKey | None = None
         self._heard = 0.0
         self._over: OrderedDict[RequestKey, str] = OrderedDict()
+        self.followed = False
 
     @property
     def running(self) -> RequestKey | None:
@@ -54,6 +56,7 @@ class RequestGate:
             self._over.pop(request, None)
         if (over := self._over.get(request)) is not None and not begins:
             return over
+        self.followed = self.followed and running == request
         self._running, self._heard = request, now
         return None
 
@@ -61,15 +64,15 @@ class RequestGate:
         """The running request is over; its actions are refused with this sentence from now on."""
         if self._running is not None:
             self._end(self._running, sentence)
-        self._running = None
+        self.done()
 
     def done(self) -> None:
         """Nobody is in charge: the running request said that it is done, or its publisher is gone."""
-        self._running = None
+        self._running, self.followed = None, False
 
     def reset(self) -> None:
         """Forgets everything."""
-        self._running = None
+        self.done()
         self._over.clear()
 
     def _in_charge(self, now: float, *, active: bool) -> bool:

@@ -149,7 +149,7 @@ class SmootherNode(ProgramNode):
             self._controller.refuse(str(error), stamp)
         else:
             if self._controller.accept(chunk, stamp=stamp, now=convert.seconds(now_ns)) is None:
-                self._policy_seen = True
+                self._policy_seen = self._gate.followed = True
         self._publish_status(now_ns, commanding=False, gripper_commanded=False)
 
     def _on_tick(self) -> None:
@@ -190,8 +190,12 @@ class SmootherNode(ProgramNode):
             self._controller.fault(tip.problem)
 
     def _check_guards(self) -> None:
-        """What a request may not go on with, and does not go on after by itself: it takes another one."""
-        if self._controller.state not in ACTIVE:
+        """What a request may not go on with, and does not go on after by itself: it takes another one.
+
+        Also where another fault has stopped the arm already, as an action that was refused for it before this tick.
+        """
+        state = self._controller.state
+        if state not in ACTIVE and not (state is State.FAULT and self._gate.followed):
             return
         denied, lost = self._conditions.denied(), self._conditions.does_not_follow()
         if lost is not None and self._conditions.is_repeated:

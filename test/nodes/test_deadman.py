@@ -59,6 +59,23 @@ def test_a_deadman_switch_that_is_let_go_ends_the_request(rig: Rig) -> None:
     rig.until_state(State.MOVING)
 
 
+def test_a_request_is_over_also_where_another_fault_came_before_the_switch_was_let_go(rig: Rig) -> None:
+    switch = Switch(rig)
+    rig.act(period=1.0, request=1)
+    rig.until_state(State.MOVING)
+    rig.act(translation=(3.0, 0, 0), request=1)
+    assert "max_translation" in rig.until_state(State.FAULT).reason
+    switch.held = False
+    rig.bench.until(lambda: "The request is over" in rig.statuses[-1].reason)
+    switch.held = True
+    rig.bench.until(lambda: rig.node._conditions.denied() is None)
+    rig.act(request=1)
+    rig.bench.spin_for(0.1)
+    assert rig.statuses[-1].state == State.FAULT
+    rig.act(request=2)
+    rig.until_state(State.MOVING)
+
+
 def test_a_deadman_switch_that_falls_silent_is_let_go(rig: Rig) -> None:
     switch = Switch(rig)
     rig.act(period=1.0)

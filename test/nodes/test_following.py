@@ -94,6 +94,24 @@ def test_where_nobody_can_know_whether_it_follows_nothing_moves(rig: Rig) -> Non
     assert not any(velocity(twist).any() for twist in rig.twists)
 
 
+def test_within_walls_too_a_request_is_over_once_nobody_knows_where_the_tip_is(
+    make_bench: Callable[..., NodeBench],
+) -> None:
+    rig = Rig(make_bench(*given(*WATCHED, "workspace_low:=[-10.0, -10.0, -10.0]")))
+    arm = Arm(rig, share=1.0)
+    arm.act_until(lambda: arm.x > 0.42)
+    arm._timer.cancel()
+    arm.act_until(lambda: rig.statuses[-1].state == State.FAULT)
+    arm._timer.reset()
+    rig.bench.until(lambda: rig.node._conditions.denied() is None)
+    for _ in range(5):
+        rig.act(publisher="/policy#1", request=1)
+        rig.bench.spin_for(0.05)
+    assert rig.statuses[-1].state == State.FAULT
+    arm.request = 2
+    arm.act_until(lambda: rig.statuses[-1].state == State.MOVING)
+
+
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
