@@ -167,9 +167,10 @@ def refuse_lost_settings(context: LaunchContext) -> None:
     `ros2 launch` takes any name in silence, and so does an include. Raises RuntimeError.
     """
     from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS  # not for `--show-args`
+    from rt_vla_ros.nodes.parameters import is_safety
 
     declared = [argument.name for argument in ARGUMENTS]
-    limits = {one.name for one in SMOOTHER_PARAMETERS if one.name.startswith(("max_", "workspace_"))}
+    limits = {one.name for one in SMOOTHER_PARAMETERS if is_safety(one.name)}.difference(declared)
     for name in context.launch_configurations:
         if name in limits:
             raise RuntimeError(
