@@ -21,6 +21,9 @@ NEEDED = ("ros_gz_sim", "ros_gz_bridge", "gz_ros2_control", "controller_manager"
 ARGUMENTS = (
     DeclareLaunchArgument("world", default_value="", description="SDF file; empty: the table of this package"),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of our bridge; empty: none"),
+    DeclareLaunchArgument(
+        "params_file", default_value="", description="ROS parameter file for our bridge; it wins over config/gazebo"
+    ),
     DeclareLaunchArgument("gui", default_value="true", choices=SWITCH, description="false: Gazebo without a window"),
 )
 
@@ -83,7 +86,8 @@ def gazebo(context: LaunchContext) -> list:
         PythonLaunchDescriptionSource(os.path.join(share_directory("rt_vla_ros"), "launch", "ros2_control.launch.py")),
         launch_arguments=[
             ("namespace", LaunchConfiguration("namespace")),
-            ("params_file", os.path.join(own, "nodes.yaml")),
+            ("defaults_file", os.path.join(own, "nodes.yaml")),
+            ("params_file", LaunchConfiguration("params_file")),
             ("use_sim_time", "true"),
         ],
     )

@@ -39,7 +39,7 @@ FOLLOW_CLOCK = OrSubstitution(
 )
 BRIDGED = {  # arms with a launch file of their own, NAME.launch.py, and what it is given
     "ros2_control": ("namespace", "params_file"),
-    "gazebo": ("namespace", "world", "gui"),
+    "gazebo": ("namespace", "params_file", "world", "gui"),
 }
 WATCHED = ("servo", "ros2_control", "gazebo")  # arms whose bridge publishes arm_status
 PASSED_ON = ("namespace", "params_file", "lock_step", "suite", "seed", "instruction")

@@ -20,6 +20,9 @@ ARGUMENTS = (
         "params_file", default_value="", description="ROS parameter file for the bridge and the spawned controllers"
     ),
     DeclareLaunchArgument(
+        "defaults_file", default_value="", description="ROS parameter file for the bridge, over which params_file wins"
+    ),
+    DeclareLaunchArgument(
         "use_sim_time", default_value="false", choices=SWITCH, description="Whether the bridge follows /clock"
     ),
     DeclareLaunchArgument(
@@ -40,7 +43,7 @@ def bridge(context: LaunchContext) -> list[Node]:
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    file = value("params_file")
+    defaults, file = value("defaults_file"), value("params_file")
     if file and not os.path.isfile(file):  # launch_ros warns and goes on without it
         raise FileNotFoundError(f"params_file: there is no file {file!r}")
     nodes = [
@@ -49,7 +52,7 @@ def bridge(context: LaunchContext) -> list[Node]:
             executable="ros2_control_bridge_node",
             name="ros2_control_bridge_node",
             output="screen",
-            parameters=[file] if file else [],
+            parameters=[one for one in (defaults, file) if one],
             sigterm_timeout="3",
             sigkill_timeout="1",
             on_exit=ends_the_launch("The bridge to ros2_control has ended: nobody moves the arm any more."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,30 @@ def test_the_policys_launch_file_starts_all_of_it_with_a_gripper(
     assert code == 0
     assert {"policy_node", "smoother_node", "gripper_bridge_node", "ros2_control_bridge_node", "create"} <= set(nodes)
     assert "gripper_bridge_node" not in planned(monkeypatch, POLICY, arm="gazebo", gripper="none")[1]
+
+
+def test_a_users_file_reaches_every_node_and_wins(
+    installed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "user.yaml"
+    file.write_text("/**/smoother_node: {ros__parameters: {deadman_timeout: 0.3}}\n")
+    ours = {"policy_node", "smoother_node", "gripper_bridge_node", "ros2_control_bridge_node"}
+    files: dict[str, list[str]] = {}
+
+    def plan(node: Node, context: Any) -> None:
+        if str(node.node_executable) not in ours:
+            return
+        command = node.prepare_command(context)
+        found = [after for before, after in itertools.pairwise(command) if before == "--params-file"]
+        files[str(node.node_executable)] = [one for one in found if one in (str(file), str(CONFIG / "nodes.yaml"))]
+
+    monkeypatch.setattr(Node, "execute", plan)
+    service = LaunchService()
+    given = [("arm", "gazebo"), ("params_file", str(file))]
+    source = PythonLaunchDescriptionSource(str(POLICY))
+    service.include_launch_description(LaunchDescription([IncludeLaunchDescription(source, launch_arguments=given)]))
+    assert service.run() == 0
+    assert files == {name: [str(CONFIG / "nodes.yaml"), str(file)] for name in ours}
 
 
 def test_our_nodes_are_told_of_the_frames_and_names_that_the_urdf_has() -> None:
