@@ -46,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
                     return 0
                 if key == " ":
                     broadcast.publish(Empty())  # at once; the services say whether it was taken
-                    _stop(node, smoothers(node) or names)
+                    try:
+                        _stop(node, smoothers(node) or names)
+                    except CliError as error:  # the next press may reach it
+                        print(error, file=sys.stderr, flush=True)
     finally:
         rclpy.try_shutdown()
     return 0

@@ -1,0 +1,38 @@
+"""`rt-vla stop --key`: the space bar goes on stopping, also after a press that nobody answered."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from rt_vla_ros import ros
+
+ros.ensure()
+
+from rt_vla_ros.cli import stop  # noqa: E402
+from zenoh_ros.commands.errors import CliError  # noqa: E402
+
+
+def test_a_press_that_nobody_answers_does_not_end_the_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    presses: list[list[str]] = []
+
+    def silent(_node: Any, names: list[str]) -> int:
+        presses.append(names)
+        raise CliError("/smoother_node did not say that it is stopped.")
+
+    monkeypatch.setattr(stop, "rclpy", MagicMock())
+    monkeypatch.setattr(stop, "_found", lambda _node: ["/smoother_node"])
+    monkeypatch.setattr(stop, "smoothers", lambda _node: [])
+    monkeypatch.setattr(stop, "_stop", silent)
+    monkeypatch.setattr(stop, "_keys", lambda: contextlib.nullcontext(iter([" ", "x", " ", "q"])))
+    monkeypatch.setattr(stop.sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    assert stop.run(argparse.Namespace(key=True)) == 0
+    assert presses == [["/smoother_node"], ["/smoother_node"]]
+    assert capsys.readouterr().err == "/smoother_node did not say that it is stopped.\n" * 2
