@@ -267,8 +267,10 @@ class SmootherNode(ProgramNode):
         self._stop("Somebody published on the topic stop.")
 
     def _on_release(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        was_stopped = self._controller.state is State.STOPPED
         response.success, response.message = True, self._latch.release()
-        self._gate.reset()
+        if was_stopped:  # else a request that is over stays so
+            self._gate.reset()
         self._tell()
         return response
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rclpy.node import Node
 
 from rt_vla_ros.control.controller import Controller
+from rt_vla_ros.control.status import State
 from rt_vla_ros.control.stop_file import StopFile, stop_path
 from rt_vla_ros.os_error import in_words
 
@@ -42,6 +43,7 @@ class StopLatch:
 
     def release(self) -> str:
         """The next action moves the arm; what there is to say of it, in a sentence."""
+        was_stopped = self._controller.state is State.STOPPED
         self._controller.release()
         try:
             self._file.clear()
@@ -49,7 +51,7 @@ class StopLatch:
             return (
                 f"the next action moves the arm, but the next start of the smoother begins stopped: {in_words(error)}"
             )
-        return "the next action moves the arm"
+        return "the next action moves the arm" if was_stopped else "it was not stopped"
 
     def flush(self) -> None:
         """To be called while the arm stands still."""

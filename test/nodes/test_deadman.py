@@ -59,6 +59,20 @@ def test_a_deadman_switch_that_is_let_go_ends_the_request(rig: Rig) -> None:
     rig.until_state(State.MOVING)
 
 
+def test_a_release_without_a_stop_does_not_take_a_request_up_again(rig: Rig) -> None:
+    switch = Switch(rig)
+    rig.act(period=1.0, request=1)
+    rig.until_state(State.MOVING)
+    switch.held = False
+    rig.until_state(State.FAULT)
+    switch.held = True
+    rig.bench.until(lambda: rig.node._conditions.denied() is None)
+    assert rig.bench.call(Trigger, "smoother_node/release").message == "it was not stopped"
+    rig.act(request=1)
+    rig.bench.spin_for(0.1)
+    assert rig.statuses[-1].state == State.FAULT
+
+
 def test_a_request_is_over_also_where_another_fault_came_before_the_switch_was_let_go(rig: Rig) -> None:
     switch = Switch(rig)
     rig.act(period=1.0, request=1)
