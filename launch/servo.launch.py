@@ -47,6 +47,16 @@ NUDGE = (
     "{joint_names: [panda_joint1, panda_joint2, panda_joint3, panda_joint4, panda_joint5, panda_joint6, panda_joint7], "
     "points: [{positions: [0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.786], time_from_start: {sec: 1}}]}"
 )
+# The same names may be those of a real arm on this graph, which would go to that place within a second.
+NUDGE_MOCK = f"""
+managers=$(ros2 node list --no-daemon --spin-time 3 2>/dev/null | grep -cx /controller_manager)
+if [ "$managers" = 1 ]; then
+  exec ros2 topic pub --once /panda_arm_controller/joint_trajectory trajectory_msgs/msg/JointTrajectory '{NUDGE}'
+fi
+echo "The mock arm is not turned: there are $managers nodes /controller_manager, expected this one alone. \
+Is a real arm running? Then give servo:=real to policy.launch.py, or hardware:=real to servo.launch.py." >&2
+exit 1
+"""
 
 
 def robot_model(robot: str) -> dict:
@@ -107,12 +117,7 @@ def mock_panda(model: dict) -> list:
         TimerAction(
             period=NUDGE_AFTER,
             actions=[
-                ExecuteProcess(
-                    cmd=[
-                        *("ros2", "topic", "pub", "--once", "/panda_arm_controller/joint_trajectory"),
-                        *("trajectory_msgs/msg/JointTrajectory", NUDGE),
-                    ]
-                )
+                ExecuteProcess(cmd=["sh", "-c", NUDGE_MOCK], output="screen"),
             ],
         ),
     ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -68,6 +71,26 @@ def test_for_an_arm_whose_driver_runs_there_is_servo_alone(robot: str, monkeypat
     (servo,) = started(monkeypatch, robot=robot, hardware="real")
     assert isinstance(servo, Node)
     assert servo.node_executable == "servo_node"
+
+
+@pytest.mark.parametrize(("managers", "told"), [(1, True), (2, False), (0, False)])
+def test_the_mock_arm_is_turned_only_where_no_other_arm_may_hear_it(managers: int, told: bool, tmp_path: Path) -> None:
+    module = load_python_launch_file_as_module(str(REPOSITORY / "launch" / "servo.launch.py"))
+    played = tmp_path / "ros2"
+    nodes = "".join("echo /controller_manager; " for _ in range(managers))
+    played.write_text(f'#!/bin/sh\n[ "$1" = node ] && {{ {nodes} echo /other; exit; }}\nprintf "%s\\n" "$@"\n')
+    played.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", module.NUDGE_MOCK], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) is told
+    if told:
+        assert done.stdout.splitlines() == [
+            *("topic", "pub", "--once", "/panda_arm_controller/joint_trajectory"),
+            *("trajectory_msgs/msg/JointTrajectory", module.NUDGE),
+        ]
+    else:
+        assert done.stdout == ""
+        assert f"there are {managers} nodes /controller_manager" in done.stderr
 
 
 def test_with_mock_hardware_there_is_an_arm_too(monkeypatch: pytest.MonkeyPatch) -> None:
