@@ -204,6 +204,7 @@ class SmootherNode(ProgramNode):
             sentence = f"{denied or lost} The request is over: {ANOTHER}"
             self._controller.fault(sentence)
             self._gate.end(sentence)
+            self._early = None
 
     def _publish(self, command: Command, now_ns: int) -> None:
         if command.commanding:

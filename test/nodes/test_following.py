@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from unittest.mock import MagicMock
 
 import pytest
 from geometry_msgs.msg import TransformStamped
 from std_srvs.srv import Trigger
+from support.actions import action
 from support.node_bench import NodeBench
 from support.smoother_rig import Rig, velocity
 from tf2_msgs.msg import TFMessage
 
 from rt_vla_ros.control.status import State
+from rt_vla_ros.nodes.conversions import chunk_message
 from rt_vla_ros.nodes.smoother_node import SmootherNode
 from rt_vla_ros.nodes.start_error import StartError
 
@@ -110,6 +113,18 @@ def test_within_walls_too_a_request_is_over_once_nobody_knows_where_the_tip_is(
     assert rig.statuses[-1].state == State.FAULT
     arm.request = 2
     arm.act_until(lambda: rig.statuses[-1].state == State.MOVING)
+
+
+def test_an_action_that_waits_for_the_clock_is_none_of_a_request_that_is_over(bench: NodeBench) -> None:
+    rig = Rig(bench)
+    rig.act(period=1.0)
+    rig.until_state(State.MOVING)
+    now_ns = rig.node.get_clock().now().nanoseconds
+    rig.node._early = chunk_message(action(), now_ns, "panda_link0", 0)
+    watched = {"denied.return_value": None, "does_not_follow.return_value": "It does not.", "is_repeated": False}
+    rig.node._conditions = MagicMock(**watched)
+    rig.node._on_tick()
+    assert rig.node._controller.state is State.FAULT
 
 
 @pytest.mark.parametrize(
