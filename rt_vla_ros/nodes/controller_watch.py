@@ -16,6 +16,7 @@ POLL_PERIOD, ASK_PERIOD = 0.2, 1.0  # [s]
 # Without an answer for this time [s] it is not known any more; and a request that has none is asked anew.
 ANSWER_TIMEOUT = 5.0
 SWITCH_AGAIN = 5.0  # [s]
+TAKEN = "It was active and somebody else deactivated it: the bridge does not take it back."
 
 
 def controller_services() -> Any:
@@ -34,7 +35,8 @@ class ControllerWatch:
     """problem: why the controller takes no commands, in a sentence; None while it takes them."""
 
     def __init__(self, node: GuardedNode, manager: str, controller: str, interface: str, *, switch: bool) -> None:
-        """manager: the controller manager's name. switch: whether the controller is activated where it is not.
+        """manager: the controller manager's name. switch: whether the controller is activated where it is not,
+        until it was active once: who deactivates it then has taken the arm over.
 
         Raises StartError without ros2_control's messages.
         """
@@ -50,6 +52,7 @@ class ControllerWatch:
         self._answered = self._switched = float("-inf")
         self._verdict: str | None = "The controller manager has not been asked yet."
         self._switch_problem = ""
+        self._was_active = False
         node.create_timer(POLL_PERIOD, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @property
@@ -92,7 +95,9 @@ class ControllerWatch:
         verdict = judge(listed, self._name, self._joints, self._interface, self._manager)
         self._verdict = verdict.problem
         if verdict.problem is None:
-            self._switch_problem = ""
+            self._switch_problem, self._was_active = "", True
+        elif self._switching and verdict.activate and self._was_active:
+            self._verdict = f"{verdict.problem} {TAKEN}"
         elif self._switching and verdict.activate:
             self._verdict = f"{verdict.problem} {self._switch_problem}".rstrip()
             if now - self._switched >= SWITCH_AGAIN and self._switch.service_is_ready():

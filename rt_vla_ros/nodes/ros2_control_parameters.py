@@ -19,7 +19,11 @@ ROS2_CONTROL_BRIDGE_PARAMETERS = (
         choices=("position", "velocity"),
     ),
     Parameter("controller_manager", "controller_manager", "Name of the controller manager's node."),
-    Parameter("switch_controllers", False, "Whether the controller is activated, and those in its way deactivated."),
+    Parameter(
+        "switch_controllers",
+        False,
+        "Whether the controller is activated, and those in its way deactivated; once: nobody's deactivation is undone.",
+    ),
     Parameter("tip_frame", "", "Link whose velocity is commanded; empty: the robot's only end."),
     Parameter("base_frame", "", "Link from which the chain of joints leads to the tip; empty: the robot's root."),
     Parameter("joints", [""], "The chain's joints in the controller's order; empty: in the chain's."),

@@ -18,6 +18,7 @@ pytest.importorskip("pinocchio")
 from controller_manager_msgs.msg import ControllerState
 
 from rt_vla_ros.benchmarks.panda_urdf import NAMES, READY, panda_urdf
+from rt_vla_ros.nodes import controller_watch
 from rt_vla_ros.nodes.ros2_control_bridge_node import Ros2ControlBridgeNode
 from rt_vla_ros.nodes.start_error import StartError
 
@@ -134,8 +135,20 @@ def test_the_controller_is_switched_only_where_that_is_wanted(make_bench: Benche
     rig.arm.others.append(other)
     rig.until_ready()
     assert rig.arm.switches == [(["forward_position_controller"], ["arm_controller"])]
+
+
+def test_a_controller_that_somebody_deactivated_is_not_taken_back(
+    make_bench: Benches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controller_watch, "SWITCH_AGAIN", 0.0)
+    rig = make(make_bench, "position", "switch_controllers:=true", state="inactive")
+    rig.until_ready()
+    switches = list(rig.arm.switches)
     rig.arm.controller.state = "inactive"
-    rig.until_not_ready("is inactive")
+    assert "does not take it back" in rig.until_not_ready("is inactive")
+    rig.bench.spin_for(1.5)
+    assert rig.arm.switches == switches
+    assert not rig.statuses[-1].ready
 
 
 def test_a_description_that_comes_later_counts_and_the_end_is_to_stand_still(make_bench: Benches) -> None:
