@@ -92,16 +92,24 @@ class GripperGoals:
             self._fail("could not carry out a goal" + (f": {said}" if said else ""))
         elif outcome is GoalOutcome.STALLED and not self.closing:
             self._fail("stalled while it opened: something holds the fingers")
+        elif outcome is GoalOutcome.CANCELED:
+            self._canceled()
         else:
             self._since = None
-            if outcome is not GoalOutcome.CANCELED:
-                self._before, self.problem = self._given, None
+            self._before, self.problem = self._given, None
 
     def server_gone(self) -> None:
         """What is under way is lost, and the newest wish is sent once more when the server is back."""
         if self.busy:
             self._fail("went away while it carried out a goal")
         self._given = self._before = None
+
+    def _canceled(self) -> None:
+        """The newest wish is due, also where it is again that of the goal; whoever else canceled it has his way."""
+        if self._canceling:
+            self._since = self._given = None
+        else:
+            self._fail("canceled a goal, and it was not this node that asked for that")
 
     def _changed(self, wish: float) -> bool:
         if self._given is None:

@@ -56,6 +56,26 @@ def test_a_wish_that_was_taken_back_before_the_cancel_is_not_sent() -> None:
     assert goals.due(1.0) is None
 
 
+def test_a_wish_that_comes_back_while_its_goal_is_canceled_is_sent_again() -> None:
+    goals = GripperGoals(GripperGoalSettings(cancels_first=True))
+    assert sent(goals, 1.0) == 1
+    goals.wish(0.0)
+    assert goals.cancel_due()
+    goals.wish(1.0)
+    goals.ended(1, GoalOutcome.CANCELED)
+    assert goals.due(0.1) == (2, 1.0)
+
+
+def test_a_goal_that_somebody_else_canceled_is_told_and_not_sent_again() -> None:
+    goals = GripperGoals()
+    assert sent(goals, 1.0) == 1
+    goals.ended(1, GoalOutcome.CANCELED)
+    assert goals.problem is not None
+    assert "not this node" in goals.problem
+    assert sent(goals, 1.0) is None
+    assert sent(goals, 0.0) == 2
+
+
 @pytest.mark.parametrize("how", ["rejected", "failed", "late"])
 def test_what_fails_is_told_and_not_repeated_and_another_wish_is_sent(how: str) -> None:
     goals = GripperGoals()
