@@ -44,6 +44,7 @@ class GripperGoals:
         self._number = 0
         self._since: float | None = None  # when the newest goal was sent [s]; None where none is under way
         self._canceling = False
+        self._anew = False  # whether the next wish is a new one though it may be the same
         self.problem: str | None = None
 
     @property
@@ -58,7 +59,18 @@ class GripperGoals:
 
     def wish(self, closed: float) -> None:
         """What the gripper shall do from now on, 0 open ... 1 closed."""
-        self._wish = closed
+        if self._anew and not (self.busy and closed == self._given):
+            self._given = None
+        self._wish, self._anew = closed, False
+
+    def request_ended(self, *, stopped: bool) -> None:
+        """The next wish is sent also where it is that of the last goal, which may have failed or been undone by hand.
+
+        stopped: whether what was not sent yet is not to be sent any more.
+        """
+        self._anew = True
+        if stopped:
+            self._wish = None
 
     def due(self, now: float) -> tuple[int, float] | None:
         """The number of a goal that is to be sent now, and its wish; None where there is none."""

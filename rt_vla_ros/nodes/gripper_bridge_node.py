@@ -7,9 +7,13 @@ import time
 from typing import NoReturn
 
 from rclpy.clock import Clock, ClockType
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Float64
 
 from rt_vla_ros.arms.gripper_goals import GripperGoals, GripperGoalSettings
+from rt_vla_ros.control.controller import ACTIVE
+from rt_vla_ros.control.status import State
+from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.gripper_parameters import GRIPPER_PARAMETERS
 from rt_vla_ros.nodes.gripper_servers import make_gripper_server
@@ -37,7 +41,10 @@ class GripperBridgeNode(ProgramNode):
         self._ready = False
         self._refused: str | None = None
         self._wish: float | None = None
+        self._smoother: int | None = None  # its state; None before it was heard
         self.create_subscription(Float64, "gripper_command", self._on_wish, 10)
+        lasting = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.create_subscription(ControllerStatus, "controller_status", self._on_smoother, lasting)
         self._diagnostics = Diagnostics(self, self._report)
         self.create_timer(PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -45,9 +52,19 @@ class GripperBridgeNode(ProgramNode):
         if not (math.isfinite(message.data) and 0 <= message.data <= 1):
             self._refused = f"gripper_command is {message.data:g}, expected 0 (open) to 1 (closed)."
             return
+        if self._smoother == State.STOPPED:
+            return  # it was on its way when the stop came
         self._refused, self._wish = None, message.data
         self._goals.wish(message.data)
         self._look()
+
+    def _on_smoother(self, message: ControllerStatus) -> None:
+        """A wish that found no server is not carried out after a stop, when nobody expects that anything moves."""
+        if message.state == self._smoother:
+            return
+        self._smoother = message.state
+        if message.state not in ACTIVE:
+            self._goals.request_ended(stopped=message.state in (State.STOPPED, State.FAULT))
 
     def _look(self) -> None:
         ready = self._server.ready()

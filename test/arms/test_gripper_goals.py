@@ -76,6 +76,28 @@ def test_a_goal_that_somebody_else_canceled_is_told_and_not_sent_again() -> None
     assert sent(goals, 0.0) == 2
 
 
+def test_a_new_request_is_offered_what_the_last_one_was_refused() -> None:
+    goals = GripperGoals()
+    assert sent(goals, 1.0) == 1
+    goals.rejected(1)
+    goals.request_ended(stopped=False)
+    assert goals.due(1.0) is None
+    assert sent(goals, 1.0, 1.0) == 2
+    goals.request_ended(stopped=False)
+    assert sent(goals, 1.0, 1.1) is None  # it is under way
+    goals.ended(2, GoalOutcome.REACHED)
+
+
+def test_a_stop_takes_back_what_was_not_sent() -> None:
+    goals = GripperGoals()
+    goals.wish(0.0)
+    goals.request_ended(stopped=True)
+    assert goals.due(0.0) is None
+    goals.server_gone()
+    assert goals.due(0.0) is None
+    assert sent(goals, 0.0) == 1
+
+
 @pytest.mark.parametrize("how", ["rejected", "failed", "late"])
 def test_what_fails_is_told_and_not_repeated_and_another_wish_is_sent(how: str) -> None:
     goals = GripperGoals()

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rt_vla_ros.msg import ControllerStatus
 from std_msgs.msg import Float64, Float64MultiArray
 from support.node_bench import NodeBench
 
@@ -190,6 +192,26 @@ def test_a_topic_takes_positions(make_rig: MakeRig) -> None:
     rig.wish(1.0)
     rig.bench.until(lambda: heard)
     assert list(heard[0].data) == [0.0]
+
+
+def test_after_a_stop_no_wish_from_before_moves_the_fingers(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    statuses = rig.bench.world.create_publisher(ControllerStatus, "controller_status", lasting)
+    rig.bench.until(lambda: statuses.get_subscription_count())
+    rig.wish(0.0)
+    rig.says(f"Nobody takes goals on '{SERVER}'")
+    statuses.publish(ControllerStatus(state=ControllerStatus.STOPPED))
+    rig.bench.until(lambda: rig.node._smoother == ControllerStatus.STOPPED)
+    rig.wish(0.0)  # one that was on its way
+    hand = Hand(rig.bench, control.ParallelGripperCommand, SERVER)
+    rig.bench.until(lambda: rig.node._ready)
+    rig.bench.spin_for(0.3)
+    assert not hand.goals
+    statuses.publish(ControllerStatus(state=ControllerStatus.MOVING))
+    rig.bench.until(lambda: rig.node._smoother == ControllerStatus.MOVING)
+    rig.wish(0.0)
+    rig.bench.until(lambda: hand.goals)
 
 
 @pytest.mark.parametrize("data", [-0.1, 1.1, math.nan, math.inf])
