@@ -20,7 +20,6 @@ CONTROLLERS = ("joint_state_broadcaster", "panda_arm_velocity_controller", "pand
 NEEDED = ("ros_gz_sim", "ros_gz_bridge", "gz_ros2_control", "controller_manager", "moveit_resources_panda_description")
 ARGUMENTS = (
     DeclareLaunchArgument("world", default_value="", description="SDF file; empty: the table of this package"),
-    DeclareLaunchArgument("namespace", default_value="", description="Namespace of our bridge; empty: none"),
     DeclareLaunchArgument(
         "params_file", default_value="", description="ROS parameter file for our bridge; it wins over config/gazebo"
     ),
@@ -85,7 +84,7 @@ def gazebo(context: LaunchContext) -> list:
     driver = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(os.path.join(share_directory("rt_vla_ros"), "launch", "ros2_control.launch.py")),
         launch_arguments=[
-            ("namespace", LaunchConfiguration("namespace")),
+            ("namespace", ""),
             ("defaults_file", os.path.join(own, "nodes.yaml")),
             ("params_file", LaunchConfiguration("params_file")),
             ("use_sim_time", "true"),

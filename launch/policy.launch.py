@@ -39,7 +39,7 @@ FOLLOW_CLOCK = OrSubstitution(
 )
 BRIDGED = {  # arms with a launch file of their own, NAME.launch.py, and what it is given
     "ros2_control": ("namespace", "params_file"),
-    "gazebo": ("namespace", "params_file", "world", "gui"),
+    "gazebo": ("params_file", "world", "gui"),
 }
 WATCHED = ("servo", "ros2_control", "gazebo")  # arms whose bridge publishes arm_status
 PASSED_ON = ("namespace", "params_file", "lock_step", "suite", "seed", "instruction")
@@ -274,7 +274,10 @@ def servo_itself(context: LaunchContext) -> list[IncludeLaunchDescription]:
         return []
     if LaunchConfiguration("servo_node").perform(context) != "/servo_node":
         raise RuntimeError("servo_node:= names a Servo that runs already: give servo:=running too")
-    given = {name: LaunchConfiguration(name) for name in ("robot", "use_sim_time")} | {"hardware": how}
+    given = {name: LaunchConfiguration(name) for name in ("robot", "use_sim_time")} | {
+        "hardware": how,
+        "servo_params_file": LaunchConfiguration("params_file"),
+    }
     file = PathJoinSubstitution([FindPackageShare(PACKAGE), "launch", "servo.launch.py"])
     return [IncludeLaunchDescription(PythonLaunchDescriptionSource(file), launch_arguments=list(given.items()))]
 
@@ -351,6 +354,8 @@ def bridged_arm(context: LaunchContext) -> list[IncludeLaunchDescription]:
     name = LaunchConfiguration("arm").perform(context)
     if name not in BRIDGED:
         return []
+    if name == "gazebo" and LaunchConfiguration("namespace").perform(context):
+        raise RuntimeError("arm:=gazebo takes no namespace: Gazebo's images, joints and controllers are in none")
     passed_on = [(argument, LaunchConfiguration(argument)) for argument in BRIDGED[name]]
     if name == "ros2_control":
         passed_on.append(("use_sim_time", FOLLOW_CLOCK))

@@ -128,6 +128,17 @@ def test_a_servo_that_cannot_be_ends_the_launch(arguments: dict[str, str], monke
     assert Planned(monkeypatch, arm="servo", **arguments).code == 1
 
 
+def test_a_servo_that_is_started_reads_the_users_file_too(tmp_path: Path) -> None:
+    file = str(tmp_path / "lab.yaml")
+    context = LaunchContext()
+    context.launch_configurations.update(
+        servo="real", servo_node="/servo_node", robot="panda", use_sim_time="false", params_file=file
+    )
+    (servo,) = load_python_launch_file_as_module(str(FILE)).servo_itself(context)
+    given = {str(name): value for name, value in servo.launch_arguments}
+    assert given["servo_params_file"].perform(context) == file
+
+
 @pytest.mark.parametrize("kind", ["franka", "topic"])
 def test_a_gripper_that_is_asked_for_is_bridged(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     planned = Planned(monkeypatch, arm="none", gripper=kind)
