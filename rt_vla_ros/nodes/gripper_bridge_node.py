@@ -34,6 +34,8 @@ class GripperBridgeNode(ProgramNode):
             raise StartError(
                 f"open_position and closed_position are both {settings['open_position']}: the gripper would never move."
             )
+        if settings["kind"] == "franka" and not (settings["max_velocity"] > 0 and settings["max_effort"] > 0):
+            raise StartError("With the kind 'franka' max_velocity and max_effort must be greater than 0.")
         # A server of franka_ros2 carries out one goal at a time; ros2_control's controllers replace it.
         franka = settings["kind"] == "franka"
         self._goals = GripperGoals(GripperGoalSettings(settings["deadband"], settings["patience"], franka))

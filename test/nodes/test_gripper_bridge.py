@@ -225,6 +225,13 @@ def test_what_is_no_wish_is_refused(make_rig: MakeRig, data: float) -> None:
     assert len(hand.goals) == 1
 
 
+@pytest.mark.parametrize("name", ["max_velocity", "max_effort"])
+def test_a_franka_hand_without_speed_or_force_is_refused(make_bench: Callable[..., NodeBench], name: str) -> None:
+    make_bench(*parameters("kind:=franka", f"{name}:=0.0"))
+    with pytest.raises(StartError, match="must be greater than 0"):
+        GripperBridgeNode()
+
+
 def test_a_gripper_that_could_not_move_is_refused(make_bench: Callable[..., NodeBench]) -> None:
     make_bench(*parameters("open_position:=0.0"))
     with pytest.raises(StartError, match=r"both 0\.0"):
