@@ -100,7 +100,10 @@ class IkSolver:
     def _start(self) -> None:
         now = self._clock()
         if len(self._starts) == MOST_STARTS and now - self._starts[0] < STARTS_WITHIN:
-            self._give_up(f"{self.problem} It was started {MOST_STARTS} times within a minute and is not any more.")
+            self._give_up(
+                f"{self.problem} It was started {MOST_STARTS} times within a minute and is not any more. "
+                "Start the bridge again once the host has time for it."
+            )
             return
         self._starts.append(now)
         self.started += 1
