@@ -140,7 +140,7 @@ def _parallel_gripper(node: Node, goals: GripperGoals, settings: Mapping[str, An
             command.effort = [settings["max_effort"]]
         return client, action.Goal(command=command)
 
-    return ActionGripper(settings["server"], goals, (client,), choose, _read_command)
+    return ActionGripper(node.resolve_topic_name(settings["server"]), goals, (client,), choose, _read_command)
 
 
 def _gripper_command(node: Node, goals: GripperGoals, settings: Mapping[str, Any]) -> GripperServer:
@@ -152,7 +152,7 @@ def _gripper_command(node: Node, goals: GripperGoals, settings: Mapping[str, Any
         goal.command.position, goal.command.max_effort = position(settings, closed), settings["max_effort"]
         return client, goal
 
-    return ActionGripper(settings["server"], goals, (client,), choose, _read_command)
+    return ActionGripper(node.resolve_topic_name(settings["server"]), goals, (client,), choose, _read_command)
 
 
 def _franka(node: Node, goals: GripperGoals, settings: Mapping[str, Any]) -> GripperServer:
@@ -172,7 +172,7 @@ def _franka(node: Node, goals: GripperGoals, settings: Mapping[str, Any]) -> Gri
         goal.epsilon.inner = goal.epsilon.outer = abs(settings["open_position"] - settings["closed_position"])
         return clients[0], goal
 
-    return ActionGripper(settings["server"], goals, clients, choose, _read_franka)
+    return ActionGripper(node.resolve_topic_name(settings["server"]), goals, clients, choose, _read_franka)
 
 
 _MAKERS = {

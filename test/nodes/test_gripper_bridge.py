@@ -158,7 +158,7 @@ def test_a_controller_that_comes_late_or_comes_back_gets_the_newest_wish_once(
     rig = make_rig()
     rig.wish(0.0)
     rig.wish(1.0)
-    rig.says(f"Nobody takes goals on '{SERVER}'")
+    rig.says(f"Nobody takes goals on '/{SERVER}'")
     hand = Hand(rig.bench, control.ParallelGripperCommand, SERVER)
     rig.says("follows")
     assert [list(goal.command.position) for goal in hand.goals] == [[0.0]]
@@ -200,7 +200,7 @@ def test_after_a_stop_no_wish_from_before_moves_the_fingers(make_rig: MakeRig) -
     statuses = rig.bench.world.create_publisher(ControllerStatus, "controller_status", lasting)
     rig.bench.until(lambda: statuses.get_subscription_count())
     rig.wish(0.0)
-    rig.says(f"Nobody takes goals on '{SERVER}'")
+    rig.says(f"Nobody takes goals on '/{SERVER}'")
     statuses.publish(ControllerStatus(state=ControllerStatus.STOPPED))
     rig.bench.until(lambda: rig.node._smoother == ControllerStatus.STOPPED)
     rig.wish(0.0)  # one that was on its way
