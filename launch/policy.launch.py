@@ -78,10 +78,10 @@ ARGUMENTS = (
     ),
     DeclareLaunchArgument(
         "servo",
-        default_value="mock",
+        default_value="running",
         choices=["mock", "real", "running"],
-        description="With arm:=servo: Servo is started with mock hardware, or for an arm whose driver runs, or it runs "
-        "already",
+        description="With arm:=servo: Servo is started with mock hardware (never beside a real arm, whose names that "
+        "has), or for an arm whose driver runs, or it runs already",
     ),
     DeclareLaunchArgument(
         "servo_node",

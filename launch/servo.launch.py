@@ -29,9 +29,10 @@ ARGUMENTS = (
     ),
     DeclareLaunchArgument(
         "hardware",
-        default_value="mock",
+        default_value="real",
         choices=["mock", "real"],
-        description="mock: ros2_control with mock hardware is started too; real: the arm's driver runs already",
+        description="mock: ros2_control with mock hardware is started too and moved a little, never beside a real arm; "
+        "real: the arm's driver runs already",
     ),
     DeclareLaunchArgument(
         "servo_params_file", default_value="", description="ROS parameter file for Servo; it wins over config/servo"

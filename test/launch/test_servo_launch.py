@@ -21,6 +21,7 @@ ros.ensure()
 
 from launch import LaunchContext  # noqa: E402
 from launch.launch_description_sources import load_python_launch_file_as_module  # noqa: E402
+from launch.utilities import perform_substitutions  # noqa: E402
 from launch_ros.actions import Node  # noqa: E402
 
 from rt_vla_ros.nodes.servo_settings import PREFIX, SERVO_NAMES, SmootherSpeeds, refuse_settings  # noqa: E402
@@ -97,6 +98,14 @@ def test_with_mock_hardware_there_is_an_arm_too(monkeypatch: pytest.MonkeyPatch)
     panda = [one.node_executable for one in started(monkeypatch) if isinstance(one, Node)]
     assert panda[:3] == ["servo_node", "ros2_control_node", "robot_state_publisher"]
     assert len(started(monkeypatch, robot="ur5e")) == 2
+
+
+@pytest.mark.parametrize(("file", "argument"), [("servo", "hardware"), ("policy", "servo")])
+def test_mock_hardware_which_is_moved_is_never_started_unasked(file: str, argument: str) -> None:
+    """The command that moves it would move a real arm that listens to it."""
+    module = load_python_launch_file_as_module(str(REPOSITORY / "launch" / f"{file}.launch.py"))
+    (declared,) = (one for one in module.ARGUMENTS if one.name == argument)
+    assert perform_substitutions(LaunchContext(), declared.default_value) != "mock"
 
 
 def test_a_file_that_is_not_there_ends_the_launch(monkeypatch: pytest.MonkeyPatch) -> None:
