@@ -22,6 +22,7 @@ from rt_vla_ros.nodes.running import ProgramNode, end_process, run
 from rt_vla_ros.nodes.start_error import StartError
 
 PERIOD = 0.05  # [s]
+NOT_WHILE_STOPPED = "A gripper_command came while the smoother is stopped: it is dropped, as all are until ~/release."
 
 
 class GripperBridgeNode(ProgramNode):
@@ -55,7 +56,8 @@ class GripperBridgeNode(ProgramNode):
             self._refused = f"gripper_command is {message.data:g}, expected 0 (open) to 1 (closed)."
             return
         if self._smoother == State.STOPPED:
-            return  # it was on its way when the stop came
+            self._refused = NOT_WHILE_STOPPED
+            return
         self._refused, self._wish = None, message.data
         self._goals.wish(message.data)
         self._look()
@@ -65,6 +67,8 @@ class GripperBridgeNode(ProgramNode):
         if message.state == self._smoother:
             return
         self._smoother = message.state
+        if self._refused == NOT_WHILE_STOPPED:
+            self._refused = None
         if message.state not in ACTIVE:
             self._goals.request_ended(stopped=message.state in (State.STOPPED, State.FAULT))
 
