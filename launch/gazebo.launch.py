@@ -11,6 +11,7 @@ from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Opaq
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from rt_vla_ros.process_end import ends_the_launch
 
@@ -59,7 +60,7 @@ def gazebo(context: LaunchContext) -> list:
     state = Node(
         package="robot_state_publisher",
         executable="robot_state_publisher",
-        parameters=[on_the_clock, {"robot_description": urdf}],
+        parameters=[on_the_clock, {"robot_description": ParameterValue(urdf, value_type=str)}],
     )
     arm = Node(
         package="ros_gz_sim",

@@ -34,7 +34,7 @@ from rt_vla_ros.nodes.transform_tree import TransformTree
 
 ANOTHER = "give another instruction, or call the policy's ~/restart."
 # How often it is looked whether there still is a policy [s], by the node's clock.
-POLICY_CHECK_PERIOD = 0.1
+POLICY_CHECK_PERIOD = 0.05
 RIVAL = 10.0  # for how long a refused publisher is named [s]
 
 

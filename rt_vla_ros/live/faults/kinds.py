@@ -85,6 +85,7 @@ def _fuzz(graph: FaultGraph) -> None:
 
 
 SILENCE = r"silent|carried out and the next has not come|has gone"
+NO_IMAGE = rf"max_image_age|has come for more than|{SILENCE}"
 FAULTS: tuple[Fault, ...] = (
     Fault("stop", _call("smoother_node/stop"), 0.25, "stop service", _release, stays=True),
     Fault("stop of the policy", _call("policy_node/stop"), 0.25, "stop service", _release, stays=True),
@@ -93,7 +94,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("action of 3 m", _told("policy huge"), 0.25, "m far", _told("none"), begins="action"),
     Fault("kill -9 of the policy", _signal("policy", signal.SIGKILL), 0.25, SILENCE),
     Fault("kill -9 of the smoother", _signal("smoother", signal.SIGKILL), 0.25, "smoother is gone", stays=True),
-    Fault("kill -9 of the camera", _signal("camera", signal.SIGKILL), IMAGE_AGE + LAST_STEP, "max_image_age|has come"),
+    Fault("kill -9 of the camera", _signal("camera", signal.SIGKILL), IMAGE_AGE + LAST_STEP, NO_IMAGE),
     Fault(
         "SIGSTOP of the policy",
         _signal("policy", signal.SIGSTOP),
@@ -108,8 +109,8 @@ FAULTS: tuple[Fault, ...] = (
         "smoother is gone|silent",
         _signal("smoother", signal.SIGCONT),
     ),
-    Fault("images cease", _told("camera silent"), IMAGE_AGE + LAST_STEP, "max_image_age", _told("none")),
-    Fault("images of one in ten", _told("camera slow"), IMAGE_AGE + LAST_STEP, "max_image_age", _told("none")),
+    Fault("images cease", _told("camera silent"), IMAGE_AGE + LAST_STEP, NO_IMAGE, _told("none")),
+    Fault("images of one in ten", _told("camera slow"), IMAGE_AGE + LAST_STEP, NO_IMAGE, _told("none")),
     Fault("the same image again", _told("camera frozen"), 1.0, "same image", _told("none"), stays=True),
     Fault("1,000 instructions in a second", _flood, 0.25, "stop service", _release, stays=True, begins="stop"),
     Fault("damaged messages", _fuzz, 0.25, "stop service", _release, stays=True, begins="stop"),
