@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rt_vla_ros.action_space.rotation import rotation_vector_from_quaternion
 from rt_vla_ros.control.track import Track, angle_of, conjugate, multiply
 
 Vector = NDArray[np.float64]
@@ -138,15 +139,9 @@ class FollowWatch:
 
 def _misfit(kind: int, told: Vector, went: Vector, duration: float) -> Misfit:
     if kind:
-        told, went = _rotation_vector(told), _rotation_vector(went)
+        told, went = (rotation_vector_from_quaternion(np.roll(one, -1)) for one in (told, went))  # w last there
     length, gone = float(np.linalg.norm(told)), float(np.linalg.norm(went))
     return Misfit(kind == 1, length, gone, float(told @ went) / length if length > 0 else 0.0, duration)
-
-
-def _rotation_vector(quaternion: Vector) -> Vector:
-    angle, axis = float(angle_of(quaternion)), quaternion[1:] * math.copysign(1.0, quaternion[0])
-    length = float(np.linalg.norm(axis))
-    return axis * (angle / length) if length > 0 else np.zeros(3)
 
 
 def _in_words(misfit: Misfit) -> str:

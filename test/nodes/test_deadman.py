@@ -34,6 +34,16 @@ def rig(make_bench: Callable[..., NodeBench]) -> Rig:
     return Rig(make_bench("-p", "smoother_node:deadman_timeout:=0.3"))
 
 
+def only_another_request_moves(rig: Rig, switch: Switch) -> None:
+    switch.held = True
+    rig.bench.until(lambda: rig.node._conditions.denied() is None)
+    rig.act(request=1)
+    rig.bench.spin_for(0.1)
+    assert rig.statuses[-1].state == State.FAULT
+    rig.act(request=2)
+    rig.until_state(State.MOVING)
+
+
 def test_nothing_moves_while_no_deadman_switch_is_held(rig: Rig) -> None:
     rig.act()
     assert rig.until_state(State.FAULT).reason.startswith("The deadman switch is not held: nothing moves without true")
@@ -50,13 +60,7 @@ def test_a_deadman_switch_that_is_let_go_ends_the_request(rig: Rig) -> None:
     switch.held = False
     assert rig.until_state(State.FAULT).reason.startswith("The deadman switch is not held")
     rig.until_still()
-    switch.held = True
-    rig.bench.until(lambda: rig.node._conditions.denied() is None)
-    rig.act(request=1)
-    rig.bench.spin_for(0.1)
-    assert rig.statuses[-1].state == State.FAULT
-    rig.act(request=2)
-    rig.until_state(State.MOVING)
+    only_another_request_moves(rig, switch)
 
 
 def test_a_release_without_a_stop_does_not_take_a_request_up_again(rig: Rig) -> None:
@@ -81,13 +85,7 @@ def test_a_request_is_over_also_where_another_fault_came_before_the_switch_was_l
     assert "max_translation" in rig.until_state(State.FAULT).reason
     switch.held = False
     rig.bench.until(lambda: "The request is over" in rig.statuses[-1].reason)
-    switch.held = True
-    rig.bench.until(lambda: rig.node._conditions.denied() is None)
-    rig.act(request=1)
-    rig.bench.spin_for(0.1)
-    assert rig.statuses[-1].state == State.FAULT
-    rig.act(request=2)
-    rig.until_state(State.MOVING)
+    only_another_request_moves(rig, switch)
 
 
 def test_a_deadman_switch_that_falls_silent_is_let_go(rig: Rig) -> None:
