@@ -33,7 +33,7 @@ from typing import Any, NoReturn
 CHECKOUT = Path(__file__).resolve().parents[1]
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 NEEDS_PICTURES = ("demo", "test", "launch", "evaluate", "collect", "train")
-EXTRAS = {"test": ["test"], "collect": ["train"], "train": ["train"]}  # what a command needs besides
+EXTRAS = {"test": ["test"], "collect": ["train"], "keys": ["keys"], "train": ["train"]}  # what a command needs besides
 SPACE_NEEDED = 3 * 2**30  # the environment with the CPU build, and pip's cache of it [bytes]
 
 

@@ -66,6 +66,7 @@ class Service:
         self._session = session
         self._on_data = on_data
         self._queue: deque[zenoh.Query] = deque()
+        self._data_key = key.data_key()
         self._closed = False
         handler = zenoh.handlers.Callback(self._receive, indirect=False)
         # The queryable comes first: who sees the token may ask at once.
@@ -113,6 +114,11 @@ class Service:
 
     def _receive(self, query: zenoh.Query) -> None:
         if self._closed:
+            query.drop()
+            return
+        if str(query.key_expr) != self._data_key:
+            # Nothing of ROS asks several services at once, and access control lets it pass.
+            self._complaints.add("pattern", f"{self.key.name}: a request to all of {query.key_expr} is dropped")
             query.drop()
             return
         self._queue.append(query)

@@ -9,8 +9,10 @@ A router on another host is never bound, only connected to, and everything goes 
 from __future__ import annotations
 
 import atexit
+import logging
 import math
 import os
+import re
 import socket
 import ssl
 import threading
@@ -20,10 +22,13 @@ from typing import TYPE_CHECKING
 
 import zenoh
 
+from zenoh_ros.wire.access import AccessRules, AccessWatch
+from zenoh_ros.wire.certificates import Certificate, TlsFiles
 from zenoh_ros.wire.errors import WireError
 from zenoh_ros.wire.graph import Graph
 from zenoh_ros.wire.keys import NodeKey
-from zenoh_ros.wire.zenoh_settings import DEFAULT_ADDRESS, TLS, ZenohSettings, router_patience
+from zenoh_ros.wire.router_watch import RouterWatch
+from zenoh_ros.wire.zenoh_settings import DEFAULT_ADDRESS, FILE_VARIABLE, ZenohSettings, router_patience
 
 if TYPE_CHECKING:
     from zenoh_ros.wire.node import Node
@@ -32,9 +37,10 @@ ROUTER_VARIABLE = "RT_VLA_ROS_ROUTER"
 DOMAIN_VARIABLE = "ROS_DOMAIN_ID"
 DEFAULT_ROUTER = f"tcp/{DEFAULT_ADDRESS}"
 LOCALHOST = ("localhost", "127.0.0.1", "::1", "[::1]")
+ANY_ADDRESS = ("0.0.0.0", "[::]", "::")
 CERTIFICATES = (
-    f"give {TLS} root_ca_certificate, listen_certificate, listen_private_key, connect_certificate and "
-    "connect_private_key, with a certificate of that authority that holds now and for this host's name (docs/ros2.md)"
+    f"give this host keys of that graph: `rt-vla keys` makes them, and {FILE_VARIABLE} names their settings "
+    "(docs/security.md)"
 )
 PATIENCE_S = 4.0
 _HIGHEST_DOMAIN = 232
@@ -44,6 +50,7 @@ _QUERY_TIMEOUT_MS = 600_000
 _OPEN_TIMEOUT_MS = 3_000
 # A message of several megabytes is dropped where its parts wait longer than this: a busy reader takes some time.
 _FRAGMENTS_WAIT_US = 500_000
+_LOG = logging.getLogger("zenoh_ros.wire")
 
 
 class Session:
@@ -55,6 +62,7 @@ class Session:
         hosts_router: whether this process is the router.
         zid: Zenoh id of the session.
         graph: what is known of all nodes and endpoints of the domain.
+        certificate_name: common name of this host's certificate; "" without TLS, or where it does not show one.
     """
 
     def __init__(self, zenoh_session: zenoh.Session, *, domain: int, router: str, hosts_router: bool) -> None:
@@ -64,8 +72,10 @@ class Session:
         self.hosts_router = hosts_router
         self.zid = str(zenoh_session.info.zid())
         self.graph = Graph(zenoh_session, domain)
+        self.certificate_name = ""
         self._numbers = count(1)
         self._nodes: list[Node] = []
+        self._watches: list[AccessWatch | RouterWatch] = []
         self._lock = threading.Lock()
         # Zenoh's threads call Python: an interpreter that ends while they run waits for them for ever.
         atexit.register(self.close)
@@ -88,8 +98,31 @@ class Session:
         settings = ZenohSettings(router or os.environ.get(ROUTER_VARIABLE))
         if domain < 0:
             raise WireError(f"ROS domain id {domain}: expected 0 or more")
+        certificate = _own_certificate(settings)
         zenoh_session, hosts_router = _bind_or_connect(settings, router_patience(patience))
-        return cls(zenoh_session, domain=domain, router=settings.router, hosts_router=hosts_router)
+        session = cls(zenoh_session, domain=domain, router=settings.router, hosts_router=hosts_router)
+        session._watch(settings, certificate)
+        return session
+
+    @classmethod
+    def serve(cls, router: str) -> Session:
+        """Be the router at an endpoint, such as "tls/[::]:7447", which other hosts reach, or not at all.
+
+        Raises:
+            WireError: it cannot be bound; Zenoh does not take a setting of the user's.
+        """
+        settings = ZenohSettings(router)
+        split_endpoint(settings.router)
+        certificate = _own_certificate(settings)
+        try:
+            zenoh_session = zenoh.open(_configuration(settings, "router"))
+        except zenoh.ZError as error:
+            raise WireError(
+                f"{settings.router} cannot be bound ({_plain(error)}): is a router there already?"
+            ) from error
+        session = cls(zenoh_session, domain=domain_from_environment(), router=settings.router, hosts_router=True)
+        session._watch(settings, certificate)
+        return session
 
     @property
     def closed(self) -> bool:
@@ -128,12 +161,24 @@ class Session:
         """Take every node off the graph and end the session; may be called twice."""
         with self._lock:
             nodes = list(self._nodes)
+            watches, self._watches = self._watches, []
+        for watch in watches:
+            watch.close()
         for node in nodes:
             node.close()
         self.graph.close()
         if not self.closed:
             self.zenoh.close()
         atexit.unregister(self.close)
+
+    def _watch(self, settings: ZenohSettings, certificate: Certificate | None) -> None:
+        self.certificate_name = certificate.name if certificate else ""
+        rules = AccessRules(settings.access_control)
+        if rules.enabled:
+            self._watches.append(AccessWatch(self, rules))
+        if _only_connects(settings):
+            host, port = split_endpoint(settings.router)
+            self._watches.append(RouterWatch(self.zenoh, self.router, lambda: _explain(settings, host, port)))
 
 
 def domain_from_environment() -> int:
@@ -148,9 +193,26 @@ def domain_from_environment() -> int:
     return int(text)
 
 
+def _own_certificate(settings: ZenohSettings) -> Certificate | None:
+    """This host's, with a warning where it ends soon; None without TLS. Raises WireError where it does not hold."""
+    certificate = TlsFiles(settings.tls).own_certificate() if settings.secure else None
+    if certificate is not None and (sentence := certificate.ends_soon()):
+        _LOG.warning("%s", sentence)
+    return certificate
+
+
+def _only_connects(settings: ZenohSettings) -> bool:
+    return settings.is_client or split_endpoint(settings.router)[0] not in LOCALHOST
+
+
 def _bind_or_connect(settings: ZenohSettings, patience: float) -> tuple[zenoh.Session, bool]:
-    host, port = _split(settings.router)
-    if settings.is_client or host not in LOCALHOST:
+    host, port = split_endpoint(settings.router)
+    if host in ANY_ADDRESS:
+        raise WireError(
+            f"router endpoint {settings.router!r}: every address of this host, which `rt-vla router --listen` takes; "
+            f"here expected that of the router, such as {settings.protocol}/localhost:{port}"
+        )
+    if _only_connects(settings):
         # Peers of another host listen on their own localhost, so only their router can carry what is said to them.
         try:
             return zenoh.open(_configuration(settings, "client", patience=patience)), False
@@ -162,12 +224,12 @@ def _bind_or_connect(settings: ZenohSettings, patience: float) -> tuple[zenoh.Se
         try:
             return zenoh.open(_configuration(settings, "router")), True
         except zenoh.ZError as error:
-            reason = str(error)
+            reason = _plain(error)
         try:
             session = zenoh.open(_configuration(settings, "peer"))
         except zenoh.ZError as error:  # such as a protocol that there is not
             needs = f"; {CERTIFICATES}" if settings.secure else ""
-            raise WireError(f"router endpoint {settings.router!r} cannot be used ({error}){needs}") from error
+            raise WireError(f"router endpoint {settings.router!r} cannot be used ({_plain(error)}){needs}") from error
         if _connected(session, min(deadline, time.monotonic() + _CONNECT_WAIT_S)):
             return session, False
         session.close()
@@ -184,7 +246,8 @@ def _connected(session: zenoh.Session, deadline: float) -> bool:
     return True
 
 
-def _split(router: str) -> tuple[str, int]:
+def split_endpoint(router: str) -> tuple[str, int]:
+    """Host and port of `protocol/host:port`. Raises WireError."""
     protocol, _, address = router.partition("/")
     host, _, port = address.split("?")[0].split("#")[0].rpartition(":")
     if not protocol or not host or not port.isdecimal():
@@ -202,13 +265,20 @@ def _explain(settings: ZenohSettings, host: str, port: int, reason: str = "") ->
         why = reason or str(error)
         return f"{router} cannot be bound or reached ({why}); check the host and port in {ROUTER_VARIABLE}"
     if settings.secure:
-        return f"{router} is there, but TLS with it failed: {CERTIFICATES}"
+        refusal = TlsFiles(settings.tls).refusal(address)
+        return f"{router} is there, but TLS with it failed: {refusal or CERTIFICATES}"
     if _speaks_tls(address):
-        return f"{router} is answered in TLS, by a graph for those with a certificate: write tls/ and {CERTIFICATES}"
+        entry = f"begin the endpoint with tls/ and {CERTIFICATES}"
+        return f"{router} is answered in TLS, by a graph for those with a certificate: {entry}"
     return (
         f"{router} is answered by a program that is not a Zenoh router of this graph; end that program "
         f"or choose another port with {ROUTER_VARIABLE}=tcp/localhost:PORT"
     )
+
+
+def _plain(error: zenoh.ZError) -> str:
+    """Without the places in Zenoh's source."""
+    return re.sub(r"\.? at /\S+\.rs:\d+\.?", "", str(error))
 
 
 def _speaks_tls(address: tuple[str, int]) -> bool:

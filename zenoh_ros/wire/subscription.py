@@ -57,6 +57,7 @@ class Subscription:
         self._queue: deque[tuple[zenoh.Sample, int]] = deque(maxlen=key.qos.queue_length)
         self._on_data = on_data
         self._complaints = Complaints()
+        self._data_key = key.data_key()
         self._verdicts: dict[bytes, bool] = {}
         self._closed = False
         # The subscriber comes first: what is published by those who see the token shall be heard.
@@ -118,6 +119,10 @@ class Subscription:
     def _receive(self, sample: zenoh.Sample) -> None:
         """Runs in Zenoh's receive thread: whatever takes long here delays every other topic."""
         if self._closed or sample.kind != zenoh.SampleKind.PUT:
+            return
+        if str(sample.key_expr) != self._data_key:
+            # Nothing of ROS sends to several topics at once, and access control lets it pass.
+            self._complain(b"pattern", f"it was sent to all of {sample.key_expr}")
             return
         if len(self._queue) == self._queue.maxlen:
             self.dropped += 1

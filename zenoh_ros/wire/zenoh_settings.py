@@ -32,6 +32,8 @@ class ZenohSettings:
     Attributes:
         router: endpoint of the graph's router, without the settings of TLS behind its `#`.
         secure: whether all links of the session carry TLS.
+        tls: what is said of TLS, by Zenoh's keys under `TLS`.
+        access_control: Zenoh's block of this name.
         is_client: whether the user wants to connect only, never to listen.
     """
 
@@ -46,10 +48,13 @@ class ZenohSettings:
         said = self._said()
         connect = _endpoints(said, "connect/endpoints")
         given = router or (connect[0] if connect else "")
-        with_tls = any(value is not None for value in (_value(said, TLS) or {}).values())
+        in_file: dict[str, Any] = _value(said, TLS) or {}
+        with_tls = any(value is not None for value in in_file.values())
         self.router, self._tls = _without_tls(given or f"{'tls' if with_tls else 'tcp'}/{DEFAULT_ADDRESS}")
         self.protocol = self.router.partition("/")[0]
         self.secure = with_tls or self.protocol in SECURE
+        self.tls = in_file | self._tls
+        self.access_control: dict[str, Any] = _value(said, "access_control") or {}
         self.is_client = _value(said, "mode") == "client"
         self._more, self._listen = connect[1:] if not router else [], _endpoints(said, "listen/endpoints")
         plain = [at for at in (self.router, *self._more, *self._listen) if at.partition("/")[0] not in SECURE]
@@ -76,7 +81,7 @@ class ZenohSettings:
         if self.secure:
             # Also of links to peers that gossip tells of. What is in shared memory is not encrypted.
             fixed |= {"transport/link/protocols": [self.protocol], "transport/shared_memory/enabled": False}
-        fixed |= {f"{TLS}/{key}": {"true": True, "false": False}.get(text, text) for key, text in self._tls.items()}
+        fixed |= {f"{TLS}/{key}": value for key, value in self._tls.items()}
         for key, value in fixed.items():
             _insert(config, key, json.dumps(value))
         return config
@@ -121,7 +126,7 @@ def _changes(text: str) -> list[tuple[str, str]]:
     return [(key.strip(), value.strip()) for key, _, value in pairs]
 
 
-def _without_tls(endpoint: str) -> tuple[str, dict[str, str]]:
+def _without_tls(endpoint: str) -> tuple[str, dict[str, str | bool]]:
     """An endpoint, and what it says of TLS behind its `#`: that holds for its own link alone, and is wanted for all."""
     at, _, behind = endpoint.partition("#")
     if at.partition("/")[0] not in SECURE:
@@ -129,7 +134,9 @@ def _without_tls(endpoint: str) -> tuple[str, dict[str, str]]:
     known = json.loads(str(zenoh.Config().get_json(TLS)))
     pairs = [part.partition("=") for part in behind.split(";") if part]
     rest = ";".join("".join(pair) for pair in pairs if pair[0] not in known)
-    return f"{at}#{rest}" if rest else at, {key: value for key, _, value in pairs if key in known}
+    return f"{at}#{rest}" if rest else at, {
+        key: {"true": True, "false": False}.get(value, value) for key, _, value in pairs if key in known
+    }
 
 
 def _insert(config: zenoh.Config, key: str, text: str) -> None:

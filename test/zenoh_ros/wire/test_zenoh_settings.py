@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
-import subprocess
 import threading
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from conftest import RosGraph, free_port
 from support.processes import ROOT, Program
 
 from wire.conftest import Waiter
+from zenoh_ros.security.key_folder import HostName, KeyFolder
 from zenoh_ros.wire.errors import WireError
 from zenoh_ros.wire.messages import message_class
 from zenoh_ros.wire.qos import QosProfile
@@ -23,7 +22,6 @@ from zenoh_ros.wire.session import Session
 from zenoh_ros.wire.zenoh_settings import TLS, ZenohSettings, router_patience
 
 PEER = ROOT / "test" / "support" / "wire_peer.py"
-needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 
 
 def config_of(settings: ZenohSettings, mode: str = "peer") -> zenoh.Config:
@@ -113,14 +111,15 @@ def test_with_tls_no_endpoint_is_plain(ros_graph: RosGraph, monkeypatch: pytest.
         ZenohSettings("tls/localhost:1")
 
 
+def host_folder(path: Path) -> Path:
+    now = datetime.now(timezone.utc)
+    return KeyFolder.create(path, now).add(HostName("robot"), router=None, days=365, at=None, now=now)
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the commands of docs/ros2.md were run."""
-    page = (ROOT / "docs" / "ros2.md").read_text()
-    commands = next(block for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "openssl" in block)
-    folder = tmp_path_factory.mktemp("certificates")
-    subprocess.run(["sh", "-e", "-c", commands], cwd=folder, check=True, capture_output=True)
-    return folder
+    """The folder of a host."""
+    return host_folder(tmp_path_factory.mktemp("certificates") / "keys")
 
 
 @pytest.fixture
@@ -128,7 +127,7 @@ def tls_graph(certificates: Path, ros_graph: RosGraph, monkeypatch: pytest.Monke
     """The router's endpoint; this process has a certificate."""
     router = f"tls/localhost:{ros_graph.port}"
     monkeypatch.setenv("RT_VLA_ROS_ROUTER", router)
-    monkeypatch.setenv("ZENOH_SESSION_CONFIG_URI", str(certificates / "tls.json5"))
+    monkeypatch.setenv("ZENOH_SESSION_CONFIG_URI", str(certificates / "session.json5"))
     return router
 
 
@@ -163,7 +162,6 @@ def hears(router: str, heard: list[bytes], *, mode: str = "client") -> bool:
     return True
 
 
-@needs_openssl
 def test_who_has_a_certificate_is_on_the_graph_and_nobody_else(
     tls_graph: str, certificates: Path, waiter: Waiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,7 +191,7 @@ def test_who_has_a_certificate_is_on_the_graph_and_nobody_else(
         assert waiter.take(heard.take)[0].data == "echo hello"
         assert stolen == []
         monkeypatch.delenv("ZENOH_SESSION_CONFIG_URI")
-        with pytest.raises(WireError, match=r"cannot be used .*; give transport/link/tls root_ca_certificate"):
+        with pytest.raises(WireError, match=r"cannot be used .*; give this host keys of that graph"):
             Session.open(patience=1.0)
         plain_router = tls_graph.replace("tls/", "tcp/")
         with pytest.raises(WireError, match="is answered in TLS, by a graph for those with a certificate"):
@@ -201,22 +199,14 @@ def test_who_has_a_certificate_is_on_the_graph_and_nobody_else(
         here.close()
 
 
-@needs_openssl
 def test_a_certificate_of_another_authority_is_said_to_be_refused(
     tls_graph: str, certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host = Session.open()
     assert host.hosts_router
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    own = ["req", "-x509", *key, "-subj", "/CN=other", "-keyout", "key.pem", "-out", "cert.pem"]
-    subprocess.run(["openssl", *own], cwd=tmp_path, check=True, capture_output=True)
-    text = (certificates / "tls.json5").read_text()
-    text = text.replace(str(certificates / "cert.pem"), str(tmp_path / "cert.pem"))
-    (tmp_path / "tls.json5").write_text(text.replace(str(certificates / "key.pem"), str(tmp_path / "key.pem")))
-    monkeypatch.setenv("ZENOH_SESSION_CONFIG_URI", str(tmp_path / "tls.json5"))
-    with pytest.raises(
-        WireError, match=r"is there, but TLS with it failed: give transport/link/tls root_ca_certificate"
-    ):
+    stranger = host_folder(tmp_path / "other")
+    monkeypatch.setenv("ZENOH_SESSION_CONFIG_URI", str(stranger / "session.json5"))
+    with pytest.raises(WireError, match="TLS with it failed: its certificate is of another authority"):
         Session.open(patience=1.0)
     host.close()
 

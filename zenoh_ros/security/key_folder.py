@@ -1,0 +1,192 @@
+"""A folder with an authority and a subfolder for each host, which is copied to it.
+
+DIR/authority/ca.pem, ca_key.pem     stay here
+DIR/access.json5                     Zenoh's `access_control`, copied into the settings of each host
+DIR/HOST/ca.pem, cert.pem, key.pem, session.json5; on the router's host router.json5 too
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from zenoh_ros.security import authority
+from zenoh_ros.security import settings_files as files
+from zenoh_ros.security.authority import CertificateEntry
+from zenoh_ros.security.folder_errors import KeyFolderError
+
+AUTHORITY_FOLDER, ACCESS = "authority", "access.json5"
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
+_TOPIC = re.compile(r"/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+@dataclass(frozen=True)
+class HostName:
+    """A host: the name on its certificate, and what else others reach it by."""
+
+    name: str
+    addresses: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> HostName:
+        """`NAME` or `NAME=ADDRESS,ADDRESS`. Raises KeyFolderError."""
+        name, equals, rest = text.partition("=")
+        addresses = tuple(part.strip() for part in rest.split(",")) if equals else ()
+        if not _NAME.fullmatch(name) or name == AUTHORITY_FOLDER:
+            raise KeyFolderError(
+                f"host {text!r}: expected NAME or NAME=ADDRESS,ADDRESS with a name of letters, digits, dots and "
+                f"hyphens, other than {AUTHORITY_FOLDER!r}, such as robot=192.168.1.10,robot.local"
+            )
+        for address in addresses:
+            if not _NAME.fullmatch(address) and not _is_ip(address):
+                raise KeyFolderError(f"host {text!r}: {address!r} is neither a host name nor an IP address")
+        return cls(name, addresses)
+
+    @property
+    def reached_by(self) -> str:
+        """What others connect to: the first address, else the name."""
+        return self.addresses[0] if self.addresses else self.name
+
+
+class KeyFolder:
+    """DIR of the layout above. Raises OSError, KeyFolderError, and ValueError from broken files."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._certificate = path / AUTHORITY_FOLDER / "ca.pem"
+        self._key = path / AUTHORITY_FOLDER / "ca_key.pem"
+
+    @classmethod
+    def create(cls, path: Path, now: datetime) -> KeyFolder:
+        """A new authority; the folder is there for its owner only."""
+        folder = cls(path)
+        if path.exists() and any(path.iterdir()):
+            raise KeyFolderError(
+                f"{path}: there is something in it already, and keys are never overwritten; `rt-vla keys add` adds a "
+                "host, `rt-vla keys renew` makes a certificate anew"
+            )
+        _private_folder(path)
+        _private_folder(folder._certificate.parent)
+        authority.make_authority(folder._certificate, folder._key, f"authority of {path.resolve().name}"[:64], now)
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> KeyFolder:
+        """One that is there."""
+        folder = cls(path)
+        if not folder._certificate.is_file():
+            raise KeyFolderError(f"{path}: there is no {AUTHORITY_FOLDER}/ca.pem; `rt-vla keys create {path}` makes it")
+        return folder
+
+    @property
+    def authority(self) -> CertificateEntry:
+        """The authority's certificate."""
+        return authority.read_certificate(self._certificate)
+
+    def hosts(self) -> list[CertificateEntry]:
+        """Every host's certificate, by name."""
+        return [authority.read_certificate(path) for path in sorted(self.path.glob(f"*/{files.CERTIFICATE}"))]
+
+    def router_address(self) -> str:
+        """What the hosts connect to."""
+        found = next(iter(self.path.glob(f"*/{files.ROUTER}")), None)
+        if found is None:
+            raise KeyFolderError(f"{self.path}: no host has {files.ROUTER}, so that none is the router's")
+        return authority.read_certificate(found.parent / files.CERTIFICATE).addresses[0]
+
+    def router_host(self) -> str:
+        """The host of the router: it hands on what others say, so that it may all that they may."""
+        return next((path.parent.name for path in self.path.glob(f"*/{files.ROUTER}")), "")
+
+    def add(self, host: HostName, *, router: str | None, days: int, at: Path | None, now: datetime) -> Path:
+        """A key, a certificate and settings.
+
+        Args:
+            router: the address of the graph's router; None for the host on which it runs.
+            at: where the host's folder will lie on the host; None: where it lies here.
+        """
+        folder = self.path / host.name
+        if folder.exists():
+            raise KeyFolderError(
+                f"{folder}: this host is there, and keys are never overwritten; `rt-vla keys renew` makes a "
+                "certificate anew"
+            )
+        if not self._key.is_file():
+            raise KeyFolderError(f"{self._key}: the authority's key is not here; add hosts where it lies")
+        _private_folder(folder)
+        try:
+            authority.make_host_key(folder / files.KEY)
+            self._sign(host, days, now)
+            shutil.copyfile(self._certificate, folder / files.AUTHORITY)
+            place = (at or folder).expanduser().absolute()
+            files.write_settings(folder / files.SESSION, files.session_settings(place, router or "localhost"))
+            if router is None:
+                files.write_settings(folder / files.ROUTER, files.router_settings(place))
+            if (self.path / ACCESS).is_file():
+                block = files.read_settings(self.path / ACCESS).get("access_control", {})
+                for path, settings in _with_access(block, folder):
+                    files.write_settings(path, settings)
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
+        return folder
+
+    def renew(self, host: HostName, *, days: int, now: datetime) -> Path:
+        """A new certificate for the same key, for its old addresses unless `host` has some; the old is kept."""
+        path = self.path / host.name / files.CERTIFICATE
+        if not path.is_file():
+            raise KeyFolderError(f"{path}: there is none to renew; `rt-vla keys add` adds a host")
+        old = authority.read_certificate(path)
+        kept = path.with_name(f"cert_until_{old.until:%Y-%m-%d_%H%M%S}.pem")
+        content = self._signed(HostName(host.name, host.addresses or old.addresses), days, now)
+        path.replace(kept)
+        path.write_bytes(content)
+        return path
+
+    def restrict(self, restrictions: Mapping[str, Sequence[str]]) -> None:
+        """Only these hosts, and the router's, may publish or call these; an empty mapping lifts all restrictions."""
+        names = [host.name for host in self.hosts()]
+        for topic, allowed in restrictions.items():
+            if not _TOPIC.fullmatch(topic):
+                raise KeyFolderError(f"{topic!r}: expected the name of a topic, service or action, such as /action")
+            for name in allowed:
+                if name not in names:
+                    raise KeyFolderError(f"{topic}={name}: no host of this name; there is {', '.join(names)}")
+        router = self.router_host()
+        with_router = {topic: [*allowed, router] for topic, allowed in restrictions.items()}
+        block = files.access_control(with_router, names)
+        changed = [pair for name in names for pair in _with_access(block, self.path / name)]
+        for path, settings in [(self.path / ACCESS, {"access_control": block}), *changed]:
+            files.write_settings(path, settings)
+
+    def _sign(self, host: HostName, days: int, now: datetime) -> None:
+        (self.path / host.name / files.CERTIFICATE).write_bytes(self._signed(host, days, now))
+
+    def _signed(self, host: HostName, days: int, now: datetime) -> bytes:
+        key, names = self.path / host.name / files.KEY, (*host.addresses, host.name)
+        return authority.make_certificate(self._certificate, self._key, key, host.name, names, now, days)
+
+
+def _with_access(block: dict[str, Any], folder: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """A host's files of settings, and what they shall hold."""
+    paths = [path for path in (folder / files.SESSION, folder / files.ROUTER) if path.is_file()]
+    return [(path, files.read_settings(path) | {"access_control": block}) for path in paths]
+
+
+def _private_folder(path: Path) -> None:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,129 @@
+"""Zenoh's settings for a host with keys: what ZENOH_SESSION_CONFIG_URI and ZENOH_ROUTER_CONFIG_URI name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zenoh_ros.security.folder_errors import KeyFolderError
+
+SESSION, ROUTER = "session.json5", "router.json5"
+AUTHORITY, CERTIFICATE, KEY = "ca.pem", "cert.pem", "key.pem"
+PORT = 7447
+_QUERY_TIMEOUT_MS = 600_000  # rmw_zenoh's
+
+
+def session_settings(at: Path, router: str) -> dict[str, Any]:
+    """Of every process of a host. at: where the folder lies there. router: the address of the graph's router."""
+    return {
+        "mode": "peer",
+        "connect": {"endpoints": [f"tls/{_in_endpoint(router)}:{PORT}"], "timeout_ms": -1, "exit_on_failure": False},
+        "listen": {"endpoints": ["tls/localhost:0"], "timeout_ms": 0},
+        **_common(at),
+    }
+
+
+def router_settings(at: Path) -> dict[str, Any]:
+    """Of the router, which other hosts reach."""
+    listen = {"endpoints": [f"tls/[::]:{PORT}"], "timeout_ms": 0}
+    return {"mode": "router", "connect": {"endpoints": []}, "listen": listen, **_common(at)}
+
+
+def access_control(restrictions: Mapping[str, Sequence[str]], names: Iterable[str]) -> dict[str, Any]:
+    """Zenoh's block for "only these may publish this topic, or call this service (or action)".
+
+    In Zenoh, who matches several subjects may do what one of them may. Everybody, names that are not known yet too, is
+    therefore refused all of these topics, and each who may something is a subject of its own that is refused the rest.
+
+    Args:
+        restrictions: the names of certificates, by topic, such as `{"/action": ["gpu"]}`.
+        names: certificates that there are.
+    """
+    if not restrictions:
+        return {"enabled": False}
+    rules: list[dict[str, Any]] = []
+    subjects: list[dict[str, Any]] = []
+    policies: list[dict[str, Any]] = []
+
+    def add(subject: str, certificates: list[str] | None, refused: list[str]) -> None:
+        used = _rules(subject, [f"*/{topic.strip('/')}" for topic in refused])
+        rules.extend(used)
+        subjects.append({"id": subject} | ({"cert_common_names": certificates} if certificates else {}))
+        policies.append({"rules": [rule["id"] for rule in used], "subjects": [subject]})
+
+    add("everybody", None, list(restrictions))
+    for name in names:
+        may = [topic for topic, allowed in restrictions.items() if name in allowed]
+        if may:
+            add(f"host {name}", [name], [topic for topic in restrictions if topic not in may])
+    return {
+        "enabled": True,
+        "default_permission": "allow",
+        "rules": rules,
+        "subjects": subjects,
+        "policies": policies,
+    }
+
+
+def _rules(subject: str, refused: list[str]) -> list[dict[str, Any]]:
+    """Behind a topic's or service's name are its type and its hash; the services of an action are below it."""
+    rule = {"flows": ["ingress"], "permission": "deny"}
+    if not refused:
+        everything = {"permission": "allow", "messages": ["put"], "key_exprs": ["**"]}
+        return [{"id": f"{subject}: all"} | rule | everything]
+    topics = [f"{name}/*/*" for name in refused]
+    asked = topics + [f"{name}/_action/*/*/*" for name in refused]
+    late = [f"{topic}/@adv/**" for topic in topics]  # kept for who comes late; ** does not stand for a word with @
+    by_message = (
+        ("topics", ["put", "delete"], topics),
+        ("services", ["query"], asked),
+        ("late", ["put", "delete", "reply"], late),
+    )
+    return [
+        {"id": f"{subject}: {what}"} | rule | {"messages": messages, "key_exprs": keys}
+        for what, messages, keys in by_message
+    ]
+
+
+def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """As JSON, which is JSON5."""
+    path.write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Settings that `write_settings` wrote. Raises KeyFolderError where somebody made other JSON5 of them."""
+    try:
+        settings = json.loads(path.read_text())
+    except ValueError as error:
+        raise KeyFolderError(
+            f"{path}: this is no plain JSON any more ({error}); take comments out, or put `access_control` of "
+            "access.json5 in by hand"
+        ) from error
+    if not isinstance(settings, dict):
+        raise KeyFolderError(f"{path}: expected settings of Zenoh in braces")
+    return settings
+
+
+def _common(at: Path) -> dict[str, Any]:
+    certificate, key = str(at / CERTIFICATE), str(at / KEY)
+    tls = {
+        "enable_mtls": True,
+        "verify_name_on_connect": True,
+        "root_ca_certificate": str(at / AUTHORITY),
+        "listen_certificate": certificate,
+        "listen_private_key": key,
+        "connect_certificate": certificate,
+        "connect_private_key": key,
+    }
+    return {
+        "scouting": {"multicast": {"enabled": False}, "gossip": {"enabled": True}},
+        "timestamping": {"enabled": {"router": True, "peer": True, "client": True}},
+        "queries_default_timeout": _QUERY_TIMEOUT_MS,
+        "transport": {"link": {"protocols": ["tls"], "tls": tls}, "shared_memory": {"enabled": False}},
+    }
+
+
+def _in_endpoint(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

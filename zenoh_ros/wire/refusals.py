@@ -1,0 +1,95 @@
+"""Whom a router refuses: Zenoh's own log says why, in its words and on standard output; here it is made a sentence."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import zenoh
+
+_LINE = re.compile(r"zenoh_link_tls::unicast: (?P<reason>.*?)\.?( Hint: .*)?$")
+_COLOR = re.compile("\x1b\\[[0-9;]*m")
+_SAME_AUTHORITY = "it and this router need certificates of one `rt-vla keys create`"
+_NEW = "`rt-vla keys renew`, or put the clock right that is wrong"
+# Parts of what Zenoh's TLS says, and what it means here.
+_MEANINGS = (
+    ("UnknownIssuer", f"its certificate is of another authority: {_SAME_AUTHORITY}"),
+    ("BadSignature", f"its certificate is of another authority: {_SAME_AUTHORITY}"),
+    ("alert: UnknownCA", f"it does not know the authority of this router's certificate: {_SAME_AUTHORITY}"),
+    ("alert: DecryptError", f"it does not know the authority of this router's certificate: {_SAME_AUTHORITY}"),
+    ("certificate expired", f"its certificate has expired: {_NEW}"),
+    ("alert: CertificateExpired", f"for its clock, this router's certificate has expired: {_NEW}"),
+    ("certificate not valid yet", f"its certificate does not hold yet: {_NEW}"),
+    ("peer sent no certificates", "it shows no certificate: it was started without keys"),
+    ("handshake eof", "it ended the handshake itself, as one does that only looks who is there"),
+    ("CertificateRequired", "it shows no certificate: it was started without keys"),
+    ("InvalidContentType", "it does not speak TLS: it was started without keys, or its endpoint begins with tcp/"),
+    ("corrupt message", "it does not speak TLS: it was started without keys, or its endpoint begins with tcp/"),
+    (
+        "alert: BadCertificate",
+        "this router's certificate is not for the name that it connects to, or does not hold yet for its clock: "
+        "`rt-vla keys show` says for which names it is",
+    ),
+)
+
+
+def meaning(reason: str) -> str:
+    """What a reason of Zenoh's TLS means; the reason itself where it is not known."""
+    return next((text for part, text in _MEANINGS if part in reason), reason)
+
+
+class RefusalLog:
+    """Gives every refusal to `say`, as reason and sentence, and lets all else of the standard output through.
+
+    For a process that does nothing else: what its own code prints goes around the pipe that Zenoh now writes to.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        sys.stdout.flush()
+        reading, writing = os.pipe()
+        self._out = os.fdopen(os.dup(1), "w", buffering=1)
+        os.dup2(writing, 1)
+        os.close(writing)
+        sys.stdout = self._out
+        self._lines = os.fdopen(reading, errors="replace")
+        threading.Thread(target=self._run, name="refusals", daemon=True).start()
+        zenoh.init_log_from_env_or("zenoh_link_tls=warn")
+
+    def _run(self) -> None:
+        for line in self._lines:
+            plain = _COLOR.sub("", line.rstrip("\n"))
+            found = _LINE.search(plain)
+            if found and "WARN" in plain:
+                self._say(found["reason"])
+            else:
+                print(plain, file=self._out)
+
+
+def remote_addresses(port: int) -> set[str]:
+    """`ADDRESS:PORT` of who has, or had a moment ago, a connection to a port of this host, where the system tells."""
+    found = set()
+    for name in ("tcp", "tcp6"):
+        try:
+            rows = [row.split() for row in Path("/proc/net", name).read_text().splitlines()[1:]]
+        except OSError:
+            continue
+        for local, remote, state in (row[1:4] for row in rows):
+            if int(local.rpartition(":")[2], 16) == port and state != "0A":  # 0A: it is the listener
+                host, _, number = remote.rpartition(":")
+                found.add(f"{_address(host)}:{int(number, 16)}")
+    return found
+
+
+def _address(text: str) -> str:
+    """As the kernel writes it: words of four bytes, each in the machine's order."""
+    words = bytes.fromhex(text)
+    packed = b"".join(words[at : at + 4][:: -1 if sys.byteorder == "little" else 1] for at in range(0, len(words), 4))
+    address = ipaddress.ip_address(packed)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)

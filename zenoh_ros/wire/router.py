@@ -1,0 +1,89 @@
+"""The graph's router in a process that does nothing else, and says who comes, who goes and who is refused."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from typing import Any
+
+from zenoh_ros.wire.complaints import Complaints
+from zenoh_ros.wire.errors import WireError
+from zenoh_ros.wire.refusals import RefusalLog, meaning, remote_addresses
+from zenoh_ros.wire.session import LOCALHOST, ROUTER_VARIABLE, Session, split_endpoint
+from zenoh_ros.wire.zenoh_settings import ZenohSettings
+
+_LOG = logging.getLogger("zenoh_ros.wire")
+
+
+class Router:
+    """Zenoh's router.
+
+    Attributes:
+        introduction: a sentence on where it listens, and for whom.
+    """
+
+    def __init__(self, endpoint: str | None = None) -> None:
+        """endpoint: where to listen; None: to the network with keys, to this host alone without.
+
+        Raises:
+            WireError: it cannot listen there, or a setting of Zenoh is wrong.
+        """
+        settings = ZenohSettings(endpoint or os.environ.get(ROUTER_VARIABLE))
+        host, self._port = split_endpoint(settings.router)
+        self._known: deque[str] = deque(maxlen=2000)
+        if settings.secure:
+            self._refused = Complaints(in_full=20)
+            self._log = RefusalLog(self._refuse)
+        if endpoint or not settings.secure:
+            self._session = Session.serve(settings.router)
+        else:
+            try:
+                self._session = Session.serve(f"{settings.protocol}/[::]:{self._port}")
+            except WireError:  # where there is no IPv6
+                self._session = Session.serve(f"{settings.protocol}/0.0.0.0:{self._port}")
+        self._present: dict[str, str] = {}
+        # A connection outlives its end in the system's tables for a minute: none of these is taken for a refused one.
+        listen = getattr(self._session.zenoh.info, "declare_link_events_listener", None)
+        self._listener = (
+            listen(lambda event: self._known.append(_address(event.link.dst)), history=True) if listen else None
+        )
+        who = "those with a certificate of its authority" if settings.secure else "whoever reaches it"
+        self.introduction = f"Router at {self._session.router}, for {who}."
+        if not settings.secure and host not in LOCALHOST:
+            self.introduction += (
+                " Whoever reaches it can move the arm: `rt-vla keys create` makes keys (docs/security.md)."
+            )
+
+    def look(self) -> None:
+        """Tells who has come and gone since it last looked, but for processes with this host's own certificate."""
+        present = {}
+        for link in self._links():
+            name, address = link.auth_identifier, _address(link.dst)
+            if name != self._session.certificate_name or not name:
+                present[f"{link.zid} {address}"] = f"{name or 'somebody without a certificate'} ({address})"
+        for key in present.keys() - self._present.keys():
+            _LOG.info("%s has joined", present[key])
+        for key in self._present.keys() - present.keys():
+            _LOG.info("%s has left", self._present[key])
+        self._present = present
+
+    def close(self) -> None:
+        """Ends it; processes of one host that know each other go on."""
+        self._session.close()
+
+    def _links(self) -> list[Any]:
+        return list(getattr(self._session.zenoh.info, "links", list)())
+
+    def _refuse(self, reason: str) -> None:
+        new = remote_addresses(self._port) - set(self._known)
+        self._known.extend(new)
+        hosts = {address.rpartition(":")[0] for address in new}
+        who = f"Somebody (at {hosts.pop()}, it seems)" if len(hosts) == 1 else "Somebody"
+        self._refused.add((who, reason.partition(":")[0]), f"{who} was refused: {meaning(reason)} [{reason}]")
+
+
+def _address(locator: str) -> str:
+    """`tls/192.168.1.20:4000` and `tls/[::ffff:192.168.1.20]:4000` as `192.168.1.20:4000`."""
+    host, _, port = locator.partition("/")[2].rpartition(":")
+    return f"{host.strip('[]').removeprefix('::ffff:')}:{port}"
