@@ -19,16 +19,15 @@ def session_settings(at: Path, router: str) -> dict[str, Any]:
     """Of every process of a host. at: where the folder lies there. router: the address of the graph's router."""
     return {
         "mode": "peer",
-        "connect": {"endpoints": [f"tls/{_in_endpoint(router)}:{PORT}"], "timeout_ms": -1, "exit_on_failure": False},
-        "listen": {"endpoints": ["tls/localhost:0"], "timeout_ms": 0},
+        "connect": {"endpoints": [f"tls/{_in_endpoint(router)}:{PORT}"]},
+        "listen": {"endpoints": ["tls/localhost:0"]},
         **_common(at),
     }
 
 
 def router_settings(at: Path) -> dict[str, Any]:
     """Of the router, which other hosts reach."""
-    listen = {"endpoints": [f"tls/[::]:{PORT}"], "timeout_ms": 0}
-    return {"mode": "router", "connect": {"endpoints": []}, "listen": listen, **_common(at)}
+    return {"mode": "router", "listen": {"endpoints": [f"tls/[::]:{PORT}"]}, **_common(at)}
 
 
 def access_control(restrictions: Mapping[str, Sequence[str]], names: Iterable[str]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Router:
         self._known.extend(new)
         hosts = {address.rpartition(":")[0] for address in new}
         who = f"Somebody (at {hosts.pop()}, it seems)" if len(hosts) == 1 else "Somebody"
-        self._refused.add((who, reason.partition(":")[0]), f"{who} was refused: {meaning(reason)} [{reason}]")
+        self._refused.add((who, meaning(reason)), f"{who} was refused: {meaning(reason)} [{reason}]")
 
 
 def _address(locator: str) -> str:

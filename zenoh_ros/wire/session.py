@@ -176,7 +176,7 @@ class Session:
         rules = AccessRules(settings.access_control)
         if rules.enabled:
             self._watches.append(AccessWatch(self, rules))
-        if _only_connects(settings):
+        if not self.hosts_router and _only_connects(settings):
             host, port = split_endpoint(settings.router)
             self._watches.append(RouterWatch(self.zenoh, self.router, lambda: _explain(settings, host, port)))
 
@@ -317,4 +317,7 @@ def _configuration(settings: ZenohSettings, mode: str, *, patience: float | None
         "transport/link/tx/queue/congestion_control/drop/max_wait_before_drop_fragments": _FRAGMENTS_WAIT_US,
         "transport/shared_memory/enabled": os.access("/dev/shm", os.W_OK),
     }
-    return settings.configuration(defaults, mode=mode, host=host, listen=mode == "peer")
+    config = settings.configuration(defaults, mode=mode, host=host, listen=mode == "peer")
+    if patience is not None:  # also where the user's file says -1, as it may for peers: nobody waits for ever unheard
+        config.insert_json5("connect/timeout_ms", str(until_connected))
+    return config

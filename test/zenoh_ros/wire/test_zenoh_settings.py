@@ -211,6 +211,14 @@ def test_a_certificate_of_another_authority_is_said_to_be_refused(
     host.close()
 
 
+def test_a_client_does_not_wait_for_ever_whatever_the_file_says(
+    ros_graph: RosGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZENOH_CONFIG_OVERRIDE", 'mode="client";connect/timeout_ms=-1')
+    with pytest.raises(WireError, match="cannot be bound or reached"):
+        Session.open(patience=0.3)
+
+
 def test_nobody_answers_in_tls_where_nobody_is(ros_graph: RosGraph) -> None:
     with pytest.raises(WireError, match="cannot be bound or reached"):
         Session.open(router=f"tcp/127.0.0.2:{free_port()}", patience=0.3)
