@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from rt_vla_ros.cli.doctor import machine
 from rt_vla_ros.cli.doctor.finding import Finding
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.control.stop_file import StopFile, stop_path
+from zenoh_ros.security.key_folder import HostName, KeyFolder
 
 
 def findings(look: Any) -> list[Finding]:
@@ -118,3 +120,26 @@ def test_nodes_that_begin_stopped_are_named(monkeypatch: pytest.MonkeyPatch, tmp
     assert not finding.fine
     assert "/left/smoother_node is stopped" in finding.sentence
     assert "until /left/smoother_node/release is called. The stop service was called." in finding.sentence
+
+
+def test_a_host_s_certificate_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ZENOH_SESSION_CONFIG_URI", raising=False)
+    monkeypatch.delenv("RT_VLA_ROS_ROUTER", raising=False)
+    assert findings(machine.certificates) == []
+    now = datetime.now(timezone.utc)
+    folder = KeyFolder.create(tmp_path / "keys", now)
+    robot = folder.add(HostName("robot"), router=None, days=365, at=None, now=now)
+    monkeypatch.setenv("ZENOH_SESSION_CONFIG_URI", str(robot / "session.json5"))
+    (fine,) = findings(machine.certificates)
+    assert fine.fine
+    assert "this one's is robot, until 20" in fine.sentence
+    (robot / "key.pem").chmod(0o644)
+    assert [finding.fine for finding in findings(machine.certificates)] == [True, False]
+    folder.renew(HostName("robot"), days=3, now=now)
+    said = findings(machine.certificates)
+    assert [finding.fine for finding in said] == [True, False, False]
+    assert "in 2 days: `rt-vla keys renew`" in said[1].sentence
+    folder.renew(HostName("robot"), days=1, now=now - timedelta(days=3))
+    (expired,) = findings(machine.certificates)
+    assert not expired.fine
+    assert "has expired for this host's clock" in expired.sentence

@@ -33,8 +33,8 @@ def router_settings(at: Path) -> dict[str, Any]:
 def access_control(restrictions: Mapping[str, Sequence[str]], names: Iterable[str]) -> dict[str, Any]:
     """Zenoh's block for "only these may publish this topic, or call this service (or action)".
 
-    In Zenoh, who matches several subjects may do what one of them may. Everybody, names that are not known yet too, is
-    therefore refused all of these topics, and each who may something is a subject of its own that is refused the rest.
+    In Zenoh, one may do what the rules for oneself allow, or those for everybody. Everybody, names that are not known
+    yet too, is therefore refused all of these topics, and each who may something has rules that refuse the rest.
 
     Args:
         restrictions: the names of certificates, by topic, such as `{"/action": ["gpu"]}`.

@@ -45,11 +45,14 @@ class AccessRules:
     def denies(self, name: str, message: str, key: str) -> bool:
         """Whether a host with a certificate of this name is refused a `message` (Zenoh's word) on a key.
 
-        As in Zenoh: who matches several subjects may do what one of them may; within a subject, deny goes before allow.
+        As in Zenoh: one may do what the rules that name one allow, or those for everybody; within either, deny goes
+        before allow.
         """
         if not self.enabled:
             return False
-        verdicts = [self._may(rules, message, key) for names, rules in self._subjects if names is None or name in names]
+        named = [rule for names, rules in self._subjects if names and name in names for rule in rules]
+        for_all = [rule for names, rules in self._subjects if not names for rule in rules]
+        verdicts = [self._may(rules, message, key) for rules in (named, for_all) if rules]
         return not any(verdicts) if verdicts else not self._open_to_all
 
     def _may(self, rules: list[dict[str, Any]], message: str, key: str) -> bool:

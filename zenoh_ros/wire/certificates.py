@@ -6,6 +6,7 @@ over this host's files, then with whoever does not answer.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import time
@@ -92,6 +93,11 @@ class TlsFiles:
             paths = (*self._listen, *self._connect, self.authority)
             path = next((path for path in paths if not _readable(str(path))), self._listen[0])
             raise WireError(f"{TLS}: {path} cannot be read ({error.strerror or error})") from error
+
+    def open_to_others(self) -> list[str]:
+        """Private keys that other users of this host may read."""
+        keys = dict.fromkeys(str(key) for _, key in (self._listen, self._connect) if key)
+        return [key for key in keys if os.path.exists(key) and os.stat(key).st_mode & 0o077]
 
     def refusal(self, address: tuple[str, int]) -> str:
         """Why TLS with who listens there fails, or that it does not, in a sentence; "" where nothing is known."""

@@ -51,9 +51,7 @@ class Router:
         who = "those with a certificate of its authority" if settings.secure else "whoever reaches it"
         self.introduction = f"Router at {self._session.router}, for {who}."
         if not settings.secure and host not in LOCALHOST:
-            self.introduction += (
-                " Whoever reaches it can move the arm: `rt-vla keys create` makes keys (docs/security.md)."
-            )
+            self.introduction += " They can move the arm: `rt-vla keys create` makes keys (docs/security.md)."
 
     def look(self) -> None:
         """Tells who has come and gone since it last looked, but for processes with this host's own certificate."""

@@ -9,6 +9,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 from rt_vla_ros import ros
@@ -133,6 +134,36 @@ def port() -> Iterator[Finding]:
     yield Finding(True, f"{router} (domain {domain}) {state}.")
 
 
+def certificates() -> Iterator[Finding]:
+    """Whether this host's certificate holds, and for how long; nothing where there are no keys."""
+    if not ros.EMBEDDED_PATH.is_dir():
+        return
+    try:
+        from zenoh_ros.wire import session as wire
+        from zenoh_ros.wire.certificates import TlsFiles
+        from zenoh_ros.wire.errors import WireError
+        from zenoh_ros.wire.zenoh_settings import ZenohSettings
+    except (ImportError, OSError):
+        return
+    try:
+        settings = ZenohSettings(os.environ.get(wire.ROUTER_VARIABLE))
+        files = TlsFiles(settings.tls)
+        own = files.own_certificate() if settings.secure else None
+    except WireError as error:
+        yield Finding(False, f"Keys: {error}.")
+        return
+    if own is None:
+        if settings.secure:
+            yield Finding(False, "TLS is configured, but not that both sides show a certificate: docs/security.md.")
+        return
+    until = f"{datetime.fromtimestamp(own.until, timezone.utc):%Y-%m-%d}"
+    yield Finding(True, f"Only hosts with a certificate are on the graph; this one's is {own.name}, until {until}.")
+    if soon := own.ends_soon():
+        yield Finding(False, f"{soon[0].upper()}{soon[1:]}.")
+    for path in files.open_to_others():
+        yield Finding(False, f"{path} is this host's private key, and others may read it: chmod 600 {path}")
+
+
 def latched_stops() -> Iterator[Finding]:
     """Nodes of this domain that begin stopped."""
     domain = os.environ.get("ROS_DOMAIN_ID") or "0"
@@ -155,4 +186,15 @@ def _answers(router: str) -> bool:
 
 
 LOOKS: tuple[Callable[[], Iterator[Finding]], ...]
-LOOKS = (python, ros_runtime, libraries, accelerator, pictures, checkpoints, launch_files, port, latched_stops)
+LOOKS = (
+    python,
+    ros_runtime,
+    libraries,
+    accelerator,
+    pictures,
+    checkpoints,
+    launch_files,
+    certificates,
+    port,
+    latched_stops,
+)

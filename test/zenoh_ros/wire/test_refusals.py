@@ -29,9 +29,9 @@ NOW = datetime.now(timezone.utc)
 class RouterProcess:
     """`rt-vla router` with its log."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, *words: str) -> None:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "ZENOH_SESSION_CONFIG_URI": str(folder / "session.json5")}
-        command = [sys.executable, "-m", "rt_vla_ros.cli", "router", "--listen", f"tls/127.0.0.1:{port}"]
+        command = [sys.executable, "-m", "rt_vla_ros.cli", "router", *words]
         self._process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -45,9 +45,10 @@ class RouterProcess:
         with self._news:
             assert self._news.wait_for(lambda: any(sentence in line for line in self._lines), timeout), self._lines
 
-    def forget(self) -> None:
+    def lines(self) -> list[str]:
+        """What it said so far."""
         with self._news:
-            self._lines.clear()
+            return list(self._lines)
 
     def end(self) -> int:
         self._process.send_signal(signal.SIGINT)
@@ -79,7 +80,7 @@ def router(keys: KeyFolder, ros_graph: RosGraph, monkeypatch: pytest.MonkeyPatch
     """In a process of its own; this process connects to it."""
     monkeypatch.setenv("RT_VLA_ROS_ROUTER", f"tls/localhost:{ros_graph.port}")
     monkeypatch.setenv("ZENOH_CONFIG_OVERRIDE", 'mode="client"')
-    process = RouterProcess(keys.path / "robot", ros_graph.port)
+    process = RouterProcess(keys.path / "robot", "--listen", f"tls/127.0.0.1:{ros_graph.port}")
     yield process
     process.kill()
 
@@ -224,6 +225,25 @@ def test_a_router_that_is_not_what_it_should_be_is_refused(
     serving.close()
     alert = {"expired": "CertificateExpired", "for_another_name": "BadCertificate"}[spoil.__name__]
     assert there in meaning(f"received fatal alert: {alert}")
+
+
+def test_with_keys_a_router_listens_to_the_network_and_without_to_this_host(
+    keys: KeyFolder, ros_graph: RosGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RT_VLA_ROS_ROUTER", f"tls/localhost:{ros_graph.port}")
+    network = RouterProcess(keys.path / "robot")
+    network.says(f":{ros_graph.port}, for those with a certificate of its authority.")
+    assert "Router at tls/[::]:" in network.lines()[0] or "Router at tls/0.0.0.0:" in network.lines()[0]
+    assert network.end() == 130
+    monkeypatch.setenv("RT_VLA_ROS_ROUTER", ros_graph.router)
+    (tmp_path / "session.json5").write_text("{}")
+    local = RouterProcess(tmp_path)
+    local.says(f"Router at {ros_graph.router}, for whoever reaches it.")
+    assert "make keys" not in local.lines()[0]
+    assert local.end() == 130
+    everybody = RouterProcess(tmp_path, "--listen", f"tcp/0.0.0.0:{ros_graph.port}")
+    everybody.says("They can move the arm: `rt-vla keys create` makes keys")
+    everybody.kill()
 
 
 def test_a_router_needs_its_port(ros_graph: RosGraph) -> None:
