@@ -26,6 +26,17 @@ from zenoh_ros.wire.zenoh_settings import TLS
 NOW = datetime.now(timezone.utc)
 
 
+_started: list[RouterProcess] = []
+
+
+@pytest.fixture(autouse=True)
+def _no_orphans() -> Iterator[None]:
+    """Ends what a test started, also where it fails."""
+    yield
+    while _started:
+        _started.pop().kill()
+
+
 class RouterProcess:
     """`rt-vla router` with its log."""
 
@@ -35,6 +46,7 @@ class RouterProcess:
         self._process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
+        _started.append(self)
         self._lines: list[str] = []
         self._news = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
@@ -76,13 +88,11 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFolder:
 
 
 @pytest.fixture
-def router(keys: KeyFolder, ros_graph: RosGraph, monkeypatch: pytest.MonkeyPatch) -> Iterator[RouterProcess]:
+def router(keys: KeyFolder, ros_graph: RosGraph, monkeypatch: pytest.MonkeyPatch) -> RouterProcess:
     """In a process of its own; this process connects to it."""
     monkeypatch.setenv("RT_VLA_ROS_ROUTER", f"tls/localhost:{ros_graph.port}")
     monkeypatch.setenv("ZENOH_CONFIG_OVERRIDE", 'mode="client"')
-    process = RouterProcess(keys.path / "robot", "--listen", f"tls/127.0.0.1:{ros_graph.port}")
-    yield process
-    process.kill()
+    return RouterProcess(keys.path / "robot", "--listen", f"tls/127.0.0.1:{ros_graph.port}")
 
 
 def be(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +253,6 @@ def test_with_keys_a_router_listens_to_the_network_and_without_to_this_host(
     assert local.end() == 130
     everybody = RouterProcess(tmp_path, "--listen", f"tcp/0.0.0.0:{ros_graph.port}")
     everybody.says("They can move the arm: `rt-vla keys create` makes keys")
-    everybody.kill()
 
 
 def test_a_router_needs_its_port(ros_graph: RosGraph) -> None:
