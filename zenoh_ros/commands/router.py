@@ -36,13 +36,13 @@ def run(args: argparse.Namespace) -> int:
     log = logging.getLogger("zenoh_ros.wire")
     log.setLevel(logging.INFO)
     log.addHandler(ConsoleHandler(console))
+    ended = threading.Event()
     try:
         router = Router(args.listen)
     except WireError as error:
         raise CliError(str(error)) from error
-    print(router.introduction, flush=True)
-    ended = threading.Event()
     try:
+        print(router.introduction, flush=True)
         while not ended.wait(_LOOK_S):
             router.look()
     finally:
