@@ -33,7 +33,7 @@ ROWS = (
     ("action_space",),
     ("observations",),
     ("arms", "language", "control", "data"),
-    ("sim",),
+    ("sim", "recording"),
     ("ros.py", "policies"),
     ("runtime",),
     ("evaluation",),
@@ -45,7 +45,9 @@ ROWS = (
 ROW = {name: number for number, names in enumerate(ROWS) for name in names}
 WITH_ROS = {"nodes", "live", "cli"}
 WITH_ZENOH_ROS = {"ros.py", "live", "cli"}
-WITHOUT_TORCH = {*ROWS[0], *ROWS[1], "action_space", "arms", "observations", "control"} - {"network_size.py"}
+WITHOUT_TORCH = {*ROWS[0], *ROWS[1], "action_space", "arms", "observations", "control", "recording"} - {
+    "network_size.py"
+}
 ROS_MODULES = {path.name for path in (ZENOH_ROS / "stand_ins").iterdir() if path.is_dir()} | {
     *("rclpy", "launch", "launch_ros", "std_msgs", "sensor_msgs", "geometry_msgs", "diagnostic_msgs", "rcl_interfaces"),
     *("builtin_interfaces", "std_srvs", "rosgraph_msgs", "tf2_msgs", "tf2_ros", "rosidl_runtime_py", "ros2cli"),

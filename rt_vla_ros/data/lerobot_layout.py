@@ -11,7 +11,7 @@ from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard, CameraSpec
 from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError, EpisodeLabels
-from rt_vla_ros.data.video import CODEC_NAME
+from rt_vla_ros.data.video import CODECS
 
 VERSION = "v3.0"
 INFO, STATISTICS, TASKS = "meta/info.json", "meta/stats.json", "meta/tasks.parquet"
@@ -58,15 +58,18 @@ def place(pattern: str, file_number: int, **names: str) -> str:
     return pattern.format(chunk_index=file_number // FILES_PER_CHUNK, file_index=file_number % FILES_PER_CHUNK, **names)
 
 
-def features(card: ActionCard, rate: int, optional: Collection[str]) -> dict[str, dict[str, Any]]:
-    """What the columns are, for info.json. optional: names in OPTIONAL."""
+def features(
+    card: ActionCard, rate: int, optional: Collection[str], codec: str = "lossless"
+) -> dict[str, dict[str, Any]]:
+    """What the columns are, for info.json. optional: names in OPTIONAL. codec: a name in data.video.CODECS."""
+    video = CODECS[codec]
     described: dict[str, dict[str, Any]] = {
         column: {"dtype": "float32", "shape": [len(names)], "names": names} for column, names in names_of(card).items()
     }
     for camera in card.cameras:
         shape = [camera.height, camera.width, 3]
         info: dict[str, Any] = {"height": camera.height, "width": camera.width}
-        info |= {"codec": CODEC_NAME, "pix_fmt": "gbrp", "is_depth_map": False, "fps": rate, "channels": 3}
+        info |= {"codec": video.name, "pix_fmt": video.stored, "is_depth_map": False, "fps": rate, "channels": 3}
         described[camera_column(camera)] = {
             "dtype": "video",
             "shape": shape,
@@ -74,6 +77,12 @@ def features(card: ActionCard, rate: int, optional: Collection[str]) -> dict[str
             "info": {**{f"video.{key}": value for key, value in info.items()}, "has_audio": False},
         }
     return described | {name: about for name, about in OPTIONAL.items() if name in optional} | COUNTED
+
+
+def video_format(feature: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Codec and pixel format that info.json says of a camera's column."""
+    about = feature.get("info") or {}
+    return about.get("video.codec"), about.get("video.pix_fmt")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
-from rt_vla_ros.data.episode import DatasetError, Episode, card_difference
+from rt_vla_ros.data.column_statistics import Statistics, column_statistics, merged_statistics
+from rt_vla_ros.data.encoded_episode import EncodedEpisode, EpisodeEncoder
+from rt_vla_ros.data.episode import DatasetError, Episode, EpisodeLabels, card_difference
 from rt_vla_ros.data.lerobot_info import check_kinds, read_info
 from rt_vla_ros.data.lerobot_layout import (
     ACTION,
@@ -35,11 +36,12 @@ from rt_vla_ros.data.lerobot_layout import (
     features,
     optional_columns,
     place,
+    video_format,
     write_json,
 )
 from rt_vla_ros.data.lerobot_rows import read_episode_rows
 from rt_vla_ros.data.parquet import arrow, read_table, write_table
-from rt_vla_ros.data.video import write_video
+from rt_vla_ros.data.video import CODECS, write_video
 
 LATE = 1e-3  # how far a stamp may be from its place in the rate [s]
 
@@ -60,8 +62,11 @@ class LeRobotWriter:
         with_scene: bool,
         with_commanders: bool = False,
         episodes_per_file: int = 50,
+        codec: str = "lossless",
     ) -> None:
         """with_scene, with_commanders: whether the episodes have `scene`, and `interventions` and `commanders`.
+
+        codec: of the videos, a name in data.video.CODECS.
 
         Raises ActionCardError for a dataset with another action card, DatasetError for a directory that holds something
         else, and for a control rate that LeRobot, which counts whole frames per second, does not know. OSError.
@@ -71,10 +76,11 @@ class LeRobotWriter:
             raise DatasetError(
                 f"The card's control_rate is {card.control_rate} Hz; LeRobot datasets have whole frames per second."
             )
-        self.rate, self.episodes_per_file = round(card.control_rate), episodes_per_file
+        self.rate, self.episodes_per_file, self.codec = round(card.control_rate), episodes_per_file, codec
+        self._check_codec()
         self.optional = frozenset([SCENE] * with_scene + [INTERVENTION, COMMANDER] * with_commanders)
         arrow()
-        self._buffer: list[Episode] = []
+        self._buffer: list[Episode | EncodedEpisode] = []
         self._tasks: dict[str, int] = {}
         self._statistics: dict[str, Statistics] = {}
         self.episodes = self.frames = self._files = 0
@@ -83,9 +89,19 @@ class LeRobotWriter:
         else:
             self._begin()
 
-    def add(self, episode: Episode) -> None:
+    def encoder(self) -> EpisodeEncoder:
+        """For the images of an episode that goes on, one at a time; commits what was added. Raises OSError.
+
+        Once it is closed, `add` the EncodedEpisode. What a killed process leaves of it is removed by the next writer.
+        """
+        self.commit()
+        paths = {one.name: _beside(self._path(VIDEO, video_key=camera_column(one))) for one in self.card.cameras}
+        return EpisodeEncoder(paths, self.rate, self.codec)
+
+    def add(self, episode: Episode | EncodedEpisode) -> None:
         """Take an episode; it is on disk after the next `commit`, which comes by itself now and then.
 
+        An EncodedEpisode is written at once, and gone where that fails.
         Raises ActionCardError, DatasetError, OSError.
         """
         if episode.card != self.card:
@@ -97,6 +113,11 @@ class LeRobotWriter:
         if np.abs(episode.stamps - ideal).max() > LATE:
             raise DatasetError(f"The episode's stamps are not {1 / self.rate:g} s apart, as its card's rate demands.")
         self._buffer.append(episode)
+        if isinstance(episode, EncodedEpisode):
+            try:
+                self.commit()
+            finally:
+                self._buffer.clear()
         if len(self._buffer) >= self.episodes_per_file:
             self.commit()
 
@@ -104,9 +125,9 @@ class LeRobotWriter:
         """Write what was added. Raises OSError; the dataset is then what it was before."""
         if not self._buffer:
             return
-        new_tasks = [e.instruction for e in self._buffer if e.instruction not in self._tasks]
+        new_tasks = [text for e in self._buffer for text in _sentences(e) if text not in self._tasks]
         tasks = self._tasks | {task: len(self._tasks) + i for i, task in enumerate(dict.fromkeys(new_tasks))}
-        own = [{k: column_statistics(column) for k, column in _columns(episode).items()} for episode in self._buffer]
+        own = [_statistics(episode) for episode in self._buffer]
         statistics = _merged_columns([*([self._statistics] if self._statistics else []), *own])
         self._write_files(tasks, own)
         write_table(_tasks_table(tasks), _beside(self.directory / TASKS))
@@ -139,7 +160,10 @@ class LeRobotWriter:
             raise
 
     def _write_video(self, camera: str, path: Path) -> None:
-        write_video(path, (image for episode in self._buffer for image in episode.images[camera]), self.rate)
+        episodes = [episode for episode in self._buffer if isinstance(episode, Episode)]
+        if episodes:  # an encoded one has its own there
+            images = (image for episode in episodes for image in episode.images[camera])
+            write_video(path, images, self.rate, self.codec)
 
     def _path(self, pattern: str, **names: str) -> Path:
         return self.directory / place(pattern, self._files, **names)
@@ -169,6 +193,10 @@ class LeRobotWriter:
         self.card = self._own_card()
         for column in self.optional ^ (set(OPTIONAL) & set(info["features"])):
             raise DatasetError(f"{self.directory} was begun with another set of columns ({column!r}).")
+        ours = features(self.card, self.rate, (), self.codec)
+        for column in map(camera_column, self.card.cameras):
+            if video_format(info["features"].get(column, {})) not in ((None, None), video_format(ours[column])):
+                raise DatasetError(f"{self.directory} was begun with another codec of its videos than {self.codec!r}.")
         self.episodes, self.frames = info["total_episodes"], info["total_frames"]
         if self.episodes:
             kinds = ["data", *(f"videos/{camera_column(camera)}" for camera in self.card.cameras)]
@@ -179,6 +207,15 @@ class LeRobotWriter:
             counted = zip(table["task"], table["task_index"], strict=True)
             self._tasks = {task: number for task, number in counted if number < info["total_tasks"]}
             self._statistics = _merged_columns(list(self._written_statistics()))
+
+    def _check_codec(self) -> None:
+        """Raises DatasetError for sizes that the codec does not have."""
+        for camera in self.card.cameras:
+            if CODECS[self.codec].source == "yuv420p" and (camera.width % 2 or camera.height % 2):
+                raise DatasetError(
+                    f"The camera {camera.name!r} has {camera.width}x{camera.height} pixels; the codec {self.codec!r} "
+                    'halves the colours and takes even sizes only. Take "lossless".'
+                )
 
     def _remove_uncounted(self) -> int:
         """Files of episodes that info.json does not count. Returns the number of the next file."""
@@ -215,7 +252,7 @@ class LeRobotWriter:
             "splits": {"train": f"0:{episodes}"},
             "data_path": DATA,
             "video_path": VIDEO,
-            "features": features(self.card, self.rate, self.optional),
+            "features": features(self.card, self.rate, self.optional, self.codec),
         }
 
     def _data_table(self, tasks: dict[str, int]) -> Any:
@@ -228,7 +265,7 @@ class LeRobotWriter:
             "frame_index": pa.array(frame.astype(np.int64)),
             "episode_index": pa.array(np.repeat(self.episodes + np.arange(len(lengths)), lengths)),
             "index": pa.array(self.frames + np.arange(len(frame))),
-            "task_index": pa.array(np.repeat([tasks[e.instruction] for e in self._buffer], lengths).astype(np.int64)),
+            "task_index": pa.array([tasks[text] for e in self._buffer for text in _sentences(e)], pa.int64()),
         }
         for name, parts in ((STATE, [e.states for e in self._buffer]), (SCENE, [e.scene for e in self._buffer])):
             if there := [part for part in parts if part is not None]:  # all or none, by the card and `add`
@@ -245,7 +282,7 @@ class LeRobotWriter:
         for i, episode in enumerate(self._buffer):
             row: dict[str, Any] = {
                 "episode_index": self.episodes + i,
-                "tasks": [episode.instruction],
+                "tasks": list(dict.fromkeys(_sentences(episode))),
                 "length": len(episode),
                 "dataset_from_index": self.frames + start,
                 "dataset_to_index": self.frames + start + len(episode),
@@ -264,14 +301,24 @@ class LeRobotWriter:
 
 
 def _merged_columns(parts: list[dict[str, Statistics]]) -> dict[str, Statistics]:
-    return {name: _merged([part[name] for part in parts]) for name in parts[0]}
+    return {name: merged_statistics([part[name] for part in parts]) for name in parts[0]}
 
 
-def _columns(episode: Episode) -> dict[str, Any]:
-    columns: dict[str, Any] = {ACTION: episode.values.astype(np.float32)}
-    columns |= {camera_column(camera): episode.images[camera.name] for camera in episode.card.cameras}
-    columns |= {} if episode.states is None else {STATE: episode.states.astype(np.float32)}
-    return columns | ({} if episode.scene is None else {SCENE: episode.scene})
+def _sentences(episode: EpisodeLabels) -> tuple[str, ...]:
+    """One for each time step."""
+    if isinstance(episode, EncodedEpisode):
+        return episode.instructions
+    return (episode.instruction,) * len(episode)
+
+
+def _statistics(episode: Episode | EncodedEpisode) -> dict[str, Statistics]:
+    """Of each column, in the order of the table."""
+    numbers: dict[str, Any] = {ACTION: episode.values, STATE: episode.states, SCENE: episode.scene}
+    found = {k: column_statistics(v.astype(np.float32)) for k, v in numbers.items() if v is not None}
+    for camera in episode.card.cameras:
+        images = episode.images[camera.name]
+        found[camera_column(camera)] = images if isinstance(images, dict) else column_statistics(images)
+    return found
 
 
 def _lists(values: Any) -> Any:
@@ -305,43 +352,3 @@ def _file_number(path: Path) -> int:
     """The running number of a file, over all chunks."""
     chunk, file = path.parent.name.removeprefix("chunk-"), path.name.partition(".")[0].removeprefix("file-")
     return int(chunk) * FILES_PER_CHUNK + int(file)
-
-
-Statistics = dict[str, Any]
-"""min, max, mean, std: nested lists, one number per entry of the column. count: [rows]."""
-
-
-def column_statistics(column: NDArray[Any]) -> Statistics:
-    """Of a column (N, ...) of numbers, or of images (N, H, W, 3): then per colour, (3, 1, 1), in 0 ... 1."""
-    if column.dtype == np.uint8 and column.ndim == 4:
-        return _image_statistics(column)
-    rows = column.reshape(len(column), -1).astype(np.float64)
-    return _written(rows.min(0), rows.max(0), rows.mean(0), rows.std(0), len(rows))
-
-
-def _merged(parts: list[Statistics]) -> Statistics:
-    counts = np.array([part["count"][0] for part in parts], np.float64)
-    shares = counts / counts.sum()
-    means, spreads = (np.stack([np.asarray(part[key], np.float64) for part in parts]) for key in ("mean", "std"))
-    mean = np.tensordot(shares, means, 1)
-    variance = np.tensordot(shares, spreads**2 + (means - mean) ** 2, 1)
-    low = np.min([part["min"] for part in parts], axis=0)
-    high = np.max([part["max"] for part in parts], axis=0)
-    return _written(low, high, mean, np.sqrt(variance), int(counts.sum()))
-
-
-def _image_statistics(images: NDArray[np.uint8]) -> Statistics:
-    levels = np.arange(256) / 255.0
-    counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(3)])  # (3, 256)
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    mean = shares @ levels
-    spread = np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0.0))
-    low = np.array([levels[row.nonzero()[0][0]] for row in counts])
-    high = np.array([levels[row.nonzero()[0][-1]] for row in counts])
-    shape = (3, 1, 1)
-    return _written(low.reshape(shape), high.reshape(shape), mean.reshape(shape), spread.reshape(shape), len(images))
-
-
-def _written(low: Any, high: Any, mean: Any, spread: Any, count: int) -> Statistics:
-    values = {"min": low, "max": high, "mean": mean, "std": spread}
-    return {key: np.asarray(value, np.float64).tolist() for key, value in values.items()} | {"count": [count]}

@@ -1,10 +1,13 @@
-"""Camera images as lossless video, and stretches of it back, found by their time stamps."""
+"""Camera images as video, lossless or small, and stretches of it back, found by their time stamps."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import av.container
 import av.error
 import numpy as np
 from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from rt_vla_ros import git_lfs
@@ -20,29 +24,119 @@ from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.mp4 import check_claims
 
 Images = NDArray[np.uint8]
-CODEC, PIXEL_FORMAT, CODEC_NAME = "libx264rgb", "rgb24", "h264"
-LOSSLESS = {"crf": "0", "preset": "medium", "g": "10", "bf": "0"}  # a reader of one frame decodes at most 10 (g)
 MAX_OPEN = 16  # videos per thread
 SAME = 1e-4  # two times are one [s]
 UNREADABLE = (av.error.FFmpegError, OverflowError, MemoryError, OSError)
 
 
-def write_video(path: Path, images: Iterable[Images], rate: int) -> None:
-    """Lossless H.264 (RGB, profile High 4:4:4 Predictive) in MP4.
+@dataclass(frozen=True)
+class VideoCodec:
+    """How images become a video.
 
-    images: RGB, uint8, (H, W, 3), all of one size. rate: frames per second; frame i stands at i / rate [s].
-    Decoding gives the same bytes, so a policy is trained on what it will see. FFmpeg, PyAV, OpenCV and torchcodec read
-    it; most browsers do not. Raises OSError where the file cannot be written.
+    encoder: FFmpeg's name. source: the encoder's pixel format. stored, name: pixel format and codec as info.json has
+    them. options: the encoder's. hurried: those that are others where images come faster than they could be encoded.
     """
-    with av.open(str(path), "w", format="mp4") as file:
-        stream = file.add_stream(CODEC, rate=rate, options=LOSSLESS)
-        stream.pix_fmt = PIXEL_FORMAT
-        for number, pixels in enumerate(images):
-            if not number:
-                stream.height, stream.width = pixels.shape[:2]
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode())
+
+    encoder: str
+    source: str
+    stored: str
+    name: str
+    options: Mapping[str, str]
+    hurried: Mapping[str, str]
+
+
+CODECS = {
+    # A reader of one frame decodes at most 10 (g).
+    "lossless": VideoCodec(
+        "libx264rgb",
+        "rgb24",
+        "gbrp",
+        "h264",
+        {"crf": "0", "preset": "medium", "g": "10", "bf": "0"},
+        {"preset": "ultrafast"},
+    ),
+    # As lerobot 0.4 writes them (src/lerobot/datasets/video_utils.py, encode_video_frames).
+    "h264": VideoCodec("libx264", "yuv420p", "yuv420p", "h264", {"g": "2", "crf": "30"}, {"preset": "ultrafast"}),
+    "av1": VideoCodec("libsvtav1", "yuv420p", "yuv420p", "av1", {"g": "2", "crf": "30"}, {"preset": "12"}),
+}
+"""lossless: H.264, RGB, profile High 4:4:4 Predictive: decoding gives the same bytes, so a policy is trained on what it
+will see. FFmpeg, PyAV, OpenCV and torchcodec read it; most browsers do not. h264 and av1 are small and lose details."""
+
+
+class VideoWriter:
+    """Writes one MP4 file, picture by picture; it can be read once it is closed."""
+
+    def __init__(self, path: Path, rate: int, codec: str = "lossless", *, hurried: bool = False) -> None:
+        """rate: frames per second; frame i stands at i / rate [s]. hurried: faster, in files that are larger.
+
+        Raises OSError where the file cannot be written.
+        """
+        self.path, self.frames, self._codec = path, 0, CODECS[codec]
+        with self._writing():
+            self._file = av.open(str(path), "w", format="mp4")
+            options = {**self._codec.options, **(self._codec.hurried if hurried else {})}
+            stream = self._file.add_stream(self._codec.encoder, rate=rate, options=options)
+        assert isinstance(stream, VideoStream)
+        self._stream = stream
+        self._stream.pix_fmt = self._codec.source
+
+    def add(self, pixels: Images) -> None:
+        """RGB, uint8, (H, W, 3), all of one size. Raises OSError; ValueError for odd sizes where the codec has none."""
+        height, width = pixels.shape[:2]
+        if not self.frames:
+            if self._codec.source == "yuv420p" and (height % 2 or width % 2):
+                raise ValueError(
+                    f"Images of {width}x{height} cannot be stored as {self._codec.name}, which halves their colours: "
+                    'sizes must be even. Take "lossless".'
+                )
+            self._stream.height, self._stream.width = height, width
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+        with self._writing():
+            self._file.mux(self._stream.encode(frame))
+        self.frames += 1
+
+    def close(self) -> None:
+        """Raises OSError where the file is not whole."""
+        with self._writing():
+            try:
+                if self.frames:
+                    self._file.mux(self._stream.encode())
+            finally:
+                self._file.close()
+        self._check_whole()
+
+    def abandon(self) -> None:
+        """The file goes."""
+        with contextlib.suppress(*UNREADABLE):
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def _check_whole(self) -> None:
+        """A full disk is not always told by what writes the last bytes."""
+        if self.frames:
+            with self._writing(), av.open(str(self.path), format="mp4") as file:
+                there = sum(packet.pts is not None for packet in file.demux(video=0))
+            if there != self.frames:
+                raise OSError(errno.ENOSPC, f"only {there} of {self.frames} pictures were written", str(self.path))
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except av.error.FFmpegError as error:
+            raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(self.path)) from error
+
+
+def write_video(path: Path, images: Iterable[Images], rate: int, codec: str = "lossless") -> None:
+    """All of them at once, see VideoWriter. Raises OSError, ValueError."""
+    writer = VideoWriter(path, rate, codec)
+    try:
+        for pixels in images:
+            writer.add(pixels)
+    except BaseException:
+        writer.abandon()
+        raise
+    writer.close()
 
 
 class VideoReader:

@@ -15,12 +15,11 @@ from rt_vla_ros.action_space.frames import refuse_frame
 from rt_vla_ros.control.watchdog import SMALL_STEP
 from rt_vla_ros.nodes.conversions import NANOSECONDS, nanoseconds, refuse_stamp, seconds
 from rt_vla_ros.nodes.guarding import GuardedNode
+from rt_vla_ros.recording.transform_streams import refuse_transform
 from rt_vla_ros.runtime.frame_buffer import ANOTHER_CLOCK
 
 # A transform older than this [s], or this far in the future, says nothing of where things are now.
 MAX_AGE = 0.5
-# tf2's own tolerance of a unit quaternion's squared norm.
-UNIT_TOLERANCE = 0.01
 
 
 class Placed(NamedTuple):
@@ -157,15 +156,9 @@ class TransformTree:
 def _refuse_transform(message: TransformStamped) -> str | None:
     """Why a transform is none, in a sentence, else None."""
     child, parent = message.child_frame_id.lstrip("/"), message.header.frame_id.lstrip("/")
-    if not child or not parent or child == parent:
-        return f"The transform leads from {parent[:100]!r} to {child[:100]!r}, expected two different frame names."
     at, turn = message.transform.translation, message.transform.rotation
-    numbers = np.array([at.x, at.y, at.z, turn.x, turn.y, turn.z, turn.w])
-    with np.errstate(over="ignore"):
-        norm = float(numbers[3:] @ numbers[3:])
-    if not np.isfinite(numbers).all() or abs(norm - 1) >= UNIT_TOLERANCE:
-        return f"The transform of {child[:100]!r} is {numbers.tolist()}, expected finite numbers and a unit quaternion."
-    return refuse_stamp(message.header.stamp)
+    position, quaternion = np.array([at.x, at.y, at.z]), np.array([turn.x, turn.y, turn.z, turn.w])
+    return refuse_transform(child, parent, position, quaternion) or refuse_stamp(message.header.stamp)
 
 
 def rotation_of(transform: Transform) -> NDArray[np.float64]:

@@ -1,0 +1,53 @@
+"""Statistics of a dataset's columns, as LeRobot keeps them per episode and for all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Statistics = dict[str, Any]
+"""min, max, mean, std: nested lists, one number per entry of the column. count: [rows]."""
+
+
+def column_statistics(column: NDArray[Any]) -> Statistics:
+    """Of a column (N, ...) of numbers, or of images (N, H, W, 3): then per colour, (3, 1, 1), in 0 ... 1."""
+    if column.dtype == np.uint8 and column.ndim == 4:
+        return _image_statistics(column)
+    rows = column.reshape(len(column), -1).astype(np.float64)
+    return _written(rows.min(0), rows.max(0), rows.mean(0), rows.std(0), len(rows))
+
+
+def merged_statistics(parts: list[Statistics]) -> Statistics:
+    """Of all rows, by those of parts of them."""
+    counts = np.array([part["count"][0] for part in parts], np.float64)
+    shares = counts / counts.sum()
+    means, spreads = (np.stack([np.asarray(part[key], np.float64) for part in parts]) for key in ("mean", "std"))
+    mean = np.tensordot(shares, means, 1)
+    variance = np.tensordot(shares, spreads**2 + (means - mean) ** 2, 1)
+    low = np.min([part["min"] for part in parts], axis=0)
+    high = np.max([part["max"] for part in parts], axis=0)
+    return _written(low, high, mean, np.sqrt(variance), int(counts.sum()))
+
+
+def _image_statistics(images: NDArray[np.uint8]) -> Statistics:
+    counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(3)])
+    return statistics_of_counts(counts, len(images))
+
+
+def statistics_of_counts(counts: NDArray[np.int64], number: int) -> Statistics:
+    """Of `number` images, by how often each colour has each level, (3, 256)."""
+    levels = np.arange(256) / 255.0
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    mean = shares @ levels
+    spread = np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0.0))
+    low = np.array([levels[row.nonzero()[0][0]] for row in counts])
+    high = np.array([levels[row.nonzero()[0][-1]] for row in counts])
+    shape = (3, 1, 1)
+    return _written(low.reshape(shape), high.reshape(shape), mean.reshape(shape), spread.reshape(shape), number)
+
+
+def _written(low: Any, high: Any, mean: Any, spread: Any, count: int) -> Statistics:
+    values = {"min": low, "max": high, "mean": mean, "std": spread}
+    return {key: np.asarray(value, np.float64).tolist() for key, value in values.items()} | {"count": [count]}

@@ -1,0 +1,179 @@
+"""From the moments of an episode to an episode of a dataset: actions in the card's terms, images encoded at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.action_space.chunk import EndEffectorStep
+from rt_vla_ros.action_space.tokenizer import ActionTokenizer
+from rt_vla_ros.data.encoded_episode import EncodedEpisode, EpisodeEncoder
+from rt_vla_ros.data.lerobot_writer import LeRobotWriter
+from rt_vla_ros.observations.image import fit_image
+from rt_vla_ros.observations.robot_state import assemble
+from rt_vla_ros.recording.resampling import Moment
+from rt_vla_ros.recording.robot_streams import RobotStreams
+
+CLIPPED = 0.01
+"""Share of the actions that may be beyond the card's range before it is told."""
+REPEATED = 0.02
+"""Share of the frames that may repeat an image before it is told."""
+WHO_LED: dict[tuple[str, ...], str] = {("human",): "expert", ("expert",): "expert", ("policy",): "learner"}
+Decode = Callable[[str, Any], NDArray[np.uint8]]
+
+
+class RecordingError(ValueError):
+    """There is nothing of an episode that could be kept; the message says why."""
+
+
+@dataclass(frozen=True)
+class SavedEpisode:
+    """index: its number in the dataset. problems: in what it misses its contract, in sentences."""
+
+    index: int
+    frames: int
+    success: bool
+    problems: tuple[str, ...]
+
+
+class EpisodeBuilder:
+    """Takes the moments of one episode in turn. An action is what happens until the next moment.
+
+    Of an episode that succeeded the last moment is kept too, with an action that terminates, where the card has one.
+    Memory does not grow but by the numbers of each frame. May be used in another thread than the streams.
+    """
+
+    def __init__(self, writer: LeRobotWriter, streams: RobotStreams, decode: Decode) -> None:
+        """decode: from a camera's name and what the streams have of it to RGB, uint8 (H, W, 3), in any size.
+
+        Raises OSError.
+        """
+        self._writer, self._streams, self._decode = writer, streams, decode
+        self._card, self._tokenizer = writer.card, ActionTokenizer(writer.card)
+        self._encoder: EpisodeEncoder = writer.encoder()
+        self._pending: tuple[Moment, dict[str, NDArray[np.uint8]], NDArray[np.float64] | None] | None = None
+        self._kept: list[Moment] = []
+        self._values: list[NDArray[np.float64]] = []
+        self._states: list[NDArray[np.float64]] = []
+
+    @property
+    def frames(self) -> int:
+        """How many are kept for sure."""
+        return self._encoder.frames
+
+    def add(self, moment: Moment) -> None:
+        """The next one. Raises ValueError where it cannot be used, which ends the episode before it; OSError."""
+        images = {}
+        for camera in self._card.cameras:
+            images[camera.name] = fit_image(self._decode(camera.name, moment.pictures[camera.name]), camera)
+        state = None
+        if self._card.state:
+            tip = np.append(moment.tip.position, np.roll(moment.tip.quaternion, -1))
+            state = assemble(self._card.state, {**moment.readings, "tip": tip})
+        if self._pending is not None:
+            self._keep(EndEffectorStep(moment.displacement[:3], moment.displacement[3:], self._pending[0].gripper))
+        self._pending = (moment, images, state)
+
+    def discard(self) -> None:
+        """Nothing of it is kept."""
+        self._encoder.abandon()
+
+    def save(self, *, success: bool, over: str | None = None) -> SavedEpisode:
+        """Into the dataset. over: why the episode ended early, in a sentence; then it is no success.
+
+        Raises RecordingError where there is nothing to keep, OSError where it cannot be written. Nothing is left then.
+        """
+        try:
+            return self._save(success and over is None, over)
+        except BaseException:
+            self.discard()
+            raise
+
+    def _save(self, success: bool, over: str | None) -> SavedEpisode:
+        if success and self._card.index("terminate") is not None and self._pending is not None:
+            still = np.zeros(3)
+            self._keep(EndEffectorStep(still, still, self._pending[0].gripper, terminate=True))
+        if not self._kept:
+            raise RecordingError(
+                over or f"The episode is shorter than one period of the action card, {self._card.period:g} s."
+            )
+        instructions = tuple(moment.instruction for moment in self._kept)
+        if not all(instructions):
+            raise RecordingError("Nobody has said what the arm shall do: give the episode an instruction.")
+        commanders = tuple(moment.commander for moment in self._kept)
+        problems = self._problems(over)
+        statistics = self._encoder.close()
+        episode = EncodedEpisode(
+            card=self._card,
+            instruction=instructions[0],
+            instructions=instructions,
+            values=np.stack(self._values),
+            stamps=np.arange(len(self._kept)) / self._writer.rate,
+            states=np.stack(self._states) if self._card.state else None,
+            leader=_leader(commanders),
+            success=success,
+            interventions=np.array([moment.intervention for moment in self._kept]),
+            commanders=commanders,
+            audit=json.dumps(self._audit(problems)),
+            images=statistics,
+        )
+        index = self._writer.episodes
+        self._writer.add(episode)
+        return SavedEpisode(index, len(episode), success, problems)
+
+    def _keep(self, step: EndEffectorStep) -> None:
+        assert self._pending is not None
+        moment, images, state = self._pending
+        self._pending = None
+        self._encoder.add(images)
+        self._values.append(self._tokenizer.from_step(step))
+        if state is not None:
+            self._states.append(state)
+        self._kept.append(moment)
+
+    def _problems(self, over: str | None) -> tuple[str, ...]:
+        found = [over] if over is not None else []
+        for stream in [*self._streams.all(), *self._streams.moving()]:
+            found += [_sentence(one) for one in stream.audit.problems(stream.name)]
+        for name, camera in self._streams.pictures.items():
+            if camera.audit.repeated > REPEATED:
+                found.append(
+                    f"The camera {name!r} is too slow or too irregular: {camera.audit.repeated:.0%} of the frames "
+                    f"repeat the image before; it has {camera.audit.rate:.1f} Hz, the card "
+                    f"{self._card.control_rate:g} Hz."
+                )
+        values = np.stack(self._values)
+        for i, dimension in enumerate(self._card.dimensions):
+            if dimension.role in ("terminate", "unused"):
+                continue
+            spare = 1e-6 * (dimension.high - dimension.low)
+            beyond = (values[:, i] < dimension.low - spare) | (values[:, i] > dimension.high + spare)
+            if beyond.mean() > CLIPPED:
+                found.append(
+                    f"{beyond.mean():.0%} of the actions are beyond the card's range of {dimension.name!r}, "
+                    f"{dimension.low:g} to {dimension.high:g} {dimension.unit}; up to {np.abs(values[:, i]).max():.3g}."
+                )
+        return tuple(found)
+
+    def _audit(self, problems: tuple[str, ...]) -> dict[str, Any]:
+        streams = [*self._streams.all(), *self._streams.moving()]
+        return {
+            "action_from": self._streams.topics.action_from,
+            "topics": {one.name: one.audit.to_dict() for one in streams if one.audit.messages or one.audit.unusable},
+            "problems": list(problems),
+        }
+
+
+def _leader(commanders: tuple[str, ...]) -> str:
+    """See EpisodeLabels."""
+    seen = tuple(sorted({*commanders} - {""}))
+    return "unknown" if not seen else WHO_LED.get(seen, "mixed" if "policy" in seen else "expert")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

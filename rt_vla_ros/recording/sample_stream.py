@@ -1,0 +1,89 @@
+"""The samples of one topic over time, in bounded memory, and what is counted of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import Generic, TypeVar
+
+from rt_vla_ros.recording.topic_audit import TopicAudit
+
+_T = TypeVar("_T")
+SECOND = 1_000_000_000
+OTHER_CLOCK_NS = 10 * SECOND
+"""A stamp this far from the time at which it is heard is of another clock."""
+JUMP_NS = SECOND
+"""A stamp this far before the last one means that the clock was set back, and not that two messages overtook."""
+KEEP_NS = 3 * SECOND
+MOST = 10_000
+
+
+class SampleStream(Generic[_T]):
+    """Samples in the order of their stamps [ns]. What no longer holds 3 s before the newest one is forgotten.
+
+    name: for sentences, such as "camera 'front'". audit: what was counted since the last `begin`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name, self.audit = name, TopicAudit()
+        self._stamps: list[int] = []
+        self._values: list[_T] = []
+
+    def __len__(self) -> int:
+        return len(self._stamps)
+
+    def begin(self) -> None:
+        """An episode begins: counting does."""
+        self.audit = TopicAudit()
+
+    def put(self, stamp_ns: int, value: _T, now_ns: int) -> str | None:
+        """A sample has come; a sentence where the clock of its stamps was set back.
+
+        One of another clock, or no newer than the last, is only counted.
+        """
+        self.audit.heard(stamp_ns, now_ns)
+        if abs(stamp_ns - now_ns) > OTHER_CLOCK_NS:
+            self.audit.other_clock += 1
+            return None
+        back = None
+        if self._stamps and stamp_ns <= self._stamps[-1]:
+            jump_ns = self._stamps[-1] - stamp_ns
+            if jump_ns < JUMP_NS:
+                self.audit.disordered += 1
+                return None
+            back = f"the stamps of {self.name} jumped back by {jump_ns / SECOND:.1f} s: was its clock set back?"
+            self.forget_all()
+        self._stamps.append(stamp_ns)
+        self._values.append(value)
+        outdated = max(bisect_left(self._stamps, stamp_ns - KEEP_NS) - 1, len(self._stamps) - MOST)
+        if outdated > 0:
+            del self._stamps[:outdated], self._values[:outdated]
+        return back
+
+    def forget_all(self) -> None:
+        """Nothing of before counts any more."""
+        self._stamps, self._values = [], []
+
+    def forget(self, before_ns: int) -> None:
+        """Only the newest sample of those up to this time is still wanted."""
+        outdated = bisect_right(self._stamps, before_ns) - 1
+        if outdated > 0:
+            del self._stamps[:outdated], self._values[:outdated]
+
+    def reaches(self, time_ns: int) -> bool:
+        """Whether what holds at this time cannot change any more."""
+        return bool(self._stamps) and self._stamps[-1] >= time_ns
+
+    def at(self, time_ns: int) -> tuple[int, _T] | None:
+        """Stamp and value of the newest sample that is no later; None where there is none."""
+        place = bisect_right(self._stamps, time_ns) - 1
+        return (self._stamps[place], self._values[place]) if place >= 0 else None
+
+    def after(self, time_ns: int) -> tuple[int, _T] | None:
+        """Stamp and value of the first sample that is later; None where there is none."""
+        place = bisect_right(self._stamps, time_ns)
+        return (self._stamps[place], self._values[place]) if place < len(self._stamps) else None
+
+    def between(self, first_ns: int, last_ns: int) -> list[tuple[int, _T]]:
+        """Those later than `first_ns` and before `last_ns`."""
+        within = slice(bisect_right(self._stamps, first_ns), bisect_left(self._stamps, last_ns))
+        return list(zip(self._stamps[within], self._values[within], strict=True))

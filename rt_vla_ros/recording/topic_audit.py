@@ -1,0 +1,117 @@
+"""What is counted of one topic during an episode: rate, gaps, ages, drops."""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from typing import Any
+
+RECENT = 200  # intervals whose median is the topic's period
+MISSING = 1.5  # an interval longer than this many periods lacks messages
+
+
+class TopicAudit:
+    """Counts of the messages of one topic. Times in [ns].
+
+    disordered: came after a newer one. other_clock: stamped by another clock. unusable: could not be used, for
+    `refusal`, a sentence.
+    """
+
+    def __init__(self) -> None:
+        self.messages = self.disordered = self.other_clock = self.unusable = 0
+        self.refusal = ""
+        self._first_ns = self._last_ns = 0
+        self._offset_ns = 0
+        self._gap_ns = self._gap_at_ns = 0
+        self._lead_ns = 0
+        self._intervals: deque[int] = deque(maxlen=RECENT)
+        self._missing = 0
+        self._ages_ns = self._oldest_ns = self._uses = self._repeats = 0
+        self._used_ns: int | None = None
+
+    def heard(self, stamp_ns: int, now_ns: int) -> None:
+        """A message of this stamp has come."""
+        self._offset_ns = stamp_ns - now_ns
+        self._lead_ns = max(self._lead_ns, self._offset_ns)
+        if not self.messages:
+            self._first_ns = stamp_ns
+        elif stamp_ns > self._last_ns:
+            interval = stamp_ns - self._last_ns
+            if interval > self._gap_ns:
+                self._gap_ns, self._gap_at_ns = interval, self._last_ns
+            usual = statistics.median(self._intervals) if len(self._intervals) > 4 else 0
+            if usual and interval > MISSING * usual:
+                self._missing += round(interval / usual) - 1
+            self._intervals.append(interval)
+        self._last_ns = max(stamp_ns, self._last_ns) if self.messages else stamp_ns
+        self.messages += 1
+
+    def used(self, stamp_ns: int, time_ns: int) -> None:
+        """The message of this stamp is the one of a frame at `time_ns`."""
+        age_ns = time_ns - stamp_ns
+        self._ages_ns += age_ns
+        self._oldest_ns = max(self._oldest_ns, age_ns)
+        self._uses += 1
+        self._repeats += stamp_ns == self._used_ns
+        self._used_ns = stamp_ns
+
+    def refuse(self, why: str) -> None:
+        """A message could not be used."""
+        self.unusable += 1
+        self.refusal = why
+
+    @property
+    def rate(self) -> float:
+        """[Hz], 0 before there are two messages."""
+        span = self._last_ns - self._first_ns
+        return 1e9 * (self.messages - 1) / span if span > 0 else 0.0
+
+    @property
+    def repeated(self) -> float:
+        """Share of the frames that have the message of the frame before."""
+        return self._repeats / max(self._uses - 1, 1)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing of this topic could be used, in a part of a sentence; empty where that is not known."""
+        if self.other_clock:
+            ahead = "ahead of" if self._offset_ns > 0 else "behind"
+            return (
+                f"its stamps are {abs(self._offset_ns) / 1e9:,.0f} s {ahead} the recorder's clock, which is another "
+                "clock: have all nodes use_sim_time alike?"
+            )
+        return self.refusal
+
+    def problems(self, name: str) -> list[str]:
+        """What is wrong with it whatever the contract says, in sentences."""
+        found = []
+        if self.other_clock:
+            found.append(f"{name}: {self.other_clock} messages were dropped: {self.trouble}")
+        if self.unusable:
+            found.append(f"{name}: {self.unusable} messages could not be used: {self.refusal}")
+        if self._missing > 0.01 * self.messages:
+            at = (self._gap_at_ns - self._first_ns) / 1e9
+            found.append(
+                f"{name}: about {self._missing} of {self.messages + self._missing} messages are missing; the longest "
+                f"gap is {self._gap_ns / 1e9:.2f} s, {at:.1f} s after its first message."
+            )
+        if self._lead_ns > 0.02e9 and not self.other_clock:
+            found.append(
+                f"{name}: stamps lie up to {self._lead_ns / 1e9:.2f} s in the future; its clock is not in step."
+            )
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON. Ages and gaps in [s], rate in [Hz]."""
+        return {
+            "messages": self.messages,
+            "rate": round(self.rate, 3),
+            "longest_gap": round(self._gap_ns / 1e9, 4),
+            "mean_age": round(self._ages_ns / max(self._uses, 1) / 1e9, 4),
+            "oldest": round(self._oldest_ns / 1e9, 4),
+            "missing": self._missing,
+            "repeated": round(self.repeated, 4),
+            "disordered": self.disordered,
+            "other_clock": self.other_clock,
+            "unusable": self.unusable,
+        }

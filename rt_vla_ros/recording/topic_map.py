@@ -1,0 +1,192 @@
+"""Which topics of a robot's graph feed what its action card names: a YAML file that is also a ROS parameter file."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rt_vla_ros.action_space.card import ActionCard
+
+ACTIONS_FROM = ("tf", "commands")
+COMMANDED_BY = ("", "human", "policy", "expert")
+COMPRESSED = "/compressed"
+
+
+class TopicMapError(ValueError):
+    """The topic map cannot be used; the message says which entry, what was expected, and what to do."""
+
+
+def _entry(
+    default: Any, text: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
+) -> Any:
+    metadata = {"text": text, "low": low, "high": high, "choices": choices}
+    if isinstance(default, tuple):
+        return field(default_factory=lambda: default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class TopicMap:
+    """See the fields' texts. Raises TopicMapError for what makes no sense."""
+
+    cameras: tuple[str, ...] = _entry(
+        ("front=image",),
+        "NAME=TOPIC for each camera of the action card. A topic that ends in /compressed has CompressedImage.",
+    )
+    joint_states: str = _entry("joint_states", "Topic of sensor_msgs/JointState.")
+    state_topic: str = _entry("state", "Topic of std_msgs/Float64MultiArray, for a state with sources topic:N.")
+    base_frame: str = _entry("", "TF frame that stands still, of the tip's pose; empty: the card's frame_id.")
+    tip_frame: str = _entry("", "TF frame of the arm's tip, whose displacement is the action.")
+    frame_id: str = _entry("", "TF frame in whose axes the actions are; empty: the card's frame_id.")
+    gripper_joint: str = _entry("", "Joint in joint_states that tells how far the gripper is closed; empty: none.")
+    gripper_joint_open: float = _entry(0.0, "Its position where it is open [rad] or [m].", -1000.0, 1000.0)
+    gripper_joint_closed: float = _entry(0.0, "Its position where it is closed [rad] or [m].", -1000.0, 1000.0)
+    gripper_topic: str = _entry(
+        "gripper_command",
+        "Topic of the commanded gripper, std_msgs/Float64, 0 open to 1 closed. Empty, or before the first command: how "
+        "far the gripper_joint is closed.",
+    )
+    action_from: str = _entry(
+        "tf",
+        "The recorded action: tf: how the tip moved, by TF; commands: the integral of the commanded twists.",
+        choices=ACTIONS_FROM,
+    )
+    twist_topic: str = _entry("delta_twist_cmds", "Topic of the commanded geometry_msgs/TwistStamped.")
+    twist_timeout: float = _entry(0.1, "A commanded twist holds until the next one, or this long [s].", 0.001, 10.0)
+    instruction_topic: str = _entry("instruction", "Topic of std_msgs/String: what the arm shall do from then on.")
+    status_topic: str = _entry(
+        "controller_status", "Topic of rt_vla_ros/ControllerStatus, which tells who commands; empty: none."
+    )
+    teleop_topic: str = _entry(
+        "teleop_twist",
+        "Topic of the human's geometry_msgs/TwistStamped: where no status tells who commands, a human does while "
+        "something comes here.",
+    )
+    commander: str = _entry(
+        "", "Who commands all the time, where no topic tells: human, policy or expert.", choices=COMMANDED_BY
+    )
+    max_image_age: float = _entry(0.5, "An image older than this at a frame ends the episode there [s].", 0.01, 60.0)
+    max_state_age: float = _entry(
+        0.25, "A state older than this at a frame, or such a gap in TF, ends the episode there [s].", 0.001, 60.0
+    )
+
+    def __post_init__(self) -> None:
+        self.camera_topics()
+        for name in ("base_frame", "tip_frame", "frame_id"):
+            object.__setattr__(self, name, getattr(self, name).lstrip("/"))
+        if self.gripper_joint and self.gripper_joint_open == self.gripper_joint_closed:
+            raise TopicMapError(
+                f"gripper_joint is {self.gripper_joint!r}, but gripper_joint_open and gripper_joint_closed are both "
+                f"{self.gripper_joint_open:g}: give its positions where the gripper is open and where it is closed."
+            )
+
+    def camera_topics(self) -> dict[str, str]:
+        """The topic of each camera. Raises TopicMapError."""
+        pairs = [entry.partition("=")[::2] for entry in self.cameras]
+        names = [name for name, _ in pairs]
+        if not pairs or len(set(names)) < len(names) or not all(name.isidentifier() and topic for name, topic in pairs):
+            raise TopicMapError(
+                f"cameras is {list(self.cameras)}, expected at least one NAME=TOPIC, each name once and of letters, "
+                "digits and _."
+            )
+        return dict(pairs)
+
+    def base_of(self, card: ActionCard) -> str:
+        """The TF frame in which the tip's pose is given; empty where nobody says so."""
+        return self.base_frame or (self.axes_of(card) if card.frame == "base" else "")
+
+    def axes_of(self, card: ActionCard) -> str:
+        """The TF frame in whose axes the actions are."""
+        return self.frame_id or card.frame_id.lstrip("/")
+
+    def check(self, card: ActionCard) -> None:
+        """Raises TopicMapError with everything in which the map does not fit the card."""
+        problems = list(self._mismatches(card))
+        if problems:
+            raise TopicMapError(" ".join(problems))
+
+    def _mismatches(self, card: ActionCard) -> Any:
+        there = self.camera_topics()
+        for camera in card.cameras:
+            if camera.name not in there:
+                yield (
+                    f"The action card has the camera {camera.name!r}; cameras names {', '.join(there)}: add "
+                    f"{camera.name}=TOPIC."
+                )
+        if card.postprocessing:
+            yield (
+                f"The action card has the postprocessing {card.postprocessing!r}, of another robot's data; record with "
+                "a card without, whose dimensions are in SI units."
+            )
+        if not self.tip_frame:
+            yield "tip_frame is empty: name the TF frame of the arm's tip."
+        elif self.base_of(card) in ("", self.tip_frame):
+            yield "base_frame must name the TF frame of the arm's base: the card's actions are not given in it."
+        if any(one.kind == "gripper" for one in card.state) and not self.gripper_joint:
+            yield (
+                "The card's state has the gripper, so gripper_joint, gripper_joint_open and gripper_joint_closed are "
+                "needed."
+            )
+        if card.index("gripper") is not None and not (self.gripper_topic or self.gripper_joint):
+            yield "The card's actions have a gripper: name its gripper_topic, or a gripper_joint."
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TopicMap:
+        """Raises TopicMapError for entries that are unknown or of another kind."""
+        known = {one.name: one for one in fields(cls)}
+        for name in values:
+            if name not in known:
+                near = difflib.get_close_matches(str(name), known, n=1)
+                hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
+                raise TopicMapError(f"There is no entry {name!r}. {hint}")
+        return cls(**{name: _checked(known[name], value) for name, value in values.items()})
+
+    @classmethod
+    def load(cls, path: Path) -> TopicMap:
+        """Reads a YAML file: the entries of all its `ros__parameters`, or plain ones. Raises TopicMapError, OSError."""
+        try:
+            data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise TopicMapError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        if not isinstance(data, dict):
+            raise TopicMapError(f"{path} holds {type(data).__name__}, expected the entries of a topic map.")
+        parts = [
+            part["ros__parameters"] for part in data.values() if isinstance(part, dict) and "ros__parameters" in part
+        ]
+        entries: dict[str, Any] = {}
+        for part in parts or [data]:
+            entries |= part if isinstance(part, dict) else {}
+        own = {one.name for one in fields(cls)}
+        try:
+            return cls.from_dict({k: v for k, v in entries.items() if k in own or k not in NODE_ONLY})
+        except TopicMapError as error:
+            raise TopicMapError(f"{path}: {error}") from error
+
+
+NODE_ONLY = ("card", "out", "codec", "use_sim_time", "autostart")
+"""Parameters of recorder_node that may stand in the same file."""
+
+
+def _checked(one: Any, value: Any) -> Any:
+    default = one.default_factory() if callable(one.default_factory) else one.default
+    low, high, choices = (one.metadata[key] for key in ("low", "high", "choices"))
+    if isinstance(default, tuple):
+        if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise TopicMapError(f"{one.name} is {value!r}, expected a list of texts.")
+    if isinstance(default, float):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or not low <= value <= high:
+            raise TopicMapError(f"{one.name} is {value!r}, expected a number from {low:g} to {high:g}.")
+        return float(value)
+    if not isinstance(value, str):
+        raise TopicMapError(f"{one.name} is {value!r}, expected a text.")
+    if choices and value not in choices:
+        raise TopicMapError(f"{one.name} is {value!r}, expected one of {', '.join(map(repr, choices))}.")
+    return value
