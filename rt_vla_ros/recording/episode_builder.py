@@ -18,12 +18,14 @@ from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.observations.robot_state import assemble
 from rt_vla_ros.recording.resampling import Moment
 from rt_vla_ros.recording.robot_streams import RobotStreams
+from rt_vla_ros.recording.topic_audit import TopicAudit
 
 CLIPPED = 0.01
 """Share of the actions that may be beyond the card's range before it is told."""
 REPEATED = 0.02
 """Share of the frames that may repeat an image before it is told."""
 WHO_LED: dict[tuple[str, ...], str] = {("human",): "expert", ("expert",): "expert", ("policy",): "learner"}
+Audits = list[tuple[str, TopicAudit]]
 Decode = Callable[[str, Any], NDArray[np.uint8]]
 
 
@@ -83,18 +85,20 @@ class EpisodeBuilder:
         """Nothing of it is kept."""
         self._encoder.abandon()
 
-    def save(self, *, success: bool, over: str | None = None) -> SavedEpisode:
+    def save(self, *, success: bool, over: str | None = None, audits: Audits | None = None) -> SavedEpisode:
         """Into the dataset. over: why the episode ended early, in a sentence; then it is no success.
+
+        audits: RobotStreams.audits at its end, where this is another thread than the streams'; None: they are as then.
 
         Raises RecordingError where there is nothing to keep, OSError where it cannot be written. Nothing is left then.
         """
         try:
-            return self._save(success and over is None, over)
+            return self._save(success and over is None, over, self._streams.audits() if audits is None else audits)
         except BaseException:
             self.discard()
             raise
 
-    def _save(self, success: bool, over: str | None) -> SavedEpisode:
+    def _save(self, success: bool, over: str | None, audits: Audits) -> SavedEpisode:
         if success and self._card.index("terminate") is not None and self._pending is not None:
             still = np.zeros(3)
             self._keep(EndEffectorStep(still, still, self._pending[0].gripper, terminate=True))
@@ -106,7 +110,7 @@ class EpisodeBuilder:
         if not all(instructions):
             raise RecordingError("Nobody has said what the arm shall do: give the episode an instruction.")
         commanders = tuple(moment.commander for moment in self._kept)
-        problems = self._problems(over)
+        problems = self._problems(over, audits)
         statistics = self._encoder.close()
         episode = EncodedEpisode(
             card=self._card,
@@ -119,7 +123,7 @@ class EpisodeBuilder:
             success=success,
             interventions=np.array([moment.intervention for moment in self._kept]),
             commanders=commanders,
-            audit=json.dumps(self._audit(problems)),
+            audit=json.dumps(self._audit(problems, audits)),
             images=statistics,
         )
         index = self._writer.episodes
@@ -136,15 +140,15 @@ class EpisodeBuilder:
             self._states.append(state)
         self._kept.append(moment)
 
-    def _problems(self, over: str | None) -> tuple[str, ...]:
+    def _problems(self, over: str | None, audits: Audits) -> tuple[str, ...]:
         found = [over] if over is not None else []
-        for stream in [*self._streams.all(), *self._streams.moving()]:
-            found += [_sentence(one) for one in stream.audit.problems(stream.name)]
-        for name, camera in self._streams.pictures.items():
-            if camera.audit.repeated > REPEATED:
+        cameras = {stream.name for stream in self._streams.pictures.values()}
+        for name, audit in audits:
+            found += [_sentence(one) for one in audit.problems(name)]
+            if name in cameras and audit.repeated > REPEATED:
                 found.append(
-                    f"The camera {name!r} is too slow or too irregular: {camera.audit.repeated:.0%} of the frames "
-                    f"repeat the image before; it has {camera.audit.rate:.1f} Hz, the card "
+                    f"{_sentence(name)} is too slow or too irregular: {audit.repeated:.0%} of the frames "
+                    f"repeat the image before; it has {audit.rate:.1f} Hz, the card "
                     f"{self._card.control_rate:g} Hz."
                 )
         values = np.stack(self._values)
@@ -160,11 +164,10 @@ class EpisodeBuilder:
                 )
         return tuple(found)
 
-    def _audit(self, problems: tuple[str, ...]) -> dict[str, Any]:
-        streams = [*self._streams.all(), *self._streams.moving()]
+    def _audit(self, problems: tuple[str, ...], audits: Audits) -> dict[str, Any]:
         return {
             "action_from": self._streams.topics.action_from,
-            "topics": {one.name: one.audit.to_dict() for one in streams if one.audit.messages or one.audit.unusable},
+            "topics": {name: audit.to_dict() for name, audit in audits if audit.messages or audit.unusable},
             "problems": list(problems),
         }
 

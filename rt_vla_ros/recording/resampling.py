@@ -86,6 +86,8 @@ class Resampler:
                 self.over = f"The episode ended early: {self._streams.jumps[0]}"
                 return
             if not self._started and not self._begin(now_ns):
+                if self._stop_ns is not None and now_ns - self._stop_ns > PATIENCE_NS:
+                    self.over = " ".join(["Nothing was recorded.", *self.lacking()])
                 return
             time_ns = self.time_ns
             if self.finished or not self._is_decided(time_ns, now_ns):
@@ -245,8 +247,8 @@ class Resampler:
         if self._topics.commander:
             return self._topics.commander
         status, human = self._streams.controls.at(time_ns), self._streams.humans.at(time_ns)
-        if status is not None and time_ns - status[0] <= STATUS_NS:
-            return status[1].commander
+        if status is not None and time_ns - status[0] <= STATUS_NS and status[1]:
+            return status[1]
         return "human" if human is not None and time_ns - human[0] <= HUMAN_NS else ""
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.data.episode import COMMANDERS
 from rt_vla_ros.observations.robot_state import closedness
 from rt_vla_ros.recording.sample_stream import SampleStream
+from rt_vla_ros.recording.topic_audit import TopicAudit
 from rt_vla_ros.recording.topic_map import TopicMap
 from rt_vla_ros.recording.transform_streams import Placement, TransformStreams
 
@@ -21,13 +24,6 @@ class TwistSample(NamedTuple):
 
     velocity: Vector
     frame_id: str
-
-
-class ControlSample(NamedTuple):
-    """What a smoother's status says: who commands ("human", "policy" or ""), and whether it waits for ~/resume."""
-
-    commander: str
-    awaits_resume: bool
 
 
 class RobotStreams:
@@ -54,7 +50,7 @@ class RobotStreams:
         self.twists = SampleStream[TwistSample](f"the topic {topics.twist_topic!r}")
         self.grippers = SampleStream[float](f"the topic {topics.gripper_topic!r}")
         self.instructions = SampleStream[str](f"the topic {topics.instruction_topic!r}")
-        self.controls = SampleStream[ControlSample](f"the topic {topics.status_topic!r}")
+        self.controls = SampleStream[str](f"the topic {topics.status_topic!r}")
         self.humans = SampleStream[bool](f"the topic {topics.teleop_topic!r}")
         self.jumps: list[str] = []
 
@@ -75,6 +71,10 @@ class RobotStreams:
         frames = (self.tip, self.axes)
         found = [one for frame in frames for one in self.transforms.streams(self.base, frame)]
         return list({id(one): one for one in found}.values())
+
+    def audits(self) -> list[tuple[str, TopicAudit]]:
+        """What was counted of each topic that is used, as it is now."""
+        return [(one.name, copy.deepcopy(one.audit)) for one in [*self.all(), *self.moving()]]
 
     def put_picture(self, camera: str, stamp_ns: int, picture: Any, now_ns: int) -> None:
         """An image of a camera has come; one that the card does not have is not kept."""
@@ -126,9 +126,9 @@ class RobotStreams:
         if text.strip():
             self._put(self.instructions, now_ns, text.strip(), now_ns)
 
-    def put_control(self, stamp_ns: int, sample: ControlSample, now_ns: int) -> None:
-        """What a smoother's status says."""
-        self._put(self.controls, stamp_ns, sample, now_ns)
+    def put_commander(self, stamp_ns: int, commander: str, now_ns: int) -> None:
+        """Who commands, as a smoother's status says: "human", "policy", or empty for nobody."""
+        self._put(self.controls, stamp_ns, commander if commander in COMMANDERS else "", now_ns)
 
     def put_human(self, now_ns: int) -> None:
         """A human's command has come."""

@@ -11,7 +11,6 @@ from support.recorded_robot import CARD, MAP, SECOND, START, RecordedRobot, six_
 
 from rt_vla_ros.control.track import rotation
 from rt_vla_ros.recording.resampling import Resampler
-from rt_vla_ros.recording.robot_streams import ControlSample
 
 
 def test_frames_are_a_period_apart_and_have_the_newest_image_that_is_no_later() -> None:
@@ -191,7 +190,7 @@ def test_who_commands_and_what_is_an_intervention() -> None:
     resampler, _ = robot.record(0.0)
     said = []
     for commander in ("human", "policy", "human", ""):
-        robot.streams.put_control(robot.now_ns, ControlSample(commander, False), robot.now_ns)
+        robot.streams.put_commander(robot.now_ns, commander, robot.now_ns)
         said += [(one.commander, one.intervention) for one in robot.run(0.8, resampler)]
     assert list(dict.fromkeys(said)) == [("human", False), ("policy", False), ("human", True), ("", False)]
 

@@ -24,6 +24,7 @@ from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS  # noqa: E40
 from rt_vla_ros.nodes.gripper_parameters import GRIPPER_PARAMETERS  # noqa: E402
 from rt_vla_ros.nodes.parameters import Parameter  # noqa: E402
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS  # noqa: E402
+from rt_vla_ros.nodes.recorder_parameters import RECORDER_PARAMETERS  # noqa: E402
 from rt_vla_ros.nodes.ros2_control_parameters import ROS2_CONTROL_BRIDGE_PARAMETERS  # noqa: E402
 from rt_vla_ros.nodes.servo_bridge_parameters import SERVO_BRIDGE_PARAMETERS  # noqa: E402
 from rt_vla_ros.nodes.sim_arm_node import SIM_ARM_PARAMETERS  # noqa: E402
@@ -38,6 +39,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         ("sim_arm_node", SIM_ARM_PARAMETERS),
         ("servo_bridge_node", SERVO_BRIDGE_PARAMETERS),
         ("gripper_bridge_node", GRIPPER_PARAMETERS),
+        ("recorder_node", RECORDER_PARAMETERS),
     )
 }
 BLOCK = re.compile(r"^```(?:sh|bash|console)?\n(.*?)^```", re.DOTALL | re.MULTILINE)

@@ -17,7 +17,7 @@ from zenoh_ros.commands import run as command
 from zenoh_ros.commands.errors import CliError
 
 NODES = [
-    *("gripper_bridge_node", "policy_node", "ros2_control_bridge_node"),
+    *("gripper_bridge_node", "policy_node", "recorder_node", "ros2_control_bridge_node"),
     *("servo_bridge_node", "sim_arm_node", "smoother_node"),
 ]
 

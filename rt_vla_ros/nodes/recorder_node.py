@@ -1,0 +1,232 @@
+"""Records episodes from a running graph into a dataset: cameras, state, actions, and who commanded."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rclpy.action import CancelResponse, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.task import Future
+from std_srvs.srv import SetBool, Trigger
+
+from rt_vla_ros.action import RecordEpisode
+from rt_vla_ros.data.lerobot_writer import LeRobotWriter
+from rt_vla_ros.nodes.conversions import seconds
+from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
+from rt_vla_ros.nodes.instruction_action import RESULTS_KEPT, DeferredServer
+from rt_vla_ros.nodes.parameters import declare
+from rt_vla_ros.nodes.pictures import rgb_from_picture
+from rt_vla_ros.nodes.recorder_parameters import RECORDER_PARAMETERS
+from rt_vla_ros.nodes.recorder_topics import RecorderTopics
+from rt_vla_ros.nodes.running import ProgramNode, end_process, run
+from rt_vla_ros.nodes.start_error import StartError
+from rt_vla_ros.os_error import in_words
+from rt_vla_ros.recording.card_file import read_card
+from rt_vla_ros.recording.episode_builder import RecordingError, SavedEpisode
+from rt_vla_ros.recording.episode_recorder import EpisodeRecorder
+from rt_vla_ros.recording.robot_streams import RobotStreams
+from rt_vla_ros.recording.topic_map import TopicMap
+from rt_vla_ros.srv import StartEpisode
+
+PERIOD = 0.05  # [s]
+FEEDBACK = 1.0  # [s]
+
+
+class RecorderNode(ProgramNode):
+    """One episode at a time, begun by `~/record` or `~/start`, ended by `~/stop` or by itself.
+
+    last: what became of the last episode, in a sentence. ended: how many have ended, saved or not.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        """options: see rclpy.node.Node. Raises StartError."""
+        super().__init__("recorder_node", **options)
+        settings = declare(self, RECORDER_PARAMETERS)
+        self.recorder = _make_recorder(settings)
+        self.last, self.ended = "", 0
+        self._topics = RecorderTopics(self, self.recorder.streams, self._now_ns)
+        self._begun_ns = 0
+        self._goal: ServerGoalHandle | None = None
+        self._stopping: Future[str] | None = None
+        self._looks = 0
+        self._server = DeferredServer(
+            self,
+            RecordEpisode,
+            "~/record",
+            lambda _handle: RecordEpisode.Result(),
+            goal_callback=self._on_goal,
+            handle_accepted_callback=self._on_accepted,
+            cancel_callback=self._on_cancel,
+            result_timeout=RESULTS_KEPT,
+        )
+        self.create_service(StartEpisode, "~/start", self._on_start)
+        # A group of its own: while it waits for the end of the episode, everything else goes on.
+        self.create_service(SetBool, "~/stop", self._on_stop, callback_group=ReentrantCallbackGroup())
+        self.create_service(Trigger, "~/discard", self._on_discard)
+        self._diagnostics = Diagnostics(self, self._report)
+        self.create_timer(PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        writer = self.recorder.writer
+        self.get_logger().info(f"Ready to record into {writer.directory}, which has {writer.episodes} episodes.")
+
+    @property
+    def elapsed(self) -> float:
+        """Since the episode under way began, by the node's clock [s]."""
+        return seconds(self._now_ns() - self._begun_ns) if self.recorder.busy else 0.0
+
+    def problems(self) -> list[str]:
+        """What is wrong with the episode under way."""
+        return self.recorder.problems(self._now_ns())
+
+    def begin(self, instruction: str) -> None:
+        """Begins an episode. Raises RecordingError with a sentence."""
+        try:
+            self._begun_ns = self._now_ns()
+            self.recorder.start(instruction, self._begun_ns)
+        except OSError as error:
+            raise RecordingError(in_words(error)) from error
+        self.get_logger().info("An episode began.")
+
+    def stop(self, *, success: bool) -> Future[str]:
+        """Ends the episode; what became of it, once it is written. Raises RecordingError where there is none."""
+        self.recorder.stop(success=success, now_ns=self._now_ns())
+        self._stopping = Future()
+        return self._stopping
+
+    def discard(self) -> None:
+        """Nothing of the episode is kept. Raises RecordingError where there is none."""
+        self.recorder.discard()
+        self._over(RecordingError("The episode was discarded."))
+
+    def close(self) -> None:
+        """See ProgramNode: what there is of an episode is kept."""
+        outcome = self.recorder.finish(self._now_ns())
+        if outcome is not None:
+            self._over(outcome)
+
+    def _look(self) -> None:
+        outcome = self.recorder.advance(self._now_ns())
+        if outcome is not None:
+            self._over(outcome)
+        self._looks += 1
+        if self._goal is not None and self._looks % round(FEEDBACK / PERIOD) == 0:
+            feedback = RecordEpisode.Feedback(frames=self.recorder.frames, seconds=self.elapsed)
+            feedback.problems = self.problems()
+            self._goal.publish_feedback(feedback)
+
+    def _over(self, outcome: SavedEpisode | RecordingError) -> None:
+        path = str(self.recorder.writer.directory)
+        result = RecordEpisode.Result(saved=isinstance(outcome, SavedEpisode), path=path)
+        if isinstance(outcome, SavedEpisode):
+            result.episode, result.frames, result.success = outcome.index, outcome.frames, outcome.success
+            result.problems = list(outcome.problems)
+            label = "success" if outcome.success else "no success"
+            result.sentence = f"Episode {outcome.index} of {path}: {outcome.frames} frames, {label}."
+        else:
+            result.sentence = str(outcome)
+        self.last, self.ended = " ".join([result.sentence, *result.problems]), self.ended + 1
+        log = self.get_logger()
+        (log.warning if result.problems or not result.saved else log.info)(self.last)
+        if self._stopping is not None:
+            self._stopping.set_result(self.last)
+            self._stopping = None
+        goal, self._goal = self._goal, None
+        if goal is not None:
+            ending = goal.succeed if result.saved else goal.canceled if goal.is_cancel_requested else goal.abort
+            self._server.finish(goal, ending, result)
+
+    def _on_goal(self, _goal: RecordEpisode.Goal) -> GoalResponse:
+        return GoalResponse.REJECT if self.recorder.busy else GoalResponse.ACCEPT
+
+    def _on_accepted(self, handle: ServerGoalHandle) -> None:
+        handle.execute()
+        try:
+            self.begin(handle.request.instruction)
+        except RecordingError as error:
+            result = RecordEpisode.Result(sentence=str(error), path=str(self.recorder.writer.directory))
+            self._server.finish(handle, handle.abort, result)
+            return
+        self._goal = handle
+
+    def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
+        """The discarding comes with the next look: the handle must be canceling by then."""
+        if self._goal is None or self._goal != handle:
+            return CancelResponse.REJECT
+        self._cancel = self.create_timer(0.0, self._on_canceling, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        return CancelResponse.ACCEPT
+
+    def _on_canceling(self) -> None:
+        self.destroy_timer(self._cancel)
+        if self.recorder.busy:
+            self.discard()
+
+    def _on_start(self, request: StartEpisode.Request, response: StartEpisode.Response) -> StartEpisode.Response:
+        try:
+            self.begin(request.instruction)
+            response.success, response.message = True, "An episode began."
+        except RecordingError as error:
+            response.message = str(error)
+        return response
+
+    async def _on_stop(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        """data: whether the arm did what was said."""
+        before = self.recorder.writer.episodes
+        try:
+            response.message = await self.stop(success=request.data)
+            response.success = self.recorder.writer.episodes > before
+        except RecordingError as error:
+            response.message = str(error)
+        return response
+
+    def _on_discard(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        try:
+            self.discard()
+            response.success = True
+            response.message = self.last
+        except RecordingError as error:
+            response.message = str(error)
+        return response
+
+    def _report(self) -> Report:
+        writer = self.recorder.writer
+        values = {"episodes": writer.episodes, "frames": self.recorder.frames}
+        if not self.recorder.busy:
+            return Report(Level.OK, f"Ready; {writer.directory} has {writer.episodes} episodes.", values)
+        problems = self.problems()
+        return Report(Level.WARN if problems else Level.OK, problems[0] if problems else "Recording.", values)
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+
+def _make_recorder(settings: dict[str, Any]) -> EpisodeRecorder:
+    """Raises StartError."""
+    for name in ("card", "out"):
+        if not settings[name]:
+            raise StartError(
+                f"The parameter {name!r} is missing: recorder_node records by an action card into a dataset."
+            )
+    try:
+        card = read_card(Path(settings["card"]))
+        topics = TopicMap.from_dict({one.name: settings[one.name] for one in fields(TopicMap)})
+        streams = RobotStreams(card, topics)
+        writer = LeRobotWriter(
+            Path(settings["out"]), card, with_scene=False, with_commanders=True, codec=settings["codec"]
+        )
+    except ValueError as error:
+        raise StartError(str(error)) from error
+    except OSError as error:
+        raise StartError(in_words(error)) from error
+    return EpisodeRecorder(writer, streams, lambda camera, picture: rgb_from_picture(picture, camera))
+
+
+def main() -> NoReturn:
+    """The program `recorder_node`."""
+    end_process(run(RecorderNode))
+
+
+if __name__ == "__main__":
+    main()

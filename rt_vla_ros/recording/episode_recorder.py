@@ -1,0 +1,183 @@
+"""Records episodes, one at a time, while their topics go on; encoding has a thread of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+
+from rt_vla_ros.data.lerobot_writer import LeRobotWriter
+from rt_vla_ros.os_error import in_words
+from rt_vla_ros.recording.episode_builder import Audits, Decode, EpisodeBuilder, RecordingError, SavedEpisode
+from rt_vla_ros.recording.resampling import Moment, Resampler
+from rt_vla_ros.recording.robot_streams import RobotStreams
+from rt_vla_ros.recording.sample_stream import SECOND
+
+MOST_WAITING = 64
+"""Moments that wait to be encoded; their images are in memory."""
+FINISH = 3.0
+"""A stopped episode is over after this time, also where the clock of the stamps stands still [s]."""
+
+
+class EpisodeRecorder:
+    """Everything is called from one thread, with `now_ns` of the clock of the stamps.
+
+    A full disk, images that cannot be decoded in time and whatever the streams say end the episode: what is whole of it
+    by then is kept, as no success and with the reason.
+    """
+
+    def __init__(self, writer: LeRobotWriter, streams: RobotStreams, decode: Decode) -> None:
+        """decode: see EpisodeBuilder; it is called in another thread."""
+        self.writer, self.streams, self._decode = writer, streams, decode
+        self._resampler: Resampler | None = None
+        self._encoding: _Encoding | None = None
+        self._success = False
+        self._stopped: float | None = None
+        self._begun_ns = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether an episode is under way, or being written."""
+        return self._encoding is not None
+
+    @property
+    def frames(self) -> int:
+        """Of the episode under way, so far."""
+        return self._encoding.taken if self._encoding is not None else 0
+
+    def start(self, instruction: str, now_ns: int) -> None:
+        """An episode begins. instruction: empty where the topic has said it already.
+
+        Raises RecordingError where one is under way or nobody says what the arm shall do; OSError.
+        """
+        if self.busy:
+            raise RecordingError("An episode is being recorded already: stop or discard it first.")
+        self.streams.put_instruction(instruction, now_ns)
+        if self.streams.instructions.at(now_ns) is None:
+            topic = self.streams.topics.instruction_topic
+            raise RecordingError(
+                f"Nobody has said what the arm shall do: give an instruction, or publish it on {topic!r}."
+            )
+        self._encoding = _Encoding(EpisodeBuilder(self.writer, self.streams, self._decode))
+        self._resampler = Resampler(self.streams, now_ns)
+        self._success, self._stopped, self._begun_ns = False, None, now_ns
+
+    def stop(self, *, success: bool, now_ns: int) -> None:
+        """The episode ends now; `advance` gives it once it is written. Raises RecordingError where there is none."""
+        if self._resampler is None or self._stopped is not None:
+            raise RecordingError("No episode is being recorded.")
+        self._success, self._stopped = success, time.monotonic()
+        self._resampler.stop(now_ns)
+
+    def discard(self) -> None:
+        """Nothing of the episode under way is kept. Raises RecordingError where there is none."""
+        if self._encoding is None or self._resampler is None:
+            raise RecordingError("No episode is being recorded.")
+        self._encoding.end(None)
+        self._encoding.join()
+        self._encoding = self._resampler = None
+
+    def advance(self, now_ns: int) -> SavedEpisode | RecordingError | None:
+        """Call it often: takes what is decided. The episode once it is over and written, or why nothing of it is."""
+        if self._encoding is None:
+            self.streams.forget(now_ns)
+            return None
+        if self._resampler is not None:
+            self._take(self._resampler, self._encoding, now_ns)
+            return None
+        if self._encoding.is_alive():
+            return None
+        outcome, self._encoding = self._encoding.outcome, None
+        return outcome
+
+    def problems(self, now_ns: int) -> list[str]:
+        """What is wrong with the episode under way, in sentences."""
+        if self._resampler is None:
+            return []
+        if self._resampler.over is not None:
+            return [self._resampler.over]
+        found = self._resampler.lacking() if now_ns - self._begun_ns > SECOND else []
+        for name, audit in self.streams.audits():
+            found += [one[:1].upper() + one[1:] for one in audit.problems(name)]
+        return found
+
+    def finish(self, now_ns: int) -> SavedEpisode | RecordingError | None:
+        """The recorder is ended: what there is of an episode under way is kept, as no success."""
+        if self._encoding is None:
+            return None
+        if self._resampler is not None:
+            self._end(self._encoding, "The recorder was ended.")
+        self._encoding.join()
+        return self.advance(now_ns)
+
+    def _take(self, resampler: Resampler, encoding: _Encoding, now_ns: int) -> None:
+        for moment in resampler.due(now_ns):
+            encoding.put(moment)
+        over = resampler.over or encoding.trouble
+        late = self._stopped is not None and time.monotonic() - self._stopped > FINISH
+        if over is not None or resampler.finished or late:
+            self._end(encoding, over)
+
+    def _end(self, encoding: _Encoding, over: str | None) -> None:
+        encoding.end((self._success, over, self.streams.audits()))
+        self._resampler = None
+
+
+class _Encoding(threading.Thread):
+    """Builds an episode. taken: moments so far. trouble: why it takes no more. outcome: what became of it."""
+
+    def __init__(self, builder: EpisodeBuilder) -> None:
+        super().__init__(name="encoding", daemon=True)
+        self._builder = builder
+        self._items: queue.Queue[Moment | tuple[bool, str | None, Audits] | None] = queue.Queue()
+        self.taken = 0
+        self.trouble: str | None = None
+        self.outcome: SavedEpisode | RecordingError | None = None
+        self._failed = False
+        self._lost: OSError | None = None
+        self.start()
+
+    def put(self, moment: Moment) -> None:
+        if self._items.qsize() >= MOST_WAITING and self.trouble is None:
+            self.trouble = (
+                f"The images come faster than they can be encoded: {MOST_WAITING} of them waited. Take the codec h264, "
+                "a smaller size in the action card or a lower control_rate."
+            )
+        if self.trouble is None:
+            self.taken += 1
+            self._items.put(moment)
+
+    def end(self, how: tuple[bool, str | None, Audits] | None) -> None:
+        """how: success, why it ended early, and the audits; None: nothing is kept."""
+        self._items.put(how)
+
+    def run(self) -> None:
+        while isinstance(item := self._items.get(), Moment):
+            if not self._failed:
+                self._add(item)
+        if item is None:
+            self._builder.discard()
+        else:
+            self.outcome = self._save(*item)
+
+    def _add(self, moment: Moment) -> None:
+        try:
+            self._builder.add(moment)
+        except OSError as error:
+            self._failed, self._lost, self.trouble = True, error, in_words(error)
+        except Exception as error:  # of whatever a camera sends
+            self._failed, self.trouble = True, f"The episode ended early: {error}"
+
+    def _save(self, success: bool, over: str | None, audits: Audits) -> SavedEpisode | RecordingError:
+        try:
+            if self._lost is not None:
+                raise self._lost
+            return self._builder.save(success=success, over=over or self.trouble, audits=audits)
+        except RecordingError as error:
+            return error
+        except OSError as error:
+            self._builder.discard()
+            return RecordingError(f"The episode is lost: {in_words(error)} What was recorded before it is whole.")
+        except Exception as error:
+            self._builder.discard()
+            return RecordingError(f"The episode is lost: {type(error).__name__}: {error}")

@@ -1,0 +1,203 @@
+"""The recorder among a camera, joints and transforms that are played: what is published is what is in the dataset."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import TransformStamped
+from numpy.typing import NDArray
+from rclpy.action import ActionClient
+from rosgraph_msgs.msg import Clock
+from rt_vla_ros.action import RecordEpisode
+from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.srv import StartEpisode
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Float64, Header, String
+from std_srvs.srv import SetBool, Trigger
+from support.node_bench import NEWEST, NodeBench
+from support.recorded_robot import CARD
+from tf2_msgs.msg import TFMessage
+
+from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.nodes.conversions import time_message
+from rt_vla_ros.nodes.images import image_message
+from rt_vla_ros.nodes.recorder_node import RecorderNode
+from rt_vla_ros.nodes.start_error import StartError
+
+SECOND = 1_000_000_000
+PERIOD = SECOND // 50
+
+
+class RecorderRig:
+    """A recorder and a robot that publishes at 50 Hz, images of noise at 10 Hz; the simulated time is its own."""
+
+    def __init__(self, bench: NodeBench) -> None:
+        self.bench, self.node = bench, bench.add(RecorderNode())
+        self.now_ns = self.begin_ns = 1_000 * SECOND
+        self.published: dict[int, NDArray[np.uint8]] = {}
+        self._rng = np.random.default_rng(0)
+        self._clock = bench.publisher(Clock, "/clock")
+        self._image = bench.publisher(Image, "camera", NEWEST)
+        self._joints = bench.publisher(JointState, "joint_states")
+        self._tf = bench.publisher(TFMessage, "/tf")
+        self._status = bench.publisher(ControllerStatus, "controller_status")
+        self.instructions = bench.publisher(String, "instruction")
+        self.gripper = bench.publisher(Float64, "gripper_command")
+        self.commander = ""
+
+    def position(self, time_ns: int) -> float:
+        """Of the tip along x [m]."""
+        return 0.3 + 0.05 * math.sin((time_ns - self.begin_ns) / SECOND)
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds * 50)):
+            self.now_ns += PERIOD
+            stamp = time_message(self.now_ns)
+            self._clock.publish(Clock(clock=stamp))
+            self.bench.until(lambda: self.node.get_clock().now().nanoseconds == self.now_ns)
+            place = TransformStamped(header=Header(stamp=stamp, frame_id="base"), child_frame_id="tool")
+            place.transform.translation.x, place.transform.rotation.w = self.position(self.now_ns), 1.0
+            self._tf.publish(TFMessage(transforms=[place]))
+            joints = JointState(header=Header(stamp=stamp), name=["panda_joint2", "panda_joint1"])
+            joints.position = [0.5, self.position(self.now_ns)]
+            self._joints.publish(joints)
+            self._status.publish(ControllerStatus(header=Header(stamp=stamp), commander=self.commander))
+            if self.now_ns % (5 * PERIOD) == 0:
+                pixels = self._rng.integers(0, 256, (16, 16, 3), np.uint8)
+                self.published[self.now_ns] = pixels
+                self._image.publish(image_message(pixels, self.now_ns, "camera"))
+            self.bench.spin_for(0.002)
+
+    def call(self, kind: Any, name: str, **fields: Any) -> Any:
+        return self.bench.call(kind, f"/recorder_node/{name}", **fields)
+
+    def stop(self, success: bool) -> Any:
+        """The response; time goes on meanwhile."""
+        client = self.bench.world.create_client(SetBool, "/recorder_node/stop")
+        self.bench.until(client.service_is_ready)
+        future = client.call_async(SetBool.Request(data=success))
+        while not future.done():
+            self.run(0.1)
+        return future.result()
+
+
+@pytest.fixture
+def rig(make_bench: Callable[..., NodeBench], tmp_path: Path) -> RecorderRig:
+    (tmp_path / "card.json").write_text(json.dumps(CARD.to_dict()))
+    settings = {
+        "cameras": '["front=camera"]',
+        "tip_frame": "tool",
+        "card": str(tmp_path / "card.json"),
+        "out": str(tmp_path / "set"),
+        "use_sim_time": "true",
+    }
+    words = [word for name, value in settings.items() for word in ("-p", f"recorder_node:{name}:={value}")]
+    return RecorderRig(make_bench(*words))
+
+
+def test_the_dataset_has_what_was_published(rig: RecorderRig, tmp_path: Path) -> None:
+    rig.run(0.6)
+    answer = rig.call(StartEpisode, "start", instruction="lift the cube")
+    assert (answer.success, answer.message) == (True, "An episode began.")
+    rig.commander = "policy"
+    rig.run(1.0)
+    rig.commander = "human"
+    rig.gripper.publish(Float64(data=1.0))
+    rig.run(1.0)
+    answer = rig.stop(True)
+    assert answer.success, answer.message
+    assert "Episode 0 of" in answer.message
+    episode = LeRobotDataset(tmp_path / "set")[0]
+    stamps = sorted(rig.published)
+    first = next(i for i, one in enumerate(stamps) if np.array_equal(rig.published[one], episode.images["front"][0]))
+    for k in range(len(episode)):  # a frame every 0.2 s, an image every 0.1 s
+        np.testing.assert_array_equal(episode.images["front"][k], rig.published[stamps[first + 2 * k]])
+        at = rig.position(stamps[first + 2 * k])
+        assert episode.states is not None
+        np.testing.assert_allclose(episode.states[k], [at, 0.5], atol=1e-6)
+        moved = rig.position(stamps[first + 2 * k] + SECOND // 5) - at if k + 1 < len(episode) else 0.0
+        np.testing.assert_allclose(episode.values[k, 1:5], [moved, 0, 0, 0], atol=1e-7)
+    assert len(episode) >= 10
+    assert episode.values[-1, 0] == 0  # terminate
+    assert {episode.values[0, -1], episode.values[-1, -1]} == {0.0, 1.0}
+    assert episode.commanders is not None
+    assert list(dict.fromkeys(episode.commanders))[-2:] == ["policy", "human"]
+    assert episode.interventions is not None
+    assert episode.interventions.tolist() == [one == "human" for one in episode.commanders]
+    assert (episode.leader, episode.success, episode.instruction) == ("mixed", True, "lift the cube")
+
+
+def test_a_goal_is_told_how_it_goes_and_what_became_of_it(rig: RecorderRig, tmp_path: Path) -> None:
+    client = ActionClient(rig.bench.world, RecordEpisode, "/recorder_node/record")
+    rig.bench.until(client.server_is_ready)
+    heard: list[Any] = []
+    sent = client.send_goal_async(
+        RecordEpisode.Goal(instruction="lift it"), feedback_callback=lambda message: heard.append(message.feedback)
+    )
+    rig.bench.until(sent.done)
+    ended = sent.result().get_result_async()
+    rig.run(2.0)
+    second = client.send_goal_async(RecordEpisode.Goal(instruction="another"))
+    rig.bench.until(second.done)
+    assert not second.result().accepted
+    rig.bench.until(lambda: heard and heard[-1].frames > 3, "no feedback")
+    assert rig.stop(False).success
+    rig.bench.until(ended.done)
+    result = ended.result().result
+    assert (result.saved, result.episode, result.success, result.path) == (True, 0, False, str(tmp_path / "set"))
+    assert result.frames == len(LeRobotDataset(tmp_path / "set")[0])
+
+
+def test_a_canceled_goal_is_discarded(rig: RecorderRig, tmp_path: Path) -> None:
+    client = ActionClient(rig.bench.world, RecordEpisode, "/recorder_node/record")
+    rig.bench.until(client.server_is_ready)
+    sent = client.send_goal_async(RecordEpisode.Goal(instruction="lift it"))
+    rig.bench.until(sent.done)
+    handle = sent.result()
+    ended = handle.get_result_async()
+    rig.run(1.0)
+    rig.bench.until(handle.cancel_goal_async().done)
+    rig.bench.until(ended.done)
+    assert (ended.result().result.saved, ended.result().result.sentence) == (False, "The episode was discarded.")
+    assert not rig.node.recorder.busy
+
+
+def test_what_is_asked_at_the_wrong_time_is_refused(rig: RecorderRig) -> None:
+    assert "Nobody has said what the arm shall do" in rig.call(StartEpisode, "start", instruction="").message
+    assert rig.call(Trigger, "discard").message == "No episode is being recorded."
+    answer = rig.call(SetBool, "stop", data=True)
+    assert (answer.success, answer.message) == (False, "No episode is being recorded.")
+    rig.instructions.publish(String(data="lift the cube"))
+    rig.run(0.2)
+    assert rig.call(StartEpisode, "start", instruction="").success
+    assert "already" in rig.call(StartEpisode, "start", instruction="x").message
+    answer = rig.call(Trigger, "discard")
+    assert (answer.success, answer.message) == (True, "The episode was discarded.")
+
+
+def test_it_says_what_it_waits_for(rig: RecorderRig) -> None:
+    rig.bench.until_diagnostics("recorder_node", 1, "no /clock has come")
+    rig.run(0.1)
+    rig.bench.until_diagnostics("recorder_node", 0, "Ready;")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ((), "The parameter 'card' is missing"),
+        (("card:=nothing.json", "out:=set"), "There is no action card nothing.json"),
+        (("codec:=gif",), "'codec' is 'gif', expected one of lossless, h264, av1"),
+    ],
+)
+def test_it_does_not_start_with_what_makes_no_sense(
+    make_bench: Callable[..., NodeBench], settings: tuple[str, ...], said: str
+) -> None:
+    make_bench(*(word for one in settings for word in ("-p", f"recorder_node:{one}")))
+    with pytest.raises(StartError, match=said):
+        RecorderNode()
