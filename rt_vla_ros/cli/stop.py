@@ -17,6 +17,7 @@ from rclpy.node import Node
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
+from rt_vla_ros.cli.keys import single_keys
 from zenoh_ros.commands.errors import CliError
 
 DISCOVERY = 3.0  # until a smoother is found [s]
@@ -99,13 +100,5 @@ def _stop(node: Node, names: list[str]) -> int:
 @contextmanager
 def _keys() -> Iterator[Iterator[str]]:
     """The keys that are pressed, without waiting for the end of a line."""
-    import termios
-    import tty
-
-    number = sys.stdin.fileno()
-    before = termios.tcgetattr(number)
-    try:
-        tty.setcbreak(number)
+    with single_keys():
         yield iter(lambda: sys.stdin.read(1), None)
-    finally:
-        termios.tcsetattr(number, termios.TCSADRAIN, before)

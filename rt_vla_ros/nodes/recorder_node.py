@@ -46,6 +46,7 @@ class RecorderNode(ProgramNode):
         """options: see rclpy.node.Node. Raises StartError."""
         super().__init__("recorder_node", **options)
         settings = declare(self, RECORDER_PARAMETERS)
+        self._instruction = settings["instruction"]
         self.recorder = _make_recorder(settings)
         self.last, self.ended = "", 0
         self._topics = RecorderTopics(self, self.recorder.streams, self._now_ns)
@@ -85,7 +86,7 @@ class RecorderNode(ProgramNode):
         """Begins an episode. Raises RecordingError with a sentence."""
         try:
             self._begun_ns = self._now_ns()
-            self.recorder.start(instruction, self._begun_ns)
+            self.recorder.start(instruction or self._instruction, self._begun_ns)
         except OSError as error:
             raise RecordingError(in_words(error)) from error
         self.get_logger().info("An episode began.")

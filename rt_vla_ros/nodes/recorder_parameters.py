@@ -23,6 +23,11 @@ RECORDER_PARAMETERS = (
     Parameter("card", "", "The action card: a file, or a directory that has one."),
     Parameter("out", "", "Directory of the dataset: new, or one that is continued."),
     Parameter(
+        "instruction",
+        "",
+        "What an episode shows that is begun without an instruction; empty: what the topic said last.",
+    ),
+    Parameter(
         "codec",
         "lossless",
         "Of the videos. lossless: the very pixels; h264, av1: small files, as LeRobot writes them.",

@@ -97,9 +97,8 @@ class EpisodeRecorder:
         if self._resampler.over is not None:
             return [self._resampler.over]
         found = self._resampler.lacking() if now_ns - self._begun_ns > SECOND else []
-        for name, audit in self.streams.audits():
-            found += [one[:1].upper() + one[1:] for one in audit.problems(name)]
-        return found
+        troubled = [one for one in [*self.streams.all(), *self.streams.moving()] if one.audit.trouble]
+        return found + [f"{one.name[:1].upper()}{one.name[1:]}: {one.audit.trouble}" for one in troubled]
 
     def finish(self, now_ns: int) -> SavedEpisode | RecordingError | None:
         """The recorder is ended: what there is of an episode under way is kept, as no success."""

@@ -41,7 +41,7 @@ class RobotStreams:
         topics.check(card)
         self.card, self.topics = card, topics
         self.base, self.tip, self.axes = topics.base_of(card), topics.tip_frame, topics.axes_of(card)
-        self.pictures = {one.name: SampleStream[Any](f"the camera {one.name!r}") for one in card.cameras}
+        self.pictures = {one.name: SampleStream[Any](f"the camera {one.name!r}", steady=True) for one in card.cameras}
         names = dict.fromkeys(one.reading for one in card.state if one.reading != "tip")
         if topics.gripper_joint:
             names["gripper"] = None

@@ -23,8 +23,9 @@ class SampleStream(Generic[_T]):
     name: for sentences, such as "camera 'front'". audit: what was counted since the last `begin`.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name, self.audit = name, TopicAudit()
+    def __init__(self, name: str, *, steady: bool = False) -> None:
+        """steady: see TopicAudit."""
+        self.name, self.audit = name, TopicAudit(steady=steady)
         self._stamps: list[int] = []
         self._values: list[_T] = []
 
@@ -33,7 +34,7 @@ class SampleStream(Generic[_T]):
 
     def begin(self) -> None:
         """An episode begins: counting does."""
-        self.audit = TopicAudit()
+        self.audit = TopicAudit(steady=self.audit.steady)
 
     def put(self, stamp_ns: int, value: _T, now_ns: int) -> str | None:
         """A sample has come; a sentence where the clock of its stamps was set back.

@@ -7,17 +7,19 @@ from collections import deque
 from typing import Any
 
 RECENT = 200  # intervals whose median is the topic's period
-MISSING = 1.5  # an interval longer than this many periods lacks messages
+MISSING = 0.01
+"""Share of the messages of a steady topic that may be missing before it is told."""
 
 
 class TopicAudit:
     """Counts of the messages of one topic. Times in [ns].
 
-    disordered: came after a newer one. other_clock: stamped by another clock. unusable: could not be used, for
-    `refusal`, a sentence.
+    steady: whether every message counts, as a camera's do. disordered: came after a newer one. other_clock: stamped by
+    another clock. unusable: could not be used, for `refusal`, a sentence.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, steady: bool = False) -> None:
+        self.steady = steady
         self.messages = self.disordered = self.other_clock = self.unusable = 0
         self.refusal = ""
         self._first_ns = self._last_ns = 0
@@ -25,7 +27,6 @@ class TopicAudit:
         self._gap_ns = self._gap_at_ns = 0
         self._lead_ns = 0
         self._intervals: deque[int] = deque(maxlen=RECENT)
-        self._missing = 0
         self._ages_ns = self._oldest_ns = self._uses = self._repeats = 0
         self._used_ns: int | None = None
 
@@ -39,9 +40,6 @@ class TopicAudit:
             interval = stamp_ns - self._last_ns
             if interval > self._gap_ns:
                 self._gap_ns, self._gap_at_ns = interval, self._last_ns
-            usual = statistics.median(self._intervals) if len(self._intervals) > 4 else 0
-            if usual and interval > MISSING * usual:
-                self._missing += round(interval / usual) - 1
             self._intervals.append(interval)
         self._last_ns = max(stamp_ns, self._last_ns) if self.messages else stamp_ns
         self.messages += 1
@@ -67,6 +65,12 @@ class TopicAudit:
         return 1e9 * (self.messages - 1) / span if span > 0 else 0.0
 
     @property
+    def missing(self) -> int:
+        """About how many messages did not come, by the usual interval between two; 0 while few have come."""
+        usual = statistics.median(self._intervals) if len(self._intervals) > 4 else 0
+        return max(0, round((self._last_ns - self._first_ns) / usual) + 1 - self.messages) if usual else 0
+
+    @property
     def repeated(self) -> float:
         """Share of the frames that have the message of the frame before."""
         return self._repeats / max(self._uses - 1, 1)
@@ -89,10 +93,10 @@ class TopicAudit:
             found.append(f"{name}: {self.other_clock} messages were dropped: {self.trouble}")
         if self.unusable:
             found.append(f"{name}: {self.unusable} messages could not be used: {self.refusal}")
-        if self._missing > 0.01 * self.messages:
+        if self.steady and self.missing > MISSING * self.messages:
             at = (self._gap_at_ns - self._first_ns) / 1e9
             found.append(
-                f"{name}: about {self._missing} of {self.messages + self._missing} messages are missing; the longest "
+                f"{name}: about {self.missing} of {self.messages + self.missing} messages are missing; the longest "
                 f"gap is {self._gap_ns / 1e9:.2f} s, {at:.1f} s after its first message."
             )
         if self._lead_ns > 0.02e9 and not self.other_clock:
@@ -109,7 +113,7 @@ class TopicAudit:
             "longest_gap": round(self._gap_ns / 1e9, 4),
             "mean_age": round(self._ages_ns / max(self._uses, 1) / 1e9, 4),
             "oldest": round(self._oldest_ns / 1e9, 4),
-            "missing": self._missing,
+            "missing": self.missing,
             "repeated": round(self.repeated, 4),
             "disordered": self.disordered,
             "other_clock": self.other_clock,

@@ -169,7 +169,7 @@ class TopicMap:
             raise TopicMapError(f"{path}: {error}") from error
 
 
-NODE_ONLY = ("card", "out", "codec", "use_sim_time", "autostart")
+NODE_ONLY = ("card", "out", "codec", "instruction", "use_sim_time", "autostart")
 """Parameters of recorder_node that may stand in the same file."""
 
 

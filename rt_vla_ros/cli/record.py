@@ -1,0 +1,142 @@
+"""Record episodes from a running robot into a dataset (LeRobot format v3.0).
+
+    rt-vla record --topics topics.yaml --card action_card.json --out data/mine --instruction "pick up the red cube"
+
+It starts recorder_node on the graph of this shell. In a terminal keys begin and end the episodes:
+
+    s  start      y  stop: success      n  stop: no success      d  discard      q  end
+
+Without one, or from other programs, the node's services do: ~/start, ~/stop, ~/discard, and the action ~/record. The
+same command again continues the dataset.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+
+from rt_vla_ros.cli.interrupts import INTERRUPTED
+from rt_vla_ros.cli.keys import pressed, single_keys
+from rt_vla_ros.cli.main import refused
+from rt_vla_ros.data.video import CODECS
+from rt_vla_ros.nodes.recorder_node import RecorderNode
+from rt_vla_ros.nodes.start_error import StartError
+from rt_vla_ros.progress import Progress
+from rt_vla_ros.recording.episode_builder import RecordingError
+from rt_vla_ros.recording.topic_map import TopicMap, TopicMapError
+from zenoh_ros.commands.interrupts import noted_interrupts
+from zenoh_ros.commands.numbers import positive_int
+
+KEYS = "s: start, y: stop, success, n: stop, no success, d: discard, q: end"
+LINE = 1.0  # between two lines [s]
+FAREWELL = 0.5  # for the answer to who ended the last episode [s]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--topics", type=Path, required=True, metavar="FILE", help="the topic map: which topic is which camera ...")
+    add("--card", type=Path, required=True, metavar="CARD", help="the action card, or a directory that has one")
+    add("--out", type=Path, required=True, metavar="DIR", help="the dataset: new, or to be continued")
+    add("--episodes", type=positive_int, metavar="N", help="end when the dataset has so many; default: go on")
+    add("--instruction", default="", help="what the episodes show; default: what the topic `instruction` says")
+    add("--codec", choices=tuple(CODECS), default="lossless", help="of the videos (default lossless)")
+    add("--use-sim-time", action="store_true", help="the stamps are a simulation's, which publishes /clock")
+
+
+@refused(StartError, TopicMapError)
+def run(args: argparse.Namespace) -> int:
+    """0 when the dataset has its episodes, or q was pressed."""
+    entries = asdict(TopicMap.load(args.topics))
+    settings = {name: list(one) if isinstance(one, tuple) else one for name, one in entries.items()}
+    settings |= {"card": str(args.card), "out": str(args.out), "codec": args.codec, "instruction": args.instruction}
+    settings |= {"use_sim_time": True} if args.use_sim_time else {}
+    overrides = [Parameter(name, value=value) for name, value in settings.items()]
+    with ExitStack() as stack:
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        stack.callback(rclpy.try_shutdown)
+        node = RecorderNode(parameter_overrides=overrides)
+        stack.callback(node.destroy_node)
+        interrupts = stack.enter_context(noted_interrupts(most=1))
+        keys = sys.stdin.isatty()
+        if keys:
+            stack.enter_context(single_keys())
+            print(f"Keys: {KEYS}.", flush=True)
+        return RecordingSession(node, args.episodes, keys=keys).run(interrupts)
+
+
+class RecordingSession:
+    """A recorder node that is spun here, what is shown of it, and the keys."""
+
+    def __init__(self, node: RecorderNode, episodes: int | None, *, keys: bool) -> None:
+        """episodes: in the dataset at the end; None: it has no end."""
+        self._node, self._episodes, self._keys = node, episodes, keys
+        self._progress = Progress()
+        self._told, self._next = 0, 0.0
+
+    def run(self, interrupts: list[int]) -> int:
+        """The exit code. interrupts: the signals that came so far."""
+        executor = SingleThreadedExecutor()
+        executor.add_node(self._node)
+        try:
+            while not interrupts and not self._is_done():
+                executor.spin_once(timeout_sec=0.05)
+                if self._keys and (key := pressed()) is not None and not self._press(key):
+                    break
+                self._show()
+            self._node.close()
+            self._show()
+            end = time.monotonic() + FAREWELL
+            while not interrupts and time.monotonic() < end:
+                executor.spin_once(timeout_sec=0.05)
+            return INTERRUPTED if interrupts else 0
+        finally:
+            executor.shutdown()
+
+    def _is_done(self) -> bool:
+        recorder = self._node.recorder
+        return self._episodes is not None and not recorder.busy and recorder.writer.episodes >= self._episodes
+
+    def _press(self, key: str) -> bool:
+        """Whether to go on."""
+        try:
+            if key in ("s", "\n", "\r"):
+                self._node.begin("")
+            elif key in ("y", "n"):
+                self._node.stop(success=key == "y")
+            elif key == "d":
+                self._node.discard()
+            elif key in ("q", ""):
+                return False
+        except RecordingError as error:
+            self._progress.line(str(error))
+        return True
+
+    def _show(self) -> None:
+        """What an episode became is in the node's log."""
+        if self._node.ended != self._told:
+            self._told = self._node.ended
+            writer = self._node.recorder.writer
+            self._progress.line(f"{writer.directory}: {writer.episodes} episodes, {writer.frames:,} frames.")
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + LINE
+        recorder = self._node.recorder
+        if not recorder.busy:
+            self._progress.update(f"Ready. {KEYS}." if self._keys else "Ready for ~/start.")
+            return
+        streams, problems = recorder.streams, self._node.problems()
+        rates = [f"{name} {one.audit.rate:.0f} Hz" for name, one in streams.pictures.items()]
+        state = [one.audit.rate for one in streams.readings.values()] + [one.audit.rate for one in streams.moving()]
+        rates += [f"state {min(state):.0f} Hz"] if state else []
+        what = f"Recording: {self._node.elapsed:.1f} s, {recorder.frames} frames; {', '.join(rates)}"
+        self._progress.update(f"{what}. {problems[0]}" if problems else what)

@@ -1,0 +1,92 @@
+"""The command and its keys; the node has tests of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.recorded_robot import CARD
+
+from rt_vla_ros import ros
+
+ros.ensure()
+
+from rt_vla_ros.cli import record  # noqa: E402
+from rt_vla_ros.cli.main import main  # noqa: E402
+from rt_vla_ros.nodes.recorder_node import RecorderNode  # noqa: E402
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> list[str]:
+    """The arguments."""
+    (tmp_path / "card.json").write_text(json.dumps(CARD.to_dict()))
+    (tmp_path / "topics.yaml").write_text(
+        '/**:\n  ros__parameters:\n    cameras: ["front=image"]\n    tip_frame: tool\n'
+    )
+    return ["--topics", f"{tmp_path}/topics.yaml", "--card", f"{tmp_path}/card.json", "--out", f"{tmp_path}/set"]
+
+
+def test_keys_begin_and_end_episodes(
+    given: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], ros_graph: Any
+) -> None:
+    keys = iter(["y", "s", "s", "d", "d", "?", "q"])
+    monkeypatch.setattr(record.sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(record, "pressed", lambda: next(keys))
+    monkeypatch.setattr(record, "single_keys", lambda: record.ExitStack())
+    assert main(["record", *given, "--instruction", "lift it"]) == 0
+    out, err = capfd.readouterr()
+    assert "Keys: s: start, y: stop, success, n: stop, no success, d: discard, q: end." in out
+    assert out.count("No episode is being recorded.") == 2
+    assert out.count("An episode is being recorded already: stop or discard it first.") == 1
+    assert "The episode was discarded." in err
+
+
+def test_it_ends_when_the_dataset_has_its_episodes(
+    given: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], ros_graph: Any
+) -> None:
+    original = RecorderNode._look
+
+    def look(node: RecorderNode) -> None:
+        original(node)
+        node.recorder.writer.episodes = 3
+
+    monkeypatch.setattr(RecorderNode, "_look", look)
+    assert main(["record", *given, "--episodes", "3"]) == 0
+
+
+def test_ctrl_c_ends_it(given: list[str], monkeypatch: pytest.MonkeyPatch, ros_graph: Any) -> None:
+    monkeypatch.setattr(RecorderNode, "_look", lambda _node: signal.raise_signal(signal.SIGINT))
+    assert main(["record", *given]) == 130
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("--topics", "nothing.yaml"), "nothing.yaml: there is no such file"),
+        (("--card", "nothing.json"), "There is no action card nothing.json: name a file, or a directory with"),
+        (("--out", "/dev/null"), "/dev/null"),
+        (("--codec", "gif"), "invalid choice"),
+        (("--episodes", "0"), "--episodes"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    given: list[str], change: tuple[str, str], said: str, capfd: pytest.CaptureFixture[str], ros_graph: Any
+) -> None:
+    assert main(["record", *given, *change]) == 2
+    assert said in capfd.readouterr().err
+
+
+def test_a_map_that_does_not_fit_is_refused(
+    given: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], ros_graph: Any
+) -> None:
+    (tmp_path / "topics.yaml").write_text("tip_frme: tool")
+    assert main(["record", *given]) == 2
+    assert "There is no entry 'tip_frme'. Did you mean 'tip_frame'?" in capfd.readouterr().err
+    (tmp_path / "topics.yaml").write_text('cameras: ["wrist=image"]')
+    assert main(["record", *given]) == 2
+    err = capfd.readouterr().err
+    assert "add front=TOPIC" in err
+    assert "tip_frame is empty" in err
