@@ -59,7 +59,7 @@ class EpisodeBuilder:
         self._card, self._tokenizer = writer.card, ActionTokenizer(writer.card)
         self._encoder: EpisodeEncoder = writer.encoder()
         self._pending: tuple[Moment, dict[str, NDArray[np.uint8]], NDArray[np.float64] | None] | None = None
-        self._kept: list[Moment] = []
+        self._kept: list[tuple[str, str, bool]] = []  # instruction, commander, intervention
         self._values: list[NDArray[np.float64]] = []
         self._states: list[NDArray[np.float64]] = []
 
@@ -106,10 +106,9 @@ class EpisodeBuilder:
             raise RecordingError(
                 over or f"The episode is shorter than one period of the action card, {self._card.period:g} s."
             )
-        instructions = tuple(moment.instruction for moment in self._kept)
+        instructions, commanders, interventions = zip(*self._kept, strict=True)
         if not all(instructions):
             raise RecordingError("Nobody has said what the arm shall do: give the episode an instruction.")
-        commanders = tuple(moment.commander for moment in self._kept)
         problems = self._problems(over, audits)
         statistics = self._encoder.close()
         episode = EncodedEpisode(
@@ -121,7 +120,7 @@ class EpisodeBuilder:
             states=np.stack(self._states) if self._card.state else None,
             leader=_leader(commanders),
             success=success,
-            interventions=np.array([moment.intervention for moment in self._kept]),
+            interventions=np.array(interventions),
             commanders=commanders,
             audit=json.dumps(self._audit(problems, audits)),
             images=statistics,
@@ -138,7 +137,7 @@ class EpisodeBuilder:
         self._values.append(self._tokenizer.from_step(step))
         if state is not None:
             self._states.append(state)
-        self._kept.append(moment)
+        self._kept.append((moment.instruction, moment.commander, moment.intervention))
 
     def _problems(self, over: str | None, audits: Audits) -> tuple[str, ...]:
         found = [over] if over is not None else []

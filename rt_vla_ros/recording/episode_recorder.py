@@ -15,7 +15,7 @@ from rt_vla_ros.recording.sample_stream import SECOND
 
 MOST_WAITING = 64
 """Moments that wait to be encoded; their images are in memory."""
-FINISH = 3.0
+FINISH = 4.0
 """A stopped episode is over after this time, also where the clock of the stamps stands still [s]."""
 
 

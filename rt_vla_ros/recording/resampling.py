@@ -1,10 +1,11 @@
 """THE rule by which what a robot says becomes frames, the same for a live graph and for a bag.
 
-Frame k is at t0 + k / control_rate, where t0 is the stamp of an image of the card's first camera: of the first one from
-the start on for which everything else that a frame is made of has a fresh sample. A frame has of each camera and each
-joint the newest sample whose stamp is no later than its time, and the tip's pose interpolated between the transforms
-around it. It is decided once everything has a sample from its time or later, or `PATIENCE_NS` after it: what comes
-later than that is too late.
+Frame k is at t0 + k / control_rate, where t0 is just after an image of the card's first camera: the first one from the
+start on for which everything else that a frame is made of has a fresh sample. "Just after" is 10 ms, or a quarter of
+the period where that is shorter: cameras are not punctual, and one as fast as the frames would else often be late by a
+millisecond, so that frames repeat images. A frame has of each camera and each joint the newest sample whose stamp is no
+later than its time, and the tip's pose interpolated between the transforms around it. It is decided once everything has
+a sample from its time or later, or `PATIENCE_NS` after it: what comes later than that is too late.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from rt_vla_ros.recording.sample_stream import JUMP_NS, SECOND, SampleStream
 from rt_vla_ros.recording.transform_streams import Placement, rotate, turn_between
 
 Vector = NDArray[np.float64]
-PATIENCE_NS = SECOND
+PATIENCE_NS = 2 * SECOND
 """For how long a frame waits for samples from its time or later."""
+SLACK_NS = SECOND // 100
+"""How long after an image the first frame is, at most."""
 HUMAN_NS = SECOND // 2
 """For how long after a human's command it is the human who commands, where no status tells."""
 STATUS_NS = SECOND
@@ -62,6 +65,7 @@ class Resampler:
         self._start_ns, self._first_ns = start_ns, 0
         self._count, self._started = 0, False
         self._rate = streams.card.control_rate
+        self._slack_ns = min(SLACK_NS, round(SECOND / self._rate / 4))
         self._last: tuple[int, Placement, Vector] | None = None  # time, tip, axes
         self._policy_acted = False
         self._now_ns = start_ns
@@ -148,13 +152,15 @@ class Resampler:
         if not all(streams.transforms.connected(streams.base, frame) for frame in (streams.tip, streams.axes)):
             return False
         first = next(iter(streams.pictures.values()))
-        while (image := first.after(self._start_ns - 1)) is not None and self._is_decided(image[0], now_ns):
-            time_ns = image[0]
+        while (image := first.after(self._start_ns - 1)) is not None:
+            time_ns = image[0] + self._slack_ns
+            if not self._is_decided(time_ns, now_ns):
+                return False
             if not isinstance(self._samples(time_ns), str) and not isinstance(self._poses(time_ns), str):
                 self._first_ns, self._started = time_ns, True
                 return True
-            self._start_ns = time_ns + 1
-            streams.forget(time_ns)
+            self._start_ns = image[0] + 1
+            streams.forget(image[0])
         return False
 
     def _samples(self, time_ns: int) -> list[tuple[SampleStream[Any], int, Any]] | str:

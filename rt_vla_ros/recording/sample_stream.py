@@ -13,12 +13,12 @@ OTHER_CLOCK_NS = 10 * SECOND
 """A stamp this far from the time at which it is heard is of another clock."""
 JUMP_NS = SECOND
 """A stamp this far before the last one means that the clock was set back, and not that two messages overtook."""
-KEEP_NS = 3 * SECOND
+KEEP_NS = 4 * SECOND
 MOST = 10_000
 
 
 class SampleStream(Generic[_T]):
-    """Samples in the order of their stamps [ns]. What no longer holds 3 s before the newest one is forgotten.
+    """Samples in the order of their stamps [ns]. What no longer holds 4 s before the newest one is forgotten.
 
     name: for sentences, such as "camera 'front'". audit: what was counted since the last `begin`.
     """

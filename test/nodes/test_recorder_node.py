@@ -55,6 +55,10 @@ class RecorderRig:
         """Of the tip along x [m]."""
         return 0.3 + 0.05 * math.sin((time_ns - self.begin_ns) / SECOND)
 
+    def between(self, time_ns: int) -> float:
+        """Of the tip in the middle between two transforms."""
+        return (self.position(time_ns - PERIOD // 2) + self.position(time_ns + PERIOD // 2)) / 2
+
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds * 50)):
             self.now_ns += PERIOD
@@ -118,10 +122,10 @@ def test_the_dataset_has_what_was_published(rig: RecorderRig, tmp_path: Path) ->
     first = next(i for i, one in enumerate(stamps) if np.array_equal(rig.published[one], episode.images["front"][0]))
     for k in range(len(episode)):  # a frame every 0.2 s, an image every 0.1 s
         np.testing.assert_array_equal(episode.images["front"][k], rig.published[stamps[first + 2 * k]])
-        at = rig.position(stamps[first + 2 * k])
+        at = rig.between(stamps[first + 2 * k] + PERIOD // 2)
         assert episode.states is not None
-        np.testing.assert_allclose(episode.states[k], [at, 0.5], atol=1e-6)
-        moved = rig.position(stamps[first + 2 * k] + SECOND // 5) - at if k + 1 < len(episode) else 0.0
+        np.testing.assert_allclose(episode.states[k], [rig.position(stamps[first + 2 * k]), 0.5], atol=1e-6)
+        moved = rig.between(stamps[first + 2 * k] + PERIOD // 2 + SECOND // 5) - at if k + 1 < len(episode) else 0.0
         np.testing.assert_allclose(episode.values[k, 1:5], [moved, 0, 0, 0], atol=1e-7)
     assert len(episode) >= 10
     assert episode.values[-1, 0] == 0  # terminate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -186,3 +187,20 @@ def test_an_image_that_is_none_ends_the_episode_before_it(writer: LeRobotWriter,
     with pytest.raises(ValueError, match="cannot be used"):
         builder.add(moments[-1])
     assert builder.save(success=False, over="Camera 'front' cannot be used.").frames == len(moments) - 2
+
+
+class Shown:
+    """What a camera sent."""
+
+
+def test_images_are_not_kept(writer: LeRobotWriter, robot: RecordedRobot) -> None:
+    _, moments = robot.record(2.0)
+    builder = EpisodeBuilder(writer, robot.streams, lambda _camera, _shown: np.zeros((16, 16, 3), np.uint8))
+    alive = weakref.WeakSet[Shown]()
+    for moment in moments:
+        shown = Shown()
+        alive.add(shown)
+        builder.add(replace(moment, pictures={"front": shown}))
+    del shown
+    assert len(alive) <= 2
+    builder.discard()

@@ -19,7 +19,7 @@ def test_frames_are_a_period_apart_and_have_the_newest_image_that_is_no_later() 
     assert resampler.over is None
     times = [moment.time_ns for moment in moments]
     assert len(times) == 15
-    assert times[0] in robot.image_stamps  # the first camera's image begins it
+    assert times[0] - SECOND // 100 in robot.image_stamps  # the first camera's image begins it
     assert np.diff(times).tolist() == [SECOND // 5] * 14
     for moment in moments:
         stamp_ns = robot.image_stamps[moment.pictures["front"]]
@@ -203,3 +203,15 @@ def test_where_no_status_tells_a_human_commands_while_twists_come() -> None:
     assert [one.commander for one in moments if one.commander]
     assert moments[-1].commander == ""
     assert {one.commander for one in RecordedRobot(CARD, replace(MAP, commander="human")).record(1.0)[1]} == {"human"}
+
+
+def test_a_camera_as_fast_as_the_frames_may_be_a_little_late() -> None:
+    robot = RecordedRobot(replace(CARD, control_rate=10.0), camera_rate=10.0)
+    list(robot.run(0.5))
+    resampler, moments = Resampler(robot.streams, robot.now_ns), []
+    for number in range(30):
+        robot.image_offset_ns = (-3, 0, 5)[number % 3] * SECOND // 1000
+        moments += list(robot.run(0.1, resampler))
+    shown = [one.pictures["front"] for one in moments]
+    assert len(shown) > 20
+    assert set(np.diff(shown)) == {1}
