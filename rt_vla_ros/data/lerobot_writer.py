@@ -63,10 +63,11 @@ class LeRobotWriter:
         with_commanders: bool = False,
         episodes_per_file: int = 50,
         codec: str = "lossless",
+        robot: str = ROBOT,
     ) -> None:
         """with_scene, with_commanders: whether the episodes have `scene`, and `interventions` and `commanders`.
 
-        codec: of the videos, a name in data.video.CODECS.
+        codec: of the videos, a name in data.video.CODECS. robot: for people, of a dataset that is new.
 
         Raises ActionCardError for a dataset with another action card, DatasetError for a directory that holds something
         else, and for a control rate that LeRobot, which counts whole frames per second, does not know. OSError.
@@ -77,6 +78,7 @@ class LeRobotWriter:
                 f"The card's control_rate is {card.control_rate} Hz; LeRobot datasets have whole frames per second."
             )
         self.rate, self.episodes_per_file, self.codec = round(card.control_rate), episodes_per_file, codec
+        self._robot = robot
         self._check_codec()
         self.optional = frozenset([SCENE] * with_scene + [INTERVENTION, COMMANDER] * with_commanders)
         arrow()
@@ -197,6 +199,7 @@ class LeRobotWriter:
         for column in map(camera_column, self.card.cameras):
             if video_format(info["features"].get(column, {})) not in ((None, None), video_format(ours[column])):
                 raise DatasetError(f"{self.directory} was begun with another codec of its videos than {self.codec!r}.")
+        self._robot = info.get("robot_type", self._robot)
         self.episodes, self.frames = info["total_episodes"], info["total_frames"]
         if self.episodes:
             kinds = ["data", *(f"videos/{camera_column(camera)}" for camera in self.card.cameras)]
@@ -241,7 +244,7 @@ class LeRobotWriter:
     def _info(self, episodes: int, frames: int, tasks: int) -> dict[str, Any]:
         return {
             "codebase_version": VERSION,
-            "robot_type": ROBOT,
+            "robot_type": self._robot,
             "total_episodes": episodes,
             "total_frames": frames,
             "total_tasks": tasks,

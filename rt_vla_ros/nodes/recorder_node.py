@@ -215,7 +215,12 @@ def _make_recorder(settings: dict[str, Any]) -> EpisodeRecorder:
         topics = TopicMap.from_dict({one.name: settings[one.name] for one in fields(TopicMap)})
         streams = RobotStreams(card, topics)
         writer = LeRobotWriter(
-            Path(settings["out"]), card, with_scene=False, with_commanders=True, codec=settings["codec"]
+            Path(settings["out"]),
+            card,
+            with_scene=False,
+            with_commanders=True,
+            codec=settings["codec"],
+            robot=card.name,
         )
     except ValueError as error:
         raise StartError(str(error)) from error

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
+import sys
 import threading
 import time
 
@@ -15,6 +18,8 @@ from rt_vla_ros.recording.sample_stream import SECOND
 
 MOST_WAITING = 64
 """Moments that wait to be encoded; their images are in memory."""
+PRIORITY = 10
+"""Of the encoding, as `nice` counts."""
 FINISH = 4.0
 """A stopped episode is over after this time, also where the clock of the stamps stands still [s]."""
 
@@ -151,6 +156,10 @@ class _Encoding(threading.Thread):
         self._items.put(how)
 
     def run(self) -> None:
+        """The encoders' own threads are begun here and inherit the priority: messages go first, and so does control."""
+        with contextlib.suppress(OSError):
+            if sys.platform == "linux":  # elsewhere it would be that of the whole process
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PRIORITY)
         while isinstance(item := self._items.get(), Moment):
             if not self._failed:
                 self._add(item)

@@ -128,6 +128,7 @@ def test_the_dataset_has_what_was_published(rig: RecorderRig, tmp_path: Path) ->
         moved = rig.between(stamps[first + 2 * k] + PERIOD // 2 + SECOND // 5) - at if k + 1 < len(episode) else 0.0
         np.testing.assert_allclose(episode.values[k, 1:5], [moved, 0, 0, 0], atol=1e-7)
     assert len(episode) >= 10
+    assert json.loads((tmp_path / "set/meta/info.json").read_text())["robot_type"] == "robot"
     assert episode.values[-1, 0] == 0  # terminate
     assert {episode.values[0, -1], episode.values[-1, -1]} == {0.0, 1.0}
     assert episode.commanders is not None
