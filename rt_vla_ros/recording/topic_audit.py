@@ -9,6 +9,8 @@ from typing import Any
 RECENT = 200  # intervals whose median is the topic's period
 MISSING = 0.01
 """Share of the messages of a steady topic that may be missing before it is told."""
+AHEAD_NS = 20_000_000
+"""Stamps of what frames are made of may lie this far in the future before it is told."""
 
 
 class TopicAudit:
@@ -99,7 +101,7 @@ class TopicAudit:
                 f"{name}: about {self.missing} of {self.messages + self.missing} messages are missing; the longest "
                 f"gap is {self._gap_ns / 1e9:.2f} s, {at:.1f} s after its first message."
             )
-        if self._lead_ns > 0.02e9 and not self.other_clock:
+        if self._lead_ns > AHEAD_NS and self._uses and not self.other_clock:
             found.append(
                 f"{name}: stamps lie up to {self._lead_ns / 1e9:.2f} s in the future; its clock is not in step."
             )
