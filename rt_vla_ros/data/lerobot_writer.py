@@ -123,6 +123,23 @@ class LeRobotWriter:
         if len(self._buffer) >= self.episodes_per_file:
             self.commit()
 
+    def relabel(self, *, success: bool) -> None:
+        """The last episode that was written was a success, or none; its actions stay as they are.
+
+        Raises DatasetError where there is none, OSError.
+        """
+        if not self.episodes:
+            raise DatasetError(f"{self.directory} has no episode yet.")
+        path = self.directory / place(EPISODES, self._files - 1)
+        table = read_table(path)
+        labels = [*table.column("success").to_pylist()[:-1], success]
+        changed = table.set_column(table.schema.get_field_index("success"), "success", arrow().array(labels))
+        try:
+            write_table(changed, _beside(path))
+            _beside(path).replace(path)
+        finally:
+            _beside(path).unlink(missing_ok=True)
+
     def commit(self) -> None:
         """Write what was added. Raises OSError; the dataset is then what it was before."""
         if not self._buffer:

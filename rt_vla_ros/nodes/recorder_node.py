@@ -68,6 +68,7 @@ class RecorderNode(ProgramNode):
         # A group of its own: while it waits for the end of the episode, everything else goes on.
         self.create_service(SetBool, "~/stop", self._on_stop, callback_group=ReentrantCallbackGroup())
         self.create_service(Trigger, "~/discard", self._on_discard)
+        self.create_service(SetBool, "~/label", self._on_label)
         self._diagnostics = Diagnostics(self, self._report)
         self.create_timer(PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
         writer = self.recorder.writer
@@ -189,6 +190,22 @@ class RecorderNode(ProgramNode):
             response.message = self.last
         except RecordingError as error:
             response.message = str(error)
+        return response
+
+    def _on_label(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        """Of the episode that ended last. data: whether the arm did what was said."""
+        writer = self.recorder.writer
+        try:
+            if self.recorder.busy:
+                raise RecordingError("An episode is being recorded: stop it with its label.")
+            writer.relabel(success=request.data)
+            response.success = True
+            label = "a success" if request.data else "no success"
+            response.message = f"Episode {writer.episodes - 1} of {writer.directory} is {label}."
+        except ValueError as error:
+            response.message = str(error)
+        except OSError as error:
+            response.message = in_words(error)
         return response
 
     def _report(self) -> Report:

@@ -136,3 +136,15 @@ def test_what_the_format_cannot_hold_is_refused(tmp_path: Path) -> None:
         writer.add(make_episode(0, stamps=np.arange(6) * 0.3))
     with pytest.raises(DatasetError, match="'scene' is in some episodes only"):
         writer.add(make_episode(0, scene=None))
+
+
+def test_the_last_label_can_be_corrected(dataset: Path, tmp_path: Path) -> None:
+    before = [episode.success for episode in LeRobotDataset(dataset)]
+    writer = LeRobotWriter(dataset, CARD, with_scene=True)
+    writer.relabel(success=not before[-1])
+    assert [episode.success for episode in LeRobotDataset(dataset)] == [*before[:-1], not before[-1]]
+    assert not list(dataset.rglob("*.part"))
+    writer.add(make_episode(5, length=4))
+    writer.commit()
+    with pytest.raises(DatasetError, match="has no episode yet"):
+        LeRobotWriter(tmp_path / "other", CARD, with_scene=True).relabel(success=True)

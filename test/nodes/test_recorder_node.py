@@ -154,6 +154,9 @@ def test_a_goal_is_told_how_it_goes_and_what_became_of_it(rig: RecorderRig, tmp_
     rig.bench.until(lambda: heard and heard[-1].frames > 3, "no feedback")
     assert rig.stop(False).success
     rig.bench.until(ended.done)
+    answer = rig.call(SetBool, "label", data=True)
+    assert (answer.success, answer.message) == (True, f"Episode 0 of {tmp_path / 'set'} is a success.")
+    assert LeRobotDataset(tmp_path / "set").labels(0).success
     result = ended.result().result
     assert (result.saved, result.episode, result.success, result.path) == (True, 0, False, str(tmp_path / "set"))
     assert result.frames == len(LeRobotDataset(tmp_path / "set")[0])
@@ -176,11 +179,13 @@ def test_a_canceled_goal_is_discarded(rig: RecorderRig, tmp_path: Path) -> None:
 def test_what_is_asked_at_the_wrong_time_is_refused(rig: RecorderRig) -> None:
     assert "Nobody has said what the arm shall do" in rig.call(StartEpisode, "start", instruction="").message
     assert rig.call(Trigger, "discard").message == "No episode is being recorded."
+    assert "has no episode yet" in rig.call(SetBool, "label", data=True).message
     answer = rig.call(SetBool, "stop", data=True)
     assert (answer.success, answer.message) == (False, "No episode is being recorded.")
     rig.instructions.publish(String(data="lift the cube"))
     rig.run(0.2)
     assert rig.call(StartEpisode, "start", instruction="").success
+    assert "stop it with its label" in rig.call(SetBool, "label", data=True).message
     assert "already" in rig.call(StartEpisode, "start", instruction="x").message
     answer = rig.call(Trigger, "discard")
     assert (answer.success, answer.message) == (True, "The episode was discarded.")
