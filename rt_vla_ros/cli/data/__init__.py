@@ -12,7 +12,12 @@ import argparse
 
 from rt_vla_ros.cli.subcommands import add_subcommands, run_subcommand
 
-SUBCOMMANDS: dict[str, str] = {}
+SUBCOMMANDS: dict[str, str] = {
+    "merge": "rt_vla_ros.cli.data.merge",
+    "split": "rt_vla_ros.cli.data.split",
+    "drop": "rt_vla_ros.cli.data.drop",
+    "relabel": "rt_vla_ros.cli.data.relabel",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
