@@ -226,8 +226,8 @@ class DatasetAssembly:
                 zero = copy_stretch(run, path, rate, link=self._link)
                 for row, stretch in zip(rows[begin:end], stretches[begin:end], strict=True):
                     row |= _file(kind, number)
-                    row[f"{kind}/from_timestamp"] = stretch.first - zero
-                    row[f"{kind}/to_timestamp"] = stretch.until - zero
+                    first = max(0.0, stretch.first - zero)  # which may come out a little below
+                    row |= {f"{kind}/from_timestamp": first, f"{kind}/to_timestamp": stretch.until - zero}
 
     def _table(self) -> Any:
         pa = arrow()

@@ -20,7 +20,7 @@ def test_help_names_every_subcommand(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["data", "--help"]) == 0
     out = capsys.readouterr().out
     for name, path in SUBCOMMANDS.items():
-        assert f"    {name} " in out
+        assert f"    {name}" in out
         assert callable(importlib.import_module(path).run)
 
 
