@@ -14,6 +14,7 @@ from rt_vla_ros.cli.subcommands import add_subcommands, run_subcommand
 
 SUBCOMMANDS: dict[str, str] = {
     "from-lerobot-v2": "rt_vla_ros.cli.data.from_lerobot_v2",
+    "from-rlds": "rt_vla_ros.cli.data.from_rlds",
     "merge": "rt_vla_ros.cli.data.merge",
     "split": "rt_vla_ros.cli.data.split",
     "drop": "rt_vla_ros.cli.data.drop",
