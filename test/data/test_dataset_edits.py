@@ -271,3 +271,17 @@ def test_what_makes_no_sense_is_refused(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="is no dataset"):
         drop(dataset, out, silent, episodes={0})
     assert not out.exists()
+
+
+def test_the_lerobot_package_reads_the_same(dataset: Path, other: Path, tmp_path: Path) -> None:
+    package = pytest.importorskip("lerobot.datasets.lerobot_dataset", exc_type=ImportError)
+    merge([dataset, other], tmp_path / "all", silent)
+    drop(tmp_path / "all", tmp_path / "left", silent, episodes={1, 2, 6})
+    wanted = [one for number, one in enumerate([*FIRST, *SECOND]) if number not in (1, 2, 6)]
+    found = package.LeRobotDataset("someone/some", root=tmp_path / "left", video_backend="pyav")
+    assert len(found) == sum(map(len, wanted))
+    steps = [(episode, step) for episode in wanted for step in range(len(episode))]
+    for index, (episode, step) in enumerate(steps):
+        pixels = (found[index][FRONT].permute(1, 2, 0) * 255).round().numpy().astype(np.uint8)
+        np.testing.assert_array_equal(pixels, episode.images["front"][step])
+        assert found[index]["task"] == episode.instruction
