@@ -109,7 +109,7 @@ class DatasetAssembly:
         try:
             table = episode.table.cast(schema)
         except (arrow().ArrowException, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0].rstrip(".")
             where = f"Episode {self.episodes + len(self._buffer)} of {self.out}"
             raise DatasetError(f"{where} has other columns than those before it: {reason}.") from error
         self._schema = schema
@@ -286,6 +286,10 @@ def _statistics(episode: StoredEpisode, features: Mapping[str, Mapping[str, Any]
             flat = episode.table.column(name).combine_chunks()
             while hasattr(flat.type, "value_type"):
                 flat = flat.flatten()
-            numbers = np.asarray(flat.to_numpy(zero_copy_only=False), np.float64)
-            found[name] = column_statistics(numbers.reshape(len(episode.table), -1))
+            try:
+                numbers = np.asarray(flat.to_numpy(zero_copy_only=False), np.float64)
+                found[name] = column_statistics(numbers.reshape(len(episode.table), -1))
+            except (ValueError, TypeError) as error:
+                what = f"not {feature['dtype']}, {feature.get('shape')}, in each of its rows"
+                raise DatasetError(f"The column {name!r} has {what}, as meta/info.json says: {error}.") from error
     return found

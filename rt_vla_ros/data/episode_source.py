@@ -15,7 +15,7 @@ from rt_vla_ros.data.column_statistics import KEYS, Statistics, column_statistic
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_info import image_size, is_grey, read_info, splits_of
-from rt_vla_ros.data.lerobot_layout import COUNTED, META, file_path, inside
+from rt_vla_ros.data.lerobot_layout import COUNTED, INFO, META, file_path, inside
 from rt_vla_ros.data.lerobot_pictures import CameraPictures, TablePictures, VideoPictures
 from rt_vla_ros.data.lerobot_rows import RecordedSteps, Row, instructions, read_episode_rows, read_sentences, read_steps
 from rt_vla_ros.data.parquet import arrow, read_table
@@ -47,6 +47,9 @@ class EpisodeSource:
     _pictures: dict[str, CameraPictures] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
+        for name, feature in self.features.items():
+            if not isinstance(feature.get("dtype"), str):
+                raise DatasetError(f"{self.directory / INFO}: the feature {name!r} has no dtype.")
         self.splits = ["train"] * len(self.rows)
         for name, part in splits_of(self.directory, self.info).items():
             for number in range(part.start, min(part.stop, len(self.rows))):
@@ -153,7 +156,7 @@ def open_dataset(directory: Path) -> tuple[EpisodeSource, ActionCard]:
     """A LeRobot dataset v3.0 and its action card, checked as before training. Raises DatasetError, ActionCardError."""
     card = LeRobotDataset(directory).card
     info = read_info(directory)
-    kinds = ["data", *(f"videos/{name}" for name, one in info["features"].items() if one["dtype"] == "video")]
+    kinds = ["data", *(f"videos/{name}" for name, one in info["features"].items() if one.get("dtype") == "video")]
     rows = read_episode_rows(directory, info, kinds)
 
     def path_of(kind: str, row: Row) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.datasets import change_cell, change_column, change_info
+from support.datasets import change_cell, change_column, change_feature, change_info
 from support.lerobot_v21 import CLOSE, OPEN, change_line, copy_v21, fill_in
 
 from rt_vla_ros.action_space.card import ActionCard
@@ -17,12 +17,15 @@ from rt_vla_ros.data.card_template import template, unfilled
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_v2 import convert_v2, dropped_columns, open_v2
-from rt_vla_ros.data.parquet import read_table
+from rt_vla_ros.data.parquet import arrow, read_table
 from rt_vla_ros.data.video import VideoReader
 
 TABLE = "data/chunk-000/episode_00000{}.parquet"
 VIDEO = "videos/chunk-000/observation.images.front/episode_00000{}.mp4"
 FRONT = "observation.images.front"
+
+
+LISTS = arrow().list_(arrow().float64())
 
 
 def silent(_: str) -> None: ...
@@ -167,6 +170,11 @@ def two_of_a_number(old: Path) -> None:
             lambda old: change_cell(old / TABLE.format(2), "task_index", 3, 7),
             "episode 2: time step 3 has the task_index",
         ),
+        (lambda old: change_feature(old, "force", dtype=None), "the feature 'force' has no dtype"),
+        (
+            lambda old: change_column(old / TABLE.format(2), "force", [[1.0], [1.0, 2.0]], LISTS),
+            "Episode 2 of .* has other columns than those before it: ListType",
+        ),
         (lambda old: change_column(old / TABLE.format(2), "force", None), "Episode 2 .*lacks the columns force"),
     ],
 )
@@ -177,3 +185,10 @@ def test_what_is_not_whole_is_refused_with_the_episodes_number(
     with pytest.raises(DatasetError, match=sentence):
         convert_v2(open_v2(old), card, tmp_path / "new", silent)
     assert not (tmp_path / "new").exists()
+
+
+def test_lists_of_other_lengths_than_the_features_say_are_refused(old: Path, card: ActionCard, tmp_path: Path) -> None:
+    for number in range(3):
+        change_column(old / TABLE.format(number), "force", [[1.0], [1.0, 2.0]], LISTS)
+    with pytest.raises(DatasetError, match=r"The column 'force' has not float64, \[2\], in each of its rows"):
+        convert_v2(open_v2(old), card, tmp_path / "new", silent)
