@@ -17,6 +17,7 @@ from rt_vla_ros.data.column_statistics import Statistics, column_statistics
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.episode_source import SAMPLES
 from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.data.lerobot_info import check_features
 from rt_vla_ros.data.lerobot_layout import ACTION, COUNTED, STATE, camera_column, names_of
 from rt_vla_ros.data.lerobot_pictures import FORMATS
 from rt_vla_ros.data.parquet import arrow
@@ -148,6 +149,7 @@ def convert_rlds(source: RldsSource, out: Any, report: Callable[[str], None]) ->
     }
     kinds = {SOURCE: pa.string(), **({} if source.keys.success is None else {"success": pa.bool_()})}
     info = {"fps": int(rate), "robot_type": tfds.name, "features": source.features}
+    check_features(tfds.directory, info, source.card)
     assembly = DatasetAssembly(out, source.card, info, about, facts=kinds, episodes_per_file=PER_FILE)
     done, total = assembly.episodes, sum(shard.length or 0 for shard in tfds.shards)
     if done:
