@@ -6,7 +6,7 @@ from typing import Any
 
 from rt_vla_ros.action_space.card import ROLES, UNITS
 from rt_vla_ros.data.episode_source import EpisodeSource
-from rt_vla_ros.data.lerobot_info import image_size, in_order, is_grey
+from rt_vla_ros.data.lerobot_info import image_size, is_grey, names_in_order
 from rt_vla_ros.data.lerobot_layout import ACTION, CAMERA_PREFIX, STATE
 from rt_vla_ros.data.lerobot_v2 import action_range
 
@@ -77,7 +77,7 @@ def _width(source: EpisodeSource, column: str) -> int:
 
 
 def _names(source: EpisodeSource, column: str) -> list[str]:
-    names = [str(name) for name in in_order(source.features[column].get("names"))]
+    names = names_in_order(source.features[column])
     width = _width(source, column)
     return names if len(names) == width == len({*names}) else [f"{column}_{i}" for i in range(width)]
 

@@ -98,7 +98,7 @@ def _check_numbers(directory: Path, info: Mapping[str, Any], column: str, ours: 
     feature = info["features"][column]
     if feature.get("shape") != [len(ours)]:
         raise DatasetError(f"{where} has the shape {feature.get('shape')}, {expected}.")
-    names = in_order(feature.get("names"))
+    names = _in_order(feature.get("names"))
     if names != ours and sorted(map(str, names)) == sorted(ours):
         raise DatasetError(
             f"{where} has {', '.join(names)} in this order (names in meta/info.json), the action card "
@@ -113,7 +113,7 @@ def _check_numbers(directory: Path, info: Mapping[str, Any], column: str, ours: 
 
 
 def _check_motion(directory: Path, info: Mapping[str, Any], card: ActionCard) -> None:
-    names = in_order(info["features"][ACTION].get("names"))
+    names = _in_order(info["features"][ACTION].get("names"))
     moved = [str(name) for name, one in zip(names, card.dimensions, strict=False) if kind_of_motion(one.role)]
     if any(name.endswith(".pos") for name in moved):  # of lerobot's own robots
         raise DatasetError(
@@ -122,7 +122,7 @@ def _check_motion(directory: Path, info: Mapping[str, Any], card: ActionCard) ->
         )
 
 
-def in_order(names: Any) -> list[Any]:
+def _in_order(names: Any) -> list[Any]:
     """What a column's numbers are called, empty where that is not known."""
     if isinstance(names, dict) and names and all(type(place) is int for place in names.values()):
         return sorted(names, key=lambda name: names[name])
@@ -147,6 +147,11 @@ def _check_camera(directory: Path, info: Mapping[str, Any], camera: CameraSpec) 
             f"{where} is a depth map or grey (info in meta/info.json), expected RGB; name another column."
         )
     image_size(directory, info, column)
+
+
+def names_in_order(feature: Mapping[str, Any]) -> list[str]:
+    """What the numbers of a column are called, empty where that is not known."""
+    return [str(name) for name in _in_order(feature.get("names"))]
 
 
 def is_grey(feature: Mapping[str, Any]) -> bool:
