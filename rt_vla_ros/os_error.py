@@ -19,6 +19,7 @@ MEANING = {
     errno.EMFILE: "more files are open than are allowed to you (ulimit -n); allow more, 1024 is usual",
     errno.ENFILE: "more files are open than this machine allows; end what else runs here",
     errno.ENOMEM: "there is too little memory; end what else runs here",
+    errno.EXDEV: "the two places are on different disks, where no hard link leads; use one disk, or copy",
     errno.EIO: "this could not be read or written; look whether the disk, or the terminal, is still there",
     errno.ELOOP: "this link leads to itself; name another place",
     errno.ENAMETOOLONG: "this name is too long; name another place",

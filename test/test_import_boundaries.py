@@ -26,6 +26,7 @@ ROWS = (
         "out_file.py",
         "parent_process.py",
         "progress.py",
+        "protocol_buffers.py",
         "svg.py",
     ),
     ("process_end.py", "servo_robots.py"),

@@ -73,8 +73,9 @@ def _rt1(args: argparse.Namespace) -> int:
     from safetensors import SafetensorError
     from transformers.utils.logging import disable_progress_bar
 
+    from rt_vla_ros.action_space.rt1_actions import JAX_ORDER
     from rt_vla_ros.policies.rt1.convert.conversion import convert_checkpoint, find_preset
-    from rt_vla_ros.policies.rt1.convert.public_cards import JAX_ORDER, action_order, public_card
+    from rt_vla_ros.policies.rt1.convert.public_cards import action_order, public_card
     from rt_vla_ros.policies.rt1.convert.sources.detect import read_source
     from rt_vla_ros.policies.rt1.convert.weight_names import FLAX
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 Statistics = dict[str, Any]
 """min, max, mean, std: nested lists, one number per entry of the column. count: [rows]."""
+KEYS = ("min", "max", "mean", "std", "count")
 
 
 def column_statistics(column: NDArray[Any]) -> Statistics:
@@ -17,6 +19,21 @@ def column_statistics(column: NDArray[Any]) -> Statistics:
         return _image_statistics(column)
     rows = column.reshape(len(column), -1).astype(np.float64)
     return _written(rows.min(0), rows.max(0), rows.mean(0), rows.std(0), len(rows))
+
+
+def row_statistics(row: Mapping[str, Any]) -> dict[str, Statistics]:
+    """By column, of a row of meta/episodes, which has them under "stats/COLUMN/KEY"."""
+    found: dict[str, Statistics] = {}
+    for name in (name for name in row if name.startswith("stats/")):
+        column, _, key = name.removeprefix("stats/").rpartition("/")
+        found.setdefault(column, {})[key] = row[name]
+    return found
+
+
+def merged_columns(parts: Sequence[Mapping[str, Statistics]]) -> dict[str, Statistics]:
+    """Of all rows together, from those of parts of them, by column; of columns that all parts have."""
+    names = [name for name in parts[0] if all(name in part for part in parts)]
+    return {name: merged_statistics([part[name] for part in parts]) for name in names}
 
 
 def merged_statistics(parts: list[Statistics]) -> Statistics:

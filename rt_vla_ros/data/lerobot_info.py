@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,13 @@ from rt_vla_ros.json_file import read_object
 MOST_FRAMES = 1000  # per second
 MOST_PIXELS = 8192  # a side
 AXES, AXES_FIRST = ("height", "width", "channel"), ("channel", "height", "width")
-CONVERT = "python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id=NAME"
 DOWNLOAD = "hf download NAME --repo-type dataset --local-dir DIR"
-OLDER = {
-    "v2.1": f"Convert it with the lerobot package: {CONVERT}",
-    "v2.0": f"Convert it to v2.1 with lerobot 0.3, then with a newer one: {CONVERT}",
-}
+CONVERT = "Convert it: rt-vla data from-lerobot-v2 DATA --out NEW."
+ADVICE = {"v2.1": CONVERT, "v2.0": CONVERT, VERSION: "It needs no conversion."}
 
 
-def read_info(directory: Path) -> dict[str, Any]:
-    """meta/info.json; data_path and video_path are always there. Raises DatasetError."""
+def read_info(directory: Path, versions: Collection[str] = (VERSION,)) -> dict[str, Any]:
+    """meta/info.json of one of these versions; data_path and video_path are always there. Raises DatasetError."""
     path = directory / INFO
     if not path.is_file():
         hub = f" Fetch one from the Hub first: {DOWNLOAD}" * (not directory.exists())
@@ -33,9 +30,9 @@ def read_info(directory: Path) -> dict[str, Any]:
     info = {"data_path": DATA, "video_path": VIDEO} | read_object(path, DatasetError)
     check_kinds(path, info, {"codebase_version": str, "fps": (int, float), "total_episodes": int, "features": dict})
     version = info["codebase_version"]
-    if version != VERSION:
-        advice = OLDER.get(version, f"Use the lerobot package to write it as {VERSION}.")
-        raise DatasetError(f"{path} says version {version:.50}; this reads {VERSION}. {advice}")
+    if version not in versions:
+        advice = ADVICE.get(version, f"Use the lerobot package to write it as {VERSION}.")
+        raise DatasetError(f"{path} says version {version:.50}; this reads {' and '.join(versions)}. {advice}")
     if not 0 < info["fps"] <= MOST_FRAMES:
         raise DatasetError(f"{path}: fps is {info['fps']}, expected more than 0 and at most {MOST_FRAMES}.")
     for name, feature in info["features"].items():
@@ -51,8 +48,8 @@ def check_kinds(path: Path, info: Mapping[str, Any], kinds: Mapping[str, Any]) -
             raise DatasetError(f"{path} lacks {key!r}, or has something else there.")
 
 
-def held_out(directory: Path, info: Mapping[str, Any]) -> list[range]:
-    """The episodes of the splits other than "train", which are for tests. Raises DatasetError."""
+def splits_of(directory: Path, info: Mapping[str, Any]) -> dict[str, range]:
+    """The episodes of each part that the dataset names, such as "train" and "test". Raises DatasetError."""
     splits = info.get("splits") or {}
     if not isinstance(splits, dict):
         raise DatasetError(f"{directory / INFO}: splits is {splits!r:.100}, expected an object.")
@@ -61,7 +58,12 @@ def held_out(directory: Path, info: Mapping[str, Any]) -> list[range]:
         if part is None:
             what = f"{name!r} in splits is {splits[name]!r:.100}, expected FIRST:END, numbers of episodes"
             raise DatasetError(f"{directory / INFO}: {what}.")
-    return [range(int(part[1]), int(part[2])) for name, part in found.items() if part and name != "train"]
+    return {name: range(int(part[1]), int(part[2])) for name, part in found.items() if part}
+
+
+def held_out(directory: Path, info: Mapping[str, Any]) -> list[range]:
+    """The episodes of the splits other than "train", which are for tests. Raises DatasetError."""
+    return [part for name, part in splits_of(directory, info).items() if name != "train"]
 
 
 def check_features(directory: Path, info: Mapping[str, Any], card: ActionCard) -> None:
@@ -139,12 +141,23 @@ def _check_camera(directory: Path, info: Mapping[str, Any], camera: CameraSpec) 
             f"{', '.join(there) or 'none'}. The camera in the action card can name its column: "
             f'"column": "{there[0] if there else column}".'
         )
-    about, where = _about(feature), f"{directory}: the column {column!r} of the camera {camera.name!r}"
-    if about.get("is_depth_map") or str(about.get("pix_fmt", "")).startswith("gray"):
+    where = f"{directory}: the column {column!r} of the camera {camera.name!r}"
+    if is_grey(feature):
         raise DatasetError(
             f"{where} is a depth map or grey (info in meta/info.json), expected RGB; name another column."
         )
     image_size(directory, info, column)
+
+
+def names_in_order(feature: Mapping[str, Any]) -> list[str]:
+    """What the numbers of a column are called, empty where that is not known."""
+    return [str(name) for name in _in_order(feature.get("names"))]
+
+
+def is_grey(feature: Mapping[str, Any]) -> bool:
+    """Whether a camera's images are a depth map, or have no colours for another reason."""
+    about = _about(feature)
+    return bool(about.get("is_depth_map")) or str(about.get("pix_fmt", "")).startswith("gray")
 
 
 def image_size(directory: Path, info: Mapping[str, Any], column: str) -> tuple[int, int]:

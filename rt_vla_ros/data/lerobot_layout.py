@@ -58,6 +58,16 @@ def place(pattern: str, file_number: int, **names: str) -> str:
     return pattern.format(chunk_index=file_number // FILES_PER_CHUNK, file_index=file_number % FILES_PER_CHUNK, **names)
 
 
+def kinds_of_files(row: Mapping[str, Any]) -> list[str]:
+    """The kinds of files that a row of meta/episodes names, such as "data" and "videos/COLUMN"."""
+    return [name.removesuffix("/file_index") for name in row if name.endswith("/file_index")]
+
+
+def numbered(row: Mapping[str, Any], kind: str) -> int:
+    """The running number, over all chunks, of the file of a kind that a row of meta/episodes names."""
+    return int(row[f"{kind}/chunk_index"]) * FILES_PER_CHUNK + int(row[f"{kind}/file_index"])
+
+
 def features(
     card: ActionCard, rate: int, optional: Collection[str], codec: str = "lossless"
 ) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
-from rt_vla_ros.data.column_statistics import Statistics, column_statistics, merged_statistics
+from rt_vla_ros.data.column_statistics import Statistics, column_statistics, merged_columns, row_statistics
 from rt_vla_ros.data.encoded_episode import EncodedEpisode, EpisodeEncoder
 from rt_vla_ros.data.episode import DatasetError, Episode, EpisodeLabels, card_difference
 from rt_vla_ros.data.lerobot_info import check_kinds, read_info
@@ -24,7 +24,6 @@ from rt_vla_ros.data.lerobot_layout import (
     INFO,
     INTERVENTION,
     META,
-    OPTIONAL,
     ROBOT,
     SCENE,
     STATE,
@@ -34,6 +33,8 @@ from rt_vla_ros.data.lerobot_layout import (
     VIDEO,
     camera_column,
     features,
+    kinds_of_files,
+    numbered,
     optional_columns,
     place,
     video_format,
@@ -147,9 +148,9 @@ class LeRobotWriter:
         new_tasks = [text for e in self._buffer for text in _sentences(e) if text not in self._tasks]
         tasks = self._tasks | {task: len(self._tasks) + i for i, task in enumerate(dict.fromkeys(new_tasks))}
         own = [_statistics(episode) for episode in self._buffer]
-        statistics = _merged_columns([*([self._statistics] if self._statistics else []), *own])
+        statistics = merged_columns([*([self._statistics] if self._statistics else []), *own])
         self._write_files(tasks, own)
-        write_table(_tasks_table(tasks), _beside(self.directory / TASKS))
+        write_table(tasks_table(tasks), _beside(self.directory / TASKS))
         _beside(self.directory / TASKS).replace(self.directory / TASKS)
         write_json(self.directory / STATISTICS, statistics)
         episodes, frames = self.episodes + len(self._buffer), self.frames + sum(map(len, self._buffer))
@@ -210,9 +211,11 @@ class LeRobotWriter:
         info = read_info(self.directory)
         check_kinds(self.directory / INFO, info, {"total_frames": int, "total_tasks": int})
         self.card = self._own_card()
-        for column in self.optional ^ (set(OPTIONAL) & set(info["features"])):
-            raise DatasetError(f"{self.directory} was begun with another set of columns ({column!r}).")
-        ours = features(self.card, self.rate, (), self.codec)
+        ours = features(self.card, self.rate, self.optional, self.codec)
+        mine, its = ({name: one["dtype"] for name, one in some.items()} for some in (ours, info["features"]))
+        if mine != its:
+            different = ", ".join(repr(name) for name in sorted({*mine, *its}) if mine.get(name) != its.get(name))
+            raise DatasetError(f"{self.directory} was begun with another set of columns ({different}).")
         for column in map(camera_column, self.card.cameras):
             if video_format(info["features"].get(column, {})) not in ((None, None), video_format(ours[column])):
                 raise DatasetError(f"{self.directory} was begun with another codec of its videos than {self.codec!r}.")
@@ -226,7 +229,7 @@ class LeRobotWriter:
             table = read_table(self.directory / TASKS).to_pydict()
             counted = zip(table["task"], table["task_index"], strict=True)
             self._tasks = {task: number for task, number in counted if number < info["total_tasks"]}
-            self._statistics = _merged_columns(list(self._written_statistics()))
+            self._statistics = merged_columns(list(self._written_statistics()))
 
     def _check_codec(self) -> None:
         """Raises DatasetError for sizes that the codec does not have."""
@@ -241,8 +244,10 @@ class LeRobotWriter:
         """Files of episodes that info.json does not count. Returns the number of the next file."""
         numbers = [0]
         for path in self.directory.glob("meta/episodes/*/*.parquet"):
-            if read_table(path).column("episode_index")[0].as_py() < self.episodes:
-                numbers.append(_file_number(path) + 1)
+            for row in read_table(path).to_pylist():
+                if row["episode_index"] < self.episodes:
+                    numbers.append(_file_number(path) + 1)
+                    numbers += [numbered(row, kind) + 1 for kind in kinds_of_files(row)]
         for path in [*self.directory.glob("*/*/*/file-*"), *self.directory.glob("data/*/file-*")]:
             if path.suffix == ".part" or _file_number(path) >= max(numbers):
                 path.unlink()
@@ -251,12 +256,7 @@ class LeRobotWriter:
     def _written_statistics(self) -> Iterator[dict[str, Statistics]]:
         """Of every episode that is there, from its row: what stats.json says may count episodes that do not."""
         for path in sorted(self.directory.glob("meta/episodes/*/*.parquet")):
-            for row in read_table(path).to_pylist():
-                found: dict[str, Statistics] = {}
-                for name in (name for name in row if name.startswith("stats/")):
-                    column, _, key = name.removeprefix("stats/").rpartition("/")
-                    found.setdefault(column, {})[key] = row[name]
-                yield found
+            yield from map(row_statistics, read_table(path).to_pylist())
 
     def _info(self, episodes: int, frames: int, tasks: int) -> dict[str, Any]:
         return {
@@ -320,10 +320,6 @@ class LeRobotWriter:
         return arrow().Table.from_pylist(rows)
 
 
-def _merged_columns(parts: list[dict[str, Statistics]]) -> dict[str, Statistics]:
-    return {name: merged_statistics([part[name] for part in parts]) for name in parts[0]}
-
-
 def _sentences(episode: EpisodeLabels) -> tuple[str, ...]:
     """One for each time step."""
     if isinstance(episode, EncodedEpisode):
@@ -346,7 +342,7 @@ def _lists(values: Any) -> Any:
     return pa.FixedSizeListArray.from_arrays(pa.array(values.astype(np.float32).ravel()), values.shape[1])
 
 
-def _tasks_table(tasks: dict[str, int]) -> Any:
+def tasks_table(tasks: dict[str, int]) -> Any:
     """As pandas writes a frame with the index "task", which is how the lerobot package reads it."""
     pa = arrow()
     kinds = (("task_index", "int64", "int64"), ("task", "unicode", "object"))

@@ -14,14 +14,14 @@ from rt_vla_ros.data.episode import DatasetError, card_difference
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.parquet import read_table, write_table
 
-CONVERTER = "python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id=NAME"
+CONVERTER = "rt-vla data from-lerobot-v2 DATA --out NEW."
 
 
 @pytest.mark.parametrize(
     ("version", "sentence"),
     [
-        ("v2.1", f"says version v2.1; this reads v3.0. Convert it with the lerobot package: {CONVERTER}"),
-        ("v2.0", "says version v2.0; this reads v3.0. Convert it to v2.1 with lerobot 0.3, then with a"),
+        ("v2.1", f"says version v2.1; this reads v3.0. Convert it: {CONVERTER}"),
+        ("v2.0", f"says version v2.0; this reads v3.0. Convert it: {CONVERTER}"),
         ("v1.6", "says version v1.6; this reads v3.0. Use the lerobot package to write it as v3.0."),
         ("v3.1", "says version v3.1; this reads v3.0. Use the lerobot package to write it as v3.0."),
         ("", "says version ; this reads v3.0"),

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from support.rt1_golden import golden
 
+from rt_vla_ros.action_space.rt1_actions import PARTS
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.policies.rt1.convert.public_cards import PARTS, public_card
+from rt_vla_ros.policies.rt1.convert.public_cards import public_card
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import pytest
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.action_space.decoder import ActionDecoder
+from rt_vla_ros.action_space.rt1_actions import JAX_ORDER, ROBOTS
 from rt_vla_ros.policies.rt1.checkpoint import check_card
 from rt_vla_ros.policies.rt1.configuration import RT1Config
-from rt_vla_ros.policies.rt1.convert.public_cards import JAX_ORDER, ORDERS, ROBOTS, action_order, public_card
+from rt_vla_ros.policies.rt1.convert.public_cards import ORDERS, action_order, public_card
 
 PUBLIC = ("rt1", "rt1-multirobot", "rt1-jax", "rt1-x")
 

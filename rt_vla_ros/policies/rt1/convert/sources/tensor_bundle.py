@@ -16,36 +16,12 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.json_file import MEGABYTE, check_file
 from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.protocol_buffers import TruncatedError, fields, masked_crc32c, varint
 
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
-FOOTER, TRAILER, MASK_DELTA = 48, 5, 0xA282EAD8
+FOOTER, TRAILER = 48, 5
 LARGEST_INDEX, LONGEST_KEY, MOST_SHARDS = 16 * MEGABYTE, 4096, 1000
 """Bytes, bytes and files; the index of RT-1 has 60,000 bytes."""
-
-
-class TruncatedError(ValueError):
-    """A number or a block goes beyond the end of the data."""
-
-
-def masked_crc32c(data: bytes) -> int:
-    """The checksum (Castagnoli) as TensorFlow stores it: rotated, and a constant added."""
-    import google_crc32c
-
-    crc: int = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + MASK_DELTA) & 0xFFFFFFFF
-
-
-def varint(data: bytes, at: int) -> tuple[int, int]:
-    """A little-endian base-128 number and the position after it. Raises TruncatedError."""
-    value = shift = 0
-    while True:
-        if at >= len(data) or shift > 63:
-            raise TruncatedError("a number goes beyond the end")
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at
 
 
 def read_sstable(path: Path) -> dict[bytes, bytes]:
@@ -146,7 +122,7 @@ def read_tensor_bundle(prefix: Path) -> dict[str, NDArray[Any]]:
     if header is None:
         raise CheckpointError(f"{prefix}.index has no header; it is no TensorFlow checkpoint.")
     try:
-        shards, endianness = (dict(_fields(header)).get(number, 0) for number in (1, 2))  # of BundleHeaderProto
+        shards, endianness = (dict(fields(header)).get(number, 0) for number in (1, 2))  # of BundleHeaderProto
         where = {key.decode(errors="replace"): _entry(value) for key, value in entries.items()}
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{prefix}.index is damaged: {error}") from error
@@ -190,30 +166,7 @@ def _array(name: str, entry: Entry, data: list[Any], files: list[Path]) -> NDArr
 
 
 def _entry(data: bytes) -> Entry:
-    fields = dict(_fields(data))
-    numbers = {name: int(fields.get(number, 0)) for name, number in FIELDS.items()}
-    shape = [dict(_fields(value)).get(1, 0) for n, value in _fields(fields.get(2, b"")) if n == 2]
-    return Entry(**numbers, shape=shape, sliced=7 in fields)
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Fields of a protocol buffer by number: integers, and bytes for everything with a length."""
-    at = 0
-    while at < len(data):
-        tag, at = varint(data, at)
-        number, kind = tag >> 3, tag & 7
-        if kind == 0:
-            value, at = varint(data, at)
-            yield number, value
-            continue
-        if kind == 2:
-            length, at = varint(data, at)
-        elif kind in (1, 5):
-            length = 8 if kind == 1 else 4
-        else:
-            raise ValueError(f"a field has the wire type {kind}")
-        if at + length > len(data):
-            raise TruncatedError("a field goes beyond the end")
-        piece = data[at : at + length]
-        yield number, piece if kind == 2 else int.from_bytes(piece, "little")
-        at += length
+    found = dict(fields(data))
+    numbers = {name: int(found.get(number, 0)) for name, number in FIELDS.items()}
+    shape = [dict(fields(value)).get(1, 0) for n, value in fields(found.get(2, b"")) if n == 2]
+    return Entry(**numbers, shape=shape, sliced=7 in found)

@@ -16,8 +16,9 @@ from rt_vla_ros.policies.checkpoint.errors import CheckpointError
 from rt_vla_ros.policies.rt1.convert.sources.detect import read_source
 from rt_vla_ros.policies.rt1.convert.sources.flax_msgpack import kept_collections
 from rt_vla_ros.policies.rt1.convert.sources.orbax import read_orbax
-from rt_vla_ros.policies.rt1.convert.sources.tensor_bundle import FOOTER, MAGIC, TRAILER, masked_crc32c
+from rt_vla_ros.policies.rt1.convert.sources.tensor_bundle import FOOTER, MAGIC, TRAILER
 from rt_vla_ros.policies.rt1.convert.weight_names import FLAX, TENSORFLOW
+from rt_vla_ros.protocol_buffers import masked_crc32c
 
 NAMED = {
     "flax/checkpoint_900": ("Flax msgpack checkpoint", FLAX),

@@ -1,0 +1,37 @@
+"""A dataset without some of its episodes.
+
+rt-vla data drop data/demonstrations --episodes 3,7-9 --out data/good
+rt-vla data drop data/demonstrations --failed --out data/good
+
+Videos are cut at their key frames, not encoded anew. DATA stays as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rt_vla_ros.cli.data.options import add_out, episode_numbers, summary
+from rt_vla_ros.cli.main import refused
+from rt_vla_ros.data.dataset_edits import drop
+from rt_vla_ros.progress import Progress
+from zenoh_ros.commands.errors import CliError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, metavar="DATA", help="the dataset")
+    parser.add_argument("--episodes", type=episode_numbers, metavar="N", help="these, such as 3,7-9, from 0")
+    parser.add_argument("--failed", action="store_true", help="those that did not succeed")
+    add_out(parser)
+
+
+@refused(ValueError)
+def run(args: argparse.Namespace) -> int:
+    """0 when the dataset is whole."""
+    if args.episodes is None and not args.failed:
+        raise CliError("say which episodes to drop: --episodes 3,7-9, --failed, or both.")
+    progress = Progress()
+    episodes = args.episodes or set()
+    left = drop(args.data, args.out, progress.update, episodes=episodes, failed=args.failed, link=args.link)
+    progress.line(summary(args.out, len(left.rows), left.info["total_frames"]))
+    return 0

@@ -1,0 +1,60 @@
+"""A LeRobot dataset v2.0 or v2.1, as most of the Hub has, as v3.0 with an action card.
+
+rt-vla data from-lerobot-v2 data/old --out data/new                             # writes data/new.card.json to fill in
+rt-vla data from-lerobot-v2 data/old --card data/new.card.json --out data/new   # converts
+
+Videos and images are kept as they are. What is stopped goes on with the same command; nothing is at DIR until it is
+whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rt_vla_ros.cli.data.options import add_out, read_card, summary
+from rt_vla_ros.cli.main import refused
+from rt_vla_ros.data.assembly import check_new
+from rt_vla_ros.data.card_template import explanation, template, unfilled
+from rt_vla_ros.data.episode_source import EpisodeSource
+from rt_vla_ros.data.lerobot_layout import write_json
+from rt_vla_ros.data.lerobot_v2 import convert_v2, dropped_columns, open_v2
+from rt_vla_ros.progress import Progress
+from zenoh_ros.commands.errors import CliError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, metavar="DATA", help="the dataset")
+    whence = "what its actions mean: a card's file, or a dataset or checkpoint that has one; none: write one to fill in"
+    parser.add_argument("--card", type=Path, metavar="CARD", help=whence)
+    add_out(parser)
+
+
+@refused(ValueError)
+def run(args: argparse.Namespace) -> int:
+    """0 when the dataset is whole; 2 where its card has to be filled in first."""
+    check_new(args.out)
+    card, progress = None if args.card is None else read_card(args.card), Progress()
+    source = open_v2(args.data)
+    if card is None:
+        raise CliError(_template_written(source, args.out))
+    gone = dropped_columns(source)
+    if gone:
+        progress.line(f"Left out, as meta/info.json does not describe them: {', '.join(gone)}.")
+    made = convert_v2(source, card, args.out, progress.update, link=args.link)
+    progress.line(summary(args.out, len(made.rows), made.info["total_frames"]))
+    return 0
+
+
+def _template_written(source: EpisodeSource, out: Path) -> str:
+    """What to do with it. Raises CliError where one is there already."""
+    path = out.with_name(out.name + ".card.json")
+    if path.exists():
+        raise CliError(f"{path} is there already; fill it in and give it with --card {path}, or take it away.")
+    data = template(source)
+    write_json(path, data)
+    lines = "\n".join(f"  {line}" for line in explanation(data))
+    return (
+        f"nobody can know from {source.directory} what its actions mean. Fill in the {len(unfilled(data))} question "
+        f"marks of {path}, which has the rest, and give it with --card {path}:\n{lines}"
+    )

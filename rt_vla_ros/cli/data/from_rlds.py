@@ -1,0 +1,52 @@
+"""An RLDS dataset (TFDS in TFRecord files, as Open X-Embodiment has) as LeRobot v3.0 with an action card.
+
+rt-vla data from-rlds fractal20220817_data/0.1.0 --out data/rt1          # known by its name: its card and keys are here
+rt-vla data from-rlds DIR --card CARD --keys image=observation/image language=language_instruction action=action --out D
+
+TensorFlow is not needed. Images stay the JPEG or PNG that they are. Keys are those of a step, with + between several;
+KEY:mode is one whose numbers are all 0 but one. What is stopped goes on with the same command; nothing is at DIR until
+it is whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rt_vla_ros.cli.data.options import add_out, read_card, summary
+from rt_vla_ros.cli.main import refused
+from rt_vla_ros.data.assembly import check_new
+from rt_vla_ros.data.rlds import RldsSource, convert_rlds
+from rt_vla_ros.data.rlds_keys import explicit_keys, known_card, resolve_keys
+from rt_vla_ros.data.tfds import open_tfds
+from rt_vla_ros.progress import Progress
+from zenoh_ros.commands.errors import CliError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("data", type=Path, metavar="DIR", help="the folder with features.json, dataset_info.json and the records")
+    add("--card", type=Path, metavar="CARD", help="what its actions mean: a card's file, or a dataset or checkpoint")
+    keys = "CAMERA=KEY (or image=KEY), language=KEY, action=KEY+KEY, state=KEY, success=KEY"
+    add("--keys", nargs="+", default=[], metavar="NAME=KEY", help=keys)
+    add("--partial", action="store_true", help="also where files of records are missing: convert those that are there")
+    add("--skip-unlabelled", action="store_true", help="leave out episodes without an instruction")
+    add_out(parser, link=False)
+
+
+@refused(ValueError)
+def run(args: argparse.Namespace) -> int:
+    """0 when the dataset is whole."""
+    check_new(args.out)
+    tfds, progress = open_tfds(args.data), Progress()
+    if tfds.missing and not args.partial:
+        there = f"{len(tfds.shards)} of {len(tfds.shards) + len(tfds.missing)} files of records are there"
+        raise CliError(f"{there}, {tfds.missing[0]} is not. --partial converts those that are there.")
+    card = known_card(tfds) if args.card is None else read_card(args.card)
+    keys = resolve_keys(tfds, card, explicit_keys(args.keys))
+    source = RldsSource(tfds, card, keys, args.skip_unlabelled)
+    made = convert_rlds(source, args.out, progress.update)
+    if source.skipped:
+        progress.line(f"Left out: {source.skipped} episodes without an instruction.")
+    progress.line(summary(args.out, len(made.rows), made.info["total_frames"]))
+    return 0

@@ -1,0 +1,51 @@
+"""Options that several subcommands of `rt-vla data` have."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
+from rt_vla_ros.data.card_template import unfilled
+from rt_vla_ros.data.lerobot_layout import META
+from rt_vla_ros.data.lerobot_rows import MOST_EPISODES
+from rt_vla_ros.json_file import read_object
+
+
+def episode_numbers(text: str) -> set[int]:
+    """Of "3,7-9": 3, 7, 8 and 9, from 0 on. Raises ArgumentTypeError."""
+    found: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if not first <= last < MOST_EPISODES:
+            raise argparse.ArgumentTypeError(f"episodes are numbers from 0 on, such as 3,7-9; got {text!r:.100}")
+        found |= {*range(first, last + 1)}
+    return found
+
+
+def add_out(parser: argparse.ArgumentParser, *, link: bool = True) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the new dataset; nothing is there yet")
+    if link:
+        hard = "hard links instead of copies of whole videos: no space, on the same disk only"
+        parser.add_argument("--link", action="store_true", help=hard)
+
+
+def summary(out: Path, episodes: int, frames: int) -> str:
+    return f"{out}: {episodes} episodes, {frames:,} frames."
+
+
+def read_card(path: Path) -> ActionCard:
+    """The action card in a file, or of a checkpoint or dataset. Raises ActionCardError."""
+    if path.is_dir():
+        return ActionCard.load(path / META if (path / META / CARD_FILE).is_file() else path)
+    data = read_object(path, ActionCardError)
+    missing = unfilled(data)
+    if missing:
+        where = ", ".join(missing)
+        raise ActionCardError(f"{path} has question marks at {where}: say what is meant, or take them away.")
+    try:
+        return ActionCard.from_dict(data)
+    except ActionCardError as error:
+        raise ActionCardError(f"{path}: {error}") from error

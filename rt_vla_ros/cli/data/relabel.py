@@ -1,0 +1,35 @@
+"""A dataset in which one sentence is said for another.
+
+rt-vla data relabel data/demonstrations --from "pik up the cube" --to "pick up the cube" --out data/spelled --link
+rt-vla data relabel data/demonstrations --from "pick it up" --to "pick up the cube" --episodes 12-20 --out data/clear
+
+DATA stays as it is, so that nothing can be lost; with --link the copy takes no space.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rt_vla_ros.cli.data.options import add_out, episode_numbers
+from rt_vla_ros.cli.main import refused
+from rt_vla_ros.data.dataset_edits import relabel
+from rt_vla_ros.progress import Progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, metavar="DATA", help="the dataset")
+    parser.add_argument("--from", dest="old", required=True, metavar="SENTENCE", help="as it is said now")
+    parser.add_argument("--to", dest="new", required=True, metavar="SENTENCE", help="as it shall be said")
+    parser.add_argument("--episodes", type=episode_numbers, metavar="N", help="in these, such as 3,7-9 (default: all)")
+    add_out(parser)
+
+
+@refused(ValueError)
+def run(args: argparse.Namespace) -> int:
+    """0 when the dataset is whole."""
+    progress = Progress()
+    names = {"old": args.old, "new": args.new, "episodes": args.episodes, "link": args.link}
+    count = relabel(args.data, args.out, progress.update, **names)
+    progress.line(f"{args.out}: {args.new!r} in {count} episodes, where it was {args.old!r}.")
+    return 0

@@ -1,0 +1,183 @@
+"""The episodes of a LeRobot dataset as they are stored: all their columns and videos, for another dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.data.assembly import StoredEpisode
+from rt_vla_ros.data.column_statistics import KEYS, Statistics, column_statistics, row_statistics
+from rt_vla_ros.data.episode import DatasetError
+from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.data.lerobot_info import image_size, is_grey, read_info, splits_of
+from rt_vla_ros.data.lerobot_layout import COUNTED, INFO, META, file_path, inside
+from rt_vla_ros.data.lerobot_pictures import CameraPictures, TablePictures, VideoPictures
+from rt_vla_ros.data.lerobot_rows import RecordedSteps, Row, instructions, read_episode_rows, read_sentences, read_steps
+from rt_vla_ros.data.parquet import arrow, read_table
+from rt_vla_ros.data.video_copy import VideoStretch
+
+SAMPLES = 8  # pictures of an episode that are looked at for statistics where nobody has given them
+OF_STEPS = ("episode_index", "tasks", "length", "dataset_from_index", "dataset_to_index")
+Features = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass
+class EpisodeSource:
+    """A dataset's episodes, by number from 0.
+
+    rows: of meta/episodes, or what stands for them. path_of: a kind of file ("data", "videos/COLUMN") of a row.
+    facts: what is said of each episode besides. facts_kinds: their pyarrow types. statistics: given ones, by episode.
+    """
+
+    directory: Path
+    info: dict[str, Any]
+    rows: Sequence[Row]
+    steps: Sequence[RecordedSteps]
+    sentences: Mapping[int, str] | None
+    path_of: Callable[[str, Row], Path]
+    facts: Sequence[Mapping[str, Any]]
+    facts_kinds: Mapping[str, Any]
+    statistics: Mapping[int, Mapping[str, Statistics]]
+    _table: tuple[Path, Any] | None = field(default=None, init=False)
+    _pictures: dict[str, CameraPictures] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        for name, feature in self.features.items():
+            if not isinstance(feature.get("dtype"), str):
+                raise DatasetError(f"{self.directory / INFO}: the feature {name!r} has no dtype.")
+        self.splits = ["train"] * len(self.rows)
+        for name, part in splits_of(self.directory, self.info).items():
+            for number in range(part.start, min(part.stop, len(self.rows))):
+                self.splits[number] = name
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def features(self) -> Features:
+        """What the columns are, by name."""
+        found: Features = self.info["features"]
+        return found
+
+    def said(self, number: int) -> tuple[str, ...]:
+        """The sentence of each step of an episode. Raises DatasetError."""
+        parts = instructions(self.directory, self.rows[number], self.steps[number], self.sentences)
+        return tuple(sentence for _, length, sentence in parts for _ in range(length))
+
+    def episode(self, number: int, columns: Collection[str] | None = None) -> StoredEpisode:
+        """columns: those that are wanted; None: all. Raises DatasetError for one that is damaged, or lacks pictures."""
+        wanted = {name: one for name, one in self.features.items() if columns is None or name in columns}
+        with_pictures = [name for name, one in wanted.items() if one["dtype"] in ("video", "image")]
+        for name in with_pictures:
+            pictures = self._pictures_of(name)
+            if pictures is not None:
+                pictures.check(number)
+        row, rate = self.rows[number], float(self.info["fps"])
+        starts = {name: row[f"videos/{name}/from_timestamp"] for name in wanted if wanted[name]["dtype"] == "video"}
+        return StoredEpisode(
+            table=self._rows_of(number, wanted),
+            sentences=self.said(number),
+            videos={
+                name: VideoStretch(self.path_of(f"videos/{name}", row), start, start + row["length"] / rate)
+                for name, start in starts.items()
+            },
+            facts=self.facts[number],
+            statistics={name: self._statistics(number, name) for name in with_pictures if self._pictures_of(name)},
+            split=self.splits[number],
+        )
+
+    def _rows_of(self, number: int, wanted: Features) -> Any:
+        """The columns of an episode's steps, as a pyarrow.Table."""
+        path, rows = self.steps[number].path, self.steps[number].rows
+        names = [name for name, one in wanted.items() if one["dtype"] != "video" and name not in COUNTED]
+        names.append("timestamp")
+        if self._table is None or self._table[0] != path:
+            self._table = (path, read_table(path))
+        table = self._table[1]
+        missing = [name for name in names if name not in table.column_names]
+        if missing:
+            raise DatasetError(f"The table {path} lacks the columns {', '.join(missing)}, which meta/info.json names.")
+        found = table.select(names).take(rows)
+        for name in names:
+            if wanted.get(name, {}).get("dtype") == "image":
+                found = found.set_column(names.index(name), name, self._images(found.column(name)))
+        return found
+
+    def _images(self, column: Any) -> Any:
+        """With the bytes of images that are files of their own."""
+        cells = column.to_pylist()
+        if all(cell is not None and cell["bytes"] is not None for cell in cells):
+            return column
+        for cell in cells:
+            if cell and cell["bytes"] is None and cell["path"]:
+                try:
+                    cell["bytes"] = inside(self.directory, cell["path"]).read_bytes()
+                except (OSError, ValueError) as error:
+                    raise DatasetError(f"{self.directory}: an image cannot be read: {error}") from error
+        return arrow().array(cells, column.type)
+
+    def _pictures_of(self, name: str) -> CameraPictures | None:
+        """None for depth maps, which nothing here reads."""
+        feature = self.features[name]
+        if is_grey(feature):
+            return None
+        if name not in self._pictures:
+            size = image_size(self.directory, self.info, name)
+            self._pictures[name] = (
+                TablePictures(name, size, self.directory, self.steps)
+                if feature["dtype"] == "image"
+                else VideoPictures(
+                    name,
+                    size,
+                    self.rows,
+                    self.steps,
+                    lambda row: self.path_of(f"videos/{name}", row),
+                    float(self.info["fps"]),
+                )
+            )
+        return self._pictures[name]
+
+    def _statistics(self, number: int, name: str) -> Statistics:
+        given = self.statistics.get(number, {}).get(name, {})
+        if all(np.size(given.get(key, ())) == (1 if key == "count" else 3) for key in KEYS):
+            return {key: given[key] for key in KEYS}
+        pictures, length = self._pictures_of(name), int(self.rows[number]["length"])
+        assert pictures is not None
+        places = np.unique(np.linspace(0, length - 1, SAMPLES).round().astype(int)).tolist()
+        return column_statistics(np.stack([image for at in places for image in pictures.read(number, at, 1)]))
+
+
+def open_dataset(directory: Path) -> tuple[EpisodeSource, ActionCard]:
+    """A LeRobot dataset v3.0 and its action card, checked as before training. Raises DatasetError, ActionCardError."""
+    card = LeRobotDataset(directory).card
+    info = read_info(directory)
+    kinds = ["data", *(f"videos/{name}" for name, one in info["features"].items() if one.get("dtype") == "video")]
+    rows = read_episode_rows(directory, info, kinds)
+
+    def path_of(kind: str, row: Row) -> Path:
+        names = {name: row[f"{kind}/{name}"] for name in ("chunk_index", "file_index")}
+        if kind == "data":
+            return file_path(directory, info, "data_path", **names)
+        return file_path(directory, info, "video_path", video_key=kind.removeprefix("videos/"), **names)
+
+    steps = read_steps(rows, lambda row: path_of("data", row), float(info["fps"]))
+    facts: list[dict[str, Any]] = [{} for _ in rows]
+    statistics, facts_kinds = dict[int, Mapping[str, Statistics]](), dict[str, Any]()
+    for path in sorted((directory / META / "episodes").glob("*/[!.]*.parquet")):
+        table = read_table(path)
+        names = [name for name in table.column_names if "/" not in name and name not in OF_STEPS]
+        facts_kinds |= {name: table.schema.field(name).type for name in names}
+        for row in table.to_pylist():
+            number = row["episode_index"]
+            if number < len(rows):
+                facts[number] = {name: row[name] for name in names}
+                statistics[number] = row_statistics(row)
+    source = EpisodeSource(
+        directory, info, rows, steps, read_sentences(directory), path_of, facts, facts_kinds, statistics
+    )
+    return source, card

@@ -1,0 +1,53 @@
+"""`rt-vla data merge, split, drop, relabel` by the command line."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+from support.datasets import make_episode, write_dataset
+
+from rt_vla_ros.cli.data.options import episode_numbers
+from rt_vla_ros.cli.main import main
+
+
+def test_ranges_of_episodes() -> None:
+    assert episode_numbers("3,7-9, 1 - 2") == {1, 2, 3, 7, 8, 9}
+    for text in ("", "a", "3-", "-3", "9-7", "1,,2", "0-9999999", "1.5", "0-500000"):
+        with pytest.raises(argparse.ArgumentTypeError, match="numbers from 0 on, such as 3,7-9"):
+            episode_numbers(text)
+
+
+def test_a_dataset_is_taken_apart_and_put_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = str(write_dataset(tmp_path / "data", [make_episode(seed) for seed in range(4)]))
+    good, parts, new, all_ = (str(tmp_path / name) for name in ("good", "parts", "new", "all"))
+    assert main(["data", "drop", data, "--failed", "--out", good]) == 0
+    assert main(["data", "split", data, "--by", "success", "--out", parts]) == 0
+    assert main(["data", "relabel", data, "--from", "pick up the red cube", "--to", "take it", "--out", new]) == 0
+    assert main(["data", "merge", good, new, "--out", all_]) == 0
+    out = capsys.readouterr().out
+    for line in (
+        f"{good}: 2 episodes, 12 frames.",
+        f"{parts}/success: 2 episodes, 12 frames.",
+        f"{parts}/failed: 2 episodes, 12 frames.",
+        f"{new}: 'take it' in 2 episodes, where it was 'pick up the red cube'.",
+        f"{all_}: 6 episodes, 36 frames.",
+    ):
+        assert f"{line}\n" in out
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("merge DATA --out x", "name two datasets or more, each once"),
+        ("merge DATA DATA/. --out x", "name two datasets or more, each once"),
+        ("drop DATA --out x", "say which episodes to drop: --episodes 3,7-9, --failed, or both"),
+        ("split DATA --by share --out x", "--share goes with --by share, and only with it"),
+        ("split DATA --by success --episodes 1 --out x", "--episodes goes with --by episodes, and only with it"),
+        ("drop DATA --episodes 1 --out x", "DATA is no dataset in the LeRobot format"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(line: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", *line.split()]) == 2
+    assert sentence in capsys.readouterr().err
