@@ -155,9 +155,10 @@ class Takeover:
         if lost is not None:
             self.lose(lost)
             return
-        controller.take_over(f"{TAKEN_OVER} {PRESS_AGAIN}" if not self._ready else TAKEN_OVER)
+        told = TAKEN_OVER if self._ready else f"{TAKEN_OVER} {PRESS_AGAIN}"
         if self._ready:
             self._command(now, denied, turn)
+        controller.take_over(told)  # where that did not
 
     def _command(self, now: float, denied: str | None, turn: Callable[[HumanTwist], tuple[Vector, str] | str]) -> None:
         controller, stamp = self._controller, None
@@ -168,6 +169,7 @@ class Takeover:
             return  # nothing has moved so far, and nothing is to move
         gripper, self._gripper = self._gripper, None
         if denied is not None or isinstance(turned, str):
+            controller.take_over()
             controller.fault(f"{denied or turned} {PRESS_AGAIN}")
         else:
             controller.steer(*turned, now=now, stamp=stamp, gripper=gripper)

@@ -79,15 +79,16 @@ def test_while_the_deadman_is_held_the_human_commands_and_actions_are_dropped(ce
     assert cell.controller.refused == 5
 
 
+@pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("limits", [Limits(), JERK], ids=["acceleration", "jerk"])
-def test_neither_taking_over_nor_giving_back_is_a_step_in_velocity(limits: Limits) -> None:
-    cell = Cell(Controller(limits))
-    commands = cell.run(1.0)
+def test_neither_taking_over_nor_giving_back_is_a_step_in_velocity(limits: Limits, seed: int) -> None:
+    rng, cell = np.random.default_rng(seed), Cell(Controller(limits))
+    cell.policy = lambda: action(rng.uniform(-0.05, 0.05, 3), rng.uniform(-0.2, 0.2, 3))
+    commands = cell.run(1.06)  # the policy accelerates
     cell.take((-0.3, 0.2, 0.1, 0.5, 0.0, -0.5))
     commands += cell.run(1.0)
-    human = commands[45:]
     if limits.max_linear_jerk:
-        jerk = np.diff([c.linear for c in human], n=2, axis=0) / TICK**2
+        jerk = np.diff([c.linear for c in commands], n=2, axis=0) / TICK**2
         assert np.linalg.norm(jerk, axis=1).max() <= limits.max_linear_jerk * 1.001
     cell.let_go()
     commands += cell.run(0.3)
