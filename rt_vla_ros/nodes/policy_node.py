@@ -149,6 +149,8 @@ class PolicyNode(ManagedNode):
         self._policy = self._state = None
         self._cameras.forget()
         self._runner = self._new_runner()
+        if self._smoother.waits_for is not None:
+            self._runner.suspend()
         self._health.unload(self.problem, self.get_fully_qualified_name())
         give_back_memory()
 

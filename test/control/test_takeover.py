@@ -406,41 +406,43 @@ def fuzz(seed: int) -> None:
     human = Takeover(controller, TakeoverSettings(deadman=str(rng.choice(["topic", "motion"]))))
     now, tick, before = 0.0, TICK, controller.tick(0.0)
     nobody = None  # since when nobody commands
-    held, velocity, age = False, np.zeros(6), 0.0
+    held, velocity, mute = False, np.zeros(6), 0.0
     for _ in range(120):
         tick = round(float(rng.uniform(0.01, 0.04)), 9)
         now = round(now + tick, 9)
-        event = rng.integers(0, 60)
-        if event < 4:
+        event, said, age = rng.integers(0, 100), velocity, 0.0
+        if event < 6:
             held = not held
-        elif event < 8:
+        elif event < 14:
             velocity = rng.uniform(-0.5, 0.5, 6) * rng.integers(0, 2)
-        elif event == 8:
-            velocity = np.full(6, rng.choice([np.nan, np.inf, 1e200]))
-        elif event == 9:
-            age = float(rng.choice([0.0, 0.0, 0.5, -0.5, np.nan]))
-        elif event == 10:
-            controller.stop()
-        elif event in (11, 12):
-            controller.release()
-        elif event in (13, 14, 15):
-            human.resume(now)
+        elif event == 14:
+            said = np.full(6, rng.choice([np.nan, np.inf, 1e200]))
+        elif event == 15:
+            age = float(rng.choice([0.5, -0.5, np.nan]))
         elif event == 16:
-            controller.fault("Somebody's fault.")
+            mute = now + rng.uniform(0.1, 0.5)
         elif event == 17:
+            controller.stop()
+        elif event < 24:
+            controller.release()
+        elif event < 30:
+            human.resume(now)
+        elif event == 30:
+            controller.fault("Somebody's fault.")
+        elif event == 31:
             controller.refuse("no message", now)
         if rng.random() < 0.3:
-            reach = rng.choice([0.05, 0.05, 0.05, np.nan])
+            reach = rng.choice([0.05] * 9 + [np.nan])
             wish = action((reach, *rng.uniform(-0.05, 0.05, 2)), terminate=rng.random() < 0.05)
             several = chunk(*rng.uniform(-0.03, 0.03, (4, 3)))
-            late = float(rng.choice([0.0, 0.0, 0.3, 3.0]))
+            late = float(rng.choice([0.0, 0.0, 0.0, 0.3, 3.0]))
             controller.accept(wish if rng.random() < 0.5 else several, stamp=now - late, now=now)
-        if rng.random() < 0.9:
+        if now > mute and rng.random() < 0.9:
             human.hold(held, now)
-        if rng.random() < 0.9:
-            human.twist(HumanTwist(velocity, "base", now, age), now)
-        denied = "not ready" if rng.random() < 0.02 else None
-        human.tick(now, now, denied=denied, rivals="two" if rng.random() < 0.005 else None)
+        if now > mute and rng.random() < 0.9:
+            human.twist(HumanTwist(said, "base", now, age), now)
+        denied = "not ready" if rng.random() < 0.005 else None
+        human.tick(now, now, denied=denied, rivals="two" if rng.random() < 0.001 else None)
         command = controller.tick(now)
         for vector, was, limit, change in (
             (command.linear, before.linear, limits.max_linear_velocity, limits.max_linear_acceleration),
