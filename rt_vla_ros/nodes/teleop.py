@@ -53,8 +53,9 @@ class Teleop:
         self._reader = JoyReader(read_joy_map(_joy_map(values["joy_map"]))) if values["joy_map"] else None
         self._misfit: str | None = None  # of a joystick and its map
         qos = QoSProfile(depth=10)
-        twists = node.create_subscription(TwistStamped, "teleop_twist", self._on_twist, qos)
-        unstamped = node.create_subscription(Twist, "teleop_twist_unstamped", self._on_unstamped, qos)
+        newest = QoSProfile(depth=1)  # what waited while this process was held up would be too old
+        twists = node.create_subscription(TwistStamped, "teleop_twist", self._on_twist, newest)
+        unstamped = node.create_subscription(Twist, "teleop_twist_unstamped", self._on_unstamped, newest)
         node.create_subscription(Float64, "teleop_gripper", self._on_gripper, qos)
         sticks, switches = [twists.topic_name, unstamped.topic_name], list[str]()
         if settings.deadman == TOPIC:

@@ -25,8 +25,9 @@ from rt_vla_ros.nodes.start_error import StartError
 
 
 @pytest.fixture
-def rig(bench: NodeBench) -> Rig:
-    return Rig(bench)
+def rig(make_bench: Callable[..., NodeBench]) -> Rig:
+    """With patience, for a human in this process, which a busy machine may hold up."""
+    return Rig(make_bench("-p", "smoother_node:teleop_timeout:=1.0"))
 
 
 def resume(rig: Rig) -> Trigger.Response:
@@ -103,7 +104,7 @@ def test_a_twist_that_cannot_be_used_is_a_latched_stop(rig: Rig, fault: str) -> 
     if fault == "nan":
         human.velocity = (math.nan, 0, 0, 0, 0, 0)
     else:
-        human.age = 1.0 if fault == "stale" else -1.0
+        human.age = 3.0 if fault == "stale" else -3.0
     assert "is lost" in rig.until_state(State.STOPPED).reason
 
 
