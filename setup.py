@@ -6,7 +6,7 @@ from setuptools import setup
 
 HERE = Path(__file__).parent
 SHARE = "share/rt_vla_ros"
-FOLDERS = ("msg", "srv", "action", "launch", "config")
+FOLDERS = ("msg", "srv", "action", "launch", "config", *(f"config/{one.name}" for one in (HERE / "config").glob("*/")))
 
 
 def files(folder: str) -> list[str]:

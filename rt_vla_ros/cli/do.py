@@ -98,6 +98,7 @@ class Errand:
         node.create_subscription(Log, "/rosout", self._on_log, lasting)
         self._begun = self._heard = self._seen = time.monotonic()
         self._silence_told = False
+        self._waits_for = ""
 
     def run(self, goal: Any, interrupts: list[int]) -> int:
         """The exit code. interrupts: the signals that came so far."""
@@ -155,6 +156,9 @@ class Errand:
     def _on_feedback(self, message: Any) -> None:
         self._heard, self._silence_told = time.monotonic(), False
         feedback = message.feedback
+        if feedback.waits_for != self._waits_for:
+            self._waits_for = feedback.waits_for
+            self._progress.line(printable(self._waits_for or "The policy acts again."))
         parts = [f"{self._heard - self._begun:5.1f} s", f"step {feedback.step}"]
         if feedback.distance >= 0:
             parts.append(f"{feedback.distance * 100:.1f} cm")

@@ -52,6 +52,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "launch": CommandEntry("zenoh_ros.commands.launch", "start a launch file, e.g. policy.launch.py arm:=sim", True),
     "run": CommandEntry("zenoh_ros.commands.run", "start one node of a package", True),
     "stop": CommandEntry("rt_vla_ros.cli.stop", "stop the arm; with --key the space bar does", True),
+    "teleop": CommandEntry("rt_vla_ros.cli.teleop", "move the arm with the keys of a terminal", True),
     "topic": CommandEntry("zenoh_ros.commands.topic", "pub, echo, list, info, type, hz, bw, delay", True),
     "node": CommandEntry("zenoh_ros.commands.node", "list, info", True),
     "param": CommandEntry("zenoh_ros.commands.param", "list, get, set, describe, dump, load", True),

@@ -25,7 +25,7 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from rt_vla_ros.cli.interrupts import INTERRUPTED
-from rt_vla_ros.cli.keys import pressed, single_keys
+from rt_vla_ros.cli.terminal_keys import END, Keys, raw_keys
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.data.video import CODECS
 from rt_vla_ros.nodes.recorder_node import RecorderNode
@@ -66,9 +66,9 @@ def run(args: argparse.Namespace) -> int:
         node = RecorderNode(parameter_overrides=overrides)
         stack.callback(node.destroy_node)
         interrupts = stack.enter_context(noted_interrupts(most=1))
-        keys = sys.stdin.isatty()
-        if keys:
-            stack.enter_context(single_keys())
+        keys = None
+        if sys.stdin.isatty():
+            keys = stack.enter_context(raw_keys("rt-vla record"))
             print(f"Keys: {KEYS}.", flush=True)
         return RecordingSession(node, args.episodes, keys=keys).run(interrupts)
 
@@ -76,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
 class RecordingSession:
     """A recorder node that is spun here, what is shown of it, and the keys."""
 
-    def __init__(self, node: RecorderNode, episodes: int | None, *, keys: bool) -> None:
-        """episodes: in the dataset at the end; None: it has no end."""
+    def __init__(self, node: RecorderNode, episodes: int | None, *, keys: Keys | None) -> None:
+        """episodes: in the dataset at the end; None: it has no end. keys: None without a terminal."""
         self._node, self._episodes, self._keys = node, episodes, keys
         self._progress = Progress()
         self._told, self._next = 0, 0.0
@@ -89,7 +89,7 @@ class RecordingSession:
         try:
             while not interrupts and not self._is_done():
                 executor.spin_once(timeout_sec=0.05)
-                if self._keys and (key := pressed()) is not None and not self._press(key):
+                if self._keys and not all(map(self._press, self._keys.within(0.0))):
                     break
                 self._show()
             self._node.close()
@@ -114,7 +114,7 @@ class RecordingSession:
                 self._node.stop(success=key == "y")
             elif key == "d":
                 self._node.discard()
-            elif key in ("q", ""):
+            elif key in ("q", END):
                 return False
         except RecordingError as error:
             self._progress.line(str(error))

@@ -8,8 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import rclpy
@@ -17,7 +15,7 @@ from rclpy.node import Node
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
-from rt_vla_ros.cli.keys import single_keys
+from rt_vla_ros.cli.terminal_keys import END, raw_keys
 from zenoh_ros.commands.errors import CliError
 
 DISCOVERY = 3.0  # until a smoother is found [s]
@@ -38,17 +36,15 @@ def run(args: argparse.Namespace) -> int:
         node = rclpy.create_node("rt_vla_stop")
         broadcast = node.create_publisher(Empty, "stop", 1)
         if not args.key:
-            return _stop(node, _found(node))
-        names = _found(node)
+            return stop_smoothers(node, found(node))
+        names = found(node)
         print(f"The space bar stops {' and '.join(names)}; q ends this program and stops nothing.", flush=True)
-        with _keys() as keys:
-            for key in keys:
-                if key in ("q", "\x03", ""):
-                    return 0
-                if key == " ":
+        with raw_keys("--key") as keys:
+            while not {"q", "\x03", END} & (pressed := set(keys.within(None))):
+                if " " in pressed:
                     broadcast.publish(Empty())  # at once; the services say whether it was taken
                     try:
-                        _stop(node, smoothers(node) or names)
+                        stop_smoothers(node, smoothers(node) or names)
                     except CliError as error:  # the next press may reach it
                         print(error, file=sys.stderr, flush=True)
     finally:
@@ -66,7 +62,8 @@ def smoothers(node: Node) -> list[str]:
     )
 
 
-def _found(node: Node) -> list[str]:
+def found(node: Node) -> list[str]:
+    """The same, once there is one. Raises CliError where none comes."""
     deadline = time.monotonic() + DISCOVERY
     while not (names := smoothers(node)):
         if time.monotonic() > deadline:
@@ -75,7 +72,8 @@ def _found(node: Node) -> list[str]:
     return names
 
 
-def _stop(node: Node, names: list[str]) -> int:
+def stop_smoothers(node: Node, names: list[str]) -> int:
+    """0 where each says that it is stopped. Raises CliError where one does not."""
     clients = {name: node.create_client(Trigger, f"{name}/stop") for name in names}
     futures: dict[str, Any] = {}
     deadline = time.monotonic() + ANSWER
@@ -95,10 +93,3 @@ def _stop(node: Node, names: list[str]) -> int:
     if silent:
         raise CliError(f"{' and '.join(silent)} did not say that it is stopped. Use the emergency stop.")
     return 0
-
-
-@contextmanager
-def _keys() -> Iterator[Iterator[str]]:
-    """The keys that are pressed, without waiting for the end of a line."""
-    with single_keys():
-        yield iter(lambda: sys.stdin.read(1), None)

@@ -24,6 +24,7 @@ ACTIVE = (State.MOVING, State.HOLDING)
 LONGEST_REASON = 1000
 TERMINATED = "The policy says that the instruction is carried out."
 HELD = "The policy dropped what it had decided before; its next action has not come."
+TAKEN_OVER = "A human took over: the policy's actions move nothing until ~/resume is called."
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,9 @@ class Controller:
     step nothing more is demanded: the arm ends at the commanded displacement, up to 0.1 mm and 0.5 mrad, and never
     beyond it.
 
+    A human may take over at any time (`steer`): the velocity goes on from what it is, within the same limits, and
+    actions count for nothing until `resume`; after it, only those whose image is no older than it.
+
     Not thread-safe. `now` is any clock in [s]; the same one for all calls.
     """
 
@@ -93,6 +97,10 @@ class Controller:
         self._newest: float | None = None  # stamp of the newest action of this request
         self._ended: float | None = None  # when the last request ended with a terminate
         self._frame_id = ""
+        self._steered = False  # a human commands now
+        self._taken_over = False
+        self._resumed: float | None = None  # when `resume` was called
+        self._wish: float | None = None  # of the human, for the gripper
         self.action_stamp: float | None = None
         self.refused_stamp: float | None = None
         self.accepted = 0
@@ -109,22 +117,41 @@ class Controller:
         return self._reason
 
     @property
+    def commander(self) -> str:
+        """Who commands the arm: "policy", "human", or nobody, which is empty."""
+        if self._steered:
+            return "human"
+        return "policy" if self._state in ACTIVE else ""
+
+    @property
+    def awaits_resume(self) -> bool:
+        """A human took over, and `resume` has not been called since."""
+        return self._taken_over
+
+    @property
     def frame_id(self) -> str:
-        """TF frame of the last action that was accepted; empty before the first."""
+        """TF frame of the last action or command that was accepted; empty before the first."""
         return self._frame_id
 
     def accept(self, chunk: ActionChunk, *, stamp: float, now: float) -> str | None:
         """Takes over a new action whose image was taken at `stamp`. Returns the sentence why it was refused, else None.
 
         A refused action leads to State.FAULT, except where one that was seen before comes again, where one of a request
-        that was terminated comes late, and where the controller is stopped: these change nothing. A terminate and an
-        action without steps are accepted whatever their stamp, because standing still is always right. The newest
-        action may come again with further steps.
+        that was terminated comes late, where the controller is stopped, where a human took over, and where the image is
+        older than the end of that: these change nothing. Else a terminate and an action without steps are accepted
+        whatever their stamp, because standing still is always right. The newest action may come again with further
+        steps.
         """
         now, stamp = to_nanosecond(now), to_nanosecond(stamp)
         jumped = self._check_clock(now)
         if self._state is State.STOPPED:
             return self._refuse(f"No action is taken until the stop is released. {self._reason}")
+        if self._taken_over:
+            return self._refuse(TAKEN_OVER)
+        if self._resumed is not None and stamp < self._resumed:
+            return self._refuse(
+                f"The action's image ({stamp:.3f} s) was taken before ~/resume ({self._resumed:.3f} s)."
+            )
         if self._last is not None:
             self._motion.come_due(self._last, now)
         self._look_for_terminate()
@@ -154,10 +181,71 @@ class Controller:
 
     def refuse(self, sentence: str, stamp: float) -> str:
         """Of an action that cannot be read: as `accept` does with a bad one. Returns the sentence."""
-        if self._state is not State.STOPPED:
+        if self._state is not State.STOPPED and not self._taken_over:
             self.fault(sentence)
             self.refused_stamp = stamp
         return self._refuse(sentence)
+
+    def steer(
+        self,
+        velocity: NDArray[np.float64],
+        frame_id: str,
+        *,
+        now: float,
+        stamp: float | None = None,
+        gripper: float | None = None,
+    ) -> str | None:
+        """A human commands from now on, until the next call, `let_go`, a stop or a fault.
+
+        velocity: linear [m/s] and angular [rad/s], shape (6,), finite, in the axes of `frame_id`. stamp: of the
+        command. gripper: 0 open ... 1 closed; None: as it is. Returns the sentence why it is a fault, else None.
+        """
+        now = to_nanosecond(now)
+        jumped = self._check_clock(now)
+        if self._state is State.STOPPED:
+            return f"Nothing moves until the stop is released. {self._reason}"
+        self._taken_over = True
+        unknown = self._refuse_frame(frame_id)
+        sentence = jumped or (unknown and f"The human's command cannot be followed. {unknown}")
+        if sentence is not None:
+            self.fault(sentence)
+            return sentence
+        if not self._steered:
+            self._silence.reset()
+            self._gripper.reset()
+        self._motion.steer(np.asarray(velocity, dtype=np.float64), frame_id)
+        self._frame_id, self._still_since, self._steered = frame_id, None, True
+        self._state, self._reason = State.HUMAN, self._moving_reason()
+        self.action_stamp = self.action_stamp if stamp is None else stamp
+        self._wish = self._wish if gripper is None else gripper
+        return None
+
+    def let_go(self, reason: str) -> None:
+        """The human commands no more: stands still until `steer`, or until `resume` and the next good action."""
+        if self._steered:
+            self._halt(State.HUMAN, reason)
+
+    def take_over(self, reason: str = TAKEN_OVER) -> None:
+        """Of a human who cannot command yet: stands still, and actions count for nothing until `resume`."""
+        if not self._taken_over:
+            self._taken_over = True
+            if self._state is not State.STOPPED:
+                self._halt(State.HUMAN, reason)
+
+    def resume(self, now: float) -> str | None:
+        """The policy's next action from an image no older than now moves the arm again.
+
+        Returns the sentence why not: while it is stopped, or a human commands.
+        """
+        if self._state is State.STOPPED:
+            return f"It is stopped: call ~/release first. {self._reason}"
+        if self._steered:
+            return "A human commands: let go of the deadman first."
+        if self._taken_over:
+            self._taken_over, self._resumed = False, to_nanosecond(now)
+            self._newest = self._ended = None
+            self._halt(State.IDLE, "Resumed; no action on an image since then has come yet.")
+        return None
 
     def tick(self, now: float) -> Command:
         """Says what the arm shall do from now until the next tick."""
@@ -168,7 +256,7 @@ class Controller:
             self._motion.advance(self._last, now, self._position())
             self._last = now
         self._update_state(now)
-        velocity, wish = self._motion.velocity, self._motion.take_wish()
+        velocity, wish = self._motion.velocity, self._take_wish()
         return Command(
             linear=velocity[:3].copy(),
             angular=velocity[3:].copy(),
@@ -190,18 +278,22 @@ class Controller:
             self._halt(State.FAULT, reason)
 
     def release(self) -> None:
-        """Ends `stop`; the next good action moves the arm again."""
+        """Ends `stop`; the next good action moves the arm again, where no human took over before."""
         if self._state is State.STOPPED:
-            self._halt(State.IDLE, "The stop was released; no action has come since.")
+            if self._taken_over:
+                self._halt(State.HUMAN, f"The stop was released. {TAKEN_OVER}")
+            else:
+                self._halt(State.IDLE, "The stop was released; no action has come since.")
             self._newest = self._ended = None
 
     def reset(self) -> None:
-        """Brakes and forgets everything but a latched stop."""
+        """Brakes and forgets everything but a latched stop, also that a human took over."""
+        self._taken_over = False
         if self._state is not State.STOPPED:
             self._halt(State.IDLE, "Reset; no action has come since.")
         # Perhaps nobody told the arm what was demanded so far, as in a dry run.
         self._motion.forget(-math.inf if self._last is None else self._last)
-        self._newest = self._ended = self.action_stamp = self.refused_stamp = self._pose = None
+        self._newest = self._ended = self._resumed = self.action_stamp = self.refused_stamp = self._pose = None
 
     def set_pose(self, position: Sequence[float] | NDArray[np.float64] | None, at: float | None = None) -> None:
         """Where the end effector is [m], shape (3,), in the frame of the actions; None where nobody knows.
@@ -289,18 +381,24 @@ class Controller:
         self._state, self._reason = State.HOLDING, reason
 
     def _moving_reason(self) -> str:
+        what = "A human commands" if self._steered else "Following an action"
         if self._motion.walled:
             box = " or a forbidden box" if self.limits.forbidden_boxes else ""
-            return f"Following an action, held back by the wall of the workspace{box}."
+            return f"{what}, held back by the wall of the workspace{box}."
         if not self._motion.slowed:
-            return "Following an action."
+            return f"{what}."
         scale = f" (speed_scale {self.limits.speed_scale:g})" if self.limits.speed_scale < 1 else ""
-        return f"Following an action, slowed down to the velocity limit{scale}."
+        return f"{what}, slowed down to the velocity limit{scale}."
+
+    def _take_wish(self) -> float | None:
+        wish, self._wish = self._wish, None
+        return self._motion.take_wish() if wish is None else wish
 
     def _halt(self, state: State, reason: str) -> None:
         """Every stop goes this way. The gripper keeps what it holds; the next request tells it anew what to do."""
-        if self._state in ACTIVE:
+        if self.commander:
             self._still_since = None
+        self._steered, self._wish = False, None
         self._motion.halt()
         self._silence.reset()
         self._gripper.reset()
@@ -314,9 +412,9 @@ class Controller:
             self._last = now
         if sentence is None:
             return None
-        self._newest = self._ended = self._pose = None
+        self._newest = self._ended = self._resumed = self._pose = None
         self._odometer.reset()
-        active = self._state in ACTIVE
+        active = self.commander != ""
         if active:
             self.fault(sentence)
         # What was before a clock that began anew is none of its times.
@@ -325,6 +423,8 @@ class Controller:
 
     def _update_state(self, now: float) -> None:
         self._look_for_terminate()
+        if self._steered:
+            self._reason = self._moving_reason()
         if self._state not in ACTIVE:
             return
         silent = self._silence.alarm(now)
@@ -343,7 +443,7 @@ class Controller:
             self._reason = self._moving_reason()
 
     def _commanding(self, now: float) -> bool:
-        if self._state in ACTIVE:
+        if self.commander:
             return True
         if self._still_since is None and not self._motion.velocity.any():
             self._still_since = now

@@ -153,6 +153,13 @@ class Limits:
         reached: Vector = previous + np.concatenate([linear, angular])
         return reached
 
+    def within_reach(self, velocity: Vector, previous: Vector, interval: float) -> bool:
+        """Whether the velocity (6,) can be reached from `previous` (6,) within `interval` [s]."""
+        change = velocity - previous
+        linear, angular = float(np.linalg.norm(change[:3])), float(np.linalg.norm(change[3:]))
+        longest = interval * (1 + 1e-9)
+        return linear <= self.max_linear_acceleration * longest and angular <= self.max_angular_acceleration * longest
+
     def keep_inside(self, velocity: Vector, position: Vector, interval: float, current: Vector | None = None) -> Vector:
         """Velocity (6,) whose linear part slows down towards the walls of workspace and boxes; position (3,) [m].
 

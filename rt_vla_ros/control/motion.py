@@ -18,10 +18,14 @@ Vector = NDArray[np.float64]
 # What may be missing of a commanded displacement when the arm is told to stand still.
 REST_TRANSLATION = 1e-4  # [m]
 REST_ROTATION = 5e-4  # [rad]
+# A velocity that it is steered to is reached where no axis differs by more [m/s], [rad/s].
+REST_SPEED = 1e-4
 
 
 class Motion:
     """Demands each step's displacement at constant velocity during its time, smoothed and within the limits.
+
+    Or it is steered: it follows a velocity instead, and nothing that the limits held back is made up for.
 
     velocity: what the arm is told until the next tick, linear [m/s] and angular [rad/s], shape (6,).
     slowed: the step that is due was too fast and goes less far for it.
@@ -69,6 +73,29 @@ class Motion:
 
     def halt(self) -> None:
         """Nothing is demanded or owed any more: from the next tick on the arm brakes."""
+        self._drop()
+        self._steered: Vector | None = None  # velocity
+        # Stops brake at the acceleration limit, from what the arm is told now.
+        self._planned = self.velocity
+        self._jerk.reset(self.velocity)
+        self._halted = True
+
+    def steer(self, velocity: Vector, frame_id: str) -> None:
+        """Follows a velocity (6,) from the next tick on, until it is steered otherwise, `halt` or `follow`.
+
+        It begins with the velocity and acceleration that the arm has.
+        """
+        if self._steered is None:
+            self._drop()
+            self._halted = False
+        if frame_id != self._frame_id:
+            self._jerk.reset(self.velocity)  # the arm stands still
+            self._frame_id = frame_id
+        self._steered = self._limits.slow_down(velocity)
+        self.slowed = not np.array_equal(self._steered, velocity)
+
+    def _drop(self) -> None:
+        """Nothing is demanded or owed any more."""
         self._schedule.clear()
         self._target: Vector = np.zeros(6)  # velocity that is demanded ...
         self._until = math.inf  # ... up to this time [s]
@@ -76,10 +103,6 @@ class Motion:
         self._ema.reset()
         self._due = np.zeros(6)
         self._collected = -math.inf
-        # Stops brake at the acceleration limit, from what the arm is told now.
-        self._planned = self.velocity
-        self._jerk.reset(self.velocity)
-        self._halted = True
         self._wish: float | None = None
         self.terminated_at: float | None = None
         self.slowed = self.walled = self.overdue = False
@@ -95,7 +118,7 @@ class Motion:
             self._ema.account(np.zeros(6), self._jerk.pending)
         self._schedule.add(chunk, stamp, now, self._max_chunk_age, demanded)
         self._halted = self.slowed = self.overdue = False
-        self._wish = self.terminated_at = None
+        self._wish = self.terminated_at = self._steered = None
         self._enter(now)
 
     def take_wish(self) -> float | None:
@@ -130,8 +153,15 @@ class Motion:
             self._owe(np.zeros(6), now)
         elif now >= self.end and self._rests():
             self._ema.reset()
-        wanted = self._ema.velocity(interval)
-        wanted = self._limits.slow_down(self._limits.brakeable(wanted, self._ema.owed, interval))
+        if self._steered is None:
+            wanted = self._ema.velocity(interval)
+            wanted = self._limits.slow_down(self._limits.brakeable(wanted, self._ema.owed, interval))
+        else:
+            self._ema.reset()
+            self.forget(now)  # of the way that it is steered, no action knows
+            missing = self._steered - self._planned
+            close = bool(np.abs(missing).max() < REST_SPEED)
+            wanted = self._steered if close else self._planned + missing * (self._ema.gain(interval) * interval)
         first = None
         if position is not None:
             position = position + self._jerk.pending[:3]  # where it is led by what was planned
@@ -142,7 +172,10 @@ class Motion:
             self._jerk.reset(self._planned)
             self.velocity = self._planned
         else:
-            self.velocity = self._jerk.velocity(self._planned, interval)
+            gentle = self._jerk.velocity(self._planned, interval)
+            # An average over ticks that are not punctual may change faster than what it is of.
+            within = self._limits.within_reach(gentle, self.velocity, interval)
+            self.velocity = gentle if within else self._limits.approach(gentle, self.velocity, interval)
 
     def come_due(self, last: float, now: float) -> None:
         """Adds up what is demanded until `now` [s]; the last tick was at `last`. Steps from `now` on are untouched."""
@@ -179,7 +212,8 @@ class Motion:
         """What the wall holds back is not made up for: the arm would push against it long after the policy turned."""
         inside = self._limits.keep_inside(wanted, position, interval, self._planned)
         held = inside != wanted
-        self._owe(np.where(held, inside / self._ema.gain(interval), self._ema.owed), now)
+        if self._steered is None:
+            self._owe(np.where(held, inside / self._ema.gain(interval), self._ema.owed), now)
         self.walled = bool(held.any())
         return inside
 

@@ -8,11 +8,12 @@ from typing import Any
 from rt_vla_ros.control.controller import Controller, ControllerSettings
 from rt_vla_ros.control.gripper import MODES, GripperSettings
 from rt_vla_ros.control.limits import Limits
+from rt_vla_ros.control.takeover import DEADMEN, TakeoverSettings
 from rt_vla_ros.control.walls import NO_BOX, boxes_of
 from rt_vla_ros.nodes.parameters import Parameter
 from rt_vla_ros.nodes.start_error import StartError
 
-_limits, _settings = Limits(), ControllerSettings()
+_limits, _settings, _takeover = Limits(), ControllerSettings(), TakeoverSettings()
 _gripper = _settings.gripper
 _LIMITS = (
     ("max_translation", "An action that goes farther is refused [m].", 1.0),
@@ -45,7 +46,24 @@ SMOOTHER_PARAMETERS = (
     Parameter("command_rate", 50.0, "Velocities per second [Hz].", low=20.0, high=500.0),
     Parameter("dry_run", False, "Everything but commands: the arm is told nothing.", read_only=False),
     Parameter("require_arm_status", False, "Nothing moves unless the arm's bridge says on arm_status: ready."),
-    Parameter("deadman_timeout", 0.0, "How long a true on deadman lets the arm move; 0: off [s].", low=0.0, high=2.0),
+    Parameter("deadman_timeout", 0.0, "How long a true on deadman lets the policy act; 0: off [s].", low=0.0, high=2.0),
+    Parameter(
+        "teleop_timeout",
+        _takeover.timeout,
+        "Silence of a human who commands that is a stop; 0: no human may [s].",
+        low=0.0,
+        high=1.0,
+    ),
+    Parameter(
+        "teleop_deadman",
+        _takeover.deadman,
+        "Of teleop_twist: true on the topic teleop_deadman, or the motion of the stick itself.",
+        choices=DEADMEN,
+    ),
+    Parameter("teleop_frame", "", "TF frame of twists that name none; empty: workspace_frame, or else base_link."),
+    Parameter(
+        "joy_map", "", "File of axes and buttons for the topic joy, or gamepad or spacemouse; empty: no joystick."
+    ),
     Parameter("tip_frame", "", "TF frame of the end effector; needed for the walls of a workspace."),
     Parameter("workspace_frame", "", "TF frame of the walls and the actions; needed for the walls of a workspace."),
     Parameter("follow_time", 0.0, "Within what time it must show that the arm follows; 0: off [s].", low=0.0, high=2.0),

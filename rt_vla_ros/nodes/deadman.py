@@ -1,4 +1,7 @@
-"""A switch that somebody holds while the arm may move: true must keep coming on `deadman`."""
+"""A switch that somebody holds while the policy may move the arm: true must keep coming on `deadman`.
+
+It has nothing to do with `teleop_deadman`, which a human holds who moves the arm.
+"""
 
 from __future__ import annotations
 

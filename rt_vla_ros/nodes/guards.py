@@ -28,9 +28,9 @@ class Guards:
                 "Nobody watches whether the arm follows: set follow_time (0.4 s), tip_frame and workspace_frame."
             )
 
-    def denied(self) -> str | None:
-        """Why nothing may move now, in a sentence."""
-        for guard in (self._deadman, self._arm):
+    def denied(self, *, human: bool = False) -> str | None:
+        """Why nothing may move now, in a sentence. human: by a human, who holds a deadman of teleoperation instead."""
+        for guard in (None if human else self._deadman, self._arm):
             if guard is not None and (problem := guard.problem) is not None:
                 return problem
         return None if self._following is None else self._following.look()

@@ -206,7 +206,7 @@ class InstructionAction:
     def _measure(self, goal: Goal) -> None:
         """A clock and a path that begin anew count on."""
         now_ns = self._now_ns()
-        if goal.ending is None:
+        if goal.ending is None and self._smoother.waits_for is None:
             goal.elapsed_ns += max(0, now_ns - goal.last_ns)
         goal.last_ns = now_ns
         path = self._smoother.path
@@ -236,7 +236,7 @@ class InstructionAction:
     def _tell(self, goal: Goal) -> None:
         with self._lock:
             feedback = goal.feedback
-            feedback.distance = goal.moved
+            feedback.distance, feedback.waits_for = goal.moved, self._smoother.waits_for or ""
             feedback.image_age = UNKNOWN if goal.stamp_ns is None else (goal.last_ns - goal.stamp_ns) / NANOSECONDS
             goal.handle.publish_feedback(feedback)
 

@@ -86,7 +86,13 @@ class PolicyNode(ManagedNode):
         reliable = QoSProfile(depth=10)
         self._actions = self.create_publisher(ChunkMsg, "action", reliable)
         self._publisher, self._request = f"{self.get_fully_qualified_name()}#{secrets.token_hex(4)}", 0
-        self._smoother = SmootherWatch(self, self._actions, self._on_smoother_stopped, self._on_smoother_lost)
+        self._smoother = SmootherWatch(
+            self,
+            self._actions,
+            stopped=self._on_smoother_stopped,
+            lost=self._on_smoother_lost,
+            taken_over=self._on_taken_over,
+        )
         self._diagnostics = Diagnostics(self, self._report)
         self._goals = InstructionAction(self, self._smoother, self._requests())
         self.create_subscription(String, "instruction", self._on_instruction, reliable)
@@ -143,6 +149,8 @@ class PolicyNode(ManagedNode):
         self._policy = self._state = None
         self._cameras.forget()
         self._runner = self._new_runner()
+        if self._smoother.waits_for is not None:
+            self._runner.suspend()
         self._health.unload(self.problem, self.get_fully_qualified_name())
         give_back_memory()
 
@@ -282,6 +290,15 @@ class PolicyNode(ManagedNode):
     def _on_smoother_lost(self) -> None:
         self._instruction_gate.close()
         self._break_off("The request was ended: the smoother, which followed its actions, was gone.")
+
+    def _on_taken_over(self, taken_over: bool) -> None:
+        """The request stays, and goes on from what the cameras show after it."""
+        self._conclude()
+        if taken_over:
+            self._runner.suspend()
+        else:
+            self._cameras.restart()
+            self._runner.go_on()
 
     async def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """The smoother has the latch: an answer to this says whether it is set."""

@@ -76,7 +76,7 @@ class ServoBridgeNode(ProgramNode):
     def _on_smoother(self, message: ControllerStatus) -> None:
         now = time.monotonic()
         self._smoother_silent = 0
-        begins = message.state == State.MOVING and self._state != State.MOVING
+        begins = message.state in (State.MOVING, State.HUMAN) and message.state != self._state
         self._hear(message.state, message.commanding, now)
         if begins and self._link.is_there:
             self._begin(now)

@@ -15,6 +15,7 @@ from std_srvs.srv import Trigger
 from rt_vla_ros.control.controller import ACTIVE, LONGEST_REASON, Controller
 from rt_vla_ros.control.request_gate import RequestGate, RequestKey, refuse_unnamed
 from rt_vla_ros.control.status import Command, State
+from rt_vla_ros.control.takeover import PRESS_AGAIN
 from rt_vla_ros.control.travel import Travel
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
@@ -29,6 +30,7 @@ from rt_vla_ros.nodes.running import ProgramNode, end_process, run
 from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 from rt_vla_ros.nodes.sources import Sources
 from rt_vla_ros.nodes.stop_latch import StopLatch
+from rt_vla_ros.nodes.teleop import make_teleop
 from rt_vla_ros.nodes.tip_position import TipPosition, make_tip_position
 from rt_vla_ros.nodes.transform_tree import TransformTree
 
@@ -55,6 +57,7 @@ class SmootherNode(ProgramNode):
         self._gate = RequestGate(settings["action_timeout"])
         self._rival: tuple[float, str] | None = None  # when an action was last refused for its publisher, and why
         self._conditions = Guards(self, self.transforms, settings)
+        self._teleop = make_teleop(self, self._controller, self.transforms, settings, self._stop, self._on_human)
         self._gripper: float | None = None
         self._terminated = False
         self._early: ChunkMsg | None = None
@@ -76,6 +79,7 @@ class SmootherNode(ProgramNode):
         self.create_subscription(Empty, "stop", self._on_stop_topic, reliable)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/release", self._on_release)
+        self.create_service(Trigger, "~/resume", self._on_resume)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self._diagnostics = Diagnostics(self, self._report)
         limits = self._controller.limits
@@ -104,16 +108,23 @@ class SmootherNode(ProgramNode):
 
     def _refuse_frame(self, frame_id: str) -> str | None:
         """Why actions in a frame are not carried out, in a sentence: within walls TF must know the tip in it."""
-        unknown = self.transforms.refuse(frame_id) or self._conditions.denied()
+        unknown = self.transforms.refuse(frame_id) or self._denied()
         if unknown is None and self._tip is not None:
             self._tip.position(frame_id)
             return self._tip.problem
         return unknown
 
+    def _denied(self) -> str | None:
+        """Why whoever is in command may not move the arm, in a sentence."""
+        return self._conditions.denied(human=self._controller.awaits_resume)
+
     def _on_action(self, message: ChunkMsg) -> None:
         """In simulated time there is one clock: an action from the future has overtaken /clock and waits for a tick."""
         if message.stop:
             self._stop(message.plan[:LONGEST_REASON] or "The policy was stopped.")
+            return
+        if self._controller.awaits_resume:
+            self._controller.refused += 1
             return
         if not self._passes(message):
             return
@@ -161,10 +172,14 @@ class SmootherNode(ProgramNode):
         if sending != self._sending:
             self._sending = sending
             self._stand_still(now_ns)
+            taken_over = self._controller.awaits_resume
             self._controller.reset()  # whether the arm was commanded changes with dry_run
+            if taken_over:
+                self._controller.take_over()
+        self._look_for_human()
         command = self._controller.tick(convert.seconds(now_ns))
         self._commanding = sending and command.commanding
-        watching = sending and command.state in ACTIVE
+        watching = sending and self._controller.commander != ""
         self._conditions.tick(command, convert.seconds(now_ns), commanding=self._commanding, watching=watching)
         self._travel.tick(command if self._commanding else None, convert.seconds(now_ns))
         if not self._commanding:
@@ -182,11 +197,25 @@ class SmootherNode(ProgramNode):
         if early is not None and not self._first.keep(early):
             self._take(early)
 
+    def _look_for_human(self) -> None:
+        """What waits of the policy is dropped where a human takes over."""
+        if self._teleop is not None:
+            self._teleop.tick(lambda: self._conditions.denied(human=True))
+        if self._controller.awaits_resume:
+            self._early = None
+            self._first.drop()
+
+    def _on_human(self) -> None:
+        """In simulated time a command counts when it comes, as an action does: the next tick may wait for it."""
+        if self._simulated:
+            self._look_for_human()
+            self._tell()
+
     def _watch_walls(self, tip: TipPosition) -> None:
         """An arm that must stay within walls does not move while nobody knows where it is."""
         position, at = tip.position(self._controller.frame_id) or (None, None)
         self._controller.set_pose(position, at)
-        if tip.problem is not None and self._controller.state in ACTIVE:
+        if tip.problem is not None and self._controller.commander:
             self._controller.fault(tip.problem)
 
     def _check_guards(self) -> None:
@@ -194,14 +223,14 @@ class SmootherNode(ProgramNode):
 
         Also where another fault has stopped the arm already, as an action that was refused for it before this tick.
         """
-        state = self._controller.state
-        if state not in ACTIVE and not (state is State.FAULT and self._gate.followed):
+        if not self._controller.commander and not (self._controller.state is State.FAULT and self._gate.followed):
             return
-        denied, lost = self._conditions.denied(), self._conditions.does_not_follow()
+        denied, lost = self._denied(), self._conditions.does_not_follow()
         if lost is not None and self._conditions.is_repeated:
             self._stop(f"{lost} It is not the first time in a row.")
         elif denied is not None or lost is not None:
-            sentence = f"{denied or lost} The request is over: {ANOTHER}"
+            again = f" {PRESS_AGAIN}" if self._controller.awaits_resume else ""
+            sentence = f"{denied or lost}{again} The request is over: {ANOTHER}"
             self._controller.fault(sentence)
             self._gate.end(sentence)
             self._early = None
@@ -221,6 +250,8 @@ class SmootherNode(ProgramNode):
             state=int(controller.state),
             reason=controller.reason,
             commanding=commanding,
+            commander=controller.commander,
+            awaits_resume=controller.awaits_resume,
             gripper_commanded=gripper_commanded,
             dry_run=self._dry_run,
             commanded_distance=self._travel.distance,
@@ -275,6 +306,16 @@ class SmootherNode(ProgramNode):
         self._tell()
         return response
 
+    def _on_resume(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        taken_over, now = self._controller.awaits_resume, convert.seconds(self._now_ns())
+        refusal = self._controller.resume(now) if self._teleop is None else self._teleop.resume()
+        response.success = refusal is None
+        response.message = refusal or (
+            "the policy's next action on a fresh image moves the arm" if taken_over else "no human had taken over"
+        )
+        self._tell()
+        return response
+
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._controller.reset()
         self._gate.reset()
@@ -290,10 +331,12 @@ class SmootherNode(ProgramNode):
         controller = self._controller
         level = {State.FAULT: Level.ERROR, State.STOPPED: Level.WARN}.get(controller.state, Level.OK)
         message = controller.reason
-        if level is Level.OK and (denied := self._conditions.denied()) is not None:
+        if level is Level.OK and (denied := self._denied()) is not None:
             level, message = Level.ERROR, denied
         if level is Level.OK and self._tip is not None and self._tip.problem is not None:
             level, message = Level.ERROR, self._tip.problem
+        if level is Level.OK and self._teleop is not None and self._teleop.trouble is not None:
+            level, message = Level.WARN, self._teleop.trouble
         if level is Level.OK and self._latch.problem is not None:
             level, message = Level.WARN, self._latch.problem
         if level is Level.OK and (unheard := self._nobody_listens()) is not None:
@@ -306,6 +349,8 @@ class SmootherNode(ProgramNode):
             )
         values = {
             "state": controller.state.name,
+            "commander": controller.commander,
+            "awaits_resume": controller.awaits_resume,
             "actions_accepted": controller.accepted,
             "actions_refused": controller.refused,
             "gripper": "" if self._gripper is None else self._gripper,
@@ -325,7 +370,7 @@ class SmootherNode(ProgramNode):
         """Where the arm's driver is not there, or no more, while the arm is told to move."""
         listening = self._twists.get_subscription_count() > 0
         self._heard = self._heard or listening
-        if listening or self._dry_run or self._controller.state not in ACTIVE:
+        if listening or self._dry_run or not self._controller.commander:
             return None
         level = Level.ERROR if self._heard else Level.WARN
         return level, f"Nobody listens to the velocities on {self._twists.topic_name!r}: does the arm's driver run?"

@@ -37,12 +37,20 @@ class SmootherWatch:
     """Listens to `controller_status`. Not thread-safe, except `wait_until_known`.
 
     stopped: called when a stop is heard of, with the reason. lost: called when a smoother that was there is gone.
+    taken_over: called when a human took over, with True, and when the policy may act again, with False.
     """
 
     def __init__(
-        self, node: Node, actions: Publisher, stopped: Callable[[str], None], lost: Callable[[], None]
+        self,
+        node: Node,
+        actions: Publisher,
+        *,
+        stopped: Callable[[str], None],
+        lost: Callable[[], None],
+        taken_over: Callable[[bool], None],
     ) -> None:
         self._node, self._actions, self._on_stopped, self._on_lost = node, actions, stopped, lost
+        self._on_taken_over, self._taken_over = taken_over, False
         self._status: ControllerStatus | None = None
         self._reason = ""
         self._lost = False
@@ -72,8 +80,19 @@ class SmootherWatch:
     @property
     def release(self) -> str:
         """The service that ends the smoother's stop, for the sentences."""
+        return self._service("release")
+
+    @property
+    def waits_for(self) -> str | None:
+        """Why the policy's actions move nothing although nothing is wrong, in a sentence; None where they do."""
+        if not self._taken_over or self._status is None:
+            return None
+        human = "commands" if self._status.commander == "human" else "took over"
+        return f"A human {human}: the policy's actions move nothing until {self._service('resume')} is called."
+
+    def _service(self, name: str) -> str:
         smoothers = dict.fromkeys(self._smoothers.names())
-        return " and ".join(f"{name}/release" for name in smoothers) or "its ~/release"
+        return " and ".join(f"{smoother}/{name}" for smoother in smoothers) or f"its ~/{name}"
 
     def trouble(self) -> tuple[Level, str] | None:
         """For the diagnostics; None where all is well."""
@@ -85,6 +104,8 @@ class SmootherWatch:
                 f"{len(several)} smoothers follow the actions, {' and '.join(several)}: each of them moves the arm, "
                 "and a stop of one is none of the others. End all but one."
             )
+        if self.waits_for is not None:
+            return Level.WARN, self.waits_for
         if self._status is None and self._silent >= GONE and not self._actions.get_subscription_count():
             topic = self._actions.topic_name
             return Level.WARN, f"Nobody follows the actions: no node subscribes to {topic!r}. Start a smoother_node."
@@ -120,8 +141,11 @@ class SmootherWatch:
 
     @property
     def stands_still(self) -> bool:
-        """Whether the arm stands still after the end of a request, or nobody moves it; see `await_standstill`."""
-        return self._status is None or self._lost or self._still >= STILL
+        """Whether the arm stands still after the end of a request, or the policy does not move it.
+
+        See `await_standstill`.
+        """
+        return self._status is None or self._lost or self._taken_over or self._still >= STILL
 
     def await_standstill(self) -> None:
         """The arm was told to stop: how it is counts from now on."""
@@ -144,6 +168,7 @@ class SmootherWatch:
         if math.isfinite(way):
             self._ways.append((nanoseconds(status.header.stamp), way))
         self._known.set()
+        self._hear_of_human(status.awaits_resume)
         if self._is_stopped:
             self._answer(True, after=0)
             if not was_stopped:
@@ -160,6 +185,12 @@ class SmootherWatch:
         if silent or not self._node.count_publishers(self._statuses.topic_name):
             self._lost = True
             self._on_lost()
+            self._hear_of_human(False)
+
+    def _hear_of_human(self, taken_over: bool) -> None:
+        if taken_over != self._taken_over:
+            self._taken_over = taken_over
+            self._on_taken_over(taken_over)
 
     def _answer(self, taken: bool, *, after: int) -> None:
         """Tells those who have waited for so many checks."""

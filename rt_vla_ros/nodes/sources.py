@@ -11,15 +11,15 @@ LEASE = 40.0
 
 
 class Sources:
-    """The publishers of a topic. topic: its full name."""
+    """The publishers of a topic, or of several together. topics: their full names."""
 
-    def __init__(self, node: Node, topic: str) -> None:
-        self._node, self._topic = node, topic
+    def __init__(self, node: Node, *topics: str) -> None:
+        self._node, self._topics = node, topics
         self._twins_since: float | None = None
 
     def names(self) -> list[str]:
         """Full names of the nodes that publish there, once for each of their publishers."""
-        found = self._node.get_publishers_info_by_topic(self._topic)
+        found = [info for topic in self._topics for info in self._node.get_publishers_info_by_topic(topic)]
         return sorted(f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in found)
 
     def several(self) -> list[str]:

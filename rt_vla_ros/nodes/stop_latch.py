@@ -18,7 +18,7 @@ class StopLatch:
 
     def __init__(self, node: Node, controller: Controller) -> None:
         self._logger, self._controller = node.get_logger(), controller
-        self._release = node.resolve_service_name("~/release")
+        self._release, self._resume = map(node.resolve_service_name, ("~/release", "~/resume"))
         self._file = StopFile(stop_path(node.context.get_domain_id(), node.get_fully_qualified_name()))
         self.problem: str | None = None
         try:
@@ -50,6 +50,10 @@ class StopLatch:
         except OSError as error:
             return (
                 f"the next action moves the arm, but the next start of the smoother begins stopped: {in_words(error)}"
+            )
+        if was_stopped and self._controller.awaits_resume:
+            return (
+                f"released; a human took over before: the policy's actions move nothing until {self._resume} is called"
             )
         return "the next action moves the arm" if was_stopped else "it was not stopped"
 

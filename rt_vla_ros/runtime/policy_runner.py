@@ -73,7 +73,8 @@ class PolicyRunner(Generic[Message]):
         self._instruction: str | None = None
         self._request = 0
         self._requested_ns = 0
-        self._closing = False
+        self._closing = self._suspended = False
+        self._not_before_ns = 0  # older frames are not acted on
         self._end_ns: tuple[int, int] | None = None  # when the policy said that the request ends, and when it does
         self._begun_ns: int | None = None  # of the step in the making
         self._stepper: PolicyStepper[Message] | None = None
@@ -119,6 +120,24 @@ class PolicyRunner(Generic[Message]):
         with self._changed:
             self._instruction = self._end_ns = None
             self._request += 1
+
+    def suspend(self) -> None:
+        """The request stays, but nothing is decided until `go_on`: what is being decided now does not come any more.
+
+        Nor does an end count that the policy has seen coming.
+        """
+        with self._changed:
+            self._suspended, self._end_ns = True, None
+            self._request += 1
+
+    def go_on(self) -> None:
+        """The request goes on as if it began now: without a history, and from frames that are taken from now on."""
+        with self._changed:
+            self._suspended, self._not_before_ns = False, self._clock()
+            self._requested_ns = time.monotonic_ns()
+            if self._stepper is not None:
+                self._stepper.restart()
+            self._changed.notify_all()
 
     def conclude(self) -> bool:
         """Ends the request where the policy said that it is over and its last step's time is; whether it did."""
@@ -174,8 +193,12 @@ class PolicyRunner(Generic[Message]):
     def _wait_for_frames(self, stepper: PolicyStepper[Message]) -> DueFrames[Message] | None:
         """With the lock held; None when the runner closes."""
         while not self._closing:
-            if self._instruction is not None and self._end_ns is None:
-                due = stepper.take(self._clock())
+            if self._instruction is not None and self._end_ns is None and not self._suspended:
+                now_ns = self._clock()
+                due = stepper.take(now_ns)
+                if due is not None and due.stamp_ns < self._not_before_ns <= now_ns:  # else the clock began anew
+                    stepper.restart()
+                    continue
                 if due is not None:
                     return due
             self._changed.wait()

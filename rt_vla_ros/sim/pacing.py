@@ -49,8 +49,9 @@ def steps_per_action(period: float) -> int:
 
 class LockStep:
     """The schedule: whenever a decision is due the images are published, and time stops until the controller follows,
-    or refuses, an action on them; then for every step the clock is published, and the controller's command for it is
-    awaited and applied. Where an action terminates in between, the images are published there.
+    or refuses, an action on them, or follows a human's command of that very time; then for every step the clock is
+    published, and the controller's command for it is awaited and applied. Where an action terminates in between, the
+    images are published there.
 
     So a run is a function of the scene and the policy, not of the speed of the processes.
     """
@@ -97,7 +98,7 @@ class LockStep:
         if status is None:
             return
         if not self._left:
-            followed = status.action_stamp_ns == self._simulation.time_ns and status.state in ACTIVE
+            followed = status.action_stamp_ns == self._simulation.time_ns and status.state in (*ACTIVE, State.HUMAN)
             if followed or (status.refused_stamp_ns == self._simulation.time_ns and status.state == State.FAULT):
                 self._left = self._steps_per_action
                 self._await_next()

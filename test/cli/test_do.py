@@ -41,6 +41,14 @@ def test_an_instruction_is_carried_out(capfd: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.usefixtures("taker")
+def test_it_says_what_the_policy_waits_for(capfd: pytest.CaptureFixture[str]) -> None:
+    code, lines, _ = done(capfd, "give", "way")
+    assert code == 0
+    told = [line for line in lines if "human" in line or "again" in line]
+    assert told == ["A human commands.", "The policy acts again."]
+
+
+@pytest.mark.usefixtures("taker")
 def test_what_fails_or_is_refused_is_no_success_and_says_why(capfd: pytest.CaptureFixture[str]) -> None:
     code, lines, _ = done(capfd, "fail", "--time-limit", "7.5", "--action", "demo/taker/execute")
     assert (code, lines[-1]) == (1, "Fault after 2.0 s, 25.0 cm: fail.")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,6 @@ from rt_vla_ros import ros
 
 ros.ensure()
 
-from rt_vla_ros.cli import record  # noqa: E402
 from rt_vla_ros.cli.main import main  # noqa: E402
 from rt_vla_ros.nodes.recorder_node import RecorderNode  # noqa: E402
 
@@ -32,11 +34,11 @@ def given(tmp_path: Path) -> list[str]:
 def test_keys_begin_and_end_episodes(
     given: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], ros_graph: Any
 ) -> None:
-    keys = iter(["y", "s", "s", "d", "d", "?", "q"])
-    monkeypatch.setattr(record.sys.stdin, "isatty", lambda: True)
-    monkeypatch.setattr(record, "pressed", lambda: next(keys))
-    monkeypatch.setattr(record, "single_keys", lambda: record.ExitStack())
-    assert main(["record", *given, "--instruction", "lift it"]) == 0
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "wb", buffering=0) as person, os.fdopen(theirs, "r") as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        person.write(b"yssdd?q")
+        assert main(["record", *given, "--instruction", "lift it"]) == 0
     out, err = capfd.readouterr()
     assert "Keys: s: start, y: stop, success, n: stop, no success, d: discard, q: end." in out
     assert out.count("No episode is being recorded.") == 2

@@ -28,10 +28,12 @@ def test_a_press_that_nobody_answers_does_not_end_the_program(
         raise CliError("/smoother_node did not say that it is stopped.")
 
     monkeypatch.setattr(stop, "rclpy", MagicMock())
-    monkeypatch.setattr(stop, "_found", lambda _node: ["/smoother_node"])
+    monkeypatch.setattr(stop, "found", lambda _node: ["/smoother_node"])
     monkeypatch.setattr(stop, "smoothers", lambda _node: [])
-    monkeypatch.setattr(stop, "_stop", silent)
-    monkeypatch.setattr(stop, "_keys", lambda: contextlib.nullcontext(iter([" ", "x", " ", "q"])))
+    monkeypatch.setattr(stop, "stop_smoothers", silent)
+    left = iter([" ", "x", " ", "q"])
+    keys = SimpleNamespace(within=lambda _timeout: [next(left)])
+    monkeypatch.setattr(stop, "raw_keys", lambda _what: contextlib.nullcontext(keys))
     monkeypatch.setattr(stop.sys, "stdin", SimpleNamespace(isatty=lambda: True))
     assert stop.run(argparse.Namespace(key=True)) == 0
     assert presses == [["/smoother_node"], ["/smoother_node"]]

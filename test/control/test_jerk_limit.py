@@ -48,6 +48,20 @@ def test_unpunctual_ticks_still_end_at_the_place() -> None:
     np.testing.assert_allclose(done, [0.04, 0.02, -0.03], atol=2e-3)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_unpunctual_ticks_do_not_accelerate_more_than_others(seed: int) -> None:
+    rng, controller, now = np.random.default_rng(seed), Controller(GENTLE), 0.0
+    before = controller.tick(now).linear
+    for _ in range(200):
+        tick = round(rng.uniform(0.01, 0.04), 9)
+        now = round(now + tick, 9)
+        if rng.random() < 0.1:
+            controller.accept(action(rng.uniform(-0.05, 0.05, 3)), stamp=now, now=now)
+        velocity = controller.tick(now).linear
+        assert np.linalg.norm(velocity - before) <= GENTLE.max_linear_acceleration * tick + 1e-8
+        before = velocity
+
+
 def test_stops_take_no_longer_with_a_jerk_limit() -> None:
     controller = Controller(GENTLE)
     controller.tick(0.0)

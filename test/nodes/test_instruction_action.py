@@ -323,3 +323,15 @@ def test_after_a_goal_the_same_text_by_topic_begins_nothing(rig: Rig, asker: Ask
     rig.show()
     rig.bench.spin_for(0.3)
     assert rig.policy.instructions == [PICK]
+
+
+def test_a_goal_waits_while_a_human_commands_and_says_so(rig: Rig, asker: Asker) -> None:
+    result = asker.begin(limit=Duration(sec=2))
+    rig.until_action()
+    rig.smoother.tell(state=ControllerStatus.HUMAN, commander="human", awaits_resume=True)
+    rig.bench.until(lambda: asker.feedback and asker.feedback[-1].waits_for.startswith("A human commands"))
+    rig.bench.spin_for(2.5)
+    assert not result.done()
+    rig.smoother.tell(state=ControllerStatus.IDLE, commander="", awaits_resume=False)
+    rig.bench.until(lambda: asker.feedback[-1].waits_for == "")
+    assert asker.end(result)[1] == Result.TIMED_OUT

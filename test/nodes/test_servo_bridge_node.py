@@ -100,10 +100,11 @@ def test_a_setting_that_was_put_right_is_noticed(bench: NodeBench) -> None:
     rig.until_ready()
 
 
-def test_a_setting_that_was_made_wrong_is_noticed_when_a_motion_begins(rig: ServoRig) -> None:
+@pytest.mark.parametrize("state", [State.MOVING, State.HUMAN])
+def test_a_setting_that_was_made_wrong_is_noticed_when_a_motion_begins(rig: ServoRig, state: State) -> None:
     servo_of(rig).set_parameters([rclpy.parameter.Parameter("moveit_servo.scale.linear", value=0.05)])
     rig.bench.spin_for(0.1)
-    rig.smooth(State.MOVING, commanding=True)
+    rig.smooth(state, commanding=True)
     assert rig.until_said("cuts velocities off at 0.05 m/s") < SOON
 
 

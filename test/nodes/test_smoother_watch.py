@@ -142,3 +142,34 @@ def test_a_text_that_is_repeated_while_the_smoother_is_stopped_is_answered_in_th
     said = "".join(capfd.readouterr())
     assert said.count("The instruction is not carried out.") == 1
     assert said.count("its request was ended: nothing begins.") == 1
+
+
+def test_while_a_human_commands_the_request_waits_and_then_goes_on(rig: Rig) -> None:
+    rig.say("pick up the red cube")
+    rig.until_action()
+    rig.smoother.tell(state=ControllerStatus.HUMAN, commander="human", awaits_resume=True)
+    sentence = "the policy's actions move nothing until /world/resume is called."
+    rig.bench.until_diagnostics("policy_node", WARN, f"A human commands: {sentence}")
+    seen, count = len(rig.policy.seen), len(rig.actions)
+    rig.show()
+    rig.show()
+    assert (len(rig.policy.seen), len(rig.actions)) == (seen, count)
+    rig.smoother.tell(commander="")
+    rig.bench.until_diagnostics("policy_node", WARN, f"A human took over: {sentence}")
+    rig.smoother.tell(state=ControllerStatus.IDLE, awaits_resume=False)
+    action = rig.until_action()
+    assert action.request == rig.actions[0].request
+    assert rig.policy.instructions == ["pick up the red cube"] * 2
+    assert not action.terminate
+
+
+def test_an_instruction_while_a_human_commands_waits_too(rig: Rig) -> None:
+    rig.smoother.tell(state=ControllerStatus.HUMAN, commander="human", awaits_resume=True)
+    rig.bench.until_diagnostics("policy_node", WARN, "A human commands")
+    rig.say("pick up the red cube")
+    rig.show()
+    rig.show()
+    assert not rig.policy.seen
+    rig.smoother.tell(state=ControllerStatus.IDLE, commander="", awaits_resume=False)
+    rig.until_action()
+    assert rig.policy.instructions == ["pick up the red cube"]

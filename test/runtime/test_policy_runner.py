@@ -453,3 +453,65 @@ def test_a_policy_that_cannot_be_loaded_is_told_of(desk: Desk) -> None:
     desk.load = load
     desk.runner.start()
     assert desk.listener.wait("load_failed") == ["There is no such policy."]
+
+
+def test_a_request_that_is_suspended_goes_on_from_a_fresh_frame_without_a_history(desk: Desk) -> None:
+    desk.start()
+    desk.runner.request("pick up the red cube")
+    desk.show(1000)
+    desk.listener.wait("step")
+    desk.policy.inside.clear()
+    desk.policy.gate.clear()
+    desk.show(1400)
+    assert desk.policy.inside.wait(PATIENCE)
+    desk.runner.suspend()  # while it decides
+    desk.policy.gate.set()
+    desk.show(1800)
+    assert desk.runner.running
+    desk.now_ms = 2000
+    desk.runner.go_on()
+    desk.show(1990)  # was under way
+    desk.show(2010)
+    _, step = desk.listener.wait("step", 2)
+    assert isinstance(step, PolicyStep)
+    assert step.stamp_ns == 2010 * MS
+    assert desk.policy.instructions[1:] == ["pick up the red cube"] * 2
+    assert desk.policy.stamps[-2:] == [1.4, 2.01]
+
+
+def test_an_instruction_that_comes_while_it_is_suspended_waits(desk: Desk) -> None:
+    desk.start()
+    desk.runner.suspend()
+    desk.runner.request("lift the blue ball")
+    desk.show(1000)
+    desk.now_ms = 1300
+    desk.runner.go_on()
+    desk.show(1300)
+    (step,) = desk.listener.wait("step")
+    assert isinstance(step, PolicyStep)
+    assert step.stamp_ns == 1300 * MS
+    assert desk.policy.instructions[1:] == ["lift the blue ball"]
+
+
+def test_a_clock_that_begins_anew_after_a_suspension_keeps_no_frame_out(desk: Desk) -> None:
+    desk.start()
+    desk.runner.request("pick up the red cube")
+    desk.now_ms = 5000
+    desk.runner.go_on()
+    desk.now_ms = 20
+    desk.show(20)
+    desk.listener.wait("step")
+
+
+def test_a_suspension_takes_back_an_end_that_the_policy_saw_coming() -> None:
+    policy = ChunkPolicy(chunk_card(execute_steps=4), end=2)
+    desk = Desk(policy)  # type: ignore[arg-type]
+    desk.start()
+    desk.runner.request("pick up the red cube")
+    desk.show(1000)
+    desk.listener.wait("step")
+    desk.runner.suspend()
+    desk.now_ms = 9000
+    assert not desk.runner.conclude()
+    assert desk.runner.running
+    desk.runner.close()

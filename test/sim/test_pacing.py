@@ -80,6 +80,13 @@ def test_time_stops_until_an_action_on_this_image_is_followed(simulation: FakeSi
     assert not simulation.moves
 
 
+def test_time_waits_for_a_human_as_for_an_action(simulation: FakeSimulation, lock: LockStep) -> None:
+    lock.on_status(status(START, START - PERIOD, State.HUMAN))
+    assert simulation.told == [START]
+    lock.on_status(status(START, START, State.HUMAN))
+    assert simulation.told == [START, START + STEP_NS]
+
+
 def test_time_goes_on_where_the_action_on_this_image_is_refused(simulation: FakeSimulation, lock: LockStep) -> None:
     for state, refused in ((State.FAULT, START - PERIOD), (State.STOPPED, START), (State.TERMINATED, START)):
         lock.on_status(status(START, 0, state, refused=refused))

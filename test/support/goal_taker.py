@@ -75,6 +75,10 @@ def main(*names: str) -> None:
             while handle.request.instruction == "wait" and not handle.is_cancel_requested:
                 handle.publish_feedback(feedback)
                 time.sleep(0.05)
+            if handle.request.instruction == "give way":
+                feedback.waits_for = "A human commands."
+                handle.publish_feedback(feedback)
+                feedback.waits_for = ""
             for _ in range(3):
                 handle.publish_feedback(feedback)
             if handle.request.instruction == "die":

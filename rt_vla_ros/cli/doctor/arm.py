@@ -81,6 +81,8 @@ def _state(statuses: list[ControllerStatus], smoother: str) -> Iterator[Finding]
         yield Finding(False, f"It is stopped: {status.reason} Call {smoother}/release.")
     elif status.state == ControllerStatus.FAULT:
         yield Finding(False, f"It stands still with a fault: {status.reason}")
+    elif status.awaits_resume:
+        yield Finding(False, f"A human took over: the policy moves nothing until {smoother}/resume is called.")
     else:
         yield Finding(True, f"The smoother is not stopped: {status.reason}")
 

@@ -1,0 +1,217 @@
+"""When a human commands the arm in place of the policy, and when the human is lost: the rules, without ROS."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rt_vla_ros.control.controller import TAKEN_OVER, Controller
+from rt_vla_ros.control.status import State
+
+Vector = NDArray[np.float64]
+# Where the deadman is a switch of its own, and where the stick is one: it commands as long as it is deflected.
+TOPIC, MOTION = "topic", "motion"
+DEADMEN = (TOPIC, MOTION)
+# Below both, along all axes, a stick is at rest: linear [m/s] and angular [rad/s].
+REST = (1e-3, 5e-3)
+# No stick means more [m/s], [rad/s].
+MOST = 1e3
+LET_GO = f"The human let go of the deadman. {TAKEN_OVER}"
+PRESS_AGAIN = "Let go of the deadman of teleoperation and hold it again."
+
+
+@dataclass(frozen=True)
+class TakeoverSettings:
+    """timeout: after this silence a human who held the deadman is lost [s]; also how old a command may be, or how far
+    in the future. deadman: one of DEADMEN.
+    """
+
+    timeout: float = 0.25
+    deadman: str = TOPIC
+
+    def __post_init__(self) -> None:
+        if not 0 < self.timeout <= 1:
+            raise ValueError(f"teleop_timeout is {self.timeout} s, expected more than 0 and at most 1 s")
+        if self.deadman not in DEADMEN:
+            raise ValueError(f"teleop_deadman is {self.deadman!r}, expected one of {', '.join(DEADMEN)}")
+
+
+class HumanTwist(NamedTuple):
+    """velocity: linear [m/s] and angular [rad/s], shape (6,), in the axes of `frame_id`; empty: of the default frame.
+
+    stamp: of the command, by the controller's clock [s]. age: of the command when it came [s]; None: nobody knows; not
+    finite: its stamp is no time.
+    """
+
+    velocity: Vector
+    frame_id: str
+    stamp: float
+    age: float | None = None
+
+
+class Takeover:
+    """Turns a human's deadman and twists into commands of a Controller, to be looked at before each of its ticks.
+
+    While the deadman is held, the human commands. Letting go is a stop of the motion, and the policy moves nothing
+    before `resume`. A human who is lost while holding it is a stop that is latched. After a stop, a fault or a start
+    the deadman must be let go before it counts again.
+
+    `at` is the time of arrival, of a clock that never jumps [s].
+    """
+
+    def __init__(
+        self, controller: Controller, settings: TakeoverSettings, stop: Callable[[str], object] | None = None
+    ) -> None:
+        """stop: latches a stop with a reason; by default the controller's own."""
+        self._controller, self._settings, self._stop = controller, settings, stop or controller.stop
+        self._held_at: float | None = None  # when the deadman was last heard to be held; None: it is not
+        self._ready = settings.deadman == MOTION  # whether it was let go since the start, a stop or a fault
+        self._commanding = False
+        self._twist: tuple[HumanTwist, float] | None = None  # and when it came
+        self._gripper: float | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether the deadman is held, be it that it does not count yet."""
+        return self._held_at is not None
+
+    def hold(self, held: bool, at: float) -> None:
+        """The deadman says whether it is held; it is to say so again and again."""
+        if not held:
+            self._held_at = self._twist = self._gripper = None
+            self._ready = True
+            return
+        if self._held_at is None:
+            self._twist = None  # what the stick said before does not count
+        self._held_at = at
+
+    def twist(self, twist: HumanTwist, at: float) -> str | None:
+        """The stick says a velocity. A bad one is a stop while the deadman is held.
+
+        Returns why it cannot be used, in a sentence, else None.
+        """
+        moves = _moves(twist.velocity)
+        by_motion = self._settings.deadman == MOTION
+        problem = _refuse(twist, self._settings.timeout)
+        if problem is not None:
+            if self.held or (by_motion and moves):
+                self.lose(problem)
+            return problem
+        if by_motion and moves:
+            self._held_at = at
+        self._ready = self._ready or (by_motion and not self.held)
+        self._twist = (twist, at)
+        return None
+
+    def gripper(self, closedness: float) -> str | None:
+        """0 open ... 1 closed; counts while the deadman is held. Why it cannot be used, in a sentence, else None."""
+        if not 0 <= closedness <= 1:
+            return f"The gripper command is {closedness:g}, expected 0 (open) to 1 (closed)."
+        self._gripper = closedness if self.held else None
+        return None
+
+    def lose(self, sentence: str) -> None:
+        """The human cannot be followed: a latched stop."""
+        self._held_at = self._twist = self._gripper = None
+        self._ready = self._commanding = False
+        if self._controller.state is not State.STOPPED:
+            self._stop(f"The human's command is lost: {sentence}")
+
+    def resume(self, now: float) -> str | None:
+        """See Controller.resume."""
+        if self.held:
+            return "The deadman of teleoperation is held: let go of it first."
+        return self._controller.resume(now)
+
+    def tick(
+        self,
+        now: float,
+        at: float,
+        *,
+        denied: str | None = None,
+        rivals: str | None = None,
+        turn: Callable[[HumanTwist], tuple[Vector, str] | str] = lambda twist: (twist.velocity, twist.frame_id),
+    ) -> None:
+        """now: of the controller's clock [s]. denied: why the arm may not move. rivals: why nobody knows who the human
+        is. turn: velocity (6,) and frame in which the arm is commanded, or why there are none.
+        """
+        controller = self._controller
+        if self._commanding and controller.commander != "human":
+            self._ready = self._commanding = False
+        self._look_at_motion(at)
+        if controller.state is State.STOPPED:
+            self._ready = self._ready and not self.held
+            return
+        if not self.held:
+            controller.let_go(LET_GO)
+            self._commanding = False
+            return
+        lost = rivals or self._silence(at)
+        if lost is not None:
+            self.lose(lost)
+            return
+        told = TAKEN_OVER if self._ready else f"{TAKEN_OVER} {PRESS_AGAIN}"
+        if self._ready:
+            self._command(now, denied, turn)
+        controller.take_over(told)  # where that did not
+
+    def _command(self, now: float, denied: str | None, turn: Callable[[HumanTwist], tuple[Vector, str] | str]) -> None:
+        controller, stamp = self._controller, None
+        turned: tuple[Vector, str] | str = (np.zeros(6), controller.frame_id)
+        if self._twist is not None:
+            turned, stamp = turn(self._twist[0]), self._twist[0].stamp
+        elif not controller.frame_id:
+            return  # nothing has moved so far, and nothing is to move
+        gripper, self._gripper = self._gripper, None
+        if denied is not None or isinstance(turned, str):
+            controller.take_over()
+            controller.fault(f"{denied or turned} {PRESS_AGAIN}")
+        else:
+            controller.steer(*turned, now=now, stamp=stamp, gripper=gripper)
+        self._ready = self._commanding = controller.commander == "human"
+
+    def _look_at_motion(self, at: float) -> None:
+        """A stick that is its own deadman is let go where it has been at rest for the time-out."""
+        if self._settings.deadman != MOTION or self._held_at is None:
+            return
+        resting = self._twist is not None and not _moves(self._twist[0].velocity)
+        if resting and at - self._held_at > self._settings.timeout:
+            self.hold(False, at)
+
+    def _silence(self, at: float) -> str | None:
+        timeout = self._settings.timeout
+        if self._twist is not None and at - self._twist[1] > timeout:
+            if _moves(self._twist[0].velocity):
+                return f"no twist has come for more than {timeout:g} s, and the last one was not zero."
+            self._twist = None
+        if self._settings.deadman == TOPIC and self._held_at is not None and at - self._held_at > timeout:
+            return f"nothing has been heard of the deadman for more than {timeout:g} s, and it was held."
+        return None
+
+
+def _moves(velocity: Vector) -> bool:
+    """Also where it is not finite."""
+    return not (np.abs(velocity[:3]).max() < REST[0] and np.abs(velocity[3:]).max() < REST[1])
+
+
+def _refuse(twist: HumanTwist, timeout: float) -> str | None:
+    if not np.isfinite(twist.velocity).all():
+        return "a twist holds a number that is not finite."
+    if np.abs(twist.velocity).max() > MOST:
+        return f"a twist says {np.abs(twist.velocity).max():.3g} m/s or rad/s, expected at most {MOST:g}."
+    if twist.age is None:
+        return None
+    if not math.isfinite(twist.age):
+        return "a twist's stamp is no time."
+    if not abs(twist.age) <= timeout:
+        where = "old" if twist.age > 0 else "in the future"
+        return (
+            f"a twist's stamp is {abs(twist.age):.3g} s {where}, more than teleop_timeout ({timeout:g} s): are the "
+            "clocks in step? What has no stamps is for the topic teleop_twist_unstamped."
+        )
+    return None

@@ -1,0 +1,102 @@
+"""`rt-vla teleop`: keys as a stick, and the command in a terminal of its own."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rt_vla_ros import ros
+
+ros.ensure()
+
+from support.node_bench import NodeBench  # noqa: E402
+from support.smoother_rig import Rig, velocity  # noqa: E402
+
+from rt_vla_ros.cli.teleop import DIRECTIONS, HELP, HOLDS, MOVES, KeyStick  # noqa: E402
+from rt_vla_ros.control.status import State  # noqa: E402
+
+COMMAND = [sys.executable, "-m", "rt_vla_ros.cli", "teleop"]
+
+
+def test_a_key_moves_for_a_moment_and_holds_the_deadman_for_longer() -> None:
+    stick = KeyStick(0.05, 0.3)
+    assert not stick.held(0.0)
+    assert stick.press("w", 1.0)
+    np.testing.assert_array_equal(stick.velocity(1.0), [0.05, 0, 0, 0, 0, 0])
+    assert not stick.velocity(1.01 + MOVES).any()
+    assert stick.held(1.0 + MOVES)
+    assert not stick.held(1.0 + HOLDS)
+    stick.press("l", 3.0)
+    np.testing.assert_array_equal(stick.velocity(3.1), [0, 0, 0, 0, 0, -0.3])
+    stick.release()
+    assert not stick.held(3.1)
+    assert not stick.velocity(3.1).any()
+
+
+def test_speeds_change_within_bounds_and_other_keys_do_nothing() -> None:
+    stick = KeyStick(0.05, 0.3)
+    for key, factor in (("+", 10.0), ("-", 0.1)):
+        for _ in range(40):
+            assert stick.press(key, 0.0)
+        assert not stick.held(0.0)
+        stick.press("s", 1.0)
+        assert stick.velocity(1.0)[0] == pytest.approx(-0.05 * factor)
+        stick.release()
+    assert not stick.press("x", 1.0)
+    assert not stick.press("", 1.0)
+
+
+def test_every_direction_has_a_key_that_the_help_names() -> None:
+    assert sorted(DIRECTIONS.values()) == [(axis, sign) for axis in range(6) for sign in (-1, 1)]
+    assert all(f" {key} " in HELP for key in DIRECTIONS)
+
+
+def test_without_a_terminal_it_says_so() -> None:
+    done = subprocess.run(COMMAND, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == 2
+    assert "needs a terminal" in done.stderr
+
+
+@pytest.fixture
+def rig(ros_graph: Any) -> Iterator[Rig]:
+    bench = NodeBench()
+    yield Rig(bench)
+    bench.close()
+
+
+def test_keys_take_over_stop_and_give_back(rig: Rig) -> None:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(COMMAND, stdin=theirs, stdout=subprocess.PIPE, text=True) as process:
+        rig.bench.until(lambda: rig.node.count_publishers("teleop_twist"))
+        rig.bench.spin_for(1.0)
+
+        def press(keys: str) -> None:
+            os.write(ours, keys.encode())
+
+        rig.bench.until(lambda: press("r") or rig.statuses[-1].state == State.HUMAN)
+        rig.bench.until(lambda: press("r") or (rig.twists and velocity(rig.twists[-1])[2] > 0.04))
+        press("c")
+        rig.bench.until(lambda: [one.data for one in rig.grippers] == [1.0])
+        rig.bench.until(lambda: rig.statuses[-1].commander == "")
+        press("p")
+        rig.bench.until(lambda: not rig.statuses[-1].awaits_resume)
+        press(" ")
+        rig.until_state(State.STOPPED)
+        rig.bench.spin_for(0.5)
+        press("q")
+        rig.bench.until(lambda: process.poll() is not None)
+        assert process.stdout is not None
+        said = process.stdout.read()
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == 0
+    assert "/smoother_node obeys these keys" in said
+    assert "the policy's next action on a fresh image moves the arm" in said
+    assert "stopped until /smoother_node/release is called" in said
