@@ -121,6 +121,12 @@ class InstructionAction:
             if self._goal is not None and self._goal.ending is None:
                 self._goal.ending = outcome, sentence
 
+    def refused(self, outcome: int, sentence: str) -> None:
+        """The smoother does not follow the request: also where the policy says already that it is carried out."""
+        with self._lock:
+            if self._goal is not None and (self._goal.ending is None or self._goal.ending[0] == Result.SUCCEEDED):
+                self._goal.ending = outcome, sentence
+
     def step(self, step: PolicyStep) -> None:
         """The policy has decided something."""
         chunk = step.decision.chunk

@@ -17,7 +17,9 @@ from std_srvs.srv import Trigger
 
 from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.action_space.frames import BASE_LINK
+from rt_vla_ros.control.controller import LONGEST_REASON
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
+from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.camera_topics import missing_camera
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
@@ -86,7 +88,9 @@ class PolicyNode(ManagedNode):
         reliable = QoSProfile(depth=10)
         self._actions = self.create_publisher(ChunkMsg, "action", reliable)
         self._publisher, self._request = f"{self.get_fully_qualified_name()}#{secrets.token_hex(4)}", 0
-        self._smoother = SmootherWatch(self, self._actions, self._on_smoother_stopped, self._on_smoother_lost)
+        self._smoother = SmootherWatch(
+            self, self._actions, self._on_smoother_stopped, self._on_smoother_lost, self._on_smoother_status
+        )
         self._diagnostics = Diagnostics(self, self._report)
         self._goals = InstructionAction(self, self._smoother, self._requests())
         self.create_subscription(String, "instruction", self._on_instruction, reliable)
@@ -282,6 +286,24 @@ class PolicyNode(ManagedNode):
     def _on_smoother_lost(self) -> None:
         self._instruction_gate.close()
         self._break_off("The request was ended: the smoother, which followed its actions, was gone.")
+
+    def _on_smoother_status(self, status: ControllerStatus) -> None:
+        """A request that the smoother does not follow is over, without a word to the arm: another one may move it."""
+        own = (self._publisher, self._request)
+        why = next((one.reason for one in status.refused if (one.publisher, one.request) == own), None)
+        if why is None:
+            return
+        why = why[:LONGEST_REASON]
+        rival = status.followed_publisher not in ("", self._publisher)
+        self._goals.refused(Result.REFUSED if rival else Result.FAULT, why)
+        with self._runner.lock:
+            was_running = self._runner.running
+            self._runner.cancel()
+        if was_running:
+            self._smoother.await_standstill()
+            self._instruction_gate.close()
+            self._health.end()
+            self._health.problem(why, lasting=True)
 
     async def _on_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """The smoother has the latch: an answer to this says whether it is set."""

@@ -17,7 +17,7 @@ from rt_vla_ros.control.request_gate import RequestGate, RequestKey, refuse_unna
 from rt_vla_ros.control.status import Command, State
 from rt_vla_ros.control.travel import Travel
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
-from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.msg import ControllerStatus, RefusedRequest
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS, make_controller
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
@@ -36,6 +36,8 @@ ANOTHER = "give another instruction, or call the policy's ~/restart."
 # How often it is looked whether there still is a policy [s], by the node's clock.
 POLICY_CHECK_PERIOD = 0.05
 RIVAL = 10.0  # for how long a refused publisher is named [s]
+LONGEST_WAIT = 3.0  # of a request for what it may not begin without [s]; after that nobody expects it to begin
+REFUSED_TOLD = 8  # requests that are over, in controller_status
 
 
 class SmootherNode(ProgramNode):
@@ -194,8 +196,8 @@ class SmootherNode(ProgramNode):
 
         Also where another fault has stopped the arm already, as an action that was refused for it before this tick.
         """
-        state = self._controller.state
-        if state not in ACTIVE and not (state is State.FAULT and self._gate.followed):
+        state, waited = self._controller.state, self._gate.waited(convert.seconds(self._now_ns()))
+        if state not in ACTIVE and not (state is State.FAULT and (self._gate.followed or waited > LONGEST_WAIT)):
             return
         denied, lost = self._conditions.denied(), self._conditions.does_not_follow()
         if lost is not None and self._conditions.is_repeated:
@@ -229,6 +231,11 @@ class SmootherNode(ProgramNode):
         )
         status.header.stamp = convert.time_message(now_ns)
         status.header.frame_id = controller.frame_id
+        running = self._gate.running
+        if running is not None and self._gate.followed and controller.state in ACTIVE:
+            status.followed_publisher, status.followed_request = running
+        for request, why in self._gate.refused(REFUSED_TOLD):
+            status.refused.append(RefusedRequest(publisher=request.publisher, request=request.number, reason=why))
         for name in ("action_stamp", "refused_stamp"):
             stamp = getattr(controller, name)
             if stamp is not None and math.isfinite(stamp):

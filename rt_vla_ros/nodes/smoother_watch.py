@@ -37,12 +37,19 @@ class SmootherWatch:
     """Listens to `controller_status`. Not thread-safe, except `wait_until_known`.
 
     stopped: called when a stop is heard of, with the reason. lost: called when a smoother that was there is gone.
+    heard: called with each status.
     """
 
     def __init__(
-        self, node: Node, actions: Publisher, stopped: Callable[[str], None], lost: Callable[[], None]
+        self,
+        node: Node,
+        actions: Publisher,
+        stopped: Callable[[str], None],
+        lost: Callable[[], None],
+        heard: Callable[[ControllerStatus], None] = lambda _status: None,
     ) -> None:
         self._node, self._actions, self._on_stopped, self._on_lost = node, actions, stopped, lost
+        self._on_heard = heard
         self._status: ControllerStatus | None = None
         self._reason = ""
         self._lost = False
@@ -148,6 +155,7 @@ class SmootherWatch:
             self._answer(True, after=0)
             if not was_stopped:
                 self._on_stopped(self._reason)
+        self._on_heard(status)
 
     def _check(self) -> None:
         self._silent += 1

@@ -171,6 +171,11 @@ def test_of_two_publishers_the_one_whose_request_runs_is_followed(rig: Rig) -> N
     assert any(velocity(twist)[0] > 0.05 for twist in rig.twists)
     assert not any(velocity(twist)[1] for twist in rig.twists)
     rig.bench.until_diagnostics("smoother_node", WARN, "the actions of /other/policy_node are refused.")
+    rig.act(publisher="/world#1", request=1)
+    status = rig.until_state(State.MOVING)
+    assert (status.followed_publisher, status.followed_request) == ("/world#1", 1)
+    assert [(one.publisher, one.request) for one in status.refused] == [("/other/policy_node#2", 1)]
+    assert status.refused[0].reason.startswith("The arm follows /world: the actions of /other/policy_node are refused.")
     rig.act()  # does not say who it is
     assert "this one does not say from which" in rig.until_state(State.FAULT).reason
 
