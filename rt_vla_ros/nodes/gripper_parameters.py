@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from rt_vla_ros.nodes.managed import AUTOSTART
 from rt_vla_ros.nodes.parameters import Parameter
 
 KINDS = ("parallel_gripper_command", "gripper_command", "franka", "topic")
 
 GRIPPER_PARAMETERS = (
+    AUTOSTART,
     Parameter("kind", KINDS[0], "What moves the fingers; see docs/grippers.md.", choices=KINDS),
     Parameter(
         "server",
