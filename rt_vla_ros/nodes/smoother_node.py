@@ -61,7 +61,7 @@ class SmootherNode(ProgramNode):
         self._terminated = False
         self._early: ChunkMsg | None = None
         self._first = FirstAction(self, self._refuse_frame, self._take)
-        self._policy_seen = False
+        self._policy_seen: str | None = None  # whose actions are followed, as the graph has it; empty: somebody's
         self._sending = not self._dry_run
         self._commanding = False  # whether the last tick told the arm a velocity
         self._travel = Travel()
@@ -151,7 +151,7 @@ class SmootherNode(ProgramNode):
             self._controller.refuse(str(error), stamp)
         else:
             if self._controller.accept(chunk, stamp=stamp, now=convert.seconds(now_ns)) is None:
-                self._policy_seen = self._gate.followed = True
+                self._gate.followed = True
         self._publish_status(now_ns, commanding=False, gripper_commanded=False)
 
     def _on_tick(self) -> None:
@@ -249,10 +249,23 @@ class SmootherNode(ProgramNode):
         return sentence
 
     def _look_for_policy(self) -> None:
-        """The graph knows of a policy that died before its silence says so."""
-        if self._policy_seen and self._controller.state in ACTIVE and not self._sources.names():
-            self._controller.fault("The policy has gone: nobody publishes actions any more.")
-            self._policy_seen = False
+        """The graph knows of a policy that died before its silence says so, also where others publish actions.
+
+        Of a name that the graph never had, as where actions come over a bridge, the last publisher counts.
+        """
+        running = self._gate.running
+        if running is None or not self._gate.followed:
+            self._policy_seen = None
+            return
+        names, followed = self._sources.names(), running.node if running.publisher else ""
+        if followed in names:
+            self._policy_seen = followed
+        elif names and not (followed and self._policy_seen == followed):
+            self._policy_seen = ""
+        elif self._policy_seen is not None and self._controller.state in ACTIVE:
+            who = f"{followed} publishes no" if names else "nobody publishes"
+            self._controller.fault(f"The policy has gone: {who} actions any more.")
+            self._policy_seen = None
             self._gate.done()
 
     def _stop(self, reason: str) -> str:

@@ -138,6 +138,30 @@ def test_a_policy_that_left_the_graph_is_noticed_before_its_silence(
     assert status.reason == "The policy has gone: nobody publishes actions any more."
 
 
+@pytest.mark.parametrize(
+    ("publisher", "state", "reason"),
+    [
+        ("/dying/policy_node#1", State.FAULT, "The policy has gone: /dying/policy_node publishes no actions any more."),
+        ("/beyond/a/bridge#1", State.MOVING, ""),  # the graph never had it: it may be there still
+    ],
+)
+def test_a_followed_policy_that_left_is_noticed_though_others_publish_actions(
+    rig: Rig, publisher: str, state: State, reason: str
+) -> None:
+    dying = rig.bench.add(Node("policy_node", namespace="/dying"))
+    actions = dying.create_publisher(ChunkMsg, "/action", 10)
+    rig.bench.until(lambda: len(rig.node._sources.several()) == 2)
+    rig.act(period=2.0, publisher=publisher, request=1)
+    rig.until_state(State.MOVING)
+    rig.bench.spin_for(0.3)
+    assert rig.statuses[-1].state == State.MOVING
+    dying.destroy_publisher(actions)
+    rig.bench.until(lambda: len(rig.node._sources.names()) == 1)
+    rig.bench.spin_for(0.2)
+    assert rig.statuses[-1].state == state
+    assert reason in rig.statuses[-1].reason
+
+
 def test_a_second_publisher_of_actions_is_named_until_it_is_gone(
     make_bench: Callable[..., NodeBench], capfd: pytest.CaptureFixture[str]
 ) -> None:
