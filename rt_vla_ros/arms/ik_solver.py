@@ -106,7 +106,7 @@ class IkSolver:
         now = self._clock()
         if len(self._starts) == MOST_STARTS and now - self._starts[0] < STARTS_WITHIN:
             self._give_up(
-                f"{self.problem} It was started {MOST_STARTS} times within a minute and is not any more: has the host "
+                f"{self.problem} It was started {MOST_STARTS} times within a minute and is not any more. Has the host "
                 "time for it?"
             )
             return

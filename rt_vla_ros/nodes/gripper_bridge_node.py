@@ -15,9 +15,10 @@ from rt_vla_ros.control.controller import ACTIVE
 from rt_vla_ros.control.status import State
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
-from rt_vla_ros.nodes.gripper_parameters import GRIPPER_PARAMETERS
+from rt_vla_ros.nodes.gripper_parameters import gripper_parameters
 from rt_vla_ros.nodes.gripper_servers import make_gripper_server
 from rt_vla_ros.nodes.managed import ManagedNode
+from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.running import end_process, run
 from rt_vla_ros.nodes.start_error import StartError
@@ -34,7 +35,9 @@ class GripperBridgeNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("gripper_bridge_node")
-        settings = declare(self, GRIPPER_PARAMETERS)
+        given = self._parameter_overrides.get("kind")
+        table = gripper_parameters(None if given is None else given.value)
+        settings = declare(self, table, **tables_of_others("gripper_bridge_node"))
         if settings["open_position"] == settings["closed_position"]:
             raise StartError(
                 f"open_position and closed_position are both {settings['open_position']}: the gripper would never move."
@@ -54,7 +57,7 @@ class GripperBridgeNode(ManagedNode):
         self.create_subscription(ControllerStatus, "controller_status", self._on_smoother, lasting)
         self._diagnostics = Diagnostics(self, self._report)
         self.create_timer(PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self.start(GRIPPER_PARAMETERS, settings)
+        self.start(table, settings)
 
     def deactivate(self, sentence: str) -> None:
         """What was not sent yet is not sent any more; the gripper keeps what it holds."""

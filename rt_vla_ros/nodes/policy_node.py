@@ -22,10 +22,10 @@ from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.camera_topics import missing_camera
-from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Report
 from rt_vla_ros.nodes.instruction_action import InstructionAction, Requests, Result
 from rt_vla_ros.nodes.managed import ManagedNode
+from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.pictures import Picture, check_picture
 from rt_vla_ros.nodes.policy_cameras import PolicyCameras
@@ -34,7 +34,6 @@ from rt_vla_ros.nodes.policy_loading import Loading, give_back_memory
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.robot_state import RobotState
 from rt_vla_ros.nodes.running import end_process, run
-from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 from rt_vla_ros.nodes.smoother_watch import SmootherWatch
 from rt_vla_ros.policies.checkpoint.resolve import check_name
 from rt_vla_ros.policies.policy import Policy
@@ -71,8 +70,7 @@ class PolicyNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("policy_node")
-        others = {"smoother_node": SMOOTHER_PARAMETERS, "sim_arm_node": sim_arm_parameters()}
-        self._settings: dict[str, Any] = declare(self, POLICY_PARAMETERS, **others)
+        self._settings: dict[str, Any] = declare(self, POLICY_PARAMETERS, **tables_of_others("policy_node"))
         self._cameras = PolicyCameras(self, self._settings)
         self._instruction_gate = InstructionGate(
             self._settings["max_instruction_length"],

@@ -17,15 +17,13 @@ from rt_vla_ros.arms.chain import Chain, ChainError, read_chain
 from rt_vla_ros.arms.joint_commander import JointCommander
 from rt_vla_ros.msg import ArmStatus
 from rt_vla_ros.nodes import conversions as convert
-from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.controller_watch import ControllerWatch
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.managed import ManagedNode
+from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare
-from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.ros2_control_parameters import ROS2_CONTROL_BRIDGE_PARAMETERS, commander_settings, joint_names
 from rt_vla_ros.nodes.running import end_process, run
-from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.nodes.transform_tree import TransformTree, rotation_of
 
@@ -47,11 +45,7 @@ class Ros2ControlBridgeNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("ros2_control_bridge_node")
-        others = {
-            "policy_node": POLICY_PARAMETERS,
-            "smoother_node": SMOOTHER_PARAMETERS,
-            "sim_arm_node": sim_arm_parameters(),
-        }
+        others = tables_of_others("ros2_control_bridge_node")
         self._settings: dict[str, Any] = declare(self, ROS2_CONTROL_BRIDGE_PARAMETERS, **others)
         s = self._settings
         if s["max_condition"] <= s["max_condition_slow"]:

@@ -15,12 +15,11 @@ from std_msgs.msg import String
 from rt_vla_ros.control.controller import LONGEST_REASON
 from rt_vla_ros.control.status import State
 from rt_vla_ros.msg import ArmStatus, ControllerStatus
-from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.conversions import time_message
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.managed import ManagedNode
+from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare
-from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.running import end_process, run
 from rt_vla_ros.nodes.servo_bridge_parameters import SERVO_BRIDGE_PARAMETERS
 from rt_vla_ros.nodes.servo_pause import PausePlan
@@ -44,8 +43,7 @@ class ServoBridgeNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("servo_bridge_node")
-        others = {"policy_node": POLICY_PARAMETERS, "smoother_node": SMOOTHER_PARAMETERS}
-        settings: dict[str, Any] = declare(self, SERVO_BRIDGE_PARAMETERS, **others)
+        settings: dict[str, Any] = declare(self, SERVO_BRIDGE_PARAMETERS, **tables_of_others("servo_bridge_node"))
         servo, smoother = settings["servo_node"].rstrip("/"), settings["smoother_node"].rstrip("/")
         try:
             from moveit_msgs.msg import ServoStatus

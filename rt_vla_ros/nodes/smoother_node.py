@@ -23,10 +23,9 @@ from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS, make_contro
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.first_action import FirstAction
 from rt_vla_ros.nodes.guards import Guards
+from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare
-from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
-from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 from rt_vla_ros.nodes.sources import Sources
 from rt_vla_ros.nodes.stop_latch import StopLatch
 from rt_vla_ros.nodes.tip_position import TipPosition, make_tip_position
@@ -48,8 +47,7 @@ class SmootherNode(ProgramNode):
 
     def __init__(self) -> None:
         super().__init__("smoother_node")
-        others = {"policy_node": POLICY_PARAMETERS, "sim_arm_node": sim_arm_parameters()}
-        settings: dict[str, Any] = declare(self, SMOOTHER_PARAMETERS, **others)
+        settings: dict[str, Any] = declare(self, SMOOTHER_PARAMETERS, **tables_of_others("smoother_node"))
         self.transforms = TransformTree(self, self._now_ns)
         self._controller: Controller = make_controller(settings, self._refuse_frame)
         self._latch = StopLatch(self, self._controller)
@@ -292,6 +290,7 @@ class SmootherNode(ProgramNode):
         response.success, response.message = True, self._latch.release()
         if was_stopped:  # else a request that is over stays so
             self._gate.reset()
+            self._conditions.released()
         self._tell()
         return response
 
