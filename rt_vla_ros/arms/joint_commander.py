@@ -28,8 +28,8 @@ REST = HALT = 0.5
 BLOCKED, BLOCKED_AFTER = 0.05, 0.2
 # A share that is worth a warning.
 SLOWED = 0.9
-# After HALT, a commanded position farther from the measured one than this is given up for that; so is, at a stop at once,
-# what is beyond this and the way that the joint needs to brake [rad or m].
+# After HALT, a commanded position farther from the measured one than this is given up for that; so is, at a stop at
+# once, what is beyond this and the way that the joint needs to brake [rad or m].
 ANOTHER_MOVED = 0.01
 
 

@@ -4,7 +4,7 @@
     rt-vla do "pick up the red cube" --time-limit 30
 
 It asks the policy node that runs on the graph, by its action ~/execute. Ctrl-C or SIGTERM cancels: the arm brakes, and
-the command ends when it stands still. The exit code is 0 only where the policy says that the instruction is carried out.
+the command ends when it stands still. The exit code is 0 only where the policy says that it is carried out.
 """
 
 from __future__ import annotations
