@@ -21,7 +21,7 @@ from rclpy.serialization import serialize_message
 from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock as ClockMsg
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import String
+from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from rt_vla_ros.live.faults.motion import ArmMotion
@@ -41,13 +41,16 @@ MODULES = {
     "camera": ("rt_vla_ros.live.faults.nodes", "camera"),
     "smoother": ("rt_vla_ros.nodes.smoother_node",),
     "arm": ("rt_vla_ros.nodes.sim_arm_node",),
+    "gripper": ("rt_vla_ros.nodes.gripper_bridge_node",),
 }
 CLOCK_PERIOD = 0.005  # [s]
 # What must be started anew for a set-up of the graph, see FaultGraph.set_up.
-SET_UPS = {"clock": "smoother", "wire": "policy"}
+SET_UPS = {"clock": "smoother", "wire": "policy", "gripper": "gripper"}
+HAND = "hand_commands"
 # The simulated camera has no noise, but what it shows of a swinging arm changes from image to image.
-PARAMETERS = {
+PARAMETERS: dict[str, dict[str, bool | int | float | str]] = {
     "policy": {**POLICY_WITH_SIM_ARM, "max_frozen_way": 0.02, "policy": "rt1-mini"},
+    "gripper": {"kind": "topic", "server": HAND},
 }
 
 
@@ -85,6 +88,7 @@ class FaultGraph:
             name: node.create_publisher(kind, name, 10)
             for name, kind in (("action", ChunkMsg), ("instruction", String), ("seen_image", Image))
         }
+        self.find_hand()
         self._clock = node.create_publisher(ClockMsg, "/clock", 1)
         node.create_timer(CLOCK_PERIOD, self._tell_time, clock=Clock(clock_type=ClockType.STEADY_TIME))
         for name in NODES:
@@ -108,7 +112,7 @@ class FaultGraph:
         if SET_UPS.get(self._set_up) == name:
             if name == "smoother":
                 given += ["-p", "use_sim_time:=true"]
-            else:
+            elif name == "policy":
                 router = f"tcp/127.0.0.1:{self.wire.port}"
                 variables = {"RT_VLA_ROS_ROUTER": router, "ZENOH_CONFIG_OVERRIDE": "mode='client'"}
         self.processes[name] = self._graph.start(
@@ -119,19 +123,31 @@ class FaultGraph:
 
     def set_up(self, how: str) -> None:
         """clock: the smoother goes by a clock of this node, which can jump. wire: the policy speaks through a wire that
-        can be cut. Empty: neither.
+        can be cut. gripper: there is a gripper's bridge besides. Empty: none of these.
         """
         if how == self._set_up:
             return
         for name in (SET_UPS[one] for one in (how, self._set_up) if one):
-            self.processes[name].kill()
-            self.processes[name].wait()
+            if (process := self.processes.pop(name, None)) is not None:
+                process.kill()
+                process.wait()
         self._set_up, self.clock_offset_ns = how, 0
         self.wire.mend()
 
     def _tell_time(self) -> None:
         if self._set_up == "clock":
             self._clock.publish(ClockMsg(clock=time_message(time.time_ns() + self.clock_offset_ns)))
+
+    def lose_hand(self) -> None:
+        """What moves the fingers is gone, once the gripper's bridge has found it."""
+        self.spin(START_UP, lambda: self.node.count_publishers(HAND) > 0)
+        self.spin(0.3)
+        self.node.destroy_subscription(self._hand)
+        self.spin(2.0, lambda: any("Nobody takes goals" in said for said in self.said))
+
+    def find_hand(self) -> None:
+        """There is something that moves the fingers."""
+        self._hand = self.node.create_subscription(Float64MultiArray, HAND, lambda _message: None, 10)
 
     def orphans(self) -> int:
         """How many processes that ended have left another one behind."""
@@ -172,8 +188,8 @@ class FaultGraph:
 
     def set_in_motion(self) -> None:
         """Starts what has ended, and gives another instruction until the arm moves. Raises RuntimeError."""
-        for name, process in self.processes.items():
-            if process.poll() is not None:
+        for name in (*NODES, *(("gripper",) if self._set_up == "gripper" else ())):
+            if name not in self.processes or self.processes[name].poll() is not None:
                 self._start(name)
         end = time.monotonic() + START_UP
         while time.monotonic() < end:

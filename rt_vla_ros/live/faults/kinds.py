@@ -90,6 +90,16 @@ def _rival(graph: FaultGraph) -> None:
     graph.call("smoother_node/stop")
 
 
+def _lose_hand(graph: FaultGraph) -> None:
+    graph.lose_hand()
+    graph.call("smoother_node/stop")
+
+
+def _find_hand(graph: FaultGraph) -> None:
+    graph.find_hand()
+    graph.release()
+
+
 def _clock(seconds: float) -> Callable[[FaultGraph], None]:
     """The smoother's clock is so far from the others'."""
 
@@ -149,6 +159,16 @@ FAULTS: tuple[Fault, ...] = (
         NO_IMAGE,
         lambda graph: graph.wire.mend(),
         set_up="wire",
+    ),
+    Fault(
+        "gripper's server gone",
+        _lose_hand,
+        0.25,
+        "Nobody takes goals",
+        _find_hand,
+        stays=True,
+        begins="stop",
+        set_up="gripper",
     ),
     Fault("full disk", _full_disk, 0.25, "survive|stop service", _disk_again, stays=True),
 )
