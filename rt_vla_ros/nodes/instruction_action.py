@@ -205,8 +205,8 @@ class InstructionAction:
         goal.looks += 1
         if goal.ending is not None:
             goal.braking += 1
-            replaced = goal.ending[0] == Result.REPLACED  # its arm goes on moving
-            if replaced or self._smoother.stands_still or goal.braking * PERIOD > STANDSTILL:
+            others = goal.ending[0] in (Result.REPLACED, Result.REFUSED)  # they may go on moving the arm
+            if others or self._smoother.stands_still or goal.braking * PERIOD > STANDSTILL:
                 self._finish(goal)
 
     def _measure(self, goal: Goal) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -347,7 +348,7 @@ def test_a_goal_whose_actions_the_smoother_refuses_is_aborted_and_says_why(
 ) -> None:
     result = asker.begin()
     rig.until_action()
-    rig.smoother.tell(refused=refused(rig, reason), commanding=True, **status)
+    rig.smoother.tell(refused=refused(rig, reason), **status)
     assert asker.end(result) == (GoalStatus.STATUS_ABORTED, outcome, reason)
     rig.bench.until_diagnostics("policy_node", 2, reason)
     count = len(rig.actions)
@@ -364,8 +365,10 @@ def test_done_is_no_success_where_the_smoother_followed_another_one(rig: Rig, as
     rig.smoother.tell(state=MOVING, commanding=True, followed_publisher="/other/policy_node#1")
     rig.policy._action = one_step(terminate=True, frame_id=rig.policy.card.frame_id)
     rig.until_action()
+    begin = time.monotonic()
     rig.smoother.tell(refused=refused(rig, RIVAL))
     assert asker.end(result) == (GoalStatus.STATUS_ABORTED, Result.REFUSED, RIVAL)
+    assert time.monotonic() - begin < instruction_action.STANDSTILL, "it waited until the other one's arm stands still"
 
 
 def test_an_instruction_of_the_topic_whose_actions_are_refused_is_over(rig: Rig) -> None:
