@@ -24,6 +24,12 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "params_file", default_value="", description="ROS parameter file for our bridge; it wins over config/gazebo"
     ),
+    DeclareLaunchArgument(
+        "autostart",
+        default_value="",
+        choices=["", *SWITCH],
+        description="false: the bridge waits to be configured and activated; empty: true",
+    ),
     DeclareLaunchArgument("gui", default_value="true", choices=SWITCH, description="false: Gazebo without a window"),
 )
 
@@ -89,6 +95,7 @@ def gazebo(context: LaunchContext) -> list:
             ("defaults_file", os.path.join(own, "nodes.yaml")),
             ("params_file", LaunchConfiguration("params_file")),
             ("use_sim_time", "true"),
+            ("autostart", LaunchConfiguration("autostart")),
         ],
     )
     return [simulator, state, arm, bridge, controllers, driver]

@@ -38,8 +38,8 @@ FOLLOW_CLOCK = OrSubstitution(
     EqualsSubstitution(LaunchConfiguration("arm"), "gazebo"),
 )
 BRIDGED = {  # arms with a launch file of their own, NAME.launch.py, and what it is given
-    "ros2_control": ("namespace", "params_file"),
-    "gazebo": ("params_file", "world", "gui"),
+    "ros2_control": ("namespace", "params_file", "autostart"),
+    "gazebo": ("params_file", "world", "gui", "autostart"),
 }
 WATCHED = ("servo", "ros2_control", "gazebo")  # arms whose bridge publishes arm_status
 PASSED_ON = ("namespace", "params_file", "lock_step", "suite", "seed", "instruction")
@@ -139,6 +139,12 @@ ARGUMENTS = (
     ),
     DeclareLaunchArgument(
         "params_file", default_value="", description="ROS parameter file for the nodes; what is given here wins over it"
+    ),
+    DeclareLaunchArgument(
+        "autostart",
+        default_value="",
+        choices=["", *SWITCH],
+        description="false: policy and bridges wait for `ros2 lifecycle set`, or a manager of nodes; empty: true",
     ),
     DeclareLaunchArgument(
         "respawn_policy",
@@ -242,7 +248,11 @@ def gripper_bridge(context: LaunchContext) -> list[Node]:
             executable="gripper_bridge_node",
             name="gripper_bridge_node",
             output="screen",
-            parameters=[*([gazebo_file()] if in_gazebo else []), *chosen_parameters(context), {"kind": kind}],
+            parameters=[
+                *([gazebo_file()] if in_gazebo else []),
+                *chosen_parameters(context, autostart=bool),
+                {"kind": kind},
+            ],
             on_exit=ends_the_launch("The gripper's bridge has ended: the gripper does not follow any more."),
             **PATIENCE,
         )
@@ -258,7 +268,7 @@ def servo_bridge(context: LaunchContext) -> list[Node]:
             name="servo_bridge_node",
             output="screen",
             parameters=[
-                *chosen_parameters(context),
+                *chosen_parameters(context, autostart=bool),
                 {"servo_node": LaunchConfiguration("servo_node").perform(context)},
             ],
             on_exit=ends_the_launch("The bridge to Servo has ended: nobody knows what the arm does any more."),
@@ -302,6 +312,7 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
         trust_remote_code=bool,
         stream=bool,
         plan=bool,
+        autostart=bool,
     )
     return [
         Node(

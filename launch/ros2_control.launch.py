@@ -26,6 +26,12 @@ ARGUMENTS = (
         "use_sim_time", default_value="false", choices=SWITCH, description="Whether the bridge follows /clock"
     ),
     DeclareLaunchArgument(
+        "autostart",
+        default_value="",
+        choices=["", *SWITCH],
+        description="false: the bridge waits to be configured and activated; empty: true",
+    ),
+    DeclareLaunchArgument(
         "spawn",
         default_value="false",
         choices=SWITCH,
@@ -46,13 +52,14 @@ def bridge(context: LaunchContext) -> list[Node]:
     defaults, file = value("defaults_file"), value("params_file")
     if file and not os.path.isfile(file):  # launch_ros warns and goes on without it
         raise FileNotFoundError(f"params_file: there is no file {file!r}")
+    autostart = [{"autostart": value("autostart") == "true"}] if value("autostart") else []
     nodes = [
         Node(
             package="rt_vla_ros",
             executable="ros2_control_bridge_node",
             name="ros2_control_bridge_node",
             output="screen",
-            parameters=[one for one in (defaults, file) if one],
+            parameters=[*(one for one in (defaults, file) if one), *autostart],
             sigterm_timeout="3",
             sigkill_timeout="1",
             on_exit=ends_the_launch("The bridge to ros2_control has ended: nobody moves the arm any more."),

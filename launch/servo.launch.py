@@ -4,6 +4,7 @@ Needs MoveIt: `sudo apt install ros-$ROS_DISTRO-moveit-servo ros-$ROS_DISTRO-mov
 packages. What the arms are called is in config/servo.
 """
 
+import subprocess
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
@@ -58,6 +59,18 @@ echo "The mock arm is not turned: there are $managers nodes /controller_manager,
 Is a real arm running? Then give servo:=real to policy.launch.py, or hardware:=real to servo.launch.py." >&2
 exit 1
 """
+
+
+def refuse_a_second_arm() -> None:
+    """Raises RuntimeError where a controller manager runs already: the mock arm would have the names of a real one."""
+    command = ["ros2", "node", "list", "--no-daemon", "--spin-time", "3"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    if "/controller_manager" in listed:
+        raise RuntimeError(
+            "Mock hardware is not started: a node /controller_manager runs already, perhaps that of a real arm, which "
+            "the mock arm's commands would reach. For that arm give servo:=real to policy.launch.py, or hardware:=real "
+            "to servo.launch.py; else end that node, or take another ROS_DOMAIN_ID"
+        )
 
 
 def robot_model(robot: str) -> dict:
@@ -162,6 +175,7 @@ def servo_and_arm(context: LaunchContext) -> list:
     )
     if hardware == "real":
         return [servo]
+    refuse_a_second_arm()
     return [servo, *(mock_panda(model) if robot == "panda" else mock_ur(robot))]
 
 

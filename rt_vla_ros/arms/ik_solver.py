@@ -56,6 +56,11 @@ class IkSolver:
         self._start()
 
     @property
+    def is_given_up(self) -> bool:
+        """Whether it is not started again by itself."""
+        return self._given_up
+
+    @property
     def pid(self) -> int | None:
         """Of its process."""
         return None if self._process is None else self._process.pid
@@ -101,8 +106,8 @@ class IkSolver:
         now = self._clock()
         if len(self._starts) == MOST_STARTS and now - self._starts[0] < STARTS_WITHIN:
             self._give_up(
-                f"{self.problem} It was started {MOST_STARTS} times within a minute and is not any more. "
-                "Start the bridge again once the host has time for it."
+                f"{self.problem} It was started {MOST_STARTS} times within a minute and is not any more. Has the host "
+                "time for it?"
             )
             return
         self._starts.append(now)
@@ -206,7 +211,8 @@ class IkSolver:
 
     def _give_up(self, sentence: str) -> None:
         self._end()
-        self._given_up, self.problem = True, sentence
+        once_more = "Once that is put right, disable and enable the bridge (its ~/enable)."
+        self._given_up, self.problem = True, f"{sentence} {once_more}"
 
     def _end(self, *, kill: bool = True) -> str:
         """How it ended, in brackets, where it did so by itself."""

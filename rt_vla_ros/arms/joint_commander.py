@@ -28,7 +28,8 @@ REST = HALT = 0.5
 BLOCKED, BLOCKED_AFTER = 0.05, 0.2
 # A share that is worth a warning.
 SLOWED = 0.9
-# After HALT, a commanded position farther from the measured one than this is given up for that [rad or m].
+# After HALT, a commanded position farther from the measured one than this is given up for that; so is, at a stop at
+# once, what is beyond this and the way that the joint needs to brake [rad or m].
 ANOTHER_MOVED = 0.01
 
 
@@ -114,6 +115,7 @@ class JointCommander:
         self._obstacles: list[Obstacle] = []
         self._last: float | None = None  # tick
         self._moved = -math.inf  # when something other than standing still was commanded last
+        self._settled = True  # whether what was commanded last was given up for where the arm then was
         self._now = 0.0
 
     @property
@@ -140,9 +142,9 @@ class JointCommander:
         if problem is None and twist is not None and not np.isfinite(twist).all():
             problem = "A velocity with a number that is not finite came."
         if problem is not None or isinstance(measured, str):
-            return self._at_once(str(problem))
+            return self._at_once(str(problem), measured)
         if now < self._hard.until:
-            return self._still()
+            return self._still(measured)
         if twist is None:
             self._blocked_since = None
             return self._go(self._braked(measured, period), measured, period)
@@ -150,6 +152,7 @@ class JointCommander:
 
     def stand_still(self) -> Floats | None:
         """What a last command says."""
+        self._give_up_lead(self.feedback.read(self._now))
         self.velocities = np.zeros(len(self.joints))
         return self._command()
 
@@ -162,15 +165,30 @@ class JointCommander:
         self._last = now
         return nominal if last is None else float(np.clip(now - last, 0.5 * nominal, 2 * nominal))
 
-    def _at_once(self, reason: str) -> Floats | None:
+    def _at_once(self, reason: str, measured: Floats | str) -> Floats | None:
         self._hard, self._blocked_since = Told(reason, self._now + REST), None
-        return self._still()
+        self._give_up_lead(measured)
+        return self._still(measured)
 
-    def _still(self) -> Floats | None:
+    def _give_up_lead(self, measured: Floats | str) -> None:
+        """A joint goes no farther after a stop than it needs to brake, be it never so far behind its command."""
+        if self.velocities.any() and self.position is not None and not isinstance(measured, str):
+            most = ANOTHER_MOVED + self.velocities**2 / (2 * self._acceleration)
+            self.position = np.clip(self.position, measured - most, measured + most)
+
+    def _still(self, measured: Floats | str) -> Floats | None:
         if self.velocities.any():
-            self._moved = self._now
+            self._moved, self._settled = self._now, False
         self.velocities = np.zeros(len(self.joints))
-        return self._command() if self._now - self._moved < HALT else None
+        if self._now - self._moved < HALT:
+            return self._command()
+        settled, self._settled = self._settled, True
+        if settled or self.position is None or isinstance(measured, str):
+            return None
+        if np.abs(self.position - measured).max() <= ANOTHER_MOVED:
+            return None
+        self.position = measured.copy()  # else a joint that was blocked would jump there once it is free
+        return self._command() if self._settings.interface == "position" else None
 
     def _command(self) -> Floats | None:
         return self.velocities.copy() if self._settings.interface == "velocity" else self.position
@@ -194,7 +212,8 @@ class JointCommander:
         request = IkRequest(self._at(measured), self.velocities, twist, period)
         solution = self.solver.solve(request, self._settings.patience * self._settings.period)
         if solution is None:
-            return self._at_once(self.solver.problem or self.solver.refusal or "The solver gave no answer.")
+            reason = self.solver.problem or self.solver.refusal or "The solver gave no answer."
+            return self._at_once(reason, measured)
         self.tip = solution.pose
         self._obstacles = []
         if twist.any():
@@ -211,8 +230,8 @@ class JointCommander:
 
     def _go(self, velocities: Floats, measured: Floats, period: float) -> Floats | None:
         if not velocities.any() and not self.velocities.any():
-            return self._still()
-        self._moved = self._now
+            return self._still(measured)
+        self._moved, self._settled = self._now, False
         self.velocities = velocities
         if self._settings.interface == "position":
             self._integrate(measured, period)

@@ -22,6 +22,7 @@ from zenoh_ros.commands.numbers import positive_int
 
 UNTRAINED = "rt2-untrained"
 NUMBER_TYPES = ("auto", "float32", "bfloat16")
+LONGEST_SOAK = 1440  # [min]
 MOST = {"seconds": 3600, "repeats": 1000, "images": 10_000, "prompts": 10_000, "requests": 1_000_000}
 
 
@@ -36,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     faults.add_argument("--repeats", type=int, default=20, metavar="N", help="of each fault; 20")
     faults.add_argument("--only", nargs="+", action="extend", default=[], metavar="FAULT", help="these alone")
     faults.add_argument("--seed", type=int, default=0, metavar="N", help="of the random moments; 0")
+    faults.add_argument(
+        "--soak", type=float, default=0.0, metavar="MINUTES", help="no faults: is the processes' memory flat so long?"
+    )
     faults.set_defaults(measure=_faults, bounded=("repeats",))
     _rt1_arguments(what.add_parser("rt1", help="RT-1: a step of each network, part by part"))
     _rt2_arguments(what.add_parser("rt2", help="RT-2: transformers' generate and the decoding engine"))
@@ -122,10 +126,11 @@ def _arm(args: argparse.Namespace) -> Any:
 
 
 def _faults(args: argparse.Namespace) -> Any:
-    from rt_vla_ros.live.faults.run import HEAD, measure
+    if not 0 <= args.soak <= LONGEST_SOAK:
+        raise CliError(f"--soak is {args.soak:g}, expected up to {LONGEST_SOAK} minutes.")
+    from rt_vla_ros.live.faults.run import measure
 
-    print(HEAD, flush=True)
-    return measure(args.repeats, args.only, args.seed, partial(print, flush=True))
+    return measure(args.repeats, args.only, args.seed, partial(print, flush=True), soak=args.soak)
 
 
 def _rt1(args: argparse.Namespace) -> Any:

@@ -3,8 +3,8 @@
     rt-vla do "pick up the red cube"
     rt-vla do "pick up the red cube" --time-limit 30
 
-It asks the policy node that runs on the graph, by its action ~/execute. Ctrl-C cancels: the arm brakes, and the command
-ends when it stands still. The exit code is 0 only where the policy says that the instruction is carried out.
+It asks the policy node that runs on the graph, by its action ~/execute. Ctrl-C or SIGTERM cancels: the arm brakes, and
+the command ends when it stands still. The exit code is 0 only where the policy says that it is carried out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from rt_vla_ros.action import ExecuteInstruction
-from rt_vla_ros.cli.interrupts import INTERRUPTED
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.runtime.instruction_gate import as_one_line
 from zenoh_ros.commands import graph
@@ -105,7 +104,7 @@ class Errand:
         if not spin_until(self._node, lambda: self._client.server_is_ready() or bool(interrupts), graph.PATIENCE):
             raise CliError(f"the action {self._name!r} cannot be reached, although it is on the graph")
         if interrupts:
-            return INTERRUPTED  # nothing was sent
+            return 128 + interrupts[0]  # nothing was sent
         self._begun = self._heard = self._seen = time.monotonic()
         sent = self._client.send_goal_async(goal, feedback_callback=self._on_feedback)
         spin_until(self._node, lambda: sent.done() or len(interrupts) > 1 or self._is_gone())
@@ -133,7 +132,7 @@ class Errand:
         self._tell(answer.result)
         if succeeded:
             return 0
-        return INTERRUPTED if interrupts else 1
+        return 128 + interrupts[0] if interrupts else 1
 
     def _is_gone(self) -> bool:
         """Whether nobody offers the action any more; says so where it is there and silent."""

@@ -25,8 +25,8 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from rt_vla_ros.cli.interrupts import INTERRUPTED
-from rt_vla_ros.cli.terminal_keys import END, Keys, raw_keys
 from rt_vla_ros.cli.main import refused
+from rt_vla_ros.cli.terminal_keys import END, Keys, raw_keys
 from rt_vla_ros.data.video import CODECS
 from rt_vla_ros.nodes.recorder_node import RecorderNode
 from rt_vla_ros.nodes.start_error import StartError

@@ -71,6 +71,10 @@ class FollowWatch:
         self._measured.clear()
         self._misfit = None
 
+    def forgive(self) -> None:
+        """Somebody looked at the arm: how often it did not follow before counts no more."""
+        self.alarms = 0
+
     def tick(self, now: float, velocity: Vector, *, watching: bool) -> None:
         """velocity: what the arm is told from `now` on, linear [m/s] and angular [rad/s], shape (6,).
 

@@ -31,7 +31,7 @@ class RequestGate:
     def __init__(self, patience: float) -> None:
         self._patience = patience
         self._running: RequestKey | None = None
-        self._heard = 0.0
+        self._began = self._heard = 0.0
         self._over: OrderedDict[RequestKey, str] = OrderedDict()
         self.followed = False
 
@@ -48,7 +48,8 @@ class RequestGate:
         """
         running = self._running
         if running is not None and running.publisher != request.publisher and self._in_charge(now, active=active):
-            sentence = f"The arm follows {running.node}: the actions of {request.node} are refused."
+            another = "another " if request.node == running.node else ""
+            sentence = f"The arm follows {another}{running.node}: the actions of {request.node} are refused."
             # It shall not begin to move the arm by itself, later, when the other one is done.
             self._end(request, f"{sentence} Give it an instruction anew.")
             return sentence
@@ -56,9 +57,18 @@ class RequestGate:
             self._over.pop(request, None)
         if (over := self._over.get(request)) is not None and not begins:
             return over
-        self.followed = self.followed and running == request
+        if running != request:
+            self._began, self.followed = now, False
         self._running, self._heard = request, now
         return None
+
+    def waited(self, now: float) -> float:
+        """For how long the running request has waited to begin [s], because its actions could not be accepted."""
+        return 0.0 if self._running is None or self.followed else max(0.0, now - self._began)
+
+    def refused(self, most: int) -> list[tuple[RequestKey, str]]:
+        """The newest requests that are over, and why; not those of publishers without a name."""
+        return [(request, why) for request, why in self._over.items() if request.publisher][-most:]
 
     def end(self, sentence: str) -> None:
         """The running request is over; its actions are refused with this sentence from now on."""
@@ -71,9 +81,10 @@ class RequestGate:
         self._running, self.followed = None, False
 
     def reset(self) -> None:
-        """Forgets everything."""
+        """Nobody is in charge. What is over stays so, except where nobody could begin anything new: without a name."""
         self.done()
-        self._over.clear()
+        for request in [request for request in self._over if not request.publisher]:
+            del self._over[request]
 
     def _in_charge(self, now: float, *, active: bool) -> bool:
         return active or 0 <= now - self._heard < self._patience

@@ -46,7 +46,7 @@ class StopFile:
         """
         try:
             regular = stat.S_ISREG(self.path.lstat().st_mode)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         try:
             if not regular:  # a named pipe would never end

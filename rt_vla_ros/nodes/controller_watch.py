@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -34,14 +34,16 @@ def controller_services() -> Any:
 class ControllerWatch:
     """problem: why the controller takes no commands, in a sentence; None while it takes them."""
 
-    def __init__(self, node: GuardedNode, manager: str, controller: str, interface: str, *, switch: bool) -> None:
-        """manager: the controller manager's name. switch: whether the controller is activated where it is not,
+    def __init__(
+        self, node: GuardedNode, manager: str, controller: str, interface: str, *, may_switch: Callable[[], bool]
+    ) -> None:
+        """manager: the controller manager's name. may_switch: whether the controller is activated where it is not,
         until it was active once: who deactivates it then has taken the arm over.
 
         Raises StartError without ros2_control's messages.
         """
         services = controller_services()
-        self._node, self._name, self._interface, self._switching = node, controller, interface, switch
+        self._node, self._name, self._interface, self._switching = node, controller, interface, may_switch
         self._list_type, self._switch_type = services.ListControllers, services.SwitchController
         self._list = node.create_client(self._list_type, f"{manager}/list_controllers")
         self._switch = node.create_client(self._switch_type, f"{manager}/switch_controller")
@@ -96,9 +98,9 @@ class ControllerWatch:
         self._verdict = verdict.problem
         if verdict.problem is None:
             self._switch_problem, self._was_active = "", True
-        elif self._switching and verdict.activate and self._was_active:
+        elif self._switching() and verdict.activate and self._was_active:
             self._verdict = f"{verdict.problem} {TAKEN}"
-        elif self._switching and verdict.activate:
+        elif self._switching() and verdict.activate:
             self._verdict = f"{verdict.problem} {self._switch_problem}".rstrip()
             if now - self._switched >= SWITCH_AGAIN and self._switch.service_is_ready():
                 self._switched = now

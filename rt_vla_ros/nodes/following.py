@@ -40,6 +40,10 @@ class Following:
         """What was measured of an arm that does not follow, in a sentence."""
         return self._watch.alarm()
 
+    def forgive(self) -> None:
+        """See FollowWatch."""
+        self._watch.forgive()
+
     @property
     def in_a_row(self) -> int:
         """How often it did not follow since it last did."""

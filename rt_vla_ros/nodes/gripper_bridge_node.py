@@ -15,22 +15,29 @@ from rt_vla_ros.control.controller import ACTIVE
 from rt_vla_ros.control.status import State
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
-from rt_vla_ros.nodes.gripper_parameters import GRIPPER_PARAMETERS
+from rt_vla_ros.nodes.gripper_parameters import gripper_parameters
 from rt_vla_ros.nodes.gripper_servers import make_gripper_server
+from rt_vla_ros.nodes.managed import ManagedNode
+from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare
-from rt_vla_ros.nodes.running import ProgramNode, end_process, run
+from rt_vla_ros.nodes.running import end_process, run
 from rt_vla_ros.nodes.start_error import StartError
 
 PERIOD = 0.05  # [s]
 NOT_WHILE_STOPPED = "A gripper_command came while the smoother is stopped: it is dropped, as all are until ~/release."
 
 
-class GripperBridgeNode(ProgramNode):
+class GripperBridgeNode(ManagedNode):
     """Sends a goal when the wish changes; what fails is told and not tried again until another wish comes."""
+
+    title = "The gripper's bridge"
+    purpose = "to have the gripper follow"
 
     def __init__(self) -> None:
         super().__init__("gripper_bridge_node")
-        settings = declare(self, GRIPPER_PARAMETERS)
+        given = self._parameter_overrides.get("kind")
+        table = gripper_parameters(None if given is None else given.value)
+        settings = declare(self, table, **tables_of_others("gripper_bridge_node"))
         if settings["open_position"] == settings["closed_position"]:
             raise StartError(
                 f"open_position and closed_position are both {settings['open_position']}: the gripper would never move."
@@ -50,6 +57,12 @@ class GripperBridgeNode(ProgramNode):
         self.create_subscription(ControllerStatus, "controller_status", self._on_smoother, lasting)
         self._diagnostics = Diagnostics(self, self._report)
         self.create_timer(PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.start(table, settings)
+
+    def deactivate(self, sentence: str) -> None:
+        """What was not sent yet is not sent any more; the gripper keeps what it holds."""
+        self._goals.request_ended(stopped=True)
+        self._refused = None
 
     def _on_wish(self, message: Float64) -> None:
         if not (math.isfinite(message.data) and 0 <= message.data <= 1):
@@ -57,6 +70,8 @@ class GripperBridgeNode(ProgramNode):
             return
         if self._smoother == State.STOPPED:
             self._refused = NOT_WHILE_STOPPED
+            return
+        if not self.is_open:
             return
         self._refused, self._wish = None, message.data
         self._goals.wish(message.data)
@@ -77,7 +92,7 @@ class GripperBridgeNode(ProgramNode):
         if self._ready and not ready:
             self._goals.server_gone()
         self._ready = ready
-        if not ready:
+        if not ready or not self.is_open:
             return
         if self._goals.cancel_due():
             self._server.cancel()
@@ -87,7 +102,9 @@ class GripperBridgeNode(ProgramNode):
 
     def _report(self) -> Report:
         level, message = Level.OK, "The gripper follows."
-        if self._refused is not None:
+        if self.refusal is not None:
+            level, message = Level.WARN, self.refusal
+        elif self._refused is not None:
             level, message = Level.ERROR, self._refused
         elif self._goals.problem is not None:
             level, message = Level.ERROR, self._goals.problem

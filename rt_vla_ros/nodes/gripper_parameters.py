@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from rt_vla_ros.nodes.parameters import Parameter
+from dataclasses import replace
+
+from rt_vla_ros.nodes.managed import AUTOSTART
+from rt_vla_ros.nodes.parameters import Parameter, Value
 
 KINDS = ("parallel_gripper_command", "gripper_command", "franka", "topic")
 
 GRIPPER_PARAMETERS = (
+    AUTOSTART,
     Parameter("kind", KINDS[0], "What moves the fingers; see docs/grippers.md.", choices=KINDS),
     Parameter(
         "server",
@@ -21,3 +25,13 @@ GRIPPER_PARAMETERS = (
     Parameter("deadband", 0.02, "Smaller changes are no new goal, of the way from open to closed.", 0.0, 0.5),
     Parameter("patience", 10.0, "How long a goal may take [s].", low=0.1, high=120.0),
 )
+# A kind's own, where they are not given.
+OTHER_DEFAULTS: dict[str, dict[str, Value]] = {
+    "franka": {"server": "franka_gripper", "open_position": 0.08},  # the gap's width, not a finger's way
+}
+
+
+def gripper_parameters(kind: object) -> tuple[Parameter, ...]:
+    """With the defaults of a kind."""
+    others = OTHER_DEFAULTS.get(str(kind), {})
+    return tuple(replace(one, default=others.get(one.name, one.default)) for one in GRIPPER_PARAMETERS)

@@ -44,6 +44,11 @@ class Guards:
         """Whether the arm did not follow before either, and never did since."""
         return self._following is not None and self._following.in_a_row > 1
 
+    def released(self) -> None:
+        """Somebody looked at the arm and ended its stop."""
+        if self._following is not None:
+            self._following.forgive()
+
     def tick(self, command: Command, now: float, *, commanding: bool, watching: bool) -> None:
         """What the arm is told from `now` [s] on; see Following."""
         if self._following is not None:

@@ -121,6 +121,12 @@ class InstructionAction:
             if self._goal is not None and self._goal.ending is None:
                 self._goal.ending = outcome, sentence
 
+    def refused(self, outcome: int, sentence: str) -> None:
+        """The smoother does not follow the request: also where the policy says already that it is carried out."""
+        with self._lock:
+            if self._goal is not None and (self._goal.ending is None or self._goal.ending[0] == Result.SUCCEEDED):
+                self._goal.ending = outcome, sentence
+
     def step(self, step: PolicyStep) -> None:
         """The policy has decided something."""
         chunk = step.decision.chunk
@@ -199,8 +205,8 @@ class InstructionAction:
         goal.looks += 1
         if goal.ending is not None:
             goal.braking += 1
-            replaced = goal.ending[0] == Result.REPLACED  # its arm goes on moving
-            if replaced or self._smoother.stands_still or goal.braking * PERIOD > STANDSTILL:
+            others = goal.ending[0] in (Result.REPLACED, Result.REFUSED)  # they may go on moving the arm
+            if others or self._smoother.stands_still or goal.braking * PERIOD > STANDSTILL:
                 self._finish(goal)
 
     def _measure(self, goal: Goal) -> None:

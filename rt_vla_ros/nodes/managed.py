@@ -40,11 +40,12 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
     does anything, and overrides those of configure, activate, deactivate and cleanup in which there is something to
     do. configure and cleanup may take long: they run in a thread of their own, one at a time, and callbacks go on.
 
-    title: what is enabled and disabled, for the sentences.
+    title: what is enabled and disabled, for the sentences. purpose: what for.
     problem: why the last configure failed, in a sentence; None where it did not.
     """
 
     title = "The node"
+    purpose = "to have instructions carried out"
     problem: str | None = None
 
     def __init__(self, name: str) -> None:
@@ -109,10 +110,10 @@ class ManagedNode(LifecycleNodeMixin, ProgramNode):  # type: ignore[misc]
         if self.is_open:
             return None
         if self._closed:
-            return "The node is being ended."
+            return f"{self.title} was ended."
         if self.state == "inactive":
             enable = self.resolve_service_name("~/enable")
-            return f"{self.title} is disabled; call {enable} to have instructions carried out."
+            return f"{self.title} is disabled; call {enable} {self.purpose}."
         if self.state == "unconfigured":
             return f"The node is unconfigured: `ros2 lifecycle set {self.get_fully_qualified_name()} configure`."
         return f"The node is {self.state}."

@@ -17,13 +17,15 @@ from std_srvs.srv import Trigger
 
 from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.action_space.frames import BASE_LINK
+from rt_vla_ros.control.controller import LONGEST_REASON
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
+from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.camera_topics import missing_camera
-from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Report
 from rt_vla_ros.nodes.instruction_action import InstructionAction, Requests, Result
 from rt_vla_ros.nodes.managed import ManagedNode
+from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.pictures import Picture, check_picture
 from rt_vla_ros.nodes.policy_cameras import PolicyCameras
@@ -32,7 +34,6 @@ from rt_vla_ros.nodes.policy_loading import Loading, give_back_memory
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.robot_state import RobotState
 from rt_vla_ros.nodes.running import end_process, run
-from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 from rt_vla_ros.nodes.smoother_watch import SmootherWatch
 from rt_vla_ros.policies.checkpoint.resolve import check_name
 from rt_vla_ros.policies.policy import Policy
@@ -69,8 +70,7 @@ class PolicyNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("policy_node")
-        others = {"smoother_node": SMOOTHER_PARAMETERS, "sim_arm_node": sim_arm_parameters()}
-        self._settings: dict[str, Any] = declare(self, POLICY_PARAMETERS, **others)
+        self._settings: dict[str, Any] = declare(self, POLICY_PARAMETERS, **tables_of_others("policy_node"))
         self._cameras = PolicyCameras(self, self._settings)
         self._instruction_gate = InstructionGate(
             self._settings["max_instruction_length"],
@@ -92,6 +92,7 @@ class PolicyNode(ManagedNode):
             stopped=self._on_smoother_stopped,
             lost=self._on_smoother_lost,
             taken_over=self._on_taken_over,
+            heard=self._on_smoother_status,
         )
         self._diagnostics = Diagnostics(self, self._report)
         self._goals = InstructionAction(self, self._smoother, self._requests())
@@ -290,6 +291,24 @@ class PolicyNode(ManagedNode):
     def _on_smoother_lost(self) -> None:
         self._instruction_gate.close()
         self._break_off("The request was ended: the smoother, which followed its actions, was gone.")
+
+    def _on_smoother_status(self, status: ControllerStatus) -> None:
+        """A request that the smoother does not follow is over, without a word to the arm: another one may move it."""
+        own = (self._publisher, self._request)
+        why = next((one.reason for one in status.refused if (one.publisher, one.request) == own), None)
+        if why is None:
+            return
+        why = why[:LONGEST_REASON]
+        rival = status.followed_publisher not in ("", self._publisher)
+        self._goals.refused(Result.REFUSED if rival else Result.FAULT, why)
+        with self._runner.lock:
+            was_running = self._runner.running
+            self._runner.cancel()
+        if was_running:
+            self._smoother.await_standstill()
+            self._instruction_gate.close()
+            self._health.end()
+            self._health.problem(why, lasting=True)
 
     def _on_taken_over(self, taken_over: bool) -> None:
         """The request stays, and goes on from what the cameras show after it."""

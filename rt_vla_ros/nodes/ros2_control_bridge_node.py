@@ -17,14 +17,13 @@ from rt_vla_ros.arms.chain import Chain, ChainError, read_chain
 from rt_vla_ros.arms.joint_commander import JointCommander
 from rt_vla_ros.msg import ArmStatus
 from rt_vla_ros.nodes import conversions as convert
-from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.controller_watch import ControllerWatch
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
+from rt_vla_ros.nodes.managed import ManagedNode
+from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare
-from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.ros2_control_parameters import ROS2_CONTROL_BRIDGE_PARAMETERS, commander_settings, joint_names
-from rt_vla_ros.nodes.running import ProgramNode, end_process, run
-from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
+from rt_vla_ros.nodes.running import end_process, run
 from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.nodes.transform_tree import TransformTree, rotation_of
 
@@ -35,19 +34,18 @@ CLOCK_STANDS = 0.5
 LONGEST_REASON = 1000  # [characters]
 
 
-class Ros2ControlBridgeNode(ProgramNode):
+class Ros2ControlBridgeNode(ManagedNode):
     """Everything happens in the executor's one thread; only the solver is a process of its own.
 
     commander: None until a robot description has come that describes the arm.
     """
 
+    title = "The bridge to ros2_control"
+    purpose = "to have velocities carried out"
+
     def __init__(self) -> None:
         super().__init__("ros2_control_bridge_node")
-        others = {
-            "policy_node": POLICY_PARAMETERS,
-            "smoother_node": SMOOTHER_PARAMETERS,
-            "sim_arm_node": sim_arm_parameters(),
-        }
+        others = tables_of_others("ros2_control_bridge_node")
         self._settings: dict[str, Any] = declare(self, ROS2_CONTROL_BRIDGE_PARAMETERS, **others)
         s = self._settings
         if s["max_condition"] <= s["max_condition_slow"]:
@@ -62,7 +60,11 @@ class Ros2ControlBridgeNode(ProgramNode):
         self._tree = TransformTree(self, self._now_ns)
         manager = s["controller_manager"].rstrip("/")
         self._watch = ControllerWatch(
-            self, manager, s["controller"], s["command_interface"], switch=s["switch_controllers"]
+            self,
+            manager,
+            s["controller"],
+            s["command_interface"],
+            may_switch=lambda: s["switch_controllers"] and self.is_open,
         )
         space = manager.rpartition("/")[0]
         topic = f"{space}/{s['controller']}/commands" if "/" in manager else f"{s['controller']}/commands"
@@ -78,6 +80,19 @@ class Ros2ControlBridgeNode(ProgramNode):
         simulated = bool(self.get_parameter("use_sim_time").value)
         self.create_timer(1 / s["command_rate"], self._on_tick, clock=self.get_clock() if simulated else steady)
         self.create_timer(STATUS_PERIOD, self._publish_status, clock=steady)
+        self.start(ROS2_CONTROL_BRIDGE_PARAMETERS, s)
+
+    def activate(self) -> None:
+        """A solver that was given up has another chance."""
+        if self.commander is not None and self.commander.solver.is_given_up:
+            self._meet_arm()
+
+    def deactivate(self, sentence: str) -> None:
+        """The arm stands still at once, and no velocity counts that came before."""
+        self._twist = None
+        if self.commander is not None:
+            self._command(self.commander.stand_still())
+        self._publish_status()
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
@@ -92,9 +107,13 @@ class Ros2ControlBridgeNode(ProgramNode):
         if message.data == self._description:
             return
         self._description = message.data
+        self._meet_arm()
+
+    def _meet_arm(self) -> None:
+        """The arm of the description, with a solver of its own."""
         self._forget_arm()
         try:
-            chain = read_chain(message.data, self._settings["tip_frame"], self._settings["base_frame"])
+            chain = read_chain(self._description, self._settings["tip_frame"], self._settings["base_frame"])
             self.commander = self._make_commander(chain)
         except ChainError as error:
             self._refusal = str(error)
@@ -131,7 +150,7 @@ class Ros2ControlBridgeNode(ProgramNode):
             return
         now = self._now()
         twist = self._fresh_twist(now)
-        problem = self._watch.problem
+        problem = self.refusal or self._watch.problem
         if isinstance(twist, str):
             problem, twist = problem or twist, None
         self._command(self.commander.tick(now, twist, problem))
@@ -171,6 +190,8 @@ class Ros2ControlBridgeNode(ProgramNode):
 
     def _reason(self) -> str | None:
         """Why the arm does not carry out velocities, in a sentence."""
+        if self.refusal is not None:
+            return self.refusal
         if self._refusal is not None:
             return self._refusal
         if self.commander is None:
@@ -190,7 +211,7 @@ class Ros2ControlBridgeNode(ProgramNode):
     def _report(self) -> Report:
         reason, commander = self._reason(), self.commander
         if reason is not None:
-            level, message = Level.ERROR, reason
+            level, message = Level.ERROR if self.is_open else Level.WARN, reason
         elif commander is not None and commander.warning is not None:
             level, message = Level.WARN, commander.warning
         elif self._commands.get_subscription_count() == 0:
@@ -222,8 +243,8 @@ class Ros2ControlBridgeNode(ProgramNode):
 
     def close(self) -> None:
         """The last word to the arm is to stand still."""
+        super().close()
         self._forget_arm()
-        self._refusal = "The bridge to ros2_control was ended."
         self._publish_status()
 
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from rt_vla_ros.arms.joint_commander import CommanderSettings
+from rt_vla_ros.nodes.managed import AUTOSTART
 from rt_vla_ros.nodes.parameters import Parameter
 
 _defaults = CommanderSettings()
 
 ROS2_CONTROL_BRIDGE_PARAMETERS = (
+    AUTOSTART,
     Parameter("controller", "forward_position_controller", "Name of the joint group controller."),
     Parameter(
         "command_interface",

@@ -15,12 +15,12 @@ from std_msgs.msg import String
 from rt_vla_ros.control.controller import LONGEST_REASON
 from rt_vla_ros.control.status import State
 from rt_vla_ros.msg import ArmStatus, ControllerStatus
-from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.conversions import time_message
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
+from rt_vla_ros.nodes.managed import ManagedNode
+from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare
-from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
-from rt_vla_ros.nodes.running import ProgramNode, end_process, run
+from rt_vla_ros.nodes.running import end_process, run
 from rt_vla_ros.nodes.servo_bridge_parameters import SERVO_BRIDGE_PARAMETERS
 from rt_vla_ros.nodes.servo_pause import PausePlan
 from rt_vla_ros.nodes.servo_watch import ServoWatch
@@ -35,13 +35,15 @@ NOT_CHECKED = (
 )
 
 
-class ServoBridgeNode(ProgramNode):
+class ServoBridgeNode(ManagedNode):
     """All times are of the steady clock, also where the graph's time is a simulation's: Servo's loop is."""
+
+    title = "The bridge to Servo"
+    purpose = "to have velocities carried out"
 
     def __init__(self) -> None:
         super().__init__("servo_bridge_node")
-        others = {"policy_node": POLICY_PARAMETERS, "smoother_node": SMOOTHER_PARAMETERS}
-        settings: dict[str, Any] = declare(self, SERVO_BRIDGE_PARAMETERS, **others)
+        settings: dict[str, Any] = declare(self, SERVO_BRIDGE_PARAMETERS, **tables_of_others("servo_bridge_node"))
         servo, smoother = settings["servo_node"].rstrip("/"), settings["smoother_node"].rstrip("/")
         try:
             from moveit_msgs.msg import ServoStatus
@@ -66,6 +68,15 @@ class ServoBridgeNode(ProgramNode):
         self.create_subscription(String, "instruction", self._on_instruction, QoSProfile(depth=10))
         self._diagnostics = Diagnostics(self, self._report)
         self.create_timer(LOOK_PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.start(SERVO_BRIDGE_PARAMETERS, settings)
+
+    def deactivate(self, sentence: str) -> None:
+        """Servo is paused, once: whoever wakes it has the arm to himself."""
+        now = time.monotonic()
+        self._link.switch.reset()
+        if self._link.is_there:
+            self._link.pause.ask(True, now)
+        self._tell(now, due=True)
 
     def _on_servo(self, message: Any) -> None:
         now = time.monotonic()
@@ -95,6 +106,8 @@ class ServoBridgeNode(ProgramNode):
 
     def _begin(self, now: float) -> None:
         """Says again what Servo must know: another node may have said something else, and parameters may be new."""
+        if not self.is_open:
+            return
         self._link.switch.ask(self._twist, now)
         if self._checks is not None:
             self._checks.read(now)
@@ -102,14 +115,15 @@ class ServoBridgeNode(ProgramNode):
     def _pause_or_wake(self, now: float) -> None:
         """A Servo that is silent though it was woken may have been paused by a person: who did that wakes it."""
         pause = self._plan.wants_pause(now)
-        if not self._watch.is_silent and self._link.is_there and self._link.pause.wanted is not pause:
+        if self.is_open and not self._watch.is_silent and self._link.is_there and self._link.pause.wanted is not pause:
             self._link.pause.ask(pause, now)
 
     def _look(self) -> None:
         now = time.monotonic()
         self._looks += 1
         self._smoother_silent += 1
-        if self._looks % LOOKS_PER_GRAPH == 0 and self._link.look_at_graph():
+        is_new = self._looks % LOOKS_PER_GRAPH == 0 and self._link.look_at_graph()
+        if is_new or (self.is_open and self._link.is_there and self._link.switch.wanted is None):
             self._meet(now)
         if self._smoother_silent == SMOOTHER_GONE and not self.get_parameter("use_sim_time").value:
             self._hear(int(State.FAULT), False, now)
@@ -131,6 +145,8 @@ class ServoBridgeNode(ProgramNode):
 
     def _problem(self, now: float) -> str | None:
         """Why a velocity that comes now is not carried out, in a sentence."""
+        if self.refusal is not None:
+            return self.refusal
         settings = self._checks and self._checks.problem(now)
         if (problem := self._link.problem(now)) is not None and (not settings or not self._link.is_there):
             return problem
@@ -163,7 +179,7 @@ class ServoBridgeNode(ProgramNode):
             "servo_status": self._watch.code if self._watch.is_heard else "",
         }
         if (problem := self._problem(now)) is not None:
-            return Report(Level.ERROR, problem, values)
+            return Report(Level.ERROR if self.is_open else Level.WARN, problem, values)
         warnings = [
             self._watch.warning(),
             self._link.warning(now),
@@ -183,6 +199,7 @@ class ServoBridgeNode(ProgramNode):
 
     def close(self) -> None:
         """The last word is that nobody watches Servo any more."""
+        super().close()
         self._publish(False, "The bridge to Servo was ended.")
 
 

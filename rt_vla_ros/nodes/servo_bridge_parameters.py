@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from rt_vla_ros.nodes.managed import AUTOSTART
 from rt_vla_ros.nodes.parameters import Parameter
 
 SERVO_BRIDGE_PARAMETERS = (
+    AUTOSTART,
     Parameter("servo_node", "/servo_node", "Name of Servo's node; without a slash it is in the bridge's namespace."),
     Parameter("smoother_node", "smoother_node", "Name of the smoother's node, whose limits Servo must keep up with."),
     Parameter(

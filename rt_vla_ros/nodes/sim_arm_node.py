@@ -14,10 +14,9 @@ from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.nodes import conversions as convert
-from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
+from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare
-from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
 from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 from rt_vla_ros.nodes.sim_frames import SimFrames
@@ -37,9 +36,7 @@ class SimArmNode(ProgramNode):
 
     def __init__(self) -> None:
         super().__init__("sim_arm_node")
-        self._settings: dict[str, Any] = declare(
-            self, SIM_ARM_PARAMETERS, policy_node=POLICY_PARAMETERS, smoother_node=SMOOTHER_PARAMETERS
-        )
+        self._settings: dict[str, Any] = declare(self, SIM_ARM_PARAMETERS, **tables_of_others("sim_arm_node"))
         self._cameras = ("front", "wrist") if self._settings["wrist_image"] else ("front",)
         self._world = self._make_world()
         self._own_clock = self._settings["publish_clock"] or self._settings["lock_step"]

@@ -18,16 +18,15 @@ from rt_vla_ros.control.status import Command, State
 from rt_vla_ros.control.takeover import PRESS_AGAIN
 from rt_vla_ros.control.travel import Travel
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
-from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.msg import ControllerStatus, RefusedRequest
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS, make_controller
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.first_action import FirstAction
 from rt_vla_ros.nodes.guards import Guards
+from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare
-from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
-from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 from rt_vla_ros.nodes.sources import Sources
 from rt_vla_ros.nodes.stop_latch import StopLatch
 from rt_vla_ros.nodes.teleop import make_teleop
@@ -38,6 +37,8 @@ ANOTHER = "give another instruction, or call the policy's ~/restart."
 # How often it is looked whether there still is a policy [s], by the node's clock.
 POLICY_CHECK_PERIOD = 0.05
 RIVAL = 10.0  # for how long a refused publisher is named [s]
+LONGEST_WAIT = 3.0  # of a request for what it may not begin without [s]; after that nobody expects it to begin
+REFUSED_TOLD = 8  # requests that are over, in controller_status
 
 
 class SmootherNode(ProgramNode):
@@ -48,8 +49,7 @@ class SmootherNode(ProgramNode):
 
     def __init__(self) -> None:
         super().__init__("smoother_node")
-        others = {"policy_node": POLICY_PARAMETERS, "sim_arm_node": sim_arm_parameters()}
-        settings: dict[str, Any] = declare(self, SMOOTHER_PARAMETERS, **others)
+        settings: dict[str, Any] = declare(self, SMOOTHER_PARAMETERS, **tables_of_others("smoother_node"))
         self.transforms = TransformTree(self, self._now_ns)
         self._controller: Controller = make_controller(settings, self._refuse_frame)
         self._latch = StopLatch(self, self._controller)
@@ -62,7 +62,7 @@ class SmootherNode(ProgramNode):
         self._terminated = False
         self._early: ChunkMsg | None = None
         self._first = FirstAction(self, self._refuse_frame, self._take)
-        self._policy_seen = False
+        self._policy_seen: str | None = None  # whose actions are followed, as the graph has it; empty: somebody's
         self._sending = not self._dry_run
         self._commanding = False  # whether the last tick told the arm a velocity
         self._travel = Travel()
@@ -160,7 +160,7 @@ class SmootherNode(ProgramNode):
             self._controller.refuse(str(error), stamp)
         else:
             if self._controller.accept(chunk, stamp=stamp, now=convert.seconds(now_ns)) is None:
-                self._policy_seen = self._gate.followed = True
+                self._gate.followed = True
         self._publish_status(now_ns, commanding=False, gripper_commanded=False)
 
     def _on_tick(self) -> None:
@@ -223,7 +223,9 @@ class SmootherNode(ProgramNode):
 
         Also where another fault has stopped the arm already, as an action that was refused for it before this tick.
         """
-        if not self._controller.commander and not (self._controller.state is State.FAULT and self._gate.followed):
+        state, waited = self._controller.state, self._gate.waited(convert.seconds(self._now_ns()))
+        faulty = state is State.FAULT and (self._gate.followed or waited > LONGEST_WAIT)
+        if not self._controller.commander and not faulty:
             return
         denied, lost = self._denied(), self._conditions.does_not_follow()
         if lost is not None and self._conditions.is_repeated:
@@ -260,6 +262,11 @@ class SmootherNode(ProgramNode):
         )
         status.header.stamp = convert.time_message(now_ns)
         status.header.frame_id = controller.frame_id
+        running = self._gate.running
+        if running is not None and self._gate.followed and controller.state in ACTIVE:
+            status.followed_publisher, status.followed_request = running
+        for request, why in self._gate.refused(REFUSED_TOLD):
+            status.refused.append(RefusedRequest(publisher=request.publisher, request=request.number, reason=why))
         for name in ("action_stamp", "refused_stamp"):
             stamp = getattr(controller, name)
             if stamp is not None and math.isfinite(stamp):
@@ -273,10 +280,23 @@ class SmootherNode(ProgramNode):
         return sentence
 
     def _look_for_policy(self) -> None:
-        """The graph knows of a policy that died before its silence says so."""
-        if self._policy_seen and self._controller.state in ACTIVE and not self._sources.names():
-            self._controller.fault("The policy has gone: nobody publishes actions any more.")
-            self._policy_seen = False
+        """The graph knows of a policy that died before its silence says so, also where others publish actions.
+
+        Of a name that the graph never had, as where actions come over a bridge, the last publisher counts.
+        """
+        running = self._gate.running
+        if running is None or not self._gate.followed:
+            self._policy_seen = None
+            return
+        names, followed = self._sources.names(), running.node if running.publisher else ""
+        if followed in names:
+            self._policy_seen = followed
+        elif names and not (followed and self._policy_seen == followed):
+            self._policy_seen = ""
+        elif self._policy_seen is not None and self._controller.state in ACTIVE:
+            who = f"{followed} publishes no" if names else "nobody publishes"
+            self._controller.fault(f"The policy has gone: {who} actions any more.")
+            self._policy_seen = None
             self._gate.done()
 
     def _stop(self, reason: str) -> str:
@@ -303,6 +323,7 @@ class SmootherNode(ProgramNode):
         response.success, response.message = True, self._latch.release()
         if was_stopped:  # else a request that is over stays so
             self._gate.reset()
+            self._conditions.released()
         self._tell()
         return response
 

@@ -38,6 +38,7 @@ class SmootherWatch:
 
     stopped: called when a stop is heard of, with the reason. lost: called when a smoother that was there is gone.
     taken_over: called when a human took over, with True, and when the policy may act again, with False.
+    heard: called with each status.
     """
 
     def __init__(
@@ -48,9 +49,10 @@ class SmootherWatch:
         stopped: Callable[[str], None],
         lost: Callable[[], None],
         taken_over: Callable[[bool], None],
+        heard: Callable[[ControllerStatus], None] = lambda _status: None,
     ) -> None:
         self._node, self._actions, self._on_stopped, self._on_lost = node, actions, stopped, lost
-        self._on_taken_over, self._taken_over = taken_over, False
+        self._on_taken_over, self._on_heard, self._taken_over = taken_over, heard, False
         self._status: ControllerStatus | None = None
         self._reason = ""
         self._lost = False
@@ -173,6 +175,7 @@ class SmootherWatch:
             self._answer(True, after=0)
             if not was_stopped:
                 self._on_stopped(self._reason)
+        self._on_heard(status)
 
     def _check(self) -> None:
         self._silent += 1

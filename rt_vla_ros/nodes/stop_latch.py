@@ -11,7 +11,7 @@ from rt_vla_ros.os_error import in_words
 
 
 class StopLatch:
-    """Begins stopped where the node was stopped when it ended, however it ended.
+    """Begins stopped where the node was stopped when it ended, however it ended, or where nobody can know.
 
     problem: why a stop would not survive a restart, in a sentence; None where it would.
     """
@@ -24,11 +24,17 @@ class StopLatch:
         try:
             reason = self._file.read()
             if reason is not None:
-                controller.stop(f"Stopped before this start. {reason}")
-                self._logger.warning(f"{controller.reason} It holds until {self._release} is called.")
+                self._begin_stopped(f"Stopped before this start. {reason}")
+        except OSError as error:
+            self._begin_stopped(f"Perhaps stopped before this start: nobody can know. {in_words(error)}")
+        try:
             self._file.prepare()
         except OSError as error:
             self._warn(error)
+
+    def _begin_stopped(self, reason: str) -> None:
+        self._controller.stop(reason)
+        self._logger.warning(f"{reason} It holds until {self._release} is called.")
 
     def stop(self, reason: str) -> str:
         """The arm brakes; what there is to say of it, in a sentence."""

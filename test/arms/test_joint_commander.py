@@ -215,6 +215,33 @@ def test_the_commanded_position_does_not_run_away(positions: PlayedJoints) -> No
     positions.stuck = False
 
 
+def test_a_stop_at_once_goes_no_farther_than_a_joint_needs_to_brake(positions: PlayedJoints) -> None:
+    """A drive that lags behind, or an arm whose brakes are on, is led by up to max_position_lead."""
+    arm = positions
+    arm.drive([0.2, 0, 0, 0, 0, 0], 0.5)
+    arm.stuck = True
+    arm.drive([0.2, 0, 0, 0, 0, 0], 0.1)
+    lead, speed = arm.commander.position - arm.positions, arm.commander.velocities
+    assert np.abs(lead).max() > 0.02
+    arm.tick(np.full(6, np.nan))
+    most = 0.01 + speed**2 / (2 * np.array([15, 7.5, 10, 12.5, 15, 20, 20]))
+    held = arm.commander.position - arm.positions
+    assert (np.abs(held) <= most + 1e-9).all()
+    assert (np.abs(held) <= np.abs(lead) + 1e-9).all()
+    assert (held * lead >= 0).all()
+
+
+def test_an_arm_that_was_blocked_does_not_jump_when_it_is_free(positions: PlayedJoints) -> None:
+    arm = positions
+    arm.stuck = True
+    arm.drive([0.2, 0, 0, 0, 0, 0], 2.0)
+    assert np.abs(arm.commander.position - arm.positions).max() > 0.09
+    commands = [arm.tick(None) for _ in range(150)]
+    last = [command for command in commands if command is not None][-1]
+    np.testing.assert_allclose(last, arm.positions)
+    assert commands[-1] is None
+
+
 def test_an_arm_that_was_moved_by_hand_is_not_pulled_back(positions: PlayedJoints) -> None:
     positions.drive([0.1, 0, 0, 0, 0, 0], 0.3)
     positions.rest(1.0)

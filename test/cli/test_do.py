@@ -56,14 +56,15 @@ def test_what_fails_or_is_refused_is_no_success_and_says_why(capfd: pytest.Captu
 
 
 @pytest.mark.usefixtures("taker")
-def test_ctrl_c_cancels_and_waits_for_the_end() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_cancels_and_waits_for_the_end(number: signal.Signals) -> None:
     command = [sys.executable, "-m", "rt_vla_ros.cli", "do", "wait"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert "step 3" in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out = process.communicate(timeout=60)[0]
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert out.splitlines()[-2:] == ["Canceling: the arm brakes.", "Canceled after 2.0 s, 25.0 cm: wait."]
 
 

@@ -64,6 +64,8 @@ def test_the_deployment_and_the_policy_that_are_shipped_fit(capsys: pytest.Captu
             section("camera_node", "rate: 5") + section("/**", "device: cpu"),
         ],
         [section("/**", "use_sim_time: true") + section("sim_arm_node", "lock_step: true")],
+        [section("/**", "max_condition: 25.0, kind: franka, servo_node: /left/servo_node, autostart: false")],
+        [section("/**/smoother_node", "max_rotation: 1.0") + section("gripper_bridge_node", "open_position: 0.03")],
     ],
 )
 def test_good_files_are_fine(tmp_path: Path, texts: list[str]) -> None:
@@ -140,6 +142,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ("smoother_node", "workspace_low: [.inf, 0.0, 0.0]", "does not start: The smoother's parameters make no sense"),
         ("smoother_node", "gripper_open_below: 0.9", "does not start: The smoother's parameters make no sense"),
         ("policy_node", "use_sim_time: true", "use_sim_time is true for /policy_node and false for /smoother_node"),
+        ("gripper_bridge_node", "max_efort: 5.0", "Did you mean 'max_effort'?"),
+        ("servo_bridge_node", "check_servo_parameters: 0", "must be bool"),
+        ("ros2_control_bridge_node", "command_interface: effort", "expected one of position, velocity"),
         ("*", "use_sim_time: true", "nothing in these files publishes /clock"),
     ],
 )

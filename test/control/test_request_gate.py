@@ -86,5 +86,39 @@ def test_it_remembers_only_so_many() -> None:
         gate.refuse(RequestKey("/a#1", number), 0.0, active=False, begins=False)
         gate.end("Over.")
     assert len(gate._over) == REMEMBERED
+    assert [request.number for request, _ in gate.refused(2)] == [3 * REMEMBERED - 2, 3 * REMEMBERED - 1]
+
+
+def test_a_reset_puts_nobody_in_charge_and_does_not_begin_anew_what_is_over() -> None:
+    gate, unnamed = RequestGate(1.0), RequestKey("", 0)
+    for request in (unnamed, A):
+        refuse(gate, request, active=False)
+        gate.end("Over.")
+    assert gate.refused(8) == [(A, "Over.")]
+    refuse(gate, B)
     gate.reset()
-    assert refuse(gate, RequestKey("/a#1", 3 * REMEMBERED - 1)) is None
+    assert refuse(gate, A) == "Over."
+    assert refuse(gate, unnamed) is None  # it has no other way to begin anything
+    gate.reset()
+    assert refuse(gate, B) is None
+
+
+def test_two_nodes_of_one_name_are_told_apart() -> None:
+    gate = RequestGate(1.0)
+    refuse(gate, A)
+    twin = A._replace(publisher="/a/policy_node#9")
+    sentence = "The arm follows another /a/policy_node: the actions of /a/policy_node are refused."
+    assert refuse(gate, twin) == sentence
+
+
+def test_how_long_a_request_waits_to_begin_counts_until_one_of_its_actions_is_followed() -> None:
+    gate = RequestGate(1.0)
+    assert gate.waited(9.0) == 0
+    refuse(gate, A, 1.0, active=False)
+    refuse(gate, A, 3.0, active=False)
+    assert gate.waited(3.5) == 2.5
+    assert gate.waited(0.5) == 0  # a clock that began anew
+    gate.followed = True
+    assert gate.waited(9.0) == 0
+    refuse(gate, A._replace(number=2), 10.0, active=False)
+    assert gate.waited(10.5) == 0.5

@@ -35,7 +35,7 @@ FILE = REPOSITORY / "launch" / "policy.launch.py"
 ARGUMENTS = {
     *("arm", "policy", "cameras", "device", "namespace", "use_sim_time", "dry_run", "params_file", "respawn_policy"),
     *("lock_step", "suite", "seed", "instruction", "weights", "trust_remote_code", "plan"),
-    *("robot", "servo", "servo_node"),
+    *("robot", "servo", "servo_node", "autostart"),
 }
 
 
@@ -155,6 +155,16 @@ def test_an_arm_with_ros2_control_has_a_bridge_whose_word_counts(monkeypatch: py
     assert (bridge["tip_frame"], bridge["use_sim_time"]) == ("panda_link8", False)
     assert planned.values("ros2_control_bridge_node", "-r") == ["__node:=ros2_control_bridge_node", "__ns:=/lab"]
     assert Planned(monkeypatch, arm="ros2_control", params_file="/nowhere/x.yaml").code != 0
+
+
+@pytest.mark.parametrize("arm", ["servo", "ros2_control"])
+def test_autostart_reaches_every_managed_node(arm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = Planned(monkeypatch, arm=arm, gripper="topic", autostart="false")
+    managed = ("policy_node", f"{arm}_bridge_node", "gripper_bridge_node")
+    assert [planned.parameters[name]["autostart"] for name in managed] == [False] * 3
+    assert "autostart" not in planned.parameters["smoother_node"]
+    given = Planned(monkeypatch, arm=arm, gripper="topic").parameters
+    assert not any("autostart" in given[name] for name in managed)
 
 
 def test_every_way_to_hold_weights_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,26 @@ def test_the_mock_arm_is_turned_only_where_no_other_arm_may_hear_it(managers: in
         assert f"there are {managers} nodes /controller_manager" in done.stderr
 
 
-def test_with_mock_hardware_there_is_an_arm_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def play_ros2(nodes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command ros2 that lists these nodes."""
+    played = tmp_path / "ros2"
+    played.write_text(f"#!/bin/sh\nprintf '%s\\n' {nodes}\n")
+    played.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize("robot", ["panda", "ur5e"])
+def test_mock_hardware_is_not_started_beside_an_arm(
+    robot: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play_ros2("/other /controller_manager", tmp_path, monkeypatch)
+    with pytest.raises(RuntimeError, match=r"a node /controller_manager runs already, perhaps that of a real arm"):
+        started(monkeypatch, robot=robot)
+    assert started(monkeypatch, robot=robot, hardware="real")
+
+
+def test_with_mock_hardware_there_is_an_arm_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play_ros2("/other /left/controller_manager", tmp_path, monkeypatch)
     panda = [one.node_executable for one in started(monkeypatch) if isinstance(one, Node)]
     assert panda[:3] == ["servo_node", "ros2_control_node", "robot_state_publisher"]
     assert len(started(monkeypatch, robot="ur5e")) == 2

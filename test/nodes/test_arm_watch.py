@@ -11,6 +11,7 @@ from support.node_bench import NodeBench
 from support.smoother_rig import Rig, SimulatedTimeRig, velocity
 
 from rt_vla_ros.control.status import State
+from rt_vla_ros.nodes import smoother_node
 
 ERROR = 2
 REQUIRED = ("-p", "smoother_node:require_arm_status:=true")
@@ -116,3 +117,20 @@ def test_two_bridges_are_named_and_nothing_moves(rig: Rig, bridge: Bridge) -> No
 
 def test_without_the_parameter_nobody_asks(make_bench: Callable[..., NodeBench]) -> None:
     assert Rig(make_bench()).node._conditions._arm is None
+
+
+def test_a_request_that_waits_for_its_arm_too_long_does_not_begin_when_it_is_ready(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smoother_node, "LONGEST_WAIT", 0.3)
+    bridge = Bridge(rig.bench)
+    bridge.ready, bridge.reason = False, "The emergency stop is pressed."
+    rig.act(publisher="/world#1", request=1)
+    rig.bench.until(lambda: rig.statuses[-1].refused, "the request is not over")
+    assert rig.statuses[-1].refused[0].reason.startswith("The arm is not ready: The emergency stop is pressed. The req")
+    bridge.ready = True
+    rig.bench.until(lambda: rig.node._conditions.denied() is None)
+    for request, state in ((1, State.FAULT), (2, State.MOVING)):
+        rig.act(publisher="/world#1", request=request)
+        rig.bench.spin_for(0.15)
+        assert rig.statuses[-1].state == state

@@ -79,9 +79,11 @@ def test_an_arm_that_does_not_follow_ends_the_request_and_the_next_time_it_is_la
     arm.request = 2
     arm.act_until(lambda: rig.statuses[-1].state == State.STOPPED)
     assert rig.statuses[-1].reason.endswith("It is not the first time in a row.")
-    arm.share = 1.0
     rig.bench.call(Trigger, "smoother_node/release")
     arm.request = 3
+    arm.act_until(lambda: rig.statuses[-1].state == State.FAULT)  # who released it has one more attempt
+    assert "The arm does not follow" in rig.statuses[-1].reason
+    arm.share, arm.request = 1.0, 4
     arm.act_until(lambda: rig.statuses[-1].state == State.MOVING and arm.x > 0.5)
 
 

@@ -226,6 +226,24 @@ def test_what_is_no_wish_is_refused(make_rig: MakeRig, data: float) -> None:
     assert len(hand.goals) == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "server", "open_position"),
+    [
+        (("kind:=franka",), "/franka_gripper", 0.08),
+        (("kind:=franka", "server:=left_gripper", "open_position:=0.06"), "/left_gripper", 0.06),
+        ((), "/panda_hand_controller/gripper_cmd", 0.04),
+    ],
+)
+def test_a_franka_hand_has_names_and_widths_of_its_own(
+    make_bench: Callable[..., NodeBench], given: tuple[str, ...], server: str, open_position: float
+) -> None:
+    if given:
+        pytest.importorskip("franka_msgs.action")
+    node = make_bench(*(word for one in given for word in ("-p", one))).add(GripperBridgeNode())
+    assert node.get_parameter("open_position").value == open_position
+    assert node._server.name == server
+
+
 @pytest.mark.parametrize("name", ["max_velocity", "max_effort"])
 def test_a_franka_hand_without_speed_or_force_is_refused(make_bench: Callable[..., NodeBench], name: str) -> None:
     make_bench(*parameters("kind:=franka", f"{name}:=0.0"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from action_msgs.msg import GoalStatus
 from builtin_interfaces.msg import Duration
 from rclpy.action import ActionClient
 from rt_vla_ros.action import ExecuteInstruction
-from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.msg import ControllerStatus, RefusedRequest
 from std_srvs.srv import SetBool, Trigger
 from support.actions import one_step
 from support.policy_rig import Rig
@@ -323,6 +324,66 @@ def test_after_a_goal_the_same_text_by_topic_begins_nothing(rig: Rig, asker: Ask
     rig.show()
     rig.bench.spin_for(0.3)
     assert rig.policy.instructions == [PICK]
+
+
+def refused(rig: Rig, reason: str) -> list[RefusedRequest]:
+    """What a smoother tells of the newest request."""
+    newest = rig.actions[-1]
+    return [RefusedRequest(publisher=newest.publisher, request=newest.request, reason=reason)]
+
+
+RIVAL = "The arm follows /other/policy_node: the actions of /policy_node are refused. Give it an instruction anew."
+GUARD = "The arm is not ready: Servo halts for a collision. The request is over."
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "outcome"),
+    [
+        ({"state": MOVING, "followed_publisher": "/other/policy_node#1"}, RIVAL, Result.REFUSED),
+        ({"state": ControllerStatus.FAULT}, GUARD, Result.FAULT),
+    ],
+)
+def test_a_goal_whose_actions_the_smoother_refuses_is_aborted_and_says_why(
+    rig: Rig, asker: Asker, status: dict[str, Any], reason: str, outcome: int
+) -> None:
+    result = asker.begin()
+    rig.until_action()
+    rig.smoother.tell(refused=refused(rig, reason), **status)
+    assert asker.end(result) == (GoalStatus.STATUS_ABORTED, outcome, reason)
+    rig.bench.until_diagnostics("policy_node", 2, reason)
+    count = len(rig.actions)
+    rig.show()
+    rig.bench.spin_for(0.3)
+    assert len(rig.actions) == count, "nothing more comes of it, not even a stop: another one may move the arm"
+    assert not asker.begin("push the ball").done()
+    rig.until_action()
+    assert rig.policy.instructions == [PICK, "push the ball"]
+
+
+def test_done_is_no_success_where_the_smoother_followed_another_one(rig: Rig, asker: Asker) -> None:
+    result = asker.begin()
+    rig.smoother.tell(state=MOVING, commanding=True, followed_publisher="/other/policy_node#1")
+    rig.policy._action = one_step(terminate=True, frame_id=rig.policy.card.frame_id)
+    rig.until_action()
+    begin = time.monotonic()
+    rig.smoother.tell(refused=refused(rig, RIVAL))
+    assert asker.end(result) == (GoalStatus.STATUS_ABORTED, Result.REFUSED, RIVAL)
+    assert time.monotonic() - begin < instruction_action.STANDSTILL, "it waited until the other one's arm stands still"
+
+
+def test_an_instruction_of_the_topic_whose_actions_are_refused_is_over(rig: Rig) -> None:
+    rig.say(PICK)
+    rig.until_action()
+    rig.smoother.tell(refused=refused(rig, GUARD), state=ControllerStatus.FAULT)
+    rig.bench.until_diagnostics("policy_node", 2, GUARD)
+    count = len(rig.actions)
+    for _ in range(2):
+        rig.say(PICK)  # as `ros2 topic pub` repeats it
+        rig.show()
+        rig.bench.spin_for(0.2)
+    assert len(rig.actions) == count
+    rig.say("push the ball")
+    rig.until_action()
 
 
 def test_a_goal_waits_while_a_human_commands_and_says_so(rig: Rig, asker: Asker) -> None:

@@ -148,7 +148,7 @@ def test_while_it_is_ended_it_is_not_open(bench: NodeBench) -> None:
     bridge = bench.add(Bridge())
     bench.until(lambda: bridge.state == "active")
     bridge.close()
-    assert (bridge.is_open, bridge.refusal) == (False, "The node is being ended.")
+    assert (bridge.is_open, bridge.refusal) == (False, "The node was ended.")
 
 
 def test_a_stop_that_fails_cleans_up(bench: NodeBench) -> None:

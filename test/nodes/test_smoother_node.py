@@ -138,6 +138,30 @@ def test_a_policy_that_left_the_graph_is_noticed_before_its_silence(
     assert status.reason == "The policy has gone: nobody publishes actions any more."
 
 
+@pytest.mark.parametrize(
+    ("publisher", "state", "reason"),
+    [
+        ("/dying/policy_node#1", State.FAULT, "The policy has gone: /dying/policy_node publishes no actions any more."),
+        ("/beyond/a/bridge#1", State.MOVING, ""),  # the graph never had it: it may be there still
+    ],
+)
+def test_a_followed_policy_that_left_is_noticed_though_others_publish_actions(
+    rig: Rig, publisher: str, state: State, reason: str
+) -> None:
+    dying = rig.bench.add(Node("policy_node", namespace="/dying"))
+    actions = dying.create_publisher(ChunkMsg, "/action", 10)
+    rig.bench.until(lambda: len(rig.node._sources.several()) == 2)
+    rig.act(period=2.0, publisher=publisher, request=1)
+    rig.until_state(State.MOVING)
+    rig.bench.spin_for(0.3)
+    assert rig.statuses[-1].state == State.MOVING
+    dying.destroy_publisher(actions)
+    rig.bench.until(lambda: len(rig.node._sources.names()) == 1)
+    rig.bench.spin_for(0.2)
+    assert rig.statuses[-1].state == state
+    assert reason in rig.statuses[-1].reason
+
+
 def test_a_second_publisher_of_actions_is_named_until_it_is_gone(
     make_bench: Callable[..., NodeBench], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,6 +195,11 @@ def test_of_two_publishers_the_one_whose_request_runs_is_followed(rig: Rig) -> N
     assert any(velocity(twist)[0] > 0.05 for twist in rig.twists)
     assert not any(velocity(twist)[1] for twist in rig.twists)
     rig.bench.until_diagnostics("smoother_node", WARN, "the actions of /other/policy_node are refused.")
+    rig.act(publisher="/world#1", request=1)
+    status = rig.until_state(State.MOVING)
+    assert (status.followed_publisher, status.followed_request) == ("/world#1", 1)
+    assert [(one.publisher, one.request) for one in status.refused] == [("/other/policy_node#2", 1)]
+    assert status.refused[0].reason.startswith("The arm follows /world: the actions of /other/policy_node are refused.")
     rig.act()  # does not say who it is
     assert "this one does not say from which" in rig.until_state(State.FAULT).reason
 

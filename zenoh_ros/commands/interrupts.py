@@ -1,4 +1,4 @@
-"""Ctrl-C that a command takes at its own time: what it began on the graph must be ended there first."""
+"""Ctrl-C, or a SIGTERM, that a command takes at its own time: what it began on the graph must be ended there first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def noted_interrupts(most: int) -> Iterator[list[int]]:
-    """Within, Ctrl-C is noted in the list that this gives; after `most` of them, it ends the command as usual."""
+    """Within, SIGINT and SIGTERM are noted in the list that this gives; after `most` of them, one ends the command."""
     noted: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
@@ -19,12 +19,13 @@ def noted_interrupts(most: int) -> Iterator[list[int]]:
             raise KeyboardInterrupt
         noted.append(number)
 
-    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    if ignored or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield noted
         return
-    before = signal.signal(signal.SIGINT, note)
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heard}
     try:
         yield noted
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

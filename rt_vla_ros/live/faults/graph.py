@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import os
 import random
 import signal
 import subprocess
@@ -12,19 +14,22 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
 from rclpy.signals import SignalHandlerOptions
+from rosgraph_msgs.msg import Clock as ClockMsg
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import String
+from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from rt_vla_ros.live.faults.motion import ArmMotion
+from rt_vla_ros.live.faults.wire import Wire
 from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
-from rt_vla_ros.nodes.conversions import nanoseconds
+from rt_vla_ros.nodes.conversions import nanoseconds, time_message
 from rt_vla_ros.nodes.sim_arm_parameters import POLICY_WITH_SIM_ARM
 
 NAMESPACE = "/rt_vla_faults"
@@ -36,10 +41,16 @@ MODULES = {
     "camera": ("rt_vla_ros.live.faults.nodes", "camera"),
     "smoother": ("rt_vla_ros.nodes.smoother_node",),
     "arm": ("rt_vla_ros.nodes.sim_arm_node",),
+    "gripper": ("rt_vla_ros.nodes.gripper_bridge_node",),
 }
+CLOCK_PERIOD = 0.005  # [s]
+# What must be started anew for a set-up of the graph, see FaultGraph.set_up.
+SET_UPS = {"clock": "smoother", "wire": "policy", "gripper": "gripper"}
+HAND = "hand_commands"
 # The simulated camera has no noise, but what it shows of a swinging arm changes from image to image.
-PARAMETERS = {
+PARAMETERS: dict[str, dict[str, bool | int | float | str]] = {
     "policy": {**POLICY_WITH_SIM_ARM, "max_frozen_way": 0.02, "policy": "rt1-mini"},
+    "gripper": {"kind": "topic", "server": HAND},
 }
 
 
@@ -56,7 +67,10 @@ class FaultGraph:
         self.motion = ArmMotion()
         self.said: set[str] = set()
         self.ended_ns: int | None = None  # when an action came that terminates, or that no arm must follow
-        self._texts = 0
+        self.clock_offset_ns = 0
+        self.wire = Wire(int(graph.variables["RT_VLA_ROS_ROUTER"].rpartition(":")[2]))
+        self._set_up, self._texts = "", 0
+        self._action: ChunkMsg | None = None  # the last one
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self.node = Node("faults", namespace=NAMESPACE)
         self._executor = SingleThreadedExecutor()
@@ -74,11 +88,15 @@ class FaultGraph:
             name: node.create_publisher(kind, name, 10)
             for name, kind in (("action", ChunkMsg), ("instruction", String), ("seen_image", Image))
         }
+        self.find_hand()
+        self._clock = node.create_publisher(ClockMsg, "/clock", 1)
+        node.create_timer(CLOCK_PERIOD, self._tell_time, clock=Clock(clock_type=ClockType.STEADY_TIME))
         for name in NODES:
             self._start(name)
 
     def close(self) -> None:
         """Leaves the graph; the processes are PrivateGraph's to end."""
+        self.wire.close()
         for process in self.processes.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
@@ -90,17 +108,60 @@ class FaultGraph:
         module, *words = MODULES[name]
         given = [word for key, value in PARAMETERS.get(name, {}).items() for word in ("-p", f"{key}:={value}")]
         remapped = ("-r", "image:=seen_image") if name == "policy" else ()
+        variables: dict[str, str] = {}
+        if SET_UPS.get(self._set_up) == name:
+            if name == "smoother":
+                given += ["-p", "use_sim_time:=true"]
+            elif name == "policy":
+                router = f"tcp/127.0.0.1:{self.wire.port}"
+                variables = {"RT_VLA_ROS_ROUTER": router, "ZENOH_CONFIG_OVERRIDE": "mode='client'"}
         self.processes[name] = self._graph.start(
-            module, *words, "--ros-args", "-r", f"__ns:={NAMESPACE}", *given, *remapped, log=self._log
+            *(module, *words, "--ros-args", "-r", f"__ns:={NAMESPACE}", *given, *remapped),
+            log=self._log,
+            variables=variables,
         )
+
+    def set_up(self, how: str) -> None:
+        """clock: the smoother goes by a clock of this node, which can jump. wire: the policy speaks through a wire that
+        can be cut. gripper: there is a gripper's bridge besides. Empty: none of these.
+        """
+        if how == self._set_up:
+            return
+        for name in (SET_UPS[one] for one in (how, self._set_up) if one):
+            if (process := self.processes.pop(name, None)) is not None:
+                process.kill()
+                process.wait()
+        self._set_up, self.clock_offset_ns = how, 0
+        self.wire.mend()
+
+    def _tell_time(self) -> None:
+        if self._set_up == "clock":
+            self._clock.publish(ClockMsg(clock=time_message(time.time_ns() + self.clock_offset_ns)))
+
+    def lose_hand(self) -> None:
+        """What moves the fingers is gone, once the gripper's bridge has found it."""
+        self.spin(START_UP, lambda: self.node.count_publishers(HAND) > 0)
+        self.spin(0.3)
+        self.node.destroy_subscription(self._hand)
+        self.spin(2.0, lambda: any("Nobody takes goals" in said for said in self.said))
+
+    def find_hand(self) -> None:
+        """There is something that moves the fingers."""
+        self._hand = self.node.create_subscription(Float64MultiArray, HAND, lambda _message: None, 10)
+
+    def orphans(self) -> int:
+        """How many processes that ended have left another one behind."""
+        return sum(process.poll() is not None and _group_lives(process.pid) for process in self.processes.values())
 
     def _on_joints(self, message: JointState) -> None:
         self.motion.add(nanoseconds(message.header.stamp), float(np.abs(message.velocity[:7]).max()))
 
     def _on_status(self, message: ControllerStatus) -> None:
         self.said.add(message.reason)
+        self.said.update(refused.reason for refused in message.refused)
 
     def _on_action(self, message: ChunkMsg) -> None:
+        self._action = message if message.steps else self._action
         far = any(not abs(step.translation.y) < FARTHEST for step in message.steps)
         if self.ended_ns is None and (message.terminate or far):
             self.ended_ns = time.time_ns()
@@ -127,8 +188,8 @@ class FaultGraph:
 
     def set_in_motion(self) -> None:
         """Starts what has ended, and gives another instruction until the arm moves. Raises RuntimeError."""
-        for name, process in self.processes.items():
-            if process.poll() is not None:
+        for name in (*NODES, *(("gripper",) if self._set_up == "gripper" else ())):
+            if name not in self.processes or self.processes[name].poll() is not None:
                 self._start(name)
         end = time.monotonic() + START_UP
         while time.monotonic() < end:
@@ -160,6 +221,16 @@ class FaultGraph:
             time.sleep(max(0.0, begin + index / count - time.monotonic()))
         self._texts += 1
 
+    def rival(self, seconds: float) -> None:
+        """Another policy's actions on the same topic, with fresh images, for so long."""
+        end = time.monotonic() + seconds
+        while self._action is not None and time.monotonic() < end:
+            message = copy.deepcopy(self._action)
+            message.publisher, message.request = f"{NAMESPACE}/rival_node#1", self._texts
+            message.steps[0].translation.x, message.steps[0].terminate = 0.01, False
+            self._damaged["action"].publish(message)
+            self.spin(0.1)
+
     def fuzz(self, count: int) -> None:
         """So many messages whose bytes are cut off, changed or random, on topics that policy and smoother hear."""
         whole = {
@@ -172,6 +243,14 @@ class FaultGraph:
             self._damaged[name].publish(damaged(whole[name], self._random))
             if index % 10 == 0:
                 self.spin(0.03)
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def damaged(message: bytes, source: random.Random) -> bytes:

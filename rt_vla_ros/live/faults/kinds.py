@@ -24,7 +24,7 @@ class Fault:
     bound: within which the arm stands still [s]. reason: regular expression, of what policy or smoother then say.
     stays: whether the arm must stand still until another instruction comes, also when the cause has gone.
     begins: "inject" where time counts from before it was done, "stop" from after it, for what is a stop at its end,
-    "action" from the arrival of the action that it leads to.
+    "action" from the arrival of the action that it leads to. set_up: of the graph, see FaultGraph.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Fault:
     repair: Callable[[FaultGraph], None] = lambda _graph: None
     stays: bool = False
     begins: str = "inject"
+    set_up: str = ""
 
 
 def _signal(process: str, number: signal.Signals) -> Callable[[FaultGraph], None]:
@@ -84,6 +85,30 @@ def _fuzz(graph: FaultGraph) -> None:
     graph.call("smoother_node/stop")
 
 
+def _rival(graph: FaultGraph) -> None:
+    graph.rival(1.0)
+    graph.call("smoother_node/stop")
+
+
+def _lose_hand(graph: FaultGraph) -> None:
+    graph.lose_hand()
+    graph.call("smoother_node/stop")
+
+
+def _find_hand(graph: FaultGraph) -> None:
+    graph.find_hand()
+    graph.release()
+
+
+def _clock(seconds: float) -> Callable[[FaultGraph], None]:
+    """The smoother's clock is so far from the others'."""
+
+    def jump(graph: FaultGraph) -> None:
+        graph.clock_offset_ns = round(seconds * 1e9)
+
+    return jump
+
+
 SILENCE = r"silent|carried out and the next has not come|has gone"
 NO_IMAGE = rf"max_image_age|has come for more than|{SILENCE}"
 FAULTS: tuple[Fault, ...] = (
@@ -114,5 +139,36 @@ FAULTS: tuple[Fault, ...] = (
     Fault("the same image again", _told("camera frozen"), 1.0, "same image", _told("none"), stays=True),
     Fault("1,000 instructions in a second", _flood, 0.25, "stop service", _release, stays=True, begins="stop"),
     Fault("damaged messages", _fuzz, 0.25, "stop service", _release, stays=True, begins="stop"),
+    Fault(
+        "two policies on one topic", _rival, 0.25, "the actions of .* are refused", _release, stays=True, begins="stop"
+    ),
+    Fault("clock jumps back", _clock(-5.0), 0.25, "jumped back", _clock(0.0), set_up="clock"),
+    Fault("clock jumps ahead", _clock(5.0), 0.25, "No tick came", _clock(0.0), set_up="clock"),
+    Fault(
+        "wire of the policy cut",
+        lambda graph: graph.wire.cut(),
+        LAST_STEP,
+        NO_IMAGE,
+        lambda graph: graph.wire.mend(),
+        set_up="wire",
+    ),
+    Fault(
+        "router of the policy gone",
+        lambda graph: graph.wire.refuse(),
+        LAST_STEP,
+        NO_IMAGE,
+        lambda graph: graph.wire.mend(),
+        set_up="wire",
+    ),
+    Fault(
+        "gripper's server gone",
+        _lose_hand,
+        0.25,
+        "Nobody takes goals",
+        _find_hand,
+        stays=True,
+        begins="stop",
+        set_up="gripper",
+    ),
     Fault("full disk", _full_disk, 0.25, "survive|stop service", _disk_again, stays=True),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import tempfile
@@ -13,19 +14,28 @@ from typing import Any
 import numpy as np
 
 from rt_vla_ros import ros
+from rt_vla_ros.live.faults.soak import SOAK_HEAD, resident, summary
 from rt_vla_ros.live.private_graph import PrivateGraph
 from zenoh_ros.commands.errors import CliError
 
 LONGEST = 6.0  # that is waited for the arm to stand still [s]
 LINGER = 2.5  # for a reason, and for a motion that must not come back [s]
+SAMPLE = 5.0  # between two looks at the memory [s]
 AWAKE = (0.4, 1.6)  # how long the arm has been moving when a fault comes [s]
 
 
-def measure(repeats: int, only: Sequence[str], seed: int, tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Each fault `repeats` times, at random moments. only: names; empty: all. Raises CliError."""
+def measure(
+    repeats: int, only: Sequence[str], seed: int, tell: Callable[[str], None], *, soak: float = 0.0
+) -> list[dict[str, Any]]:
+    """Each fault `repeats` times, at random moments. only: names; empty: all.
+
+    soak: in place of all that, the graph works for so long [min], and its processes' memory is watched.
+
+    Raises CliError.
+    """
     with PrivateGraph() as private, tempfile.TemporaryDirectory(prefix="rt-vla-faults-") as folder:
         try:
-            ros.ensure()
+            runtime = ros.ensure()
         except ImportError as error:
             raise CliError(str(error)) from error
         from rt_vla_ros.live.faults.graph import FaultGraph
@@ -36,9 +46,14 @@ def measure(repeats: int, only: Sequence[str], seed: int, tell: Callable[[str], 
             names = ", ".join(repr(fault.name) for fault in FAULTS)
             raise CliError(f"there is no fault {sorted(unknown)[0]!r}, expected one of {names}.")
         chosen = [fault for fault in FAULTS if not only or fault.name in only]
+        if runtime != ros.EMBEDDED:  # another middleware does not go through our wire
+            chosen = [fault for fault in chosen if fault.set_up != "wire"]
         log, source = Path(folder) / "log", random.Random(seed)
         graph = FaultGraph(private, log, seed)
         try:
+            if soak:
+                return _soak(graph, 60 * soak, tell)
+            tell(HEAD)
             results = []
             for fault in chosen:
                 trials = [_try(graph, fault, source) for _ in range(repeats)]
@@ -52,7 +67,8 @@ def measure(repeats: int, only: Sequence[str], seed: int, tell: Callable[[str], 
 
 
 def _try(graph: Any, fault: Any, source: random.Random) -> dict[str, Any]:
-    """One trial: the time to standstill [s], whether the reason was told, whether the arm moved again."""
+    """One trial: the time to standstill [s], whether the reason was told, whether the arm moved again, orphans."""
+    graph.set_up(fault.set_up)
     graph.set_in_motion()
     graph.spin(source.uniform(*AWAKE))
     graph.forget()
@@ -70,12 +86,36 @@ def _try(graph: Any, fault: Any, source: random.Random) -> dict[str, Any]:
         return any(re.search(fault.reason, sentence) for sentence in graph.said)
 
     graph.spin(LINGER, told)
-    said = told()
+    said, orphans = told(), graph.orphans()
     graph.forget()
     graph.spin(0.1)
     fault.repair(graph)
     moved = graph.spin(LINGER if fault.stays else 0.0, lambda: graph.motion.moves())
-    return {"seconds": np.inf if still is None else (still - begun) / 1e9, "told": said, "again": moved}
+    return {
+        "seconds": np.inf if still is None else (still - begun) / 1e9,
+        "told": said,
+        "again": moved,
+        "orphans": orphans,
+    }
+
+
+def _soak(graph: Any, seconds: float, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+    """An instruction after the other; memory of every process."""
+    graph.set_in_motion()
+    begin = time.monotonic()
+    times, sizes = list[float](), {name: list[float]() for name in (*graph.processes, "this one")}
+    while not times or times[-1] < seconds:
+        pids = {name: process.pid for name, process in graph.processes.items()} | {"this one": os.getpid()}
+        times.append(time.monotonic() - begin)
+        for name, pid in pids.items():
+            sizes[name].append(resident(pid))
+        graph.spin(min(SAMPLE, max(0.5, seconds / 20)))
+        graph.set_in_motion()
+    results = summary(times, sizes)
+    tell(SOAK_HEAD)
+    for result in results:
+        tell(line(result))
+    return results
 
 
 def _summary(fault: Any, trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -89,12 +129,13 @@ def _summary(fault: Any, trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "within": sum(value <= fault.bound for value in seconds),
         "told": sum(trial["told"] for trial in trials),
         "moved_again": sum(trial["again"] for trial in trials),
+        "orphans": sum(trial["orphans"] for trial in trials),
     }
 
 
 HEAD = (
-    "| fault | trials | median [s] | largest [s] | bound [s] | within | reason told | moved again |\n"
-    + "|---" * 8
+    "| fault | trials | median [s] | largest [s] | bound [s] | within | reason told | moved again | orphans |\n"
+    + "|---" * 9
     + "|"
 )
 

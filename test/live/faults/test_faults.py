@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import os
 import random
+import socket
+import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,6 +16,8 @@ from rt_vla_ros import ros
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.live.faults.motion import STILL_FOR, ArmMotion
 from rt_vla_ros.live.faults.run import HEAD, line, measure, table
+from rt_vla_ros.live.faults.soak import SOAK_HEAD, resident, summary
+from rt_vla_ros.live.faults.wire import Wire
 
 ros.ensure()
 
@@ -47,7 +55,7 @@ def test_a_damaged_message_is_another_one_and_keeps_its_header() -> None:
 
 def test_the_table_has_a_column_for_each_figure() -> None:
     figures = {"fault": "stop", "trials": 1, "median": 0.1, "largest": 0.1, "bound": 0.25, "within": 1, "told": 1}
-    result = {**figures, "moved_again": 0}
+    result = {**figures, "moved_again": 0, "orphans": 0}
     assert table([result]).splitlines()[:2] == HEAD.splitlines()
     assert line(result).count("|") == HEAD.splitlines()[0].count("|")
 
@@ -59,6 +67,69 @@ def test_the_faults_have_names_of_their_own() -> None:
 def test_a_fault_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "faults", "--only", "earthquake"]) == 2
     assert "there is no fault 'earthquake', expected one of 'stop'" in capsys.readouterr().err
+
+
+def test_a_soak_that_cannot_be_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for minutes in ("nan", "-1", "1e9"):
+        assert main(["bench", "faults", "--soak", minutes]) == 2
+        assert "expected up to 1440 minutes" in capsys.readouterr().err
+
+
+def test_memory_that_grows_after_the_first_part_is_not_flat() -> None:
+    times = [float(second) for second in range(0, 600, 5)]
+    warm = [100 + 50 * min(1.0, second / 120) for second in times]
+    leak = [size + second / 60 for size, second in zip(warm, times, strict=True)]
+    found = summary(times, {"warm": warm, "leak": leak, "gone": [*leak[:10], *[float("nan")] * 110]})
+    assert [row["flat"] for row in found] == [True, False, False]
+    assert found[1]["growth"] == pytest.approx(1.0, abs=0.01)
+    assert (found[0]["begin"], found[0]["end"]) == (100, 150)
+    assert line(found[0]).count("|") == SOAK_HEAD.splitlines()[0].count("|")
+    assert resident(os.getpid()) > 10
+    assert math.isnan(resident(2**22 + 1))
+
+
+@pytest.fixture
+def echo() -> Iterator[tuple[Wire, socket.socket]]:
+    """A wire to a server that says again what it hears, and a socket at the other end."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        with contextlib.suppress(OSError):
+            there, _ = server.accept()
+            while data := there.recv(100):
+                there.sendall(data)
+
+    threading.Thread(target=answer, daemon=True).start()
+    wire = Wire(server.getsockname()[1])
+    here = socket.create_connection(("127.0.0.1", wire.port), timeout=5.0)
+    yield wire, here
+    wire.close()
+    here.close()
+    server.close()
+
+
+def test_what_is_sent_while_a_wire_is_cut_arrives_when_it_is_whole(echo: tuple[Wire, socket.socket]) -> None:
+    wire, here = echo
+    here.sendall(b"one")
+    assert here.recv(100) == b"one"
+    wire.cut()
+    here.sendall(b"two")
+    here.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        here.recv(100)
+    wire.mend()
+    here.settimeout(5.0)
+    assert here.recv(100) == b"two"
+
+
+def test_a_wire_that_refuses_closes_what_there_is_and_what_comes(echo: tuple[Wire, socket.socket]) -> None:
+    wire, here = echo
+    here.sendall(b"one")
+    assert here.recv(100) == b"one"
+    wire.refuse()
+    assert here.recv(100) == b""
+    with socket.create_connection(("127.0.0.1", wire.port), timeout=5.0) as again:
+        assert again.recv(100) == b""
 
 
 @pytest.mark.slow
