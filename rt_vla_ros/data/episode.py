@@ -15,6 +15,7 @@ from rt_vla_ros.observations.image import check_image
 
 SCENE_SIZE = 10
 LEADERS = ("expert", "mixed", "learner", "unknown")
+COMMANDERS = ("human", "policy", "expert", "")
 
 
 class EpisodeError(ValueError):
@@ -42,6 +43,10 @@ class EpisodeLabels:
     horizon H; `values` are the first of them. None: what follows a step is what follows it in `values`.
     leader: who acted: "expert", "learner", "mixed" (both in turn), or "unknown". success: how it ended.
     suite, seed: of the simulated scene; empty and -1 for others.
+    interventions: whether a human corrects a running policy at each step, bool (N,); None where nobody kept that.
+    commanders: who commanded the arm at each step, one of COMMANDERS, empty for nobody; None where nobody kept that.
+    audit: JSON of what was measured while it was recorded: an object with "topics" and "problems", a list of sentences;
+    empty where it was not.
     Raises EpisodeError for anything else.
     """
 
@@ -56,6 +61,9 @@ class EpisodeLabels:
     success: bool = False
     suite: str = ""
     seed: int = -1
+    interventions: NDArray[np.bool_] | None = None
+    commanders: tuple[str, ...] | None = None
+    audit: str = ""
 
     def __post_init__(self) -> None:
         count = len(self.stamps)
@@ -76,11 +84,26 @@ class EpisodeLabels:
             self._check_numbers("scene", self.scene, (count, SCENE_SIZE))
         if self.chunks is not None:
             self._check_numbers("chunks", self.chunks, (count, self.card.horizon, len(self.card.dimensions)))
+        self._check_who_commands()
         if (np.diff(self.stamps) <= 0).any():
             raise EpisodeError("The episode's stamps do not rise.")
 
     def __len__(self) -> int:
         return len(self.stamps)
+
+    def _check_who_commands(self) -> None:
+        count = len(self)
+        if self.interventions is not None:
+            if self.interventions.dtype != np.bool_:
+                raise EpisodeError(f"The episode's interventions are {self.interventions.dtype}, expected bool.")
+            self._check_numbers("interventions", self.interventions, (count,))
+        if self.commanders is not None:
+            if len(self.commanders) != count:
+                raise EpisodeError(f"The episode has {len(self.commanders)} commanders for {count} time steps.")
+            for step, one in enumerate(self.commanders):
+                if one not in COMMANDERS:
+                    choices = ", ".join(map(repr, COMMANDERS))
+                    raise EpisodeError(f"The episode's commander at time step {step} is {one!r}, expected {choices}.")
 
     def _check_numbers(self, name: str, array: NDArray[np.generic], shape: tuple[int, ...]) -> None:
         if array.shape != shape:

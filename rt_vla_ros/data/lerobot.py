@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,23 @@ from numpy.typing import NDArray
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError, CameraSpec
 from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError, Episode, EpisodeLabels, card_difference
 from rt_vla_ros.data.lerobot_info import check_features, held_out, image_size, read_info
-from rt_vla_ros.data.lerobot_layout import ACTION, META, SCENE, STATE, camera_column, file_path, names_of
+from rt_vla_ros.data.lerobot_layout import (
+    ACTION,
+    COMMANDER,
+    INTERVENTION,
+    META,
+    SCENE,
+    STATE,
+    camera_column,
+    file_path,
+    names_of,
+)
 from rt_vla_ros.data.lerobot_pictures import CameraPictures, TablePictures, VideoPictures
 from rt_vla_ros.data.lerobot_rows import Row, instructions, read_episode_rows, read_sentences, read_steps
 from rt_vla_ros.data.parquet import read_lists, read_numbers
 from rt_vla_ros.observations.image import fit_image
+
+_T = TypeVar("_T", str, bool)
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,7 @@ class LeRobotDataset:
         self._steps = read_steps(self.rows, lambda row: self._path("data", row), self.rate)
         self.parts = self._parts()
         self.frames = sum(part.length for part in self.parts)
-        self._texts: tuple[Path, str, list[Any]] | None = None
+        self._lists: tuple[Path, dict[str, list[Any]]] = (Path(), {})
         self._table: tuple[Path, dict[str, NDArray[np.float64]]] | None = None
         self._pictures = {camera.name: self._pictures_of(camera) for camera in self.card.cameras}
 
@@ -88,6 +100,7 @@ class LeRobotDataset:
             slice(part.first, part.first + part.length),
         )
         table = self._numbers(steps.path)
+        flags, words = self._cells(index, INTERVENTION, bool, "true or false"), self.words(index, COMMANDER)
         for pictures in self._pictures.values():
             pictures.check(part.recorded)
         with self._naming(index):
@@ -102,6 +115,9 @@ class LeRobotDataset:
                 success=bool(row.get("success", False)),
                 suite=str(row.get("suite", "")),
                 seed=int(row.get("seed", -1)),
+                interventions=None if flags is None else np.array(flags, np.bool_),
+                commanders=None if words is None else tuple(words),
+                audit=str(row.get("audit") or ""),
             )
 
     def images(self, index: int, camera: str, first: int, count: int) -> NDArray[np.uint8]:
@@ -119,20 +135,25 @@ class LeRobotDataset:
 
         Raises DatasetError for a column of something else.
         """
+        return self._cells(index, column, str, "a text")
+
+    def _cells(self, index: int, column: str, kind: type[_T], expected: str) -> list[_T] | None:
         if column not in self.info["features"]:
             return None
         part = self.parts[index]
         steps = self._steps[part.recorded]
-        if self._texts is None or self._texts[:2] != (steps.path, column):
-            self._texts = (steps.path, column, read_lists(steps.path, [column]).get(column, []))
-        found, texts = self._texts[2], list[str]()
+        if self._lists[0] != steps.path:
+            self._lists = (steps.path, {})
+        if column not in self._lists[1]:
+            self._lists[1][column] = read_lists(steps.path, [column]).get(column, [])
+        found, cells = self._lists[1][column], list[_T]()
         for step, row in enumerate(steps.rows[part.first : part.first + part.length].tolist()):
-            text = found[row] if row < len(found) else None
-            if not isinstance(text, str):
-                what = f"{text!r:.60} in the column {column!r}, time step {step}"
-                raise DatasetError(f"{self.directory}, episode {part.recorded}: {what}, expected a text.")
-            texts.append(text)
-        return texts
+            cell = found[row] if row < len(found) else None
+            if not isinstance(cell, kind):
+                what = f"{cell!r:.60} in the column {column!r}, time step {step}"
+                raise DatasetError(f"{self.directory}, episode {part.recorded}: {what}, expected {expected}.")
+            cells.append(cell)
+        return cells
 
     @contextmanager
     def _naming(self, index: int) -> Iterator[None]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard, CameraSpec
-from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError
+from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError, EpisodeLabels
 from rt_vla_ros.data.video import CODEC_NAME
 
 VERSION = "v3.0"
@@ -21,6 +21,7 @@ DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 FILES_PER_CHUNK = 1000
 ACTION, STATE, SCENE, CAMERA_PREFIX = "action", "observation.state", "scene", "observation.images."
+INTERVENTION, COMMANDER = "intervention", "commander"
 ROBOT = "panda_robotiq_2f85_simulated"
 
 COUNTED: dict[str, dict[str, Any]] = {
@@ -28,6 +29,18 @@ COUNTED: dict[str, dict[str, Any]] = {
     for name in ("timestamp", "frame_index", "episode_index", "index", "task_index")
 }
 """Columns that every LeRobot dataset has."""
+OPTIONAL: dict[str, dict[str, Any]] = {
+    SCENE: {"dtype": "float32", "shape": [SCENE_SIZE], "names": None},
+    INTERVENTION: {"dtype": "bool", "shape": [1], "names": None},
+    COMMANDER: {"dtype": "string", "shape": [1], "names": None},
+}
+"""Columns that all episodes of a dataset have or none."""
+
+
+def optional_columns(episode: EpisodeLabels) -> frozenset[str]:
+    """Those that the episode has."""
+    there = {SCENE: episode.scene, INTERVENTION: episode.interventions, COMMANDER: episode.commanders}
+    return frozenset(name for name, column in there.items() if column is not None)
 
 
 def camera_column(camera: CameraSpec) -> str:
@@ -45,8 +58,8 @@ def place(pattern: str, file_number: int, **names: str) -> str:
     return pattern.format(chunk_index=file_number // FILES_PER_CHUNK, file_index=file_number % FILES_PER_CHUNK, **names)
 
 
-def features(card: ActionCard, rate: int, with_scene: bool) -> dict[str, dict[str, Any]]:
-    """What the columns are, for info.json."""
+def features(card: ActionCard, rate: int, optional: Collection[str]) -> dict[str, dict[str, Any]]:
+    """What the columns are, for info.json. optional: names in OPTIONAL."""
     described: dict[str, dict[str, Any]] = {
         column: {"dtype": "float32", "shape": [len(names)], "names": names} for column, names in names_of(card).items()
     }
@@ -60,9 +73,7 @@ def features(card: ActionCard, rate: int, with_scene: bool) -> dict[str, dict[st
             "names": ["height", "width", "channels"],
             "info": {**{f"video.{key}": value for key, value in info.items()}, "has_audio": False},
         }
-    if with_scene:
-        described[SCENE] = {"dtype": "float32", "shape": [SCENE_SIZE], "names": None}
-    return described | COUNTED
+    return described | {name: about for name, about in OPTIONAL.items() if name in optional} | COUNTED
 
 
 def write_text(path: Path, text: str) -> None:

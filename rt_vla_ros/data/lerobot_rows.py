@@ -17,7 +17,7 @@ from rt_vla_ros.data.parquet import open_table, read_lists, read_numbers
 
 MOST_EPISODES = 500_000
 UNCOUNTED = 1000  # files of episodes that info.json does not count yet, or no more
-OTHERS = ("tasks", "leader", "success", "suite", "seed")
+OTHERS = ("tasks", "leader", "success", "suite", "seed", "audit")
 Row = dict[str, Any]
 
 

@@ -16,11 +16,14 @@ from rt_vla_ros.data.episode import DatasetError, Episode, card_difference
 from rt_vla_ros.data.lerobot_info import check_kinds, read_info
 from rt_vla_ros.data.lerobot_layout import (
     ACTION,
+    COMMANDER,
     DATA,
     EPISODES,
     FILES_PER_CHUNK,
     INFO,
+    INTERVENTION,
     META,
+    OPTIONAL,
     ROBOT,
     SCENE,
     STATE,
@@ -30,6 +33,7 @@ from rt_vla_ros.data.lerobot_layout import (
     VIDEO,
     camera_column,
     features,
+    optional_columns,
     place,
     write_json,
 )
@@ -48,8 +52,16 @@ class LeRobotWriter:
     killed writer left uncounted is removed by the next one.
     """
 
-    def __init__(self, directory: Path, card: ActionCard, *, with_scene: bool, episodes_per_file: int = 50) -> None:
-        """with_scene: whether the episodes have `scene`.
+    def __init__(
+        self,
+        directory: Path,
+        card: ActionCard,
+        *,
+        with_scene: bool,
+        with_commanders: bool = False,
+        episodes_per_file: int = 50,
+    ) -> None:
+        """with_scene, with_commanders: whether the episodes have `scene`, and `interventions` and `commanders`.
 
         Raises ActionCardError for a dataset with another action card, DatasetError for a directory that holds something
         else, and for a control rate that LeRobot, which counts whole frames per second, does not know. OSError.
@@ -59,7 +71,8 @@ class LeRobotWriter:
             raise DatasetError(
                 f"The card's control_rate is {card.control_rate} Hz; LeRobot datasets have whole frames per second."
             )
-        self.rate, self.with_scene, self.episodes_per_file = round(card.control_rate), with_scene, episodes_per_file
+        self.rate, self.episodes_per_file = round(card.control_rate), episodes_per_file
+        self.optional = frozenset([SCENE] * with_scene + [INTERVENTION, COMMANDER] * with_commanders)
         arrow()
         self._buffer: list[Episode] = []
         self._tasks: dict[str, int] = {}
@@ -78,8 +91,8 @@ class LeRobotWriter:
         if episode.card != self.card:
             difference = card_difference(self.card, episode.card) or "its name"
             raise ActionCardError(f"The episode has another action card ({difference}).")
-        if (episode.scene is not None) != self.with_scene:
-            raise DatasetError(f"The column {SCENE!r} is in some episodes only; a dataset has it in all or in none.")
+        for column in optional_columns(episode) ^ self.optional:
+            raise DatasetError(f"The column {column!r} is in some episodes only; a dataset has it in all or in none.")
         ideal = episode.stamps[0] + np.arange(len(episode)) / self.rate
         if np.abs(episode.stamps - ideal).max() > LATE:
             raise DatasetError(f"The episode's stamps are not {1 / self.rate:g} s apart, as its card's rate demands.")
@@ -154,8 +167,8 @@ class LeRobotWriter:
         info = read_info(self.directory)
         check_kinds(self.directory / INFO, info, {"total_frames": int, "total_tasks": int})
         self.card = self._own_card()
-        if (SCENE in info["features"]) != self.with_scene:
-            raise DatasetError(f"{self.directory} was begun with another set of columns ({SCENE!r}).")
+        for column in self.optional ^ (set(OPTIONAL) & set(info["features"])):
+            raise DatasetError(f"{self.directory} was begun with another set of columns ({column!r}).")
         self.episodes, self.frames = info["total_episodes"], info["total_frames"]
         if self.episodes:
             kinds = ["data", *(f"videos/{camera_column(camera)}" for camera in self.card.cameras)]
@@ -202,7 +215,7 @@ class LeRobotWriter:
             "splits": {"train": f"0:{episodes}"},
             "data_path": DATA,
             "video_path": VIDEO,
-            "features": features(self.card, self.rate, self.with_scene),
+            "features": features(self.card, self.rate, self.optional),
         }
 
     def _data_table(self, tasks: dict[str, int]) -> Any:
@@ -220,6 +233,10 @@ class LeRobotWriter:
         for name, parts in ((STATE, [e.states for e in self._buffer]), (SCENE, [e.scene for e in self._buffer])):
             if there := [part for part in parts if part is not None]:  # all or none, by the card and `add`
                 columns[name] = _lists(np.concatenate(there))
+        if INTERVENTION in self.optional:
+            columns[INTERVENTION] = pa.array(np.concatenate([e.interventions for e in self._buffer]))
+        if COMMANDER in self.optional:
+            columns[COMMANDER] = pa.array([one for e in self._buffer for one in e.commanders or ()], pa.string())
         return pa.table(columns)
 
     def _rows_table(self, own: list[dict[str, Statistics]]) -> Any:
@@ -232,7 +249,7 @@ class LeRobotWriter:
                 "length": len(episode),
                 "dataset_from_index": self.frames + start,
                 "dataset_to_index": self.frames + start + len(episode),
-                **{name: getattr(episode, name) for name in ("leader", "success", "suite", "seed")},
+                **{name: getattr(episode, name) for name in ("leader", "success", "suite", "seed", "audit")},
             }
             videos = [f"videos/{camera_column(camera)}" for camera in self.card.cameras]
             for kind in ("data", "meta/episodes", *videos):
