@@ -18,6 +18,7 @@ class State(IntEnum):
     TERMINATED = 3
     STOPPED = 4
     FAULT = 5
+    HUMAN = 6
 
 
 @dataclass(frozen=True)
