@@ -16,7 +16,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.data.episode import DatasetError, EpisodeLabels
+from rt_vla_ros.data.episode import COMMANDERS, DatasetError, EpisodeLabels
 from rt_vla_ros.data.lerobot import LeRobotDataset
 
 POLICY, NOBODY, UNKNOWN = "policy", "", "unknown"
@@ -48,7 +48,7 @@ class FrameWeighting:
     intervention: the same of frames that a human corrected, against other frames. before_takeover: frames that the
     policy commanded in so many seconds before a takeover are not learned [s]. commanders: frames of others are not
     learned, where the dataset says who commanded them; empty: all are.
-    Raises DatasetError for a weight that is no number from 0 on.
+    Raises DatasetError for a weight that is no number from 0 on, and an unknown commander.
     """
 
     datasets: tuple[float, ...] = ()
@@ -62,6 +62,9 @@ class FrameWeighting:
         for name, value in named:
             if not (math.isfinite(value) and value >= 0):
                 raise DatasetError(f"The {name} is {value}, expected a number, 0 or more.")
+        if strange := [name for name in self.commanders if name not in COMMANDERS or not name]:
+            there = ", ".join(filter(None, COMMANDERS))
+            raise DatasetError(f"There is no commander {strange[0]!r}; there are {there}.")
         if self.datasets and not any(self.datasets):
             raise DatasetError("All datasets have the weight 0, so nothing would be learned.")
 
@@ -121,12 +124,20 @@ class FrameWeighting:
                     f"A {name} is given, but no frame of the datasets is an intervention. Name the dataset with the "
                     "takeovers too, or leave the option out."
                 )
-        if self.commanders and (strange := sorted({*self.commanders} - known)):
-            there = ", ".join(sorted(known)) or "no dataset says who did"
-            raise DatasetError(f"{', '.join(strange)} commanded no frame of the datasets; there are: {there}.")
+        if self.commanders and not known:
+            raise DatasetError(
+                f"Commanders are named ({', '.join(self.commanders)}), but no dataset says who commanded (column "
+                "'commander'). Name the dataset with the takeovers too, or leave the option out."
+            )
         if not any(one.weights.any() for one in frames):
             why = str(self) or "the settings"
             raise DatasetError(f"All {sum(len(one.weights) for one in frames):,} frames are left out ({why}).")
+
+
+def set_names(datasets: Sequence[LeRobotDataset]) -> list[str]:
+    """What the datasets are called in sentences: by their directories, with the path where two have the same name."""
+    names = [one.directory.name for one in datasets]
+    return names if len({*names}) == len(names) else [str(one.directory) for one in datasets]
 
 
 ALL_ALIKE = FrameWeighting()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.plausibility import table
 from rt_vla_ros.data.fingerprint import fingerprint
-from rt_vla_ros.data.frame_weights import ALL_ALIKE, FrameWeighting, effect
+from rt_vla_ros.data.frame_weights import ALL_ALIKE, FrameWeighting, effect, set_names
 from rt_vla_ros.data.held_out_episodes import HELD_OUT_FILE, EpisodeSplit, split_text
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import SCENE
@@ -115,7 +115,7 @@ class DatasetSource(BatchSource):
                     for span in own
                 ]
             )
-        return effect([one.directory.name for one in self._datasets], self.windows.learned, draws)
+        return effect(set_names(self._datasets), self.windows.learned, draws)
 
     def batches(self, first_step: int, say: Say) -> Iterator[Iterable[Batch]]:
         made = prefetch(self._calls(first_step), self._num_workers)

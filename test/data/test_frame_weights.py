@@ -76,5 +76,7 @@ def test_a_weight_is_a_number_from_0_on(bad: float) -> None:
     for rules in ({"intervention": bad}, {"before_takeover": bad}, {"datasets": (1.0, bad)}):
         with pytest.raises(DatasetError, match="expected a number, 0 or more"):
             FrameWeighting(**rules)  # type: ignore[arg-type]
+    with pytest.raises(DatasetError, match="There is no commander 'humna'; there are human, policy, expert"):
+        FrameWeighting(commanders=("human", "humna"))
     with pytest.raises(DatasetError, match="All datasets have the weight 0"):
         FrameWeighting(datasets=(0.0, 0.0))

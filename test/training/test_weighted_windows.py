@@ -11,7 +11,7 @@ import pytest
 from support.datasets import CARD, make_episode, write_dataset
 
 from rt_vla_ros.data.episode import DatasetError
-from rt_vla_ros.data.frame_weights import FrameWeighting, effect
+from rt_vla_ros.data.frame_weights import FrameWeighting, effect, set_names
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.policies.rt1.loss import IGNORED
@@ -93,11 +93,18 @@ def test_of_an_rt2_too(takeovers: list[LeRobotDataset]) -> None:
     assert len(RobotExamples(takeovers[1], CARD, learned=human[1])) == STEPS
 
 
-def test_an_unknown_commander_is_refused_with_those_that_are_there(takeovers: list[LeRobotDataset]) -> None:
-    with pytest.raises(DatasetError, match=r"humna commanded no frame of the datasets; there are: human, policy\."):
-        FrameWeighting(commanders=("humna",)).of(takeovers)
+def test_commanders_of_whom_there_are_no_frames_do_no_harm(takeovers: list[LeRobotDataset]) -> None:
+    [taken, shown] = FrameWeighting(commanders=("human", "expert")).of(takeovers)
+    assert (taken[0].weights.sum(), shown[0].weights.sum()) == (4, STEPS)
     with pytest.raises(DatasetError, match=r"All 12 frames are left out \(weight of interventions 0; .* policy"):
         FrameWeighting(intervention=0.0, before_takeover=9.0, commanders=("human", "policy")).of(takeovers[:1])
+
+
+def test_datasets_of_one_name_are_told_apart(takeovers: list[LeRobotDataset], tmp_path: Path) -> None:
+    assert set_names(takeovers) == ["taken", "shown"]
+    write_dataset(tmp_path / "other/taken", [make_episode(1, length=STEPS)])
+    both = [takeovers[0], LeRobotDataset(tmp_path / "other/taken")]
+    assert set_names(both) == [str(tmp_path / "taken"), str(tmp_path / "other/taken")]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +112,7 @@ def test_an_unknown_commander_is_refused_with_those_that_are_there(takeovers: li
     [
         ({"intervention": 4.0}, "no frame of the datasets is an intervention"),
         ({"before_takeover": 1.0}, "no frame of the datasets is an intervention"),
-        ({"commanders": ("humna",)}, "humna commanded no frame of the datasets; there are: no dataset says who did."),
+        ({"commanders": ("human",)}, "no dataset says who commanded"),
         ({"datasets": (1.0, 2.0, 3.0)}, "3 weights for 2 datasets"),
     ],
 )

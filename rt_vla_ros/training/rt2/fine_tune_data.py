@@ -11,7 +11,7 @@ from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.data.episode import DatasetError, card_differences
 from rt_vla_ros.data.example import ExampleSource
 from rt_vla_ros.data.fingerprint import fingerprint
-from rt_vla_ros.data.frame_weights import ALL_ALIKE, FrameWeighting, effect
+from rt_vla_ros.data.frame_weights import ALL_ALIKE, FrameWeighting, effect, set_names
 from rt_vla_ros.data.held_out_episodes import EpisodeSplit
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.web.web_source import WebSource
@@ -96,8 +96,8 @@ def make_data(
         (sum(len(own) for own, _ in split), sum(len(held) for _, held in split)),
         digest.hexdigest(),
         tuple(
-            f"{one.directory.name}: {sentence}"
-            for one, (own, _), frames in zip(sets, split, learned, strict=True)
+            f"{name}: {sentence}"
+            for name, (own, _), frames in zip(set_names(sets), split, learned, strict=True)
             for sentence in effect([], [frames], [[f.weights * (i in own) for i, f in enumerate(frames)]])
         ),
         tuple(

@@ -54,11 +54,11 @@ def settings_of_three_shards(tiny_settings) -> MiniSettings:
 
 
 @pytest.fixture
-def other_run(tmp_path: Path, tiny_settings, web_frames, robot_frames) -> Path:
+def other_run(tmp_path: Path, settings_of_three_shards: MiniSettings, web_frames, robot_frames) -> Path:
     """Three shards of a run."""
     run = tmp_path / "there"
     (run / FRAMES).mkdir(parents=True)
-    tiny_settings.save(run)
+    settings_of_three_shards.save(run)
     for number, one in enumerate([web_frames, web_frames, robot_frames]):
         save_frames(run / FRAMES / file_name("front" if number == 2 else WEB, number), one)
     return run
@@ -206,7 +206,6 @@ def test_too_few_frames_of_another_run_are_refused(tmp_path: Path, tiny_settings
 def test_a_run_for_which_nothing_is_rendered_any_more_ends_with_a_sentence(
     settings_of_three_shards: MiniSettings, other_run: Path, monkeypatch: pytest.MonkeyPatch, does: str, how: str
 ) -> None:
-    (other_run / "settings.json").unlink()  # it goes on itself
 
     @contextmanager
     def ended(run: Path) -> Iterator[Callable[[], None]]:
