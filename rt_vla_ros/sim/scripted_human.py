@@ -45,7 +45,7 @@ class HumanTraits:
 class HumanCommand:
     """held: whether the deadman is. velocity: of the stick, linear [m/s] and angular [rad/s] in base axes, (6,).
 
-    gripper: 0 open ... 1 closed; None: as before. done: the human sees that the task is done.
+    gripper: 0 open ... 1 closed; None: as it is. done: the human sees that the task is done.
     """
 
     held: bool
@@ -96,10 +96,10 @@ class ScriptedHuman:
             return HumanCommand(False, np.zeros(6), done=self._done)
         step = self._expert.step(self._sim)
         self._done = step.terminate
-        gripper = None if step.gripper in (self._gripper, KEEP_GRIPPER) else step.gripper
-        self._gripper = step.gripper
+        if step.gripper != KEEP_GRIPPER:
+            self._gripper = step.gripper
         aim = np.concatenate([step.translation, step.rotation]) / PERIOD * self._traits.pace
-        return HumanCommand(not self._done, self._hand(aim, now), gripper, self._done)
+        return HumanCommand(not self._done, self._hand(aim, now), self._gripper, self._done)
 
     def _look(self, now: float) -> bool:
         """Brings the own simulator to what was seen a reaction time ago; whether anything was."""
