@@ -43,7 +43,7 @@ class ProofSize:
     batch_size: int = 32
 
 
-TINY = ProofSize(shown=2, corrected=1, few=1, steps=2, few_steps=2, evaluated=1, batch_size=1)
+TINY = ProofSize(shown=2, corrected=1, few=2, steps=2, few_steps=2, evaluated=1, batch_size=1)
 """To see that all of it runs."""
 
 
