@@ -2,6 +2,7 @@
 
 rt-vla evaluate --policy rt1-mini --suite pick-colours --episodes 200 --seed 0 --out evaluation/pick-colours
 rt-vla evaluate --policy rt1-mini --suite all --episodes 200 --seed 0 --out evaluation
+rt-vla evaluate --policy runs/mine/checkpoint --dataset data/expert                 # its error on recorded frames
 
 Writes evaluation.json, report.html, episodes.jsonl and videos. The same command again resumes the evaluation.
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rt_vla_ros import ros
+from rt_vla_ros.cli.evaluate_dataset import add_dataset_options, evaluate_dataset
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.evaluation.baselines import ABLATIONS, BLACK_IMAGES, EXPERT, AblatedPolicy, ExpertPolicy
 from rt_vla_ros.evaluation.delays import by_suite, delay_plot, delay_table
@@ -51,35 +53,54 @@ OF_CHECKPOINTS = {
     "trust_remote_code": False,
 }
 OF_OUT = {"videos": 3, "overwrite": False}
+OF_SUITES = {
+    "suite": "pick-colours",
+    "seed": 0,
+    "delay": (0.0,),
+    "through_ros": False,
+    "compare_with": None,
+    "ablation": None,
+    **dict.fromkeys(THRESHOLDS, 0.0),
+    **OF_OUT,
+}
+"""What is for the simulator alone, and the defaults."""
+EPISODES = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--policy", default="rt1-mini", help=f"name or path of a checkpoint, or {EXPERT}; rt1-mini")
-    add("--suite", default="pick-colours", help="names of suites, separated by commas, or all")
-    add("--episodes", type=int, default=100, help="per suite (default 100)")
-    add("--seed", type=int, default=0, help="of the first episode; then consecutive (default 0)")
+    add("--suite", help="names of suites, separated by commas, or all")
+    add("--episodes", type=int, help="per suite (default 100); with --dataset at most (default: all)")
+    add("--seed", type=int, help="of the first episode; then consecutive (default 0)")
     add("--out", type=Path, metavar="DIR", help="output directory; without it nothing is written")
-    add("--delay", type=_delays, default=(0.0,), metavar="S,...", help="from image to action [s]; one or several")
+    add("--delay", type=_delays, metavar="S,...", help="from image to action [s]; one or several")
     add("--through-ros", action="store_true", help="run policy, smoother and arm as ROS nodes")
     add("--compare-with", type=Path, metavar="DIR", help="an evaluation whose actions must be the same")
     add("--ablation", choices=ABLATIONS, help="remove one input of the policy; it must fail then")
     add("--decoding", choices=("argmax", "expected_value"), help="default: the checkpoint's")
     add("--plan", action="store_true", help="of an RT-2 that was taught to: a plan in words before each action")
     still = "hold still below this {}, as the policy node does"
-    add("--min-confidence", type=float, default=0.0, help=still.format("confidence"))
-    add("--min-legal-probability", type=float, default=0.0, help=still.format("legal_probability"))
+    add("--min-confidence", type=float, help=still.format("confidence"))
+    add("--min-legal-probability", type=float, help=still.format("legal_probability"))
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
     add("--weights", choices=WEIGHTS, default="auto", help="format of the weights (default auto)")
     add("--threads", type=nonnegative_int, default=0, metavar="N", help="of torch (default: as few as keep up)")
     add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
-    add("--videos", type=int, default=3, metavar="N", help="record the first N successes and N failures (3)")
+    add("--videos", type=int, metavar="N", help="record the first N successes and N failures (3)")
     add("--overwrite", action="store_true", help="start over where the directory holds an evaluation")
+    add_dataset_options(parser)
+    parser.set_defaults(**OF_SUITES)
 
 
 @refused(ValueError, ImportError)
 def run(args: argparse.Namespace) -> int:
     """0 when the evaluation was made, whatever the result; 1 where --compare-with found a difference."""
+    if args.dataset is not None:
+        return _on_dataset(args)
+    if args.part is not None:
+        raise ValueError("--part is for --dataset DIR.")
+    args.episodes = EPISODES if args.episodes is None else args.episodes
     try:
         suites = _checked(args)
         seeds, reference = range(args.seed, args.seed + args.episodes), None
@@ -104,6 +125,17 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         kept = "" if args.out is None else f" Finished episodes are kept in {args.out}; the same command resumes."
         raise CliError(in_words(error) + (kept if error.errno in (errno.ENOSPC, errno.EDQUOT) else "")) from error
+
+
+def _on_dataset(args: argparse.Namespace) -> int:
+    given = [f"--{name.replace('_', '-')}" for name, usual in OF_SUITES.items() if getattr(args, name) != usual]
+    if given:
+        raise ValueError(f"{', '.join(given)} is for the simulator, not for --dataset.")
+    if args.policy == EXPERT:
+        raise ValueError(f"{EXPERT} acts by the simulator's state, which a dataset does not have.")
+    if args.episodes is not None and args.episodes < 1:
+        raise ValueError(f"An evaluation needs at least 1 episode, not {args.episodes}.")
+    return evaluate_dataset(args, lambda: _load(args))
 
 
 def _checked(args: argparse.Namespace) -> list[str]:

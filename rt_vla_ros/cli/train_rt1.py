@@ -1,6 +1,7 @@
 """Train an RT-1: from datasets, or by a recipe that collects its own episodes (DAgger).
 
 rt-vla train rt1 --data data/expert data/corrected --out runs/mine
+rt-vla train rt1 --data data/shown data/takeovers --intervention-weight 4 --before-takeover 1 --out runs/second
 rt-vla train rt1 --recipe rt1-mini --out runs/mini
 rt-vla train rt1 --data data/300px --preset rt1 --out runs/full                  # the paper's size; wants a GPU
 accelerate launch --num_processes 4 -m rt_vla_ros.cli train rt1 --data data/300px --preset rt1 --out runs/full
@@ -18,6 +19,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
+from rt_vla_ros.cli.frame_weight_options import PLAIN, add_frame_weight_options, frame_weighting
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.data.lerobot import load_datasets
 from rt_vla_ros.policies.rt1.configuration import PRESETS
@@ -35,6 +37,7 @@ from zenoh_ros.commands.errors import CliError, did_you_mean
 from zenoh_ros.commands.numbers import nonnegative_int, positive_float, positive_int
 
 OF_DATA: dict[str, object] = {"preset": OWN, "validation": None, "cache_frames": False, "num_workers": 1}
+OF_DATA |= {"weights": None, **PLAIN}
 OF_RECIPES: dict[str, object] = {"collectors": None}  # options that belong to one of the two ways, and their defaults
 OF_BOTH = ("steps", "batch_size", "learning_rate", "init_from", "seed")
 """Options that are settings of the same name; None: the preset's or the recipe's."""
@@ -56,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("from datasets")
     several = "datasets; all with the same action card"
     data.add_argument("--data", type=Path, nargs="+", action="extend", metavar="DIR", help=several)
+    drawn = "how often a frame of each dataset is drawn, compared with the others; default: all alike"
+    data.add_argument("--weights", type=float, nargs="+", metavar="W", help=drawn)
+    add_frame_weight_options(data)
     data.add_argument("--preset", help=f"size of the network: {', '.join(PRESETS)}")
     data.add_argument("--validation", type=float, help=f"share of the episodes held out (default {DEFAULT.validation})")
     frames = "decode all videos into DIR/frames first; default: on demand"
@@ -125,11 +131,14 @@ def _from_datasets(args: argparse.Namespace) -> None:
     with process_group(args.device) as group:
         progress = Progress(None if group.is_main else io.StringIO())
         frames, workers = args.cache_frames, args.num_workers
-        source = DatasetSource(datasets, settings, group, cache_frames=frames, num_workers=workers)
+        weighting = frame_weighting(args, args.weights)
+        source = DatasetSource(datasets, settings, group, weighting=weighting, cache_frames=frames, num_workers=workers)
         made = TrainingRun(args.out, source, settings, progress.update, group)
         together = "" if group.size == 1 else f" and {group.size - 1} more"
         episodes = f"{len(source.training)} episodes for training, {len(source.validation)} held out"
         progress.line(f"{episodes}, {source.windows.frames:,} frames; on {group.device}{together}.")
+        for sentence in source.effect():
+            progress.line(sentence)
         clipped = [f"{use.clipped:.2%} of {use.dimension.name}" for use in source.windows.use if use.clipped]
         progress.line(f"Recorded actions outside the action card's ranges: {', '.join(clipped) or 'none'}.")
         _train(made, args, progress)

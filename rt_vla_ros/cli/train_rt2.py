@@ -24,6 +24,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from rt_vla_ros.cli.frame_weight_options import add_frame_weight_options, frame_weighting
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.data.shares import explicit_shares
 from rt_vla_ros.policies.threads import set_threads
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     web = "questions, captions and chats about pictures: a file, a folder or a name on the Hub (docs/rt2_training.md)"
     add("--web", nargs="+", action="extend", default=[], metavar="DATA", help=web)
     add("--share", action="append", default=[], metavar="NAME=SHARE", help="of a set by its name, of all samples")
+    add_frame_weight_options(parser)
     add("--out", type=Path, required=True, metavar="DIR", help="of the run; its policy: DIR/checkpoint")
     recipes = f"settings: {', '.join(RECIPES)}, see below; or {MINI}, which is made from nothing"
     add("--recipe", metavar="NAME", help=recipes)
@@ -109,7 +111,14 @@ def run(args: argparse.Namespace) -> int:
             return progress
 
         what = FineTuning(
-            args.base, tuple(args.robot), tuple(args.web), args.out, settings, args.save_interval, args.device
+            args.base,
+            tuple(args.robot),
+            tuple(args.web),
+            args.out,
+            settings,
+            args.save_interval,
+            args.device,
+            frame_weighting(args),
         )
         done = fine_tune(what, told)
     if done.is_main:

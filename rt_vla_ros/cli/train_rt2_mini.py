@@ -8,6 +8,7 @@ from dataclasses import replace
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
+from rt_vla_ros.cli.frame_weight_options import PLAIN
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.policies.threads import set_threads
 from rt_vla_ros.progress import Progress
@@ -18,7 +19,7 @@ from zenoh_ros.commands.errors import CliError
 
 TAKEN = ("steps", "batch_size", "learning_rate", "robot_share", "plan_share", "seed")
 """Options that are settings of the same name; None: the recipe's."""
-NOT_TAKEN = ("base", "robot", "web", "share", "method", "micro_batch_size")
+NOT_TAKEN = ("base", "robot", "web", "share", "method", "micro_batch_size", *PLAIN)
 
 
 def train_mini(args: argparse.Namespace) -> int:

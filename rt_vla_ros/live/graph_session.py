@@ -48,7 +48,7 @@ def tail(log: Path, lines: int = 8) -> str:
 
 
 class GraphSession:
-    """A node in `namespace` on a private graph; `trajectory` grows while it spins.
+    """A node in `namespace` on a private graph, `node`; `trajectory` grows while it spins.
 
     While it waits, a process that ends raises RunFailed, a policy that cannot be loaded CliError.
     """
@@ -65,10 +65,10 @@ class GraphSession:
         self.terminated = False  # whether the arm stands still because the policy said that it is done
         self._policy_failure, self._policy_ready = "", False
         self._policy_error = ""  # why the policy node does not act, while it says so
-        self._node = Node("session", namespace=namespace)
+        self.node = Node("session", namespace=namespace)
         self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
-        node, newest = self._node, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._executor.add_node(self.node)
+        node, newest = self.node, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._instructions = node.create_publisher(String, "instruction", 10)
         self._reset = node.create_client(ResetScene, "sim_arm_node/reset_scene")
         self._outcome = node.create_client(TaskOutcome, "sim_arm_node/outcome")
@@ -135,7 +135,7 @@ class GraphSession:
             raise CliError(self._policy_failure)
         if self._launched.poll() is not None:
             raise RunFailed(f"The processes ended by themselves (status {self._launched.returncode}).")
-        if gone := self._there - set(self._node.get_node_names()):
+        if gone := self._there - set(self.node.get_node_names()):
             raise RunFailed(f"The process of {' and '.join(sorted(gone))} has gone.")
 
     def wait_for_nodes(self) -> None:
@@ -143,7 +143,7 @@ class GraphSession:
         begin = time.monotonic()
 
         def ready() -> bool:
-            for name in sorted((NODES & set(self._node.get_node_names())) - self._there):
+            for name in sorted((NODES & set(self.node.get_node_names())) - self._there):
                 self._there.add(name)
                 self.progress.line(f"  {name} is there ({time.monotonic() - begin:.0f} s).")
             return self._there == NODES and self._policy_ready and bool(self.trajectory.images)
@@ -172,7 +172,7 @@ class GraphSession:
 
     def lay_scene(self, scene: Scene, instruction: str = "") -> None:
         """Begins a scene at time 0, and the trajectory with it. Raises RunFailed."""
-        response = self._call(
+        response = self.call(
             self._reset, ResetScene.Request(suite=scene.suite, seed=scene.seed, instruction=instruction)
         )
         # The first image of the scene comes before the answer, and in lock-step only once.
@@ -188,7 +188,7 @@ class GraphSession:
         again: it is that of the request before, which the policy node would take for a repetition.
         """
         if again:
-            response = self._call(self._restart, Trigger.Request())
+            response = self.call(self._restart, Trigger.Request())
             heard = response is not None and response.success
         else:
             heard = self.wait(lambda: self._instructions.get_subscription_count() > 0)
@@ -209,12 +209,13 @@ class GraphSession:
 
     def judge(self, *, terminated: bool) -> TaskOutcome.Response:
         """The outcome by now. terminated: whether the policy ended the request. Raises RunFailed."""
-        verdict = self._call(self._outcome, TaskOutcome.Request(terminated=terminated))
+        verdict = self.call(self._outcome, TaskOutcome.Request(terminated=terminated))
         if verdict is None:
             raise RunFailed("The simulated arm did not say how the scene stands.")
         return verdict
 
-    def _call(self, client: Client, request: object) -> Any:
+    def call(self, client: Client, request: object) -> Any:
+        """The answer of a service; None where none came."""
         if not self.wait(client.service_is_ready):
             return None
         future = client.call_async(request)
@@ -226,5 +227,5 @@ class GraphSession:
     def __exit__(self, *_: object) -> None:
         """Leaves the graph."""
         self._executor.shutdown()
-        self._node.destroy_node()
+        self.node.destroy_node()
         rclpy.try_shutdown()

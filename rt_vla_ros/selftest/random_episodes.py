@@ -40,7 +40,10 @@ def write_dataset(directory: Path, episodes: Iterable[Episode], card: ActionCard
     """Whole, in files of `per_file` episodes."""
     found = list(episodes)
     with_scene = bool(found) and found[0].scene is not None
-    writer = LeRobotWriter(directory, card, with_scene=with_scene, episodes_per_file=per_file)
+    with_commanders = bool(found) and found[0].commanders is not None
+    writer = LeRobotWriter(
+        directory, card, with_scene=with_scene, with_commanders=with_commanders, episodes_per_file=per_file
+    )
     for episode in found:
         writer.add(episode)
     writer.commit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rt_vla_ros.control.controller import ACTIVE
@@ -51,7 +51,8 @@ class LockStep:
     """The schedule: whenever a decision is due the images are published, and time stops until the controller follows,
     or refuses, an action on them, or follows a human's command of that very time; then for every step the clock is
     published, and the controller's command for it is awaited and applied. Where an action terminates in between, the
-    images are published there.
+    images are published there. While a human commands, every step also waits for what the human says to the clock at
+    its beginning: a person is not slower for a simulation that runs faster than time.
 
     So a run is a function of the scene and the policy, not of the speed of the processes.
     """
@@ -79,7 +80,15 @@ class LockStep:
             self._simulation.publish_images()
 
     def on_status(self, status: StepStatus) -> None:
-        """The controller has ticked or has taken an action."""
+        """The controller has ticked, or has taken an action or a human's word since.
+
+        Of the latter nothing is sent to the arm; what the tick of that time has sent is still to come.
+        """
+        before = self._status
+        if before is not None and before.stamp_ns == status.stamp_ns:
+            commanding = before.commanding or status.commanding
+            gripper_commanded = before.gripper_commanded or status.gripper_commanded
+            status = replace(status, commanding=commanding, gripper_commanded=gripper_commanded)
         self._status = status
         self._proceed()
 
@@ -102,15 +111,19 @@ class LockStep:
             if followed or (status.refused_stamp_ns == self._simulation.time_ns and status.state == State.FAULT):
                 self._left = self._steps_per_action
                 self._await_next()
-        elif status.stamp_ns == self._awaited_ns:
+        elif status.stamp_ns == self._awaited_ns and not self._waits_for_human(status):
             # Messages of different topics overtake each other.
             has_twist = not status.commanding or self._awaited_ns in self._twists
             if has_twist and (not status.gripper_commanded or self._grippers):
                 self._step(status)
 
+    def _waits_for_human(self, status: StepStatus) -> bool:
+        return status.state == State.HUMAN and status.action_stamp_ns < self._simulation.time_ns
+
     def _step(self, status: StepStatus) -> None:
         twist = self._twists.get(self._awaited_ns) if status.commanding else None
-        gripper = self._grippers.pop(0) if status.gripper_commanded else None
+        gripper = self._grippers[-1] if self._grippers else None  # one of a tick that was not awaited counts here too
+        self._grippers.clear()
         self._twists = {stamp: twist for stamp, twist in self._twists.items() if stamp > self._awaited_ns}
         self._simulation.advance(twist, gripper)
         self._left = 0 if status.state == State.TERMINATED else self._left - 1

@@ -24,7 +24,8 @@ class Batch:
     tokens: int64 (B, T, horizon * D), those of the chunk that begins at each step, IGNORED where nothing is known.
     scene: float32 (B, T, 10). state: the robot's, -1 ... 1, float32 (B, T, S); None: the network takes none.
     padding: int64 (B,), how many steps lie before the episode's first, with black images, a zero sentence and a state
-    of zeros; None: none.
+    of zeros; None: none. learned: which of the tokens are learned, bool, as these; None: all that are known. A network
+    that sees its own earlier actions sees the others too.
     """
 
     images: NDArray[np.uint8]
@@ -33,6 +34,12 @@ class Batch:
     scene: NDArray[np.float32]
     state: NDArray[np.float32] | None = None
     padding: NDArray[np.int64] | None = None
+    learned: NDArray[np.bool_] | None = None
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """The tokens that are learned, IGNORED in place of the others."""
+        return self.tokens if self.learned is None else np.where(self.learned, self.tokens, IGNORED)
 
 
 def chunk_tokens(tokens: NDArray[np.int64], horizon: int) -> NDArray[np.int64]:

@@ -13,8 +13,12 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.plausibility import table
+from rt_vla_ros.data.fingerprint import fingerprint
+from rt_vla_ros.data.frame_weights import ALL_ALIKE, FrameWeighting, effect, set_names
+from rt_vla_ros.data.held_out_episodes import HELD_OUT_FILE, EpisodeSplit, split_text
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import SCENE
 from rt_vla_ros.language.instruction_table import TABLE_FILE
@@ -26,7 +30,7 @@ from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup
 from rt_vla_ros.training.learner import Learner
 from rt_vla_ros.training.settings import TrainingSettings, sentence_encoder
 from rt_vla_ros.training.source import BatchSource, Say, SourceDescription
-from rt_vla_ros.training.windows import WindowDataset, cached_frames, fingerprint, split
+from rt_vla_ros.training.windows import WindowDataset, cached_frames, split
 
 FRAMES = "frames"
 VALIDATION_WINDOWS = 256  # that a validation looks at, at most
@@ -49,17 +53,19 @@ class DatasetSource(BatchSource):
         settings: TrainingSettings,
         group: ProcessGroup = SINGLE_PROCESS,
         *,
+        weighting: FrameWeighting = ALL_ALIKE,
         cache_frames: bool = False,
         num_workers: int = 1,
     ) -> None:
         """cache_frames: decode all frames into a file first. num_workers: threads that make batches ahead."""
         self.settings, self._datasets, self._group = settings, datasets, group
-        self._cache_frames, self._num_workers = cache_frames, num_workers
+        self._weighting, self._cache_frames, self._num_workers = weighting, cache_frames, num_workers
         card = datasets[0].card
         if "horizon" in settings.network:  # a dataset's actions are of single steps, whatever is predicted at once
             card = card.with_horizon(RT1Config.preset(settings.preset, **settings.network).horizon)
         self.card = replace(card, name=f"{settings.preset}, {card.name}")
-        self.identity, self.status = fingerprint(datasets), "validation -"
+        rules = str(weighting)
+        self.identity, self.status = fingerprint(datasets) + (f" ({rules})" if rules else ""), "validation -"
 
     def check(self, config: RT1Config) -> TrainingSettings:
         """Without auxiliary losses where there is nothing to learn for them.
@@ -87,12 +93,29 @@ class DatasetSource(BatchSource):
         window = int(config.time_sequence_length)
         self._padding = window - 1 if config.history_start == "zero_frames" else 0
         encoder = sentence_encoder(self.settings, config)
-        self.windows = WindowDataset(self._datasets, window, encoder, horizon=self.card.horizon)
+        self.windows = WindowDataset(
+            self._datasets, window, encoder, horizon=self.card.horizon, weighting=self._weighting
+        )
         if self._cache_frames:
             self.windows.use_cache(cached_frames(directory / FRAMES, self._datasets, say))
-        self.training, self.validation = split(
-            self.windows.episodes, self.settings.validation, window - self._padding, self.settings.seed
-        )
+        least = window - self._padding
+        usable = [
+            one for one in self.windows.episodes if one.length < least or self.windows.is_learned(one, self._padding)
+        ]
+        self.training, self.validation = split(usable, self.settings.validation, least, self.settings.seed)
+
+    def effect(self) -> list[str]:
+        """Sentences on what is learned of the datasets and how often, over the windows that are drawn."""
+        used, draws = {span.index for span in self.training}, list[list[NDArray[np.float64]]]()
+        for number in range(len(self._datasets)):
+            own = [span for span in self.windows.episodes if span.dataset == number]
+            draws.append(
+                [
+                    self.windows.draws(span, self._padding) if span.index in used else np.zeros(span.length)
+                    for span in own
+                ]
+            )
+        return effect(set_names(self._datasets), self.windows.learned, draws)
 
     def batches(self, first_step: int, say: Say) -> Iterator[Iterable[Batch]]:
         made = prefetch(self._calls(first_step), self._num_workers)
@@ -127,7 +150,7 @@ class DatasetSource(BatchSource):
             batch = self.windows.batch(self.windows.draw(self.validation, rng, count, padding=self._padding))
             loss, chosen = learner.evaluate(model, batch)
             losses.append(loss)
-            tokens = torch.from_numpy(batch.tokens)
+            tokens = torch.from_numpy(batch.targets)
             near = (chosen - tokens).abs() <= wide
             hits.append(float(near[tokens != IGNORED].float().mean()))
         loss = float(np.mean(losses))
@@ -135,14 +158,26 @@ class DatasetSource(BatchSource):
         return {"validation": loss, "token_accuracy": float(np.mean(hits))}
 
     def files(self) -> Mapping[str, str | Path]:
-        return {TABLE_FILE: Path(self.settings.language)} if self.settings.language else {}
+        found: dict[str, str | Path] = {HELD_OUT_FILE: split_text(self._splits())}
+        return found | ({TABLE_FILE: Path(self.settings.language)} if self.settings.language else {})
+
+    def _splits(self) -> Iterator[EpisodeSplit]:
+        for number, dataset in enumerate(self._datasets):
+            own, held = (
+                frozenset(span.recorded for span in spans if span.dataset == number)
+                for spans in (self.training, self.validation)
+            )
+            yield EpisodeSplit(dataset, own, held)
 
     def describe(self) -> SourceDescription:
         counts: dict[str, object] = {"use": table(self.windows.use)}
         counts |= {"training": len(self.training), "validation": len(self.validation), "frames": self.windows.frames}
         names = ", ".join(f"`{dataset.directory.name}`" for dataset in self._datasets)
         method = METHOD.format(datasets=names, **counts)
-        return SourceDescription("rt-vla train rt1 --data ... --out DIR", method, LIMITS)
+        learned = "".join(f"\n- {sentence}" for sentence in self.effect())
+        return SourceDescription(
+            "rt-vla train rt1 --data ... --out DIR", method + f"\n{learned}" * bool(learned), LIMITS
+        )
 
 
 T = TypeVar("T")

@@ -165,13 +165,13 @@ class Learner:
         """Loss of a network of this kind, and its most likely tokens, (B, T, D), on the CPU."""
         with self.mixed_precision():
             logits = self._logits(model, self._moved(batch.images), batch)[0]
-        loss = action_loss(logits, self._moved(batch.tokens), model.legal, self._targets).mean()
+        loss = action_loss(logits, self._moved(batch.targets), model.legal, self._targets).mean()
         return float(loss), logits.float().masked_fill(~model.legal, ILLEGAL).argmax(-1).cpu()
 
     def _losses(self, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """What to report, (3 + D,): heatmap, position, error and every dimension's; and what to minimise, a scalar."""
         logits, features, tokens = self._logits(self.model, images, batch)
-        dimensions = action_loss(logits, self._moved(batch.tokens), self.model.legal, self._targets)
+        dimensions = action_loss(logits, self._moved(batch.targets), self.model.legal, self._targets)
         total, auxiliary = dimensions.mean(), dimensions.new_zeros(3)
         if self.settings.heatmap_weight or self.settings.position_weight:
             heatmap, position, error = self.heads(features, tokens, self._moved(batch.scene).flatten(0, 1))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,8 +14,10 @@ from rt_vla_ros.action_space.card import CameraSpec
 from rt_vla_ros.action_space.plausibility import check_recorded, check_recorded_state
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError
+from rt_vla_ros.data.fingerprint import fingerprint
+from rt_vla_ros.data.frame_weights import ALL_ALIKE, FrameWeighting
 from rt_vla_ros.data.lerobot import LeRobotDataset
-from rt_vla_ros.data.lerobot_layout import INFO, STATISTICS, write_json
+from rt_vla_ros.data.lerobot_layout import write_json
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.language.encoder import LanguageEncoder
 from rt_vla_ros.observations.scaled_state import scaled_state
@@ -29,7 +29,7 @@ from rt_vla_ros.training.source import Say
 class EpisodeSpan:
     """An episode: number `episode` of dataset number `dataset`; its frames are `start` and following of all.
 
-    recorded: number of the recorded episode that it is a part of.
+    recorded: number of the recorded episode that it is a part of. index: of the episode among those of all datasets.
     """
 
     dataset: int
@@ -38,6 +38,7 @@ class EpisodeSpan:
     length: int
     instruction: str
     recorded: int
+    index: int
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,23 @@ class WindowDataset:
     """Labels of all episodes in memory; images are read when a batch is made, which several threads may do at once."""
 
     def __init__(
-        self, datasets: Sequence[LeRobotDataset], window: int, encoder: LanguageEncoder, *, horizon: int = 1
+        self,
+        datasets: Sequence[LeRobotDataset],
+        window: int,
+        encoder: LanguageEncoder,
+        *,
+        horizon: int = 1,
+        weighting: FrameWeighting = ALL_ALIKE,
     ) -> None:
         """window: time steps. horizon: steps whose actions are learned at each. Images are decoded on demand.
 
-        Raises DatasetError for damaged data and ImplausibleActionsError for actions and states that are not what the
-        card says.
+        Raises DatasetError for damaged data and a weighting that does not fit them, and ImplausibleActionsError for
+        actions and states that are not what the card says.
         """
         card = datasets[0].card
+        self.learned = weighting.of(datasets)
+        self._learned = [one for parts in self.learned for one in parts]
+        self._sums = dict[tuple[int, int], NDArray[np.float64]]()
         self.cameras, self.window = card.cameras, window
         self._encoder, tokenizer = encoder, ActionTokenizer(card)
         self._zero_action = np.tile(tokenizer.encode(np.zeros(len(card.dimensions))), horizon)
@@ -74,7 +84,8 @@ class WindowDataset:
         for number, dataset in enumerate(datasets):
             for episode, part in enumerate(dataset.parts):
                 labels = dataset.labels(episode)
-                span = EpisodeSpan(number, episode, self.frames, len(labels), labels.instruction, part.recorded)
+                index = len(self.episodes)
+                span = EpisodeSpan(number, episode, self.frames, len(labels), labels.instruction, part.recorded, index)
                 self.episodes.append(span)
                 values.append(labels.values)
                 missing = np.zeros((len(labels), SCENE_SIZE), np.float32)
@@ -87,6 +98,8 @@ class WindowDataset:
         self._states = scaled_state(np.concatenate(states), card)
         tokens = [chunk_tokens(tokenizer.encode(one), horizon) for one in values]
         self._tokens, self._scene = np.concatenate(tokens).astype(np.int32), np.concatenate(scenes)
+        self._reach = np.concatenate([one.reach for one in self._learned])
+        self._steps = np.repeat(np.arange(horizon), len(card.dimensions))  # of a chunk, for each of its tokens
         self.read_images: Callable[[EpisodeSpan, int, int], NDArray[np.uint8]]
         """An episode's images from a step on, so many of them: uint8 (count, K, H, W, 3)."""
         self.read_images = lambda span, *which: all_images(datasets[span.dataset], span.episode, *which)
@@ -109,19 +122,49 @@ class WindowDataset:
         tokens, scene, state = self._tokens[at].astype(np.int64), self._scene[at], self._states[at]
         padded = offsets < 0
         tokens[padded], scene[padded], state[padded] = self._zero_action, 0, 0
+        learned = padded[..., None] | (self._steps < self._reach[at][..., None])
         if indices.shifts.any():
             shift_images(images, scene, indices.shifts, black_borders)
         sentences = np.stack([self._encoder.encode(span.instruction) for span, _ in indices.starts])
-        return Batch(images, sentences, tokens, scene, state, padded.sum(axis=1) if padded.any() else None)
+        return Batch(images, sentences, tokens, scene, state, padded.sum(axis=1) if padded.any() else None, learned)
 
     def draw(
         self, of: Sequence[EpisodeSpan], rng: np.random.Generator, count: int, padding: int = 0, shift: Shift = (0, 0)
     ) -> WindowIndices:
-        """`count` random windows `of` episodes. padding: steps at most that one may begin before its episode."""
-        room = np.array([span.length - self.window + 1 + padding for span in of])
-        chosen = rng.choice(len(of), count, p=room / room.sum())
-        starts = [(of[i], int(rng.integers(room[i])) - padding) for i in chosen]
+        """`count` random windows `of` episodes. padding: steps at most that one may begin before its episode.
+
+        A window is drawn as often as the frames in it have weight on the average.
+        """
+        sums = [self._window_sums(span, padding) for span in of]
+        totals = np.array([one[-1] for one in sums])
+        chosen = rng.choice(len(of), count, p=totals / totals.sum())
+        places = rng.random(count) * totals[chosen]
+        starts = [
+            (of[i], int(np.searchsorted(sums[i], place, side="right")) - padding)
+            for i, place in zip(chosen.tolist(), places.tolist(), strict=True)
+        ]
         return WindowIndices(starts, draw_shifts(rng, (count, len(self.cameras)), shift, _size(self.cameras)))
+
+    def is_learned(self, span: EpisodeSpan, padding: int = 0) -> bool:
+        """Whether an episode has a window in which something is learned."""
+        return bool(self._window_sums(span, padding)[-1] > 0)
+
+    def draws(self, span: EpisodeSpan, padding: int = 0) -> NDArray[np.float64]:
+        """How often each frame of an episode is learned, compared with others, (N,)."""
+        windows = np.diff(self._window_sums(span, padding), prepend=0.0)
+        often = np.convolve(windows, np.ones(self.window))[padding:]
+        return np.asarray(often * (self._learned[span.index].weights > 0))
+
+    def _window_sums(self, span: EpisodeSpan, padding: int) -> NDArray[np.float64]:
+        """The weights of an episode's windows, from the first one, added up."""
+        key = (span.index, padding)
+        if key not in self._sums:
+            weights = self._learned[span.index].weights
+            totals = np.append(0.0, np.cumsum(weights))
+            first = np.arange(-padding, span.length - self.window + 1)
+            start, end = first.clip(min=0), first + self.window
+            self._sums[key] = np.cumsum((totals[end] - totals[start]) / (end - start))
+        return self._sums[key]
 
 
 def all_images(dataset: LeRobotDataset, episode: int, first: int, count: int) -> NDArray[np.uint8]:
@@ -158,17 +201,6 @@ def split(
 
 
 INDEX, IMAGES = "frames.json", "images.npy"
-
-
-def fingerprint(datasets: Sequence[LeRobotDataset]) -> str:
-    """Tells whether frames are of these datasets: a hexadecimal digest of their cards, counts and statistics."""
-    digest = hashlib.sha256()
-    for dataset in datasets:
-        digest.update(json.dumps(dataset.card.to_dict(), sort_keys=True).encode())
-        for name in (INFO, STATISTICS):
-            path = dataset.directory / name
-            digest.update(path.read_bytes() if path.is_file() else b"")
-    return digest.hexdigest()
 
 
 def cached_frames(directory: Path, datasets: Sequence[LeRobotDataset], say: Say) -> NDArray[np.uint8]:

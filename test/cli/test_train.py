@@ -98,10 +98,32 @@ def test_bad_datasets_are_refused_with_a_sentence(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        (["--intervention-weight", "nan"], "The weight of interventions is nan, expected a number, 0 or more."),
+        (["--before-takeover", "-1"], "The time before a takeover is -1.0, expected a number, 0 or more."),
+        (["--intervention-weight", "4"], "no frame of the datasets is an intervention"),
+        (["--commanders", "humna"], "There is no commander 'humna'; there are human, policy, expert."),
+        (["--commanders", "human"], "no dataset says who commanded"),
+        (["--weights", "1", "2"], "There are 2 weights for 1 datasets"),
+        (["--weights", "0"], "All datasets have the weight 0"),
+    ],
+)
+def test_weights_that_mean_nothing_are_refused(
+    dataset: Path, tmp_path: Path, options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "rt1", "--data", str(dataset), *options, "--out", str(tmp_path / "run"), *OPTIONS]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
         (["rt1"], "give either --data DIR ... to train from datasets, or --recipe NAME"),
         (["rt1", "--data", "x", "--recipe", "rt1-mini"], "give either --data"),
         (["rt3", "--data", "x"], "invalid choice: 'rt3'"),
         (["rt1", "--data", "x", "--base", "small"], "--base is for rt-vla train rt2."),
+        (["rt2", "--base", "small", "--weights", "1", "2"], "--weights is for rt-vla train rt1."),
+        (["rt1", "--data", "x", "--share", "x=0.5"], "--share is for rt-vla train rt2."),
+        (["rt1", "--recipe", "rt1-mini", "--weights", "1", "--commanders", "human"], "--weights, --commanders is for"),
         (["rt1", "--recipe", "rt1-minni"], "there is no recipe 'rt1-minni'. Did you mean 'rt1-mini'?"),
         (
             ["rt1", "--recipe", "rt1-mini", "--validation", "0.2", "--cache-frames"],

@@ -136,6 +136,40 @@ def test_a_step_waits_for_all_that_belongs_to_it_in_any_order(
     assert simulation.told[-1] == awaited + STEP_NS
 
 
+def test_while_a_human_commands_every_step_waits_for_its_word(simulation: FakeSimulation, lock: LockStep) -> None:
+    lock.on_status(status(START, START, State.HUMAN))
+    first, second = START + STEP_NS, START + 2 * STEP_NS
+    lock.on_status(status(first, START, State.HUMAN))
+    assert len(simulation.moves) == 1
+    lock.on_status(status(second, START, State.HUMAN))
+    assert len(simulation.moves) == 1, "the human has not seen the last step"
+    lock.on_status(status(second, first, State.HUMAN))
+    assert len(simulation.moves) == 2
+    lock.on_status(status(second + STEP_NS, first, State.IDLE))
+    assert len(simulation.moves) == 3, "who has let go is not waited for"
+
+
+def test_what_a_tick_sent_is_awaited_though_more_is_said_after_it(simulation: FakeSimulation, lock: LockStep) -> None:
+    lock.on_status(status(START, START, State.HUMAN))
+    awaited = START + STEP_NS
+    lock.on_status(status(awaited, START, State.HUMAN, commanding=True, gripper=True))
+    lock.on_status(status(awaited, awaited, State.HUMAN))  # the human's next word has come
+    lock.on_gripper(1.0)
+    assert not simulation.moves
+    lock.on_twist(awaited, FORWARD)
+    assert simulation.moves == [(0.1, 1.0)]
+
+
+def test_no_gripper_command_is_left_for_a_later_one(simulation: FakeSimulation, lock: LockStep) -> None:
+    lock.on_gripper(0.0)  # of a tick while time stands still
+    lock.on_status(status(START, START, State.HUMAN))
+    awaited = START + STEP_NS
+    lock.on_gripper(1.0)
+    lock.on_status(status(awaited, awaited, State.HUMAN, gripper=True))
+    lock.on_status(status(awaited + STEP_NS, awaited + STEP_NS, State.HUMAN))
+    assert simulation.moves == [(None, 1.0), (None, None)]
+
+
 def test_without_a_command_the_arm_stands_still_and_time_goes_on(simulation: FakeSimulation, lock: LockStep) -> None:
     lock.on_status(status(START, START))
     lock.on_twist(START, FORWARD)

@@ -112,15 +112,24 @@ def _answered(record: Mapping[str, Any]) -> Said:
 
 
 def _chosen(text: str, choices: list[str], answer: Any) -> tuple[str, Any]:
-    """A question that names its choices, and the words of the right one, which may be said by number or by letter."""
+    """A question that names its choices, and the words of the right one, which may be said by number or by letter.
+
+    Numbers count from 0. One behind the last choice is the choice itself where there is such a one: of "2", "3" and "4"
+    the answer 4 is "4". A text is a choice where it is one, whatever digits it has.
+    """
     text = f"{text}\nChoices: {'; '.join(choices)}."
     at = answer if isinstance(answer, int) and not isinstance(answer, bool) else None
     if isinstance(answer, str) and answer not in choices and re.fullmatch(r"\(?[A-Za-z]\)?\.?", answer.strip()):
         at = ord(answer.strip("() .").upper()) - ord("A")
+    if isinstance(answer, str) and answer.strip() not in choices and re.fullmatch(r"\d{1,4}", answer.strip(), re.ASCII):
+        at = int(answer)
+    if at is not None and at >= len(choices) and str(answer) in choices:
+        at = choices.index(str(answer))
     if at is None:
         return text, answer
     if not 0 <= at < len(choices):
-        raise WrongRecord(f"the answer {answer!r} is none of {len(choices)} choices")
+        counted = "; numbers count from 0" if at == len(choices) and not str(answer).strip("() .").isalpha() else ""
+        raise WrongRecord(f"the answer {answer!r} is none of {len(choices)} choices{counted}")
     return text, choices[at]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.parquet import arrow, open_table, read_table, reading
 from rt_vla_ros.data.web.chat import WrongRecord
+from rt_vla_ros.data.web.column_copy import ColumnCopy, copied_column
 from rt_vla_ros.data.web.gathering import IMAGES, WebEntry
 from rt_vla_ros.data.web.picture import decoded
 from rt_vla_ros.data.web.places import FilePlace, ImageFinder, content_key
 
 AT_ONCE = 16  # rows whose images are taken out of a table together
+NUMBERED = re.compile(r"(?:images?|img|pictures?)[_-]?\d{1,2}")  # columns of the images of one row
 MOST_BYTES = 1 << 26  # of one row's images
 
 
@@ -89,7 +92,7 @@ def table_entries(tables: Sequence[ImageTable], finder: ImageFinder | None) -> I
     for table in tables:
         columns = table.columns()
         images = [name for name, kind in columns.items() if holds_images(name, kind)]
-        used = [name for name in IMAGES if name in images][:1] or images
+        used = used_columns(images)
         counts = {name: table.counts(name) for name in used}
         words = [name for name, kind in columns.items() if name not in images and not _is_binary(kind)]
         for row, record in enumerate(table.words(words)):
@@ -100,6 +103,12 @@ def table_entries(tables: Sequence[ImageTable], finder: ImageFinder | None) -> I
             yield WebEntry(f"{table.name}, row {row}", record, places if used or finder is None else None)
 
 
+def used_columns(images: Sequence[str]) -> list[str]:
+    """Of the columns with images: the first of the usual name and those with numbers, else all of them."""
+    usual = [name for name in IMAGES if name in images][:1]
+    return usual + [name for name in images if NUMBERED.fullmatch(name)] if usual else [*images]
+
+
 def holds_images(name: str, kind: Any) -> bool:
     """Whether a column has images themselves, one or several in a row: bytes, or objects with bytes."""
     types = arrow().types
@@ -107,7 +116,7 @@ def holds_images(name: str, kind: Any) -> bool:
         kind = kind.value_type
     if types.is_struct(kind):
         return any(kind.field(number).name == "bytes" for number in range(kind.num_fields))
-    return _is_binary(kind) and name in IMAGES
+    return _is_binary(kind) and (name in IMAGES or NUMBERED.fullmatch(name) is not None)
 
 
 def _is_binary(kind: Any) -> bool:
@@ -115,16 +124,17 @@ def _is_binary(kind: Any) -> bool:
 
 
 class ParquetImages:
-    """A parquet file. A row is found by reading what stands before it in its group of rows."""
+    """A parquet file. A row is found by reading what stands before it in its group of rows, or in a copy on disk."""
 
     def __init__(self, path: Path, finder: ImageFinder | None = None) -> None:
         """finder: of images that the file only names."""
         self.name, self._path, self._finder = str(path), path, finder
         self._file: Any = None
         self._batch: tuple[str, int, Any] = "", 0, ()
+        self._copies: dict[str, ColumnCopy | None] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_file": None, "_batch": ("", 0, ())}
+        return self.__dict__ | {"_file": None, "_batch": ("", 0, ()), "_copies": {}}
 
     def columns(self) -> Mapping[str, Any]:
         with reading(self._path):
@@ -167,6 +177,10 @@ class ParquetImages:
     def _read(self, column: str, row: int) -> tuple[int, Any]:
         """The images of some rows with this one among them, and the number of the first."""
         file, first = open_table(self._path), 0  # several threads may read
+        if column not in self._copies:
+            self._copies[column] = copied_column(file, self._path, column)
+        if copy := self._copies[column]:
+            return copy.rows_around(row)
         with reading(self._path):
             for group in range(file.metadata.num_row_groups):
                 end = first + file.metadata.row_group(group).num_rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from transformers import PreTrainedModel
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
 from rt_vla_ros.data.episode import card_differences
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, UnknownPolicyError
 from rt_vla_ros.policies.checkpoint.files import CONFIG_FILE, RT2_CONFIG_FILE, Tell, say_nothing
 from rt_vla_ros.policies.checkpoint.resolve import Checkpoint, hub_name, resolve
 from rt_vla_ros.policies.checkpoint.whole_folder import replace_folder
@@ -30,6 +31,8 @@ from rt_vla_ros.training.settings import saving
 SMALL_FOLDER = "base"
 LANGUAGE = ("language_model", "text_model.", "lm_head")
 """Parts of the names of a model's weights that read and write words; all others see."""
+MOST_NAMED = 8
+EXAMPLE = "HuggingFaceTB/SmolVLM2-256M-Video-Instruct"
 SYSTEM_PARTS = ("horizon", "dimensions", "numbers", "largest")
 
 
@@ -75,7 +78,7 @@ def find_base(
             with saving("The small base", run, "nothing yet"):
                 replace_folder(place, save_small_base)
         name, reference = str(place), f"../{SMALL_FOLDER}"
-    found = resolve(name, tell)
+    found = _resolved(name, tell)
     directory = _checked(found, name, settings)
     own = directory / CARD_FILE
     base_card = ActionCard.load(directory) if own.is_file() else None
@@ -84,6 +87,28 @@ def find_base(
     if name != str(run / SMALL_FOLDER):
         reference = hub_name(name) or str(directory.resolve())
     return BaseModel(found, config, _for_openvla(found, card, config) if found.family == "openvla" else card, reference)
+
+
+def _resolved(name: str, tell: Tell) -> Checkpoint:
+    """Raises UnknownPolicyError that says which bases there are, and CheckpointError."""
+    try:
+        return resolve(name, tell)
+    except UnknownPolicyError as error:
+        if str(error).startswith("There is no policy"):
+            raise UnknownPolicyError(_no_base(name)) from error
+        raise
+
+
+def _no_base(name: str) -> str:
+    folder = Path(name).expanduser().absolute().parent
+    there = sorted(one.parent.name for one in folder.glob(f"*/{CONFIG_FILE}")) if folder.is_dir() else []
+    close = difflib.get_close_matches(Path(name).name, [SMALL, *there], n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    models = f"{folder} holds the models {', '.join(there[:MOST_NAMED])}" if there else f"there is no model in {folder}"
+    return (
+        f"There is no base model {name!r:.200}.{hint} {models[0].upper()}{models[1:]}; {SMALL!r} is a small random "
+        f"one; of the Hugging Face Hub name OWNER/NAME, such as {EXAMPLE}."
+    )
 
 
 def _checked(found: Checkpoint, name: str, settings: FineTuneSettings) -> Path:

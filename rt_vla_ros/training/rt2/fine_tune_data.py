@@ -10,19 +10,22 @@ from pathlib import Path
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.data.episode import DatasetError, card_differences
 from rt_vla_ros.data.example import ExampleSource
+from rt_vla_ros.data.fingerprint import fingerprint
+from rt_vla_ros.data.frame_weights import ALL_ALIKE, FrameWeighting, effect, set_names
+from rt_vla_ros.data.held_out_episodes import EpisodeSplit
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.web.web_source import WebSource
 from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
 from rt_vla_ros.training.rt2.held_out import part_episodes, web_parts
 from rt_vla_ros.training.rt2.robot_source import Augmentation, RobotExamples
-from rt_vla_ros.training.windows import fingerprint
 
 
 @dataclass(frozen=True)
 class FineTuneData:
     """robot, web: to learn from. held_out_robot, held_out_web: to look at. episodes: for training and held out.
 
-    identity: tells these data from others.
+    identity: tells these data from others. effect: sentences on which robot frames are learned and how often.
+    splits: the episodes of each robot set.
     """
 
     robot: tuple[RobotExamples, ...]
@@ -31,6 +34,8 @@ class FineTuneData:
     held_out_web: tuple[ExampleSource, ...]
     episodes: tuple[int, int]
     identity: str
+    effect: tuple[str, ...] = ()
+    splits: tuple[EpisodeSplit, ...] = ()
 
     @property
     def sources(self) -> tuple[ExampleSource, ...]:
@@ -57,18 +62,29 @@ def load_robot_sets(directories: Sequence[Path]) -> list[LeRobotDataset]:
 
 
 def make_data(
-    sets: Sequence[LeRobotDataset], web: Sequence[ExampleSource], card: ActionCard, settings: FineTuneSettings
+    sets: Sequence[LeRobotDataset],
+    web: Sequence[ExampleSource],
+    card: ActionCard,
+    settings: FineTuneSettings,
+    weighting: FrameWeighting = ALL_ALIKE,
 ) -> FineTuneData:
     """card: of the policy. Raises DatasetError for damaged data, and ImplausibleActionsError."""
     augmentation = Augmentation(settings.shift_rows, settings.shift_columns, settings.jitter)
     split = [part_episodes(one, settings.validation, settings.seed) for one in sets]
+    learned = weighting.of(sets)
     robot = [
-        RobotExamples(one, card, episodes=own, augmentation=augmentation, plan_share=settings.plan_share)
-        for one, (own, _) in zip(sets, split, strict=True)
+        RobotExamples(
+            one, card, episodes=own, augmentation=augmentation, plan_share=settings.plan_share, learned=frames
+        )
+        for one, (own, _), frames in zip(sets, split, learned, strict=True)
     ]
-    held_out = [RobotExamples(one, card, episodes=held) for one, (_, held) in zip(sets, split, strict=True) if held]
+    held_out = [
+        RobotExamples(one, card, episodes=kept, learned=frames)
+        for one, (_, held), frames in zip(sets, split, learned, strict=True)
+        if (kept := [episode for episode in held if frames[episode].weights.any()])
+    ]
     parts = web_parts(web, settings.validation, settings.seed)
-    digest = hashlib.sha256(fingerprint(sets).encode())
+    digest = hashlib.sha256((fingerprint(sets) + str(weighting)).encode())
     for source in web:
         own = source.fingerprint() if isinstance(source, WebSource) else ""
         digest.update(f"{source.name} {len(source)} {own}".encode())
@@ -79,4 +95,13 @@ def make_data(
         tuple(held for _, held in parts if held is not None),
         (sum(len(own) for own, _ in split), sum(len(held) for _, held in split)),
         digest.hexdigest(),
+        tuple(
+            f"{name}: {sentence}"
+            for name, (own, _), frames in zip(set_names(sets), split, learned, strict=True)
+            for sentence in effect([], [frames], [[f.weights * (i in own) for i, f in enumerate(frames)]])
+        ),
+        tuple(
+            EpisodeSplit(one, *(frozenset(one.parts[i].recorded for i in numbers) for numbers in both))
+            for one, both in zip(sets, split, strict=True)
+        ),
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from rt_vla_ros.data.held_out_episodes import HELD_OUT_FILE, split_text
 from rt_vla_ros.policies.checkpoint.files import Tell
 from rt_vla_ros.policies.checkpoint.whole_folder import tidy_folder
 from rt_vla_ros.policies.rt2.inputs.image_memo import remember_images
@@ -188,6 +189,7 @@ class FineTuneRun:
         config = policy_config(self.parts.config, self.settings, self._longest_plan)
         name, device = self.directory.resolve().name, f"{self._arguments.world_size} x {self._arguments.device}"
         texts = {
+            HELD_OUT_FILE: split_text(self.data.splits),
             MODEL_CARD: model_card_text(
                 name,
                 self.base.reference,

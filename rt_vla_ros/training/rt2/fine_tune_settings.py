@@ -114,6 +114,11 @@ class FineTuneSettings:
         check_range("validation", self.validation, 0.9)
         check_range("horizon", self.horizon, LONGEST_HORIZON)
         check_range("plan_tokens", self.plan_tokens, LONGEST_PLAN)
+        if self.plan_tokens and not self.plan_share:
+            raise ValueError(
+                f"plan_tokens is {self.plan_tokens}, but plan_share is 0: the policy would write a plan before each "
+                "action and has learned none. Set plan_share too, such as --plan-share 0.5."
+            )
         if self.method == "lora" and self.freeze == "language":
             raise ValueError("freeze is 'language' and method 'lora'; name the layers in lora_targets instead.")
         if self.patience and not self.validation:

@@ -12,6 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.example import ExampleSource
+from rt_vla_ros.data.frame_weights import ALL_ALIKE, FrameWeighting
 from rt_vla_ros.data.mixture import Mixture
 from rt_vla_ros.data.web.open_web import open_web
 from rt_vla_ros.data.web.web_source import WebSource
@@ -29,7 +30,10 @@ __all__ = ["CHECKPOINT", "FineTuned", "FineTuning", "fine_tune", "quietly"]
 
 @dataclass(frozen=True)
 class FineTuning:
-    """base: see base_model.find_base. robot: directories. web: as in open_web, or sources. device: see find_device."""
+    """base: see base_model.find_base. robot: directories. web: as in open_web, or sources. device: see find_device.
+
+    weighting: of the robot frames; the shares of the sets are in the settings.
+    """
 
     base: str
     robot: tuple[Path, ...]
@@ -38,6 +42,7 @@ class FineTuning:
     settings: FineTuneSettings
     save_interval: int = 500
     device: str = "auto"
+    weighting: FrameWeighting = ALL_ALIKE
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def fine_tune(what: FineTuning, told: Callable[[bool], Progress]) -> FineTuned:
     with arguments.main_process_first(local=False):
         base = find_base(what.base, what.out, sets[0].card, settings, progress.update)
     web = _opened(what.web, base.card, progress)
-    data = make_data(sets, web, base.card, settings)
+    data = make_data(sets, web, base.card, settings, what.weighting)
     draws = Mixture.of(
         data.sources,
         seed=settings.seed,
@@ -95,6 +100,8 @@ def fine_tune(what: FineTuning, told: Callable[[bool], Progress]) -> FineTuned:
     )
     frames = sum(map(len, data.robot))
     progress.line(f"{data.episodes[0]} episodes for training, {data.episodes[1]} held out, {frames:,} frames.")
+    for sentence in data.effect:
+        progress.line(sentence)
     made.train()
     return FineTuned(made.log.rows, arguments.process_index == 0)
 

@@ -14,6 +14,7 @@ from rt_vla_ros.action_space.plausibility import DimensionUse, check_recorded, c
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.example import Example, Turn
+from rt_vla_ros.data.frame_weights import LearnedFrames
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.training.batch import draw_shifts, jitter_colours, shift_images
 from rt_vla_ros.training.rt2.plans import plan_of
@@ -46,7 +47,8 @@ class Augmentation:
 class RobotExamples:
     """Implements ExampleSource: number n is a frame of some episodes of a data set.
 
-    Behind an episode's end nothing is known and nothing is learned, as in RT-1: its last chunks are shorter. A plan is
+    A frame that is drawn more often has several numbers, one that is not learned has none. Behind an episode's end, and
+    where somebody else commands, nothing is learned, as in RT-1: the last chunks before that are shorter. A plan is
     what the set's column "plan" says at that time, else the instruction in few words.
     use: what the recorded actions use of the card's ranges.
     """
@@ -61,9 +63,11 @@ class RobotExamples:
         episodes: Sequence[int] | None = None,
         augmentation: Augmentation = Augmentation(),
         plan_share: float = 0.0,
+        learned: Sequence[LearnedFrames] | None = None,
         name: str = "",
     ) -> None:
-        """card: of the policy, whose horizon the chunks have. episodes: None: all of them.
+        """card: of the policy, whose horizon the chunks have. episodes: None: all of them. learned: of every episode of
+        the set, see FrameWeighting; None: every frame is learned.
 
         Raises DatasetError for damaged data and for a set without a frame, and ImplausibleActionsError.
         """
@@ -71,7 +75,7 @@ class RobotExamples:
         self._dataset, self._augmentation, self._plan_share = dataset, augmentation, plan_share
         chosen = range(len(dataset)) if episodes is None else episodes
         self._frames, values, states = list[tuple[int, int]](), [], []
-        self._plans = dict[int, list[str] | None]()
+        self._plans, self._reach = dict[int, list[str] | None](), dict[int, NDArray[np.int64]]()
         self._bins, self._states = dict[int, NDArray[np.int64]](), dict[int, NDArray[np.float64] | None]()
         tokenizer = ActionTokenizer(card)
         for episode in chosen:
@@ -80,7 +84,11 @@ class RobotExamples:
             states.append(np.zeros((len(labels), 0)) if labels.states is None else labels.states)
             self._bins[episode], self._states[episode] = tokenizer.encode(labels.values), labels.states
             self._plans[episode] = dataset.words(episode, PLAN) if plan_share else None
-            self._frames += [(episode, step) for step in range(len(labels))]
+            self._reach[episode] = np.arange(len(labels), 0, -1) if learned is None else learned[episode].reach
+        counts = None if learned is None else repetitions([learned[episode].weights for episode in chosen])
+        for number, episode in enumerate(chosen):
+            often = np.ones(len(self._reach[episode]), int) if counts is None else counts[number]
+            self._frames += [(episode, step) for step in np.repeat(np.arange(len(often)), often).tolist()]
         if not self._frames:
             raise DatasetError(f"The robot data {dataset.directory} have no episode to learn from.")
         self.use: Sequence[DimensionUse] = check_recorded(card, np.concatenate(values))
@@ -94,7 +102,8 @@ class RobotExamples:
         """See ExampleSource; with one turn."""
         episode, step = self._frames[index]
         images = tuple(self._image(episode, name, step, rng) for name in self._cameras)
-        bins = self._bins[episode][step : step + self._horizon].flatten()
+        known = min(self._horizon, int(self._reach[episode][step]))
+        bins = self._bins[episode][step : step + known].flatten()
         instruction, states = self._dataset.parts[episode].instruction, self._states[episode]
         with_plan = bool(self._plan_share) and rng.random() < self._plan_share
         plans = self._plans[episode]
@@ -104,3 +113,15 @@ class RobotExamples:
 
     def _image(self, episode: int, camera: str, step: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         return self._augmentation(self._dataset.images(episode, camera, step, 1)[0], rng)
+
+
+def repetitions(weights: Sequence[NDArray[np.float64]]) -> list[NDArray[np.int64]]:
+    """How often each frame of some episodes stands in a list in which the one of the least weight stands once.
+
+    Fractions are carried over to the next frames. weights: 0: never.
+    """
+    every = np.concatenate(weights) if weights else np.zeros(0)
+    if not every.any():
+        return [np.zeros(len(one), np.int64) for one in weights]
+    until = np.floor(np.cumsum(every / every[every > 0].min()) + 1e-6).astype(np.int64)
+    return np.split(np.diff(until, prepend=0), np.cumsum([len(one) for one in weights])[:-1])

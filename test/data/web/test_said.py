@@ -55,10 +55,25 @@ def test_of_several_answers_the_most_frequent_is_learned_and_all_are_accepted() 
     assert said.accepted == (("navy", "blue", "teal", "green"),)
 
 
-@pytest.mark.parametrize("answer", [1, "B", "b.", "(B)", "dog"])
+@pytest.mark.parametrize("answer", [1, "1", " 1 ", "B", "b.", "(B)", "dog"])
 def test_a_choice_may_be_a_number_a_letter_or_its_words(answer: object) -> None:
     said = what_is_said({"question": "What?", "choices": ["cat", "dog"], "answer": answer})
     assert said.turns == (Turn("What?\nChoices: cat; dog.", "dog"),)
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"), [("3", "3"), ("2", "2"), (0, "2"), (1, "3"), (3, "3"), (4, "4"), ("4", "4"), ("0", "2")]
+)
+def test_choices_that_are_digits(answer: object, right: str) -> None:
+    """A text is a choice where there is such a one; a number is the place of one, where there is such a place."""
+    assert turns({"question": "How many?", "choices": ["2", "3", "4"], "answer": answer})[0].answer == right
+    assert turns({"question": "How many?", "choices": [2, 3, 4], "answer": answer})[0].answer == right
+
+
+def test_numbers_of_choices_count_from_0() -> None:
+    for answer in (2, "2"):
+        with pytest.raises(WrongRecord, match="is none of 2 choices; numbers count from 0"):
+            turns({"question": "What?", "choices": ["cat", "dog"], "answer": answer})
 
 
 def test_the_right_choice_beside_answers_of_people() -> None:

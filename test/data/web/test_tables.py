@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from support.web_data import BLUE, GREEN, RED, write_image
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.example import Turn
 from rt_vla_ros.data.parquet import arrow
+from rt_vla_ros.data.web import column_copy
 from rt_vla_ros.data.web.held_out import held_out
 from rt_vla_ros.data.web.open_web import open_web
 from rt_vla_ros.data.web.said import CAPTION_REQUEST
@@ -153,3 +155,36 @@ def test_damaged_tables_and_images(tmp_path: Path) -> None:
         open_web(str(written(path, image=[cell(RED)], caption=latin)))
     with pytest.raises(DatasetError, match="There is nothing in set"):
         open_web(str(written(path, image=arrow().array([], arrow().binary()), caption=arrow().array([], "string"))))
+
+
+def test_the_images_of_a_row_may_be_plain_bytes_in_several_columns(tmp_path: Path) -> None:
+    words = {"question": ["Which?", "And this?"], "answer": ["a", "b"], "thumbnail": [b"x", b"y"]}
+    first, second = [png(RED), png(GREEN)], [png(BLUE), None]
+    numbered = written(tmp_path / "a.parquet", image_1=first, image_2=second, **words)
+    usual = written(tmp_path / "b.parquet", image=first, image_2=second, mask=[cell(RED)] * 2, **words)
+    for path in (numbered, usual):
+        source = open_web(str(path))
+        assert colours(source, 0) == [RED, BLUE]
+        assert colours(source, 1) == [GREEN]
+
+
+@pytest.mark.parametrize("in_lists", [False, True])
+def test_rows_of_a_large_group_are_found_in_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_lists: bool
+) -> None:
+    wanted = [(number, 0, 255 - number) for number in range(50)]
+    cells: list[Any] = [[cell(one)] if in_lists else cell(one) for one in wanted]
+    columns = {"images" if in_lists else "image": cells, "question": ["q"] * 50, "answer": ["a"] * 50}
+    path = written(tmp_path / "large.parquet", rows_per_group=30, **columns)
+    monkeypatch.setattr(column_copy, "LARGE", 1)
+    source, order = open_web(str(path)), np.random.default_rng(0).permutation(50).tolist()
+    assert [colours(source, row) for row in order] == [[wanted[row]] for row in order]
+    [place] = source._records[0].images  # type: ignore[attr-defined]
+    [copy] = place.table._copies.values()
+    assert copy is not None
+    assert copy.firsts[-1] == 50
+    assert colours(pickle.loads(pickle.dumps(source)), 7) == [wanted[7]]
+    with pytest.raises(IndexError):
+        copy.rows_around(50)
+    monkeypatch.setattr(column_copy.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    assert colours(open_web(str(path)), 33) == [wanted[33]], "a full disk is slow and no more"

@@ -19,7 +19,7 @@ from support.vlms import rt2_card, save_openvla, save_vlm
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError, CameraSpec
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError
+from rt_vla_ros.policies.checkpoint.errors import CheckpointError, UnknownPolicyError
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT, RT2Config
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import VocabularyError
@@ -335,3 +335,23 @@ def test_a_model_that_works_otherwise_is_refused(kind: str, robot: Path, tmp_pat
 def test_what_is_no_base(base: str, said: str, robot: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=said):
         run_small(tmp_path / "run", robot, SHORT, base=base)
+
+
+def test_a_base_that_is_not_there_is_refused_with_those_that_are(robot: Path, tmp_path: Path) -> None:
+    def said(name: str) -> str:
+        with pytest.raises(UnknownPolicyError) as refused:
+            run_small(tmp_path / "run", robot, SHORT, base=name)
+        return str(refused.value)
+
+    assert "There is no base model 'smal'. Did you mean 'small'?" in said("smal")
+    (tmp_path / "models/tried").mkdir(parents=True)
+    assert "There is no model in" in said(str(tmp_path / "models/tired"))
+    (tmp_path / "models/tried/config.json").write_text("{}")
+    words = said(str(tmp_path / "models/tired"))
+    assert f"Did you mean 'tried'? {tmp_path / 'models'} holds the models tried; 'small' is a small random" in words
+    assert "OWNER/NAME, such as HuggingFaceTB/" in words
+
+
+def test_a_policy_that_learned_no_plans_is_not_made_to_plan() -> None:
+    with pytest.raises(ValueError, match=r"plan_tokens is 12, but plan_share is 0: .* --plan-share"):
+        replace(SHORT, plan_tokens=12)

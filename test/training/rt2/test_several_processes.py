@@ -33,6 +33,8 @@ fsdp_config:
 """
 OPTIONS = ["--steps", "4", "--batch-size", "4", "--save-interval", "2", "--device", "cpu", "--threads", "1"]
 OPTIONS += ["--set", "validation=0.25", "--set", "warmup=0"]
+# With so large an epsilon a step is as long as its gradient, so that one of another size leads to other weights.
+OPTIONS += ["--learning-rate", "3", "--set", "epsilon=10.0", "--set", "max_grad_norm=0.0"]
 
 
 @pytest.mark.slow
@@ -66,6 +68,11 @@ def test_two_processes_share_a_model(robot: Path, tmp_path: Path) -> None:
     one, two = (load_file(place / "checkpoint/model.safetensors") for place in (alone, out))
     assert {name: value.shape for name, value in one.items()} == {name: value.shape for name, value in two.items()}
     assert all(bool(torch.isfinite(value).all()) for value in two.values())
+    base = load_file(alone / "base/model.safetensors")
+    moved = {name: float((one[name] - base[name]).abs().max()) for name in one}
+    assert max(moved.values()) > 1e-3, "the steps are long enough to be compared"
+    for name, value in moved.items():
+        assert float((one[name] - two[name]).abs().max()) <= 0.01 * value + 1e-5, name
     rows = [[json.loads(line) for line in (place / "losses.jsonl").read_text().splitlines()] for place in (alone, out)]
     assert [row["step"] for row in rows[1]] == [0, 2, 4]
     assert rows[0][0]["validation"] == pytest.approx(rows[1][0]["validation"], rel=1e-4)  # the same model

@@ -114,12 +114,17 @@ class MiniSettings:
     def of_frames(self, run: Path) -> MiniSettings:
         """By which the frames of a run with these settings were rendered.
 
-        Raises TrainingError where they are another run's that has none of a robot: their actions would be read by a
-        card that they are not of.
+        Raises TrainingError where they are another run's that does not say what they are of, or has none of a robot:
+        their actions would be read by a card that they are not of.
         """
         there = self.rendered_in(run)
-        if not self.frames_from or not (there / FILE).is_file():
+        if not self.frames_from:
             return self
+        if not (there / FILE).is_file():
+            raise TrainingError(
+                f"frames_from is {there}, which has no {FILE}: nobody knows by which settings its frames were "
+                f"rendered. Name the directory of a run of rt-vla train rt2 --recipe {RECIPE}."
+            )
         found = self.load(there)
         if not {*found.embodiments.split(",")} >= {*self.embodiments.split(",")}:
             raise TrainingError(

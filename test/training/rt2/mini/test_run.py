@@ -54,10 +54,11 @@ def settings_of_three_shards(tiny_settings) -> MiniSettings:
 
 
 @pytest.fixture
-def other_run(tmp_path: Path, web_frames, robot_frames) -> Path:
+def other_run(tmp_path: Path, settings_of_three_shards: MiniSettings, web_frames, robot_frames) -> Path:
     """Three shards of a run."""
     run = tmp_path / "there"
     (run / FRAMES).mkdir(parents=True)
+    settings_of_three_shards.save(run)
     for number, one in enumerate([web_frames, web_frames, robot_frames]):
         save_frames(run / FRAMES / file_name("front" if number == 2 else WEB, number), one)
     return run
@@ -188,6 +189,9 @@ def test_too_few_frames_of_another_run_are_refused(tmp_path: Path, tiny_settings
     frames.mkdir(parents=True)
     save_frames(frames / "web_000000.npz", web_frames)
     settings = replace(tiny_settings, frames_from=str(frames.parent))
+    with pytest.raises(TrainingError, match=r"frames_from is .*there, which has no settings\.json: nobody knows"):
+        MiniRun(tmp_path / "a", settings, save_interval=2, say=nothing, update=nothing)
+    tiny_settings.save(frames.parent)
     with pytest.raises(TrainingError, match="holds too few frames of a kind"):
         MiniRun(tmp_path / "a", settings, save_interval=2, say=nothing, update=nothing).train()
 

@@ -1,0 +1,176 @@
+"""From shown tasks to a policy, from a human's corrections to a better one: the whole way, over ROS topics alone.
+
+    python -m rt_vla_ros.benchmarks.learn_by_takeover --out runs/takeover
+
+A scripted human at a stick shows tasks on the simulated arm, recorder_node records them; they are checked, an RT-1
+learns them and is evaluated. Then it acts, and the same human takes over when it goes wrong; with the corrections a
+second RT-1 of the same length is trained and evaluated on the same seeds (McNemar's exact test). And of few: 20
+episodes with objects that rt1-mini has never been told to pick, before and after. What is done is not done again: the
+same command goes on. `--list` says the commands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rt_vla_ros.evaluation.paired import PairedResult, paired_result
+
+RT_VLA = (sys.executable, "-m", "rt_vla_ros.cli")
+HUMAN = (sys.executable, "-m", "rt_vla_ros.live.human_episodes")
+SEEDS_APART = 100_000
+"""Between the first seeds of two sets of episodes, which are all above those of evaluations."""
+
+
+@dataclass(frozen=True)
+class ProofSize:
+    """shown, corrected, few: episodes that are recorded. steps: of each training; few_steps: of the last.
+
+    evaluated: episodes of each evaluation. batch_size: windows.
+    """
+
+    shown: int = 120
+    corrected: int = 60
+    few: int = 20
+    steps: int = 6_000
+    few_steps: int = 1_000
+    evaluated: int = 200
+    batch_size: int = 32
+
+
+TINY = ProofSize(shown=2, corrected=1, few=2, steps=2, few_steps=2, evaluated=1, batch_size=1)
+"""To see that all of it runs."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """name: of its log and of the file that says it is done. allowed: exit codes besides 0 that are no end."""
+
+    name: str
+    command: tuple[str, ...]
+    allowed: tuple[int, ...] = ()
+
+
+def stages(out: Path, size: ProofSize, suite: str, new: str, first_seed: int) -> list[Stage]:
+    """In their order. suite, new: of the scenes with known and with new objects. first_seed: of the first scene."""
+    shown, corrected, few = (out / name / "dataset" for name in ("shown", "corrected", "few"))
+    first, second = (str(out / name / "checkpoint") for name in ("first", "second"))
+
+    def human(name: str, number: int, of: str, episodes: int, *more: str) -> Stage:
+        words = ("--suite", of, "--episodes", str(episodes), "--first-seed", str(first_seed + number * SEEDS_APART))
+        return Stage(name, (*HUMAN, *words, *more, "--out", str(out / name)))
+
+    def check(name: str, data: Path) -> Stage:
+        return Stage(name, (*RT_VLA, "data", "check", str(data)))
+
+    def train(name: str, *data: str, steps: int = size.steps) -> Stage:
+        words = ("--steps", str(steps), "--batch-size", str(size.batch_size), "--threads", "2")
+        return Stage(name, (*RT_VLA, "train", "rt1", "--data", *data, *words, "--out", str(out / name)))
+
+    def evaluate(name: str, policy: str, of: str) -> Stage:
+        words = ("--policy", policy, "--suite", of, "--episodes", str(size.evaluated), "--seed", "0", "--videos", "0")
+        return Stage(name, (*RT_VLA, "evaluate", *words, "--out", str(out / name)))
+
+    rules = ("--intervention-weight", "4", "--before-takeover", "1")
+    offline = ("--dataset", str(shown), "--out", str(out / "first-offline"))
+    return [
+        human("shown", 0, suite, size.shown),
+        check("check-shown", shown),
+        train("first", str(shown)),
+        Stage("first-offline", (*RT_VLA, "evaluate", "--policy", first, *offline)),
+        evaluate("first-evaluation", first, suite),
+        human("corrected", 1, suite, size.corrected, "--policy", first),
+        check("check-corrected", corrected),
+        train("second", str(shown), str(corrected), *rules),
+        evaluate("second-evaluation", second, suite),
+        human("few", 2, new, size.few),
+        check("check-few", few),
+        evaluate("few-before", "rt1-mini", new),
+        train("few-trained", str(few), "--init-from", "rt1-mini", steps=size.few_steps),
+        evaluate("few-after", str(out / "few-trained" / "checkpoint"), new),
+    ]
+
+
+class StageError(RuntimeError):
+    """A stage could not be made; the message says where the reason is."""
+
+
+def make(stage: Stage, out: Path) -> None:
+    """Unless it is done. Raises StageError."""
+    done, log = out / "done" / stage.name, out / "logs" / f"{stage.name}.log"
+    if done.is_file():
+        return
+    for folder in (done.parent, log.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    print(f"{stage.name} ...", flush=True)
+    with log.open("ab") as file:
+        status = subprocess.run(stage.command, stdout=file, stderr=subprocess.STDOUT).returncode
+    if status not in (0, *stage.allowed):
+        raise StageError(f"{stage.name} has ended with status {status}; {log} says why. The same command goes on.")
+    done.touch()
+
+
+PAIRS = (("first-evaluation", "second-evaluation"), ("few-before", "few-after"))
+
+
+def results(out: Path) -> dict[str, PairedResult]:
+    """Of the pairs whose evaluations are both there, by the name of the second."""
+    found = {}
+    for pair in PAIRS:
+        files = [out / name / "evaluation.json" for name in pair]
+        if all(file.is_file() for file in files):
+            first, second = (json.loads(file.read_text(encoding="utf-8"))["log"] for file in files)
+            found[pair[1]] = paired_result(first, second)
+    return found
+
+
+def report(out: Path) -> str:
+    """Markdown: how many episodes there are, and each pair of policies."""
+    lines = [f"- {name}: {result}" for name, result in results(out).items()]
+    for name in ("shown", "corrected", "few"):
+        journal = out / name / "episodes.jsonl"
+        if journal.is_file():
+            rows = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+            taken, done = sum(bool(row["reason"]) for row in rows), sum(row["success"] for row in rows)
+            lines.append(f"- {name}: {len(rows)} episodes, {done} succeeded, in {taken} the human took over.")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0 when all of it is made."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--out", type=Path, metavar="DIR", default=Path("OUT"), help="of everything")
+    add("--suite", default="pick-any", help="of the scenes (default pick-any)")
+    add("--new", default="unseen", help="of those with new objects (default unseen)")
+    add("--first-seed", type=int, default=1 << 41, help="of the recorded scenes (default 2^41)")
+    add("--shown", type=int, default=ProofSize.shown, help=f"episodes that the human shows ({ProofSize.shown})")
+    add("--corrected", type=int, default=ProofSize.corrected, help=f"in which it takes over ({ProofSize.corrected})")
+    add("--steps", type=int, default=ProofSize.steps, help=f"of each training ({ProofSize.steps:,})")
+    add("--evaluated", type=int, default=ProofSize.evaluated, help=f"episodes of an evaluation ({ProofSize.evaluated})")
+    add("--tiny", action="store_true", help="two episodes, two steps: whether it all runs")
+    add("--list", action="store_true", help="say the commands")
+    args = parser.parse_args(argv)
+    names = ("shown", "corrected", "steps", "evaluated")
+    size = TINY if args.tiny else replace(ProofSize(), **{name: getattr(args, name) for name in names})
+    todo = stages(args.out, size, args.suite, args.new, args.first_seed)
+    if args.list:
+        print("\n".join(f"{stage.name}: {' '.join(stage.command[1:])}" for stage in todo))
+        return 0
+    try:
+        for stage in todo:
+            make(stage, args.out)
+    except StageError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(report(args.out))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Starts recorder_node on a private graph and has it record: what a person does with `rt-vla record`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from std_srvs.srv import SetBool, Trigger
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.live.graph_session import GraphSession, RunFailed
+from rt_vla_ros.live.private_graph import PrivateGraph
+from rt_vla_ros.sim.arm import ArmDescription
+
+
+class RecorderClient:
+    """Of a recorder_node that writes into one dataset."""
+
+    def __init__(self, graph: PrivateGraph, session: GraphSession, namespace: str, folder: Path, out: Path) -> None:
+        """out: of the dataset, new or continued. folder: of logs and of the action card, which is the policy's."""
+        from rt_vla_ros.srv import StartEpisode
+
+        self._session, self._request, self.log = session, StartEpisode.Request, folder / "recorder.log"
+        arguments = ("--ros-args", "-r", f"__ns:={namespace}", "-p", "use_sim_time:=true")
+        settings = {"card": folder, "out": out.resolve(), "tip_frame": ArmDescription.tool_frame}
+        words = [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
+        graph.start("rt_vla_ros.nodes.recorder_node", *arguments, *words, log=self.log)
+        client = session.node.create_client
+        self._start = client(StartEpisode, "recorder_node/start")
+        self._stop = client(SetBool, "recorder_node/stop")
+        self._discard = client(Trigger, "recorder_node/discard")
+
+    def start(self, instruction: str) -> None:
+        """Raises RunFailed."""
+        self._said(self._session.call(self._start, self._request(instruction=instruction)), "begin")
+
+    def stop(self, *, success: bool) -> str:
+        """What became of the episode, in a sentence. Raises RunFailed where it was not kept."""
+        return self._said(self._session.call(self._stop, SetBool.Request(data=success)), "keep")
+
+    def discard(self) -> None:
+        """Raises RunFailed."""
+        self._said(self._session.call(self._discard, Trigger.Request()), "discard")
+
+    def _said(self, answer: Any, what: str) -> str:
+        if answer is None or not answer.success:
+            why = "it did not answer" if answer is None else answer.message
+            raise RunFailed(f"recorder_node could not {what} an episode: {why}")
+        return str(answer.message)
+
+
+def save_recorded_card(card: ActionCard, folder: Path) -> None:
+    """Where recorder_node finds it. A dataset's actions are of single steps."""
+    card.with_horizon(1).save(folder)
