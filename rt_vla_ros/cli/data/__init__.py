@@ -12,7 +12,10 @@ import argparse
 
 from rt_vla_ros.cli.subcommands import add_subcommands, run_subcommand
 
-SUBCOMMANDS: dict[str, str] = {}
+SUBCOMMANDS: dict[str, str] = {
+    "check": "rt_vla_ros.cli.data.check",
+    "show": "rt_vla_ros.cli.data.show",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
