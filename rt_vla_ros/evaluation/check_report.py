@@ -83,7 +83,7 @@ def _episode(checked: CheckedSet, episode: RecordedEpisode, codes: list[str]) ->
             yield f'<figure><img src="{source}" alt=""><figcaption>{escape(caption)}</figcaption></figure>'
     yield "</div>"
     if opened.card is not None and count:
-        yield f"<details {'open' * bool(codes)}><summary>Curves</summary>"
+        yield f"<details {'open' * bool(codes)}><summary>Curves</summary><div class=grid>"
         for group in curve_groups(opened.card, episode):
             yield curves(group.names, group.columns, count / opened.rate, group.title)
-        yield "</details>"
+        yield "</div></details>"

@@ -26,6 +26,7 @@ def curve_groups(card: ActionCard, episode: RecordedEpisode) -> list[CurveGroup]
         kind = kind_of_motion(one.role)
         title = f"action: {kind} [{one.unit} per step]" if kind else f"action: {one.role} [{one.unit}]"
         kinds.setdefault(title, []).append(i)
+    kinds = dict(sorted(kinds.items(), key=lambda pair: "terminate" in pair[0]))
     groups = [
         CurveGroup(title, [card.dimensions[i].name for i in places], episode.values[:, places].astype(np.float64))
         for title, places in kinds.items()

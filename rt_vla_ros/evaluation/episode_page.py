@@ -95,7 +95,11 @@ def episode_page(opened: OpenedSet, episode: RecordedEpisode) -> str:
         name = escape(camera)
         body.append(f'<figure><img data-camera="{name}" alt="{name}"><figcaption>{name}</figcaption></figure>')
     body.append("</div>")
-    body += [curves(one.names, one.columns, seconds, one.title, str(i)) for i, one in enumerate(groups)]
+    body += [
+        "<div class=grid>",
+        *[curves(one.names, one.columns, seconds, one.title, str(i)) for i, one in enumerate(groups)],
+        "</div>",
+    ]
     body += [*_audit(opened, episode), embedded_json("episode", data)]
     return page(title, body, SCRIPT)
 
@@ -156,13 +160,13 @@ def _strip(who: Sequence[str]) -> str:
     for end in range(1, len(who) + 1):
         if end == len(who) or who[end] != who[start]:
             colour = f"var(--c{WHO.get(who[start].partition(',')[0], 7)})"
-            x, width = 58 + 574 * start / len(who), 574 * (end - start) / len(who)
+            x, width = 58 + 454 * start / len(who), 454 * (end - start) / len(who)
             edge = ' stroke="var(--ink)" stroke-width="1.5"' * ("intervention" in who[start])
             bars.append(f'<rect x="{x:.1f}" y="2" width="{width:.1f}" height="12" fill="{colour}"{edge}/>')
             legend[who[start] or "unknown"] = colour
             start = end
     names = "".join(f'<span style="color:{colour}">{escape(name)}</span>' for name, colour in legend.items())
-    svg = f'<svg viewBox="0 0 640 16" width="640" role="img" aria-label="who commanded">{"".join(bars)}</svg>'
+    svg = f'<svg viewBox="0 0 520 16" width="520" role="img" aria-label="who commanded">{"".join(bars)}</svg>'
     return f"<figure><figcaption>who commanded</figcaption>{svg}<div class=legend>{names}</div></figure>"
 
 

@@ -32,7 +32,9 @@ padding-top: .8rem } .soft { color: var(--soft) } svg { max-width: 100%; height:
 code, pre { background: var(--field); padding: .1rem .3rem;
 border-radius: 3px } pre { white-space: pre-wrap; padding: .6rem } .row { display: flex; flex-wrap: wrap; gap: .8rem }
 figure { margin: 0 } figcaption { font-size: .85rem; color: var(--soft) } img { max-width: 100%; border-radius: 4px;
-image-rendering: auto } .legend span { margin-right: .9rem; white-space: nowrap; font-variant-numeric: tabular-nums }
+image-rendering: auto } .grid { display: grid; gap: 1rem;
+grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)) } img[data-camera] { width: min(320px, 44vw) }
+.legend span { margin-right: .9rem; white-space: nowrap; font-variant-numeric: tabular-nums }
 """
 
 
@@ -78,7 +80,7 @@ def curves(names: Sequence[str], columns: NDArray[np.float64], seconds: float, t
     names: of the columns, (N, K), which need not be finite. seconds: length of the time axis. name: for a script, that
     finds the line of a moment as `.cursor` and the values' places as `.value`.
     """
-    width, height, left, right, top, bottom = 640, 150, 58, 8, 8, 22
+    width, height, left, right, top, bottom = 520, 140, 58, 8, 8, 22
     real = columns[np.isfinite(columns)]
     low, high = (float(real.min()), float(real.max())) if real.size else (0.0, 1.0)
     low, high = (low - 0.5, high + 0.5) if high - low < 1e-9 else (low, high)

@@ -56,10 +56,13 @@ def motion_findings(card: ActionCard, rate: float, episodes: Sequence[RecordedEp
 
 @dataclass(frozen=True)
 class Fit:
-    """correlation[i, j]: of the motion along axis i with the action along j. gain: of m = g a, the same. steps: n."""
+    """correlation[i, j]: of the motion along axis i with the action along j. gain, most: of m = g a, the same: noise of
+    the actions makes the first too small, noise of the motion the second too large. steps: n.
+    """
 
     correlation: Floats
     gain: Floats
+    most: Floats
     steps: float
 
 
@@ -85,11 +88,16 @@ class Comparison:
             yield DataFinding("motion-lag", f"The {self._kind} that was measured comes {steps} {side}.")
         sums = [blocks(self._rows(actions, motion, lag)) for _, actions, motion in self._pairs]
         everything = np.concatenate(sums)
-        fit, draws = _fit(everything.sum(axis=0)), _fit(drawn(everything))
+        fit, axes = _fit(everything.sum(axis=0)), self._moving(everything.sum(axis=0))
         order, signs = _assigned(fit.correlation)
-        axes = self._moving(everything.sum(axis=0))
-        yield from self._global(fit, draws, order, signs, axes)
-        yield from self._of_episodes([_fit(one.sum(axis=0)) for one in sums], fit, order, signs, axes)
+        yield from self._axes(fit, _fit(drawn(everything)), order, signs, axes)
+        yield from self._scale(fit, order, signs, axes)
+        weak = [i for i in axes if np.abs(fit.correlation[:, i]).max() < UNRELATED and fit.steps >= FEWEST]
+        if weak:
+            each = ", ".join(f"{NAMES[i]} ({fit.correlation[i, i]:.2f})" for i in weak)
+            what = f"The measured {self._kind} and the actions hardly correlate: {each}."
+            yield DataFinding("motion-unrelated", what)
+        yield from self._of_episodes([_fit(one.sum(axis=0)) for one in sums], order, signs, axes)
 
     def _rows(self, actions: Floats, motion: Floats, lag: int, window: int = 0) -> Floats:
         """window: time steps that are summed up; 0: as long as WINDOW."""
@@ -122,40 +130,32 @@ class Comparison:
         spread = np.sqrt(np.maximum(0.0, sums[7:10] / sums[0] - (sums[1:4] / sums[0]) ** 2))
         return [axis for axis in range(3) if spread[axis] > 0.01 * spread.max(initial=0.0) > 0]
 
-    def _global(
+    def _axes(
         self, fit: Fit, draws: Fit, order: tuple[int, ...], signs: Floats, axes: list[int]
     ) -> Iterator[DataFinding]:
-        found = _followed(fit.correlation, order, signs)
-        plain = np.diagonal(fit.correlation)
-        surer = _followed(draws.correlation, order, signs) - np.diagonal(draws.correlation, axis1=-2, axis2=-1)
-        changed = [i for i in range(3) if order[i] in axes and (order[i] != i or signs[i] < 0)]
-        changed = [
-            i for i in changed if found[i] > CLEAR and found[i] - plain[i] > BETTER and (surer[:, i] > 0).mean() >= SURE
-        ]
-        swapped = [i for i in changed if order[i] != i]
-        if swapped:
-            what = ", ".join(
-                f"{NAMES[i]} with {'-' * (signs[i] < 0)}{NAMES[order[i]]} (correlation {found[i]:.2f}, "
-                f"with its own {plain[i]:.2f})"
-                for i in swapped
-            )
-            yield DataFinding("motion-axes", f"The measured {self._kind} follows other actions: {what}.")
-        for i in changed:
-            if i not in swapped:
-                what = (
-                    f"The measured {self._kind} along {NAMES[i]} goes against the actions (correlation {plain[i]:.2f})."
-                )
-                yield DataFinding("motion-sign", what)
-        gains = [fit.gain[i, order[i]] * signs[i] for i in range(3)]
-        wrong = [i for i in range(3) if order[i] in axes and found[i] > CLEAR and not 1 / SCALE < gains[i] < SCALE]
+        found, plain = _followed(fit.correlation, order, signs), np.diagonal(fit.correlation)
+        better = _followed(draws.correlation, order, signs) - np.diagonal(draws.correlation, axis1=-2, axis2=-1)
+        for i in range(3):
+            clear = order[i] in axes and found[i] > CLEAR and found[i] - plain[i] > BETTER
+            if not clear or (better[:, i] > 0).mean() < SURE:
+                continue
+            if order[i] != i:
+                other = f"{'minus ' if signs[i] < 0 else ''}{NAMES[order[i]]} (correlation {found[i]:.2f}"
+                what = f"follows the actions along {other}, with its own {plain[i]:.2f})"
+                yield DataFinding("motion-axes", f"The measured {self._kind} along {NAMES[i]} {what}.")
+            elif signs[i] < 0:
+                what = f"goes against the actions (correlation {plain[i]:.2f})"
+                yield DataFinding("motion-sign", f"The measured {self._kind} along {NAMES[i]} {what}.")
+
+    def _scale(self, fit: Fit, order: tuple[int, ...], signs: Floats, axes: list[int]) -> Iterator[DataFinding]:
+        found, wrong, gains = _followed(fit.correlation, order, signs), list[int](), list[float]()
+        for i in range(3):
+            low, high = fit.gain[i, order[i]] * signs[i], fit.most[i, order[i]] * signs[i]
+            gains.append(float(np.sqrt(max(0.0, low * high))))
+            if order[i] in axes and found[i] > CLEAR and (low > SCALE or high < 1 / SCALE):
+                wrong.append(i)
         if wrong:
             yield DataFinding("motion-scale", self._scale_sentence(wrong, gains))
-        weak = [i for i in axes if abs(found[order.index(i)]) < UNRELATED and fit.steps >= FEWEST]
-        if weak:
-            what = ", ".join(f"{NAMES[i]} ({fit.correlation[i, i]:.2f})" for i in weak)
-            yield DataFinding(
-                "motion-unrelated", f"The measured {self._kind} and the actions hardly correlate: {what}."
-            )
 
     def _scale_sentence(self, wrong: Sequence[int], gains: Sequence[float]) -> str:
         size = float(np.median([gains[i] for i in wrong]))
@@ -171,16 +171,17 @@ class Comparison:
         return f"For an action of 1 {self._unit} the tool moved, in {self._unit}: {each}.{looks}"
 
     def _of_episodes(
-        self, fits: Sequence[Fit], whole: Fit, order: tuple[int, ...], signs: Floats, axes: list[int]
+        self, fits: Sequence[Fit], order: tuple[int, ...], signs: Floats, axes: list[int]
     ) -> Iterator[DataFinding]:
         """Episodes that are not as the others are."""
         against, scaled = list[int](), list[int]()
+        known = np.median([_followed(fit.correlation, order, signs) for fit in fits], axis=0)
+        gains = np.median([fit.gain for fit in fits], axis=0)
         for (number, _, _), fit in zip(self._pairs, fits, strict=True):
             found = _followed(fit.correlation, order, signs)
-            known = _followed(whole.correlation, order, signs)
             clear = [i for i in range(3) if order[i] in axes and fit.steps >= OWN_STEPS and known[i] > CLEAR]
             against += [number] * any(found[i] < -OWN_CLEAR for i in clear)
-            ratio = [fit.gain[i, order[i]] / whole.gain[i, order[i]] for i in clear if found[i] > OWN_CLEAR]
+            ratio = [fit.gain[i, order[i]] / gains[i, order[i]] for i in clear if found[i] > OWN_CLEAR]
             scaled += [number] * (bool(ratio) and not 1 / 4 < float(np.median(ratio)) < 4)
         for code, numbers, word in (
             ("motion-sign", against, "the other way"),
@@ -206,12 +207,9 @@ def _fit(sums: Floats) -> Fit:
         spread_m = np.maximum(0.0, mean[..., 10:13] - m**2)
         shared = mean[..., 13:].reshape(*mean.shape[:-1], 3, 3) - m[..., :, None] * a[..., None, :]
         correlation = shared / np.sqrt(spread_m[..., :, None] * spread_a[..., None, :])
-        gain = shared / spread_a[..., None, :]
-    return Fit(
-        np.nan_to_num(correlation, posinf=0, neginf=0),
-        np.nan_to_num(gain, posinf=0, neginf=0),
-        float(np.sum(sums[..., 0])),
-    )
+        gain, most = shared / spread_a[..., None, :], spread_m[..., :, None] / shared
+    known = [np.nan_to_num(one, posinf=0, neginf=0) for one in (correlation, gain, most)]
+    return Fit(*known, float(np.sum(sums[..., 0])))
 
 
 def _assigned(correlation: Floats) -> tuple[tuple[int, ...], Floats]:

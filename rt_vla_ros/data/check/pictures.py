@@ -91,35 +91,32 @@ def _still(camera: str, rate: float, seen: Seen) -> Iterator[DataFinding]:
     usual = usual[usual > 0]
     if not len(usual):
         return
-    limit, places, repeated = SAME * float(np.median(usual)), dict[int, tuple[int, int]](), dict[int, int]()
+    limit, frozen, single = SAME * float(np.median(usual)), dict[int, list[tuple[int, int]]](), dict[int, int]()
     for (one, its, _), move in zip(seen, moving, strict=True):
-        same = (its.change <= limit) & move
-        first, longest = _longest_run(same)
-        if longest >= FROZEN:
-            places[one.number] = (first, longest)
-        if same.any():
-            repeated[one.number] = int(same.sum())
-    if places:
-        number, (first, length) = next(iter(places.items()))
+        runs = _runs((its.change <= limit) & move & (its.contrast[1:] >= ONE_COLOUR))
+        if long := [run for run in runs if run[1] >= FROZEN]:
+            frozen[one.number] = long
+        if short := sum(length for _, length in runs if length < FROZEN):
+            single[one.number] = short
+    if frozen:
+        number, ((first, length), *_) = next(iter(frozen.items()))
         at = float(next(one for one, _, _ in seen if one.number == number).stamps[first])
         what = (
-            f"The camera {camera!r} stands still while the arm moves in {episode_list([*places])}; first for "
+            f"The camera {camera!r} stands still while the arm moves in {episode_list([*frozen])}; first for "
             f"{length / rate:.1f} s at {at:.1f} s."
         )
-        yield DataFinding("frozen", what, tuple(places), sum(count for _, count in places.values()), at)
-    share = (sum(repeated.values()) - sum(count for _, count in places.values())) / sum(map(len, usual[:, None]))
+        frames = sum(length for runs in frozen.values() for _, length in runs)
+        yield DataFinding("frozen", what, tuple(frozen), frames, at)
+    share = sum(single.values()) / sum(int(move.sum()) for move in moving)
     if share > MOST_REPEATED:
         what = f"{share:.0%} of the images of the camera {camera!r} are the same as before, while the arm moves."
-        yield DataFinding("repeated", what, tuple(repeated), sum(repeated.values()))
+        yield DataFinding("repeated", what, tuple(single), sum(single.values()))
 
 
-def _longest_run(same: NDArray[np.bool_]) -> tuple[int, int]:
-    """Where it begins, and how long it is."""
+def _runs(same: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Where each begins, and how long it is."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], same.astype(np.int8), [0]])))
-    if not len(edges):
-        return 0, 0
-    lengths = edges[1::2] - edges[::2]
-    return int(edges[::2][lengths.argmax()]), int(lengths.max())
+    return [*zip(edges[::2].tolist(), (edges[1::2] - edges[::2]).tolist(), strict=True)]
 
 
 def _lag(camera: str, rate: float, measured: bool, seen: Seen) -> Iterator[DataFinding]:
