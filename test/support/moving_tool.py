@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from rt_vla_ros.action_space.card import ActionCard, ActionDimension, CameraSpec
 from rt_vla_ros.action_space.state import StateDimension
 from rt_vla_ros.data.check.measured_motion import rotation_matrices, rotation_vectors
+from rt_vla_ros.data.check.pictures import picture_changes
+from rt_vla_ros.data.check.recorded import RecordedEpisode
 from rt_vla_ros.data.episode import Episode
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
 
@@ -103,6 +105,31 @@ def write_moving_set(
             writer.add(episode)
     writer.commit()
     return path
+
+
+def recorded(number: int, episode: Episode) -> RecordedEpisode:
+    """As the check reads the episode from a dataset."""
+    states = np.asarray(episode.states, np.float32)
+    return RecordedEpisode(
+        number=number,
+        values=episode.values.astype(np.float32),
+        stamps=episode.stamps,
+        tasks=np.zeros(len(episode), np.int64),
+        states=states,
+        tool=states[:, :3].astype(np.float64),
+        turn=states[:, 3:6].astype(np.float64),
+        sentences=(episode.instruction,),
+        success=episode.success,
+        pictures={"front": picture_changes(iter(episode.images["front"]))},
+    )
+
+
+def moving_set(
+    damage: Damage = lambda _, one: one, *, episodes: int = 12, seed: int = 0, **about: Any
+) -> list[RecordedEpisode]:
+    """See `write_moving_set`, without a dataset."""
+    made = ((number, damage(number, moving_episode(seed + number, **about))) for number in range(episodes))
+    return [recorded(number, one) for number, one in made if one is not None]
 
 
 def with_values(

@@ -34,15 +34,20 @@ def drawn(sums: Floats) -> Floats:
 
 
 class BestLag(NamedTuple):
-    """lag: `second` follows `first` by so many steps. correlation: there; at_zero: at lag 0.
-
-    confidence: share of the draws in which the same lag is the best, 0 ... 1.
+    """lag: `second` follows `first` by so many steps. correlation: there; at_zero: at lag 0. draws: the best lags of
+    DRAWS draws.
     """
 
     lag: int
     correlation: float
     at_zero: float
-    confidence: float
+    draws: NDArray[np.int64]
+
+    def outside(self, most: float) -> float:
+        """Share of the draws on this lag's side of 0 ... `most`, 0 ... 1; 0 for a lag within."""
+        if 0 <= self.lag <= most:
+            return 0.0
+        return float((self.draws < 0).mean() if self.lag < 0 else (self.draws > most).mean())
 
 
 def best_lag(pairs: Sequence[tuple[Floats, Floats]]) -> BestLag | None:
@@ -58,8 +63,7 @@ def best_lag(pairs: Sequence[tuple[Floats, Floats]]) -> BestLag | None:
     if best in (0, len(lags) - 1):
         return None
     draws = np.stack([_correlation(drawn(one)) for one in sums])  # (lags, DRAWS)
-    sure = float((draws.argmax(axis=0) == best).mean())
-    return BestLag(lags[best], float(found[best]), float(found[MOST_LAG]), sure)
+    return BestLag(lags[best], float(found[best]), float(found[MOST_LAG]), draws.argmax(axis=0) - MOST_LAG)
 
 
 def _products(pairs: Sequence[tuple[Floats, Floats]], lag: int) -> Iterator[Floats]:

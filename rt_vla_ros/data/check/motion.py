@@ -15,7 +15,7 @@ import numpy as np
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.check.finding import DataFinding, episode_list
-from rt_vla_ros.data.check.lagged import MOST_LAG, Floats, aligned, blocks, drawn
+from rt_vla_ros.data.check.lagged import MOST_LAG, BestLag, Floats, aligned, blocks, drawn
 from rt_vla_ros.data.check.measured_motion import commanded, measured_rotation, measured_translation
 from rt_vla_ros.data.check.recorded import RecordedEpisode
 
@@ -81,8 +81,9 @@ class Comparison:
     def findings(self) -> Iterator[DataFinding]:
         if sum(len(actions) for _, actions, _ in self._pairs) < FEWEST:
             return
-        lag = self._lag()
-        if lag < 0 or lag > max(1, LATE * self._rate):
+        best = self._lag()
+        lag = 0 if best is None else best.lag
+        if best is not None and best.outside(max(1, int(LATE * self._rate))) >= SURE:
             side = "before the actions" if lag < 0 else "after them"
             steps = f"{abs(lag)} time step{'s' * (abs(lag) != 1)} ({abs(lag) / self._rate:.2f} s)"
             yield DataFinding("motion-lag", f"The {self._kind} that was measured comes {steps} {side}.")
@@ -109,21 +110,22 @@ class Comparison:
         products = (m[:, :, None] * a[:, None, :]).reshape(-1, 9)
         return np.concatenate([np.ones((len(a), 1)), a, m, a * a, m * m, products], axis=1)
 
-    def _lag(self) -> int:
-        """By how many steps the motion follows the actions, 0 where that is not clear."""
+    def _lag(self) -> BestLag | None:
+        """By how many steps the motion follows the actions, None where that is not clear."""
         lags = range(-MOST_LAG, MOST_LAG + 1)
         stats = []
         for lag in lags:
             rows = [blocks(self._rows(actions, motion, lag, 1)) for _, actions, motion in self._pairs]
             stats.append(np.concatenate(rows))
         if min(map(len, stats)) < 3:
-            return 0
+            return None
         scores = [_score(_fit(one.sum(axis=0)).correlation) for one in stats]
         best = int(np.argmax(scores))
         order, signs = _assigned(_fit(stats[best].sum(axis=0)).correlation)
         followed = np.stack([_followed(_fit(drawn(one)).correlation, order, signs).sum(axis=-1) for one in stats])
-        sure = (followed.argmax(axis=0) == best).mean() >= SURE
-        return lags[best] if sure and scores[best] > CLEAR else 0
+        if scores[best] < CLEAR or best in (0, 2 * MOST_LAG):
+            return None
+        return BestLag(lags[best], scores[best], scores[MOST_LAG], followed.argmax(axis=0) - MOST_LAG)
 
     def _moving(self, sums: Floats) -> list[int]:
         """The axes along which there are actions, more than a hundredth of the strongest."""
@@ -208,8 +210,8 @@ def _fit(sums: Floats) -> Fit:
         shared = mean[..., 13:].reshape(*mean.shape[:-1], 3, 3) - m[..., :, None] * a[..., None, :]
         correlation = shared / np.sqrt(spread_m[..., :, None] * spread_a[..., None, :])
         gain, most = shared / spread_a[..., None, :], spread_m[..., :, None] / shared
-    known = [np.nan_to_num(one, posinf=0, neginf=0) for one in (correlation, gain, most)]
-    return Fit(*known, float(np.sum(sums[..., 0])))
+    correlation, gain, most = (np.nan_to_num(one, posinf=0, neginf=0) for one in (correlation, gain, most))
+    return Fit(correlation, gain, most, float(np.sum(sums[..., 0])))
 
 
 def _assigned(correlation: Floats) -> tuple[tuple[int, ...], Floats]:

@@ -22,6 +22,7 @@ SAME = 0.02  # of the usual change while the arm moves: of a repeated image that
 FROZEN = 3  # changes after each other
 MOST_REPEATED = 0.03  # share of the time steps with motion
 ONE_COLOUR = 1.5  # standard deviation, 0 ... 255
+LATE = 0.25  # an arm may follow its commands so late [s]
 CLEAR, BETTER, SURE = 0.3, 0.05, 0.95  # correlation; by how much another lag must be better; share of the draws
 
 
@@ -123,14 +124,15 @@ def _lag(camera: str, rate: float, measured: bool, seen: Seen) -> Iterator[DataF
     """Images change as the arm moves. What only was commanded is followed a step later, or LATE."""
     pairs = [(speed.astype(np.float64), np.sqrt(its.change.astype(np.float64))) for _, its, speed in seen]
     best = best_lag(pairs)
-    if best is None or best.correlation < CLEAR or best.confidence < SURE:
+    if best is None or best.correlation < CLEAR or best.correlation - best.at_zero < BETTER:
         return
-    if best.correlation - best.at_zero < BETTER or 0 <= best.lag <= (0 if measured else max(1, int(0.25 * rate))):
+    confidence = best.outside(0 if measured else max(1, int(LATE * rate)))
+    if confidence < SURE:
         return
     side, what = "later" if best.lag > 0 else "earlier", "motion that was measured" if measured else "commands"
     steps = f"{abs(best.lag)} time step{'s' * (abs(best.lag) != 1)} ({abs(best.lag) / rate:.2f} s)"
     yield DataFinding(
         "camera-lag",
         f"The images of the camera {camera!r} change {steps} {side} than the {what} (correlation "
-        f"{best.correlation:.2f}, {best.at_zero:.2f} without the shift; confidence {best.confidence:.0%}).",
+        f"{best.correlation:.2f}, {best.at_zero:.2f} without the shift; confidence {confidence:.0%}).",
     )

@@ -14,7 +14,7 @@ from rt_vla_ros.data.check.finding import DataFinding, episode_list
 from rt_vla_ros.data.check.recorded import RecordedEpisode
 
 SHORTEST, FEWEST_STEPS = 0.5, 4  # [s]; time steps
-FEWEST = 10  # episodes, to say what is usual
+FEWEST = 20  # episodes, to say what is usual
 FAR = 6.0  # robust z: distances from the median, in robust standard deviations
 
 
