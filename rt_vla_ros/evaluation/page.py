@@ -34,6 +34,7 @@ border-radius: 3px } pre { white-space: pre-wrap; padding: .6rem } .row { displa
 figure { margin: 0 } figcaption { font-size: .85rem; color: var(--soft) } img { max-width: 100%; border-radius: 4px;
 image-rendering: auto } .grid { display: grid; gap: 1rem;
 grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)) } img[data-camera] { width: min(320px, 44vw) }
+img { min-width: 96px }
 .legend span { margin-right: .9rem; white-space: nowrap; font-variant-numeric: tabular-nums }
 """
 

@@ -21,7 +21,7 @@ def log_episode(opened: OpenedSet, episode: RecordedEpisode, out: Path | None) -
     rerun = _rerun()
     if opened.card is None:
         raise DatasetError(f"{opened.directory} has no action card that can be read.")
-    rerun.init(f"{opened.directory.name}, episode {episode.number}", spawn=out is None)
+    rerun.init("rt_vla_ros", spawn=out is None)
     if out is not None:
         rerun.save(str(out))
     for group in curve_groups(opened.card, episode):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def moving_card(frame: str = "base", rate: float = RATE) -> ActionCard:
     )
 
 
+@lru_cache(maxsize=128)
 def moving_episode(
     seed: int, *, steps: int = 50, noise: float = 0.3, frame: str = "base", rate: float = RATE
 ) -> Episode:
@@ -86,8 +88,8 @@ def smooth(rng: np.random.Generator, count: int, width: int) -> NDArray[np.float
 def seen(rng: np.random.Generator, position: NDArray[np.float64]) -> NDArray[np.uint8]:
     """The tool as a bright spot over a still background, (N, SIDE, SIDE, 3)."""
     v, u = np.mgrid[:SIDE, :SIDE]
-    x = SIDE / 2 + 160 * (position[:, 1] + 0.3 * (position[:, 2] - 0.3))[:, None, None]
-    y = SIDE / 2 + 160 * (position[:, 0] - 0.5)[:, None, None]
+    x = SIDE / 2 * (1 + np.sin(6 * (position[:, 1] + 0.3 * (position[:, 2] - 0.3)))[:, None, None])
+    y = SIDE / 2 * (1 + np.sin(6 * (position[:, 0] - 0.5))[:, None, None])
     spot = 150 * np.exp(-((u - x) ** 2 + (v - y) ** 2) / 30)
     image = 40 + (u + 2 * v) % 31 + spot + rng.normal(0, 2, spot.shape)
     return np.repeat(image[..., None], 3, axis=3).clip(0, 255).astype(np.uint8)

@@ -172,7 +172,7 @@ CODES: dict[str, CheckCode] = {
     "frozen": CheckCode(
         WARNING,
         "The image stands still for a while although the arm moves.",
-        "Leave the episodes out; look at the camera's driver.",
+        "Leave the episodes out if the camera hung; it may also be that the arm was out of its sight.",
     ),
     "repeated": CheckCode(
         WARNING,

@@ -30,7 +30,7 @@ def blocks(rows: Floats) -> Floats:
 def drawn(sums: Floats) -> Floats:
     """Sums of all blocks, drawn DRAWS times with replacement, always the same draws: (B, K) -> (DRAWS, K)."""
     weights = np.random.default_rng(0).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=DRAWS)
-    return np.asarray(weights @ sums, np.float64)
+    return np.asarray(weights.astype(np.float64) @ sums, np.float64)  # whole numbers would take 20 times as long
 
 
 class BestLag(NamedTuple):

@@ -16,12 +16,12 @@ from rt_vla_ros.data.check.recorded import PictureChanges, RecordedEpisode
 from rt_vla_ros.data.video import Images
 
 LOOKED_AT = 48  # rows and columns of an image that are compared, about
-UNLIKE = 1e-3  # change of two images that are not the same, of which none of the compared pixels changed
+GREEN = 1
 MOVES = 0.2  # of the fast motions of the set: enough to be seen
-SAME = 0.02  # of the usual change while the arm moves: of a repeated image that a lossy codec wrote
+SAME, AGAIN = 0.015, 0.2  # of the usual change while the arm moves: of the same image by a lossy codec; of one anew
 FROZEN = 3  # changes after each other
 MOST_REPEATED = 0.03  # share of the time steps with motion
-ONE_COLOUR = 1.5  # standard deviation, 0 ... 255
+ONE_COLOUR = 6.0  # contrast, 0 ... 255
 LATE = 0.25  # an arm may follow its commands so late [s]
 CLEAR, BETTER, SURE = 0.3, 0.05, 0.95  # correlation; by how much another lag must be better; share of the draws
 
@@ -30,16 +30,21 @@ def picture_changes(images: Iterator[Images]) -> PictureChanges:
     """Of images (H, W, 3), one after another; none is kept."""
     changes, contrasts = list[float](), list[float]()
     last: Images | None = None
-    last_small: NDArray[np.int16] | None = None
+    last_small: Images | None = None
     for image in images:
         step = max(1, min(image.shape[:2]) // LOOKED_AT)
-        small = image[::step, ::step].astype(np.int16)
-        contrasts.append(float(small.std(dtype=np.float32)))
+        small = np.ascontiguousarray(image[::step, ::step, GREEN])
+        contrasts.append(float(small.max()) - float(small.min()))
         if last is not None and last_small is not None:
-            change = float(np.abs(small - last_small).mean(dtype=np.float32))
-            changes.append(change if change > 0 or np.array_equal(image, last) else UNLIKE)
+            change = _difference(small, last_small)
+            changes.append(change if change > 0 else _difference(image, last))  # what the sample does not show
         last, last_small = image, small
     return PictureChanges(np.array(changes, np.float32), np.array(contrasts, np.float32))
+
+
+def _difference(image: Images, other: Images) -> float:
+    """Mean of the absolute differences."""
+    return float((np.maximum(image, other) - np.minimum(image, other)).mean(dtype=np.float32))
 
 
 def picture_findings(card: ActionCard, rate: float, episodes: Sequence[RecordedEpisode]) -> Iterator[DataFinding]:
@@ -92,9 +97,12 @@ def _still(camera: str, rate: float, seen: Seen) -> Iterator[DataFinding]:
     usual = usual[usual > 0]
     if not len(usual):
         return
-    limit, frozen, single = SAME * float(np.median(usual)), dict[int, list[tuple[int, int]]](), dict[int, int]()
+    usual_change = float(np.median(usual))
+    frozen, single = dict[int, list[tuple[int, int]]](), dict[int, int]()
     for (one, its, _), move in zip(seen, moving, strict=True):
-        runs = _runs((its.change <= limit) & move & (its.contrast[1:] >= ONE_COLOUR))
+        same = its.change <= SAME * usual_change
+        same[1:-1] |= same[:-2] & same[2:] & (its.change[1:-1] <= AGAIN * usual_change)
+        runs = _runs(same & move & (its.contrast[1:] >= ONE_COLOUR))
         if long := [run for run in runs if run[1] >= FROZEN]:
             frozen[one.number] = long
         if short := sum(length for _, length in runs if length < FROZEN):

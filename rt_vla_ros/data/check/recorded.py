@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 class PictureChanges:
     """Of a camera's n images of an episode.
 
-    change: from each image to the next, mean of the absolute differences in 0 ... 255, float32 (n - 1,). contrast: the
-    standard deviation within each image, 0 ... 255, float32 (n,).
+    change: from each image to the next, mean of the absolute differences of green in 0 ... 255, float32 (n - 1,).
+    contrast: between the brightest and the darkest green of each image, 0 ... 255, float32 (n,).
     """
 
     change: NDArray[np.float32]
