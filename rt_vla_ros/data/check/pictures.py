@@ -34,7 +34,8 @@ def picture_changes(images: Iterator[Images]) -> PictureChanges:
     for image in images:
         step = max(1, min(image.shape[:2]) // LOOKED_AT)
         small = np.ascontiguousarray(image[::step, ::step, GREEN])
-        contrasts.append(float(small.max()) - float(small.min()))
+        contrast = float(np.ptp(small))
+        contrasts.append(contrast if contrast >= ONE_COLOUR else float(np.ptp(image, axis=(0, 1)).max()))
         if last is not None and last_small is not None:
             change = _difference(small, last_small)
             changes.append(change if change > 0 else _difference(image, last))  # what the sample does not show

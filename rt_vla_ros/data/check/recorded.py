@@ -13,7 +13,8 @@ class PictureChanges:
     """Of a camera's n images of an episode.
 
     change: from each image to the next, mean of the absolute differences of green in 0 ... 255, float32 (n - 1,).
-    contrast: between the brightest and the darkest green of each image, 0 ... 255, float32 (n,).
+    contrast: between the brightest and the darkest green of each image, 0 ... 255, float32 (n,); of the
+    colour that differs most where that is little.
     """
 
     change: NDArray[np.float32]

@@ -67,6 +67,12 @@ def test_blank_images() -> None:
     assert (finding.code, finding.episodes, finding.frames) == ("blank", (2,), 50)
 
 
+def test_an_image_in_red_alone_is_not_blank() -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[20:40, 20:40, 0] = 200
+    assert picture_changes(iter([image, image // 100])).contrast.tolist() == [200, 2]
+
+
 def test_a_camera_that_stands_still_with_the_arm_is_no_finding() -> None:
     def still(_: int, one: object) -> object:
         images = {"front": np.repeat(one.images["front"][:1], len(one), axis=0)}  # type: ignore[attr-defined]
