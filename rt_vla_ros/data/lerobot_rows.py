@@ -83,8 +83,9 @@ def check_counts(directory: Path, info: Mapping[str, Any], rows: Sequence[Row]) 
             f"(dataset_from_index, dataset_to_index), but by the lengths of the episodes {wanted[i, 0]} to "
             f"{wanted[i, 1]}: its actions would be another episode's."
         )
-    if info.get("total_frames", ends[-1]) != ends[-1]:
-        what = f"total_frames is {info['total_frames']}, but the episodes in meta/episodes have {ends[-1]}"
+    frames = int(ends[-1])
+    if info.get("total_frames", frames) != frames:
+        what = f"total_frames is {info['total_frames']}, but the episodes in meta/episodes have {frames}"
         raise DatasetError(f"{directory / INFO}: {what}.")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.card import ActionCard, ActionCardError, CameraSpec
+from rt_vla_ros.action_space.card import ActionCard, CameraSpec
 from rt_vla_ros.data.check.audit import audit_problems
 from rt_vla_ros.data.check.finding import DataFinding
 from rt_vla_ros.data.check.recorded import RecordedEpisode
@@ -123,7 +123,7 @@ class OpenedSet:
     def _noting(self, code: str, *episodes: int) -> Iterator[None]:
         try:
             yield
-        except (DatasetError, ActionCardError, OSError) as error:
+        except (ValueError, TypeError, OSError) as error:  # DatasetError and ActionCardError are ValueErrors
             self.findings.append(DataFinding(code, str(error), episodes))
 
     def _check_features(self, info: dict[str, Any]) -> list[str]:
@@ -165,7 +165,7 @@ class OpenedSet:
         rows = sorted((row for row in found if row["episode_index"] < total), key=lambda row: int(row["episode_index"]))
         self.rows = {int(row["episode_index"]): row for row in rows}
         with self._noting("episode-table"):
-            if not total or [row["episode_index"] for row in rows] != list(range(total)):
+            if total < 1 or [row["episode_index"] for row in rows] != list(range(total)):
                 what = f"{len(rows)} rows of {total} episodes are in meta/episodes; each needs one, and a set some"
                 raise DatasetError(f"The dataset {self.directory} is not whole: {what}.")
             with self._noting("episode-rows"):
@@ -262,12 +262,11 @@ class OpenedSet:
             self.findings.append(DataFinding("instruction-changes", what, tuple(changing)))
 
     def _pictures_of(self, camera: CameraSpec, info: dict[str, Any]) -> CameraPictures:
-        column, steps = camera_column(camera), [self._steps[number] for number in sorted(self._steps)]
+        column, steps = camera_column(camera), self._steps
         size = image_size(self.directory, info, column)
         if info["features"][column]["dtype"] == "image":
             return TablePictures(column, size, self.directory, steps)
-        rows = [self.rows[number] for number in sorted(self.rows)]
-        return VideoPictures(column, size, rows, steps, lambda row: self._path(f"videos/{column}", row), self.rate)
+        return VideoPictures(column, size, self.rows, steps, lambda row: self._path(f"videos/{column}", row), self.rate)
 
 
 @contextmanager

@@ -133,6 +133,19 @@ def test_no_dataset_at_all_is_one_finding(tmp_path: Path) -> None:
     assert [one.code for one in checked.findings if one.code != "card"] == ["info"]
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda data: (data / ROWS[0]).unlink(), lambda data: change_info(data, total_episodes=-1)]
+)
+def test_the_rows_that_are_there_are_used(damage: Callable[[Path], None], dataset: Path) -> None:
+    damage(dataset)
+    assert "episode-table" in codes(dataset)
+
+
+def test_a_count_that_is_no_number_is_a_finding(dataset: Path) -> None:
+    change_info(dataset, total_frames=[])
+    assert "episode-rows" in codes(dataset)
+
+
 def test_an_audit_of_the_recorder_is_told(dataset: Path) -> None:
     from rt_vla_ros.data.parquet import arrow, write_table
 
