@@ -59,15 +59,15 @@ def check_recorded(card: ActionCard, values: NDArray[np.float64]) -> tuple[Dimen
     if clipped:
         raise ImplausibleActionsError(
             f"Of {len(values)} recorded actions there lie outside the card's range: "
-            + "; ".join(_sentence(use) for use in clipped)
+            + "; ".join(clipped_sentence(use) for use in clipped)
             + f". At most {MAX_CLIPPED:.0%} are allowed, for they would be learned as the range's limit. Convert the "
             "recorded actions to the card's units, or correct the card."
         )
     if not card.postprocessing:
         check_speed({use.dimension: use.largest for use in uses}, card.control_rate)
-        _check_motion(card, uses)
-    _check_gripper(card, values)
-    _check_terminate(card, values)
+        check_moves(card, uses)
+    check_gripper(card, values)
+    check_terminate(card, values)
     return uses
 
 
@@ -83,7 +83,7 @@ def check_recorded_state(card: ActionCard, states: NDArray[np.float64]) -> None:
         if share > MAX_CLIPPED:
             low, high = np.percentile(column, (1, 99))
             kind = {"rad": "rotation", "m": "translation"}.get(one.unit)
-            guess = _other_unit(kind, float(np.percentile(np.abs(column), 99)))
+            guess = other_unit(kind, float(np.percentile(np.abs(column), 99)))
             looks = f": they look like {guess}" if guess else ""
             clipped.append(f"{share:.1%} of {one.name!r} ({_span(one)}; most are {low:.3g} to {high:.3g}){looks}")
     if clipped:
@@ -129,7 +129,8 @@ def _outside(dimension: ActionDimension, column: NDArray[np.float64], bins: int)
     return outside
 
 
-def _sentence(use: DimensionUse) -> str:
+def clipped_sentence(use: DimensionUse) -> str:
+    """What of a dimension lies outside its range, and what it looks like."""
     dimension = use.dimension
     if dimension.role == "terminate":
         modes = ", ".join(f"{i} {mode}" for i, mode in enumerate(dimension.modes))
@@ -147,7 +148,7 @@ def _span(dimension: ActionDimension | StateDimension) -> str:
 
 def _looks_like(kind: str | None, largest: float, use: DimensionUse | None = None) -> str:
     """A guess in words, for people; empty where there is none."""
-    guess = _other_unit(kind, largest)
+    guess = other_unit(kind, largest)
     if not guess and kind is not None:
         if use is not None and min(abs(use.low), abs(use.high)) > use.high - use.low:
             guess = "absolute poses instead of displacements"
@@ -156,15 +157,15 @@ def _looks_like(kind: str | None, largest: float, use: DimensionUse | None = Non
     return f" These look like {guess}." if guess and use is None else f": they look like {guess}" if guess else ""
 
 
-def _other_unit(kind: str | None, largest: float) -> str:
+def other_unit(kind: str | None, largest: float) -> str:
     """What numbers are probably in that go up to `largest`; empty where they may be [m] or [rad]."""
     if kind == "rotation" and largest > 2 * math.pi:
         return "degrees"
     return "millimetres, or joint angles in degrees" if kind == "translation" and largest > 2 else ""
 
 
-def _check_motion(card: ActionCard, uses: Sequence[DimensionUse]) -> None:
-    """Some dimension is used farther than half a bin from 0."""
+def check_moves(card: ActionCard, uses: Sequence[DimensionUse]) -> None:
+    """Raises ImplausibleActionsError unless some dimension is used farther than half a bin from 0."""
     moving = [use for use in uses if kind_of_motion(use.dimension.role)]
     bins = [(use.dimension.high - use.dimension.low) / (card.bins - 1) for use in moving]
     if moving and all(use.largest < size / 2 for use, size in zip(moving, bins, strict=True)):
@@ -175,10 +176,11 @@ def _check_motion(card: ActionCard, uses: Sequence[DimensionUse]) -> None:
         )
 
 
-def _check_gripper(card: ActionCard, values: NDArray[np.float64]) -> None:
+def check_gripper(card: ActionCard, values: NDArray[np.float64]) -> None:
     """A gripper goes some way, and one that is told two numbers is not told to be half open.
 
     Some close on an object only as far as its width: two numbers need not be those of open and closed.
+    values: as `check_recorded` takes them. Raises ImplausibleActionsError.
     """
     index = card.index("gripper")
     if index is None or card.postprocessing:
@@ -195,7 +197,8 @@ def _check_gripper(card: ActionCard, values: NDArray[np.float64]) -> None:
         )
 
 
-def _check_terminate(card: ActionCard, values: NDArray[np.float64]) -> None:
+def check_terminate(card: ActionCard, values: NDArray[np.float64]) -> None:
+    """Raises ImplausibleActionsError where nearly all values, as `check_recorded` takes them, say 'terminate'."""
     index = card.index("terminate")
     if index is None:
         return

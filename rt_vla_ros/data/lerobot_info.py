@@ -68,19 +68,29 @@ def held_out(directory: Path, info: Mapping[str, Any]) -> list[range]:
 
 def check_features(directory: Path, info: Mapping[str, Any], card: ActionCard) -> None:
     """Raises DatasetError where the features are not those that the card needs."""
-    rate = info["fps"]
-    if not math.isclose(rate, card.control_rate, rel_tol=1e-3):
+    check_rate(directory, info, card)
+    for column, names in names_of(card).items():
+        check_numbers(directory, info, column, names)
+    check_joint_positions(directory, info, card)
+    for camera in card.cameras:
+        check_camera(directory, info, camera)
+    check_feature_rates(directory, info, card)
+
+
+def check_rate(directory: Path, info: Mapping[str, Any], card: ActionCard) -> None:
+    """Raises DatasetError where the card has other actions a second than the dataset."""
+    if not math.isclose(info["fps"], card.control_rate, rel_tol=1e-3):
         raise DatasetError(
-            f"{directory} has {rate:g} frames a second (fps in meta/info.json), but its action card has "
+            f"{directory} has {info['fps']:g} frames a second (fps in meta/info.json), but its action card has "
             f"{card.control_rate:g} actions a second (control_rate); they must be the same: correct one."
         )
-    for column, names in names_of(card).items():
-        _check_numbers(directory, info, column, names)
-    _check_motion(directory, info, card)
-    for camera in card.cameras:
-        _check_camera(directory, info, camera)
+
+
+def check_feature_rates(directory: Path, info: Mapping[str, Any], card: ActionCard) -> None:
+    """Raises DatasetError where a feature that the card needs claims another rate than the dataset."""
+    rate = info["fps"]
     for name in (*names_of(card), *map(camera_column, card.cameras)):
-        feature = info["features"][name]
+        feature = info["features"].get(name, {})
         for key, value in {"fps": feature.get("fps"), "video.fps": _about(feature).get("fps")}.items():
             if value is not None and not (isinstance(value, int | float) and math.isclose(value, rate, rel_tol=1e-3)):
                 raise DatasetError(
@@ -88,8 +98,8 @@ def check_features(directory: Path, info: Mapping[str, Any], card: ActionCard) -
                 )
 
 
-def _check_numbers(directory: Path, info: Mapping[str, Any], column: str, ours: list[str]) -> None:
-    """ours: what the column's numbers are called on the action card."""
+def check_numbers(directory: Path, info: Mapping[str, Any], column: str, ours: list[str]) -> None:
+    """ours: what the column's numbers are called on the action card. Raises DatasetError where they are others."""
     where = f"{directory}: the column {column!r}"
     expected = f"the action card has {len(ours)} dimensions{'' if column == ACTION else ' of the state'}"
     if column not in info["features"]:
@@ -112,7 +122,8 @@ def _check_numbers(directory: Path, info: Mapping[str, Any], column: str, ours: 
                 raise DatasetError(f"{directory / STATISTICS}: {what}.")
 
 
-def _check_motion(directory: Path, info: Mapping[str, Any], card: ActionCard) -> None:
+def check_joint_positions(directory: Path, info: Mapping[str, Any], card: ActionCard) -> None:
+    """Raises DatasetError where the actions are positions of joints."""
     names = _in_order(info["features"][ACTION].get("names"))
     moved = [str(name) for name, one in zip(names, card.dimensions, strict=False) if kind_of_motion(one.role)]
     if any(name.endswith(".pos") for name in moved):  # of lerobot's own robots
@@ -131,7 +142,8 @@ def _in_order(names: Any) -> list[Any]:
     return names if isinstance(names, list) else []
 
 
-def _check_camera(directory: Path, info: Mapping[str, Any], camera: CameraSpec) -> None:
+def check_camera(directory: Path, info: Mapping[str, Any], camera: CameraSpec) -> None:
+    """Raises DatasetError where the dataset has no RGB images for a camera of the card."""
     column = camera_column(camera)
     feature = info["features"].get(column, {})
     if feature.get("dtype") not in ("video", "image"):

@@ -39,8 +39,8 @@ class VideoPictures:
         self,
         column: str,
         size: tuple[int, int],
-        rows: Sequence[Row],
-        steps: Sequence[RecordedSteps],
+        rows: Sequence[Row] | Mapping[int, Row],
+        steps: Sequence[RecordedSteps] | Mapping[int, RecordedSteps],
         path_of: Callable[[Row], Path],
         rate: float,
     ) -> None:
@@ -99,7 +99,13 @@ class VideoPictures:
 class TablePictures:
     """Images as PNG or JPEG in the tables of the time steps, or in files that these name."""
 
-    def __init__(self, column: str, size: tuple[int, int], directory: Path, steps: Sequence[RecordedSteps]) -> None:
+    def __init__(
+        self,
+        column: str,
+        size: tuple[int, int],
+        directory: Path,
+        steps: Sequence[RecordedSteps] | Mapping[int, RecordedSteps],
+    ) -> None:
         """size: height and width [pixel]. directory: of the dataset."""
         self._column, self._size, self._directory, self._steps = column, size, directory, steps
         self._checked: set[Path] = set()

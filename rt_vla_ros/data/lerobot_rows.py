@@ -34,21 +34,22 @@ def read_episode_rows(directory: Path, info: Mapping[str, Any], kinds: Sequence[
         raise DatasetError(f"{directory / 'meta/episodes'} has {len(places):,} files for {total:,} episodes.")
     rows = list[Row]()
     for path in places:
-        rows += _rows_of(path, kinds)
+        rows += rows_of(path, kinds)
         if len(rows) > 2 * MOST_EPISODES:
             raise DatasetError(f"{directory / 'meta/episodes'} has more rows than {2 * MOST_EPISODES:,} episodes.")
     rows = sorted((row for row in rows if row["episode_index"] < total), key=lambda row: int(row["episode_index"]))
     if [row["episode_index"] for row in rows] != list(range(total)):
         what = f"meta/episodes describes {len(rows)} of {total} episodes, or some more than once"
         raise DatasetError(f"The dataset {directory} is not whole: {what}.")
-    _check_counts(directory, info, rows)
+    check_counts(directory, info, rows)
     for kind in kinds:
         if kind != "data":
-            _check_stretches(directory, rows, kind, info["fps"])
+            check_stretches(directory, rows, kind, info["fps"])
     return rows
 
 
-def _rows_of(path: Path, kinds: Sequence[str]) -> list[Row]:
+def rows_of(path: Path, kinds: Sequence[str]) -> list[Row]:
+    """What one file of meta/episodes says, each row by itself. Raises DatasetError."""
     widths: dict[str, int | None] = dict.fromkeys(("episode_index", "length", "dataset_from_index", "dataset_to_index"))
     for kind in kinds:
         widths |= {f"{kind}/chunk_index": None, f"{kind}/file_index": None}
@@ -69,7 +70,8 @@ def _rows_of(path: Path, kinds: Sequence[str]) -> list[Row]:
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def _check_counts(directory: Path, info: Mapping[str, Any], rows: Sequence[Row]) -> None:
+def check_counts(directory: Path, info: Mapping[str, Any], rows: Sequence[Row]) -> None:
+    """Raises DatasetError where the episodes' places in the tables are not what their lengths say."""
     ends = np.cumsum([row["length"] for row in rows])
     wanted = np.stack([ends - [row["length"] for row in rows], ends], axis=1)
     found = np.array([[row["dataset_from_index"], row["dataset_to_index"]] for row in rows])
@@ -81,13 +83,14 @@ def _check_counts(directory: Path, info: Mapping[str, Any], rows: Sequence[Row])
             f"(dataset_from_index, dataset_to_index), but by the lengths of the episodes {wanted[i, 0]} to "
             f"{wanted[i, 1]}: its actions would be another episode's."
         )
-    if info.get("total_frames", ends[-1]) != ends[-1]:
-        what = f"total_frames is {info['total_frames']}, but the episodes in meta/episodes have {ends[-1]}"
+    frames = int(ends[-1])
+    if info.get("total_frames", frames) != frames:
+        what = f"total_frames is {info['total_frames']}, but the episodes in meta/episodes have {frames}"
         raise DatasetError(f"{directory / INFO}: {what}.")
 
 
-def _check_stretches(directory: Path, rows: Sequence[Row], kind: str, rate: float) -> None:
-    """Every episode has a stretch of video as long as itself, and for itself."""
+def check_stretches(directory: Path, rows: Sequence[Row], kind: str, rate: float) -> None:
+    """Raises DatasetError unless every episode has a stretch of video as long as itself, and for itself."""
     names = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
     chunk, file, first, until = (np.array([row[f"{kind}/{name}"] for row in rows]) for name in names)
     length = np.array([row["length"] for row in rows]) / rate

@@ -19,6 +19,8 @@ SUBCOMMANDS: dict[str, str] = {
     "split": "rt_vla_ros.cli.data.split",
     "drop": "rt_vla_ros.cli.data.drop",
     "relabel": "rt_vla_ros.cli.data.relabel",
+    "check": "rt_vla_ros.cli.data.check",
+    "show": "rt_vla_ros.cli.data.show",
 }
 
 

@@ -1,0 +1,1 @@
+"""A doctor for datasets in the LeRobot format: findings with codes and severities. `checking.py` runs it."""

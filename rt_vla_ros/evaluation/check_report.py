@@ -1,0 +1,89 @@
+"""The findings of a dataset's check as one self-contained HTML file, with pictures of suspicious episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+from rt_vla_ros.data.check.checking import CheckedSet
+from rt_vla_ros.data.check.codes import CODES
+from rt_vla_ros.data.check.finding import DataFinding, episode_list
+from rt_vla_ros.data.check.recorded import RecordedEpisode
+from rt_vla_ros.data.episode import DatasetError
+from rt_vla_ros.evaluation.episode_curves import curve_groups
+from rt_vla_ros.evaluation.page import curves, image_uri, page, write_page
+
+MOST_SHOWN = 12  # episodes with pictures
+EACH = 3  # of the episodes of a finding
+SIDE = 200  # of a picture [px]
+
+
+def write_check_report(path: Path, checked: CheckedSet) -> None:
+    """Raises OSError."""
+    title = f"Check of {checked.opened.directory.name}"
+    body = [f"<h1>{escape(title)}</h1>", _summary(checked), "<h2>Findings</h2>"]
+    body += [_finding(one, len(checked.opened.episodes)) for one in checked.findings] or ["<p>Nothing was found.</p>"]
+    body += _episodes(checked)
+    write_page(path, page(title, body))
+
+
+def _summary(checked: CheckedSet) -> str:
+    opened, counts = checked.opened, checked.counts()
+    words = ", ".join(
+        f'<span class="{name}">{count} {name}{"s" * (count != 1)}</span>' for name, count in counts.items()
+    )
+    frames = sum(map(len, opened.episodes))
+    cameras = ", ".join(opened.cameras) or "no camera that can be read"
+    return (
+        f"<p>{words}.</p><p class=soft>{escape(str(opened.directory))}: {len(opened.episodes)} episodes, {frames:,} "
+        f"time steps at {opened.rate:g} a second, {escape(cameras)}.</p>"
+    )
+
+
+def _finding(finding: DataFinding, episodes: int) -> str:
+    where = ""
+    if finding.episodes and len(finding.episodes) < episodes:
+        where = f" <span class=soft>In {episode_list(finding.episodes, 24)}.</span>"
+    return (
+        f'<p><span class="badge {finding.severity}">{finding.severity}</span> <code>{escape(finding.code)}</code> '
+        f"{escape(CODES[finding.code].meaning)}<br>{escape(finding.sentence)}{where}<br><b>What to do:</b> "
+        f"{escape(finding.advice)}</p>"
+    )
+
+
+def _episodes(checked: CheckedSet) -> Iterator[str]:
+    """The ones that findings name, the worst first; where none does, the first of the set."""
+    reasons: dict[int, list[str]] = {}
+    for finding in checked.findings:
+        for number in finding.episodes[:EACH]:
+            if len(reasons) < MOST_SHOWN or number in reasons:
+                reasons.setdefault(number, []).append(finding.code)
+    episodes = {one.number: one for one in checked.opened.episodes}
+    yield f"<h2>{'Episodes that findings name' if reasons else 'The first episodes'}</h2>"
+    for number in reasons or list(episodes)[:EACH]:
+        if number in episodes:
+            yield from _episode(checked, episodes[number], reasons.get(number, []))
+
+
+def _episode(checked: CheckedSet, episode: RecordedEpisode, codes: list[str]) -> Iterator[str]:
+    opened, count = checked.opened, len(episode)
+    said = " / ".join(episode.sentences)
+    marks = " ".join(f"<code>{escape(code)}</code>" for code in dict.fromkeys(codes))
+    yield f"<h3>Episode {episode.number} {marks}</h3><p class=soft>{escape(said)} ({count} time steps)</p>"
+    yield "<div class=row>"
+    for camera, pictures in opened.pictures.items():
+        for step in sorted({0, count // 2, count - 1}):
+            try:
+                image = next(iter(pictures.read(episode.number, step, 1)))
+            except (DatasetError, StopIteration):
+                continue
+            caption = f"{camera}, {episode.stamps[step]:.1f} s"
+            source = image_uri(image, SIDE)
+            yield f'<figure><img src="{source}" alt=""><figcaption>{escape(caption)}</figcaption></figure>'
+    yield "</div>"
+    if opened.card is not None and count:
+        yield f"<details {'open' * bool(codes)}><summary>Curves</summary><div class=grid>"
+        for group in curve_groups(opened.card, episode):
+            yield curves(group.names, group.columns, count / opened.rate, group.title)
+        yield "</div></details>"
