@@ -12,7 +12,9 @@ import argparse
 
 from rt_vla_ros.cli.subcommands import add_subcommands, run_subcommand
 
-SUBCOMMANDS: dict[str, str] = {}
+SUBCOMMANDS: dict[str, str] = {
+    "from-bag": "rt_vla_ros.cli.data.from_bag",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
