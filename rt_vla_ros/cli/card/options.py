@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
-from rt_vla_ros.json_file import read_object
+from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
 from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.recording.card_file import read_card
 
 
 def add_card(parser: argparse.ArgumentParser) -> None:
@@ -18,10 +18,7 @@ def open_card(name: str) -> tuple[ActionCard, str]:
     """The card, and where it is from. Raises ValueError with a sentence; OSError."""
     path = Path(name)
     if path.is_file():
-        try:
-            return ActionCard.from_dict(read_object(path, ActionCardError)), str(path)
-        except ActionCardError as error:
-            raise ActionCardError(f"{path}: {error}") from error
+        return read_card(path), str(path)
     for directory in (path, path / "meta"):
         if (directory / CARD_FILE).is_file():
             return ActionCard.load(directory), str(directory / CARD_FILE)
