@@ -62,6 +62,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "bag": CommandEntry("zenoh_ros.commands.bag", "info, play", True),
     "evaluate": CommandEntry("rt_vla_ros.cli.evaluate", "how often a policy does what it is told, in the simulator"),
     "collect": CommandEntry("rt_vla_ros.cli.collect", "play episodes in the simulator and write a dataset"),
+    "record": CommandEntry("rt_vla_ros.cli.record", "record episodes from a running robot into a dataset", True),
     "card": CommandEntry("rt_vla_ros.cli.card", "the action card: from a robot's graph, compared with it, shown"),
     "data": CommandEntry("rt_vla_ros.cli.data", "datasets: convert, merge, split, correct"),
     "train": CommandEntry("rt_vla_ros.cli.train", "train an RT-1, or an RT-2 from a vision-language model"),

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         out = stack.enter_context(_target(args))
         bags = [stack.enter_context(Bag(path)) for path in args.bags]
-        writer = LeRobotWriter(out, card, with_scene=False, with_commanders=True, codec=args.codec)
+        writer = LeRobotWriter(out, card, with_scene=False, with_commanders=True, codec=args.codec, robot=card.name)
         try:
             conversions = convert(bags, topics, writer, splitting)
         except ValueError:
