@@ -60,6 +60,8 @@ COMMANDS: dict[str, CommandEntry] = {
     "lifecycle": CommandEntry("zenoh_ros.commands.lifecycle", "nodes, get, set, list", True),
     "interface": CommandEntry("zenoh_ros.commands.interface", "list, show, package, packages", True),
     "bag": CommandEntry("zenoh_ros.commands.bag", "info, play", True),
+    "router": CommandEntry("zenoh_ros.commands.router", "the graph's router, for other hosts; says whom it refuses"),
+    "keys": CommandEntry("zenoh_ros.commands.keys", "certificates for the graph: create, add, renew, show, restrict"),
     "evaluate": CommandEntry("rt_vla_ros.cli.evaluate", "how often a policy does what it is told, in the simulator"),
     "collect": CommandEntry("rt_vla_ros.cli.collect", "play episodes in the simulator and write a dataset"),
     "record": CommandEntry("rt_vla_ros.cli.record", "record episodes from a running robot into a dataset", True),
