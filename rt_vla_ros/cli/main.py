@@ -67,6 +67,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "collect": CommandEntry("rt_vla_ros.cli.collect", "play episodes in the simulator and write a dataset"),
     "record": CommandEntry("rt_vla_ros.cli.record", "record episodes from a running robot into a dataset", True),
     "data": CommandEntry("rt_vla_ros.cli.data", "datasets: check, show, convert, merge, split, correct"),
+    "card": CommandEntry("rt_vla_ros.cli.card", "the action card: from a robot's graph, compared with it, shown"),
     "train": CommandEntry("rt_vla_ros.cli.train", "train an RT-1, or an RT-2 from a vision-language model"),
     "embed": CommandEntry("rt_vla_ros.cli.embed", "make a table of sentence vectors for a policy that needs them"),
     "convert": CommandEntry("rt_vla_ros.cli.convert", "bring a public RT-1 or VLA-0 checkpoint here"),

@@ -21,6 +21,7 @@ SUBCOMMANDS: dict[str, str] = {
     "relabel": "rt_vla_ros.cli.data.relabel",
     "check": "rt_vla_ros.cli.data.check",
     "show": "rt_vla_ros.cli.data.show",
+    "from-bag": "rt_vla_ros.cli.data.from_bag",
 }
 
 

@@ -23,7 +23,7 @@ ENOUGH = 5  # images that say something of a rate
 
 
 class CameraWatch:
-    """Listens from now on."""
+    """Listens from now on. last: the newest image; None where none has come."""
 
     def __init__(self, look: GraphLook, topic: str, kind: type) -> None:
         self._look, self._node, self.topic = look, look.node, topic
@@ -32,7 +32,7 @@ class CameraWatch:
         self._simulated_ages: list[float] = []  # by /clock [s]
         self._stamps: list[int] = []  # [ns]
         self._contents: list[int] = []
-        self._last: Any = None
+        self.last: Any = None
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._node.create_subscription(kind, topic, self._on_image, newest)
 
@@ -44,7 +44,7 @@ class CameraWatch:
             self._simulated_ages.append(seconds(self._look.clock_ns - stamp_ns))
         self._stamps.append(stamp_ns)
         self._contents.append(hash(bytes(message.data)))
-        self._last = message
+        self.last = message
 
     def is_due(self) -> bool:
         """Whether there is a camera, and too few of its images have come."""
@@ -52,17 +52,15 @@ class CameraWatch:
 
     def findings(self, values: Mapping[str, Any], card: ActionCard | None) -> Iterator[Finding]:
         """values: of the parameters use_sim_time and max_image_age."""
-        if self._last is None:
+        if self.last is None:
             yield Finding(False, self._silence())
             return
-        problem = check_image(self._last) if isinstance(self._last, Image) else None
+        problem = check_image(self.last) if isinstance(self.last, Image) else None
         if problem is not None:
             yield Finding(False, f"{self.topic}: {problem}")
         yield Finding(True, f"{self.topic}: {self._description()}.")
         yield from self._slow(card)
-        yield from self._untimely(
-            self._simulated_ages if values[SIM_TIME] else self._wall_ages, values["max_image_age"]
-        )
+        yield from self._untimely(self.age(simulated=values[SIM_TIME]), values["max_image_age"])
         yield from self._still()
 
     def _silence(self) -> str:
@@ -75,7 +73,7 @@ class CameraWatch:
             return f"Nobody publishes {self.topic}, but {other} is there: set image_transport to {transport!r}."
         return f"Nobody publishes {self.topic}: start the camera, or remap the topic to the camera's own."
 
-    def _rate(self) -> float | None:
+    def rate(self) -> float | None:
         """Images per second [Hz], by the median interval: one pause, of this machine perhaps, is none of the camera's.
 
         None for too few.
@@ -85,7 +83,7 @@ class CameraWatch:
         return 1.0 / max(statistics.median(later - earlier for earlier, later in pairwise(self._arrivals)), 1e-9)
 
     def _description(self) -> str:
-        last, rate = self._last, self._rate()
+        last, rate = self.last, self.rate()
         kind = f"{last.encoding} {last.width}x{last.height}" if isinstance(last, Image) else last.format or "compressed"
         how_often = f"{rate:.3g} a second" if rate is not None else f"{len(self._arrivals)} in all"
         sources = self._node.get_publishers_info_by_topic(self.topic)
@@ -93,17 +91,21 @@ class CameraWatch:
         return f"{kind}, {len(last.data):,} bytes, {how_often}, from {' and '.join(names) or 'a node that has left'}"
 
     def _slow(self, card: ActionCard | None) -> Iterator[Finding]:
-        rate = self._rate()
+        rate = self.rate()
         if rate is None:
             yield Finding(False, f"{self.topic}: hardly any image comes ({len(self._arrivals)}).")
         elif card is not None and rate * card.decision_period < 0.9:
             wanted = f"the policy decides {1 / card.decision_period:.3g} times a second"
             yield Finding(False, f"{self.topic}: {rate:.3g} images a second come, and {wanted}: the arm will pause.")
 
-    def _untimely(self, ages: list[float], max_age: float) -> Iterator[Finding]:
-        if not ages:  # simulated time without a clock, which is told of
+    def age(self, *, simulated: bool) -> float | None:
+        """How old images are when they come, by /clock or by this machine's clock [s]; None where nothing tells."""
+        ages = self._simulated_ages if simulated else self._wall_ages
+        return statistics.median(ages) if ages else None
+
+    def _untimely(self, age: float | None, max_age: float) -> Iterator[Finding]:
+        if age is None:  # simulated time without a clock, which is told of
             return
-        age = statistics.median(ages)
         if not self._stamps[-1]:
             yield Finding(False, f"{self.topic}: the images have no stamp (0). Let the camera's driver stamp them.")
         elif age > max_age:

@@ -9,6 +9,7 @@ from typing import Any
 
 import rclpy
 import yaml
+from geometry_msgs.msg import TransformStamped
 from rcl_interfaces.srv import GetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -88,18 +89,27 @@ class GraphLook:
                 values[name] = value
         return values
 
+    def parents(self) -> dict[str, str]:
+        """The frame in which TF places each frame."""
+        children = yaml.safe_load(self._buffer.all_frames_as_yaml()) or {}
+        return {str(child): str(entry["parent"]) for child, entry in children.items()}
+
     def frames(self) -> set[str]:
         """All frames that TF knows."""
-        children = yaml.safe_load(self._buffer.all_frames_as_yaml()) or {}
-        return {str(child) for child in children} | {str(entry["parent"]) for entry in children.values()}
+        parents = self.parents()
+        return {*parents, *parents.values()}
+
+    def placed(self, target: str, source: str) -> TransformStamped | str:
+        """Where a frame was last in another, or why TF does not know it."""
+        try:
+            return self._buffer.lookup_transform(target, source, Time())
+        except TransformException as error:
+            return str(error)
 
     def stamp_ns(self, target: str, source: str) -> int | str:
         """When a frame was last placed in another [ns], 0 for all times; or why TF does not know where it is."""
-        try:
-            found = self._buffer.lookup_transform(target, source, Time())
-        except TransformException as error:
-            return str(error)
-        return nanoseconds(found.header.stamp)
+        found = self.placed(target, source)
+        return found if isinstance(found, str) else nanoseconds(found.header.stamp)
 
 
 @contextmanager

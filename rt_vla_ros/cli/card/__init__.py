@@ -1,0 +1,24 @@
+"""The action card, the contract of recording, training and running: written, compared with a robot, shown.
+
+rt-vla card SUBCOMMAND --help says all of one.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from rt_vla_ros.cli.subcommands import add_subcommands, run_subcommand
+
+SUBCOMMANDS: dict[str, str] = {
+    "init": "rt_vla_ros.cli.card.init",
+    "check": "rt_vla_ros.cli.card.check",
+    "show": "rt_vla_ros.cli.card.show",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_subcommands(parser, SUBCOMMANDS)
+
+
+def run(args: argparse.Namespace) -> int:
+    return run_subcommand(args)

@@ -1,0 +1,76 @@
+"""Compare an action card with a robot's running graph: all mismatches at once, each with a code.
+
+rt-vla card check my_robot --topics my_robot/topics.yaml
+rt-vla card check runs/pick/checkpoint --topics my_robot/topics.yaml    # does this policy fit this robot?
+
+Without --topics the cameras are looked for by the card's names. The exit code is 1 where there is an error, with
+--strict where there is a warning, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from rt_vla_ros import ros
+from rt_vla_ros.cli.card.comparison import ERROR, Mismatch, compare, guess_cameras, unconfirmed
+from rt_vla_ros.cli.card.guesses import CONFIRM, guess_topics
+from rt_vla_ros.cli.card.options import add_card, open_card
+from rt_vla_ros.cli.main import refused
+from rt_vla_ros.recording.topic_map import TopicMap
+from zenoh_ros.commands.errors import CliError
+from zenoh_ros.wire.printable import printable
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_card(parser)
+    parser.add_argument("--topics", type=Path, metavar="YAML", help="which topic feeds what; see `rt-vla card init`")
+    parser.add_argument("--strict", action="store_true", help="a warning fails, too")
+
+
+@refused(ImportError, ValueError)
+def run(args: argparse.Namespace) -> int:
+    """0 where they fit, 1 where not."""
+    card, whence = open_card(args.card)
+    topics = TopicMap.load(args.topics) if args.topics is not None else None
+    ros.ensure()
+    from rt_vla_ros.cli.card.graph_survey import survey_graph
+
+    survey = survey_graph()
+    if topics is None:
+        try:
+            entries = guess_topics(survey).entries
+        except CliError:  # no camera at all, which is told below
+            entries = {}
+        topics = replace(TopicMap.from_dict(entries), cameras=guess_cameras(card, survey) or ("none=none",))
+    found = compare(card, topics, survey)
+    if args.topics is not None:
+        found += unconfirmed(args.topics.read_text(encoding="utf-8"))
+    files = {"card": Path(whence), "topics": args.topics}
+    for one in found:
+        mark = " !!! " if one.severity == ERROR else "  ?  "
+        print(printable(f"{mark}{one.code} {one.severity}: {one.sentence} Change {_place(one, files)}."))
+    errors = sum(one.severity == ERROR for one in found)
+    warnings = len(found) - errors
+    print(f"{card.name} {'fits' if not errors else 'does not fit'} this graph: {errors} errors, {warnings} warnings.")
+    return int(errors > 0 or (args.strict and warnings > 0))
+
+
+def _place(one: Mismatch, files: Mapping[str, Path | None]) -> str:
+    """The entry, with its file and line where there is one."""
+    kind, _, entry = one.entry.partition(": ")
+    key, _, name = entry.partition(" ")
+    shown = "this line" if kind == "topics" and CONFIRM.strip() in entry else key if key == "notes" else entry
+    path = files[kind]
+    if path is None or not path.is_file():
+        return f"{shown} of the {'card' if kind == 'card' else 'topic map (--topics)'}"
+    if kind == "topics":
+        needle = entry if name else f"{key}:"
+    else:
+        needle = json.dumps(name)[1:-1] if key == "notes" else f'"name": {json.dumps(name)}' if name else f'"{key}"'
+    lines = path.read_text(encoding="utf-8").splitlines()
+    at = next((number for number, line in enumerate(lines, 1) if needle in line), None)
+    return f"{shown} in {path}" + (f":{at}" if at else "")

@@ -1,0 +1,253 @@
+"""A first action card and topic map of a robot that nobody has described: what is seen, and guesses to be confirmed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.cli.card.survey import JOINTS_KIND, TWIST_KIND, Survey, camera_base
+from rt_vla_ros.recording.topic_map import COMPRESSED, TopicMap
+from zenoh_ros.commands.errors import CliError
+
+CONFIRM = "TO CONFIRM: "
+"""How a note of a card begins that nobody has looked at; `card check` reminds of it."""
+RATE = 10.0
+"""Actions per second where the cameras are as fast [Hz]."""
+FASTEST = {"translation": 0.25, "rotation": 1.0}
+"""At the ends of the ranges [m/s], [rad/s]."""
+WIDEST = 320  # of an image of a policy [pixel]
+PLAIN = {"image", "raw", "rect", "color", "colour", "rgb", "camera", "cam", "compressed", "images", "stream", "left"}
+FINGERS = re.compile(r"finger|gripper|knuckle|jaw", re.IGNORECASE)
+SLIDING, TURNING = (0.04, 0.0), (0.0, 0.8)
+"""Where most such grippers are open and closed [m], [rad]."""
+TIPS = ("tcp", "tool0", "tool_center", "ee_link", "end_effector", "hand", "flange")
+GROUNDS = ("map", "odom", "world")
+FLOAT_KIND, NUMBERS_KIND = "std_msgs/msg/Float64", "std_msgs/msg/Float64MultiArray"
+
+
+@dataclass
+class Guesses:
+    """entries: of a topic map. doubts: what is to be confirmed, by the entry or the card's key that it is about."""
+
+    entries: dict[str, Any] = field(default_factory=dict)
+    doubts: dict[str, str] = field(default_factory=dict)
+
+
+def guess_topics(survey: Survey, cameras: Mapping[str, str] | None = None) -> Guesses:
+    """cameras: topics by name, None: to be guessed. Raises CliError where there is no camera, or not the one named."""
+    found = Guesses()
+    found.entries["cameras"] = [f"{name}={topic}" for name, topic in _cameras(survey, cameras, found).items()]
+    joints = main_joints(survey)
+    if joints is not None:
+        found.entries["joint_states"] = joints
+    _guess_frames(survey, found)
+    _guess_gripper(survey, joints, found)
+    twists = survey.of_kind(TWIST_KIND, "delta_twist", "cmd") or survey.of_kind(TWIST_KIND)
+    if twists is not None:
+        found.entries["twist_topic"] = twists
+        found.doubts["twist_topic"] = f"{twists} has the arm's commanded velocities."
+    for entry, kind, words in (
+        ("instruction_topic", "std_msgs/msg/String", ("instruction",)),
+        ("status_topic", "rt_vla_ros/msg/ControllerStatus", ()),
+        ("teleop_topic", TWIST_KIND, ("teleop", "joy", "spacenav")),
+    ):
+        topic = survey.of_kind(kind, *words)
+        if topic is not None:
+            found.entries[entry] = topic
+    found.entries["action_from"] = "tf"
+    found.doubts["action_from"] = "the recorded action is how the tip moved, by TF, and not what was commanded."
+    return found
+
+
+def guess_card(survey: Survey, topics: Guesses, rate: float | None = None) -> ActionCard:
+    """rate: of the actions [Hz]; None: guessed. The notes of the card say what is to be confirmed."""
+    entries, doubts = topics.entries, {}
+    seen = {name: survey.cameras[topic] for name, topic in (one.split("=", 1) for one in entries["cameras"])}
+    if rate is None:
+        rate = max(1.0, min(RATE, *(math.floor(one.rate * 1.05) for one in seen.values())))
+        rates = ", ".join(f"{name} {one.rate:.3g}" for name, one in seen.items())
+        doubts["control_rate"] = f"{rate:g} actions a second are enough, and the cameras' rates ({rates} Hz) last."
+    cameras = []
+    for name, one in seen.items():
+        scale = min(1.0, WIDEST / one.width)
+        width, height = max(2, 2 * round(one.width * scale / 2)), max(2, 2 * round(one.height * scale / 2))
+        cameras.append(
+            {"name": name, "width": width, "height": height, "crop": "center", "vertical_fov": one.vertical_fov}
+        )
+        doubts[name] = f"the policy sees {width}x{height} pixels of the camera {name!r} ({one.width}x{one.height})."
+    reach = {kind: round(speed / rate, 4) for kind, speed in FASTEST.items()}
+    doubts["dimensions"] = (
+        f"no step is longer than {reach['translation']:g} m along an axis or {reach['rotation']:g} rad about one "
+        f"({FASTEST['translation']:g} m/s, {FASTEST['rotation']:g} rad/s); what is faster is clipped."
+    )
+    base = entries.get("base_frame") or "base_link"
+    doubts["frame_id"] = f"the actions are given in the axes of {base!r}, which stands still."
+    state = _state(survey, entries, doubts)
+    return ActionCard.from_dict(
+        {
+            "name": "my robot",
+            "dimensions": _dimensions(reach),
+            "bins": 256,
+            "quantization": "round",
+            "frame": "base",
+            "frame_id": base,
+            "rotation": "rotation_vector",
+            "gripper_open": 0.0,
+            "gripper_closed": 1.0,
+            "control_rate": float(rate),
+            "cameras": cameras,
+            "version": 1,
+            "state": state,
+            "notes": [CONFIRM + text for text in doubts.values()],
+        }
+    )
+
+
+def topic_map_text(topics: Guesses) -> str:
+    """The YAML file, which is a ROS parameter file too: a comment for each entry, and for each guess."""
+    lines = [
+        "# Which topic of this robot feeds what its action card names. For the recorder, for bags and for",
+        "# `rt-vla card check`. Look at each line that says TO CONFIRM, and take those words away.",
+        "/**:",
+        "  ros__parameters:",
+    ]
+    for one in fields(TopicMap):
+        if one.name in topics.entries:
+            lines.append(f"    # {one.metadata['text']}")
+            if one.name in topics.doubts:
+                lines.append(f"    # {CONFIRM}{topics.doubts[one.name]}")
+            lines.append(f"    {one.name}: {json.dumps(topics.entries[one.name])}")
+    return "\n".join(lines) + "\n"
+
+
+def camera_names(topics: Iterable[str]) -> dict[str, str]:
+    """A short name for each topic of images, by what is particular in it; topics by name."""
+    names: dict[str, str] = {}
+    for topic in topics:
+        words = [word for word in re.split(r"[/_\W]+", camera_base(topic)) if word and word.lower() not in PLAIN]
+        name = re.sub(r"\W", "_", "_".join(words[-2:])) or "front"
+        name = name if name.isidentifier() else f"camera_{name}"
+        while name in names:
+            name += "_2"
+        names[name] = topic
+    return names
+
+
+def main_joints(survey: Survey) -> str | None:
+    """The topic with the most joints, one named joint_states before others."""
+    ranked = sorted(survey.joints, key=lambda name: (-len(survey.joints[name].positions), len(name), name))
+    plain = [name for name in ranked if name.endswith("/joint_states") and survey.joints[name].positions]
+    return next(iter([*plain, *ranked]), survey.of_kind(JOINTS_KIND))
+
+
+def usable_cameras(survey: Survey) -> list[str]:
+    """Topics whose images can be used; of a raw and a compressed one of one camera, the raw one."""
+    good = {topic for topic, one in survey.cameras.items() if one.usable}
+    return sorted(topic for topic in good if not (topic.endswith(COMPRESSED) and camera_base(topic) in good))
+
+
+def image_topics_in_words(survey: Survey) -> str:
+    """All topics of images with what they are, for a sentence."""
+    told = [
+        f"{topic} ({one.encoding} {one.width}x{one.height}, {one.rate:.3g} Hz)" if one.usable else f"{topic} (unusable)"
+        for topic, one in sorted(survey.cameras.items())
+    ]
+    return ", ".join(told) or "none"
+
+
+def _cameras(survey: Survey, given: Mapping[str, str] | None, found: Guesses) -> dict[str, str]:
+    if given is not None:
+        for name, topic in given.items():
+            full = survey.find(topic)
+            seen = survey.cameras.get(full or "")
+            if seen is None or not seen.usable:
+                why = f"cannot be used: {seen.problem}" if seen is not None else "is not published."
+                raise CliError(f"{topic}, the camera {name!r}, {why} Image topics: {image_topics_in_words(survey)}.")
+        return {name: str(survey.find(topic)) for name, topic in given.items()}
+    cameras = camera_names(usable_cameras(survey))
+    if not cameras:
+        raise CliError(f"no camera's images can be used; image topics: {image_topics_in_words(survey)}. Start one.")
+    found.doubts["cameras"] = "these names, and that the policy shall see all of these cameras, in this order."
+    return cameras
+
+
+def _guess_frames(survey: Survey, found: Guesses) -> None:
+    chains = []
+    for frame in survey.moving:
+        if FINGERS.search(frame) is None:
+            chains.append([frame, *(one for one in survey.above(frame) if one in survey.moving)])
+    chain = max(chains, key=lambda one: (len(one), one[0]), default=None)
+    if chain is None:
+        found.entries |= {"base_frame": "base_link", "tip_frame": "tool0"}
+        found.doubts["base_frame"] = found.doubts["tip_frame"] = "TF told nothing: is a robot_state_publisher running?"
+        return
+    tops = [frame for frame in chain if survey.parents[frame] not in GROUNDS]
+    base = survey.parents[(tops or chain)[-1]]
+    still = [frame for frame in survey.parents if frame not in survey.moving and chain[0] in survey.above(frame)]
+    fixed = [frame for frame in still if not any(up in survey.moving for up in _up_to(survey, frame, chain[0]))]
+    named = [frame for word in TIPS for frame in sorted(fixed) if word in frame.lower()]
+    found.entries |= {"base_frame": base, "tip_frame": named[0] if named else chain[0]}
+    found.doubts["base_frame"] = "it is where the chain of moving frames begins."
+    others = ", ".join(sorted({chain[0], *fixed} - {found.entries["tip_frame"]})[:8])
+    found.doubts["tip_frame"] = "it is where the chain of moving frames ends" + (
+        f"; else: {others}." if others else "."
+    )
+
+
+def _up_to(survey: Survey, frame: str, last: str) -> list[str]:
+    above = survey.above(frame)
+    return [frame, *above[: above.index(last)]]
+
+
+def _guess_gripper(survey: Survey, joints: str | None, found: Guesses) -> None:
+    seen = survey.joints.get(joints or "")
+    positions = seen.positions if seen is not None else {}
+    fingers = [name for name in positions if FINGERS.search(name)]
+    topic = survey.of_kind(FLOAT_KIND, "gripper")
+    if fingers:
+        opened, closed = TURNING if "knuckle" in fingers[0].lower() else SLIDING
+        found.entries |= {"gripper_joint": fingers[0], "gripper_joint_open": opened, "gripper_joint_closed": closed}
+        now = f"it was at {positions[fingers[0]]:.4g} when this was written."
+        found.doubts["gripper_joint_open"] = f"the gripper is open there; {now}"
+        found.doubts["gripper_joint_closed"] = f"the gripper is closed there; {now}"
+    if topic is not None:
+        found.entries["gripper_topic"] = topic
+    elif fingers:
+        found.entries["gripper_topic"] = ""
+        found.doubts["gripper_topic"] = "no topic has the gripper's command, so it is read from gripper_joint."
+
+
+def _state(survey: Survey, entries: Mapping[str, Any], doubts: dict[str, str]) -> list[dict[str, Any]]:
+    seen = survey.joints.get(entries.get("joint_states", ""))
+    names = [name for name in seen.positions if not FINGERS.search(name)] if seen is not None else []
+    state: list[dict[str, Any]] = [
+        {"name": name, "unit": "rad", "low": -3.1416, "high": 3.1416, "source": f"joint:{name}"} for name in names
+    ]
+    if names:
+        doubts["state"] = "the joints of the state turn (rad; a sliding one is in m), and these are their ranges."
+    if entries.get("gripper_joint"):
+        state.append({"name": "gripper", "unit": "1", "low": 0.0, "high": 1.0, "source": "gripper"})
+    return state
+
+
+def _dimensions(reach: Mapping[str, float]) -> list[dict[str, Any]]:
+    units = {"translation": "m", "rotation": "rad"}
+    moves = [
+        {"name": f"{kind}_{axis}", "role": f"{kind}_{axis}", "low": -far, "high": far, "unit": units[kind]}
+        for kind, far in reach.items()
+        for axis in "xyz"
+    ]
+    end = {
+        "name": "terminate",
+        "role": "terminate",
+        "low": 0,
+        "high": 0,
+        "unit": "mode",
+        "modes": ["terminate", "move"],
+    }
+    return [end, *moves, {"name": "gripper", "role": "gripper", "low": 0.0, "high": 1.0, "unit": "1"}]

@@ -1,0 +1,62 @@
+"""Write a first action card and topic map from a robot's running graph.
+
+rt-vla card init --from-graph --out my_robot
+rt-vla card init --from-graph --out my_robot --cameras front=/camera/color/image_raw wrist=/wrist/image_raw --rate 10
+
+It listens for some seconds and writes my_robot/action_card.json and my_robot/topics.yaml. What is a guess says
+TO CONFIRM, in the card's notes and in the YAML: look at it, correct it, take the words away. Then compare with
+`rt-vla card check my_robot --topics my_robot/topics.yaml`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rt_vla_ros import ros
+from rt_vla_ros.action_space.card import CARD_FILE
+from rt_vla_ros.cli.card.guesses import guess_card, guess_topics, topic_map_text
+from rt_vla_ros.cli.card.options import camera_pair
+from rt_vla_ros.cli.main import refused
+from zenoh_ros.commands.errors import CliError
+from zenoh_ros.wire.printable import printable
+
+TOPICS_FILE = "topics.yaml"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--from-graph", action="store_true", required=True, help="look at the running ROS graph")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write; new, or without a card")
+    cameras = "the cameras of the policy, in its order; otherwise all that are there"
+    parser.add_argument("--cameras", type=camera_pair, nargs="+", metavar="NAME=TOPIC", help=cameras)
+    parser.add_argument("--rate", type=float, metavar="HZ", help="actions per second; otherwise guessed")
+
+
+@refused(ImportError, ValueError)
+def run(args: argparse.Namespace) -> int:
+    """0 when both files are written; nothing is overwritten."""
+    card_path, topics_path = args.out / CARD_FILE, args.out / TOPICS_FILE
+    for path in (card_path, topics_path):
+        if path.exists():
+            raise CliError(f"{path} is there already; name another directory, or move it away.")
+    if args.rate is not None and args.rate != round(args.rate):
+        raise CliError(f"--rate is {args.rate:g}, expected a whole number: datasets have whole frames per second.")
+    ros.ensure()
+    from rt_vla_ros.cli.card.graph_survey import LISTENING, survey_graph
+
+    print(f"Listening for {LISTENING:g} s and more ...", flush=True)
+    survey = survey_graph()
+    topics = guess_topics(survey, None if args.cameras is None else dict(args.cameras))
+    card = guess_card(survey, topics, args.rate)
+    args.out.mkdir(parents=True, exist_ok=True)
+    card.save(args.out)
+    topics_path.write_text(topic_map_text(topics), encoding="utf-8")
+    for name, value in topics.entries.items():
+        print(printable(f"  {name}: {', '.join(value) if isinstance(value, list) else value}"))
+    print(f"\nWritten: {card_path} and {topics_path}. To be confirmed:")
+    told = [f"{topics_path}: {name}: {text}" for name, text in topics.doubts.items()]
+    told += [f"{card_path}: {note.partition(': ')[2]}" for note in card.notes]
+    for number, text in enumerate(told, 1):
+        print(printable(f"{number:3}. {text}"))
+    print(f"\nThen: rt-vla card check {args.out} --topics {topics_path}")
+    return 0

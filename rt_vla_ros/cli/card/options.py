@@ -1,0 +1,33 @@
+"""What the subcommands of `rt-vla card` take."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
+from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.recording.card_file import read_card
+
+
+def add_card(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("card", metavar="CARD", help="a card's file, or a dataset, or a checkpoint by name or path")
+
+
+def open_card(name: str) -> tuple[ActionCard, str]:
+    """The card, and where it is from. Raises ValueError with a sentence; OSError."""
+    path = Path(name)
+    if path.is_file():
+        return read_card(path), str(path)
+    for directory in (path, path / "meta"):
+        if (directory / CARD_FILE).is_file():
+            return ActionCard.load(directory), str(directory / CARD_FILE)
+    return resolve(name).read_card(), name
+
+
+def camera_pair(text: str) -> tuple[str, str]:
+    """NAME=TOPIC. Raises ArgumentTypeError."""
+    name, equals, topic = text.partition("=")
+    if not (name.isidentifier() and equals and topic):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=TOPIC, such as front=/camera/image_raw")
+    return name, topic

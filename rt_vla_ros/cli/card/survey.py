@@ -1,0 +1,91 @@
+"""What a robot's graph has that an action card or a topic map names. No ROS in here: see `graph_survey`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rt_vla_ros.recording.topic_map import COMPRESSED
+from rt_vla_ros.recording.transform_streams import TransformStreams
+
+IMAGE_KINDS = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+JOINTS_KIND, TWIST_KIND = "sensor_msgs/msg/JointState", "geometry_msgs/msg/TwistStamped"
+
+
+@dataclass(frozen=True)
+class CameraSeen:
+    """A topic of images.
+
+    width, height: of an image [pixel]; 0 where none came. encoding: in words. rate: images per second [Hz]; 0 for too
+    few. age: how old they are when they come [s]; negative from the future. vertical_fov: by its camera_info [rad]; 0
+    where that is not there. problem: why its images cannot be used, in a sentence; empty where they can.
+    """
+
+    width: int = 0
+    height: int = 0
+    encoding: str = ""
+    rate: float = 0.0
+    age: float = 0.0
+    vertical_fov: float = 0.0
+    problem: str = ""
+
+    @property
+    def usable(self) -> bool:
+        return self.width > 0 and not self.problem
+
+
+@dataclass(frozen=True)
+class JointsSeen:
+    """A topic of joint states. rate [Hz]; positions: by the joints' names [rad] or [m]."""
+
+    rate: float
+    positions: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was seen.
+
+    topics: types by full name, of what is published or listened to. published: of these, what has a publisher.
+    cameras, joints: by topic. parents: the frame in which TF places each. moving: the frames that are placed anew all
+    the time. ages: of their last transforms [s]. transforms: all of them as they were last.
+    """
+
+    topics: Mapping[str, str]
+    published: frozenset[str]
+    cameras: Mapping[str, CameraSeen] = field(default_factory=dict)
+    joints: Mapping[str, JointsSeen] = field(default_factory=dict)
+    parents: Mapping[str, str] = field(default_factory=dict)
+    moving: frozenset[str] = frozenset()
+    ages: Mapping[str, float] = field(default_factory=dict)
+    transforms: TransformStreams = field(default_factory=lambda: TransformStreams(1.0))
+
+    def find(self, topic: str) -> str | None:
+        """The topic of this name, or the only one of this name in another namespace."""
+        full = f"/{topic.lstrip('/')}"
+        if full in self.topics:
+            return full
+        same = [] if topic.startswith("/") else [name for name in self.topics if name.endswith(full)]
+        return same[0] if len(same) == 1 else None
+
+    def of_kind(self, kind: str, *words: str) -> str | None:
+        """A topic of a type, with one of the words in its name, if any are given; the shortest."""
+        names = [name for name, one in self.topics.items() if one == kind and (not words or _has(name, words))]
+        return min(names, key=lambda name: (len(name), name), default=None)
+
+    def above(self, frame: str) -> list[str]:
+        """The frames in which TF places one, nearest first."""
+        chain: list[str] = []
+        while frame in self.parents and self.parents[frame] not in chain:
+            frame = self.parents[frame]
+            chain.append(frame)
+        return chain
+
+
+def _has(name: str, words: tuple[str, ...]) -> bool:
+    return any(word in name for word in words)
+
+
+def camera_base(topic: str) -> str:
+    """A camera's topic without that of the transport."""
+    return topic.removesuffix(COMPRESSED)

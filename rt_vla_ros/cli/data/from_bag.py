@@ -1,0 +1,146 @@
+"""Recorded bags (rosbag2: MCAP and SQLite, compressed or not) as episodes of a dataset.
+
+rt-vla data from-bag demo_bag --card robot --topics robot/topics.yaml --instruction 'lift it' --out data/demo
+rt-vla data from-bag bags/* --card robot --topics robot/topics.yaml --episodes-by instruction --out data/demos
+rt-vla data from-bag demo_bag --card robot --topics robot/topics.yaml --dry-run
+
+The same code as the recorder's makes the frames, so a bag gives what recording its replay would. Of a bag that is
+damaged, what can be read is read. --episodes-by takes a topic of std_msgs/Bool (true begins an episode, false ends it)
+or std_msgs/String: an instruction begins an episode, an empty one ends it; so do the words start, success, failure,
+stop, and discard.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rt_vla_ros import ros
+from rt_vla_ros.cli.main import refused
+from rt_vla_ros.progress import Progress
+from zenoh_ros.commands.errors import CliError
+from zenoh_ros.wire.printable import printable
+
+if TYPE_CHECKING:
+    from rt_vla_ros.nodes.bag_conversion import BagConversion, ConvertedEpisode
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bags", type=Path, nargs="+", metavar="BAG", help="a bag's directory, or a file .mcap or .db3")
+    parser.add_argument("--card", type=Path, required=True, metavar="CARD", help="the action card: a file or directory")
+    parser.add_argument("--topics", type=Path, required=True, metavar="YAML", help="the topic map of the robot")
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--out", type=Path, metavar="DATA", help="the new dataset; nothing is there yet")
+    target.add_argument("--dry-run", action="store_true", help="say what would be made of it, and keep nothing")
+    parser.add_argument("--append", action="store_true", help="add to the dataset that is there")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--episodes-by", default="", metavar="TOPIC", help="split a bag by what a topic says")
+    times = "split a bag by times from its begin [s], such as 2.5-14 20-31"
+    how.add_argument("--episode-markers", type=_span, nargs="+", default=[], metavar="FROM-TO", help=times)
+    parser.add_argument("--instruction", default="", metavar="TEXT", help="what is shown, where no topic says it")
+    failed = "the episodes show no success; otherwise they do where no topic says another thing and nothing was missing"
+    parser.add_argument("--no-success", action="store_true", help=failed)
+    parser.add_argument("--codec", default="lossless", help="of the videos: lossless, h264 or av1 (%(default)s)")
+
+
+@refused(ImportError, ValueError)
+def run(args: argparse.Namespace) -> int:
+    """0 where an episode was made, 1 where none was."""
+    spans = tuple(args.episode_markers)
+    if any(later[0] < earlier[1] for earlier, later in pairwise(spans)):
+        raise CliError("the times of --episode-markers must rise and not overlap.")
+    ros.ensure()
+    from rt_vla_ros.data.lerobot_writer import LeRobotWriter
+    from rt_vla_ros.nodes.bag_conversion import Splitting, convert
+    from rt_vla_ros.recording.bag_files import Bag
+    from rt_vla_ros.recording.card_file import read_card
+    from rt_vla_ros.recording.topic_map import TopicMap
+
+    card, topics = read_card(args.card), TopicMap.load(args.topics)
+    splitting = Splitting(args.episodes_by, spans, args.instruction, not args.no_success)
+    with ExitStack() as stack:
+        out = stack.enter_context(_target(args))
+        bags = [stack.enter_context(Bag(path)) for path in args.bags]
+        writer = LeRobotWriter(out, card, with_scene=False, with_commanders=True, codec=args.codec, robot=card.name)
+        try:
+            conversions = convert(bags, topics, writer, splitting)
+        except ValueError:
+            _take_away_empty(out, writer.episodes)
+            raise
+        before, refused_ones = writer.episodes, 0
+        for path, conversion in zip(args.bags, conversions, strict=True):
+            refused_ones += _convert(path, conversion, audit=args.dry_run)
+        writer.commit()
+        made, frames = writer.episodes - before, writer.frames
+        _take_away_empty(out, writer.episodes)
+    kept = "would be made" if args.dry_run else f"are new in {out}, which has {frames} frames in all"
+    print(printable(f"{made} episodes {kept}; {refused_ones} could not be used."))
+    return int(made == 0)
+
+
+def _convert(path: Path, conversion: BagConversion, *, audit: bool) -> int:
+    """Tells of each episode of a bag; how many could not be used."""
+    progress, refusals = Progress(), 0
+    for episode in conversion.episodes():
+        if episode is None:
+            progress.update(f"{path}: {conversion.elapsed:.0f} s")
+            continue
+        refusals += episode.saved is None
+        for line in _told(path, episode, audit=audit):
+            progress.line(printable(line))
+    for note in conversion.notes:
+        progress.line(printable(f"  note: {note}"))
+    return refusals
+
+
+def _told(path: Path, episode: ConvertedEpisode, *, audit: bool) -> Iterator[str]:
+    when = f"{path}, {episode.begin:.1f} s to {episode.end:.1f} s"
+    if episode.saved is None:
+        yield f"{when}: not used. {episode.refusal}"
+    else:
+        saved = episode.saved
+        yield f"{when}: episode {saved.index}, {saved.frames} frames, {'success' if saved.success else 'no success'}."
+        yield from (f"  problem: {problem}" for problem in saved.problems)
+    for name, one in episode.audits if audit else ():
+        told = one.to_dict()
+        if told["messages"]:
+            yield (
+                f"  {name}: {told['messages']} messages, {told['rate']:.1f} Hz, longest gap {told['longest_gap']:.2f} s"
+            )
+
+
+@contextmanager
+def _target(args: argparse.Namespace) -> Iterator[Path]:
+    """Where the dataset is written. Raises CliError where something is there."""
+    if args.dry_run:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / "data"
+        return
+    if args.out.exists() and any(args.out.iterdir() if args.out.is_dir() else [args.out]) and not args.append:
+        raise CliError(f"{args.out} is there already: name another directory, or say --append.")
+    yield args.out
+
+
+def _take_away_empty(out: Path, episodes: int) -> None:
+    """A dataset that was begun and got no episode."""
+    if episodes == 0:
+        for name in ("meta/info.json", "meta/action_card.json"):
+            (out / name).unlink(missing_ok=True)
+        for path in sorted((one for one in out.rglob("*") if one.is_dir()), reverse=True):
+            path.rmdir()
+        out.rmdir()
+
+
+def _span(text: str) -> tuple[float, float]:
+    match = re.fullmatch(r"(\d+(?:\.\d*)?)-(\d+(?:\.\d*)?)", text)
+    if match is None or not float(match[1]) < float(match[2]):
+        raise argparse.ArgumentTypeError(
+            f"times are FROM-TO in seconds from the bag's begin, such as 2.5-14; not {text!r}"
+        )
+    return float(match[1]), float(match[2])

@@ -1,0 +1,194 @@
+"""From a bag to episodes of a dataset: the recorder's streams, resampling and encoding, driven by the bag's time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rt_vla_ros.data.lerobot_writer import LeRobotWriter
+from rt_vla_ros.nodes.bag_topics import BagTopics, describe
+from rt_vla_ros.nodes.pictures import rgb_from_picture
+from rt_vla_ros.recording.bag_files import Bag, BagError
+from rt_vla_ros.recording.episode_builder import Audits, EpisodeBuilder, RecordingError, SavedEpisode
+from rt_vla_ros.recording.episode_cuts import Cut, EpisodeCuts, cuts_at
+from rt_vla_ros.recording.resampling import PATIENCE_NS, Resampler
+from rt_vla_ros.recording.robot_streams import RobotStreams
+from rt_vla_ros.recording.topic_map import TopicMap
+
+LOOK_NS = 50_000_000
+"""How often it is looked for frames that are decided, as the recorder does."""
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How a bag becomes episodes: by a topic, by times from its begin [s], or one of the whole bag.
+
+    instruction: where no topic says one. success: of episodes of which nothing else is said.
+    """
+
+    topic: str = ""
+    spans: tuple[tuple[float, float], ...] = ()
+    instruction: str = ""
+    success: bool = True
+
+
+@dataclass(frozen=True)
+class ConvertedEpisode:
+    """What became of one. begin, end: from the bag's begin [s]. saved: None where nothing is kept, for `refusal`."""
+
+    begin: float
+    end: float
+    saved: SavedEpisode | None
+    refusal: str
+    audits: Audits
+
+
+class BagConversion:
+    """notes: what is wrong with the bag, in sentences, once it is read."""
+
+    def __init__(self, bag: Bag, topics: TopicMap, writer: LeRobotWriter, splitting: Splitting) -> None:
+        """Raises BagError, TopicMapError, StartError."""
+        self._bag, self._writer, self._splitting = bag, writer, splitting
+        self._streams = RobotStreams(writer.card, topics)
+        self._topics = BagTopics(bag, self._streams)
+        self._marker = self._find_marker()
+        self._cuts, self._waiting = EpisodeCuts(), deque[Cut]()
+        self._episode: _Episode | None = None
+        self._begin_ns: int | None = None
+        self._refused = 0
+
+    @property
+    def notes(self) -> list[str]:
+        return [*self._bag.notes, *describe(self._topics.dropped)]
+
+    @property
+    def elapsed(self) -> float:
+        """Of the bag's time, so far [s]."""
+        return (self._topics.now_ns - (self._begin_ns or self._topics.now_ns)) / 1e9
+
+    def episodes(self) -> Iterator[ConvertedEpisode | None]:
+        """Each as soon as it is written; None now and then in between. Raises BagError, OSError."""
+        look_ns = 0
+        marker = {self._marker} if self._marker else set()
+        for message in self._bag.messages({*self._topics.topics, *marker}):
+            self._topics.take(message)
+            now_ns = self._topics.now_ns
+            if self._begin_ns is None and now_ns:
+                self._begin_ns = now_ns
+                self._waiting += self._first_cuts(now_ns)
+            if message.topic == self._marker:
+                cut = self._cuts.hear(self._topics.marker(message), now_ns)
+                if cut is not None:
+                    self._waiting.append(cut)
+            if now_ns - look_ns >= LOOK_NS or now_ns < look_ns:
+                look_ns = now_ns
+                yield from self._advance(now_ns)
+                yield None
+        end_ns = self._topics.now_ns
+        self._waiting.append(Cut(self._last_ns(end_ns), False))
+        while self._waiting or self._episode is not None:
+            yield from self._advance(end_ns + 2 * PATIENCE_NS)
+
+    def _last_ns(self, end_ns: int) -> int:
+        """Up to when the transforms say where the tip was; where they ended long before the bag, that is its end."""
+        newest = [found[0] for one in self._streams.moving() if (found := one.at(end_ns)) is not None]
+        oldest_ns = end_ns - round(self._streams.topics.max_state_age * 1e9)
+        return min((one for one in newest if one >= oldest_ns), default=end_ns) + 1
+
+    def _first_cuts(self, now_ns: int) -> list[Cut]:
+        if self._marker:
+            return []
+        return cuts_at([*self._splitting.spans], now_ns) if self._splitting.spans else [Cut(now_ns, True)]
+
+    def _advance(self, now_ns: int) -> Iterator[ConvertedEpisode]:
+        """Takes what is decided, and does the cuts whose time has come, one after the other."""
+        while True:
+            if self._episode is not None:
+                if self._waiting and self._waiting[0].time_ns <= now_ns:
+                    self._episode.stop(self._waiting[0])
+                if not self._episode.take(now_ns):
+                    return
+                yield self._ended(self._episode)
+                self._episode = None
+            if not self._waiting or self._waiting[0].time_ns > now_ns:
+                self._streams.forget(now_ns)
+                return
+            cut = self._waiting.popleft()
+            if cut.begins:
+                self._streams.put_instruction(cut.instruction or self._splitting.instruction, cut.time_ns)
+                self._episode = _Episode(self._writer, self._streams, cut.time_ns, self._splitting.success)
+
+    def _ended(self, episode: _Episode) -> ConvertedEpisode:
+        times = [(at - (self._begin_ns or 0)) / 1e9 for at in (episode.begin_ns, episode.end_ns or self._topics.now_ns)]
+        audits = self._streams.audits()
+        try:
+            return ConvertedEpisode(times[0], times[1], episode.save(audits), "", audits)
+        except RecordingError as error:
+            return ConvertedEpisode(times[0], times[1], None, self._explained(str(error)), audits)
+
+    def _explained(self, refusal: str) -> str:
+        if "TF has no way" in refusal and "/tf_static" not in self._bag.kinds:
+            return f"{refusal} The bag has no /tf_static: record it, too, or name two frames that /tf connects."
+        return refusal
+
+    def _find_marker(self) -> str:
+        topic = self._splitting.topic
+        full = self._topics.find(topic) if topic else ""
+        if full is None:
+            texts = [
+                name for name, kind in self._bag.kinds.items() if kind in ("std_msgs/msg/Bool", "std_msgs/msg/String")
+            ]
+            listed = ", ".join(sorted(texts)) or "none"
+            raise BagError(f"{self._bag.path} has no topic {topic!r} to split it by; its Bools and Strings: {listed}.")
+        return full
+
+
+class _Episode:
+    """The one under way. begin_ns, end_ns: by the clock of the stamps."""
+
+    def __init__(self, writer: LeRobotWriter, streams: RobotStreams, begin_ns: int, success: bool) -> None:
+        self.begin_ns, self.end_ns = begin_ns, 0
+        self._success, self._discard = success, False
+        self._builder = EpisodeBuilder(writer, streams, lambda camera, picture: rgb_from_picture(picture, camera))
+        self._resampler = Resampler(streams, begin_ns)
+        self._over: str | None = None
+
+    def stop(self, cut: Cut) -> None:
+        if not self.end_ns:
+            self.end_ns, self._discard = cut.time_ns, cut.discard
+            self._success = self._success if cut.success is None else cut.success
+            self._resampler.stop(cut.time_ns - 1)  # a frame then is the next one's
+
+    def take(self, now_ns: int) -> bool:
+        """Whether it is over."""
+        try:
+            for moment in self._resampler.due(now_ns):
+                self._builder.add(moment)
+        except ValueError as error:
+            self._over = f"The episode ended early: {error}"
+        except BaseException:
+            self._builder.discard()
+            raise
+        self._over = self._over or self._resampler.over
+        return self._over is not None or self._resampler.finished
+
+    def save(self, audits: Audits) -> SavedEpisode:
+        """Raises RecordingError where nothing is kept, OSError."""
+        if self._discard:
+            self._builder.discard()
+            raise RecordingError("It was discarded, as the topic said.")
+        return self._builder.save(success=self._success, over=self._over, audits=audits)
+
+
+def convert(bags: Sequence[Bag], topics: TopicMap, writer: LeRobotWriter, splitting: Splitting) -> list[BagConversion]:
+    """A conversion for each; all are looked at before the first one is read. Raises BagError with all problems."""
+    made, problems = [], []
+    for bag in bags:
+        try:
+            made.append(BagConversion(bag, topics, writer, splitting))
+        except BagError as error:
+            problems.append(str(error))
+    if problems:
+        raise BagError("\n".join(problems))
+    return made

@@ -1,0 +1,73 @@
+"""Where the episodes of a bag begin and end: by a topic, by times, or one that is the whole bag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BEGINS = ("start", "begin", "record")
+ENDS = {"success": True, "stop": None, "end": None, "failure": False, "fail": False}
+DISCARDS = ("discard", "abort", "cancel")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """At a time [ns] the episode under way ends, and perhaps another begins.
+
+    begins: whether one does. instruction: of that one; empty: what the topic of the instructions says. success: of the
+    one that ends; None: as is said for all. discard: whether nothing of the one that ends is kept.
+    """
+
+    time_ns: int
+    begins: bool
+    instruction: str = ""
+    success: bool | None = None
+    discard: bool = False
+
+
+class EpisodeCuts:
+    """Makes cuts of what a topic says.
+
+    A Bool: true begins an episode, false ends it. A String: one of BEGINS begins one (also "start: what to do"), ENDS
+    and DISCARDS end it; any other text is an instruction, which begins an episode where it is not that of the one under
+    way; an empty text ends it.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: str | None = None  # the text that began it
+
+    def hear(self, value: bool | str, time_ns: int) -> Cut | None:
+        """A message of the topic; None where it changes nothing."""
+        if isinstance(value, bool):
+            return self._begin("true", "", time_ns) if value else self._end(time_ns)
+        text = value.strip()
+        word, _, rest = text.partition(":")
+        word = word.strip().lower()
+        if word in BEGINS:
+            self._under_way = None  # each of them begins one
+            return self._begin(text, rest.strip(), time_ns)
+        if text.lower() in DISCARDS:
+            return self._end(time_ns, discard=True)
+        if not text or text.lower() in ENDS:
+            return self._end(time_ns, success=ENDS.get(text.lower()))
+        return self._begin(text, text, time_ns)
+
+    def _begin(self, text: str, instruction: str, time_ns: int) -> Cut | None:
+        if self._under_way == text:
+            return None
+        self._under_way = text
+        return Cut(time_ns, True, instruction)
+
+    def _end(self, time_ns: int, *, success: bool | None = None, discard: bool = False) -> Cut | None:
+        if self._under_way is None:
+            return None
+        self._under_way = None
+        return Cut(time_ns, False, success=success, discard=discard)
+
+
+def cuts_at(spans: list[tuple[float, float]], begin_ns: int) -> list[Cut]:
+    """Of times from a bag's begin [s], rising."""
+    cuts = []
+    for first, last in spans:
+        cuts.append(Cut(begin_ns + round(first * 1e9), True))
+        cuts.append(Cut(begin_ns + round(last * 1e9), False))
+    return cuts

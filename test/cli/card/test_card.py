@@ -1,0 +1,226 @@
+"""`rt-vla card`: a first card from a graph, a card against a graph, a card as tables."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rt_vla_ros import ros
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.cli.card.comparison import compare, guess_cameras
+from rt_vla_ros.cli.card.guesses import camera_names, guess_card, guess_topics, topic_map_text
+from rt_vla_ros.cli.card.survey import CameraSeen, JointsSeen, Survey
+from rt_vla_ros.cli.main import main
+from rt_vla_ros.recording.topic_map import TopicMap
+from rt_vla_ros.recording.transform_streams import TransformStreams
+
+ros.ensure()
+
+FRONT, WRIST = "/camera/color/image_raw", "/wrist_camera/image_raw/compressed"
+KINDS = {
+    FRONT: "sensor_msgs/msg/Image",
+    WRIST: "sensor_msgs/msg/CompressedImage",
+    "/joint_states": "sensor_msgs/msg/JointState",
+    "/servo_node/delta_twist_cmds": "geometry_msgs/msg/TwistStamped",
+}
+
+
+def survey(**changes: Any) -> Survey:
+    """Of an arm with two joints, fingers and two cameras."""
+    parents = {"shoulder": "base", "wrist": "shoulder", "finger": "tool0", "tool0": "wrist", "base": "world"}
+    transforms = TransformStreams(1.0)
+    for child, parent in parents.items():
+        transforms.put(child, parent, None, np.array([0.1, 0.0, 0.2]), np.array([1.0, 0.0, 0.0, 0.0]), 0)
+    moving = frozenset(("shoulder", "wrist", "finger"))
+    values: dict[str, Any] = {
+        "topics": KINDS,
+        "published": frozenset(KINDS),
+        "cameras": {
+            FRONT: CameraSeen(640, 480, "rgb8", 30.0, 0.01, vertical_fov=0.8),
+            WRIST: CameraSeen(640, 480, "jpeg", 15.2, 0.01),
+        },
+        "joints": {"/joint_states": JointsSeen(100.0, {"j1": 0.5, "j2": -1.0, "left_finger": 0.03})},
+        "parents": parents,
+        "moving": moving,
+        "ages": dict.fromkeys(moving, 0.01),
+        "transforms": transforms,
+    }
+    return Survey(**values | changes)
+
+
+def first(**changes: Any) -> tuple[ActionCard, TopicMap]:
+    """As `card init` writes them, confirmed."""
+    topics = guess_topics(survey())
+    card = replace(guess_card(survey(), topics), notes=())
+    return replace(card, **changes), TopicMap.from_dict(topics.entries)
+
+
+def test_what_is_guessed(tmp_path: Path) -> None:
+    topics = guess_topics(survey())
+    card = guess_card(survey(), topics)
+    assert topics.entries["cameras"] == [f"front={FRONT}", f"wrist={WRIST}"]
+    assert (topics.entries["base_frame"], topics.entries["tip_frame"]) == ("base", "tool0")
+    assert topics.entries["twist_topic"] == "/servo_node/delta_twist_cmds"
+    assert (topics.entries["gripper_joint"], topics.entries["gripper_topic"]) == ("left_finger", "")
+    assert [(one.name, one.width, one.height, one.vertical_fov) for one in card.cameras] == [
+        ("front", 320, 240, 0.8),
+        ("wrist", 320, 240, 0.0),
+    ]
+    assert (card.control_rate, card.frame_id) == (10.0, "base")
+    assert [one.source for one in card.state] == ["joint:j1", "joint:j2", "gripper"]
+    assert all(note.startswith("TO CONFIRM: ") for note in card.notes)
+    path = tmp_path / "topics.yaml"
+    path.write_text(topic_map_text(topics))
+    assert TopicMap.load(path) == TopicMap.from_dict(topics.entries)
+    assert path.read_text().count("TO CONFIRM: ") == len(topics.doubts)
+
+
+def test_names_of_cameras() -> None:
+    topics = ["/image", "/wrist_image", "/camera/camera/color/image_raw", "/cam0/image_raw", "/3d/rgb/image_raw"]
+    assert list(camera_names(topics)) == ["front", "wrist", "front_2", "cam0", "camera_3d"]
+
+
+def test_a_first_card_fits_its_graph() -> None:
+    card, topics = first()
+    assert compare(card, topics, survey()) == []
+    assert guess_cameras(card, survey()) == topics.cameras
+
+
+def seen(topic: str, **changes: Any) -> dict[str, Any]:
+    cameras = survey().cameras
+    return {"cameras": {**cameras, topic: replace(cameras[topic], **changes)}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({"cameras": {}}, ["C101", "C101"]),
+        (seen(FRONT, problem="silent", width=0, height=0, encoding=""), ["C102"]),
+        (seen(FRONT, width=640, height=360), ["C103"]),
+        (seen(FRONT, width=160, height=120), ["C103"]),
+        (seen(FRONT, problem="a depth image", encoding="16UC1"), ["C104"]),
+        (seen(FRONT, rate=5.0), ["C105"]),
+        (seen(FRONT, vertical_fov=1.2), ["C106"]),
+        (seen(FRONT, age=-3600.0), ["C107"]),
+        ({"parents": {}, "moving": frozenset()}, ["C201", "C201"]),
+        ({"transforms": TransformStreams(1.0)}, ["C202"]),
+        ({"moving": frozenset()}, ["C203"]),
+        ({"ages": {"wrist": 5.0}}, ["C204"]),
+        ({"joints": {}}, ["C211"]),
+        ({"joints": {"/joint_states": JointsSeen(100.0, {"a": 0.0})}}, ["C212", "C212", "C212"]),
+        (
+            {"joints": {"/joint_states": JointsSeen(100.0, {"j1": 90.0, "j2": -3.5, "left_finger": 0})}},
+            ["C213", "C213"],
+        ),
+        ({"joints": {"/joint_states": JointsSeen(2.0, {"j1": 0.0, "j2": 0.0, "left_finger": 0})}}, ["C214"]),
+        ({"topics": KINDS | {"/servo_node/delta_twist_cmds": "geometry_msgs/msg/Twist"}}, ["C221"]),
+    ],
+)
+def test_every_mismatch_has_its_code(changes: dict[str, Any], codes: list[str]) -> None:
+    card, topics = first()
+    found = compare(card, topics, survey(**changes))
+    assert [one.code for one in found] == codes
+    assert all(one.sentence.endswith(".") or "?" in one.sentence or one.code in ("C102", "C104") for one in found)
+
+
+def test_the_card_of_another_robot_and_all_at_once() -> None:
+    card, topics = first(frame_id="panda_link0")
+    topics = replace(topics, base_frame="", cameras=("front=/a", "side=/b"))
+    other = survey(joints={"/joint_states": JointsSeen(100.0, {"a": 0.0})})
+    found = compare(card, topics, other)
+    assert {"C001", "C101", "C201", "C212", "C301"} <= {one.code for one in found}
+    none = replace(card, cameras=(replace(card.cameras[0], crop="none"), card.cameras[1]))
+    assert next((one.code, one.severity) for one in compare(none, first()[1], survey())) == ("C103", "error")
+
+
+def test_init_and_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from rt_vla_ros.cli.card import graph_survey
+
+    monkeypatch.setattr(graph_survey, "survey_graph", survey)
+    out = tmp_path / "robot"
+    words = ["--cameras", f"eye={FRONT}", "--rate", "5"]
+    assert main(["card", "init", "--from-graph", "--out", str(out), *words]) == 0
+    said = capsys.readouterr().out
+    assert "topics.yaml: tip_frame: it is where the chain of moving frames ends; else: wrist." in said
+    assert main(["card", "init", "--from-graph", "--out", str(out)]) == 2
+    assert "is there already" in capsys.readouterr().err
+    check = ["card", "check", str(out), "--topics", str(out / "topics.yaml")]
+    assert main(check) == 0
+    said = capsys.readouterr().out
+    assert "C302 warning: Nobody has confirmed a guess: it is where the chain of moving frames begins." in said
+    assert "fits this graph: 0 errors" in said
+    assert main([*check, "--strict"]) == 1
+    data = json.loads((out / "action_card.json").read_text())
+    (out / "action_card.json").write_text(json.dumps(data | {"control_rate": 50.0}, indent=2))
+    capsys.readouterr()
+    assert main(check) == 1
+    said = capsys.readouterr().out
+    line = next(
+        n for n, one in enumerate((out / "action_card.json").read_text().splitlines(), 1) if "control_rate" in one
+    )
+    assert f"Change control_rate in {out / 'action_card.json'}:{line}." in said
+    assert main(["card", "init", "--from-graph", "--out", str(tmp_path / "b"), "--cameras", "eye=/nothing"]) == 2
+    assert f"Image topics: {FRONT} (rgb8 640x480, 30 Hz)" in capsys.readouterr().err
+
+
+def test_show(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["card", "show", "rt1-mini"]) == 0
+    said = capsys.readouterr().out
+    assert "world_vector_x      translation_x  -0.04  0.04  m                0.2 m/s     0.00031" in said
+    assert main(["card", "show", "nothing-like-this"]) == 2
+
+
+def test_a_live_graph_is_surveyed(ros_graph: Any) -> None:
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+    from rclpy.node import Node
+    from sensor_msgs.msg import CameraInfo, Image, JointState
+
+    from rt_vla_ros.cli.card.graph_survey import survey_graph
+    from rt_vla_ros.nodes.conversions import time_message
+
+    rclpy.init(args=[])
+    node, executor, stopped = Node("robot"), SingleThreadedExecutor(), threading.Event()
+    executor.add_node(node)
+    images = node.create_publisher(Image, "/cell/image_raw", 1)
+    infos = node.create_publisher(CameraInfo, "/cell/camera_info", 1)
+    joints = node.create_publisher(JointState, "/joint_states", 10)
+
+    def publish() -> None:
+        stamp = time_message(time.time_ns())
+        message = Image(height=2, width=4, encoding="rgb8", step=12, data=[7] * 24)
+        message.header.stamp = stamp
+        images.publish(message)
+        infos.publish(CameraInfo(height=2, width=4, k=np.diag([2.0, 1.0, 1.0]).ravel()))
+        state = JointState(name=["j1"], position=[0.5])
+        state.header.stamp = stamp
+        joints.publish(state)
+
+    node.create_timer(0.05, publish)
+
+    def spin() -> None:
+        while not stopped.is_set():
+            executor.spin_once(timeout_sec=0.02)
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    try:
+        found = survey_graph(0.8, 0.8)
+    finally:
+        stopped.set()
+        thread.join()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    camera = found.cameras["/cell/image_raw"]
+    assert (camera.width, camera.height, camera.encoding, camera.problem) == (4, 2, "rgb8", "")
+    assert 5 < camera.rate < 40
+    assert camera.vertical_fov == pytest.approx(np.pi / 2)
+    assert found.joints["/joint_states"].positions == {"j1": 0.5}

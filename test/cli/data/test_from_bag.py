@@ -1,0 +1,198 @@
+"""`rt-vla data from-bag`: bags of every kind to episodes, and a sentence for what is wrong with one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rosbags.rosbag2 import CompressionMode, StoragePlugin
+from support import bags
+from support.bags import BEGIN, SECOND, Said, text, topic_map, write
+from support.recorded_robot import CARD
+
+from rt_vla_ros.cli.main import main
+from rt_vla_ros.data.lerobot import LeRobotDataset
+
+
+@pytest.fixture
+def robot(tmp_path: Path) -> Path:
+    (tmp_path / "card.json").write_text(json.dumps(CARD.to_dict()))
+    topic_map(tmp_path / "topics.yaml")
+    return tmp_path
+
+
+def convert(robot: Path, *words: Any, out: str = "set") -> int:
+    options = ["--card", robot / "card.json", "--topics", robot / "topics.yaml", "--out", robot / out]
+    return main(["data", "from-bag", *map(str, [*words, *options])])
+
+
+STORED = [
+    (StoragePlugin.MCAP, CompressionMode.NONE),
+    (StoragePlugin.MCAP, CompressionMode.STORAGE),
+    (StoragePlugin.MCAP, CompressionMode.FILE),
+    (StoragePlugin.SQLITE3, CompressionMode.NONE),
+    (StoragePlugin.SQLITE3, CompressionMode.FILE),
+    (StoragePlugin.SQLITE3, CompressionMode.MESSAGE),
+]
+
+
+@pytest.mark.parametrize(("storage", "compression"), STORED)
+def test_every_kind_of_bag_gives_the_same_episode(
+    robot: Path, storage: StoragePlugin, compression: CompressionMode
+) -> None:
+    write(robot / "bag", bags.robot(), storage, compression)
+    assert convert(robot, robot / "bag") == 0
+    (episode,) = LeRobotDataset(robot / "set")
+    assert (episode.instruction, episode.success, json.loads(episode.audit)["problems"]) == ("lift the cube", True, [])
+    assert [int(one[0, 0, 0]) for one in episode.images["front"]] == [2 * k for k in range(len(episode))]
+    assert len(episode) == 15  # at 5 Hz of 3 s
+    np.testing.assert_allclose(episode.values[:-1, 1], 0.02, atol=1e-6)  # 0.1 m/s
+    assert episode.states is not None
+    np.testing.assert_allclose(episode.states, [[0.1, 0.2]] * 15, atol=1e-6)
+
+
+def test_compressed_images_and_stamps_of_a_simulation(robot: Path) -> None:
+    """All stamps are of another clock than the times of recording."""
+    topic_map(robot / "topics.yaml", cameras=["front=/camera/image/compressed"])
+    write(robot / "bag", bags.robot(compressed=True, shift=-1_699_999_000.0))
+    assert convert(robot, robot / "bag") == 0
+    assert len(LeRobotDataset(robot / "set")[0]) == 15
+
+
+def test_messages_in_the_order_of_their_stamps_give_the_same(robot: Path) -> None:
+    said = bags.robot()
+    write(robot / "arrived", said)
+    write(
+        robot / "stamped",
+        [one if "image" not in one.topic else one._replace(time_ns=one.time_ns - SECOND // 50) for one in said],
+    )
+    assert convert(robot, robot / "arrived", robot / "stamped") == 0
+    first, second = LeRobotDataset(robot / "set")
+    np.testing.assert_array_equal(first.values, second.values)
+    np.testing.assert_array_equal(first.images["front"], second.images["front"])
+
+
+def marked(*marks: tuple[float, str], topic: str = "/instruction") -> list[Said]:
+    said = [one for one in bags.robot(4.0) if one.topic != "/instruction"]
+    said += [Said(topic, "std_msgs/msg/String", BEGIN + round(at * SECOND), text(words)) for at, words in marks]
+    return sorted(said, key=lambda one: one.time_ns)
+
+
+def test_episodes_by_instruction(robot: Path) -> None:
+    write(robot / "bag", marked((0.5, "lift it"), (1.0, "lift it"), (2.0, "put it down"), (3.0, "")))
+    assert convert(robot, robot / "bag", "--episodes-by", "instruction") == 0
+    assert [(one.instruction, len(one)) for one in LeRobotDataset(robot / "set")] == [
+        ("lift it", 8),
+        ("put it down", 5),
+    ]
+
+
+def test_episodes_by_words_and_by_times(robot: Path) -> None:
+    marks = (
+        (0.0, "start: lift it"),
+        (1.0, "success"),
+        (1.5, "start"),
+        (2.0, "discard"),
+        (2.5, "start"),
+        (3.5, "failure"),
+    )
+    write(robot / "bag", marked(*marks, topic="/marker"))
+    assert convert(robot, robot / "bag", "--episodes-by", "/marker", "--instruction", "other") == 0
+    found = [(one.instruction, one.success) for one in LeRobotDataset(robot / "set")]
+    assert found == [("lift it", True), ("other", False)]
+    words = ("--episode-markers", "0.5-1.5", "2-3", "--instruction", "x", "--no-success")
+    assert convert(robot, robot / "bag", *words, out="times") == 0
+    assert [(len(one), one.success) for one in LeRobotDataset(robot / "times")] == [(4, False), (4, False)]
+
+
+def test_a_camera_that_stops_ends_the_episode(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(robot / "bag", bags.robot(4.0, camera_until=1.5))
+    assert convert(robot, robot / "bag") == 0
+    (episode,) = LeRobotDataset(robot / "set")
+    assert not episode.success
+    assert "the camera 'front' has said nothing for 0." in capsys.readouterr().out
+
+
+def test_what_a_killed_recorder_left_is_read(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bag = write(robot / "bag", bags.robot(size=256))
+    (bag / "metadata.yaml").unlink()
+    file = next(bag.glob("*.mcap"))
+    whole = file.read_bytes()
+    file.write_bytes(whole[: round(len(whole) * 0.6)])
+    assert convert(robot, bag) == 0
+    said = capsys.readouterr().out
+    assert "has no metadata.yaml, so its recorder was killed" in said
+    assert "was not finished" in said
+    (episode,) = LeRobotDataset(robot / "set")
+    assert 4 < len(episode) < 12
+    file.write_bytes(whole[:1000])
+    assert convert(robot, bag, out="other") == 2
+    assert "no bag that can be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"cameras": ["front=/wrist/image"]}, "Topics of images in it: /camera/image (Image)."),
+        ({"cameras": ["front=/camera/image/compressed"]}, "Name /camera/image in the topic map."),
+        ({"joint_states": "/arm/joints"}, "it has no topic '/arm/joints', the joints."),
+        (
+            {"joint_states": "/instruction"},
+            "/instruction has the type std_msgs/msg/String, expected sensor_msgs/msg/Joint",
+        ),
+    ],
+)
+def test_a_bag_of_another_robot(
+    robot: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any], sentence: str
+) -> None:
+    topic_map(robot / "topics.yaml", **change)
+    write(robot / "bag", bags.robot(0.5))
+    assert convert(robot, robot / "bag") == 2
+    assert sentence in capsys.readouterr().err
+    assert not (robot / "set").exists()
+
+
+def test_without_tf_static_and_with_two_clocks(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(robot / "bag", bags.robot(static=False))
+    assert convert(robot, robot / "bag") == 1
+    assert "The bag has no /tf_static: record it, too" in capsys.readouterr().out
+    other = [one for one in bags.robot(shift=-3600.0) if "image" in one.topic]
+    write(
+        robot / "clocks",
+        sorted([*(one for one in bags.robot() if "image" not in one.topic), *other], key=lambda one: one.time_ns),
+    )
+    assert convert(robot, robot / "clocks") == 1
+    assert "which is another clock" in capsys.readouterr().out
+    assert not (robot / "set").exists()
+
+
+def test_nothing_is_overwritten_and_a_dry_run_keeps_nothing(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bag = write(robot / "bag", bags.robot(2.0))
+    words = ["data", "from-bag", str(bag), "--card", str(robot / "card.json"), "--topics", str(robot / "topics.yaml")]
+    assert main([*words, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "episode 0, 10 frames, success." in said
+    assert "the camera 'front': 20 messages, 10.0 Hz" in said
+    assert "1 episodes would be made" in said
+    assert convert(robot, bag) == 0
+    assert convert(robot, bag) == 2
+    assert "is there already: name another directory, or say --append." in capsys.readouterr().err
+    assert convert(robot, bag, "--append") == 0
+    assert len(list(LeRobotDataset(robot / "set"))) == 2
+
+
+def test_what_is_no_bag(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (robot / "empty").mkdir()
+    (robot / "text.mcap").write_text("no bag")
+    for path, sentence in (
+        ("nowhere", "There is no bag"),
+        ("empty", "it has no metadata.yaml and no .mcap or .db3"),
+        ("text.mcap", "is no bag that can be read"),
+    ):
+        assert convert(robot, robot / path) == 2
+        assert sentence in capsys.readouterr().err
+    shutil.rmtree(robot / "empty")
