@@ -6,7 +6,8 @@ from setuptools import setup
 
 HERE = Path(__file__).parent
 SHARE = "share/rt_vla_ros"
-FOLDERS = ("msg", "srv", "action", "launch", "config", *(f"config/{one.name}" for one in (HERE / "config").glob("*/")))
+CONFIG = sorted(f"config/{one.name}" for one in (HERE / "config").iterdir() if one.is_dir())
+FOLDERS = ("msg", "srv", "action", "launch", "config", *CONFIG)
 
 
 def files(folder: str) -> list[str]:
