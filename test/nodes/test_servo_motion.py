@@ -35,9 +35,9 @@ class MotionRig(Rig):
         super().__init__(bench)
         bench.until(lambda: self.arm and self.arm[-1].ready, "never ready")
 
-    def move(self, frame: str = "panda_link0") -> None:
+    def move(self, frame: str = "panda_link0", step: tuple[float, float, float] = STEP) -> None:
         """Begins a motion, anew where the smoother still looks at the arm."""
-        self.act(translation=STEP, period=0.5, frame=frame)
+        self.act(translation=step, period=0.5, frame=frame)
 
     def until_fault(self, words: str, begun: float) -> None:
         self.bench.until(lambda: self.statuses[-1].state == State.FAULT and words in self.statuses[-1].reason, words)
@@ -87,6 +87,27 @@ def test_a_halt_is_told(rig: MotionRig, what: str, words: str) -> None:
     begun = moving(rig)
     setattr(rig.servo, what, True)
     rig.until_fault(words, begun)
+
+
+def test_the_way_back_from_the_end_of_a_joint_is_free(rig: MotionRig) -> None:
+    """Servo halts only what goes on towards the end, and says status 0 again once the velocity is zero."""
+    begun = moving(rig)
+    rig.servo.joint_bound = True
+    rig.until_fault("of a joint", begun)
+    halted = rig.servo.tip[0]
+    rig.bench.until(lambda: rig.arm[-1].ready, "still refused")
+    rig.bench.call(Trigger, "smoother_node/reset")
+    rig.move(step=(-0.02, 0.0, 0.0))
+    rig.bench.until(lambda: rig.servo.tip[0] < halted - 0.01, "it does not come back")
+    assert rig.statuses[-1].state != State.FAULT
+
+
+def test_a_collision_is_told_before_an_unknown_frame(rig: MotionRig) -> None:
+    """As in servo.cpp, where it overwrites the other code."""
+    rig.servo.collision = True
+    begun = time.monotonic()
+    rig.move(frame="base_link")
+    rig.until_fault("because of a collision", begun)
 
 
 def test_a_pause_is_told(rig: MotionRig) -> None:

@@ -38,7 +38,8 @@ BASE, TIP = "panda_link0", "panda_link8"
 class StandInServo(Node):
     """slow_at, halt_at: where on x a singularity begins to slow and where it halts, from the start of the tip [m].
 
-    collision, joint_bound: halt the arm. waits: for joint states, as at its start. refuses: takes no request.
+    collision: halts the arm. joint_bound: halts what goes further along x; the way back is free, and a velocity of zero
+    is no warning. waits: for joint states, as at its start. refuses: takes no request.
     """
 
     def __init__(self, name: str = "servo_node", **changed: Any) -> None:
@@ -99,14 +100,17 @@ class StandInServo(Node):
         if age >= self._value("incoming_command_timeout"):
             self._twist = None
             return
+        if self.collision:  # before all else, also where the frame is unknown or the velocity zero
+            self._code = 5
+            return
         self._code = 0
         if twist.header.frame_id != BASE:
             self._code, self._twist = -1, None
             return
         linear = twist.twist.linear
         velocity = np.array([linear.x, linear.y, linear.z])
-        if self.collision or self.joint_bound:
-            self._code = 5 if self.collision else 6
+        if self.joint_bound and velocity[0] > 0:
+            self._code = 6
             return
         if velocity.any():
             self.tip = self.tip + self._scaled(velocity) * self._passed
