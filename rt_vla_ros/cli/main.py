@@ -60,7 +60,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "action": CommandEntry("zenoh_ros.commands.action", "list, info, type, send_goal", True),
     "lifecycle": CommandEntry("zenoh_ros.commands.lifecycle", "nodes, get, set, list", True),
     "interface": CommandEntry("zenoh_ros.commands.interface", "list, show, package, packages", True),
-    "bag": CommandEntry("zenoh_ros.commands.bag", "info, play", True),
+    "bag": CommandEntry("zenoh_ros.commands.bag", "info, play, record", True),
     "router": CommandEntry("zenoh_ros.commands.router", "the graph's router, for other hosts; says whom it refuses"),
     "keys": CommandEntry("zenoh_ros.commands.keys", "certificates for the graph: create, add, renew, show, restrict"),
     "evaluate": CommandEntry("rt_vla_ros.cli.evaluate", "how often a policy does what it is told, in the simulator"),

@@ -26,6 +26,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from rt_vla_ros.cli.interrupts import INTERRUPTED
 from rt_vla_ros.cli.main import refused
+from rt_vla_ros.cli.raw_bag import raw_bag
 from rt_vla_ros.cli.terminal_keys import END, Keys, raw_keys
 from rt_vla_ros.data.video import CODECS
 from rt_vla_ros.nodes.recorder_node import RecorderNode
@@ -49,18 +50,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--episodes", type=positive_int, metavar="N", help="end when the dataset has so many; default: go on")
     add("--instruction", default="", help="what the episodes show; default: what the topic `instruction` says")
     add("--codec", choices=tuple(CODECS), default="lossless", help="of the videos (default lossless)")
+    add("--bag", type=Path, metavar="BAG", help="also keep the raw messages, in a new bag (rosbag2, MCAP)")
     add("--use-sim-time", action="store_true", help="the stamps are a simulation's, which publishes /clock")
 
 
 @refused(StartError, TopicMapError)
 def run(args: argparse.Namespace) -> int:
     """0 when the dataset has its episodes, or q was pressed."""
-    entries = asdict(TopicMap.load(args.topics))
+    topics = TopicMap.load(args.topics)
+    entries = asdict(topics)
     settings = {name: list(one) if isinstance(one, tuple) else one for name, one in entries.items()}
     settings |= {"card": str(args.card), "out": str(args.out), "codec": args.codec, "instruction": args.instruction}
     settings |= {"use_sim_time": True} if args.use_sim_time else {}
     overrides = [Parameter(name, value=value) for name, value in settings.items()]
     with ExitStack() as stack:
+        if args.bag is not None:
+            stack.enter_context(raw_bag(args.bag, [*topics.all_topics(), "/tf", "/tf_static", "/clock"]))
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         stack.callback(rclpy.try_shutdown)
         node = RecorderNode(parameter_overrides=overrides)

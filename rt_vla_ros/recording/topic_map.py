@@ -97,6 +97,12 @@ class TopicMap:
             )
         return dict(pairs)
 
+    def all_topics(self) -> tuple[str, ...]:
+        """Of cameras, state, commands and who gives them; without TF and the clock, whose names are fixed."""
+        others = (self.joint_states, self.state_topic, self.gripper_topic, self.twist_topic, self.instruction_topic)
+        named = (*self.camera_topics().values(), *others, self.status_topic, self.teleop_topic)
+        return tuple(dict.fromkeys(topic for topic in named if topic))
+
     def base_of(self, card: ActionCard) -> str:
         """The TF frame in which the tip's pose is given; empty where nobody says so."""
         return self.base_frame or (self.axes_of(card) if card.frame == "base" else "")

@@ -7,6 +7,8 @@ import os
 import pty
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,10 @@ from rt_vla_ros import ros
 
 ros.ensure()
 
+from rt_vla_ros.cli import record  # noqa: E402
 from rt_vla_ros.cli.main import main  # noqa: E402
+from rt_vla_ros.cli.record import RecordingSession  # noqa: E402
+from rt_vla_ros.cli.terminal_keys import Keys, raw_keys  # noqa: E402
 from rt_vla_ros.nodes.recorder_node import RecorderNode  # noqa: E402
 
 
@@ -37,7 +42,14 @@ def test_keys_begin_and_end_episodes(
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "wb", buffering=0) as person, os.fdopen(theirs, "r") as terminal:
         monkeypatch.setattr(sys, "stdin", terminal)
-        person.write(b"yssdd?q")
+
+        @contextmanager
+        def typed(what: str) -> Iterator[Keys]:
+            with raw_keys(what) as keys:  # what was typed before is dropped
+                person.write(b"yssdd?q")
+                yield keys
+
+        monkeypatch.setattr(record, "raw_keys", typed)
         assert main(["record", *given, "--instruction", "lift it"]) == 0
     out, err = capfd.readouterr()
     assert "Keys: s: start, y: stop, success, n: stop, no success, d: discard, q: end." in out
@@ -92,3 +104,19 @@ def test_a_map_that_does_not_fit_is_refused(
     err = capfd.readouterr().err
     assert "add front=TOPIC" in err
     assert "tip_frame is empty" in err
+
+
+def test_raw_messages_are_kept_beside_it(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], ros_graph: Any
+) -> None:
+    existing = tmp_path / "existing"
+    existing.mkdir()
+    assert main(["record", *given, "--bag", str(existing)]) == 2
+    assert f"The bag {existing} could not be begun; nothing was recorded." in capfd.readouterr().err
+    assert not (tmp_path / "set").exists()
+    monkeypatch.setattr(RecordingSession, "_is_done", lambda _self: True)
+    assert main(["record", *given, "--bag", str(tmp_path / "bag")]) == 0
+    out, err = capfd.readouterr()
+    assert f"{tmp_path / 'bag'}: 0 messages of 0 topics in" in out
+    assert "Nothing came on /clock, /controller_status, " in err
+    assert (tmp_path / "bag" / "metadata.yaml").is_file()

@@ -1,4 +1,4 @@
-"""Recorded messages (rosbag2, in MCAP or SQLite): say what is in a bag, play it."""
+"""Recorded messages (rosbag2, in MCAP or SQLite): say what is in a bag, play it, record one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rosbags.rosbag2 import Reader, ReaderError
 
-from zenoh_ros.commands import bag_play
+from zenoh_ros.commands import bag_play, bag_record
 from zenoh_ros.commands.errors import CliError, one_line
 from zenoh_ros.wire.printable import printable
 
@@ -25,9 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     play = verbs.add_parser("play", help="publish what is in a bag", description=bag_play.__doc__)
     play.add_argument("bag_path", type=Path, help="its directory, or a file .mcap or .db3")
     bag_play.add_arguments(play)
+    record = verbs.add_parser("record", help="write what is published into a bag", description=bag_record.__doc__)
+    bag_record.add_arguments(record)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.verb == "record":
+        return bag_record.record(args)
     with _opened(args.bag_path) as bag:
         if args.verb == "play":
             return bag_play.play(bag, args)

@@ -70,7 +70,7 @@ def _full_name(name: str) -> str:
 def _shown(name: str, comments: bool, inner_comments: bool, indent: str = "") -> Iterator[str]:
     """The lines of a definition, those of the types within it indented below their fields."""
     package = name.partition("/")[0]
-    for line in _source(name).splitlines():
+    for line in source(name).splitlines():
         bare = line.partition("#")[0].rstrip()
         if comments or bare:
             yield f"{indent}{line.rstrip() if comments else bare}".rstrip()
@@ -88,7 +88,7 @@ def _message_of(line: str, package: str) -> str | None:
     return candidate if base[:1].isalpha() and candidate in types.message_names() else None
 
 
-def _source(name: str) -> str:
+def source(name: str) -> str:
     """The text of the type's file; where there is none, one made of what is known."""
     file = type_files().get(name)
     if file is not None:

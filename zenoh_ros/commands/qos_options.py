@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+from collections.abc import Sequence
 
 from rclpy.node import Node
 from rclpy.qos import (
@@ -43,13 +44,19 @@ def asked_for(args: argparse.Namespace) -> QoSProfile:
 def fitting_publishers(node: Node, topic: str, args: argparse.Namespace) -> QoSProfile:
     """What was asked for; where nothing was said, what hears all publishers, as reliably as they send."""
     profile = asked_for(args)
-    publishers = [info.qos_profile for info in node.get_publishers_info_by_topic(topic)]
-    if not publishers:
-        return profile
+    fitted = as_offered(copy.copy(profile), [info.qos_profile for info in node.get_publishers_info_by_topic(topic)])
     if args.qos_reliability is None:
+        profile.reliability = fitted.reliability
+    if args.qos_durability is None:
+        profile.durability = fitted.durability
+    return profile
+
+
+def as_offered(profile: QoSProfile, publishers: Sequence[QoSProfile]) -> QoSProfile:
+    """The profile, changed to hear all publishers, as reliably as they send; as it is where there are none."""
+    if publishers:
         reliable = all(offered.reliability == QoSReliabilityPolicy.RELIABLE for offered in publishers)
         profile.reliability = QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT
-    if args.qos_durability is None:
         kept = all(offered.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL for offered in publishers)
         profile.durability = QoSDurabilityPolicy.TRANSIENT_LOCAL if kept else QoSDurabilityPolicy.VOLATILE
     return profile

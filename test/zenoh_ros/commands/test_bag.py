@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from rosbags.highlevel import AnyReader
 from rosbags.interfaces import (
     Qos,
     QosDurability,
@@ -24,6 +28,8 @@ ros.ensure()
 
 
 from rt_vla_ros.cli.main import main  # noqa: E402
+from zenoh_ros.commands.bag_record import BagRecorder  # noqa: E402
+from zenoh_ros.commands.errors import CliError  # noqa: E402
 from zenoh_ros.commands.values import interface  # noqa: E402
 from zenoh_ros.wire.qos import DurabilityPolicy, QosProfile  # noqa: E402
 from zenoh_ros.wire.session import Session  # noqa: E402
@@ -186,3 +192,65 @@ def test_a_file_that_is_no_bag_is_said(tmp_path: Path, name: str, capfd: Any) ->
     (tmp_path / name).write_bytes(b"no bag")
     assert main(["bag", "info", str(tmp_path / name)]) == 2
     assert "is no bag that can be read" in capfd.readouterr().err
+
+
+def test_what_is_recorded_is_what_was_published(tmp_path: Path, ros_graph: Any, capfd: Any) -> None:
+    node = Session.open().create_node("talker")
+    word, twist = interface("std_msgs/msg/String", "msg"), interface("geometry_msgs/msg/TwistStamped", "msg")
+    kept = node.create_publisher("/map", word, QosProfile(durability=DurabilityPolicy.TRANSIENT_LOCAL))
+    kept.publish(word(data="here"))
+    ended = threading.Event()
+
+    def talk() -> None:
+        words = node.create_publisher("/word", twist, QosProfile())
+        for number in range(2000):
+            message = twist()
+            message.header.frame_id, message.twist.linear.x = f"frame{number}", float(number)
+            words.publish(message)
+            if ended.wait(0.01):
+                return
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    bag = tmp_path / "bag"
+    threading.Timer(4.0, signal.raise_signal, [signal.SIGINT]).start()
+    try:
+        assert main(["bag", "record", "-o", str(bag), "/word", "/map", "/nothing"]) == 0
+    finally:
+        ended.set()
+        thread.join()
+    out, err = capfd.readouterr()
+    assert f"Recording into {bag}; Ctrl-C ends it." in out
+    assert "messages of 2 topics in" in out
+    assert "Nothing came on /nothing." in err
+    with AnyReader([bag]) as reader:
+        read = [(one.topic, reader.deserialize(data, one.msgtype)) for one, _, data in reader.messages()]
+        durability = {one.topic: one.ext.offered_qos_profiles[0].durability for one in reader.connections}
+    twists = [message for topic, message in read if topic == "/word"]
+    numbers = [message.twist.linear.x for message in twists]
+    assert len(numbers) > 20
+    assert numbers == [numbers[0] + at for at in range(len(numbers))]
+    assert [message.header.frame_id for message in twists] == [f"frame{number:.0f}" for number in numbers]
+    assert [message.data for topic, message in read if topic == "/map"] == ["here"]
+    assert durability == {"/map": QosDurability.TRANSIENT_LOCAL, "/word": QosDurability.VOLATILE}
+
+
+def test_a_bag_that_cannot_be_recorded_is_said(tmp_path: Path, ros_graph: Any, capfd: Any) -> None:
+    for words in ([], ["--all", "/word"]):
+        assert main(["bag", "record", "-o", str(tmp_path / "new"), *words]) == 2
+        assert "say which topics to record, or --all" in capfd.readouterr().err
+    assert main(["bag", "record", "-o", str(tmp_path), "/word"]) == 2
+    assert "no bag can be begun there" in capfd.readouterr().err
+
+
+def test_a_full_disk_ends_a_bag_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    recorder = BagRecorder(cast("Any", None), tmp_path / "bag", ["/word"])
+    with recorder as bag:
+        connection = bag._bag.add_connection("/word", "std_msgs/msg/String", msgdef="string data", rihs01="RIHS01_0")
+        bag.counts["/word"] = 0
+        monkeypatch.setattr(bag._bag, "write", fail)
+        with pytest.raises(CliError, match=r"cannot be written \(OSError: .*No space left on device\); it holds"):
+            bag._writes("/word", connection)(b"")

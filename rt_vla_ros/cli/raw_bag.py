@@ -1,0 +1,44 @@
+"""The raw messages beside a recording: `rt-vla bag record` in a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rt_vla_ros.parent_process import ends_with_this_process
+from zenoh_ros.commands.errors import CliError
+
+ENDS_WITHIN = 30.0  # to write what waits [s]
+
+
+@contextmanager
+def raw_bag(path: Path, topics: Sequence[str]) -> Iterator[None]:
+    """Within, what comes on the topics is written into a new bag. Raises CliError where that fails, in the end too."""
+    command = [sys.executable, "-m", "rt_vla_ros.cli", "bag", "record", "-o", str(path), *topics]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C in the terminal is for the recorder, which ends this one
+        preexec_fn=ends_with_this_process(signal.SIGINT),
+    )
+    assert process.stdout is not None
+    try:
+        if not process.stdout.readline():  # it has said why
+            raise CliError(f"The bag {path} could not be begun; nothing was recorded.")
+        yield
+        ended_before = process.poll() is not None
+        process.send_signal(signal.SIGINT)
+        print(process.communicate(timeout=ENDS_WITHIN)[0], end="", flush=True)
+        if ended_before:
+            raise CliError(f"The bag {path} ended before the recording; what it said is above. The dataset is whole.")
+    except subprocess.TimeoutExpired as error:
+        raise CliError(f"The bag {path} was not closed within {ENDS_WITHIN:g} s.") from error
+    finally:
+        process.kill()
+        process.wait()
