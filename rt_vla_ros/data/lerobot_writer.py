@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
+from rt_vla_ros.action_space.chunk import EndEffectorStep
+from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.data.column_statistics import Statistics, column_statistics, merged_columns, row_statistics
 from rt_vla_ros.data.encoded_episode import EncodedEpisode, EpisodeEncoder
 from rt_vla_ros.data.episode import DatasetError, Episode, EpisodeLabels, card_difference
@@ -124,14 +126,15 @@ class LeRobotWriter:
         if len(self._buffer) >= self.episodes_per_file:
             self.commit()
 
-    def relabel(self, *, success: bool) -> None:
+    def relabel(self, *, success: bool) -> bool | None:
         """The last episode that was written was a success, or none; its actions stay as they are.
 
+        Returns whether one of them terminates; None where the card has no terminate.
         Raises DatasetError where there is none, OSError.
         """
         if not self.episodes:
             raise DatasetError(f"{self.directory} has no episode yet.")
-        path = self.directory / place(EPISODES, self._files - 1)
+        path = max(self.directory.glob("meta/episodes/*/*.parquet"), key=_file_number)
         table = read_table(path)
         labels = [*table.column("success").to_pylist()[:-1], success]
         changed = table.set_column(table.schema.get_field_index("success"), "success", arrow().array(labels))
@@ -140,6 +143,17 @@ class LeRobotWriter:
             _beside(path).replace(path)
         finally:
             _beside(path).unlink(missing_ok=True)
+        return self._terminates(table)
+
+    def _terminates(self, rows: Any) -> bool | None:
+        """Whether the last of these episodes has an action that terminates; None where the card has no terminate."""
+        index = self.card.index("terminate")
+        if index is None:
+            return None
+        still = np.zeros(3)
+        ends = ActionTokenizer(self.card).from_step(EndEffectorStep(still, still, 0.0, terminate=True))[index]
+        extremes = [rows.column(f"stats/{ACTION}/{name}")[-1].as_py()[index] for name in ("min", "max")]
+        return bool(np.isclose(extremes, ends).any())
 
     def commit(self) -> None:
         """Write what was added. Raises OSError; the dataset is then what it was before."""

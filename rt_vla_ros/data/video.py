@@ -55,9 +55,9 @@ CODECS = {
         {"crf": "0", "preset": "medium", "g": "10", "bf": "0"},
         {"preset": "ultrafast"},
     ),
-    # As lerobot 0.4 writes them (src/lerobot/datasets/video_utils.py, encode_video_frames).
+    # As lerobot 0.4 writes them (src/lerobot/datasets/video_utils.py, encode_video_frames; the preset since 0.4.2).
     "h264": VideoCodec("libx264", "yuv420p", "yuv420p", "h264", {"g": "2", "crf": "30"}, {"preset": "ultrafast"}),
-    "av1": VideoCodec("libsvtav1", "yuv420p", "yuv420p", "av1", {"g": "2", "crf": "30"}, {"preset": "12"}),
+    "av1": VideoCodec("libsvtav1", "yuv420p", "yuv420p", "av1", {"g": "2", "crf": "30", "preset": "12"}, {}),
 }
 """lossless: H.264, RGB, profile High 4:4:4 Predictive: decoding gives the same bytes, so a policy is trained on what it
 will see. FFmpeg, PyAV, OpenCV and torchcodec read it; most browsers do not. h264 and av1 are small and lose details."""

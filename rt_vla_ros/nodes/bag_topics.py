@@ -38,7 +38,7 @@ class BagTopics:
         """Raises BagError with all topics that are missing or of another type."""
         self._bag, self.now_ns, self.dropped = bag, 0, Counter[str]()
         self._wanted: list[tuple[type, str, Callable[[Any], object]]] = []
-        RecorderTopics(cast("GuardedNode", self), streams, lambda: self.now_ns)
+        RecorderTopics(cast("GuardedNode", self), streams, lambda: self.now_ns, simulated=CLOCK in bag.kinds)
         self._handlers = self._connect(streams)
         self._shift_ns, self._clocked = 0, CLOCK in bag.kinds
         self._look_at_clocks()

@@ -34,6 +34,7 @@ from rt_vla_ros.srv import StartEpisode
 
 PERIOD = 0.05  # [s]
 FEEDBACK = 1.0  # [s]
+NO_TERMINATE = " None of its actions terminates, as the last one of an episode does that is stopped as a success."
 
 
 class RecorderNode(ProgramNode):
@@ -49,7 +50,8 @@ class RecorderNode(ProgramNode):
         self._instruction = settings["instruction"]
         self.recorder = _make_recorder(settings)
         self.last, self.ended = "", 0
-        self._topics = RecorderTopics(self, self.recorder.streams, self._now_ns)
+        simulated = bool(self.get_parameter("use_sim_time").value)
+        self._topics = RecorderTopics(self, self.recorder.streams, self._now_ns, simulated=simulated)
         self._begun_ns = 0
         self._goal: ServerGoalHandle | None = None
         self._stopping: Future[str] | None = None
@@ -86,8 +88,9 @@ class RecorderNode(ProgramNode):
     def begin(self, instruction: str) -> None:
         """Begins an episode. Raises RecordingError with a sentence."""
         try:
-            self._begun_ns = self._now_ns()
-            self.recorder.start(instruction or self._instruction, self._begun_ns)
+            now_ns = self._now_ns()
+            self.recorder.start(instruction or self._instruction, now_ns)
+            self._begun_ns = now_ns
         except OSError as error:
             raise RecordingError(in_words(error)) from error
         self.get_logger().info("An episode began.")
@@ -154,15 +157,15 @@ class RecorderNode(ProgramNode):
         self._goal = handle
 
     def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
-        """The discarding comes with the next look: the handle must be canceling by then."""
-        if self._goal is None or self._goal != handle:
+        """The discarding comes with the next look: the handle is canceling by then. What is being written stays."""
+        if self._goal is None or self._goal != handle or not self.recorder.recording:
             return CancelResponse.REJECT
         self._cancel = self.create_timer(0.0, self._on_canceling, clock=Clock(clock_type=ClockType.STEADY_TIME))
         return CancelResponse.ACCEPT
 
     def _on_canceling(self) -> None:
         self.destroy_timer(self._cancel)
-        if self.recorder.busy:
+        if self.recorder.recording:
             self.discard()
 
     def _on_start(self, request: StartEpisode.Request, response: StartEpisode.Response) -> StartEpisode.Response:
@@ -198,10 +201,12 @@ class RecorderNode(ProgramNode):
         try:
             if self.recorder.busy:
                 raise RecordingError("An episode is being recorded: stop it with its label.")
-            writer.relabel(success=request.data)
+            terminates = writer.relabel(success=request.data)
             response.success = True
             label = "a success" if request.data else "no success"
             response.message = f"Episode {writer.episodes - 1} of {writer.directory} is {label}."
+            if terminates not in (None, request.data):
+                response.message += " Its last action still terminates." if terminates else NO_TERMINATE
         except ValueError as error:
             response.message = str(error)
         except OSError as error:

@@ -13,22 +13,26 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Float64, Float64MultiArray, String
 from tf2_ros import TransformListener
 
-from rt_vla_ros.control.status import State
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.nodes.conversions import nanoseconds, refuse_stamp
 from rt_vla_ros.nodes.guarding import GuardedNode
 from rt_vla_ros.nodes.images import open_bridge
 from rt_vla_ros.nodes.pictures import Picture, check_picture
 from rt_vla_ros.recording.robot_streams import RobotStreams
+from rt_vla_ros.recording.sample_stream import JUMP_NS
 from rt_vla_ros.recording.topic_map import COMPRESSED
 
 
 class RecorderTopics:
     """Subscribes; `clock` is the node's, the one of the stamps [ns]. Messages without a stamp are of when they come."""
 
-    def __init__(self, node: GuardedNode, streams: RobotStreams, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, node: GuardedNode, streams: RobotStreams, clock: Callable[[], int], *, simulated: bool = False
+    ) -> None:
+        """simulated: the clock is what /clock says, which the other messages overtake."""
         open_bridge()
-        self._node, self._streams, self._clock = node, streams, clock
+        self._node, self._streams, self._clock, self._simulated = node, streams, clock, simulated
+        self._ticked_ns = 0  # of the smoother, by its status
         topics, card = streams.topics, streams.card
         often = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
         images = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -60,6 +64,11 @@ class RecorderTopics:
         """As TransformListener tells it of a transform on /tf_static."""
         self._put_transform(transform, "/tf_static", None)
 
+    def _heard_ns(self, stamp_ns: int) -> int:
+        """When a message is heard. There is one simulated clock: a stamp from the future has overtaken /clock."""
+        now_ns = self._clock()
+        return stamp_ns if self._simulated and 0 < stamp_ns - now_ns < JUMP_NS else now_ns
+
     def _put_transform(self, message: TransformStamped, topic: str, stamp_ns: int | None) -> None:
         at, turn = message.transform.translation, message.transform.rotation
         refused = refuse_stamp(message.header.stamp) or self._streams.put_transform(
@@ -68,7 +77,7 @@ class RecorderTopics:
             stamp_ns,
             np.array([at.x, at.y, at.z]),
             np.array([turn.w, turn.x, turn.y, turn.z]),
-            self._clock(),
+            self._heard_ns(stamp_ns or 0),
         )
         if refused is not None:
             self._node.drop(topic, refused)
@@ -79,7 +88,8 @@ class RecorderTopics:
             self._streams.pictures[camera].audit.refuse(problem)
             self._node.drop(f"the camera {camera!r}", problem)
             return
-        self._streams.put_picture(camera, nanoseconds(message.header.stamp), message, self._clock())
+        stamp_ns = nanoseconds(message.header.stamp)
+        self._streams.put_picture(camera, stamp_ns, message, self._heard_ns(stamp_ns))
 
     def _on_joints(self, message: JointState) -> None:
         problem = refuse_stamp(message.header.stamp)
@@ -89,13 +99,15 @@ class RecorderTopics:
             self._node.drop(self._streams.topics.joint_states, problem)
             return
         positions = dict(zip(message.name, message.position, strict=False))
-        self._streams.put_joints(nanoseconds(message.header.stamp), positions, self._clock())
+        stamp_ns = nanoseconds(message.header.stamp)
+        self._streams.put_joints(stamp_ns, positions, self._heard_ns(stamp_ns))
 
     def _on_numbers(self, message: Float64MultiArray) -> None:
         self._streams.put_numbers(np.array(message.data, np.float64), self._clock())
 
     def _on_gripper(self, message: Float64) -> None:
-        self._streams.put_gripper(message.data, self._clock())
+        """It has no stamp, and is of a tick of the smoother."""
+        self._streams.put_gripper(message.data, self._heard_ns(self._ticked_ns))
 
     def _on_twist(self, message: TwistStamped) -> None:
         problem = refuse_stamp(message.header.stamp)
@@ -104,17 +116,16 @@ class RecorderTopics:
             return
         velocity = np.array([getattr(part, a) for part in (message.twist.linear, message.twist.angular) for a in "xyz"])
         stamp_ns = nanoseconds(message.header.stamp)
-        self._streams.put_twist(stamp_ns, velocity, message.header.frame_id, self._clock())
+        self._streams.put_twist(stamp_ns, velocity, message.header.frame_id, self._heard_ns(stamp_ns))
 
     def _on_instruction(self, message: String) -> None:
         self._streams.put_instruction(message.data, self._clock())
 
     def _on_status(self, message: Any) -> None:
-        """Where the smoother does not say who commands, it is the policy that it follows."""
-        following = message.state in (State.MOVING, State.HOLDING)
-        commander = message.commander or ("policy" if following else "")
-        if refuse_stamp(message.header.stamp) is None:
-            self._streams.put_commander(nanoseconds(message.header.stamp), commander, self._clock())
+        """Of a smoother that only shows what it would do, nobody commands the arm by it, and others may."""
+        if refuse_stamp(message.header.stamp) is None and not message.dry_run:
+            self._ticked_ns = nanoseconds(message.header.stamp)
+            self._streams.put_commander(self._ticked_ns, message.commander, self._heard_ns(self._ticked_ns))
 
     def _on_human(self, _message: TwistStamped) -> None:
         self._streams.put_human(self._clock())

@@ -44,7 +44,7 @@ class SavedEpisode:
 
 
 class EpisodeBuilder:
-    """Takes the moments of one episode in turn. An action is what happens until the next moment.
+    """Takes the moments of one episode in turn. An action is what happens until the next moment, also of the gripper.
 
     Of an episode that succeeded the last moment is kept too, with an action that terminates, where the card has one.
     Memory does not grow but by the numbers of each frame. May be used in another thread than the streams.
@@ -78,7 +78,7 @@ class EpisodeBuilder:
             tip = np.append(moment.tip.position, np.roll(moment.tip.quaternion, -1))
             state = assemble(self._card.state, {**moment.readings, "tip": tip})
         if self._pending is not None:
-            self._keep(EndEffectorStep(moment.displacement[:3], moment.displacement[3:], self._pending[0].gripper))
+            self._keep(EndEffectorStep(moment.displacement[:3], moment.displacement[3:], moment.gripper))
         self._pending = (moment, images, state)
 
     def discard(self) -> None:

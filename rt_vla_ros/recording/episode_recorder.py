@@ -46,6 +46,11 @@ class EpisodeRecorder:
         return self._encoding is not None
 
     @property
+    def recording(self) -> bool:
+        """Whether an episode is under way, and not being written already."""
+        return self._resampler is not None
+
+    @property
     def frames(self) -> int:
         """Of the episode under way, so far."""
         return self._encoding.taken if self._encoding is not None else 0

@@ -253,8 +253,8 @@ class Resampler:
         if self._topics.commander:
             return self._topics.commander
         status, human = self._streams.controls.at(time_ns), self._streams.humans.at(time_ns)
-        if status is not None and time_ns - status[0] <= STATUS_NS and status[1]:
-            return status[1]
+        if status is not None and time_ns - status[0] <= STATUS_NS:
+            return status[1]  # also that nobody does: a stick that is not followed may be said all the time
         return "human" if human is not None and time_ns - human[0] <= HUMAN_NS else ""
 
 

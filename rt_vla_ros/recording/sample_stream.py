@@ -39,13 +39,17 @@ class SampleStream(Generic[_T]):
     def put(self, stamp_ns: int, value: _T, now_ns: int) -> str | None:
         """A sample has come; a sentence where the clock of its stamps was set back.
 
-        One of another clock, or no newer than the last, is only counted.
+        One of another clock, or older than the last, is only counted. Of two of one time the later one counts, as where
+        a simulated time stands still; of a steady topic that is the same message again.
         """
         self.audit.heard(stamp_ns, now_ns)
         if abs(stamp_ns - now_ns) > OTHER_CLOCK_NS:
             self.audit.other_clock += 1
             return None
         back = None
+        if self._stamps and stamp_ns == self._stamps[-1] and not self.audit.steady:
+            self._values[-1] = value
+            return None
         if self._stamps and stamp_ns <= self._stamps[-1]:
             jump_ns = self._stamps[-1] - stamp_ns
             if jump_ns < JUMP_NS:

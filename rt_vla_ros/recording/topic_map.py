@@ -65,8 +65,8 @@ class TopicMap:
     )
     teleop_topic: str = _entry(
         "teleop_twist",
-        "Topic of the human's geometry_msgs/TwistStamped: where no status tells who commands, a human does while "
-        "something comes here.",
+        "Topic of the human's geometry_msgs/TwistStamped: where no status comes, a human commands while something "
+        "comes here.",
     )
     commander: str = _entry(
         "", "Who commands all the time, where no topic tells: human, policy or expert.", choices=COMMANDED_BY

@@ -14,6 +14,7 @@ from rt_vla_ros.data import lerobot_writer
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
+from rt_vla_ros.data.parquet import arrow, read_table, write_table
 
 
 def files(directory: Path) -> dict[str, bytes]:
@@ -136,6 +137,18 @@ def test_what_the_format_cannot_hold_is_refused(tmp_path: Path) -> None:
         writer.add(make_episode(0, stamps=np.arange(6) * 0.3))
     with pytest.raises(DatasetError, match="'scene' is in some episodes only"):
         writer.add(make_episode(0, scene=None))
+
+
+def test_the_last_label_is_found_where_files_are_numbered_otherwise(dataset: Path) -> None:
+    """Other writers have fewer files of rows than of data."""
+    rows, data = (max(dataset.glob(f"{name}/*/*.parquet")) for name in ("meta/episodes", "data"))
+    table = read_table(rows)
+    moved = arrow().array([7] * len(table), arrow().int64())
+    write_table(table.set_column(table.schema.get_field_index("data/file_index"), "data/file_index", moved), rows)
+    data.rename(data.with_name("file-007.parquet"))
+    for success in (True, False):
+        LeRobotWriter(dataset, CARD, with_scene=True).relabel(success=success)
+        assert LeRobotDataset(dataset)[4].success == success
 
 
 def test_the_last_label_can_be_corrected(dataset: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ from tf2_msgs.msg import TFMessage
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.nodes.conversions import time_message
 from rt_vla_ros.nodes.images import image_message
-from rt_vla_ros.nodes.recorder_node import RecorderNode
+from rt_vla_ros.nodes.recorder_node import NO_TERMINATE, RecorderNode
 from rt_vla_ros.nodes.start_error import StartError
+from rt_vla_ros.recording.episode_builder import EpisodeBuilder, SavedEpisode
 
 SECOND = 1_000_000_000
 PERIOD = SECOND // 50
@@ -44,12 +46,12 @@ class RecorderRig:
         self._rng = np.random.default_rng(0)
         self._clock = bench.publisher(Clock, "/clock")
         self._image = bench.publisher(Image, "camera", NEWEST)
-        self._joints = bench.publisher(JointState, "joint_states")
+        self.joints = bench.publisher(JointState, "joint_states")
         self._tf = bench.publisher(TFMessage, "/tf")
         self._status = bench.publisher(ControllerStatus, "controller_status")
         self.instructions = bench.publisher(String, "instruction")
         self.gripper = bench.publisher(Float64, "gripper_command")
-        self.commander = ""
+        self.commander, self.dry_run = "", False
 
     def position(self, time_ns: int) -> float:
         """Of the tip along x [m]."""
@@ -70,8 +72,9 @@ class RecorderRig:
             self._tf.publish(TFMessage(transforms=[place]))
             joints = JointState(header=Header(stamp=stamp), name=["panda_joint2", "panda_joint1"])
             joints.position = [0.5, self.position(self.now_ns)]
-            self._joints.publish(joints)
-            self._status.publish(ControllerStatus(header=Header(stamp=stamp), commander=self.commander))
+            self.joints.publish(joints)
+            status = ControllerStatus(header=Header(stamp=stamp), commander=self.commander, dry_run=self.dry_run)
+            self._status.publish(status)
             if self.now_ns % (5 * PERIOD) == 0:
                 pixels = self._rng.integers(0, 256, (16, 16, 3), np.uint8)
                 self.published[self.now_ns] = pixels
@@ -155,7 +158,7 @@ def test_a_goal_is_told_how_it_goes_and_what_became_of_it(rig: RecorderRig, tmp_
     assert rig.stop(False).success
     rig.bench.until(ended.done)
     answer = rig.call(SetBool, "label", data=True)
-    assert (answer.success, answer.message) == (True, f"Episode 0 of {tmp_path / 'set'} is a success.")
+    assert (answer.success, answer.message) == (True, f"Episode 0 of {tmp_path / 'set'} is a success.{NO_TERMINATE}")
     assert LeRobotDataset(tmp_path / "set").labels(0).success
     result = ended.result().result
     assert (result.saved, result.episode, result.success, result.path) == (True, 0, False, str(tmp_path / "set"))
@@ -174,6 +177,58 @@ def test_a_canceled_goal_is_discarded(rig: RecorderRig, tmp_path: Path) -> None:
     rig.bench.until(ended.done)
     assert (ended.result().result.saved, ended.result().result.sentence) == (False, "The episode was discarded.")
     assert not rig.node.recorder.busy
+
+
+def test_a_goal_whose_episode_is_being_written_is_not_canceled(
+    rig: RecorderRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = ActionClient(rig.bench.world, RecordEpisode, "/recorder_node/record")
+    rig.bench.until(client.server_is_ready)
+    sent = client.send_goal_async(RecordEpisode.Goal(instruction="lift it"))
+    rig.bench.until(sent.done)
+    ended = sent.result().get_result_async()
+    rig.run(1.0)
+    written, save = threading.Event(), EpisodeBuilder.save
+
+    def save_late(*args: Any, **options: Any) -> SavedEpisode:
+        written.wait(30)
+        return save(*args, **options)
+
+    monkeypatch.setattr(EpisodeBuilder, "save", save_late)
+    stopped = rig.bench.world.create_client(SetBool, "/recorder_node/stop").call_async(SetBool.Request(data=True))
+    for _ in range(200):
+        if not rig.node.recorder.recording:
+            break
+        rig.run(0.1)
+    assert rig.node.recorder.busy
+    canceled = sent.result().cancel_goal_async()
+    rig.bench.until(canceled.done)
+    assert not canceled.result().goals_canceling
+    written.set()
+    rig.bench.until(lambda: ended.done() and stopped.done())
+    assert ended.result().result.saved
+
+
+def test_in_simulated_time_a_message_that_overtakes_the_clock_is_no_fault(rig: RecorderRig, tmp_path: Path) -> None:
+    rig.run(0.6)
+    assert rig.call(StartEpisode, "start", instruction="lift the cube").success
+    rig.run(1.0)
+    stamp = time_message(rig.now_ns + SECOND // 5)
+    early = JointState(header=Header(stamp=stamp), name=["panda_joint2", "panda_joint1"], position=[0.5, 0.0])
+    rig.joints.publish(early)
+    rig.bench.spin_for(0.1)
+    rig.run(1.0)
+    assert rig.stop(True).success
+    assert json.loads(LeRobotDataset(tmp_path / "set").labels(0).audit)["problems"] == []
+
+
+def test_what_a_smoother_only_shows_commands_nothing(rig: RecorderRig, tmp_path: Path) -> None:
+    rig.commander, rig.dry_run = "policy", True
+    rig.run(0.6)
+    assert rig.call(StartEpisode, "start", instruction="lift the cube").success
+    rig.run(1.0)
+    assert rig.stop(True).success
+    assert {*(LeRobotDataset(tmp_path / "set").labels(0).commanders or ())} == {""}
 
 
 def test_what_is_asked_at_the_wrong_time_is_refused(rig: RecorderRig) -> None:

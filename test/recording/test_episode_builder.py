@@ -80,6 +80,19 @@ def test_the_decoder_gives_the_displacement_back(tmp_path: Path) -> None:
         assert step.gripper == pytest.approx(0.25)
 
 
+def test_the_gripper_of_an_action_is_what_is_commanded_until_the_next_frame(
+    writer: LeRobotWriter, robot: RecordedRobot
+) -> None:
+    """As its displacement: else a policy learns to wait, with the image before the gripper closes."""
+    resampler, moments = robot.record(1.0)
+    robot.streams.put_gripper(1.0, robot.now_ns)
+    moments += list(robot.run(1.0, resampler))
+    build(writer, robot, moments).save(success=False)
+    commanded = [one.gripper for one in moments]
+    assert sorted(set(commanded)) == [0.0, 1.0]
+    assert LeRobotDataset(writer.directory)[0].values[:, -1].tolist() == commanded[1:]
+
+
 def test_a_failure_ends_with_its_last_whole_period(writer: LeRobotWriter, robot: RecordedRobot) -> None:
     _, moments = robot.record(1.0)
     assert build(writer, robot, moments).save(success=False).frames == len(moments) - 1

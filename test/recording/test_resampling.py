@@ -10,7 +10,7 @@ import pytest
 from support.recorded_robot import CARD, MAP, SECOND, START, RecordedRobot, six_card
 
 from rt_vla_ros.control.track import rotation
-from rt_vla_ros.recording.resampling import Resampler
+from rt_vla_ros.recording.resampling import Moment, Resampler
 
 
 def test_frames_are_a_period_apart_and_have_the_newest_image_that_is_no_later() -> None:
@@ -203,6 +203,27 @@ def test_where_no_status_tells_a_human_commands_while_twists_come() -> None:
     assert [one.commander for one in moments if one.commander]
     assert moments[-1].commander == ""
     assert {one.commander for one in RecordedRobot(CARD, replace(MAP, commander="human")).record(1.0)[1]} == {"human"}
+
+
+def test_a_status_that_says_nobody_outweighs_a_stick_that_is_not_followed() -> None:
+    robot = RecordedRobot()
+    resampler, _ = robot.record(0.5)
+    moments: list[Moment] = []
+    for _ in range(10):
+        robot.streams.put_commander(robot.now_ns, "", robot.now_ns)
+        robot.streams.put_human(robot.now_ns)
+        moments += robot.run(0.2, resampler)
+    assert {one.commander for one in moments[3:]} == {""}
+
+
+def test_of_two_statuses_of_one_time_the_later_one_counts() -> None:
+    """Simulated time stands still while an action is awaited."""
+    robot = RecordedRobot()
+    resampler, _ = robot.record(0.5)
+    for commander in ("", "policy"):
+        robot.streams.put_commander(robot.now_ns, commander, robot.now_ns)
+    assert [one.commander for one in robot.run(0.6, resampler)][-1] == "policy"
+    assert robot.streams.controls.audit.disordered == 0
 
 
 def test_a_camera_as_fast_as_the_frames_may_be_a_little_late() -> None:
