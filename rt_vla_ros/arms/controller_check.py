@@ -28,12 +28,14 @@ class ListedController:
 class ControllerVerdict:
     """problem: why commands would not be carried out, in a sentence with what to do; None where they would.
 
-    activate, deactivate: what a switch would have to name; empty where no switch helps.
+    activate, deactivate: what a switch would have to name; empty where no switch helps. warning: what is dangerous
+    though commands are carried out, in a sentence.
     """
 
     problem: str | None
     activate: tuple[str, ...] = ()
     deactivate: tuple[str, ...] = ()
+    warning: str | None = None
 
 
 def judge(
@@ -62,7 +64,7 @@ def judge(
     if (has or found.state == ACTIVE) and has != expected:
         return ControllerVerdict(_other_joints(name, has, expected))
     if found.state == ACTIVE:
-        return ControllerVerdict(None)
+        return ControllerVerdict(None, warning=_goes_on(found) if interface == "velocity" else None)
     blocking = tuple(one.name for one in listed if one.state == ACTIVE and _shares_a_joint(one, joints))
     deactivate = f" --deactivate {' '.join(blocking)}" if blocking else ""
     return ControllerVerdict(
@@ -70,6 +72,15 @@ def judge(
         f"ros2 control switch_controllers --activate {name}{deactivate}{option}",
         (name,) if found.state == INACTIVE else (),
         blocking,
+    )
+
+
+def _goes_on(controller: ListedController) -> str | None:
+    if controller.type != FORWARD:
+        return None
+    return (
+        f"The controller {controller.name!r} is a {FORWARD}: where it is deactivated while the arm moves, the hardware "
+        f"keeps the last velocities. Take {TYPES['velocity'][0]}, which sets them to zero."
     )
 
 

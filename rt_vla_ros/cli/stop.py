@@ -20,6 +20,7 @@ from zenoh_ros.commands.errors import CliError
 
 DISCOVERY = 3.0  # until a smoother is found [s]
 ANSWER = 2.0  # until it says that it is stopped [s]
+LATER = 0.5  # for which it is looked for further ones, of which the graph tells later [s]
 KIND = "std_srvs/srv/Trigger"
 
 
@@ -73,19 +74,21 @@ def found(node: Node) -> list[str]:
 
 
 def stop_smoothers(node: Node, names: list[str]) -> int:
-    """0 where each says that it is stopped. Raises CliError where one does not."""
-    clients = {name: node.create_client(Trigger, f"{name}/stop") for name in names}
+    """0 where each says that it is stopped, those too that are found meanwhile. Raises CliError where one does not."""
+    clients: dict[str, Any] = {}
     futures: dict[str, Any] = {}
-    deadline = time.monotonic() + ANSWER
-    while time.monotonic() < deadline and not (
-        len(futures) == len(clients) and all(f.done() for f in futures.values())
+    begun = time.monotonic()
+    while (passed := time.monotonic() - begun) < ANSWER and (
+        passed < LATER or len(futures) < len(clients) or not all(f.done() for f in futures.values())
     ):
+        for name in {*names, *smoothers(node)} - set(clients):
+            clients[name] = node.create_client(Trigger, f"{name}/stop")
         for name, client in clients.items():
             if name not in futures and client.service_is_ready():
                 futures[name] = client.call_async(Trigger.Request())
         rclpy.spin_once(node, timeout_sec=0.02)
-    silent = [name for name in names if name not in futures or not futures[name].done()]
-    for name in names:
+    silent = [name for name in sorted(clients) if name not in futures or not futures[name].done()]
+    for name in sorted(clients):
         if name not in silent:
             print(f"{name}: {futures[name].result().message}", flush=True)
     for client in clients.values():

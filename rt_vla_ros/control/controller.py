@@ -315,7 +315,7 @@ class Controller:
 
     def _accepted(self, stamp: float) -> None:
         self.accepted += 1
-        self.action_stamp = stamp
+        self.action_stamp, self._resumed = stamp, None  # of before the resume nothing is under way any more
 
     def _refuse(self, sentence: str) -> str:
         self.refused += 1

@@ -32,7 +32,10 @@ def controller_services() -> Any:
 
 
 class ControllerWatch:
-    """problem: why the controller takes no commands, in a sentence; None while it takes them."""
+    """problem: why the controller takes no commands, in a sentence; None while it takes them.
+
+    warning: what is dangerous about the controller though it takes them, in a sentence.
+    """
 
     def __init__(
         self, node: GuardedNode, manager: str, controller: str, interface: str, *, may_switch: Callable[[], bool]
@@ -55,6 +58,7 @@ class ControllerWatch:
         self._verdict: str | None = "The controller manager has not been asked yet."
         self._switch_problem = ""
         self._was_active = False
+        self.warning: str | None = None
         node.create_timer(POLL_PERIOD, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @property
@@ -96,6 +100,9 @@ class ControllerWatch:
         ]
         verdict = judge(listed, self._name, self._joints, self._interface, self._manager)
         self._verdict = verdict.problem
+        if verdict.warning is not None and verdict.warning != self.warning:
+            self._node.get_logger().warning(verdict.warning)
+        self.warning = verdict.warning
         if verdict.problem is None:
             self._switch_problem, self._was_active = "", True
         elif self._switching() and verdict.activate and self._was_active:

@@ -52,6 +52,7 @@ class GripperBridgeNode(ManagedNode):
         self._refused: str | None = None
         self._wish: float | None = None
         self._smoother: int | None = None  # its state; None before it was heard
+        self._commander = ""
         self.create_subscription(Float64, "gripper_command", self._on_wish, 10)
         lasting = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.create_subscription(ControllerStatus, "controller_status", self._on_smoother, lasting)
@@ -78,14 +79,18 @@ class GripperBridgeNode(ManagedNode):
         self._look()
 
     def _on_smoother(self, message: ControllerStatus) -> None:
-        """A wish that found no server is not carried out after a stop, when nobody expects that anything moves."""
-        if message.state == self._smoother:
+        """A wish that found no server is not carried out after a stop, when nobody expects that anything moves.
+
+        Nor is one of the policy after a human took over. A human who commands once more may wish the same again.
+        """
+        if (message.state, message.commander) == (self._smoother, self._commander):
             return
-        self._smoother = message.state
+        taken_over = message.state == State.HUMAN != self._smoother
+        self._smoother, self._commander = message.state, message.commander
         if self._refused == NOT_WHILE_STOPPED:
             self._refused = None
         if message.state not in ACTIVE:
-            self._goals.request_ended(stopped=message.state in (State.STOPPED, State.FAULT))
+            self._goals.request_ended(stopped=taken_over or message.state in (State.STOPPED, State.FAULT))
 
     def _look(self) -> None:
         ready = self._server.ready()

@@ -227,22 +227,32 @@ class InstructionAction:
             self.over(Result.TIMED_OUT, sentence)
             self._requests.end(sentence)
             return
-        fault = self._fault()
+        fault = self._fault(goal)
         goal.faulty = goal.faulty + 1 if fault is not None else 0
         if not self._requests.running():
             self.over(Result.STOPPED, "The request is over.")
         elif fault is not None and goal.faulty * PERIOD >= LASTING:
             self._requests.break_off(fault)
 
-    def _fault(self) -> str | None:
-        """What keeps the goal from going on now, in a sentence of the policy node's diagnostics or the smoother's."""
+    def _fault(self, goal: Goal) -> str | None:
+        """What keeps the goal from going on now, in a sentence of the policy node's diagnostics or the smoother's.
+
+        Nothing does while a human has taken over; and a fault of the smoother from before the goal's first action is
+        none of its own.
+        """
+        if self._smoother.waits_for is not None:
+            return None
         report = self._requests.report()
-        return report.message if report.level is Level.ERROR else self._smoother.fault
+        if report.level is Level.ERROR:
+            return report.message
+        return None if goal.stamp_ns is None else self._smoother.fault
 
     def _tell(self, goal: Goal) -> None:
         with self._lock:
             feedback = goal.feedback
-            feedback.distance, feedback.waits_for = goal.moved, self._smoother.waits_for or ""
+            feedback.distance = goal.moved
+            if goal.ending is None:  # after that the policy does not act again
+                feedback.waits_for = self._smoother.waits_for or ""
             feedback.image_age = UNKNOWN if goal.stamp_ns is None else (goal.last_ns - goal.stamp_ns) / NANOSECONDS
             goal.handle.publish_feedback(feedback)
 

@@ -216,6 +216,8 @@ class Ros2ControlBridgeNode(ManagedNode):
             level, message = Level.WARN, commander.warning
         elif self._commands.get_subscription_count() == 0:
             level, message = Level.WARN, f"Nobody listens to the commands on {self._commands.topic_name!r}."
+        elif self._watch.warning is not None:
+            level, message = Level.WARN, self._watch.warning
         else:
             level, message = Level.OK, "Velocities are carried out."
         values: dict[str, object] = {"controller": self._settings["controller"]}

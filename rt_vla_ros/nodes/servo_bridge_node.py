@@ -58,7 +58,7 @@ class ServoBridgeNode(ManagedNode):
         topic = self.resolve_topic_name(f"{servo}/status")
         self._watch, self._plan, self._link = ServoWatch(topic), PausePlan(), ServoLink(self, servo, topic)
         self._checks = ServoChecks(self, servo, smoother) if settings["check_servo_parameters"] else None
-        self._state, self._commanding = int(State.IDLE), False
+        self._state, self._commanding, self._commander = int(State.IDLE), False, ""
         self._looks = self._smoother_silent = 0
         self._told: tuple[bool, str] | None = None
         self._statuses = self.create_publisher(ArmStatus, "arm_status", QoSProfile(depth=10))
@@ -88,6 +88,8 @@ class ServoBridgeNode(ManagedNode):
         now = time.monotonic()
         self._smoother_silent = 0
         begins = message.state in (State.MOVING, State.HUMAN) and message.state != self._state
+        begins |= message.commander == "human" != self._commander  # once more, in the same state
+        self._commander = message.commander
         self._hear(message.state, message.commanding, now)
         if begins and self._link.is_there:
             self._begin(now)

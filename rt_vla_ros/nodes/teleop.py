@@ -56,13 +56,14 @@ class Teleop:
         newest = QoSProfile(depth=1)  # what waited while this process was held up would be too old
         twists = node.create_subscription(TwistStamped, "teleop_twist", self._on_twist, newest)
         unstamped = node.create_subscription(Twist, "teleop_twist_unstamped", self._on_unstamped, newest)
-        node.create_subscription(Float64, "teleop_gripper", self._on_gripper, qos)
         sticks, switches = [twists.topic_name, unstamped.topic_name], list[str]()
         if settings.deadman == TOPIC:
             switches.append(node.create_subscription(Bool, "teleop_deadman", self._on_deadman, qos).topic_name)
         if self._reader is not None:
             joy = node.create_subscription(Joy, "joy", self._on_joy, qos).topic_name
             sticks, switches = [*sticks, joy], [*switches, joy]
+        # After the deadman's: an executor calls them in this order where both have come.
+        node.create_subscription(Float64, "teleop_gripper", self._on_gripper, qos)
         self._sources = {"The human's velocities": Sources(node, *sticks), "The deadman": Sources(node, *switches)}
         self._rivals: str | None = None
         node.create_timer(CHECK_PERIOD, self._look_for_others, clock=Clock(clock_type=ClockType.STEADY_TIME))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rt_vla_ros.arms.controller_check import TYPES, ListedController, judge
+from rt_vla_ros.arms.controller_check import FORWARD, TYPES, ListedController, judge
 
 JOINTS = ("a", "b")
 CLAIMED = ("a/position", "b/position")
@@ -23,6 +23,18 @@ def look(*listed: ListedController, manager: str = "/controller_manager") -> tup
 def test_an_active_controller_with_these_joints_is_good() -> None:
     assert look(GOOD, GRIPPER) == ("", (), ())
     assert look(replace(GOOD, type="forward_command_controller/ForwardCommandController"))[0] == ""
+
+
+def test_a_controller_that_leaves_the_last_velocity_at_the_hardware_is_warned_of() -> None:
+    claimed = ("a/velocity", "b/velocity")
+    good = ListedController("arm", "active", TYPES["velocity"][0], claimed, claimed)
+    assert judge([good], "arm", JOINTS, "velocity", "/controller_manager").warning is None
+    verdict = judge([replace(good, type=FORWARD)], "arm", JOINTS, "velocity", "/controller_manager")
+    assert verdict.problem is None
+    assert verdict.warning is not None
+    assert "Take velocity_controllers/JointGroupVelocityController" in verdict.warning
+    held = judge([replace(GOOD, type=FORWARD)], "arm", JOINTS, "position", "/controller_manager")
+    assert held.warning is None
 
 
 def test_an_inactive_one_says_how_to_switch() -> None:

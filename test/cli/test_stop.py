@@ -1,4 +1,4 @@
-"""`rt-vla stop --key`: the space bar goes on stopping, also after a press that nobody answered."""
+"""`rt-vla stop`: every smoother, and the space bar goes on stopping, also after a press that nobody answered."""
 
 from __future__ import annotations
 
@@ -38,3 +38,18 @@ def test_a_press_that_nobody_answers_does_not_end_the_program(
     assert stop.run(argparse.Namespace(key=True)) == 0
     assert presses == [["/smoother_node"], ["/smoother_node"]]
     assert capsys.readouterr().err == "/smoother_node did not say that it is stopped.\n" * 2
+
+
+def test_a_smoother_that_is_found_later_is_stopped_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found_so_far = iter([["/a/smoother_node"]])
+    everybody = ["/a/smoother_node", "/b/smoother_node"]
+    answer = SimpleNamespace(done=lambda: True, result=lambda: SimpleNamespace(message="stopped"))
+    node = MagicMock()
+    node.create_client.return_value.call_async.return_value = answer
+    monkeypatch.setattr(stop, "rclpy", MagicMock())
+    monkeypatch.setattr(stop, "LATER", 0.05)
+    monkeypatch.setattr(stop, "smoothers", lambda _node: next(found_so_far, everybody))
+    assert stop.stop_smoothers(node, ["/a/smoother_node"]) == 0
+    assert capsys.readouterr().out == "/a/smoother_node: stopped\n/b/smoother_node: stopped\n"

@@ -344,6 +344,19 @@ def test_the_human_moves_the_gripper_while_the_deadman_is_held(cell: Cell) -> No
     assert [c.gripper for c in cell.run(0.5) if c.gripper is not None] == [1.0]  # the policy's, told anew
 
 
+def test_a_terminate_of_a_clock_that_lags_stops_what_came_since_the_resume(cell: Cell) -> None:
+    cell.take()
+    cell.run(0.1)
+    cell.let_go()
+    cell.run(0.5)
+    assert cell.human.resume(cell.now) is None
+    resumed = cell.now
+    assert cell.run(0.3)[-1].state is State.MOVING
+    cell.policy = None
+    assert cell.controller.accept(action(terminate=True), stamp=resumed - 0.1, now=cell.now) is None
+    assert cell.tick().state is State.TERMINATED
+
+
 def test_it_is_not_resumed_while_the_deadman_is_held(cell: Cell) -> None:
     cell.take()
     cell.run(0.1)

@@ -194,11 +194,45 @@ def test_a_topic_takes_positions(make_rig: MakeRig) -> None:
     assert list(heard[0].data) == [0.0]
 
 
-def test_after_a_stop_no_wish_from_before_moves_the_fingers(make_rig: MakeRig) -> None:
-    rig = make_rig()
+def play_smoother(rig: Rig) -> Any:
+    """A publisher of its status."""
     lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     statuses = rig.bench.world.create_publisher(ControllerStatus, "controller_status", lasting)
     rig.bench.until(lambda: statuses.get_subscription_count())
+    return statuses
+
+
+def test_after_a_human_took_over_no_wish_of_the_policy_moves_the_fingers(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    statuses = play_smoother(rig)
+    rig.wish(1.0)
+    rig.says(f"Nobody takes goals on '/{SERVER}'")
+    statuses.publish(ControllerStatus(state=ControllerStatus.HUMAN, commander="human"))
+    rig.bench.until(lambda: rig.node._smoother == ControllerStatus.HUMAN)
+    hand = Hand(rig.bench, control.ParallelGripperCommand, SERVER)
+    rig.bench.until(lambda: rig.node._ready)
+    rig.bench.spin_for(0.3)
+    assert not hand.goals
+
+
+def test_a_human_who_commands_once_more_may_wish_again_what_was_rejected(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    statuses = play_smoother(rig)
+    hand = Hand(rig.bench, control.ParallelGripperCommand, SERVER, "reject")
+    statuses.publish(ControllerStatus(state=ControllerStatus.HUMAN, commander="human"))
+    rig.bench.until(lambda: rig.node._commander == "human")
+    rig.wish(1.0)
+    rig.says("rejected a goal")
+    for commander in ("", "human"):
+        statuses.publish(ControllerStatus(state=ControllerStatus.HUMAN, commander=commander))
+        rig.bench.until(lambda wanted=commander: rig.node._commander == wanted)
+    rig.wish(1.0)
+    rig.bench.until(lambda: len(hand.goals) == 2)
+
+
+def test_after_a_stop_no_wish_from_before_moves_the_fingers(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    statuses = play_smoother(rig)
     rig.wish(0.0)
     rig.says(f"Nobody takes goals on '/{SERVER}'")
     statuses.publish(ControllerStatus(state=ControllerStatus.STOPPED))

@@ -252,6 +252,19 @@ def test_a_fault_that_passes_does_not_end_it(rig: Rig, asker: Asker) -> None:
     assert not result.done()
 
 
+def test_a_fault_from_before_its_first_action_does_not_end_it(
+    rig: Rig, asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instruction_action, "LASTING", 0.2)
+    rig.smoother.tell(state=ControllerStatus.FAULT, reason="The policy has gone: nobody publishes actions any more.")
+    rig.bench.until(lambda: rig.node._smoother.fault)
+    result = asker.begin()
+    rig.bench.spin_for(0.6)
+    assert not result.done(), "the policy may be slow, or be loaded"
+    rig.until_action()
+    assert asker.end(result)[:2] == (GoalStatus.STATUS_ABORTED, Result.FAULT)
+
+
 def test_a_smoother_that_dies_ends_the_goal(rig: Rig, asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smoother_watch, "GONE", 4)
     result = asker.begin()
@@ -396,3 +409,32 @@ def test_a_goal_waits_while_a_human_commands_and_says_so(rig: Rig, asker: Asker)
     rig.smoother.tell(state=ControllerStatus.IDLE, commander="", awaits_resume=False)
     rig.bench.until(lambda: asker.feedback[-1].waits_for == "")
     assert asker.end(result)[1] == Result.TIMED_OUT
+
+
+def test_a_fault_while_a_human_commands_does_not_end_the_goal(
+    rig: Rig, asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instruction_action, "LASTING", 0.2)
+    result = asker.begin()
+    rig.until_action()
+    rig.smoother.tell(
+        state=ControllerStatus.FAULT, reason="The human's command cannot be followed.", awaits_resume=True
+    )
+    rig.bench.spin_for(0.6)
+    assert not result.done()
+    rig.smoother.tell(state=ControllerStatus.IDLE, reason="", awaits_resume=False)
+    rig.until_action()
+    assert not result.done()
+
+
+def test_a_goal_that_ends_while_a_human_commands_does_not_say_that_the_policy_acts_again(
+    rig: Rig, asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smoother_watch, "GONE", 4)
+    result = asker.begin()
+    rig.until_action()
+    rig.smoother.tell(state=ControllerStatus.HUMAN, commander="human", awaits_resume=True)
+    rig.bench.until(lambda: asker.feedback and asker.feedback[-1].waits_for)
+    rig.smoother.fall_silent()
+    assert asker.end(result)[1] == Result.FAULT
+    assert asker.feedback[-1].waits_for

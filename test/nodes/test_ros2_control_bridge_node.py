@@ -17,6 +17,7 @@ pytest.importorskip("pinocchio")
 
 from controller_manager_msgs.msg import ControllerState
 
+from rt_vla_ros.arms.controller_check import FORWARD
 from rt_vla_ros.benchmarks.panda_urdf import NAMES, READY, panda_urdf
 from rt_vla_ros.nodes import controller_watch
 from rt_vla_ros.nodes.ros2_control_bridge_node import Ros2ControlBridgeNode
@@ -127,6 +128,12 @@ def test_what_would_not_move_as_told_is_refused_with_what_to_do(
     rig.until_not_ready(words)
     rig.drive(0.1, 0, 0, 0, 0, 0, seconds=0.1)
     assert not rig.arm.commands
+
+
+def test_a_controller_that_would_leave_the_last_velocity_is_warned_of(make_bench: Benches) -> None:
+    rig = make(make_bench, "velocity", kind=FORWARD)
+    rig.until_ready()
+    rig.bench.until_diagnostics("ros2_control_bridge_node", 1, "the hardware keeps the last velocities")
 
 
 def test_the_controller_is_switched_only_where_that_is_wanted(make_bench: Benches) -> None:

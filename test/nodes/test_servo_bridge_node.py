@@ -108,6 +108,16 @@ def test_a_setting_that_was_made_wrong_is_noticed_when_a_motion_begins(rig: Serv
     assert rig.until_said("cuts velocities off at 0.05 m/s") < SOON
 
 
+def test_a_human_who_commands_once_more_gets_the_handshake_again(rig: ServoRig) -> None:
+    rig.smooth(State.HUMAN, commander="human", commanding=True)
+    rig.bench.spin_for(0.2)
+    rig.smooth(State.HUMAN)
+    rig.bench.spin_for(0.2)
+    before = servo_of(rig).handshakes
+    rig.smooth(State.HUMAN, commander="human", commanding=True)
+    rig.bench.until(lambda: servo_of(rig).handshakes > before, "somebody else may have taken another type of command")
+
+
 def test_without_the_smoothers_limits_nothing_is_ready(bench: NodeBench) -> None:
     rig = ServoRig(bench, servo=StandInServo(), limits=False)
     rig.until_said("The smoother's parameters cannot be read: nobody answers '/smoother_node/get_parameters'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -171,6 +172,18 @@ def test_the_gripper_obeys_the_human_while_the_deadman_is_held(rig: Rig) -> None
     gripper.publish(Float64(data=math.nan))
     rig.bench.until(lambda: rig.node.messages_dropped)
     gripper.publish(Float64(data=1.0))
+    rig.bench.until(lambda: [one.data for one in rig.grippers] == [1.0])
+
+
+def test_a_gripper_command_that_comes_with_the_deadman_counts(rig: Rig) -> None:
+    human = PlayedHuman(rig.bench)
+    gripper = rig.bench.publisher(Float64, "teleop_gripper")
+    rig.bench.until(gripper.get_subscription_count)
+    rig.bench.spin_for(0.1)
+    human.held = True
+    human.say()
+    gripper.publish(Float64(data=1.0))
+    time.sleep(0.05)  # both wait
     rig.bench.until(lambda: [one.data for one in rig.grippers] == [1.0])
 
 

@@ -55,9 +55,9 @@ class ServoRig:
     def said(self) -> str:
         return self.statuses[-1].reason if self.statuses else ""
 
-    def smooth(self, state: State, *, commanding: bool = False) -> None:
+    def smooth(self, state: State, *, commanding: bool = False, commander: str = "") -> None:
         """What the smoother says of itself."""
-        self.smoother.publish(ControllerStatus(state=int(state), commanding=commanding))
+        self.smoother.publish(ControllerStatus(state=int(state), commanding=commanding, commander=commander))
 
     def keep_on(self, state: State, condition: Any, *, commanding: bool = False) -> None:
         """The smoother says so all the time, until something is so."""
