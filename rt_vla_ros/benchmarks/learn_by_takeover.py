@@ -6,7 +6,7 @@ A scripted human at a stick shows tasks on the simulated arm, recorder_node reco
 learns them and is evaluated. Then it acts, and the same human takes over when it goes wrong; with the corrections a
 second RT-1 of the same length is trained and evaluated on the same seeds (McNemar's exact test). And of few: 20
 episodes with objects that rt1-mini has never been told to pick, before and after. What is done is not done again: the
-same command goes on. `--list` says the commands.
+same command goes on, and one with other options is refused. `--list` says the commands.
 """
 
 from __future__ import annotations
@@ -49,11 +49,14 @@ TINY = ProofSize(shown=2, corrected=1, few=2, steps=2, few_steps=2, evaluated=1,
 
 @dataclass(frozen=True)
 class Stage:
-    """name: of its log and of the file that says it is done. allowed: exit codes besides 0 that are no end."""
+    """name: of its log and of the file that says it is done, and by which command."""
 
     name: str
     command: tuple[str, ...]
-    allowed: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        """The command, without the interpreter's path."""
+        return " ".join(self.command[1:])
 
 
 def stages(out: Path, size: ProofSize, suite: str, new: str, first_seed: int) -> list[Stage]:
@@ -101,18 +104,22 @@ class StageError(RuntimeError):
 
 
 def make(stage: Stage, out: Path) -> None:
-    """Unless it is done. Raises StageError."""
+    """Unless it is done. Raises StageError, also where it was done with other options."""
     done, log = out / "done" / stage.name, out / "logs" / f"{stage.name}.log"
     if done.is_file():
+        if (said := done.read_text(encoding="utf-8")) != str(stage):
+            raise StageError(
+                f"{out} has {stage.name} of another command ({said}); now it would be: {stage}. Name another --out."
+            )
         return
     for folder in (done.parent, log.parent):
         folder.mkdir(parents=True, exist_ok=True)
     print(f"{stage.name} ...", flush=True)
     with log.open("ab") as file:
         status = subprocess.run(stage.command, stdout=file, stderr=subprocess.STDOUT).returncode
-    if status not in (0, *stage.allowed):
+    if status != 0:
         raise StageError(f"{stage.name} has ended with status {status}; {log} says why. The same command goes on.")
-    done.touch()
+    done.write_text(str(stage), encoding="utf-8")
 
 
 PAIRS = (("first-evaluation", "second-evaluation"), ("few-before", "few-after"))
@@ -160,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     size = TINY if args.tiny else replace(ProofSize(), **{name: getattr(args, name) for name in names})
     todo = stages(args.out, size, args.suite, args.new, args.first_seed)
     if args.list:
-        print("\n".join(f"{stage.name}: {' '.join(stage.command[1:])}" for stage in todo))
+        print("\n".join(f"{stage.name}: {stage}" for stage in todo))
         return 0
     try:
         for stage in todo:

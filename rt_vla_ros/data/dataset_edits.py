@@ -20,8 +20,7 @@ from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import COMMANDER, INFO, INTERVENTION
 from rt_vla_ros.data.parquet import arrow
 
-COMMANDERS = {"expert": "expert", "learner": "policy"}
-"""Who commanded each step, of an episode's leader."""
+EXPERT, UNKNOWN = "expert", "unknown"
 Report = Callable[[str], None]
 
 
@@ -225,9 +224,13 @@ def _info(sources: Sequence[EpisodeSource], common: bool) -> dict[str, Any]:
 
 
 def _filled(episode: StoredEpisode, features: Mapping[str, Mapping[str, Any]]) -> StoredEpisode:
-    """With the columns that only corrections have: nobody intervened, and the leader commanded."""
+    """With the columns that only corrections have: nobody intervened, an expert commanded or it is not known who.
+
+    A learner's episodes without them have its teacher's actions, which are learned as before.
+    """
     pa, table = arrow(), episode.table
-    for name, value in ((INTERVENTION, False), (COMMANDER, COMMANDERS.get(str(episode.facts.get("leader")), ""))):
+    who = EXPERT if episode.facts.get("leader") == EXPERT else UNKNOWN
+    for name, value in ((INTERVENTION, False), (COMMANDER, who)):
         if name in features and name not in table.column_names:
             table = table.append_column(name, pa.array([value] * len(table)))
     names = [name for name in features if name in table.column_names and name != "timestamp"]

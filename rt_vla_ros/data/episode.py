@@ -15,7 +15,7 @@ from rt_vla_ros.observations.image import check_image
 
 SCENE_SIZE = 10
 LEADERS = ("expert", "mixed", "learner", "unknown")
-COMMANDERS = ("human", "policy", "expert", "")
+COMMANDERS = ("human", "policy", "expert", "unknown", "")
 
 
 class EpisodeError(ValueError):
@@ -44,7 +44,8 @@ class EpisodeLabels:
     leader: who acted: "expert", "learner", "mixed" (both in turn), or "unknown". success: how it ended.
     suite, seed: of the simulated scene; empty and -1 for others.
     interventions: whether a human corrects a running policy at each step, bool (N,); None where nobody kept that.
-    commanders: who commanded the arm at each step, one of COMMANDERS, empty for nobody; None where nobody kept that.
+    commanders: who commanded the arm at each step, one of COMMANDERS, empty for nobody, unknown where a merged dataset
+    did not keep it; None where nobody kept that.
     audit: JSON of what was measured while it was recorded: an object with "topics" and "problems", a list of sentences;
     empty where it was not.
     Raises EpisodeError for anything else.

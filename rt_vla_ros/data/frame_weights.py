@@ -20,7 +20,7 @@ from rt_vla_ros.data.episode import COMMANDERS, DatasetError, EpisodeLabels
 from rt_vla_ros.data.lerobot import LeRobotDataset
 
 POLICY, NOBODY, UNKNOWN = "policy", "", "unknown"
-"""Who commanded a frame; UNKNOWN where the dataset has no column that says it."""
+"""Who commanded a frame; UNKNOWN where the dataset, or one that was merged into it, has no column that says it."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class FrameWeighting:
         for name, value in named:
             if not (math.isfinite(value) and value >= 0):
                 raise DatasetError(f"The {name} is {value}, expected a number, 0 or more.")
-        if strange := [name for name in self.commanders if name not in COMMANDERS or not name]:
-            there = ", ".join(filter(None, COMMANDERS))
+        if strange := [name for name in self.commanders if name not in COMMANDERS or name in (NOBODY, UNKNOWN)]:
+            there = ", ".join(name for name in COMMANDERS if name not in (NOBODY, UNKNOWN))
             raise DatasetError(f"There is no commander {strange[0]!r}; there are {there}.")
         if self.datasets and not any(self.datasets):
             raise DatasetError("All datasets have the weight 0, so nothing would be learned.")

@@ -48,6 +48,14 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
             make(Stage("bad", (sys.executable, "-c", "raise SystemExit(3)")), tmp_path)
 
 
+def test_a_small_run_does_not_pass_for_a_large_one(tmp_path: Path) -> None:
+    small, large = (Stage("shown", (sys.executable, "-c", "pass", episodes)) for episodes in ("2", "120"))
+    make(small, tmp_path)
+    make(small, tmp_path)
+    with pytest.raises(StageError, match=r"has shown of another command \(-c pass 2\); .*: -c pass 120\. Name another"):
+        make(large, tmp_path)
+
+
 def test_the_report_has_the_pairs_that_are_there(tmp_path: Path) -> None:
     for name, outcomes in (("first-evaluation", "10010"), ("second-evaluation", "11011")):
         log = [{"seed": seed, "outcome": "success" if one == "1" else "timeout"} for seed, one in enumerate(outcomes)]

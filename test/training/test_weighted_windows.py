@@ -15,6 +15,8 @@ from rt_vla_ros.data.frame_weights import FrameWeighting, effect, set_names
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.policies.rt1.loss import IGNORED
+from rt_vla_ros.training.rt2.fine_tune_data import make_data
+from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
 from rt_vla_ros.training.rt2.robot_source import RobotExamples, repetitions
 from rt_vla_ros.training.windows import WindowDataset, WindowIndices
 
@@ -91,6 +93,14 @@ def test_of_an_rt2_too(takeovers: list[LeRobotDataset]) -> None:
     human = FrameWeighting(commanders=("human",)).of(takeovers)
     assert len(RobotExamples(takeovers[0], CARD, learned=human[0])) == 4
     assert len(RobotExamples(takeovers[1], CARD, learned=human[1])) == STEPS
+
+
+def test_weights_hold_between_the_sets_of_an_rt2(takeovers: list[LeRobotDataset]) -> None:
+    def sizes(rules: FrameWeighting) -> list[int]:
+        return [len(one) for one in make_data(takeovers, [], CARD, FineTuneSettings(validation=0.0), rules).robot]
+
+    assert sizes(FrameWeighting(intervention=4.0, commanders=("human",))) == [4 * 4, STEPS]
+    assert sizes(FrameWeighting(intervention=0.25)) == [4 * TAKEN + 4, 4 * STEPS]
 
 
 def test_commanders_of_whom_there_are_no_frames_do_no_harm(takeovers: list[LeRobotDataset]) -> None:

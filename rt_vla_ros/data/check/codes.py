@@ -67,6 +67,11 @@ CODES: dict[str, CheckCode] = {
         "It is not known which sentence belongs to a time step.",
         "Write meta/tasks.parquet and task_index again.",
     ),
+    "commander": CheckCode(
+        ERROR,
+        "It is not understood who commanded a time step.",
+        "Write commander, intervention and leader again, or leave these columns out.",
+    ),
     "splits": CheckCode(
         ERROR,
         "The splits in meta/info.json are not understood, or leave no episode for training.",

@@ -13,6 +13,14 @@ from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import ActionCard, CameraSpec
 from rt_vla_ros.data.check.audit import audit_problems
+from rt_vla_ros.data.check.commanders import (
+    Columns,
+    cells_of,
+    commander_columns,
+    commander_finding,
+    commander_problem,
+    does_what_is_said,
+)
 from rt_vla_ros.data.check.finding import DataFinding
 from rt_vla_ros.data.check.recorded import RecordedEpisode
 from rt_vla_ros.data.episode import SCENE_SIZE, DatasetError
@@ -199,13 +207,20 @@ class OpenedSet:
             name: len(names) for name, names in (names_of(self.card) if self.card else {}).items() if name in columns
         }
         widths |= {SCENE: SCENE_SIZE} if features.get(SCENE, {}).get("shape") == [SCENE_SIZE] else {}
+        strange = dict[int, str]()
         for path, numbers in sorted(files.items()):
             known = {finding.code for finding in self.findings}
             with self._noting("steps") if "steps" not in known else _silent():
-                self._take(path, read_numbers(path, widths), numbers)
+                strange |= self._take(path, read_numbers(path, widths), commander_columns(path, features), numbers)
         self.episodes.sort(key=lambda episode: episode.number)
+        if strange:
+            self.findings.append(commander_finding(strange))
 
-    def _take(self, path: Path, table: dict[str, NDArray[Any]], numbers: set[int]) -> None:
+    def _take(
+        self, path: Path, table: dict[str, NDArray[Any]], commanders: Columns, numbers: set[int]
+    ) -> dict[int, str]:
+        """The episodes of a file. Returns what is not understood of who commanded, by episode."""
+        strange = dict[int, str]()
         order = np.lexsort((table["frame_index"], table["episode_index"]))
         found, starts = np.unique(table["episode_index"][order], return_index=True)
         for number, rows in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
@@ -216,7 +231,9 @@ class OpenedSet:
             self._steps[number] = RecordedSteps(path, rows, stamps, part["task_index"].astype(np.int64))
             row = self.rows[number]
             success = row.get("success")
-            led = row.get("leader") in ("learner", "mixed")
+            leader, who = row.get("leader", "unknown"), cells_of(commanders, rows.tolist())
+            if problem := commander_problem(leader, who):
+                strange[number] = problem
             self.episodes.append(
                 RecordedEpisode(
                     number=number,
@@ -228,9 +245,10 @@ class OpenedSet:
                     turn=self._measured(part, TURN),
                     success=None if success is None else bool(success),
                     problems=row["problems"],
-                    own=not led or (self.info is not None and "commander" in self.info["features"]),
+                    own=does_what_is_said(leader, who),
                 )
             )
+        return strange
 
     def _measured(self, part: dict[str, NDArray[Any]], sources: tuple[str, ...]) -> NDArray[np.float64] | None:
         """The tip's position or rotation vector, (N, 3), from the state or, of the simulator's sets, the scene."""

@@ -72,14 +72,21 @@ def make_data(
     augmentation = Augmentation(settings.shift_rows, settings.shift_columns, settings.jitter)
     split = [part_episodes(one, settings.validation, settings.seed) for one in sets]
     learned = weighting.of(sets)
+    least = min(float(f.weights[f.weights > 0].min()) for parts in learned for f in parts if f.weights.any())
     robot = [
         RobotExamples(
-            one, card, episodes=own, augmentation=augmentation, plan_share=settings.plan_share, learned=frames
+            one,
+            card,
+            episodes=own,
+            augmentation=augmentation,
+            plan_share=settings.plan_share,
+            learned=frames,
+            least=least,
         )
         for one, (own, _), frames in zip(sets, split, learned, strict=True)
     ]
     held_out = [
-        RobotExamples(one, card, episodes=kept, learned=frames)
+        RobotExamples(one, card, episodes=kept, learned=frames, least=least)
         for one, (_, held), frames in zip(sets, split, learned, strict=True)
         if (kept := [episode for episode in held if frames[episode].weights.any()])
     ]

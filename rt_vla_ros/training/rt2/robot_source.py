@@ -64,10 +64,11 @@ class RobotExamples:
         augmentation: Augmentation = Augmentation(),
         plan_share: float = 0.0,
         learned: Sequence[LearnedFrames] | None = None,
+        least: float | None = None,
         name: str = "",
     ) -> None:
         """card: of the policy, whose horizon the chunks have. episodes: None: all of them. learned: of every episode of
-        the set, see FrameWeighting; None: every frame is learned.
+        the set, see FrameWeighting; None: every frame is learned. least: see `repetitions`.
 
         Raises DatasetError for damaged data and for a set without a frame, and ImplausibleActionsError.
         """
@@ -85,7 +86,7 @@ class RobotExamples:
             self._bins[episode], self._states[episode] = tokenizer.encode(labels.values), labels.states
             self._plans[episode] = dataset.words(episode, PLAN) if plan_share else None
             self._reach[episode] = np.arange(len(labels), 0, -1) if learned is None else learned[episode].reach
-        counts = None if learned is None else repetitions([learned[episode].weights for episode in chosen])
+        counts = None if learned is None else repetitions([learned[i].weights for i in chosen], least)
         for number, episode in enumerate(chosen):
             often = np.ones(len(self._reach[episode]), int) if counts is None else counts[number]
             self._frames += [(episode, step) for step in np.repeat(np.arange(len(often)), often).tolist()]
@@ -115,13 +116,14 @@ class RobotExamples:
         return self._augmentation(self._dataset.images(episode, camera, step, 1)[0], rng)
 
 
-def repetitions(weights: Sequence[NDArray[np.float64]]) -> list[NDArray[np.int64]]:
-    """How often each frame of some episodes stands in a list in which the one of the least weight stands once.
+def repetitions(weights: Sequence[NDArray[np.float64]], least: float | None = None) -> list[NDArray[np.int64]]:
+    """How often each frame of some episodes stands in a list in which one of the weight `least` stands once.
 
-    Fractions are carried over to the next frames. weights: 0: never.
+    Fractions are carried over to the next frames. weights: 0: never. least: not more than any weight above 0; None: the
+    least of these, which makes lists of several sets incomparable.
     """
     every = np.concatenate(weights) if weights else np.zeros(0)
     if not every.any():
         return [np.zeros(len(one), np.int64) for one in weights]
-    until = np.floor(np.cumsum(every / every[every > 0].min()) + 1e-6).astype(np.int64)
+    until = np.floor(np.cumsum(every / (least or every[every > 0].min())) + 1e-6).astype(np.int64)
     return np.split(np.diff(until, prepend=0), np.cumsum([len(one) for one in weights])[:-1])
