@@ -11,13 +11,14 @@ from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.cli.card.survey import JOINTS_KIND, TWIST_KIND, Survey, camera_base
+from rt_vla_ros.recording.card_file import CONFIRM
 from rt_vla_ros.recording.topic_map import COMPRESSED, TopicMap
 from zenoh_ros.commands.errors import CliError
 
-CONFIRM = "TO CONFIRM: "
-"""How a note of a card begins that nobody has looked at; `card check` reminds of it."""
 RATE = 10.0
-"""Actions per second where the cameras are as fast [Hz]."""
+"""Actions per second where the cameras are fast enough [Hz]."""
+IMAGES = 1.4
+"""Per action, at least: with one, a camera's jitter makes frames repeat the image before."""
 FASTEST = {"translation": 0.25, "rotation": 1.0}
 """At the ends of the ranges [m/s], [rad/s]."""
 WIDEST = 320  # of an image of a policy [pixel]
@@ -69,7 +70,7 @@ def guess_card(survey: Survey, topics: Guesses, rate: float | None = None) -> Ac
     entries, doubts = topics.entries, {}
     seen = {name: survey.cameras[topic] for name, topic in (one.split("=", 1) for one in entries["cameras"])}
     if rate is None:
-        rate = max(1.0, min(RATE, *(math.floor(one.rate * 1.05) for one in seen.values())))
+        rate = max(1.0, min(RATE, *(math.floor(one.rate / IMAGES) for one in seen.values())))
         rates = ", ".join(f"{name} {one.rate:.3g}" for name, one in seen.items())
         doubts["control_rate"] = f"{rate:g} actions a second are enough, and the cameras' rates ({rates} Hz) last."
     cameras = []

@@ -82,6 +82,11 @@ def test_what_is_guessed(tmp_path: Path) -> None:
     assert path.read_text().count("TO CONFIRM: ") == len(topics.doubts)
 
 
+def test_a_guessed_rate_leaves_room_for_the_jitter_of_the_cameras() -> None:
+    slow = survey(**seen(FRONT, rate=10.1))
+    assert guess_card(slow, guess_topics(slow)).control_rate == 7.0
+
+
 def test_names_of_cameras() -> None:
     topics = ["/image", "/wrist_image", "/camera/camera/color/image_raw", "/cam0/image_raw", "/3d/rgb/image_raw"]
     assert list(camera_names(topics)) == ["front", "wrist", "front_2", "cam0", "camera_3d"]
@@ -175,6 +180,13 @@ def test_show(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert "world_vector_x      translation_x  -0.04  0.04  m                0.2 m/s     0.00031" in said
     assert main(["card", "show", "nothing-like-this"]) == 2
+
+
+def test_notes_are_shown_on_lines_of_their_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    card, _ = first(notes=("one", "two"))
+    card.save(tmp_path)
+    assert main(["card", "show", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.endswith("\n\nnote: one\nnote: two\n")
 
 
 def test_a_live_graph_is_surveyed(ros_graph: Any) -> None:
