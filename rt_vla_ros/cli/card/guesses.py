@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard
@@ -27,6 +27,8 @@ FINGERS = re.compile(r"finger|gripper|knuckle|jaw", re.IGNORECASE)
 SLIDING, TURNING = (0.04, 0.0), (0.0, 0.8)
 """Where most such grippers are open and closed [m], [rad]."""
 TIPS = ("tcp", "tool0", "tool_center", "ee_link", "end_effector", "hand", "flange")
+SHARED = ("base_frame", "tip_frame", "gripper_joint", "gripper_joint_open", "gripper_joint_closed")
+"""Entries that are parameters of policy_node, too."""
 GROUNDS = ("map", "odom", "world")
 FLOAT_KIND, NUMBERS_KIND = "std_msgs/msg/Float64", "std_msgs/msg/Float64MultiArray"
 
@@ -110,19 +112,23 @@ def guess_card(survey: Survey, topics: Guesses, rate: float | None = None) -> Ac
 
 
 def topic_map_text(topics: Guesses) -> str:
-    """The YAML file, which is a ROS parameter file too: a comment for each entry, and for each guess."""
+    """The YAML file, which is a ROS parameter file too: a comment for each entry, and for each guess.
+
+    What a running policy must know as well is not in the recorder's section: the file is for policy.launch.py too.
+    """
     lines = [
         "# Which topic of this robot feeds what its action card names. For the recorder, for bags and for",
         "# `rt-vla card check`. Look at each line that says TO CONFIRM, and take those words away.",
-        "/**:",
-        "  ros__parameters:",
+        "# `rt-vla launch policy.launch.py params_file:=FILE` takes the section /** for the policy.",
     ]
-    for one in fields(TopicMap):
-        if one.name in topics.entries:
-            lines.append(f"    # {one.metadata['text']}")
-            if one.name in topics.doubts:
-                lines.append(f"    # {CONFIRM}{topics.doubts[one.name]}")
-            lines.append(f"    {one.name}: {json.dumps(topics.entries[one.name])}")
+    for section, shared in (("/**", True), ("/**/recorder_node", False)):
+        lines += [f"{section}:", "  ros__parameters:"]
+        for one in fields(TopicMap):
+            if one.name in topics.entries and (one.name in SHARED) == shared:
+                lines.append(f"    # {one.metadata['text']}")
+                if one.name in topics.doubts:
+                    lines.append(f"    # {CONFIRM}{topics.doubts[one.name]}")
+                lines.append(f"    {one.name}: {json.dumps(topics.entries[one.name])}")
     return "\n".join(lines) + "\n"
 
 
@@ -209,7 +215,8 @@ def _guess_gripper(survey: Survey, joints: str | None, found: Guesses) -> None:
     seen = survey.joints.get(joints or "")
     positions = seen.positions if seen is not None else {}
     fingers = [name for name in positions if FINGERS.search(name)]
-    topic = survey.of_kind(FLOAT_KIND, "gripper")
+    commands = {name: kind for name, kind in survey.topics.items() if "teleop" not in name}  # not of a human alone
+    topic = replace(survey, topics=commands).of_kind(FLOAT_KIND, "gripper")
     if fingers:
         opened, closed = TURNING if "knuckle" in fingers[0].lower() else SLIDING
         found.entries |= {"gripper_joint": fingers[0], "gripper_joint_open": opened, "gripper_joint_closed": closed}
