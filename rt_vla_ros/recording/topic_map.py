@@ -174,7 +174,7 @@ class TopicMap:
             raise TopicMapError(f"{path}: {error}") from error
 
 
-OTHER_NODES = ("policy_node", "smoother_node", "sim_arm_node")
+OTHER_NODES = ("policy_node", "smoother_node", "sim_arm_node", "bridge_node")
 """Nodes whose sections may stand in the same file."""
 NODE_ONLY = ("card", "out", "codec", "instruction", "use_sim_time", "autostart")
 """Parameters of recorder_node that may stand in the same file."""
