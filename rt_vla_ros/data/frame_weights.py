@@ -179,6 +179,8 @@ def effect(names: Sequence[str], datasets: Sequence[Sequence[LearnedFrames]], dr
             f"Corrections by a human: {corrections:,} of {total:,} frames ({corrections / total:.1%}), and "
             f"{weight / drawn.sum():.1%} of those that are learned."
         )
+        if not weight:
+            said.append("No correction is learned: they are held out, or left out. More episodes or another seed help.")
     others = sum(int(one.others.sum()) for one in frames)
     early = sum(int((one.early & ~one.others).sum()) for one in frames)
     for what, count in (("of other commanders", others), ("of the policy right before a takeover", early)):

@@ -25,7 +25,7 @@ from rt_vla_ros.nodes.recorder_topics import RecorderTopics
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
 from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.os_error import in_words
-from rt_vla_ros.recording.card_file import read_card
+from rt_vla_ros.recording.card_file import CONFIRM, read_card
 from rt_vla_ros.recording.episode_builder import RecordingError, SavedEpisode
 from rt_vla_ros.recording.episode_recorder import EpisodeRecorder
 from rt_vla_ros.recording.robot_streams import RobotStreams
@@ -75,6 +75,12 @@ class RecorderNode(ProgramNode):
         self.create_timer(PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
         writer = self.recorder.writer
         self.get_logger().info(f"Ready to record into {writer.directory}, which has {writer.episodes} episodes.")
+        if guesses := sum(note.startswith(CONFIRM) for note in writer.card.notes):
+            says = "says" if guesses == 1 else "say"
+            self.get_logger().warning(
+                f"{guesses} of the action card's notes {says} {CONFIRM.rstrip(': ')}. Nobody has looked at that, and "
+                "every frame is recorded by it: rt-vla card check lists what to look at."
+            )
 
     @property
     def elapsed(self) -> float:

@@ -7,6 +7,9 @@ from pathlib import Path
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
 from rt_vla_ros.json_file import read_object
 
+CONFIRM = "TO CONFIRM: "
+"""How a guess begins, in a card's notes and in a topic map, that nobody has looked at yet."""
+
 
 def read_card(path: Path) -> ActionCard:
     """path: a card, or the directory of a checkpoint, or `meta` of a dataset. Raises ActionCardError, OSError."""

@@ -148,7 +148,7 @@ class EpisodeBuilder:
                 found.append(
                     f"{_sentence(name)} is too slow or too irregular: {audit.repeated:.0%} of the frames "
                     f"repeat the image before; it has {audit.rate:.1f} Hz, the card "
-                    f"{self._card.control_rate:g} Hz."
+                    f"{self._card.control_rate:g} Hz: make the camera faster, or the card slower."
                 )
         values = np.stack(self._values)
         for i, dimension in enumerate(self._card.dimensions):

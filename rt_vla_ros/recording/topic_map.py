@@ -155,7 +155,10 @@ class TopicMap:
 
     @classmethod
     def load(cls, path: Path) -> TopicMap:
-        """Reads a YAML file: the entries of all its `ros__parameters`, or plain ones. Raises TopicMapError, OSError."""
+        """Reads a YAML file: its `ros__parameters` but for those of other nodes, or plain entries.
+
+        Raises TopicMapError, OSError.
+        """
         try:
             data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -163,7 +166,9 @@ class TopicMap:
         if not isinstance(data, dict):
             raise TopicMapError(f"{path} holds {type(data).__name__}, expected the entries of a topic map.")
         parts = [
-            part["ros__parameters"] for part in data.values() if isinstance(part, dict) and "ros__parameters" in part
+            part["ros__parameters"]
+            for node, part in data.items()
+            if isinstance(part, dict) and "ros__parameters" in part and not str(node).endswith(OTHER_NODES)
         ]
         entries: dict[str, Any] = {}
         for part in parts or [data]:
@@ -175,6 +180,8 @@ class TopicMap:
             raise TopicMapError(f"{path}: {error}") from error
 
 
+OTHER_NODES = ("policy_node", "smoother_node", "sim_arm_node", "bridge_node")
+"""Nodes whose sections may stand in the same file."""
 NODE_ONLY = ("card", "out", "codec", "instruction", "use_sim_time", "autostart")
 """Parameters of recorder_node that may stand in the same file."""
 

@@ -6,6 +6,7 @@ import json
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +251,17 @@ def test_it_says_what_it_waits_for(rig: RecorderRig) -> None:
     rig.bench.until_diagnostics("recorder_node", 1, "no /clock has come")
     rig.run(0.1)
     rig.bench.until_diagnostics("recorder_node", 0, "Ready;")
+
+
+def test_guesses_that_nobody_confirmed_are_named(
+    make_bench: Callable[..., NodeBench], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    card = replace(CARD, notes=("TO CONFIRM: 10 actions a second are enough.", "Made on Monday."))
+    (tmp_path / "card.json").write_text(json.dumps(card.to_dict()))
+    settings = ("tip_frame:=tool", f"card:={tmp_path / 'card.json'}", f"out:={tmp_path / 'set'}")
+    bench = make_bench(*(word for one in settings for word in ("-p", f"recorder_node:{one}")))
+    bench.add(RecorderNode())
+    assert "1 of the action card's notes says TO CONFIRM." in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

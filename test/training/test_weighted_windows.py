@@ -74,6 +74,13 @@ def test_corrections_are_drawn_more_often_and_the_share_is_said(takeovers: list[
     assert weighed[1][1] == "Corrections by a human: 4 of 24 frames (16.7%), and 50.0% of those that are learned."
 
 
+def test_that_no_correction_is_learned_is_said(takeovers: list[LeRobotDataset]) -> None:
+    windows = WindowDataset(takeovers, 1, WORDS)
+    draws = [[np.zeros(STEPS)], [windows.draws(windows.episodes[1])]]  # as where the first episode is held out
+    said = effect(["taken", "shown"], windows.learned, draws)
+    assert any(one.startswith("No correction is learned") for one in said)
+
+
 def test_frames_before_a_takeover_are_counted(takeovers: list[LeRobotDataset]) -> None:
     windows = WindowDataset(takeovers, 1, WORDS, weighting=FrameWeighting(before_takeover=0.6))
     drawn = windows.draw(windows.episodes, np.random.default_rng(0), 500)

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from rt_vla_ros import ros
 from rt_vla_ros.cli.card.comparison import ERROR, Mismatch, compare, guess_cameras, unconfirmed
-from rt_vla_ros.cli.card.guesses import CONFIRM, guess_topics
+from rt_vla_ros.cli.card.guesses import guess_topics
 from rt_vla_ros.cli.card.options import add_card, open_card
 from rt_vla_ros.cli.main import refused
+from rt_vla_ros.recording.card_file import CONFIRM
 from rt_vla_ros.recording.topic_map import TopicMap
 from zenoh_ros.commands.errors import CliError
 from zenoh_ros.wire.printable import printable

@@ -13,9 +13,10 @@ import numpy as np
 
 from rt_vla_ros.action_space.card import ActionCard, CameraSpec
 from rt_vla_ros.action_space.state import StateDimension
-from rt_vla_ros.cli.card.guesses import CONFIRM, camera_names, image_topics_in_words, usable_cameras
+from rt_vla_ros.cli.card.guesses import camera_names, image_topics_in_words, usable_cameras
 from rt_vla_ros.cli.card.survey import TWIST_KIND, CameraSeen, Survey, camera_base
 from rt_vla_ros.observations.robot_state import TOLERANCE, closedness
+from rt_vla_ros.recording.card_file import CONFIRM
 from rt_vla_ros.recording.topic_map import COMPRESSED, TopicMap, TopicMapError
 
 ERROR, WARNING = "error", "warning"

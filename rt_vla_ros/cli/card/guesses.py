@@ -6,18 +6,19 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.cli.card.survey import JOINTS_KIND, TWIST_KIND, Survey, camera_base
+from rt_vla_ros.recording.card_file import CONFIRM
 from rt_vla_ros.recording.topic_map import COMPRESSED, TopicMap
 from zenoh_ros.commands.errors import CliError
 
-CONFIRM = "TO CONFIRM: "
-"""How a note of a card begins that nobody has looked at; `card check` reminds of it."""
 RATE = 10.0
-"""Actions per second where the cameras are as fast [Hz]."""
+"""Actions per second where the cameras are fast enough [Hz]."""
+IMAGES = 1.4
+"""Per action, at least: with one, a camera's jitter makes frames repeat the image before."""
 FASTEST = {"translation": 0.25, "rotation": 1.0}
 """At the ends of the ranges [m/s], [rad/s]."""
 WIDEST = 320  # of an image of a policy [pixel]
@@ -26,6 +27,8 @@ FINGERS = re.compile(r"finger|gripper|knuckle|jaw", re.IGNORECASE)
 SLIDING, TURNING = (0.04, 0.0), (0.0, 0.8)
 """Where most such grippers are open and closed [m], [rad]."""
 TIPS = ("tcp", "tool0", "tool_center", "ee_link", "end_effector", "hand", "flange")
+SHARED = ("base_frame", "tip_frame", "gripper_joint", "gripper_joint_open", "gripper_joint_closed")
+"""Entries that are parameters of policy_node, too."""
 GROUNDS = ("map", "odom", "world")
 FLOAT_KIND, NUMBERS_KIND = "std_msgs/msg/Float64", "std_msgs/msg/Float64MultiArray"
 
@@ -69,7 +72,7 @@ def guess_card(survey: Survey, topics: Guesses, rate: float | None = None) -> Ac
     entries, doubts = topics.entries, {}
     seen = {name: survey.cameras[topic] for name, topic in (one.split("=", 1) for one in entries["cameras"])}
     if rate is None:
-        rate = max(1.0, min(RATE, *(math.floor(one.rate * 1.05) for one in seen.values())))
+        rate = max(1.0, min(RATE, *(math.floor(one.rate / IMAGES) for one in seen.values())))
         rates = ", ".join(f"{name} {one.rate:.3g}" for name, one in seen.items())
         doubts["control_rate"] = f"{rate:g} actions a second are enough, and the cameras' rates ({rates} Hz) last."
     cameras = []
@@ -109,19 +112,23 @@ def guess_card(survey: Survey, topics: Guesses, rate: float | None = None) -> Ac
 
 
 def topic_map_text(topics: Guesses) -> str:
-    """The YAML file, which is a ROS parameter file too: a comment for each entry, and for each guess."""
+    """The YAML file, which is a ROS parameter file too: a comment for each entry, and for each guess.
+
+    What a running policy must know as well is not in the recorder's section: the file is for policy.launch.py too.
+    """
     lines = [
         "# Which topic of this robot feeds what its action card names. For the recorder, for bags and for",
         "# `rt-vla card check`. Look at each line that says TO CONFIRM, and take those words away.",
-        "/**:",
-        "  ros__parameters:",
+        "# `rt-vla launch policy.launch.py params_file:=FILE` takes the section /** for the policy.",
     ]
-    for one in fields(TopicMap):
-        if one.name in topics.entries:
-            lines.append(f"    # {one.metadata['text']}")
-            if one.name in topics.doubts:
-                lines.append(f"    # {CONFIRM}{topics.doubts[one.name]}")
-            lines.append(f"    {one.name}: {json.dumps(topics.entries[one.name])}")
+    for section, shared in (("/**", True), ("/**/recorder_node", False)):
+        lines += [f"{section}:", "  ros__parameters:"]
+        for one in fields(TopicMap):
+            if one.name in topics.entries and (one.name in SHARED) == shared:
+                lines.append(f"    # {one.metadata['text']}")
+                if one.name in topics.doubts:
+                    lines.append(f"    # {CONFIRM}{topics.doubts[one.name]}")
+                lines.append(f"    {one.name}: {json.dumps(topics.entries[one.name])}")
     return "\n".join(lines) + "\n"
 
 
@@ -208,7 +215,8 @@ def _guess_gripper(survey: Survey, joints: str | None, found: Guesses) -> None:
     seen = survey.joints.get(joints or "")
     positions = seen.positions if seen is not None else {}
     fingers = [name for name in positions if FINGERS.search(name)]
-    topic = survey.of_kind(FLOAT_KIND, "gripper")
+    commands = {name: kind for name, kind in survey.topics.items() if "teleop" not in name}  # not of a human alone
+    topic = replace(survey, topics=commands).of_kind(FLOAT_KIND, "gripper")
     if fingers:
         opened, closed = TURNING if "knuckle" in fingers[0].lower() else SLIDING
         found.entries |= {"gripper_joint": fingers[0], "gripper_joint_open": opened, "gripper_joint_closed": closed}

@@ -46,7 +46,9 @@ def lines_of(card: ActionCard, whence: str) -> Iterator[str]:
         yield ""
         rows = [(one.name, one.source, f"{one.low:g}", f"{one.high:g}", one.unit) for one in card.state]
         yield from table(("state", "source", "from", "to", "unit"), rows)
-    yield from (f"\nnote: {note}" for note in card.notes)
+    if card.notes:
+        yield ""
+        yield from (f"note: {note}" for note in card.notes)
 
 
 def _camera(camera: CameraSpec) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from rt_vla_ros import ros
 from rt_vla_ros.action_space.card import ActionCard
@@ -18,6 +19,7 @@ from rt_vla_ros.cli.card.comparison import compare, guess_cameras
 from rt_vla_ros.cli.card.guesses import camera_names, guess_card, guess_topics, topic_map_text
 from rt_vla_ros.cli.card.survey import CameraSeen, JointsSeen, Survey
 from rt_vla_ros.cli.main import main
+from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.recording.topic_map import TopicMap
 from rt_vla_ros.recording.transform_streams import TransformStreams
 
@@ -80,6 +82,22 @@ def test_what_is_guessed(tmp_path: Path) -> None:
     path.write_text(topic_map_text(topics))
     assert TopicMap.load(path) == TopicMap.from_dict(topics.entries)
     assert path.read_text().count("TO CONFIRM: ") == len(topics.doubts)
+    sections = yaml.safe_load(path.read_text())
+    assert "cameras" in sections["/**/recorder_node"]["ros__parameters"]
+    shared = sections["/**"]["ros__parameters"]  # of these, no node but the policy's makes anything else
+    assert set(shared) <= {one.name for one in POLICY_PARAMETERS}
+    path.write_text(path.read_text() + "/**/smoother_node:\n  ros__parameters:\n    speed_scale: 0.3\n")
+    assert TopicMap.load(path) == TopicMap.from_dict(topics.entries)
+
+
+def test_a_guessed_rate_leaves_room_for_the_jitter_of_the_cameras() -> None:
+    slow = survey(**seen(FRONT, rate=10.1))
+    assert guess_card(slow, guess_topics(slow)).control_rate == 7.0
+
+
+def test_what_a_human_says_to_the_gripper_is_not_its_command() -> None:
+    floats = {"/teleop_gripper": "std_msgs/msg/Float64", "/gripper_command/of_arm": "std_msgs/msg/Float64"}
+    assert guess_topics(survey(topics=KINDS | floats)).entries["gripper_topic"] == "/gripper_command/of_arm"
 
 
 def test_names_of_cameras() -> None:
@@ -175,6 +193,13 @@ def test_show(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert "world_vector_x      translation_x  -0.04  0.04  m                0.2 m/s     0.00031" in said
     assert main(["card", "show", "nothing-like-this"]) == 2
+
+
+def test_notes_are_shown_on_lines_of_their_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    card, _ = first(notes=("one", "two"))
+    card.save(tmp_path)
+    assert main(["card", "show", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.endswith("\n\nnote: one\nnote: two\n")
 
 
 def test_a_live_graph_is_surveyed(ros_graph: Any) -> None:
