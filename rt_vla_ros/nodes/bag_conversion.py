@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
-from rt_vla_ros.nodes.bag_topics import BagTopics, describe
+from rt_vla_ros.nodes.bag_topics import MARKERS, BagTopics, describe
 from rt_vla_ros.nodes.pictures import rgb_from_picture
 from rt_vla_ros.recording.bag_files import Bag, BagError
 from rt_vla_ros.recording.episode_builder import Audits, EpisodeBuilder, RecordingError, SavedEpisode
@@ -135,12 +135,10 @@ class BagConversion:
     def _find_marker(self) -> str:
         topic = self._splitting.topic
         full = self._topics.find(topic) if topic else ""
-        if full is None:
-            texts = [
-                name for name, kind in self._bag.kinds.items() if kind in ("std_msgs/msg/Bool", "std_msgs/msg/String")
-            ]
-            listed = ", ".join(sorted(texts)) or "none"
-            raise BagError(f"{self._bag.path} has no topic {topic!r} to split it by; its Bools and Strings: {listed}.")
+        if full is None or (full and self._bag.kinds[full] not in MARKERS):
+            listed = ", ".join(sorted(name for name, kind in self._bag.kinds.items() if kind in MARKERS)) or "none"
+            wrong = f"{full} is a {self._bag.kinds[full]}" if full else f"it has no topic {topic!r}"
+            raise BagError(f"{self._bag.path} cannot be split: {wrong}; its Bools and Strings: {listed}.")
         return full
 
 
