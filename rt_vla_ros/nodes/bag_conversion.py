@@ -56,11 +56,13 @@ class BagConversion:
         self._cuts, self._waiting = EpisodeCuts(), deque[Cut]()
         self._episode: _Episode | None = None
         self._begin_ns: int | None = None
-        self._refused = 0
+        self._late: list[int] = []
 
     @property
     def notes(self) -> list[str]:
-        return [*self._bag.notes, *describe(self._topics.dropped)]
+        after = ", ".join(f"{(time_ns - (self._begin_ns or 0)) / 1e9:g} s" for time_ns in self._late)
+        late = f"{self._bag.path} ends at {self.elapsed:.1f} s; asked for were {after}, which is later."
+        return [*self._bag.notes, *describe(self._topics.dropped), *([late] if after else [])]
 
     @property
     def elapsed(self) -> float:
@@ -86,6 +88,8 @@ class BagConversion:
                 yield from self._advance(now_ns)
                 yield None
         end_ns = self._topics.now_ns
+        self._late = [one.time_ns for one in self._waiting if one.time_ns > end_ns]  # whose time never comes
+        self._waiting = deque(one for one in self._waiting if one.time_ns <= end_ns)
         self._waiting.append(Cut(self._last_ns(end_ns), False))
         while self._waiting or self._episode is not None:
             yield from self._advance(end_ns + 2 * PATIENCE_NS)
