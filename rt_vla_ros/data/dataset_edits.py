@@ -164,6 +164,8 @@ def write_parts(
 
     Raises DatasetError, OSError.
     """
+    if out.resolve().is_relative_to(source.directory.resolve()):
+        raise DatasetError(f"{out} is in the dataset that is split, which stays as it is; name another place.")
     wanted = {name: numbers for name, numbers in parts.items() if numbers}
     if len(wanted) < 2:
         raise DatasetError(f"All episodes of {source.directory} would be in one part, {', '.join(wanted)!r}.")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
-from rt_vla_ros.nodes.bag_topics import BagTopics, describe
+from rt_vla_ros.nodes.bag_topics import MARKERS, BagTopics, describe
 from rt_vla_ros.nodes.pictures import rgb_from_picture
 from rt_vla_ros.recording.bag_files import Bag, BagError
 from rt_vla_ros.recording.episode_builder import Audits, EpisodeBuilder, RecordingError, SavedEpisode
@@ -56,11 +56,13 @@ class BagConversion:
         self._cuts, self._waiting = EpisodeCuts(), deque[Cut]()
         self._episode: _Episode | None = None
         self._begin_ns: int | None = None
-        self._refused = 0
+        self._late: list[int] = []
 
     @property
     def notes(self) -> list[str]:
-        return [*self._bag.notes, *describe(self._topics.dropped)]
+        after = ", ".join(f"{(time_ns - (self._begin_ns or 0)) / 1e9:g} s" for time_ns in self._late)
+        late = f"{self._bag.path} ends at {self.elapsed:.1f} s; asked for were {after}, which is later."
+        return [*self._bag.notes, *describe(self._topics.dropped), *([late] if after else [])]
 
     @property
     def elapsed(self) -> float:
@@ -86,6 +88,8 @@ class BagConversion:
                 yield from self._advance(now_ns)
                 yield None
         end_ns = self._topics.now_ns
+        self._late = [one.time_ns for one in self._waiting if one.time_ns > end_ns]  # whose time never comes
+        self._waiting = deque(one for one in self._waiting if one.time_ns <= end_ns)
         self._waiting.append(Cut(self._last_ns(end_ns), False))
         while self._waiting or self._episode is not None:
             yield from self._advance(end_ns + 2 * PATIENCE_NS)
@@ -135,12 +139,10 @@ class BagConversion:
     def _find_marker(self) -> str:
         topic = self._splitting.topic
         full = self._topics.find(topic) if topic else ""
-        if full is None:
-            texts = [
-                name for name, kind in self._bag.kinds.items() if kind in ("std_msgs/msg/Bool", "std_msgs/msg/String")
-            ]
-            listed = ", ".join(sorted(texts)) or "none"
-            raise BagError(f"{self._bag.path} has no topic {topic!r} to split it by; its Bools and Strings: {listed}.")
+        if full is None or (full and self._bag.kinds[full] not in MARKERS):
+            listed = ", ".join(sorted(name for name, kind in self._bag.kinds.items() if kind in MARKERS)) or "none"
+            wrong = f"{full} is a {self._bag.kinds[full]}" if full else f"it has no topic {topic!r}"
+            raise BagError(f"{self._bag.path} cannot be split: {wrong}; its Bools and Strings: {listed}.")
         return full
 
 

@@ -17,10 +17,11 @@ from rt_vla_ros.nodes.guarding import GuardedNode
 from rt_vla_ros.nodes.recorder_topics import RecorderTopics
 from rt_vla_ros.recording.bag_files import Bag, BagError, BagMessage
 from rt_vla_ros.recording.robot_streams import RobotStreams
-from rt_vla_ros.recording.topic_map import COMPRESSED
+from rt_vla_ros.recording.topic_map import COMPRESSED, find_topic
 
 CLOCK = "/clock"
 PICTURES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
+MARKERS = {"std_msgs/msg/Bool": Bool, "std_msgs/msg/String": String}
 OTHER_CLOCK_NS = 5_000_000_000
 """Stamps this far from the times of recording are of another clock."""
 LOOKED_THROUGH = 20_000  # messages, for the first one of each topic
@@ -50,11 +51,7 @@ class BagTopics:
 
     def find(self, topic: str) -> str | None:
         """The bag's topic of this name, or the only one of this name in some namespace."""
-        full, kinds = f"/{topic.lstrip('/')}", self._bag.kinds
-        if full in kinds:
-            return full
-        same = [] if topic.startswith("/") else [name for name in kinds if name.endswith(full)]
-        return same[0] if len(same) == 1 else None
+        return find_topic(topic, self._bag.kinds)
 
     def take(self, message: BagMessage) -> None:
         """The next message, also of other topics."""
@@ -71,11 +68,8 @@ class BagTopics:
                 self.dropped[f"{message.topic}: {why}: was it recorded with another definition of its type?"] += 1
 
     def marker(self, message: BagMessage) -> bool | str:
-        """What a topic says that episodes are cut by. Raises BagError for other types."""
-        kinds = {"std_msgs/msg/Bool": Bool, "std_msgs/msg/String": String}
-        if message.kind not in kinds:
-            raise BagError(f"{message.topic} has {message.kind}, expected std_msgs/msg/Bool or std_msgs/msg/String.")
-        return cast("bool | str", deserialize_message(message.data, kinds[message.kind]).data)
+        """What a topic of MARKERS says that episodes are cut by."""
+        return cast("bool | str", deserialize_message(message.data, MARKERS[message.kind]).data)
 
     def create_subscription(
         self, kind: type, topic: str, callback: Callable[[Any], object], _qos: object, **_: object

@@ -100,6 +100,8 @@ class Bag:
                 f"{self.path} has no metadata.yaml, so its recorder was killed; the {len(files)} files are read one by "
                 "one (`ros2 bag reindex` writes it anew)."
             )
+        elif self.path.is_dir():
+            self.notes.append(f"{self.path} is not whole: {_one_line(refusal)}. What is there is read file by file.")
         for file in files:
             self._enter_file(file)
         if not self._readers:

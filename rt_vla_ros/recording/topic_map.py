@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -184,6 +184,15 @@ OTHER_NODES = ("policy_node", "smoother_node", "sim_arm_node", "bridge_node")
 """Nodes whose sections may stand in the same file."""
 NODE_ONLY = ("card", "out", "codec", "instruction", "use_sim_time", "autostart")
 """Parameters of recorder_node that may stand in the same file."""
+
+
+def find_topic(topic: str, there: Collection[str]) -> str | None:
+    """Of full names the one that is meant, or the only one of this name in another namespace."""
+    full = f"/{topic.lstrip('/')}"
+    if full in there:
+        return full
+    same = [] if topic.startswith("/") else [name for name in there if name.endswith(full)]
+    return same[0] if len(same) == 1 else None
 
 
 def _checked(one: Any, value: Any) -> Any:

@@ -267,6 +267,9 @@ def test_what_makes_no_sense_is_refused(dataset: Path, tmp_path: Path) -> None:
             dataset_edits.split_by_share(source, share, 0)
     with pytest.raises(DatasetError, match="would be in one part, 'a'"):
         write_parts(source, card, {"a": [*range(5)], "b": []}, out, silent, False)
+    for inside in (dataset, dataset / "parts"):
+        with pytest.raises(DatasetError, match="is in the dataset that is split"):
+            write_parts(source, card, {"a": [0], "b": [1]}, inside, silent, False)
     shutil.rmtree(dataset)
     with pytest.raises(DatasetError, match="is no dataset"):
         drop(dataset, out, silent, episodes={0})

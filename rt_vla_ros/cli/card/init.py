@@ -39,8 +39,12 @@ def run(args: argparse.Namespace) -> int:
     for path in (card_path, topics_path):
         if path.exists():
             raise CliError(f"{path} is there already; name another directory, or move it away.")
-    if args.rate is not None and args.rate != round(args.rate):
-        raise CliError(f"--rate is {args.rate:g}, expected a whole number: datasets have whole frames per second.")
+    if args.rate is not None and not (args.rate.is_integer() and args.rate >= 1):
+        raise CliError(f"--rate is {args.rate:g}, expected 1, 2, 3 ...: datasets have whole frames per second.")
+    names = [name for name, _ in args.cameras or ()]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise CliError(f"--cameras names {twice!r} twice; give each camera a name of its own.")
     ros.ensure()
     from rt_vla_ros.cli.card.graph_survey import LISTENING, survey_graph
 

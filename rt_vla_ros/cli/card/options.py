@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
+from rt_vla_ros.data.lerobot_layout import META
 from rt_vla_ros.policies.checkpoint.resolve import resolve
 from rt_vla_ros.recording.card_file import read_card
 
@@ -17,11 +18,9 @@ def add_card(parser: argparse.ArgumentParser) -> None:
 def open_card(name: str) -> tuple[ActionCard, str]:
     """The card, and where it is from. Raises ValueError with a sentence; OSError."""
     path = Path(name)
-    if path.is_file():
-        return read_card(path), str(path)
-    for directory in (path, path / "meta"):
-        if (directory / CARD_FILE).is_file():
-            return ActionCard.load(directory), str(directory / CARD_FILE)
+    for place in (path, path / CARD_FILE, path / META / CARD_FILE):
+        if place.is_file():
+            return read_card(place), str(place)
     return resolve(name).read_card(), name
 
 

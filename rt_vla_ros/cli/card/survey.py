@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rt_vla_ros.recording.topic_map import COMPRESSED
+from rt_vla_ros.recording.topic_map import COMPRESSED, find_topic
 from rt_vla_ros.recording.transform_streams import TransformStreams
 
 IMAGE_KINDS = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
@@ -62,11 +62,7 @@ class Survey:
 
     def find(self, topic: str) -> str | None:
         """The topic of this name, or the only one of this name in another namespace."""
-        full = f"/{topic.lstrip('/')}"
-        if full in self.topics:
-            return full
-        same = [] if topic.startswith("/") else [name for name in self.topics if name.endswith(full)]
-        return same[0] if len(same) == 1 else None
+        return find_topic(topic, self.topics)
 
     def of_kind(self, kind: str, *words: str) -> str | None:
         """A topic of a type, with one of the words in its name, if any are given; the shortest."""

@@ -16,13 +16,15 @@ import argparse
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rt_vla_ros import ros
 from rt_vla_ros.cli.main import refused
+from rt_vla_ros.data.video import CODECS
+from rt_vla_ros.os_error import in_words
 from rt_vla_ros.progress import Progress
 from zenoh_ros.commands.errors import CliError
 from zenoh_ros.wire.printable import printable
@@ -46,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instruction", default="", metavar="TEXT", help="what is shown, where no topic says it")
     failed = "the episodes show no success; otherwise they do where no topic says another thing and nothing was missing"
     parser.add_argument("--no-success", action="store_true", help=failed)
-    parser.add_argument("--codec", default="lossless", help="of the videos: lossless, h264 or av1 (%(default)s)")
+    codecs = tuple(CODECS)
+    parser.add_argument("--codec", choices=codecs, default="lossless", help="of the videos (default %(default)s)")
 
 
 @refused(ImportError, ValueError)
@@ -68,17 +71,17 @@ def run(args: argparse.Namespace) -> int:
         out = stack.enter_context(_target(args))
         bags = [stack.enter_context(Bag(path)) for path in args.bags]
         writer = LeRobotWriter(out, card, with_scene=False, with_commanders=True, codec=args.codec, robot=card.name)
+        before, refused_ones = writer.episodes, 0
         try:
             conversions = convert(bags, topics, writer, splitting)
-        except ValueError:
+            for path, conversion in zip(args.bags, conversions, strict=True):
+                refused_ones += _convert(path, conversion, audit=args.dry_run)
+        except OSError as error:
+            kept = f"{writer.episodes - before} episodes are new in {out} all the same, and whole."
+            raise CliError(f"{in_words(error)} {'' if args.dry_run else kept}".rstrip()) from error
+        finally:
             _take_away_empty(out, writer.episodes)
-            raise
-        before, refused_ones = writer.episodes, 0
-        for path, conversion in zip(args.bags, conversions, strict=True):
-            refused_ones += _convert(path, conversion, audit=args.dry_run)
-        writer.commit()
         made, frames = writer.episodes - before, writer.frames
-        _take_away_empty(out, writer.episodes)
     kept = "would be made" if args.dry_run else f"are new in {out}, which has {frames} frames in all"
     print(printable(f"{made} episodes {kept}; {refused_ones} could not be used."))
     return int(made == 0)
@@ -130,11 +133,12 @@ def _target(args: argparse.Namespace) -> Iterator[Path]:
 def _take_away_empty(out: Path, episodes: int) -> None:
     """A dataset that was begun and got no episode."""
     if episodes == 0:
-        for name in ("meta/info.json", "meta/action_card.json"):
-            (out / name).unlink(missing_ok=True)
-        for path in sorted((one for one in out.rglob("*") if one.is_dir()), reverse=True):
-            path.rmdir()
-        out.rmdir()
+        for path in (out / "meta/info.json", out / "meta/action_card.json", *out.rglob("*.part")):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # of what was begun in another way something may be there
+            for path in sorted((one for one in out.rglob("*") if one.is_dir()), reverse=True):
+                path.rmdir()
+            out.rmdir()
 
 
 def _span(text: str) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rt_vla_ros.cli.data.options import add_out, read_card, summary
+from rt_vla_ros.cli.data.options import add_out, summary
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.data.assembly import check_new
 from rt_vla_ros.data.card_template import explanation, template, unfilled
@@ -20,6 +20,7 @@ from rt_vla_ros.data.episode_source import EpisodeSource
 from rt_vla_ros.data.lerobot_layout import write_json
 from rt_vla_ros.data.lerobot_v2 import convert_v2, dropped_columns, open_v2
 from rt_vla_ros.progress import Progress
+from rt_vla_ros.recording.card_file import read_card
 from zenoh_ros.commands.errors import CliError
 
 

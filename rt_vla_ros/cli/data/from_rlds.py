@@ -13,13 +13,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rt_vla_ros.cli.data.options import add_out, read_card, summary
+from rt_vla_ros.cli.data.options import add_out, summary
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.data.assembly import check_new
 from rt_vla_ros.data.rlds import RldsSource, convert_rlds
 from rt_vla_ros.data.rlds_keys import explicit_keys, known_card, resolve_keys
 from rt_vla_ros.data.tfds import open_tfds
 from rt_vla_ros.progress import Progress
+from rt_vla_ros.recording.card_file import read_card
 from zenoh_ros.commands.errors import CliError
 
 

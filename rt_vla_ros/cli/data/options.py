@@ -6,11 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from rt_vla_ros.action_space.card import CARD_FILE, ActionCard, ActionCardError
-from rt_vla_ros.data.card_template import unfilled
-from rt_vla_ros.data.lerobot_layout import META
 from rt_vla_ros.data.lerobot_rows import MOST_EPISODES
-from rt_vla_ros.json_file import read_object
 
 
 def episode_numbers(text: str) -> set[int]:
@@ -34,18 +30,3 @@ def add_out(parser: argparse.ArgumentParser, *, link: bool = True) -> None:
 
 def summary(out: Path, episodes: int, frames: int) -> str:
     return f"{out}: {episodes} episodes, {frames:,} frames."
-
-
-def read_card(path: Path) -> ActionCard:
-    """The action card in a file, or of a checkpoint or dataset. Raises ActionCardError."""
-    if path.is_dir():
-        return ActionCard.load(path / META if (path / META / CARD_FILE).is_file() else path)
-    data = read_object(path, ActionCardError)
-    missing = unfilled(data)
-    if missing:
-        where = ", ".join(missing)
-        raise ActionCardError(f"{path} has question marks at {where}: say what is meant, or take them away.")
-    try:
-        return ActionCard.from_dict(data)
-    except ActionCardError as error:
-        raise ActionCardError(f"{path}: {error}") from error

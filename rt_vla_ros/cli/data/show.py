@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     opened = OpenedSet(args.data)
     episode = next((one for one in opened.episodes if one.number == args.episode and len(one)), None)
     if episode is None:
-        why = "; ".join(one.sentence for one in opened.findings if one.severity == "error")
+        why = " ".join(one.sentence for one in opened.findings if one.severity == "error")
         numbers = f"0 to {opened.episodes[-1].number}" if opened.episodes else "none"
         raise CliError(f"There is no episode {args.episode} in {args.data}; there are: {numbers}. {why}".strip())
     if args.rerun:

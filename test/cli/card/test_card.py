@@ -188,6 +188,24 @@ def test_init_and_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     assert f"Image topics: {FRONT} (rgb8 640x480, 30 Hz)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--rate", "0"), "--rate is 0, expected 1, 2, 3 ..."),
+        (("--rate", "inf"), "--rate is inf, expected"),
+        (("--rate", "nan"), "--rate is nan, expected"),
+        (("--cameras", "eye=/a", "eye=/b"), "--cameras names 'eye' twice"),
+    ],
+)
+def test_init_refuses_before_it_listens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
+) -> None:
+    assert main(["card", "init", "--from-graph", "--out", str(tmp_path / "robot"), *words]) == 2
+    said = capsys.readouterr()
+    assert sentence in said.err
+    assert not said.out
+
+
 def test_show(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["card", "show", "rt1-mini"]) == 0
     said = capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -9,13 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
+from rosbags.typesys import get_types_from_msg
 from support import bags
 from support.bags import BEGIN, SECOND, Said, text, topic_map, write
 from support.recorded_robot import CARD
 
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.data.lerobot import LeRobotDataset
+from rt_vla_ros.data.video import VideoWriter
 
 
 @pytest.fixture
@@ -196,3 +200,89 @@ def test_what_is_no_bag(robot: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert convert(robot, robot / path) == 2
         assert sentence in capsys.readouterr().err
     shutil.rmtree(robot / "empty")
+
+
+def test_the_card_may_be_a_dataset_and_a_slip_in_it_is_told_once(
+    robot: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write(robot / "bag", bags.robot(1.0))
+    assert convert(robot, bag) == 0
+    words = ["data", "from-bag", str(bag), "--topics", str(robot / "topics.yaml"), "--out", str(robot / "other")]
+    assert main([*words, "--card", str(robot / "set")]) == 0
+    assert main([*words, "--card", str(robot / "topics.yaml")]) == 2
+    assert capsys.readouterr().err.count("topics.yaml") == 1
+
+
+def test_a_topic_that_is_no_marker_leaves_nothing_behind(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(robot / "bag", bags.robot(0.5))
+    assert convert(robot, robot / "bag", "--episodes-by", "/joint_states") == 2
+    sentence = "/joint_states is a sensor_msgs/msg/JointState; its Bools and Strings: /instruction."
+    assert sentence in capsys.readouterr().err
+    assert not (robot / "set").exists()
+    assert convert(robot, robot / "bag", "--codec", "x265") == 2
+
+
+def test_a_full_disk_keeps_what_is_whole(
+    robot: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(robot / "first", bags.robot(1.0))
+    write(robot / "second", bags.robot(1.0))
+    add, left = VideoWriter.add, [7]
+
+    def full(writer: VideoWriter, image: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device", str(writer.path))
+        add(writer, image)
+
+    monkeypatch.setattr(VideoWriter, "add", full)
+    assert convert(robot, robot / "first", robot / "second") == 2
+    said = capsys.readouterr().err
+    assert "no space left on the disk" in said
+    assert f"1 episodes are new in {robot / 'set'} all the same, and whole." in said
+    assert len(list(LeRobotDataset(robot / "set"))) == 1
+    assert not [*robot.rglob("*.part")]
+    left[0] = 2
+    assert convert(robot, robot / "first", out="other") == 2
+    assert not (robot / "other").exists()
+
+
+def test_a_gap_in_tf_ends_the_episode(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gap = (BEGIN + SECOND, BEGIN + round(1.6 * SECOND))
+    write(robot / "bag", [one for one in bags.robot(3.0) if one.topic != "/tf" or not gap[0] < one.time_ns < gap[1]])
+    assert convert(robot, robot / "bag") == 0
+    (episode,) = LeRobotDataset(robot / "set")
+    assert (len(episode), episode.success) == (4, False)  # the fifth has no next one
+    assert "TF has a gap of 0.60 s in the transforms of 'flange'" in capsys.readouterr().out
+
+
+def test_types_that_nobody_knows_here_are_passed_over(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kind = "arm_msgs/msg/Force"
+    bags.STORE.register(get_types_from_msg("float32 newton", kind))
+    forces = [Said("/force", kind, BEGIN + k * SECOND // 10, bags.made(kind, newton=1.0)) for k in range(20)]
+    write(robot / "bag", sorted([*bags.robot(2.0), *forces], key=lambda one: one.time_ns))
+    assert convert(robot, robot / "bag") == 0
+    assert len(LeRobotDataset(robot / "set")[0]) == 10
+    topic_map(robot / "topics.yaml", joint_states="/force")
+    assert convert(robot, robot / "bag", out="other") == 2
+    assert f"/force has the type {kind}, expected sensor_msgs/msg/JointState." in capsys.readouterr().err
+
+
+def test_a_bag_that_lacks_a_file_says_so(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bag = write(robot / "bag", bags.robot(1.0))
+    metadata = yaml.safe_load((bag / "metadata.yaml").read_text())
+    metadata["rosbag2_bagfile_information"]["relative_file_paths"].append("bag_7.mcap")
+    (bag / "metadata.yaml").write_text(yaml.safe_dump(metadata))
+    assert convert(robot, bag) == 0
+    said = capsys.readouterr().out
+    assert "is not whole" in said
+    assert "bag_7.mcap" in said
+
+
+def test_times_after_the_end_of_a_bag_are_told(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(robot / "bag", bags.robot(2.0))
+    assert convert(robot, robot / "bag", "--episode-markers", "1-30", "40-50") == 0
+    assert "ends at 2.0 s; asked for were 30 s, 40 s, 50 s, which is later." in capsys.readouterr().out
+    assert len(LeRobotDataset(robot / "set")[0]) == 5
+    assert convert(robot, robot / "bag", "--episode-markers", "30-40", out="other") == 1
+    assert not (robot / "other").exists()
