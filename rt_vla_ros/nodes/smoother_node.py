@@ -161,6 +161,8 @@ class SmootherNode(ProgramNode):
         else:
             if self._controller.accept(chunk, stamp=stamp, now=convert.seconds(now_ns)) is None:
                 self._gate.followed = True
+                if self._policy_seen is None:
+                    self._look_for_policy()  # it may be gone before the next look
         self._publish_status(now_ns, commanding=False, gripper_commanded=False)
 
     def _on_tick(self) -> None:

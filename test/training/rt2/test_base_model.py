@@ -327,7 +327,7 @@ def test_a_model_that_works_otherwise_is_refused(kind: str, robot: Path, tmp_pat
 @pytest.mark.parametrize(
     ("base", "said"),
     [
-        ("nowhere/at/all", "There is no policy 'nowhere/at/all'"),
+        ("nowhere/at/all", "There is no base model 'nowhere/at/all'"),
         ("rt1-mini", "'rt1-mini' is no vision-language model that can be fine-tuned"),
         ("rt2-untrained", "'rt2-untrained' is no vision-language model"),
     ],
