@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.logging import get_logger
 from rclpy.serialization import deserialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image, JointState
@@ -81,9 +83,9 @@ class BagTopics:
         """As a node has it: a message could not be used."""
         self.dropped[f"{topic}: {problem}"] += 1
 
-    def get_logger(self) -> NoReturn:
-        """As a node has it, for a TF listener, which tells of transforms that a buffer refuses; the streams do not."""
-        raise NotImplementedError
+    def get_logger(self) -> RcutilsLogger:
+        """As a node has it."""
+        return get_logger("from_bag")
 
     def _connect(self, streams: RobotStreams) -> dict[str, list[tuple[type, Callable[[Any], object]]]]:
         needed = {streams.topics.camera_topics()[name]: f"the camera {name!r}" for name in streams.pictures}

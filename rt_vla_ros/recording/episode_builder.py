@@ -18,7 +18,7 @@ from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.observations.robot_state import assemble
 from rt_vla_ros.recording.resampling import Moment
 from rt_vla_ros.recording.robot_streams import RobotStreams
-from rt_vla_ros.recording.topic_audit import TopicAudit
+from rt_vla_ros.recording.topic_audit import TopicAudit, first_upper
 
 CLIPPED = 0.01
 """Share of the actions that may be beyond the card's range before it is told."""
@@ -143,10 +143,10 @@ class EpisodeBuilder:
         found = [over] if over is not None else []
         cameras = {stream.name for stream in self._streams.pictures.values()}
         for name, audit in audits:
-            found += [_sentence(one) for one in audit.problems(name)]
+            found += [first_upper(one) for one in audit.problems(name)]
             if name in cameras and audit.repeated > REPEATED:
                 found.append(
-                    f"{_sentence(name)} is too slow or too irregular: {audit.repeated:.0%} of the frames "
+                    f"{first_upper(name)} is too slow or too irregular: {audit.repeated:.0%} of the frames "
                     f"repeat the image before; it has {audit.rate:.1f} Hz, the card "
                     f"{self._card.control_rate:g} Hz: make the camera faster, or the card slower."
                 )
@@ -175,7 +175,3 @@ def _leader(commanders: tuple[str, ...]) -> str:
     """See EpisodeLabels."""
     seen = tuple(sorted({*commanders} - {""}))
     return "unknown" if not seen else WHO_LED.get(seen, "mixed" if "policy" in seen else "expert")
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

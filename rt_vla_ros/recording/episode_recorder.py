@@ -15,6 +15,7 @@ from rt_vla_ros.recording.episode_builder import Audits, Decode, EpisodeBuilder,
 from rt_vla_ros.recording.resampling import Moment, Resampler
 from rt_vla_ros.recording.robot_streams import RobotStreams
 from rt_vla_ros.recording.sample_stream import SECOND
+from rt_vla_ros.recording.topic_audit import first_upper
 
 MOST_WAITING = 64
 """Moments that wait to be encoded; their images are in memory."""
@@ -108,7 +109,7 @@ class EpisodeRecorder:
             return [self._resampler.over]
         found = self._resampler.lacking() if now_ns - self._begun_ns > SECOND else []
         troubled = [one for one in [*self.streams.all(), *self.streams.moving()] if one.audit.trouble]
-        return found + [f"{one.name[:1].upper()}{one.name[1:]}: {one.audit.trouble}" for one in troubled]
+        return found + [f"{first_upper(one.name)}: {one.audit.trouble}" for one in troubled]
 
     def finish(self, now_ns: int) -> SavedEpisode | RecordingError | None:
         """The recorder is ended: what there is of an episode under way is kept, as no success."""

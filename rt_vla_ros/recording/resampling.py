@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rt_vla_ros.control.track import IDENTITY, conjugate, multiply, rotation
 from rt_vla_ros.recording.robot_streams import RobotStreams
 from rt_vla_ros.recording.sample_stream import JUMP_NS, SECOND, SampleStream
+from rt_vla_ros.recording.topic_audit import first_upper
 from rt_vla_ros.recording.transform_streams import Placement, rotate, turn_between
 
 Vector = NDArray[np.float64]
@@ -118,7 +119,7 @@ class Resampler:
         """What an episode that has not begun waits for, in sentences."""
         if self._started:
             return []
-        found = [f"{_first_upper(why)}." for why in self._silent()]
+        found = [f"{first_upper(why)}." for why in self._silent()]
         streams = self._streams
         for frame in dict.fromkeys((streams.tip, streams.axes)):
             if not streams.transforms.connected(streams.base, frame):
@@ -256,7 +257,3 @@ class Resampler:
         if status is not None and time_ns - status[0] <= STATUS_NS:
             return status[1]  # also that nobody does: a stick that is not followed may be said all the time
         return "human" if human is not None and time_ns - human[0] <= HUMAN_NS else ""
-
-
-def _first_upper(text: str) -> str:
-    return text[:1].upper() + text[1:]

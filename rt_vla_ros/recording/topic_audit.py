@@ -121,3 +121,8 @@ class TopicAudit:
             "other_clock": self.other_clock,
             "unusable": self.unusable,
         }
+
+
+def first_upper(text: str) -> str:
+    """As a sentence begins."""
+    return text[:1].upper() + text[1:]

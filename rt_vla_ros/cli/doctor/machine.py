@@ -113,14 +113,12 @@ def launch_files() -> Iterator[Finding]:
 
 def port() -> Iterator[Finding]:
     """Whether the graph's port is free, or has a graph behind it."""
-    if not ros.EMBEDDED_PATH.is_dir():
+    if not _has_wire():
         return
-    try:
-        from zenoh_ros.wire import session as wire
-        from zenoh_ros.wire.errors import WireError
-        from zenoh_ros.wire.zenoh_settings import ZenohSettings
-    except (ImportError, OSError):
-        return
+    from zenoh_ros.wire import session as wire
+    from zenoh_ros.wire.errors import WireError
+    from zenoh_ros.wire.zenoh_settings import ZenohSettings
+
     try:
         router = ZenohSettings(os.environ.get(wire.ROUTER_VARIABLE)).router
         was_free = not _answers(router)
@@ -136,15 +134,13 @@ def port() -> Iterator[Finding]:
 
 def certificates() -> Iterator[Finding]:
     """Whether this host's certificate holds, and for how long; nothing where there are no keys."""
-    if not ros.EMBEDDED_PATH.is_dir():
+    if not _has_wire():
         return
-    try:
-        from zenoh_ros.wire import session as wire
-        from zenoh_ros.wire.certificates import TlsFiles
-        from zenoh_ros.wire.errors import WireError
-        from zenoh_ros.wire.zenoh_settings import ZenohSettings
-    except (ImportError, OSError):
-        return
+    from zenoh_ros.wire import session as wire
+    from zenoh_ros.wire.certificates import TlsFiles
+    from zenoh_ros.wire.errors import WireError
+    from zenoh_ros.wire.zenoh_settings import ZenohSettings
+
     try:
         settings = ZenohSettings(os.environ.get(wire.ROUTER_VARIABLE))
         files = TlsFiles(settings.tls)
@@ -174,6 +170,17 @@ def latched_stops() -> Iterator[Finding]:
         return
     for name, reason in stopped.items():
         yield Finding(False, f"{name} is stopped, also when it starts again, until {name}/release is called. {reason}")
+
+
+def _has_wire() -> bool:
+    """Whether there is the embedded runtime, with the library that it needs."""
+    if not ros.EMBEDDED_PATH.is_dir():
+        return False
+    try:
+        importlib.import_module("zenoh_ros.wire.session")
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def _answers(router: str) -> bool:
