@@ -111,10 +111,11 @@ def _two_robots(together: Mapping[str, Any]) -> list[Arm]:
 
 @dataclass(frozen=True)
 class Place:
-    """frames_from: a run whose frames all arms learn from. out: of all arms."""
+    """frames_from: a run whose frames all arms learn from. out: of all arms. how: further options of a training."""
 
     frames_from: Path
     out: Path
+    how: Sequence[str] = ()
 
     def train_command(self, arm: Arm) -> list[str]:
         """That makes the arm's policy."""
@@ -125,12 +126,13 @@ class Place:
             settings["init_from"] = str(self.out / arm.start / CHECKPOINT)
         changes = [part for key, value in settings.items() for part in ("--set", f"{key}={_text(value)}")]
         command = ["train", "rt2", "--recipe", "rt2-mini", "--out", str(self.out / arm.name)]
-        return [*_PROGRAM, *command, "--threads", "1", *changes]
+        return [*_PROGRAM, *command, "--threads", "1", *self.how, *changes]
 
     def evaluate_command(self, arm: Arm) -> list[str]:
         """That measures it."""
         command = ["evaluate", "--policy", str(self.out / (arm.of or arm.name) / arm.checkpoint), "--threads", "1"]
         command += ["--suite", ",".join(arm.suites), "--episodes", str(EPISODES), "--seed", "0", "--videos", "0"]
+        command += ["--device", "cpu"]
         return [*_PROGRAM, *command, "--out", str(self.out / arm.name / "evaluation"), *["--plan"] * arm.plan]
 
     def make(self, arm: Arm) -> None:
@@ -199,12 +201,16 @@ def main() -> int:
     add("--frames-from", type=Path, metavar="RUN", help="directory of a run of the recipe rt2-mini")
     add("--out", type=Path, metavar="DIR", help="of all arms")
     add("--jobs", type=int, default=2, metavar="N", help="arms at a time; 2")
+    add("--device", default="cpu", help="on which they learn; cpu. They are evaluated on the CPU")
+    add("--num-workers", type=int, default=0, metavar="N", help="processes that make an arm's batches; 0: a thread")
+    add("--save-interval", type=int, default=500, metavar="N", help="steps between savings and measurements; 500")
     add("--only", nargs="+", metavar="ARM", choices=[arm.name for arm in arms()], help="default: all")
     add("--plot", type=Path, metavar="FILE", help="SVG of success and VQA over the share of robot frames")
     add("--list", action="store_true", help="say which arms there are, with their commands")
     args = parser.parse_args()
     chosen = [arm for arm in arms() if args.only is None or arm.name in args.only]
-    place = Place((args.frames_from or Path("RUN")).resolve(), args.out or Path("OUT"))
+    how = ("--device", args.device, "--num-workers", f"{args.num_workers}", "--save-interval", f"{args.save_interval}")
+    place = Place((args.frames_from or Path("RUN")).resolve(), args.out or Path("OUT"), how)
     if args.list:
         print("\n".join(f"{arm.name}: {' '.join(place.train_command(arm)[1:])}" for arm in chosen if not arm.of))
         return 0

@@ -16,7 +16,7 @@ from rt_vla_ros.cli import train_rt1, train_rt2
 from zenoh_ros.commands.errors import CliError
 
 FAMILIES = {"rt1": train_rt1, "rt2": train_rt2}
-OF_ONE = {"--data": "rt1", "--preset": "rt1", "--collectors": "rt1", "--base": "rt2", "--robot": "rt2", "--web": "rt2"}
+OF_ONE = {"--data": "rt1", "--preset": "rt1", "--base": "rt2", "--robot": "rt2", "--web": "rt2"}
 OF_ONE |= {"--weights": "rt1", "--share": "rt2"}
 """Options that are taken for those of another family."""
 

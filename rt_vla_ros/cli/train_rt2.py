@@ -1,7 +1,7 @@
 """Train an RT-2: fine-tune a vision-language model on robot data, and on web data beside it (co-fine-tuning).
 
 rt-vla train rt2 --base small --robot data/expert --out runs/tried                 # a tiny random model, to try it
-rt-vla train rt2 --recipe rt2-mini --out runs/mini                                  # from nothing, on a CPU
+rt-vla train rt2 --recipe rt2-mini --out runs/mini                                  # from nothing
 rt-vla train rt2 --base HuggingFaceTB/SmolVLM2-256M-Video-Instruct --robot data/expert --web vqa.jsonl --out runs/rt2
 rt-vla train rt2 --base Qwen/Qwen2.5-VL-3B-Instruct --recipe vla0 --robot data/expert --out runs/vla0
 rt-vla train rt2 --base openvla/openvla-7b --recipe openvla-lora --robot data/mine --out runs/openvla
@@ -75,6 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--save-interval", type=positive_int, default=500, help="steps between savings and measurements (default 500)")
     add("--device", default="auto", help="auto, cpu, cuda (default auto)")
     add("--threads", type=positive_int, help=f"of the CPU (default: all; {MINI}: 1)")
+    by_device = "on a CPU {}, on a GPU by the number of CPUs"
+    add("--collectors", type=positive_int, help=f"of {MINI}: processes that render (default: {by_device.format(1)})")
+    makers = f"of {MINI}: processes that make batches, 0: a thread (default: {by_device.format(0)})"
+    add("--num-workers", type=nonnegative_int, help=makers)
     other = f"another setting: a field of FineTuneSettings, or rt2.KEY of rt2_config.json; of {MINI} see below"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=other)
     parser.epilog = f"settings by recipe:\n{table_of_recipes()}\n\n{settings_of_mini()}"

@@ -1,8 +1,13 @@
-"""`rt-vla train rt2 --recipe rt2-mini`: an RT-2 of 1.3 million parameters, from nothing, on a CPU."""
+"""`rt-vla train rt2 --recipe rt2-mini`: an RT-2 of 1.3 million parameters, from nothing, on a CPU or a GPU.
+
+The model learns in one process; others render. A GPU learns faster than one process makes batches and another renders,
+so that beside a GPU there are several of both, by the number of CPUs.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import replace
 
 from safetensors import SafetensorError
@@ -10,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from rt_vla_ros.cli.frame_weight_options import PLAIN
 from rt_vla_ros.cli.main import refused
+from rt_vla_ros.policies.load import find_device
 from rt_vla_ros.policies.threads import set_threads
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.training.rt2.mini.run import CHECKPOINT, MiniRun
@@ -19,6 +25,8 @@ from zenoh_ros.commands.errors import CliError
 
 TAKEN = ("steps", "batch_size", "learning_rate", "robot_share", "plan_share", "seed")
 """Options that are settings of the same name; None: the recipe's."""
+MOST_WORKERS = 3
+"""That make batches beside a GPU where nobody says how many."""
 NOT_TAKEN = ("base", "robot", "web", "share", "method", "micro_batch_size", *PLAIN)
 
 
@@ -27,15 +35,29 @@ def train_mini(args: argparse.Namespace) -> int:
     refuse = [f"--{name.replace('_', '-')}" for name in NOT_TAKEN if getattr(args, name)]
     if refuse:
         raise CliError(f"{', '.join(refuse)} is for fine-tuning; the recipe {RECIPE} makes its model and data itself.")
-    if args.device not in ("auto", "cpu"):
-        raise CliError(f"the recipe {RECIPE} is trained on the CPU; leave out --device {args.device}.")
     transformers_logging.disable_progress_bar()
     set_threads(args.threads or 1)
     with refused(SafetensorError, ValueError):
         given = {name: value for name in TAKEN if (value := getattr(args, name)) is not None}
         settings = replace(MiniSettings().changed(args.set), **given)
-        progress = Progress()
-        run = MiniRun(args.out, settings, save_interval=args.save_interval, say=progress.line, update=progress.update)
+        device, progress = find_device(args.device), Progress()
+        workers, collectors = _processes(device.type == "cuda")
+        run = MiniRun(
+            args.out,
+            settings,
+            save_interval=args.save_interval,
+            say=progress.line,
+            update=progress.update,
+            device=device,
+            collectors=args.collectors or collectors,
+            num_workers=workers if args.num_workers is None else args.num_workers,
+        )
         run.train()
     progress.line(f"Policy: {args.out / CHECKPOINT}. Losses: {args.out / PLOT}, {ROWS}.")
     return 0
+
+
+def _processes(on_gpu: bool) -> tuple[int, int]:
+    """How many make batches, and how many render, where nobody says so."""
+    cpus = os.cpu_count() or 1
+    return (min(MOST_WORKERS, cpus // 4), max(1, cpus - MOST_WORKERS - 1)) if on_gpu else (0, 1)

@@ -50,8 +50,10 @@ class FixedShapes:
             raise FixedShapesError("its attention looks back a limited way only, or is no attention")
         if model.config.get_text_config()._attn_implementation != "sdpa":
             raise FixedShapesError("its attention is not torch's scaled_dot_product_attention")
-        # The layers' lengths are one tensor, so that one operation sets them all.
+        # The layers' lengths are one tensor, so that one operation sets them all. A recording runs what it records
+        # several times, and each run makes them longer: what a pass begins with is kept apart.
         self._lengths = torch.zeros(len(self.cache.layers), dtype=torch.long, device=model.device)
+        self._begin = torch.zeros_like(self._lengths)
         for layer, length in zip(self.cache.layers, self._lengths, strict=True):
             layer.cumulative_length = length  # type: ignore[union-attr]
         self._calls: dict[tuple[torch.Size | None, ...], RecordedCall] = {}
@@ -59,6 +61,7 @@ class FixedShapes:
     def set_length(self, tokens: int) -> None:
         """How many tokens of the cache are valid; what lies behind them is never looked at."""
         self._lengths.fill_(tokens)
+        self._begin.fill_(tokens)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -76,22 +79,22 @@ class FixedShapes:
             raise FixedShapesError(f"its language model takes more than is known here: {', '.join(unknown) or 'masks'}")
         if "attention_mask" not in tensors:
             tensors["attention_mask"] = self._causal(tensors["inputs_embeds"].shape[1])
-        tensors["lengths"] = self._lengths
+        tensors["begin"] = self._begin
         key = tuple(tensors[name].shape if name in tensors else None for name in TENSORS)
         if key not in self._calls:
             self._calls[key] = RecordedCall(self._hidden, tensors, record=self._record)
         return BaseModelOutputWithPast(last_hidden_state=self._calls[key](**tensors), past_key_values=self.cache)
 
-    def _hidden(self, lengths: Tensor, **tensors: Tensor) -> Tensor:
+    def _hidden(self, begin: Tensor, **tensors: Tensor) -> Tensor:
         """What is recorded; it begins at the given lengths however often it is run."""
-        self._lengths.copy_(lengths)
+        self._lengths.copy_(begin)
         own: Any = type(self._text).forward
         return own(self._text, **tensors, past_key_values=self.cache, use_cache=True).last_hidden_state
 
     def _causal(self, rows: int) -> Tensor:
         """(1, 1, rows, cache_length): each token sees those before it and itself, without a look at the host."""
         places = torch.arange(self.cache_length, device=self._lengths.device)
-        return (places <= places[:rows, None] + self._lengths[0])[None, None]
+        return (places <= places[:rows, None] + self._begin[0])[None, None]
 
 
 class FixedSession(DecodingSession):

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import PreTrainedModel
 
 from rt_vla_ros.sim.cards import SYMBOLS
@@ -44,7 +45,7 @@ Step {row[step]:,}: loss {row[training]:.3f}.
 `{command}`
 
 - {row[step]:,} steps of {batch_size} frames, each with up to ten questions or instructions in one row,
-  {minutes:.1f} minutes of wall time on the CPU ({machine}), {frames}.
+  {minutes:.1f} minutes of wall time on {machine}, {frames}.
 - One loss, the cross-entropy of answers; of numbers, their neighbours count as well. Helpers in training that are not
   part of the checkpoint, because the scene is known: a head of attention is told where the named object is, another one
   where the tool is, and linear readouts what is at each place of the image and where target and tool are
@@ -93,9 +94,18 @@ QUESTIONS = """
 
 
 def model_card_text(
-    settings: MiniSettings, rows: Sequence[Mapping[str, Any]], model: PreTrainedModel, measured: str = NOT_MEASURED
+    settings: MiniSettings,
+    rows: Sequence[Mapping[str, Any]],
+    model: PreTrainedModel,
+    *,
+    collectors: int = 1,
+    measured: str = NOT_MEASURED,
 ) -> str:
-    """Markdown with the front matter that the Hugging Face Hub reads. rows: of the run log."""
+    """Markdown with the front matter that the Hugging Face Hub reads.
+
+    rows: of the run log. model: on the device that it learned on. collectors: processes that rendered beside it.
+    """
+    beside = "another one that renders" if collectors == 1 else f"{collectors} that render"
     return MODEL_TEXT.format(
         parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
         start=f"begun with the weights of `{settings.init_from}`" if settings.init_from else "initialised at random",
@@ -108,12 +118,16 @@ def model_card_text(
         command=settings.command,
         batch_size=settings.batch_size,
         minutes=rows[-1]["seconds"] / 60,
-        machine=platform.machine(),
-        frames="on frames that another run had rendered"
-        if settings.frames_from
-        else "in one process beside another one that renders",
+        machine=_machine(model.device),
+        frames="on frames that another run had rendered" if settings.frames_from else f"in one process beside {beside}",
         settings=", ".join(f"{key} {value}" for key, value in asdict(settings).items() if value != ""),
     )
+
+
+def _machine(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"one {torch.cuda.get_device_name(device)}"
+    return f"the CPU ({platform.machine()})"
 
 
 def _learned(settings: MiniSettings) -> str:

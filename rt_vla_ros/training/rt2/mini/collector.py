@@ -164,10 +164,10 @@ def whose(path: Path) -> str:
     return path.stem.partition("_")[0]
 
 
-def first_missing(run: Path) -> int:
-    """Number of the first shard that is not there."""
+def first_missing(run: Path, turn: int = 0, of: int = 1) -> int:
+    """Number of the first shard that is not there, of those of collector `turn` of so many."""
     there = shards(run)
-    return next(number for number in count() if number not in there)
+    return next(number for number in count(turn, of) if number not in there)
 
 
 def first_shards(settings: MiniSettings) -> list[str]:
@@ -185,6 +185,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="directory of the training run")
     parser.add_argument("--parent", type=int, required=True, help="ID of the process that this one ends with")
+    parser.add_argument("--number", type=int, default=0, help="of this collector, 0 and up")
+    parser.add_argument("--of", type=int, default=1, help="so many collectors, each with shards of its own")
     args = parser.parse_args()
     torch.set_num_threads(1)
     try:
@@ -202,7 +204,7 @@ def _collect(args: argparse.Namespace) -> None:
         if (args.run / ENOUGH).exists():
             time.sleep(0.1)
         else:
-            collector.write(first_missing(args.run))
+            collector.write(first_missing(args.run, args.number, args.of))
 
 
 if __name__ == "__main__":

@@ -32,10 +32,11 @@ class Average(nn.Module):
         steps: Any = self.steps
         steps += 1
         kept = min(decay, float(steps) / (float(steps) + SOON))
-        for mean, value in zip(self.state_dict_of_model().values(), model.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - kept)
-            else:
+        pairs = list(zip(self.state_dict_of_model().values(), model.state_dict().values(), strict=True))
+        means, values = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+        torch._foreach_lerp_(means, values, 1 - kept)  # on a GPU one call, not one for each weight
+        for mean, value in pairs:
+            if not mean.is_floating_point():
                 mean.copy_(value)
 
     def state_dict_of_model(self) -> dict[str, Tensor]:

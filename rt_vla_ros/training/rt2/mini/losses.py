@@ -38,7 +38,7 @@ def number_loss(logits: Tensor, labels: Tensor, first: int, sigma: Tensor) -> Te
     log = logits.float().log_softmax(-1)
     hard = -log.gather(1, labels[:, None])[:, 0]
     soft = sigma > 0
-    distances = torch.arange(BINS)[None] - (labels[soft, None] - first)
+    distances = torch.arange(BINS, device=labels.device)[None] - (labels[soft, None] - first)
     weights = torch.exp(-0.5 * (distances / sigma[soft, None]) ** 2)
     weights = weights / weights.sum(1, keepdim=True)
     return hard.masked_scatter(soft, -(weights * log[soft, first : first + BINS]).sum(1))
@@ -71,7 +71,7 @@ class Readouts(nn.Module):
         read = read.permute(0, 1, 3, 2, 4, 5).reshape(count, FINE * FINE, -1)
         there = cells.kinds[..., 0] >= 0
         presence = functional.binary_cross_entropy_with_logits(
-            read[..., 0], there.float(), pos_weight=torch.tensor(8.0)
+            read[..., 0], there.float(), pos_weight=read.new_tensor(8.0)
         )
         if not there.any():
             return 2 * presence
@@ -84,7 +84,7 @@ class Readouts(nn.Module):
 
     def state_loss(self, hidden: Tensor, state: Tensor) -> Tensor:
         """hidden: behind robot prompts, (P, width). state: (P, STATE)."""
-        weights = torch.tensor([1.0] * 9 + [3.0, 3.0])
+        weights = state.new_tensor([1.0] * 9 + [3.0, 3.0])
         loss: Tensor = ((self.state(hidden.float()) - state).abs().mean(0) * weights).mean()
         return loss
 

@@ -42,7 +42,7 @@ class MiniObjective:
         others = self._others(_learner(model), batch, found)
         self._note(answers=answers, **others)
         total = torch.stack([answers, *(_WEIGHTS[name] * loss for name, loss in others.items())]).sum()
-        rows = torch.zeros(len(batch.origins)).index_add_(0, batch.rows.answer_rows, losses.detach())
+        rows = losses.new_zeros(len(batch.origins)).index_add_(0, batch.rows.answer_rows, losses.detach())
         return BatchLoss(total * batch.weight, rows)
 
     def _others(self, learner: MiniLearner, batch: MiniBatch, found: Any) -> dict[str, Tensor]:

@@ -34,7 +34,7 @@ from rt_vla_ros.training.rt2.mini.network import make_model, make_processor, mak
 from rt_vla_ros.training.rt2.mini.objective import MiniObjective
 from rt_vla_ros.training.rt2.mini.questions import TRIES, Table, draw_question, vocabulary
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
-from rt_vla_ros.training.rt2.mini.source import FrameSource, batch_maker, renderer
+from rt_vla_ros.training.rt2.mini.source import FrameSource, batch_maker, renderers
 from rt_vla_ros.training.rt2.publishing import DATA_CARD, MODEL_CARD
 from rt_vla_ros.training.rt2.rows import RowMaker
 from rt_vla_ros.training.rt2.run_state import load_state
@@ -46,6 +46,7 @@ CHECKPOINT = "checkpoint"
 ASKED = ("which", "colour", "shape", "exists", "count", "symbol", "side")
 """Kinds of questions with an answer of one or two words, by which forgetting is measured."""
 QUESTIONS = 210
+CPU = torch.device("cpu")
 
 
 class MiniRun:
@@ -55,12 +56,26 @@ class MiniRun:
     DIR/losses.jsonl, DIR/losses.svg: how it went. DIR/state, DIR/frames, DIR/settings.json: to resume.
     """
 
-    def __init__(self, directory: Path, settings: MiniSettings, *, save_interval: int, say: Tell, update: Tell) -> None:
-        """say: is given lines that stay; update: lines that the next one replaces.
+    def __init__(
+        self,
+        directory: Path,
+        settings: MiniSettings,
+        *,
+        save_interval: int,
+        say: Tell,
+        update: Tell,
+        device: torch.device = CPU,
+        collectors: int = 1,
+        num_workers: int = 0,
+    ) -> None:
+        """say: is given lines that stay; update: lines that the next one replaces. device: where it learns.
+
+        collectors: processes that render. num_workers: those that make batches, 0: a thread.
 
         Raises TrainingError for a directory with a run of other settings.
         """
         self.directory, self.settings = directory, settings
+        self._device, self._collectors, self._num_workers = device, collectors, num_workers
         self._save_interval, self._say, self._update = save_interval, say, update
         settings.check_run(directory)
         settings.of_frames(directory)
@@ -90,11 +105,14 @@ class MiniRun:
         for folder in self._folders():
             tidy_folder(folder)
         frames_from = self.settings.frames_from
-        with nullcontext(_nothing_comes(frames_from)) if frames_from else renderer(self.directory) as self._check:
-            source = FrameSource(self.directory, self.settings, batch_maker(self.tokenizer, self.settings), self._wait)
+        rendering = renderers(self.directory, self._collectors)
+        with nullcontext(_nothing_comes(frames_from)) if frames_from else rendering as self._check:
+            maker = batch_maker(self.tokenizer, self.settings)
+            workers = self._num_workers
+            source = FrameSource(self.directory, self.settings, maker, self._wait, num_workers=workers)
             self._forgetting = self._make_test(source)
             arguments = training_arguments(
-                _as_fine_tuning(self.settings), self.directory, device=torch.device("cpu"), accumulation=1
+                _as_fine_tuning(self.settings), self.directory, device=self._device, accumulation=1
             )
             trainer = VLMTrainer(
                 self.learner, arguments, source, self.objective, self, self.directory, save_interval=self._save_interval
@@ -144,7 +162,7 @@ class MiniRun:
     def _publish(self, trainer: VLMTrainer) -> None:
         model = self.learner.averaged()
         texts = {
-            MODEL_CARD: model_card_text(self.settings, self.log.rows, model),
+            MODEL_CARD: model_card_text(self.settings, self.log.rows, model, collectors=self._collectors),
             DATA_CARD: data_card_text(self.settings, self.directory),
         }
 

@@ -17,6 +17,8 @@ from rt_vla_ros.training.settings_file import FILE, check_same, checked_value, p
 
 RECIPE = "rt2-mini"
 FIRST_FRAMES = 1_000
+BEHIND = 0.9
+"""Share of the frames wanted at a step with which it is made all the same, once the policy acts itself."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,10 @@ class MiniSettings:
         web_frames = min(FIRST_FRAMES, self.web_frames - self.shard, self.web_capacity)
         robot_frames = min(FIRST_FRAMES, self.robot_frames + self.expert_frames, self.robot_capacity)
         return web_frames if robot < self.batch_size else 0, robot_frames if robot else 0
+
+    def frames_at_least(self, step: int) -> float:
+        """Without how many frames there is no batch of this step: a model that learns fast waits for its episodes."""
+        return BEHIND * self.frames_wanted(step) if step >= max(self.learner_after, 1) else 0.0
 
     def frames_wanted(self, step: int) -> float:
         """How many frames there are to be by then."""

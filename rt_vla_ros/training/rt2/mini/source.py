@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from torch.utils.data import DataLoader, Dataset
 
 from rt_vla_ros.training.background import in_background
 from rt_vla_ros.training.dataset_source import prefetch
@@ -21,6 +22,7 @@ from rt_vla_ros.training.rt2.mini.frames import Frames, FrameStore, load_frames
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
 
 READ_INTERVAL = 50  # steps between two looks for new frames
+AHEAD = 4  # batches that a process makes ahead
 Wait = Callable[[str], None]
 """Called while there are too few frames, with a sentence; raises where none will come."""
 
@@ -30,13 +32,17 @@ class FrameSource:
 
     micro_batches = 1
 
-    def __init__(self, run: Path, settings: MiniSettings, maker: BatchMaker, wait: Wait) -> None:
+    def __init__(
+        self, run: Path, settings: MiniSettings, maker: BatchMaker, wait: Wait, *, num_workers: int = 0
+    ) -> None:
+        """num_workers: processes that make batches, each with the frames in its memory; 0: a thread of this one."""
         self._run, self._settings, self._maker, self._wait = run, settings, maker, wait
+        self._num_workers = num_workers
         self._rendered_in, self._robots = settings.rendered_in(run), {robot.name for robot in settings.robots}
         self.web = FrameStore(settings.web_capacity)
         self.robot = FrameStore(settings.robot_capacity)
         self._held_out: Frames = {}
-        self._read = set[int]()
+        self._read, self._looked = set[int](), -1
         self._lock = threading.Lock()  # batches are made in another thread than frames are read
 
     @property
@@ -50,13 +56,26 @@ class FrameSource:
 
     def batches(self, first_step: int) -> Iterator[Sequence[MiniBatch]]:
         """See StepSource. Raises what `wait` raises."""
-        return prefetch(self._calls(first_step))
+        steps = self._paced(first_step)
+        if not self._num_workers:
+            return prefetch(partial(self._batch, step) for step in steps)
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # of no use here, and it does not outlive a fork
+        options = {"num_workers": self._num_workers, "prefetch_factor": AHEAD, "multiprocessing_context": "fork"}
+        return iter(DataLoader(_Drawn(self), None, sampler=steps, collate_fn=_as_it_is, **options))  # type: ignore[arg-type]
 
-    def _calls(self, first_step: int) -> Iterator[Callable[[], list[MiniBatch]]]:
+    def _paced(self, first_step: int) -> Iterator[int]:
+        """Steps, each once there are frames for it."""
         for step in range(first_step, self._settings.steps):
             if (step - first_step) % READ_INTERVAL == 0:
                 self._keep_pace(step)
-            yield partial(self._batch, step)
+            yield step
+
+    def drawn_elsewhere(self, step: int) -> list[MiniBatch]:
+        """The batch of a step, in another process, which reads new frames by itself."""
+        if step // READ_INTERVAL != self._looked:
+            self._looked = step // READ_INTERVAL
+            self.read()
+        return self._batch(step)
 
     def _batch(self, step: int) -> list[MiniBatch]:
         robot = self._settings.robot_frames_at(step)
@@ -67,18 +86,24 @@ class FrameSource:
             return [self._maker.draw(*drawn, (web, robot), rng)]
 
     def _keep_pace(self, step: int) -> None:
-        """Reads what is there; waits where there is too little, and lets the renderer wait where there is enough."""
+        """Reads what is there; waits where there is too little, and lets the renderers wait where there is enough."""
         web, robot = self._settings.frames_needed(step)
-        self.read()
-        while len(self.web) < web or len(self.robot) < robot:
-            there = f"{len(self.web):,} web and {len(self.robot):,} robot frames"
-            self._rest(f"rendering the first frames: {there}")
-            self.read()
+        least = 0.0 if self._settings.frames_from else self._settings.frames_at_least(step)
         enough = self._run / ENOUGH
-        if self.web.seen + self.robot.seen > self._settings.frames_wanted(step):
+        self.read()
+        while len(self.web) < web or len(self.robot) < robot or self._seen < least:
+            enough.unlink(missing_ok=True)
+            there = f"{self.web.seen:,} web and {self.robot.seen:,} robot frames"
+            self._rest(f"rendering frames for step {step + 1:,}: {there}")
+            self.read()
+        if self._seen > self._settings.frames_wanted(step):
             enough.touch()
         else:
             enough.unlink(missing_ok=True)
+
+    @property
+    def _seen(self) -> int:
+        return self.web.seen + self.robot.seen
 
     def read(self) -> None:
         """Takes over all new frames."""
@@ -113,8 +138,23 @@ def batch_maker(tokenizer: object, settings: MiniSettings) -> BatchMaker:
     )
 
 
-def renderer(run: Path) -> AbstractContextManager[Callable[[], None]]:
-    """Runs the process that renders. What it gives raises ValueError where that has ended."""
+def _as_it_is(batches: list[MiniBatch]) -> list[MiniBatch]:
+    return batches
+
+
+class _Drawn(Dataset[list[MiniBatch]]):
+    """The batches of a source by their steps."""
+
+    def __init__(self, source: FrameSource) -> None:
+        self._source = source
+
+    def __getitem__(self, step: int) -> list[MiniBatch]:
+        return self._source.drawn_elsewhere(step)
+
+
+def renderers(run: Path, count: int) -> AbstractContextManager[Callable[[], None]]:
+    """Runs so many processes that render. What it gives raises ValueError where one has ended."""
     (run / ENOUGH).unlink(missing_ok=True)
-    module = "rt_vla_ros.training.rt2.mini.collector"
-    return in_background([[sys.executable, "-m", module, "--run", str(run), "--parent", str(os.getpid())]], run)
+    command = [sys.executable, "-m", "rt_vla_ros.training.rt2.mini.collector", "--run", str(run)]
+    command += ["--parent", str(os.getpid()), "--of", str(count)]
+    return in_background([[*command, "--number", str(number)] for number in range(count)], run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.recorded_call import RUNS_BEFORE, RecordedCall
 from rt_vla_ros.policies.rt2.checkpoint import open_policy
 from rt_vla_ros.policies.rt2.configuration import PLAN_PROMPT, question_prompt
 from rt_vla_ros.policies.rt2.decoding import fixed_shapes
@@ -131,6 +132,28 @@ def test_tokens_are_the_same_whatever_was_guessed(parts: RT2Parts) -> None:
             growing, found = plain.decode(seen(parts, seed)), fixed.decode(seen(parts, seed))
             assert (found.tokens, found.passes) == (growing.tokens, growing.passes)
             assert found.probabilities == pytest.approx(growing.probabilities, rel=1e-3)
+
+
+class RunsBefore(RecordedCall):
+    """What a recording does to what it records, on a CPU: it runs it before the first call."""
+
+    def __init__(self, function: Callable[..., Tensor], inputs: Mapping[str, Tensor], *, record: bool) -> None:
+        super().__init__(function, inputs, record=False)
+        for _ in range(RUNS_BEFORE):
+            function(**self._buffers)
+
+
+def test_a_pass_begins_where_it_should_when_it_was_run_to_be_recorded(
+    parts: RT2Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = RT2Policy(parts, speculate=False)
+    monkeypatch.setattr(fixed_shapes, "RecordedCall", RunsBefore)
+    recorded = RT2Policy(parts, speculate=False, fixed_shapes=True)
+    for policy in (plain, recorded):
+        policy.reset("pick up the red cube")
+    assert recorded.recorded_prompt_lengths == 2
+    for seed in range(2):
+        assert recorded.decode(seen(parts, seed)).tokens == plain.decode(seen(parts, seed)).tokens
 
 
 def test_whole_output_heads_give_the_same(parts: RT2Parts) -> None:

@@ -208,11 +208,11 @@ def test_a_run_for_which_nothing_is_rendered_any_more_ends_with_a_sentence(
 ) -> None:
 
     @contextmanager
-    def ended(run: Path) -> Iterator[Callable[[], None]]:
-        with in_background([[sys.executable, "-c", does]], run) as check:
+    def ended(run: Path, count: int) -> Iterator[Callable[[], None]]:
+        with in_background([[sys.executable, "-c", does]] * count, run) as check:
             yield check
 
-    monkeypatch.setattr("rt_vla_ros.training.rt2.mini.run.renderer", ended)
+    monkeypatch.setattr("rt_vla_ros.training.rt2.mini.run.renderers", ended)
     with pytest.raises(ValueError, match=rf"has ended {how}.* resumes from what is in"):
         MiniRun(other_run, settings_of_three_shards, save_interval=2, say=nothing, update=nothing).train()
 
