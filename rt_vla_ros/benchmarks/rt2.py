@@ -209,26 +209,37 @@ def agreement(parts: RT2Parts, policy: RT2Policy, observations: Sequence[Observa
 
     actions, numbers: how many were compared. other_actions, other_numbers: how many differ from `generate`'s.
     steps: where an action first differs, how far apart the two tokens' logits are, in steps of the number type.
+    rounding: there, how far the model's own logits move at most where it reads the same tokens at once or one by one.
     """
-    numbers, others, steps, grammar = 0, 0, list[float](), _grammar_of(parts)
+    numbers, others, steps, rounding, grammar = 0, 0, list[float](), list[float](), _grammar_of(parts)
     for observation in observations:
         expected, found = generate(parts, grammar, observation), policy.act(observation).tokens
         bins = grammar.decode(expected)
         wrong = sum(a != b for a, b in zip(bins, found, strict=True))
         numbers, others = numbers + len(bins), others + wrong
         if wrong:
-            steps.append(_steps(parts, _inputs(parts, observation), expected, policy.previous))
-    different = {"other_actions": len(steps), "other_numbers": others, "steps": steps}
+            apart, own = _steps(parts, _inputs(parts, observation), expected, policy.previous)
+            steps.append(apart)
+            rounding.append(own)
+    different = {"other_actions": len(steps), "other_numbers": others, "steps": steps, "rounding": rounding}
     return {"actions": len(observations), "numbers": numbers, **different}
 
 
-def _steps(parts: RT2Parts, inputs: dict[str, Tensor], expected: Sequence[int], found: Sequence[int]) -> float:
-    """Distance of two tokens' logits at the first place where outputs differ, in steps of the number type there."""
+def _steps(
+    parts: RT2Parts, inputs: dict[str, Tensor], expected: Sequence[int], found: Sequence[int]
+) -> tuple[float, float]:
+    """At the first place where outputs differ, in steps of the number type there: the distance of the two tokens'
+    logits, and the largest change of a logit between reading the tokens before at once and one by one."""
     place = next(i for i, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b)
     logits = DecodingSession(parts.model, inputs).prompt(expected[:place], logits=True)[-1]
     one, other = float(logits[expected[place]]), float(logits[found[place]])
     step = torch.finfo(logits.dtype).eps * 2.0 ** math.floor(math.log2(max(abs(one), abs(other), 1e-9)))
-    return abs(one - other) / step
+    slow = DecodingSession(parts.model, inputs)
+    again = slow.prompt((), logits=True)[-1]
+    for token in expected[:place]:
+        slow.forget(0)
+        again = slow.more([token], logits=True)[-1]
+    return abs(one - other) / step, float((again - logits).abs().max()) / step
 
 
 def _inputs(parts: RT2Parts, observation: Observation) -> dict[str, Tensor]:

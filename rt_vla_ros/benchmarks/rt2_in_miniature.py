@@ -111,11 +111,15 @@ def _two_robots(together: Mapping[str, Any]) -> list[Arm]:
 
 @dataclass(frozen=True)
 class Place:
-    """frames_from: a run whose frames all arms learn from. out: of all arms. how: further options of a training."""
+    """frames_from: a run whose frames all arms learn from. out: of all arms. how: further options of a training.
+
+    evaluates: whether arms are evaluated as well.
+    """
 
     frames_from: Path
     out: Path
     how: Sequence[str] = ()
+    evaluates: bool = True
 
     def train_command(self, arm: Arm) -> list[str]:
         """That makes the arm's policy."""
@@ -141,6 +145,8 @@ class Place:
         folder.mkdir(parents=True, exist_ok=True)
         if not arm.of:
             _run(self.train_command(arm), folder / "train.log")
+        if not self.evaluates:
+            return
         if arm.suites:
             _run(self.evaluate_command(arm), folder / "evaluate.log")
         (folder / DONE).touch()
@@ -204,13 +210,14 @@ def main() -> int:
     add("--device", default="cpu", help="on which they learn; cpu. They are evaluated on the CPU")
     add("--num-workers", type=int, default=0, metavar="N", help="processes that make an arm's batches; 0: a thread")
     add("--save-interval", type=int, default=500, metavar="N", help="steps between savings and measurements; 500")
+    add("--train-only", action="store_true", help="evaluate nothing yet; the same command without this one does")
     add("--only", nargs="+", metavar="ARM", choices=[arm.name for arm in arms()], help="default: all")
     add("--plot", type=Path, metavar="FILE", help="SVG of success and VQA over the share of robot frames")
     add("--list", action="store_true", help="say which arms there are, with their commands")
     args = parser.parse_args()
     chosen = [arm for arm in arms() if args.only is None or arm.name in args.only]
     how = ("--device", args.device, "--num-workers", f"{args.num_workers}", "--save-interval", f"{args.save_interval}")
-    place = Place((args.frames_from or Path("RUN")).resolve(), args.out or Path("OUT"), how)
+    place = Place((args.frames_from or Path("RUN")).resolve(), args.out or Path("OUT"), how, not args.train_only)
     if args.list:
         print("\n".join(f"{arm.name}: {' '.join(place.train_command(arm)[1:])}" for arm in chosen if not arm.of))
         return 0

@@ -23,7 +23,9 @@ from rt_vla_ros.selftest.runner import FailedError, Found, Machine, SkippedError
 IMAGES = 4
 NEAR_TIE = 8.0
 """Where an action in half precision first differs from `generate`'s, the two tokens' logits may be so many steps of the
-number type apart: a sum in another order is rounded otherwise, and a near tie falls the other way."""
+number type apart, or as many as the model's own logits move where it reads the same tokens at once or one by one: a sum
+in another order is rounded otherwise, and a near tie falls the other way. The deeper a model, the more it moves."""
+CHUNK = {"repeats": 2, "images": 3}  # a chunk of `generate` takes seconds
 LEAST_SHARE = 0.5  # of numbers that must be `generate`'s in half precision
 ON_DEVICE = ("paligemma", "qwen2_vl", "qwen2_5_vl", "openvla")
 """Families whose processors' work can be done on a device; SmolVLM's tiles are left to the processor."""
@@ -64,12 +66,14 @@ def judged(found: Mapping[str, Any], dtype: torch.dtype) -> Found:
     """
     equal, apart = found["numbers"] - found["other_numbers"], max(found["steps"], default=0.0)
     said = f"{equal} of {found['numbers']} numbers as generate's"
+    tie = max(NEAR_TIE, *found["rounding"], 0.0)
     if apart:
         said += f", every difference begins with logits at most {apart:.1f} steps of {dtype} apart"
+        said += f" (rounding alone moves them by up to {max(found['rounding']):.1f})"
     if dtype == torch.float32 and equal < found["numbers"]:
         raise FailedError(f"{said}; expected all in float32.", found)
-    if apart > NEAR_TIE or equal < LEAST_SHARE * found["numbers"]:
-        raise FailedError(f"{said}; expected {100 * LEAST_SHARE:.0f} % equal and {NEAR_TIE:g} steps at most.", found)
+    if apart > tie or equal < LEAST_SHARE * found["numbers"]:
+        raise FailedError(f"{said}; expected {100 * LEAST_SHARE:.0f} % equal and {tie:.3g} steps at most.", found)
     return Found(said.replace("torch.", ""), found)
 
 
@@ -121,7 +125,7 @@ def quantized(weights: str, machine: Machine) -> Found:
 def bench(published: str, small: str, machine: Machine, *, recorded: bool = False) -> Found:
     """A published shape on a GPU in bfloat16, a small one on a CPU in float32, beside `generate`."""
     name, dtype = published if machine.on_gpu else small, quantization.number_type("auto", machine.device)
-    options: dict[str, Any] = {"fixed_shapes": recorded}
+    options: dict[str, Any] = {"fixed_shapes": recorded, **(CHUNK if SHAPES[name].horizon > 1 else {})}
     if not machine.on_gpu:
         options = {"repeats": 1, "variants": ("stock", "no speculation", "accepted 100 %")}
     figures = rt2.measure(name, SHAPES[name], machine.device, dtype, **options)
