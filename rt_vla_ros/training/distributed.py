@@ -158,7 +158,8 @@ def _own_device(device: str, local_rank: int) -> torch.device:
 def _tuned(device: torch.device) -> torch.device:
     """Select a GPU for this process. What is not bfloat16 is TF32; shapes are constant, so cuDNN may benchmark."""
     if device.type == "cuda":
-        torch.cuda.set_device(device)
+        if device.index is not None:  # without one it is the first GPU already, and torch refuses to select it
+            torch.cuda.set_device(device)
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = True
     return device

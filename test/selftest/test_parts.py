@@ -18,8 +18,9 @@ from rt_vla_ros.selftest.runner import FailedError, Machine
 CPU = Machine(torch.device("cpu"))
 
 
-def agreement(numbers: int, others: int, *apart: float) -> dict[str, Any]:
-    return {"actions": 8, "numbers": numbers, "other_actions": len(apart), "other_numbers": others, "steps": apart}
+def agreement(numbers: int, others: int, *apart: float, rounding: float = 0.0) -> dict[str, Any]:
+    figures = {"actions": 8, "numbers": numbers, "other_actions": len(apart), "other_numbers": others, "steps": apart}
+    return {**figures, "rounding": [rounding] * len(apart)}
 
 
 def test_every_number_must_be_equal_in_float32() -> None:
@@ -33,6 +34,10 @@ def test_half_precision_may_differ_where_two_tokens_nearly_tie() -> None:
     assert said.startswith("55 of 64 numbers as generate's, every difference begins with logits at most 3.0 steps")
     with pytest.raises(FailedError, match=r"at most 40\.0 steps"):
         rt2_parts.judged(agreement(64, 1, 40.0), torch.bfloat16)
+    deep = rt2_parts.judged(agreement(64, 1, 13.0, rounding=14.0), torch.bfloat16).sentence
+    assert deep.endswith("at most 13.0 steps of bfloat16 apart (rounding alone moves them by up to 14.0)")
+    with pytest.raises(FailedError, match="15 steps at most"):
+        rt2_parts.judged(agreement(64, 1, 16.0, rounding=15.0), torch.bfloat16)
     with pytest.raises(FailedError, match="24 of 64 numbers"):
         rt2_parts.judged(agreement(64, 40, 0.5, 0.5), torch.bfloat16)
 

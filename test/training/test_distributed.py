@@ -182,6 +182,29 @@ def test_every_process_has_the_gpu_of_its_number(monkeypatch: pytest.MonkeyPatch
     assert found == [torch.device(name) for name in ("cuda:3", "cuda:3", "cuda:1", "cpu")]
 
 
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:1"])
+def test_a_single_process_takes_a_gpu_whether_or_not_its_number_is_said(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    selected = list[torch.device]()
+
+    def set_device(device: torch.device) -> None:
+        if device.index is None:  # what torch says
+            raise ValueError(f"Expected a torch.device with a specified index or an integer, but got:{device}")
+        selected.append(device)
+
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
+    monkeypatch.setattr(distributed, "find_device", torch.device)
+    monkeypatch.setattr(torch.cuda, "set_device", set_device)
+    try:
+        with distributed.process_group(name) as group:
+            assert group.device == torch.device(name)
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.benchmark = before[1]
+    assert selected == [torch.device(name)] * (name != "cuda")
+
+
 def test_a_launcher_is_known_by_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in distributed.LAUNCHED:
         monkeypatch.delenv(name, raising=False)

@@ -17,6 +17,7 @@ from transformers.cache_utils import StaticLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from rt_vla_ros.policies.recorded_call import RecordedCall
+from rt_vla_ros.policies.rt2.cache_argument import CACHE, cache_argument
 from rt_vla_ros.policies.rt2.decoding.session import DecodingSession
 
 BUCKET = 64
@@ -83,13 +84,14 @@ class FixedShapes:
         key = tuple(tensors[name].shape if name in tensors else None for name in TENSORS)
         if key not in self._calls:
             self._calls[key] = RecordedCall(self._hidden, tensors, record=self._record)
-        return BaseModelOutputWithPast(last_hidden_state=self._calls[key](**tensors), past_key_values=self.cache)
+        return BaseModelOutputWithPast(last_hidden_state=self._calls[key](**tensors), **{CACHE: self.cache})
 
     def _hidden(self, begin: Tensor, **tensors: Tensor) -> Tensor:
         """What is recorded; it begins at the given lengths however often it is run."""
         self._lengths.copy_(begin)
         own: Any = type(self._text).forward
-        return own(self._text, **tensors, past_key_values=self.cache, use_cache=True).last_hidden_state
+        cache = {cache_argument(self._text): self.cache}
+        return own(self._text, **tensors, **cache, use_cache=True).last_hidden_state
 
     def _causal(self, rows: int) -> Tensor:
         """(1, 1, rows, cache_length): each token sees those before it and itself, without a look at the host."""

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from transformers import Cache, DynamicCache, PreTrainedModel
 
+from rt_vla_ros.policies.rt2.cache_argument import cache_argument
+
 
 class DecodingSession:
     """The cache of keys and values of one prompt, and the positions. Several sessions of one model may take turns.
@@ -56,13 +58,14 @@ class DecodingSession:
     def _run(self, inputs: Mapping[str, Any], rows: int, logits: bool) -> Tensor:
         """The last rows: (rows, C) of logits over all tokens, or (rows, hidden) of the last hidden state."""
         base = self._model.base_model
+        cache = {cache_argument(self._model if logits else base): self._cache}
         if self._rope_deltas is not None:
             base.rope_deltas = self._rope_deltas  # Qwen-VL keeps it in the model, where another session may have been
         if logits:
-            output = self._model(**inputs, past_key_values=self._cache, use_cache=True, logits_to_keep=rows)
+            output = self._model(**inputs, **cache, use_cache=True, logits_to_keep=rows)
             found: Tensor = output.logits[0, -rows:]
         else:
-            found = base(**inputs, past_key_values=self._cache, use_cache=True).last_hidden_state[0, -rows:]
+            found = base(**inputs, **cache, use_cache=True).last_hidden_state[0, -rows:]
         self._rope_deltas = getattr(base, "rope_deltas", None)
         return found
 

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import (
-    Cache,
     Dinov2WithRegistersConfig,
     Dinov2WithRegistersModel,
     GenerationMixin,
@@ -26,6 +25,7 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
+from rt_vla_ros.policies.rt2.cache_argument import CACHE
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import OPENVLA_TAIL
 
 PATCH_SIZE = 14
@@ -166,8 +166,6 @@ class OpenVLAModel(OpenVLAPreTrainedModel):
         input_ids: Tensor,
         pixel_values: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        past_key_values: Cache | None = None,
-        use_cache: bool | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
         """Positions are counted 0 ... N-1 whatever the mask says, as the reference does."""
@@ -175,8 +173,6 @@ class OpenVLAModel(OpenVLAPreTrainedModel):
         output: BaseModelOutputWithPast = self.language_model(
             inputs_embeds=self.embed(input_ids, pixel_values),
             attention_mask=attention_mask,
-            past_key_values=past_key_values,
-            use_cache=use_cache,
             **kwargs,
         )
         return output
@@ -198,7 +194,7 @@ class OpenVLAForActionPrediction(OpenVLAPreTrainedModel, GenerationMixin):
         output = self.model(input_ids, pixel_values, **kwargs)
         kept = logits_to_keep if isinstance(logits_to_keep, Tensor) else slice(-logits_to_keep, None)
         logits = self.lm_head(output.last_hidden_state[:, kept])
-        return CausalLMOutputWithPast(logits=logits, past_key_values=output.past_key_values)
+        return CausalLMOutputWithPast(logits=logits, **{CACHE: getattr(output, CACHE)})
 
 
 def empty_model(config: OpenVLAConfig, device: torch.device, dtype: torch.dtype) -> OpenVLAForActionPrediction:
