@@ -363,9 +363,9 @@ def _check_speed(card: ActionCard) -> None:
         if kind is not None and speed > FASTEST_RANGE[kind]:
             raise ActionCardError(
                 f"{dimension.name!r} ranges from {dimension.low:g} to {dimension.high:g} {dimension.unit} per action, "
-                f"which is {speed:.3g} {dimension.unit}/s at control_rate {card.control_rate:g} Hz; no {part_of(kind)} is as "
-                f"fast. Give displacements per action in {dimension.unit}, not in degrees, millimetres or a controller's "
-                "own scale."
+                f"which is {speed:.3g} {dimension.unit}/s at control_rate {card.control_rate:g} Hz; no {part_of(kind)} "
+                f"is as fast. Give displacements per action in {dimension.unit}, not in degrees, millimetres or a "
+                "controller's own scale."
             )
 
 

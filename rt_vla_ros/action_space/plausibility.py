@@ -164,9 +164,8 @@ def other_unit(kind: str | None, largest: float) -> str:
         return "degrees"
     if largest <= 2:
         return ""
-    return {"translation": "millimetres, or joint angles in degrees", "base_translation": "millimetres"}.get(
-        kind or "", ""
-    )
+    guesses = {"translation": "millimetres, or joint angles in degrees", "base_translation": "millimetres"}
+    return guesses.get(kind or "", "")
 
 
 def check_moves(card: ActionCard, uses: Sequence[DimensionUse]) -> None:

@@ -88,8 +88,8 @@ class ActionTokenizer:
         """A step -> values (D,), for cards without postprocessing; the reverse of ActionDecoder.step.
 
         Unused entries are 0; a mode other than "terminate" is the first other one, or "move_base" where a card has that
-        and the base moves. Raises ValueError for a step that leaves the gripper as it is while the arm may move, for one
-        that moves arm and base where a mode moves one of them, and for a card with postprocessing.
+        and the base moves. Raises ValueError for a step that leaves the gripper as it is where the base does not move
+        alone, for one that moves arm and base where each has a mode, and for a card with postprocessing.
         """
         if self.card.postprocessing:
             raise ValueError(f"Actions cannot be encoded for the postprocessing {self.card.postprocessing!r}.")

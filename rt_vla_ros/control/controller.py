@@ -69,8 +69,8 @@ class Controller:
     step nothing more is demanded: the arm ends at the commanded displacement, up to 0.1 mm and 0.5 mrad, and never
     beyond it.
 
-    A mobile base is moved in the same way, within limits of its own, and stands still whenever the arm must; a human who
-    takes over does not move it.
+    A mobile base is moved in the same way, within limits of its own, and stopped with the arm. A human who takes over
+    does not move it.
 
     A human may take over at any time (`steer`): the velocity goes on from what it is, within the same limits, and
     actions count for nothing until `resume`; after it, only those whose image is no older than it.

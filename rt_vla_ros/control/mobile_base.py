@@ -30,8 +30,8 @@ BASE_OFF = (
 def refuse_base(chunk: ActionChunk, limits: Limits | None) -> str | None:
     """A sentence where what a chunk asks of the base cannot be done, else None.
 
-    limits: the base's, of which max_translation is the parameter max_base_translation, and so on; None: there is no base,
-    and nothing may be asked of one.
+    limits: the base's, of which max_translation is the parameter max_base_translation, and so on; None: there is no
+    base, and nothing may be asked of one.
     """
     steps = zip(chunk.steps, places(len(chunk.steps)), strict=True)
     return next(filter(None, (_refuse_step(step, place, limits) for step, place in steps)), None)

@@ -95,9 +95,7 @@ SMOOTHER_PARAMETERS = (
         "tip_radius", 0.0, "Of a ball about the tip that keeps away from walls and boxes [m].", low=0.0, high=1.0
     ),
     Parameter("speed_scale", 1.0, "Factor of the velocity and acceleration limits.", low=0.01, high=1.0),
-    Parameter(
-        "drive_base", False, "Whether actions move a mobile base too, by base_twist_cmds; else such are refused."
-    ),
+    Parameter("drive_base", False, "Actions move a mobile base too, by base_twist_cmds; else such are refused."),
     Parameter("base_twist_frame", BASE_LINK, "TF frame of the base, which base_twist_cmds names."),
     *(
         Parameter(name, getattr(BASE_LIMITS, limit), text, low=1e-3, high=high)
