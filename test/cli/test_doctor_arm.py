@@ -85,6 +85,12 @@ def test_a_setup_for_a_first_run_is_fine(look: Look) -> None:
         assert part in said
 
 
+def test_a_base_that_is_driven_is_told_with_its_speed(look: Look) -> None:
+    found = look(*GOOD, "drive_base:=true", world=bridge(True))
+    assert (True, "The base goes at most 0.09 m/s and 0.18 rad/s; it has no walls.") in found
+    assert not any("The base" in sentence for _, sentence in look(*GOOD, world=bridge(True)))
+
+
 def test_what_a_smoother_for_a_simulation_lacks_is_named(look: Look) -> None:
     wrong = " ".join(sentence for fine, sentence in look() if not fine)
     for part in ("set require_arm_status", "fast for a first run", "no walls", "set follow_time", "gripper_command"):
