@@ -329,6 +329,11 @@ def _check_base_mode(card: ActionCard) -> None:
             f"{card.dimensions[roles_index(card, 'terminate')].name!r} has the modes {list(modes)}; where actions move "
             f"a base, the mode in which it moves and the arm does not is called {BASE_MODE!r}."
         )
+    if card.base_mode is not None and card.ensemble.chunks > 1:
+        raise ActionCardError(
+            f"ensemble combines {card.ensemble.chunks} chunks: the mean of one in the mode {BASE_MODE!r} and one in "
+            "another mode would move arm and base at once. Take a rule that follows the newest chunk alone."
+        )
 
 
 def _check_postprocessing(card: ActionCard) -> None:

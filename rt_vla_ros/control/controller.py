@@ -69,8 +69,8 @@ class Controller:
     step nothing more is demanded: the arm ends at the commanded displacement, up to 0.1 mm and 0.5 mrad, and never
     beyond it.
 
-    A mobile base is moved in the same way, within limits of its own, and stopped with the arm. A human who takes over
-    does not move it.
+    A mobile base is moved in the same way, within limits of its own, and stopped with the arm. It also brakes where an
+    action does not move it, and where a human takes over.
 
     A human may take over at any time (`steer`): the velocity goes on from what it is, within the same limits, and
     actions count for nothing until `resume`; after it, only those whose image is no older than it.
@@ -369,8 +369,10 @@ class Controller:
 
     def _follow(self, chunk: ActionChunk, stamp: float, now: float) -> None:
         self._motion.follow(chunk, stamp, now)
-        if self._base is not None:
+        if self._base is not None and any(step.base.any() for step in chunk.steps):
             self._base.follow(base_chunk(chunk), stamp, now)
+        elif self._base is not None:
+            self._base.halt()
         motion, several = self._motion, len(chunk.steps) > 1
         # Several steps are finished before their policy is said to be silent.
         finished = motion.end - self.settings.action_timeout if several else now

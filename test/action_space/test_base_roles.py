@@ -69,6 +69,15 @@ def test_of_three_modes_one_must_be_known_to_be_the_bases() -> None:
         mobile_card(("terminate", "arm", "base"))
 
 
+def test_where_a_mode_moves_one_of_both_chunks_are_not_averaged() -> None:
+    ensemble = {"rule": "mean", "weight": 0, "chunks": 3}
+    with pytest.raises(
+        ActionCardError, match="ensemble combines 3 chunks: the mean of one in the mode 'move_base' and"
+    ):
+        mobile_card(horizon=4, ensemble=ensemble)
+    assert mobile_card(("terminate", "arm"), horizon=4, ensemble=ensemble).moves_base
+
+
 def test_in_the_mode_of_the_arm_only_the_arm_moves() -> None:
     step = ActionDecoder(mobile_card()).step(values_of(ARM))
     assert not step.base.any()

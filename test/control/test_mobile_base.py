@@ -114,6 +114,32 @@ def test_the_base_stays_within_its_own_limits_whatever_is_asked(seed: int, scale
     assert np.linalg.norm(velocities(told)[:, :2], axis=1).max() > 0.5 * limits.max_linear_velocity
 
 
+def test_an_action_of_the_arm_alone_brakes_the_base() -> None:
+    controller = driving()
+    assert controller.accept(action((0.03, 0, 0)), stamp=0.5, now=0.5) is None
+    before = controller._base.velocity[[0, 1, 5]]
+    commands = run(controller, 0.5, 0.7)
+    told = np.vstack([before, velocities(commands)])
+    check_limits(told)
+    assert (told >= 0).all(), "it does not go back"
+    assert (np.diff(told, axis=0) <= 0).all()
+    assert not told[round(BASE_LIMITS.stopping_time / TICK) + 2 :].any()
+    assert commands[0].state is State.MOVING
+    assert commands[4].linear[0] > 0.1
+    assert controller.accept(drive(FORWARD), stamp=1.2, now=1.2) is None
+    assert velocities(run(controller, 1.2, 0.2))[-1, 0] > 0
+
+
+def test_in_an_action_of_the_base_alone_the_arm_does_no_more_than_what_came_before() -> None:
+    controller = mobile()
+    assert controller.accept(action((0.03, 0, 0)), stamp=0, now=0) is None
+    run(controller, 0, 0.2)
+    assert controller.accept(drive(*[FORWARD] * 4), stamp=0.2, now=0.2) is None
+    commands = run(controller, 0.2, 0.8)
+    assert all(speed(command) < 1e-3 for command in commands[round(0.3 / TICK) :])
+    assert commands[-1].base[0] > 0.2
+
+
 def test_a_base_that_is_asked_too_much_says_that_it_goes_less_far() -> None:
     controller = Controller(Limits().scaled(0.5), base=BASE_LIMITS.scaled(0.5))
     controller.accept(drive((0.2, 0.0, 0.0)), stamp=0, now=0)
