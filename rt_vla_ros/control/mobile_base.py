@@ -20,7 +20,7 @@ BASE_LIMITS = Limits(
     max_linear_acceleration=0.5,
     max_angular_acceleration=1.0,
 )
-"""Those of a base of which nothing is known: a walking pace at most, and 0.6 s from there to standstill."""
+"""Those of a base of which nothing is known: slower than people walk, and within 0.6 s at a standstill."""
 BASE_OFF = (
     "and nothing here drives one. Where base_twist_cmds reaches a mobile base, set the smoother's parameter drive_base "
     "(drive_base:=true with policy.launch.py)."
