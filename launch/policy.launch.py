@@ -138,6 +138,13 @@ ARGUMENTS = (
         "dry_run", default_value="", choices=["", *SWITCH], description="true: everything but commands to the arm"
     ),
     DeclareLaunchArgument(
+        "drive_base",
+        default_value="",
+        choices=["", *SWITCH],
+        description="true: actions may move a mobile base as well, by velocities on `base_twist_cmds`; empty: such are "
+        "refused",
+    ),
+    DeclareLaunchArgument(
         "params_file", default_value="", description="ROS parameter file for the nodes; what is given here wins over it"
     ),
     DeclareLaunchArgument(
@@ -297,6 +304,8 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
     from rt_vla_ros.nodes.sim_arm_parameters import POLICY_WITH_SIM_ARM  # not for `--show-args`
 
     chosen = LaunchConfiguration("arm").perform(context)
+    if chosen in SIMULATED and LaunchConfiguration("drive_base").perform(context) == "true":
+        raise RuntimeError(f"drive_base:=true is for an arm on a mobile base, and arm:={chosen} has none")
     arm = {"sim": [POLICY_WITH_SIM_ARM], "gazebo": [gazebo_file()]}.get(chosen, [])
     before, remaps = smoother_for_servo(context) if chosen == "servo" else ([], [])
     before = [gazebo_file()] if chosen == "gazebo" else before
@@ -334,7 +343,7 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
             parameters=[
                 *([] if chosen in SIMULATED else [FIRST_RUNS]),
                 *before,
-                *chosen_parameters(context, dry_run=bool),
+                *chosen_parameters(context, dry_run=bool, drive_base=bool),
                 *after,
             ],
             remappings=remaps,

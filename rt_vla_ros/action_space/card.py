@@ -24,17 +24,30 @@ ROLES = (
     "rotation_y",
     "rotation_z",
     "gripper",
+    "base_x",
+    "base_y",
+    "base_yaw",
     "unused",
 )
 UNITS = (
     {"terminate": "mode", "gripper": "1"}
     | {f"translation_{a}": "m" for a in "xyz"}
     | {f"rotation_{a}": "rad" for a in "xyz"}
+    | {"base_x": "m", "base_y": "m", "base_yaw": "rad"}
 )
+BASE_ROLES = ("base_x", "base_y", "base_yaw")
+BASE_MODE = "move_base"
+"""The mode, of the role "terminate", in which a mobile base moves and the arm stands still; in the others it is the
+other way round. A card whose modes have it not moves both at once."""
+_MOTIONS = {f"{kind}_{axis}": kind for kind in ("translation", "rotation") for axis in "xyz"} | {
+    "base_x": "base_translation",
+    "base_y": "base_translation",
+    "base_yaw": "base_rotation",
+}
 FRAMES = ("base", "end_effector")
 ROTATIONS = ("rotation_vector", "rpy")
-FASTEST_RANGE = {"translation": 10.0, "rotation": 100.0}
-"""Speeds at the ends of a card's ranges [m/s], [rad/s]: no arm has them, though RT-1-X' ranges reach 6 m/s."""
+FASTEST_RANGE = {"translation": 10.0, "rotation": 100.0, "base_translation": 10.0, "base_rotation": 100.0}
+"""Speeds at the ends of a card's ranges [m/s], [rad/s]: no arm or base has them, though RT-1-X' ranges reach 6 m/s."""
 CROPS = ("none", "center", "stretch", "pad")
 LONGEST_HORIZON = 1000
 QUANTIZATIONS = ("round", "truncate", "centers", "middles")
@@ -50,7 +63,7 @@ class ActionDimension:
     """One token of an action.
 
     name: the name in the training data, such as "world_vector_x".
-    role: what it does to the arm, one of ROLES; "unused" ones are decoded and dropped.
+    role: what it does to the arm or to the mobile base under it, one of ROLES; "unused" ones are decoded and dropped.
     low, high: range covered by the bins, in `unit`; both 0 for the role "terminate".
     unit: "m", "rad", "1" or "mode", as the role demands.
     modes: for the role "terminate": what each token means, "terminate" among them; empty otherwise.
@@ -149,6 +162,18 @@ class ActionCard:
             return self
         ensemble = NEWEST if horizon == 1 else self.ensemble
         return replace(self, horizon=horizon, execute_steps=min(self.execute_steps, horizon), ensemble=ensemble)
+
+    @property
+    def moves_base(self) -> bool:
+        """Whether its actions move a mobile base."""
+        return any(one.role in BASE_ROLES for one in self.dimensions)
+
+    @property
+    def base_mode(self) -> int | None:
+        """Number of the mode in which the base moves and the arm stands still, None where they move at once."""
+        index = self.index("terminate") if self.moves_base else None
+        modes = () if index is None else self.dimensions[index].modes
+        return modes.index(BASE_MODE) if BASE_MODE in modes else None
 
     def index(self, role: str) -> int | None:
         """Position of the dimension with this role, None where the policy has none."""
@@ -283,6 +308,7 @@ def _check_dimensions(card: ActionCard) -> None:
         raise ActionCardError(f"the role {doubled[0]!r} is given to two dimensions.")
     for dimension in card.dimensions:
         _check_dimension(dimension, card.bins)
+    _check_base_mode(card)
     if "gripper" in roles:
         gripper = card.dimensions[roles_index(card, "gripper")]
         for key in ("gripper_open", "gripper_closed"):
@@ -292,6 +318,22 @@ def _check_dimensions(card: ActionCard) -> None:
                 )
         if card.gripper_open == card.gripper_closed:
             raise ActionCardError(f"gripper_open and gripper_closed are both {card.gripper_open}.")
+
+
+def _check_base_mode(card: ActionCard) -> None:
+    """Of modes beside "terminate" and one other, it must be known which one moves the base."""
+    index = card.index("terminate")
+    modes = () if index is None else card.dimensions[index].modes
+    if card.moves_base and card.base_mode is None and len(modes) > 2:
+        raise ActionCardError(
+            f"{card.dimensions[roles_index(card, 'terminate')].name!r} has the modes {list(modes)}; where actions move "
+            f"a base, the mode in which it moves and the arm does not is called {BASE_MODE!r}."
+        )
+    if card.base_mode is not None and card.ensemble.chunks > 1:
+        raise ActionCardError(
+            f"ensemble combines {card.ensemble.chunks} chunks: the mean of one in the mode {BASE_MODE!r} and one in "
+            "another mode would move arm and base at once. Take a rule that follows the newest chunk alone."
+        )
 
 
 def _check_postprocessing(card: ActionCard) -> None:
@@ -310,9 +352,13 @@ def _check_postprocessing(card: ActionCard) -> None:
 
 
 def kind_of_motion(role: str) -> str | None:
-    """ "translation" or "rotation" for the roles that move the arm, None for others."""
-    kind = role.partition("_")[0]
-    return kind if kind in FASTEST_RANGE else None
+    """ "translation" or "rotation" for the roles that move the arm, the same after "base_" for a base, else None."""
+    return _MOTIONS.get(role)
+
+
+def part_of(kind: str) -> str:
+    """What a kind of motion moves: "arm" or "base"."""
+    return "base" if kind.startswith("base_") else "arm"
 
 
 def _check_speed(card: ActionCard) -> None:
@@ -322,9 +368,9 @@ def _check_speed(card: ActionCard) -> None:
         if kind is not None and speed > FASTEST_RANGE[kind]:
             raise ActionCardError(
                 f"{dimension.name!r} ranges from {dimension.low:g} to {dimension.high:g} {dimension.unit} per action, "
-                f"which is {speed:.3g} {dimension.unit}/s at control_rate {card.control_rate:g} Hz; no arm is as fast. "
-                f"Give displacements per action in {dimension.unit}, not in degrees, millimetres or a controller's own "
-                "scale."
+                f"which is {speed:.3g} {dimension.unit}/s at control_rate {card.control_rate:g} Hz; no {part_of(kind)} "
+                f"is as fast. Give displacements per action in {dimension.unit}, not in degrees, millimetres or a "
+                "controller's own scale."
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +16,21 @@ KEEP_GRIPPER = -1.0
 
 @dataclass(frozen=True)
 class EndEffectorStep:
-    """How the end effector shall move during one period.
+    """How the end effector, and a mobile base under the arm, shall move during one period.
 
     translation: displacement in [m], shape (3,), float64. rotation: rotation vector (axis times angle) in [rad], shape
     (3,), float64. Both in the axes of the chunk's frame.
     gripper: 0 open ... 1 closed; KEEP_GRIPPER: as it is.
     terminate: the instruction is carried out when this step comes due: it is not done, nor is what follows.
+    base: displacement of the base in its own axes (REP-103), x forward [m] and y to the left [m], and its turn to the
+    left [rad], shape (3,), float64; zero where it stays.
     """
 
     translation: NDArray[np.float64]
     rotation: NDArray[np.float64]
     gripper: float = KEEP_GRIPPER
     terminate: bool = False
+    base: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
 
     @classmethod
     def still(cls, *, terminate: bool = False) -> EndEffectorStep:

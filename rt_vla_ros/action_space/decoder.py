@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.card import BASE_ROLES, ActionCard
 from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, ActionChunk, EndEffectorStep
 from rt_vla_ros.action_space.postprocessing import make_postprocessing
 from rt_vla_ros.action_space.rotation import rotation_vector_from_rpy
 from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 
 DECODINGS = ("argmax", "expected_value")
+HALF_BIN = 0.5 + 1e-6  # of a dimension; up to which a base stands still
 NEAR = 1 / 32
 """Share of the range: mass of bins this near to the chosen value counts as given to it."""
 
@@ -46,6 +47,9 @@ class ActionDecoder:
     The confidence is the geometric mean over the dimensions of the probability of what was chosen: of the mode, or of
     all bins within 1/32 of the range around the chosen value.
 
+    A value within half a bin of 0 leaves a base where it is: an even number of bins has none at 0, and it would creep.
+    In the mode "move_base" the base alone moves, and the gripper stays as it is; in another one the arm alone.
+
     What postprocessing remembers (a gripper's target) is kept behind each step of the last chunk. The next decision
     goes on from where the arm is then: steps that a newer chunk replaces leave no trace.
     """
@@ -62,6 +66,8 @@ class ActionDecoder:
         self._terminate = card.index("terminate")
         if self._terminate is not None:
             self._terminate_mode = card.dimensions[self._terminate].modes.index("terminate")
+        self._base = [card.index(role) for role in BASE_ROLES]
+        self._base_mode = card.base_mode
         self._near = card.bins * NEAR
         self.reset()
 
@@ -124,6 +130,11 @@ class ActionDecoder:
         Raises ValueError for NaN, infinity or a wrong number of values.
         """
         array = self.tokenizer.check_values(values)
+        mode = None if self._terminate is None else int(array[self._terminate])
+        base = self._base_displacement(array, mode)
+        if mode is not None and mode == self._base_mode:
+            self._states.append(self._states[-1])
+            return EndEffectorStep(np.zeros(3), np.zeros(3), base=base)
         state = copy.copy(self._states[-1])
         if state is not None:
             array = state(array)
@@ -135,7 +146,8 @@ class ActionDecoder:
             translation=self._vector("translation", array),
             rotation=rotation,
             gripper=self._closedness(array),
-            terminate=self._terminate is not None and int(array[self._terminate]) == self._terminate_mode,
+            terminate=mode is not None and mode == self._terminate_mode,
+            base=base,
         )
 
     def _chunk(self, steps: Sequence[EndEffectorStep], **values: Any) -> ActionChunk:
@@ -176,6 +188,15 @@ class ActionDecoder:
     def _vector(self, kind: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
         indices = [self.card.index(f"{kind}_{axis}") for axis in "xyz"]
         return np.array([0.0 if i is None else values[i] for i in indices])
+
+    def _base_displacement(self, values: NDArray[np.float64], mode: int | None) -> NDArray[np.float64]:
+        """Of values before postprocessing, none of which speaks of a base."""
+        base = np.zeros(3)
+        for axis, index in enumerate(self._base if self._base_mode in (None, mode) else ()):
+            if index is not None:
+                one, value = self.card.dimensions[index], values[index]
+                base[axis] = value if abs(value) > HALF_BIN * (one.high - one.low) / (self.card.bins - 1) else 0.0
+        return base
 
     def _closedness(self, values: NDArray[np.float64]) -> float:
         if self._gripper is None:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.card import ActionCard, ActionDimension, kind_of_motion
+from rt_vla_ros.action_space.card import ActionCard, ActionDimension, kind_of_motion, part_of
 from rt_vla_ros.action_space.state import StateDimension
 
 MAX_CLIPPED = 0.05
 """Share of a dimension's values that may lie outside its range."""
-FASTEST = {"translation": 3.0, "rotation": 10.0}
-"""What arms do at most [m/s], [rad/s]: collaborative ones reach 1 to 2 m/s and 3 rad/s at the tool."""
+FASTEST = {"translation": 3.0, "rotation": 10.0, "base_translation": 3.0, "base_rotation": 10.0}
+"""What robots do at most [m/s], [rad/s]: collaborative arms reach 1 to 2 m/s and 3 rad/s at the tool."""
 NORMALISED = 1.001  # values of a controller's or a data set's own scale lie within -1 ... 1
 STANDSTILL, LITTLE = 0.02, 0.1  # of the way between open and closed
 ROUNDING = 1e-3  # of a state's range: datasets store float32
@@ -97,14 +97,15 @@ def check_recorded_state(card: ActionCard, states: NDArray[np.float64]) -> None:
 def check_speed(largest: Mapping[ActionDimension, float], control_rate: float) -> None:
     """largest: absolute values that occur [m], [rad] per action; control_rate [Hz].
 
-    Raises ImplausibleActionsError for a speed that no arm has.
+    Raises ImplausibleActionsError for a speed that no arm, or no base, has.
     """
     for dimension, value in largest.items():
         kind = kind_of_motion(dimension.role)
         if kind is not None and value * control_rate > FASTEST[kind]:
             raise ImplausibleActionsError(
                 f"{dimension.name!r} goes up to {value:.3g} {dimension.unit} per action, at {control_rate:g} actions a "
-                f"second {value * control_rate:.3g} {dimension.unit}/s: no arm is as fast (at most {FASTEST[kind]:g})."
+                f"second {value * control_rate:.3g} {dimension.unit}/s: no {part_of(kind)} is as fast "
+                f"(at most {FASTEST[kind]:g})."
                 f"{_looks_like(kind, value)}"
             )
 
@@ -159,9 +160,12 @@ def _looks_like(kind: str | None, largest: float, use: DimensionUse | None = Non
 
 def other_unit(kind: str | None, largest: float) -> str:
     """What numbers are probably in that go up to `largest`; empty where they may be [m] or [rad]."""
-    if kind == "rotation" and largest > 2 * math.pi:
+    if kind in ("rotation", "base_rotation") and largest > 2 * math.pi:
         return "degrees"
-    return "millimetres, or joint angles in degrees" if kind == "translation" and largest > 2 else ""
+    if largest <= 2:
+        return ""
+    guesses = {"translation": "millimetres, or joint angles in degrees", "base_translation": "millimetres"}
+    return guesses.get(kind or "", "")
 
 
 def check_moves(card: ActionCard, uses: Sequence[DimensionUse]) -> None:
@@ -171,7 +175,7 @@ def check_moves(card: ActionCard, uses: Sequence[DimensionUse]) -> None:
     if moving and all(use.largest < size / 2 for use, size in zip(moving, bins, strict=True)):
         used = "; ".join(f"{use.dimension.name!r} ({_span(use.dimension)}) up to {use.largest:.3g}" for use in moving)
         raise ImplausibleActionsError(
-            f"The recorded actions never leave the bin of 0: {used}. Learned from them, the arm would stand "
+            f"The recorded actions never leave the bin of 0: {used}. Learned from them, the robot would stand "
             "still. Convert the recorded actions to the card's units, or correct the card."
         )
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rt_vla_ros.action_space.card import ActionCard, ActionCardError, ActionDimension, CameraSpec
+from rt_vla_ros.action_space.card import BASE_MODE, ActionCard, ActionCardError, ActionDimension, CameraSpec
 from rt_vla_ros.action_space.postprocessing import MEANINGS
 
 PARTS = {
@@ -17,7 +17,9 @@ PARTS = {
     "base_displacement_vertical_rotation": ("base_displacement_vertical_rotation",),
     "base_displacement_vector": ("base_displacement_vector_x", "base_displacement_vector_y"),
 }
-MODES = ("terminate", "move", "move_base")
+MODES = ("terminate", "move", BASE_MODE)
+MOBILE = "google_robot"
+"""The robot that has a base."""
 JAX_ORDER = tuple(PARTS)
 CONTROL_RATES = {"google_robot": 3.0, "widowx": 5.0}
 ROBOTS = tuple(CONTROL_RATES)
@@ -38,6 +40,8 @@ UNVERIFIED = {
     "order": "Not verified: the order of the action's tokens ({}) is not in the public code of the TensorFlow release; "
     "it was given at conversion.",
     "frame": "Not verified: frame_id and the camera's field of view; set them to those of your robot.",
+    "base": "Not verified: that base_displacement_vector is in metres, x forward and y to the left, and "
+    "base_displacement_vertical_rotation in radians to the left, as the ranges suggest; try them with dry_run.",
 }
 
 
@@ -50,21 +54,26 @@ def rt1_card(
     robot: str = "google_robot",
     order: Sequence[str] = JAX_ORDER,
     verified: bool = True,
+    base: bool = False,
 ) -> ActionCard:
-    """The card of actions for one of ROBOTS; the arm's dimensions have roles, the base's are unused.
+    """The card of actions for one of ROBOTS; the arm's dimensions have roles, and where `base` is true the base's too.
 
     reach: the range of world_vector. order: of the action's parts. verified: whether it is known from public code.
-    Raises ActionCardError for an unknown robot.
+    Raises ActionCardError for an unknown robot, and for a base that it does not have.
     """
     if robot not in ROBOTS:
         raise ActionCardError(f"There is no robot {robot!r}; there are {', '.join(ROBOTS)}.")
+    if base and robot != MOBILE:
+        raise ActionCardError(f"The robot {robot} has no base that moves; {MOBILE} has one.")
     known = "Ranges, order and modes" if verified else "Ranges and modes"
     notes = [*(source.format(known) for source in SOURCES), ROBOT_NOTES[robot], UNVERIFIED["frame"]]
     if not verified:
         notes.append(UNVERIFIED["order"].format(", ".join(order)))
+    if base:
+        notes.append(UNVERIFIED["base"])
     return ActionCard(
         name=name,
-        dimensions=tuple(_dimension(part, *reach) for group in order for part in PARTS[group]),
+        dimensions=tuple(_dimension(part, *reach, base) for group in order for part in PARTS[group]),
         bins=bins,
         quantization="truncate",
         frame="base",
@@ -77,7 +86,7 @@ def rt1_card(
     )
 
 
-def _dimension(name: str, low: float, high: float) -> ActionDimension:
+def _dimension(name: str, low: float, high: float, base: bool) -> ActionDimension:
     if name == "terminate_episode":
         return ActionDimension(name, "terminate", 0.0, 0.0, "mode", MODES)
     if name.startswith("world_vector"):
@@ -85,6 +94,7 @@ def _dimension(name: str, low: float, high: float) -> ActionDimension:
     if name.startswith("rotation_delta"):
         return ActionDimension(name, f"rotation_{name[-1]}", -math.pi / 2, math.pi / 2, "rad")
     if name.endswith("vertical_rotation"):
-        return ActionDimension(name, "unused", -math.pi, math.pi, "rad")
-    role, unit = ("gripper", "1") if name.startswith("gripper") else ("unused", "m")
-    return ActionDimension(name, role, -1.0, 1.0, unit)
+        return ActionDimension(name, "base_yaw" if base else "unused", -math.pi, math.pi, "rad")
+    if name.startswith("base_displacement_vector"):
+        return ActionDimension(name, f"base_{name[-1]}" if base else "unused", -1.0, 1.0, "m")
+    return ActionDimension(name, "gripper", -1.0, 1.0, "1")

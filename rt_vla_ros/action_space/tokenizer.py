@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.card import BASE_ROLES, ActionCard
 from rt_vla_ros.action_space.chunk import KEEP_GRIPPER, EndEffectorStep
 from rt_vla_ros.action_space.rotation import rpy_from_rotation_vector
 
@@ -87,23 +87,32 @@ class ActionTokenizer:
     def from_step(self, step: EndEffectorStep) -> NDArray[np.float64]:
         """A step -> values (D,), for cards without postprocessing; the reverse of ActionDecoder.step.
 
-        Unused entries are 0; a mode other than "terminate" is the first other one.
-        Raises ValueError for a step that leaves the gripper as it is, and for a card with postprocessing.
+        Unused entries are 0; a mode other than "terminate" is the first other one, or "move_base" where a card has that
+        and the base moves. Raises ValueError for a step that leaves the gripper as it is where the base does not move
+        alone, for one that moves arm and base where each has a mode, and for a card with postprocessing.
         """
         if self.card.postprocessing:
             raise ValueError(f"Actions cannot be encoded for the postprocessing {self.card.postprocessing!r}.")
-        if self._gripper is not None and step.gripper == KEEP_GRIPPER:
+        drives = self.card.base_mode is not None and bool(step.base.any())
+        if drives and (step.translation.any() or step.rotation.any()):
+            raise ValueError("A step moves arm and base, and each mode of the action card moves one of them.")
+        if self._gripper is not None and step.gripper == KEEP_GRIPPER and not drives:
             raise ValueError("A step that leaves the gripper as it is has no value of the gripper dimension.")
         rotation = step.rotation if self.card.rotation == "rotation_vector" else rpy_from_rotation_vector(step.rotation)
         parts = {f"translation_{a}": step.translation[i] for i, a in enumerate("xyz")}
         parts |= {f"rotation_{a}": rotation[i] for i, a in enumerate("xyz")}
-        parts["gripper"] = self.card.gripper_open + step.gripper * (self.card.gripper_closed - self.card.gripper_open)
-        other = next((i for i in range(len(self._modes_of_terminate())) if i != self._terminate_mode), 0)
-        parts["terminate"] = float(self._terminate_mode if step.terminate else other)
+        closed = 0.0 if step.gripper == KEEP_GRIPPER else step.gripper
+        parts["gripper"] = self.card.gripper_open + closed * (self.card.gripper_closed - self.card.gripper_open)
+        parts |= dict(zip(BASE_ROLES, step.base, strict=True))
+        parts["terminate"] = float(self._terminate_mode if step.terminate else self._mode(drives))
         return np.array([parts.get(d.role, 0.0) for d in self.card.dimensions])
 
-    def _modes_of_terminate(self) -> tuple[str, ...]:
-        return () if self._terminate is None else self.card.dimensions[self._terminate].modes
+    def _mode(self, drives: bool) -> int:
+        """Of a step that does not terminate: the first one of the arm or, where the base `drives`, the base's."""
+        modes = () if self._terminate is None else self.card.dimensions[self._terminate].modes
+        others = [i for i in range(len(modes)) if i != self._terminate_mode]
+        wanted = [i for i in others if (i == self.card.base_mode) == drives]
+        return next(iter(wanted or others), 0)
 
     def check_values(self, values: ArrayLike) -> NDArray[np.float64]:
         """Values (..., D) as float64. Raises ValueError for NaN, infinity or a wrong number of dimensions."""

@@ -30,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     order = "order of the action tokens; required for TensorFlow checkpoints, whose code does not define it: "
     order += "base-vector-first (a third party's list for rt1main), jax, or the six names, separated by commas"
     rt1.add_argument("--action-order", metavar="ORDER", help=order)
+    base = "give the base's dimensions their roles too, so that actions drive it; without it they are unused"
+    rt1.add_argument("--base", action="store_true", help=base)
     also = "an option of RT1Config that differs from the preset, such as time_sequence_length=10; may be repeated"
     rt1.add_argument("--set", dest="options", action="append", default=[], metavar="KEY=VALUE", help=also)
     rt1.set_defaults(convert=_rt1)
@@ -93,8 +95,10 @@ def _rt1(args: argparse.Namespace) -> int:
             raise CliError(f"{told}; leave --action-order out.")
         preset = args.preset or find_preset(source, overrides)
         name = f"{preset} for {args.robot}, converted from {args.source.name}"
-        meaning = {"robot": args.robot, "order": order or JAX_ORDER, "verified": source.flavour == FLAX}
-        card = partial(public_card, name=name, **meaning)
+        verified = source.flavour == FLAX
+        card = partial(
+            public_card, name=name, robot=args.robot, order=order or JAX_ORDER, verified=verified, base=args.base
+        )
         # A closed terminal or a `kill` becomes an exit, so that incomplete files are removed.
         with signals_to(lambda number, _: sys.exit(128 + number), signal.SIGTERM, signal.SIGHUP):
             report = convert_checkpoint(source, args.directory, preset, card, overrides)

@@ -79,6 +79,7 @@ def _take_signals() -> None:
 
 def checked(args: argparse.Namespace) -> DemoSettings:
     """The settings, checked before anything starts. Raises CliError."""
+    from rt_vla_ros.evaluation.rollout import check_table_arm
     from rt_vla_ros.sim import make_scene
 
     with refused(ValueError):
@@ -86,7 +87,9 @@ def checked(args: argparse.Namespace) -> DemoSettings:
         checkpoint = resolve(args.policy, Progress().line)
         if args.plan:
             checkpoint.check_plans()
-        cameras = tuple(camera.name for camera in checkpoint.read_card().cameras)
+        card = checkpoint.read_card()
+        check_table_arm(card)
+        cameras = tuple(camera.name for camera in card.cameras)
     questions = _questions(args.ask, checkpoint)
     timeout = scene.task.time_limit if args.timeout is None else args.timeout
     if not 0 < timeout <= 3600:

@@ -13,6 +13,7 @@ from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.frames import refuse_frame
 from rt_vla_ros.control.gripper import GripperSettings, GripperSwitch
 from rt_vla_ros.control.limits import Limits
+from rt_vla_ros.control.mobile_base import base_chunk, planar, refuse_base
 from rt_vla_ros.control.motion import Motion
 from rt_vla_ros.control.odometer import Odometer
 from rt_vla_ros.control.schedule import to_nanosecond
@@ -58,7 +59,7 @@ class ControllerSettings:
 
 
 class Controller:
-    """Takes actions as they come and says at every tick what the arm shall do; docs/safety.md lists its stops.
+    """Takes actions as they come and says at every tick what the robot shall do; docs/safety.md lists its stops.
 
     The displacement of a step is demanded at a constant velocity during its period, and smoothed. Step i of an action
     is for the time from its image's stamp + i * period on: what of it has passed is not done. A single step is
@@ -67,6 +68,9 @@ class Controller:
     decided from a newer image. After the last
     step nothing more is demanded: the arm ends at the commanded displacement, up to 0.1 mm and 0.5 mrad, and never
     beyond it.
+
+    A mobile base is moved in the same way, within limits of its own, and stopped with the arm. It also brakes where an
+    action does not move it, and where a human takes over.
 
     A human may take over at any time (`steer`): the velocity goes on from what it is, within the same limits, and
     actions count for nothing until `resume`; after it, only those whose image is no older than it.
@@ -79,13 +83,19 @@ class Controller:
         limits: Limits | None = None,
         settings: ControllerSettings | None = None,
         *,
+        base: Limits | None = None,
         refuse_frame: Callable[[str], str | None] = lambda frame_id: refuse_frame(frame_id, {frame_id} - {""}),
     ) -> None:
-        """refuse_frame: why a TF frame cannot be used, in a sentence, or None; by default any named frame can be."""
+        """base: limits of a mobile base; None: there is none, and an action that moves one is refused.
+
+        refuse_frame: why a TF frame cannot be used, in a sentence, or None; by default any named frame can be."""
         self.limits = limits or Limits()
         self.settings = settings or ControllerSettings()
         self._refuse_unknown_frame = refuse_frame
-        self._motion = Motion(self.limits, self.settings.smoothing_time_constant, self.settings.max_chunk_age)
+        smoothing, longest = self.settings.smoothing_time_constant, self.settings.max_chunk_age
+        self._motion, self.base_limits = Motion(self.limits, smoothing, longest), base
+        self._base = None if base is None else Motion(base, smoothing, longest)
+        self._motions = (self._motion,) if self._base is None else (self._motion, self._base)
         self._gripper = GripperSwitch(self.settings.gripper)
         self._silence = SilenceWatchdog(self.settings.action_timeout)
         self._clock = ClockWatchdog(self.settings.max_tick_gap)
@@ -153,7 +163,8 @@ class Controller:
                 f"The action's image ({stamp:.3f} s) was taken before ~/resume ({self._resumed:.3f} s)."
             )
         if self._last is not None:
-            self._motion.come_due(self._last, now)
+            for motion in self._motions:
+                motion.come_due(self._last, now)
         self._look_for_terminate()
         if chunk.terminate:
             self._accepted(stamp)
@@ -168,6 +179,7 @@ class Controller:
         sentence = (
             jumped
             or self.limits.refuse(chunk)
+            or refuse_base(chunk, self.base_limits)
             or self._refuse_stamp(stamp, now)
             or self._refuse_frame(chunk.frame_id)
             or self._motion.refuse(chunk, now)
@@ -213,6 +225,8 @@ class Controller:
         if not self._steered:
             self._silence.reset()
             self._gripper.reset()
+            if self._base is not None:
+                self._base.halt()
         self._motion.steer(np.asarray(velocity, dtype=np.float64), frame_id)
         self._frame_id, self._still_since, self._steered = frame_id, None, True
         self._state, self._reason = State.HUMAN, self._moving_reason()
@@ -254,6 +268,8 @@ class Controller:
         if self._last is not None and now > self._last:
             self._odometer.add(self._last, now, self._motion.velocity[:3])
             self._motion.advance(self._last, now, self._position())
+            if self._base is not None:
+                self._base.advance(self._last, now, None)
             self._last = now
         self._update_state(now)
         velocity, wish = self._motion.velocity, self._take_wish()
@@ -266,6 +282,7 @@ class Controller:
             reason=self._reason,
             terminate=self._state is State.TERMINATED,
             commanding=self._commanding(now),
+            base=np.zeros(3) if self._base is None else planar(self._base.velocity),
         )
 
     def stop(self, reason: str = "The stop service was called.") -> None:
@@ -292,7 +309,8 @@ class Controller:
         if self._state is not State.STOPPED:
             self._halt(State.IDLE, "Reset; no action has come since.")
         # Perhaps nobody told the arm what was demanded so far, as in a dry run.
-        self._motion.forget(-math.inf if self._last is None else self._last)
+        for motion in self._motions:
+            motion.forget(-math.inf if self._last is None else self._last)
         self._newest = self._ended = self._resumed = self.action_stamp = self.refused_stamp = self._pose = None
 
     def set_pose(self, position: Sequence[float] | NDArray[np.float64] | None, at: float | None = None) -> None:
@@ -351,6 +369,10 @@ class Controller:
 
     def _follow(self, chunk: ActionChunk, stamp: float, now: float) -> None:
         self._motion.follow(chunk, stamp, now)
+        if self._base is not None and any(step.base.any() for step in chunk.steps):
+            self._base.follow(base_chunk(chunk), stamp, now)
+        elif self._base is not None:
+            self._base.halt()
         motion, several = self._motion, len(chunk.steps) > 1
         # Several steps are finished before their policy is said to be silent.
         finished = motion.end - self.settings.action_timeout if several else now
@@ -385,10 +407,12 @@ class Controller:
         if self._motion.walled:
             box = " or a forbidden box" if self.limits.forbidden_boxes else ""
             return f"{what}, held back by the wall of the workspace{box}."
-        if not self._motion.slowed:
-            return f"{what}."
         scale = f" (speed_scale {self.limits.speed_scale:g})" if self.limits.speed_scale < 1 else ""
-        return f"{what}, slowed down to the velocity limit{scale}."
+        if self._motion.slowed:
+            return f"{what}, slowed down to the velocity limit{scale}."
+        if self._base is not None and self._base.slowed:
+            return f"{what}, the base slowed down to its velocity limit{scale}."
+        return f"{what}."
 
     def _take_wish(self) -> float | None:
         wish, self._wish = self._wish, None
@@ -399,7 +423,8 @@ class Controller:
         if self.commander:
             self._still_since = None
         self._steered, self._wish = False, None
-        self._motion.halt()
+        for motion in self._motions:
+            motion.halt()
         self._silence.reset()
         self._gripper.reset()
         self._state, self._reason = state, reason[:LONGEST_REASON]
@@ -418,7 +443,8 @@ class Controller:
         if active:
             self.fault(sentence)
         # What was before a clock that began anew is none of its times.
-        self._motion.freeze(-math.inf if back and not active else now)
+        for motion in self._motions:
+            motion.freeze(-math.inf if back and not active else now)
         return sentence if active else None
 
     def _update_state(self, now: float) -> None:
@@ -437,7 +463,7 @@ class Controller:
             self._hold(
                 f"The action's image is more than max_chunk_age ({age:g} s) old: what is left of it is not done."
             )
-        elif self._motion.finished(now):
+        elif all(motion.finished(now) for motion in self._motions):
             self._hold("The last action is carried out and the next has not come.")
         else:
             self._reason = self._moving_reason()
@@ -445,6 +471,6 @@ class Controller:
     def _commanding(self, now: float) -> bool:
         if self.commander:
             return True
-        if self._still_since is None and not self._motion.velocity.any():
+        if self._still_since is None and not any(motion.velocity.any() for motion in self._motions):
             self._still_since = now
         return self._still_since is None or 0 <= now - self._still_since <= self.settings.halt_duration

@@ -108,8 +108,7 @@ class Limits:
             return f"The action's {count} steps last {count * chunk.period:g} s, expected at most {LONGEST_CHUNK:g} s."
         if count and tokens % count:
             return f"The action has {tokens} tokens for {count} steps, expected as many for each step."
-        places = [""] if count == 1 else [f" (steps[{number}])" for number in range(count)]
-        return next(filter(None, map(self._refuse_step, chunk.steps, places)), None)
+        return next(filter(None, map(self._refuse_step, chunk.steps, places(count))), None)
 
     def _refuse_step(self, step: EndEffectorStep, place: str) -> str | None:
         if np.shape(step.translation) != (3,) or np.shape(step.rotation) != (3,):
@@ -180,6 +179,11 @@ class Limits:
         distance = np.maximum(distance, 0)
         brakeable = [_brakeable_speed(float(d), self.max_linear_acceleration / 2, interval) for d in distance]
         return np.minimum(distance / WALL_HORIZON, brakeable)
+
+
+def places(count: int) -> list[str]:
+    """How a sentence names each of so many steps, with a space before it; one alone needs no name."""
+    return [""] if count == 1 else [f" (steps[{number}])" for number in range(count)]
 
 
 def clip_norm(vector: Vector, limit: float) -> Vector:

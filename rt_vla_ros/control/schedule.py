@@ -178,5 +178,6 @@ def _same_step(one: EndEffectorStep, other: EndEffectorStep) -> bool:
     return (
         np.array_equal(one.translation, other.translation)
         and np.array_equal(one.rotation, other.rotation)
+        and np.array_equal(one.base, other.base)
         and (one.gripper, one.terminate) == (other.gripper, other.terminate)
     )

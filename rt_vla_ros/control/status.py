@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
@@ -23,7 +23,7 @@ class State(IntEnum):
 
 @dataclass(frozen=True)
 class Command:
-    """What the arm shall do until the next tick.
+    """What the arm, and a mobile base under it, shall do until the next tick.
 
     linear: velocity of the end effector [m/s], shape (3,), float64, in the axes of `frame_id`.
     angular: angular velocity [rad/s], shape (3,), in the same axes.
@@ -32,6 +32,7 @@ class Command:
     state, reason: as in ControllerStatus; the reason is one sentence.
     terminate: the policy said that it is done and no newer action has come.
     commanding: a velocity is to be sent at this tick; false once the arm was told to stand still for long enough.
+    base: velocity of the base in its own axes, x, y [m/s] and yaw [rad/s], shape (3,); zero where there is none.
     """
 
     linear: NDArray[np.float64]
@@ -42,3 +43,4 @@ class Command:
     reason: str
     terminate: bool
     commanding: bool
+    base: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))

@@ -1,6 +1,8 @@
-"""How far an arm was told to move, whichever way."""
+"""How far an arm, and the base under it, were told to move, whichever way."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ LONGEST_TICK = 0.1
 
 
 class Travel:
-    """distance: length of the commanded path [m]. angle: what was turned [rad]. Both only grow."""
+    """distance: length of the commanded path [m]. angle: what was turned [rad]. Both only grow, by the base's too."""
 
     def __init__(self) -> None:
         self.distance = self.angle = 0.0
@@ -25,7 +27,10 @@ class Travel:
         self.distance += self._speeds[0] * interval
         self.angle += self._speeds[1] * interval
         self._last = now
-        self._speeds = (_norm(command.linear), _norm(command.angular)) if command is not None else (0.0, 0.0)
+        self._speeds = (0.0, 0.0)
+        if command is not None:
+            *along, yaw = command.base
+            self._speeds = (_norm(command.linear) + math.hypot(*along), _norm(command.angular) + abs(yaw))
 
 
 def _norm(vector: NDArray[np.float64]) -> float:

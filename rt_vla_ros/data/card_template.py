@@ -61,8 +61,8 @@ def unfilled(data: Any, where: str = "") -> list[str]:
 def explanation(data: dict[str, Any]) -> list[str]:
     """What the places that are to be filled in mean, a line each."""
     lines = [
-        f"role: what the number does to the arm: {', '.join(ROLES)}.",
-        "unit: m, rad or 1; displacements of the end effector for one action. Other units must be converted first.",
+        f"role: what the number does to the arm or the base under it: {', '.join(ROLES)}.",
+        "unit: m, rad or 1; displacements of end effector or base for one action. Other units must be converted first.",
         'frame: "base" or "end_effector", the axes of the displacements; frame_id: its name in TF.',
         'rotation: "rotation_vector" or "rpy" (fixed axes x, y, z).',
         "gripper_open, gripper_closed: the gripper's numbers for open and closed.",

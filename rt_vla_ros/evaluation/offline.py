@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.card import ActionCard, ActionCardError, kind_of_motion
+from rt_vla_ros.action_space.card import BASE_ROLES, UNITS, ActionCard, ActionCardError
 from rt_vla_ros.action_space.chunk import EndEffectorStep
 from rt_vla_ros.action_space.decoder import ActionDecoder
 from rt_vla_ros.data.episode import DatasetError, EpisodeLabels, card_differences
@@ -28,7 +28,7 @@ WARNING = (
     "This is no success rate: the policy saw recorded images and never the result of its own action. Measure that on "
     "the arm, or in the simulator (rt-vla evaluate --suite)."
 )
-MOTION = tuple(f"{kind}_{axis}" for kind in ("translation", "rotation") for axis in "xyz")
+MOTION = (*(f"{kind}_{axis}" for kind in ("translation", "rotation") for axis in "xyz"), *BASE_ROLES)
 Say = Callable[[str], None]
 
 
@@ -36,9 +36,10 @@ Say = Callable[[str], None]
 class OfflineSteps:
     """Predicted beside recorded steps, F of them.
 
-    predicted, recorded: displacements in the card's frame, float64 (F, 6), [m] and rotation vectors [rad]. gripper:
-    whether it is closed, terminate: whether the instruction is done, both bool (F, 2), predicted and recorded. phase:
-    numbers of PHASES, int64 (F,). ahead: which step of its chunk it is, 0: the first, int64 (F,).
+    predicted, recorded: float64 (F, 9): displacements in the card's frame [m] and rotation vectors [rad], then those of
+    a base, x, y [m] and yaw [rad]. gripper: whether it is closed, terminate: whether the instruction is done, both bool
+    (F, 2), predicted and recorded. phase: numbers of PHASES, int64 (F,). ahead: which step of its chunk it is, 0: the
+    first, int64 (F,).
     """
 
     predicted: NDArray[np.float64]
@@ -113,8 +114,8 @@ def _compared(
 ) -> OfflineSteps:
     pairs = list(zip(predicted, recorded, strict=True))
     return OfflineSteps(
-        np.array([_motion(one) for one in predicted]).reshape(-1, 6),
-        np.array([_motion(one) for one in recorded]).reshape(-1, 6),
+        np.array([_motion(one) for one in predicted]).reshape(-1, len(MOTION)),
+        np.array([_motion(one) for one in recorded]).reshape(-1, len(MOTION)),
         np.array([[ours.gripper > 0.5, theirs.gripper > 0.5] for ours, theirs in pairs], bool).reshape(-1, 2),
         np.array([[ours.terminate, theirs.terminate] for ours, theirs in pairs], bool).reshape(-1, 2),
         phase,
@@ -123,7 +124,7 @@ def _compared(
 
 
 def _motion(step: EndEffectorStep) -> NDArray[np.float64]:
-    return np.concatenate([step.translation, step.rotation])
+    return np.concatenate([step.translation, step.rotation, step.base])
 
 
 def offline_result(card: ActionCard, steps: OfflineSteps) -> dict[str, Any]:
@@ -156,7 +157,7 @@ def _dimensions(card: ActionCard, steps: OfflineSteps) -> list[dict[str, Any]]:
         if index is None:
             continue
         error = steps.predicted[:, column] - steps.recorded[:, column]
-        row: dict[str, Any] = {"dimension": role, "unit": "m" if kind_of_motion(role) == "translation" else "rad"}
+        row: dict[str, Any] = {"dimension": role, "unit": UNITS[role]}
         row |= {"mean_absolute_error": float(np.abs(error).mean()), "bias": float(error.mean())}
         row["mean_absolute_recorded"] = float(np.abs(steps.recorded[:, column]).mean())
         if not card.postprocessing:  # what a bin stands for is known

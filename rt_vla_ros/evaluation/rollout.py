@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rt_vla_ros.action_space.card import BASE_ROLES, ActionCard, ActionCardError
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.frames import BASE_LINK, refuse_frame
 from rt_vla_ros.control.controller import Controller, ControllerSettings
@@ -53,6 +54,16 @@ def check_delay(delay: float) -> float:
     return delay
 
 
+def check_table_arm(card: ActionCard) -> None:
+    """Raises ActionCardError for actions that the simulated arm cannot carry out: it stands on a table."""
+    if card.moves_base:
+        names = ", ".join(one.name for one in card.dimensions if one.role in BASE_ROLES)
+        raise ActionCardError(
+            f"The actions move a mobile base ({names}), and the simulated arm has none. Compare the policy with "
+            "recorded episodes (rt-vla evaluate --dataset DIR), or give these dimensions of its card the role 'unused'."
+        )
+
+
 def rollout(
     policy: Policy,
     scene: Scene,
@@ -73,9 +84,10 @@ def rollout(
     max_steps: the time of so many decisions without a delay; None: the scene's time limit. min_confidence,
     min_legal_probability: as in the policy node.
     on_step: sees every decision when it is made. on_period: gets the time [s] at which each period begins.
-    Simulated time starts at 0 and is a multiple of 20 ms. Raises ValueError for an impossible delay, and what the
-    policy raises.
+    Simulated time starts at 0 and is a multiple of 20 ms. Raises ValueError for an impossible delay or actions that
+    move a base, and what the policy raises.
     """
+    check_table_arm(policy.card)
     sim.reset(scene.layout)
     controller.reset()
     policy.reset(scene.task.instruction)

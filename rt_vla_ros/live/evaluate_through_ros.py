@@ -13,6 +13,7 @@ import numpy as np
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.evaluation.record import SAME_TIME, EpisodeRecord, Trajectory, make_record
+from rt_vla_ros.evaluation.rollout import check_table_arm
 from rt_vla_ros.live.graph_session import GraphSession, RunFailed, tail
 from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.progress import Progress
@@ -34,8 +35,9 @@ def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], pro
 
     policy: name or path of a checkpoint. options: device, weights, trust_remote_code, threads, plan
     and the thresholds, as the policy node has them.
-    Raises CliError where it breaks down.
+    Raises ActionCardError for actions that move a base, CliError where it breaks down.
     """
+    check_table_arm(card)
     with PrivateGraph() as graph, tempfile.TemporaryDirectory() as folder:
         log, parameters = Path(folder) / "graph.log", Path(folder) / "parameters.yaml"
         period = card.execute_steps * steps_per_action(card.period) * CONTROL_PERIOD

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rt_vla_ros.action_space.frames import BASE_LINK
 from rt_vla_ros.control.controller import Controller, ControllerSettings
 from rt_vla_ros.control.gripper import MODES, GripperSettings
 from rt_vla_ros.control.limits import Limits
+from rt_vla_ros.control.mobile_base import BASE_LIMITS
 from rt_vla_ros.control.takeover import DEADMEN, TakeoverSettings
 from rt_vla_ros.control.walls import NO_BOX, boxes_of
 from rt_vla_ros.nodes.parameters import Parameter
@@ -23,6 +25,14 @@ _LIMITS = (
     ("max_linear_acceleration", "Also the deceleration of every stop [m/s^2].", 50.0),
     ("max_angular_acceleration", "Also the deceleration of every stop [rad/s^2].", 200.0),
 )
+_BASE_LIMITS = {
+    "max_base_translation": ("max_translation", "An action that moves the base farther is refused [m].", 5.0),
+    "max_base_rotation": ("max_rotation", "An action that turns the base farther is refused [rad].", 6.3),
+    "max_base_linear_velocity": ("max_linear_velocity", "A faster base is slowed down [m/s].", 3.0),
+    "max_base_angular_velocity": ("max_angular_velocity", "A base that turns faster is slowed down [rad/s].", 10.0),
+    "max_base_linear_acceleration": ("max_linear_acceleration", "Also the base's braking [m/s^2].", 10.0),
+    "max_base_angular_acceleration": ("max_angular_acceleration", "Also the base's braking [rad/s^2].", 50.0),
+}
 _JERKS = (
     ("max_linear_jerk", "Of motion, not of stops; 0: no limit [m/s^3].", 1e5),
     ("max_angular_jerk", "Of motion, not of stops; 0: no limit [rad/s^3].", 1e6),
@@ -85,6 +95,12 @@ SMOOTHER_PARAMETERS = (
         "tip_radius", 0.0, "Of a ball about the tip that keeps away from walls and boxes [m].", low=0.0, high=1.0
     ),
     Parameter("speed_scale", 1.0, "Factor of the velocity and acceleration limits.", low=0.01, high=1.0),
+    Parameter("drive_base", False, "Actions move a mobile base too, by base_twist_cmds; else such are refused."),
+    Parameter("base_twist_frame", BASE_LINK, "TF frame of the base, which base_twist_cmds names."),
+    *(
+        Parameter(name, getattr(BASE_LIMITS, limit), text, low=1e-3, high=high)
+        for name, (limit, text, high) in _BASE_LIMITS.items()
+    ),
     *(Parameter(name, getattr(_settings, name), text, low=low, high=high) for name, text, low, high in _SETTINGS),
     Parameter("gripper_mode", _gripper.mode, "binary sends 0 or 1, continuous the policy's own value.", choices=MODES),
     Parameter("gripper_open_below", _gripper.open_below, "Binary: it opens below this.", low=0.01, high=0.99),
@@ -113,6 +129,8 @@ def make_controller(values: Mapping[str, Any], refuse_frame: Callable[[str], str
             deadband=values["gripper_deadband"],
         )
         settings = ControllerSettings(**{name: values[name] for name, *_ in _SETTINGS}, gripper=gripper)
-        return Controller(limits, settings, refuse_frame=refuse_frame)
+        base = Limits(**{limit: values[name] for name, (limit, *_) in _BASE_LIMITS.items()})
+        scaled = base.scaled(values["speed_scale"]) if values["drive_base"] else None
+        return Controller(limits, settings, base=scaled, refuse_frame=refuse_frame)
     except ValueError as error:
         raise StartError(f"The smoother's parameters make no sense: {error}.") from error

@@ -12,10 +12,9 @@ from geometry_msgs.msg import TwistStamped, Vector3
 from numpy.typing import NDArray
 from std_msgs.msg import Header
 
-from rt_vla_ros.action_space.card import LONGEST_HORIZON
+from rt_vla_ros.action_space.card import BASE_ROLES, LONGEST_HORIZON
 from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.action_space.ensemble import ALONE, NEWEST, Ensemble
-from rt_vla_ros.control.status import Command
 from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import EndEffectorStep as StepMsg
@@ -114,19 +113,21 @@ def _step_message(step: EndEffectorStep) -> StepMsg:
         rotation=_vector_message(step.rotation),
         gripper=float(step.gripper),
         terminate=bool(step.terminate),
+        **{name: float(value) for name, value in zip(BASE_ROLES, step.base, strict=True)},
     )
 
 
 def _step(message: StepMsg) -> EndEffectorStep:
     translation, rotation = _vector(message.translation), _vector(message.rotation)
-    return EndEffectorStep(translation, rotation, message.gripper, message.terminate)
+    base = np.array([message.base_x, message.base_y, message.base_yaw])
+    return EndEffectorStep(translation, rotation, message.gripper, message.terminate, base)
 
 
-def twist_message(command: Command, stamp_ns: int) -> TwistStamped:
-    """The command's velocity, in the axes of its frame."""
-    message = TwistStamped(header=Header(stamp=time_message(stamp_ns), frame_id=command.frame_id))
-    message.twist.linear = _vector_message(command.linear)
-    message.twist.angular = _vector_message(command.angular)
+def twist_message(velocity: Twist, stamp_ns: int) -> TwistStamped:
+    """A velocity, in the axes of its frame."""
+    message = TwistStamped(header=Header(stamp=time_message(stamp_ns), frame_id=velocity.frame_id))
+    message.twist.linear = _vector_message(velocity.linear)
+    message.twist.angular = _vector_message(velocity.angular)
     return message
 
 

@@ -6,7 +6,6 @@ import math
 import time
 from typing import Any, NoReturn
 
-from geometry_msgs.msg import TwistStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, Empty, Float64
@@ -32,6 +31,7 @@ from rt_vla_ros.nodes.stop_latch import StopLatch
 from rt_vla_ros.nodes.teleop import make_teleop
 from rt_vla_ros.nodes.tip_position import TipPosition, make_tip_position
 from rt_vla_ros.nodes.transform_tree import TransformTree
+from rt_vla_ros.nodes.velocity_topic import VelocityTopic, arm_velocity, base_velocity
 
 ANOTHER = "give another instruction, or call the policy's ~/restart."
 # How often it is looked whether there still is a policy [s], by the node's clock.
@@ -66,9 +66,10 @@ class SmootherNode(ProgramNode):
         self._sending = not self._dry_run
         self._commanding = False  # whether the last tick told the arm a velocity
         self._travel = Travel()
-        self._heard = False  # whether anybody ever listened to the velocities
         reliable = QoSProfile(depth=10)
-        self._twists = self.create_publisher(TwistStamped, "delta_twist_cmds", reliable)
+        self._arm = VelocityTopic(self, "delta_twist_cmds", "arm")
+        self._base = VelocityTopic(self, "base_twist_cmds", "base") if settings["drive_base"] else None
+        self._base_frame: str = settings["base_twist_frame"]
         self._grippers = self.create_publisher(Float64, "gripper_command", reliable)
         self._terminates = self.create_publisher(Bool, "terminate", reliable)
         # Who joins shall hear how it is, not how it was: where the clock stands still, that may be long ago.
@@ -82,14 +83,17 @@ class SmootherNode(ProgramNode):
         self.create_service(Trigger, "~/resume", self._on_resume)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self._diagnostics = Diagnostics(self, self._report)
-        limits = self._controller.limits
-        if limits.speed_scale < 1:
-            self.get_logger().warning(
-                f"speed_scale is {limits.speed_scale:g}: the arm goes at most {limits.max_linear_velocity:.3g} m/s and "
-                f"{limits.max_angular_velocity:.3g} rad/s; faster actions are slowed down and go less far."
-            )
+        self._say_how_fast()
         self.create_timer(1 / settings["command_rate"], self._on_tick, clock=self._tick_clock())
         self.create_timer(POLICY_CHECK_PERIOD, self._look_for_policy, clock=self._tick_clock())
+
+    def _say_how_fast(self) -> None:
+        for part, limits in (("arm", self._controller.limits), ("base", self._controller.base_limits)):
+            if limits is not None and (limits.speed_scale < 1 or part == "base"):
+                self.get_logger().warning(
+                    f"speed_scale is {limits.speed_scale:g}: the {part} goes at most {limits.max_linear_velocity:.3g} "
+                    f"m/s and {limits.max_angular_velocity:.3g} rad/s; faster actions are slowed down and go less far."
+                )
 
     @property
     def _simulated(self) -> bool:
@@ -241,7 +245,9 @@ class SmootherNode(ProgramNode):
 
     def _publish(self, command: Command, now_ns: int) -> None:
         if command.commanding:
-            self._twists.publish(convert.twist_message(command, now_ns))
+            self._arm.publish(arm_velocity(command), now_ns)
+            if self._base is not None:
+                self._base.publish(base_velocity(command, self._base_frame), now_ns)
         if command.gripper is not None:
             self._grippers.publish(Float64(data=command.gripper))
         if command.terminate != self._terminated:
@@ -390,13 +396,10 @@ class SmootherNode(ProgramNode):
         return f" {self._rival[1]}"
 
     def _nobody_listens(self) -> tuple[Level, str] | None:
-        """Where the arm's driver is not there, or no more, while the arm is told to move."""
-        listening = self._twists.get_subscription_count() > 0
-        self._heard = self._heard or listening
-        if listening or self._dry_run or not self._controller.commander:
-            return None
-        level = Level.ERROR if self._heard else Level.WARN
-        return level, f"Nobody listens to the velocities on {self._twists.topic_name!r}: does the arm's driver run?"
+        """Where a driver is not there, or no more, while the arm, or the base, is told to move."""
+        moves = not self._dry_run and bool(self._controller.commander)
+        found = self._arm.unheard(moves=moves)
+        return self._base.unheard(moves=moves) if found is None and self._base is not None else found
 
     def close(self) -> None:
         """The last word to the arm is to stand still."""
@@ -408,9 +411,9 @@ class SmootherNode(ProgramNode):
         """A velocity of zero, where the arm was told one at the last tick, be it only to brake; whether that was so."""
         was, self._commanding = self._commanding, False
         if was:
-            still = TwistStamped()
-            still.header.stamp, still.header.frame_id = convert.time_message(now_ns), self._controller.frame_id
-            self._twists.publish(still)
+            self._arm.stand_still(self._controller.frame_id, now_ns)
+            if self._base is not None:
+                self._base.stand_still(self._base_frame, now_ns)
         return was
 
 

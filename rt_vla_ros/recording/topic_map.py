@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.card import BASE_ROLES, ActionCard
 
 ACTIONS_FROM = ("tf", "commands")
 COMMANDED_BY = ("", "human", "policy", "expert")
@@ -129,6 +129,11 @@ class TopicMap:
             yield (
                 f"The action card has the postprocessing {card.postprocessing!r}, of another robot's data; record with "
                 "a card without, whose dimensions are in SI units."
+            )
+        if card.moves_base:
+            yield (
+                "The action card moves a mobile base, whose motion is not recorded; record with a card without the "
+                f"roles {', '.join(BASE_ROLES)}, while the base stands still."
             )
         if not self.tip_frame:
             yield "tip_frame is empty: name the TF frame of the arm's tip."

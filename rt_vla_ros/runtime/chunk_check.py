@@ -14,7 +14,10 @@ def check_chunk(chunk: ActionChunk, card: ActionCard, *, whole: bool = True) -> 
 
     whole: all steps must be there; else the first ones are enough.
     """
-    for problem in (_against_card(chunk, card, whole), *(_hole(i, step) for i, step in enumerate(chunk.steps))):
+    for problem in (
+        _against_card(chunk, card, whole),
+        *(_in_step(i, step, card) for i, step in enumerate(chunk.steps)),
+    ):
         if problem is not None:
             raise DecodingError(f"The policy's chunk cannot be used: {problem}.")
 
@@ -34,12 +37,14 @@ def _against_card(chunk: ActionChunk, card: ActionCard, whole: bool) -> str | No
     return None
 
 
-def _hole(number: int, step: EndEffectorStep) -> str | None:
+def _in_step(number: int, step: EndEffectorStep, card: ActionCard) -> str | None:
     if not isinstance(step, EndEffectorStep):
         return f"step {number} is {step!r}, expected an EndEffectorStep"
-    for name, shape in (("translation", (3,)), ("rotation", (3,)), ("gripper", ())):
+    for name, shape in (("translation", (3,)), ("rotation", (3,)), ("gripper", ()), ("base", (3,))):
         value = getattr(step, name)
         if np.shape(value) != shape or not np.isfinite(value).all():
             expected = "three finite numbers" if shape else "a finite number"
             return f"the {name} of step {number} is {value}, expected {expected}"
+    if step.base.any() and not card.moves_base:
+        return f"step {number} moves a base, no dimension of the action card does"
     return None

@@ -14,9 +14,12 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "action_card.md"
 
 
 def test_the_card_in_the_document_is_a_card() -> None:
-    block, state = re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-    card = ActionCard.from_dict(json.loads(block) | json.loads(f"{{{state}}}"))
-    assert (card.control_rate, card.state[2].sign) == (5, -1)
+    block, base, state = re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    data = json.loads(block)
+    card = ActionCard.from_dict(data | json.loads(f"{{{state}}}"))
+    assert (card.control_rate, card.state[2].sign, card.moves_base) == (5, -1, False)
+    mobile = ActionCard.from_dict(data | {"dimensions": [*json.loads(f"[{base}]"), *data["dimensions"][1:]]})
+    assert (mobile.moves_base, mobile.base_mode) == (True, 2)
 
 
 def test_the_document_explains_every_key_and_choice() -> None:

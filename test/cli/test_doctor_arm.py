@@ -80,9 +80,15 @@ def bridge(ready: bool, reason: str = "") -> Callable[[Node], None]:
 def test_a_setup_for_a_first_run_is_fine(look: Look) -> None:
     found = look(*GOOD, world=bridge(True))
     assert [sentence for fine, sentence in found if not fine] == []
+    assert not any("The base" in sentence for _, sentence in found)
     said = " ".join(sentence for _, sentence in found)
     for part in ("says that the arm is ready", "0.06 m/s", "6 of 6 walls", "follow_time 0.4", "is not stopped"):
         assert part in said
+
+
+def test_a_base_that_is_driven_is_told_with_its_speed(look: Look) -> None:
+    found = look(*GOOD, "drive_base:=true", world=bridge(True))
+    assert (True, "The base goes at most 0.09 m/s and 0.18 rad/s; it has no walls.") in found
 
 
 def test_what_a_smoother_for_a_simulation_lacks_is_named(look: Look) -> None:

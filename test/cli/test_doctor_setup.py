@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rt_vla_ros import ros
-from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.action_space.card import ActionCard, ActionDimension
 from rt_vla_ros.cli.main import main
 
 ros.ensure()
@@ -418,3 +419,46 @@ def test_an_openvla_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "The weights lack model.language_model.layers.1." in checkpoint(capsys, folder)[1]
     (folder / "model-00002-of-00002.safetensors").unlink()
     assert "model-00002-of-00002.safetensors, named by" in checkpoint(capsys, folder)[1]
+
+
+def mobile(**changes: Any) -> ActionCard:
+    card = make_card(**changes)
+    wheels = [
+        ActionDimension("wheels_x", "base_x", -0.4, 0.4, "m"),
+        ActionDimension("turn", "base_yaw", -0.3, 0.3, "rad"),
+    ]
+    first = replace(card.dimensions[0], modes=("terminate", "arm", "move_base"))
+    return replace(card, dimensions=(first, *card.dimensions[1:-1], *wheels))
+
+
+@pytest.mark.parametrize(
+    ("card", "parameters", "fine", "sentence"),
+    [
+        (
+            mobile(),
+            "device: cpu",
+            False,
+            "Actions move a mobile base (wheels_x, turn), and drive_base is false: they are",
+        ),
+        (make_card(), "drive_base: true", True, "drive_base is set, and no dimension of the card moves a base"),
+        (
+            mobile(),
+            "drive_base: true, max_base_translation: 0.3",
+            False,
+            "Actions go up to 0.4 m along one axis, and max_base_translation is 0.3 m: larger ones are refused whole.",
+        ),
+        (
+            mobile(),
+            "drive_base: true",
+            True,
+            "Actions go up to 1.2 m/s along one axis, and max_base_linear_velocity is 0.3 m/s: the fastest are slowed",
+        ),
+        (mobile(), "drive_base: true", True, "and max_base_angular_velocity is 0.6 rad/s"),
+    ],
+)
+def test_a_base_and_what_the_smoother_is_told_of_it(
+    tmp_path: Path, card: ActionCard, parameters: str, fine: bool, sentence: str
+) -> None:
+    found = compared(tmp_path, card, section("/**", parameters))
+    assert any(one[0] is fine and sentence in one[1] for one in found), found
+    assert ("drive_base: true" in parameters) == (not any("drive_base is false" in one for _, one in found))

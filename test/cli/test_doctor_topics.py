@@ -192,7 +192,9 @@ def test_another_transport_two_policies_and_nobody_who_listens(look: World) -> N
         policy.create_publisher(ChunkMsg, "action", 1)
         add("other_policy").create_publisher(ChunkMsg, "action", 1)
         Camera(add("camera"), "/image/compressed")
-        add("smoother_node").create_publisher(TwistStamped, "delta_twist_cmds", 1)
+        smoother = add("smoother_node")
+        smoother.create_publisher(TwistStamped, "delta_twist_cmds", 1)
+        smoother.create_publisher(TwistStamped, "base_twist_cmds", 1)
 
     said = wrong(look(make))
     assert "Nobody publishes /image, but /image/compressed is there: set image_transport to 'compressed'." in said
@@ -201,7 +203,8 @@ def test_another_transport_two_policies_and_nobody_who_listens(look: World) -> N
         in said
     )
     assert "Nobody listens to /action: start the smoother node, or compare the remaps." in said
-    assert any(one.startswith("Nobody listens to the velocities on /delta_twist_cmds") for one in said)
+    for part, topic in (("arm", "/delta_twist_cmds"), ("base", "/base_twist_cmds")):
+        assert f"Nobody listens to the velocities on {topic}: start the {part}'s driver, or remap the topic." in said
 
 
 STATE = (

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,20 @@ def test_refuses_with_a_sentence(
     error = capsys.readouterr().err
     assert sentence in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["evaluate", "--through-ros"], ["demo"]])
+def test_a_policy_that_moves_a_base_is_refused_by_the_simulator(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mobile = tmp_path / "mobile"
+    shutil.copytree(CHECKPOINTS / "rt1-mini", mobile)
+    path = mobile / "action_card.json"
+    path.write_text(path.read_text().replace('"rotation_z"', '"base_yaw"'))
+    assert main([*command, "--policy", str(mobile), "--out", str(tmp_path / "out")]) == 2
+    assert "The actions move a mobile base (rotation_delta_z), and the simulated arm has none." in (
+        capsys.readouterr().err
+    )
 
 
 def test_a_plan_is_part_of_what_was_evaluated(

@@ -23,6 +23,14 @@ def test_it_is_the_length_of_the_way_there_and_back() -> None:
     assert travel.angle == pytest.approx(0.2, abs=1e-3)
 
 
+def test_what_the_base_is_told_is_added() -> None:
+    travel, command = Travel(), Controller().tick(0.0)
+    command.linear[:], command.base[:] = [0.0, 0.0, 1.0], [3.0, -4.0, -2.0]
+    travel.tick(command, 1.0)
+    travel.tick(command, 1.1)
+    assert (travel.distance, travel.angle) == (pytest.approx(0.6), pytest.approx(0.2))
+
+
 def test_who_is_told_nothing_goes_nowhere() -> None:
     travel, command = Travel(), Controller().tick(0.0)
     command.linear[:] = np.array([1.0, 0.0, 0.0])

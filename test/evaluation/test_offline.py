@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.datasets import CARD, make_episode, write_dataset
 
-from rt_vla_ros.action_space.card import ActionCard, ActionCardError
+from rt_vla_ros.action_space.card import ActionCard, ActionCardError, ActionDimension
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import ActionDecoder
 from rt_vla_ros.data.episode import DatasetError
@@ -112,3 +112,18 @@ def test_what_a_policy_commanded_is_no_reference(tmp_path: Path) -> None:
     assert (found.ahead == 0).sum() == 4
     with pytest.raises(DatasetError, match="a policy commanded all frames"):
         offline_steps(Rememberer(dataset), dataset, [1])
+
+
+def test_the_error_of_a_base_is_told_beside_that_of_the_arm(tmp_path: Path) -> None:
+    wheels = ActionDimension("wheels", "base_yaw", -0.5, 0.5, "rad")
+    card = replace(CARD, dimensions=(*CARD.dimensions, wheels))
+    episode = make_episode(0, length=8)
+    turns = np.linspace(0.1, 0.4, 8)[:, None]
+    episode = replace(episode, card=card, values=np.hstack([episode.values, turns]).astype(np.float32))
+    dataset = LeRobotDataset(write_dataset(tmp_path / "set", [episode], card=card))
+    policy = Rememberer(dataset, card)
+    policy._decoder = ActionDecoder(card)
+    rows = result(dataset, policy)["first_step"]["dimensions"]
+    (found,) = (one for one in rows if one["dimension"] == "base_yaw")
+    assert (found["unit"], found["mean_absolute_error"]) == ("rad", 0.0)
+    assert found["mean_absolute_recorded"] == pytest.approx(0.25)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.scripted_policy import ConstantPolicy
 
+from rt_vla_ros.action_space.card import ActionCardError, ActionDimension
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import DecodingError
 from rt_vla_ros.action_space.state import StateDimension
@@ -42,6 +43,15 @@ class ExpertPolicy:
     def act(self, observation: Observation) -> ActionChunk:
         self.seen.append(observation)
         return ActionChunk((self._expert.step(self._sim),), self.card.period, frame_id=self.card.frame_id)
+
+
+def test_a_policy_that_moves_a_base_is_not_for_an_arm_on_a_table(sim: TabletopSim) -> None:
+    policy = ConstantPolicy()
+    wheels = (ActionDimension("wheels_x", "base_x", -0.1, 0.1, "m"), ActionDimension("turn", "base_yaw", -1, 1, "rad"))
+    policy.card = replace(policy.card, dimensions=(*policy.card.dimensions, *wheels))
+    sentence = r"The actions move a mobile base \(wheels_x, turn\), and the simulated arm has none\. Compare"
+    with pytest.raises(ActionCardError, match=sentence):
+        rollout(policy, make_scene("pick-any", 0), sim, Controller())
 
 
 def test_the_expert_succeeds(sim: TabletopSim) -> None:

@@ -35,7 +35,7 @@ FILE = REPOSITORY / "launch" / "policy.launch.py"
 ARGUMENTS = {
     *("arm", "policy", "cameras", "device", "namespace", "use_sim_time", "dry_run", "params_file", "respawn_policy"),
     *("lock_step", "suite", "seed", "instruction", "weights", "trust_remote_code", "plan"),
-    *("robot", "servo", "servo_node", "autostart"),
+    *("robot", "servo", "servo_node", "autostart", "drive_base"),
 }
 
 
@@ -237,6 +237,13 @@ def test_a_dry_run_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.Monkey
     file.write_text(f"/**: {{ros__parameters: {{}}}}\n{section}: {{ros__parameters: {{dry_run: false}}}}\n")
     planned = Planned(monkeypatch, params_file=str(file), dry_run="true")
     assert planned.parameters["smoother_node"]["dry_run"] is True
+
+
+def test_a_base_is_driven_where_that_is_said_and_an_arm_on_a_table_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Planned(monkeypatch, arm="none", drive_base="true").parameters["smoother_node"]["drive_base"] is True
+    assert "drive_base" not in Planned(monkeypatch, arm="none").parameters["smoother_node"]
+    assert Planned(monkeypatch, arm="sim", drive_base="false").code == 0
+    assert {Planned(monkeypatch, arm=arm, drive_base="true").code for arm in ("sim", "gazebo")} == {1}
 
 
 @pytest.mark.parametrize(("name", "function"), [("policy", "chosen_parameters"), ("sim_arm", "sim_arm")])

@@ -10,6 +10,7 @@ from support.actions import changed, chunk, one_step
 from rt_vla_ros.action_space.ensemble import Ensemble
 from rt_vla_ros.control.status import Command, State
 from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.velocity_topic import arm_velocity, base_velocity
 
 
 def test_an_action_goes_there_and_back_to_the_last_bit() -> None:
@@ -29,6 +30,7 @@ def test_an_action_goes_there_and_back_to_the_last_bit() -> None:
     message = convert.chunk_message(action, 1_234_567_890_123_456_789, "panda_link0", 5_000_000)
     back = convert.chunk_from_message(message)
     (ours,), (theirs,) = back.steps, action.steps
+    assert not ours.base.any()
     np.testing.assert_array_equal(ours.translation, theirs.translation)
     np.testing.assert_array_equal(ours.rotation, theirs.rotation)
     assert (ours.gripper, back.terminate, back.confidence, back.period) == (0.3, True, 0.7, 0.2)
@@ -41,10 +43,12 @@ def test_an_action_goes_there_and_back_to_the_last_bit() -> None:
 def test_a_chunk_of_several_steps_goes_there_and_back() -> None:
     ensemble = Ensemble("weighted", 0.5, 8)
     whole = changed(chunk((1, 2, 3), (4, 5, 6), tokens=(1, 2, 3, 4), ensemble=ensemble), 1, gripper=1, terminate=True)
+    whole = changed(whole, 0, base=np.array([0.1, -0.2, 0.3]))
     message = convert.chunk_message(whole, 5, "base", 0)
     assert not message.terminate
     back = convert.chunk_from_message(message)
     assert (back.ensemble, back.terminates_at, back.tokens, len(back.steps)) == (ensemble, 1, (1, 2, 3, 4), 2)
+    np.testing.assert_array_equal([step.base for step in back.steps], [[0.1, -0.2, 0.3], [0, 0, 0]])
     assert convert.chunk_message(back, 5, "base", 0) == message
 
 
@@ -68,12 +72,21 @@ def test_not_a_number_survives_the_message_for_the_controller_to_refuse() -> Non
 
 def test_a_command_is_a_twist_in_its_frame() -> None:
     command = Command(np.array([1.0, 2, 3]), np.array([4.0, 5, 6]), "base", None, State.MOVING, "", False, True)
-    twist = convert.twist_message(command, 5)
+    twist = convert.twist_message(arm_velocity(command), 5)
     assert (twist.header.frame_id, twist.header.stamp.nanosec) == ("base", 5)
     back = convert.twist_from_message(twist)
     linear, angular = back.linear, back.angular
     assert back.frame_id == "base"
     np.testing.assert_array_equal([linear, angular], [command.linear, command.angular])
+
+
+def test_what_a_base_is_told_is_a_planar_twist_in_its_own_frame() -> None:
+    still = np.zeros(3)
+    command = Command(still, still, "tool0", None, State.MOVING, "", False, True, np.array([1.0, 2, 3]))
+    twist = convert.twist_message(base_velocity(command, "base_footprint"), 7)
+    assert (twist.header.frame_id, twist.header.stamp.nanosec) == ("base_footprint", 7)
+    back = convert.twist_from_message(twist)
+    np.testing.assert_array_equal([back.linear, back.angular], [[1, 2, 0], [0, 0, 3]])
 
 
 @pytest.mark.parametrize("time_ns", [0, 1, 20_000_000, 1_020_000_000, 1_700_000_000_123_456_789])

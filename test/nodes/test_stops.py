@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped, TwistStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.action import ActionClient
 from rt_vla_ros.action import ExecuteInstruction
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
@@ -14,15 +17,19 @@ from rt_vla_ros.msg import ControllerStatus
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
+from support.actions import changed
 from support.node_bench import NEWEST, NodeBench
 from support.scripted_policy import ConstantPolicy
 from tf2_ros import StaticTransformBroadcaster
 
+from rt_vla_ros.action_space.card import ActionDimension
+from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.control.status import State
 from rt_vla_ros.nodes import policy_node
 from rt_vla_ros.nodes.images import image_message
 from rt_vla_ros.nodes.policy_node import PolicyNode
 from rt_vla_ros.nodes.smoother_node import SmootherNode
+from rt_vla_ros.observations.observation import Observation
 
 WARN, ERROR = 1, 2
 PAUSE = 0.3  # after which the same instruction is a new request [s]
@@ -101,6 +108,42 @@ def rig(make_bench: Callable[..., NodeBench], monkeypatch: pytest.MonkeyPatch) -
         policy_node, "load_policy", lambda name, **_options: ConstantPolicy(translation=np.array([0.01, 0.0, 0.0]))
     )
     return Rig(make_bench("-p", f"policy_node:instruction_pause:={PAUSE}"))
+
+
+class MobilePolicy(ConstantPolicy):
+    """Drives a base forward."""
+
+    card = replace(
+        ConstantPolicy.card,
+        dimensions=(*ConstantPolicy.card.dimensions, ActionDimension("wheels", "base_x", -0.2, 0.2, "m")),
+    )
+
+    def act(self, observation: Observation) -> ActionChunk:
+        return changed(super().act(observation), 0, base=np.array([0.04, 0.0, 0.0]))
+
+
+def test_a_policy_that_is_not_active_drives_no_base(
+    make_bench: Callable[..., NodeBench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deactivating stops it as it stops the arm, and activating does not take the request up again."""
+    monkeypatch.setattr(policy_node, "load_policy", lambda name, **_options: MobilePolicy())
+    bench = make_bench("-p", "smoother_node:drive_base:=true")
+    bases = bench.listen(TwistStamped, "base_twist_cmds")
+    rig = Rig(bench)
+
+    def change(label: str) -> None:
+        assert bench.call(ChangeState, "policy_node/change_state", transition=Transition(label=label)).success
+
+    for text in (PICK, "pick up the blue ball"):
+        rig.say(text)
+        bench.until(lambda: bases and bases[-1].twist.linear.x > 0.1, "the base does not drive")
+        change("deactivate")
+        assert rig.until_state(State.TERMINATED).reason == "The policy was disabled."
+        bench.until(lambda: not bases[-1].twist.linear.x and not rig.statuses[-1].commanding)
+        bases.clear()
+        change("activate")
+        bench.spin_for(0.3)
+        assert not bases
 
 
 def test_a_stop_of_the_policy_holds_through_pauses_and_respawns_until_it_is_released(rig: Rig) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.recorded_robot import CARD
 
+from rt_vla_ros.action_space.card import ActionDimension
 from rt_vla_ros.policies.tabletop_card import TABLETOP_STATE
 from rt_vla_ros.recording.topic_map import TopicMap, TopicMapError
 
@@ -76,4 +77,7 @@ def test_all_that_does_not_fit_the_card_is_told_at_once() -> None:
     libero = replace(CARD, postprocessing="libero", dimensions=dimensions, gripper_open=-1.0)
     with pytest.raises(TopicMapError, match="has the postprocessing 'libero', of another robot's data"):
         TopicMap(tip_frame="tool").check(libero)
+    wheels = (*CARD.dimensions, ActionDimension("wheels", "base_x", -0.1, 0.1, "m"))
+    with pytest.raises(TopicMapError, match="moves a mobile base, whose motion is not recorded"):
+        TopicMap(tip_frame="tool").check(replace(CARD, dimensions=wheels))
     TopicMap(tip_frame="tool").check(CARD)

@@ -17,6 +17,7 @@ LISTENING = 1.5  # [s]
 GUARDS = (
     *("dry_run", "require_arm_status", "follow_time", "speed_scale", "max_linear_velocity", "max_angular_velocity"),
     *("workspace_low", "workspace_high", "forbidden_boxes", "deadman_timeout"),
+    *("drive_base", "max_base_linear_velocity", "max_base_angular_velocity"),
 )
 
 
@@ -99,6 +100,9 @@ def _limits(values: Mapping[str, Any]) -> Iterator[Finding]:
         linear <= 0.1,
         f"The tip goes at most {linear:.3g} m/s and {angular:.3g} rad/s (speed_scale {scale:g}): {first}.",
     )
+    if values.get("drive_base", False):
+        linear, angular = values["max_base_linear_velocity"] * scale, values["max_base_angular_velocity"] * scale
+        yield Finding(True, f"The base goes at most {linear:.3g} m/s and {angular:.3g} rad/s; it has no walls.")
     walls = [*values.get("workspace_low", ()), *values.get("workspace_high", ())]
     count = sum(map(math.isfinite, walls))
     boxes = len([one for one in values.get("forbidden_boxes") or () if math.isfinite(one)]) // 6

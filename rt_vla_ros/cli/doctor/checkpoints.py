@@ -141,6 +141,6 @@ def _ranges(card: ActionCard) -> str:
     for one in card.dimensions:
         kind = kind_of_motion(one.role)
         if kind is not None:
-            parts.setdefault(f"{kind} {one.low:g} to {one.high:g} {one.unit}", []).append(one.role[-1])
+            parts.setdefault(f"{kind} {one.low:g} to {one.high:g} {one.unit}", []).append(one.role.rpartition("_")[2])
     said = [f"{span} along {', '.join(axes)}" for span, axes in parts.items()]
     return "; ".join(said) + (f", then as {card.postprocessing} has it" if card.postprocessing else "")

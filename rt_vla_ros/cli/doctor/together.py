@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from rt_vla_ros.action_space.card import ActionCard, kind_of_motion
+from rt_vla_ros.action_space.card import BASE_ROLES, ActionCard, kind_of_motion, part_of
 from rt_vla_ros.cli.doctor.finding import Finding
 from rt_vla_ros.cli.doctor.parameter_files import NodeSetup
 from rt_vla_ros.nodes.camera_topics import missing_camera
@@ -13,7 +13,12 @@ from rt_vla_ros.nodes.robot_state import refuse_settings
 from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.nodes.tip_position import has_walls
 
-MOTIONS = {"translation": ("linear", "m"), "rotation": ("angular", "rad")}
+MOTIONS = {
+    "translation": ("linear", "m"),
+    "rotation": ("angular", "rad"),
+    "base_translation": ("base_linear", "m"),
+    "base_rotation": ("base_angular", "rad"),
+}
 
 
 def compare(card: ActionCard, policy: NodeSetup, smoother: NodeSetup) -> Iterator[Finding]:
@@ -24,6 +29,7 @@ def compare(card: ActionCard, policy: NodeSetup, smoother: NodeSetup) -> Iterato
     if refusal is not None:
         yield Finding(False, f"{card.name}: {refusal} The policy will not load.")
     yield from _times(card, smoother)
+    yield from _base(card, smoother)
     if not card.postprocessing:  # else the ranges are not those of the actions
         yield from _limits(card, smoother)
 
@@ -77,10 +83,22 @@ def _frames(card: ActionCard, policy: NodeSetup, smoother: NodeSetup) -> Iterato
         yield Finding(True, f"frame_id is {frame_id!r} in place of the card's {card.frame_id!r}: the axes must agree.")
 
 
+def _base(card: ActionCard, smoother: NodeSetup) -> Iterator[Finding]:
+    if card.moves_base and not smoother.values["drive_base"]:
+        names = ", ".join(one.name for one in card.dimensions if one.role in BASE_ROLES)
+        yield Finding(
+            False,
+            f"Actions move a mobile base ({names}), and drive_base is false: they are refused. Set it where "
+            "base_twist_cmds reaches a base, or give these dimensions of the card the role 'unused'.",
+        )
+    elif smoother.values["drive_base"] and not card.moves_base:
+        yield Finding(True, "drive_base is set, and no dimension of the card moves a base: it is told to stand still.")
+
+
 def _limits(card: ActionCard, smoother: NodeSetup) -> Iterator[Finding]:
     for kind, (motion, unit) in MOTIONS.items():
         ends = [max(abs(one.low), abs(one.high)) for one in card.dimensions if kind_of_motion(one.role) == kind]
-        if not ends:
+        if not ends or (part_of(kind) == "base" and not smoother.values["drive_base"]):
             continue
         one_axis, corner = max(ends), math.hypot(*ends)
         limit, scale = smoother.values[f"max_{kind}"], smoother.values["speed_scale"]

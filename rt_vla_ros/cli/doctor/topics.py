@@ -157,16 +157,16 @@ def _actions(look: GraphLook, policy: str | None) -> Iterator[Finding]:
 
 
 def _velocities(look: GraphLook, smoother: str | None) -> Iterator[Finding]:
-    topic = _published(look, smoother, TWIST_TYPE)
-    if topic is None:
-        return
-    listeners = _names(look.node.get_subscriptions_info_by_topic(topic))
-    if listeners:
-        yield Finding(True, f"The velocities on {topic} are heard by {' and '.join(listeners)}.")
-    else:
-        yield Finding(
-            False, f"Nobody listens to the velocities on {topic}: start the arm's driver, or remap the topic."
-        )
+    """Those of the arm and, where the smoother drives one, of the base."""
+    for topic in _all_published(look, smoother, TWIST_TYPE):
+        listeners = _names(look.node.get_subscriptions_info_by_topic(topic))
+        if listeners:
+            yield Finding(True, f"The velocities on {topic} are heard by {' and '.join(listeners)}.")
+        else:
+            part = "base" if topic.endswith("/base_twist_cmds") else "arm"
+            yield Finding(
+                False, f"Nobody listens to the velocities on {topic}: start the {part}'s driver, or remap the topic."
+            )
 
 
 def _frames(look: GraphLook, values: Mapping[str, Any], card: ActionCard | None) -> Iterator[Finding]:
@@ -194,8 +194,12 @@ def _frames(look: GraphLook, values: Mapping[str, Any], card: ActionCard | None)
 
 
 def _published(look: GraphLook, full_name: str | None, kind: str) -> str | None:
+    return next(iter(_all_published(look, full_name, kind)), None)
+
+
+def _all_published(look: GraphLook, full_name: str | None, kind: str) -> list[str]:
     topics = look.topics(full_name, published=True) if full_name else []
-    return next((topic for topic, one in topics if one == kind), None)
+    return [topic for topic, one in topics if one == kind]
 
 
 def _names(infos: list[Any]) -> list[str]:

@@ -85,7 +85,7 @@ def speeds(card: ActionCard, episodes: Sequence[RecordedEpisode]) -> list[NDArra
     """How fast each time step of each episode is commanded to be, (N,): 1 is fast in this set, 0 is standing still."""
     kinds = [kind_of_motion(one.role) for one in card.dimensions]
     total = [np.zeros(len(one)) for one in episodes]
-    for kind in ("translation", "rotation"):
+    for kind in dict.fromkeys(filter(None, kinds)):
         columns = [i for i, its in enumerate(kinds) if its == kind]
         lengths = [np.linalg.norm(one.values[:, columns].astype(np.float64), axis=1) for one in episodes]
         fast = float(np.percentile(np.concatenate(lengths), 95)) if columns and lengths else 0.0

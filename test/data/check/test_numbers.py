@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.moving_tool import Damage, moving_card, moving_set, with_values
 
+from rt_vla_ros.action_space.card import ActionDimension
 from rt_vla_ros.data.check.gripper import gripper_findings
 from rt_vla_ros.data.check.numbers import number_findings
 from rt_vla_ros.data.check.whole_episodes import episode_findings, robust_z
@@ -119,3 +120,18 @@ def test_states_in_other_units() -> None:
     for one in episodes:
         one.states = one.states * 1000 if one.states is not None else None
     assert "state-range" in {one.code for one in number_findings(CARD, 10.0, episodes)}
+
+
+def test_a_base_that_drives_while_the_arm_stands_still_is_no_idle_time() -> None:
+    """Its motion is as good as the arm's: the same steps are idle where both stand still."""
+    wheels = ActionDimension("wheels", "base_x", -0.3, 0.3, "m")
+    card = replace(CARD, dimensions=(*CARD.dimensions, wheels))
+
+    def found(speed: float) -> set[str]:
+        episodes = moving_set(held(15, 0))
+        for one in episodes:
+            one.values = np.hstack([one.values, np.full((len(one), 1), speed, one.values.dtype)])
+        return {finding.code for finding in number_findings(card, 10.0, episodes)}
+
+    assert "idle-start" in found(0.0)
+    assert "idle-start" not in found(0.1)

@@ -33,10 +33,11 @@ def public_card(
     robot: str = "google_robot",
     order: Sequence[str] = JAX_ORDER,
     verified: bool = True,
+    base: bool = False,
 ) -> ActionCard:
     """The card of a public checkpoint: `rt1_card` for a network's config, whose range and vocabulary are the card's.
 
-    Raises ActionCardError for an unknown robot, or a config that is not a public one's.
+    Raises ActionCardError as that does, and for a config that is not a public one's.
     """
     if config.world_vector_range is None:
         raise ActionCardError("The network's config has no world_vector_range, so it is none of the public ones.")
@@ -44,5 +45,12 @@ def public_card(
     height, width = config.input_size
     camera = CameraSpec("front", width, height, "pad", 0.0)
     return rt1_card(
-        name, camera, reach=(low, high), bins=config.vocab_size, robot=robot, order=order, verified=verified
+        name,
+        camera,
+        reach=(low, high),
+        bins=config.vocab_size,
+        robot=robot,
+        order=order,
+        verified=verified,
+        base=base,
     )

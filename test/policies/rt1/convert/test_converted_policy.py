@@ -95,6 +95,10 @@ def test_refuses_unknown_weights(converted: Path) -> None:
         (["--from", str(CHECKPOINTS / "flax"), "--robot", "panda"], "There is no robot 'panda'"),
         (["--from", str(CHECKPOINTS / "flax"), "--set", "window"], "expected KEY=VALUE"),
         (["--from", str(CHECKPOINTS / "flax"), "--action-order", "abc"], "The action order is 'abc'"),
+        (
+            ["--from", str(CHECKPOINTS / "flax"), "--robot", "widowx", "--base"],
+            "The robot widowx has no base that moves",
+        ),
         (["--from", str(CHECKPOINTS / "flax"), "--preset", "rt1-x"], "527 missing:"),
     ],
 )
@@ -106,6 +110,20 @@ def test_the_command_refuses(
     assert main(["convert", "rt1", "--to", str(tmp_path / "x"), *preset, *tiny, *arguments]) == 2
     assert sentence in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_base_that_was_asked_for_moves_in_its_own_mode_alone(tmp_path: Path) -> None:
+    source, place = str(CHECKPOINTS / "flax" / "checkpoint_900"), tmp_path / "rt1"
+    arguments = ["convert", "rt1", "--from", source, "--to", str(place), "--preset", "rt1-jax", "--base", *OPTIONS]
+    assert main(arguments) == 0
+    InstructionTable({"open the drawer": np.linspace(-1, 1, 16)}).save(place / TABLE_FILE)
+    policy = load_policy(str(place), device="cpu")
+    policy.reset("open the drawer")
+    (step,) = policy.act(seen(0.0)).steps
+    tokens = dict(zip((one.role for one in policy.card.dimensions), policy.act(seen(1.0)).tokens, strict=True))
+    assert policy.card.moves_base
+    assert {"base_x", "base_y", "base_yaw"} <= set(tokens)
+    assert not (step.base.any() and step.translation.any())
 
 
 def test_a_kill_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,25 @@ def test_cards_fit_their_networks(preset: str, robot: str, tmp_path: Path) -> No
     assert (card.cameras[0].width, card.cameras[0].height, card.cameras[0].crop) == (320, 256, "pad")
 
 
+def test_the_google_robots_base_has_roles_where_that_is_asked_for(tmp_path: Path) -> None:
+    config = RT1Config.preset("rt1-x")
+    card = public_card(config, "x", base=True)
+    check_card(card, config, tmp_path)
+    named = {one.name: one.role for one in card.dimensions if one.name.startswith("base_")}
+    assert named == {
+        "base_displacement_vertical_rotation": "base_yaw",
+        "base_displacement_vector_x": "base_x",
+        "base_displacement_vector_y": "base_y",
+    }
+    assert card.base_mode == 2
+    assert any(note.startswith("Not verified: that base_displacement_vector is in metres") for note in card.notes)
+    assert [(one.low, one.high) for one in card.dimensions] == [
+        (one.low, one.high) for one in public_card(config, "x").dimensions
+    ]
+    with pytest.raises(ActionCardError, match="The robot widowx has no base that moves; google_robot has one"):
+        public_card(config, "x", robot="widowx", base=True)
+
+
 def test_a_range_other_than_the_networks_is_refused(tmp_path: Path) -> None:
     card = public_card(RT1Config.preset("rt1-x", vocab_size=256), "x")
     with pytest.raises(
