@@ -75,24 +75,39 @@ def _training(arms: Arms) -> str:
     """Each with its seeds together, and one by one."""
     rows = []
     for name, shown, paper in TRAININGS:
-        seeds = [arms[key] for key in sorted(arms) if key.removeprefix(f"{name}-").isdigit() and arms[key].successes]
+        seeds = _seeds(arms, name)
         if not seeds:
             return ""
-        row = [shown, *(_pooled([one.successes[suite] for one in seeds]) for suite in ("pick-any", "unseen"))]
+        row = [shown, *_pooled(seeds, ("pick-any", "unseen"))]
         for values in ([one.vqa_free for one in seeds], [one.vqa_restricted for one in seeds]):
             row.append(", ".join(f"{value:.1%}" for value in values if value is not None))
         rows.append([*row, f"{paper} %"])
     return markdown(("", "`pick-any`", "`unseen`", "VQA free", "restricted", "RT-2-PaLI-X-5B, unseen"), rows)
 
 
-def _pooled(counts: Sequence[Count]) -> str:
-    total = sum(count for count, _ in counts), sum(episodes for _, episodes in counts)
-    return f"{in_words(total)}: {', '.join(str(count) for count, _ in counts)}"
+def _seeds(arms: Arms, name: str) -> list[Measured]:
+    """The arms of this kind that were evaluated, by their seeds."""
+    names = (key for key in sorted(arms) if key.removeprefix(f"{name}-").isdigit())
+    return [arms[key] for key in names if arms[key].successes]
+
+
+def _pooled(seeds: Sequence[Measured], suites: Iterable[str]) -> list[str]:
+    """A cell for each suite: all seeds together, and one by one."""
+    found = []
+    for suite in suites:
+        counts = [one.successes[suite] for one in seeds if suite in one.successes]
+        total = sum(count for count, _ in counts), sum(episodes for _, episodes in counts)
+        found.append(f"{in_words(total)}: {', '.join(str(count) for count, _ in counts)}" if counts else "")
+    return found
 
 
 def _words(arms: Arms) -> str:
-    shown = {"robot-only-0": "robot data only", "co-0": "co-fine-tuned", "plan": "co-fine-tuned, a plan first"}
-    return _rows(arms, shown, ("synonyms", "reasoning"))
+    shown, suites = (
+        {"robot-only": "robot data only", "co": "co-fine-tuned", "plan": "a plan first"},
+        ("synonyms", "reasoning"),
+    )
+    rows = [[called, *_pooled(seeds, suites)] for name, called in shown.items() if (seeds := _seeds(arms, name))]
+    return markdown(("", *(f"`{suite}`" for suite in suites)), rows) if any(any(row[1:]) for row in rows) else ""
 
 
 def _rows(arms: Arms, shown: Mapping[str, str], only: Iterable[str] = ()) -> str:

@@ -74,11 +74,11 @@ def arms() -> list[Arm]:
     for seed in SEEDS:
         found.append(Arm(f"web-{seed}", {**web, "seed": seed}, suites=()))
         found.append(Arm(f"scratch-{seed}", {**robot_only, "seed": seed}))
-        suites = (*SUITES, *WORDS) if seed == 0 else SUITES
+        suites = (*SUITES, *WORDS)
         found.append(Arm(f"robot-only-{seed}", {**robot_only, "seed": seed}, f"web-{seed}", suites))
         co = {**together, "robot_share": ROBOT_FRAMES / FRAMES, "seed": seed}
         found.append(Arm(f"co-{seed}", co, f"web-{seed}", suites))
-    found.append(Arm("plan", {}, suites=WORDS, plan=True, of="co-0"))
+        found.append(Arm(f"plan-{seed}", {}, suites=WORDS, plan=True, of=f"co-{seed}"))
     found += [Arm(share_name(share), {**together, "robot_share": share}, "web-0") for share in SHARES]
     small = {"width": 64, "layers": 2}
     found.append(Arm("web-small", {**web, **small}, suites=()))

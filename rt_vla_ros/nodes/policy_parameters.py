@@ -43,13 +43,13 @@ POLICY_PARAMETERS = (
     ),
     Parameter(
         "cuda_graphs",
-        False,
-        "Experimental (docs/gpu.md): whether a GPU replays RT-1's step and RT-2's passes as CUDA graphs.",
+        True,
+        "Whether a GPU replays RT-1's step and RT-2's passes as CUDA graphs (docs/gpu.md).",
     ),
     Parameter(
         "device_images",
-        False,
-        "Experimental (docs/gpu.md): whether RT-2's images are prepared on its GPU, where that gives the very same.",
+        True,
+        "Whether RT-2's images are prepared on its GPU, where that gives the very same pixels (docs/gpu.md).",
     ),
     Parameter(
         "cameras",

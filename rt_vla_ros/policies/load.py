@@ -23,8 +23,8 @@ def load_policy(
     language: str | None = None,
     weights: str = "auto",
     trust_remote_code: bool = False,
-    cuda_graphs: bool = False,
-    device_images: bool = False,
+    cuda_graphs: bool = True,
+    device_images: bool = True,
     plan: bool = False,
     tell: Tell | None = None,
 ) -> Policy:
@@ -38,7 +38,7 @@ def load_policy(
     for RT-2 on a GPU, float32 for everything else.
     trust_remote_code: whether Python code that lies beside the weights may be run, for models that transformers lacks.
     cuda_graphs: whether a GPU replays CUDA graphs: of RT-2's passes (rt2.decoding.fixed_shapes) and of RT-1's step.
-    device_images: whether RT-2's images are prepared on its device (rt2.inputs.device_images). Both are experimental.
+    device_images: whether RT-2's images are prepared on its GPU (rt2.inputs.device_images). Neither changes a CPU.
     plan: whether an RT-2 that was taught to (plan_on_request in rt2_config.json) writes a plan in words before each
     action; one that plans in any case does so with and without.
     tell: gets a sentence now and then about how far loading is.

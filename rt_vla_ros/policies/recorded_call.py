@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 RUNS_BEFORE = 3
 """PyTorch's notes on CUDA graphs: libraries set themselves up in the first runs, which must not be recorded."""
@@ -56,15 +59,21 @@ class RecordedCall:
 def graphed(function: Callable[[Tensor], Tensor], device: torch.device) -> Callable[[Tensor], Tensor]:
     """A function that is recorded at the first call with a shape, then replayed; on a CPU the function itself.
 
-    Its output is overwritten by the next call with the same shape. Other tensors that it reads must stay in place.
+    Its output is overwritten by the next call with the same shape. Other tensors that it reads must stay in place. What
+    cannot be recorded is run as it is from then on, and the log says why.
     """
     if device.type != "cuda":
         return function
-    calls: dict[torch.Size, RecordedCall] = {}
+    calls: dict[torch.Size, RecordedCall | None] = {}
 
     def call(x: Tensor) -> Tensor:
         if x.shape not in calls:
-            calls[x.shape] = RecordedCall(lambda x: function(x), {"x": x.to(device)}, record=True)
-        return calls[x.shape](x=x)
+            try:
+                calls[x.shape] = RecordedCall(lambda x: function(x), {"x": x.to(device)}, record=True)
+            except RuntimeError as error:
+                logger.warning("A step goes on without CUDA graphs: %s", str(error).strip().splitlines()[0])
+                calls[x.shape] = None
+        recorded = calls[x.shape]
+        return function(x.to(device)) if recorded is None else recorded(x=x)
 
     return call

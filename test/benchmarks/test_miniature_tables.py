@@ -41,9 +41,9 @@ def test_seeds_of_an_arm_are_counted_together_and_told_one_by_one() -> None:
 
 
 def test_what_was_not_made_has_no_table() -> None:
-    text = report({"web-0": made({}), "scratch-0": Measured(), "plan": Measured({"reasoning": (3, 10)})})
+    text = report({"web-0": made({}), "scratch-0": Measured(), "plan-1": Measured({"reasoning": (3, 10)})})
     assert "(a)" not in text
-    assert "| co-fine-tuned, a plan first |  | 3 of 10 (11% to 60%) |" in text
+    assert "| a plan first |  | 3 of 10 (11% to 60%): 3 |" in text
     assert "| scratch-0 |" not in text
     assert "| web-0 |  | 50.0% | 75.0% | 25 |" in text or "| web-0 | 50.0% | 75.0% | 25 |" in text
 

@@ -106,10 +106,11 @@ def test_a_camera_that_the_node_has_not_is_told(make_bench: Make, tmp_path: Path
 
 
 def test_cuda_graphs_are_for_gpus(make_bench: Make, tmp_path: Path) -> None:
-    bench, node = start(make_bench, save_vlm(tmp_path, "qwen2_vl"), cuda_graphs=True)
+    bench, node = start(make_bench, save_vlm(tmp_path, "qwen2_vl"))
     policy = until_ready(bench, node)
-    assert node.get_parameter("cuda_graphs").value is True
+    assert node.get_parameter("cuda_graphs").value is node.get_parameter("device_images").value is True
     assert policy.recorded_prompt_lengths == 0
+    assert not policy._device_images
     assert len(first_action(bench, node, "image").tokens) == 8
 
 

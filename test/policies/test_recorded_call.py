@@ -80,3 +80,28 @@ def test_on_a_gpu_it_runs_before_is_recorded_once_and_is_replayed(monkeypatch: p
     buffers = call._buffers
     assert buffers["a"].tolist() == [2.0] * 3  # what the graph reads is what was given
     assert (buffers["a"].data_ptr(), buffers["b"].data_ptr()) == log.calls[-1][1:]
+
+
+class OnTheGPU(torch.Tensor):
+    """A tensor for which there is a GPU."""
+
+    def to(self, *_: Any, **__: Any) -> OnTheGPU:  # type: ignore[override]
+        return self
+
+
+def test_what_cannot_be_recorded_is_run_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried = []
+
+    def cannot(*_: object, **__: object) -> None:
+        tried.append(1)
+        raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore")
+
+    monkeypatch.setattr(recorded_call, "RecordedCall", cannot)
+    call = recorded_call.graphed(lambda x: 2 * x, torch.device("cuda"))
+    for value in (1.0, 3.0):
+        assert float(call(torch.full((1,), value).as_subclass(OnTheGPU))) == 2 * value
+    assert tried == [1], "recording is tried once a shape"
+    assert "goes on without CUDA graphs: CUDA error: operation not permitted when stream is capturing" in caplog.text
+    assert "more" not in caplog.text

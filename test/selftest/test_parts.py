@@ -11,7 +11,6 @@ from torch import Tensor
 
 from rt_vla_ros.policies.rt1.fast import steps
 from rt_vla_ros.policies.rt2.decoding import engine
-from rt_vla_ros.policies.rt2.policy import RT2Policy
 from rt_vla_ros.selftest import rt1_parts, rt2_parts, training_parts
 from rt_vla_ros.selftest.runner import FailedError, Machine
 
@@ -115,9 +114,3 @@ def test_a_training_that_fails_says_why() -> None:
         training_parts._finish(
             [sys.executable, "-m", "rt_vla_ros.cli", "train", "rt1", "--data", ".", "--out", "x", "--preset", "none"]
         )
-
-
-def test_gpu_code_is_off_by_default() -> None:
-    found = RT2Policy.__init__.__kwdefaults__
-    assert (found["fixed_shapes"], found["device_images"]) == (False, False)
-    assert steps.FoldedSteps.__init__.__kwdefaults__ == {"cuda_graphs": False}

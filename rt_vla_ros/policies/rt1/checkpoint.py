@@ -72,7 +72,7 @@ def open_policy(
     decoding: str | None = None,
     language: str | None = None,
     weights: str = "auto",
-    cuda_graphs: bool = False,
+    cuda_graphs: bool = True,
     **_options: object,
 ) -> RT1Policy:
     """The policy of a checkpoint, or of random weights (the same every time) for one that is made in memory.

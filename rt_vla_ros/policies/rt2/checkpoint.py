@@ -33,8 +33,8 @@ def open_policy(
     language: str | None = None,
     weights: str = "auto",
     trust_remote_code: bool = False,
-    cuda_graphs: bool = False,
-    device_images: bool = False,
+    cuda_graphs: bool = True,
+    device_images: bool = True,
     plan: bool = False,
     tell: Tell = say_nothing,
 ) -> RT2Policy:
@@ -51,5 +51,6 @@ def open_policy(
     )
     if plan:
         parts = replace(parts, config=plan_config(parts.config, parts.config.plan_on_request))
-    fixed = cuda_graphs and device.type == "cuda"
-    return RT2Policy(parts, name=checkpoint.name, fixed_shapes=fixed, device_images=device_images)
+    on_gpu = device.type == "cuda"
+    how = {"fixed_shapes": cuda_graphs and on_gpu, "device_images": device_images and on_gpu}
+    return RT2Policy(parts, name=checkpoint.name, **how)
