@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.data.assembly import DatasetAssembly, StoredEpisode, check_new
 from rt_vla_ros.data.episode import DatasetError, card_differences
-from rt_vla_ros.data.episode_source import EpisodeSource, open_dataset
+from rt_vla_ros.data.episode_source import EpisodeSource, StepRange, open_dataset
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import COMMANDER, INFO, INTERVENTION
 from rt_vla_ros.data.parquet import arrow
@@ -26,11 +26,12 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Pick:
-    """Episode number `number` of a dataset, and the sentences that are said otherwise in it."""
+    """Episode number `number` of a dataset, the sentences that are said otherwise in it, and the part that is kept."""
 
     source: EpisodeSource
     number: int
     renamed: Mapping[str, str] | None = None
+    part: StepRange | None = None
 
 
 def write(
@@ -51,7 +52,7 @@ def write(
     assembly = DatasetAssembly(out, card, info, _about(sources, ordered), facts=kinds, link=link)
     for done in range(assembly.episodes, len(ordered)):
         pick = ordered[done]
-        episode = pick.source.episode(pick.number, info["features"])
+        episode = pick.source.episode(pick.number, info["features"], pick.part)
         assembly.add(_said(_filled(episode, info["features"]), pick.renamed or {}))
         report(f"{out}: episode {done + 1} of {len(ordered)}")
     return assembly.finish()
@@ -246,7 +247,10 @@ def _said(episode: StoredEpisode, renamed: Mapping[str, str]) -> StoredEpisode:
 def _about(sources: Sequence[EpisodeSource], picks: Sequence[Pick]) -> dict[str, Any]:
     """What a dataset is made of, to know it again."""
     places = {id(source): i for i, source in enumerate(sources)}
-    chosen = json.dumps([(places[id(pick.source)], pick.number, pick.renamed) for pick in picks])
+    cuts = [() if pick.part is None else astuple(pick.part) for pick in picks]
+    chosen = json.dumps(
+        [(places[id(pick.source)], pick.number, pick.renamed, *cut) for pick, cut in zip(picks, cuts, strict=True)]
+    )
     return {
         "datasets": [str(source.directory.resolve()) for source in sources],
         "frames": [sum(int(row["length"]) for row in source.rows) for source in sources],

@@ -37,6 +37,27 @@ def test_a_dataset_is_taken_apart_and_put_together(tmp_path: Path, capsys: pytes
         assert f"{line}\n" in out
 
 
+def test_idle_ends_are_told_and_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    episodes = [make_episode(seed, length=12) for seed in range(2)]
+    for one, steps in zip(episodes, (slice(7, None), slice(None)), strict=True):
+        one.values[steps] = 0
+    data, new = write_dataset(tmp_path / "data", episodes), tmp_path / "new"
+    assert main(["data", "trim", str(data), "--margin", "0.4", "--dry-run"]) == 0
+    assert not new.exists()
+    assert main(["data", "trim", str(data), "--margin", "0.4", "--out", str(new)]) == 0
+    out = capsys.readouterr().out
+    for line in (
+        "Episode 0: 2 of 12 frames, 0 at the start and 2 at the end.",
+        "Episode 1: left out, as nothing is commanded in its 12 frames.",
+        f"{data}: 14 of 24 frames would go. Nothing is written.",
+        f"{new}: 1 episodes, 10 frames.",
+    ):
+        assert f"{line}\n" in out
+    for margin in ("-1", "nan", "x"):
+        assert main(["data", "trim", str(data), "--margin", margin, "--dry-run"]) == 2
+        assert "expected a number, 0 or more" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
