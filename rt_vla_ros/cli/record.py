@@ -28,6 +28,8 @@ from rt_vla_ros.cli.interrupts import INTERRUPTED
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.cli.raw_bag import raw_bag
 from rt_vla_ros.cli.terminal_keys import END, Keys, raw_keys
+from rt_vla_ros.data.episode import DatasetError
+from rt_vla_ros.data.new_place import check_apart
 from rt_vla_ros.data.video import CODECS
 from rt_vla_ros.nodes.recorder_node import RecorderNode
 from rt_vla_ros.nodes.start_error import StartError
@@ -54,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--use-sim-time", action="store_true", help="the stamps are a simulation's, which publishes /clock")
 
 
-@refused(StartError, TopicMapError)
+@refused(StartError, TopicMapError, DatasetError)
 def run(args: argparse.Namespace) -> int:
     """0 when the dataset has its episodes, or q was pressed."""
     topics = TopicMap.load(args.topics)
@@ -65,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     overrides = [Parameter(name, value=value) for name, value in settings.items()]
     with ExitStack() as stack:
         if args.bag is not None:
+            check_apart(args.out, [args.bag])
             stack.enter_context(raw_bag(args.bag, [*topics.all_topics(), "/tf", "/tf_static", "/clock"]))
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         stack.callback(rclpy.try_shutdown)

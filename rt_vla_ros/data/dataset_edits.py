@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
-from rt_vla_ros.data.assembly import DatasetAssembly, StoredEpisode, check_new
+from rt_vla_ros.data.assembly import DatasetAssembly, StoredEpisode
 from rt_vla_ros.data.episode import DatasetError, card_differences
 from rt_vla_ros.data.episode_source import EpisodeSource, StepRange, open_dataset
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import COMMANDER, INFO, INTERVENTION
+from rt_vla_ros.data.new_place import check_apart, check_new
 from rt_vla_ros.data.parquet import arrow
 
 EXPERT, UNKNOWN = "expert", "unknown"
@@ -62,7 +63,7 @@ def merge(
     directories: Sequence[Path], out: Path, report: Report, *, link: bool = False, common: bool = False
 ) -> LeRobotDataset:
     """All episodes of datasets with the same action card. Raises DatasetError, ActionCardError, OSError."""
-    check_new(out)
+    check_new(out, directories)
     opened = [open_dataset(directory) for directory in directories]
     card = opened[0][1]
     for directory, (_, other) in zip(directories[1:], opened[1:], strict=True):
@@ -80,7 +81,7 @@ def drop(
     directory: Path, out: Path, report: Report, *, episodes: Collection[int], failed: bool = False, link: bool = False
 ) -> LeRobotDataset:
     """Without these episodes, and without those that failed. Raises DatasetError, ActionCardError, OSError."""
-    check_new(out)
+    check_new(out, [directory])
     source, card = open_dataset(directory)
     _check_numbers(source, episodes)
     gone = {*episodes} | ({i for i in range(len(source)) if not _succeeded(source, i)} if failed else set())
@@ -105,7 +106,7 @@ def relabel(
 
     Raises DatasetError where nobody says `old`, ActionCardError, OSError.
     """
-    check_new(out)
+    check_new(out, [directory])
     if not new.strip():
         raise DatasetError("The new sentence is empty.")
     source, card = open_dataset(directory)
@@ -165,8 +166,8 @@ def write_parts(
 
     Raises DatasetError, OSError.
     """
-    if out.resolve().is_relative_to(source.directory.resolve()):
-        raise DatasetError(f"{out} is in the dataset that is split, which stays as it is; name another place.")
+    for place in (out, *(out / name for name in parts)):
+        check_apart(place, [source.directory])
     wanted = {name: numbers for name, numbers in parts.items() if numbers}
     if len(wanted) < 2:
         raise DatasetError(f"All episodes of {source.directory} would be in one part, {', '.join(wanted)!r}.")

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.data.assembly import check_new
 from rt_vla_ros.data.dataset_edits import Pick, Report, write
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.episode_source import EpisodeSource, StepRange, open_dataset
 from rt_vla_ros.data.idle_steps import idle_ends, moving_steps
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import ACTION
+from rt_vla_ros.data.new_place import check_new
 
 MARGIN = 0.3
 """How much of a stretch stays [s]."""
@@ -57,7 +57,7 @@ def trim(
     source: EpisodeSource, card: ActionCard, cuts: Sequence[EpisodeCut], out: Path, report: Report, *, link: bool
 ) -> LeRobotDataset:
     """A new dataset without what `cuts` takes away. Raises DatasetError where that is nothing or all, OSError."""
-    check_new(out)
+    check_new(out, [source.directory])
     left = [cut for cut in cuts if cut.gone < cut.length]
     if not left:
         raise DatasetError(f"In no episode of {source.directory} is a motion commanded; nothing would be left.")

@@ -84,6 +84,7 @@ def test_ctrl_c_ends_it(given: list[str], monkeypatch: pytest.MonkeyPatch, ros_g
         (("--out", "/dev/null"), "/dev/null"),
         (("--codec", "gif"), "invalid choice"),
         (("--episodes", "0"), "--episodes"),
+        (("--out", "set", "--bag", "set/raw"), "set/raw lies in set; name a directory that is for the new"),
     ],
 )
 def test_what_cannot_be_is_refused(

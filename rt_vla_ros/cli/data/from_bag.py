@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from rt_vla_ros import ros
 from rt_vla_ros.cli.main import refused
+from rt_vla_ros.data.new_place import check_apart
 from rt_vla_ros.data.video import CODECS
 from rt_vla_ros.os_error import in_words
 from rt_vla_ros.progress import Progress
@@ -120,11 +121,12 @@ def _told(path: Path, episode: ConvertedEpisode, *, audit: bool) -> Iterator[str
 
 @contextmanager
 def _target(args: argparse.Namespace) -> Iterator[Path]:
-    """Where the dataset is written. Raises CliError where something is there."""
+    """Where the dataset is written. Raises CliError where something is there, DatasetError in the place of a bag."""
     if args.dry_run:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder) / "data"
         return
+    check_apart(args.out, args.bags)
     if args.out.exists() and any(args.out.iterdir() if args.out.is_dir() else [args.out]) and not args.append:
         raise CliError(f"{args.out} is there already: name another directory, or say --append.")
     yield args.out

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rt_vla_ros.cli.data.options import add_link, summary
 from rt_vla_ros.cli.main import refused
-from rt_vla_ros.data.assembly import check_new
+from rt_vla_ros.data.new_place import check_new
 from rt_vla_ros.data.trimming import MARGIN, EpisodeCut, open_to_trim, trim
 from rt_vla_ros.progress import Progress
 from zenoh_ros.commands.numbers import nonnegative_float
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 when the dataset is whole, or it is said what would be cut."""
     if args.out is not None:
-        check_new(args.out)
+        check_new(args.out, [args.data])
     progress = Progress()
     source, card, cuts = open_to_trim(args.data, args.margin)
     for line in _told(cuts):

@@ -72,3 +72,30 @@ def test_idle_ends_are_told_and_cut(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_what_makes_no_sense_is_refused(line: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", *line.split()]) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "merge DATA OTHER",
+        "drop DATA --episodes 1",
+        "trim DATA",
+        "relabel DATA --from a --to b",
+        "split DATA --by success",
+        "from-lerobot-v2 DATA",
+        "from-rlds DATA",
+        "from-bag DATA --card DATA --topics TOPICS",
+        "from-bag OTHER DATA --append --card DATA --topics TOPICS",
+    ],
+)
+def test_no_dataset_is_made_in_what_it_is_made_of(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATA", "OTHER"):
+        write_dataset(Path(name), [make_episode(seed) for seed in range(2)])
+    Path("TOPICS").write_text("/recorder_node:\n  ros__parameters:\n    cameras: ['front=/image']\n")
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["data", *command.split(), "--out", "DATA/new"]) == 2
+    assert "DATA/new lies in DATA, which stays as it is" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
