@@ -41,8 +41,8 @@ MARKER = "unfinished.json"
 MOST_BYTES = 64 << 20  # of time steps that are kept until they are written
 ROWS_WITH_IMAGES = 64  # a group of rows that has images; a reader of one image reads a group
 NUMBERS = ("float", "int", "uint")
-UNKNOWN = {"leader": "unknown", "success": False, "suite": "", "seed": -1, "audit": "", "source": ""}
-"""What a row of meta/episodes says where nobody has said it."""
+UNKNOWN = {"leader": "unknown", "suite": "", "seed": -1, "audit": "", "source": ""}
+"""What a row of meta/episodes says where nobody has said it; whether an episode succeeded is null then."""
 
 
 @dataclass(frozen=True, kw_only=True)
