@@ -265,6 +265,8 @@ class LeRobotWriter:
                 if row["episode_index"] < self.episodes:
                     numbers.append(_file_number(path) + 1)
                     numbers += [numbered(row, kind) + 1 for kind in kinds_of_files(row)]
+        for path in self.directory.glob(f"{META}/*.part"):
+            path.unlink()
         for path in [*self.directory.glob("*/*/*/file-*"), *self.directory.glob("data/*/file-*")]:
             if path.suffix == ".part" or _file_number(path) >= max(numbers):
                 path.unlink()

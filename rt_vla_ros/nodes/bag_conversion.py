@@ -35,13 +35,17 @@ class Splitting:
 
 @dataclass(frozen=True)
 class ConvertedEpisode:
-    """What became of one. begin, end: from the bag's begin [s]. saved: None where nothing is kept, for `refusal`."""
+    """What became of one. begin, end: from the bag's begin [s]. saved: None where nothing is kept, for `refusal`.
+
+    goes_on: it ended early at a gap, and what comes after that is the next one.
+    """
 
     begin: float
     end: float
     saved: SavedEpisode | None
     refusal: str
     audits: Audits
+    goes_on: bool = False
 
 
 class BagConversion:
@@ -113,23 +117,36 @@ class BagConversion:
                     self._episode.stop(self._waiting[0])
                 if not self._episode.take(now_ns):
                     return
-                yield self._ended(self._episode)
-                self._episode = None
+                after = self._after_gap(self._episode)
+                yield self._ended(self._episode, goes_on=after is not None)
+                self._episode = None if after is None else self._begun(after)
+                if after is not None:
+                    continue
             if not self._waiting or self._waiting[0].time_ns > now_ns:
                 self._streams.forget(now_ns)
                 return
             cut = self._waiting.popleft()
             if cut.begins:
                 self._streams.put_instruction(cut.instruction or self._splitting.instruction, cut.time_ns)
-                self._episode = _Episode(self._writer, self._streams, cut.time_ns, self._splitting.success)
+                self._episode = self._begun(cut.time_ns)
 
-    def _ended(self, episode: _Episode) -> ConvertedEpisode:
-        times = [(at - (self._begin_ns or 0)) / 1e9 for at in (episode.begin_ns, episode.end_ns or self._topics.now_ns)]
+    def _begun(self, begin_ns: int) -> _Episode:
+        return _Episode(self._writer, self._streams, begin_ns, self._splitting.success)
+
+    def _after_gap(self, episode: _Episode) -> int | None:
+        """When the next one begins, where this one ended at a gap: nobody is there to begin it, as live."""
+        after = episode.resume_ns
+        is_next = after is not None and self._waiting and self._waiting[0].time_ns <= after
+        return None if is_next else after
+
+    def _ended(self, episode: _Episode, *, goes_on: bool) -> ConvertedEpisode:
+        end_ns = episode.resume_ns or episode.end_ns or self._topics.now_ns
+        times = [(at - (self._begin_ns or 0)) / 1e9 for at in (episode.begin_ns, end_ns)]
         audits = self._streams.audits()
         try:
-            return ConvertedEpisode(times[0], times[1], episode.save(audits), "", audits)
+            return ConvertedEpisode(times[0], times[1], episode.save(audits), "", audits, goes_on)
         except RecordingError as error:
-            return ConvertedEpisode(times[0], times[1], None, self._explained(str(error)), audits)
+            return ConvertedEpisode(times[0], times[1], None, self._explained(str(error)), audits, goes_on)
 
     def _explained(self, refusal: str) -> str:
         if "TF has no way" in refusal and "/tf_static" not in self._bag.kinds:
@@ -147,7 +164,7 @@ class BagConversion:
 
 
 class _Episode:
-    """The one under way. begin_ns, end_ns: by the clock of the stamps."""
+    """The one under way, by the clock of the stamps. resume_ns: see Resampler; also after what cannot be decoded."""
 
     def __init__(self, writer: LeRobotWriter, streams: RobotStreams, begin_ns: int, success: bool) -> None:
         self.begin_ns, self.end_ns = begin_ns, 0
@@ -155,6 +172,11 @@ class _Episode:
         self._builder = EpisodeBuilder(writer, streams, lambda camera, picture: rgb_from_picture(picture, camera))
         self._resampler = Resampler(streams, begin_ns)
         self._over: str | None = None
+        self._undecoded_ns: int | None = None
+
+    @property
+    def resume_ns(self) -> int | None:
+        return self._undecoded_ns or self._resampler.resume_ns
 
     def stop(self, cut: Cut) -> None:
         if not self.end_ns:
@@ -166,9 +188,11 @@ class _Episode:
         """Whether it is over."""
         try:
             for moment in self._resampler.due(now_ns):
+                at_ns = moment.time_ns
                 self._builder.add(moment)
         except ValueError as error:
             self._over = f"The episode ended early: {error}"
+            self._undecoded_ns = at_ns + 1 if self._builder.frames else None
         except BaseException:
             self._builder.discard()
             raise

@@ -56,7 +56,8 @@ def test_what_a_killed_writer_left_is_removed(dataset: Path) -> None:
     writer.commit()
     for name in ("meta/info.json",):  # it died just before the episode was counted
         (dataset / name).write_bytes(before[name])
-    (dataset / "data/chunk-000/file-003.parquet.part").write_bytes(b"half")
+    for name in ("data/chunk-000/file-003.parquet.part", "meta/tasks.parquet.part", "meta/info.json.part"):
+        (dataset / name).write_bytes(b"half")
     assert len(LeRobotDataset(dataset)) == 5
     writer = LeRobotWriter(dataset, CARD, with_scene=True)
     writer.add(make_episode(5, length=4))

@@ -111,6 +111,8 @@ def _told(path: Path, episode: ConvertedEpisode, *, audit: bool) -> Iterator[str
         saved = episode.saved
         yield f"{when}: episode {saved.index}, {saved.frames} frames, {'success' if saved.success else 'no success'}."
         yield from (f"  problem: {problem}" for problem in saved.problems)
+    if episode.goes_on:
+        yield "  What comes after that is an episode of its own."
     for name, one in episode.audits if audit else ():
         told = one.to_dict()
         if told["messages"]:

@@ -247,13 +247,48 @@ def test_a_full_disk_keeps_what_is_whole(
     assert not (robot / "other").exists()
 
 
-def test_a_gap_in_tf_ends_the_episode(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    gap = (BEGIN + SECOND, BEGIN + round(1.6 * SECOND))
-    write(robot / "bag", [one for one in bags.robot(3.0) if one.topic != "/tf" or not gap[0] < one.time_ns < gap[1]])
+def without(said: list[Said], topic: str, *gaps: tuple[float, float]) -> list[Said]:
+    """Without what a topic says within these times from the begin [s]."""
+    lost = [(BEGIN + round(first * SECOND), BEGIN + round(last * SECOND)) for first, last in gaps]
+    return [one for one in said if one.topic != topic or not any(a < one.time_ns < b for a, b in lost)]
+
+
+def test_after_a_gap_another_episode_begins(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(robot / "bag", without(bags.robot(4.0), "/tf", (1.0, 1.6), (2.5, 3.1)))
     assert convert(robot, robot / "bag") == 0
-    (episode,) = LeRobotDataset(robot / "set")
-    assert (len(episode), episode.success) == (4, False)  # the fifth has no next one
-    assert "TF has a gap of 0.60 s in the transforms of 'flange'" in capsys.readouterr().out
+    found = [*LeRobotDataset(robot / "set")]
+    assert [(len(one), one.success) for one in found] == [(4, False), (4, False), (5, True)]  # a last one has no next
+    assert {one.instruction for one in found} == {"lift the cube"}
+    for one, first in zip(found, (0, 16, 31), strict=True):
+        assert int(one.images["front"][0, 0, 0, 0]) == first
+        np.testing.assert_allclose(one.values[:-1, 1], 0.02, atol=1e-6)  # none reaches over the gap
+    said = capsys.readouterr().out
+    assert "TF has a gap of 0.60 s in the transforms of 'flange'" in said
+    assert said.count("What comes after that is an episode of its own.") == 2
+
+
+def test_after_a_gap_in_the_images_too(robot: Path) -> None:
+    write(robot / "bag", without(bags.robot(4.0), "/camera/image", (1.0, 3.0)))
+    assert convert(robot, robot / "bag") == 0
+    assert [one.success for one in LeRobotDataset(robot / "set")] == [False, True]
+
+
+def test_a_gap_across_the_end_of_an_episode_adds_none(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(robot / "bag", without(marked((0.0, "a"), (2.0, "b"), (4.0, "")), "/tf", (1.0, 2.6)))
+    assert convert(robot, robot / "bag", "--episodes-by", "instruction") == 0
+    assert [one.instruction for one in LeRobotDataset(robot / "set")] == ["a", "b"]
+
+
+def test_after_an_image_that_cannot_be_decoded(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    topic_map(robot / "topics.yaml", cameras=["front=/camera/image/compressed"])
+    said = bags.robot(4.0, compressed=True)
+    pictures = [place for place, one in enumerate(said) if "image" in one.topic]
+    picture = said[pictures[16]].message
+    picture.data = np.where(np.arange(len(picture.data)) // 6 == 8, np.uint8(0), picture.data)  # not its begin and end
+    write(robot / "bag", said)
+    assert convert(robot, robot / "bag") == 0
+    assert [(len(one), one.success) for one in LeRobotDataset(robot / "set")] == [(7, False), (12, True)]
+    assert "The episode ended early" in capsys.readouterr().out
 
 
 def test_types_that_nobody_knows_here_are_passed_over(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
