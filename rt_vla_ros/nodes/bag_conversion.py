@@ -12,7 +12,8 @@ from rt_vla_ros.nodes.pictures import rgb_from_picture
 from rt_vla_ros.recording.bag_files import Bag, BagError
 from rt_vla_ros.recording.episode_builder import Audits, EpisodeBuilder, RecordingError, SavedEpisode
 from rt_vla_ros.recording.episode_cuts import Cut, EpisodeCuts, cuts_at
-from rt_vla_ros.recording.resampling import PATIENCE_NS, Resampler
+from rt_vla_ros.recording.episode_origin import EpisodeOrigin, KnownEpisodes
+from rt_vla_ros.recording.resampling import PATIENCE_NS, Moment, Resampler
 from rt_vla_ros.recording.robot_streams import RobotStreams
 from rt_vla_ros.recording.topic_map import TopicMap
 
@@ -37,7 +38,8 @@ class Splitting:
 class ConvertedEpisode:
     """What became of one. begin, end: from the bag's begin [s]. saved: None where nothing is kept, for `refusal`.
 
-    goes_on: it ended early at a gap, and what comes after that is the next one.
+    goes_on: it ended early at a gap, and what comes after that is the next one. known: which episode of the dataset it
+    is already; then nothing is made of it.
     """
 
     begin: float
@@ -46,14 +48,17 @@ class ConvertedEpisode:
     refusal: str
     audits: Audits
     goes_on: bool = False
+    known: int | None = None
 
 
 class BagConversion:
     """notes: what is wrong with the bag, in sentences, once it is read."""
 
-    def __init__(self, bag: Bag, topics: TopicMap, writer: LeRobotWriter, splitting: Splitting) -> None:
-        """Raises BagError, TopicMapError, StartError."""
-        self._bag, self._writer, self._splitting = bag, writer, splitting
+    def __init__(
+        self, bag: Bag, topics: TopicMap, writer: LeRobotWriter, splitting: Splitting, known: KnownEpisodes
+    ) -> None:
+        """known: those of the writer's dataset. Raises BagError, TopicMapError, StartError."""
+        self._bag, self._writer, self._splitting, self._known = bag, writer, splitting, known
         self._streams = RobotStreams(writer.card, topics)
         self._topics = BagTopics(bag, self._streams)
         self._marker = self._find_marker()
@@ -131,7 +136,8 @@ class BagConversion:
                 self._episode = self._begun(cut.time_ns)
 
     def _begun(self, begin_ns: int) -> _Episode:
-        return _Episode(self._writer, self._streams, begin_ns, self._splitting.success)
+        known = self._known.find(self._bag.fingerprint, begin_ns)
+        return _Episode(self._writer, self._streams, begin_ns, self._splitting.success, known)
 
     def _after_gap(self, episode: _Episode) -> int | None:
         """When the next one begins, where this one ended at a gap: nobody is there to begin it, as live."""
@@ -143,8 +149,13 @@ class BagConversion:
         end_ns = episode.resume_ns or episode.end_ns or self._topics.now_ns
         times = [(at - (self._begin_ns or 0)) / 1e9 for at in (episode.begin_ns, end_ns)]
         audits = self._streams.audits()
+        if episode.known is not None:
+            return ConvertedEpisode(times[0], times[1], None, "", audits, goes_on, episode.known[0])
+        origin = EpisodeOrigin(self._bag.fingerprint, episode.begin_ns, episode.last_ns)
         try:
-            return ConvertedEpisode(times[0], times[1], episode.save(audits), "", audits, goes_on)
+            saved = episode.save(audits, origin)
+            self._known.add(saved.index, origin)
+            return ConvertedEpisode(times[0], times[1], saved, "", audits, goes_on)
         except RecordingError as error:
             return ConvertedEpisode(times[0], times[1], None, self._explained(str(error)), audits, goes_on)
 
@@ -164,12 +175,24 @@ class BagConversion:
 
 
 class _Episode:
-    """The one under way, by the clock of the stamps. resume_ns: see Resampler; also after what cannot be decoded."""
+    """The one under way, by the clock of the stamps. resume_ns: see Resampler; also after what cannot be decoded.
 
-    def __init__(self, writer: LeRobotWriter, streams: RobotStreams, begin_ns: int, success: bool) -> None:
-        self.begin_ns, self.end_ns = begin_ns, 0
+    last_ns: of its last moment. known: its number and origin where it is in the dataset; nothing is decoded then.
+    """
+
+    def __init__(
+        self,
+        writer: LeRobotWriter,
+        streams: RobotStreams,
+        begin_ns: int,
+        success: bool,
+        known: tuple[int, EpisodeOrigin] | None,
+    ) -> None:
+        self.begin_ns, self.end_ns, self.last_ns, self.known = begin_ns, 0, begin_ns, known
         self._success, self._discard = success, False
-        self._builder = EpisodeBuilder(writer, streams, lambda camera, picture: rgb_from_picture(picture, camera))
+        self._builder: EpisodeBuilder | None = None
+        if known is None:
+            self._builder = EpisodeBuilder(writer, streams, lambda camera, picture: rgb_from_picture(picture, camera))
         self._resampler = Resampler(streams, begin_ns)
         self._over: str | None = None
         self._undecoded_ns: int | None = None
@@ -189,30 +212,41 @@ class _Episode:
         try:
             for moment in self._resampler.due(now_ns):
                 at_ns = moment.time_ns
-                self._builder.add(moment)
+                self._add(moment)
+                self.last_ns = at_ns
         except ValueError as error:
             self._over = f"The episode ended early: {error}"
-            self._undecoded_ns = at_ns + 1 if self._builder.frames else None
+            self._undecoded_ns = at_ns + 1 if self._builder is None or self._builder.frames else None
         except BaseException:
-            self._builder.discard()
+            if self._builder is not None:
+                self._builder.discard()
             raise
         self._over = self._over or self._resampler.over
         return self._over is not None or self._resampler.finished
 
-    def save(self, audits: Audits) -> SavedEpisode:
+    def save(self, audits: Audits, origin: EpisodeOrigin) -> SavedEpisode:
         """Raises RecordingError where nothing is kept, OSError."""
+        assert self._builder is not None
         if self._discard:
             self._builder.discard()
             raise RecordingError("It was discarded, as the topic said.")
-        return self._builder.save(success=self._success, over=self._over, audits=audits)
+        return self._builder.save(success=self._success, over=self._over, audits=audits, origin=origin)
+
+    def _add(self, moment: Moment) -> None:
+        """Raises ValueError for one that cannot be used."""
+        if self._builder is not None:
+            self._builder.add(moment)
+        elif self.known is not None and moment.time_ns > self.known[1].last_ns:
+            raise ValueError("what is in the dataset ends there.")
 
 
 def convert(bags: Sequence[Bag], topics: TopicMap, writer: LeRobotWriter, splitting: Splitting) -> list[BagConversion]:
     """A conversion for each; all are looked at before the first one is read. Raises BagError with all problems."""
     made, problems = [], []
+    known = KnownEpisodes(writer.directory, writer.episodes)
     for bag in bags:
         try:
-            made.append(BagConversion(bag, topics, writer, splitting))
+            made.append(BagConversion(bag, topics, writer, splitting, known))
         except BagError as error:
             problems.append(str(error))
     if problems:
