@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from dataclasses import replace
@@ -146,6 +147,36 @@ def test_every_mismatch_has_its_code(changes: dict[str, Any], codes: list[str]) 
     found = compare(card, topics, survey(**changes))
     assert [one.code for one in found] == codes
     assert all(one.sentence.endswith(".") or "?" in one.sentence or one.code in ("C102", "C104") for one in found)
+
+
+@pytest.mark.parametrize(
+    ("rate", "severities"),
+    [(5.0, ["error"]), (8.9, ["error"]), (9.1, ["warning"]), (10.0, ["warning"]), (12.5, ["warning"]), (12.7, [])],
+)
+def test_a_camera_that_is_hardly_faster_than_the_actions_is_told(rate: float, severities: list[str]) -> None:
+    card, topics = first(control_rate=10.0)
+    found = [one for one in compare(card, topics, survey(**seen(FRONT, rate=rate))) if one.code == "C105"]
+    assert [one.severity for one in found] == severities
+    if severities == ["warning"]:
+        assert f"at most {int(rate / 1.4)} actions a second, or a faster camera." in found[0].sentence
+
+
+@pytest.mark.parametrize("rate", [10.1, 14.0, 15.2, 29.9])
+def test_a_guessed_rate_is_not_warned_of(rate: float) -> None:
+    graph = survey(**seen(FRONT, rate=rate))
+    topics = guess_topics(graph)
+    found = compare(
+        guess_card(graph, topics), TopicMap.from_dict(topics.entries), survey(**seen(FRONT, rate=0.95 * rate))
+    )
+    assert "C105" not in [one.code for one in found]
+
+
+def test_the_page_has_every_code() -> None:
+    root = Path(__file__).resolve().parents[3]
+    code = (root / "rt_vla_ros/cli/card/comparison.py").read_text()
+    given = {*re.findall(r'"(C\d{3})"', code)}
+    listed = re.findall(r"^\| `(C\d{3})` \|", (root / "docs/action_card.md").read_text(), re.MULTILINE)
+    assert listed == sorted(given)
 
 
 def test_the_card_of_another_robot_and_all_at_once() -> None:
