@@ -6,6 +6,7 @@ import json
 import re
 import threading
 import time
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import yaml
 
 from rt_vla_ros import ros
 from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.benchmarks.panda_urdf import panda_urdf
 from rt_vla_ros.cli.card.comparison import compare, guess_cameras
 from rt_vla_ros.cli.card.guesses import camera_names, guess_card, guess_topics, topic_map_text
 from rt_vla_ros.cli.card.survey import CameraSeen, JointsSeen, Survey
@@ -89,6 +91,52 @@ def test_what_is_guessed(tmp_path: Path) -> None:
     assert set(shared) <= {one.name for one in POLICY_PARAMETERS}
     path.write_text(path.read_text() + "/**/smoother_node:\n  ros__parameters:\n    speed_scale: 0.3\n")
     assert TopicMap.load(path) == TopicMap.from_dict(topics.entries)
+
+
+def described(urdf: str) -> Survey:
+    """Of a Panda whose robot_state_publisher says so."""
+    robot = ET.fromstring(urdf)
+    parents = {str(one.find("child").get("link")): str(one.find("parent").get("link")) for one in robot.iter("joint")}  # type: ignore[union-attr]
+    joints = [str(one.get("name")) for one in robot.iter("joint") if one.get("type") != "fixed"]
+    moving = frozenset(child for child in parents if "link" in child and child != "panda_link8") | {"panda_leftfinger"}
+    positions = dict.fromkeys(sorted(joints, reverse=True), 0.02)  # in no order, as a driver may say them
+    seen_joints = {"/joint_states": JointsSeen(100.0, positions)}
+    return survey(parents=parents, moving=moving, joints=seen_joints, ages={}, description=urdf)
+
+
+def test_the_description_of_the_robot_is_read() -> None:
+    tcp = '<link name="panda_hand_tcp"/><joint name="tcp" type="fixed"><parent link="panda_hand"/>'
+    tcp += '<child link="panda_hand_tcp"/><origin xyz="0 0 0.1034"/></joint></robot>'
+    graph = described(panda_urdf(fingers=True).replace("</robot>", tcp))
+    topics = guess_topics(graph)
+    card = guess_card(graph, topics)
+    assert (topics.entries["base_frame"], topics.entries["tip_frame"]) == ("panda_link0", "panda_hand_tcp")
+    assert topics.doubts["tip_frame"] == (
+        "by the robot's description it is the end of the chain that bears the gripper; else: panda_hand."
+    )
+    names = [f"panda_joint{number}" for number in range(1, 8)]
+    tip = [f"tip_{axis}" for axis in ("x", "y", "z", "rx", "ry", "rz")]
+    assert [one.name for one in card.state] == [*names, *tip, "gripper"]
+    assert [one.source for one in card.state[7:13]] == ["tip:x", "tip:y", "tip:z", "tip:rx", "tip:ry", "tip:rz"]
+    assert [(one.low, one.high) for one in card.state[:4:3]] == [(-2.8973, 2.8973), (-3.0718, -0.0698)]
+    assert card.state[7].high == pytest.approx(1.5, abs=0.1)  # [m]; a Panda reaches 0.855 m about its shoulder
+    notes = " ".join(card.notes)
+    assert "TO CONFIRM: the joints of the state, their order and ranges are those of the robot's description." in notes
+    assert "take tip_x to tip_rz out of the state if it shall not." in notes
+
+
+def test_a_description_that_does_not_fit_is_told_and_not_used() -> None:
+    plain = described(panda_urdf(fingers=True))
+    for urdf, said in (
+        ("<robot", "The robot's description is not used: The robot description is no XML"),
+        ('<!DOCTYPE robot [<!ENTITY a "b">]><robot/>', "declares a document type, which no URDF needs"),
+        (panda_urdf().replace("panda_", "left_"), "it would be 'left_link8', which TF does not know."),
+    ):
+        graph, by_tf = replace(plain, description=urdf), guess_topics(replace(plain, description=""))
+        topics = guess_topics(graph)
+        assert said in topics.doubts["tip_frame"]
+        assert (topics.entries, topics.arm) == (by_tf.entries, None)
+        assert guess_card(graph, topics).state
 
 
 def test_a_guessed_rate_leaves_room_for_the_jitter_of_the_cameras() -> None:
@@ -255,7 +303,9 @@ def test_a_live_graph_is_surveyed(ros_graph: Any) -> None:
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.node import Node
+    from rclpy.qos import DurabilityPolicy, QoSProfile
     from sensor_msgs.msg import CameraInfo, Image, JointState
+    from std_msgs.msg import String
 
     from rt_vla_ros.cli.card.graph_survey import survey_graph
     from rt_vla_ros.nodes.conversions import time_message
@@ -266,6 +316,8 @@ def test_a_live_graph_is_surveyed(ros_graph: Any) -> None:
     images = node.create_publisher(Image, "/cell/image_raw", 1)
     infos = node.create_publisher(CameraInfo, "/cell/camera_info", 1)
     joints = node.create_publisher(JointState, "/joint_states", 10)
+    lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    node.create_publisher(String, "/cell/robot_description", lasting).publish(String(data=panda_urdf()))
 
     def publish() -> None:
         stamp = time_message(time.time_ns())
@@ -298,3 +350,4 @@ def test_a_live_graph_is_surveyed(ros_graph: Any) -> None:
     assert 5 < camera.rate < 40
     assert camera.vertical_fov == pytest.approx(np.pi / 2)
     assert found.joints["/joint_states"].positions == {"j1": 0.5}
+    assert found.description == panda_urdf()
