@@ -5,9 +5,10 @@
 It starts recorder_node on the graph of this shell. In a terminal keys begin and end the episodes:
 
     s  start      y  stop: success      n  stop: no success      d  discard      q  end
+    Y  the last episode was a success   N  it was none
 
-Without one, or from other programs, the node's services do: ~/start, ~/stop, ~/discard, and the action ~/record. The
-same command again continues the dataset.
+Without one, or from other programs, the node's services do: ~/start, ~/stop, ~/discard, ~/label, and the action
+~/record. The same command again continues the dataset.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from rt_vla_ros.recording.topic_map import TopicMap, TopicMapError
 from zenoh_ros.commands.interrupts import noted_interrupts
 from zenoh_ros.commands.numbers import positive_int
 
-KEYS = "s: start, y: stop, success, n: stop, no success, d: discard, q: end"
+KEYS = "s: start, y: stop, success, n: stop, no success, d: discard, Y or N: label the last one anew, q: end"
 LINE = 1.0  # between two lines [s]
 FAREWELL = 0.5  # for the answer to who ended the last episode [s]
 
@@ -120,8 +121,11 @@ class RecordingSession:
                 self._node.begin("")
             elif key in ("y", "n"):
                 self._node.stop(success=key == "y")
+            elif key in ("Y", "N"):
+                self._progress.line(self._node.label(success=key == "Y"))
             elif key == "d":
                 self._node.discard()
+                self._progress.line("Discarding the episode.")
             elif key in ("q", END):
                 return False
         except RecordingError as error:
