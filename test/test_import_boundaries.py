@@ -21,6 +21,7 @@ ROWS = (
         "environment.py",
         "git_lfs.py",
         "json_file.py",
+        "json_lines.py",
         "network_size.py",
         "os_error.py",
         "out_file.py",

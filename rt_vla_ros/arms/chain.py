@@ -62,10 +62,10 @@ def read_chain(urdf: str, tip: str = "", base: str = "") -> Chain:
 
     Raises ChainError for what is no URDF, for links that are not there, and for joints without limits.
     """
-    robot = _parse(urdf)
-    above = _parents(robot)
+    robot = parse_robot(urdf)
+    above = joints_above(robot)
     links = [str(link.get("name")) for link in robot.findall("link")]
-    _check_links(above, links)
+    check_links(above, links)
     roots = [link for link in links if link not in above]
     if len(roots) != 1:
         raise ChainError(f"The URDF is no tree: {_listed(roots) or 'none'} of its links has no joint above it.")
@@ -104,9 +104,12 @@ def check_joints(chain: Chain, given: Sequence[str]) -> tuple[str, ...]:
     return tuple(given)
 
 
-def _parse(urdf: str) -> ET.Element:
+def parse_robot(urdf: str) -> ET.Element:
+    """The element <robot>. Raises ChainError for what is no URDF, too long, or declares a type with its entities."""
     if len(urdf) > LONGEST_URDF:
         raise ChainError(f"The robot description has {len(urdf)} characters, more than {LONGEST_URDF}.")
+    if "<!DOCTYPE" in urdf:
+        raise ChainError("The robot description declares a document type, which no URDF needs: it is not read.")
     try:
         robot = ET.fromstring(urdf)
     except (ET.ParseError, ValueError) as error:
@@ -116,7 +119,7 @@ def _parse(urdf: str) -> ET.Element:
     return robot
 
 
-def _parents(robot: ET.Element) -> dict[str, ET.Element]:
+def joints_above(robot: ET.Element) -> dict[str, ET.Element]:
     """The joint above each link. Raises ChainError where there are two, or a joint has no ends."""
     above: dict[str, ET.Element] = {}
     for joint in robot.findall("joint"):
@@ -132,19 +135,21 @@ def _parents(robot: ET.Element) -> dict[str, ET.Element]:
     return above
 
 
-def _end(joint: ET.Element, which: str) -> str:
+def end_of(joint: ET.Element, which: str) -> str:
+    """Its link. which: "parent" or "child"."""
     return str(joint.find(which).get("link"))  # type: ignore[union-attr]
 
 
-def _check_links(above: Mapping[str, ET.Element], links: Sequence[str]) -> None:
+def check_links(above: Mapping[str, ET.Element], links: Sequence[str]) -> None:
+    """Raises ChainError for a joint with a link that is not there."""
     for joint in above.values():
-        unknown = [link for link in (_end(joint, "parent"), _end(joint, "child")) if link not in links]
+        unknown = [link for link in (end_of(joint, "parent"), end_of(joint, "child")) if link not in links]
         if unknown:
             raise ChainError(f"The joint {joint.get('name')!r} has the link {unknown[0]!r}, which the URDF lacks.")
 
 
 def _only_end(above: Mapping[str, ET.Element], links: Sequence[str]) -> str:
-    parents = {_end(joint, "parent") for joint in above.values()}
+    parents = {end_of(joint, "parent") for joint in above.values()}
     ends = [link for link in links if link not in parents]
     if len(ends) != 1:
         raise ChainError(f"The robot has several ends, {_listed(ends)}: set the parameter tip_frame.")
@@ -159,7 +164,7 @@ def _path(above: Mapping[str, ET.Element], base: str, tip: str) -> list[ET.Eleme
         if link not in above or len(path) > len(above):
             raise ChainError(f"The link {tip!r} (tip_frame) does not hang on {base!r} (base_frame).")
         path.insert(0, above[link])
-        link = _end(above[link], "parent")
+        link = end_of(above[link], "parent")
     return path
 
 
@@ -178,10 +183,10 @@ def _read_joint(joint: ET.Element) -> ChainJoint:
     acceleration = _number(name, limit, "acceleration")
     if acceleration is not None and acceleration <= 0:
         raise ChainError(f"The joint {name!r} has the greatest acceleration {acceleration}, expected one above 0.")
-    return ChainJoint(name, kind, *_range(joint, limit, name, kind), velocity, acceleration)
+    return ChainJoint(name, kind, *joint_range(joint, limit, name, kind), velocity, acceleration)
 
 
-def _range(joint: ET.Element, limit: ET.Element, name: str, kind: str) -> tuple[float, float]:
+def joint_range(joint: ET.Element, limit: ET.Element, name: str, kind: str) -> tuple[float, float]:
     """Least and greatest position; the soft limits of a safety_controller are the narrower ones."""
     if kind == "continuous":
         return -math.inf, math.inf
@@ -215,7 +220,7 @@ def _only(path: Sequence[ET.Element], base: str, joints: Sequence[ChainJoint]) -
     """A URDF of this chain alone; joints are limited by who solves it, so that a continuous one is as any other."""
     moving = {joint.name: joint for joint in joints}
     robot = ET.Element("robot", name="chain")
-    for link in (base, *(_end(joint, "child") for joint in path)):
+    for link in (base, *(end_of(joint, "child") for joint in path)):
         ET.SubElement(robot, "link", name=link)
     for joint in path:
         name = str(joint.get("name"))

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rt_vla_ros.evaluation.paired import PairedResult, paired_result
+from rt_vla_ros.json_lines import read_rows
 
 RT_VLA = (sys.executable, "-m", "rt_vla_ros.cli")
 HUMAN = (sys.executable, "-m", "rt_vla_ros.live.human_episodes")
@@ -137,12 +138,12 @@ def results(out: Path) -> dict[str, PairedResult]:
 
 
 def report(out: Path) -> str:
-    """Markdown: how many episodes there are, and each pair of policies."""
+    """Markdown: how many episodes there are, and each pair of policies. Raises StageError for a damaged journal."""
     lines = [f"- {name}: {result}" for name, result in results(out).items()]
     for name in ("shown", "corrected", "few"):
         journal = out / name / "episodes.jsonl"
         if journal.is_file():
-            rows = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+            rows = read_rows(journal, StageError)
             taken, done = sum(bool(row["reason"]) for row in rows), sum(row["success"] for row in rows)
             lines.append(f"- {name}: {len(rows)} episodes, {done} succeeded, in {taken} the human took over.")
     return "\n".join(lines)
@@ -172,10 +173,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for stage in todo:
             make(stage, args.out)
+        print(report(args.out))
     except StageError as error:
         print(error, file=sys.stderr)
         return 1
-    print(report(args.out))
     return 0
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rt_vla_ros.evaluation.summary import wilson_interval
+from rt_vla_ros.json_lines import read_rows
 from rt_vla_ros.svg import COLOURS, GRID, curve, picture, text
 
 Count = tuple[int, int]
@@ -31,15 +32,16 @@ Arms = Mapping[str, Measured]
 
 
 def measured(arm: Path) -> Measured:
-    """What is known of an arm, from its directory; nothing where it was not made."""
+    """What is known of an arm, from its directory; nothing where it was not made. Raises ValueError for damage."""
     report, losses, successes = arm / "evaluation" / "evaluation.json", arm / "losses.jsonl", dict[str, Count]()
     if report.is_file():
         data = json.loads(report.read_text())
         for suite, one in data.get("suites", {data.get("suite"): data}).items():
             successes[suite] = one["successes"], one["episodes"]
-    if not losses.is_file():
+    rows = read_rows(losses, ValueError)
+    if not rows:
         return Measured(successes)
-    last = json.loads(losses.read_text().splitlines()[-1])
+    last = rows[-1]
     return Measured(successes, last["vqa_free"], last["vqa_restricted"], last["seconds"] / 60)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from typing import Any
 
 from action_msgs.msg import GoalStatus
@@ -33,7 +34,8 @@ TYPE = "rt_vla_ros/action/ExecuteInstruction"
 REFUSED = "The goal is refused: "  # how the node's log begins the reason
 REASON = 1.0  # how long that is waited for [s]
 GONE = 2.0  # without a server: the node has ended [s]
-SILENT = 3.0  # without feedback: worth a word [s]
+SILENT = 2.0  # without feedback: worth a word [s]
+SOON = 1.0  # without a policy node: worth a word [s]
 LONGEST = 2**31 - 1  # that a time limit can be [s]
 BRAKING = 10.0  # how long the result of a canceled goal is waited for [s]
 STOP = "stop the arm: rt-vla service call /smoother_node/stop std_srvs/srv/Trigger"
@@ -55,25 +57,30 @@ def run(args: argparse.Namespace) -> int:
         raise CliError(f"--time-limit {limit:g}: expected less than {LONGEST} s")
     goal.time_limit.sec, goal.time_limit.nanosec = divmod(round(limit * 1e9), 1_000_000_000)
     with graph_node() as node:
-        name = _find(node, args.action)
+        name = _find(node, args.action, max(limit, graph.PATIENCE))
         errand = Errand(node, name)
         with noted_interrupts(most=2) as interrupts:
             return errand.run(goal, interrupts)
 
 
-def _find(node: Node, wanted: str | None) -> str:
-    """The name of the action that is meant. Raises CliError."""
+def _find(node: Node, wanted: str | None, patience: float) -> str:
+    """The name of the action that is meant. patience: how long it is waited for a policy node [s]. Raises CliError."""
 
     def offered() -> list[str]:
         names = [name for name, types in get_action_names_and_types(node) if TYPE in types]
         return sorted(name for name in names if node.count_publishers(f"{name}/_action/feedback"))
 
+    def comes(condition: Callable[[], bool]) -> bool:
+        if not wait_until(condition, min(SOON, patience)) and patience > SOON:
+            print(f"Waiting for a policy node, for {patience:g} s at most; Ctrl-C ends it.", flush=True)
+        return wait_until(condition, max(0.0, patience - SOON))
+
     if wanted is not None:
         name = absolute(wanted)
-        if not wait_until(lambda: name in offered(), graph.PATIENCE):
+        if not comes(lambda: name in offered()):
             raise CliError(f"no policy node offers the action {name!r}. {did_you_mean(name, offered())}")
         return name
-    if not wait_until(lambda: bool(offered()), graph.PATIENCE):
+    if not comes(lambda: bool(offered())):
         raise CliError(
             f"no policy node on the graph: nobody offers an action of the type {TYPE}. Start one, e.g. "
             "`rt-vla launch policy.launch.py arm:=sim`, and see `rt-vla node list`"
@@ -107,16 +114,19 @@ class Errand:
             return 128 + interrupts[0]  # nothing was sent
         self._begun = self._heard = self._seen = time.monotonic()
         sent = self._client.send_goal_async(goal, feedback_callback=self._on_feedback)
-        spin_until(self._node, lambda: sent.done() or len(interrupts) > 1 or self._is_gone())
+        limit = goal.time_limit.sec + goal.time_limit.nanosec / 1e9
+        spin_until(self._node, lambda: sent.done() or len(interrupts) > 1 or self._is_gone() or self._is_late(limit))
         if not sent.done():
-            raise CliError(f"{self._name} did not answer: whether it took the goal is not known; {STOP}")
+            within = f" within {limit:g} s" if self._is_late(limit) else ""
+            raise CliError(f"{self._name} did not answer{within}: whether it took the goal is not known; {STOP}")
         handle = sent.result()
         if not handle.accepted:
             spin_until(self._node, lambda: bool(self._reason), REASON)
             self._progress.line(printable(f"Refused: {self._reason or 'see the log of the policy node.'}"))
             return 1
         ended = handle.get_result_async()
-        spin_until(self._node, lambda: ended.done() or bool(interrupts) or self._is_gone())
+        late = limit and limit + BRAKING
+        spin_until(self._node, lambda: ended.done() or bool(interrupts) or self._is_gone() or self._is_late(late))
         if interrupts and not ended.done():
             self._progress.line("Canceling: the arm brakes.")
             handle.cancel_goal_async()
@@ -141,8 +151,14 @@ class Errand:
             self._seen = now
         if now - self._heard > SILENT and not self._silence_told:
             self._silence_told = True
-            self._progress.line(f"Nothing has been heard of the policy node for {SILENT:g} s; Ctrl-C cancels.")
+            self._progress.line(
+                f"Nothing has been heard of the policy node for {SILENT:g} s: it loads, or hangs; Ctrl-C cancels."
+            )
         return now - self._seen > GONE
+
+    def _is_late(self, limit: float) -> bool:
+        """Whether nothing has been heard for so long [s]; 0: never."""
+        return 0 < limit < time.monotonic() - self._heard
 
     def _on_log(self, message: Log) -> None:
         """The node's log of a refusal that came after the goal was sent."""
@@ -155,14 +171,17 @@ class Errand:
     def _on_feedback(self, message: Any) -> None:
         self._heard, self._silence_told = time.monotonic(), False
         feedback = message.feedback
-        if feedback.waits_for != self._waits_for:
-            self._waits_for = feedback.waits_for
-            self._progress.line(printable(self._waits_for or "The policy acts again."))
+        before, self._waits_for = self._waits_for, feedback.waits_for
+        if before.partition(":")[0] != self._waits_for.partition(":")[0]:  # behind that stands how far it is
+            goes_on = "The policy acts again." if feedback.step else "The policy begins."
+            self._progress.line(printable(self._waits_for or goes_on))
         parts = [f"{self._heard - self._begun:5.1f} s", f"step {feedback.step}"]
         if feedback.distance >= 0:
             parts.append(f"{feedback.distance * 100:.1f} cm")
         if feedback.step:
             parts += [f"confidence {feedback.confidence:.2f}", f"image {feedback.image_age * 1000:.0f} ms old"]
+        elif self._waits_for:
+            parts.append(as_one_line(self._waits_for))
         if feedback.plan:
             plan = as_one_line(feedback.plan)
             parts.append(plan if len(plan) <= _LONGEST_PLAN else f"{plan[:_LONGEST_PLAN]}...")

@@ -5,9 +5,10 @@
 It starts recorder_node on the graph of this shell. In a terminal keys begin and end the episodes:
 
     s  start      y  stop: success      n  stop: no success      d  discard      q  end
+    Y  the last episode was a success   N  it was none
 
-Without one, or from other programs, the node's services do: ~/start, ~/stop, ~/discard, and the action ~/record. The
-same command again continues the dataset.
+Without one, or from other programs, the node's services do: ~/start, ~/stop, ~/discard, ~/label, and the action
+~/record. The same command again continues the dataset.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from rt_vla_ros.cli.interrupts import INTERRUPTED
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.cli.raw_bag import raw_bag
 from rt_vla_ros.cli.terminal_keys import END, Keys, raw_keys
+from rt_vla_ros.data.episode import DatasetError
+from rt_vla_ros.data.new_place import check_apart
 from rt_vla_ros.data.video import CODECS
 from rt_vla_ros.nodes.recorder_node import RecorderNode
 from rt_vla_ros.nodes.start_error import StartError
@@ -37,7 +40,7 @@ from rt_vla_ros.recording.topic_map import TopicMap, TopicMapError
 from zenoh_ros.commands.interrupts import noted_interrupts
 from zenoh_ros.commands.numbers import positive_int
 
-KEYS = "s: start, y: stop, success, n: stop, no success, d: discard, q: end"
+KEYS = "s: start, y: stop, success, n: stop, no success, d: discard, Y or N: label the last one anew, q: end"
 LINE = 1.0  # between two lines [s]
 FAREWELL = 0.5  # for the answer to who ended the last episode [s]
 
@@ -54,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--use-sim-time", action="store_true", help="the stamps are a simulation's, which publishes /clock")
 
 
-@refused(StartError, TopicMapError)
+@refused(StartError, TopicMapError, DatasetError)
 def run(args: argparse.Namespace) -> int:
     """0 when the dataset has its episodes, or q was pressed."""
     topics = TopicMap.load(args.topics)
@@ -65,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     overrides = [Parameter(name, value=value) for name, value in settings.items()]
     with ExitStack() as stack:
         if args.bag is not None:
+            check_apart(args.out, [args.bag])
             stack.enter_context(raw_bag(args.bag, [*topics.all_topics(), "/tf", "/tf_static", "/clock"]))
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         stack.callback(rclpy.try_shutdown)
@@ -117,8 +121,11 @@ class RecordingSession:
                 self._node.begin("")
             elif key in ("y", "n"):
                 self._node.stop(success=key == "y")
+            elif key in ("Y", "N"):
+                self._progress.line(self._node.label(success=key == "Y"))
             elif key == "d":
                 self._node.discard()
+                self._progress.line("Discarding the episode.")
             elif key in ("q", END):
                 return False
         except RecordingError as error:

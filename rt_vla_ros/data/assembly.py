@@ -31,6 +31,7 @@ from rt_vla_ros.data.lerobot_layout import (
     write_json,
 )
 from rt_vla_ros.data.lerobot_writer import tasks_table
+from rt_vla_ros.data.new_place import check_new, unfinished_place
 from rt_vla_ros.data.parquet import arrow, read_table, write_table
 from rt_vla_ros.data.video_copy import VideoStretch, copy_stretch
 from rt_vla_ros.json_file import read_object
@@ -40,8 +41,8 @@ MARKER = "unfinished.json"
 MOST_BYTES = 64 << 20  # of time steps that are kept until they are written
 ROWS_WITH_IMAGES = 64  # a group of rows that has images; a reader of one image reads a group
 NUMBERS = ("float", "int", "uint")
-UNKNOWN = {"leader": "unknown", "success": False, "suite": "", "seed": -1, "audit": "", "source": ""}
-"""What a row of meta/episodes says where nobody has said it."""
+UNKNOWN = {"leader": "unknown", "suite": "", "seed": -1, "audit": "", "source": ""}
+"""What a row of meta/episodes says where nobody has said it; whether an episode succeeded is null then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ class DatasetAssembly:
         Raises DatasetError, OSError.
         """
         check_new(out)
-        self.out, self.directory, self.card, self._link = out, out.with_name(out.name + ".part"), card, link
+        self.out, self.directory, self.card, self._link = out, unfinished_place(out), card, link
         self._info, self._facts, self._per_file = dict(info), dict(facts or {}), episodes_per_file
         self._buffer: list[StoredEpisode] = []
         self._tasks: dict[str, int] = {}
@@ -257,12 +258,6 @@ class DatasetAssembly:
             "video_path": VIDEO,
             **{key: self._info.get(key, size) for key, size in sizes.items()},
         }
-
-
-def check_new(out: Path) -> None:
-    """Raises DatasetError where something is there already, so that nothing is lost."""
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise DatasetError(f"{out} is there already; name a new directory.")
 
 
 def _fact(facts: Mapping[str, Any], name: str) -> Any:

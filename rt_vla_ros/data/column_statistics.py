@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ KEYS = ("min", "max", "mean", "std", "count")
 def column_statistics(column: NDArray[Any]) -> Statistics:
     """Of a column (N, ...) of numbers, or of images (N, H, W, 3): then per colour, (3, 1, 1), in 0 ... 1."""
     if column.dtype == np.uint8 and column.ndim == 4:
-        return _image_statistics(column)
+        return image_statistics(column)
     rows = column.reshape(len(column), -1).astype(np.float64)
     return _written(rows.min(0), rows.max(0), rows.mean(0), rows.std(0), len(rows))
 
@@ -48,9 +48,13 @@ def merged_statistics(parts: list[Statistics]) -> Statistics:
     return _written(low, high, mean, np.sqrt(variance), int(counts.sum()))
 
 
-def _image_statistics(images: NDArray[np.uint8]) -> Statistics:
-    counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(3)])
-    return statistics_of_counts(counts, len(images))
+def image_statistics(images: Iterable[NDArray[np.uint8]]) -> Statistics:
+    """Of images (H, W, 3), one after another; none is kept."""
+    counts, number = np.zeros((3, 256), np.int64), 0
+    for image in images:
+        counts += np.stack([np.bincount(image[..., colour].ravel(), minlength=256) for colour in range(3)])
+        number += 1
+    return statistics_of_counts(counts, number)
 
 
 def statistics_of_counts(counts: NDArray[np.int64], number: int) -> Statistics:

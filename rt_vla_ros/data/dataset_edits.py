@@ -6,18 +6,19 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
-from rt_vla_ros.data.assembly import DatasetAssembly, StoredEpisode, check_new
+from rt_vla_ros.data.assembly import DatasetAssembly, StoredEpisode
 from rt_vla_ros.data.episode import DatasetError, card_differences
-from rt_vla_ros.data.episode_source import EpisodeSource, open_dataset
+from rt_vla_ros.data.episode_source import EpisodeSource, StepRange, open_dataset
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import COMMANDER, INFO, INTERVENTION
+from rt_vla_ros.data.new_place import check_apart, check_new
 from rt_vla_ros.data.parquet import arrow
 
 EXPERT, UNKNOWN = "expert", "unknown"
@@ -26,11 +27,12 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Pick:
-    """Episode number `number` of a dataset, and the sentences that are said otherwise in it."""
+    """Episode number `number` of a dataset, the sentences that are said otherwise in it, and the part that is kept."""
 
     source: EpisodeSource
     number: int
     renamed: Mapping[str, str] | None = None
+    part: StepRange | None = None
 
 
 def write(
@@ -51,7 +53,7 @@ def write(
     assembly = DatasetAssembly(out, card, info, _about(sources, ordered), facts=kinds, link=link)
     for done in range(assembly.episodes, len(ordered)):
         pick = ordered[done]
-        episode = pick.source.episode(pick.number, info["features"])
+        episode = pick.source.episode(pick.number, info["features"], pick.part)
         assembly.add(_said(_filled(episode, info["features"]), pick.renamed or {}))
         report(f"{out}: episode {done + 1} of {len(ordered)}")
     return assembly.finish()
@@ -61,7 +63,7 @@ def merge(
     directories: Sequence[Path], out: Path, report: Report, *, link: bool = False, common: bool = False
 ) -> LeRobotDataset:
     """All episodes of datasets with the same action card. Raises DatasetError, ActionCardError, OSError."""
-    check_new(out)
+    check_new(out, directories)
     opened = [open_dataset(directory) for directory in directories]
     card = opened[0][1]
     for directory, (_, other) in zip(directories[1:], opened[1:], strict=True):
@@ -79,7 +81,7 @@ def drop(
     directory: Path, out: Path, report: Report, *, episodes: Collection[int], failed: bool = False, link: bool = False
 ) -> LeRobotDataset:
     """Without these episodes, and without those that failed. Raises DatasetError, ActionCardError, OSError."""
-    check_new(out)
+    check_new(out, [directory])
     source, card = open_dataset(directory)
     _check_numbers(source, episodes)
     gone = {*episodes} | ({i for i in range(len(source)) if not _succeeded(source, i)} if failed else set())
@@ -104,7 +106,7 @@ def relabel(
 
     Raises DatasetError where nobody says `old`, ActionCardError, OSError.
     """
-    check_new(out)
+    check_new(out, [directory])
     if not new.strip():
         raise DatasetError("The new sentence is empty.")
     source, card = open_dataset(directory)
@@ -164,8 +166,8 @@ def write_parts(
 
     Raises DatasetError, OSError.
     """
-    if out.resolve().is_relative_to(source.directory.resolve()):
-        raise DatasetError(f"{out} is in the dataset that is split, which stays as it is; name another place.")
+    for place in (out, *(out / name for name in parts)):
+        check_apart(place, [source.directory])
     wanted = {name: numbers for name, numbers in parts.items() if numbers}
     if len(wanted) < 2:
         raise DatasetError(f"All episodes of {source.directory} would be in one part, {', '.join(wanted)!r}.")
@@ -246,7 +248,10 @@ def _said(episode: StoredEpisode, renamed: Mapping[str, str]) -> StoredEpisode:
 def _about(sources: Sequence[EpisodeSource], picks: Sequence[Pick]) -> dict[str, Any]:
     """What a dataset is made of, to know it again."""
     places = {id(source): i for i, source in enumerate(sources)}
-    chosen = json.dumps([(places[id(pick.source)], pick.number, pick.renamed) for pick in picks])
+    cuts = [() if pick.part is None else astuple(pick.part) for pick in picks]
+    chosen = json.dumps(
+        [(places[id(pick.source)], pick.number, pick.renamed, *cut) for pick, cut in zip(picks, cuts, strict=True)]
+    )
     return {
         "datasets": [str(source.directory.resolve()) for source in sources],
         "frames": [sum(int(row["length"]) for row in source.rows) for source in sources],

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.assembly import StoredEpisode
-from rt_vla_ros.data.column_statistics import KEYS, Statistics, column_statistics, row_statistics
+from rt_vla_ros.data.column_statistics import KEYS, Statistics, image_statistics, row_statistics
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_info import image_size, is_grey, read_info, splits_of
-from rt_vla_ros.data.lerobot_layout import COUNTED, INFO, META, file_path, inside
+from rt_vla_ros.data.lerobot_layout import ACTION, COUNTED, INFO, META, file_path, inside
 from rt_vla_ros.data.lerobot_pictures import CameraPictures, TablePictures, VideoPictures
 from rt_vla_ros.data.lerobot_rows import RecordedSteps, Row, instructions, read_episode_rows, read_sentences, read_steps
 from rt_vla_ros.data.parquet import arrow, read_table
@@ -23,7 +24,20 @@ from rt_vla_ros.data.video_copy import VideoStretch
 
 SAMPLES = 8  # pictures of an episode that are looked at for statistics where nobody has given them
 OF_STEPS = ("episode_index", "tasks", "length", "dataset_from_index", "dataset_to_index")
+OF_THE_END = "next."  # how the columns of what a step led to begin, such as next.done
 Features = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class StepRange:
+    """The time steps from `first` to just before `end` of an episode.
+
+    same_action: the last of them takes the action of the episode's last step, which may terminate.
+    """
+
+    first: int
+    end: int
+    same_action: bool = False
 
 
 @dataclass
@@ -69,25 +83,44 @@ class EpisodeSource:
         parts = instructions(self.directory, self.rows[number], self.steps[number], self.sentences)
         return tuple(sentence for _, length, sentence in parts for _ in range(length))
 
-    def episode(self, number: int, columns: Collection[str] | None = None) -> StoredEpisode:
-        """columns: those that are wanted; None: all. Raises DatasetError for one that is damaged, or lacks pictures."""
+    def numbers(self, number: int, name: str) -> NDArray[np.float32]:
+        """A column of numbers of an episode's steps, (n, width). Raises DatasetError."""
+        column = self._rows_of(number, {name: self.features[name]}).column(name)
+        return np.asarray(column.to_pylist(), np.float32).reshape(len(column), -1)
+
+    def episode(
+        self, number: int, columns: Collection[str] | None = None, part: StepRange | None = None
+    ) -> StoredEpisode:
+        """columns: those that are wanted; None: all. part: None: all steps.
+
+        Raises DatasetError for one that is damaged, or lacks pictures.
+        """
         wanted = {name: one for name, one in self.features.items() if columns is None or name in columns}
         with_pictures = [name for name, one in wanted.items() if one["dtype"] in ("video", "image")]
         for name in with_pictures:
             pictures = self._pictures_of(name)
             if pictures is not None:
                 pictures.check(number)
-        row, rate = self.rows[number], float(self.info["fps"])
+        row, rate, kept = (
+            self.rows[number],
+            float(self.info["fps"]),
+            part or StepRange(0, self.rows[number]["length"]),
+        )
         starts = {name: row[f"videos/{name}/from_timestamp"] for name in wanted if wanted[name]["dtype"] == "video"}
+        table = self._rows_of(number, wanted)
         return StoredEpisode(
-            table=self._rows_of(number, wanted),
-            sentences=self.said(number),
+            table=table if part is None else _part_of(table, part, rate),
+            sentences=self.said(number)[kept.first : kept.end],
             videos={
-                name: VideoStretch(self.path_of(f"videos/{name}", row), start, start + row["length"] / rate)
+                name: VideoStretch(
+                    self.path_of(f"videos/{name}", row), start + kept.first / rate, start + kept.end / rate
+                )
                 for name, start in starts.items()
             },
             facts=self.facts[number],
-            statistics={name: self._statistics(number, name) for name in with_pictures if self._pictures_of(name)},
+            statistics={
+                name: self._statistics(number, name, part) for name in with_pictures if self._pictures_of(name)
+            },
             split=self.splits[number],
         )
 
@@ -142,14 +175,31 @@ class EpisodeSource:
             )
         return self._pictures[name]
 
-    def _statistics(self, number: int, name: str) -> Statistics:
+    def _statistics(self, number: int, name: str, part: StepRange | None) -> Statistics:
+        """Of a part all pictures are looked at: what was given is of the whole episode."""
+        pictures, length = self._pictures_of(name), int(self.rows[number]["length"])
+        assert pictures is not None
+        if part is not None:
+            return image_statistics(pictures.read(number, part.first, part.end - part.first))
         given = self.statistics.get(number, {}).get(name, {})
         if all(np.size(given.get(key, ())) == (1 if key == "count" else 3) for key in KEYS):
             return {key: given[key] for key in KEYS}
-        pictures, length = self._pictures_of(name), int(self.rows[number]["length"])
-        assert pictures is not None
         places = np.unique(np.linspace(0, length - 1, SAMPLES).round().astype(int)).tolist()
-        return column_statistics(np.stack([image for at in places for image in pictures.read(number, at, 1)]))
+        return image_statistics(image for at in places for image in pictures.read(number, at, 1))
+
+
+def _part_of(table: Any, part: StepRange, rate: float) -> Any:
+    """Those rows of an episode's, with the stamps from 0 on."""
+    pa, rows = arrow(), np.arange(part.first, part.end)
+    found, ends = table.take(rows), np.append(rows[:-1], len(table) - 1)
+    for place, name in enumerate(table.column_names):
+        column = table.column(name)
+        if name == "timestamp":
+            stamps = column.to_numpy()[rows] - part.first / rate
+            found = found.set_column(place, name, pa.array(stamps).cast(column.type))
+        elif name.startswith(OF_THE_END) or (name == ACTION and part.same_action):
+            found = found.set_column(place, name, column.take(ends))
+    return found
 
 
 def open_dataset(directory: Path) -> tuple[EpisodeSource, ActionCard]:

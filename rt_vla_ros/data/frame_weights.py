@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from rt_vla_ros.data.episode import COMMANDERS, DatasetError, EpisodeLabels
 from rt_vla_ros.data.lerobot import LeRobotDataset
 
+MOST_TIMES = 1000
+"""How much more often one frame may be drawn than another, by the weights of the datasets or of corrections."""
 POLICY, NOBODY, UNKNOWN = "policy", "", "unknown"
 """Who commanded a frame; UNKNOWN where the dataset, or one that was merged into it, has no column that says it."""
 
@@ -48,7 +50,7 @@ class FrameWeighting:
     intervention: the same of frames that a human corrected, against other frames. before_takeover: frames that the
     policy commanded in so many seconds before a takeover are not learned [s]. commanders: frames of others are not
     learned, where the dataset says who commanded them; empty: all are.
-    Raises DatasetError for a weight that is no number from 0 on, and an unknown commander.
+    Raises DatasetError for a weight that is no number from 0 on, or far from the others, and an unknown commander.
     """
 
     datasets: tuple[float, ...] = ()
@@ -62,6 +64,14 @@ class FrameWeighting:
         for name, value in named:
             if not (math.isfinite(value) and value >= 0):
                 raise DatasetError(f"The {name} is {value}, expected a number, 0 or more.")
+        given = [one for one in self.datasets if one]
+        times = max(given) / min(given) if given else 1.0
+        for what, often in (("A frame of one dataset", times), ("A correction", self.intervention)):
+            if often and not 1 / MOST_TIMES <= often <= MOST_TIMES:
+                raise DatasetError(
+                    f"{what} would be drawn {often:g} times as often as another frame; expected at most {MOST_TIMES:,} "
+                    f"times, and 1 / {MOST_TIMES:,} at least. 0 leaves frames out."
+                )
         if strange := [name for name in self.commanders if name not in COMMANDERS or name in (NOBODY, UNKNOWN)]:
             there = ", ".join(name for name in COMMANDERS if name not in (NOBODY, UNKNOWN))
             raise DatasetError(f"There is no commander {strange[0]!r}; there are {there}.")

@@ -34,7 +34,7 @@ _T = TypeVar("_T", str, bool)
 
 
 @dataclass(frozen=True)
-class EpisodePart:
+class KeptSteps:
     """`length` time steps of the recorded episode number `recorded`, from step `first` on, of one instruction."""
 
     recorded: int
@@ -181,13 +181,13 @@ class LeRobotDataset:
             self._paths[place] = path
         return self._paths[place]
 
-    def _parts(self) -> list[EpisodePart]:
+    def _parts(self) -> list[KeptSteps]:
         sentences, others = read_sentences(self.directory), held_out(self.directory, self.info)
         found = []
         for number, (row, steps) in enumerate(zip(self.rows, self._steps, strict=True)):
             parts = instructions(self.directory, row, steps, sentences)
             if not any(number in episodes for episodes in others):
-                found += [EpisodePart(number, *part) for part in parts]
+                found += [KeptSteps(number, *part) for part in parts]
         if not found:
             raise DatasetError(
                 f"The dataset {self.directory} has no episodes for training: splits names all for others."

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.data.assembly import DatasetAssembly, check_new
+from rt_vla_ros.data.assembly import DatasetAssembly
 from rt_vla_ros.data.column_statistics import Statistics
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.episode_source import OF_STEPS, EpisodeSource
@@ -21,6 +21,7 @@ from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_info import check_features, check_kinds, read_info
 from rt_vla_ros.data.lerobot_layout import COUNTED, INFO, file_path
 from rt_vla_ros.data.lerobot_rows import MOST_EPISODES, Row, read_steps
+from rt_vla_ros.data.new_place import check_new
 from rt_vla_ros.data.parquet import arrow, open_table, read_numbers
 
 VERSIONS = ("v2.0", "v2.1")
@@ -67,7 +68,7 @@ def convert_v2(
 
     What was stopped goes on. link: see `copy_file`. Raises DatasetError, ActionCardError, OSError.
     """
-    check_new(out)
+    check_new(out, [source.directory])
     check_features(source.directory, source.info, card)
     info = {name: value for name, value in source.info.items() if name not in COUNTS}
     rate = float(info["fps"])

@@ -129,15 +129,18 @@ class LeRobotWriter:
     def relabel(self, *, success: bool) -> bool | None:
         """The last episode that was written was a success, or none; its actions stay as they are.
 
-        Returns whether one of them terminates; None where the card has no terminate.
+        Returns whether one of them terminates; None where the card has no terminate, or it is not known.
         Raises DatasetError where there is none, OSError.
         """
         if not self.episodes:
             raise DatasetError(f"{self.directory} has no episode yet.")
         path = max(self.directory.glob("meta/episodes/*/*.parquet"), key=_file_number)
         table = read_table(path)
-        labels = [*table.column("success").to_pylist()[:-1], success]
-        changed = table.set_column(table.schema.get_field_index("success"), "success", arrow().array(labels))
+        at, labels = len(table.column_names), list[bool | None]([None] * len(table))  # as a merged one may have it
+        if "success" in table.column_names:
+            at, labels = table.schema.get_field_index("success"), table.column("success").to_pylist()
+            table = table.remove_column(at)
+        changed = table.add_column(at, "success", arrow().array([*labels[:-1], success], arrow().bool_()))
         try:
             write_table(changed, _beside(path))
             _beside(path).replace(path)
@@ -146,9 +149,9 @@ class LeRobotWriter:
         return self._terminates(table)
 
     def _terminates(self, rows: Any) -> bool | None:
-        """Whether the last of these episodes has an action that terminates; None where the card has no terminate."""
+        """Whether the last of these episodes has an action that terminates; None: no terminate, or no statistics."""
         index = self.card.index("terminate")
-        if index is None:
+        if index is None or f"stats/{ACTION}/min" not in rows.column_names:
             return None
         still = np.zeros(3)
         ends = ActionTokenizer(self.card).from_step(EndEffectorStep(still, still, 0.0, terminate=True))[index]
@@ -262,6 +265,8 @@ class LeRobotWriter:
                 if row["episode_index"] < self.episodes:
                     numbers.append(_file_number(path) + 1)
                     numbers += [numbered(row, kind) + 1 for kind in kinds_of_files(row)]
+        for path in self.directory.glob(f"{META}/*.part"):
+            path.unlink()
         for path in [*self.directory.glob("*/*/*/file-*"), *self.directory.glob("data/*/file-*")]:
             if path.suffix == ".part" or _file_number(path) >= max(numbers):
                 path.unlink()

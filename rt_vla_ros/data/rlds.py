@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.data.assembly import DatasetAssembly, StoredEpisode, check_new
+from rt_vla_ros.data.assembly import DatasetAssembly, StoredEpisode
 from rt_vla_ros.data.column_statistics import Statistics, column_statistics
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.episode_source import SAMPLES
@@ -20,6 +20,7 @@ from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_info import check_features
 from rt_vla_ros.data.lerobot_layout import ACTION, COUNTED, STATE, camera_column, names_of
 from rt_vla_ros.data.lerobot_pictures import FORMATS
+from rt_vla_ros.data.new_place import check_new
 from rt_vla_ros.data.parquet import arrow
 from rt_vla_ros.data.rlds_keys import RldsKeys, RldsPart
 from rt_vla_ros.data.tfds import STEPS, TfdsDirectory, TfdsFeature
@@ -135,7 +136,7 @@ class RldsSource:
 
 def convert_rlds(source: RldsSource, out: Any, report: Callable[[str], None]) -> LeRobotDataset:
     """Writes all episodes; what was stopped goes on. Raises DatasetError, ActionCardError, OSError."""
-    check_new(out)
+    check_new(out, [source.tfds.directory])
     rate = source.card.control_rate
     if not float(rate).is_integer():
         raise DatasetError(f"The card's control_rate is {rate} Hz; LeRobot datasets have whole frames per second.")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.json_lines import cut_unfinished, read_rows
 from rt_vla_ros.sim.judge import Outcome
 from rt_vla_ros.sim.scenes import Scene
 
@@ -155,7 +156,7 @@ class Journal:
         if header.encode().startswith(content):  # empty, or interrupted while the header was written
             path.write_text(header, encoding="utf-8")
         else:
-            self._read(content, subject)
+            self._read(subject)
 
     def add(self, record: EpisodeRecord) -> None:
         """Appends an episode."""
@@ -163,12 +164,9 @@ class Journal:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(record)) + "\n")
 
-    def _read(self, text: bytes, subject: dict[str, Any]) -> None:
-        whole = text[: text.rfind(b"\n") + 1]  # the last line may be incomplete
+    def _read(self, subject: dict[str, Any]) -> None:
         try:
-            first, *rest = [json.loads(line) for line in whole.splitlines()]
-            if not isinstance(first, dict):
-                raise TypeError(f"the first line is {first!r}, expected the subject of the evaluation")
+            first, *rest = read_rows(self._path, ValueError)
             records = [replace(EpisodeRecord(**line), latencies=tuple(line["latencies"])) for line in rest]
         except (ValueError, TypeError, KeyError) as error:
             raise JournalError(f"{self._path} is not a journal of an evaluation ({error}); remove it.") from error
@@ -183,5 +181,4 @@ class Journal:
                 "--overwrite to start over in this one."
             )
         self.records = {record.seed: record for record in records}
-        if len(whole) < len(text):
-            self._path.write_bytes(whole)
+        cut_unfinished(self._path)

@@ -28,6 +28,7 @@ ros.ensure()
 from std_msgs.msg import String  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
+from rt_vla_ros.json_lines import cut_unfinished, read_rows  # noqa: E402
 from rt_vla_ros.live.graph_session import GraphSession, RunFailed, tail  # noqa: E402
 from rt_vla_ros.live.human_at_stick import DONE, SAYS, TAKES_OVER, TASK  # noqa: E402
 from rt_vla_ros.live.private_graph import PrivateGraph  # noqa: E402
@@ -141,14 +142,12 @@ def human_session(policy: str, dataset: Path | None, progress: Progress) -> Iter
 
 
 def played(out: Path) -> list[HumanEpisode]:
-    """Those of earlier starts. A line that was cut off is left out."""
-    place, found = out / EPISODES, list[HumanEpisode]()
-    for line in place.read_text(encoding="utf-8").splitlines() if place.is_file() else ():
-        try:
-            found.append(HumanEpisode(**json.loads(line)))
-        except (ValueError, TypeError):
-            continue
-    return found
+    """Those of earlier starts. A last line that was cut off is left out. Raises ValueError for other damage."""
+    rows = read_rows(out / EPISODES, ValueError)
+    try:
+        return [HumanEpisode(**row) for row in rows]
+    except TypeError as error:
+        raise ValueError(f"{out / EPISODES} is no journal of a human's episodes ({error}); remove it.") from error
 
 
 def play_episodes(
@@ -157,6 +156,7 @@ def play_episodes(
     """Until there are so many that count: with a policy, those in which the human took over. Raises RunFailed."""
     out.mkdir(parents=True, exist_ok=True)
     found = played(out)
+    cut_unfinished(out / EPISODES)
 
     def left() -> int:
         return wanted - sum(bool(one.reason) or not policy for one in found)

@@ -12,7 +12,8 @@ from rt_vla_ros.nodes.pictures import rgb_from_picture
 from rt_vla_ros.recording.bag_files import Bag, BagError
 from rt_vla_ros.recording.episode_builder import Audits, EpisodeBuilder, RecordingError, SavedEpisode
 from rt_vla_ros.recording.episode_cuts import Cut, EpisodeCuts, cuts_at
-from rt_vla_ros.recording.resampling import PATIENCE_NS, Resampler
+from rt_vla_ros.recording.episode_origin import EpisodeOrigin, KnownEpisodes
+from rt_vla_ros.recording.resampling import PATIENCE_NS, Moment, Resampler
 from rt_vla_ros.recording.robot_streams import RobotStreams
 from rt_vla_ros.recording.topic_map import TopicMap
 
@@ -35,21 +36,29 @@ class Splitting:
 
 @dataclass(frozen=True)
 class ConvertedEpisode:
-    """What became of one. begin, end: from the bag's begin [s]. saved: None where nothing is kept, for `refusal`."""
+    """What became of one. begin, end: from the bag's begin [s]. saved: None where nothing is kept, for `refusal`.
+
+    goes_on: it ended early at a gap, and what comes after that is the next one. known: which episode of the dataset it
+    is already; then nothing is made of it.
+    """
 
     begin: float
     end: float
     saved: SavedEpisode | None
     refusal: str
     audits: Audits
+    goes_on: bool = False
+    known: int | None = None
 
 
 class BagConversion:
     """notes: what is wrong with the bag, in sentences, once it is read."""
 
-    def __init__(self, bag: Bag, topics: TopicMap, writer: LeRobotWriter, splitting: Splitting) -> None:
-        """Raises BagError, TopicMapError, StartError."""
-        self._bag, self._writer, self._splitting = bag, writer, splitting
+    def __init__(
+        self, bag: Bag, topics: TopicMap, writer: LeRobotWriter, splitting: Splitting, known: KnownEpisodes
+    ) -> None:
+        """known: those of the writer's dataset. Raises BagError, TopicMapError, StartError."""
+        self._bag, self._writer, self._splitting, self._known = bag, writer, splitting, known
         self._streams = RobotStreams(writer.card, topics)
         self._topics = BagTopics(bag, self._streams)
         self._marker = self._find_marker()
@@ -113,23 +122,42 @@ class BagConversion:
                     self._episode.stop(self._waiting[0])
                 if not self._episode.take(now_ns):
                     return
-                yield self._ended(self._episode)
-                self._episode = None
+                after = self._after_gap(self._episode)
+                yield self._ended(self._episode, goes_on=after is not None)
+                self._episode = None if after is None else self._begun(after)
+                if after is not None:
+                    continue
             if not self._waiting or self._waiting[0].time_ns > now_ns:
                 self._streams.forget(now_ns)
                 return
             cut = self._waiting.popleft()
             if cut.begins:
                 self._streams.put_instruction(cut.instruction or self._splitting.instruction, cut.time_ns)
-                self._episode = _Episode(self._writer, self._streams, cut.time_ns, self._splitting.success)
+                self._episode = self._begun(cut.time_ns)
 
-    def _ended(self, episode: _Episode) -> ConvertedEpisode:
-        times = [(at - (self._begin_ns or 0)) / 1e9 for at in (episode.begin_ns, episode.end_ns or self._topics.now_ns)]
+    def _begun(self, begin_ns: int) -> _Episode:
+        known = self._known.find(self._bag.fingerprint, begin_ns)
+        return _Episode(self._writer, self._streams, begin_ns, self._splitting.success, known)
+
+    def _after_gap(self, episode: _Episode) -> int | None:
+        """When the next one begins, where this one ended at a gap: nobody is there to begin it, as live."""
+        after = episode.resume_ns
+        is_next = after is not None and self._waiting and self._waiting[0].time_ns <= after
+        return None if is_next else after
+
+    def _ended(self, episode: _Episode, *, goes_on: bool) -> ConvertedEpisode:
+        end_ns = episode.resume_ns or episode.end_ns or self._topics.now_ns
+        times = [(at - (self._begin_ns or 0)) / 1e9 for at in (episode.begin_ns, end_ns)]
         audits = self._streams.audits()
+        if episode.known is not None:
+            return ConvertedEpisode(times[0], times[1], None, "", audits, goes_on, episode.known[0])
+        origin = EpisodeOrigin(self._bag.fingerprint, episode.begin_ns, episode.last_ns)
         try:
-            return ConvertedEpisode(times[0], times[1], episode.save(audits), "", audits)
+            saved = episode.save(audits, origin)
+            self._known.add(saved.index, origin)
+            return ConvertedEpisode(times[0], times[1], saved, "", audits, goes_on)
         except RecordingError as error:
-            return ConvertedEpisode(times[0], times[1], None, self._explained(str(error)), audits)
+            return ConvertedEpisode(times[0], times[1], None, self._explained(str(error)), audits, goes_on)
 
     def _explained(self, refusal: str) -> str:
         if "TF has no way" in refusal and "/tf_static" not in self._bag.kinds:
@@ -147,14 +175,31 @@ class BagConversion:
 
 
 class _Episode:
-    """The one under way. begin_ns, end_ns: by the clock of the stamps."""
+    """The one under way, by the clock of the stamps. resume_ns: see Resampler; also after what cannot be decoded.
 
-    def __init__(self, writer: LeRobotWriter, streams: RobotStreams, begin_ns: int, success: bool) -> None:
-        self.begin_ns, self.end_ns = begin_ns, 0
+    last_ns: of its last moment. known: its number and origin where it is in the dataset; nothing is decoded then.
+    """
+
+    def __init__(
+        self,
+        writer: LeRobotWriter,
+        streams: RobotStreams,
+        begin_ns: int,
+        success: bool,
+        known: tuple[int, EpisodeOrigin] | None,
+    ) -> None:
+        self.begin_ns, self.end_ns, self.last_ns, self.known = begin_ns, 0, begin_ns, known
         self._success, self._discard = success, False
-        self._builder = EpisodeBuilder(writer, streams, lambda camera, picture: rgb_from_picture(picture, camera))
+        self._builder: EpisodeBuilder | None = None
+        if known is None:
+            self._builder = EpisodeBuilder(writer, streams, lambda camera, picture: rgb_from_picture(picture, camera))
         self._resampler = Resampler(streams, begin_ns)
         self._over: str | None = None
+        self._undecoded_ns: int | None = None
+
+    @property
+    def resume_ns(self) -> int | None:
+        return self._undecoded_ns or self._resampler.resume_ns
 
     def stop(self, cut: Cut) -> None:
         if not self.end_ns:
@@ -166,29 +211,42 @@ class _Episode:
         """Whether it is over."""
         try:
             for moment in self._resampler.due(now_ns):
-                self._builder.add(moment)
+                at_ns = moment.time_ns
+                self._add(moment)
+                self.last_ns = at_ns
         except ValueError as error:
             self._over = f"The episode ended early: {error}"
+            self._undecoded_ns = at_ns + 1 if self._builder is None or self._builder.frames else None
         except BaseException:
-            self._builder.discard()
+            if self._builder is not None:
+                self._builder.discard()
             raise
         self._over = self._over or self._resampler.over
         return self._over is not None or self._resampler.finished
 
-    def save(self, audits: Audits) -> SavedEpisode:
+    def save(self, audits: Audits, origin: EpisodeOrigin) -> SavedEpisode:
         """Raises RecordingError where nothing is kept, OSError."""
+        assert self._builder is not None
         if self._discard:
             self._builder.discard()
             raise RecordingError("It was discarded, as the topic said.")
-        return self._builder.save(success=self._success, over=self._over, audits=audits)
+        return self._builder.save(success=self._success, over=self._over, audits=audits, origin=origin)
+
+    def _add(self, moment: Moment) -> None:
+        """Raises ValueError for one that cannot be used."""
+        if self._builder is not None:
+            self._builder.add(moment)
+        elif self.known is not None and moment.time_ns > self.known[1].last_ns:
+            raise ValueError("what is in the dataset ends there.")
 
 
 def convert(bags: Sequence[Bag], topics: TopicMap, writer: LeRobotWriter, splitting: Splitting) -> list[BagConversion]:
     """A conversion for each; all are looked at before the first one is read. Raises BagError with all problems."""
     made, problems = [], []
+    known = KnownEpisodes(writer.directory, writer.episodes)
     for bag in bags:
         try:
-            made.append(BagConversion(bag, topics, writer, splitting))
+            made.append(BagConversion(bag, topics, writer, splitting, known))
         except BagError as error:
             problems.append(str(error))
     if problems:

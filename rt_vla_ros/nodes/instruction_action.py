@@ -38,7 +38,7 @@ class Requests:
 
     refuse: why a request of this text cannot begin, in a sentence; None where it can. begin: begins it. end: ends the
     running one, with a sentence. break_off: ends it because of a fault. running: whether there is one. report: for the
-    diagnostics.
+    diagnostics. awaited: why the policy cannot act yet, in a sentence; None where it can.
     """
 
     refuse: Callable[[str], str | None]
@@ -47,6 +47,7 @@ class Requests:
     break_off: Callable[[str], None]
     running: Callable[[], bool]
     report: Callable[[], Report]
+    awaited: Callable[[], str | None]
 
 
 class DeferredServer(ActionServer):  # type: ignore[misc]
@@ -224,6 +225,8 @@ class InstructionAction:
     def _judge(self, goal: Goal) -> None:
         if goal.limit_ns and goal.elapsed_ns >= goal.limit_ns:
             sentence = f"The time limit of {goal.limit_ns / NANOSECONDS:g} s is over."
+            if (awaited := self._requests.awaited()) is not None:
+                sentence += f" {awaited}"
             self.over(Result.TIMED_OUT, sentence)
             self._requests.end(sentence)
             return
@@ -252,7 +255,7 @@ class InstructionAction:
             feedback = goal.feedback
             feedback.distance = goal.moved
             if goal.ending is None:  # after that the policy does not act again
-                feedback.waits_for = self._smoother.waits_for or ""
+                feedback.waits_for = self._smoother.waits_for or self._requests.awaited() or ""
             feedback.image_age = UNKNOWN if goal.stamp_ns is None else (goal.last_ns - goal.stamp_ns) / NANOSECONDS
             goal.handle.publish_feedback(feedback)
 

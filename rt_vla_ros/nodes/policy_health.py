@@ -85,6 +85,14 @@ class PolicyHealth:
         """How far the loading of the policy is."""
         self._loading = sentence
 
+    @property
+    def awaited(self) -> str | None:
+        """Why no action can come yet, in a sentence; None where the policy is loaded, or none is on its way."""
+        level, sentence = self._unloaded
+        if self._policy is not None or level is not Level.WARN:
+            return None
+        return f"{sentence.removesuffix('.')}: {self._loading}." if self._loading else sentence
+
     def ready(self, policy: Policy, warm_up_ns: int) -> None:
         """The policy is loaded; a warm step takes `warm_up_ns`."""
         self._policy, self._hung_ns = policy, max(HUNG * 1e9, HUNG_STEPS * warm_up_ns)

@@ -248,7 +248,7 @@ class PolicyNode(ManagedNode):
             with self._runner.lock:  # a step that ends the request is told before anybody looks
                 return self._runner.running
 
-        return Requests(refuse, begin, self._end, self._break_off, running, self._report)
+        return Requests(refuse, begin, self._end, self._break_off, running, self._report, lambda: self._health.awaited)
 
     def _refuse_request(self) -> str | None:
         """Why no request can begin, in a sentence; None where one can."""

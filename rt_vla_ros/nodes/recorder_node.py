@@ -54,7 +54,7 @@ class RecorderNode(ProgramNode):
         self._topics = RecorderTopics(self, self.recorder.streams, self._now_ns, simulated=simulated)
         self._begun_ns = 0
         self._goal: ServerGoalHandle | None = None
-        self._stopping: Future[str] | None = None
+        self._ending: list[Future[str]] = []  # to be told what became of the episode
         self._looks = 0
         self._server = DeferredServer(
             self,
@@ -67,9 +67,9 @@ class RecorderNode(ProgramNode):
             result_timeout=RESULTS_KEPT,
         )
         self.create_service(StartEpisode, "~/start", self._on_start)
-        # A group of its own: while it waits for the end of the episode, everything else goes on.
-        self.create_service(SetBool, "~/stop", self._on_stop, callback_group=ReentrantCallbackGroup())
-        self.create_service(Trigger, "~/discard", self._on_discard)
+        waiting = ReentrantCallbackGroup()  # while they wait for the end of the episode, everything else goes on
+        self.create_service(SetBool, "~/stop", self._on_stop, callback_group=waiting)
+        self.create_service(Trigger, "~/discard", self._on_discard, callback_group=waiting)
         self.create_service(SetBool, "~/label", self._on_label)
         self._diagnostics = Diagnostics(self, self._report)
         self.create_timer(PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -104,19 +104,38 @@ class RecorderNode(ProgramNode):
     def stop(self, *, success: bool) -> Future[str]:
         """Ends the episode; what became of it, once it is written. Raises RecordingError where there is none."""
         self.recorder.stop(success=success, now_ns=self._now_ns())
-        self._stopping = Future()
-        return self._stopping
+        return self._until_over()
 
-    def discard(self) -> None:
-        """Nothing of the episode is kept. Raises RecordingError where there is none."""
+    def discard(self) -> Future[str]:
+        """Nothing of the episode is kept; a sentence once it is removed. Raises RecordingError where there is none."""
         self.recorder.discard()
-        self._over(RecordingError("The episode was discarded."))
+        return self._until_over()
+
+    def label(self, *, success: bool) -> str:
+        """Of the episode that ended last; a sentence. Raises RecordingError where it cannot be changed."""
+        writer = self.recorder.writer
+        if self.recorder.busy:
+            raise RecordingError("An episode is being recorded: stop it with its label.")
+        try:
+            terminates = writer.relabel(success=success)
+        except ValueError as error:
+            raise RecordingError(str(error)) from error
+        except OSError as error:
+            raise RecordingError(in_words(error)) from error
+        said = f"Episode {writer.episodes - 1} of {writer.directory} is {'a success' if success else 'no success'}."
+        if terminates not in (None, success):
+            said += " Its last action still terminates." if terminates else NO_TERMINATE
+        return said
 
     def close(self) -> None:
         """See ProgramNode: what there is of an episode is kept."""
         outcome = self.recorder.finish(self._now_ns())
         if outcome is not None:
             self._over(outcome)
+
+    def _until_over(self) -> Future[str]:
+        self._ending.append(Future())
+        return self._ending[-1]
 
     def _look(self) -> None:
         outcome = self.recorder.advance(self._now_ns())
@@ -141,9 +160,8 @@ class RecorderNode(ProgramNode):
         self.last, self.ended = " ".join([result.sentence, *result.problems]), self.ended + 1
         log = self.get_logger()
         (log.warning if result.problems or not result.saved else log.info)(self.last)
-        if self._stopping is not None:
-            self._stopping.set_result(self.last)
-            self._stopping = None
+        while self._ending:
+            self._ending.pop().set_result(self.last)
         goal, self._goal = self._goal, None
         if goal is not None:
             ending = goal.succeed if result.saved else goal.canceled if goal.is_cancel_requested else goal.abort
@@ -192,31 +210,21 @@ class RecorderNode(ProgramNode):
             response.message = str(error)
         return response
 
-    def _on_discard(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    async def _on_discard(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
-            self.discard()
+            response.message = await self.discard()
             response.success = True
-            response.message = self.last
         except RecordingError as error:
             response.message = str(error)
         return response
 
     def _on_label(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         """Of the episode that ended last. data: whether the arm did what was said."""
-        writer = self.recorder.writer
         try:
-            if self.recorder.busy:
-                raise RecordingError("An episode is being recorded: stop it with its label.")
-            terminates = writer.relabel(success=request.data)
+            response.message = self.label(success=request.data)
             response.success = True
-            label = "a success" if request.data else "no success"
-            response.message = f"Episode {writer.episodes - 1} of {writer.directory} is {label}."
-            if terminates not in (None, request.data):
-                response.message += " Its last action still terminates." if terminates else NO_TERMINATE
-        except ValueError as error:
+        except RecordingError as error:
             response.message = str(error)
-        except OSError as error:
-            response.message = in_words(error)
         return response
 
     def _report(self) -> Report:

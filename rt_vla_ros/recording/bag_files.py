@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, suppress
@@ -14,6 +15,7 @@ from rosbags.rosbag2.storage_mcap import DECOMPRESSORS, McapReader
 
 MAGIC, ZSTD = b"\x89MCAP0\r\n", b"\x28\xb5\x2f\xfd"
 SUFFIXES = (".mcap", ".db3")
+FINGERPRINT_BYTES = 64 << 10  # with the first messages and their times
 
 
 class BagError(ValueError):
@@ -33,7 +35,7 @@ class Bag:
     """One recording: a directory of rosbag2, or a file .mcap or .db3 of one. Use it in a `with`.
 
     kinds: types by topic, of topics with messages. notes: what is wrong with it, in sentences; more may come while it
-    is read.
+    is read. fingerprint: of how its first file begins, wherever that is.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,6 +49,7 @@ class Bag:
         except BaseException:
             self._stack.close()
             raise
+        self.fingerprint = _fingerprint(path)
         connections = [one for reader in self._readers for one in reader.connections]
         self.kinds = {one.topic: one.msgtype for one in connections if one.msgcount or self._salvages}
         if not self.kinds:
@@ -139,10 +142,19 @@ def _read(reader: Reader | McapReader, chosen: list[Connection]) -> Iterator[tup
     return reader.messages_scan(chosen) if isinstance(reader, McapReader) else reader.messages(chosen)
 
 
-def _parts(directory: Path) -> list[Path]:
+def _parts(directory: Path, endings: tuple[str, ...] = SUFFIXES) -> list[Path]:
     """Its files in the order in which they were written."""
-    files = [one for one in directory.iterdir() if one.suffix in SUFFIXES]
+    files = [one for one in directory.iterdir() if one.name.endswith(endings)]
     return sorted(files, key=lambda one: [int(part) if part.isdigit() else 0 for part in re.split(r"(\d+)", one.stem)])
+
+
+def _fingerprint(path: Path) -> str:
+    files = _parts(path, (*SUFFIXES, *(f"{suffix}.zstd" for suffix in SUFFIXES))) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files[:1]:
+        with file.open("rb") as begun:
+            digest.update(begun.read(FINGERPRINT_BYTES))
+    return digest.hexdigest()[:32]
 
 
 def _salvaged(path: Path) -> McapReader | None:

@@ -16,6 +16,7 @@ from rt_vla_ros.data.encoded_episode import EncodedEpisode, EpisodeEncoder
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
 from rt_vla_ros.observations.image import fit_image
 from rt_vla_ros.observations.robot_state import assemble
+from rt_vla_ros.recording.episode_origin import ORIGIN, EpisodeOrigin
 from rt_vla_ros.recording.resampling import Moment
 from rt_vla_ros.recording.robot_streams import RobotStreams
 from rt_vla_ros.recording.topic_audit import TopicAudit, first_upper
@@ -85,20 +86,29 @@ class EpisodeBuilder:
         """Nothing of it is kept."""
         self._encoder.abandon()
 
-    def save(self, *, success: bool, over: str | None = None, audits: Audits | None = None) -> SavedEpisode:
+    def save(
+        self,
+        *,
+        success: bool,
+        over: str | None = None,
+        audits: Audits | None = None,
+        origin: EpisodeOrigin | None = None,
+    ) -> SavedEpisode:
         """Into the dataset. over: why the episode ended early, in a sentence; then it is no success.
 
         audits: RobotStreams.audits at its end, where this is another thread than the streams'; None: they are as then.
+        origin: of a bag's.
 
         Raises RecordingError where there is nothing to keep, OSError where it cannot be written. Nothing is left then.
         """
         try:
-            return self._save(success and over is None, over, self._streams.audits() if audits is None else audits)
+            found = self._streams.audits() if audits is None else audits
+            return self._save(success and over is None, over, found, origin)
         except BaseException:
             self.discard()
             raise
 
-    def _save(self, success: bool, over: str | None, audits: Audits) -> SavedEpisode:
+    def _save(self, success: bool, over: str | None, audits: Audits, origin: EpisodeOrigin | None) -> SavedEpisode:
         if success and self._card.index("terminate") is not None and self._pending is not None:
             still = np.zeros(3)
             self._keep(EndEffectorStep(still, still, self._pending[0].gripper, terminate=True))
@@ -122,7 +132,7 @@ class EpisodeBuilder:
             success=success,
             interventions=np.array(interventions),
             commanders=commanders,
-            audit=json.dumps(self._audit(problems, audits)),
+            audit=json.dumps(self._audit(problems, audits) | ({ORIGIN: origin.to_dict()} if origin else {})),
             images=statistics,
         )
         index = self._writer.episodes

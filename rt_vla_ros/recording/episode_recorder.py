@@ -61,6 +61,8 @@ class EpisodeRecorder:
 
         Raises RecordingError where one is under way or nobody says what the arm shall do; OSError.
         """
+        if self._encoding is not None and self._encoding.dropped:
+            raise RecordingError("The discarded episode is still being removed: try again in a moment.")
         if self.busy:
             raise RecordingError("An episode is being recorded already: stop or discard it first.")
         self.streams.put_instruction(instruction, now_ns)
@@ -81,15 +83,17 @@ class EpisodeRecorder:
         self._resampler.stop(now_ns)
 
     def discard(self) -> None:
-        """Nothing of the episode under way is kept. Raises RecordingError where there is none."""
+        """Nothing of the episode under way is kept; `advance` says so once that is removed.
+
+        Raises RecordingError where there is none.
+        """
         if self._encoding is None or self._resampler is None:
             raise RecordingError("No episode is being recorded.")
-        self._encoding.end(None)
-        self._encoding.join()
-        self._encoding = self._resampler = None
+        self._encoding.drop()
+        self._resampler = None
 
     def advance(self, now_ns: int) -> SavedEpisode | RecordingError | None:
-        """Call it often: takes what is decided. The episode once it is over and written, or why nothing of it is."""
+        """Call it often: takes what is decided. The episode once it is over and written, or why none of it is kept."""
         if self._encoding is None:
             self.streams.forget(now_ns)
             return None
@@ -134,7 +138,10 @@ class EpisodeRecorder:
 
 
 class _Encoding(threading.Thread):
-    """Builds an episode. taken: moments so far. trouble: why it takes no more. outcome: what became of it."""
+    """Builds an episode. taken: moments so far. trouble: why it takes no more. outcome: what became of it.
+
+    dropped: nothing of it shall be kept.
+    """
 
     def __init__(self, builder: EpisodeBuilder) -> None:
         super().__init__(name="encoding", daemon=True)
@@ -143,7 +150,7 @@ class _Encoding(threading.Thread):
         self.taken = 0
         self.trouble: str | None = None
         self.outcome: SavedEpisode | RecordingError | None = None
-        self._failed = False
+        self._failed = self.dropped = False
         self._lost: OSError | None = None
         self.start()
 
@@ -157,9 +164,14 @@ class _Encoding(threading.Thread):
             self.taken += 1
             self._items.put(moment)
 
-    def end(self, how: tuple[bool, str | None, Audits] | None) -> None:
-        """how: success, why it ended early, and the audits; None: nothing is kept."""
+    def end(self, how: tuple[bool, str | None, Audits]) -> None:
+        """how: success, why it ended early, and the audits."""
         self._items.put(how)
+
+    def drop(self) -> None:
+        """It ends without a trace; moments that wait are not encoded any more."""
+        self.dropped = True
+        self._items.put(None)
 
     def run(self) -> None:
         """The encoders' own threads are begun here and inherit the priority: messages go first, and so does control."""
@@ -167,10 +179,11 @@ class _Encoding(threading.Thread):
             if sys.platform == "linux":  # elsewhere it would be that of the whole process
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PRIORITY)
         while isinstance(item := self._items.get(), Moment):
-            if not self._failed:
+            if not self._failed and not self.dropped:
                 self._add(item)
         if item is None:
             self._builder.discard()
+            self.outcome = RecordingError("The episode was discarded.")
         else:
             self.outcome = self._save(*item)
 

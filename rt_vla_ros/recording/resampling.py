@@ -57,7 +57,8 @@ class Moment:
 class Resampler:
     """Gives the moments of one episode, as soon as they are decided; memory does not grow with its length.
 
-    over: why there are no more, in a sentence; None while there may be.
+    over: why there are no more, in a sentence; None while there may be. resume_ns: from when on another episode may
+    have what comes after a gap; None: there was none, or the stamps cannot be trusted any more.
     """
 
     def __init__(self, streams: RobotStreams, start_ns: int) -> None:
@@ -72,6 +73,7 @@ class Resampler:
         self._now_ns = start_ns
         self._stop_ns: int | None = None
         self.over: str | None = None
+        self.resume_ns: int | None = None
         streams.begin()
 
     @property
@@ -101,6 +103,8 @@ class Resampler:
             if isinstance(moment, str):
                 at = (time_ns - self._first_ns) / SECOND
                 self.over = f"The episode ended after {at:.1f} s, early: {moment}"
+                gap = isinstance(self._samples(time_ns), str) or isinstance(self._poses(time_ns), str)
+                self.resume_ns = time_ns if gap or self._count > 1 else None
                 return
             self._count += 1
             self._streams.forget(time_ns)

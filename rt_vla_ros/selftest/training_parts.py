@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import math
 import os
 import signal
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from rt_vla_ros.json_lines import read_rows
 from rt_vla_ros.language.hashed_words import HashedWords
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.rt1.configuration import RT1Config
@@ -83,7 +83,7 @@ def _by_command(machine: Machine, family: tuple[str, ...], launcher: tuple[str, 
         where = ("--device", device, *(() if machine.on_gpu else ("--threads", "1")))
         place = (str(data), "--out", str(out))
         _finish([sys.executable, "-m", *launcher, "rt_vla_ros.cli", "train", *family, *place, *size, *where])
-        row = json.loads((out / "losses.jsonl").read_text().splitlines()[-1])
+        row = read_rows(out / "losses.jsonl", FailedError)[-1]
         if not math.isfinite(row["training"]):
             raise FailedError(f"The loss is {row['training']}, expected a number.", row)
         load_policy(str(out / "checkpoint"), device=str(machine.device))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rt_vla_ros.action_space.plausibility import table
 from rt_vla_ros.data.fingerprint import fingerprint
 from rt_vla_ros.data.frame_weights import ALL_ALIKE, FrameWeighting, effect, set_names
-from rt_vla_ros.data.held_out_episodes import HELD_OUT_FILE, EpisodeSplit, split_text
+from rt_vla_ros.data.held_out_episodes import HELD_OUT_FILE, EpisodeSplit, read_split, split_text
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_layout import SCENE
 from rt_vla_ros.language.instruction_table import TABLE_FILE
@@ -28,9 +28,10 @@ from rt_vla_ros.training.batch import Batch
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup
 from rt_vla_ros.training.learner import Learner
+from rt_vla_ros.training.run import CHECKPOINT
 from rt_vla_ros.training.settings import TrainingSettings, sentence_encoder
 from rt_vla_ros.training.source import BatchSource, Say, SourceDescription
-from rt_vla_ros.training.windows import WindowDataset, cached_frames, split
+from rt_vla_ros.training.windows import WindowDataset, cached_frames, parted, split
 
 FRAMES = "frames"
 VALIDATION_WINDOWS = 256  # that a validation looks at, at most
@@ -102,7 +103,19 @@ class DatasetSource(BatchSource):
         usable = [
             one for one in self.windows.episodes if one.length < least or self.windows.is_learned(one, self._padding)
         ]
-        self.training, self.validation = split(usable, self.settings.validation, least, self.settings.seed)
+        known = self._known_splits(directory / CHECKPOINT)
+        if known is None:
+            self.training, self.validation = split(usable, self.settings.validation, least, self.settings.seed)
+        else:
+            there = [one for one in usable if one.recorded in known[one.dataset].training | known[one.dataset].held_out]
+            held_out = {number: one.held_out for number, one in enumerate(known)}
+            self.training, self.validation = parted([one for one in there if one.length >= least], held_out)
+
+    def _known_splits(self, checkpoint: Path) -> list[EpisodeSplit] | None:
+        """Of a run that goes on, also one that drew its episodes by another rule; None for a new one."""
+        found = [read_split(checkpoint, dataset) for dataset in self._datasets]
+        known = [one for one in found if one is not None]
+        return known if len(known) == len(found) else None
 
     def effect(self) -> list[str]:
         """Sentences on what is learned of the datasets and how often, over the windows that are drawn."""

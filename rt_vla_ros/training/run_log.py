@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rt_vla_ros.data.lerobot_layout import write_text
+from rt_vla_ros.json_lines import read_rows
 from rt_vla_ros.svg import COLOURS, GRID, picture, text
 from rt_vla_ros.training.checks import TrainingError
 
@@ -57,21 +58,13 @@ def _with_points(series: Series) -> Series:
 
 
 def _read_rows(path: Path, steps: int) -> list[dict[str, Any]]:
-    """The rows up to this step; none where there is no file, and without a last one that is not whole."""
-    rows = list[dict[str, Any]]()
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-            if row["step"] <= steps:
-                rows.append(row)
-        except (ValueError, KeyError, TypeError) as error:
-            if number < len(lines):
-                raise TrainingError(
-                    f"{path}, line {number}, is not a row of a run's losses: {line[:80]!r}. Delete the line, or the "
-                    "file, which the run can do without."
-                ) from error
-    return rows
+    """The rows up to this step; none where there is no file."""
+    advice = "Delete the line, or the file, which the run can do without."
+    rows = read_rows(path, TrainingError, advice)
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row.get("step"), int | float):
+            raise TrainingError(f"{path}, line {number}, is not a row of a run's losses: {row!r:.80}. {advice}")
+    return [row for row in rows if row["step"] <= steps]
 
 
 WIDTH, HEIGHT = 720, 360  # [px]

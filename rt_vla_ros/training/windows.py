@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,21 +182,37 @@ def split(
 ) -> tuple[list[EpisodeSpan], list[EpisodeSpan]]:
     """Episodes for training and for validation; those shorter than `steps` are in neither. Recorded ones stay whole.
 
-    share: for validation, 0 ... 0.9. Raises DatasetError where nothing is left for training.
+    share: of each dataset's episodes for validation, 0 ... 0.9: one at least of all together, and never all of a
+    dataset. Raises DatasetError where nothing is left for training.
     """
     long = [span for span in episodes if span.length >= steps]
-    recorded = list(dict.fromkeys((span.dataset, span.recorded) for span in long))
-    held_out = 0 if share == 0 else max(1, round(share * len(recorded)))
-    if len(recorded) <= held_out:
+    recorded = dict[int, list[int]]()
+    for dataset, number in dict.fromkeys((span.dataset, span.recorded) for span in long):
+        recorded.setdefault(dataset, []).append(number)
+    counts = {dataset: min(round(share * len(own)), len(own) - 1) for dataset, own in recorded.items()}
+    largest = max(recorded, key=lambda dataset: len(recorded[dataset]), default=None)
+    alone = largest is not None and len(recorded) == 1 and len(recorded[largest]) == 1
+    if largest is None or (alone and share):
         raise DatasetError(
-            f"Of {len(episodes)} episodes, {len(recorded)} have the {steps} frames of a window and {held_out} would be "
-            "held out for validation: nothing is left for training. Collect more."
+            f"Of {len(episodes)} episodes, {int(alone)} have the {steps} frames of a window and {int(share > 0)} would "
+            "be held out for validation: nothing is left for training. Collect more."
         )
-    order = np.random.default_rng([seed, 3]).permutation(len(recorded))
-    chosen = {recorded[i] for i in order[:held_out]}
+    if share and not any(counts.values()) and len(recorded[largest]) > 1:
+        counts[largest] = 1
+    held_out = dict[int, frozenset[int]]()
+    for dataset, own in recorded.items():
+        order = np.random.default_rng([seed, 3]).permutation(len(own))
+        held_out[dataset] = frozenset(own[i] for i in order[: counts[dataset]].tolist())
+    return parted(long, held_out)
+
+
+def parted(
+    episodes: Sequence[EpisodeSpan], held_out: Mapping[int, Collection[int]]
+) -> tuple[list[EpisodeSpan], list[EpisodeSpan]]:
+    """For training and for validation. held_out: of each dataset the numbers of recorded episodes."""
     parts: tuple[list[EpisodeSpan], list[EpisodeSpan]] = ([], [])
-    for span in long:
-        parts[(span.dataset, span.recorded) in chosen].append(span)
+    for span in episodes:
+        parts[span.recorded in held_out[span.dataset]].append(span)
     return parts
 
 

@@ -62,7 +62,7 @@ def test_the_report_has_the_pairs_that_are_there(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "evaluation.json").write_text(json.dumps({"log": log}))
     (tmp_path / "shown").mkdir()
-    (tmp_path / "shown/episodes.jsonl").write_text(json.dumps({"reason": "", "success": True}) + "\n")
+    (tmp_path / "shown/episodes.jsonl").write_text(json.dumps({"reason": "", "success": True}) + '\n{"reason"')
     said = report(tmp_path)
     assert "second-evaluation: 2 and 4 of 5 succeeded; only the first policy in 0, only the second in 2." in said
     assert "shown: 1 episodes, 1 succeeded, in 0 the human took over." in said

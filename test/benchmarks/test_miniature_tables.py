@@ -17,7 +17,10 @@ def test_an_arm_is_read_from_its_directory(tmp_path: Path) -> None:
     assert measured(tmp_path) == Measured()
     (tmp_path / "evaluation").mkdir()
     row = {"step": 6, "seconds": 90.0, "vqa_free": 0.5, "vqa_restricted": 0.75}
-    (tmp_path / "losses.jsonl").write_text(json.dumps({**row, "vqa_free": 0.1}) + "\n" + json.dumps(row) + "\n")
+    (tmp_path / "losses.jsonl").write_text(json.dumps({**row, "vqa_free": 0.1}) + "\n" + json.dumps(row) + '\n{"step')
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun/losses.jsonl").write_text('{"step')
+    assert measured(tmp_path / "begun") == Measured()
     of_one = {"suite": "unseen", "successes": 3, "episodes": 4}
     (tmp_path / "evaluation" / "evaluation.json").write_text(json.dumps(of_one))
     assert measured(tmp_path) == Measured({"unseen": (3, 4)}, 0.5, 0.75, 1.5)

@@ -49,6 +49,34 @@ def test_it_says_what_the_policy_waits_for(capfd: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.usefixtures("taker")
+def test_it_says_that_the_policy_is_being_loaded_and_how_far_that_is(capfd: pytest.CaptureFixture[str]) -> None:
+    code, lines, _ = done(capfd, "load", "first")
+    assert code == 0
+    assert lines[0] == "The policy is being loaded."
+    assert lines.count("The policy begins.") == 1
+    assert any(line.endswith("s  step 0  The policy is being loaded: weights, 3 of 9.") for line in lines)
+
+
+def test_a_node_that_does_not_answer_is_given_up_after_the_time_limit(capfd: pytest.CaptureFixture[str]) -> None:
+    with goal_taker("taker"):
+        code, lines, err = done(capfd, "hang", "--time-limit", "3")
+    assert code == 2
+    assert lines == [
+        "Nothing has been heard of the policy node for 2 s: it loads, or hangs; Ctrl-C cancels.",
+    ]
+    assert "/demo/taker/execute did not answer within 3 s: whether it took the goal is not known; stop the arm: " in err
+
+
+def test_a_policy_node_is_waited_for_as_long_as_the_time_limit(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, ros_graph: Any
+) -> None:
+    monkeypatch.setattr(graph, "PATIENCE", 0.3)
+    code, lines, err = done(capfd, "lift", "--time-limit", "1.5")
+    assert (code, lines) == (2, ["Waiting for a policy node, for 1.5 s at most; Ctrl-C ends it."])
+    assert "no policy node on the graph" in err
+
+
+@pytest.mark.usefixtures("taker")
 def test_what_fails_or_is_refused_is_no_success_and_says_why(capfd: pytest.CaptureFixture[str]) -> None:
     code, lines, _ = done(capfd, "fail", "--time-limit", "7.5", "--action", "demo/taker/execute")
     assert (code, lines[-1]) == (1, "Fault after 2.0 s, 25.0 cm: fail.")

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from support.datasets import make_episode, write_dataset
 from support.recorded_robot import CARD
 
 from rt_vla_ros import ros
@@ -23,6 +25,7 @@ from rt_vla_ros.cli import record  # noqa: E402
 from rt_vla_ros.cli.main import main  # noqa: E402
 from rt_vla_ros.cli.record import RecordingSession  # noqa: E402
 from rt_vla_ros.cli.terminal_keys import Keys, raw_keys  # noqa: E402
+from rt_vla_ros.data.lerobot import LeRobotDataset  # noqa: E402
 from rt_vla_ros.nodes.recorder_node import RecorderNode  # noqa: E402
 
 
@@ -46,16 +49,44 @@ def test_keys_begin_and_end_episodes(
         @contextmanager
         def typed(what: str) -> Iterator[Keys]:
             with raw_keys(what) as keys:  # what was typed before is dropped
-                person.write(b"yssdd?q")
+                person.write(b"yssNdd?Yq")
                 yield keys
 
         monkeypatch.setattr(record, "raw_keys", typed)
         assert main(["record", *given, "--instruction", "lift it"]) == 0
     out, err = capfd.readouterr()
-    assert "Keys: s: start, y: stop, success, n: stop, no success, d: discard, q: end." in out
+    assert (
+        "Keys: s: start, y: stop, success, n: stop, no success, d: discard, Y or N: label the last one anew, q: end."
+        in out
+    )
     assert out.count("No episode is being recorded.") == 2
     assert out.count("An episode is being recorded already: stop or discard it first.") == 1
+    assert out.count("An episode is being recorded: stop it with its label.") >= 1
+    assert out.count("Discarding the episode.") == 1
     assert "The episode was discarded." in err
+
+
+def test_a_key_labels_the_last_episode_anew(
+    given: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], ros_graph: Any, tmp_path: Path
+) -> None:
+    labels = {"commanders": ("human",) * 6, "interventions": np.zeros(6, bool), "scene": None, "success": True}
+    write_dataset(tmp_path / "set", [make_episode(seed, card=CARD, **labels) for seed in range(2)], CARD)
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "wb", buffering=0) as person, os.fdopen(theirs, "r") as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+
+        @contextmanager
+        def typed(what: str) -> Iterator[Keys]:
+            with raw_keys(what) as keys:
+                person.write(b"NYNq")
+                yield keys
+
+        monkeypatch.setattr(record, "raw_keys", typed)
+        assert main(["record", *given, "--instruction", "lift it"]) == 0
+    out = capfd.readouterr().out
+    assert out.count(f"Episode 1 of {tmp_path / 'set'} is no success.") == 2
+    assert out.count(f"Episode 1 of {tmp_path / 'set'} is a success.") == 1
+    assert [one.success for one in LeRobotDataset(tmp_path / "set")] == [True, False]
 
 
 def test_it_ends_when_the_dataset_has_its_episodes(
@@ -84,6 +115,7 @@ def test_ctrl_c_ends_it(given: list[str], monkeypatch: pytest.MonkeyPatch, ros_g
         (("--out", "/dev/null"), "/dev/null"),
         (("--codec", "gif"), "invalid choice"),
         (("--episodes", "0"), "--episodes"),
+        (("--out", "set", "--bag", "set/raw"), "set/raw lies in set; name a directory that is for the new"),
     ],
 )
 def test_what_cannot_be_is_refused(

@@ -164,6 +164,20 @@ def test_facts_of_episodes_are_kept(dataset: Path, other: Path, tmp_path: Path) 
     assert [row["audit"] for row in rows] == [""] * 5 + [f'{{"problems": [{i}]}}' for i in range(3)] + [""]
 
 
+def test_what_nobody_has_said_of_success_stays_unsaid(dataset: Path, other: Path, tmp_path: Path) -> None:
+    for rows in ROWS:
+        change_column(dataset / rows, "success", None)
+    merge([dataset, other], tmp_path / "all", silent)
+    known = [False, True, False, True]
+    assert read_table(tmp_path / "all" / ROWS[0])["success"].to_pylist() == [None] * 5 + known
+    with pytest.raises(DatasetError, match=r"all does not say whether episode 0 succeeded"):
+        drop(tmp_path / "all", tmp_path / "good", silent, episodes=(), failed=True)
+    relabel(tmp_path / "all", tmp_path / "new", silent, old=RED, new="take it")
+    assert read_table(tmp_path / "new" / ROWS[0])["success"].to_pylist() == [None] * 5 + known
+    relabel(dataset, tmp_path / "without", silent, old=RED, new="take it")
+    assert "success" not in read_table(tmp_path / "without" / ROWS[0]).column_names
+
+
 def test_episodes_for_tests_stay_apart(dataset: Path, other: Path, tmp_path: Path) -> None:
     change_info(dataset, splits={"train": "0:3", "test": "3:5"})
     merge([dataset, other], tmp_path / "all", silent)
@@ -268,7 +282,7 @@ def test_what_makes_no_sense_is_refused(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="would be in one part, 'a'"):
         write_parts(source, card, {"a": [*range(5)], "b": []}, out, silent, False)
     for inside in (dataset, dataset / "parts"):
-        with pytest.raises(DatasetError, match="is in the dataset that is split"):
+        with pytest.raises(DatasetError, match=r"are the same place|stays as it is; name"):
             write_parts(source, card, {"a": [0], "b": [1]}, inside, silent, False)
     shutil.rmtree(dataset)
     with pytest.raises(DatasetError, match="is no dataset"):

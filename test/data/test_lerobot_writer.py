@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.datasets import CARD, change_info, make_episode
+from support.datasets import CARD, ROWS, change_column, change_info, make_episode
 
 from rt_vla_ros.action_space.card import ActionCardError
 from rt_vla_ros.data import lerobot_writer
+from rt_vla_ros.data.column_statistics import KEYS
 from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.lerobot_writer import LeRobotWriter
@@ -55,7 +56,8 @@ def test_what_a_killed_writer_left_is_removed(dataset: Path) -> None:
     writer.commit()
     for name in ("meta/info.json",):  # it died just before the episode was counted
         (dataset / name).write_bytes(before[name])
-    (dataset / "data/chunk-000/file-003.parquet.part").write_bytes(b"half")
+    for name in ("data/chunk-000/file-003.parquet.part", "meta/tasks.parquet.part", "meta/info.json.part"):
+        (dataset / name).write_bytes(b"half")
     assert len(LeRobotDataset(dataset)) == 5
     writer = LeRobotWriter(dataset, CARD, with_scene=True)
     writer.add(make_episode(5, length=4))
@@ -149,6 +151,21 @@ def test_the_last_label_is_found_where_files_are_numbered_otherwise(dataset: Pat
     for success in (True, False):
         LeRobotWriter(dataset, CARD, with_scene=True).relabel(success=success)
         assert LeRobotDataset(dataset)[4].success == success
+
+
+def test_a_label_is_given_where_nobody_had_said_any(dataset: Path) -> None:
+    """As in what was converted, and merged with what was recorded."""
+    kept = dict(zip(ROWS, map(read_table, (dataset / name for name in ROWS)), strict=True))
+    for success in (True, False):
+        for name in ROWS:
+            write_table(kept[name], dataset / name)
+            change_column(dataset / name, "success", None)
+        assert LeRobotWriter(dataset, CARD, with_scene=True).relabel(success=success) is True
+        assert read_table(dataset / ROWS[1])["success"].to_pylist() == [None, success]
+        assert [episode.success for episode in LeRobotDataset(dataset)] == [False] * 4 + [success]
+    for key in KEYS:
+        change_column(dataset / ROWS[1], f"stats/action/{key}", None)
+    assert LeRobotWriter(dataset, CARD, with_scene=True).relabel(success=True) is None
 
 
 def test_the_last_label_can_be_corrected(dataset: Path, tmp_path: Path) -> None:

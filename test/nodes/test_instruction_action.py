@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +15,10 @@ from rt_vla_ros.action import ExecuteInstruction
 from rt_vla_ros.msg import ControllerStatus, RefusedRequest
 from std_srvs.srv import SetBool, Trigger
 from support.actions import one_step
-from support.policy_rig import Rig
+from support.node_bench import NodeBench
+from support.policy_rig import PlayedPolicy, Rig
 
-from rt_vla_ros.nodes import instruction_action, smoother_watch
+from rt_vla_ros.nodes import instruction_action, policy_node, smoother_watch
 from rt_vla_ros.nodes.conversions import nanoseconds
 
 Result = ExecuteInstruction.Result
@@ -72,6 +74,44 @@ def test_a_goal_begins_a_request_and_tells_how_far_it_is(rig: Rig, asker: Asker)
     assert (heard.step, heard.confidence, heard.plan) == (2, 1.0, "")
     assert 0 < heard.image_age < 5
     assert not result.done()
+
+
+def test_while_the_policy_is_loaded_a_goal_says_so_and_its_limit_counts(
+    bench: NodeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = threading.Event()
+
+    def load(_name: str, tell: Callable[[str], None], **_options: Any) -> PlayedPolicy:
+        tell("weights, 3 of 9")
+        loaded.wait()
+        return PlayedPolicy()
+
+    monkeypatch.setattr(policy_node, "load_policy", load)
+    bench.add(policy_node.PolicyNode())
+    heard: list[Any] = []
+    client = ActionClient(bench.world, ExecuteInstruction, "policy_node/execute")
+    bench.until(client.server_is_ready, "no server")
+
+    def send(limit: Duration) -> Any:
+        goal = ExecuteInstruction.Goal(instruction=PICK, time_limit=limit)
+        sent = client.send_goal_async(goal, feedback_callback=lambda message: heard.append(message.feedback.waits_for))
+        bench.until(sent.done, "no answer")
+        return sent.result().get_result_async()
+
+    try:
+        ended = send(Duration(nanosec=500_000_000))
+        bench.until(ended.done, "no result")
+        result = ended.result().result
+        assert heard[0] == "The policy is being loaded: weights, 3 of 9."
+        assert result.outcome == Result.TIMED_OUT
+        assert result.sentence == "The time limit of 0.5 s is over. The policy is being loaded: weights, 3 of 9."
+        ended = send(Duration())
+        heard.clear()
+        bench.until(lambda: heard)
+    finally:
+        loaded.set()
+    bench.until(lambda: heard[-1] == "", "it is still being loaded")
+    assert not ended.done()
 
 
 def test_before_the_first_action_nothing_is_made_up(rig: Rig, asker: Asker) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 import time
 from pathlib import Path
 
@@ -86,13 +87,48 @@ def test_a_discarded_episode_and_the_end_of_the_recorder(session: Session, tmp_p
     session.start()
     session.run(1.0)
     session.recorder.discard()
+    assert str(session.until_over()) == "The episode was discarded."
     assert not session.recorder.busy
+    assert not list(tmp_path.rglob("*.part"))
     session.start()
     session.run(1.0)
     saved = session.recorder.finish(session.robot.now_ns)
     assert isinstance(saved, SavedEpisode)
     assert (saved.index, saved.success, saved.problems[0]) == (0, False, "The recorder was ended.")
     assert len(LeRobotDataset(tmp_path / "set")) == 1
+
+
+def test_discarding_waits_for_nothing(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow encoder holds nobody up, and what waits for it is not encoded any more."""
+    begun, goes_on, added = threading.Event(), threading.Event(), list[int]()
+    add = VideoWriter.add
+
+    def slow(writer: VideoWriter, image: NDArray[np.uint8]) -> None:
+        begun.set()
+        added.append(1)
+        goes_on.wait()
+        add(writer, image)
+
+    monkeypatch.setattr(VideoWriter, "add", slow)
+    session.start()
+    session.run(2.0)
+    assert begun.wait(10.0)
+    session.recorder.discard()
+    assert session.recorder.busy
+    assert not session.recorder.recording
+    for act in (session.recorder.discard, session.stop):
+        with pytest.raises(RecordingError, match=r"No episode is being recorded\."):
+            act()
+    with pytest.raises(RecordingError, match="The discarded episode is still being removed: try again in a moment"):
+        session.start()
+    assert session.run(0.5) is None
+    goes_on.set()
+    assert str(session.until_over()) == "The episode was discarded."
+    assert len(added) == 1
+    assert not list(tmp_path.rglob("*.part"))
+    session.start()
+    session.run(1.0)
+    assert isinstance(session.stop(), SavedEpisode)
 
 
 def test_an_unplugged_camera_ends_the_episode_by_itself(session: Session) -> None:

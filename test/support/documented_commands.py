@@ -165,6 +165,8 @@ def _raise(_parser: argparse.ArgumentParser, message: str) -> None:
 def be_strict(parser: argparse.ArgumentParser, *, complete: bool) -> None:
     """Takes no abbreviated options, in subcommands neither; needs all arguments only of a complete command line."""
     parser.allow_abbrev = False
+    for group in parser._mutually_exclusive_groups:
+        group.required = group.required and complete
     for action in parser._actions:
         if not complete:
             action.required = False

@@ -62,6 +62,8 @@ def main(*names: str) -> None:
             )
 
         def _decide(self, goal: Any) -> Any:
+            if goal.instruction == "hang":
+                time.sleep(3600)
             if goal.instruction != "refuse":
                 return GoalResponse.ACCEPT
             self.get_logger().warning("The goal is refused: not today.")
@@ -75,6 +77,15 @@ def main(*names: str) -> None:
             while handle.request.instruction == "wait" and not handle.is_cancel_requested:
                 handle.publish_feedback(feedback)
                 time.sleep(0.05)
+            if handle.request.instruction == "load first":
+                for progress in ("", ": weights, 3 of 9", ": warming up"):
+                    handle.publish_feedback(
+                        ExecuteInstruction.Feedback(
+                            waits_for=f"The policy is being loaded{progress}.", confidence=-1.0, distance=-1.0
+                        )
+                    )
+                    time.sleep(2.2)  # a line of progress is shown every two seconds
+                handle.publish_feedback(ExecuteInstruction.Feedback(confidence=-1.0, distance=-1.0))
             if handle.request.instruction == "give way":
                 feedback.waits_for = "A human commands."
                 handle.publish_feedback(feedback)

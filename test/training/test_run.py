@@ -85,6 +85,26 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(datasets: list[LeRobotDat
     assert [row["step"] for row in again.log.rows] == [2, 4]
 
 
+def test_a_run_goes_on_with_the_episodes_that_it_held_out(tmp_path: Path) -> None:
+    """Also where another rule had drawn them."""
+    places = [
+        write_dataset(tmp_path / name, [make_episode(seed + k, length=8) for k in range(3)])
+        for name, seed in (("a", 0), ("b", 9))
+    ]
+    sets = [LeRobotDataset(place) for place in places]
+    start(tmp_path / "run", sets).train(2, lambda _: None)
+    path = tmp_path / "run/checkpoint/held_out_episodes.json"
+    found = json.loads(path.read_text())
+    for one in found["datasets"]:
+        one["training"], one["held_out"] = ([2], [0, 1]) if one["name"] == "b" else ([1, 2], [])  # 0 is in neither
+    path.write_text(json.dumps(found))
+    again = start(tmp_path / "run", sets)
+    assert [(span.dataset, span.recorded) for span in again.source.training] == [(0, 1), (0, 2), (1, 2)]
+    assert [(span.dataset, span.recorded) for span in again.source.validation] == [(1, 0), (1, 1)]
+    new = start(tmp_path / "new", sets).source
+    assert [sum(span.dataset == k for span in new.training) for k in range(2)] == [2, 2]
+
+
 def test_a_full_disk_leaves_the_last_good_checkpoint(
     datasets: list[LeRobotDataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,10 @@ def test_a_last_row_that_is_not_whole_is_dropped_and_other_damage_is_named(tmp_p
     (tmp_path / ROWS).write_text(whole[:-20])
     assert [row["step"] for row in RunLog(tmp_path, 20).rows] == [10]
     (tmp_path / ROWS).write_text("}" + whole)
-    with pytest.raises(TrainingError, match=r"losses\.jsonl, line 1, is not a row of a run's .* Delete the line"):
+    with pytest.raises(TrainingError, match=r"losses\.jsonl, line 1, is not a JSON object: .* Delete the line"):
+        RunLog(tmp_path, 20)
+    (tmp_path / ROWS).write_text(whole + '{"loss": 1}\n')
+    with pytest.raises(TrainingError, match=r"losses\.jsonl, line 3, is not a row of a run's losses: .*loss.* Delete"):
         RunLog(tmp_path, 20)
 
 

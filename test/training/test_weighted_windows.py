@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +153,25 @@ def test_a_dataset_is_drawn_by_its_weight(datasets: list[LeRobotDataset]) -> Non
     alone = WindowDataset(datasets, 3, HashedWords(64), weighting=FrameWeighting(datasets=(0.0, 1.0)))
     drawn = alone.draw(alone.episodes, np.random.default_rng(0), 100)
     assert {span.dataset for span, _ in drawn.starts} == {1}
+
+
+def test_a_small_weight_makes_no_long_list(datasets: list[LeRobotDataset]) -> None:
+    """Frames have numbers as often as they are drawn; none of it is kept but where the numbers of a frame end."""
+    [[learned, *rest], _] = FrameWeighting().of(datasets)
+    many = [replace(learned, weights=np.where(np.arange(len(learned.weights)) == 1, 1.0, 1000.0)), *rest]
+    examples = RobotExamples(datasets[0], datasets[0].card, learned=many, least=1e-6)
+    tracemalloc.start()
+    examples = RobotExamples(datasets[0], datasets[0].card, learned=many, least=1e-6)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(examples) > 10**9
+    assert most < 1e6
+    rng = np.random.default_rng(0)
+    first, second = round(1000 / 1e-6), round(1 / 1e-6)
+    same = [examples.example(index, rng).images[0] for index in (0, first - 1, first, first + second - 1)]
+    np.testing.assert_array_equal(same[0], same[1])
+    np.testing.assert_array_equal(same[2], same[3])
+    assert (same[1] != same[2]).any()
 
 
 def test_frames_stand_in_a_list_as_often_as_their_weights_say() -> None:

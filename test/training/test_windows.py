@@ -13,7 +13,7 @@ from rt_vla_ros.data.episode import DatasetError
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.parquet import arrow, write_table
 from rt_vla_ros.language.hashed_words import HashedWords
-from rt_vla_ros.training.windows import WindowDataset, WindowIndices, split
+from rt_vla_ros.training.windows import EpisodeSpan, WindowDataset, WindowIndices, split
 
 WORDS = HashedWords(4096)
 STILL = np.zeros((2, 1, 2), np.int64)
@@ -80,9 +80,42 @@ def test_episodes_are_held_out_whole(datasets: list[LeRobotDataset]) -> None:
     assert (len(training), len(held_out)) == (3, 2)
     assert sorted([s.start for s in training] + [s.start for s in held_out]) == [s.start for s in episodes]
     assert split(episodes, 0.4, 3, seed=1) == (training, held_out)
+    assert {span.dataset for span in training} == {0, 1}
     assert split(episodes, 0.0, 7, seed=1) == (episodes[2:], [])
     with pytest.raises(DatasetError, match="Of 5 episodes, 0 have the 20 frames of a window"):
         split(episodes, 0.1, 20, seed=1)
+
+
+def spans(*lengths: int) -> list[EpisodeSpan]:
+    """lengths: how many episodes each dataset has."""
+    numbers = [(dataset, number) for dataset, count in enumerate(lengths) for number in range(count)]
+    return [EpisodeSpan(dataset, n, 0, 9, "do it", n, i) for i, (dataset, n) in enumerate(numbers)]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "share", "held"),
+    [
+        ((2, 1), 0.1, (1, 0)),
+        ((1, 2), 0.1, (0, 1)),
+        ((1, 1), 0.1, (0, 0)),
+        ((20, 1), 0.1, (2, 0)),
+        ((20, 10, 3), 0.1, (2, 1, 0)),
+        ((2, 2), 0.9, (1, 1)),
+        ((20, 1), 0.0, (0, 0)),
+    ],
+)
+def test_episodes_are_held_out_of_each_dataset(lengths: tuple[int, ...], share: float, held: tuple[int, ...]) -> None:
+    for seed in range(5):
+        training, held_out = split(spans(*lengths), share, 3, seed)
+        assert tuple(sum(span.dataset == k for span in held_out) for k in range(len(lengths))) == held
+        assert {span.dataset for span in training} == {*range(len(lengths))}
+        assert split(spans(*lengths), share, 3, seed) == (training, held_out)
+
+
+def test_the_only_episode_is_not_held_out() -> None:
+    with pytest.raises(DatasetError, match="1 would be held out for validation: nothing is left for training"):
+        split(spans(1), 0.1, 3, 0)
+    assert split(spans(1), 0.0, 3, 0) == (spans(1), [])
 
 
 def test_actions_in_another_unit_than_the_card_says_are_not_trained_on(tmp_path: Path) -> None:

@@ -17,6 +17,17 @@ def positive_float(text: str) -> float:
     return value
 
 
+def nonnegative_float(text: str) -> float:
+    """A number, 0 or more; argparse says what was wrong."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"expected a number, 0 or more, got {text!r}")
+    return value
+
+
 def nonnegative_int(text: str) -> int:
     """A whole number, 0 or more; argparse says what was wrong."""
     if not text.isdecimal():

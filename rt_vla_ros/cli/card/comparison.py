@@ -6,6 +6,7 @@ working; a warning wants looking at.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,14 +14,14 @@ import numpy as np
 
 from rt_vla_ros.action_space.card import ActionCard, CameraSpec
 from rt_vla_ros.action_space.state import StateDimension
-from rt_vla_ros.cli.card.guesses import camera_names, image_topics_in_words, usable_cameras
+from rt_vla_ros.cli.card.guesses import IMAGES, camera_names, image_topics_in_words, usable_cameras
 from rt_vla_ros.cli.card.survey import TWIST_KIND, CameraSeen, Survey, camera_base
 from rt_vla_ros.observations.robot_state import TOLERANCE, closedness
 from rt_vla_ros.recording.card_file import CONFIRM
 from rt_vla_ros.recording.topic_map import COMPRESSED, TopicMap, TopicMapError
 
 ERROR, WARNING = "error", "warning"
-SLOW = 0.9  # of the rate that is wanted
+SLOW = 0.9  # of the rate that is wanted: as exactly as one is measured within some seconds
 SAME_ASPECT = 0.02
 SAME_FOV = 0.1
 
@@ -107,6 +108,13 @@ def _picture(card: ActionCard, camera: CameraSpec, seen: CameraSeen, what: str, 
             "frames would repeat."
         )
         yield Mismatch("C105", ERROR, sentence, "card: control_rate")
+    elif seen.rate < SLOW * IMAGES * card.control_rate:
+        sentence = (
+            f"{what} sends {seen.rate:.3g} images a second, and the card has {card.control_rate:g} actions a second: "
+            f"jitter will make frames repeat the image before. {IMAGES:g} images for each action are enough: at most "
+            f"{max(1, math.floor(seen.rate / IMAGES))} actions a second, or a faster camera."
+        )
+        yield Mismatch("C105", WARNING, sentence, "card: control_rate")
     if camera.vertical_fov and seen.vertical_fov and same_aspect:
         share = seen.vertical_fov / camera.vertical_fov
         if abs(share - 1) > SAME_FOV:

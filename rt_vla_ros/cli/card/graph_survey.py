@@ -5,16 +5,26 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from rclpy._rclpy_pybind11 import RCLError
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
+from std_msgs.msg import String
 
-from rt_vla_ros.cli.card.survey import IMAGE_KINDS, JOINTS_KIND, CameraSeen, JointsSeen, Survey, camera_base
+from rt_vla_ros.cli.card.survey import (
+    DESCRIPTION,
+    IMAGE_KINDS,
+    JOINTS_KIND,
+    STRING_KIND,
+    CameraSeen,
+    JointsSeen,
+    Survey,
+    camera_base,
+)
 from rt_vla_ros.cli.doctor.camera_watch import ENOUGH, CameraWatch
 from rt_vla_ros.cli.doctor.graph_look import GraphLook, on_graph
 from rt_vla_ros.nodes.conversions import nanoseconds, seconds
@@ -54,8 +64,9 @@ def _survey(look: GraphLook, listening: float, discovery: float) -> Survey:
         if kind in KINDS and name in published and not name.endswith(NO_IMAGES)
     }
     joints = {name: _Joints(look, name) for name, kind in topics.items() if kind == JOINTS_KIND and name in published}
+    description = _Description(look, topics, published)
     look.spin(listening)
-    look.spin(PATIENCE, lambda: not any(watch.is_due() for watch, _ in cameras.values()))
+    look.spin(PATIENCE, lambda: not (description.is_due() or any(watch.is_due() for watch, _ in cameras.values())))
     parents = look.parents()
     transforms, stamps = TransformStreams(1.0), {}
     for child, parent in parents.items():
@@ -77,6 +88,7 @@ def _survey(look: GraphLook, listening: float, discovery: float) -> Survey:
         frozenset(stamps),
         {child: seconds(now_ns - stamp_ns) for child, stamp_ns in stamps.items()},
         transforms,
+        description.text,
     )
 
 
@@ -94,6 +106,24 @@ class _Infos:
     def vertical_fov(self) -> float:
         focal = float(self.last.k[4]) if self.last is not None else 0.0
         return 2 * math.atan(self.last.height / (2 * focal)) if focal > 0 and math.isfinite(focal) else 0.0
+
+
+class _Description:
+    """The robot's URDF, which a robot_state_publisher keeps for those that come later. The shortest topic's."""
+
+    def __init__(self, look: GraphLook, topics: Mapping[str, str], published: Collection[str]) -> None:
+        self.text = ""
+        names = [name for name, kind in topics.items() if kind == STRING_KIND and name.endswith(DESCRIPTION)]
+        self._topic = min((name for name in names if name in published), key=len, default="")
+        if self._topic:
+            lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+            look.node.create_subscription(String, self._topic, self._on_text, lasting)
+
+    def is_due(self) -> bool:
+        return bool(self._topic) and not self.text
+
+    def _on_text(self, message: String) -> None:
+        self.text = message.data
 
 
 class _Joints:

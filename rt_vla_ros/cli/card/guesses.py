@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.arms.chain import ChainError
+from rt_vla_ros.arms.described_arm import FINGERS, TIPS, DescribedArm, DescribedJoint, describe_arm
 from rt_vla_ros.cli.card.survey import JOINTS_KIND, TWIST_KIND, Survey, camera_base
 from rt_vla_ros.recording.card_file import CONFIRM
 from rt_vla_ros.recording.topic_map import COMPRESSED, TopicMap
@@ -21,12 +23,11 @@ IMAGES = 1.4
 """Per action, at least: with one, a camera's jitter makes frames repeat the image before."""
 FASTEST = {"translation": 0.25, "rotation": 1.0}
 """At the ends of the ranges [m/s], [rad/s]."""
+HALF_TURN = 3.1416  # [rad]
 WIDEST = 320  # of an image of a policy [pixel]
 PLAIN = {"image", "raw", "rect", "color", "colour", "rgb", "camera", "cam", "compressed", "images", "stream", "left"}
-FINGERS = re.compile(r"finger|gripper|knuckle|jaw", re.IGNORECASE)
 SLIDING, TURNING = (0.04, 0.0), (0.0, 0.8)
 """Where most such grippers are open and closed [m], [rad]."""
-TIPS = ("tcp", "tool0", "tool_center", "ee_link", "end_effector", "hand", "flange")
 SHARED = ("base_frame", "tip_frame", "gripper_joint", "gripper_joint_open", "gripper_joint_closed")
 """Entries that are parameters of policy_node, too."""
 GROUNDS = ("map", "odom", "world")
@@ -35,10 +36,14 @@ FLOAT_KIND, NUMBERS_KIND = "std_msgs/msg/Float64", "std_msgs/msg/Float64MultiArr
 
 @dataclass
 class Guesses:
-    """entries: of a topic map. doubts: what is to be confirmed, by the entry or the card's key that it is about."""
+    """entries: of a topic map. doubts: what is to be confirmed, by the entry or the card's key that it is about.
+
+    arm: what the robot's description says of it; None where there is none that fits.
+    """
 
     entries: dict[str, Any] = field(default_factory=dict)
     doubts: dict[str, str] = field(default_factory=dict)
+    arm: DescribedArm | None = None
 
 
 def guess_topics(survey: Survey, cameras: Mapping[str, str] | None = None) -> Guesses:
@@ -49,6 +54,7 @@ def guess_topics(survey: Survey, cameras: Mapping[str, str] | None = None) -> Gu
     if joints is not None:
         found.entries["joint_states"] = joints
     _guess_frames(survey, found)
+    _read_description(survey, found)
     _guess_gripper(survey, joints, found)
     twists = survey.of_kind(TWIST_KIND, "delta_twist", "cmd") or survey.of_kind(TWIST_KIND)
     if twists is not None:
@@ -90,7 +96,7 @@ def guess_card(survey: Survey, topics: Guesses, rate: float | None = None) -> Ac
     )
     base = entries.get("base_frame") or "base_link"
     doubts["frame_id"] = f"the actions are given in the axes of {base!r}, which stands still."
-    state = _state(survey, entries, doubts)
+    state = _state(survey, topics, doubts)
     return ActionCard.from_dict(
         {
             "name": "my robot",
@@ -206,6 +212,29 @@ def _guess_frames(survey: Survey, found: Guesses) -> None:
     )
 
 
+def _read_description(survey: Survey, found: Guesses) -> None:
+    """Frames by the robot's URDF, where it has one that TF knows too."""
+    if not survey.description:
+        return
+    try:
+        arm = describe_arm(survey.description)
+    except ChainError as error:
+        found.doubts["tip_frame"] += f" The robot's description is not used: {error}"
+        return
+    unknown = {arm.base, arm.tip} - {*survey.parents, *survey.parents.values()}
+    if unknown:
+        found.doubts["tip_frame"] += f" By the robot's description it would be {arm.tip!r}, which TF does not know."
+        return
+    found.arm = arm
+    others = ", ".join(sorted({found.entries["tip_frame"], arm.mount} - {arm.tip, ""}))
+    chain = "of the chain that bears the gripper" if arm.mount else "of its longest chain"
+    found.entries |= {"base_frame": arm.base, "tip_frame": arm.tip}
+    found.doubts["base_frame"] = "by the robot's description the arm begins there."
+    found.doubts["tip_frame"] = f"by the robot's description it is the end {chain}" + (
+        f"; else: {others}." if others else "."
+    )
+
+
 def _up_to(survey: Survey, frame: str, last: str) -> list[str]:
     above = survey.above(frame)
     return [frame, *above[: above.index(last)]]
@@ -230,17 +259,34 @@ def _guess_gripper(survey: Survey, joints: str | None, found: Guesses) -> None:
         found.doubts["gripper_topic"] = "no topic has the gripper's command, so it is read from gripper_joint."
 
 
-def _state(survey: Survey, entries: Mapping[str, Any], doubts: dict[str, str]) -> list[dict[str, Any]]:
+def _state(survey: Survey, topics: Guesses, doubts: dict[str, str]) -> list[dict[str, Any]]:
+    entries, arm = topics.entries, topics.arm
     seen = survey.joints.get(entries.get("joint_states", ""))
     names = [name for name in seen.positions if not FINGERS.search(name)] if seen is not None else []
-    state: list[dict[str, Any]] = [
-        {"name": name, "unit": "rad", "low": -3.1416, "high": 3.1416, "source": f"joint:{name}"} for name in names
-    ]
-    if names:
+    joints = [DescribedJoint(name, "rad", None, None) for name in names]
+    if arm is not None and names:
+        joints = [joint for joint in arm.joints if joint.name in names]
+        doubts["state"] = "the joints of the state, their order and ranges are those of the robot's description."
+    elif names:
         doubts["state"] = "the joints of the state turn (rad; a sliding one is in m), and these are their ranges."
+    state = [_dimension(one.name, one.unit, one.lower, one.upper, f"joint:{one.name}") for one in joints]
+    if arm is not None and arm.reach > 0:
+        reach = math.ceil(100 * arm.reach) / 100
+        state += [_dimension(f"tip_{axis}", "m", -reach, reach, f"tip:{axis}") for axis in "xyz"]
+        state += [_dimension(f"tip_r{axis}", "rad", None, None, f"tip:r{axis}") for axis in "xyz"]
+        doubts["tip"] = (
+            f"the policy sees the pose of {arm.tip!r} in {arm.base!r}, too, at most {reach:g} m away, the arm's reach; "
+            "take tip_x to tip_rz out of the state if it shall not."
+        )
     if entries.get("gripper_joint"):
-        state.append({"name": "gripper", "unit": "1", "low": 0.0, "high": 1.0, "source": "gripper"})
+        state.append(_dimension("gripper", "1", 0.0, 1.0, "gripper"))
     return state
+
+
+def _dimension(name: str, unit: str, low: float | None, high: float | None, source: str) -> dict[str, Any]:
+    """low, high: None for those of an angle."""
+    ends = (-HALF_TURN, HALF_TURN) if low is None or high is None else (low, high)
+    return {"name": name, "unit": unit, "low": ends[0], "high": ends[1], "source": source}
 
 
 def _dimensions(reach: Mapping[str, float]) -> list[dict[str, Any]]:

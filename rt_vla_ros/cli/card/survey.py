@@ -10,6 +10,7 @@ from rt_vla_ros.recording.transform_streams import TransformStreams
 
 IMAGE_KINDS = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 JOINTS_KIND, TWIST_KIND = "sensor_msgs/msg/JointState", "geometry_msgs/msg/TwistStamped"
+STRING_KIND, DESCRIPTION = "std_msgs/msg/String", "/robot_description"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Survey:
 
     topics: types by full name, of what is published or listened to. published: of these, what has a publisher.
     cameras, joints: by topic. parents: the frame in which TF places each. moving: the frames that are placed anew all
-    the time. ages: of their last transforms [s]. transforms: all of them as they were last.
+    the time. ages: of their last transforms [s]. transforms: all of them as they were last. description: the robot's
+    URDF; empty where nobody publishes it.
     """
 
     topics: Mapping[str, str]
@@ -59,6 +61,7 @@ class Survey:
     moving: frozenset[str] = frozenset()
     ages: Mapping[str, float] = field(default_factory=dict)
     transforms: TransformStreams = field(default_factory=lambda: TransformStreams(1.0))
+    description: str = ""
 
     def find(self, topic: str) -> str | None:
         """The topic of this name, or the only one of this name in another namespace."""

@@ -18,6 +18,7 @@ SUBCOMMANDS: dict[str, str] = {
     "merge": "rt_vla_ros.cli.data.merge",
     "split": "rt_vla_ros.cli.data.split",
     "drop": "rt_vla_ros.cli.data.drop",
+    "trim": "rt_vla_ros.cli.data.trim",
     "relabel": "rt_vla_ros.cli.data.relabel",
     "check": "rt_vla_ros.cli.data.check",
     "show": "rt_vla_ros.cli.data.show",

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from rt_vla_ros import ros
 from rt_vla_ros.cli.main import refused
+from rt_vla_ros.data.new_place import check_apart
 from rt_vla_ros.data.video import CODECS
 from rt_vla_ros.os_error import in_words
 from rt_vla_ros.progress import Progress
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=Path, metavar="DATA", help="the new dataset; nothing is there yet")
     target.add_argument("--dry-run", action="store_true", help="say what would be made of it, and keep nothing")
-    parser.add_argument("--append", action="store_true", help="add to the dataset that is there")
+    parser.add_argument("--append", action="store_true", help="add to the dataset that is there what is not in it yet")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--episodes-by", default="", metavar="TOPIC", help="split a bag by what a topic says")
     times = "split a bag by times from its begin [s], such as 2.5-14 20-31"
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @refused(ImportError, ValueError)
 def run(args: argparse.Namespace) -> int:
-    """0 where an episode was made, 1 where none was."""
+    """0 where an episode was made or there already, 1 where there is none."""
     spans = tuple(args.episode_markers)
     if any(later[0] < earlier[1] for earlier, later in pairwise(spans)):
         raise CliError("the times of --episode-markers must rise and not overlap.")
@@ -71,45 +72,54 @@ def run(args: argparse.Namespace) -> int:
         out = stack.enter_context(_target(args))
         bags = [stack.enter_context(Bag(path)) for path in args.bags]
         writer = LeRobotWriter(out, card, with_scene=False, with_commanders=True, codec=args.codec, robot=card.name)
-        before, refused_ones = writer.episodes, 0
+        before, refused_ones, known_ones = writer.episodes, 0, 0
         try:
             conversions = convert(bags, topics, writer, splitting)
             for path, conversion in zip(args.bags, conversions, strict=True):
-                refused_ones += _convert(path, conversion, audit=args.dry_run)
+                refusals, known = _convert(path, conversion, audit=args.dry_run)
+                refused_ones, known_ones = refused_ones + refusals, known_ones + known
         except OSError as error:
-            kept = f"{writer.episodes - before} episodes are new in {out} all the same, and whole."
+            kept = (
+                f"{writer.episodes - before} episodes are new in {out} all the same, and whole; --append adds the rest."
+            )
             raise CliError(f"{in_words(error)} {'' if args.dry_run else kept}".rstrip()) from error
         finally:
             _take_away_empty(out, writer.episodes)
         made, frames = writer.episodes - before, writer.frames
     kept = "would be made" if args.dry_run else f"are new in {out}, which has {frames} frames in all"
+    kept += f"; {known_ones} were there already" * bool(known_ones)
     print(printable(f"{made} episodes {kept}; {refused_ones} could not be used."))
-    return int(made == 0)
+    return int(made + known_ones == 0)
 
 
-def _convert(path: Path, conversion: BagConversion, *, audit: bool) -> int:
-    """Tells of each episode of a bag; how many could not be used."""
-    progress, refusals = Progress(), 0
+def _convert(path: Path, conversion: BagConversion, *, audit: bool) -> tuple[int, int]:
+    """Tells of each episode of a bag; how many could not be used, and how many are there already."""
+    progress, refusals, known = Progress(), 0, 0
     for episode in conversion.episodes():
         if episode is None:
             progress.update(f"{path}: {conversion.elapsed:.0f} s")
             continue
-        refusals += episode.saved is None
+        refusals += episode.saved is None and episode.known is None
+        known += episode.known is not None
         for line in _told(path, episode, audit=audit):
             progress.line(printable(line))
     for note in conversion.notes:
         progress.line(printable(f"  note: {note}"))
-    return refusals
+    return refusals, known
 
 
 def _told(path: Path, episode: ConvertedEpisode, *, audit: bool) -> Iterator[str]:
     when = f"{path}, {episode.begin:.1f} s to {episode.end:.1f} s"
-    if episode.saved is None:
+    if episode.known is not None:
+        yield f"{when}: is there already, as episode {episode.known}."
+    elif episode.saved is None:
         yield f"{when}: not used. {episode.refusal}"
     else:
         saved = episode.saved
         yield f"{when}: episode {saved.index}, {saved.frames} frames, {'success' if saved.success else 'no success'}."
         yield from (f"  problem: {problem}" for problem in saved.problems)
+    if episode.goes_on:
+        yield "  What comes after that is an episode of its own."
     for name, one in episode.audits if audit else ():
         told = one.to_dict()
         if told["messages"]:
@@ -120,11 +130,12 @@ def _told(path: Path, episode: ConvertedEpisode, *, audit: bool) -> Iterator[str
 
 @contextmanager
 def _target(args: argparse.Namespace) -> Iterator[Path]:
-    """Where the dataset is written. Raises CliError where something is there."""
+    """Where the dataset is written. Raises CliError where something is there, DatasetError in the place of a bag."""
     if args.dry_run:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder) / "data"
         return
+    check_apart(args.out, args.bags)
     if args.out.exists() and any(args.out.iterdir() if args.out.is_dir() else [args.out]) and not args.append:
         raise CliError(f"{args.out} is there already: name another directory, or say --append.")
     yield args.out

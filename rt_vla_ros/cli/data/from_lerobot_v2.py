@@ -14,11 +14,11 @@ from pathlib import Path
 
 from rt_vla_ros.cli.data.options import add_out, summary
 from rt_vla_ros.cli.main import refused
-from rt_vla_ros.data.assembly import check_new
 from rt_vla_ros.data.card_template import explanation, template, unfilled
 from rt_vla_ros.data.episode_source import EpisodeSource
 from rt_vla_ros.data.lerobot_layout import write_json
 from rt_vla_ros.data.lerobot_v2 import convert_v2, dropped_columns, open_v2
+from rt_vla_ros.data.new_place import check_new
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.recording.card_file import read_card
 from zenoh_ros.commands.errors import CliError
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @refused(ValueError)
 def run(args: argparse.Namespace) -> int:
     """0 when the dataset is whole; 2 where its card has to be filled in first."""
-    check_new(args.out)
+    check_new(args.out, [args.data])
     card, progress = None if args.card is None else read_card(args.card), Progress()
     source = open_v2(args.data)
     if card is None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rt_vla_ros.cli.data.options import add_out, summary
 from rt_vla_ros.cli.main import refused
-from rt_vla_ros.data.assembly import check_new
+from rt_vla_ros.data.new_place import check_new
 from rt_vla_ros.data.rlds import RldsSource, convert_rlds
 from rt_vla_ros.data.rlds_keys import explicit_keys, known_card, resolve_keys
 from rt_vla_ros.data.tfds import open_tfds
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @refused(ValueError)
 def run(args: argparse.Namespace) -> int:
     """0 when the dataset is whole."""
-    check_new(args.out)
+    check_new(args.out, [args.data])
     tfds, progress = open_tfds(args.data), Progress()
     if tfds.missing and not args.partial:
         there = f"{len(tfds.shards)} of {len(tfds.shards) + len(tfds.missing)} files of records are there"

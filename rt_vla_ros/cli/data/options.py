@@ -24,8 +24,12 @@ def episode_numbers(text: str) -> set[int]:
 def add_out(parser: argparse.ArgumentParser, *, link: bool = True) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the new dataset; nothing is there yet")
     if link:
-        hard = "hard links instead of copies of whole videos: no space, on the same disk only"
-        parser.add_argument("--link", action="store_true", help=hard)
+        add_link(parser)
+
+
+def add_link(parser: argparse.ArgumentParser) -> None:
+    hard = "hard links instead of copies of whole videos: no space, on the same disk only"
+    parser.add_argument("--link", action="store_true", help=hard)
 
 
 def summary(out: Path, episodes: int, frames: int) -> str:

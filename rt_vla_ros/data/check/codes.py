@@ -131,10 +131,12 @@ CODES: dict[str, CheckCode] = {
     "idle-start": CheckCode(
         WARNING,
         "Episodes begin with a stretch in which nothing is commanded.",
-        "Cut the stretch: a policy learns to wait.",
+        "Cut the stretch (rt-vla data trim): a policy learns to wait.",
     ),
     "idle-end": CheckCode(
-        WARNING, "Episodes end with a stretch in which nothing is commanded.", "Cut the stretch, or terminate earlier."
+        WARNING,
+        "Episodes end with a stretch in which nothing is commanded.",
+        "Cut the stretch (rt-vla data trim), or terminate earlier.",
     ),
     # Actions against measured motion
     "motion-axes": CheckCode(

@@ -22,9 +22,9 @@ from rt_vla_ros.action_space.plausibility import (
 )
 from rt_vla_ros.data.check.finding import DataFinding, episode_list
 from rt_vla_ros.data.check.recorded import RecordedEpisode
+from rt_vla_ros.data.idle_steps import idle_ends, moving_steps
 
 SOME = 0.002  # share of a dimension's values outside its range that is worth a note
-IDLE = 0.02  # of the fast motions of the set (95th percentile): slower is standing still
 MOST_IDLE = 0.3  # share of all time steps
 LONGEST_WAIT = 1.0  # at the start or end of an episode [s]
 FEW = 0.1  # share of episodes that may wait for longer
@@ -48,7 +48,7 @@ def number_findings(card: ActionCard, rate: float, episodes: Sequence[RecordedEp
             check_recorded_state(card, np.concatenate([one.states for one in whole if one.states is not None]))
         except ImplausibleActionsError as error:
             yield DataFinding("state-range", str(error))
-    yield from _idle(rate, whole, moving_steps(card, whole))
+    yield from _idle(rate, whole, moving_steps(card, [one.values for one in whole]))
 
 
 def _finite(states: NDArray[np.float32] | None) -> bool:
@@ -81,31 +81,6 @@ def _ranges(card: ActionCard, episodes: Sequence[RecordedEpisode]) -> Iterator[D
             yield DataFinding(code, str(error))
 
 
-def speeds(card: ActionCard, episodes: Sequence[RecordedEpisode]) -> list[NDArray[np.float64]]:
-    """How fast each time step of each episode is commanded to be, (N,): 1 is fast in this set, 0 is standing still."""
-    kinds = [kind_of_motion(one.role) for one in card.dimensions]
-    total = [np.zeros(len(one)) for one in episodes]
-    for kind in dict.fromkeys(filter(None, kinds)):
-        columns = [i for i, its in enumerate(kinds) if its == kind]
-        lengths = [np.linalg.norm(one.values[:, columns].astype(np.float64), axis=1) for one in episodes]
-        fast = float(np.percentile(np.concatenate(lengths), 95)) if columns and lengths else 0.0
-        if fast > 0:
-            total = [sum_ + length / fast for sum_, length in zip(total, lengths, strict=True)]
-    return total
-
-
-def moving_steps(card: ActionCard, episodes: Sequence[RecordedEpisode]) -> list[NDArray[np.bool_]]:
-    """For each episode whether a time step commands a motion or another place of the gripper, (N,)."""
-    gripper, found = card.index("gripper"), []
-    for one, speed in zip(episodes, speeds(card, episodes), strict=True):
-        moving = speed > IDLE
-        if gripper is not None and len(one) > 1:
-            way = np.abs(np.diff(one.values[:, gripper])) > IDLE * abs(card.gripper_closed - card.gripper_open)
-            moving[1:] |= way
-        found.append(moving)
-    return found
-
-
 def _idle(
     rate: float, episodes: Sequence[RecordedEpisode], moving: Sequence[NDArray[np.bool_]]
 ) -> Iterator[DataFinding]:
@@ -116,8 +91,8 @@ def _idle(
         )
         yield DataFinding("idle", what, frames=idle)
     for code, word, steps in (
-        ("idle-start", "begin", [_leading(one) for one in moving]),
-        ("idle-end", "end", [_leading(one[::-1]) for one in moving]),
+        ("idle-start", "begin", [idle_ends(one)[0] for one in moving]),
+        ("idle-end", "end", [idle_ends(one)[1] for one in moving]),
     ):
         wait = LONGEST_WAIT * rate
         long = [(one.number, count) for one, count in zip(episodes, steps, strict=True) if wait < count < len(one)]
@@ -129,8 +104,3 @@ def _idle(
             )
             at = 0.0 if word == "begin" else None
             yield DataFinding(code, what, tuple(number for number, _ in long), sum(counts), at)
-
-
-def _leading(moving: NDArray[np.bool_]) -> int:
-    """Steps before the first that moves."""
-    return int(moving.argmax()) if moving.any() else len(moving)

@@ -11,8 +11,8 @@ from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.check.finding import DataFinding, episode_list
 from rt_vla_ros.data.check.lagged import best_lag
 from rt_vla_ros.data.check.measured_motion import measured_translation
-from rt_vla_ros.data.check.numbers import speeds
 from rt_vla_ros.data.check.recorded import PictureChanges, RecordedEpisode
+from rt_vla_ros.data.idle_steps import speeds
 from rt_vla_ros.data.video import Images
 
 LOOKED_AT = 48  # rows and columns of an image that are compared, about
@@ -76,7 +76,7 @@ def _motion(card: ActionCard, episodes: Sequence[RecordedEpisode]) -> tuple[list
         fast = float(np.nanpercentile(np.concatenate(found), 95)) if sum(map(len, found)) else 0.0
         if fast > 0:
             return [np.nan_to_num(one / fast) for one in found], True
-    return [np.nan_to_num(one[:-1]) for one in speeds(card, episodes)], False
+    return [np.nan_to_num(one[:-1]) for one in speeds(card, [one.values for one in episodes])], False
 
 
 def _blank(camera: str, seen: Seen) -> Iterator[DataFinding]:

@@ -307,9 +307,12 @@ def _family(directory: Path, config: Mapping[str, Any], name: str) -> str:
 
 
 def _base_of(adapter: Path, tell: Tell) -> tuple[Path, str]:
-    """The directory of the model that an adapter belongs to, and what the model is called."""
+    """The directory of the model that an adapter belongs to, and what the model is called.
+
+    A relative one is looked for beside the adapter before the current directory, where another may have that name.
+    """
     base = str(read_object(adapter / ADAPTER_CONFIG, CheckpointError).get("base_model_name_or_path") or "")
-    for place in (base, str(adapter / base)) if base else ():
+    for place in (str(adapter / base), base) if base else ():
         with suppress(UnknownPolicyError):
             path = _path(place)
             if path.is_dir():

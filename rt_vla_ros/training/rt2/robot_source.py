@@ -75,7 +75,7 @@ class RobotExamples:
         self.name, self.episodes = name or dataset.directory.name, episodes
         self._dataset, self._augmentation, self._plan_share = dataset, augmentation, plan_share
         chosen = range(len(dataset)) if episodes is None else episodes
-        self._frames, values, states = list[tuple[int, int]](), [], []
+        values, states = [], []
         self._plans, self._reach = dict[int, list[str] | None](), dict[int, NDArray[np.int64]]()
         self._bins, self._states = dict[int, NDArray[np.int64]](), dict[int, NDArray[np.float64] | None]()
         tokenizer = ActionTokenizer(card)
@@ -86,22 +86,26 @@ class RobotExamples:
             self._bins[episode], self._states[episode] = tokenizer.encode(labels.values), labels.states
             self._plans[episode] = dataset.words(episode, PLAN) if plan_share else None
             self._reach[episode] = np.arange(len(labels), 0, -1) if learned is None else learned[episode].reach
-        counts = None if learned is None else repetitions([learned[i].weights for i in chosen], least)
-        for number, episode in enumerate(chosen):
-            often = np.ones(len(self._reach[episode]), int) if counts is None else counts[number]
-            self._frames += [(episode, step) for step in np.repeat(np.arange(len(often)), often).tolist()]
-        if not self._frames:
+        lengths = [len(self._reach[episode]) for episode in chosen]
+        counts = [np.ones(length, np.int64) for length in lengths]
+        if learned is not None:
+            counts = repetitions([learned[episode].weights for episode in chosen], least)
+        self._until = np.cumsum(np.concatenate(counts)) if counts else np.zeros(0, np.int64)  # numbers, up to a frame's
+        self._episode_of = np.repeat(np.array(chosen, np.int64), lengths)
+        self._step_of = np.concatenate([np.arange(length) for length in lengths]) if lengths else self._until
+        if not len(self):
             raise DatasetError(f"The robot data {dataset.directory} have no episode to learn from.")
         self.use: Sequence[DimensionUse] = check_recorded(card, np.concatenate(values))
         check_recorded_state(card, np.concatenate(states))
         self._horizon, self._cameras = card.horizon, [camera.name for camera in card.cameras]
 
     def __len__(self) -> int:
-        return len(self._frames)
+        return int(self._until[-1]) if len(self._until) else 0
 
     def example(self, index: int, rng: np.random.Generator) -> Example:
         """See ExampleSource; with one turn."""
-        episode, step = self._frames[index]
+        frame = int(np.searchsorted(self._until, index, side="right"))
+        episode, step = int(self._episode_of[frame]), int(self._step_of[frame])
         images = tuple(self._image(episode, name, step, rng) for name in self._cameras)
         known = min(self._horizon, int(self._reach[episode][step]))
         bins = self._bins[episode][step : step + known].flatten()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import yaml
 
 from rt_vla_ros import ros
 from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.benchmarks.panda_urdf import panda_urdf
 from rt_vla_ros.cli.card.comparison import compare, guess_cameras
 from rt_vla_ros.cli.card.guesses import camera_names, guess_card, guess_topics, topic_map_text
 from rt_vla_ros.cli.card.survey import CameraSeen, JointsSeen, Survey
@@ -90,6 +93,52 @@ def test_what_is_guessed(tmp_path: Path) -> None:
     assert TopicMap.load(path) == TopicMap.from_dict(topics.entries)
 
 
+def described(urdf: str) -> Survey:
+    """Of a Panda whose robot_state_publisher says so."""
+    robot = ET.fromstring(urdf)
+    parents = {str(one.find("child").get("link")): str(one.find("parent").get("link")) for one in robot.iter("joint")}  # type: ignore[union-attr]
+    joints = [str(one.get("name")) for one in robot.iter("joint") if one.get("type") != "fixed"]
+    moving = frozenset(child for child in parents if "link" in child and child != "panda_link8") | {"panda_leftfinger"}
+    positions = dict.fromkeys(sorted(joints, reverse=True), 0.02)  # in no order, as a driver may say them
+    seen_joints = {"/joint_states": JointsSeen(100.0, positions)}
+    return survey(parents=parents, moving=moving, joints=seen_joints, ages={}, description=urdf)
+
+
+def test_the_description_of_the_robot_is_read() -> None:
+    tcp = '<link name="panda_hand_tcp"/><joint name="tcp" type="fixed"><parent link="panda_hand"/>'
+    tcp += '<child link="panda_hand_tcp"/><origin xyz="0 0 0.1034"/></joint></robot>'
+    graph = described(panda_urdf(fingers=True).replace("</robot>", tcp))
+    topics = guess_topics(graph)
+    card = guess_card(graph, topics)
+    assert (topics.entries["base_frame"], topics.entries["tip_frame"]) == ("panda_link0", "panda_hand_tcp")
+    assert topics.doubts["tip_frame"] == (
+        "by the robot's description it is the end of the chain that bears the gripper; else: panda_hand."
+    )
+    names = [f"panda_joint{number}" for number in range(1, 8)]
+    tip = [f"tip_{axis}" for axis in ("x", "y", "z", "rx", "ry", "rz")]
+    assert [one.name for one in card.state] == [*names, *tip, "gripper"]
+    assert [one.source for one in card.state[7:13]] == ["tip:x", "tip:y", "tip:z", "tip:rx", "tip:ry", "tip:rz"]
+    assert [(one.low, one.high) for one in card.state[:4:3]] == [(-2.8973, 2.8973), (-3.0718, -0.0698)]
+    assert card.state[7].high == pytest.approx(1.5, abs=0.1)  # [m]; a Panda reaches 0.855 m about its shoulder
+    notes = " ".join(card.notes)
+    assert "TO CONFIRM: the joints of the state, their order and ranges are those of the robot's description." in notes
+    assert "take tip_x to tip_rz out of the state if it shall not." in notes
+
+
+def test_a_description_that_does_not_fit_is_told_and_not_used() -> None:
+    plain = described(panda_urdf(fingers=True))
+    for urdf, said in (
+        ("<robot", "The robot's description is not used: The robot description is no XML"),
+        ('<!DOCTYPE robot [<!ENTITY a "b">]><robot/>', "declares a document type, which no URDF needs"),
+        (panda_urdf().replace("panda_", "left_"), "it would be 'left_link8', which TF does not know."),
+    ):
+        graph, by_tf = replace(plain, description=urdf), guess_topics(replace(plain, description=""))
+        topics = guess_topics(graph)
+        assert said in topics.doubts["tip_frame"]
+        assert (topics.entries, topics.arm) == (by_tf.entries, None)
+        assert guess_card(graph, topics).state
+
+
 def test_a_guessed_rate_leaves_room_for_the_jitter_of_the_cameras() -> None:
     slow = survey(**seen(FRONT, rate=10.1))
     assert guess_card(slow, guess_topics(slow)).control_rate == 7.0
@@ -146,6 +195,36 @@ def test_every_mismatch_has_its_code(changes: dict[str, Any], codes: list[str]) 
     found = compare(card, topics, survey(**changes))
     assert [one.code for one in found] == codes
     assert all(one.sentence.endswith(".") or "?" in one.sentence or one.code in ("C102", "C104") for one in found)
+
+
+@pytest.mark.parametrize(
+    ("rate", "severities"),
+    [(5.0, ["error"]), (8.9, ["error"]), (9.1, ["warning"]), (10.0, ["warning"]), (12.5, ["warning"]), (12.7, [])],
+)
+def test_a_camera_that_is_hardly_faster_than_the_actions_is_told(rate: float, severities: list[str]) -> None:
+    card, topics = first(control_rate=10.0)
+    found = [one for one in compare(card, topics, survey(**seen(FRONT, rate=rate))) if one.code == "C105"]
+    assert [one.severity for one in found] == severities
+    if severities == ["warning"]:
+        assert f"at most {int(rate / 1.4)} actions a second, or a faster camera." in found[0].sentence
+
+
+@pytest.mark.parametrize("rate", [10.1, 14.0, 15.2, 29.9])
+def test_a_guessed_rate_is_not_warned_of(rate: float) -> None:
+    graph = survey(**seen(FRONT, rate=rate))
+    topics = guess_topics(graph)
+    found = compare(
+        guess_card(graph, topics), TopicMap.from_dict(topics.entries), survey(**seen(FRONT, rate=0.95 * rate))
+    )
+    assert "C105" not in [one.code for one in found]
+
+
+def test_the_page_has_every_code() -> None:
+    root = Path(__file__).resolve().parents[3]
+    code = (root / "rt_vla_ros/cli/card/comparison.py").read_text()
+    given = {*re.findall(r'"(C\d{3})"', code)}
+    listed = re.findall(r"^\| `(C\d{3})` \|", (root / "docs/action_card.md").read_text(), re.MULTILINE)
+    assert listed == sorted(given)
 
 
 def test_the_card_of_another_robot_and_all_at_once() -> None:
@@ -224,7 +303,9 @@ def test_a_live_graph_is_surveyed(ros_graph: Any) -> None:
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.node import Node
+    from rclpy.qos import DurabilityPolicy, QoSProfile
     from sensor_msgs.msg import CameraInfo, Image, JointState
+    from std_msgs.msg import String
 
     from rt_vla_ros.cli.card.graph_survey import survey_graph
     from rt_vla_ros.nodes.conversions import time_message
@@ -235,6 +316,8 @@ def test_a_live_graph_is_surveyed(ros_graph: Any) -> None:
     images = node.create_publisher(Image, "/cell/image_raw", 1)
     infos = node.create_publisher(CameraInfo, "/cell/camera_info", 1)
     joints = node.create_publisher(JointState, "/joint_states", 10)
+    lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    node.create_publisher(String, "/cell/robot_description", lasting).publish(String(data=panda_urdf()))
 
     def publish() -> None:
         stamp = time_message(time.time_ns())
@@ -267,3 +350,4 @@ def test_a_live_graph_is_surveyed(ros_graph: Any) -> None:
     assert 5 < camera.rate < 40
     assert camera.vertical_fov == pytest.approx(np.pi / 2)
     assert found.joints["/joint_states"].positions == {"j1": 0.5}
+    assert found.description == panda_urdf()

@@ -37,6 +37,27 @@ def test_a_dataset_is_taken_apart_and_put_together(tmp_path: Path, capsys: pytes
         assert f"{line}\n" in out
 
 
+def test_idle_ends_are_told_and_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    episodes = [make_episode(seed, length=12) for seed in range(2)]
+    for one, steps in zip(episodes, (slice(7, None), slice(None)), strict=True):
+        one.values[steps] = 0
+    data, new = write_dataset(tmp_path / "data", episodes), tmp_path / "new"
+    assert main(["data", "trim", str(data), "--margin", "0.4", "--dry-run"]) == 0
+    assert not new.exists()
+    assert main(["data", "trim", str(data), "--margin", "0.4", "--out", str(new)]) == 0
+    out = capsys.readouterr().out
+    for line in (
+        "Episode 0: 2 of 12 frames, 0 at the start and 2 at the end.",
+        "Episode 1: left out, as nothing is commanded in its 12 frames.",
+        f"{data}: 14 of 24 frames would go. Nothing is written.",
+        f"{new}: 1 episodes, 10 frames.",
+    ):
+        assert f"{line}\n" in out
+    for margin in ("-1", "nan", "x"):
+        assert main(["data", "trim", str(data), "--margin", margin, "--dry-run"]) == 2
+        assert "expected a number, 0 or more" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
@@ -51,3 +72,30 @@ def test_a_dataset_is_taken_apart_and_put_together(tmp_path: Path, capsys: pytes
 def test_what_makes_no_sense_is_refused(line: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", *line.split()]) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "merge DATA OTHER",
+        "drop DATA --episodes 1",
+        "trim DATA",
+        "relabel DATA --from a --to b",
+        "split DATA --by success",
+        "from-lerobot-v2 DATA",
+        "from-rlds DATA",
+        "from-bag DATA --card DATA --topics TOPICS",
+        "from-bag OTHER DATA --append --card DATA --topics TOPICS",
+    ],
+)
+def test_no_dataset_is_made_in_what_it_is_made_of(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATA", "OTHER"):
+        write_dataset(Path(name), [make_episode(seed) for seed in range(2)])
+    Path("TOPICS").write_text("/recorder_node:\n  ros__parameters:\n    cameras: ['front=/image']\n")
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["data", *command.split(), "--out", "DATA/new"]) == 2
+    assert "DATA/new lies in DATA, which stays as it is" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before

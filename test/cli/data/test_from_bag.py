@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,8 @@ from support.recorded_robot import CARD
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.data.lerobot import LeRobotDataset
 from rt_vla_ros.data.video import VideoWriter
+
+ROOT = str(Path(__file__).resolve().parents[3])
 
 
 @pytest.fixture
@@ -185,8 +191,10 @@ def test_nothing_is_overwritten_and_a_dry_run_keeps_nothing(robot: Path, capsys:
     assert convert(robot, bag) == 0
     assert convert(robot, bag) == 2
     assert "is there already: name another directory, or say --append." in capsys.readouterr().err
-    assert convert(robot, bag, "--append") == 0
-    assert len(list(LeRobotDataset(robot / "set"))) == 2
+    bag.rename(robot / "moved")
+    assert convert(robot, robot / "moved", "--append") == 0
+    assert "0.0 s to 2.0 s: is there already, as episode 0." in capsys.readouterr().out
+    assert len(list(LeRobotDataset(robot / "set"))) == 1
 
 
 def test_what_is_no_bag(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,21 +247,91 @@ def test_a_full_disk_keeps_what_is_whole(
     assert convert(robot, robot / "first", robot / "second") == 2
     said = capsys.readouterr().err
     assert "no space left on the disk" in said
-    assert f"1 episodes are new in {robot / 'set'} all the same, and whole." in said
+    assert f"1 episodes are new in {robot / 'set'} all the same, and whole; --append adds the rest." in said
     assert len(list(LeRobotDataset(robot / "set"))) == 1
     assert not [*robot.rglob("*.part")]
+    left[0] = 100
+    assert convert(robot, robot / "first", robot / "second", "--append") == 0
+    assert "1 episodes are new in " in (said := capsys.readouterr().out)
+    assert "; 1 were there already" in said
+    assert len(list(LeRobotDataset(robot / "set"))) == 2
     left[0] = 2
     assert convert(robot, robot / "first", out="other") == 2
     assert not (robot / "other").exists()
 
 
-def test_a_gap_in_tf_ends_the_episode(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    gap = (BEGIN + SECOND, BEGIN + round(1.6 * SECOND))
-    write(robot / "bag", [one for one in bags.robot(3.0) if one.topic != "/tf" or not gap[0] < one.time_ns < gap[1]])
+def test_what_kill_9_interrupted_is_added_once(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gaps = ((0.9, 1.5),)
+    given = [write(robot / f"bag{k}", without(bags.robot(3.0, shift=10.0 * k), "/tf", *gaps)) for k in range(6)]
+    words = ["--card", robot / "card.json", "--topics", robot / "topics.yaml", "--out", robot / "set"]
+    command = [sys.executable, "-m", "rt_vla_ros.cli", "data", "from-bag", *given, *words]
+    process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": ROOT})
+    info = robot / "set/meta/info.json"
+    while not info.is_file() or json.loads(info.read_text())["total_episodes"] < 3:
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    there = json.loads(info.read_text())["total_episodes"]
+    assert 3 <= there < 12
+    assert convert(robot, *given, "--append") == 0
+    assert f"{12 - there} episodes are new in " in (said := capsys.readouterr().out)
+    assert f"; {there} were there already" in said
+    found = [json.loads(one.audit)["origin"] for one in LeRobotDataset(robot / "set")]
+    assert len({(one["fingerprint"], one["begin_ns"]) for one in found}) == len(found) == 12
+    assert convert(robot, *reversed(given), "--append") == 0
+    assert "0 episodes are new in " in capsys.readouterr().out
+
+
+def test_other_parts_of_a_known_bag_are_added(robot: Path) -> None:
+    bag = write(robot / "bag", bags.robot(3.0))
+    assert convert(robot, bag, "--episode-markers", "0-1") == 0
+    assert convert(robot, bag, "--append", "--episode-markers", "0-1", "1.5-2.5") == 0
+    assert [len(one) for one in LeRobotDataset(robot / "set")] == [5, 5]
+
+
+def without(said: list[Said], topic: str, *gaps: tuple[float, float]) -> list[Said]:
+    """Without what a topic says within these times from the begin [s]."""
+    lost = [(BEGIN + round(first * SECOND), BEGIN + round(last * SECOND)) for first, last in gaps]
+    return [one for one in said if one.topic != topic or not any(a < one.time_ns < b for a, b in lost)]
+
+
+def test_after_a_gap_another_episode_begins(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(robot / "bag", without(bags.robot(4.0), "/tf", (1.0, 1.6), (2.5, 3.1)))
     assert convert(robot, robot / "bag") == 0
-    (episode,) = LeRobotDataset(robot / "set")
-    assert (len(episode), episode.success) == (4, False)  # the fifth has no next one
-    assert "TF has a gap of 0.60 s in the transforms of 'flange'" in capsys.readouterr().out
+    found = [*LeRobotDataset(robot / "set")]
+    assert [(len(one), one.success) for one in found] == [(4, False), (4, False), (5, True)]  # a last one has no next
+    assert {one.instruction for one in found} == {"lift the cube"}
+    for one, first in zip(found, (0, 16, 31), strict=True):
+        assert int(one.images["front"][0, 0, 0, 0]) == first
+        np.testing.assert_allclose(one.values[:-1, 1], 0.02, atol=1e-6)  # none reaches over the gap
+    said = capsys.readouterr().out
+    assert "TF has a gap of 0.60 s in the transforms of 'flange'" in said
+    assert said.count("What comes after that is an episode of its own.") == 2
+
+
+def test_after_a_gap_in_the_images_too(robot: Path) -> None:
+    write(robot / "bag", without(bags.robot(4.0), "/camera/image", (1.0, 3.0)))
+    assert convert(robot, robot / "bag") == 0
+    assert [one.success for one in LeRobotDataset(robot / "set")] == [False, True]
+
+
+def test_a_gap_across_the_end_of_an_episode_adds_none(robot: Path) -> None:
+    write(robot / "bag", without(marked((0.0, "a"), (2.0, "b"), (4.0, "")), "/tf", (1.0, 2.6)))
+    assert convert(robot, robot / "bag", "--episodes-by", "instruction") == 0
+    assert [one.instruction for one in LeRobotDataset(robot / "set")] == ["a", "b"]
+
+
+def test_after_an_image_that_cannot_be_decoded(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    topic_map(robot / "topics.yaml", cameras=["front=/camera/image/compressed"])
+    said = bags.robot(4.0, compressed=True)
+    pictures = [place for place, one in enumerate(said) if "image" in one.topic]
+    picture = said[pictures[16]].message
+    picture.data = np.where(np.arange(len(picture.data)) // 6 == 8, np.uint8(0), picture.data)  # not its begin and end
+    write(robot / "bag", said)
+    assert convert(robot, robot / "bag") == 0
+    assert [(len(one), one.success) for one in LeRobotDataset(robot / "set")] == [(7, False), (12, True)]
+    assert "The episode ended early" in capsys.readouterr().out
 
 
 def test_types_that_nobody_knows_here_are_passed_over(robot: Path, capsys: pytest.CaptureFixture[str]) -> None:

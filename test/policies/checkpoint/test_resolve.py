@@ -74,6 +74,18 @@ def test_an_adapter_belongs_to_its_model(tmp_path: Path) -> None:
         resolve(adapter)
 
 
+def test_a_relative_base_is_the_one_beside_the_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = write(tmp_path / "run" / "base", config={"model_type": "paligemma", "hidden_size": 8})
+    adapter = write(tmp_path / "run" / "adapter", adapter_config={"base_model_name_or_path": "../base"})
+    write(tmp_path / "elsewhere" / "base", config={"model_type": "paligemma", "hidden_size": 4})
+    here = tmp_path / "elsewhere" / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    found = resolve(adapter)
+    assert found.directory.resolve() == base
+    assert found.config["hidden_size"] == 8
+
+
 def test_an_adapter_of_an_adapter_is_refused(tmp_path: Path) -> None:
     base = write(tmp_path / "base", adapter_config={"base_model_name_or_path": "someone/model"})
     adapter = write(tmp_path / "adapter", adapter_config={"base_model_name_or_path": str(base)})

@@ -1,0 +1,59 @@
+"""A dataset without the stretches at the start and the end of episodes in which nothing is commanded.
+
+rt-vla data trim data/shown --dry-run
+rt-vla data trim data/shown --out data/trimmed
+rt-vla data trim data/shown --margin 0.5 --out data/trimmed
+
+What moves is what `rt-vla data check` says. An episode in which nothing moves is left out; pauses within an episode
+stay. Videos are cut at their key frames, not encoded anew. DATA stays as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rt_vla_ros.cli.data.options import add_link, summary
+from rt_vla_ros.cli.main import refused
+from rt_vla_ros.data.new_place import check_new
+from rt_vla_ros.data.trimming import MARGIN, EpisodeCut, open_to_trim, trim
+from rt_vla_ros.progress import Progress
+from zenoh_ros.commands.numbers import nonnegative_float
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, metavar="DATA", help="the dataset")
+    stays = "how much of a stretch stays (default %(default)s)"
+    parser.add_argument("--margin", type=nonnegative_float, default=MARGIN, metavar="S", help=stays)
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--out", type=Path, metavar="DIR", help="the new dataset; nothing is there yet")
+    target.add_argument("--dry-run", action="store_true", help="say what would be cut, and write nothing")
+    add_link(parser)
+
+
+@refused(ValueError)
+def run(args: argparse.Namespace) -> int:
+    """0 when the dataset is whole, or it is said what would be cut."""
+    if args.out is not None:
+        check_new(args.out, [args.data])
+    progress = Progress()
+    source, card, cuts = open_to_trim(args.data, args.margin)
+    for line in _told(cuts):
+        progress.line(line)
+    if args.dry_run:
+        gone, frames = sum(cut.gone for cut in cuts), sum(cut.length for cut in cuts)
+        progress.line(f"{args.data}: {gone:,} of {frames:,} frames would go. Nothing is written.")
+        return 0
+    left = trim(source, card, cuts, args.out, progress.update, link=args.link)
+    progress.line(summary(args.out, len(left.rows), left.info["total_frames"]))
+    return 0
+
+
+def _told(cuts: Sequence[EpisodeCut]) -> Iterator[str]:
+    for cut in cuts:
+        if cut.gone == cut.length:
+            yield f"Episode {cut.number}: left out, as nothing is commanded in its {cut.length} frames."
+        elif cut.gone:
+            what = f"{cut.start} at the start and {cut.end} at the end"
+            yield f"Episode {cut.number}: {cut.gone} of {cut.length} frames, {what}."
