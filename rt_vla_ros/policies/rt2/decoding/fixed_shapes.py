@@ -84,7 +84,8 @@ class FixedShapes:
         key = tuple(tensors[name].shape if name in tensors else None for name in TENSORS)
         if key not in self._calls:
             self._calls[key] = RecordedCall(self._hidden, tensors, record=self._record)
-        return BaseModelOutputWithPast(last_hidden_state=self._calls[key](**tensors), **{CACHE: self.cache})
+        found: dict[str, Any] = {"last_hidden_state": self._calls[key](**tensors), CACHE: self.cache}
+        return BaseModelOutputWithPast(**found)
 
     def _hidden(self, begin: Tensor, **tensors: Tensor) -> Tensor:
         """What is recorded; it begins at the given lengths however often it is run."""
