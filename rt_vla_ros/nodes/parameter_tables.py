@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rt_vla_ros.nodes.console_parameters import CONSOLE_PARAMETERS
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.gripper_parameters import GRIPPER_PARAMETERS
 from rt_vla_ros.nodes.parameters import Parameter
@@ -21,6 +22,7 @@ _TABLES: dict[str, Sequence[Parameter]] = {
     "policy_node": POLICY_PARAMETERS,
     "smoother_node": SMOOTHER_PARAMETERS,
     "sim_arm_node": sim_arm_parameters(),
+    "console_node": CONSOLE_PARAMETERS,
     **BRIDGE_TABLES,
 }
 

@@ -35,7 +35,7 @@ FILE = REPOSITORY / "launch" / "policy.launch.py"
 ARGUMENTS = {
     *("arm", "policy", "cameras", "device", "namespace", "use_sim_time", "dry_run", "params_file", "respawn_policy"),
     *("lock_step", "suite", "seed", "instruction", "weights", "trust_remote_code", "plan"),
-    *("robot", "servo", "servo_node", "autostart"),
+    *("robot", "servo", "servo_node", "autostart", "console", "console_port"),
 }
 
 
