@@ -64,7 +64,7 @@ def own_names() -> set[str]:
 
 
 @dataclass
-class AccessRules:
+class PageAccess:
     """Whom the server answers.
 
     names: of this machine, besides localhost and addresses. token: None where none is demanded. encrypted: HTTPS.

@@ -7,7 +7,6 @@ import contextlib
 import json
 import secrets
 import struct
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
@@ -17,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from rt_vla_ros.console.access import COOKIE, LONGEST_TOKEN, AccessRules
+from rt_vla_ros.console.access import COOKIE, LONGEST_TOKEN, PageAccess
 from rt_vla_ros.console.assets import HEADERS, PUBLIC, Asset, read_assets
 from rt_vla_ros.console.board import Board
 from rt_vla_ros.console.frames import FrameHub
@@ -31,6 +30,8 @@ MOST_PAGES = 16
 LONGEST_LOGIN = 4 * LONGEST_TOKEN  # [bytes]
 # Of a WebSocket that is closed, by RFC 6455.
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
+# What is raised where a page is gone.
+_GONE = (WebSocketDisconnect, asyncio.TimeoutError, RuntimeError, OSError)
 FULL = f"{MOST_PAGES} pages are open, which is as many as this server takes."
 
 
@@ -42,17 +43,17 @@ class ArmLink(Protocol):
         ...
 
 
-class Console:
+class PageServer:
     """board, frames, stick: what the node fills and reads. clock: steady [s]."""
 
     def __init__(
         self,
-        rules: AccessRules,
+        rules: PageAccess,
         board: Board,
         frames: FrameHub,
         stick: PageStick,
         link: ArmLink,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         self._rules, self._board, self._frames, self._stick = rules, board, frames, stick
         self._link, self._clock = link, clock
@@ -163,7 +164,7 @@ class Console:
         """The newest state whenever there is one, to who takes it; what came between is left out."""
         while True:
             await self._next.wait()
-            you = {"controls": self._seat.holder == talk.page, "taken": self._seat.holder is not None}
+            you: dict[str, Any] = {"controls": self._seat.holder == talk.page, "taken": self._seat.holder is not None}
             you |= {"heard": talk.heard, "kept": round(1000 * (self._clock() - talk.heard_at))}
             await talk.send(f'{{"kind":"state","you":{json.dumps(you)},"state":{self._state}}}')
 
@@ -269,13 +270,14 @@ async def _first_to_end(*parts: Any) -> None:
     """Runs them until the first ends, as all do when the page is gone; the others are canceled."""
     tasks = [asyncio.ensure_future(part) for part in parts]
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            with contextlib.suppress(WebSocketDisconnect, asyncio.TimeoutError, RuntimeError, OSError):
-                task.result()
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, Exception) and not isinstance(error, _GONE):
+            raise error
 
 
 def _send(asset: Asset) -> Response:

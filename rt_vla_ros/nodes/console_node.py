@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NoReturn
 
 from rclpy.clock import Clock, ClockType
 
-from rt_vla_ros.console.access import AccessRules, own_names, read_token
+from rt_vla_ros.console.access import PageAccess, own_names, read_token
 from rt_vla_ros.console.board import Board
 from rt_vla_ros.console.stick import PageStick
 from rt_vla_ros.nodes.console_cameras import ConsoleCameras
@@ -58,13 +59,13 @@ class ConsoleNode(ProgramNode):
         self._stick.close()
         self._web.close()
 
-    def _serve(self, rules: AccessRules, stick: PageStick, settings: dict[str, Any]) -> Any:
+    def _serve(self, rules: PageAccess, stick: PageStick, settings: dict[str, Any]) -> Any:
         try:
-            from rt_vla_ros.console.server import Console
+            from rt_vla_ros.console.server import PageServer
             from rt_vla_ros.console.web_thread import WebThread
         except ImportError as error:
             raise StartError(WITHOUT_SERVER.format(error)) from error
-        console = Console(rules, self._board, self._cameras.frames, stick, self._link)
+        console = PageServer(rules, self._board, self._cameras.frames, stick, self._link, time.monotonic)
         try:
             return WebThread(console.app, settings["host"], settings["port"], settings["certificate"], settings["key"])
         except ValueError as error:
@@ -79,7 +80,7 @@ class ConsoleNode(ProgramNode):
         return Report(Level.OK, f"The page is at {self.url}", {"pictures_encoded": self._cameras.frames.encoded})
 
 
-def _access_rules(settings: dict[str, Any]) -> AccessRules:
+def _access_rules(settings: dict[str, Any]) -> PageAccess:
     """Raises StartError."""
     if settings["key"] and not settings["certificate"]:
         raise StartError("The parameter 'key' is given without 'certificate': HTTPS needs both.")
@@ -88,7 +89,7 @@ def _access_rules(settings: dict[str, Any]) -> AccessRules:
     except ValueError as error:
         raise StartError(str(error)) from error
     names = own_names() | {name.lower() for name in settings["host_names"] if name}
-    return AccessRules(names, token, bool(settings["certificate"]))
+    return PageAccess(names, token, bool(settings["certificate"]))
 
 
 def main() -> NoReturn:

@@ -15,12 +15,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from rt_vla_ros.console.access import AccessRules
+from rt_vla_ros.console.access import PageAccess
 from rt_vla_ros.console.board import Board, SmootherHeard
 from rt_vla_ros.console.frames import FrameHub
 from rt_vla_ros.console.requests import LONGEST_MESSAGE, PageRequest, Reply
 from rt_vla_ros.console.seat import WATCHES
-from rt_vla_ros.console.server import MOST_PAGES, Console
+from rt_vla_ros.console.server import MOST_PAGES, PageServer
 from rt_vla_ros.console.stick import SILENCE, PageStick
 from rt_vla_ros.console.web_thread import WebThread
 from rt_vla_ros.control.status import State
@@ -44,12 +44,12 @@ class PlayedLink:
 class Served:
     """A console that is served on a free port."""
 
-    def __init__(self, rules: AccessRules) -> None:
+    def __init__(self, rules: PageAccess) -> None:
         self.board, self.stick, self.link = Board(), PageStick(), PlayedLink()
         self.watched: list[bool] = []
         self.failed: list[tuple[str, str]] = []
         self.frames = FrameHub(encode, self.watched.append, lambda *why: self.failed.append(why), 50.0)
-        console = Console(rules, self.board, self.frames, self.stick, self.link)
+        console = PageServer(rules, self.board, self.frames, self.stick, self.link, time.monotonic)
         self.web = WebThread(console.app, "localhost", 0)
         self.web.start()
         self.host = f"localhost:{self.web.port}"
@@ -116,7 +116,7 @@ def serve() -> Iterator[Callable[..., Served]]:
     made: list[Served] = []
 
     def make(**rules: Any) -> Served:
-        made.append(Served(AccessRules(**rules)))
+        made.append(Served(PageAccess(**rules)))
         return made[-1]
 
     yield make
@@ -233,9 +233,9 @@ def test_control_is_handed_over_but_not_while_the_arm_is_moved(served: Served) -
     until(lambda: not served.stick.held)
     assert ask(second, kind="take_control").ok
     assert not served.stick.armed
-    assert not state(first)["you"]["controls"]
+    state(first, lambda message: not message["you"]["controls"])
     second.close()
-    assert not state(first, lambda message: not message["you"]["taken"])["you"]["controls"]
+    state(first, lambda message: not message["you"]["taken"])
     assert ask(first, kind="take_control").ok
 
 
