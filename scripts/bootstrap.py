@@ -34,6 +34,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 NEEDS_PICTURES = ("demo", "test", "launch", "evaluate", "collect", "train")
 EXTRAS = {"test": ["test"], "collect": ["train"], "keys": ["keys"], "train": ["train"]}  # what a command needs besides
+CONSOLE_WORDS = {"--console", "console:=true", "console_node"}  # where the page in the browser is asked for
 SPACE_NEEDED = 3 * 2**30  # the environment with the CPU build, and pip's cache of it [bytes]
 
 
@@ -355,7 +356,7 @@ def start(arguments: Sequence[str]) -> int:
     if answered is not None:
         return answered
     environment = Environment(Path(os.environ.get("RT_VLA_VENV") or CHECKOUT / ".venv").absolute())
-    extras = EXTRAS.get(arguments[0], [])
+    extras = [*EXTRAS.get(arguments[0], []), *(["console"] if CONSOLE_WORDS & set(arguments) else [])]
     if not environment.is_ready(extras):
         prepare(environment, extras)
     if arguments[0] in NEEDS_PICTURES and not {"-h", "--help"} & set(arguments):

@@ -16,6 +16,7 @@ HISTORY = 12  # instructions, and answers, that are shown
 LONGEST = 1000  # of any text that others wrote [characters]
 FORGET = 5.0  # a node whose diagnostics have not come for so long has gone [s]
 MOST_NODES = 64  # of which diagnostics are shown
+ELSEWHERE = "Given elsewhere, by the topic."
 RATE_SPAN = 3.0  # over which rates are measured [s]
 
 
@@ -158,11 +159,12 @@ class Board:
         with self._lock:
             self._offers = offers
 
-    def instructed(self, text: str) -> None:
-        """An instruction was given, be it here or elsewhere."""
+    def instructed(self, text: str, *, here: bool = True) -> None:
+        """An instruction was given. here: by the page, which is told how it ends."""
+        given = Instruction(_cut(text), "" if here else ELSEWHERE)
         with self._lock:
-            if not (self._history and self._history[-1].text == _cut(text) and not self._history[-1].outcome):
-                self._history.append(Instruction(_cut(text)))
+            if here or not self._history or self._history[-1] != given:  # `ros2 topic pub` repeats it every second
+                self._history.append(given)
 
     def concluded(self, text: str, outcome: str, *, good: bool) -> None:
         """The newest instruction of this text that has no end yet has one."""

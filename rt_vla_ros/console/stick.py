@@ -49,7 +49,7 @@ class Lateness:
 class PageStick:
     """Written by the server, read by the node, in threads of their own. Times are of one steady clock [s].
 
-    problem: why it was let go without the page having said so, in a sentence; empty where that is not so.
+    problem: why what is held does not count, in a sentence; empty where that is not so.
     """
 
     def __init__(self) -> None:
@@ -75,6 +75,8 @@ class PageStick:
             elif self._ready and self.armed:
                 gripper = self._state.gripper if state.gripper is None else state.gripper
                 self._state, self._at = state._replace(gripper=gripper), at
+            elif self.armed and not self.problem:
+                self.problem = AGAIN
 
     def let_go(self, why: str) -> None:
         """It is let go for a page that is gone."""

@@ -104,7 +104,8 @@ class ConsoleLink:
             response = future.result()
             if request.kind == "ask":
                 self._board.answered(Exchange(request.text, response.answer, response.message, response.seconds))
-            _settle(answer, Reply(bool(response.success), str(response.message)))
+            told = response.message or (f"A new scene: {response.instruction}." if request.kind == "new_scene" else "")
+            _settle(answer, Reply(bool(response.success), told))
 
         client.call_async(make(request)).add_done_callback(self._guarded(done))
 

@@ -57,7 +57,7 @@ class ConsoleListener:
     def _on_instruction(self, message: String) -> None:
         text = " ".join(message.data.split())
         if text:
-            self._board.instructed(text)
+            self._board.instructed(text, here=False)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         at = time.monotonic()

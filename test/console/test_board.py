@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from rt_vla_ros.console.board import (
+    ELSEWHERE,
     FORGET,
     HISTORY,
     LONGEST,
@@ -76,8 +77,14 @@ def test_numbers_that_are_none_are_none(board: Board) -> None:
     assert shown["cameras"] == {"front": {"age": None}}
 
 
-def test_an_instruction_is_there_once_until_it_has_ended(board: Board) -> None:
+def test_an_instruction_that_is_repeated_by_the_topic_is_there_once(board: Board) -> None:
+    board.instructed("lift it", here=False)
+    board.instructed("lift it", here=False)
     board.instructed("lift it")
+    assert [one["outcome"] for one in board.snapshot(0.0)["history"]] == ["", ELSEWHERE]
+
+
+def test_an_instruction_is_told_its_end(board: Board) -> None:
     board.instructed("lift it")
     board.concluded("lift it", "Lifted.", good=True)
     board.instructed("lift it")

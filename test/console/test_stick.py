@@ -60,6 +60,7 @@ def test_a_stick_that_was_held_from_the_start_does_not_count() -> None:
     stick.arm(True)
     stick.say(FORWARD, 0.1)
     assert not stick.read(0.1).held
+    assert stick.problem == AGAIN
 
 
 def test_it_is_let_go_for_a_page_that_is_gone(stick: PageStick) -> None:

@@ -52,7 +52,7 @@ export class Cameras {
       const caption = make("figcaption");
       figure.append(frame, caption);
       $("cameras").append(figure);
-      this.views.set(name, { figure, frame, canvas, overlay, problem, caption, path: null });
+      this.views.set(name, { figure, frame, canvas, overlay, problem, caption });
     }
     return this.views.get(name);
   }
@@ -66,12 +66,11 @@ export class Cameras {
       setText(view.caption, [name, rate, age].filter(Boolean).join(", "));
       setText(view.problem, camera.problem ?? "");
       view.problem.hidden = !camera.problem;
-      view.path = camera.path ?? null;
       this.draw(view);
     }
   }
 
-  draw({ overlay, path }) {
+  draw({ overlay }) {
     const scale = devicePixelRatio || 1;
     const [width, height] = [overlay.clientWidth, overlay.clientHeight];
     overlay.width = Math.round(width * scale);
@@ -80,7 +79,6 @@ export class Cameras {
     pen.scale(scale, scale);
     if (!this.action || this.action.way.length < 2) return;
     const colour = getComputedStyle(document.documentElement).getPropertyValue("--command");
-    if (path) line(pen, path.map(([u, v]) => [u * width, v * height]), colour);
     inset(pen, height, this.action, colour);
   }
 }

@@ -36,7 +36,7 @@ export class Panels {
           $("instruction").value = one.text;
           $("instruction").focus();
         });
-        const mark = one.outcome ? (one.good ? "good" : "bad") : "open";
+        const mark = one.good === null ? "open" : one.good ? "good" : "bad";
         item.append(again, make("span", `outcome ${mark}`, one.outcome || "not over yet"));
         return item;
       }),
