@@ -348,6 +348,11 @@ def overview(arguments: Sequence[str]) -> int | None:
     return None if arguments and arguments[0] in COMMANDS else main(arguments)
 
 
+def needed_extras(arguments: Sequence[str]) -> list[str]:
+    """What a command line needs besides the libraries that all need."""
+    return [*EXTRAS.get(arguments[0], []), *(["console"] if CONSOLE_WORDS & set(arguments) else [])]
+
+
 def start(arguments: Sequence[str]) -> int:
     """Makes the environment where it is missing, and becomes the command. Raises Refusal."""
     yes = "--yes" in arguments[:1] or ("--yes" in arguments and arguments[0] in NEEDS_PICTURES)
@@ -356,7 +361,7 @@ def start(arguments: Sequence[str]) -> int:
     if answered is not None:
         return answered
     environment = Environment(Path(os.environ.get("RT_VLA_VENV") or CHECKOUT / ".venv").absolute())
-    extras = [*EXTRAS.get(arguments[0], []), *(["console"] if CONSOLE_WORDS & set(arguments) else [])]
+    extras = needed_extras(arguments)
     if not environment.is_ready(extras):
         prepare(environment, extras)
     if arguments[0] in NEEDS_PICTURES and not {"-h", "--help"} & set(arguments):

@@ -74,7 +74,7 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
         f"{graph.variables['RT_VLA_ROS_ROUTER']}, namespace {NAMESPACE})."
     )
     scene, lock_step, cameras = settings.scene, str(settings.lock_step).lower(), ",".join(settings.cameras)
-    arguments = (  # the instruction only lays the scene
+    arguments: tuple[str, ...] = (  # the instruction only lays the scene
         *("arm:=sim", f"policy:={settings.policy}", f"namespace:={NAMESPACE}", f"lock_step:={lock_step}"),
         *(f"suite:={scene.suite}", f"seed:={scene.seed}", f"instruction:={scene.task.instruction}"),
         *(f"cameras:={cameras}", f"plan:={str(settings.plan).lower()}"),
