@@ -32,6 +32,7 @@ from rclpy.node import Node  # noqa: E402
 from rt_vla_ros.srv import ResetScene  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
+from rt_vla_ros.data.lerobot import LeRobotDataset  # noqa: E402
 from rt_vla_ros.live.private_graph import PrivateGraph  # noqa: E402
 
 FLAGS = (
@@ -39,6 +40,7 @@ FLAGS = (
     "--no-first-run",
 )
 INSTRUCTION = "pick up the red cube"
+ROOT = Path(__file__).resolve().parents[2]
 START_UP = 60.0  # of three processes on a busy machine [s]
 PATIENCE = 30.0  # [s]
 STOP_TIME = 1.0  # from the press to a velocity of zero, on a busy machine [s]; docs/console.md has what was measured
@@ -157,6 +159,10 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     with PrivateGraph() as graph, playwright.sync_playwright() as player:
         arguments = ("arm:=sim", f"instruction:={INSTRUCTION}", "seed:=0")
         graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *arguments, log=folder / "launch.log")
+        recorder = ("--params-file", str(ROOT / "config/recorder_sim.yaml"), "-p", "cameras:=[front=image]")
+        card = ("-p", f"card:={ROOT / 'rt_vla_ros/checkpoints/rt1-mini'}", "-p", f"out:={folder / 'set'}")
+        log = folder / "recorder.log"
+        graph.start("rt_vla_ros.nodes.recorder_node", "--ros-args", *recorder, *card, log=log)
         watcher = Watcher()
         browser = player.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
@@ -240,6 +246,24 @@ def test_in_the_instruction_box_the_space_bar_writes_a_space(page: Any) -> None:
     page.keyboard.type("a b")
     assert page.input_value("#instruction") == "a b"
     assert page.inner_text("#word") != "Stopped"
+
+
+def test_an_episode_is_recorded_and_labelled(room: Room, page: Any) -> None:
+    room.watcher.lay_scene()
+    page.wait_for_selector("#record:visible")
+    instruct(page)
+    word(page, "Moving")
+    page.click("#record-start")
+    page.wait_for_selector("#record.recording")
+    page.wait_for_function("() => /[1-9][0-9]* frames/.test(document.getElementById('recorder').textContent)")
+    shot(page, "recording")
+    page.click("#record-success")
+    page.wait_for_function("() => document.getElementById('answer').textContent.startsWith('Episode 0 of')")
+    page.wait_for_selector("#record:not(.recording)")
+    page.click("#label-failure")
+    page.wait_for_function("() => document.getElementById('answer').textContent.includes('is no success')")
+    assert LeRobotDataset(room.folder / "set")[0].instruction == INSTRUCTION
+    page.click("#cancel")
 
 
 def test_keys_move_the_arm_while_they_are_held(room: Room, page: Any) -> None:

@@ -7,7 +7,7 @@ export class Panels {
   constructor(link, tell) {
     this.link = link;
     const on = (id, message) => $(id).addEventListener("click", async () => tell(await link.ask(message())));
-    on("record-start", () => ({ kind: "record_start", text: "" }));
+    on("record-start", () => ({ kind: "record_start", text: $("instruction").value.trim() }));
     on("record-success", () => ({ kind: "record_stop", success: true }));
     on("record-failure", () => ({ kind: "record_stop", success: false }));
     on("record-discard", () => ({ kind: "record_discard" }));
