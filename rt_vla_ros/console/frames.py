@@ -20,7 +20,7 @@ class Encoded(NamedTuple):
 class FrameHub:
     """Pictures come from the node's thread; everything else is in the server's event loop.
 
-    encode: a picture as JPEG, called in threads of its own. Raises ValueError for one that cannot be shown.
+    encode: a picture as JPEG, called in threads of its own. Raises ValueError, with a sentence, where it cannot be shown.
     watched: called with whether anybody watches, from the loop. failed: called with a camera and why.
     rate: pictures per second of each camera, at most [Hz].
     """
@@ -90,8 +90,8 @@ class FrameHub:
     async def _make(self, camera: str, picture: Any) -> None:
         try:
             jpeg = await asyncio.to_thread(self._encode, camera, picture)
-        except ValueError as error:
-            self._failed(camera, str(error))
+        except Exception as error:  # whatever a picture makes of a decoder: the next one may be better
+            self._failed(camera, str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
             return
         self.encoded += 1
         self._newest[camera] = Encoded(camera, self.encoded, jpeg)

@@ -44,7 +44,7 @@ class ArmLink(Protocol):
 
 
 class PageServer:
-    """board, frames, stick: what the node fills and reads. clock: steady [s]."""
+    """failure: why the page is told nothing any more, in a sentence; None while all is well."""
 
     def __init__(
         self,
@@ -55,6 +55,8 @@ class PageServer:
         link: ArmLink,
         clock: Callable[[], float],
     ) -> None:
+        """board, frames, stick: what the node fills and reads. clock: steady [s]."""
+        self.failure: str | None = None
         self._rules, self._board, self._frames, self._stick = rules, board, frames, stick
         self._link, self._clock = link, clock
         self._assets, self._seat = read_assets(), Seat()
@@ -75,9 +77,15 @@ class PageServer:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self._frames.run())]
+        for task in tasks:
+            task.add_done_callback(self._on_ended)
         yield
         for task in tasks:
             task.cancel()
+
+    def _on_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failure = f"The page's server failed: {type(error).__name__}: {error}."
 
     async def _tick(self) -> None:
         """The state is put in words once for all pages."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import Any, NoReturn
 
@@ -44,9 +45,7 @@ class ConsoleNode(ProgramNode):
         stick = PageStick()
         self._stick = StickPublisher(self, stick, settings["linear_speed"], settings["angular_speed"])
         self._web = self._serve(rules, stick, settings)
-        scheme = "https" if rules.encrypted else "http"
-        host = settings["host"] if ":" not in settings["host"] else f"[{settings['host']}]"
-        self.url = f"{scheme}://{host}:{self._web.port}/"
+        self.url = f"{'https' if rules.encrypted else 'http'}://{_reached_by(settings['host'])}:{self._web.port}/"
         self._diagnostics = Diagnostics(self, self._report)
         self.create_timer(CHECK_PERIOD, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._web.start()
@@ -65,16 +64,17 @@ class ConsoleNode(ProgramNode):
             from rt_vla_ros.console.web_thread import WebThread
         except ImportError as error:
             raise StartError(WITHOUT_SERVER.format(error)) from error
-        console = PageServer(rules, self._board, self._cameras.frames, stick, self._link, time.monotonic)
+        self._page = PageServer(rules, self._board, self._cameras.frames, stick, self._link, time.monotonic)
         try:
-            return WebThread(console.app, settings["host"], settings["port"], settings["certificate"], settings["key"])
+            return WebThread(
+                self._page.app, settings["host"], settings["port"], settings["certificate"], settings["key"]
+            )
         except ValueError as error:
             raise StartError(str(error)) from error
 
     def _check(self) -> None:
         self._board.offers(self._link.offers())
-        if not self._web.alive:
-            self.failure = "The web server has ended by itself."
+        self.failure = self._page.failure if self._web.alive else "The web server has ended by itself."
 
     def _report(self) -> Report:
         return Report(Level.OK, f"The page is at {self.url}", {"pictures_encoded": self._cameras.frames.encoded})
@@ -90,6 +90,13 @@ def _access_rules(settings: dict[str, Any]) -> PageAccess:
         raise StartError(str(error)) from error
     names = own_names() | {name.lower() for name in settings["host_names"] if name}
     return PageAccess(names, token, bool(settings["certificate"]))
+
+
+def _reached_by(host: str) -> str:
+    """The name or address in the page's URL."""
+    if host in ("0.0.0.0", "::"):
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host
 
 
 def main() -> NoReturn:

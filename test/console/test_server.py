@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from http.client import HTTPConnection
+from datetime import datetime, timedelta, timezone
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -44,13 +52,13 @@ class PlayedLink:
 class Served:
     """A console that is served on a free port."""
 
-    def __init__(self, rules: PageAccess) -> None:
+    def __init__(self, rules: PageAccess, certificate: str = "", key: str = "") -> None:
         self.board, self.stick, self.link = Board(), PageStick(), PlayedLink()
         self.watched: list[bool] = []
         self.failed: list[tuple[str, str]] = []
         self.frames = FrameHub(encode, self.watched.append, lambda *why: self.failed.append(why), 50.0)
-        console = PageServer(rules, self.board, self.frames, self.stick, self.link, time.monotonic)
-        self.web = WebThread(console.app, "localhost", 0)
+        self.server = PageServer(rules, self.board, self.frames, self.stick, self.link, time.monotonic)
+        self.web = WebThread(self.server.app, "localhost", 0, certificate, key)
         self.web.start()
         self.host = f"localhost:{self.web.port}"
         self._pages = ExitStack()
@@ -77,6 +85,8 @@ class Served:
 
 
 def encode(camera: str, picture: Any) -> bytes:
+    if picture == "worse":
+        raise RuntimeError("the decoder broke")
     if picture == "bad":
         raise ValueError("It is no picture.")
     return f"{camera} {picture}".encode()
@@ -190,6 +200,48 @@ def test_without_the_token_there_is_only_the_login(serve: Callable[..., Served])
     secret = cookie.partition(";")[0]
     assert 'id="stop"' in served.get("/", Cookie=secret).text
     assert state(served.open(Cookie=secret))["you"]["controls"]
+
+
+def write_certificate(folder: Path) -> tuple[Path, Path]:
+    """Of localhost, signed by itself, with its key."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "console")])
+    begin = datetime.now(timezone.utc) - timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(days=9))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "cert.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
+    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return paths
+
+
+def test_with_a_certificate_all_is_encrypted(tmp_path: Path) -> None:
+    certificate, key = write_certificate(tmp_path)
+    served = Served(PageAccess(token=TOKEN, encrypted=True), str(certificate), str(key))
+    trusted = ssl.create_default_context(cafile=str(certificate))
+    origin = f"https://{served.host}"
+    try:
+        with pytest.raises((HTTPException, OSError)):
+            served.get("/")  # in the clear
+        connection = HTTPSConnection(served.host, timeout=PATIENCE, context=trusted)
+        connection.request("POST", "/login", TOKEN, {"Origin": origin})
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        cookie = answer.headers["set-cookie"]
+        assert "Secure" in cookie
+        headers = {"Cookie": cookie.partition(";")[0]}
+        where = f"wss://{served.host}/say"
+        with connect(where, ssl=trusted, origin=origin, additional_headers=headers) as page:
+            assert state(page)["you"]["controls"]
+        with pytest.raises(InvalidStatus, match="403"), connect(where, ssl=trusted, origin=f"http://{served.host}"):
+            pass
+    finally:
+        served.close()
 
 
 def test_the_state_is_told_again_and_again_and_text_stays_text(served: Served) -> None:
@@ -350,8 +402,17 @@ def test_all_cameras_get_their_turn_and_a_bad_picture_is_told(served: Served) ->
     assert seen == {"front", "wrist"}
     served.frames.offer("wrist", "bad")
     until(lambda: served.failed == [("wrist", "It is no picture.")])
+    served.frames.offer("wrist", "worse")
+    until(lambda: served.failed[1:] == [("wrist", "RuntimeError: the decoder broke")])
     served.frames.offer("wrist", 2)
     assert next_frame(page)[1] == b"wrist 2"
+
+
+def test_a_server_that_can_tell_nothing_any_more_says_so(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    state(served.open())
+    assert served.server.failure is None
+    monkeypatch.setattr(served.board, "snapshot", lambda _at: {"a number": float("nan")})
+    assert "ValueError" in until(lambda: served.server.failure)
 
 
 def test_a_server_that_is_closed_closes_its_pages(served: Served) -> None:
