@@ -122,7 +122,7 @@ class Board:
     def smoother(self, heard: SmootherHeard, at: float) -> None:
         """A status came."""
         with self._lock:
-            self._smoother = (replace(heard, reason=_cut(heard.reason)), at)
+            self._smoother = (replace(heard, reason=_cut(heard.reason), commander=_cut(heard.commander)), at)
 
     def action(self, heard: ActionHeard, at: float) -> None:
         """A chunk came."""
@@ -140,9 +140,10 @@ class Board:
 
     def node(self, name: str, heard: NodeHeard) -> None:
         """A node's diagnostics came."""
+        name = _cut(name)
         with self._lock:
             if name in self._nodes or len(self._nodes) < MOST_NODES:
-                self._nodes[_cut(name)] = heard._replace(message=_cut(heard.message))
+                self._nodes[name] = heard._replace(message=_cut(heard.message))
 
     def recorder(self, heard: RecorderHeard, at: float) -> None:
         """The recorder's diagnostics came."""
@@ -152,7 +153,8 @@ class Board:
     def camera(self, name: str, **figures: Any) -> None:
         """What is known of a camera's images, and why they cannot be shown."""
         with self._lock:
-            self._cameras.setdefault(name, {}).update(figures)
+            shown = {key: _cut(one) if isinstance(one, str) else one for key, one in figures.items()}
+            self._cameras.setdefault(name, {}).update(shown)
 
     def offers(self, offers: dict[str, bool]) -> None:
         """Which requests somebody carries out."""

@@ -21,17 +21,23 @@ KINDS = (*FOR_ALL, *TEXTS, *FLAGS, *PLAIN, "stick")
 
 @dataclass(frozen=True)
 class PageRequest:
-    """kind: one of KINDS. number: with which the page knows the answer. sent: by the page's clock [s].
+    """kind: one of KINDS. number: with which the page knows the answer. text, flag, stick: of those that have them.
 
-    text, flag, stick: of those kinds that have them.
+    echo: when the state was told that the page heard last, by the server's clock [s]; 0: it has heard none. kept: for
+    how long the page had it when it sent this [s].
     """
 
     kind: str
     number: int = 0
-    sent: float = 0.0
+    echo: float = 0.0
+    kept: float = 0.0
     text: str = ""
     flag: bool = False
     stick: StickState = LET_GO
+
+    def trip(self, at: float) -> float:
+        """How long a word takes to the page and back, as far as this one tells [s]. at: when it came."""
+        return at - self.echo - self.kept if self.echo else math.inf
 
 
 class Reply(NamedTuple):
@@ -58,12 +64,13 @@ def read_request(message: str) -> PageRequest:
     kind = data.get("kind")
     if kind not in KINDS:
         raise BadRequest(f"The message has no kind that is known; there are {', '.join(KINDS)}.")
-    number, sent = data.get("number", 0), _number(data, "sent", 0.0) / 1000
+    number = data.get("number", 0)
     if type(number) is not int or not 0 <= number < 2**53:
         raise BadRequest("'number' is no whole number.")
     text = _text(data, TEXTS[kind], empty=kind == "record_start") if kind in TEXTS else ""
     flag = _flag(data, FLAGS[kind]) if kind in FLAGS else False
-    return PageRequest(kind, number, sent, text, flag, _stick(data) if kind == "stick" else LET_GO)
+    echo, kept = (_number(data, name, 0.0) / 1000 for name in ("echo", "kept"))
+    return PageRequest(kind, number, echo, kept, text, flag, _stick(data) if kind == "stick" else LET_GO)
 
 
 def _text(data: dict[str, Any], name: str, *, empty: bool) -> str:

@@ -22,11 +22,12 @@ from rt_vla_ros.console.board import Board
 from rt_vla_ros.console.frames import FrameHub
 from rt_vla_ros.console.requests import FOR_ALL, BadRequest, PageRequest, Reply, read_request
 from rt_vla_ros.console.seat import Seat
-from rt_vla_ros.console.stick import Lateness, PageStick
+from rt_vla_ros.console.stick import PageStick
 
 PERIOD = 0.1  # between two states [s]
 GONE = 10.0  # a page from which nothing comes, or which takes nothing, for so long is disconnected [s]
 MOST_PAGES = 16
+MOST_WAITING = 32  # requests of a page without an answer
 LONGEST_LOGIN = 4 * LONGEST_TOKEN  # [bytes]
 # Of a WebSocket that is closed, by RFC 6455.
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
@@ -173,7 +174,7 @@ class PageServer:
         while True:
             await self._next.wait()
             you: dict[str, Any] = {"controls": self._seat.holder == talk.page, "taken": self._seat.holder is not None}
-            you |= {"heard": talk.heard, "kept": round(1000 * (self._clock() - talk.heard_at))}
+            you |= {"told": round(1000 * self._clock(), 3), "trip": talk.trip}
             await talk.send(f'{{"kind":"state","you":{json.dumps(you)},"state":{self._state}}}')
 
     async def _hear(self, talk: _Talk) -> None:
@@ -186,12 +187,13 @@ class PageServer:
                 await talk.send(json.dumps({"kind": "refused", "sentence": str(error)}))
                 continue
             self._seat.hear(talk.page, at)
-            late = talk.lateness.of(request.sent, at)
             if request.kind == "heartbeat":
-                talk.heard, talk.heard_at = round(1000 * request.sent, 3), at
+                talk.trip = round(1000 * request.trip(at), 1) if request.echo else None
             elif request.kind == "stick":
                 if self._seat.holder == talk.page:
-                    self._stick.say(request.stick, at, late=late)
+                    self._stick.say(request.stick, at, trip=request.trip(at))
+            elif len(talk.tasks) >= MOST_WAITING and request.kind != "stop":
+                await talk.send(json.dumps({"kind": "refused", "sentence": "Too many requests wait for an answer."}))
             else:
                 task = asyncio.create_task(self._answer(talk, request))
                 talk.tasks.add(task)
@@ -259,12 +261,11 @@ class PageServer:
 
 
 class _Talk:
-    """One page's WebSocket. heard, heard_at: when its last heartbeat was sent, by its own clock [ms], and came [s]."""
+    """One page's WebSocket. trip: how long a word takes to the page and back [ms]; None: that is not known yet."""
 
     def __init__(self, socket: WebSocket, page: str) -> None:
         self.socket, self.page = socket, page
-        self.heard = self.heard_at = 0.0
-        self.lateness = Lateness()
+        self.trip: float | None = None
         self.tasks: set[asyncio.Task[None]] = set()
         self._sending = asyncio.Lock()
 

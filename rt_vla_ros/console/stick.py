@@ -6,11 +6,10 @@ import threading
 from typing import NamedTuple
 
 SILENCE = 0.3  # after which a stick that was held counts as let go [s]
-LATE = 0.3  # by which a message may come later than the fastest ones did [s]
-DRIFT = 2e-4  # by which two clocks may part [s/s]
+LATE = 0.3  # that a word may take to the page and back [s]
 AXES = 6
 LOST = "Nothing came from the page for more than 0.3 s while the stick was held: it was let go."
-SLOW = "The connection is slow: what the stick said came more than 0.3 s late, so it was let go."
+SLOW = "The connection is slow: to the page and back takes more than 0.3 s, so the stick was let go."
 AGAIN = "Let go of the stick and hold it again."
 
 
@@ -26,24 +25,6 @@ class StickState(NamedTuple):
 
 
 LET_GO = StickState()
-
-
-class Lateness:
-    """How much later than the fastest messages of a connection one comes, without a clock in common."""
-
-    def __init__(self) -> None:
-        self._fastest: float | None = None
-        self._at = 0.0
-
-    def of(self, sent: float, at: float) -> float:
-        """sent: by the sender's clock [s]. at: when it came, by this one's [s]."""
-        way = at - sent
-        if self._fastest is not None:
-            way_was = self._fastest + DRIFT * max(0.0, at - self._at)
-            self._fastest, self._at = min(way_was, way), at
-        else:
-            self._fastest, self._at = way, at
-        return way - self._fastest
 
 
 class PageStick:
@@ -64,11 +45,11 @@ class PageStick:
         with self._lock:
             self.armed, self._ready, self._state, self.problem = armed, False, LET_GO, ""
 
-    def say(self, state: StickState, at: float, *, late: float = 0.0) -> None:
-        """What the page says. late: see Lateness [s]."""
+    def say(self, state: StickState, at: float, *, trip: float) -> None:
+        """What the page says. trip: to the page and back [s]; a word that was held up on its way made it longer."""
         with self._lock:
             self._look(at)
-            if late > LATE:
+            if trip > LATE:
                 self._lose(SLOW)
             elif not state.held:
                 self._ready, self._state, self.problem = True, LET_GO, ""

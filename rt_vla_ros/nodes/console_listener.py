@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
-from rt_vla_ros.console.board import ActionHeard, Board, NodeHeard, RecorderHeard, SmootherHeard
+from rt_vla_ros.console.board import LONGEST, ActionHeard, Board, NodeHeard, RecorderHeard, SmootherHeard
 from rt_vla_ros.console.state_word import PolicyHeard
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
@@ -55,7 +55,7 @@ class ConsoleListener:
         self._board.action(heard, time.monotonic())
 
     def _on_instruction(self, message: String) -> None:
-        text = " ".join(message.data.split())
+        text = " ".join(message.data[: 2 * LONGEST].split())
         if text:
             self._board.instructed(text, here=False)
 
@@ -72,7 +72,7 @@ class ConsoleListener:
 
     def _hear_policy(self, level: int, message: str, values: Mapping[str, str], at: float) -> None:
         heard = PolicyHeard(level, message, values.get("policy", ""), values.get("running") == "True")
-        shown = {name: one[:200] for name, one in values.items() if name in SHOWN or name.startswith(("rate_", "age_"))}
+        shown = {name: values[name][:LONGEST] for name in SHOWN if name in values}
         self._board.policy(heard, shown, at)
 
     def _hear_recorder(self, status: DiagnosticStatus, at: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,16 @@ def say(**fields: Any) -> PageRequest:
 
 
 def test_what_the_page_says_is_read() -> None:
-    assert say(kind="stop", number=3, sent=1500) == PageRequest("stop", 3, 1.5)
+    assert say(kind="stop", number=3, echo=1500, kept=20) == PageRequest("stop", 3, 1.5, 0.02)
     assert say(kind="instruct", text="  pick up\nit ").text == "pick up it"
     assert say(kind="record_start", text="").text == ""
     assert say(kind="record_stop", success=True).flag is True
     assert say(**STICK).stick == StickState(True, (0.0, 0.5, -1.0, 0.0, 0.0, 0.0), 1.0)
+
+
+def test_the_way_there_and_back_is_told_by_what_comes_back() -> None:
+    assert say(kind="heartbeat", echo=1500, kept=20).trip(1.56) == pytest.approx(0.04)
+    assert say(kind="heartbeat").trip(1.56) == math.inf
 
 
 def test_half_a_character_is_replaced() -> None:
@@ -39,8 +45,8 @@ def test_half_a_character_is_replaced() -> None:
         ({"kind": ["stop"]}, "no kind that is known"),
         ({"kind": "stop", "number": -1}, "'number' is no whole number"),
         ({"kind": "stop", "number": True}, "'number' is no whole number"),
-        ({"kind": "stop", "sent": "now"}, "'sent' is no finite number"),
-        ({"kind": "stop", "sent": 10**400}, "'sent' is no finite number"),
+        ({"kind": "stop", "echo": "now"}, "'echo' is no finite number"),
+        ({"kind": "stop", "kept": 10**400}, "'kept' is no finite number"),
         ({"kind": "instruct"}, "'text' is no text"),
         ({"kind": "instruct", "text": " \n"}, "The instruction is empty"),
         ({"kind": "ask", "text": "a" * (LONGEST_TEXT + 1)}, "The question has 1001 characters, at most 1000 are taken"),

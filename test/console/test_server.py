@@ -104,7 +104,7 @@ def hear(page: ClientConnection, fits: Callable[[dict[str, Any]], Any]) -> dict[
     """The first message that fits, with heartbeats meanwhile."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        page.send(json.dumps({"kind": "heartbeat", "sent": 1000 * time.monotonic()}))
+        page.send(json.dumps({"kind": "heartbeat", "echo": 1000 * time.monotonic()}))
         message: dict[str, Any] = json.loads(page.recv(PATIENCE))
         if fits(message):
             return message
@@ -253,13 +253,14 @@ def test_the_state_is_told_again_and_again_and_text_stays_text(served: Served) -
     assert state(page, lambda message: message["state"]["stopped"])["state"]["word"] == "Stopped"
 
 
-def test_heartbeats_go_both_ways(served: Served) -> None:
+def test_heartbeats_tell_how_long_the_way_is(served: Served) -> None:
     page = served.open()
-    page.send(json.dumps({"kind": "heartbeat", "sent": 123456.5}))
     told = json.loads(page.recv(PATIENCE))
-    while told["you"]["heard"] != 123456.5:
+    assert told["you"]["trip"] is None
+    page.send(json.dumps({"kind": "heartbeat", "echo": told["you"]["told"] - 5000, "kept": 2000}))
+    while told["you"]["trip"] is None:
         told = json.loads(page.recv(PATIENCE))
-    assert 0 <= told["you"]["kept"] < 1000 * PATIENCE
+    assert 3000 < told["you"]["trip"] < 1000 * PATIENCE
 
 
 def test_one_page_controls_and_the_others_watch_but_may_stop(served: Served) -> None:
@@ -292,7 +293,7 @@ def test_control_is_handed_over_but_not_while_the_arm_is_moved(served: Served) -
 
 
 def hold(page: ClientConnection, held: bool = True) -> None:
-    fields = {"kind": "stick", "held": held, "axes": [1, 0, 0, 0, 0, 0], "sent": 1000 * time.monotonic()}
+    fields = {"kind": "stick", "held": held, "axes": [1, 0, 0, 0, 0, 0], "echo": 1000 * time.monotonic()}
     page.send(json.dumps(fields))
 
 
@@ -311,6 +312,18 @@ def test_the_stick_is_let_go_when_nothing_comes(served: Served) -> None:
     until(lambda: not served.stick.read(time.monotonic()).held)
     assert time.monotonic() - begun < SILENCE + 1.0
     assert "was let go" in served.stick.problem
+
+
+def test_a_page_that_is_far_away_moves_no_stick(served: Served) -> None:
+    page = served.open()
+    assert ask(page, kind="arm_stick", armed=True).ok
+    hold(page, held=False)
+    hold(page)
+    until(lambda: served.stick.held)
+    fields = {"kind": "stick", "held": True, "axes": [1, 0, 0, 0, 0, 0], "echo": 1000 * (time.monotonic() - 0.5)}
+    page.send(json.dumps(fields))
+    until(lambda: not served.stick.held)
+    assert "slow" in served.stick.problem
 
 
 def test_the_stick_is_let_go_when_the_page_is_closed(served: Served) -> None:

@@ -77,7 +77,7 @@ class OpenPage:
     def _say(self) -> None:
         with contextlib.suppress(ConnectionClosed):
             while not self._over.wait(PERIOD):
-                sent = {"sent": 1000 * time.monotonic()}
+                sent = {"echo": 1000 * time.monotonic()}
                 self._socket.send(json.dumps({"kind": "heartbeat", **sent}))
                 if self.stick is not None:
                     self._socket.send(json.dumps({"kind": "stick", **self.stick, **sent}))
@@ -127,7 +127,7 @@ def test_it_shows_what_the_smoother_says(make: Any) -> None:
 def test_it_shows_diagnostics_and_what_the_policy_is(make: Any) -> None:
     bench, page = make()
     diagnostics = bench.publisher(DiagnosticArray, "/diagnostics")
-    values = {"policy": "rt1-mini", "running": "True", "rate_front": "9.9"}
+    values = {"policy": "rt1-mini", "running": "True", "rate_front": "9.9", "horizon": "4"}
     policy = DiagnosticStatus(level=b"\x01", name="/policy_node", message="It is slow.")
     policy.values = [KeyValue(key=key, value=value) for key, value in values.items()]
     recorder = DiagnosticStatus(level=b"\x00", name="/recorder_node", message="Recording.")
@@ -135,7 +135,7 @@ def test_it_shows_diagnostics_and_what_the_policy_is(make: Any) -> None:
     diagnostics.publish(DiagnosticArray(status=[policy, recorder]))
     bench.until(lambda: page.state["policy"] and page.state["recorder"])
     assert page.state["policy"]["name"] == "rt1-mini"
-    assert page.state["policy"]["values"]["rate_front"] == "9.9"
+    assert page.state["policy"]["values"] == {"horizon": "4"}
     assert page.state["recorder"] == {"recording": True, "frames": 12, "message": "Recording."}
     assert {"/policy_node", "/recorder_node"} <= {one["name"] for one in page.state["nodes"]}
 

@@ -4,11 +4,18 @@ const LATE = 500;
 const SLOW = 300;
 const RETRY = 700;
 
+// A server that was started anew knows no login of before.
+async function reloadIfLoggedOut() {
+  const answer = await fetch("main.js").catch(() => null);
+  if (answer?.status === 403) location.reload();
+}
+
 export class Link extends EventTarget {
   constructor() {
     super();
     this.heardAt = -Infinity;
     this.roundTrip = null;
+    this.told = 0; // the last state, by the server's clock
     this.everHeard = false;
     this.controls = false;
     this.number = 0;
@@ -20,12 +27,16 @@ export class Link extends EventTarget {
   open() {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = new WebSocket(`${scheme}://${location.host}/say`);
+    let opened = false;
     this.socket = socket;
+    this.told = 0;
+    socket.addEventListener("open", () => (opened = true));
     socket.addEventListener("message", (event) => this.hear(JSON.parse(event.data)));
     socket.addEventListener("close", () => {
       for (const settle of this.waiting.values()) settle({ ok: false, sentence: "The connection was lost." });
       this.waiting.clear();
       this.heardAt = -Infinity;
+      if (!opened) reloadIfLoggedOut();
       setTimeout(() => this.open(), RETRY);
     });
   }
@@ -35,8 +46,8 @@ export class Link extends EventTarget {
       this.heardAt = performance.now();
       this.everHeard = true;
       this.controls = message.you.controls;
-      const { heard, kept } = message.you;
-      if (heard > 0) this.roundTrip = performance.now() - heard - kept;
+      this.roundTrip = message.you.trip;
+      this.told = message.you.told;
       this.dispatchEvent(new CustomEvent("state", { detail: message }));
     } else if (message.kind === "answer") {
       this.waiting.get(message.number)?.(message);
@@ -54,7 +65,7 @@ export class Link extends EventTarget {
   // Whether it went out.
   send(message) {
     if (this.socket.readyState !== WebSocket.OPEN) return false;
-    this.socket.send(JSON.stringify({ ...message, sent: performance.now() }));
+    this.socket.send(JSON.stringify({ ...message, echo: this.told, kept: this.told && this.silence }));
     return true;
   }
 

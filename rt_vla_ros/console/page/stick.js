@@ -80,6 +80,7 @@ export class Stick {
       canvas.setPointerCapture(event.pointerId);
       place(event);
     });
+    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
     canvas.addEventListener("pointermove", (event) => this.pads.has(id) && place(event));
     for (const name of ["pointerup", "pointercancel", "lostpointercapture"])
       canvas.addEventListener(name, () => this.pads.delete(id) && this.say());
@@ -87,6 +88,7 @@ export class Stick {
 
   grip(id, value) {
     const button = $(id);
+    button.addEventListener("contextmenu", (event) => event.preventDefault());
     button.addEventListener("pointerdown", (event) => {
       button.setPointerCapture(event.pointerId);
       this.grips.add(id);
