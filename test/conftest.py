@@ -31,6 +31,7 @@ _DOMAINS = count(os.getpid() * 29)
 _SERIAL = (
     "cli/test_bench.py",
     "cli/test_demo.py",
+    "console/test_page.py",
     "launch/",
     "live/",
     "nodes/test_thin_line.py",

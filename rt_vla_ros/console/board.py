@@ -138,6 +138,12 @@ class Board:
         with self._lock:
             self._policy = (heard._replace(message=_cut(heard.message), name=_cut(heard.name)), values, at)
 
+    @property
+    def policy_says(self) -> str:
+        """The sentence of its diagnostics; empty where nothing was heard."""
+        with self._lock:
+            return "" if self._policy is None else self._policy[0].message
+
     def node(self, name: str, heard: NodeHeard) -> None:
         """A node's diagnostics came."""
         name = _cut(name)

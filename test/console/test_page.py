@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import mujoco  # noqa: F401  # of the simulated arm, a process of its own
 import pytest
 
 from rt_vla_ros import ros
@@ -35,6 +36,7 @@ from std_msgs.msg import String  # noqa: E402
 from rt_vla_ros.data.lerobot import LeRobotDataset  # noqa: E402
 from rt_vla_ros.live.private_graph import PrivateGraph  # noqa: E402
 
+pytestmark = pytest.mark.slow
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"),
     "--no-first-run",
@@ -232,6 +234,8 @@ def test_stop_stands_still_at_once_and_stays_until_release(room: Room, page: Any
         took.append(room.watcher.still_after(pressed) - pressed)
         assert not room.watcher.moves
         shot(page, "stopped")
+        instruct(page)
+        page.wait_for_function("() => /refused.*stopped/.test(document.getElementById('answer').textContent)")
         page.click("#release")
         word(page, "Ready", "Holding", "Ended", "Done", "Human")
     print(
