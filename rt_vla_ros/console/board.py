@@ -17,6 +17,7 @@ LONGEST = 1000  # of any text that others wrote [characters]
 FORGET = 5.0  # a node whose diagnostics have not come for so long has gone [s]
 MOST_NODES = 64  # of which diagnostics are shown
 ELSEWHERE = "Given elsewhere, by the topic."
+RELEASE_FIRST = "The arm is stopped: press Release first."
 RATE_SPAN = 3.0  # over which rates are measured [s]
 
 
@@ -139,10 +140,12 @@ class Board:
             self._policy = (heard._replace(message=_cut(heard.message), name=_cut(heard.name)), values, at)
 
     @property
-    def policy_says(self) -> str:
-        """The sentence of its diagnostics; empty where nothing was heard."""
+    def why_refused(self) -> str:
+        """Why the policy node takes no instruction, as far as it was heard, in a sentence."""
         with self._lock:
-            return "" if self._policy is None else self._policy[0].message
+            if self._smoother is not None and self._smoother[0].state == State.STOPPED:
+                return RELEASE_FIRST
+            return "See its log." if self._policy is None else self._policy[0].message
 
     def node(self, name: str, heard: NodeHeard) -> None:
         """A node's diagnostics came."""

@@ -121,7 +121,7 @@ class ConsoleLink:
         def sent(future: Any) -> None:
             handle = future.result()
             if not handle.accepted:
-                why = f"The policy node refused it. {self._board.policy_says}".rstrip()
+                why = f"The policy node refused it. {self._board.why_refused}"
                 self._board.instructed(text)
                 self._board.concluded(text, why, good=False)
                 _settle(answer, Reply(False, why))

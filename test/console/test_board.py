@@ -14,6 +14,7 @@ from rt_vla_ros.console.board import (
     HISTORY,
     LONGEST,
     MOST_NODES,
+    RELEASE_FIRST,
     ActionHeard,
     Board,
     Exchange,
@@ -44,6 +45,14 @@ def test_a_smoother_that_falls_silent_is_offline(board: Board) -> None:
     assert board.snapshot(1.0 + SILENCE)["stopped"] is True
     assert board.snapshot(1.01 + SILENCE)["word"] == "Offline"
     assert board.snapshot(1.01 + SILENCE)["stopped"] is False
+
+
+def test_a_refusal_has_a_reason(board: Board) -> None:
+    assert board.why_refused == "See its log."
+    board.policy(PolicyHeard(2, "No image comes.", "rt1-mini", False), {}, 0.0)
+    assert board.why_refused == "No image comes."
+    board.smoother(SmootherHeard(State.STOPPED, "why"), 0.0)
+    assert board.why_refused == RELEASE_FIRST
 
 
 def test_nodes_are_forgotten_and_not_too_many(board: Board) -> None:
