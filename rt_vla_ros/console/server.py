@@ -31,8 +31,8 @@ MOST_WAITING = 32  # requests of a page without an answer
 LONGEST_LOGIN = 4 * LONGEST_TOKEN  # [bytes]
 # Of a WebSocket that is closed, by RFC 6455.
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
-# What is raised where a page is gone.
-_GONE = (WebSocketDisconnect, asyncio.TimeoutError, RuntimeError, OSError)
+# What is raised where a page is gone, or sends bytes instead of text.
+_GONE = (WebSocketDisconnect, asyncio.TimeoutError, KeyError, RuntimeError, OSError)
 FULL = f"{MOST_PAGES} pages are open, which is as many as this server takes."
 
 
@@ -62,6 +62,7 @@ class PageServer:
         self._link, self._clock = link, clock
         self._assets, self._seat = read_assets(), Seat()
         self._pages: set[str] = set()
+        self._answers: set[asyncio.Task[None]] = set()
         self._viewers = 0
         self._state, self._next = "{}", asyncio.Event()
         self.app = Starlette(
@@ -166,8 +167,6 @@ class PageServer:
             if self._seat.leave(page):
                 self._stick.let_go("The page that controlled was closed.")
                 self._stick.arm(False)
-            for task in talk.tasks:
-                task.cancel()
 
     async def _tell(self, talk: _Talk) -> None:
         """The newest state whenever there is one, to who takes it; what came between is left out."""
@@ -192,15 +191,20 @@ class PageServer:
             elif request.kind == "stick":
                 if self._seat.holder == talk.page:
                     self._stick.say(request.stick, at, trip=request.trip(at))
-            elif len(talk.tasks) >= MOST_WAITING and request.kind != "stop":
+            elif talk.waiting >= MOST_WAITING and request.kind != "stop":
                 await talk.send(json.dumps({"kind": "refused", "sentence": "Too many requests wait for an answer."}))
             else:
+                # What was asked is done though its page is gone by then: a stop above all.
                 task = asyncio.create_task(self._answer(talk, request))
-                talk.tasks.add(task)
-                task.add_done_callback(talk.tasks.discard)
+                self._answers.add(task)
+                task.add_done_callback(self._answers.discard)
 
     async def _answer(self, talk: _Talk, request: PageRequest) -> None:
-        ok, sentence = await self._do(talk.page, request)
+        talk.waiting += 1
+        try:
+            ok, sentence = await self._do(talk.page, request)
+        finally:
+            talk.waiting -= 1
         answer = {"kind": "answer", "number": request.number, "ok": ok, "sentence": sentence}
         with contextlib.suppress(Exception):  # the page is gone
             await talk.send(json.dumps(answer))
@@ -266,7 +270,7 @@ class _Talk:
     def __init__(self, socket: WebSocket, page: str) -> None:
         self.socket, self.page = socket, page
         self.trip: float | None = None
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.waiting = 0  # requests without an answer
         self._sending = asyncio.Lock()
 
     async def send(self, text: str) -> None:

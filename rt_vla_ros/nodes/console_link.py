@@ -78,7 +78,7 @@ class ConsoleLink:
     def _on_waiting(self) -> None:
         while not self._waiting.empty():
             request, answer = self._waiting.get()
-            if not answer.cancelled():
+            if request.kind == "stop" or not answer.cancelled():
                 self._begin(request, answer)
 
     def _begin(self, request: PageRequest, answer: Answer) -> None:

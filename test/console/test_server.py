@@ -275,6 +275,14 @@ def test_one_page_controls_and_the_others_watch_but_may_stop(served: Served) -> 
     assert [one.kind for one in served.link.asked] == ["stop", "instruct"]
 
 
+def test_a_stop_is_done_though_its_page_is_closed_at_once(served: Served) -> None:
+    for number in range(5):
+        page = served.open()
+        page.send(json.dumps({"kind": "stop"}))
+        page.close()
+        until(lambda number=number: len(served.link.asked) > number)
+
+
 def test_control_is_handed_over_but_not_while_the_arm_is_moved(served: Served) -> None:
     first, second = served.open(), served.open()
     assert ask(first, kind="arm_stick", armed=True).ok
