@@ -130,6 +130,15 @@ ARGUMENTS = (
         choices=["", *SWITCH],
         description="true: a plan in words before each action, of RT-2 policies that were taught to write one",
     ),
+    DeclareLaunchArgument(
+        "console",
+        default_value="false",
+        choices=SWITCH,
+        description="true: a page in the browser to see, tell, stop and take over the arm (docs/console.md)",
+    ),
+    DeclareLaunchArgument(
+        "console_port", default_value="", description="Port of that page on localhost; empty: 8767; 0: any that is free"
+    ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes; empty: none"),
     DeclareLaunchArgument(
         "use_sim_time", default_value="false", choices=SWITCH, description="Whether policy and smoother follow /clock"
@@ -353,6 +362,25 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
     ]
 
 
+def console(context: LaunchContext) -> list[Node]:
+    """The page; the arm needs it for nothing."""
+    port = LaunchConfiguration("console_port").perform(context)
+    return [
+        Node(
+            package=PACKAGE,
+            executable="console_node",
+            name="console_node",
+            output="screen",
+            parameters=[
+                *chosen_parameters(context, cameras=list),
+                *([{"port": int(port) if port.isdecimal() else port}] if port else []),
+            ],
+            on_exit=[LogInfo(msg="The console has ended; the other nodes stay.")],
+            **PATIENCE,
+        )
+    ]
+
+
 def simulated_arm(_context: LaunchContext) -> list[IncludeLaunchDescription]:
     """The arm; made in a function, so that `--show-args` does not offer what is set here."""
     wrist_image = PythonExpression(["str('wrist' in '", LaunchConfiguration("cameras"), "'.split(',')).lower()"])
@@ -394,6 +422,7 @@ def generate_launch_description() -> LaunchDescription:
             OpaqueFunction(function=policy_and_smoother),
             OpaqueFunction(function=servo_bridge, condition=_is_arm("servo")),
             OpaqueFunction(function=gripper_bridge),
+            OpaqueFunction(function=console, condition=IfCondition(LaunchConfiguration("console"))),
         ]
     )
     servo = OpaqueFunction(function=servo_itself, condition=_is_arm("servo"))

@@ -34,6 +34,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 NEEDS_PICTURES = ("demo", "test", "launch", "evaluate", "collect", "train")
 EXTRAS = {"test": ["test"], "collect": ["train"], "keys": ["keys"], "train": ["train"]}  # what a command needs besides
+CONSOLE_WORDS = {"--console", "console:=true", "console_node"}  # where the page in the browser is asked for
 SPACE_NEEDED = 3 * 2**30  # the environment with the CPU build, and pip's cache of it [bytes]
 
 
@@ -347,6 +348,11 @@ def overview(arguments: Sequence[str]) -> int | None:
     return None if arguments and arguments[0] in COMMANDS else main(arguments)
 
 
+def needed_extras(arguments: Sequence[str]) -> list[str]:
+    """What a command line needs besides the libraries that all need."""
+    return [*EXTRAS.get(arguments[0], []), *(["console"] if CONSOLE_WORDS & set(arguments) else [])]
+
+
 def start(arguments: Sequence[str]) -> int:
     """Makes the environment where it is missing, and becomes the command. Raises Refusal."""
     yes = "--yes" in arguments[:1] or ("--yes" in arguments and arguments[0] in NEEDS_PICTURES)
@@ -355,7 +361,7 @@ def start(arguments: Sequence[str]) -> int:
     if answered is not None:
         return answered
     environment = Environment(Path(os.environ.get("RT_VLA_VENV") or CHECKOUT / ".venv").absolute())
-    extras = EXTRAS.get(arguments[0], [])
+    extras = needed_extras(arguments)
     if not environment.is_ready(extras):
         prepare(environment, extras)
     if arguments[0] in NEEDS_PICTURES and not {"-h", "--help"} & set(arguments):

@@ -31,6 +31,7 @@ _DOMAINS = count(os.getpid() * 29)
 _SERIAL = (
     "cli/test_bench.py",
     "cli/test_demo.py",
+    "console/test_page.py",
     "launch/",
     "live/",
     "nodes/test_thin_line.py",
@@ -48,9 +49,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.serial)
 
 
-# Beside a ROS 2 these come from pip, for the simulated arm, for an arm's kinematics, for datasets and for int8 only:
-# without them their tests are skipped there. Everywhere else they are installed with the tests.
-_OPTIONAL_WITH_ROS2 = ("av", "google_crc32c", "mujoco", "pinocchio", "pyarrow", "torchao")
+# Beside a ROS 2 these come from pip, for the simulated arm, for an arm's kinematics, for datasets, for int8 and for the
+# console only: without them their tests are skipped there. Everywhere else they are installed with the tests.
+_OPTIONAL_WITH_ROS2 = (
+    *("av", "google_crc32c", "mujoco", "pinocchio", "pyarrow", "torchao"),
+    *("playwright", "starlette", "uvicorn", "websockets"),
+)
 
 
 def _missing(error: BaseException | None) -> str:

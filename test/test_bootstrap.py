@@ -170,6 +170,21 @@ def test_extras_may_ask_for_other_extras(monkeypatch: pytest.MonkeyPatch, machin
     assert bootstrap.requirements(["test"], tmp_path) == everything
 
 
+@pytest.mark.parametrize(
+    ("line", "extras"),
+    [
+        ("demo", []),
+        ("demo --console", ["console"]),
+        ("launch policy.launch.py console:=true", ["console"]),
+        ("launch policy.launch.py console:=false", []),
+        ("run rt_vla_ros console_node", ["console"]),
+        ("train rt1", ["train"]),
+    ],
+)
+def test_a_command_line_names_the_extras_that_it_needs(line: str, extras: list[str]) -> None:
+    assert bootstrap.needed_extras(line.split()) == extras
+
+
 def test_help_and_a_mistyped_command_install_nothing(machine: Machine) -> None:
     assert machine.start("--help").returncode == 0
     typo = machine.start("doktor")

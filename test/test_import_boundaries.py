@@ -38,7 +38,7 @@ ROWS = (
     ("sim", "recording"),
     ("ros.py", "policies"),
     ("runtime",),
-    ("evaluation",),
+    ("console", "evaluation"),
     ("training", "nodes"),
     ("benchmarks",),
     ("live", "selftest"),
@@ -47,7 +47,7 @@ ROWS = (
 ROW = {name: number for number, names in enumerate(ROWS) for name in names}
 WITH_ROS = {"nodes", "live", "cli"}
 WITH_ZENOH_ROS = {"ros.py", "live", "cli"}
-WITHOUT_TORCH = {*ROWS[0], *ROWS[1], "action_space", "arms", "observations", "control", "recording"} - {
+WITHOUT_TORCH = {*ROWS[0], *ROWS[1], "action_space", "arms", "observations", "control", "recording", "console"} - {
     "network_size.py"
 }
 ROS_MODULES = {path.name for path in (ZENOH_ROS / "stand_ins").iterdir() if path.is_dir()} | {
@@ -129,6 +129,12 @@ def test_ros_is_imported_by_nodes_and_commands_alone() -> None:
     }
     assert {path: names for path, names in wrong.items() if names} == {}
     assert any(imports_ros(path) for path in (PACKAGE / "nodes").glob("*.py"))
+
+
+def test_the_web_server_is_imported_by_the_console_alone() -> None:
+    web = {"starlette", "uvicorn", "websockets"}
+    users = {package_of(path) for path in sources() if {name.split(".")[0] for name in imported(path)} & web}
+    assert users == {"console"}
 
 
 def modules(package: str) -> list[str]:

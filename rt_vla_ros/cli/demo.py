@@ -7,6 +7,7 @@ Writes demo.mp4, demo.png and demo.json. Exit status: 0 success, 1 failure, 2 an
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -49,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--timeout", type=float, metavar="S", help="time limit in simulated seconds; 20")
     alike = "every step waits for the previous one: the same run on every machine"
     add("--lock-step", action="store_true", help=alike)
+    page = "a page in the browser, which stays open for more instructions until Ctrl-C (docs/console.md)"
+    add("--console", action="store_true", help=page)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,11 +63,22 @@ def run(args: argparse.Namespace) -> int:
         with refused(ImportError):
             ros.ensure()
         result = perform(settings, graph, progress)
+        if settings.console:
+            conclude(settings, result, progress)
+            progress.line("The page stays, and the arm does what is said there, until Ctrl-C.")
+            with contextlib.suppress(KeyboardInterrupt):
+                graph.wait()
+    if not settings.console:
+        conclude(settings, result, progress)
+    return 0 if result.success else 1
+
+
+def conclude(settings: DemoSettings, result: DemoOutcome, progress: Progress) -> None:
+    """Draws the run and says how it went. Raises CliError."""
     progress.line("Drawing the run ...")
     files = write(settings, result)
     for line in (*summary_lines(settings, result), *files, *([result.details] if result.details else [])):
         progress.line(line)
-    return 0 if result.success else 1
 
 
 def _take_signals() -> None:
@@ -101,7 +115,13 @@ def checked(args: argparse.Namespace) -> DemoSettings:
     except OSError as error:
         said = f"nothing can be written into {args.out} ({error.strerror}); name another folder: --out DIR."
         raise CliError(said) from error
-    return DemoSettings(scene, checkpoint.reference, args.out, timeout, args.lock_step, cameras, questions, args.plan)
+    if args.console and args.lock_step:
+        raise CliError(
+            "--console and --lock-step: a page is for an arm that moves in real time; leave one of them out."
+        )
+    return DemoSettings(
+        scene, checkpoint.reference, args.out, timeout, args.lock_step, cameras, questions, args.plan, args.console
+    )
 
 
 def _questions(asked: list[str] | None, checkpoint: Checkpoint) -> tuple[str, ...]:

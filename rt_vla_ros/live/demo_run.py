@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,18 +15,21 @@ from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.live.question_asker import QuestionAsker
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.sim.scenes import Scene
+from zenoh_ros.commands.errors import CliError
 
 if TYPE_CHECKING:
     from rt_vla_ros.live.graph_session import GraphSession
 
 NAMESPACE = "/rt_vla_demo"
+PAGE_PORT = 8767
 
 
 @dataclass(frozen=True)
 class DemoSettings:
     """timeout: simulated time that the policy gets [s]. out: directory of what is written.
 
-    questions: asked in turn, over and over, while the arm moves. plan: whether the policy is asked to plan.
+    questions: asked in turn, over and over, while the arm moves. plan: whether the policy is asked to plan. console:
+    whether there is a page in the browser.
     """
 
     scene: Scene
@@ -35,6 +40,7 @@ class DemoSettings:
     cameras: tuple[str, ...] = ("front",)
     questions: tuple[str, ...] = ()
     plan: bool = False
+    console: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,11 +74,15 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
         f"{graph.variables['RT_VLA_ROS_ROUTER']}, namespace {NAMESPACE})."
     )
     scene, lock_step, cameras = settings.scene, str(settings.lock_step).lower(), ",".join(settings.cameras)
-    arguments = (  # the instruction only lays the scene
+    arguments: tuple[str, ...] = (  # the instruction only lays the scene
         *("arm:=sim", f"policy:={settings.policy}", f"namespace:={NAMESPACE}", f"lock_step:={lock_step}"),
         *(f"suite:={scene.suite}", f"seed:={scene.seed}", f"instruction:={scene.task.instruction}"),
         *(f"cameras:={cameras}", f"plan:={str(settings.plan).lower()}"),
     )
+    if settings.console:
+        port = _page_port()
+        arguments += ("console:=true", f"console_port:={port}")
+        progress.line(f"The page: http://localhost:{port}/")
     launched = graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *arguments, log=log)
     with GraphSession(NAMESPACE, launched, progress) as session:
         asker = QuestionAsker(
@@ -85,6 +95,14 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
             trajectory = replace(session.trajectory, questions=asker.records)
             details = f"What the processes said last ({log}):\n{tail(log)}"
             return DemoOutcome(False, "error", str(failure), trajectory.time, trajectory, details)
+
+
+def _page_port() -> int:
+    """The usual one, or any that is free where somebody else listens there."""
+    for port in (PAGE_PORT, 0):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as probe:
+            return int(probe.getsockname()[1])
+    raise CliError("no port is free on localhost.")
 
 
 def _attempt(settings: DemoSettings, session: GraphSession, asker: QuestionAsker) -> DemoOutcome:

@@ -87,6 +87,10 @@ class PrivateGraph:
         self._processes.append(process)
         return process
 
+    def wait(self) -> None:
+        """Until the process that was started last has ended."""
+        self._processes[-1].wait()
+
     def stop(self) -> None:
         """Asks all processes to end, and ends those that do not within 4.5 s. Ctrl-C does not cut this short."""
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -11,6 +11,7 @@ from rt_vla_ros import ros
 _PROGRAMS = (
     *("-m", "policy_node", "smoother_node", "sim_arm_node"),
     *("servo_bridge_node", "ros2_control_bridge_node", "gripper_bridge_node", "recorder_node"),
+    "console_node",
 )
 # Until the node takes its signals itself, Ctrl-C ends the process: nothing moves yet, and an exception would be lost in
 # an import of C++, or be a traceback.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rt_vla_ros.nodes.console_parameters import CONSOLE_PARAMETERS
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.gripper_parameters import GRIPPER_PARAMETERS
 from rt_vla_ros.nodes.parameters import Parameter
@@ -12,16 +13,17 @@ from rt_vla_ros.nodes.ros2_control_parameters import ROS2_CONTROL_BRIDGE_PARAMET
 from rt_vla_ros.nodes.servo_bridge_parameters import SERVO_BRIDGE_PARAMETERS
 from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 
-BRIDGE_TABLES: dict[str, Sequence[Parameter]] = {
+OPTIONAL_TABLES: dict[str, Sequence[Parameter]] = {
     "servo_bridge_node": SERVO_BRIDGE_PARAMETERS,
     "ros2_control_bridge_node": ROS2_CONTROL_BRIDGE_PARAMETERS,
     "gripper_bridge_node": GRIPPER_PARAMETERS,
+    "console_node": CONSOLE_PARAMETERS,
 }
 _TABLES: dict[str, Sequence[Parameter]] = {
     "policy_node": POLICY_PARAMETERS,
     "smoother_node": SMOOTHER_PARAMETERS,
     "sim_arm_node": sim_arm_parameters(),
-    **BRIDGE_TABLES,
+    **OPTIONAL_TABLES,
 }
 
 

@@ -35,7 +35,7 @@ FILE = REPOSITORY / "launch" / "policy.launch.py"
 ARGUMENTS = {
     *("arm", "policy", "cameras", "device", "namespace", "use_sim_time", "dry_run", "params_file", "respawn_policy"),
     *("lock_step", "suite", "seed", "instruction", "weights", "trust_remote_code", "plan"),
-    *("robot", "servo", "servo_node", "autostart", "drive_base"),
+    *("robot", "servo", "servo_node", "autostart", "drive_base", "console", "console_port"),
 }
 
 
@@ -88,6 +88,14 @@ def test_with_ones_own_arm_there_is_no_simulated_one(monkeypatch: pytest.MonkeyP
     planned = Planned(monkeypatch, arm="none")
     assert set(planned.commands) == {"policy_node", "smoother_node"}
     assert planned.parameters["policy_node"] == {"use_sim_time": False}
+
+
+def test_the_page_is_served_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = Planned(monkeypatch, console="true", console_port="0", cameras="front,wrist", namespace="lab")
+    assert set(planned.commands) == {"policy_node", "smoother_node", "sim_arm_node", "console_node"}
+    assert planned.parameters["console_node"] == {"use_sim_time": False, "port": 0, "cameras": ["front", "wrist"]}
+    assert planned.values("console_node", "-r") == ["__node:=console_node", "__ns:=/lab"]
+    assert planned.parameters["policy_node"]["cameras"] == ["front", "wrist"]
 
 
 def test_with_servo_the_velocities_go_to_servo_and_a_bridge_watches_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ ros.ensure()
 from launch.launch_description_sources import get_launch_description_from_python_launch_file  # noqa: E402
 
 from rt_vla_ros.cli.main import COMMANDS, make_parser, parse  # noqa: E402
+from rt_vla_ros.nodes.console_parameters import CONSOLE_PARAMETERS  # noqa: E402
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS  # noqa: E402
 from rt_vla_ros.nodes.gripper_parameters import GRIPPER_PARAMETERS  # noqa: E402
 from rt_vla_ros.nodes.parameters import Parameter  # noqa: E402
@@ -40,6 +41,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         ("servo_bridge_node", SERVO_BRIDGE_PARAMETERS),
         ("gripper_bridge_node", GRIPPER_PARAMETERS),
         ("recorder_node", RECORDER_PARAMETERS),
+        ("console_node", CONSOLE_PARAMETERS),
     )
 }
 BLOCK = re.compile(r"^```(?:sh|bash|console)?\n(.*?)^```", re.DOTALL | re.MULTILINE)

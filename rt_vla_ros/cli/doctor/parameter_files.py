@@ -13,7 +13,7 @@ from rt_vla_ros import ros
 from rt_vla_ros.cli.doctor.finding import Finding
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.given_arguments import Given, lost_sections, lost_to_others, read_parameter_file
-from rt_vla_ros.nodes.parameter_tables import BRIDGE_TABLES
+from rt_vla_ros.nodes.parameter_tables import OPTIONAL_TABLES
 from rt_vla_ros.nodes.parameters import LostSetting, Parameter, check_value, lost_name, owners_of
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.start_error import StartError
@@ -71,7 +71,7 @@ def read_files(paths: Sequence[Path]) -> FileSetup:
             setup.problem(f"The section of {SIM_ARM} cannot be checked, nor the node be started: {error}.")
         else:
             tables[SIM_ARM] = SIM_ARM_PARAMETERS
-    tables |= {name: table for name, table in BRIDGE_TABLES.items() if any(one.node_name == name for one in given)}
+    tables |= {name: table for name, table in OPTIONAL_TABLES.items() if any(one.node_name == name for one in given)}
     names = {name: _full_names(name, given) for name in tables}
     _check_sections(setup, [full_name for full_names in names.values() for full_name in full_names], files)
     for name, full_names in names.items():
@@ -173,7 +173,7 @@ def _check_values(
         elif (
             key not in ROS_OWN
             and not key.startswith("qos_overrides.")
-            and not owners_of(key, {**BRIDGE_TABLES, **tables})
+            and not owners_of(key, {**OPTIONAL_TABLES, **tables})
         ):
             setup.lost.setdefault(key, []).append(lost_name(full_name, key, tables[name]))
     if given:

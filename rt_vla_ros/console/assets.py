@@ -1,0 +1,41 @@
+"""The files of the page, as they lie beside this module: read once, known by name, nothing else is served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+FOLDER = Path(__file__).parent / "page"
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
+# What is needed to log in is no secret.
+PUBLIC = ("login.html", "login.js", "console.css", "icon.svg")
+
+
+class Asset(NamedTuple):
+    """A file and its media type."""
+
+    content: bytes
+    media_type: str
+
+
+def read_assets() -> dict[str, Asset]:
+    """All files of the page by their names."""
+    return {path.name: Asset(path.read_bytes(), TYPES[path.suffix]) for path in FOLDER.iterdir() if path.is_file()}

@@ -1,0 +1,249 @@
+"""What the page shows, as it was heard last; filled by the node, read by the server, in threads of their own."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+
+from rt_vla_ros.console.state_word import SILENCE, PolicyHeard, state_word
+from rt_vla_ros.control.status import State
+
+HISTORY = 12  # instructions, and answers, that are shown
+LONGEST = 1000  # of any text that others wrote [characters]
+FORGET = 5.0  # a node whose diagnostics have not come for so long has gone [s]
+MOST_NODES = 64  # of which diagnostics are shown
+ELSEWHERE = "Given elsewhere, by the topic."
+RELEASE_FIRST = "The arm is stopped: press Release first."
+RATE_SPAN = 3.0  # over which rates are measured [s]
+
+
+@dataclass(frozen=True)
+class SmootherHeard:
+    """As in ControllerStatus. state: its number."""
+
+    state: int
+    reason: str
+    commander: str = ""
+    awaits_resume: bool = False
+    dry_run: bool = False
+    speed_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class ActionHeard:
+    """Of an ActionChunk. latency: from image to action [s]; 0: no image was looked at. gripper: -1 keeps.
+
+    way: where the chunk leads from where the tool is, in the axes of `frame` [m], shape (steps + 1, 3).
+    """
+
+    confidence: float
+    legal_probability: float
+    latency: float
+    plan: str
+    frame: str
+    gripper: float
+    terminate: bool
+    way: tuple[tuple[float, float, float], ...]
+
+
+class Instruction(NamedTuple):
+    """text: what was said. outcome: how it ended, in a sentence; empty while it runs. good: whether it succeeded."""
+
+    text: str
+    outcome: str = ""
+    good: bool | None = None
+
+
+class Exchange(NamedTuple):
+    """A question and its answer, or why there is none; both are empty while it is waited for. took: [s]."""
+
+    question: str
+    answer: str = ""
+    problem: str = ""
+    took: float = 0.0
+
+
+class NodeHeard(NamedTuple):
+    """Of a node's diagnostics. level: 0 OK, 1 WARN, 2 ERROR, 3 STALE."""
+
+    level: int
+    message: str
+    at: float
+
+
+class RecorderHeard(NamedTuple):
+    """Whether an episode is being recorded, its frames so far, and what the recorder says."""
+
+    recording: bool
+    frames: int
+    message: str
+
+
+class Rate:
+    """How often something comes [Hz]."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=512)
+
+    def tick(self, at: float) -> None:
+        """It came. at: of a steady clock [s]."""
+        self._times.append(at)
+
+    def value(self, at: float) -> float:
+        """Over the last RATE_SPAN; 0 where nothing came."""
+        while self._times and at - self._times[0] > RATE_SPAN:
+            self._times.popleft()
+        span = self._times[-1] - self._times[0] if len(self._times) > 1 else 0.0
+        return (len(self._times) - 1) / span if span > 0 else 0.0
+
+
+class Board:
+    """Times are of one steady clock [s]; texts are cut, and nothing in them is trusted: the page shows them as text."""
+
+    def __init__(self, suggestions: Sequence[str] = ()) -> None:
+        """suggestions: instructions that are offered."""
+        self._lock = threading.RLock()
+        self._suggestions = [_cut(text) for text in suggestions]
+        self._smoother: tuple[SmootherHeard, float] | None = None
+        self._policy: tuple[PolicyHeard, dict[str, str], float] | None = None
+        self._action: tuple[ActionHeard, float] | None = None
+        self._ended = ""
+        self._actions = Rate()
+        self._nodes: dict[str, NodeHeard] = {}
+        self._history: deque[Instruction] = deque(maxlen=HISTORY)
+        self._answers: deque[Exchange] = deque(maxlen=HISTORY)
+        self._recorder: tuple[RecorderHeard, float] | None = None
+        self._cameras: dict[str, dict[str, Any]] = {}
+        self._offers: dict[str, bool] = {}
+
+    def smoother(self, heard: SmootherHeard, at: float) -> None:
+        """A status came."""
+        with self._lock:
+            self._smoother = (replace(heard, reason=_cut(heard.reason), commander=_cut(heard.commander)), at)
+
+    def action(self, heard: ActionHeard, at: float) -> None:
+        """A chunk came."""
+        heard = replace(heard, plan=_cut(heard.plan), frame=_cut(heard.frame))
+        with self._lock:
+            self._ended = heard.plan if heard.terminate and heard.latency == 0 else ""
+            if heard.latency > 0:
+                self._actions.tick(at)
+                self._action = (heard, at)
+
+    def policy(self, heard: PolicyHeard, values: dict[str, str], at: float) -> None:
+        """The policy node's diagnostics came."""
+        with self._lock:
+            self._policy = (heard._replace(message=_cut(heard.message), name=_cut(heard.name)), values, at)
+
+    @property
+    def why_refused(self) -> str:
+        """Why the policy node takes no instruction, as far as it was heard, in a sentence."""
+        with self._lock:
+            if self._smoother is not None and self._smoother[0].state == State.STOPPED:
+                return RELEASE_FIRST
+            return "See its log." if self._policy is None else self._policy[0].message
+
+    def node(self, name: str, heard: NodeHeard) -> None:
+        """A node's diagnostics came."""
+        name = _cut(name)
+        with self._lock:
+            if name in self._nodes or len(self._nodes) < MOST_NODES:
+                self._nodes[name] = heard._replace(message=_cut(heard.message))
+
+    def recorder(self, heard: RecorderHeard, at: float) -> None:
+        """The recorder's diagnostics came."""
+        with self._lock:
+            self._recorder = (heard._replace(message=_cut(heard.message)), at)
+
+    def camera(self, name: str, **figures: Any) -> None:
+        """What is known of a camera's images, and why they cannot be shown."""
+        with self._lock:
+            shown = {key: _cut(one) if isinstance(one, str) else one for key, one in figures.items()}
+            self._cameras.setdefault(name, {}).update(shown)
+
+    def offers(self, offers: dict[str, bool]) -> None:
+        """Which requests somebody carries out."""
+        with self._lock:
+            self._offers = offers
+
+    def instructed(self, text: str, *, here: bool = True) -> None:
+        """An instruction was given. here: by the page, which is told how it ends."""
+        given = Instruction(_cut(text), "" if here else ELSEWHERE)
+        with self._lock:
+            if here or not self._history or self._history[-1] != given:  # `ros2 topic pub` repeats it every second
+                self._history.append(given)
+
+    def concluded(self, text: str, outcome: str, *, good: bool) -> None:
+        """The newest instruction of this text that has no end yet has one."""
+        with self._lock:
+            for index in reversed(range(len(self._history))):
+                if self._history[index].text == _cut(text) and not self._history[index].outcome:
+                    self._history[index] = Instruction(_cut(text), _cut(outcome), good)
+                    return
+
+    def asked(self, question: str) -> None:
+        """A question was asked."""
+        with self._lock:
+            self._answers.append(Exchange(_cut(question)))
+
+    def answered(self, exchange: Exchange) -> None:
+        """The oldest question of this text that waits is answered, or will not be."""
+        question, answer, problem, took = exchange
+        with self._lock:
+            for index, one in enumerate(self._answers):
+                if one.question == _cut(question) and not one.answer and not one.problem:
+                    self._answers[index] = Exchange(_cut(question), _cut(answer), _cut(problem), took)
+                    return
+
+    def snapshot(self, at: float) -> dict[str, Any]:
+        """All of it, as JSON takes it."""
+        with self._lock:
+            self._nodes = {name: one for name, one in self._nodes.items() if at - one.at <= FORGET}
+            smoother = _fresh(self._smoother, at, SILENCE)
+            policy = None if self._policy is None or at - self._policy[2] > FORGET else self._policy
+            recorder = _fresh(self._recorder, at, FORGET)
+            told = None if smoother is None else (smoother.state, smoother.reason)
+            word = state_word(told, None if policy is None else policy[0], self._ended)
+            return {
+                **word._asdict(),
+                "smoother": None if smoother is None else _finite(asdict(smoother)),
+                "stopped": smoother is not None and smoother.state == State.STOPPED,
+                "policy": None if policy is None else {**policy[0]._asdict(), "values": policy[1]},
+                "action": self._shown_action(at),
+                "action_rate": round(self._actions.value(at), 2),
+                "nodes": [{"name": name, **one._asdict()} for name, one in sorted(self._nodes.items())],
+                "history": [one._asdict() for one in reversed(self._history)],
+                "suggestions": self._suggestions,
+                "answers": [one._asdict() for one in reversed(self._answers)],
+                "recorder": None if recorder is None else recorder._asdict(),
+                "offers": self._offers,
+                "cameras": {name: _finite(figures) for name, figures in self._cameras.items()},
+            }
+
+    def _shown_action(self, at: float) -> dict[str, Any] | None:
+        if self._action is None:
+            return None
+        heard, came = self._action
+        return {**_finite(asdict(heard)), "age": round(at - came, 3)}
+
+
+def _fresh(heard: tuple[Any, float] | None, at: float, longest: float) -> Any:
+    return None if heard is None or at - heard[1] > longest else heard[0]
+
+
+def _cut(text: str) -> str:
+    """Also without halves of characters, which JSON carries and no text may have."""
+    return text[:LONGEST].encode(errors="replace").decode()
+
+
+def _finite(value: Any) -> Any:
+    """Numbers that are not finite, which JSON does not know, are None."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

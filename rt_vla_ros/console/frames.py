@@ -1,0 +1,97 @@
+"""The newest picture of each camera, encoded once for all who watch; who is slow gets fewer, and no older ones."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+
+class Encoded(NamedTuple):
+    """A JPEG. number: counts a camera's pictures."""
+
+    camera: str
+    number: int
+    jpeg: bytes
+
+
+class FrameHub:
+    """Pictures come from the node's thread; everything else is in the server's event loop.
+
+    encode: a picture as JPEG, called in threads of its own. Raises ValueError, with a sentence, where that fails.
+    watched: called with whether anybody watches, from the loop. failed: called with a camera and why.
+    rate: pictures per second of each camera, at most [Hz].
+    """
+
+    def __init__(
+        self,
+        encode: Callable[[str, Any], bytes],
+        watched: Callable[[bool], None],
+        failed: Callable[[str, str], None],
+        rate: float,
+    ) -> None:
+        self._encode, self._watched, self._failed, self._period = encode, watched, failed, 1 / rate
+        self._lock = threading.Lock()
+        self._waiting: dict[str, Any] = {}
+        self._newest: dict[str, Encoded] = {}
+        self._viewers = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._came = self._ready = asyncio.Event()
+        self.encoded = 0
+
+    async def run(self) -> None:
+        """Encodes until it is canceled."""
+        self._loop, self._came, self._ready = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        while True:
+            await self._came.wait()
+            begun = self._loop.time()
+            self._came.clear()
+            with self._lock:
+                waiting, self._waiting = self._waiting, {}
+            if self._viewers:
+                await asyncio.gather(*(self._make(camera, picture) for camera, picture in waiting.items()))
+                ready, self._ready = self._ready, asyncio.Event()
+                ready.set()
+            await asyncio.sleep(max(0.0, begun + self._period - self._loop.time()))
+
+    def offer(self, camera: str, picture: Any) -> None:
+        """A picture came; one that still waits is forgotten. From any thread."""
+        with self._lock:
+            self._waiting[camera] = picture
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._came.set)
+
+    @contextlib.contextmanager
+    def viewer(self) -> Any:
+        """Somebody watches."""
+        self._viewers += 1
+        if self._viewers == 1:
+            self._watched(True)
+        try:
+            yield
+        finally:
+            self._viewers -= 1
+            if not self._viewers:
+                self._newest.clear()
+                self._watched(False)
+
+    async def next(self, seen: Mapping[str, int]) -> Encoded:
+        """A picture that is newer than the camera's that was seen, of the camera that was seen longest ago."""
+        while True:
+            ready = self._ready
+            newer = [one for one in self._newest.values() if one.number > seen.get(one.camera, 0)]
+            if newer:
+                return min(newer, key=lambda one: seen.get(one.camera, 0))
+            await ready.wait()
+
+    async def _make(self, camera: str, picture: Any) -> None:
+        try:
+            jpeg = await asyncio.to_thread(self._encode, camera, picture)
+        except Exception as error:  # whatever a picture makes of a decoder: the next one may be better
+            self._failed(camera, str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
+            return
+        self.encoded += 1
+        self._newest[camera] = Encoded(camera, self.encoded, jpeg)

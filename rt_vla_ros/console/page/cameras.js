@@ -1,0 +1,126 @@
+// Live pictures, newest only: the next one is sent when this one is drawn. On each, what the arm is commanded.
+import { $, make, setText } from "./dom.js";
+
+const RETRY = 1000; // ms
+const FADED = 1.5; // age of an action that is not drawn any more [s]
+
+export class Cameras {
+  constructor() {
+    this.views = new Map();
+    this.action = null;
+    this.open();
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.socket?.close() : this.open()));
+  }
+
+  open() {
+    if (document.hidden || this.socket?.readyState <= WebSocket.OPEN) return;
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    this.socket = new WebSocket(`${scheme}://${location.host}/look`);
+    this.socket.binaryType = "arraybuffer";
+    this.socket.addEventListener("message", (event) => this.show(event.data, event.target));
+    this.socket.addEventListener("close", () => setTimeout(() => this.open(), RETRY));
+  }
+
+  async show(data, socket) {
+    const size = new DataView(data).getUint16(0);
+    const head = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 2, size)));
+    const picture = await createImageBitmap(new Blob([new Uint8Array(data, 2 + size)], { type: "image/jpeg" }));
+    const view = this.view(head.camera);
+    view.canvas.width = picture.width;
+    view.canvas.height = picture.height;
+    view.frame.style.setProperty("--ratio", picture.width / picture.height);
+    view.canvas.classList.toggle("coarse", picture.width < 200);
+    view.canvas.getContext("2d").drawImage(picture, 0, 0);
+    picture.close();
+    view.number = head.number;
+    view.figure.dataset.number = head.number;
+    this.draw(view);
+    if (socket.readyState === WebSocket.OPEN) socket.send("{}");
+  }
+
+  view(name) {
+    if (!this.views.has(name)) {
+      const figure = make("figure", "camera");
+      const frame = make("div", "frame");
+      const canvas = make("canvas", "picture");
+      const overlay = make("canvas", "overlay");
+      const problem = make("p", "problem");
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", `Camera ${name}`);
+      canvas.width = canvas.height = 96;
+      frame.append(canvas, overlay, problem);
+      const caption = make("figcaption");
+      figure.append(frame, caption);
+      $("cameras").append(figure);
+      this.views.set(name, { figure, frame, canvas, overlay, problem, caption });
+    }
+    return this.views.get(name);
+  }
+
+  update(state) {
+    this.action = state.action && state.action.age < FADED ? state.action : null;
+    for (const [name, camera] of Object.entries(state.cameras)) {
+      const view = this.view(name);
+      const rate = typeof camera.rate === "number" ? `${camera.rate.toFixed(1)} Hz` : "";
+      const age = typeof camera.age === "number" ? `${Math.round(camera.age * 1000)} ms old` : "";
+      setText(view.caption, [name, rate, age].filter(Boolean).join(", "));
+      setText(view.problem, camera.problem ?? "");
+      view.problem.hidden = !camera.problem;
+      this.draw(view);
+    }
+  }
+
+  draw({ overlay }) {
+    const scale = devicePixelRatio || 1;
+    const [width, height] = [overlay.clientWidth, overlay.clientHeight];
+    overlay.width = Math.round(width * scale);
+    overlay.height = Math.round(height * scale);
+    const pen = overlay.getContext("2d");
+    pen.scale(scale, scale);
+    if (!this.action || this.action.way.length < 2) return;
+    const colour = getComputedStyle(document.documentElement).getPropertyValue("--command");
+    inset(pen, height, this.action, colour);
+  }
+}
+
+// From above, as somebody behind the arm sees it: forward is up, left is left. Beside it, up and down.
+function inset(pen, height, action, colour) {
+  const side = 76;
+  const [left, top] = [8, height - side - 8];
+  const end = action.way.at(-1);
+  const most = Math.max(0.01, ...action.way.flatMap((point) => point.map(Math.abs)));
+  const unit = (side / 2 - 6) / most;
+  pen.fillStyle = "rgb(0 0 0 / 62%)";
+  pen.fillRect(left, top, side + 74, side);
+  const [x, y] = [left + side / 2, top + side / 2];
+  pen.strokeStyle = "rgb(255 255 255 / 30%)";
+  pen.lineWidth = 1;
+  pen.beginPath();
+  pen.moveTo(left + 4, y);
+  pen.lineTo(left + side - 4, y);
+  pen.moveTo(x, top + 4);
+  pen.lineTo(x, top + side - 4);
+  pen.moveTo(left + side, top + 4);
+  pen.lineTo(left + side, top + side - 4);
+  pen.stroke();
+  line(pen, action.way.map((point) => [x - point[1] * unit, y - point[0] * unit]), colour);
+  line(pen, [[left + side, y], [left + side, y - end[2] * unit]], colour);
+  pen.fillStyle = "#fff";
+  pen.font = "11px system-ui, sans-serif";
+  const word = action.gripper < 0 ? "" : action.gripper > 0.5 ? "close" : "open";
+  const rows = ["x", "y", "z"].map((name, axis) => `${name} ${(end[axis] * 100).toFixed(1)} cm`);
+  [...rows, word].forEach((text, row) => pen.fillText(text, left + side + 10, top + 18 + 16 * row));
+}
+
+function line(pen, points, colour) {
+  pen.strokeStyle = pen.fillStyle = colour;
+  pen.lineWidth = 3;
+  pen.lineJoin = "round";
+  pen.beginPath();
+  points.forEach(([x, y], index) => (index ? pen.lineTo(x, y) : pen.moveTo(x, y)));
+  pen.stroke();
+  const [x, y] = points.at(-1);
+  pen.beginPath();
+  pen.arc(x, y, 4, 0, 2 * Math.PI);
+  pen.fill();
+}

@@ -1,0 +1,91 @@
+// The lists: instructions, answers, diagnostics; and the recorder.
+import { $, fill, make, setText } from "./dom.js";
+
+const LEVELS = ["OK", "WARN", "ERROR", "STALE"];
+
+export class Panels {
+  constructor(link, tell) {
+    this.link = link;
+    const on = (id, message) => $(id).addEventListener("click", async () => tell(await link.ask(message())));
+    on("record-start", () => ({ kind: "record_start", text: $("instruction").value.trim() }));
+    on("record-success", () => ({ kind: "record_stop", success: true }));
+    on("record-failure", () => ({ kind: "record_stop", success: false }));
+    on("record-discard", () => ({ kind: "record_discard" }));
+    on("label-success", () => ({ kind: "record_label", success: true }));
+    on("label-failure", () => ({ kind: "record_label", success: false }));
+  }
+
+  update(state, controls) {
+    this.history(state.history, state.suggestions);
+    this.answers(state.answers);
+    this.nodes(state.nodes);
+    this.recorder(state.recorder, state.offers, controls);
+    const plan = state.action && state.action.age < 3 ? state.action.plan : "";
+    setText($("plan"), plan ? `Plan: ${plan}` : "");
+    $("plan").hidden = !plan;
+  }
+
+  history(history, suggestions) {
+    fill($("history"), history, () =>
+      history.map((one) => {
+        const item = make("li");
+        const again = make("button", "again", one.text);
+        again.type = "button";
+        again.title = "Put it into the box";
+        again.addEventListener("click", () => {
+          $("instruction").value = one.text;
+          $("instruction").focus();
+        });
+        const mark = one.good === null ? "open" : one.good ? "good" : "bad";
+        item.append(again, make("span", `outcome ${mark}`, one.outcome || "not over yet"));
+        return item;
+      }),
+    );
+    const known = [...new Set([...suggestions, ...history.map((one) => one.text)])];
+    fill($("known"), known, () =>
+      known.map((text) => {
+        const option = make("option");
+        option.value = text;
+        return option;
+      }),
+    );
+  }
+
+  answers(answers) {
+    fill($("answers"), answers, () =>
+      answers.map((one) => {
+        const item = make("li");
+        const took = one.took ? ` (${one.took.toFixed(1)} s)` : "";
+        const said = one.problem || one.answer || "waiting for the answer";
+        item.append(make("span", "question", one.question));
+        item.append(make("span", `outcome ${one.problem ? "bad" : one.answer ? "good" : "open"}`, said + took));
+        return item;
+      }),
+    );
+  }
+
+  nodes(nodes) {
+    const shown = nodes.map(({ name, level, message }) => ({ name, level, message }));
+    shown.sort((a, b) => b.level - a.level || (a.name < b.name ? -1 : 1));
+    fill($("nodes"), shown, () =>
+      shown.map(({ name, level, message }) => {
+        const item = make("li", `level${level}`);
+        item.append(make("span", "badge", LEVELS[level] ?? String(level)), make("b", "", name), make("span", "", message));
+        return item;
+      }),
+    );
+    $("nodes").classList.toggle("none", shown.length === 0);
+  }
+
+  recorder(recorder, offers, controls) {
+    $("record").hidden = !offers.record_start && !recorder;
+    if ($("record").hidden) return;
+    const recording = Boolean(recorder?.recording);
+    setText($("recorder"), recorder ? `${recorder.message} ${recording ? `${recorder.frames} frames.` : ""}` : "");
+    $("record").classList.toggle("recording", recording);
+    $("record-start").disabled = recording || !controls;
+    for (const id of ["record-success", "record-failure", "record-discard"]) $(id).disabled = !recording || !controls;
+    $("labels").hidden = recording;
+    for (const id of ["label-success", "label-failure"]) $(id).disabled = !controls;
+  }
+}

@@ -1,0 +1,115 @@
+"""What a page may say to the server: every message is checked before anything is done about it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from rt_vla_ros.console.stick import AXES, LET_GO, StickState
+from rt_vla_ros.runtime.instruction_gate import LONGEST_TEXT
+
+LONGEST_MESSAGE = 16_384  # [bytes]
+# What anybody may say who sees the page; everything else, only the page that controls.
+FOR_ALL = ("heartbeat", "stop", "take_control")
+TEXTS = {"instruct": "instruction", "ask": "question", "record_start": "instruction"}
+FLAGS = {"arm_stick": "armed", "record_stop": "success", "record_label": "success"}
+PLAIN = ("leave_control", "release", "resume", "restart", "cancel", "record_discard", "new_scene")
+KINDS = (*FOR_ALL, *TEXTS, *FLAGS, *PLAIN, "stick")
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """kind: one of KINDS. number: with which the page knows the answer. text, flag, stick: of those that have them.
+
+    echo: when the state was told that the page heard last, by the server's clock [s]; 0: it has heard none. kept: for
+    how long the page had it when it sent this [s].
+    """
+
+    kind: str
+    number: int = 0
+    echo: float = 0.0
+    kept: float = 0.0
+    text: str = ""
+    flag: bool = False
+    stick: StickState = LET_GO
+
+    def trip(self, at: float) -> float:
+        """How long a word takes to the page and back, as far as this one tells [s]. at: when it came."""
+        return at - self.echo - self.kept if self.echo else math.inf
+
+
+class Reply(NamedTuple):
+    """What came of a request: whether it was done, and a sentence."""
+
+    ok: bool
+    sentence: str
+
+
+class BadRequest(ValueError):
+    """A message that no page of this server sends; the sentence says what is wrong."""
+
+
+def read_request(message: str) -> PageRequest:
+    """Raises BadRequest."""
+    if len(message.encode(errors="replace")) > LONGEST_MESSAGE:
+        raise BadRequest(f"The message is longer than {LONGEST_MESSAGE} bytes.")
+    try:
+        data = json.loads(message)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("The message is no JSON.") from error
+    if not isinstance(data, dict):
+        raise BadRequest("The message is no JSON object.")
+    kind = data.get("kind")
+    if kind not in KINDS:
+        raise BadRequest(f"The message has no kind that is known; there are {', '.join(KINDS)}.")
+    number = data.get("number", 0)
+    if type(number) is not int or not 0 <= number < 2**53:
+        raise BadRequest("'number' is no whole number.")
+    text = _text(data, TEXTS[kind], empty=kind == "record_start") if kind in TEXTS else ""
+    flag = _flag(data, FLAGS[kind]) if kind in FLAGS else False
+    echo, kept = (_number(data, name, 0.0) / 1000 for name in ("echo", "kept"))
+    return PageRequest(kind, number, echo, kept, text, flag, _stick(data) if kind == "stick" else LET_GO)
+
+
+def _text(data: dict[str, Any], name: str, *, empty: bool) -> str:
+    text = data.get("text")
+    if not isinstance(text, str):
+        raise BadRequest("'text' is no text.")
+    text = " ".join(text.encode(errors="replace").decode().split())
+    if not text and not empty:
+        raise BadRequest(f"The {name} is empty.")
+    if len(text) > LONGEST_TEXT:
+        raise BadRequest(f"The {name} has {len(text)} characters, at most {LONGEST_TEXT} are taken.")
+    return text
+
+
+def _flag(data: dict[str, Any], name: str) -> bool:
+    if not isinstance(data.get(name), bool):
+        raise BadRequest(f"'{name}' is neither true nor false.")
+    return bool(data[name])
+
+
+def _number(data: dict[str, Any], name: str, default: float | None) -> float:
+    value = data.get(name, default)
+    try:
+        number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise BadRequest(f"'{name}' is no finite number.")
+    return number
+
+
+def _stick(data: dict[str, Any]) -> StickState:
+    held, axes = _flag(data, "held"), data.get("axes")
+    if not isinstance(axes, list) or len(axes) != AXES:
+        raise BadRequest(f"'axes' is no list of {AXES} numbers.")
+    values = tuple(_number({"axes": value}, "axes", None) for value in axes)
+    if any(abs(value) > 1 for value in values):
+        raise BadRequest("'axes' has a number that is not within -1 ... 1.")
+    gripper = None if data.get("gripper") is None else _number(data, "gripper", None)
+    if gripper is not None and not 0 <= gripper <= 1:
+        raise BadRequest("'gripper' is not within 0 ... 1.")
+    return StickState(held, values, gripper)

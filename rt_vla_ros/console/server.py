@@ -1,0 +1,301 @@
+"""The web server: the page's files, a login, and two WebSockets: one for what is said, one for the cameras."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import struct
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from rt_vla_ros.console.access import COOKIE, LONGEST_TOKEN, PageAccess
+from rt_vla_ros.console.assets import HEADERS, PUBLIC, Asset, read_assets
+from rt_vla_ros.console.board import Board
+from rt_vla_ros.console.frames import FrameHub
+from rt_vla_ros.console.requests import FOR_ALL, BadRequest, PageRequest, Reply, read_request
+from rt_vla_ros.console.seat import Seat
+from rt_vla_ros.console.stick import PageStick
+
+PERIOD = 0.1  # between two states [s]
+GONE = 10.0  # a page from which nothing comes, or which takes nothing, for so long is disconnected [s]
+MOST_PAGES = 16
+MOST_WAITING = 32  # requests of a page without an answer
+LONGEST_LOGIN = 4 * LONGEST_TOKEN  # [bytes]
+# Of a WebSocket that is closed, by RFC 6455.
+POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
+# What is raised where a page is gone, or sends bytes instead of text.
+_GONE = (WebSocketDisconnect, asyncio.TimeoutError, KeyError, RuntimeError, OSError)
+FULL = f"{MOST_PAGES} pages are open, which is as many as this server takes."
+
+
+class ArmLink(Protocol):
+    """What the node does for a page that controls; answers come within its own time limits."""
+
+    async def carry_out(self, request: PageRequest) -> Reply:
+        """Does what is asked."""
+        ...
+
+
+class PageServer:
+    """failure: why the page is told nothing any more, in a sentence; None while all is well."""
+
+    def __init__(
+        self,
+        rules: PageAccess,
+        board: Board,
+        frames: FrameHub,
+        stick: PageStick,
+        link: ArmLink,
+        clock: Callable[[], float],
+    ) -> None:
+        """board, frames, stick: what the node fills and reads. clock: steady [s]."""
+        self.failure: str | None = None
+        self._rules, self._board, self._frames, self._stick = rules, board, frames, stick
+        self._link, self._clock = link, clock
+        self._assets, self._seat = read_assets(), Seat()
+        self._pages: set[str] = set()
+        self._answers: set[asyncio.Task[None]] = set()
+        self._viewers = 0
+        self._state, self._next = "{}", asyncio.Event()
+        self.app = Starlette(
+            routes=[
+                Route("/", self._page, methods=["GET"]),
+                Route("/login", self._log_in, methods=["POST"]),
+                Route("/{name}", self._file, methods=["GET"]),
+                WebSocketRoute("/say", self._say),
+                WebSocketRoute("/look", self._look),
+            ],
+            lifespan=self._lifespan,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self._frames.run())]
+        for task in tasks:
+            task.add_done_callback(self._on_ended)
+        yield
+        for task in tasks:
+            task.cancel()
+
+    def _on_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failure = f"The page's server failed: {type(error).__name__}: {error}."
+
+    async def _tick(self) -> None:
+        """The state is put in words once for all pages."""
+        while True:
+            at = self._clock()
+            if self._seat.look(at):
+                self._stick.let_go("Nothing came from the page that controlled.")
+                self._stick.arm(False)
+            state = self._board.snapshot(at)
+            state["pages"] = len(self._pages)
+            state["stick"] = {"armed": self._stick.armed, "held": self._stick.held, "problem": self._stick.problem}
+            self._state = json.dumps(state, separators=(",", ":"), allow_nan=False)
+            due, self._next = self._next, asyncio.Event()
+            due.set()
+            await asyncio.sleep(PERIOD)
+
+    # Files and the login ---------------------------------------------------------------------------------------------
+
+    async def _page(self, request: Request) -> Response:
+        if (refusal := self._rules.refuse_host(request.headers.get("host"))) is not None:
+            return _plain(refusal, 421)
+        return _send(self._assets["index.html" if self._rules.is_known(request.cookies) else "login.html"])
+
+    async def _file(self, request: Request) -> Response:
+        if (refusal := self._rules.refuse_host(request.headers.get("host"))) is not None:
+            return _plain(refusal, 421)
+        name = request.path_params["name"]
+        if name not in PUBLIC and not self._rules.is_known(request.cookies):
+            return _plain("Log in first.", 403)
+        asset = self._assets.get(name)
+        return _plain("There is no such file.", 404) if asset is None else _send(asset)
+
+    async def _log_in(self, request: Request) -> Response:
+        if (refusal := self._refuse(request)) is not None:
+            return _plain(refusal, 403)
+        given = b""
+        async for part in request.stream():
+            given += part
+            if len(given) > LONGEST_LOGIN:
+                return _plain("That is no token.", 413)
+        secret = self._rules.log_in(given.decode(errors="replace"), self._clock())
+        if secret is None:
+            return _plain("That is not the token, or there were too many attempts: wait some seconds.", 403)
+        answer = _plain("Logged in.", 200)
+        encrypted = self._rules.encrypted
+        answer.set_cookie(COOKIE, secret, httponly=True, samesite="strict", secure=encrypted, path="/")
+        return answer
+
+    def _refuse(self, request: HTTPConnection) -> str | None:
+        host = request.headers.get("host")
+        return self._rules.refuse_host(host) or self._rules.refuse_origin(request.headers.get("origin"), host)
+
+    async def _admit(self, socket: WebSocket) -> bool:
+        """A refused WebSocket is closed before it is opened: the page sees a 403."""
+        if self._refuse(socket) is None and self._rules.is_known(socket.cookies):
+            await socket.accept()
+            return True
+        await socket.close(POLICY_VIOLATION)
+        return False
+
+    # What is said ----------------------------------------------------------------------------------------------------
+
+    async def _say(self, socket: WebSocket) -> None:
+        if not await self._admit(socket):
+            return
+        if len(self._pages) >= MOST_PAGES:
+            await socket.close(TRY_AGAIN_LATER, FULL)
+            return
+        page = secrets.token_hex(8)
+        self._pages.add(page)
+        self._seat.join(page, self._clock())
+        talk = _Talk(socket, page)
+        try:
+            await _first_to_end(self._hear(talk), self._tell(talk))
+        finally:
+            self._pages.discard(page)
+            if self._seat.leave(page):
+                self._stick.let_go("The page that controlled was closed.")
+                self._stick.arm(False)
+
+    async def _tell(self, talk: _Talk) -> None:
+        """The newest state whenever there is one, to who takes it; what came between is left out."""
+        while True:
+            await self._next.wait()
+            you: dict[str, Any] = {"controls": self._seat.holder == talk.page, "taken": self._seat.holder is not None}
+            you |= {"told": round(1000 * self._clock(), 3), "trip": talk.trip}
+            await talk.send(f'{{"kind":"state","you":{json.dumps(you)},"state":{self._state}}}')
+
+    async def _hear(self, talk: _Talk) -> None:
+        while True:
+            message = await asyncio.wait_for(talk.socket.receive_text(), GONE)
+            at = self._clock()
+            try:
+                request = read_request(message)
+            except BadRequest as error:
+                await talk.send(json.dumps({"kind": "refused", "sentence": str(error)}))
+                continue
+            self._seat.hear(talk.page, at)
+            if request.kind == "heartbeat":
+                talk.trip = round(1000 * request.trip(at), 1) if request.echo else None
+            elif request.kind == "stick":
+                if self._seat.holder == talk.page:
+                    self._stick.say(request.stick, at, trip=request.trip(at))
+            elif talk.waiting >= MOST_WAITING and request.kind != "stop":
+                await talk.send(json.dumps({"kind": "refused", "sentence": "Too many requests wait for an answer."}))
+            else:
+                # What was asked is done though its page is gone by then: a stop above all.
+                task = asyncio.create_task(self._answer(talk, request))
+                self._answers.add(task)
+                task.add_done_callback(self._answers.discard)
+
+    async def _answer(self, talk: _Talk, request: PageRequest) -> None:
+        talk.waiting += 1
+        try:
+            ok, sentence = await self._do(talk.page, request)
+        finally:
+            talk.waiting -= 1
+        answer = {"kind": "answer", "number": request.number, "ok": ok, "sentence": sentence}
+        with contextlib.suppress(Exception):  # the page is gone
+            await talk.send(json.dumps(answer))
+
+    async def _do(self, page: str, request: PageRequest) -> Reply:
+        if request.kind not in FOR_ALL and (refusal := self._seat.refuse(page)) is not None:
+            return Reply(False, refusal)
+        if request.kind == "take_control":
+            refusal = self._seat.take(page, self._clock(), moving=self._stick.held)
+            if refusal is not None:
+                return Reply(False, refusal)
+            self._stick.arm(False)
+            return Reply(True, "This page controls.")
+        if request.kind == "leave_control":
+            self._seat.leave(page)
+            self._stick.arm(False)
+            return Reply(True, "This page watches.")
+        if request.kind == "arm_stick":
+            self._stick.arm(request.flag)
+            return Reply(True, "Hold the stick to move the arm." if request.flag else "The stick moves nothing.")
+        return await self._link.carry_out(request)
+
+    # What is seen ----------------------------------------------------------------------------------------------------
+
+    async def _look(self, socket: WebSocket) -> None:
+        """One picture at a time: the next one when the page says that it has drawn the last."""
+        if not await self._admit(socket):
+            return
+        if self._viewers >= MOST_PAGES:
+            await socket.close(TRY_AGAIN_LATER, FULL)
+            return
+        self._viewers += 1
+        try:
+            with self._frames.viewer():
+                await _first_to_end(self._show(socket))
+        finally:
+            self._viewers -= 1
+
+    async def _show(self, socket: WebSocket) -> None:
+        seen: dict[str, int] = {}
+        while True:
+            newest = asyncio.ensure_future(self._frames.next(seen))
+            said = asyncio.ensure_future(socket.receive())
+            try:
+                await asyncio.wait({newest, said}, return_when=asyncio.FIRST_COMPLETED)
+                if said.done():
+                    return  # it is gone, or says something before it was shown anything
+                frame = newest.result()
+                seen[frame.camera] = frame.number
+                head = json.dumps({"camera": frame.camera, "number": frame.number}).encode()
+                sending = socket.send_bytes(struct.pack(">H", len(head)) + head + frame.jpeg)
+                await asyncio.wait_for(sending, GONE)
+                if (await asyncio.wait_for(said, GONE))["type"] == "websocket.disconnect":
+                    return
+            finally:
+                newest.cancel()
+                said.cancel()
+
+
+class _Talk:
+    """One page's WebSocket. trip: how long a word takes to the page and back [ms]; None: that is not known yet."""
+
+    def __init__(self, socket: WebSocket, page: str) -> None:
+        self.socket, self.page = socket, page
+        self.trip: float | None = None
+        self.waiting = 0  # requests without an answer
+        self._sending = asyncio.Lock()
+
+    async def send(self, text: str) -> None:
+        """Raises TimeoutError where the page takes nothing."""
+        async with self._sending:
+            await asyncio.wait_for(self.socket.send_text(text), GONE)
+
+
+async def _first_to_end(*parts: Any) -> None:
+    """Runs them until the first ends, as all do when the page is gone; the others are canceled."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, Exception) and not isinstance(error, _GONE):
+            raise error
+
+
+def _send(asset: Asset) -> Response:
+    return Response(asset.content, media_type=asset.media_type, headers=HEADERS)
+
+
+def _plain(sentence: str, status: int) -> Response:
+    return Response(sentence, status, media_type="text/plain; charset=utf-8", headers=HEADERS)

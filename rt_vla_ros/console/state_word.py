@@ -1,0 +1,59 @@
+"""How it is with the arm, in one word and a sentence: of what the smoother and the policy say, the one that counts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rt_vla_ros.control.status import State
+
+SILENCE = 1.0  # of the smoother, after which nobody knows what the arm does [s]
+CALM, BUSY, HUMAN, WARNING, BAD = "calm", "busy", "human", "warning", "bad"  # how the page shows it
+NO_SMOOTHER = "No smoother is heard: nobody knows what the arm does, and nothing keeps it still."
+NO_POLICY = "No policy node is heard: an instruction would move nothing."
+_OF_STATE = {
+    State.MOVING: ("Moving", BUSY),
+    State.HOLDING: ("Holding", BUSY),
+    State.TERMINATED: ("Done", CALM),
+    State.STOPPED: ("Stopped", BAD),
+    State.FAULT: ("Fault", BAD),
+    State.HUMAN: ("Human", HUMAN),
+}
+
+
+class StateWord(NamedTuple):
+    """word: one. reason: a sentence. tone: CALM, BUSY, HUMAN, WARNING or BAD."""
+
+    word: str
+    reason: str
+    tone: str
+
+
+class PolicyHeard(NamedTuple):
+    """level, message: of its diagnostics. name: of the policy; empty while it is being loaded. running: a request."""
+
+    level: int
+    message: str
+    name: str
+    running: bool
+
+
+def state_word(smoother: tuple[int, str] | None, policy: PolicyHeard | None, ended: str = "") -> StateWord:
+    """smoother: its state and reason; None where it is silent. policy: None where that is.
+
+    ended: why the last request was ended by somebody else than the policy, in a sentence; empty where it was not.
+    """
+    if smoother is None:
+        return StateWord("Offline", NO_SMOOTHER, BAD)
+    number, reason = smoother
+    if number == State.TERMINATED and ended:
+        return StateWord("Ended", ended, CALM)
+    if number in _OF_STATE:
+        word, tone = _OF_STATE[State(number)]
+        return StateWord(word, reason, tone)
+    if policy is None:
+        return StateWord("Waiting", NO_POLICY, WARNING)
+    if not policy.name:
+        return StateWord("Loading", policy.message, WARNING)
+    if policy.level > 1:
+        return StateWord("Fault", policy.message, BAD)
+    return StateWord("Waiting" if policy.running else "Ready", policy.message, BUSY if policy.running else CALM)

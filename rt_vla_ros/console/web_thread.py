@@ -1,0 +1,87 @@
+"""Runs the server in a thread of its own, beside a node."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import threading
+from typing import Any
+
+import uvicorn
+
+from rt_vla_ros.console.requests import LONGEST_MESSAGE
+from rt_vla_ros.os_error import in_words
+
+FAREWELL = 1.0  # the server gets to end by itself [s]
+
+
+class WebThread:
+    """port: on which it listens. alive: whether it still does."""
+
+    def __init__(self, app: Any, host: str, port: int, certificate: str = "", key: str = "") -> None:
+        """port 0: any that is free. Raises ValueError, with a sentence, where it cannot listen."""
+        self._socket = _listen(host, port)
+        self.port = int(self._socket.getsockname()[1])
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            lifespan="on",
+            ws_max_size=LONGEST_MESSAGE,
+            ssl_certfile=certificate or None,
+            ssl_keyfile=key or None,
+            timeout_graceful_shutdown=1,
+        )
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # the node says what the user needs to know
+        try:
+            config.load()
+        except OSError as error:  # and ssl.SSLError
+            self._socket.close()
+            why = str(error) if isinstance(error, ssl.SSLError) else in_words(error)
+            raise ValueError(f"The certificate {certificate!r} with the key {key!r} cannot be used: {why}") from error
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="web server", daemon=True
+        )
+
+    def start(self) -> None:
+        """From now on it answers."""
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended by itself."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """It ends, and its pages are told."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(FAREWELL)
+            self._server.force_exit = True
+        self._socket.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(64)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ValueError(
+            f"The page cannot listen on {host!r}, port {port} ({why}): is the port taken, by another console? Give "
+            "another one as the parameter 'port'."
+        ) from error
+    return listener

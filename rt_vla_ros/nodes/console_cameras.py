@@ -1,0 +1,103 @@
+"""The console node's cameras: heard only while somebody looks, and turned into JPEGs."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from PIL import Image as PillowImage
+from rclpy.clock import Clock, ClockType
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+
+from rt_vla_ros.console.board import Board, Rate
+from rt_vla_ros.console.frames import FrameHub
+from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.camera_topics import camera_topics
+from rt_vla_ros.nodes.guarding import GuardedNode
+from rt_vla_ros.nodes.images import open_bridge
+from rt_vla_ros.nodes.pictures import Picture, check_picture, rgb_from_picture
+
+LOOK_PERIOD = 0.2  # at whether somebody looks, and at the rates [s]
+SMALL = 200  # [pixel]
+MISSED = 2.0  # without an image [s]
+
+
+class ConsoleCameras:
+    """Feeds a FrameHub, `frames`."""
+
+    def __init__(self, node: GuardedNode, board: Board, settings: Mapping[str, Any]) -> None:
+        """settings: the console node's parameters. Raises StartError."""
+        open_bridge()
+        self._node, self._board, self._settings = node, board, settings
+        self._compressed = settings["image_transport"] == "compressed"
+        self._topics = {name: self._image_topic(topic) for name, topic in camera_topics(settings["cameras"]).items()}
+        self._rates = {name: Rate() for name in self._topics}
+        self._stamps: dict[str, tuple[int, float]] = {}  # the newest image's, and when it came
+        self._since = 0.0  # when it began to listen
+        self._subscriptions: list[Any] = []
+        self._wanted = False
+        self.frames = FrameHub(self._encode, self._watch, self._failed, settings["picture_rate"])
+        for name, topic in self._topics.items():
+            board.camera(name, topic=topic, problem="")
+        node.create_timer(LOOK_PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _image_topic(self, topic: str) -> str:
+        full = str(self._node.resolve_topic_name(topic))
+        return str(self._node.resolve_topic_name(f"{full}/compressed")) if self._compressed else full
+
+    def _watch(self, wanted: bool) -> None:
+        """In the server's thread: nodes are changed in their own."""
+        self._wanted = wanted
+
+    def _failed(self, camera: str, why: str) -> None:
+        self._board.camera(camera, problem=why)
+
+    def _look(self) -> None:
+        at = time.monotonic()
+        if self._wanted and not self._subscriptions:
+            newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+            kind, self._since = CompressedImage if self._compressed else Image, at
+            self._subscriptions = [
+                self._node.create_subscription(kind, topic, partial(self._on_image, name), newest)
+                for name, topic in self._topics.items()
+            ]
+        elif not self._wanted and self._subscriptions:
+            for subscription in self._subscriptions:
+                self._node.destroy_subscription(subscription)
+            self._subscriptions = []
+        for name, topic in self._topics.items():
+            self._tell(name, topic, at)
+
+    def _tell(self, name: str, topic: str, at: float) -> None:
+        stamp_ns, came = self._stamps.get(name, (0, self._since))
+        if self._subscriptions and at - came > MISSED:
+            self._board.camera(name, rate=0.0, age=None, problem=f"No image comes on {topic}.")
+        elif name in self._stamps:
+            age = convert.seconds(int(self._node.get_clock().now().nanoseconds) - stamp_ns)
+            self._board.camera(name, rate=round(self._rates[name].value(at), 1), age=round(age, 3))
+
+    def _on_image(self, name: str, message: Picture) -> None:
+        at, problem = time.monotonic(), check_picture(message)
+        self._rates[name].tick(at)
+        self._stamps[name] = (convert.nanoseconds(message.header.stamp), at)
+        self._board.camera(name, problem=problem or "")
+        if problem is None:
+            self.frames.offer(name, message)
+
+    def _encode(self, camera: str, message: Picture) -> bytes:
+        """Raises ValueError."""
+        picture = PillowImage.fromarray(rgb_from_picture(message, camera))
+        width = self._settings["picture_width"]
+        if picture.width > width:
+            height = max(1, round(picture.height * width / picture.width))
+            picture = picture.resize((width, height), PillowImage.Resampling.BILINEAR, reducing_gap=2.0)
+        file = io.BytesIO()
+        small = picture.width < SMALL  # the page shows its pixels
+        picture.save(
+            file, "JPEG", quality=95 if small else self._settings["jpeg_quality"], subsampling=0 if small else 2
+        )
+        return file.getvalue()
