@@ -38,6 +38,7 @@ from zenoh_ros.commands.errors import CliError, did_you_mean
 from zenoh_ros.commands.numbers import nonnegative_int, positive_float, positive_int
 
 DEFAULT = FineTuneSettings()
+ONLY_MINI = ("collectors", "num_workers")
 AS_SETTINGS = (
     "method",
     "steps",
@@ -88,6 +89,9 @@ def run(args: argparse.Namespace) -> int:
     """0 when the policy is trained."""
     if args.recipe is not None and args.recipe not in (*RECIPES, MINI):
         raise CliError(f"there is no recipe {args.recipe!r}. {did_you_mean(args.recipe, (*RECIPES, MINI))}")
+    of_mini = [f"--{name.replace('_', '-')}" for name in ONLY_MINI if getattr(args, name) is not None]
+    if of_mini and args.recipe != MINI:
+        raise CliError(f"{', '.join(of_mini)} is for --recipe {MINI}, which makes its data while it learns.")
     if args.base is None and args.recipe != MINI:
         raise CliError(f"give --base MODEL, what is to be fine-tuned, or --recipe {MINI}, which is made from nothing.")
     try:

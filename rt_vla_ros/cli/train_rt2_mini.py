@@ -41,6 +41,9 @@ def train_mini(args: argparse.Namespace) -> int:
         given = {name: value for name in TAKEN if (value := getattr(args, name)) is not None}
         settings = replace(MiniSettings().changed(args.set), **given)
         device, progress = find_device(args.device), Progress()
+        if device.index is not None:  # transformers' Trainer takes the first one that it sees
+            others = f"say CUDA_VISIBLE_DEVICES={device.index} before the command"
+            raise CliError(f"--device {args.device} cannot be chosen here; {others}.")
         workers, collectors = _processes(device.type == "cuda")
         run = MiniRun(
             args.out,

@@ -130,6 +130,11 @@ def test_weights_that_mean_nothing_are_refused(
             "--validation, --cache-frames is for --data, not for --recipe.",
         ),
         (["rt1", "--data", "x", "--collectors", "9"], "--collectors is for --recipe, not for --data."),
+        (
+            ["rt2", "--base", "small", "--collectors", "9"],
+            "--collectors is for --recipe rt2-mini, which makes its data",
+        ),
+        (["rt2", "--recipe", "vla0", "--base", "x", "--num-workers", "0"], "--num-workers is for --recipe rt2-mini"),
         (["rt1", "--recipe", "rt1-mini", "--set", "reuse"], "'reuse' sets nothing; expected KEY=VALUE"),
         (["rt1", "--data", "x", "--preset", "rt1-minni"], "no preset 'rt1-minni'. Did you mean 'rt1-mini'?"),
         (["rt1", "--data", "nowhere"], "nowhere is no dataset in the LeRobot format"),

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from support.datasets import make_episode, write_dataset
 from support.web_data import numbered_images, write_lines
 
@@ -65,6 +66,15 @@ def test_refuses_with_a_sentence(
     said = capsys.readouterr().err
     assert sentence in said
     assert said.count("\n") == 1
+
+
+def test_a_gpu_that_the_trainer_would_not_take_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rt_vla_ros.cli.train_rt2_mini.find_device", torch.device)
+    command = ["train", "rt2", "--recipe", "rt2-mini", "--device", "cuda:1", "--out", str(tmp_path / "run")]
+    assert main(command) == 2
+    assert "say CUDA_VISIBLE_DEVICES=1 before the command" in capsys.readouterr().err
 
 
 def test_web_data_beside_robot_data(robot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,9 +165,14 @@ def whose(path: Path) -> str:
 
 
 def first_missing(run: Path, turn: int = 0, of: int = 1) -> int:
-    """Number of the first shard that is not there, of those of collector `turn` of so many."""
+    """Number of the first shard that is not there, of those of collector `turn` of so many.
+
+    Of every `of` shards each collector has one, dealt at random: in turn, one of ten would render web pictures alone,
+    which are there sooner than episodes, and the run would learn from more of them.
+    """
     there = shards(run)
-    return next(number for number in count(turn, of) if number not in there)
+    dealt = (block * of + int(np.random.default_rng([of, block]).permutation(of)[turn]) for block in count())
+    return next(number for number in dealt if number not in there)
 
 
 def first_shards(settings: MiniSettings) -> list[str]:

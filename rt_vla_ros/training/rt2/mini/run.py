@@ -34,7 +34,7 @@ from rt_vla_ros.training.rt2.mini.network import make_model, make_processor, mak
 from rt_vla_ros.training.rt2.mini.objective import MiniObjective
 from rt_vla_ros.training.rt2.mini.questions import TRIES, Table, draw_question, vocabulary
 from rt_vla_ros.training.rt2.mini.settings import MiniSettings
-from rt_vla_ros.training.rt2.mini.source import FrameSource, batch_maker, renderers
+from rt_vla_ros.training.rt2.mini.source import FrameSource, batch_maker, lost_workers_in_words, renderers
 from rt_vla_ros.training.rt2.publishing import DATA_CARD, MODEL_CARD
 from rt_vla_ros.training.rt2.rows import RowMaker
 from rt_vla_ros.training.rt2.run_state import load_state
@@ -118,7 +118,8 @@ class MiniRun:
                 self.learner, arguments, source, self.objective, self, self.directory, save_interval=self._save_interval
             )
             self._begun = time.monotonic()
-            trainer.resume_and_train()
+            with lost_workers_in_words(self.directory):
+                trainer.resume_and_train()
         if not self._is_published():
             self._publish(trainer)
 

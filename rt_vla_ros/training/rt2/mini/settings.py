@@ -147,8 +147,12 @@ class MiniSettings:
         return web_frames if robot < self.batch_size else 0, robot_frames if robot else 0
 
     def frames_at_least(self, step: int) -> float:
-        """Without how many frames there is no batch of this step: a model that learns fast waits for its episodes."""
-        return BEHIND * self.frames_wanted(step) if step >= max(self.learner_after, 1) else 0.0
+        """Without how many frames there is no batch of this step: a model that learns fast waits for its episodes.
+
+        Web pictures alone need none.
+        """
+        acts = step >= max(self.learner_after, 1) and self.robot_frames_at(step) > 0
+        return BEHIND * self.frames_wanted(step) if acts else 0.0
 
     def frames_wanted(self, step: int) -> float:
         """How many frames there are to be by then."""

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from rt_vla_ros.training.background import in_background
+from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.dataset_source import prefetch
 from rt_vla_ros.training.rt2.mini.batches import BatchMaker, MiniBatch, mini_config
 from rt_vla_ros.training.rt2.mini.collector import ENOUGH, WEB, shards, whose
@@ -58,22 +59,25 @@ class FrameSource:
         """See StepSource. Raises what `wait` raises."""
         steps = self._paced(first_step)
         if not self._num_workers:
-            return prefetch(partial(self._batch, step) for step in steps)
+            return prefetch(partial(self._batch, step) for step, _ in steps)
         os.environ["TOKENIZERS_PARALLELISM"] = "false"  # of no use here, and it does not outlive a fork
         options = {"num_workers": self._num_workers, "prefetch_factor": AHEAD, "multiprocessing_context": "fork"}
-        return iter(DataLoader(_Drawn(self), None, sampler=steps, collate_fn=_as_it_is, **options))  # type: ignore[arg-type]
+        made = DataLoader(_Drawn(self), None, sampler=steps, collate_fn=_as_it_is, **options)  # type: ignore[arg-type]
+        return map(_without_error, made)
 
-    def _paced(self, first_step: int) -> Iterator[int]:
-        """Steps, each once there are frames for it."""
+    def _paced(self, first_step: int) -> Iterator[tuple[int, int]]:
+        """Steps, each once there are frames for it, and at which step was the last look for new ones."""
+        looked = first_step
         for step in range(first_step, self._settings.steps):
-            if (step - first_step) % READ_INTERVAL == 0:
+            if (step - first_step) % READ_INTERVAL == 0 or step == self._settings.web_steps:
                 self._keep_pace(step)
-            yield step
+                looked = step
+            yield step, looked
 
-    def drawn_elsewhere(self, step: int) -> list[MiniBatch]:
-        """The batch of a step, in another process, which reads new frames by itself."""
-        if step // READ_INTERVAL != self._looked:
-            self._looked = step // READ_INTERVAL
+    def drawn_elsewhere(self, step: int, looked: int) -> list[MiniBatch]:
+        """The batch of a step, in another process, which reads new frames by itself. looked: see `_paced`."""
+        if looked != self._looked:
+            self._looked = looked
             self.read()
         return self._batch(step)
 
@@ -138,18 +142,45 @@ def batch_maker(tokenizer: object, settings: MiniSettings) -> BatchMaker:
     )
 
 
-def _as_it_is(batches: list[MiniBatch]) -> list[MiniBatch]:
-    return batches
+Drawn = list[MiniBatch] | OSError | ValueError
 
 
-class _Drawn(Dataset[list[MiniBatch]]):
-    """The batches of a source by their steps."""
+def _as_it_is(drawn: Drawn) -> Drawn:
+    return drawn
+
+
+def _without_error(drawn: Drawn) -> list[MiniBatch]:
+    if isinstance(drawn, Exception):
+        raise drawn
+    return drawn
+
+
+class _Drawn(Dataset[Drawn]):
+    """The batches of a source by what `_paced` says, or why there is none: torch would put a traceback behind it."""
 
     def __init__(self, source: FrameSource) -> None:
         self._source = source
 
-    def __getitem__(self, step: int) -> list[MiniBatch]:
-        return self._source.drawn_elsewhere(step)
+    def __getitem__(self, paced: tuple[int, int]) -> Drawn:
+        try:
+            return self._source.drawn_elsewhere(*paced)
+        except (OSError, ValueError) as error:
+            return error
+
+
+@contextmanager
+def lost_workers_in_words(run: Path) -> Iterator[None]:
+    """Within, the end of a process that makes batches, which torch tells at any time, is a TrainingError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise TrainingError(
+            f"A process that makes batches has ended ({str(error).partition('. ')[0].rstrip('. ')}). The system ends "
+            "processes so when memory, or in a container the shared memory (docker run --shm-size), runs out; "
+            f"--num-workers 0 needs none. The same command resumes from what is in {run}."
+        ) from error
 
 
 def renderers(run: Path, count: int) -> AbstractContextManager[Callable[[], None]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +11,12 @@ import pytest
 import torch
 
 from rt_vla_ros.training.checks import TrainingError
+from rt_vla_ros.training.rt2.mini import collector
 from rt_vla_ros.training.rt2.mini.batches import MiniBatch
-from rt_vla_ros.training.rt2.mini.collector import FRAMES, WEB, file_name, first_missing
+from rt_vla_ros.training.rt2.mini.collector import FRAMES, WEB, WEB_AGAIN, file_name, first_missing
 from rt_vla_ros.training.rt2.mini.frames import joined, load_frames, save_frames
-from rt_vla_ros.training.rt2.mini.source import FrameSource, batch_maker
+from rt_vla_ros.training.rt2.mini.settings import MiniSettings
+from rt_vla_ros.training.rt2.mini.source import FrameSource, batch_maker, lost_workers_in_words
 
 
 class NothingComes(Exception):
@@ -51,10 +55,76 @@ def test_a_shard_that_was_deleted_is_rendered_again(tmp_path: Path) -> None:
 
 def test_each_of_several_collectors_has_shards_of_its_own(tmp_path: Path) -> None:
     (tmp_path / FRAMES).mkdir()
-    assert [first_missing(tmp_path, number, 3) for number in range(3)] == [0, 1, 2]
-    for number in (0, 1, 3, 4):
-        (tmp_path / FRAMES / file_name(WEB, number)).touch()
-    assert [first_missing(tmp_path, number, 3) for number in range(3)] == [6, 7, 2]
+    first = [first_missing(tmp_path, number, 3) for number in range(3)]
+    assert sorted(first) == [0, 1, 2]
+    (tmp_path / FRAMES / file_name(WEB, first[0])).touch()
+    assert first_missing(tmp_path, 0, 3) in (3, 4, 5)
+    assert [first_missing(tmp_path, number, 3) for number in (1, 2)] == first[1:]
+
+
+@pytest.mark.parametrize("of", [2, 5, 10])
+def test_no_collector_renders_web_pictures_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, of: int) -> None:
+    there = dict[int, Path]()
+    monkeypatch.setattr(collector, "shards", lambda run: there)
+    web = [0] * of
+    for turn in range(of):
+        for _ in range(40):
+            number = first_missing(tmp_path, turn, of)
+            there[number] = tmp_path
+            web[turn] += number % WEB_AGAIN == 0
+    assert sorted(there) == list(range(40 * of))
+    assert all(1 <= count <= 12 for count in web)
+
+
+def test_what_is_wrong_in_a_process_is_told_in_the_same_sentence(
+    source: FrameSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(step: int) -> list[MiniBatch]:
+        raise TrainingError("web_000003.npz is damaged.")
+
+    monkeypatch.setattr(source, "_num_workers", 1)
+    monkeypatch.setattr(source, "_keep_pace", lambda step: None)
+    monkeypatch.setattr(source, "_batch", damaged)
+    with pytest.raises(TrainingError) as caught:
+        next(iter(source.batches(0)))
+    assert str(caught.value) == "web_000003.npz is damaged."
+
+
+def test_a_process_that_is_killed_is_told_in_a_sentence(
+    source: FrameSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "_num_workers", 1)
+    monkeypatch.setattr(source, "_keep_pace", lambda step: None)
+    monkeypatch.setattr(source, "_batch", lambda step: os.kill(os.getpid(), signal.SIGKILL))
+    said = r"batches has ended \(DataLoader worker .*--num-workers 0 .* resumes from"
+    with pytest.raises(TrainingError, match=said), lost_workers_in_words(tmp_path):
+        next(iter(source.batches(0)))
+    with pytest.raises(RuntimeError, match="other"), lost_workers_in_words(tmp_path):
+        raise RuntimeError("other")
+
+
+def test_there_is_no_step_with_robot_frames_before_there_are_any(
+    tmp_path: Path, tiny_settings, tokenizer, web_frames, robot_frames
+) -> None:
+    (tmp_path / FRAMES).mkdir()
+    for number in range(2):
+        save_frames(tmp_path / FRAMES / file_name(WEB, number), web_frames)
+    settings = replace(tiny_settings, shard=8, web_frames=16, robot_frames=8, expert_frames=0, learner_after=100)
+    source = FrameSource(tmp_path, settings, batch_maker(tokenizer, settings), refuse)
+    with pytest.raises(NothingComes, match="rendering frames for step 3: 8 web and 0 robot frames"):
+        list(source.batches(0))
+    elsewhere = FrameSource(tmp_path, settings, batch_maker(tokenizer, settings), refuse)
+    assert elsewhere.drawn_elsewhere(0, 0)[0].actions == 0
+    save_frames(tmp_path / FRAMES / file_name("front", 2), robot_frames)
+    assert elsewhere.drawn_elsewhere(2, 2)[0].actions > 0
+
+
+def test_a_step_without_robot_frames_waits_for_no_episodes() -> None:
+    assert MiniSettings().frames_at_least(2_700) > 0
+    assert MiniSettings(robot_share=0).frames_at_least(2_700) == 0
+    settings = MiniSettings(web_steps=3_000)
+    assert settings.frames_at_least(2_999) == 0
+    assert settings.frames_at_least(3_000) > 0
 
 
 def test_processes_make_the_batches_that_a_thread_makes(
