@@ -170,8 +170,11 @@ class ActionCard:
 
     @property
     def base_mode(self) -> int | None:
-        """Number of the mode in which the base moves and the arm stands still, None where they move at once."""
-        index = self.index("terminate") if self.moves_base else None
+        """Number of the mode in which the base moves and the arm stands still, None where there is none.
+
+        In it nothing moves where the base's dimensions are unused.
+        """
+        index = self.index("terminate")
         modes = () if index is None else self.dimensions[index].modes
         return modes.index(BASE_MODE) if BASE_MODE in modes else None
 
@@ -329,10 +332,16 @@ def _check_base_mode(card: ActionCard) -> None:
             f"{card.dimensions[roles_index(card, 'terminate')].name!r} has the modes {list(modes)}; where actions move "
             f"a base, the mode in which it moves and the arm does not is called {BASE_MODE!r}."
         )
-    if card.base_mode is not None and card.ensemble.chunks > 1:
+    moded = card.moves_base and card.base_mode is not None
+    if moded and card.ensemble.chunks > 1:
         raise ActionCardError(
             f"ensemble combines {card.ensemble.chunks} chunks: the mean of one in the mode {BASE_MODE!r} and one in "
-            "another mode would move arm and base at once. Take a rule that follows the newest chunk alone."
+            "another mode would move arm and base at once. Take the rule 'newest'."
+        )
+    if moded and card.ensemble.rule == "compensated":
+        raise ActionCardError(
+            "ensemble has the rule 'compensated', which takes back what was moved since the image: the base would move "
+            f"in another mode than {BASE_MODE!r}, and the arm in that. Take the rule 'newest'."
         )
 
 

@@ -48,7 +48,8 @@ class ActionDecoder:
     all bins within 1/32 of the range around the chosen value.
 
     A value within half a bin of 0 leaves a base where it is: an even number of bins has none at 0, and it would creep.
-    In the mode "move_base" the base alone moves, and the gripper stays as it is; in another one the arm alone.
+    In the mode "move_base" the base alone moves, and the gripper stays as it is; in another one the arm alone. Where
+    the base's dimensions are unused, nothing moves in that mode.
 
     What postprocessing remembers (a gripper's target) is kept behind each step of the last chunk. The next decision
     goes on from where the arm is then: steps that a newer chunk replaces leave no trace.

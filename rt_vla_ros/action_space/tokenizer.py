@@ -93,7 +93,7 @@ class ActionTokenizer:
         """
         if self.card.postprocessing:
             raise ValueError(f"Actions cannot be encoded for the postprocessing {self.card.postprocessing!r}.")
-        drives = self.card.base_mode is not None and bool(step.base.any())
+        drives = self.card.moves_base and self.card.base_mode is not None and bool(step.base.any())
         if drives and (step.translation.any() or step.rotation.any()):
             raise ValueError("A step moves arm and base, and each mode of the action card moves one of them.")
         if self._gripper is not None and step.gripper == KEEP_GRIPPER and not drives:

@@ -70,7 +70,8 @@ class Controller:
     beyond it.
 
     A mobile base is moved in the same way, within limits of its own, and stopped with the arm. It also brakes where an
-    action does not move it, and where a human takes over.
+    action does not move it, and where a human takes over. Moved again before it stands still, it does not go back for
+    the way that it needed to brake.
 
     A human may take over at any time (`steer`): the velocity goes on from what it is, within the same limits, and
     actions count for nothing until `resume`; after it, only those whose image is no older than it.
@@ -94,7 +95,7 @@ class Controller:
         self._refuse_unknown_frame = refuse_frame
         smoothing, longest = self.settings.smoothing_time_constant, self.settings.max_chunk_age
         self._motion, self.base_limits = Motion(self.limits, smoothing, longest), base
-        self._base = None if base is None else Motion(base, smoothing, longest)
+        self._base = None if base is None else Motion(base, smoothing, longest, coasts=True)
         self._motions = (self._motion,) if self._base is None else (self._motion, self._base)
         self._gripper = GripperSwitch(self.settings.gripper)
         self._silence = SilenceWatchdog(self.settings.action_timeout)
@@ -303,14 +304,17 @@ class Controller:
                 self._halt(State.IDLE, "The stop was released; no action has come since.")
             self._newest = self._ended = None
 
-    def reset(self) -> None:
-        """Brakes and forgets everything but a latched stop, also that a human took over."""
+    def reset(self, *, still: bool = False) -> None:
+        """Brakes and forgets everything but a latched stop, also that a human took over.
+
+        still: what was demanded so far was told nobody, as in a dry run; there is nothing to brake.
+        """
         self._taken_over = False
         if self._state is not State.STOPPED:
             self._halt(State.IDLE, "Reset; no action has come since.")
-        # Perhaps nobody told the arm what was demanded so far, as in a dry run.
+        known_from = -math.inf if self._last is None else self._last
         for motion in self._motions:
-            motion.forget(-math.inf if self._last is None else self._last)
+            motion.freeze(known_from) if still else motion.forget(known_from)
         self._newest = self._ended = self._resumed = self.action_stamp = self.refused_stamp = self._pose = None
 
     def set_pose(self, position: Sequence[float] | NDArray[np.float64] | None, at: float | None = None) -> None:

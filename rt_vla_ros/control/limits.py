@@ -140,6 +140,13 @@ class Limits:
         angular = _brakeable_speed(float(np.linalg.norm(owed[3:])), self.max_angular_acceleration, interval)
         return np.concatenate([clip_norm(velocity[:3], linear), clip_norm(velocity[3:], angular)])
 
+    def braking_distance(self, velocity: Vector, interval: float) -> Vector:
+        """Displacement (6,) until rest, from the tick on at which `velocity` (6,) was told; `brakeable` reversed."""
+        linear, angular = float(np.linalg.norm(velocity[:3])), float(np.linalg.norm(velocity[3:]))
+        times = linear / self.max_linear_acceleration, angular / self.max_angular_acceleration
+        distance: Vector = velocity * np.repeat([(time + interval) / 2 for time in times], 3)
+        return distance
+
     def approach(self, velocity: Vector, previous: Vector, interval: float, first: Vector | None = None) -> Vector:
         """The velocity (6,) nearest to `velocity` that can be reached from `previous` (6,) within `interval` [s].
 

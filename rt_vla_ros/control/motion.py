@@ -34,8 +34,15 @@ class Motion:
     Both brake the arm at once.
     """
 
-    def __init__(self, limits: Limits, smoothing_time_constant: float, max_chunk_age: float) -> None:
-        self._limits = limits
+    def __init__(
+        self, limits: Limits, smoothing_time_constant: float, max_chunk_age: float, *, coasts: bool = False
+    ) -> None:
+        """coasts: what is followed while it still brakes comes on top of the way in which it comes to rest.
+
+        Else that way counts towards what is followed, and it goes back where it was too long.
+        """
+        self._limits, self._coasts = limits, coasts
+        self._coasting = False  # from the next tick on it owes its braking distance
         self._ema = DisplacementEma(smoothing_time_constant)
         self._max_chunk_age = max_chunk_age
         self._schedule = Schedule()
@@ -78,7 +85,7 @@ class Motion:
         # Stops brake at the acceleration limit, from what the arm is told now.
         self._planned = self.velocity
         self._jerk.reset(self.velocity)
-        self._halted = True
+        self._halted, self._coasting = True, False
 
     def steer(self, velocity: Vector, frame_id: str) -> None:
         """Follows a velocity (6,) from the next tick on, until it is steered otherwise, `halt` or `follow`.
@@ -116,6 +123,7 @@ class Motion:
         demanded = self._demanded.since(stamp) if stamp >= self._known_from else None
         if self._halted:  # it still brakes: what that leads to counts
             self._ema.account(np.zeros(6), self._jerk.pending)
+            self._coasting = self._coasts
         self._schedule.add(chunk, stamp, now, self._max_chunk_age, demanded)
         self._halted = self.slowed = self.overdue = False
         self._wish = self.terminated_at = self._steered = None
@@ -146,6 +154,9 @@ class Motion:
         """Works out the velocity at the tick `now` [s], the last one being at `last`; position (3,) [m] if known."""
         self.come_due(last, now)
         interval = to_nanosecond(now - last)
+        if self._coasting:
+            self._owe(self._ema.owed + self._limits.braking_distance(self._planned, interval), now)
+            self._coasting = False
         self._jerk.done(self.velocity, interval)
         self._ema.account(self._due + self._jerk.left_over(), self._planned * interval)
         self._due = np.zeros(6)

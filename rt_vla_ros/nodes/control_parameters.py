@@ -131,6 +131,8 @@ def make_controller(values: Mapping[str, Any], refuse_frame: Callable[[str], str
         settings = ControllerSettings(**{name: values[name] for name, *_ in _SETTINGS}, gripper=gripper)
         base = Limits(**{limit: values[name] for name, (limit, *_) in _BASE_LIMITS.items()})
         scaled = base.scaled(values["speed_scale"]) if values["drive_base"] else None
+        if scaled is not None and not values["base_twist_frame"].strip():
+            raise ValueError("base_twist_frame is empty, expected the TF frame of the base that drive_base is about")
         return Controller(limits, settings, base=scaled, refuse_frame=refuse_frame)
     except ValueError as error:
         raise StartError(f"The smoother's parameters make no sense: {error}.") from error

@@ -92,7 +92,8 @@ class SmootherNode(ProgramNode):
             if limits is not None and (limits.speed_scale < 1 or part == "base"):
                 self.get_logger().warning(
                     f"speed_scale is {limits.speed_scale:g}: the {part} goes at most {limits.max_linear_velocity:.3g} "
-                    f"m/s and {limits.max_angular_velocity:.3g} rad/s; faster actions are slowed down and go less far."
+                    f"m/s and {limits.max_angular_velocity:.3g} rad/s, and brakes within {limits.stopping_time:.2g} s; "
+                    "faster actions are slowed down and go less far."
                 )
 
     @property
@@ -179,7 +180,7 @@ class SmootherNode(ProgramNode):
             self._sending = sending
             self._stand_still(now_ns)
             taken_over = self._controller.awaits_resume
-            self._controller.reset()  # whether the arm was commanded changes with dry_run
+            self._controller.reset(still=True)  # it was told nothing so far, or is told nothing more
             if taken_over:
                 self._controller.take_over()
         self._look_for_human()

@@ -78,6 +78,13 @@ def test_where_a_mode_moves_one_of_both_chunks_are_not_averaged() -> None:
     assert mobile_card(("terminate", "arm"), horizon=4, ensemble=ensemble).moves_base
 
 
+def test_where_a_mode_moves_one_of_both_nothing_is_taken_back_in_the_other() -> None:
+    ensemble = {"rule": "compensated", "weight": 0, "chunks": 1}
+    with pytest.raises(ActionCardError, match=r"rule 'compensated', which takes back .*the base would move in another"):
+        mobile_card(horizon=4, ensemble=ensemble)
+    assert mobile_card(("terminate", "arm"), horizon=4, ensemble=ensemble).moves_base
+
+
 def test_in_the_mode_of_the_arm_only_the_arm_moves() -> None:
     step = ActionDecoder(mobile_card()).step(values_of(ARM))
     assert not step.base.any()
@@ -96,6 +103,21 @@ def test_in_the_mode_of_the_base_only_the_base_moves() -> None:
 def test_a_terminate_moves_no_base() -> None:
     step = ActionDecoder(mobile_card()).step(values_of(TERMINATE))
     assert (step.terminate, step.base.any()) == (True, False)
+
+
+def test_in_the_mode_of_a_base_that_is_unused_nothing_moves() -> None:
+    google = rt1_card("google", mobile_card().cameras[0])
+    assert (google.moves_base, google.base_mode) == (False, BASE)
+    roles = [one.role for one in google.dimensions]
+    values = np.full(len(roles), 0.2)
+    values[roles.index("terminate")] = BASE
+    decoder = ActionDecoder(google)
+    step = decoder.step(values)
+    assert not np.any([step.translation, step.rotation, step.base])
+    assert (step.gripper, step.terminate) == (KEEP_GRIPPER, False)
+    values[roles.index("terminate")] = ARM
+    assert decoder.step(values).translation.all()
+    assert ActionTokenizer(card()).from_step(EndEffectorStep(np.zeros(3), np.zeros(3), 0.0, base=np.ones(3))).any()
 
 
 def test_without_a_mode_of_its_own_a_base_moves_with_the_arm() -> None:

@@ -88,7 +88,13 @@ def test_a_setup_for_a_first_run_is_fine(look: Look) -> None:
 
 def test_a_base_that_is_driven_is_told_with_its_speed(look: Look) -> None:
     found = look(*GOOD, "drive_base:=true", world=bridge(True))
-    assert (True, "The base goes at most 0.09 m/s and 0.18 rad/s; it has no walls.") in found
+    sentence = "The base goes at most 0.09 m/s and 0.18 rad/s, has no walls, and brakes within 0.6 s."
+    assert (True, sentence) in found
+
+
+def test_a_base_that_brakes_for_long_is_told_of(look: Look) -> None:
+    found = look(*GOOD, "drive_base:=true", "max_base_angular_acceleration:=0.2", world=bridge(True))
+    assert any(not fine and "brakes within 3 s: raise its acceleration limits" in sentence for fine, sentence in found)
 
 
 def test_what_a_smoother_for_a_simulation_lacks_is_named(look: Look) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from rt_vla_ros import ros
 from rt_vla_ros.action_space.card import ActionCard, ActionDimension
+from rt_vla_ros.action_space.rt1_actions import rt1_card
 from rt_vla_ros.cli.main import main
 
 ros.ensure()
@@ -454,6 +455,12 @@ def mobile(**changes: Any) -> ActionCard:
             "Actions go up to 1.2 m/s along one axis, and max_base_linear_velocity is 0.3 m/s: the fastest are slowed",
         ),
         (mobile(), "drive_base: true", True, "and max_base_angular_velocity is 0.6 rad/s"),
+        (
+            rt1_card("RT-1", make_card().cameras[0], base=True),
+            "drive_base: true",
+            False,
+            "Actions go up to 1 m along one axis, and max_base_translation is 0.5 m: larger ones are refused whole.",
+        ),
     ],
 )
 def test_a_base_and_what_the_smoother_is_told_of_it(

@@ -140,6 +140,42 @@ def test_in_an_action_of_the_base_alone_the_arm_does_no_more_than_what_came_befo
     assert commands[-1].base[0] > 0.2
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.1, 0.3])
+@pytest.mark.parametrize(
+    ("again", "age", "asked"),
+    [
+        (drive((0.001, 0, 0)), 0.0, (0.001, 0, 0)),
+        (drive((0, 0, 0.01)), 0.0, (0, 0, 0.01)),
+        (drive(FORWARD, STILL, STILL, arm=(0.01, 0, 0)), 0.3, STILL),
+        (drive(FORWARD, FORWARD), 0.45, STILL),
+    ],
+    ids=["a short way", "a turn alone", "its time has passed", "the time of all has passed"],
+)
+def test_a_base_that_is_moved_again_while_it_brakes_does_not_go_back(
+    again: ActionChunk, age: float, asked: tuple[float, float, float], pause: float
+) -> None:
+    controller = driving(1.5)
+    before = controller._base.velocity[[0, 1, 5]]
+    assert controller.accept(action((0.01, 0, 0)), stamp=1.5, now=1.5) is None
+    now, commands = 1.5 + pause, run(controller, 1.5, pause)
+    controller.accept(chunk(), stamp=now, now=now)  # after it an older image counts
+    assert controller.accept(again, stamp=now - age, now=now) is None
+    told = np.vstack([before, velocities([*commands, *run(controller, now, 2.0)])])
+    check_limits(told)
+    assert told.min() > -1e-9
+    braking = before**2 / 2 / [BASE_LIMITS.max_linear_acceleration, 1, BASE_LIMITS.max_angular_acceleration]
+    np.testing.assert_allclose(told[1:].sum(axis=0) * TICK, braking + asked, atol=0.01)
+    assert not told[-1].any()
+
+
+def test_after_a_dry_run_there_is_nothing_to_brake() -> None:
+    controller = driving()
+    controller.reset(still=True)
+    for command in run(controller, 0.5, 0.5):
+        assert not command.base.any()
+        assert speed(command) == 0
+
+
 def test_a_base_that_is_asked_too_much_says_that_it_goes_less_far() -> None:
     controller = Controller(Limits().scaled(0.5), base=BASE_LIMITS.scaled(0.5))
     controller.accept(drive((0.2, 0.0, 0.0)), stamp=0, now=0)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from geometry_msgs.msg import TwistStamped
+from rclpy.parameter import Parameter
 from std_msgs.msg import Bool, Empty
 from std_srvs.srv import Trigger
 from support.actions import changed, chunk
@@ -143,6 +144,22 @@ def test_in_a_dry_run_the_base_is_told_nothing(make_bench: Callable[..., NodeBen
     assert not rig.bases
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_dry_run_that_begins_or_ends_leaves_nothing_to_brake(
+    make_bench: Callable[..., NodeBench], dry_run: bool
+) -> None:
+    rig = MobileRig(make_bench(*ON, "-p", f"smoother_node:dry_run:={str(not dry_run).lower()}"))
+    rig.decide(drive())
+    rig.bench.until(lambda: rig.node._controller._base.velocity[0] > 0.1, "it is never told to drive")
+    told = len(rig.bases), len(rig.twists)
+    assert rig.node.set_parameters([Parameter("dry_run", value=dry_run)])[0].successful
+    rig.until_state(State.IDLE)
+    rig.bench.spin_for(0.2)
+    last = [*rig.bases[told[0] :], *rig.twists[told[1] :]] if not dry_run else [rig.bases[-1], rig.twists[-1]]
+    assert last
+    assert not any(planar(twist).any() or twist.twist.linear.z for twist in last)
+
+
 def test_the_last_word_of_a_smoother_that_is_ended_stops_the_base(make_bench: Callable[..., NodeBench]) -> None:
     rig = MobileRig(make_bench(*ON))
     rig.decide(drive())
@@ -176,4 +193,10 @@ def test_a_limit_of_the_base_that_makes_no_sense_ends_the_start(
 ) -> None:
     make_bench("-p", f"smoother_node:max_base_linear_velocity:={value}")
     with pytest.raises(StartError, match="max_base_linear_velocity"):
+        SmootherNode()
+
+
+def test_a_base_that_has_no_frame_ends_the_start(make_bench: Callable[..., NodeBench]) -> None:
+    make_bench(*ON, "-p", "smoother_node:base_twist_frame:=''")
+    with pytest.raises(StartError, match="base_twist_frame is empty, expected the TF frame of the base"):
         SmootherNode()

@@ -18,7 +18,9 @@ GUARDS = (
     *("dry_run", "require_arm_status", "follow_time", "speed_scale", "max_linear_velocity", "max_angular_velocity"),
     *("workspace_low", "workspace_high", "forbidden_boxes", "deadman_timeout"),
     *("drive_base", "max_base_linear_velocity", "max_base_angular_velocity"),
+    *("max_base_linear_acceleration", "max_base_angular_acceleration"),
 )
+LONG_BRAKING = 1.0  # of a base [s]
 
 
 def look_at_arm(smoother_name: str) -> Iterator[Finding]:
@@ -101,8 +103,7 @@ def _limits(values: Mapping[str, Any]) -> Iterator[Finding]:
         f"The tip goes at most {linear:.3g} m/s and {angular:.3g} rad/s (speed_scale {scale:g}): {first}.",
     )
     if values.get("drive_base", False):
-        linear, angular = values["max_base_linear_velocity"] * scale, values["max_base_angular_velocity"] * scale
-        yield Finding(True, f"The base goes at most {linear:.3g} m/s and {angular:.3g} rad/s; it has no walls.")
+        yield _base(values, scale)
     walls = [*values.get("workspace_low", ()), *values.get("workspace_high", ())]
     count = sum(map(math.isfinite, walls))
     boxes = len([one for one in values.get("forbidden_boxes") or () if math.isfinite(one)]) // 6
@@ -110,6 +111,17 @@ def _limits(values: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(count == 6, f"The workspace has {count} of 6 walls, and {boxes} forbidden boxes.")
     else:
         yield Finding(False, "The workspace has no walls: set workspace_low and workspace_high (docs/safety.md).")
+
+
+def _base(values: Mapping[str, Any], scale: float) -> Finding:
+    linear, angular = values["max_base_linear_velocity"], values["max_base_angular_velocity"]
+    braking = max(linear / values["max_base_linear_acceleration"], angular / values["max_base_angular_acceleration"])
+    slow = "" if braking <= LONG_BRAKING else ": raise its acceleration limits, which hold for every stop too"
+    return Finding(
+        not slow,
+        f"The base goes at most {linear * scale:.3g} m/s and {angular * scale:.3g} rad/s, has no walls, and brakes "
+        f"within {braking:.2g} s{slow}.",
+    )
 
 
 def _guards(values: Mapping[str, Any]) -> Iterator[Finding]:

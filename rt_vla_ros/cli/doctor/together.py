@@ -30,8 +30,7 @@ def compare(card: ActionCard, policy: NodeSetup, smoother: NodeSetup) -> Iterato
         yield Finding(False, f"{card.name}: {refusal} The policy will not load.")
     yield from _times(card, smoother)
     yield from _base(card, smoother)
-    if not card.postprocessing:  # else the ranges are not those of the actions
-        yield from _limits(card, smoother)
+    yield from _limits(card, smoother)
 
 
 def _times(card: ActionCard, smoother: NodeSetup) -> Iterator[Finding]:
@@ -98,7 +97,9 @@ def _base(card: ActionCard, smoother: NodeSetup) -> Iterator[Finding]:
 def _limits(card: ActionCard, smoother: NodeSetup) -> Iterator[Finding]:
     for kind, (motion, unit) in MOTIONS.items():
         ends = [max(abs(one.low), abs(one.high)) for one in card.dimensions if kind_of_motion(one.role) == kind]
-        if not ends or (part_of(kind) == "base" and not smoother.values["drive_base"]):
+        base = part_of(kind) == "base"
+        # Postprocessing changes what the arm's ranges say, and leaves the base's as they are.
+        if not ends or (not smoother.values["drive_base"] if base else card.postprocessing):
             continue
         one_axis, corner = max(ends), math.hypot(*ends)
         limit, scale = smoother.values[f"max_{kind}"], smoother.values["speed_scale"]
