@@ -25,6 +25,8 @@ NEAR_TIE = 8.0
 """Where an action in half precision first differs from `generate`'s, the two tokens' logits may be so many steps of the
 number type apart, or as many as the model's own logits move where it reads the same tokens at once or one by one: a sum
 in another order is rounded otherwise, and a near tie falls the other way. The deeper a model, the more it moves."""
+MOST_ROUNDING = 4 * NEAR_TIE
+"""More than that is no rounding: the tokens before were read wrongly at once, or one by one."""
 CHUNK = {"repeats": 2, "images": 3}  # a chunk of `generate` takes seconds
 LEAST_SHARE = 0.5  # of numbers that must be `generate`'s in half precision
 ON_DEVICE = ("paligemma", "qwen2_vl", "qwen2_5_vl", "openvla")
@@ -66,7 +68,7 @@ def judged(found: Mapping[str, Any], dtype: torch.dtype) -> Found:
     """
     equal, apart = found["numbers"] - found["other_numbers"], max(found["steps"], default=0.0)
     said = f"{equal} of {found['numbers']} numbers as generate's"
-    ties = [max(NEAR_TIE, own) for own in found["rounding"]]
+    ties = [min(max(NEAR_TIE, own), MOST_ROUNDING) for own in found["rounding"]]
     if apart:
         said += f", every difference begins with logits at most {apart:.1f} steps of {dtype} apart"
         said += f" (rounding alone moves them by up to {max(found['rounding']):.1f})"

@@ -37,6 +37,8 @@ def test_half_precision_may_differ_where_two_tokens_nearly_tie() -> None:
     assert deep.endswith("at most 13.0 steps of bfloat16 apart (rounding alone moves them by up to 14.0)")
     with pytest.raises(FailedError, match="15 steps at most"):
         rt2_parts.judged(agreement(64, 1, 16.0, rounding=15.0), torch.bfloat16)
+    with pytest.raises(FailedError, match="32 steps at most"):
+        rt2_parts.judged(agreement(64, 1, 40.0, rounding=900.0), torch.bfloat16)
     with pytest.raises(FailedError, match=r"at most 12\.0 steps"):  # another action's rounding excuses nothing
         rt2_parts.judged({**agreement(64, 2, 12.0, 0.5), "rounding": [0.0, 14.0]}, torch.bfloat16)
     with pytest.raises(FailedError, match="24 of 64 numbers"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields
+from functools import lru_cache
 
 from torch import nn
 from transformers.modeling_outputs import BaseModelOutputWithPast
@@ -15,5 +16,9 @@ CACHE = "cache" if "cache" in {one.name for one in fields(BaseModelOutputWithPas
 
 def cache_argument(module: nn.Module) -> str:
     """Of a model's `forward`; code that comes with a checkpoint may still have the old one."""
-    own = type(module).forward
-    return OLD if OLD in inspect.signature(own).parameters else CACHE
+    return _of_class(type(module))
+
+
+@lru_cache
+def _of_class(kind: type[nn.Module]) -> str:
+    return OLD if OLD in inspect.signature(kind.forward).parameters else CACHE
