@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import uvicorn
+import websockets  # noqa: F401  # without it uvicorn serves the page, but none of its connections
 
 from rt_vla_ros.console.requests import LONGEST_MESSAGE
 from rt_vla_ros.os_error import in_words
@@ -31,6 +32,7 @@ class WebThread:
             date_header=False,
             lifespan="on",
             ws_max_size=LONGEST_MESSAGE,
+            ws_per_message_deflate=False,  # JPEGs get no smaller, and who says STOP would wait for it
             ssl_certfile=certificate or None,
             ssl_keyfile=key or None,
             timeout_graceful_shutdown=1,
