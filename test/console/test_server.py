@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -23,6 +24,7 @@ from cryptography.x509.oid import NameOID
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from rt_vla_ros.console import web_thread
 from rt_vla_ros.console.access import PageAccess
 from rt_vla_ros.console.board import Board, SmootherHeard
 from rt_vla_ros.console.frames import FrameHub
@@ -386,6 +388,26 @@ def test_there_are_not_too_many_pages(served: Served) -> None:
         state(served.open())
     with pytest.raises(ConnectionClosed, match="as many as this server takes"):
         state(served.open())
+
+
+def test_connections_that_ask_nothing_keep_no_page_out(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_thread, "MOST_CONNECTIONS", 20)
+    monkeypatch.setattr(web_thread, "IDLE", 2)
+    served = serve()
+    page = served.open()
+    with ExitStack() as strangers:
+        idle = [strangers.enter_context(socket.create_connection(("localhost", served.web.port))) for _ in range(40)]
+        for one in idle:
+            one.settimeout(PATIENCE)
+        with contextlib.suppress(ConnectionResetError):
+            assert idle[-1].recv(1) == b""  # too many
+        assert ask(page, kind="stop").ok
+        for one in idle:
+            with contextlib.suppress(ConnectionResetError):
+                assert one.recv(1) == b""  # too long
+        assert state(served.open())["state"]["pages"] == 2
 
 
 def next_frame(page: ClientConnection) -> tuple[dict[str, Any], bytes]:
