@@ -86,6 +86,7 @@ def test_numbers_that_are_none_are_none(board: Board) -> None:
     assert shown["action"]["confidence"] is None
     assert shown["action"]["way"] == [[0.0, None, 0.0]]
     assert shown["cameras"] == {"front": {"age": None}}
+    assert shown["answers"][0]["took"] is None
 
 
 def test_an_instruction_that_is_repeated_by_the_topic_is_there_once(board: Board) -> None:
