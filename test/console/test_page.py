@@ -402,8 +402,6 @@ def test_when_the_server_dies_the_page_says_so_and_comes_back(room: Room, page: 
     word(page, "Unknown")
     assert "No connection" in page.inner_text("#alarm")
     until(lambda: not room.watcher.moves, "it goes on")
-    page.keyboard.press("Space")
-    page.wait_for_function("() => document.getElementById('alarm').textContent.includes('emergency stop')")
     shot(page, "lost")
     page.keyboard.up("w")
     page.keyboard.up("Shift")
@@ -428,6 +426,7 @@ def test_what_is_pressed_while_nothing_is_heard_moves_nothing_but_stop_is_done(r
         page.wait_for_function("() => document.getElementById('answer').textContent === 'There is no connection.'")
         page.locator("body").click(position={"x": 2, "y": 300})
         page.keyboard.press("Space")
+        page.wait_for_function("() => document.getElementById('alarm').textContent.includes('emergency stop')")
         page.wait_for_function("() => document.getElementById('answer').textContent === 'The connection was lost.'")
     finally:
         room.console.send_signal(signal.SIGCONT)
