@@ -218,7 +218,7 @@ class Board:
                 "nodes": [{"name": name, **one._asdict()} for name, one in sorted(self._nodes.items())],
                 "history": [one._asdict() for one in reversed(self._history)],
                 "suggestions": self._suggestions,
-                "answers": [one._asdict() for one in reversed(self._answers)],
+                "answers": [_finite(one._asdict()) for one in reversed(self._answers)],
                 "recorder": None if recorder is None else recorder._asdict(),
                 "offers": self._offers,
                 "cameras": {name: _finite(figures) for name, figures in self._cameras.items()},

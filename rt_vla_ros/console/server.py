@@ -28,11 +28,16 @@ PERIOD = 0.1  # between two states [s]
 GONE = 10.0  # a page from which nothing comes, or which takes nothing, for so long is disconnected [s]
 MOST_PAGES = 16
 MOST_WAITING = 32  # requests of a page without an answer
+LATEST = 2.0  # that a request may take to the page and back, other than a stop [s]
 LONGEST_LOGIN = 4 * LONGEST_TOKEN  # [bytes]
 # Of a WebSocket that is closed, by RFC 6455.
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
 # What is raised where a page is gone, or sends bytes instead of text.
 _GONE = (WebSocketDisconnect, asyncio.TimeoutError, KeyError, RuntimeError, OSError)
+TOO_LATE = (
+    f"Not done: to the page and back took more than {LATEST:g} s, and what is asked that late may no longer be meant. "
+    "Ask again."
+)
 FULL = f"{MOST_PAGES} pages are open, which is as many as this server takes."
 
 
@@ -195,23 +200,26 @@ class PageServer:
                 await talk.send(json.dumps({"kind": "refused", "sentence": "Too many requests wait for an answer."}))
             else:
                 # What was asked is done though its page is gone by then: a stop above all.
-                task = asyncio.create_task(self._answer(talk, request))
+                task = asyncio.create_task(self._answer(talk, request, request.trip(at)))
                 self._answers.add(task)
                 task.add_done_callback(self._answers.discard)
 
-    async def _answer(self, talk: _Talk, request: PageRequest) -> None:
+    async def _answer(self, talk: _Talk, request: PageRequest, trip: float) -> None:
         talk.waiting += 1
         try:
-            ok, sentence = await self._do(talk.page, request)
+            ok, sentence = await self._do(talk.page, request, trip)
         finally:
             talk.waiting -= 1
         answer = {"kind": "answer", "number": request.number, "ok": ok, "sentence": sentence}
         with contextlib.suppress(Exception):  # the page is gone
             await talk.send(json.dumps(answer))
 
-    async def _do(self, page: str, request: PageRequest) -> Reply:
-        if request.kind not in FOR_ALL and (refusal := self._seat.refuse(page)) is not None:
-            return Reply(False, refusal)
+    async def _do(self, page: str, request: PageRequest, trip: float) -> Reply:
+        """trip: of the request [s]: what waited in a connection that hung must not move the arm when it arrives."""
+        if request.kind not in FOR_ALL:
+            refusal = self._seat.refuse(page) or (TOO_LATE if trip > LATEST else None)
+            if refusal is not None:
+                return Reply(False, refusal)
         if request.kind == "take_control":
             refusal = self._seat.take(page, self._clock(), moving=self._stick.held)
             if refusal is not None:

@@ -6,14 +6,32 @@ import logging
 import socket
 import ssl
 import threading
+from asyncio import BaseTransport
 from typing import Any
 
 import uvicorn
+import websockets  # noqa: F401  # without it uvicorn serves the page, but none of its connections
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from rt_vla_ros.console.requests import LONGEST_MESSAGE
 from rt_vla_ros.os_error import in_words
 
+MOST_CONNECTIONS = 256  # more would take the files of the process, which the node needs as well
+IDLE = 5  # a connection on which nothing is asked is closed [s]
 FAREWELL = 1.0  # the server gets to end by itself [s]
+
+
+class _BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """Anybody on the network can open connections, also who cannot log in: uvicorn takes all, and waits for ever."""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            self.transport.abort()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
 
 class WebThread:
@@ -30,7 +48,10 @@ class WebThread:
             server_header=False,
             date_header=False,
             lifespan="on",
+            http=_BoundedProtocol,
+            timeout_keep_alive=IDLE,
             ws_max_size=LONGEST_MESSAGE,
+            ws_per_message_deflate=False,  # JPEGs get no smaller, and who says STOP would wait for it
             ssl_certfile=certificate or None,
             ssl_keyfile=key or None,
             timeout_graceful_shutdown=1,

@@ -76,10 +76,11 @@ class ConsoleLink:
         return {kind: client.service_is_ready() for kind, (client, _) in self._services.items()}
 
     def _on_waiting(self) -> None:
+        begin = self._node._guard(self._begin, "The page's request", lambda: None)  # the next one may be a stop
         while not self._waiting.empty():
             request, answer = self._waiting.get()
             if request.kind == "stop" or not answer.cancelled():
-                self._begin(request, answer)
+                begin(request, answer)
 
     def _begin(self, request: PageRequest, answer: Answer) -> None:
         if request.kind == "stop":

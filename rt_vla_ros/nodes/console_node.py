@@ -24,7 +24,7 @@ from rt_vla_ros.nodes.start_error import StartError
 
 CHECK_PERIOD = 0.5  # of what there is to be done things, and of the server [s]
 WITHOUT_SERVER = (
-    "The page needs Starlette and uvicorn ({}): pip install 'rt_vla_ros[console]', or beside a ROS 2 "
+    "The page needs Starlette, uvicorn and websockets ({}): pip install 'rt_vla_ros[console]', or beside a ROS 2 "
     "sudo apt install python3-starlette python3-uvicorn python3-websockets"
 )
 

@@ -80,10 +80,13 @@ def test_what_others_wrote_is_cut_and_can_be_encoded(board: Board) -> None:
 def test_numbers_that_are_none_are_none(board: Board) -> None:
     board.action(replace(ACTION, confidence=math.nan, way=((0.0, math.inf, 0.0),)), 0.0)
     board.camera("front", age=math.nan)
+    board.asked("what?")
+    board.answered(Exchange("what?", "a cube", "", math.nan))
     shown = board.snapshot(0.0)
     assert shown["action"]["confidence"] is None
     assert shown["action"]["way"] == [[0.0, None, 0.0]]
     assert shown["cameras"] == {"front": {"age": None}}
+    assert shown["answers"][0]["took"] is None
 
 
 def test_an_instruction_that_is_repeated_by_the_topic_is_there_once(board: Board) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -401,8 +402,6 @@ def test_when_the_server_dies_the_page_says_so_and_comes_back(room: Room, page: 
     word(page, "Unknown")
     assert "No connection" in page.inner_text("#alarm")
     until(lambda: not room.watcher.moves, "it goes on")
-    page.keyboard.press("Space")
-    page.wait_for_function("() => document.getElementById('alarm').textContent.includes('emergency stop')")
     shot(page, "lost")
     page.keyboard.up("w")
     page.keyboard.up("Shift")
@@ -411,6 +410,33 @@ def test_when_the_server_dies_the_page_says_so_and_comes_back(room: Room, page: 
     room.errors = errors  # without those of the connection
     word(page, "Stopped")
     assert page.inner_text("#reason").startswith("The human's command is lost")
+
+
+def test_what_is_pressed_while_nothing_is_heard_moves_nothing_but_stop_is_done(room: Room, page: Any) -> None:
+    """The server hangs for so long that the page gives the connection up."""
+    errors = list(room.errors)
+    room.watcher.lay_scene()
+    page.fill("#instruction", INSTRUCTION)
+    room.console.send_signal(signal.SIGSTOP)
+    try:
+        page.wait_for_timeout(200)  # not lost yet
+        page.click("#go")
+        page.wait_for_selector("body.lost")
+        page.click("#cancel")
+        page.wait_for_function("() => document.getElementById('answer').textContent === 'There is no connection.'")
+        page.locator("body").click(position={"x": 2, "y": 300})
+        page.keyboard.press("Space")
+        page.wait_for_function("() => document.getElementById('alarm').textContent.includes('emergency stop')")
+        page.wait_for_function("() => document.getElementById('answer').textContent === 'The connection was lost.'")
+    finally:
+        room.console.send_signal(signal.SIGCONT)
+    word(page, "Stopped")
+    page.wait_for_selector("body:not(.lost)")
+    assert not room.watcher.moves
+    room.errors = errors  # without those of the connection
+    if page.locator("#take-control").is_visible():
+        page.click("#take-control")
+    page.wait_for_selector("body:not(.watching)")
 
 
 def test_no_browser_complained(room: Room) -> None:

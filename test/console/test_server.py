@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -23,12 +24,13 @@ from cryptography.x509.oid import NameOID
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from rt_vla_ros.console import web_thread
 from rt_vla_ros.console.access import PageAccess
 from rt_vla_ros.console.board import Board, SmootherHeard
 from rt_vla_ros.console.frames import FrameHub
 from rt_vla_ros.console.requests import LONGEST_MESSAGE, PageRequest, Reply
 from rt_vla_ros.console.seat import WATCHES
-from rt_vla_ros.console.server import MOST_PAGES, PageServer
+from rt_vla_ros.console.server import LATEST, MOST_PAGES, TOO_LATE, PageServer
 from rt_vla_ros.console.stick import SILENCE, PageStick
 from rt_vla_ros.console.web_thread import WebThread
 from rt_vla_ros.control.status import State
@@ -76,7 +78,9 @@ class Served:
         """host: by which name."""
         origin, where = f"http://{self.host}" if origin == "" else origin, host or self.host
         with socket.create_connection(("localhost", self.web.port)) as reached:
-            page = connect(f"ws://{where}{path}", sock=reached.dup(), origin=origin, additional_headers=headers)
+            # max_queue: a page that is not read would take 10 s to close
+            named: dict[str, Any] = {"origin": origin, "additional_headers": headers, "max_queue": None}
+            page = connect(f"ws://{where}{path}", sock=reached.dup(), **named)
         return self._pages.enter_context(page)
 
     def close(self) -> None:
@@ -116,7 +120,7 @@ def state(page: ClientConnection, fits: Callable[[dict[str, Any]], Any] = lambda
 
 
 def ask(page: ClientConnection, **fields: Any) -> Reply:
-    page.send(json.dumps({"number": 7, **fields}))
+    page.send(json.dumps({"number": 7, "echo": 1000 * time.monotonic(), **fields}))
     answer = hear(page, lambda message: message["kind"] == "answer" and message["number"] == 7)
     return Reply(answer["ok"], answer["sentence"])
 
@@ -275,6 +279,17 @@ def test_one_page_controls_and_the_others_watch_but_may_stop(served: Served) -> 
     assert [one.kind for one in served.link.asked] == ["stop", "instruct"]
 
 
+@pytest.mark.parametrize("echo", [0, 1])
+def test_what_hung_in_the_connection_moves_nothing_but_a_stop_is_done(served: Served, echo: float) -> None:
+    page = served.open()
+    for asked in ({"kind": "instruct", "text": "lift it"}, {"kind": "release"}, {"kind": "arm_stick", "armed": True}):
+        assert ask(page, echo=echo, **asked) == Reply(False, TOO_LATE)
+    assert ask(page, echo=echo, kind="stop").ok
+    assert ask(page, echo=1000 * (time.monotonic() - LATEST / 2), kind="release").ok
+    assert [one.kind for one in served.link.asked] == ["stop", "release"]
+    assert not served.stick.armed
+
+
 def test_a_stop_is_done_though_its_page_is_closed_at_once(served: Served) -> None:
     for number in range(5):
         page = served.open()
@@ -346,7 +361,7 @@ def test_a_watching_page_moves_no_stick(served: Served) -> None:
     assert ask(first, kind="arm_stick", armed=True).ok
     hold(second, held=False)
     hold(second)
-    state(second)
+    assert ask(second, kind="stop").ok  # so what came before it has been heard
     assert not served.stick.held
 
 
@@ -373,6 +388,26 @@ def test_there_are_not_too_many_pages(served: Served) -> None:
         state(served.open())
     with pytest.raises(ConnectionClosed, match="as many as this server takes"):
         state(served.open())
+
+
+def test_connections_that_ask_nothing_keep_no_page_out(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_thread, "MOST_CONNECTIONS", 20)
+    monkeypatch.setattr(web_thread, "IDLE", 2)
+    served = serve()
+    page = served.open()
+    with ExitStack() as strangers:
+        idle = [strangers.enter_context(socket.create_connection(("localhost", served.web.port))) for _ in range(40)]
+        for one in idle:
+            one.settimeout(PATIENCE)
+        with contextlib.suppress(ConnectionResetError):
+            assert idle[-1].recv(1) == b""  # too many
+        assert ask(page, kind="stop").ok
+        for one in idle:
+            with contextlib.suppress(ConnectionResetError):
+                assert one.recv(1) == b""  # too long
+        assert state(served.open())["state"]["pages"] == 2
 
 
 def next_frame(page: ClientConnection) -> tuple[dict[str, Any], bytes]:

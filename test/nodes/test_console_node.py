@@ -26,6 +26,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from rt_vla_ros.control.status import State
+from rt_vla_ros.nodes.console_link import ConsoleLink
 from rt_vla_ros.nodes.console_node import ConsoleNode
 from rt_vla_ros.nodes.start_error import StartError
 
@@ -63,7 +64,7 @@ class OpenPage:
     def ask(self, **fields: Any) -> int:
         """The number of the answer."""
         self._number += 1
-        self._socket.send(json.dumps({"number": self._number, **fields}))
+        self._socket.send(json.dumps({"number": self._number, "echo": 1000 * time.monotonic(), **fields}))
         return self._number
 
     def _hear(self) -> None:
@@ -151,6 +152,28 @@ def test_stop_goes_out_at_once_and_the_service_says_whether_it_was_taken(make: A
     bench.world.create_service(Trigger, "smoother_node/stop", respond(Trigger, message="it stands"))
     bench.until(lambda: page.state["offers"].get("stop"))
     assert answer(bench, page, kind="stop") == (True, "it stands")
+
+
+def test_a_request_that_fails_takes_no_stop_with_it(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, page = make()
+    asked: list[str] = []
+
+    def fails(_link: ConsoleLink, request: Any, _answer: Any) -> None:
+        asked.append(request.kind)
+        raise RuntimeError("the graph is gone")
+
+    monkeypatch.setattr(ConsoleLink, "_call", fails)
+    stops = bench.listen(Empty, "stop")
+    bench.until(lambda: bench.world.count_publishers("/stop"))
+    waiting = next(node for node in bench._nodes if isinstance(node, ConsoleNode))._link._waiting
+    page.ask(kind="release")
+    page.ask(kind="stop")
+    deadline = time.monotonic() + 10  # the node does not spin
+    while waiting.qsize() < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    bench.until(lambda: stops)
+    assert asked == ["release", "stop"]
 
 
 def respond(kind: Any, **fields: Any) -> Callable[[Any, Any], Any]:

@@ -14,12 +14,12 @@ function wentDown(pad, button) {
   return pressed(pad, button) && !before;
 }
 
-export function readGamepad(link) {
+export function readGamepad(link, stop) {
   const pad = [...navigator.getGamepads()].find((one) => one?.connected && one.mapping === "standard");
   if (!pad) return null;
   const [x, y, turn, up] = pad.axes.map(deflected);
   const held = pressed(pad, LB);
-  if (wentDown(pad, BACK)) link.ask({ kind: "stop" });
+  if (wentDown(pad, BACK)) stop();
   if (wentDown(pad, START) && !held) link.ask({ kind: "resume" });
   const gripper = wentDown(pad, A) ? 1 : wentDown(pad, B) ? 0 : null;
   return { name: pad.id.slice(0, 60), held, axes: [-y, -x, -up, 0, 0, -turn], gripper };

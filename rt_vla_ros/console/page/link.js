@@ -3,6 +3,8 @@ const HEARTBEAT = 100;
 const LATE = 500;
 const SLOW = 300;
 const RETRY = 700;
+const GIVEN_UP = 3000; // a connection on which nothing comes: another one may get through
+const OWED = 30000; // for so long a stop that was not answered is said again by the next connection
 
 // A server that was started anew knows no login of before.
 async function reloadIfLoggedOut() {
@@ -20,6 +22,7 @@ export class Link extends EventTarget {
     this.controls = false;
     this.number = 0;
     this.waiting = new Map();
+    this.stopAsked = -Infinity; // when a stop was asked for that has no answer yet
     this.open();
     setInterval(() => this.beat(), HEARTBEAT);
   }
@@ -30,15 +33,29 @@ export class Link extends EventTarget {
     let opened = false;
     this.socket = socket;
     this.told = 0;
-    socket.addEventListener("open", () => (opened = true));
-    socket.addEventListener("message", (event) => this.hear(JSON.parse(event.data)));
+    this.openedAt = performance.now();
+    socket.addEventListener("open", () => {
+      opened = true;
+      if (socket === this.socket) this.sayStopAgain();
+    });
+    socket.addEventListener("message", (event) => socket === this.socket && this.hear(JSON.parse(event.data)));
     socket.addEventListener("close", () => {
-      for (const settle of this.waiting.values()) settle({ ok: false, sentence: "The connection was lost." });
-      this.waiting.clear();
-      this.heardAt = -Infinity;
+      if (socket !== this.socket) return;
+      this.lose();
       if (!opened) reloadIfLoggedOut();
       setTimeout(() => this.open(), RETRY);
     });
+  }
+
+  lose() {
+    for (const settle of this.waiting.values()) settle({ lost: true, ok: false, sentence: "The connection was lost." });
+    this.waiting.clear();
+    this.heardAt = -Infinity;
+  }
+
+  async sayStopAgain() {
+    if (performance.now() - this.stopAsked > OWED) return;
+    this.dispatchEvent(new CustomEvent("answered", { detail: await this.ask({ kind: "stop" }) }));
   }
 
   hear(message) {
@@ -58,6 +75,13 @@ export class Link extends EventTarget {
   }
 
   beat() {
+    const usable = this.socket.readyState <= WebSocket.OPEN;
+    if (usable && performance.now() - Math.max(this.heardAt, this.openedAt) > GIVEN_UP) {
+      const dead = this.socket;
+      this.lose();
+      this.open();
+      dead.close();
+    }
     this.send({ kind: "heartbeat" });
     this.dispatchEvent(new Event("beat"));
   }
@@ -69,11 +93,16 @@ export class Link extends EventTarget {
     return true;
   }
 
-  // The answer: ok, and a sentence.
-  ask(message) {
+  // The answer: ok, and a sentence. Only a stop is left to a connection that hangs: it may come through later.
+  async ask(message) {
     const number = ++this.number;
-    if (!this.send({ ...message, number })) return Promise.resolve({ ok: false, sentence: "There is no connection." });
-    return new Promise((resolve) => this.waiting.set(number, resolve));
+    const stops = message.kind === "stop";
+    if (stops) this.stopAsked = performance.now();
+    const sent = (stops || this.condition !== "lost") && this.send({ ...message, number });
+    if (!sent) return { ok: false, sentence: "There is no connection." };
+    const answer = await new Promise((resolve) => this.waiting.set(number, resolve));
+    if (stops && !answer.lost) this.stopAsked = -Infinity;
+    return answer;
   }
 
   get silence() {

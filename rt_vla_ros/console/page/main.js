@@ -9,7 +9,7 @@ import { Stick } from "./stick.js";
 const link = new Link();
 const plots = new Plots();
 const cameras = new Cameras();
-const stick = new Stick(link, tell);
+const stick = new Stick(link, tell, stop);
 const panels = new Panels(link, tell);
 let notSent = "";
 
@@ -57,6 +57,7 @@ link.addEventListener("state", ({ detail: { you, state } }) => {
   showConnection();
 });
 link.addEventListener("beat", showConnection);
+link.addEventListener("answered", (event) => tell(event.detail));
 link.addEventListener("refused", (event) => tell({ ok: false, sentence: event.detail }));
 
 function showSeat(you, pages) {

@@ -8,9 +8,10 @@ const KEYS = { w: [0, 1], s: [0, -1], a: [1, 1], d: [1, -1], r: [2, 1], f: [2, -
 const REST = () => [0, 0, 0, 0, 0, 0];
 
 export class Stick {
-  constructor(link, tell) {
+  constructor(link, tell, stop) {
     this.link = link;
     this.tell = tell;
+    this.stop = stop;
     this.armed = false;
     this.said = false;
     this.gripper = null;
@@ -56,6 +57,7 @@ export class Stick {
 
   key(event, down) {
     const key = event.code.startsWith("Key") ? event.code.slice(3).toLowerCase() : event.code;
+    if (key.startsWith("Meta")) this.keys.clear(); // macOS tells of no key that is let go while it is down
     if (key.startsWith("Shift")) this.shift = down;
     else if (down && (isTyping() || event.ctrlKey || event.metaKey || event.altKey)) return;
     else if (key in KEYS) this.keys[down ? "add" : "delete"](key);
@@ -119,7 +121,7 @@ export class Stick {
     for (const pad of this.pads.values()) for (const [axis, part] of Object.entries(pad.axes)) axes[axis] += part;
     const byKeys = this.shift && !isTyping();
     if (byKeys) for (const key of this.keys) axes[KEYS[key][0]] += KEYS[key][1];
-    const pad = document.hidden || !document.hasFocus() ? null : readGamepad(this.link);
+    const pad = document.hidden || !document.hasFocus() ? null : readGamepad(this.link, this.stop);
     setText($("gamepad"), pad ? `${pad.name}: hold LB.` : "No gamepad.");
     if (pad?.held) pad.axes.forEach((part, axis) => (axes[axis] += part));
     if (pad?.held && pad.gripper !== null) this.gripper = pad.gripper;
