@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import fields
 from functools import lru_cache
 
@@ -16,9 +17,9 @@ CACHE = "cache" if "cache" in {one.name for one in fields(BaseModelOutputWithPas
 
 def cache_argument(module: nn.Module) -> str:
     """Of a model's `forward`; code that comes with a checkpoint may still have the old one."""
-    return _of_class(type(module))
+    return _taken_by(type(module).forward)
 
 
 @lru_cache
-def _of_class(kind: type[nn.Module]) -> str:
-    return OLD if OLD in inspect.signature(kind.forward).parameters else CACHE
+def _taken_by(forward: Callable[..., object]) -> str:
+    return OLD if OLD in inspect.signature(forward).parameters else CACHE
