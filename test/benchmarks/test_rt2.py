@@ -110,7 +110,7 @@ def test_where_actions_differ_the_distance_is_counted(monkeypatch: pytest.Monkey
     assert (found["actions"], found["other_actions"]) == (1, 1)
     assert found["other_numbers"] > 0
     assert found["steps"][0] > 1000  # steps of float32, between neighbours among 256 random logits
-    assert 0 < found["rounding"][0] < 100  # of the same tokens read at once and one by one
+    assert 0 <= found["rounding"][0] < 100  # of the same tokens read at once and one by one
 
 
 def test_published_sizes_are_those_published() -> None:
