@@ -15,7 +15,7 @@ LONGEST_MESSAGE = 16_384  # [bytes]
 FOR_ALL = ("heartbeat", "stop", "take_control")
 TEXTS = {"instruct": "instruction", "ask": "question", "record_start": "instruction"}
 FLAGS = {"arm_stick": "armed", "record_stop": "success", "record_label": "success"}
-PLAIN = ("leave_control", "release", "resume", "restart", "cancel", "record_discard", "new_scene")
+PLAIN = ("release", "resume", "cancel", "record_discard", "new_scene")
 KINDS = (*FOR_ALL, *TEXTS, *FLAGS, *PLAIN, "stick")
 
 

@@ -38,7 +38,7 @@ class Seat:
         return None
 
     def leave(self, page: str) -> bool:
-        """A page was closed, or wants to watch only; whether it was the one that controlled."""
+        """A page was closed; whether it was the one that controlled."""
         if page != self.holder:
             return False
         self.holder = None

@@ -226,10 +226,6 @@ class PageServer:
                 return Reply(False, refusal)
             self._stick.arm(False)
             return Reply(True, "This page controls.")
-        if request.kind == "leave_control":
-            self._seat.leave(page)
-            self._stick.arm(False)
-            return Reply(True, "This page watches.")
         if request.kind == "arm_stick":
             self._stick.arm(request.flag)
             return Reply(True, "Hold the stick to move the arm." if request.flag else "The stick moves nothing.")

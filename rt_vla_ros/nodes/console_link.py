@@ -48,7 +48,6 @@ class ConsoleLink:
                 ("stop", Trigger, f"{smoother}/stop", lambda _: Trigger.Request()),
                 ("release", Trigger, f"{smoother}/release", lambda _: Trigger.Request()),
                 ("resume", Trigger, f"{smoother}/resume", lambda _: Trigger.Request()),
-                ("restart", Trigger, f"{policy}/restart", lambda _: Trigger.Request()),
                 ("ask", Ask, f"{policy}/ask", lambda it: Ask.Request(question=it.text)),
                 ("record_start", StartEpisode, f"{recorder}/start", _episode),
                 ("record_stop", SetBool, f"{recorder}/stop", lambda it: SetBool.Request(data=it.flag)),
