@@ -113,9 +113,7 @@ def _other_conditions(one: Evaluation, other: Evaluation) -> list[str]:
     """What was not the same for both."""
     first, second = one.conditions(), other.conditions()
     differ = [name for name in {**first, **second} if first.get(name) != second.get(name)]
-    said = [
-        f"{name}: {first.get(name, 'no')} for the first, {second.get(name, 'no')} for the second." for name in differ
-    ]
+    said = [f"{name}: {first.get(name, 'no')} first, {second.get(name, 'no')} second." for name in differ]
     hashes = {next(iter(evaluation.runs.values())).get("checkpoint_sha256") for evaluation in (one, other)}
     if len(hashes) == 1 and None not in hashes:
         said.append("Both are evaluations of the same weights.")
