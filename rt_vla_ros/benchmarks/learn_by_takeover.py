@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rt_vla_ros.evaluation.paired import PairedResult, paired_result
+from rt_vla_ros.evaluation.comparison.paired import PairedResult, paired_result
+from rt_vla_ros.evaluation.comparison.verdict import difference_sentence, rate_sentence, verdict
 from rt_vla_ros.json_lines import read_rows
 
 RT_VLA = (sys.executable, "-m", "rt_vla_ros.cli")
@@ -139,7 +140,7 @@ def results(out: Path) -> dict[str, PairedResult]:
 
 def report(out: Path) -> str:
     """Markdown: how many episodes there are, and each pair of policies. Raises StageError for a damaged journal."""
-    lines = [f"- {name}: {result}" for name, result in results(out).items()]
+    lines = [f"- {name}: {_sentences(result)}" for name, result in results(out).items()]
     for name in ("shown", "corrected", "few"):
         journal = out / name / "episodes.jsonl"
         if journal.is_file():
@@ -147,6 +148,13 @@ def report(out: Path) -> str:
             taken, done = sum(bool(row["reason"]) for row in rows), sum(row["success"] for row in rows)
             lines.append(f"- {name}: {len(rows)} episodes, {done} succeeded, in {taken} the human took over.")
     return "\n".join(lines)
+
+
+def _sentences(result: PairedResult) -> str:
+    rates = (rate_sentence(count, result.episodes) for count in result.successes)
+    names = ("the policy before", "the policy after")
+    said = difference_sentence(result, result.p_value), verdict(names, result, result.p_value)
+    return f"{', then '.join(rates)}. {' '.join(said)}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,6 +19,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from rt_vla_ros.policies.rt2.inputs.processor import token_id
 from rt_vla_ros.sim.tabletop_sim import TabletopSim
+from rt_vla_ros.training.precision import BFLOAT16, FLOAT32, in_bfloat16
 from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
 from rt_vla_ros.training.rt2.mini.batches import BatchMaker, MiniBatch, mini_config
 from rt_vla_ros.training.rt2.mini.embodiments import EMBODIMENTS
@@ -48,6 +49,7 @@ def measure(seconds: float, rounds: int = 3) -> dict[str, Any]:
     rates = {name: statistics.median(one["samples_per_second"] for one in found) for name, found in ways.items()}
     return {
         "threads": torch.get_num_threads(),
+        "precision": BFLOAT16 if in_bfloat16(_settings().precision, torch.device("cpu")) else FLOAT32,
         **{f"{name}_samples_per_second": round(rate, 1) for name, rate in rates.items()},
         "ratio": round(rates["packed"] / rates["plain"], 2),
         "packed_loader_share": round(statistics.median(one["loader_share"] for one in ways["packed"]), 4),
@@ -59,7 +61,7 @@ def table(found: Mapping[str, Any]) -> str:
     """For people."""
     return "\n".join(
         [
-            f"rt2-mini, batches of {BATCH}, {found['threads']} threads, bfloat16",
+            f"rt2-mini, batches of {BATCH}, {found['threads']} threads, {found['precision']}",
             f"  transformers.Trainer, a question a row   {found['plain_samples_per_second']:8.1f} samples/s",
             f"  rt-vla train rt2, questions packed       {found['packed_samples_per_second']:8.1f} samples/s"
             f"   {found['ratio']:.1f} times",
@@ -117,7 +119,7 @@ class _Timed:
 
 
 def _settings() -> FineTuneSettings:
-    return FineTuneSettings(steps=1_000_000, learning_rate=1e-4, precision="bfloat16")
+    return FineTuneSettings(steps=1_000_000, learning_rate=1e-4)
 
 
 def _packed(tokenizer: PreTrainedTokenizerFast, web: Frames, robot: Frames, seconds: float) -> dict[str, float]:

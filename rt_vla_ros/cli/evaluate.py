@@ -16,11 +16,13 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from rt_vla_ros import ros
+from rt_vla_ros.cli.evaluate_compare import Against, add_compare_options, compare_evaluations, say_episodes_needed
 from rt_vla_ros.cli.evaluate_dataset import add_dataset_options, evaluate_dataset
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.evaluation.baselines import ABLATIONS, BLACK_IMAGES, EXPERT, AblatedPolicy, ExpertPolicy
@@ -59,6 +61,8 @@ OF_SUITES = {
     "delay": (0.0,),
     "through_ros": False,
     "compare_with": None,
+    "against": None,
+    "stop_when_decided": False,
     "ablation": None,
     **dict.fromkeys(THRESHOLDS, 0.0),
     **OF_OUT,
@@ -89,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
     add("--videos", type=int, metavar="N", help="record the first N successes and N failures (3)")
     add("--overwrite", action="store_true", help="start over where the directory holds an evaluation")
+    add_compare_options(parser)
     add_dataset_options(parser)
     parser.set_defaults(**OF_SUITES)
 
@@ -96,6 +101,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @refused(ValueError, ImportError)
 def run(args: argparse.Namespace) -> int:
     """0 when the evaluation was made, whatever the result; 1 where --compare-with found a difference."""
+    if args.episodes_needed is not None:
+        return say_episodes_needed(args.episodes_needed)
+    if args.compare is not None:
+        return compare_evaluations(*args.compare, args.out)
     if args.dataset is not None:
         return _on_dataset(args)
     if args.part is not None:
@@ -106,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
         seeds, reference = range(args.seed, args.seed + args.episodes), None
         if args.compare_with is not None:
             reference = read_logs(args.compare_with / RESULT, suites, seeds)
+        against = _against(args, suites, seeds)
         about = _about(args)
         progress, results, videos = Progress(), list[dict[str, Any]](), dict[str, list[Path]]()
         with _player(args, progress) as player:
@@ -114,10 +124,15 @@ def run(args: argparse.Namespace) -> int:
                     player.delay = delay
                 run_about, out = {**about, "delay": delay}, _directory(args, suites, suite, delay)
                 made = SuiteRun(player, suite, run_about, out, progress)
-                made.play(seeds, videos=args.videos, overwrite=args.overwrite)
+                enough = {} if against is None else {"enough": partial(against.enough, suite)}
+                made.play(seeds, videos=args.videos, overwrite=args.overwrite, **enough)
                 results.append({**run_about, "suite": suite, **made.summary})
+                if args.stop_when_decided:
+                    results[-1]["stopped_when_decided"] = len(made.records) < len(seeds)
                 videos[run_title(results[-1])] = made.videos
                 progress.line(_sentence(results[-1]))
+                if against is not None:
+                    progress.line(against.sentence(suite, results[-1]["log"]))
                 if out is not None:
                     _write(out, results[-1], results[-1:], videos)
         _finish(args, about, results, videos, progress)
@@ -176,6 +191,16 @@ def _checked(args: argparse.Namespace) -> list[str]:
     return suites
 
 
+def _against(args: argparse.Namespace, suites: Sequence[str], seeds: range) -> Against | None:
+    if args.against is None:
+        if args.stop_when_decided:
+            raise ValueError("--stop-when-decided compares with another evaluation; name it by --against DIR.")
+        return None
+    if len(args.delay) > 1:
+        raise ValueError("--against compares with one evaluation of each suite; give one --delay.")
+    return Against(args.against, Path(args.policy).name, suites, seeds, stop=args.stop_when_decided)
+
+
 def _delays(text: str) -> tuple[float, ...]:
     try:
         return tuple(check_delay(float(one)) for one in text.split(","))
@@ -227,7 +252,7 @@ def _about(args: argparse.Namespace) -> dict[str, Any]:
 def _command(args: argparse.Namespace) -> str:
     words = ["rt-vla", "evaluate", "--policy", args.policy, "--suite", args.suite]
     words += ["--episodes", str(args.episodes), "--seed", str(args.seed)]
-    for name in ("ablation", "decoding", "out"):
+    for name in ("ablation", "decoding", "against", "out"):
         value = getattr(args, name)
         words += [f"--{name}", str(value)] if value else []
     words += ["--delay", ",".join(f"{delay:g}" for delay in args.delay)] if any(args.delay) else []
@@ -235,7 +260,7 @@ def _command(args: argparse.Namespace) -> str:
         words += [f"--{name.replace('_', '-')}", f"{getattr(args, name):g}"] if getattr(args, name) else []
     words += ["--weights", args.weights] if args.weights != WEIGHTS[0] else []
     words += ["--threads", str(args.threads)] if args.threads else []
-    switches = ("plan", "trust_remote_code", "through_ros")
+    switches = ("plan", "trust_remote_code", "through_ros", "stop_when_decided")
     words += [f"--{name.replace('_', '-')}" for name in switches if getattr(args, name)]
     return shlex.join(words)
 

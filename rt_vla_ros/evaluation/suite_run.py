@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -47,11 +48,19 @@ class SuiteRun:
         """The videos of these episodes, in order of the seeds."""
         return [] if self._out is None else [path for path in map(self._video, self.records) if path.is_file()]
 
-    def play(self, seeds: range, *, videos: int, overwrite: bool) -> SuiteRun:
-        """Runs these episodes.
+    def play(
+        self,
+        seeds: range,
+        *,
+        videos: int,
+        overwrite: bool,
+        enough: Callable[[EpisodeRecord], bool] = lambda record: False,
+    ) -> SuiteRun:
+        """Runs these episodes, in this order.
 
         videos: how many successes, and how many failures, are recorded on video. overwrite: whether an earlier
-        evaluation in the directory is removed first. Raises JournalError where the directory holds another one.
+        evaluation in the directory is removed first. enough: takes each episode; whether it was the last one needed.
+        Raises JournalError where the directory holds another one.
         """
         journal = self._open(seeds, overwrite)
         for seed in seeds:
@@ -65,6 +74,8 @@ class SuiteRun:
                     journal.add(known)
             self.records.append(known)
             self._show(len(seeds))
+            if enough(known):
+                break
         return self
 
     def _doubt(self, record: EpisodeRecord) -> None:

@@ -130,7 +130,7 @@ def read_logs(path: Path, suites: Collection[str], seeds: range) -> dict[str, Lo
     for suite in suites:
         if suite not in results:
             raise ComparisonError(f"{path} has no episodes of {suite!r}; it has: {', '.join(results)}.")
-        logs[suite] = _log(path, results[suite])
+        logs[suite] = checked_log(path, results[suite])
         if missing := set(seeds) - {entry["seed"] for entry in logs[suite]}:
             raise ComparisonError(
                 f"{path} has {len(seeds) - len(missing)} of the {len(seeds)} episodes of {suite!r} to compare with; "
@@ -139,7 +139,8 @@ def read_logs(path: Path, suites: Collection[str], seeds: range) -> dict[str, Lo
     return logs
 
 
-def _log(path: Path, result: object) -> Log:
+def checked_log(path: Path, result: object) -> Log:
+    """The episodes of one suite. Raises ComparisonError where `path` does not have them."""
     log = result.get("log") if isinstance(result, dict) else None
     if not isinstance(log, list):
         raise ComparisonError(f"{path} is not an evaluation: it has no 'log' of episodes.")

@@ -23,6 +23,7 @@ from rt_vla_ros.policies.rt1.modeling import RT1Model
 from rt_vla_ros.training.batch import Batch, jitter_colours
 from rt_vla_ros.training.checks import TrainingError
 from rt_vla_ros.training.distributed import SINGLE_PROCESS, ProcessGroup, sync_batch_norms
+from rt_vla_ros.training.precision import in_bfloat16
 from rt_vla_ros.training.settings import TrainingSettings
 
 CENTRE, SCALE = (0.5, 0.0, 0.1), 0.1  # of positions [m]
@@ -158,7 +159,9 @@ class Learner:
         return rate
 
     def mixed_precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=in_bfloat16(self.settings.precision, self.device)
+        )
 
     @torch.inference_mode()
     def evaluate(self, model: RT1Model, batch: Batch) -> tuple[float, Tensor]:

@@ -20,6 +20,7 @@ from rt_vla_ros.policies.rt1.configuration import PRESETS, RT1Config, check_numb
 from rt_vla_ros.policies.tabletop_card import TABLETOP_STATE, VERTICAL_FOVS, tabletop_card
 from rt_vla_ros.sim.suites import find_suite
 from rt_vla_ros.training.checks import TrainingError, check_range
+from rt_vla_ros.training.precision import AUTO, PRECISIONS
 
 
 @contextmanager
@@ -39,7 +40,6 @@ def saving(what: str, directory: Path, stands: str) -> Iterator[None]:
 
 
 OWN = "rt1-mini"
-PRECISIONS = ("bfloat16", "float32")
 PAPER: dict[str, Any] = {"batch_size": 1024, "micro_batch_size": 8, "learning_rate": 1e-4, "warmup": 0, "cosine": False}
 PAPER |= {"weight_decay": 0.0, "beta2": 0.999, "epsilon": 1e-7, "max_grad_norm": 0.0, "ema": 0.0}
 PAPER |= {"shift_rows": 20 / 256, "shift_columns": 50 / 320, "black_borders": True, "jitter": 0.0}
@@ -120,7 +120,7 @@ class TrainingSettings:
     to it; 0: none is. ema: decay per step of the exponential average of the weights; 0: the weights themselves.
     shift_rows, shift_columns: how far a window's images are shifted at most, as shares of their height and width.
     black_borders: what comes in there is black, otherwise the edge is repeated. jitter: of brightness and contrast.
-    precision: "bfloat16" (mixed) or "float32".
+    precision: "bfloat16" (mixed), "float32", or "auto": bfloat16 where the device has instructions for it.
     heatmap_weight, position_weight: of the auxiliary losses, where the scene is known.
     validation: share of a dataset's episodes that are held out. seed: of weights, order, augmentation and episodes.
     dagger: None: the run trains from datasets.
@@ -145,7 +145,7 @@ class TrainingSettings:
     shift_columns: float = 0.02
     black_borders: bool = False
     jitter: float = 0.12
-    precision: str = "bfloat16"
+    precision: str = AUTO
     heatmap_weight: float = 0.3
     position_weight: float = 0.5
     validation: float = 0.1

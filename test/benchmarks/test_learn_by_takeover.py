@@ -64,7 +64,9 @@ def test_the_report_has_the_pairs_that_are_there(tmp_path: Path) -> None:
     (tmp_path / "shown").mkdir()
     (tmp_path / "shown/episodes.jsonl").write_text(json.dumps({"reason": "", "success": True}) + '\n{"reason"')
     said = report(tmp_path)
-    assert "second-evaluation: 2 and 4 of 5 succeeded; only the first policy in 0, only the second in 2." in said
+    assert "second-evaluation: 2 of 5 succeeded (40.0%, 95% interval 11.8% to 76.9%), then 4 of 5 succeeded" in said
+    assert "Only the first succeeded in 0, only the second in 2." in said
+    assert "Not decided" in said
     assert "shown: 1 episodes, 1 succeeded, in 0 the human took over." in said
     assert "few-after" not in said
 

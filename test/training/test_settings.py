@@ -70,7 +70,7 @@ def test_micro_batches_are_equally_large() -> None:
     [
         ({"batch_size": 0}, "batch_size is 0"),
         ({"steps": 0}, "steps is 0, expected at least 1"),
-        ({"precision": "float16"}, "precision is 'float16', expected one of bfloat16, float32"),
+        ({"precision": "float16"}, "precision is 'float16', expected one of auto, bfloat16, float32"),
         ({"seed": 1 << 31}, "The seed is 2147483648"),
         ({"validation": float("nan")}, "validation is nan, expected 0 to 0.9"),
         ({"validation": 1.5}, "validation is 1.5"),

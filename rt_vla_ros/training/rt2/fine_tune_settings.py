@@ -11,11 +11,11 @@ from rt_vla_ros.action_space.card import LONGEST_HORIZON
 from rt_vla_ros.policies.rt1.configuration import check_number
 from rt_vla_ros.policies.rt2.configuration import LONGEST_PLAN
 from rt_vla_ros.training.checks import check_range
+from rt_vla_ros.training.precision import AUTO, PRECISIONS
 
 METHODS = ("full", "lora")
 FROZEN = ("", "vision", "language")
 SCHEDULES = ("cosine", "constant")
-PRECISIONS = ("auto", "float32", "bfloat16")
 ALL_LINEAR = "all-linear"
 SMALL = "small"
 """A base, tiny and random, and the recipe for it."""
@@ -32,7 +32,8 @@ class FineTuneSettings:
     go through the model together in a process; 0: all of the process. learning_rate: its peak. warmup: steps until
     then, at most a tenth of all. schedule: "cosine" (to 0) or "constant". weight_decay (of matrices), beta1, beta2,
     epsilon: of AdamW. max_grad_norm: longer gradients are clipped to it; 0: none is.
-    precision: "bfloat16" (mixed: what is trained is held in float32), "float32", or "auto": bfloat16 on a GPU.
+    precision: "bfloat16" (mixed: what is trained is held in float32), "float32", or "auto": bfloat16 where
+    the device has instructions for it.
     gradient_checkpointing: activations are computed again on the way back, which saves memory.
     horizon: steps of a chunk; 0: the base's, where that has a card, else the data's.
     robot_share: of all samples, where there is web data too; None: half. temperature: of shares among robot sets and
@@ -68,7 +69,7 @@ class FineTuneSettings:
     beta2: float = 0.999
     epsilon: float = 1e-8
     max_grad_norm: float = 1.0
-    precision: str = "auto"
+    precision: str = AUTO
     gradient_checkpointing: bool = False
     horizon: int = 0
     robot_share: float | None = None

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerContr
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from rt_vla_ros.training.checks import TrainingError
+from rt_vla_ros.training.precision import in_bfloat16
 from rt_vla_ros.training.rt2.fine_tune_settings import FineTuneSettings
 from rt_vla_ros.training.rt2.objective import BatchLoss, Objective
 from rt_vla_ros.training.rt2.run_state import RunState, collected, load_state, restore, restore_weights, save_state
@@ -320,7 +321,7 @@ class _Steps(TrainerCallback):
 
 def training_arguments(settings: FineTuneSettings, run: Path, *, device: torch.device, accumulation: int) -> Any:
     """The Trainer's, for a device; processes and sharding are those that a launcher's environment names."""
-    bfloat16 = settings.precision == "bfloat16" or (settings.precision == "auto" and device.type == "cuda")
+    bfloat16 = in_bfloat16(settings.precision, device)
     names = {one.name for one in fields(TrainingArguments)}
     checkpointing = "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
     options: dict[str, Any] = {checkpointing: True} if settings.gradient_checkpointing else {}

@@ -245,7 +245,6 @@ def _as_fine_tuning(settings: MiniSettings) -> FineTuneSettings:
         weight_decay=settings.weight_decay,
         beta2=settings.beta2,
         max_grad_norm=settings.max_grad_norm,
-        precision="bfloat16",
         seed=settings.seed,
     )
 

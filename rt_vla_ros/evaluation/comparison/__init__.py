@@ -1,0 +1,1 @@
+"""Whether one of two policies succeeds more often, and how sure that is."""

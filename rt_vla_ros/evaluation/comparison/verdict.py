@@ -1,0 +1,90 @@
+"""What may be said of two policies, in sentences; nothing else puts a comparison into words.
+
+"Succeeds more often" is said only where a test at the 5% level says so, with the level shared among all comparisons
+that are made at once (Holm, 1979). Nothing is said of policies being equal: that no test shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rt_vla_ros.evaluation.comparison.paired import PairedResult
+from rt_vla_ros.evaluation.comparison.power import TooManyEpisodesError, episodes_needed
+from rt_vla_ros.evaluation.comparison.sequential import SequentialTest
+from rt_vla_ros.evaluation.comparison.unpaired import UnpairedResult
+from rt_vla_ros.evaluation.summary import wilson_interval
+
+LEVEL = 0.05
+
+
+def rate_sentence(successes: int, episodes: int) -> str:
+    """A success rate with its interval."""
+    low, high = wilson_interval(successes, episodes)
+    return f"{successes} of {episodes} succeeded ({successes / episodes:.1%}, 95% interval {low:.1%} to {high:.1%})"
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values of tests that are read together, each as large as it then has to be (Holm, 1979)."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = highest
+    return adjusted
+
+
+def difference_sentence(result: PairedResult | UnpairedResult, p_value: float) -> str:
+    """How large the difference is. p_value: of its test, computed once since that can take seconds."""
+    low, high = result.interval_95
+    paired = isinstance(result, PairedResult)
+    test = "McNemar's exact test" if paired else "Boschloo's exact test, unpaired"
+    differ = f"Only the first succeeded in {result.first}, only the second in {result.second}. " if paired else ""
+    return (
+        f"{differ}Difference {result.difference:+.1%} (95% interval {low:+.1%} to {high:+.1%}; {test}, {_p(p_value)})."
+    )
+
+
+def verdict(names: tuple[str, str], result: PairedResult | UnpairedResult, p_value: float) -> str:
+    """Which policy succeeds more often, if the figures say so. p_value: by `holm` where there are several."""
+    if p_value <= LEVEL and result.difference:
+        better, worse = names if result.difference < 0 else names[::-1]
+        return _sentence(f"{better} succeeds more often than {worse}.")
+    return f"Not decided: these episodes do not show that {names[0]} or {names[1]} succeeds more often. {_more(result)}"
+
+
+def sequential_sentence(names: tuple[str, str], test: SequentialTest) -> str:
+    """Of a comparison that was looked at after each episode."""
+    low, high = test.interval
+    counts = (
+        f"After {test.episodes} episodes: only {names[0]} succeeded in {test.first}, only {names[1]} in {test.second} "
+        f"(sequential test, {_p(test.p_value)}, valid at any time; difference {low:+.1%} to {high:+.1%})."
+    )
+    if not test.decided:
+        return f"{counts} Not decided: they do not show which of the two succeeds more often."
+    better, worse = names if test.first > test.second else names[::-1]
+    return f"{counts} {_sentence(f'{better} succeeds more often than {worse}.')}"
+
+
+def _more(result: PairedResult | UnpairedResult) -> str:
+    """How many episodes would probably show such a difference."""
+    if not result.difference:
+        return "Their rates are equal here, which does not mean that the policies are."
+    if isinstance(result, PairedResult):
+        rates = [count / result.episodes for count in result.successes]
+        differing = (result.first + result.second) / result.episodes
+    else:
+        rates, differing = [won / of for won, of in (result.first, result.second)], None
+    try:
+        needed = f"about {episodes_needed(rates[0], rates[1], differing):,} episodes of the same seeds are needed"
+    except TooManyEpisodesError as error:
+        return str(error)
+    return f"If the true difference is the one seen, {needed} to show it in 8 of 10 evaluations."
+
+
+def _sentence(text: str) -> str:
+    """Begins with a capital where it begins with "the first"; names of policies stay as they are."""
+    return f"T{text[1:]}" if text.startswith("the ") else text
+
+
+def _p(value: float) -> str:
+    return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
