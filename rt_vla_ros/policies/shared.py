@@ -121,7 +121,5 @@ def share_policy(policy: Policy, *, batched: bool = True) -> SharedPolicy:
             return SharedRT2(policy)
         except BatchError as error:
             kind = policy.parts.model.config.model_type
-            logger.warning(
-                "%s decides for one robot after the other, a model of the type %r: %s", policy.name, kind, error
-            )
+            logger.warning("%s, of the type %r, decides for one robot after the other: %s", policy.name, kind, error)
     return OneByOne(policy, policy.another)
