@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
+from weakref import WeakSet
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.act_requests import ActRequest, check_requests, outcome
 from rt_vla_ros.policies.policy import Policy
-
-Request = tuple[Policy, Observation]
-"""A session, and what its robot sees now."""
+from rt_vla_ros.policies.rt1.policy import RT1Policy
+from rt_vla_ros.policies.rt1.shared import SharedRT1
 
 
 @runtime_checkable
@@ -39,7 +40,7 @@ class SharedPolicy(Protocol):
         Raises SharingError where there can be no further one.
         """
 
-    def act(self, requests: Sequence[Request]) -> list[ActionChunk | Exception]:
+    def act(self, requests: Sequence[ActRequest]) -> list[ActionChunk | Exception]:
         """For each request, in order, what its session's `act` returns or raises; a failure is that robot's alone.
 
         Raises ValueError, and decides nothing, for more requests than `max_batch_size`, for two of one session and for
@@ -61,39 +62,46 @@ class OneByOne:
         own; None: the policy itself is the only session.
         """
         self.name, self.card = policy.name, policy.card
-        self._new, self._only = new_session, policy
-        self._taken = False
+        self._policy, self._new = policy, new_session
+        self._sessions: WeakSet[Policy] = WeakSet()
 
     def session(self) -> Policy:
         """See SharedPolicy."""
-        if self._new is not None:
-            return self._new()
-        if self._taken:
+        if self._new is None and self._sessions:
             raise SharingError(
-                f"The policy {self.name} keeps the history of one robot, which has it already; load it once more for "
-                "another robot."
+                f"The policy {self.name} keeps the history of one robot, and one robot has it already; load it once "
+                "more for another one."
             )
-        self._taken = True
-        return self._only
+        session = OnlySession(self._policy) if self._new is None else self._new()
+        self._sessions.add(session)
+        return session
 
-    def act(self, requests: Sequence[Request]) -> list[ActionChunk | Exception]:
+    def act(self, requests: Sequence[ActRequest]) -> list[ActionChunk | Exception]:
         """See SharedPolicy."""
-        if len(requests) > self.max_batch_size:
-            raise ValueError(f"got {len(requests)} requests, this policy takes {self.max_batch_size} at a time")
+        check_requests(requests, self.max_batch_size, self._sessions.__contains__)
         return [outcome(session, observation) for session, observation in requests]
 
 
-def outcome(session: Policy, observation: Observation) -> ActionChunk | Exception:
-    """What `act` returns or raises."""
-    try:
-        return session.act(observation)
-    except Exception as error:  # it is told to the robot that asked
-        return error
+class OnlySession:
+    """Stands for a policy that serves one robot, so that it is known when that robot has left."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.name, self.card, self._policy = policy.name, policy.card, policy
+
+    def reset(self, instruction: str) -> None:
+        """See Policy."""
+        self._policy.reset(instruction)
+
+    def act(self, observation: Observation) -> ActionChunk:
+        """See Policy."""
+        return self._policy.act(observation)
 
 
 def share_policy(policy: Policy, *, batched: bool = True) -> SharedPolicy:
     """The policy for several robots; it must not be used for itself any more.
 
-    batched: whether several robots are decided for in one pass where the policy can; else one after the other.
+    batched: whether several robots are decided for in one pass, where the policy can; else one after the other.
     """
+    if isinstance(policy, RT1Policy):
+        return SharedRT1(policy) if batched else OneByOne(policy, policy.another)
     return OneByOne(policy)

@@ -29,22 +29,20 @@ class FiLM(nn.Module):
         for layer in (self.scale, self.shift):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        self._fixed: tuple[Tensor, Tensor] | None = None
+        self.channels = channels
+        self.fixed: tuple[Tensor, Tensor] | None = None
+        """Factors and summands (N, C, 1, 1) that are taken in place of a sentence's; see Films."""
 
-    def fix(self, sentence: Tensor) -> None:
-        """From now on `forward` takes this sentence (1, language_size), whatever it is given."""
-        scale, shift = 1 + self.scale(sentence)[:, :, None, None], self.shift(sentence)[:, :, None, None]
-        if self._fixed is None:
-            self._fixed = scale, shift
-        else:  # in place, for a CUDA graph reads these very addresses
-            self._fixed[0].copy_(scale)
-            self._fixed[1].copy_(shift)
+    def factors(self, sentence: Tensor) -> tuple[Tensor, Tensor]:
+        """Sentences (N, language_size) -> what features are multiplied by and what is added, (N, C) each."""
+        return 1 + self.scale(sentence), self.shift(sentence)
 
     def forward(self, features: Tensor, sentence: Tensor) -> Tensor:
         """features (N, C, h, w), sentence (N, language_size) -> (N, C, h, w)."""
-        if self._fixed is not None:
-            return torch.addcmul(self._fixed[1], features, self._fixed[0])
-        return (1 + self.scale(sentence)[:, :, None, None]) * features + self.shift(sentence)[:, :, None, None]
+        if self.fixed is not None:
+            return torch.addcmul(self.fixed[1], features, self.fixed[0])
+        scale, shift = self.factors(sentence)
+        return scale[:, :, None, None] * features + shift[:, :, None, None]
 
 
 class FiLMBlock(nn.Module):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -20,67 +22,106 @@ from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.observations.scaled_state import check_state, scaled_state
 from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION
+from rt_vla_ros.policies.rt1.films import Films
 from rt_vla_ros.policies.rt1.loss import ILLEGAL
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 
+Inputs = tuple[NDArray[np.uint8], NDArray[np.float32] | None]
+"""Of one robot: images of every camera, (K, H, W, 3), and the state as the network takes it, (S,), if it has one."""
+
 
 class PlainSteps:
-    """The network with its history of observation tokens."""
+    """The network with one robot's history of observation tokens. Several robots may share the network."""
 
     def __init__(self, model: RT1Model) -> None:
         self.model = model
-        self._sentence: Tensor | None = None
-        self._empty: Tensor | None = None  # tokens of a step before the first, where the network's history has such
+        self._films = Films(model)
+        self._factors: Tensor | None = None  # of the request's sentence
         self._tokens: History[Tensor]
         self._actions: History[Tensor]
 
+    def another(self) -> PlainSteps:
+        """The same network for another robot, which has no request yet."""
+        other = copy.copy(self)
+        other._factors = None
+        return other
+
     def begin(self, features: Tensor) -> None:
         """A new request. features: what the model takes as an instruction, (1, ...)."""
-        self._sentence = self.model.sentence(features)
-        if self.model.config.history_start == "zero_frames":
-            images, state = self._nothing()
-            tokens = self.model.image_tokens(images, torch.zeros_like(self._sentence))
-            self._empty = self.model.observation_tokens(tokens[None], state)
-        self._forget()
-
-    def _nothing(self) -> tuple[Tensor, Tensor | None]:
-        """What a step of `history_start` zero_frames sees, as `step` takes it."""
-        config, device = self.model.config, self.model.device
-        images = torch.zeros(config.num_cameras, *config.input_size, 3, dtype=torch.uint8, device=device)
-        return images, torch.zeros(1, config.state_size, device=device) if config.state_size else None
-
-    def _forget(self) -> None:
-        """A new history for the same request."""
         length = self.model.config.time_sequence_length
         self._tokens, self._actions = History(length), History(length)
-        if self._empty is not None:
+        if self.model.config.history_start == "zero_frames":
+            empty = self._empty_step()
             for _ in range(length):
-                self._tokens.append(self._empty)
+                self._tokens.append(empty)
+        self._factors = self._films.factors(self.model.sentence(features))
 
     def step(self, images: Tensor, state: Tensor | None = None) -> Tensor:
         """Logits of the newest step, (D, V).
 
         images: of every camera, uint8 RGB (K, H, W, 3). state: as the network takes it, (1, S); None: it has none.
         """
-        assert self._sentence is not None, "begin comes first"
-        tokens = self.model.image_tokens(images, self._sentence)
-        self._tokens.append(self.model.observation_tokens(tokens[None], state))
-        tokens = torch.stack(self._tokens.items, dim=1)  # (1, T, tokens, C)
-        return self.model.transformer(tokens, self.model.action_rows(self._chosen(tokens), tokens))[0, -1]
+        return steps_together([self], images[None], state)[0]
 
     def chosen(self, tokens: Tensor) -> None:
         """Takes the tokens that were chosen at this step, (D,), for networks that see earlier actions."""
         self._actions.append(tokens[None].to(self.model.device))
 
-    def _chosen(self, tokens: Tensor) -> Tensor | None:
+    def observed(self, images: Tensor, states: Tensor | None, factors: Tensor) -> Tensor:
+        """What is kept of a step of B robots, (B, num_observation_tokens, C).
+
+        images: (B, K, H, W, 3). states: (B, S). factors: of each robot's sentence, (B, W), see Films.
+        """
+        with self._films.fixed(factors.repeat_interleave(images.shape[1], dim=0)):
+            tokens = self.model.image_tokens(images.flatten(0, 1), factors)
+        return self.model.observation_tokens(tokens.unflatten(0, images.shape[:2]), states)
+
+    def newest(self, windows: Tensor, chosen: Tensor | None) -> Tensor:
+        """Logits of the newest step, (B, D, V).
+
+        windows: of what is kept, (B, T, num_observation_tokens, C). chosen: the steps' tokens, (B, T, D); None: zeros.
+        """
+        return self.model.transformer(windows, self.model.action_rows(chosen, windows))[:, -1]
+
+    def _empty_step(self) -> Tensor:
+        """What is kept of a step of `history_start` zero_frames: black images, a sentence and a state of zeros."""
+        config, device = self.model.config, self.model.device
+        images = torch.zeros(1, config.num_cameras, *config.input_size, 3, dtype=torch.uint8, device=device)
+        state = torch.zeros(1, config.state_size, device=device) if config.state_size else None
+        silence = torch.zeros(1, config.language_size, device=device)
+        return self.observed(images, state, self._films.factors(silence))
+
+    def _chosen(self) -> Tensor:
         """Tokens of the window's steps, oldest first, (1, T, D); zeros where none were taken yet."""
-        if self.model.config.action_embedding != "previous":
-            return None
-        taken = torch.zeros(1, tokens.shape[1], self.model.config.num_action_tokens, dtype=torch.int64)
-        earlier = self._actions.items[-(tokens.shape[1] - 1) :] if tokens.shape[1] > 1 else ()
+        steps = len(self._tokens)
+        taken = torch.zeros(1, steps, self.model.config.num_action_tokens, dtype=torch.int64, device=self.model.device)
+        earlier = self._actions.items[-(steps - 1) :] if steps > 1 else ()
         for back, action in enumerate(reversed(earlier), start=2):
             taken[:, -back] = action
-        return taken.to(tokens.device)
+        return taken
+
+
+def steps_together(robots: Sequence[PlainSteps], images: Tensor, states: Tensor | None) -> Tensor:
+    """Logits of the newest step of each robot, (B, D, V); all have the same network, and a request each.
+
+    images: uint8 RGB (B, K, H, W, 3). states: as the network takes them, (B, S); None: it has none.
+    Windows of the same length go through the transformer together: short ones are rare, and a padded row costs as much
+    as a real one.
+    """
+    network, factors = robots[0], [robot._factors for robot in robots if robot._factors is not None]
+    assert len(factors) == len(robots), "begin comes first"
+    observed = network.observed(images, states, factors[0] if len(factors) == 1 else torch.cat(factors))
+    lengths: dict[int, list[int]] = {}
+    for place, (robot, tokens) in enumerate(zip(robots, observed.split(1), strict=True)):
+        robot._tokens.append(tokens.clone())  # not a part of everyone's, and what a CUDA graph writes is overwritten
+        lengths.setdefault(len(robot._tokens), []).append(place)
+    sees_actions = network.model.config.action_embedding == "previous"
+    logits: dict[int, Tensor] = {}
+    for places in lengths.values():
+        windows = torch.cat([torch.stack(robots[place]._tokens.items, dim=1) for place in places])
+        chosen = torch.cat([robots[place]._chosen() for place in places]) if sees_actions else None
+        logits |= zip(places, network.newest(windows, chosen), strict=True)
+    return torch.stack([logits[place] for place in range(len(robots))])
 
 
 class RT1Policy:
@@ -135,21 +176,28 @@ class RT1Policy:
         self._decoder.reset()
         self._newest = -math.inf
 
+    def another(self) -> RT1Policy:
+        """The same network and encoder for another robot, which has no instruction yet."""
+        other = copy.copy(self)
+        other._steps, other._newest = self._steps.another(), None
+        other._decoder = ActionDecoder(self.card, self._decoder.decoding)
+        return other
+
     def act(self, observation: Observation) -> ActionChunk:
         """One step.
 
         Raises RuntimeError before the first reset, and ValueError for images and a state that the card does not allow,
         that have no time or that are older than the last one: the history would be out of order.
         """
-        probabilities = self.probabilities(observation)
-        self._decoder.begin(observation.stamp)
-        chunk = self._decoder.from_probabilities(probabilities)
-        self._steps.chosen(torch.tensor(chunk.tokens))
-        return chunk
+        return self.decide(self.probabilities(observation), observation.stamp)
 
     @torch.inference_mode()
     def probabilities(self, observation: Observation) -> NDArray[np.float64]:
         """One step, before decoding: probabilities of the tokens, shape (horizon * D, bins), zero for illegal ones."""
+        return probabilities_together([self], [self.take(observation)])[0]
+
+    def take(self, observation: Observation) -> Inputs:
+        """The first half of `act`: what the network gets. Raises what `act` raises."""
         if self._newest is None:
             raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
         if not math.isfinite(observation.stamp):
@@ -159,19 +207,22 @@ class RT1Policy:
                 f"The image was taken at {observation.stamp:.3f} s, before the last one ({self._newest:.3f} s); images "
                 "must come in the order of their stamps."
             )
-        images, state = self._inputs(observation)
+        inputs = self._inputs(observation)
         self._newest = observation.stamp
-        logits = self._steps.step(images, state).float().masked_fill(~self.model.legal, ILLEGAL)
-        return logits.softmax(dim=-1).cpu().numpy().astype(np.float64)
+        return inputs
 
-    def _inputs(self, observation: Observation) -> tuple[Tensor, Tensor | None]:
-        """What `PlainSteps.step` takes."""
-        pixels = np.stack([self._image(observation, camera) for camera in self.card.cameras])
-        images = torch.from_numpy(pixels).to(self.model.device)
+    def decide(self, probabilities: NDArray[np.float64], stamp: float) -> ActionChunk:
+        """The other half. stamp: of the observation [s]. Raises DecodingError for numbers that are not finite."""
+        self._decoder.begin(stamp)
+        chunk = self._decoder.from_probabilities(probabilities)
+        self._steps.chosen(torch.tensor(chunk.tokens))
+        return chunk
+
+    def _inputs(self, observation: Observation) -> Inputs:
+        images = np.stack([self._image(observation, camera) for camera in self.card.cameras])
         if not self.card.state:
             return images, None
-        state = scaled_state(check_state(observation.state, self.card), self.card)
-        return images, torch.from_numpy(state)[None].to(self.model.device)
+        return images, scaled_state(check_state(observation.state, self.card), self.card)
 
     def _image(self, observation: Observation, camera: CameraSpec) -> NDArray[np.uint8]:
         if camera.name not in observation.images:
@@ -180,6 +231,17 @@ class RT1Policy:
         image = observation.images[camera.name]
         check_image(image, camera)
         return image
+
+
+@torch.inference_mode()
+def probabilities_together(policies: Sequence[RT1Policy], inputs: Sequence[Inputs]) -> list[NDArray[np.float64]]:
+    """Of each policy as `RT1Policy.probabilities`; all have the same network. inputs: what each took."""
+    model = policies[0].model
+    images = torch.from_numpy(np.stack([images for images, _ in inputs])).to(model.device)
+    states = [state for _, state in inputs if state is not None]
+    state = torch.from_numpy(np.stack(states)).to(model.device) if states else None
+    logits = steps_together([policy._steps for policy in policies], images, state).float()
+    return list(logits.masked_fill(~model.legal, ILLEGAL).softmax(dim=-1).cpu().numpy().astype(np.float64))
 
 
 def _own_encoder(model: RT1Model, name: str) -> LanguageEncoder:

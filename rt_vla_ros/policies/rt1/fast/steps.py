@@ -11,16 +11,19 @@ from rt_vla_ros.policies.recorded_call import graphed
 from rt_vla_ros.policies.rt1.fast import onednn
 from rt_vla_ros.policies.rt1.fast.last_step import last_logits
 from rt_vla_ros.policies.rt1.film_efficientnet import ConvNorm, SameConv, SqueezeExcite
-from rt_vla_ros.policies.rt1.layers import FiLM
+from rt_vla_ros.policies.rt1.films import Films
 from rt_vla_ros.policies.rt1.modeling import Normalisation, RT1Model
 from rt_vla_ros.policies.rt1.policy import PlainSteps
+
+NO_SENTENCE = torch.empty(0)
+"""What layers are given that do not look at it."""
 
 
 class FoldedSteps(PlainSteps):
     """The network made ready for inference, in place: it can be neither trained nor saved afterwards.
 
-    Batch normalisation is folded into the convolutions, FiLM's factors are computed once per instruction, tokens
-    are kept embedded, the transformer computes only the rows that matter. On a CPU weights have oneDNN's layout.
+    Batch normalisation is folded into the convolutions, tokens are kept embedded, the transformer computes only the
+    rows that matter. On a CPU weights have oneDNN's layout.
     """
 
     def __init__(self, model: RT1Model, dtype: torch.dtype = torch.float32, *, cuda_graphs: bool = False) -> None:
@@ -33,62 +36,73 @@ class FoldedSteps(PlainSteps):
         self._dtype = torch.float32
         self._frame: Callable[[Tensor], Tensor] = self._embedded_images
         self._window: Callable[[Tensor], Tensor] = self._last_logits
+        self._graphs = False
         # In float32, whatever the type: a plain image is where bfloat16 errs most, and it fills the window at first.
-        self._empty = self._empty_step().to(dtype) if model.config.history_start == "zero_frames" else None
+        self._empty = self._first_empty_step().to(dtype) if model.config.history_start == "zero_frames" else None
         nn.Module.to(model, dtype)
         if onednn.serves(model.device, dtype):
             _pack(model)
-        self._dtype = dtype
-        self._films = [module for module in model.modules() if isinstance(module, FiLM)]
+        self._dtype, self._films = dtype, Films(model)
         if cuda_graphs:
             self._frame, self._window = (graphed(part, model.device) for part in (self._frame, self._window))
+            self._graphs = model.device.type == "cuda"
 
     def begin(self, features: Tensor) -> None:
         """See PlainSteps."""
-        sentence = self.model.sentence(features.to(self._dtype) if features.is_floating_point() else features)
-        self._forget()
-        self._sentence = self._unused = sentence  # unused by FiLMs that have been fixed
-        for film in self._films:
-            film.fix(sentence)
+        super().begin(features.to(self._dtype) if features.is_floating_point() else features)
 
-    def step(self, images: Tensor, state: Tensor | None = None) -> Tensor:
+    def observed(self, images: Tensor, states: Tensor | None, factors: Tensor) -> Tensor:
+        """See PlainSteps; the tokens are embedded, (B, num_observation_tokens, d_model)."""
+        robots, cameras = images.shape[:2]
+        if self._graphs:
+            images, factors = padded(images), padded(factors)
+        self._films.fix(factors.repeat_interleave(cameras, dim=0) if cameras > 1 else factors)
+        tokens = self._frame(images.flatten(0, 1)).reshape(len(images), -1, self.model.config.d_model)[:robots]
+        if self.model.state_token is None:
+            return tokens
+        assert states is not None, "this network takes the robot's state"
+        row = self.model.transformer.embed(self.model.state_token(states.to(self._dtype)))
+        return torch.cat([tokens, row[:, None]], dim=1)
+
+    def newest(self, windows: Tensor, chosen: Tensor | None) -> Tensor:
         """See PlainSteps."""
-        assert self._sentence is not None, "begin comes first"
-        self._tokens.append(self.embedded(images, state))
-        rows = torch.stack(self._tokens.items, dim=1)
-        chosen = self._chosen(rows)
         if chosen is None:
-            return self._window(rows)[0]
-        embedded = self.model.transformer.embed(self.model.action_rows(chosen, rows))
-        return last_logits(self.model.transformer, rows, embedded)[0]
+            return self._window(padded(windows) if self._graphs else windows)[: len(windows)]
+        embedded = self.model.transformer.embed(self.model.action_rows(chosen, windows))
+        return last_logits(self.model.transformer, windows, embedded)
 
     def embedded(self, images: Tensor, state: Tensor | None = None) -> Tensor:
         """What is kept of a step, (1, num_observation_tokens, d_model); arguments as in `step`."""
-        tokens = self._frame(images).clone()  # a CUDA graph's are overwritten by the next step's
-        if self.model.state_token is None:
-            return tokens
-        assert state is not None, "this network takes the robot's state"
-        row = self.model.transformer.embed(self.model.state_token(state.to(self._dtype)))
-        return torch.cat([tokens, row[:, None]], dim=1)
+        assert self._factors is not None, "begin comes first"
+        return self.observed(images[None], state, self._factors)
 
     def window_logits(self) -> Tensor:
         """Logits of the newest step from what is kept, (D, V)."""
         return self._window(torch.stack(self._tokens.items, dim=1))[0]
 
     def _embedded_images(self, images: Tensor) -> Tensor:
-        """uint8 RGB (K, H, W, 3) -> (1, K * num_image_tokens, d_model)."""
+        """uint8 RGB (N, H, W, 3) -> (N, num_image_tokens, d_model), with FiLM's factors as they are set."""
         pixels = self._normalise(images).to(self._dtype)
-        features = self.model.projection(self.model.trunk(pixels, self._unused))
-        features = self.model.places(self.model.film(features, self._unused))
-        return self.model.transformer.embed(self.model.token_learner(features)).flatten(0, 1)[None]
+        features = self.model.projection(self.model.trunk(pixels, NO_SENTENCE))
+        features = self.model.places(self.model.film(features, NO_SENTENCE))
+        return self.model.transformer.embed(self.model.token_learner(features))
 
     @torch.no_grad()
+    def _first_empty_step(self) -> Tensor:
+        return super()._empty_step()
+
     def _empty_step(self) -> Tensor:
-        self._unused = torch.zeros(1, self.model.config.language_size, device=self.model.device)
-        return self.embedded(*self._nothing())
+        assert self._empty is not None, "this network has no steps before the first"
+        return self._empty
 
     def _last_logits(self, rows: Tensor) -> Tensor:
         return last_logits(self.model.transformer, rows)
+
+
+def padded(rows: Tensor) -> Tensor:
+    """(B, ...) -> the next power of two of rows, the last one repeated: a CUDA graph is recorded for each number."""
+    missing = (1 << (len(rows) - 1).bit_length()) - len(rows)
+    return torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])]) if missing else rows
 
 
 def fold_batch_norms(model: nn.Module) -> None:

@@ -1,0 +1,31 @@
+"""What several robots ask of one network at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.policies.policy import Policy
+
+ActRequest = tuple[Policy, Observation]
+"""A robot's policy, and what the robot sees now."""
+
+
+def check_requests(requests: Sequence[ActRequest], most: int, belongs: Callable[[Policy], bool]) -> None:
+    """Raises ValueError for more than `most` requests, for two of one robot, and for a policy that does not belong."""
+    if len(requests) > most:
+        raise ValueError(f"got {len(requests)} requests, this policy takes {most} at a time")
+    if len({id(session) for session, _ in requests}) < len(requests):
+        raise ValueError("got two requests of one session; the second one must wait for the first one's action")
+    for session, _ in requests:
+        if not belongs(session):
+            raise ValueError(f"got a request of a session of another policy, {session.name}")
+
+
+def outcome(session: Policy, observation: Observation) -> ActionChunk | Exception:
+    """What `act` returns or raises."""
+    try:
+        return session.act(observation)
+    except Exception as error:  # the robot that asked is told
+        return error

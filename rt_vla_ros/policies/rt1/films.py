@@ -1,0 +1,51 @@
+"""What all FiLM layers of a network multiply and add for a sentence, computed once an instruction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from rt_vla_ros.policies.rt1.layers import FiLM
+
+
+class Films:
+    """The FiLM layers of a network. Their factors lie one behind the other in a row for each image, (N, W)."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._films = [module for module in model.modules() if isinstance(module, FiLM)]
+        self._buffers: dict[int, Tensor] = {}  # by the number of rows: a CUDA graph reads these very addresses
+        self._set: Tensor | None = None
+
+    def factors(self, sentence: Tensor) -> Tensor:
+        """Sentences (N, language_size) -> (N, W).
+
+        A robot's are computed by themselves: rows of a larger product may be rounded otherwise.
+        """
+        return torch.cat([part for film in self._films for part in film.factors(sentence)], dim=1)
+
+    def fix(self, factors: Tensor) -> None:
+        """From now on the layers take these factors, (N, W), for N images, whatever sentence they are given."""
+        if factors is self._set:
+            return
+        if (buffer := self._buffers.get(len(factors))) is None:
+            buffer = self._buffers[len(factors)] = factors.clone()
+        else:
+            buffer.copy_(factors)
+        parts = iter(buffer.split([size for film in self._films for size in (film.channels,) * 2], dim=1))
+        for film, scale, shift in zip(self._films, parts, parts, strict=True):
+            film.fixed = scale[:, :, None, None], shift[:, :, None, None]
+        self._set = factors
+
+    @contextmanager
+    def fixed(self, factors: Tensor) -> Iterator[None]:
+        """Within, as `fix`; behind it the layers take the sentence that they are given."""
+        self.fix(factors)
+        try:
+            yield
+        finally:
+            for film in self._films:
+                film.fixed = None
+            self._set = None
