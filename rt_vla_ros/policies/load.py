@@ -48,7 +48,7 @@ def load_policy(
     action; one that plans in any case does so with and without.
     remote: how a server is talked to.
     tell: gets a sentence now and then about how far loading is.
-    Raises ServerDecidesError for what a remote policy is told at its server, PolicyLostError where that does not answer,
+    Raises ServerDecidesError for what a remote policy's server is told, PolicyLostError where that does not answer,
     UnknownPolicyError, CheckpointError, ActionCardError, WeightsError, NoPlansError: all ValueErrors with a sentence.
     """
     tell = tell or say_nothing

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
 
 from rt_vla_ros.console.access import is_loopback
 
-MOST_ATTEMPTS, PAUSE = 5, 2.0  # wrong tokens at once, and one more for each PAUSE [s]
 HOW_TO_LISTEN = (
     "Outside localhost a policy server demands a token or certificates. Write a token into a file that only you can "
     "read, e.g. `(umask 077; python3 -c 'import secrets; print(secrets.token_urlsafe(24))' > policy_token)`, and say "
-    "--token-file policy_token here and remote_token_file:=policy_token at the robots. Or give --certificate, --key and "
-    "--client-ca, and each robot a certificate of that authority."
+    "--token-file policy_token here and remote_token_file:=policy_token at the robots. Or give --certificate, --key "
+    "and --client-ca, and each robot a certificate of that authority."
 )
 
 
@@ -22,12 +20,20 @@ def check_listening(host: str, token: str | None, client_ca: str) -> None:
         raise ValueError(f"The server would listen on {host!r}. {HOW_TO_LISTEN}")
 
 
-class RobotAccess:
-    """token: that is demanded; None where none is. clock: steady [s]."""
+def said_of_listening(host: str, token: str | None, client_ca: str, certificate: str) -> str:
+    """Who can reach a server that listens on this address, in a sentence."""
+    if is_loopback(host):
+        return "Only this machine reaches it."
+    allowed = [*(["the token"] if token is not None else []), *(["a certificate"] if client_ca else [])]
+    clear = "" if certificate else " Without --certificate everybody on the way can read the token and the images."
+    return f"Everybody who reaches {host} and has {' and '.join(allowed)} can use it.{clear}"
 
-    def __init__(self, token: str | None, clock: Callable[[], float]) -> None:
-        self._token, self._clock = token, clock
-        self._attempts = self._attempted = 0.0
+
+class RobotAccess:
+    """token: that is demanded; None where none is."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
 
     def status(self, authorization: str | None, origin: str | None) -> int:
         """HTTP status of the answer to who comes with these headers: 200, or that of a refusal.
@@ -36,15 +42,6 @@ class RobotAccess:
         """
         if origin is not None:
             return 403
-        if self._token is None:
+        if self._token is None or hmac.compare_digest((authorization or "").encode(), f"Bearer {self._token}".encode()):
             return 200
-        now = self._clock()
-        self._attempts = max(0.0, self._attempts - (now - self._attempted) / PAUSE)
-        self._attempted = now
-        given = (authorization or "").encode()
-        if hmac.compare_digest(given, f"Bearer {self._token}".encode()):
-            return 200
-        if self._attempts > MOST_ATTEMPTS - 1:
-            return 429
-        self._attempts += 1 if authorization else 0
         return 401

@@ -1,4 +1,4 @@
-"""The one thread that runs a model for all robots: it loads it, begins sessions and instructions, and decides batches."""
+"""The one thread that runs a model for all robots: it loads it, begins sessions and decides batches."""
 
 from __future__ import annotations
 

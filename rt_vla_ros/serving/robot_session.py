@@ -16,7 +16,7 @@ from rt_vla_ros.policies.remote import meta_fields as read
 from rt_vla_ros.policies.remote.chunk_wire import chunk_meta
 from rt_vla_ros.policies.remote.image_wire import RAW, decode_images, raw_size
 from rt_vla_ros.policies.remote.settings import LONGEST_BUDGET
-from rt_vla_ros.policies.remote.wire import Kind, Message, WireError, pack, unpack
+from rt_vla_ros.policies.remote.wire import MessageKind, RemoteMessage, RemoteWireError, pack, unpack
 from rt_vla_ros.runtime.instruction_gate import LONGEST_TEXT, too_long
 from rt_vla_ros.runtime.question_queue import without_words
 from rt_vla_ros.serving.metrics import FleetMetrics, RobotTally
@@ -59,10 +59,10 @@ class RobotSession:
                 try:
                     data = await self._socket.receive_bytes()
                 except KeyError as error:
-                    raise WireError("Text came, expected bytes.") from error
+                    raise RemoteWireError("Text came, expected bytes.") from error
                 self._take(unpack(data, self._policy.largest_body), self._clock())
-        except WireError as error:
-            await self._send(Message(Kind.REFUSED, 0, {"sentence": str(error), "reason": "value"}))
+        except RemoteWireError as error:
+            await self._send(RemoteMessage(MessageKind.REFUSED, 0, {"sentence": str(error), "reason": "value"}))
             await self._socket.close(POLICY_VIOLATION, str(error)[:100])
         finally:
             for task in self._tasks:
@@ -78,44 +78,44 @@ class RobotSession:
             sent += f" instead of {tally.unencoded / megabyte:.1f} MB"
         return f"{tally.outcomes['decided']} decisions, {late} late, {tally.outcomes['refused']} refused; {sent}."
 
-    def _take(self, message: Message, now: float) -> None:
-        """Raises WireError for a message that a robot does not send."""
+    def _take(self, message: RemoteMessage, now: float) -> None:
+        """Raises RemoteWireError for a message that a robot does not send."""
         self._allowance = min(self._rate, self._allowance + (now - self._counted) * self._rate)
         self._counted = now
         if self._allowance < 1:
             self._refuse(message, f"More than {self._rate:g} messages a second came from this robot.")
             return
         self._allowance -= 1
-        if message.kind is Kind.ACT:
+        if message.kind is MessageKind.ACT:
             self._act(message, now)
-        elif message.kind in (Kind.RESET, Kind.ASK):
+        elif message.kind in (MessageKind.RESET, MessageKind.ASK):
             if self._pending >= self._most_pending:
                 self._refuse(message, f"{self._pending} requests of this robot wait for an answer already.")
                 return
             self._begin(self._waiting(message))
         else:
-            raise WireError(f"A robot does not send {message.kind.name}.")
+            raise RemoteWireError(f"A robot does not send {message.kind.name}.")
 
-    async def _waiting(self, message: Message) -> None:
+    async def _waiting(self, message: RemoteMessage) -> None:
         self._pending += 1
         try:
-            answer = await (self._reset(message) if message.kind is Kind.RESET else self._ask(message))
+            answer = await (self._reset(message) if message.kind is MessageKind.RESET else self._ask(message))
         except Exception as error:  # it is told to who asked
             answer = _refusal(message, error)
         finally:
             self._pending -= 1
         await self._send(answer)
 
-    async def _reset(self, message: Message) -> Message:
+    async def _reset(self, message: RemoteMessage) -> RemoteMessage:
         instruction = read.text(message.meta, "instruction")
         if (problem := too_long("instruction", instruction, LONGEST_TEXT)) is not None:
             raise ValueError(problem)
         worker, session = self._policy.worker, self._session
         worker.forget(session, "Another instruction begins.")
         await asyncio.wrap_future(worker.call(lambda: session.reset(instruction)))
-        return Message(Kind.DONE, message.number)
+        return RemoteMessage(MessageKind.DONE, message.number)
 
-    async def _ask(self, message: Message) -> Message:
+    async def _ask(self, message: RemoteMessage) -> RemoteMessage:
         session, question = self._session, read.text(message.meta, "question")
         if not isinstance(session, AnsweringPolicy):
             raise ValueError(without_words(session.name))
@@ -126,23 +126,23 @@ class RobotSession:
             raise ValueError("Another question is being answered; ask again when it is.")
         async with self._asking:
             answer = await asyncio.to_thread(session.ask, images, question)
-        return Message(Kind.ANSWER, message.number, {"answer": answer})
+        return RemoteMessage(MessageKind.ANSWER, message.number, {"answer": answer})
 
     # Decisions -------------------------------------------------------------------------------------------------------
 
-    def _act(self, message: Message, arrival: float) -> None:
+    def _act(self, message: RemoteMessage, arrival: float) -> None:
         """The deadline is the robot's budget from here on, without the trip there and back that it measured."""
         try:
             budget, trip = read.number(message.meta, "budget"), read.number(message.meta, "trip")
             if not (0 <= budget <= LONGEST_BUDGET and 0 <= trip <= LONGEST_BUDGET):
-                raise WireError(f"budget is {budget:g} s and trip {trip:g} s, expected 0 to {LONGEST_BUDGET:g}.")
-        except WireError as error:
+                raise RemoteWireError(f"budget is {budget:g} s and trip {trip:g} s, expected 0 to {LONGEST_BUDGET:g}.")
+        except RemoteWireError as error:
             self._refuse(message, str(error))
             return
         self._metrics.receive(self._tally, len(message.body), raw_size(self._policy.card))
         self._begin(self._decide(message, arrival, arrival + budget - trip))
 
-    async def _decide(self, message: Message, arrival: float, deadline: float) -> None:
+    async def _decide(self, message: RemoteMessage, arrival: float, deadline: float) -> None:
         batch = 0
         try:
             ticket = Ticket(self._session, await self._observation(message), arrival, deadline)
@@ -154,10 +154,13 @@ class RobotSession:
                 alarm.cancel()
             batch = decided.batch
             times = {"queue": decided.queue, "inference": decided.inference, "batch": batch}
-            answer, outcome = Message(Kind.CHUNK, message.number, {**chunk_meta(decided.chunk), **times}), "decided"
+            answer, outcome = (
+                RemoteMessage(MessageKind.CHUNK, message.number, {**chunk_meta(decided.chunk), **times}),
+                "decided",
+            )
             packed = pack(answer)
         except LateRequestError as late:
-            packed, outcome = pack(Message(Kind.LATE, message.number, {"sentence": str(late)})), "late"
+            packed, outcome = pack(RemoteMessage(MessageKind.LATE, message.number, {"sentence": str(late)})), "late"
         except Exception as error:  # it is told to who asked
             packed, outcome = pack(_refusal(message, error)), "refused"
         self._metrics.answer(self._tally, outcome, self._clock() - arrival, batch)
@@ -167,8 +170,8 @@ class RobotSession:
         ticket.late()
         self._policy.worker.expire()
 
-    async def _observation(self, message: Message) -> Observation:
-        """Raises WireError, with a sentence, for what the card does not allow."""
+    async def _observation(self, message: RemoteMessage) -> Observation:
+        """Raises RemoteWireError, with a sentence, for what the card does not allow."""
         card, meta = self._policy.card, message.meta
         raw = all(isinstance(one, dict) and one.get("format") == RAW for one in read.items(meta, "images", 64))
         if raw:
@@ -180,8 +183,8 @@ class RobotSession:
 
     # Out -------------------------------------------------------------------------------------------------------------
 
-    def _refuse(self, message: Message, sentence: str) -> None:
-        if message.kind is Kind.ACT:
+    def _refuse(self, message: RemoteMessage, sentence: str) -> None:
+        if message.kind is MessageKind.ACT:
             self._metrics.answer(self._tally, "refused", 0.0)
         self._begin(self._send(_refusal(message, ValueError(sentence))))
 
@@ -195,7 +198,7 @@ class RobotSession:
         if not task.cancelled():
             task.exception()  # the robot is gone, which `run` sees too
 
-    async def _send(self, message: Message) -> None:
+    async def _send(self, message: RemoteMessage) -> None:
         await self._send_packed(pack(message))
 
     async def _send_packed(self, data: bytes) -> None:
@@ -206,8 +209,10 @@ class RobotSession:
             raise WebSocketDisconnect(POLICY_VIOLATION, "It takes no answers.") from None
 
 
-def _refusal(message: Message, error: Exception) -> Message:
+def _refusal(message: RemoteMessage, error: Exception) -> RemoteMessage:
     """reason: what it means to the robot: "value": this request alone; "decoding": the model; "fault": the server."""
     kinds = ((DecodingError, "decoding"), (ValueError, "value"))
     reason = next((word for kind, word in kinds if isinstance(error, kind)), "fault")
-    return Message(Kind.REFUSED, message.number, {"sentence": in_words_for_robots(error)[:4000], "reason": reason})
+    return RemoteMessage(
+        MessageKind.REFUSED, message.number, {"sentence": in_words_for_robots(error)[:4000], "reason": reason}
+    )

@@ -15,7 +15,16 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rt_vla_ros.policies.remote.handshake import Hello, refuse_other
-from rt_vla_ros.policies.remote.wire import HEADER, MOST_META, VERSION, Kind, Message, WireError, pack, unpack
+from rt_vla_ros.policies.remote.wire import (
+    HEADER,
+    MOST_META,
+    VERSION,
+    MessageKind,
+    RemoteMessage,
+    RemoteWireError,
+    pack,
+    unpack,
+)
 from rt_vla_ros.serving.access import RobotAccess
 from rt_vla_ros.serving.metrics import FleetMetrics
 from rt_vla_ros.serving.model_worker import in_words_for_robots
@@ -104,7 +113,7 @@ class PolicyServer:
         if status == 200 and (full or self._addresses[address] >= self._limits.robots_of_address):
             status = 503
         if status != 200:
-            self._metrics.turn_away({401: "token", 403: "origin", 429: "attempts", 503: "full"}[status])
+            self._metrics.turn_away({401: "token", 403: "origin", 503: "full"}[status])
             await socket.send_denial_response(_plain("Not this time.", status))
             return
         self._addresses[address] += 1
@@ -120,13 +129,13 @@ class PolicyServer:
     async def _serve(self, socket: WebSocket, address: str) -> None:
         try:
             first = unpack(await asyncio.wait_for(socket.receive_bytes(), HANDSHAKE), 0)
-            if first.kind is not Kind.HELLO:
-                raise WireError(f"A robot begins with a HELLO, not with {first.kind.name}.")
+            if first.kind is not MessageKind.HELLO:
+                raise RemoteWireError(f"A robot begins with a HELLO, not with {first.kind.name}.")
             hello = Hello.read(first.meta)
             policy = self._find(hello.policy)
             refusal = refuse_other(hello, policy.name, policy.model, policy.card)
             if refusal is not None:
-                raise WireError(refusal)
+                raise RemoteWireError(refusal)
             session = await asyncio.wrap_future(policy.worker.call(policy.session))
         except asyncio.TimeoutError:
             self._metrics.turn_away("handshake")
@@ -136,11 +145,11 @@ class PolicyServer:
             self._metrics.turn_away("handshake")
             await socket.close(POLICY_VIOLATION, "Text came, expected bytes.")
             return
-        except ValueError as error:  # a WireError, or a SharingError
+        except ValueError as error:  # a RemoteWireError, or a SharingError
             self._metrics.turn_away("handshake")
             await _refuse(socket, in_words_for_robots(error))
             return
-        await socket.send_bytes(pack(Message(Kind.WELCOME, first.number, policy.welcome().meta())))
+        await socket.send_bytes(pack(RemoteMessage(MessageKind.WELCOME, first.number, policy.welcome().meta())))
         tally = self._metrics.join(hello.robot, policy.name)
         robot = RobotSession(
             socket,
@@ -167,12 +176,14 @@ class PolicyServer:
             return self._policies[name]
         there = ", ".join(self._policies)
         wanted = f"There is no policy {name!r} here" if name else "This server has several policies"
-        raise WireError(f"{wanted}: name one of {there}, as in remote:HOST/NAME.")
+        raise RemoteWireError(f"{wanted}: name one of {there}, as in remote:HOST/NAME.")
 
 
 async def _refuse(socket: WebSocket, sentence: str) -> None:
     """The sentence, then the end; a WebSocket's own reason has room for 123 bytes only."""
-    await socket.send_bytes(pack(Message(Kind.REFUSED, 1, {"sentence": sentence[:4000], "reason": "handshake"})))
+    await socket.send_bytes(
+        pack(RemoteMessage(MessageKind.REFUSED, 1, {"sentence": sentence[:4000], "reason": "handshake"}))
+    )
     await socket.close(POLICY_VIOLATION)
 
 

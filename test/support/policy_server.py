@@ -40,7 +40,7 @@ class RunningServer:
         }
         for one in self.served.values():
             one.wait()
-        access = RobotAccess(token, time.monotonic)
+        access = RobotAccess(token)
         self.server = PolicyServer(self.served, access, self.metrics, limits=limits, tell=self.told.append)
         self.web = WebThread(self.server.app, "127.0.0.1", port, longest_message=self.server.longest_message, **web)
         self.web.start()

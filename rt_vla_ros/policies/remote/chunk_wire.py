@@ -10,7 +10,7 @@ import numpy as np
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.chunk import ActionChunk, EndEffectorStep
 from rt_vla_ros.policies.remote import meta_fields as read
-from rt_vla_ros.policies.remote.wire import WireError
+from rt_vla_ros.policies.remote.wire import RemoteWireError
 
 NUMBERS = 10  # of a step: translation, rotation, base, gripper
 
@@ -32,14 +32,16 @@ def chunk_meta(chunk: ActionChunk) -> dict[str, Any]:
 
 
 def chunk_from_meta(meta: Mapping[str, Any], card: ActionCard) -> ActionChunk:
-    """card: of the policy, which says how chunks that overlap are combined. Raises WireError, with a sentence."""
+    """card: of the policy, which says how chunks that overlap are combined. Raises RemoteWireError, with a sentence."""
     steps = [_step(one, i) for i, one in enumerate(read.items(meta, "steps", card.horizon))]
     ends = read.items(meta, "terminate", card.horizon)
     tokens = read.items(meta, "tokens", 1_000_000)
     if len(ends) != len(steps) or not all(isinstance(end, bool) for end in ends):
-        raise WireError(f"terminate has {len(ends)} items for {len(steps)} steps, expected true or false for each.")
+        raise RemoteWireError(
+            f"terminate has {len(ends)} items for {len(steps)} steps, expected true or false for each."
+        )
     if not all(isinstance(token, int) and not isinstance(token, bool) for token in tokens):
-        raise WireError("tokens has something else than whole numbers.")
+        raise RemoteWireError("tokens has something else than whole numbers.")
     return ActionChunk(
         steps=tuple(_end_effector(values, end) for values, end in zip(steps, ends, strict=True)),
         period=read.number(meta, "period"),
@@ -55,7 +57,7 @@ def chunk_from_meta(meta: Mapping[str, Any], card: ActionCard) -> ActionChunk:
 def _step(values: Any, place: int) -> list[float]:
     found = read.numbers({f"steps[{place}]": values}, f"steps[{place}]", NUMBERS)
     if len(found) != NUMBERS:
-        raise WireError(f"steps[{place}] has {len(found)} numbers, expected {NUMBERS}.")
+        raise RemoteWireError(f"steps[{place}] has {len(found)} numbers, expected {NUMBERS}.")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -18,7 +19,7 @@ from rt_vla_ros.policies.policy import PolicyLostError
 from rt_vla_ros.policies.remote.address import RemoteAddress
 from rt_vla_ros.policies.remote.handshake import Hello, Welcome
 from rt_vla_ros.policies.remote.settings import RemoteSettings
-from rt_vla_ros.policies.remote.wire import Kind, Message, WireError, pack, unpack
+from rt_vla_ros.policies.remote.wire import MessageKind, RemoteMessage, RemoteWireError, pack, unpack
 from rt_vla_ros.token_file import token_of
 
 OPENING = 3.0  # a server that does not answer for so long is not there [s]
@@ -43,21 +44,21 @@ class RemoteConnection:
         self.lost: str | None = None
         self._socket = _open(address, settings)
         self._changed = threading.Condition()
-        self._answers: dict[int, Message | None] = {}
+        self._answers: dict[int, RemoteMessage | None] = {}
         self._sending = threading.Lock()
         self._number = 0
         self._heard = time.monotonic()
         self._reader = threading.Thread(target=self._read, name="policy server", daemon=True)
         self._reader.start()
         try:
-            answer = self.ask(Kind.HELLO, hello.meta(), timeout=OPENING)
-            if answer.kind is not Kind.WELCOME:
+            answer = self.ask(MessageKind.HELLO, hello.meta(), timeout=OPENING)
+            if answer.kind is not MessageKind.WELCOME:
                 raise RemoteRefusedError(refusal_of(answer))
             self.welcome = Welcome.read(answer.meta)
         except NoAnswerError as error:
             self.close()
             raise PolicyLostError(f"What listens at {self._place} does not answer as a policy server.") from error
-        except WireError as error:
+        except RemoteWireError as error:
             self.close()
             raise RemoteRefusedError(f"The policy server at {self._place} cannot be used: {error}") from error
         except PolicyLostError:
@@ -69,15 +70,15 @@ class RemoteConnection:
         """How long nothing has been heard [s]."""
         return time.monotonic() - self._heard
 
-    def ask(self, kind: Kind, meta: Mapping[str, Any], body: bytes = b"", *, timeout: float) -> Message:
-        """The answer. Raises NoAnswerError after `timeout` [s], PolicyLostError, and WireError for what is too long."""
+    def ask(self, kind: MessageKind, meta: Mapping[str, Any], body: bytes = b"", *, timeout: float) -> RemoteMessage:
+        """The answer. Raises NoAnswerError after `timeout` [s], PolicyLostError, RemoteWireError for too much."""
         until = time.monotonic() + timeout
         with self._changed:
             self._number = (self._number + 1) % 2**32
             number = self._number
             self._answers[number] = None
         try:
-            data = pack(Message(kind, number, meta, body))
+            data = pack(RemoteMessage(kind, number, meta, body))
             self._send(data)
             with self._changed:
                 while (answer := self._answers[number]) is None:
@@ -113,7 +114,7 @@ class RemoteConnection:
                 data = self._socket.recv()
                 self._heard = time.monotonic()
                 if isinstance(data, str):
-                    raise WireError("It sends text, expected bytes.")
+                    raise RemoteWireError("It sends text, expected bytes.")
                 answer = unpack(data, LARGEST_ANSWER)
                 with self._changed:
                     if answer.number in self._answers:
@@ -121,7 +122,7 @@ class RemoteConnection:
                         self._changed.notify_all()
         except (ConnectionClosed, OSError) as error:
             self._lose(self._why(error))
-        except WireError as error:
+        except RemoteWireError as error:
             self._lose(f"The policy server at {self._place} cannot be understood: {error}")
             _shut(self._socket)
 
@@ -136,7 +137,7 @@ class RemoteConnection:
             self._changed.notify_all()
 
 
-def refusal_of(answer: Message) -> str:
+def refusal_of(answer: RemoteMessage) -> str:
     """The sentence of an answer that is none."""
     sentence = answer.meta.get("sentence")
     return sentence[:2000] if isinstance(sentence, str) else f"The policy server answers with {answer.kind.name}."
@@ -144,10 +145,8 @@ def refusal_of(answer: Message) -> str:
 
 def _shut(connection: ClientConnection) -> None:
     """At once: a close of the WebSocket would wait for a server that may be gone."""
-    try:
+    with contextlib.suppress(OSError):  # it is shut already
         connection.socket.shutdown(socket.SHUT_RDWR)
-    except OSError:  # it is shut already
-        pass
 
 
 def _open(address: RemoteAddress, settings: RemoteSettings) -> ClientConnection:
@@ -176,16 +175,12 @@ def _open(address: RemoteAddress, settings: RemoteSettings) -> ClientConnection:
 
 
 def _refused(address: RemoteAddress, settings: RemoteSettings, status: int) -> str:
-    if status in (401, 403):
+    if status == 401:
         given = (
             "another token than the one in remote_token_file" if settings.token_file else "a token, and has got none"
         )
         cure = "" if settings.token_file else ": give the path of a file with it as remote_token_file"
         return f"The policy server at {address.place} demands {given}{cure}."
-    if status == 429:
-        return (
-            f"The policy server at {address.place} got too many wrong tokens; it looks at the next one in some seconds."
-        )
     if status == 503:
         return f"The policy server at {address.place} has as many robots as it takes."
     return f"What listens at {address.place} is no policy server: it answers with the HTTP status {status}."

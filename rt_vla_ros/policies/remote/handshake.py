@@ -10,7 +10,7 @@ from typing import Any
 from rt_vla_ros.action_space.card import ActionCard, ActionCardError
 from rt_vla_ros.action_space.card_differences import card_differences
 from rt_vla_ros.policies.remote import meta_fields as read
-from rt_vla_ros.policies.remote.wire import WireError
+from rt_vla_ros.policies.remote.wire import RemoteWireError
 
 _NAME = re.compile(r"[^\w .:@#-]", re.ASCII)
 LONGEST_NAME = 64
@@ -41,7 +41,7 @@ class Hello:
 
     @classmethod
     def read(cls, meta: Mapping[str, Any]) -> Hello:
-        """Raises WireError."""
+        """Raises RemoteWireError."""
         card = meta.get("card")
         names = [read.text(meta, key) for key in ("policy", "robot", "model")]
         return cls(names[0], plain_name(names[1]), names[2], None if card is None else read.record(card, "card"))
@@ -73,11 +73,11 @@ class Welcome:
 
     @classmethod
     def read(cls, meta: Mapping[str, Any]) -> Welcome:
-        """Raises WireError, also for a card that is none."""
+        """Raises RemoteWireError, also for a card that is none."""
         try:
             card = ActionCard.from_dict(read.record(meta.get("card"), "card"))
         except ActionCardError as error:
-            raise WireError(f"The server's action card cannot be used: {error}") from error
+            raise RemoteWireError(f"The server's action card cannot be used: {error}") from error
         names = [read.text(meta, key) for key in ("policy", "model", "warm_up_instruction")]
         return cls(names[0], names[1], card, read.flag(meta, "answers"), names[2])
 

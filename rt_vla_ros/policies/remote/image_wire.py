@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from rt_vla_ros.action_space.card import ActionCard, CameraSpec
 from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.policies.remote import meta_fields as read
-from rt_vla_ros.policies.remote.wire import WireError
+from rt_vla_ros.policies.remote.wire import RemoteWireError
 
 RAW, JPEG = "raw", "jpeg"
 JPEG_OVERHEAD = 4096  # of a header; small images of noise are larger as JPEG than without [bytes]
@@ -50,7 +50,7 @@ def encode_images(
 
 
 def decode_images(meta: Mapping[str, Any], body: bytes, card: ActionCard) -> dict[str, NDArray[np.uint8]]:
-    """Raises WireError, with a sentence, unless it is exactly one image of each camera, of exactly its size.
+    """Raises RemoteWireError, with a sentence, unless it is exactly one image of each camera, of exactly its size.
 
     The sizes are compared with the card's before a pixel is decoded.
     """
@@ -60,10 +60,14 @@ def decode_images(meta: Mapping[str, Any], body: bytes, card: ActionCard) -> dic
     names = [read.text(one, "camera") for one in described]
     if names != [camera.name for camera in card.cameras]:
         expected = ", ".join(camera.name for camera in card.cameras)
-        raise WireError(f"The images are of the cameras {', '.join(names)[:200] or 'none'}; expected: {expected}.")
+        raise RemoteWireError(
+            f"The images are of the cameras {', '.join(names)[:200] or 'none'}; expected: {expected}."
+        )
     lengths = [read.whole(one, "bytes") for one in described]
     if sum(lengths) != len(body):
-        raise WireError(f"The images say that they have {sum(lengths)} bytes in all, the message has {len(body)}.")
+        raise RemoteWireError(
+            f"The images say that they have {sum(lengths)} bytes in all, the message has {len(body)}."
+        )
     images, at = {}, 0
     for camera, one, length in zip(card.cameras, described, lengths, strict=True):
         images[camera.name] = _image(one, body[at : at + length], camera)
@@ -74,18 +78,22 @@ def decode_images(meta: Mapping[str, Any], body: bytes, card: ActionCard) -> dic
 def _image(meta: Mapping[str, Any], data: bytes, camera: CameraSpec) -> NDArray[np.uint8]:
     size = read.whole(meta, "width"), read.whole(meta, "height")
     if size != (camera.width, camera.height):
-        raise WireError(
+        raise RemoteWireError(
             f"The image of camera {camera.name!r} is {size[0]}x{size[1]}, the policy takes "
             f"{camera.width}x{camera.height} (width x height)."
         )
     form = read.text(meta, "format")
     if form == RAW:
         if len(data) != _size(camera):
-            raise WireError(f"The image of camera {camera.name!r} has {len(data)} bytes, expected {_size(camera)}.")
+            raise RemoteWireError(
+                f"The image of camera {camera.name!r} has {len(data)} bytes, expected {_size(camera)}."
+            )
         return np.frombuffer(data, np.uint8).reshape(camera.height, camera.width, 3).copy()
     if form == JPEG:
         return _from_jpeg(data, camera)
-    raise WireError(f"The image of camera {camera.name!r} has the format {form[:20]!r}, expected {RAW} or {JPEG}.")
+    raise RemoteWireError(
+        f"The image of camera {camera.name!r} has the format {form[:20]!r}, expected {RAW} or {JPEG}."
+    )
 
 
 def _jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
@@ -98,13 +106,13 @@ def _from_jpeg(data: bytes, camera: CameraSpec) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
             if image.size != (camera.width, camera.height) or image.mode != "RGB":
-                raise WireError(
+                raise RemoteWireError(
                     f"The JPEG of camera {camera.name!r} is {image.size[0]}x{image.size[1]}, {image.mode}; expected "
                     f"{camera.width}x{camera.height}, RGB."
                 )
             pixels: NDArray[np.uint8] = np.array(image, np.uint8)
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise WireError(f"The JPEG of camera {camera.name!r} is damaged: {str(error)[:120]}.") from error
+        raise RemoteWireError(f"The JPEG of camera {camera.name!r} is damaged: {str(error)[:120]}.") from error
     return pixels
 
 

@@ -6,56 +6,56 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rt_vla_ros.policies.remote.wire import WireError
+from rt_vla_ros.policies.remote.wire import RemoteWireError
 
 
 def text(meta: Mapping[str, Any], key: str) -> str:
-    """Raises WireError."""
+    """Raises RemoteWireError."""
     value = meta.get(key)
     if not isinstance(value, str):
-        raise WireError(f"{key} is {_shown(value)}, expected text.")
+        raise RemoteWireError(f"{key} is {_shown(value)}, expected text.")
     return value
 
 
 def number(meta: Mapping[str, Any], key: str) -> float:
-    """A finite number. Raises WireError."""
+    """A finite number. Raises RemoteWireError."""
     return _number(meta.get(key), key)
 
 
 def whole(meta: Mapping[str, Any], key: str) -> int:
-    """A whole number of at least 0. Raises WireError."""
+    """A whole number of at least 0. Raises RemoteWireError."""
     value = meta.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise WireError(f"{key} is {_shown(value)}, expected a whole number of at least 0.")
+        raise RemoteWireError(f"{key} is {_shown(value)}, expected a whole number of at least 0.")
     return value
 
 
 def flag(meta: Mapping[str, Any], key: str) -> bool:
-    """Raises WireError."""
+    """Raises RemoteWireError."""
     value = meta.get(key)
     if not isinstance(value, bool):
-        raise WireError(f"{key} is {_shown(value)}, expected true or false.")
+        raise RemoteWireError(f"{key} is {_shown(value)}, expected true or false.")
     return value
 
 
 def items(meta: Mapping[str, Any], key: str, most: int) -> list[Any]:
-    """A list of at most `most`. Raises WireError."""
+    """A list of at most `most`. Raises RemoteWireError."""
     value = meta.get(key)
     if not isinstance(value, list) or len(value) > most:
         found = f"{len(value)} items" if isinstance(value, list) else _shown(value)
-        raise WireError(f"{key} is {found}, expected a list of at most {most}.")
+        raise RemoteWireError(f"{key} is {found}, expected a list of at most {most}.")
     return value
 
 
 def numbers(meta: Mapping[str, Any], key: str, most: int) -> list[float]:
-    """A list of at most `most` finite numbers. Raises WireError."""
+    """A list of at most `most` finite numbers. Raises RemoteWireError."""
     return [_number(value, f"{key}[{i}]") for i, value in enumerate(items(meta, key, most))]
 
 
 def record(value: Any, what: str) -> Mapping[str, Any]:
-    """An object. Raises WireError."""
+    """An object. Raises RemoteWireError."""
     if not isinstance(value, dict):
-        raise WireError(f"{what} is {_shown(value)}, expected an object.")
+        raise RemoteWireError(f"{what} is {_shown(value)}, expected an object.")
     return value
 
 
@@ -66,7 +66,7 @@ def _number(value: Any, what: str) -> float:
     except OverflowError:
         read = math.inf
     if not math.isfinite(read):
-        raise WireError(f"{what} is {_shown(value)}, expected a finite number.")
+        raise RemoteWireError(f"{what} is {_shown(value)}, expected a finite number.")
     return read
 
 

@@ -25,7 +25,7 @@ from rt_vla_ros.policies.remote.connection import NoAnswerError, RemoteConnectio
 from rt_vla_ros.policies.remote.handshake import Hello, Welcome, refuse_other
 from rt_vla_ros.policies.remote.image_wire import encode_images, raw_size
 from rt_vla_ros.policies.remote.settings import RemoteSettings
-from rt_vla_ros.policies.remote.wire import Kind, Message, WireError
+from rt_vla_ros.policies.remote.wire import MessageKind, RemoteMessage, RemoteWireError
 
 SHORTEST_BUDGET = 0.5  # where none is given [s]
 SILENCE = 1.0  # of a server that owes an answer, beyond the budget: then it counts as gone [s]
@@ -55,7 +55,7 @@ class RemotePolicy:
         self.sent = self.unencoded = 0
         self._address, self._settings = address, settings
         self._hello = Hello(welcome.policy, robot_name(settings), welcome.model, welcome.card.to_dict())
-        self._link = _Link(connection)
+        self._link = _ServerLink(connection)
         self._end = weakref.finalize(self, self._link.close)
         self._instruction: str | None = None
         self._begun: RemoteConnection | None = None  # the connection that has the instruction
@@ -99,7 +99,7 @@ class RemotePolicy:
         self.sent, self.unencoded = self.sent + len(body), self.unencoded + raw_size(self.card)
         asked = time.monotonic()
         try:
-            answer = connection.ask(Kind.ACT, meta, body, timeout=max(left, 0.0))
+            answer = connection.ask(MessageKind.ACT, meta, body, timeout=max(left, 0.0))
         except NoAnswerError as error:
             self._owed = asked if self._owed is None else self._owed
             raise RemoteLateError(
@@ -115,12 +115,12 @@ class RemotePolicy:
         described, body = encode_images(observation.images, self.card, self._settings.jpeg)
         return {"stamp": float(observation.stamp), "state": state, "images": described}, body
 
-    def _chunk(self, answer: Message, took: float) -> ActionChunk:
-        self._explain(answer, Kind.CHUNK)
+    def _chunk(self, answer: RemoteMessage, took: float) -> ActionChunk:
+        self._explain(answer, MessageKind.CHUNK)
         try:
             queue, inference = read.number(answer.meta, "queue"), read.number(answer.meta, "inference")
             chunk = chunk_from_meta(answer.meta, self.card)
-        except WireError as error:
+        except RemoteWireError as error:
             raise DecodingError(f"The policy server's answer cannot be used: {error}") from error
         trip = max(took - queue - inference, 0.0)
         self._trips.append(trip)
@@ -130,11 +130,11 @@ class RemotePolicy:
     def _begin(self, connection: RemoteConnection) -> None:
         assert self._instruction is not None, "the caller has looked"
         try:
-            answer = connection.ask(Kind.RESET, {"instruction": self._instruction}, timeout=LONGEST_RESET)
+            answer = connection.ask(MessageKind.RESET, {"instruction": self._instruction}, timeout=LONGEST_RESET)
         except NoAnswerError as error:
             self._link.close()
             raise PolicyLostError(str(error)) from error
-        self._explain(answer, Kind.DONE)
+        self._explain(answer, MessageKind.DONE)
         self._begun, self._owed = connection, None
 
     def _connected(self) -> RemoteConnection:
@@ -155,12 +155,12 @@ class RemotePolicy:
         self._trips.clear()
         return connection
 
-    def _explain(self, answer: Message, expected: Kind) -> None:
+    def _explain(self, answer: RemoteMessage, expected: MessageKind) -> None:
         """Raises what the server says instead of the expected answer."""
         if answer.kind is expected:
             return
         sentence = refusal_of(answer)
-        if answer.kind is Kind.LATE:
+        if answer.kind is MessageKind.LATE:
             raise RemoteLateError(sentence)
         reason = answer.meta.get("reason")
         if reason == "decoding":
@@ -175,12 +175,12 @@ class RemoteAnsweringPolicy(RemotePolicy):
         """See policies.policy.AnsweringPolicy. Raises PolicyLostError too."""
         described, body = encode_images(images, self.card, self._settings.jpeg)
         meta = {"question": question, "images": described}
-        answer = self._link.get(self._open).ask(Kind.ASK, meta, body, timeout=LONGEST_ANSWER)
-        self._explain(answer, Kind.ANSWER)
+        answer = self._link.get(self._open).ask(MessageKind.ASK, meta, body, timeout=LONGEST_ANSWER)
+        self._explain(answer, MessageKind.ANSWER)
         return read.text(answer.meta, "answer")
 
 
-class _Link:
+class _ServerLink:
     """The connection of a policy: one at a time, made anew where it was lost."""
 
     def __init__(self, connection: RemoteConnection) -> None:

@@ -27,11 +27,11 @@ MOST_META = 1 << 18  # [bytes]
 LARGEST_BODY = 1 << 28  # [bytes]; of the cameras of any action card that is served
 
 
-class WireError(ValueError):
+class RemoteWireError(ValueError):
     """The message is none of this protocol, or not of a size that is taken."""
 
 
-class Kind(IntEnum):
+class MessageKind(IntEnum):
     """What a message is. HELLO, RESET, ACT and ASK are a robot's, the others a server's."""
 
     HELLO = 1
@@ -47,23 +47,23 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True)
-class Message:
+class RemoteMessage:
     """number: of the request; the same in its answer. meta: what JSON knows, no NaN and no infinity."""
 
-    kind: Kind
+    kind: MessageKind
     number: int = 0
     meta: Mapping[str, Any] = field(default_factory=dict)
     body: bytes = b""
 
 
-def pack(message: Message) -> bytes:
-    """Raises WireError for what is too long, and for numbers that are not finite."""
+def pack(message: RemoteMessage) -> bytes:
+    """Raises RemoteWireError for what is too long, and for numbers that are not finite."""
     try:
         meta = json.dumps(message.meta, separators=(",", ":"), allow_nan=False).encode()
     except ValueError as error:
-        raise WireError(f"A number to be sent is not finite ({error}).") from error
+        raise RemoteWireError(f"A number to be sent is not finite ({error}).") from error
     if len(meta) > MOST_META or len(message.body) > LARGEST_BODY:
-        raise WireError(
+        raise RemoteWireError(
             f"A message of {len(meta)} bytes of text and {len(message.body)} bytes of images is not sent: at most "
             f"{MOST_META} and {LARGEST_BODY} are."
         )
@@ -71,41 +71,45 @@ def pack(message: Message) -> bytes:
     return header + meta + message.body
 
 
-def unpack(data: bytes, most_body: int) -> Message:
-    """most_body: bytes behind the JSON object that are taken. Raises WireError, with a sentence, for anything else."""
+def unpack(data: bytes, most_body: int) -> RemoteMessage:
+    """most_body: bytes behind the JSON object that are taken. Raises RemoteWireError, with a sentence."""
     if len(data) < HEADER.size:
-        raise WireError(f"The message has {len(data)} bytes, expected a header of {HEADER.size}.")
+        raise RemoteWireError(f"The message has {len(data)} bytes, expected a header of {HEADER.size}.")
     magic, version, kind, zero, number, meta_length, body_length = HEADER.unpack_from(data)
     if magic != MAGIC or zero:
-        raise WireError("The message does not begin as those of this protocol do.")
+        raise RemoteWireError("The message does not begin as those of this protocol do.")
     if version != VERSION:
-        raise WireError(
+        raise RemoteWireError(
             f"The other side speaks version {version} of the protocol, this one version {VERSION}: have both of the "
             "same version of rt_vla_ros."
         )
     if meta_length > MOST_META:
-        raise WireError(f"The message says that it has {meta_length} bytes of text, at most {MOST_META} are taken.")
+        raise RemoteWireError(
+            f"The message says that it has {meta_length} bytes of text, at most {MOST_META} are taken."
+        )
     if body_length > most_body:
-        raise WireError(f"The message says that it has {body_length} bytes of images, at most {most_body} are taken.")
+        raise RemoteWireError(
+            f"The message says that it has {body_length} bytes of images, at most {most_body} are taken."
+        )
     if len(data) != HEADER.size + meta_length + body_length:
-        raise WireError(
+        raise RemoteWireError(
             f"The message has {len(data)} bytes, by its header {HEADER.size + meta_length + body_length} are expected."
         )
     try:
-        known = Kind(kind)
+        known = MessageKind(kind)
     except ValueError as error:
-        raise WireError(f"The message is of the unknown kind {kind}.") from error
+        raise RemoteWireError(f"The message is of the unknown kind {kind}.") from error
     meta = _object(data[HEADER.size : HEADER.size + meta_length])
-    return Message(known, number, meta, data[HEADER.size + meta_length :])
+    return RemoteMessage(known, number, meta, data[HEADER.size + meta_length :])
 
 
 def _object(text: bytes) -> Mapping[str, Any]:
     try:
         meta = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise WireError(f"The message's text is no JSON object: {str(error)[:120]}.") from error
+        raise RemoteWireError(f"The message's text is no JSON object: {str(error)[:120]}.") from error
     if not isinstance(meta, dict):
-        raise WireError("The message's text is JSON, but no object.")
+        raise RemoteWireError("The message's text is JSON, but no object.")
     return meta
 
 
