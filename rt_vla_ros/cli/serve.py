@@ -131,9 +131,8 @@ def _running(args: argparse.Namespace, token: str | None, end: threading.Event) 
         web = WebThread(server.app, args.host, args.port, args.certificate, args.key, **options)
         web.start()
         stack.callback(web.close)
-        _say(
-            f"Robots reach it as remote:{args.host}:{web.port}. {said_of_listening(args.host, token, args.client_ca, args.certificate)}"
-        )
+        reached = said_of_listening(args.host, token, args.client_ca, args.certificate)
+        _say(f"Robots reach it as remote:{args.host}:{web.port}. {reached}")
         yield RunningPolicies(web, metrics, policies, screen)
 
 
