@@ -1,8 +1,8 @@
 """Benchmarks: `rt-vla bench node` measures the latency from a camera image to a velocity command on a private graph.
 
 `rt-vla bench rt1` times RT-1's networks, `rt-vla bench rt2` vision-language models, `rt-vla bench rt2-training` how
-fast one learns; `rt-vla bench rt2-weights` counts how many actions int8 and int4 weights change. `rt-vla bench arm`
-times the solver of the inverse kinematics.
+fast one learns; `rt-vla bench rt2-weights` counts how many actions int8 and int4 weights change. `rt-vla bench batch`
+times several robots on one network, `rt-vla bench arm` the solver of the inverse kinematics.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     faults.set_defaults(measure=_faults, bounded=("repeats",))
     _rt1_arguments(what.add_parser("rt1", help="RT-1: a step of each network, part by part"))
     _rt2_arguments(what.add_parser("rt2", help="RT-2: transformers' generate and the decoding engine"))
+    _batch_arguments(what.add_parser("batch", help="several robots on one network, beside one after the other"))
     training = what.add_parser("rt2-training", help="RT-2: samples a second beside a plain transformers.Trainer")
     training.add_argument("--seconds", type=float, default=20.0, metavar="S", help="of each way in a round; 20")
     training.add_argument("--repeats", type=int, default=3, metavar="N", help="rounds, for the median; 3")
@@ -79,6 +80,21 @@ def _rt2_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no-pack", action="store_true", help="do not repack linear layers on a CPU")
     add("--cuda-graphs", action="store_true", help="passes of fixed shapes as CUDA graphs")
     parser.set_defaults(measure=_rt2, bounded=("repeats", "images"))
+
+
+def _batch_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="an RT-1 or RT-2 checkpoint; rt1-mini")
+    add("--batch-sizes", type=_sizes, default="1,2,4,8,16,32", metavar="N,N...", help="robots; 1,2,4,8,16,32")
+    add("--repeats", type=int, default=10, metavar="N", help="actions of each robot that are timed; 10")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
+    add("--weights", choices=NUMBER_TYPES, default="auto", help="auto: float32 on a CPU")
+    add("--threads", type=positive_int, metavar="N", help="of the CPU (default: all)")
+    parser.set_defaults(measure=_batch, bounded=("repeats",))
+
+
+def _sizes(text: str) -> list[int]:
+    return [positive_int(part) for part in text.split(",")]
 
 
 def _weights_arguments(parser: argparse.ArgumentParser) -> None:
@@ -170,6 +186,22 @@ def _rt2(args: argparse.Namespace) -> Any:
             results.append(measure(name, SHAPES[name], device, number_type(args.weights, device), **options))
         print(table(results[-1:]), flush=True)
     return results
+
+
+def _batch(args: argparse.Namespace) -> Any:
+    find_checkpoint(args.policy)
+    from rt_vla_ros.benchmarks.batches import measure, table
+    from rt_vla_ros.policies.load import load_policy
+    from rt_vla_ros.policies.shared import share_policy
+    from rt_vla_ros.policies.threads import set_threads
+
+    if args.threads:
+        set_threads(args.threads)
+    shared = share_policy(load_policy(args.policy, device=args.device, weights=args.weights))
+    tell = partial(print, file=sys.stderr, flush=True)
+    figures = measure(shared, args.batch_sizes, repeats=args.repeats, tell=tell)
+    print(table(figures))
+    return figures
 
 
 def _training(args: argparse.Namespace) -> Any:

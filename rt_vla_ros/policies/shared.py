@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 from weakref import WeakSet
@@ -13,6 +14,8 @@ from rt_vla_ros.policies.act_requests import ActRequest, check_requests, outcome
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.rt1.policy import RT1Policy
 from rt_vla_ros.policies.rt1.shared import SharedRT1
+
+logger = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -100,8 +103,25 @@ class OnlySession:
 def share_policy(policy: Policy, *, batched: bool = True) -> SharedPolicy:
     """The policy for several robots; it must not be used for itself any more.
 
-    batched: whether several robots are decided for in one pass, where the policy can; else one after the other.
+    batched: whether several robots are decided for in one pass, where the policy can and gives each what it would get
+    alone; else one after the other, and the log says why.
     """
     if isinstance(policy, RT1Policy):
         return SharedRT1(policy) if batched else OneByOne(policy, policy.another)
-    return OneByOne(policy)
+    if not hasattr(policy, "parts"):  # the vision-language models of transformers take seconds to import
+        return OneByOne(policy)
+    from rt_vla_ros.policies.rt2.decoding.batch import BatchError
+    from rt_vla_ros.policies.rt2.policy import RT2Policy
+    from rt_vla_ros.policies.rt2.shared import SharedRT2
+
+    if not isinstance(policy, RT2Policy):
+        return OneByOne(policy)
+    if batched:
+        try:
+            return SharedRT2(policy)
+        except BatchError as error:
+            kind = policy.parts.model.config.model_type
+            logger.warning(
+                "%s decides for one robot after the other, a model of the type %r: %s", policy.name, kind, error
+            )
+    return OneByOne(policy, policy.another)

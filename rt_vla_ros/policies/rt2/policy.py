@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from rt_vla_ros.observations.image import check_image
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.checkpoint.errors import first_line
 from rt_vla_ros.policies.packed_linear import pack_linears
+from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION
 from rt_vla_ros.policies.rt2.configuration import question_prompt, robot_prompt
 from rt_vla_ros.policies.rt2.decoding.action_vocabulary import (
     OPENVLA_TAIL,
@@ -26,6 +28,7 @@ from rt_vla_ros.policies.rt2.decoding.action_vocabulary import (
     make_vocabulary,
     placeholders,
 )
+from rt_vla_ros.policies.rt2.decoding.batch import BatchError
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import ActionGrammar
 from rt_vla_ros.policies.rt2.decoding.engine import Decoded, DecodingEngine
 from rt_vla_ros.policies.rt2.decoding.plan_grammar import Grammar, PlanGrammar
@@ -83,7 +86,6 @@ class RT2Policy:
         self._pixels: DeviceImages | None = None
         self._prompt: PreparedPrompt | None = None
         self.previous: tuple[int, ...] = ()
-        self._writing: Generator[Decoded, None, None] | None = None
         self.prompt_tokens, self._instruction = 0, ""
         self._prepared = False
         self._lock = PriorityLock()
@@ -131,6 +133,25 @@ class RT2Policy:
         """
         return self._chunk(self.decode(observation))
 
+    def another(self) -> RT2Policy:
+        """The same model for another robot, which has no instruction yet. It must not decide at the same time."""
+        other = copy.copy(self)
+        other._decoder = ActionDecoder(self.card)
+        other._prompt, other.previous, other.prompt_tokens, other._instruction = None, (), 0, ""
+        return other
+
+    def check_together(self) -> None:
+        """Raises BatchError, with the rest of a sentence, where `act_together` would not give what `act` gives."""
+        if self._temperature > 0:
+            raise BatchError("its tokens are drawn at random")
+        if not self._prepared:
+            self.reset(WARM_UP_INSTRUCTION)
+        longest = self._state(np.array([one.high for one in self.card.state]))
+        text = robot_prompt(self.parts.config, WARM_UP_INSTRUCTION, longest)
+        black = [np.zeros((camera.height, camera.width, 3), np.uint8) for camera in self.card.cameras]
+        with self._lock.high():
+            self._engine.check_together(self._to_device(self._make_prompt(text).inputs(black)), self._grammar)
+
     def act_streaming(self, observation: Observation) -> Iterator[ActionChunk]:
         """See policies.policy.StreamingPolicy."""
         return map(self._chunk, self.outputs(observation, early=len(self.card.dimensions)))
@@ -143,26 +164,34 @@ class RT2Policy:
     def outputs(self, observation: Observation, *, early: int = 0) -> Iterator[Decoded]:
         """As `decode`; with early, the numbers of a step, the first steps before the rest too."""
         with self._lock.high():  # up to the first output without a break: an answer's pass in each would add up
-            inputs = self._to_device(self._inputs(observation))
-            self._stop_writing()
-            done = self._decoder.begin(observation.stamp)
-            writing = self._writing = self._engine.decode(
+            inputs, previous = self._begin(observation)
+            writing = self._engine.writing = self._engine.decode(
                 inputs,
                 self._grammar,
-                previous=self._grammar.shifted(self.previous, done) if self.previous else (),
+                previous=previous,
                 temperature=self._temperature,
                 generator=self._generator,
                 early=early,
             )
             decoded = self._next(writing)
         while decoded is not None:
-            if self._speculate and decoded.numbers == self._grammar.size:
-                self.previous = decoded.tokens
+            self._remember(decoded)
             yield decoded
             if decoded.numbers == self._grammar.size:
                 return
             with self._lock.high():  # not while who iterates does something else
                 decoded = self._next(writing)
+
+    def _begin(self, observation: Observation) -> tuple[dict[str, Tensor], tuple[int, ...]]:
+        """Inputs of a new output, and what is tried first. Raises what `act` raises."""
+        inputs = self._to_device(self._inputs(observation))
+        self._stop_writing()
+        done = self._decoder.begin(observation.stamp)
+        return inputs, self._grammar.shifted(self.previous, done) if self.previous else ()
+
+    def _remember(self, decoded: Decoded) -> None:
+        if self._speculate and decoded.numbers == self._grammar.size:
+            self.previous = decoded.tokens
 
     def _next(self, writing: Generator[Decoded, None, None]) -> Decoded | None:
         """What is written next; None where another output was begun. Behind the whole chunk nothing is left to do."""
@@ -173,8 +202,8 @@ class RT2Policy:
 
     def _stop_writing(self) -> None:
         """Two outputs at a time would be written into one cache."""
-        if self._writing is not None:
-            self._writing.close()
+        if self._engine.writing is not None:
+            self._engine.writing.close()
 
     def _chunk(self, decoded: Decoded) -> ActionChunk:
         legal = math.exp(min(decoded.log_legal * len(self.card.dimensions) / decoded.numbers, 0.0))
@@ -278,6 +307,31 @@ class RT2Policy:
             key: value.to(model.device, model.dtype if value.is_floating_point() else None)
             for key, value in inputs.items()
         }
+
+
+def act_together(requests: Sequence[tuple[RT2Policy, Observation]]) -> list[ActionChunk | Exception]:
+    """What `act` returns or raises for each of several policies of one model (`RT2Policy.another`), at least one."""
+    first, outcomes = requests[0][0], dict[int, ActionChunk | Exception]()
+    begun: dict[int, tuple[dict[str, Tensor], tuple[int, ...]]] = {}
+    with first._lock.high():
+        for place, (policy, observation) in enumerate(requests):
+            try:
+                begun[place] = policy._begin(observation)
+            except Exception as error:  # the robot that sent this is told; the others go on
+                outcomes[place] = error
+        try:
+            prompts, previous = [one for one, _ in begun.values()], [tried for _, tried in begun.values()]
+            written = first._engine.decode_together(prompts, first._grammar, previous) if begun else []
+        except Exception as error:  # such as too little memory: nobody gets an action
+            return [outcomes.get(place, error) for place in range(len(requests))]
+    for place, decoded in zip(begun, written, strict=True):
+        policy = requests[place][0]
+        policy._remember(decoded)
+        try:
+            outcomes[place] = policy._chunk(decoded)
+        except DecodingError as error:
+            outcomes[place] = error
+    return [outcomes[place] for place in range(len(requests))]
 
 
 def make_grammar(parts: RT2Parts) -> Grammar:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from rt_vla_ros.policies.rt2.decoding.batch import BatchError, BatchSession
 from rt_vla_ros.policies.rt2.decoding.constrained_decoding import END, choose
 from rt_vla_ros.policies.rt2.decoding.fixed_shapes import BUCKET, FixedSession, FixedShapes, FixedShapesError, bucket
 from rt_vla_ros.policies.rt2.decoding.plan_grammar import Grammar
@@ -63,6 +64,15 @@ class Decoded:
         return math.exp(min(self.log_legal, 0.0))
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What is read next. rejected: tokens of the last guess that are taken back before. tokens: behind the prompt."""
+
+    tokens: Sequence[int]
+    guess: Sequence[int]
+    rejected: int
+
+
 class _Seen:
     """The rows (R, ...) and masks (R, C) that a chunk's tokens were chosen from.
 
@@ -88,7 +98,7 @@ class _Seen:
 
 
 class DecodingEngine:
-    """Constrained decoding with one model, batch size 1."""
+    """Constrained decoding with one model."""
 
     def __init__(self, model: PreTrainedModel, *, fixed: bool = False) -> None:
         """fixed: whether passes have fixed shapes, which are recorded as CUDA graphs where the model is on a GPU."""
@@ -98,6 +108,8 @@ class DecodingEngine:
         self._head = model.get_output_embeddings()
         self._softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
         self._sliced, self._takes_back = False, True
+        self.writing: Generator[Decoded, None, None] | None = None
+        """The output that is begun: of several policies with one engine too, two would be written into one cache."""
         self._kept: dict[tuple[int, Hashable], tuple[Grammar, Tensor]] = {}
 
     @torch.inference_mode()
@@ -200,13 +212,89 @@ class DecodingEngine:
         temperature: 0 takes the most likely token each time. early: numbers of a step, for its first steps to be given
         as soon as a pass has written them and not yet all; 0: nothing is given before the end.
         """
-        session, state, passes = self._session(inputs, grammar), grammar.start, 1
-        guess = self._guess(grammar, state, previous, session.longest_first_guess)
-        rows = session.prompt(guess, logits=not self._sliced)
+        session = self._session(inputs, grammar)
+        limits = session.longest_first_guess, session.longest_guess
+        writing = self._write_action(grammar, previous, temperature, generator, early, limits)
+        rows = session.prompt(_reading(next(writing)).guess, logits=not self._sliced)
+        while True:
+            found = writing.send(rows)
+            if isinstance(found, Decoded):
+                yield found
+                if found.numbers == grammar.size:
+                    return
+                found = next(writing)
+            step = _reading(found)
+            session.forget(step.rejected)
+            rows = session.more([*step.tokens, *step.guess], logits=not self._sliced)
+
+    @torch.inference_mode()
+    def decode_together(
+        self, prompts: Sequence[Mapping[str, Tensor]], grammar: Grammar, previous: Sequence[Sequence[int]]
+    ) -> list[Decoded]:
+        """As `decode`, the most likely tokens, for several prompts at a time; who has written everything leaves.
+
+        Raises BatchError where this model's language model cannot read several prompts, see `check_together`.
+        """
+        if not self._sliced:
+            raise BatchError("its output head is no plain linear layer")
+        session = BatchSession(self.model)
+        writings = {
+            place: self._write_action(grammar, one, 0.0, None, 0, (None, None)) for place, one in enumerate(previous)
+        }
+        guesses = [_reading(next(writing)).guess for writing in writings.values()]
+        rows, finished = session.prompt(prompts, guesses), dict[int, Decoded]()
+        while True:
+            steps = [writing.send(found) for writing, found in zip(writings.values(), rows, strict=True)]
+            finished |= {place: step for place, step in zip(writings, steps, strict=True) if isinstance(step, Decoded)}
+            writings = {place: writing for place, writing in writings.items() if place not in finished}
+            if not writings:
+                return [finished[place] for place in range(len(prompts))]
+            session.forget([step.rejected if isinstance(step, Reading) else None for step in steps])
+            rows = session.more([[*step.tokens, *step.guess] for step in steps if isinstance(step, Reading)])
+
+    @torch.inference_mode()
+    def check_together(self, inputs: Mapping[str, Tensor], grammar: Grammar) -> None:
+        """Raises BatchError unless prompts read at once give the hidden states that they give alone.
+
+        The same prompt thrice, with guesses of different lengths, some of which are taken back, and one that leaves.
+        """
+        tokens = [int(token) for token in grammar.columns[grammar.mask(grammar.start)]]
+        guesses, others = [tokens[:1] * 3, [], tokens[:1]], {**inputs}
+        others |= {key: value.flip(-1) for key, value in inputs.items() if value.is_floating_point()}
+        prompts, counts, further = [inputs, others, inputs], (2, 0, None), [tokens[-1:], tokens[:1] * 2]
+        batch = BatchSession(self.model)
+        found = [one[:1] for one in batch.prompt(prompts, guesses)]
+        batch.forget(counts)
+        found += batch.more(further)
+        alone = [DecodingSession(self.model, one) for one in prompts]
+        wanted = [one.prompt(guess, logits=False)[:1] for one, guess in zip(alone, guesses, strict=True)]
+        if not self._takes_back:
+            raise BatchError("it cannot take back what it has read")
+        for one, count, read in zip(alone, counts, further, strict=False):
+            one.forget(count or 0)
+            wanted.append(one.more(read, logits=False))
+        every, expected = torch.cat(found).float(), torch.cat(wanted).float()
+        if not _alike(every, expected, FIXED_TOLERANCE.get(self.model.dtype, 0.1)):
+            raise BatchError("several prompts at once give it other numbers than each alone")
+
+    def _write_action(
+        self,
+        grammar: Grammar,
+        previous: Sequence[int],
+        temperature: float,
+        generator: torch.Generator | None,
+        early: int,
+        limits: tuple[int | None, int | None],
+    ) -> Generator[Reading | Decoded, Tensor | None, None]:
+        """Says what is to be read next, and takes the rows behind it; see `decode`. limits: longest guesses."""
+        state, passes = grammar.start, 1
+        guess = self._guess(grammar, state, previous, limits[0])
+        rows = yield Reading((), guess, 0)
         tokens, probabilities = list[int](), list[float]()
         seen = _Seen()
         written, end = 0, 0  # numbers of whole steps, and the tokens up to there
         while True:
+            assert rows is not None
             begin, masks = state, self._masks(grammar, state, guess)
             chosen = self._choose(rows[: len(masks)], masks, grammar, temperature, generator)
             for i, (token, probability) in enumerate(chosen):
@@ -223,12 +311,12 @@ class DecodingEngine:
             if written and early:
                 early = 0
                 yield self._decoded(tokens[:end], probabilities[:end], seen, grammar, passes, written)
-            session.forget(len(guess) - i)
+            rejected = len(guess) - i
             if previous and i < len(guess) and self._later_guess is None:  # a few corrections alone make it worse
                 previous = grammar.corrected(previous, begin, guess, [token for token, _ in chosen])
-            longest = min(self._later_guess, 2 * i + 1) if self._later_guess else session.longest_guess
+            longest = min(self._later_guess, 2 * i + 1) if self._later_guess else limits[1]
             guess = self._guess(grammar, state, previous, longest)
-            rows = session.more([tokens[-1], *guess], logits=not self._sliced)
+            rows = yield Reading(tokens[-1:], guess, rejected)
             passes += 1
         yield self._decoded(tokens, probabilities, seen, grammar, passes, grammar.size)
 
@@ -328,6 +416,11 @@ class DecodingEngine:
 
     def _on_device(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self.model.device)
+
+
+def _reading(step: Reading | Decoded) -> Reading:
+    assert isinstance(step, Reading)
+    return step
 
 
 def _alike(one: Tensor, other: Tensor, tolerance: float) -> bool:

@@ -1,0 +1,156 @@
+"""Several robots' prompts in one language model: each row with its own mask and positions, as it would have alone.
+
+The model's own code makes a prompt's embeddings, positions and mask one robot after the other, images included; the
+language model, where the weights are, reads all rows at once. Rows are padded behind; nothing is taken back from the
+cache, it is hidden from the row whose guess was wrong. A row that is written leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+from rt_vla_ros.policies.rt2.cache_argument import CACHE, cache_argument
+from rt_vla_ros.policies.rt2.decoding.fixed_shapes import FixedShapesError, language_model
+from rt_vla_ros.policies.rt2.decoding.session import extended
+
+KNOWN = ("inputs_embeds", "attention_mask", "position_ids")
+
+
+class BatchError(RuntimeError):
+    """This model's language model cannot read several prompts at once; the message says why."""
+
+
+class BatchSession:
+    """The prompts of several robots, and what is written behind each. Lists are in the order of the rows left."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        """Raises BatchError."""
+        self._model, self._device = model, model.device
+        try:
+            self._text = language_model(model)
+        except FixedShapesError as error:
+            raise BatchError(str(error)) from error
+        self._cache = DynamicCache(config=model.config)
+        if any(type(layer) is not DynamicLayer for layer in self._cache.layers):
+            raise BatchError("its attention looks back a limited way only, or is no attention")
+        if model.config.get_text_config()._attn_implementation != "sdpa":
+            raise BatchError("its attention is not torch's scaled_dot_product_attention")
+        self._visible = torch.zeros(0, 0, dtype=torch.bool, device=self._device)  # what rows see of the cache, (B, K)
+        self._last: list[Tensor] = []  # position of each row's last token, (..., 1)
+        self._lengths: list[int] = []  # tokens of each row in the last pass
+
+    def prompt(self, prompts: Sequence[Mapping[str, Tensor]], guesses: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Reads prompts, inputs of one row each on the model's device, and guesses.
+
+        Returns of each row the hidden states behind the prompt and behind each guessed token, (1 + len(guess), C).
+        Raises BatchError.
+        """
+        rows = [self._embedded(inputs, guess) for inputs, guess in zip(prompts, guesses, strict=True)]
+        self._visible = self._visible.new_zeros(len(rows), 0)
+        found = self._read(rows)
+        return [row[len(row) - 1 - len(guess) :] for row, guess in zip(found, guesses, strict=True)]
+
+    def more(self, tokens: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Reads further tokens, of each row at least one; the hidden states behind them, (len(tokens), C) each."""
+        embed: Any = self._model.get_input_embeddings()
+        rows = []
+        for last, one in zip(self._last, tokens, strict=True):
+            count = torch.arange(1, len(one) + 1, device=self._device)
+            rows.append(_Row(embed(torch.tensor([list(one)], device=self._device))[0], last + count))
+        return self._read(rows)
+
+    def forget(self, counts: Sequence[int | None]) -> None:
+        """After a reading: how many of its last tokens each row takes back. None: the row is written and leaves."""
+        start = self._visible.shape[1] - max(self._lengths)
+        for place, (count, length) in enumerate(zip(counts, self._lengths, strict=True)):
+            if count:
+                self._visible[place, start + length - count : start + length] = False
+                self._last[place] = self._last[place] - count
+        left = [place for place, count in enumerate(counts) if count is not None]
+        if left and len(left) < len(counts):
+            chosen = torch.tensor(left, device=self._device)
+            self._cache.batch_select_indices(chosen)
+            self._visible, self._last = self._visible[chosen], [self._last[place] for place in left]
+
+    def _embedded(self, inputs: Mapping[str, Tensor], guess: Sequence[int]) -> _Row:
+        """What the model's own code gives its language model for one robot."""
+        base, given = self._model.base_model, dict[str, Any]()
+        cache = {cache_argument(base): DynamicCache(config=self._model.config)}
+        with self._instead(given):
+            base(**extended(self._model, inputs, guess), **cache, use_cache=True)
+        unknown = [name for name, value in given.items() if name not in KNOWN and isinstance(value, Tensor | list)]
+        if unknown or "inputs_embeds" not in given:
+            raise BatchError(
+                f"its language model takes more than is known here: {', '.join(unknown) or 'no embeddings'}"
+            )
+        embedded, mask, positions = (given.get(name) for name in KNOWN)
+        if mask is not None and not (isinstance(mask, Tensor) and mask.shape[-2:] == (embedded.shape[1],) * 2):
+            raise BatchError("its language model takes masks of its own")
+        if positions is None:
+            positions = torch.arange(embedded.shape[1], device=self._device)[None]
+        allowed = None if mask is None else (mask if mask.dtype == torch.bool else mask == 0)[0, 0]
+        return _Row(embedded[0], positions[..., 0, :], allowed)
+
+    @contextmanager
+    def _instead(self, given: dict[str, Any]) -> Iterator[None]:
+        """Within, the language model only notes what it is given."""
+
+        def note(**arguments: Any) -> BaseModelOutputWithPast:
+            given.update(arguments)
+            found: dict[str, Any] = {"last_hidden_state": arguments["inputs_embeds"], CACHE: self._cache}
+            return BaseModelOutputWithPast(**found)
+
+        self._text.forward = note
+        try:
+            yield
+        finally:
+            del self._text.forward  # the class's own is seen again
+
+    def _read(self, rows: Sequence[_Row]) -> list[Tensor]:
+        """All hidden states of each row, (its tokens, C)."""
+        self._lengths = [len(row.embedded) for row in rows]
+        longest, past = max(self._lengths), self._visible.shape[1]
+        fill = [longest - length for length in self._lengths]
+        mask = torch.zeros(len(rows), longest, past + longest, dtype=torch.bool, device=self._device)
+        mask[:, :, :past] = self._visible[:, None]
+        mask[:, :, past] = True  # the first of a row's own; what is padded must see something
+        for place, row in enumerate(rows):
+            length = len(row.embedded)
+            mask[place, :length, past : past + length] = row.allowed
+        embedded = [functional.pad(row.embedded, (0, 0, 0, count)) for row, count in zip(rows, fill, strict=True)]
+        positions = [_padded(row.positions, count) for row, count in zip(rows, fill, strict=True)]
+        output = self._text(
+            inputs_embeds=torch.stack(embedded),
+            attention_mask=mask[:, None],
+            position_ids=torch.stack(positions, dim=-2),
+            use_cache=True,
+            **{cache_argument(self._text): self._cache},
+        )
+        new = torch.arange(longest, device=self._device) < torch.tensor(self._lengths, device=self._device)[:, None]
+        self._visible = torch.cat([self._visible, new], dim=1)
+        self._last = [row.positions[..., -1:] for row in rows]
+        return [found[:length] for found, length in zip(output.last_hidden_state, self._lengths, strict=True)]
+
+
+class _Row:
+    """What one robot adds in a pass: embedded (T, C), positions (..., T), allowed (T, T): which token sees which."""
+
+    def __init__(self, embedded: Tensor, positions: Tensor, allowed: Tensor | None = None) -> None:
+        tokens = len(embedded)
+        causal = torch.ones(tokens, tokens, dtype=torch.bool, device=embedded.device).tril()
+        self.embedded, self.positions = embedded, positions
+        self.allowed = causal if allowed is None else allowed
+
+
+def _padded(positions: Tensor, count: int) -> Tensor:
+    """The last one repeated: it is one that the model has."""
+    return torch.cat([positions, positions[..., -1:].expand(*positions.shape[:-1], count)], dim=-1)
