@@ -155,7 +155,7 @@ def _watch(server: RunningPolicies, end: threading.Event) -> int:
     from rt_vla_ros.serving.fleet_table import fleet_line, fleet_table
 
     screen, shown = server.screen, time.monotonic()
-    period = LINES if screen is None else TABLES
+    period, line = (LINES if screen is None else TABLES), ""
     while not end.wait(WATCH):
         if not server.web.alive:
             _say("The web server has ended by itself.")
@@ -167,7 +167,9 @@ def _watch(server: RunningPolicies, end: threading.Event) -> int:
         if time.monotonic() - shown >= period:
             shown = time.monotonic()
             if screen is None:
-                _say(fleet_line(server.metrics.rows()))
+                line, before = fleet_line(server.metrics.rows()), line
+                if line != before:
+                    _say(line)
             else:
                 screen.show(fleet_table(server.metrics.rows()))
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -17,7 +16,7 @@ PROBE = 1.0  # after this time without a batch one is tried, whatever the last o
 class WaitingRequest(Generic[T]):
     """arrival, deadline: on the server's steady clock [s]."""
 
-    session: Hashable
+    session: object
     item: T
     arrival: float
     deadline: float
@@ -41,9 +40,9 @@ class Batcher(Generic[T]):
         if max_batch < 1 or not 0 <= max_wait < float("inf"):
             raise ValueError(f"expected a batch of at least 1 and a wait of at least 0 s, got {max_batch}, {max_wait}")
         self.max_batch, self.max_wait = max_batch, max_wait
-        self._waiting: dict[Hashable, WaitingRequest[T]] = {}
-        self._asked: dict[Hashable, float] = {}
-        self._turns: dict[Hashable, int] = {}
+        self._waiting: dict[object, WaitingRequest[T]] = {}
+        self._asked: dict[object, float] = {}
+        self._turns: dict[object, int] = {}
         self._turn = 0
         self._durations: dict[int, deque[float]] = {}
         self._ready_at: float | None = (
@@ -55,20 +54,20 @@ class Batcher(Generic[T]):
         """Requests that wait."""
         return len(self._waiting)
 
-    def put(self, session: Hashable, item: T, now: float, deadline: float) -> T | None:
+    def put(self, session: object, item: T, now: float, deadline: float) -> T | None:
         """A request has come. The older one of this session, which is not decided any more."""
         older = self._waiting.pop(session, None)
         self._waiting[session] = WaitingRequest(session, item, now, deadline)
         self._asked[session] = now
         return None if older is None else older.item
 
-    def drop(self, session: Hashable) -> T | None:
+    def drop(self, session: object) -> T | None:
         """The session is over, or begins anew. Its request, which is not decided any more."""
         self._asked.pop(session, None)
         self._turns.pop(session, None)
         return self.withdraw(session)
 
-    def withdraw(self, session: Hashable) -> T | None:
+    def withdraw(self, session: object) -> T | None:
         """Its request is not decided any more; the robot keeps its turn."""
         waiting = self._waiting.pop(session, None)
         return None if waiting is None else waiting.item

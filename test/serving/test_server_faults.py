@@ -245,9 +245,9 @@ def test_who_says_nothing_or_says_it_slowly_is_disconnected(serve: Serve, monkey
     policy = remote(server)
     policy.reset("go")
     assert Stranger(server, hello=False).gone()
-    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)) as slow:
-        with pytest.raises(OSError, match=r"reset|roken pipe|aborted"):
-            drip(slow)
+    slow = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+    with closing(slow), pytest.raises(OSError, match=r"reset|roken pipe|aborted"):
+        drip(slow)
     assert policy.act(view()).tokens == (1, 100)
 
 

@@ -41,6 +41,7 @@ class RemotePolicy:
     """Implements policies.policy.WarmUpPolicy and TimedPolicy; RemoteAnsweringPolicy: AnsweringPolicy too.
 
     `act` and `ask` may be called from two threads. The history is the server's; a connection that was lost ends it.
+    batch: robots for which the last decision was made at once.
     sent, unencoded: bytes of the images that were sent so far, and how many they would have had as they are.
     """
 
@@ -52,7 +53,7 @@ class RemotePolicy:
         self.name, self.card, self.model = welcome.policy, welcome.card, welcome.model
         self.warm_up_instruction = welcome.warm_up_instruction
         self.budget = settings.budget or max(SHORTEST_BUDGET, self.card.decision_period)
-        self.sent = self.unencoded = 0
+        self.sent = self.unencoded = self.batch = 0
         self._address, self._settings = address, settings
         self._hello = Hello(welcome.policy, robot_name(settings), welcome.model, welcome.card.to_dict())
         self._link = _ServerLink(connection)
@@ -119,7 +120,7 @@ class RemotePolicy:
         self._explain(answer, MessageKind.CHUNK)
         try:
             queue, inference = read.number(answer.meta, "queue"), read.number(answer.meta, "inference")
-            chunk = chunk_from_meta(answer.meta, self.card)
+            chunk, self.batch = chunk_from_meta(answer.meta, self.card), read.whole(answer.meta, "batch")
         except RemoteWireError as error:
             raise DecodingError(f"The policy server's answer cannot be used: {error}") from error
         trip = max(took - queue - inference, 0.0)
