@@ -87,7 +87,7 @@ def test_the_same_model_that_is_back_moves_the_arm_by_a_fresh_image(
     action = rig.until_action()
     stamp = action.header.stamp
     assert stamp.sec * 10**9 + stamp.nanosec > gone
-    assert list(action.tokens)[0] == 1  # a new history
+    assert next(iter(action.tokens)) == 1  # a new history
     rig.bench.until_diagnostics("policy_node", OK, "Carrying out the instruction.")
 
 
