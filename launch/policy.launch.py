@@ -44,6 +44,14 @@ BRIDGED = {  # arms with a launch file of their own, NAME.launch.py, and what it
 WATCHED = ("servo", "ros2_control", "gazebo")  # arms whose bridge publishes arm_status
 PASSED_ON = ("namespace", "params_file", "lock_step", "suite", "seed", "instruction")
 SIMULATED = ("sim", "gazebo")
+REMOTE = {  # parameters of the policy node
+    "token_file": "path of a file with the server's token",
+    "ca": "path of the certificate by which the server is trusted, or system; empty: without TLS",
+    "certificate": "path of this robot's own certificate, where the server demands one",
+    "key": "path of its key",
+    "jpeg": "quality of the images that are sent; empty: as they are",
+    "budget": "an answer that takes longer is not acted on [s]; empty: until the next decision is due",
+}
 # Any other arm begins slowly, unless a parameter file says otherwise. A dictionary here would put those behind it
 # before that file, too: ROS takes a section's place from where it is first named.
 FIRST_RUNS = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "first_runs.yaml"])
@@ -111,6 +119,10 @@ ARGUMENTS = (
         "language",
         default_value="",
         description="Sentence encoder of an RT-1 that takes sentence vectors; empty: the table beside its weights",
+    ),
+    *(
+        DeclareLaunchArgument(f"remote_{name}", default_value="", description=f"For policy:=remote:HOST: {meaning}")
+        for name, meaning in REMOTE.items()
     ),
     DeclareLaunchArgument(
         "trust_remote_code",
@@ -331,6 +343,12 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
         stream=bool,
         plan=bool,
         autostart=bool,
+        remote_token_file=str,
+        remote_ca=str,
+        remote_certificate=str,
+        remote_key=str,
+        remote_jpeg=int,
+        remote_budget=float,
     )
     return [
         Node(

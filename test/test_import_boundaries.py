@@ -30,6 +30,7 @@ ROWS = (
         "protocol_buffers.py",
         "svg.py",
     ),
+    ("token_file.py",),
     ("process_end.py", "servo_robots.py"),
     ("model_folder.py",),
     ("action_space",),
@@ -39,7 +40,7 @@ ROWS = (
     ("ros.py", "policies"),
     ("runtime",),
     ("console", "evaluation"),
-    ("training", "nodes"),
+    ("training", "nodes", "serving"),
     ("benchmarks",),
     ("live", "selftest"),
     ("cli",),
@@ -131,10 +132,10 @@ def test_ros_is_imported_by_nodes_and_commands_alone() -> None:
     assert any(imports_ros(path) for path in (PACKAGE / "nodes").glob("*.py"))
 
 
-def test_the_web_server_is_imported_by_the_console_alone() -> None:
-    web = {"starlette", "uvicorn", "websockets"}
+def test_the_web_server_is_imported_by_the_console_and_the_policy_server_alone() -> None:
+    web = {"starlette", "uvicorn"}
     users = {package_of(path) for path in sources() if {name.split(".")[0] for name in imported(path)} & web}
-    assert users == {"console"}
+    assert users == {"console", "serving"}
 
 
 def modules(package: str) -> list[str]:

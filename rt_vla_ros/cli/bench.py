@@ -23,6 +23,7 @@ from zenoh_ros.commands.numbers import positive_int
 UNTRAINED = "rt2-untrained"
 NUMBER_TYPES = ("auto", "float32", "bfloat16")
 LONGEST_SOAK = 1440  # [min]
+MOST_ROBOTS = 64
 MOST = {"seconds": 3600, "repeats": 1000, "images": 10_000, "prompts": 10_000, "requests": 1_000_000}
 
 
@@ -55,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arm.set_defaults(measure=_arm, bounded=("requests",))
     changed = "RT-2: what int8 and int4 weights change in a checkpoint's actions"
     _weights_arguments(what.add_parser("rt2-weights", help=changed))
+    serve = what.add_parser("serve", help="a policy server: robots as processes on loopback, batched and one by one")
+    serve.add_argument("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="what is served; rt1-mini")
+    serve.add_argument("--robots", default="1,2,4,8", metavar="N,...", help="how many at a time; 1,2,4,8")
+    serve.add_argument("--seconds", type=float, default=10.0, metavar="S", help="of each; 10")
+    serve.set_defaults(measure=_serve, bounded=("seconds",))
     for one in what.choices.values():
         one.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
 
@@ -129,6 +135,18 @@ def _node(args: argparse.Namespace) -> Any:
     from rt_vla_ros.live.bench_run import measure
 
     figures = measure(args.policy, args.seconds)
+    print(table(figures))
+    return figures
+
+
+def _serve(args: argparse.Namespace) -> Any:
+    find_checkpoint(args.policy)
+    words = args.robots.split(",")
+    if not all(word.isdecimal() and 1 <= int(word) <= MOST_ROBOTS for word in words):
+        raise CliError(f"--robots is {args.robots!r}, expected numbers of 1 to {MOST_ROBOTS} with commas between.")
+    from rt_vla_ros.benchmarks.serving import measure, table
+
+    figures = measure(args.policy, [int(word) for word in words], args.seconds, partial(print, file=sys.stderr))
     print(table(figures))
     return figures
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from rt_vla_ros import ros
 from rt_vla_ros.cli.main import refused
+from rt_vla_ros.cli.remote_options import add_remote_options, launch_arguments, patient, remote_settings
 from rt_vla_ros.evaluation.record import QuestionRecord
 from rt_vla_ros.live.demo_run import DemoOutcome, DemoSettings, perform
 from rt_vla_ros.live.private_graph import PrivateGraph
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--lock-step", action="store_true", help=alike)
     page = "a page in the browser, which stays open for more instructions until Ctrl-C (docs/console.md)"
     add("--console", action="store_true", help=page)
+    add_remote_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -98,13 +100,14 @@ def checked(args: argparse.Namespace) -> DemoSettings:
 
     with refused(ValueError):
         scene = make_scene(args.suite, args.seed, args.instruction)
-        checkpoint = resolve(args.policy, Progress().line)
+        remote = remote_settings(args)
+        checkpoint = resolve(args.policy, Progress().line, remote)
         if args.plan:
             checkpoint.check_plans()
         card = checkpoint.read_card()
         check_table_arm(card)
         cameras = tuple(camera.name for camera in card.cameras)
-    questions = _questions(args.ask, checkpoint)
+        questions = _questions(args.ask, checkpoint)
     timeout = scene.task.time_limit if args.timeout is None else args.timeout
     if not 0 < timeout <= 3600:
         raise CliError(f"--timeout is {timeout:g}, expected more than 0 and at most 3600 seconds.")
@@ -120,7 +123,16 @@ def checked(args: argparse.Namespace) -> DemoSettings:
             "--console and --lock-step: a page is for an arm that moves in real time; leave one of them out."
         )
     return DemoSettings(
-        scene, checkpoint.reference, args.out, timeout, args.lock_step, cameras, questions, args.plan, args.console
+        scene,
+        checkpoint.reference,
+        args.out,
+        timeout,
+        args.lock_step,
+        cameras,
+        questions,
+        args.plan,
+        args.console,
+        launch_arguments(patient(remote) if args.lock_step else remote),
     )
 
 

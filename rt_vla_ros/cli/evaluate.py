@@ -25,6 +25,7 @@ from rt_vla_ros import ros
 from rt_vla_ros.cli.evaluate_compare import Against, add_compare_options, compare_evaluations, say_episodes_needed
 from rt_vla_ros.cli.evaluate_dataset import add_dataset_options, evaluate_dataset
 from rt_vla_ros.cli.main import refused
+from rt_vla_ros.cli.remote_options import add_remote_options, launch_arguments, patient, remote_settings
 from rt_vla_ros.evaluation.baselines import ABLATIONS, BLACK_IMAGES, EXPERT, AblatedPolicy, ExpertPolicy
 from rt_vla_ros.evaluation.delays import by_suite, delay_plot, delay_table
 from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
@@ -95,6 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--overwrite", action="store_true", help="start over where the directory holds an evaluation")
     add_compare_options(parser)
     add_dataset_options(parser)
+    add_remote_options(parser)
     parser.set_defaults(**OF_SUITES)
 
 
@@ -243,7 +245,7 @@ def _given(args: argparse.Namespace, defaults: Mapping[str, object]) -> str:
 
 def _about(args: argparse.Namespace) -> dict[str, Any]:
     """What was evaluated, and with which versions. Raises UnknownPolicyError."""
-    digest = None if args.policy == EXPERT else checkpoint_hash(args.policy)
+    digest = None if args.policy == EXPERT else checkpoint_hash(args.policy, remote_settings(args))
     options = ("seed", "through_ros", "ablation", "decoding", "plan", *THRESHOLDS, "weights")
     about = {"policy": Path(args.policy).name, "checkpoint_sha256": digest}
     return {**about, **{n: getattr(args, n) for n in options}, "command": _command(args), "versions": versions()}
@@ -271,12 +273,14 @@ def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
         ros.ensure()
         from rt_vla_ros.live.evaluate_through_ros import ros_player  # imports rclpy
 
-        checkpoint = resolve(args.policy, progress.line)
+        remote = patient(remote_settings(args))
+        checkpoint = resolve(args.policy, progress.line, remote)
         if args.plan:
             checkpoint.check_plans()
         names = ("device", "weights", "trust_remote_code", "threads", "plan", *THRESHOLDS)
         options = {name: getattr(args, name) for name in names}
-        with ros_player(checkpoint.reference, checkpoint.read_card(), options, progress) as player:
+        card, server = checkpoint.read_card(), launch_arguments(remote)
+        with ros_player(checkpoint.reference, card, options, progress, server) as player:
             yield player
         return
     with closing(DirectPlayer(_load(args), **{name: getattr(args, name) for name in THRESHOLDS})) as direct:
@@ -291,7 +295,7 @@ def _load(args: argparse.Namespace) -> Policy:
     from rt_vla_ros.policies.load import load_policy
 
     options = {name: getattr(args, name) for name in ("device", "decoding", "weights", "trust_remote_code", "plan")}
-    policy = load_policy(args.policy, **options)
+    policy = load_policy(args.policy, remote=patient(remote_settings(args)), **options)
     warm_up(policy, args.threads)
     return AblatedPolicy(policy, args.ablation) if args.ablation else policy
 

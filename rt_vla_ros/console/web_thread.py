@@ -6,7 +6,7 @@ import logging
 import socket
 import ssl
 import threading
-from asyncio import BaseTransport
+from asyncio import BaseTransport, TimerHandle
 from typing import Any
 
 import uvicorn
@@ -18,11 +18,14 @@ from rt_vla_ros.os_error import in_words
 
 MOST_CONNECTIONS = 256  # more would take the files of the process, which the node needs as well
 IDLE = 5  # a connection on which nothing is asked is closed [s]
+SLOWEST_REQUEST = 10  # one whose head has not come by then is closed: who sends a byte a second would stay for ever [s]
 FAREWELL = 1.0  # the server gets to end by itself [s]
 
 
 class _BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     """Anybody on the network can open connections, also who cannot log in: uvicorn takes all, and waits for ever."""
+
+    _slow: TimerHandle | None = None  # runs while the head of a request is coming
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
@@ -33,12 +36,42 @@ class _BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        waits = self in self.connections and (self.cycle is None or self.cycle.response_complete)
+        if waits and self._slow is None:
+            self._slow = self.loop.call_later(SLOWEST_REQUEST, self.transport.abort)
+        elif not waits:
+            self._forget_slow()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_slow()
+        super().connection_lost(exc)
+
+    def _forget_slow(self) -> None:
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
+
 
 class WebThread:
     """port: on which it listens. alive: whether it still does."""
 
-    def __init__(self, app: Any, host: str, port: int, certificate: str = "", key: str = "") -> None:
-        """port 0: any that is free. Raises ValueError, with a sentence, where it cannot listen."""
+    def __init__(
+        self,
+        app: Any,
+        host: str,
+        port: int,
+        certificate: str = "",
+        key: str = "",
+        *,
+        longest_message: int = LONGEST_MESSAGE,
+        **settings: Any,
+    ) -> None:
+        """port 0: any that is free. longest_message: of a WebSocket [bytes]. settings: further ones of uvicorn.Config.
+
+        Raises ValueError, with a sentence, where it cannot listen.
+        """
         self._socket = _listen(host, port)
         self.port = int(self._socket.getsockname()[1])
         config = uvicorn.Config(
@@ -50,11 +83,12 @@ class WebThread:
             lifespan="on",
             http=_BoundedProtocol,
             timeout_keep_alive=IDLE,
-            ws_max_size=LONGEST_MESSAGE,
+            ws_max_size=longest_message,
             ws_per_message_deflate=False,  # JPEGs get no smaller, and who says STOP would wait for it
             ssl_certfile=certificate or None,
             ssl_keyfile=key or None,
             timeout_graceful_shutdown=1,
+            **settings,
         )
         logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # the node says what the user needs to know
         try:

@@ -7,7 +7,8 @@ import platform
 from importlib import metadata
 
 from rt_vla_ros import __version__
-from rt_vla_ros.policies.checkpoint.resolve import resolve
+from rt_vla_ros.policies.checkpoint.resolve import REMOTE, resolve
+from rt_vla_ros.policies.remote.settings import RemoteSettings
 
 PACKAGES = ("torch", "numpy", "mujoco", "transformers")
 
@@ -20,12 +21,15 @@ def versions() -> dict[str, str]:
     return {**found, "machine": f"{platform.system()} {platform.machine()}"}
 
 
-def checkpoint_hash(policy: str) -> str | None:
+def checkpoint_hash(policy: str, remote: RemoteSettings | None = None) -> str | None:
     """SHA-256 of a policy's safetensors files, in the order of their names, in hexadecimal.
 
-    None for a policy that is made in memory. Raises UnknownPolicyError, OSError.
+    None for a policy that is made in memory; of one on a server, what that says. remote: how it is talked to.
+    Raises UnknownPolicyError, PolicyLostError, OSError.
     """
-    checkpoint = resolve(policy)
+    checkpoint = resolve(policy, remote=remote)
+    if checkpoint.family == REMOTE:
+        return checkpoint.welcome().model
     directory = checkpoint.adapter or checkpoint.directory
     files = [] if directory is None else sorted(directory.glob("*.safetensors"))
     digest = hashlib.sha256()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ class DemoSettings:
     """timeout: simulated time that the policy gets [s]. out: directory of what is written.
 
     questions: asked in turn, over and over, while the arm moves. plan: whether the policy is asked to plan. console:
-    whether there is a page in the browser.
+    whether there is a page in the browser. remote: further launch arguments, by which a policy's server is talked to.
     """
 
     scene: Scene
@@ -41,6 +42,7 @@ class DemoSettings:
     questions: tuple[str, ...] = ()
     plan: bool = False
     console: bool = False
+    remote: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
         *("arm:=sim", f"policy:={settings.policy}", f"namespace:={NAMESPACE}", f"lock_step:={lock_step}"),
         *(f"suite:={scene.suite}", f"seed:={scene.seed}", f"instruction:={scene.task.instruction}"),
         *(f"cameras:={cameras}", f"plan:={str(settings.plan).lower()}"),
+        *(f"{name}:={value}" for name, value in settings.remote.items()),
     )
     if settings.console:
         port = _page_port()

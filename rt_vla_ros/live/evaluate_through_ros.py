@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -30,11 +31,17 @@ ATTEMPTS = 5  # at an episode whose first image the policy did not get first
 
 
 @contextmanager
-def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], progress: Progress) -> Iterator[RosPlayer]:
+def ros_player(
+    policy: str,
+    card: ActionCard,
+    options: Mapping[str, object],
+    progress: Progress,
+    remote: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[RosPlayer]:
     """The graph, and a player on it.
 
     policy: name or path of a checkpoint. options: device, weights, trust_remote_code, threads, plan
-    and the thresholds, as the policy node has them.
+    and the thresholds, as the policy node has them. remote: launch arguments by which a policy's server is talked to.
     Raises ActionCardError for actions that move a base, CliError where it breaks down.
     """
     check_table_arm(card)
@@ -49,6 +56,7 @@ def ros_player(policy: str, card: ActionCard, options: Mapping[str, object], pro
             "lock_step": "true",
             "cameras": ",".join(spec.name for spec in card.cameras),
             "params_file": parameters,
+            **remote,
             **{name: str(options[name]).lower() for name in LAUNCHED if options[name] not in ("auto", False, 0)},
         }
         words = ["policy.launch.py", *(f"{name}:={value}" for name, value in arguments.items() if value)]

@@ -63,6 +63,7 @@ class PolicyHealth:
         self._hung_ns = HUNG * 1e9
         self._steps_ns: deque[int] = deque(maxlen=STEPS)
         self._median_ns: float | None = None
+        self.parts_of_latency: Mapping[str, float] = {}  # of the last decision, see policies.policy.TimedPolicy
         self._inference_ns = self._actions = self._refused_images = 0
         self._legal: float | None = None
         self.failure: str | None = None
@@ -262,6 +263,7 @@ class PolicyHealth:
             "legal_probability": "" if self._legal is None else f"{self._legal:.3g}",
             "images_refused": self._refused_images,
         }
+        values |= {f"{part}_part_ms": round(1000 * spent, 1) for part, spent in self.parts_of_latency.items()}
         if self._policy is None:
             values["loading"] = self._loading
         else:

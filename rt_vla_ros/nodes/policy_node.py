@@ -36,7 +36,8 @@ from rt_vla_ros.nodes.robot_state import RobotState
 from rt_vla_ros.nodes.running import end_process, run
 from rt_vla_ros.nodes.smoother_watch import SmootherWatch
 from rt_vla_ros.policies.checkpoint.resolve import check_name
-from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.policy import Policy, TimedPolicy
+from rt_vla_ros.policies.remote.settings import RemoteSettings
 from rt_vla_ros.policies.threads import wait_passively
 from rt_vla_ros.runtime.confidence_gate import THRESHOLDS
 from rt_vla_ros.runtime.frame_buffer import Frame
@@ -80,6 +81,7 @@ class PolicyNode(ManagedNode):
         self._health = PolicyHealth(self._settings["max_image_age"], self._cameras.topics)
         self._questions = QuestionQueue(self._settings["max_instruction_length"])
         self._policy: Policy | None = None
+        self._lost = False  # whether the policy cannot decide for now, see PolicyLostError
         self._state: RobotState | None = None  # where the policy takes none
         self._loaded = Loading()
         self._runner = self._new_runner()
@@ -116,10 +118,11 @@ class PolicyNode(ManagedNode):
     title = "The policy"
 
     def refuse_change(self, name: str) -> str | None:
-        """Who may set parameters must not thereby choose what code is run."""
-        if name != "policy" or not self._settings["trust_remote_code"]:
+        """Who may set parameters must not thereby choose what code is run, or who gets a token."""
+        setting = next((one for one in ("trust_remote_code", "remote_token_file") if self._settings[one]), None)
+        if name != "policy" or setting is None:
             return None
-        return "With trust_remote_code the policy is what it was at the start; start the node anew for another one."
+        return f"With {setting} the policy is what it was at the start; start the node anew for another one."
 
     def configure(self) -> None:
         """The policy is loaded and warmed up. Requests may begin before, where the node is about to be active."""
@@ -178,9 +181,14 @@ class PolicyNode(ManagedNode):
     def on_step(self, step: PolicyStep) -> None:
         """See policy_runner.RunnerListener."""
         decision = step.decision
+        if self._lost:
+            self._lost = False
+            self.get_logger().info("The policy decides again.")
         self._publish(decision.chunk, step.stamp_ns, time.monotonic_ns() - step.arrival_ns)
         if decision.whole:
             self._health.acted(decision.inference_ns, step.took_ns, decision.chunk.legal_probability)
+            if isinstance(self._policy, TimedPolicy):
+                self._health.parts_of_latency = self._policy.parts_of_latency
         if decision.unsure is not None:
             self._health.problem(decision.unsure)
         self._goals.step(step)
@@ -189,6 +197,14 @@ class PolicyNode(ManagedNode):
 
     def on_frames_rejected(self, sentence: str) -> None:
         """See policy_runner.RunnerListener."""
+        self._health.problem(sentence)
+
+    def on_policy_lost(self, sentence: str) -> None:
+        """See policy_runner.RunnerListener. The arm is told once, not with every image."""
+        if not self._lost:
+            self._lost = True
+            self._say((), sentence)
+            self.get_logger().warning(sentence)
         self._health.problem(sentence)
 
     def on_request_failed(self, sentence: str) -> None:
@@ -385,7 +401,7 @@ class PolicyNode(ManagedNode):
     # The policy ------------------------------------------------------------------------------------------------------
 
     def _load(self) -> PolicyStepper[Picture]:
-        policy = self._load_policy()
+        policy, self._lost = self._load_policy(), False
         self._smoother.wait_until_known()
         self._loading("warming up")
         rules = {name: self._settings[name] for name in ("max_image_age", "stream", *THRESHOLDS)}
@@ -396,7 +412,8 @@ class PolicyNode(ManagedNode):
         names = ("device", "weights", "trust_remote_code", "cuda_graphs", "device_images", "plan")
         options = {name: self._settings[name] for name in names}
         options["language"] = self._settings["language"] or None
-        policy = load_policy(self._settings["policy"], tell=self._loading, **options)
+        remote = RemoteSettings.of({**self._settings, "remote_robot": self.get_fully_qualified_name()})
+        policy = load_policy(self._settings["policy"], tell=self._loading, remote=remote, **options)
         missing = missing_camera(policy.card, self._cameras.topics)
         if missing is not None:
             raise ValueError(missing)

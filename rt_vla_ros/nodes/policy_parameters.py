@@ -5,6 +5,7 @@ from __future__ import annotations
 from rt_vla_ros.nodes.managed import AUTOSTART
 from rt_vla_ros.nodes.parameters import Parameter
 from rt_vla_ros.policies.checkpoint.resolve import WEIGHTS
+from rt_vla_ros.policies.remote.settings import LONGEST_BUDGET
 from rt_vla_ros.runtime.instruction_gate import LONGEST_TEXT
 
 # Those that are not read_only can be changed while the node is unconfigured, see ManagedNode. Among those that stay is
@@ -79,6 +80,35 @@ POLICY_PARAMETERS = (
         "plan",
         False,
         "Whether an RT-2 that was taught to writes a plan in words before each action; it comes with the action.",
+        read_only=False,
+    ),
+    Parameter(
+        "remote_token_file",
+        "",
+        "Path of a file with the token of a policy on a server (policy:=remote:HOST); empty: none is sent.",
+    ),
+    Parameter(
+        "remote_ca",
+        "",
+        "Path of the certificate by which that server is trusted (PEM), or system; empty: without TLS.",
+    ),
+    Parameter("remote_certificate", "", "Path of this robot's own certificate (PEM), where the server demands one."),
+    Parameter("remote_key", "", "Path of the key of remote_certificate (PEM)."),
+    Parameter(
+        "remote_jpeg",
+        0,
+        "Quality of the images that are sent to a server as JPEG; 0: as they are, which changes no action.",
+        low=0,
+        high=95,
+        read_only=False,
+    ),
+    Parameter(
+        "remote_budget",
+        0.0,
+        "A server's answer that takes longer, from the image to the action, is not acted on [s]; 0: until the next "
+        "decision is due, but at least 0.5.",
+        low=0.0,
+        high=LONGEST_BUDGET,
         read_only=False,
     ),
     Parameter("frame_id", "", "Frame of the actions; empty: as the action card says."),

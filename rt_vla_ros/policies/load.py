@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import torch
-
-from rt_vla_ros.policies.checkpoint.errors import UnknownPolicyError
+from rt_vla_ros.policies.checkpoint.errors import ServerDecidesError, UnknownPolicyError
 from rt_vla_ros.policies.checkpoint.files import Tell, say_nothing
-from rt_vla_ros.policies.checkpoint.resolve import RT1_FAMILIES, UNTRAINED, Checkpoint, policy_names, resolve
+from rt_vla_ros.policies.checkpoint.resolve import REMOTE, RT1_FAMILIES, UNTRAINED, Checkpoint, policy_names, resolve
 from rt_vla_ros.policies.policy import Policy
-from rt_vla_ros.policies.rt1 import checkpoint as rt1
+from rt_vla_ros.policies.remote.settings import RemoteSettings
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["UNTRAINED", "UnknownPolicyError", "find_device", "load_policy", "policy_names"]
 
@@ -26,9 +28,12 @@ def load_policy(
     cuda_graphs: bool = True,
     device_images: bool = True,
     plan: bool = False,
+    remote: RemoteSettings | None = None,
     tell: Tell | None = None,
 ) -> Policy:
     """A shipped policy by its name, or one's own by the path of its directory or its name on the Hugging Face Hub.
+
+    `remote:HOST` is one that a server decides for (`rt-vla serve`), for which no torch is loaded here.
 
     name_or_path: see checkpoint.resolve. device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1" ...
     decoding: see ActionDecoder; RT-2 has the most likely tokens only.
@@ -41,19 +46,25 @@ def load_policy(
     device_images: whether RT-2's images are prepared on its GPU (rt2.inputs.device_images). Neither changes a CPU.
     plan: whether an RT-2 that was taught to (plan_on_request in rt2_config.json) writes a plan in words before each
     action; one that plans in any case does so with and without.
+    remote: how a server is talked to.
     tell: gets a sentence now and then about how far loading is.
-    Raises UnknownPolicyError, CheckpointError, ActionCardError, WeightsError, NoPlansError: all ValueErrors with a
-    sentence.
+    Raises ServerDecidesError for what a remote policy's server is told, PolicyLostError where that does not answer,
+    UnknownPolicyError, CheckpointError, ActionCardError, WeightsError, NoPlansError: all ValueErrors with a sentence.
     """
-    where, tell = find_device(device), tell or say_nothing
-    checkpoint = name_or_path if isinstance(name_or_path, Checkpoint) else resolve(name_or_path, tell)
+    tell = tell or say_nothing
+    checkpoint = name_or_path if isinstance(name_or_path, Checkpoint) else resolve(name_or_path, tell, remote)
+    if checkpoint.family == REMOTE:
+        given = {"device": device != "auto", "decoding": decoding is not None, "language": language is not None}
+        given |= {"weights": weights != "auto", "trust_remote_code": trust_remote_code, "plan": plan}
+        if any(given.values()):
+            raise ServerDecidesError(*(name for name, said in given.items() if said))
+        from rt_vla_ros.policies.remote.policy import open_policy as open_remote
+
+        return open_remote(checkpoint.address, checkpoint.remote)
+    where = find_device(device)
     if plan:
         checkpoint.check_plans()
-    if checkpoint.family in RT1_FAMILIES:
-        open_policy: Callable[..., Policy] = rt1.open_policy
-    else:  # the vision-language models of transformers take seconds to import
-        from rt_vla_ros.policies.rt2.checkpoint import open_policy
-    return open_policy(
+    return _opener(checkpoint.family)(
         checkpoint,
         device=where,
         decoding=decoding,
@@ -67,8 +78,21 @@ def load_policy(
     )
 
 
+def _opener(family: str) -> Callable[..., Policy]:
+    """What opens such a checkpoint; torch, and transformers for the vision-language models, take seconds to import."""
+    if family in RT1_FAMILIES:
+        from rt_vla_ros.policies.rt1.checkpoint import open_policy as open_rt1
+
+        return open_rt1
+    from rt_vla_ros.policies.rt2.checkpoint import open_policy as open_rt2
+
+    return open_rt2
+
+
 def find_device(name: str) -> torch.device:
     """Raises ValueError for a device that this machine or this torch does not have."""
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

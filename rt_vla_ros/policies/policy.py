@@ -16,6 +16,13 @@ WARM_UP_INSTRUCTION, WARM_UP_RUNS = "warm up", 2
 """How a policy is warmed up that does not say so itself, see WarmUpPolicy."""
 
 
+class PolicyLostError(ValueError):
+    """There is no decision, and what was decided before is not to be followed any more; the message says why.
+
+    A later observation may have one again, which then begins a new history.
+    """
+
+
 @runtime_checkable
 class Policy(Protocol):
     """Turns what the cameras see and a sentence into actions; keeps its own history between calls."""
@@ -37,7 +44,7 @@ class Policy(Protocol):
     def act(self, observation: Observation) -> ActionChunk:
         """One decision: as many steps as the card's horizon.
 
-        Raises RuntimeError before the first reset and ValueError for images the card does not allow.
+        Raises RuntimeError before the first reset, ValueError for images the card does not allow, and PolicyLostError.
         """
 
 
@@ -75,3 +82,12 @@ class AnsweringPolicy(Policy, Protocol):
 
     def ask(self, images: Mapping[str, NDArray[np.uint8]], question: str) -> str:
         """An answer in words. images: as in Observation. Raises ValueError, with a sentence."""
+
+
+@runtime_checkable
+class TimedPolicy(Policy, Protocol):
+    """A policy that knows where the time of a decision goes, such as one on another machine."""
+
+    @property
+    def parts_of_latency(self) -> Mapping[str, float]:
+        """Of the last decision, by names such as "network" [s]; empty before the first."""

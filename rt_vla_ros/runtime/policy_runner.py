@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from rt_vla_ros.action_space.decoder import DecodingError
-from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.policies.policy import Policy, PolicyLostError
 from rt_vla_ros.runtime.frame_buffer import Frame, FrameBuffer
 from rt_vla_ros.runtime.policy_stepper import DueFrames, PolicyDecision, PolicyStepper
 from rt_vla_ros.runtime.warm_up import Warm, warm_up
@@ -34,7 +34,7 @@ class PolicyStep:
 
 
 class RunnerListener(Protocol):
-    """Called in the runner's thread; `on_step`, `on_frames_rejected` and `on_request_failed` with its lock held."""
+    """Called in the runner's thread; all but `on_ready` and `on_load_failed` with its lock held."""
 
     def on_ready(self, policy: Policy, warm: Warm) -> None:
         """The policy is loaded and warm."""
@@ -44,6 +44,9 @@ class RunnerListener(Protocol):
 
     def on_frames_rejected(self, sentence: str) -> None:
         """The frames could not be used, so there is no action; the request goes on."""
+
+    def on_policy_lost(self, sentence: str) -> None:
+        """What was decided before is not to be followed any more; the request goes on when the policy is back."""
 
     def on_request_failed(self, sentence: str) -> None:
         """The running request cannot be carried out and is over."""
@@ -216,6 +219,9 @@ class PolicyRunner(Generic[Message]):
         try:
             if instruction is not None:
                 stepper.policy.reset(instruction)
+        except PolicyLostError as error:
+            self._lost(stepper, request, error)
+            return
         except Exception as error:
             self._end(request, error)
             return
@@ -233,6 +239,8 @@ class PolicyRunner(Generic[Message]):
         except DecodingError as error:
             self._end(request, error)
             return
+        except PolicyLostError as error:
+            self._lost(stepper, request, error)
         except ValueError as error:
             with self._changed:
                 if request == self._request:
@@ -240,6 +248,14 @@ class PolicyRunner(Generic[Message]):
             return
         except Exception as error:
             self._end(request, error)
+
+    def _lost(self, stepper: PolicyStepper[Message], request: int, error: PolicyLostError) -> None:
+        """The request begins anew, from a frame that is taken from now on: the policy may be back long after this."""
+        with self._changed:
+            if request == self._request:
+                self._end_ns, self._not_before_ns = None, self._clock()
+                stepper.restart()
+                self._listener.on_policy_lost(_sentence(error))
 
     def _tell(self, request: int, step: PolicyStep) -> bool:
         """Whether the policy goes on.

@@ -16,7 +16,7 @@ from support.scripted_policy import ConstantPolicy
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import DecodingError
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy
+from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy, PolicyLostError
 from rt_vla_ros.runtime.frame_buffer import Frame
 from rt_vla_ros.runtime.policy_runner import PolicyRunner, PolicyStep
 from rt_vla_ros.runtime.policy_stepper import PolicyStepper
@@ -45,6 +45,9 @@ class Listener:
 
     def on_frames_rejected(self, sentence: str) -> None:
         self._hear("rejected", sentence)
+
+    def on_policy_lost(self, sentence: str) -> None:
+        self._hear("lost", sentence)
 
     def on_request_failed(self, sentence: str) -> None:
         self._hear("failed", sentence)
@@ -515,3 +518,43 @@ def test_a_suspension_takes_back_an_end_that_the_policy_saw_coming() -> None:
     assert not desk.runner.conclude()
     assert desk.runner.running
     desk.runner.close()
+
+
+def test_a_policy_that_is_lost_goes_on_from_a_frame_that_is_taken_after_that(desk: Desk) -> None:
+    desk.start()
+    desk.runner.request("first")
+    desk.show(1000)
+    desk.listener.wait("step")
+    desk.policy.error = PolicyLostError("The server is gone.")
+    desk.show(1200)
+    assert desk.listener.wait("lost") == ["The server is gone."]
+    assert desk.runner.running
+    desk.policy.error = None
+    desk.now_ms = 1300.0
+    desk.runner.offer("front", Frame("", 1190 * MS, 5))  # taken before it was lost
+    desk.show(1400)
+    _, step = desk.listener.wait("step", 2)
+    assert isinstance(step, PolicyStep)
+    assert step.stamp_ns == 1400 * MS
+    assert desk.policy.instructions[-2:] == ["first", "first"]
+
+
+def test_a_policy_that_is_lost_when_a_request_begins_is_asked_again(desk: Desk) -> None:
+    desk.start()
+    begin, lost = desk.policy.reset, [True, True]
+
+    def reset(instruction: str) -> None:
+        if lost and lost.pop():
+            raise PolicyLostError("The server is gone.")
+        begin(instruction)
+
+    desk.policy.reset = reset  # type: ignore[method-assign]
+    desk.runner.request("first")
+    for stamp_ms, count in ((1000, 1), (1200, 2)):
+        desk.show(stamp_ms)
+        desk.listener.wait("lost", count)
+    desk.show(1400)
+    (step,) = desk.listener.wait("step")
+    assert isinstance(step, PolicyStep)
+    assert step.stamp_ns == 1400 * MS
+    assert desk.listener.all("failed") == []

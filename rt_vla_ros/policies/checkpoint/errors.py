@@ -31,6 +31,16 @@ class NoPlansError(ValueError):
         )
 
 
+class ServerDecidesError(ValueError):
+    """Something was asked of a remote policy that its server was told, or was not, when it started."""
+
+    def __init__(self, *options: str) -> None:
+        named = ", ".join(options)
+        super().__init__(
+            f"A policy on a server is loaded there: say {named} to `rt-vla serve`, and leave it out for remote:HOST."
+        )
+
+
 def some(names: list[str]) -> str:
     """The first of many names, and how many more there are, for a message."""
     shown = ", ".join(names[:4]) or "nothing"

@@ -8,12 +8,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rt_vla_ros.action_space.card import CARD_FILE, ActionCard
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.model_folder import check_folder
-from rt_vla_ros.policies.checkpoint.errors import CheckpointError, NoPlansError, UnknownPolicyError, some
+from rt_vla_ros.policies.checkpoint.errors import (
+    CheckpointError,
+    NoPlansError,
+    ServerDecidesError,
+    UnknownPolicyError,
+    some,
+)
 from rt_vla_ros.policies.checkpoint.files import (
     ADAPTER_CONFIG,
     CONFIG_FILE,
@@ -24,6 +30,11 @@ from rt_vla_ros.policies.checkpoint.files import (
     say_nothing,
 )
 from rt_vla_ros.policies.checkpoint.relatives import RelativeError, check_relative, files_of
+from rt_vla_ros.policies.remote.address import RemoteAddress, is_remote
+from rt_vla_ros.policies.remote.settings import RemoteSettings
+
+if TYPE_CHECKING:
+    from rt_vla_ros.policies.remote.handshake import Welcome
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
 VLA0_MODEL = "model_last"
@@ -32,6 +43,8 @@ UNTRAINED, UNTRAINED_RT2 = MADE_IN_MEMORY = ("rt1-untrained", "rt2-untrained")
 """Policies with random weights, for which there are no files."""
 RT1_FAMILIES = ("rt1", UNTRAINED)
 """Networks without words."""
+REMOTE = "remote"
+"""The family of policies that a server decides for, `remote:HOST`."""
 SHOWN = 80
 """Characters of a name that are shown in a sentence about it."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
@@ -56,12 +69,12 @@ WEIGHTS = ("auto", "float32", "bfloat16", "int8", "int4")
 class Checkpoint:
     """What was found for a name.
 
-    name: for messages and reports. family: "rt1", "rt2", "openvla", "vla0" (as it is published), or one of
+    name: for messages and reports. family: "rt1", "rt2", "openvla", "vla0" (as it is published), REMOTE, or one of
     MADE_IN_MEMORY.
-    directory: of the model; None where it is made in memory. config: its config.json, read once.
+    directory: of the model; None where it is made in memory or a server has it. config: its config.json, read once.
     adapter: directory of a LoRA adapter of that model. key: which of several statistics its actions have (OpenVLA).
     reference: a name that means the same in another working directory. called: what the model, and its adapter, are
-    called, by their directories or on the Hub.
+    called, by their directories or on the Hub. remote: how a server is talked to.
     """
 
     name: str
@@ -72,21 +85,42 @@ class Checkpoint:
     key: str = ""
     reference: str = ""
     called: str = ""
+    remote: RemoteSettings = field(default_factory=RemoteSettings)
+
+    @property
+    def address(self) -> RemoteAddress:
+        """Of the server that has it, for the family REMOTE."""
+        return RemoteAddress.parse(self.reference)
+
+    def welcome(self) -> Welcome:
+        """What the server says of it, for the family REMOTE. Raises ValueError."""
+        from rt_vla_ros.policies.remote.policy import fetch_welcome
+
+        return fetch_welcome(self.address, self.remote)
 
     @property
     def model_directory(self) -> Path:
-        """Raises CheckpointError where the policy is made in memory."""
+        """Raises CheckpointError where the policy is made in memory, or a server has it."""
+        if self.family == REMOTE:
+            raise CheckpointError(f"The policy {self.name!r} is on a server and has no files here.")
         if self.directory is None:
             raise CheckpointError(f"The policy {self.name!r} is made in memory and has no files.")
         return self.directory
 
     @property
     def answers(self) -> bool:
-        """Whether the model answers questions in words: the policy is a policies.policy.AnsweringPolicy."""
+        """Whether the model answers questions in words: the policy is a policies.policy.AnsweringPolicy.
+
+        A server is asked; raises ValueError where that fails.
+        """
+        if self.family == REMOTE:
+            return self.welcome().answers
         return self.family not in RT1_FAMILIES
 
     def check_plans(self) -> None:
         """Raises NoPlansError where the policy cannot be asked to plan before it acts, and RT2ConfigError."""
+        if self.family == REMOTE:
+            raise ServerDecidesError("plan")
         if self.family == "openvla":
             from rt_vla_ros.policies.rt2.openvla.card import openvla_config
 
@@ -107,7 +141,9 @@ class Checkpoint:
         return adapter if here and adapter is not None else self.model_directory
 
     def read_card(self) -> ActionCard:
-        """What its actions mean. Raises ActionCardError and CheckpointError."""
+        """What its actions mean. Raises ActionCardError and CheckpointError, and ValueError where a server has it."""
+        if self.family == REMOTE:
+            return self.welcome().card
         if self.directory is None:
             from rt_vla_ros.policies.tabletop_card import tabletop_card
 
@@ -123,8 +159,10 @@ class Checkpoint:
         return ActionCard.load(self.place_of(CARD_FILE))
 
 
-def resolve(name_or_path: str | Path, tell: Tell = say_nothing) -> Checkpoint:
+def resolve(name_or_path: str | Path, tell: Tell = say_nothing, remote: RemoteSettings | None = None) -> Checkpoint:
     """A shipped policy by its name, one's own by the path of its directory or its name on the Hugging Face Hub.
+
+    `remote:HOST` is one of a server, which is not asked yet; remote: how it is talked to.
 
     name_or_path: also DIRECTORY#KEY or OWNER/NAME#KEY, which chooses one of several statistics of an OpenVLA
     checkpoint. A name of the Hub is downloaded where no such directory is here; tell: gets reports of progress.
@@ -134,6 +172,10 @@ def resolve(name_or_path: str | Path, tell: Tell = say_nothing) -> Checkpoint:
     name = str(name_or_path)
     if name in MADE_IN_MEMORY:
         return Checkpoint(name, name, reference=name)
+    if is_remote(name):
+        address = _remote(name)
+        called = address.name or address.place
+        return Checkpoint(called, REMOTE, reference=str(address), called=called, remote=remote or RemoteSettings())
     on_hub = is_on_hub(name)
     directory = _download(name, tell) if on_hub else find_checkpoint(name)
     assert directory is not None, "only policies made in memory have no directory"
@@ -155,10 +197,16 @@ def policy_names() -> list[str]:
 
 
 def find_checkpoint(name_or_path: str) -> Path | None:
-    """The directory of a policy on this machine; None for those that are made in memory. Raises UnknownPolicyError."""
+    """The directory of a policy on this machine; None for those that are made in memory or that a server has.
+
+    Raises UnknownPolicyError.
+    """
     if not name_or_path.strip():
         raise UnknownPolicyError(f"No policy was named. {_choices()}")
     if name_or_path in MADE_IN_MEMORY:
+        return None
+    if is_remote(name_or_path):
+        _remote(name_or_path)
         return None
     _path(name_or_path)
     shipped = CHECKPOINTS / name_or_path
@@ -214,6 +262,14 @@ def hub_name(name_or_path: str) -> str:
     if not fits or owner.lower() in LOCAL_OWNERS or FILE_NAME.search(name):
         return ""
     return "" if Path(owner).exists() else name
+
+
+def _remote(name: str) -> RemoteAddress:
+    """Raises UnknownPolicyError for what is no address."""
+    try:
+        return RemoteAddress.parse(name)
+    except ValueError as error:
+        raise UnknownPolicyError(str(error)) from error
 
 
 def _path(name: str) -> Path:

@@ -1,0 +1,131 @@
+"""How fast a policy server answers several robots, in batches and one by one: client processes on loopback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from rt_vla_ros.observations.observation import Observation
+from rt_vla_ros.observations.robot_state import middle_state
+from rt_vla_ros.policies.load import load_policy
+from rt_vla_ros.policies.policy import Policy, WarmUpPolicy
+from rt_vla_ros.policies.remote.policy import RemoteLateError
+from rt_vla_ros.policies.remote.settings import RemoteSettings
+
+WAYS = {"batched": 32, "one by one": 1}
+READY = "Robots reach it as "
+STARTING = 300.0  # [s]
+
+
+def measure(policy: str, robots: Sequence[int], seconds: float, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Robots that ask again as soon as they are answered. Raises ValueError where a server or a robot fails."""
+    rows = []
+    for way, max_batch in WAYS.items():
+        with _server(policy, max_batch) as address:
+            for count in robots:
+                rows.append({"policy": policy, "way": way, **_row(_clients(address, count, seconds), seconds)})
+                tell(table(rows[-1:]).splitlines()[-1])
+    return rows
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """In Markdown; times from image to action."""
+    head = (
+        "| policy | way | robots | actions/s | p50 ms | p99 ms | late | mean batch |\n|---|---|---|---|---|---|---|---|"
+    )
+    lines = [
+        f"| {row['policy']} | {row['way']} | {row['robots']} | {row['actions_per_second']:.1f} | {row['p50_ms']:.1f} | "
+        f"{row['p99_ms']:.1f} | {row['late']:.1%} | {row['batch']:.1f} |"
+        for row in rows
+    ]
+    return "\n".join([head, *lines])
+
+
+def _row(found: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    times = [1000 * one for client in found for one in client["times"]] or [float("nan")]
+    batches = [one for client in found for one in client["batches"]] or [0]
+    late, count = sum(client["late"] for client in found), sum(len(client["times"]) for client in found)
+    p50, p99 = (float(one) for one in np.percentile(times, (50, 99)))
+    figures = {"actions_per_second": count / seconds, "p50_ms": p50, "p99_ms": p99, "late": late / max(late + count, 1)}
+    return {"robots": len(found), **figures, "batch": float(np.mean(batches))}
+
+
+@contextmanager
+def _server(policy: str, max_batch: int) -> Iterator[str]:
+    words = [sys.executable, "-m", "rt_vla_ros.cli", "serve", policy, "--port", "0", "--max-batch", str(max_batch)]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        alarm = threading.Timer(STARTING, process.kill)
+        alarm.start()
+        try:
+            said: list[str] = []
+            for line in process.stderr:
+                said.append(line.strip())
+                if READY in line:
+                    break
+            else:
+                raise ValueError(f"The policy server did not start: {' '.join(said[-3:])}")
+            alarm.cancel()
+            threading.Thread(target=process.stderr.read, daemon=True).start()
+            yield said[-1].split(READY)[1].split(". ")[0]
+        finally:
+            alarm.cancel()
+            process.terminate()
+
+
+def _clients(address: str, count: int, seconds: float) -> list[dict[str, Any]]:
+    """A process each; they begin together, when the last is ready."""
+    words = [sys.executable, "-m", "rt_vla_ros.benchmarks.serving", address, str(seconds)]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    clients = [subprocess.Popen(words, **pipes) for _ in range(count)]
+    try:
+        if any(client.stdout.readline().strip() != "ready" for client in clients if client.stdout is not None):
+            raise ValueError("A robot of the benchmark did not start.")
+        for client in clients:
+            assert client.stdin is not None
+            client.stdin.write("go\n")
+            client.stdin.flush()
+        return [json.loads(client.communicate(timeout=seconds + STARTING)[0]) for client in clients]
+    finally:
+        for client in clients:
+            client.kill()
+
+
+def ask_again_and_again(policy: Policy, seconds: float) -> dict[str, Any]:
+    """One robot: times from image to action [s] and sizes of batches, of the decisions that were in time; late ones."""
+    noise, state = np.random.default_rng(0), middle_state(policy.card.state)
+    images = {
+        camera.name: noise.integers(0, 256, (camera.height, camera.width, 3), np.uint8)
+        for camera in policy.card.cameras
+    }
+    times, batches, late, until = list[float](), list[int](), 0, time.monotonic() + seconds
+    while (began := time.monotonic()) < until:
+        try:
+            policy.act(Observation(images, began, state))
+        except RemoteLateError:
+            late += 1
+        else:
+            times.append(time.monotonic() - began)
+            batches.append(getattr(policy, "batch", 1))
+    return {"times": times, "batches": batches, "late": late}
+
+
+def main() -> None:
+    """One robot: says when it is ready, begins when it is told to, and prints what it measured."""
+    policy = load_policy(sys.argv[1], remote=RemoteSettings(budget=10.0))
+    policy.reset(policy.warm_up_instruction if isinstance(policy, WarmUpPolicy) else "warm up")
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(json.dumps(ask_again_and_again(policy, float(sys.argv[2]))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Options of the commands that run a policy, for one on a server: `--policy remote:HOST`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+from rt_vla_ros.policies.remote.settings import LONGEST_BUDGET, RemoteSettings
+
+
+def add_remote_options(parser: argparse.ArgumentParser) -> None:
+    """Their names and defaults are those of the policy node's parameters."""
+    add = parser.add_argument_group("for --policy remote:HOST[:PORT][/NAME], see docs/serving.md").add_argument
+    add("--remote-token-file", default="", metavar="FILE", help="with the server's token")
+    add("--remote-ca", default="", metavar="FILE", help="certificate by which the server is trusted, or system")
+    add("--remote-certificate", default="", metavar="FILE", help="this robot's own, where the server demands one")
+    add("--remote-key", default="", metavar="FILE", help="its key")
+    add("--remote-jpeg", type=int, default=0, metavar="QUALITY", help="of the images; 0: as they are (default)")
+
+
+def remote_settings(args: argparse.Namespace) -> RemoteSettings:
+    """Raises ValueError, with a sentence, for what cannot be."""
+    return RemoteSettings(
+        token_file=args.remote_token_file,
+        ca=args.remote_ca,
+        certificate=args.remote_certificate,
+        key=args.remote_key,
+        jpeg=args.remote_jpeg,
+    )
+
+
+def patient(settings: RemoteSettings) -> RemoteSettings:
+    """For a simulator that waits for every answer."""
+    return replace(settings, budget=LONGEST_BUDGET)
+
+
+def launch_arguments(settings: RemoteSettings) -> dict[str, str]:
+    """For policy.launch.py; without those that keep their defaults."""
+    usual, names = RemoteSettings(), ("token_file", "ca", "certificate", "key", "jpeg", "budget")
+    values = {name: getattr(settings, name) for name in names}
+    return {f"remote_{name}": str(value) for name, value in values.items() if value != getattr(usual, name)}

@@ -1,0 +1,202 @@
+"""Decide for robots on other machines: they say `policy:=remote:HOST`, and one set of weights serves them all.
+
+rt-vla serve rt1-mini                                                    # for this machine alone
+rt-vla serve runs/mine/checkpoint --host 0.0.0.0 --token-file policy_token
+rt-vla serve rt1-mini rt2-mini --device cuda --host 0.0.0.0 --certificate cert.pem --key key.pem --client-ca ca.pem
+
+Requests of several robots are decided in one batch; what cannot be in time is answered "late" and moves nothing.
+On a terminal it shows a table of the robots, else it prints a line every ten seconds; http://HOST:PORT/metrics has the
+same for Prometheus, /health says whether it can decide. Ctrl-C ends it. See docs/serving.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rt_vla_ros.cli.main import refused, signals_to
+from rt_vla_ros.policies.checkpoint.resolve import REMOTE, WEIGHTS, check_name, resolve
+from rt_vla_ros.policies.remote.address import DEFAULT_PORT
+from rt_vla_ros.policies.threads import wait_passively
+from rt_vla_ros.token_file import token_of
+from zenoh_ros.commands.errors import CliError
+from zenoh_ros.commands.numbers import nonnegative_int, positive_int
+
+LINES = 10.0  # between two lines where there is no terminal [s]
+TABLES = 1.0  # between two tables [s]
+WATCH = 0.2  # [s]
+# A robot that is gone is noticed after these [s].
+PING = {"ws_ping_interval": 5.0, "ws_ping_timeout": 5.0}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("checkpoints", nargs="+", metavar="CHECKPOINT", help="by name, directory or name on the Hugging Face Hub")
+    add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1); 0.0.0.0: all of IPv4")
+    add("--port", type=nonnegative_int, default=DEFAULT_PORT, help=f"default {DEFAULT_PORT}; 0: any that is free")
+    add("--token-file", default="", metavar="FILE", help="with a token of 16 to 256 characters that robots need")
+    add("--certificate", default="", metavar="FILE", help="for TLS (PEM)")
+    add("--key", default="", metavar="FILE", help="of the certificate (PEM)")
+    add("--client-ca", default="", metavar="FILE", help="robots need a certificate that this one has signed (PEM)")
+    add("--max-batch", type=positive_int, default=32, metavar="N", help="robots in a batch (default 32); 1: none")
+    add("--max-wait", type=float, default=5.0, metavar="MS", help="that a request waits for others (default 5)")
+    add("--max-robots", type=positive_int, default=64, metavar="N", help="at a time (default 64)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default auto)")
+    add("--weights", choices=WEIGHTS, default="auto", help="format of the weights (default auto)")
+    add("--decoding", choices=("argmax", "expected_value"), help="default: the checkpoint's")
+    add("--language", metavar="FILE", help="sentence encoder of an RT-1 that takes sentence vectors")
+    add("--plan", action="store_true", help="of an RT-2 that was taught to: a plan in words before each action")
+    add("--threads", type=nonnegative_int, default=0, metavar="N", help="of torch (default: as few as keep up)")
+    add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
+
+
+@refused(ValueError, ImportError)
+def run(args: argparse.Namespace) -> int:
+    """0 when it was ended by Ctrl-C or a signal; 1 where a policy's thread or the web server has died."""
+    token = _checked(args)
+    end = threading.Event()
+    with signals_to(lambda *_: end.set(), signal.SIGINT, signal.SIGTERM), _running(args, token, end) as server:
+        return 0 if server is None else _watch(server, end)
+
+
+def _checked(args: argparse.Namespace) -> str | None:
+    """The token. Raises ValueError and CliError for what can be known to be wrong before anything is loaded."""
+    try:
+        from rt_vla_ros.serving.access import check_listening
+    except ImportError as error:
+        needed = "the policy server needs starlette, uvicorn and websockets: pip install 'rt_vla_ros[serve]'"
+        raise CliError(f"{needed} ({error}).") from error
+    for name in args.checkpoints:
+        check_name(name)
+    if not args.port <= 65535:
+        raise ValueError(f"--port is {args.port}, expected 0 to 65535.")
+    if not 0 <= args.max_wait <= 1000:
+        raise ValueError(f"--max-wait is {args.max_wait:g} ms, expected 0 to 1000.")
+    if bool(args.certificate) != bool(args.key) or (args.client_ca and not args.certificate):
+        raise ValueError("--certificate and --key belong together, and --client-ca needs both.")
+    token = token_of(args.token_file) if args.token_file else None
+    check_listening(args.host, token, args.client_ca)
+    return token
+
+
+@dataclass(frozen=True)
+class RunningPolicies:
+    web: Any
+    metrics: Any
+    policies: Any
+    screen: FleetScreen | None
+
+
+@contextmanager
+def _running(args: argparse.Namespace, token: str | None, end: threading.Event) -> Iterator[RunningPolicies | None]:
+    """The server, once all policies are loaded; None where it was ended before."""
+    wait_passively()
+    from rt_vla_ros.console.web_thread import WebThread
+    from rt_vla_ros.serving.access import RobotAccess, said_of_listening
+    from rt_vla_ros.serving.metrics import FleetMetrics
+    from rt_vla_ros.serving.served_policy import BatchLimits
+    from rt_vla_ros.serving.server import PolicyServer, RobotLimits
+
+    metrics = FleetMetrics(time.monotonic)
+    limits = BatchLimits(args.max_batch, args.max_wait / 1000)
+    with ExitStack() as stack:
+        policies = {}
+        for name in args.checkpoints:
+            one = _load(name, args, metrics, limits)
+            if one.name in policies:
+                raise ValueError(f"Two of the checkpoints are called {one.name!r}; robots could not tell them apart.")
+            policies[one.name] = one
+            stack.callback(one.worker.close)
+            while not one.worker.loaded.done():
+                if end.wait(WATCH):
+                    yield None
+                    return
+            one.wait()
+            _say(f"{one.name} is ready: {one.card.control_rate:g} Hz, model {one.model[:12]}.")
+        screen = FleetScreen() if sys.stdout.isatty() else None
+        robots = RobotLimits(robots=args.max_robots, robots_of_address=args.max_robots)
+        server = PolicyServer(policies, RobotAccess(token), metrics, limits=robots, tell=screen.say if screen else _say)
+        tls = {"ssl_ca_certs": args.client_ca, "ssl_cert_reqs": ssl.CERT_REQUIRED} if args.client_ca else {}
+        options = {"longest_message": server.longest_message, **PING, **tls}
+        web = WebThread(server.app, args.host, args.port, args.certificate, args.key, **options)
+        web.start()
+        stack.callback(web.close)
+        reached = said_of_listening(args.host, token, args.client_ca, args.certificate)
+        _say(f"Robots reach it as remote:{args.host}:{web.port}. {reached}")
+        yield RunningPolicies(web, metrics, policies, screen)
+
+
+def _load(name: str, args: argparse.Namespace, metrics: Any, limits: Any) -> Any:
+    """Begins to load a policy."""
+    from rt_vla_ros.evaluation.provenance import checkpoint_hash
+    from rt_vla_ros.policies.load import load_policy
+    from rt_vla_ros.serving.served_policy import ServedPolicy
+
+    checkpoint = resolve(name, _say)
+    if checkpoint.family == REMOTE:
+        raise ValueError(f"{name} is on a server already.")
+    names = ("device", "decoding", "language", "weights", "trust_remote_code", "plan")
+    load = partial(load_policy, checkpoint, tell=_say, **{option: getattr(args, option) for option in names})
+    called = Path(checkpoint.name).name
+    return ServedPolicy(called, load, metrics, model=checkpoint_hash(name), limits=limits, threads=args.threads)
+
+
+def _watch(server: RunningPolicies, end: threading.Event) -> int:
+    from rt_vla_ros.serving.fleet_table import fleet_line, fleet_table
+
+    screen, shown = server.screen, time.monotonic()
+    period, line = (LINES if screen is None else TABLES), ""
+    while not end.wait(WATCH):
+        if not server.web.alive:
+            _say("The web server has ended by itself.")
+            return 1
+        dead = [name for name, one in server.policies.items() if not one.worker.alive]
+        if dead:
+            _say(f"The thread of {dead[0]} has ended by itself.")
+            return 1
+        if time.monotonic() - shown >= period:
+            shown = time.monotonic()
+            if screen is None:
+                line, before = fleet_line(server.metrics.rows()), line
+                if line != before:
+                    _say(line)
+            else:
+                screen.show(fleet_table(server.metrics.rows()))
+    return 0
+
+
+class FleetScreen:
+    """A terminal with a table that is drawn over itself, below what was said before. From any thread."""
+
+    def __init__(self, write: Callable[[str], object] | None = None) -> None:
+        self._write = write or partial(print, end="", flush=True)
+        self._lock, self._drawn = threading.Lock(), 0
+
+    def show(self, lines: list[str]) -> None:
+        """In place of the last table."""
+        with self._lock:
+            self._write(self._erased() + "".join(f"{line}\n" for line in lines))
+            self._drawn = len(lines)
+
+    def say(self, sentence: str) -> None:
+        """Above the next table."""
+        with self._lock:
+            self._write(f"{self._erased()}{sentence}\n")
+            self._drawn = 0
+
+    def _erased(self) -> str:
+        return f"\x1b[{self._drawn}F\x1b[J" if self._drawn else ""
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)

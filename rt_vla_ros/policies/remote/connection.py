@@ -1,0 +1,212 @@
+"""A robot's connection to its policy server. Several threads may ask at a time; a thread of its own reads."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from rt_vla_ros.os_error import in_words
+from rt_vla_ros.policies.policy import PolicyLostError
+from rt_vla_ros.policies.remote.address import RemoteAddress
+from rt_vla_ros.policies.remote.handshake import Hello, Welcome
+from rt_vla_ros.policies.remote.settings import RemoteSettings
+from rt_vla_ros.policies.remote.wire import MessageKind, RemoteMessage, RemoteWireError, pack, unpack
+from rt_vla_ros.token_file import token_of
+
+OPENING = 3.0  # a server that does not answer for so long is not there [s]
+PING, PONG = 1.0, 3.0  # how often the connection is tried, and how long it may be silent then [s]
+LARGEST_ANSWER = 1 << 22  # [bytes]
+
+
+class RemoteRefusedError(PolicyLostError):
+    """The server is there, and will not serve this robot; the message has its reason."""
+
+
+class NoAnswerError(ValueError):
+    """No answer came in time; one that comes later is dropped."""
+
+
+class RemoteConnection:
+    """welcome: what the server said first. lost: why nothing comes any more, in a sentence; None while it does."""
+
+    def __init__(self, address: RemoteAddress, settings: RemoteSettings, hello: Hello) -> None:
+        """Raises PolicyLostError, RemoteRefusedError and, for files that cannot be used, ValueError."""
+        self._place = address.place
+        self.lost: str | None = None
+        self._socket = _open(address, settings)
+        self._changed = threading.Condition()
+        self._answers: dict[int, RemoteMessage | None] = {}
+        self._sending = threading.Lock()
+        self._number = 0
+        self._heard = time.monotonic()
+        self._reader = threading.Thread(target=self._read, name="policy server", daemon=True)
+        self._reader.start()
+        try:
+            answer = self.ask(MessageKind.HELLO, hello.meta(), timeout=OPENING)
+            if answer.kind is not MessageKind.WELCOME:
+                raise RemoteRefusedError(refusal_of(answer))
+            self.welcome = Welcome.read(answer.meta)
+        except NoAnswerError as error:
+            self.close()
+            raise PolicyLostError(f"What listens at {self._place} does not answer as a policy server.") from error
+        except RemoteWireError as error:
+            self.close()
+            raise RemoteRefusedError(f"The policy server at {self._place} cannot be used: {error}") from error
+        except PolicyLostError:
+            self.close()
+            raise
+
+    @property
+    def silence(self) -> float:
+        """How long nothing has been heard [s]."""
+        return time.monotonic() - self._heard
+
+    def ask(self, kind: MessageKind, meta: Mapping[str, Any], body: bytes = b"", *, timeout: float) -> RemoteMessage:
+        """The answer. Raises NoAnswerError after `timeout` [s], PolicyLostError, RemoteWireError for too much."""
+        until = time.monotonic() + timeout
+        with self._changed:
+            self._number = (self._number + 1) % 2**32
+            number = self._number
+            self._answers[number] = None
+        try:
+            data = pack(RemoteMessage(kind, number, meta, body))
+            self._send(data)
+            with self._changed:
+                while (answer := self._answers[number]) is None:
+                    if self.lost is not None:
+                        raise PolicyLostError(self.lost)
+                    left = until - time.monotonic()
+                    if left <= 0:
+                        raise NoAnswerError(f"The policy server at {self._place} has not answered in {timeout:.3g} s.")
+                    self._changed.wait(left)
+                return answer
+        finally:
+            with self._changed:
+                self._answers.pop(number, None)
+
+    def close(self) -> None:
+        """Ends it, without waiting for the other side."""
+        self._lose("The connection was closed.")
+        _shut(self._socket)
+
+    def _send(self, data: bytes) -> None:
+        if self.lost is not None:
+            raise PolicyLostError(self.lost)
+        try:
+            with self._sending:
+                self._socket.send(data)
+        except (ConnectionClosed, OSError) as error:
+            self._lose(self._why(error))
+            raise PolicyLostError(self.lost or "") from error
+
+    def _read(self) -> None:
+        try:
+            while True:
+                data = self._socket.recv()
+                self._heard = time.monotonic()
+                if isinstance(data, str):
+                    raise RemoteWireError("It sends text, expected bytes.")
+                answer = unpack(data, LARGEST_ANSWER)
+                with self._changed:
+                    if answer.number in self._answers:
+                        self._answers[answer.number] = answer
+                        self._changed.notify_all()
+        except (ConnectionClosed, OSError) as error:
+            self._lose(self._why(error))
+        except RemoteWireError as error:
+            self._lose(f"The policy server at {self._place} cannot be understood: {error}")
+            _shut(self._socket)
+
+    def _why(self, error: Exception) -> str:
+        reason = error.rcvd.reason if isinstance(error, ConnectionClosed) and error.rcvd is not None else ""
+        said = f": {reason}" if reason else "."
+        return f"The connection to the policy server at {self._place} was lost{said}"
+
+    def _lose(self, sentence: str) -> None:
+        with self._changed:
+            self.lost = self.lost or sentence
+            self._changed.notify_all()
+
+
+def refusal_of(answer: RemoteMessage) -> str:
+    """The sentence of an answer that is none."""
+    sentence = answer.meta.get("sentence")
+    return sentence[:2000] if isinstance(sentence, str) else f"The policy server answers with {answer.kind.name}."
+
+
+def _shut(connection: ClientConnection) -> None:
+    """At once: a close of the WebSocket would wait for a server that may be gone."""
+    with contextlib.suppress(OSError):  # it is shut already
+        connection.socket.shutdown(socket.SHUT_RDWR)
+
+
+def _open(address: RemoteAddress, settings: RemoteSettings) -> ClientConnection:
+    headers = {"Authorization": f"Bearer {token_of(settings.token_file)}"} if settings.token_file else {}
+    tls = _trust(settings)
+    url = f"{'ws' if tls is None else 'wss'}://{address.place}/robot"
+    try:
+        opening = connect(
+            url,
+            ssl=tls,
+            additional_headers=headers,
+            proxy=None,
+            compression=None,
+            open_timeout=OPENING,
+            ping_interval=PING,
+            ping_timeout=PONG,
+            close_timeout=1.0,
+            max_size=LARGEST_ANSWER,
+        )
+        return opening.__enter__()  # `close` ends it: who is asked to leave as well would wait for the other side
+    except InvalidStatus as error:
+        status = error.response.status_code
+        raise RemoteRefusedError(_refused(address, settings, status)) from error
+    except (OSError, TimeoutError, WebSocketException) as error:
+        raise PolicyLostError(_unreachable(address, tls is not None, error)) from error
+
+
+def _refused(address: RemoteAddress, settings: RemoteSettings, status: int) -> str:
+    if status == 401:
+        given = (
+            "another token than the one in remote_token_file" if settings.token_file else "a token, and has got none"
+        )
+        cure = "" if settings.token_file else ": give the path of a file with it as remote_token_file"
+        return f"The policy server at {address.place} demands {given}{cure}."
+    if status == 503:
+        return f"The policy server at {address.place} has as many robots as it takes."
+    return f"What listens at {address.place} is no policy server: it answers with the HTTP status {status}."
+
+
+def _unreachable(address: RemoteAddress, encrypted: bool, error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"No policy server that is trusted answers at {address.place}: {error.reason or error}. See remote_ca."
+    if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+        reason = error.strerror or str(error)
+    else:
+        reason = "no answer" if isinstance(error, TimeoutError) else str(error)
+    cure = "" if encrypted else ", and without TLS (else say remote_ca)"
+    return f"No policy server answers at {address.place} ({reason}): does `rt-vla serve` run there{cure}?"
+
+
+def _trust(settings: RemoteSettings) -> ssl.SSLContext | None:
+    if not settings.ca:
+        return None
+    try:
+        file = None if settings.ca == "system" else str(Path(settings.ca).expanduser())
+        context = ssl.create_default_context(cafile=file)
+        if settings.certificate:
+            paths = (str(Path(one).expanduser()) for one in (settings.certificate, settings.key))
+            context.load_cert_chain(*paths)
+    except OSError as error:  # and ssl.SSLError
+        why = str(error) if isinstance(error, ssl.SSLError) else in_words(error)
+        raise ValueError(f"The certificates for the policy server cannot be used: {why}") from error
+    return context

@@ -1,0 +1,117 @@
+"""One message between a robot and its policy server: a fixed header, a JSON object, and bytes such as pixels.
+
+    4 bytes   b"RTVL"
+    1 byte    version of the protocol
+    1 byte    kind
+    2 bytes   zero
+    4 bytes   number of the request, which its answer has too
+    4 bytes   length of the JSON object, UTF-8
+    4 bytes   length of the rest
+    ...       the JSON object, then the rest
+
+All lengths are checked before anything is read from the message. Nothing in it is ever run: no pickle, no classes.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, NoReturn
+
+MAGIC, VERSION = b"RTVL", 1
+HEADER = struct.Struct(">4sBBHIII")
+MOST_META = 1 << 18  # [bytes]
+LARGEST_BODY = 1 << 28  # [bytes]; of the cameras of any action card that is served
+
+
+class RemoteWireError(ValueError):
+    """The message is none of this protocol, or not of a size that is taken."""
+
+
+class MessageKind(IntEnum):
+    """What a message is. HELLO, RESET, ACT and ASK are a robot's, the others a server's."""
+
+    HELLO = 1
+    RESET = 2
+    ACT = 3
+    ASK = 4
+    WELCOME = 17
+    DONE = 18
+    CHUNK = 19
+    ANSWER = 20
+    LATE = 21
+    REFUSED = 22
+
+
+@dataclass(frozen=True)
+class RemoteMessage:
+    """number: of the request; the same in its answer. meta: what JSON knows, no NaN and no infinity."""
+
+    kind: MessageKind
+    number: int = 0
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def pack(message: RemoteMessage) -> bytes:
+    """Raises RemoteWireError for what is too long, and for numbers that are not finite."""
+    try:
+        meta = json.dumps(message.meta, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError as error:
+        raise RemoteWireError(f"A number to be sent is not finite ({error}).") from error
+    if len(meta) > MOST_META or len(message.body) > LARGEST_BODY:
+        raise RemoteWireError(
+            f"A message of {len(meta)} bytes of text and {len(message.body)} bytes of images is not sent: at most "
+            f"{MOST_META} and {LARGEST_BODY} are."
+        )
+    header = HEADER.pack(MAGIC, VERSION, message.kind, 0, message.number, len(meta), len(message.body))
+    return header + meta + message.body
+
+
+def unpack(data: bytes, most_body: int) -> RemoteMessage:
+    """most_body: bytes behind the JSON object that are taken. Raises RemoteWireError, with a sentence."""
+    if len(data) < HEADER.size:
+        raise RemoteWireError(f"The message has {len(data)} bytes, expected a header of {HEADER.size}.")
+    magic, version, kind, zero, number, meta_length, body_length = HEADER.unpack_from(data)
+    if magic != MAGIC or zero:
+        raise RemoteWireError("The message does not begin as those of this protocol do.")
+    if version != VERSION:
+        raise RemoteWireError(
+            f"The other side speaks version {version} of the protocol, this one version {VERSION}: have both of the "
+            "same version of rt_vla_ros."
+        )
+    if meta_length > MOST_META:
+        raise RemoteWireError(
+            f"The message says that it has {meta_length} bytes of text, at most {MOST_META} are taken."
+        )
+    if body_length > most_body:
+        raise RemoteWireError(
+            f"The message says that it has {body_length} bytes of images, at most {most_body} are taken."
+        )
+    if len(data) != HEADER.size + meta_length + body_length:
+        raise RemoteWireError(
+            f"The message has {len(data)} bytes, by its header {HEADER.size + meta_length + body_length} are expected."
+        )
+    try:
+        known = MessageKind(kind)
+    except ValueError as error:
+        raise RemoteWireError(f"The message is of the unknown kind {kind}.") from error
+    meta = _object(data[HEADER.size : HEADER.size + meta_length])
+    return RemoteMessage(known, number, meta, data[HEADER.size + meta_length :])
+
+
+def _object(text: bytes) -> Mapping[str, Any]:
+    try:
+        meta = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise RemoteWireError(f"The message's text is no JSON object: {str(error)[:120]}.") from error
+    if not isinstance(meta, dict):
+        raise RemoteWireError("The message's text is JSON, but no object.")
+    return meta
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number that can be acted on")

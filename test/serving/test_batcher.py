@@ -1,0 +1,192 @@
+"""Batches in simulated time."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from rt_vla_ros.serving.batcher import ACTIVE, PROBE, REMEMBERED, Batcher
+
+FAR = 100.0  # a deadline that does not matter [s]
+
+
+def batcher(max_batch: int = 4, max_wait: float = 0.005) -> Batcher[str]:
+    return Batcher(max_batch=max_batch, max_wait=max_wait)
+
+
+def sessions(made: Batcher[str], now: float) -> list[object]:
+    return [one.session for one in made.take(now)]
+
+
+def test_a_robot_alone_does_not_wait() -> None:
+    made = batcher()
+    made.put("a", "1", 0.0, FAR)
+    assert made.due(0.0) == 0.0
+    assert sessions(made, 0.0) == ["a"]
+    assert made.due(0.0) is None
+
+
+def test_robots_that_ask_lately_are_waited_for_but_not_longer_than_max_wait() -> None:
+    made = batcher()
+    for session in "ab":
+        made.put(session, "1", 0.0, FAR)
+    made.take(0.0)
+    made.put("a", "2", 0.5, FAR)
+    assert made.due(0.5) == pytest.approx(0.505)
+    made.put("b", "2", 0.502, FAR)
+    assert made.due(0.502) == 0.502
+    assert sessions(made, 0.502) == ["a", "b"]
+    made.put("a", "3", 0.6 + ACTIVE, FAR)
+    assert made.due(0.6 + ACTIVE) == 0.6 + ACTIVE  # b has not asked for long
+
+
+def test_a_full_batch_is_due_at_once() -> None:
+    made = batcher(max_batch=2)
+    for session in "abc":
+        made.put(session, "0", 0.0, FAR)
+    made.take(0.0)
+    made.take(0.0)
+    for session in "ab":
+        made.put(session, "1", 0.1, FAR)
+    assert made.due(0.1) == 0.1
+
+
+def test_a_deadline_ends_the_wait_for_others() -> None:
+    made = batcher(max_wait=0.1)
+    for session in "ab":
+        made.put(session, "1", 0.0, FAR)
+    made.take(0.0)
+    made.done(1, 0.02, 0.02)
+    made.put("a", "2", 0.1, 0.15)
+    assert made.due(0.1) == pytest.approx(0.13)
+
+
+def test_a_newer_request_of_a_session_takes_the_place_of_the_older_one() -> None:
+    made = batcher()
+    assert made.put("a", "old", 0.0, FAR) is None
+    assert made.put("a", "new", 0.1, FAR) == "old"
+    assert [one.item for one in made.take(0.1)] == ["new"]
+
+
+def test_what_cannot_be_in_time_is_late_at_once_and_not_decided() -> None:
+    made = batcher()
+    made.put("a", "0", 0.0, FAR)
+    made.take(0.0)
+    made.done(1, 0.05, 0.05)
+    made.put("a", "hurried", 0.1, 0.14)
+    made.put("b", "patient", 0.1, 0.16)
+    assert made.late(0.1) == ["hurried"]
+    assert [one.item for one in made.take(0.1)] == ["patient"]
+
+
+def test_behind_a_batch_in_the_making_what_cannot_be_in_time_is_late_at_once() -> None:
+    made = batcher()
+    made.put("a", "0", 0.0, FAR)
+    made.take(0.0)
+    made.done(1, 0.1, 0.1)
+    made.put("a", "1", 0.2, FAR)
+    made.take(0.2)  # done at about 0.3
+    made.put("b", "hurried", 0.21, 0.39)
+    made.put("c", "patient", 0.21, 0.41)
+    assert made.late(0.21) == ["hurried"]
+    assert len(made) == 1
+
+
+def test_a_passed_deadline_is_late_whatever_is_known_of_the_durations() -> None:
+    made = batcher()
+    made.put("a", "1", 0.0, 0.1)
+    assert made.late(0.09) == []
+    assert made.late(0.1) == ["1"]
+
+
+def test_one_slow_batch_does_not_make_all_later_ones_late() -> None:
+    made = batcher()
+    for took in (0.01, 5.0):
+        made.put("a", "1", 0.0, FAR)
+        made.take(0.0)
+        made.done(1, took, 0.0)
+    made.put("a", "2", 0.0, 0.1)
+    assert made.late(0.0) == []
+
+
+def test_after_many_slow_batches_a_request_is_tried_again() -> None:
+    made = batcher()
+    for _ in range(REMEMBERED):
+        made.put("a", "1", 0.0, FAR)
+        made.take(0.0)
+        made.done(1, 5.0, 5.0)
+    made.put("a", "2", 5.1, 5.6)
+    assert made.late(5.1) == ["2"]
+    later = 5.1 + PROBE
+    made.put("a", "3", later, later + 0.5)
+    assert made.late(later) == []
+    assert sessions(made, later) == ["a"]
+
+
+def test_a_batch_does_not_grow_beyond_the_deadline_of_its_members() -> None:
+    made = batcher()
+    for size, took in ((1, 0.01), (2, 0.05)):
+        for session in "abcd"[:size]:
+            made.put(session, "0", 0.0, FAR)
+        made.take(0.0)
+        made.done(size, took, 0.0)
+    made.put("a", "hurried", 0.1, 0.13)
+    made.put("b", "patient", 0.1, FAR)
+    assert sum(len(made.take(0.1)) for _ in range(1)) == 1
+    assert len(made) == 1
+
+
+def test_robots_take_turns_also_beside_one_that_asks_all_the_time() -> None:
+    made, served = batcher(max_batch=1), dict.fromkeys("abc", 0)
+    for step in range(300):
+        now = step * 0.01
+        made.put("a", "again", now, FAR)
+        if step % 3 == 0:
+            for session in "bc":
+                if session not in {one.session for one in made._waiting.values()}:
+                    made.put(session, "now and then", now, FAR)
+        for session in sessions(made, now):
+            served[str(session)] += 1
+        made.done(1, 0.001, now)
+    assert served == {"a": 100, "b": 100, "c": 100}
+
+
+def test_nothing_is_lost_or_decided_twice() -> None:
+    """Whatever the order of events, each request has exactly one fate."""
+    chance = random.Random(0)
+    made, fates, now, number = batcher(max_batch=3), dict[str, str](), 0.0, 0
+
+    def fate(item: str | None, what: str) -> None:
+        if item is not None:
+            assert item not in fates
+            fates[item] = what
+
+    for _ in range(5000):
+        now += chance.random() * 0.02
+        session = chance.choice("abcdefgh")
+        number += 1
+        fate(made.put(session, str(number), now, now + chance.random() * 0.2), "replaced")
+        if chance.random() < 0.05:
+            fate(made.drop(chance.choice("abcdefgh")), "dropped")
+        for item in made.late(now):
+            fate(item, "late")
+        due = made.due(now)
+        if due is not None and due <= now:
+            batch = made.take(now)
+            assert 0 < len(batch) <= 3
+            assert len({one.session for one in batch}) == len(batch)
+            assert all(one.deadline > now for one in batch)
+            for one in batch:
+                fate(one.item, "decided")
+            took = 0.01 * len(batch)
+            now += took
+            made.done(len(batch), took, now)
+    assert len(fates) + len(made) == number
+    assert set(fates.values()) == {"replaced", "dropped", "late", "decided"}
+
+
+@pytest.mark.parametrize(("max_batch", "max_wait"), [(0, 0.0), (1, -1.0), (1, float("nan"))])
+def test_impossible_settings_are_refused(max_batch: int, max_wait: float) -> None:
+    with pytest.raises(ValueError, match="expected a batch of at least 1"):
+        Batcher[str](max_batch=max_batch, max_wait=max_wait)
