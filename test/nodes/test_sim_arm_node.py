@@ -99,6 +99,7 @@ def test_it_shows_what_its_camera_sees(rig: Rig) -> None:
     stamps = [nanoseconds(image.header.stamp) for image in rig.images]
     assert np.median(np.diff(stamps)) == pytest.approx(1e8, rel=0.3)
     assert (infos[-1].width, infos[-1].k[2]) == (96, 48)
+    assert infos[-1].header.frame_id == rig.images[-1].header.frame_id == "front_camera_optical_frame"
 
 
 def test_joint_states_and_transforms_are_those_of_the_arm(rig: Rig) -> None:

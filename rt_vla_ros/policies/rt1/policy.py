@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -116,6 +117,11 @@ class RT1Policy:
     def warm_up_instruction(self) -> str:
         """One that this policy understands."""
         return getattr(self._encoder, "known", "") or WARM_UP_INSTRUCTION
+
+    @property
+    def instructions(self) -> Sequence[str]:
+        """See policies.policy.ListedPolicy."""
+        return tuple(getattr(self._encoder, "instructions", ()))
 
     @property
     def warm_up_runs(self) -> int:
