@@ -115,7 +115,8 @@ class Shown:
         board.recorder(RecorderHeard(True, 12, text or "Recording an episode."), at)
         board.offers(dict.fromkeys(("record_start", "new_scene"), True))
         board.camera("front", topic="/image", problem="", rate=9.9, age=0.05, path=PATH, undrawn="")
-        board.camera("wrist", topic="/wrist_image", problem=text or "No image comes.", path=None, undrawn=text or "Why")
+        board.camera("wrist", topic="/wrist_image", problem=text, path=None, undrawn=text or "Why")
+        board.camera("side", topic="/side_image", problem=text or "No image comes.", path=PATH, undrawn="")
 
     def fill_lists(self, text: str = "") -> None:
         """Runs and answers, which pile up."""
@@ -256,6 +257,7 @@ def test_the_way_is_drawn_into_the_picture_where_it_is_known(show: Any) -> None:
     assert drawn_at(page, 0, [[0.9, 0.1], [0.1, 0.5]])[..., 3].max() == 0
     assert page.locator(".frame").nth(1).get_attribute("title") == "Why"
     assert drawn_at(page, 1, [[0.1, 0.9]])[..., 3].min() > 0  # the inset
+    assert drawn_at(page, 2, PATH)[..., 3].max() == 0  # where there is no picture there is no way
     shot(page, "way")
     assert shown.errors == []
     page.close()

@@ -68,24 +68,25 @@ export class Cameras {
       setText(view.caption, [name, rate, age].filter(Boolean).join(", "));
       setText(view.problem, camera.problem ?? "");
       view.problem.hidden = !camera.problem;
+      view.action = camera.problem ? null : this.action;
       view.path = camera.path;
-      view.frame.title = this.action && !camera.path ? (camera.undrawn ?? "") : "";
-      view.figure.dataset.drawn = String(Boolean(this.action && camera.path));
+      view.frame.title = view.action && !view.path ? (camera.undrawn ?? "") : "";
+      view.figure.dataset.drawn = String(Boolean(view.action && view.path));
       this.draw(view);
     }
   }
 
-  draw({ overlay, path }) {
+  draw({ overlay, action, path }) {
     const scale = devicePixelRatio || 1;
     const [width, height] = [overlay.clientWidth, overlay.clientHeight];
     overlay.width = Math.round(width * scale);
     overlay.height = Math.round(height * scale);
     const pen = overlay.getContext("2d");
     pen.scale(scale, scale);
-    if (!this.action || this.action.way.length < 2) return;
+    if (!action || action.way.length < 2) return;
     const colour = getComputedStyle(document.documentElement).getPropertyValue("--command");
-    if (path) drawPath(pen, [width, height], this.action, path, colour);
-    else drawInset(pen, height, this.action, colour);
+    if (path) drawPath(pen, [width, height], action, path, colour);
+    else drawInset(pen, height, action, colour);
   }
 }
 
