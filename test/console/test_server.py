@@ -479,3 +479,19 @@ def test_a_server_that_is_closed_closes_its_pages(served: Served) -> None:
         with pytest.raises(ConnectionClosed):
             list(one)
     assert not served.web.alive
+
+
+def test_a_clip_is_read_by_who_has_logged_in(serve: Any) -> None:
+    served = serve(token=TOKEN)
+    served.board.instructed("lift it")
+    served.board.runs.picture(b"JPEG")
+    number = served.board.snapshot(0.0)["runs"][0]["number"]
+    assert served.get(f"/clips/{number}").status == 403
+    assert served.get(f"/clips/{number}", Host="evil.example").status == 421
+    origin = f"http://{served.host}"
+    cookie = served.get("/login", "POST", TOKEN, Origin=origin).getheader("Set-Cookie").partition(";")[0]
+    clip = served.get(f"/clips/{number}", Cookie=cookie)
+    assert (clip.status, clip.text[2:]) == (200, '{"times": [0.0], "sizes": [4]}JPEG')
+    assert clip.getheader("Cross-Origin-Resource-Policy") == "same-origin"
+    assert served.get("/clips/77", Cookie=cookie).status == 404
+    assert served.get(f"/clips/{number}", "POST", Cookie=cookie).status == 405
