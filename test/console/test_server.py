@@ -251,8 +251,8 @@ def test_with_a_certificate_all_is_encrypted(tmp_path: Path) -> None:
 def test_the_state_is_told_again_and_again_and_text_stays_text(served: Served) -> None:
     served.board.instructed(HOSTILE)
     page = served.open()
-    told = state(page, lambda message: message["state"]["history"])
-    assert told["state"]["history"][0]["text"] == HOSTILE.replace("\ud800", "?")
+    told = state(page, lambda message: message["state"]["runs"])
+    assert told["state"]["runs"][0]["text"] == HOSTILE.replace("\ud800", "?")
     served.board.smoother(SmootherHeard(State.STOPPED, HOSTILE), time.monotonic())
     assert state(page, lambda message: message["state"]["stopped"])["state"]["word"] == "Stopped"
 

@@ -318,7 +318,8 @@ def test_the_way_of_a_chunk_is_drawn_into_the_picture_of_a_camera(make: Any) -> 
     policy = DiagnosticStatus(level=b"\x00", name="/policy_node", message="It waits.")
     step = EndEffectorStep(translation=Vector3(x=0.1, y=0.2), gripper=1.0)
     chunk = ActionChunk(header=Header(frame_id="base"), steps=[step], latency=Duration(nanosec=1))
-    info = CameraInfo(header=Header(frame_id="camera"), width=100, height=50, k=[50.0, 0, 50, 0, 50, 25, 0, 0, 1])
+    matrix = [50.0, 0.0, 50.0, 0.0, 50.0, 25.0, 0.0, 0.0, 1.0]
+    info = CameraInfo(header=Header(frame_id="camera"), width=100, height=50, k=matrix)
     with looking(page):
         actions, infos = bench.publisher(ActionChunk, "action"), bench.publisher(CameraInfo, "camera_info", NEWEST)
         fixed = StaticTransformBroadcaster(bench.world)
