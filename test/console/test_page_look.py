@@ -327,5 +327,5 @@ def test_every_figure_of_the_last_minute_is_plotted(show: Any) -> None:
             found += [r, g, b].every((one, index) => Math.abs(data[at + index] - one) < 40) && data[at + 3] > 90;
           return found; }); }"""
     )
-    assert all(count > 1 for count in lines), lines
+    assert all(lines), lines
     page.close()
