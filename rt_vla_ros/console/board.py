@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
+from rt_vla_ros.console.runs import PAGE, Runs
 from rt_vla_ros.console.state_word import SILENCE, PolicyHeard, state_word
 from rt_vla_ros.control.status import State
 
-HISTORY = 12  # instructions, and answers, that are shown
+HISTORY = 12  # answers that are shown
+MOST_SUGGESTIONS = 64
 LONGEST = 1000  # of any text that others wrote [characters]
 FORGET = 5.0  # a node whose diagnostics have not come for so long has gone [s]
 MOST_NODES = 64  # of which diagnostics are shown
-ELSEWHERE = "Given elsewhere, by the topic."
 RELEASE_FIRST = "The arm is stopped: press Release first."
 RATE_SPAN = 3.0  # over which rates are measured [s]
 
@@ -35,9 +36,10 @@ class SmootherHeard:
 
 @dataclass(frozen=True)
 class ActionHeard:
-    """Of an ActionChunk. latency: from image to action [s]; 0: no image was looked at. gripper: -1 keeps.
+    """Of an ActionChunk. latency: from image to action [s]; 0: no image was looked at. terminates: a step does.
 
-    way: where the chunk leads from where the tool is, in the axes of `frame` [m], shape (steps + 1, 3).
+    grips: what each step tells the gripper, 0 open ... 1 closed, -1: nothing. way: where the chunk leads from where
+    the tool is, in the axes of `frame` [m], shape (steps + 1, 3).
     """
 
     confidence: float
@@ -45,17 +47,10 @@ class ActionHeard:
     latency: float
     plan: str
     frame: str
-    gripper: float
+    grips: tuple[float, ...]
     terminate: bool
+    terminates: bool
     way: tuple[tuple[float, float, float], ...]
-
-
-class Instruction(NamedTuple):
-    """text: what was said. outcome: how it ended, in a sentence; empty while it runs. good: whether it succeeded."""
-
-    text: str
-    outcome: str = ""
-    good: bool | None = None
 
 
 class Exchange(NamedTuple):
@@ -102,19 +97,23 @@ class Rate:
 
 
 class Board:
-    """Times are of one steady clock [s]; texts are cut, and nothing in them is trusted: the page shows them as text."""
+    """Times are of one steady clock [s]; texts are cut, and nothing in them is trusted: the page shows them as text.
 
-    def __init__(self, suggestions: Sequence[str] = ()) -> None:
-        """suggestions: instructions that are offered."""
+    runs: the last requests.
+    """
+
+    def __init__(self, suggestions: Sequence[str] = (), runs: Runs | None = None) -> None:
+        """suggestions: instructions that are offered, before those that nodes know. runs: None: new ones."""
+        self.runs = runs or Runs()
         self._lock = threading.RLock()
         self._suggestions = [_cut(text) for text in suggestions]
+        self._known: dict[str, list[str]] = {}  # by the nodes that say so
         self._smoother: tuple[SmootherHeard, float] | None = None
         self._policy: tuple[PolicyHeard, dict[str, str], float] | None = None
         self._action: tuple[ActionHeard, float] | None = None
         self._ended = ""
         self._actions = Rate()
         self._nodes: dict[str, NodeHeard] = {}
-        self._history: deque[Instruction] = deque(maxlen=HISTORY)
         self._answers: deque[Exchange] = deque(maxlen=HISTORY)
         self._recorder: tuple[RecorderHeard, float] | None = None
         self._cameras: dict[str, dict[str, Any]] = {}
@@ -133,11 +132,16 @@ class Board:
             if heard.latency > 0:
                 self._actions.tick(at)
                 self._action = (heard, at)
+        by_policy = heard.latency > 0
+        ended = "" if by_policy or not heard.terminate else heard.plan or "It was ended."
+        self.runs.acted(terminates=by_policy and heard.terminates, ended=ended)
 
     def policy(self, heard: PolicyHeard, values: dict[str, str], at: float) -> None:
         """The policy node's diagnostics came."""
         with self._lock:
             self._policy = (heard._replace(message=_cut(heard.message), name=_cut(heard.name)), values, at)
+        text = _cut(values.get("instruction", ""))
+        self.runs.policy(running=heard.running, text=text, message=_cut(heard.message))
 
     @property
     def why_refused(self) -> str:
@@ -153,6 +157,12 @@ class Board:
         with self._lock:
             if name in self._nodes or len(self._nodes) < MOST_NODES:
                 self._nodes[name] = heard._replace(message=_cut(heard.message))
+
+    def known(self, name: str, instructions: Sequence[str]) -> None:
+        """A node knows these instructions, while its diagnostics come."""
+        with self._lock:
+            if name in self._nodes:
+                self._known[name] = [_cut(text) for text in instructions[:MOST_SUGGESTIONS]]
 
     def recorder(self, heard: RecorderHeard, at: float) -> None:
         """The recorder's diagnostics came."""
@@ -171,19 +181,19 @@ class Board:
             self._offers = offers
 
     def instructed(self, text: str, *, here: bool = True) -> None:
-        """An instruction was given. here: by the page, which is told how it ends."""
-        given = Instruction(_cut(text), "" if here else ELSEWHERE)
-        with self._lock:
-            if here or not self._history or self._history[-1] != given:  # `ros2 topic pub` repeats it every second
-                self._history.append(given)
+        """An instruction was given. here: by a page, whose request the policy node has taken; else by the topic."""
+        if here:
+            self.runs.begin(_cut(text), PAGE)
+        else:
+            self.runs.repeated(_cut(text))
+
+    def refused(self, text: str, why: str) -> None:
+        """What a page asked for is not carried out."""
+        self.runs.refused(_cut(text), _cut(why))
 
     def concluded(self, text: str, outcome: str, *, good: bool) -> None:
-        """The newest instruction of this text that has no end yet has one."""
-        with self._lock:
-            for index in reversed(range(len(self._history))):
-                if self._history[index].text == _cut(text) and not self._history[index].outcome:
-                    self._history[index] = Instruction(_cut(text), _cut(outcome), good)
-                    return
+        """What a page asked for has ended."""
+        self.runs.over(_cut(text), _cut(outcome), good=good)
 
     def asked(self, question: str) -> None:
         """A question was asked."""
@@ -203,6 +213,7 @@ class Board:
         """All of it, as JSON takes it."""
         with self._lock:
             self._nodes = {name: one for name, one in self._nodes.items() if at - one.at <= FORGET}
+            self._known = {name: known for name, known in self._known.items() if name in self._nodes}
             smoother = _fresh(self._smoother, at, SILENCE)
             policy = None if self._policy is None or at - self._policy[2] > FORGET else self._policy
             recorder = _fresh(self._recorder, at, FORGET)
@@ -216,13 +227,17 @@ class Board:
                 "action": self._shown_action(at),
                 "action_rate": round(self._actions.value(at), 2),
                 "nodes": [{"name": name, **one._asdict()} for name, one in sorted(self._nodes.items())],
-                "history": [one._asdict() for one in reversed(self._history)],
-                "suggestions": self._suggestions,
+                "runs": self.runs.shown(),
+                "suggestions": self._offered(),
                 "answers": [_finite(one._asdict()) for one in reversed(self._answers)],
                 "recorder": None if recorder is None else recorder._asdict(),
                 "offers": self._offers,
                 "cameras": {name: _finite(figures) for name, figures in self._cameras.items()},
             }
+
+    def _offered(self) -> list[str]:
+        known = [text for texts in self._known.values() for text in texts]
+        return list(dict.fromkeys([*self._suggestions, *known]))[:MOST_SUGGESTIONS]
 
     def _shown_action(self, at: float) -> dict[str, Any] | None:
         if self._action is None:

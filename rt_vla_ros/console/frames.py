@@ -22,7 +22,7 @@ class FrameHub:
 
     encode: a picture as JPEG, called in threads of its own. Raises ValueError, with a sentence, where that fails.
     watched: called with whether anybody watches, from the loop. failed: called with a camera and why.
-    rate: pictures per second of each camera, at most [Hz].
+    rate: pictures per second of each camera, at most [Hz]. keep: called with each picture, from the loop.
     """
 
     def __init__(
@@ -31,8 +31,10 @@ class FrameHub:
         watched: Callable[[bool], None],
         failed: Callable[[str, str], None],
         rate: float,
+        keep: Callable[[str, bytes], None] = lambda _camera, _jpeg: None,
     ) -> None:
         self._encode, self._watched, self._failed, self._period = encode, watched, failed, 1 / rate
+        self._keep = keep
         self._lock = threading.Lock()
         self._waiting: dict[str, Any] = {}
         self._newest: dict[str, Encoded] = {}
@@ -95,3 +97,4 @@ class FrameHub:
             return
         self.encoded += 1
         self._newest[camera] = Encoded(camera, self.encoded, jpeg)
+        self._keep(camera, jpeg)

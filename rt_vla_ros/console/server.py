@@ -34,6 +34,7 @@ LONGEST_LOGIN = 4 * LONGEST_TOKEN  # [bytes]
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
 # What is raised where a page is gone, or sends bytes instead of text.
 _GONE = (WebSocketDisconnect, asyncio.TimeoutError, KeyError, RuntimeError, OSError)
+CLIP = "application/octet-stream"
 TOO_LATE = (
     f"Not done: to the page and back took more than {LATEST:g} s, and what is asked that late may no longer be meant. "
     "Ask again."
@@ -75,6 +76,7 @@ class PageServer:
                 Route("/", self._page, methods=["GET"]),
                 Route("/login", self._log_in, methods=["POST"]),
                 Route("/{name}", self._file, methods=["GET"]),
+                Route("/clips/{number:int}", self._clip, methods=["GET"]),
                 WebSocketRoute("/say", self._say),
                 WebSocketRoute("/look", self._look),
             ],
@@ -124,6 +126,15 @@ class PageServer:
             return _plain("Log in first.", 403)
         asset = self._assets.get(name)
         return _plain("There is no such file.", 404) if asset is None else _send(asset)
+
+    async def _clip(self, request: Request) -> Response:
+        """Pictures of one of the last runs, see Runs.clip."""
+        if (refusal := self._rules.refuse_host(request.headers.get("host"))) is not None:
+            return _plain(refusal, 421)
+        if not self._rules.is_known(request.cookies):
+            return _plain("Log in first.", 403)
+        clip = self._board.runs.clip(request.path_params["number"])
+        return _plain("There is no such clip.", 404) if clip is None else _send(Asset(clip, CLIP))
 
     async def _log_in(self, request: Request) -> Response:
         if (refusal := self._refuse(request)) is not None:

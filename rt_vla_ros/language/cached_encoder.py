@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -23,6 +24,11 @@ class CachedEncoder:
     def known(self) -> str:
         """An instruction that the encoder accepts; empty if it accepts any."""
         return str(getattr(self._encoder, "known", ""))
+
+    @property
+    def instructions(self) -> Sequence[str]:
+        """All that the encoder accepts; none if it accepts any."""
+        return tuple(getattr(self._encoder, "instructions", ()))
 
     def encode(self, instruction: str) -> NDArray[Any]:
         """As the encoder says. Raises InstructionError."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.nodes.start_error import StartError
+from rt_vla_ros.recording.topic_map import COMPRESSED
 
 
 def camera_topics(names: Sequence[str]) -> dict[str, str]:
@@ -16,6 +17,16 @@ def camera_topics(names: Sequence[str]) -> dict[str, str]:
             "and _."
         )
     return {name: "image" if i == 0 else f"{name}_image" for i, name in enumerate(names)}
+
+
+def camera_info_topic(image_topic: str) -> str:
+    """Where a camera publishes its calibration: beside its images, as camera drivers do.
+
+    `image`, `image_raw` and `image_rect` have `camera_info`; `NAME_image` has `NAME_camera_info`.
+    """
+    folder, slash, name = image_topic.removesuffix(COMPRESSED).rpartition("/")
+    prefix = name.removesuffix("image") if name.endswith("_image") else ""
+    return f"{folder}{slash}{prefix}camera_info"
 
 
 def missing_camera(card: ActionCard, names: Collection[str]) -> str | None:

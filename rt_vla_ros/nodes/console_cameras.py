@@ -17,6 +17,7 @@ from rt_vla_ros.console.board import Board, Rate
 from rt_vla_ros.console.frames import FrameHub
 from rt_vla_ros.nodes import conversions as convert
 from rt_vla_ros.nodes.camera_topics import camera_topics
+from rt_vla_ros.nodes.console_path import ConsolePath
 from rt_vla_ros.nodes.guarding import GuardedNode
 from rt_vla_ros.nodes.images import open_bridge
 from rt_vla_ros.nodes.pictures import Picture, check_picture, rgb_from_picture
@@ -27,7 +28,7 @@ MISSED = 2.0  # without an image [s]
 
 
 class ConsoleCameras:
-    """Feeds a FrameHub, `frames`."""
+    """Feeds a FrameHub, `frames`. path: what is drawn into the pictures."""
 
     def __init__(self, node: GuardedNode, board: Board, settings: Mapping[str, Any]) -> None:
         """settings: the console node's parameters. Raises StartError."""
@@ -40,7 +41,9 @@ class ConsoleCameras:
         self._since = 0.0  # when it began to listen
         self._subscriptions: list[Any] = []
         self._wanted = False
-        self.frames = FrameHub(self._encode, self._watch, self._failed, settings["picture_rate"])
+        self._clip_camera = next(iter(self._topics))
+        self.frames = FrameHub(self._encode, self._watch, self._failed, settings["picture_rate"], self._keep)
+        self.path = ConsolePath(node, board, self._topics, self._now_ns)
         for name, topic in self._topics.items():
             board.camera(name, topic=topic, problem="")
         node.create_timer(LOOK_PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -48,6 +51,14 @@ class ConsoleCameras:
     def _image_topic(self, topic: str) -> str:
         full = str(self._node.resolve_topic_name(topic))
         return str(self._node.resolve_topic_name(f"{full}/compressed")) if self._compressed else full
+
+    def _now_ns(self) -> int:
+        return int(self._node.get_clock().now().nanoseconds)
+
+    def _keep(self, camera: str, jpeg: bytes) -> None:
+        """Clips of the last runs are of the first camera."""
+        if camera == self._clip_camera:
+            self._board.runs.picture(jpeg)
 
     def _watch(self, wanted: bool) -> None:
         """In the server's thread: nodes are changed in their own."""
@@ -65,10 +76,12 @@ class ConsoleCameras:
                 self._node.create_subscription(kind, topic, partial(self._on_image, name), newest)
                 for name, topic in self._topics.items()
             ]
+            self.path.begin()
         elif not self._wanted and self._subscriptions:
             for subscription in self._subscriptions:
                 self._node.destroy_subscription(subscription)
             self._subscriptions = []
+            self.path.end()
         for name, topic in self._topics.items():
             self._tell(name, topic, at)
 
@@ -77,7 +90,7 @@ class ConsoleCameras:
         if self._subscriptions and at - came > MISSED:
             self._board.camera(name, rate=0.0, age=None, problem=f"No image comes on {topic}.")
         elif name in self._stamps:
-            age = convert.seconds(int(self._node.get_clock().now().nanoseconds) - stamp_ns)
+            age = convert.seconds(self._now_ns() - stamp_ns)
             self._board.camera(name, rate=round(self._rates[name].value(at), 1), age=round(age, 3))
 
     def _on_image(self, name: str, message: Picture) -> None:
@@ -87,10 +100,12 @@ class ConsoleCameras:
         self._board.camera(name, problem=problem or "")
         if problem is None:
             self.frames.offer(name, message)
+            self.path.draw(name)
 
     def _encode(self, camera: str, message: Picture) -> bytes:
         """Raises ValueError."""
         picture = PillowImage.fromarray(rgb_from_picture(message, camera))
+        self.path.size(camera, picture.width, picture.height)
         width = self._settings["picture_width"]
         if picture.width > width:
             height = max(1, round(picture.height * width / picture.width))

@@ -122,8 +122,7 @@ class ConsoleLink:
             handle = future.result()
             if not handle.accepted:
                 why = f"The policy node refused it. {self._board.why_refused}"
-                self._board.instructed(text)
-                self._board.concluded(text, why, good=False)
+                self._board.refused(text, why)
                 _settle(answer, Reply(False, why))
                 return
             self._board.instructed(text)

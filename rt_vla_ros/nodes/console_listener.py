@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
@@ -15,9 +16,11 @@ from rt_vla_ros.console.state_word import PolicyHeard
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.console_path import ConsolePath
 from rt_vla_ros.nodes.guarding import GuardedNode
 
 MOST_STEPS = 64  # of a chunk that are drawn
+KNOWN = "instructions"  # of any node's diagnostics: a JSON list of those that it knows
 # Of the policy node's diagnostics, those figures that the page shows.
 SHOWN = ("instruction", "median_step_ms", "inference_ms", "image_age_ms", "horizon", "execute_steps", "loading")
 
@@ -25,9 +28,12 @@ SHOWN = ("instruction", "median_step_ms", "inference_ms", "image_age_ms", "horiz
 class ConsoleListener:
     """Subscribes to what policy, smoother and recorder say."""
 
-    def __init__(self, node: GuardedNode, board: Board, policy: str, recorder: str) -> None:
-        """policy, recorder: full names of the nodes."""
-        self._board, self._policy, self._recorder = board, policy, recorder
+    def __init__(self, node: GuardedNode, board: Board, path: ConsolePath, names: Mapping[str, str]) -> None:
+        """path: is told of actions and of the tool. names: full names of the nodes `smoother`, `policy`, `recorder`."""
+        self._board, self._path = board, path
+        self._smoother, self._policy, self._recorder = names["smoother"], names["policy"], names["recorder"]
+        for name in (self._policy, self._smoother):  # whoever speaks first: the policy's tool counts
+            path.tip(name, "")
         lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         node.create_subscription(ControllerStatus, "controller_status", self._on_status, lasting)
         node.create_subscription(ChunkMsg, "action", self._on_action, 10)
@@ -48,11 +54,14 @@ class ConsoleListener:
             convert.seconds(convert.nanoseconds(message.latency)),
             message.plan,
             message.header.frame_id,
-            steps[0].gripper if steps else -1.0,
+            tuple(one.gripper for one in steps),
             message.terminate or bool(steps and steps[0].terminate),
+            message.terminate or any(one.terminate for one in steps),
             tuple((float(x), float(y), float(z)) for x, y, z in way),
         )
         self._board.action(heard, time.monotonic())
+        if heard.latency > 0:
+            self._path.chunk(heard)
 
     def _on_instruction(self, message: String) -> None:
         text = " ".join(message.data[: 2 * LONGEST].split())
@@ -64,20 +73,32 @@ class ConsoleListener:
         for status in message.status:
             level = status.level[0] if isinstance(status.level, bytes) else int(status.level)
             self._board.node(status.name, NodeHeard(level, status.message, at))
+            values = {pair.key: pair.value for pair in status.values}
+            if KNOWN in values:
+                self._board.known(status.name, _texts(values[KNOWN]))
+            if status.name in (self._policy, self._smoother):
+                self._path.tip(status.name, values.get("tip_frame", ""))
             if status.name == self._policy:
-                values = {pair.key: pair.value for pair in status.values}
                 self._hear_policy(level, status.message, values, at)
             elif status.name == self._recorder:
-                self._hear_recorder(status, at)
+                self._hear_recorder(status.message, values, at)
 
     def _hear_policy(self, level: int, message: str, values: Mapping[str, str], at: float) -> None:
         heard = PolicyHeard(level, message, values.get("policy", ""), values.get("running") == "True")
         shown = {name: values[name][:LONGEST] for name in SHOWN if name in values}
         self._board.policy(heard, shown, at)
 
-    def _hear_recorder(self, status: DiagnosticStatus, at: float) -> None:
-        values = {pair.key: pair.value for pair in status.values}
+    def _hear_recorder(self, message: str, values: Mapping[str, str], at: float) -> None:
         frames = values.get("frames", "")
         count = int(frames) if frames.isdecimal() else 0
-        recording = not status.message.startswith("Ready")
-        self._board.recorder(RecorderHeard(recording, count, status.message), at)
+        recording = not message.startswith("Ready")
+        self._board.recorder(RecorderHeard(recording, count, message), at)
+
+
+def _texts(listed: str) -> list[str]:
+    """Of a JSON list; nothing of what is none."""
+    try:
+        found = json.loads(listed)
+    except (ValueError, RecursionError):
+        return []
+    return [text for text in found if isinstance(text, str) and text] if isinstance(found, list) else []

@@ -40,7 +40,7 @@ class ConsoleNode(ProgramNode):
         rules = _access_rules(settings)
         self._board = Board([text for text in settings["suggestions"] if text])
         self._cameras = ConsoleCameras(self, self._board, settings)
-        self._listener = ConsoleListener(self, self._board, names["policy"], names["recorder"])
+        self._listener = ConsoleListener(self, self._board, self._cameras.path, names)
         self._link = ConsoleLink(self, self._board, names)
         stick = PageStick()
         self._stick = StickPublisher(self, stick, settings["linear_speed"], settings["angular_speed"])

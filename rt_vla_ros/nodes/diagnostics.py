@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -17,6 +18,7 @@ from rt_vla_ros.nodes.guarding import LOG_AGAIN, GuardedNode
 
 PERIOD = 1.0  # [s]
 CHECK_PERIOD = 0.1  # [s]
+MOST_LISTED, LONGEST_LISTED = 32, 120  # texts in a value, and characters of each
 LONGEST = 1000  # sentence; it may quote what others sent [characters]
 
 
@@ -96,6 +98,11 @@ class Diagnostics:
         message = DiagnosticArray(status=[status])
         message.header.stamp = time_message(self._node.get_clock().now().nanoseconds)
         self._publisher.publish(message)
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Some of these texts as a value: a JSON list of at most MOST_LISTED."""
+    return json.dumps([text[:LONGEST_LISTED] for text in texts[:MOST_LISTED]])
 
 
 def _printable(text: str) -> str:

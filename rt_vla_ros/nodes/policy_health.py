@@ -11,8 +11,8 @@ from typing import Any
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from rt_vla_ros.action_space.card import ActionCard
-from rt_vla_ros.nodes.diagnostics import Level, Report
-from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.nodes.diagnostics import Level, Report, listed
+from rt_vla_ros.policies.policy import ListedPolicy, Policy
 from rt_vla_ros.runtime.frame_buffer import FrameBuffer, refuse_age
 
 # A camera that was silent for this long [s] is missed.
@@ -270,6 +270,8 @@ class PolicyHealth:
             card = self._policy.card
             values |= {"horizon": card.horizon, "execute_steps": card.execute_steps}
             values["chunk_s"] = round(card.horizon * card.period, 9)
+        if isinstance(self._policy, ListedPolicy) and self._policy.instructions:
+            values["instructions"] = listed(self._policy.instructions)
         if buffer is not None:
             values |= {
                 "images_received": buffer.received,

@@ -456,7 +456,8 @@ class PolicyNode(ManagedNode):
             smoother=self._smoother.trouble(),
             state=None if state is None else state.samples.trouble(),
         )
-        return replace(report, values={"state": self.state, **report.values})
+        own = {"state": self.state, "tip_frame": self._settings["tip_frame"]}
+        return replace(report, values={**own, **report.values})
 
     def close(self) -> None:
         """The arm is told to stand still where it was moving."""

@@ -14,7 +14,7 @@ from rt_vla_ros.control.twist import Twist
 from rt_vla_ros.msg import ActionChunk as ChunkMsg
 from rt_vla_ros.msg import ControllerStatus
 from rt_vla_ros.nodes import conversions as convert
-from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
+from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report, listed
 from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
@@ -203,6 +203,7 @@ class SimArmNode(ProgramNode):
             response.success, response.message = False, str(error)
             return response
         self._twist = self._gripper = self._unresolved = None
+        self._outputs.publish_mounts()
         self._resume()
         response.success, response.instruction = True, scene.task.instruction
         return response
@@ -228,6 +229,7 @@ class SimArmNode(ProgramNode):
             level, message = Level.WARN, "The simulation runs slower than real time: this machine is too slow."
         values = {
             "instruction": self._world.scene.task.instruction,
+            "instructions": listed(self._world.scene.instructions),
             "seconds": round(self._world.sim.time, 2),
             "steps": self._world.steps,
             "real_time_factor": "" if factor is None else round(factor, 2),

@@ -17,9 +17,15 @@ from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.action_space.frames import BASE_LINK
 from rt_vla_ros.nodes import conversions as convert
+from rt_vla_ros.nodes.camera_topics import camera_info_topic
 from rt_vla_ros.nodes.images import image_message, open_bridge
 from rt_vla_ros.sim import TabletopSim
 from rt_vla_ros.sim.tabletop_sim import Pose
+
+
+def optical_frame(camera: str) -> str:
+    """TF frame of a simulated camera's pictures, with the axes of REP-103."""
+    return f"{camera}_camera_optical_frame"
 
 
 class SimPublishers:
@@ -32,15 +38,14 @@ class SimPublishers:
         names = {camera: "image" if camera == "front" else f"{camera}_image" for camera in cameras}
         self._images = {camera: node.create_publisher(Image, topic, newest) for camera, topic in names.items()}
         self._infos = {
-            camera: node.create_publisher(CameraInfo, topic.replace("image", "camera_info"), newest)
+            camera: node.create_publisher(CameraInfo, camera_info_topic(topic), newest)
             for camera, topic in names.items()
         }
         self._joints = node.create_publisher(JointState, "joint_states", 10)
         self._transforms = node.create_publisher(TFMessage, "/tf", 10)
         self._base = sim.arm.link_frames[0][1]
         self._static = StaticTransformBroadcaster(node)
-        base = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
-        self._static.sendTransform(_transform(base, BASE_LINK, self._base, convert.time_message(0)))
+        self.publish_mounts()
         self._whole_state = node.create_publisher(Float64MultiArray, "~/state", 100)
         self._clock = node.create_publisher(Clock, "/clock", 10) if clock else None
 
@@ -49,10 +54,18 @@ class SimPublishers:
         if self._clock is not None:
             self._clock.publish(Clock(clock=convert.time_message(time_ns)))
 
+    def publish_mounts(self) -> None:
+        """Static transforms: of the base, and of the cameras, which stand elsewhere in another scene."""
+        base = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+        stamp = convert.time_message(0)
+        mounts = {camera: self._sim.camera_mount(camera) for camera in self._images}
+        cameras = [_transform(pose, parent, optical_frame(camera), stamp) for camera, (parent, pose) in mounts.items()]
+        self._static.sendTransform([_transform(base, BASE_LINK, self._base, stamp), *cameras])
+
     def publish_images(self, stamp_ns: int) -> None:
         """What every camera sees now."""
         for camera, publisher in self._images.items():
-            frame_id = f"{camera}_camera"
+            frame_id = optical_frame(camera)
             if self._infos[camera].get_subscription_count():
                 self._infos[camera].publish(self._info(camera, stamp_ns, frame_id))
             publisher.publish(image_message(self._sim.render(camera), stamp_ns, frame_id))

@@ -70,6 +70,7 @@ class SmootherNode(ProgramNode):
         self._arm = VelocityTopic(self, "delta_twist_cmds", "arm")
         self._base = VelocityTopic(self, "base_twist_cmds", "base") if settings["drive_base"] else None
         self._base_frame: str = settings["base_twist_frame"]
+        self._tip_frame: str = settings["tip_frame"]
         self._grippers = self.create_publisher(Float64, "gripper_command", reliable)
         self._terminates = self.create_publisher(Bool, "terminate", reliable)
         # Who joins shall hear how it is, not how it was: where the clock stands still, that may be long ago.
@@ -387,6 +388,7 @@ class SmootherNode(ProgramNode):
             "action_publishers": len(self._sources.names()),
             "dry_run": self._dry_run,
             "speed_scale": controller.limits.speed_scale,
+            "tip_frame": self._tip_frame,
         }
         return Report(level, message, values)
 

@@ -100,6 +100,11 @@ class TransformTree:
         at_ns = min((min(heard.stamp_ns or 0, heard.arrival_ns) for heard in moving), default=now_ns)
         return Placed(found.transform, at_ns)
 
+    def root(self, frame: str) -> str:
+        """The frame above all others of a frame's tree; itself where none is known to be."""
+        chain = self._ancestors(frame.lstrip("/"))
+        return self._heard[chain[-1]].parent if chain else frame.lstrip("/")
+
     def stamp_ns(self, target: str, source: str) -> int | None:
         """The oldest stamp on the way between two frames [ns]; None where nothing that moves is known there."""
         between = [self._heard[frame].stamp_ns for frame in self._between(target.lstrip("/"), source.lstrip("/"))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -62,6 +62,15 @@ class WarmUpPolicy(Policy, Protocol):
     @property
     def warm_up_runs(self) -> int:
         """Steps after which every kind of step has been made; the last one is a usual one. WARM_UP_RUNS for others."""
+
+
+@runtime_checkable
+class ListedPolicy(Policy, Protocol):
+    """A policy that may know certain instructions only, as one with a table of sentence vectors does."""
+
+    @property
+    def instructions(self) -> Sequence[str]:
+        """All that `reset` takes; empty where it takes any."""
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rt_vla_ros.sim.cards import SPACING, SYMBOLS, card_at
-from rt_vla_ros.sim.instructions import matches, names_kind, phrase, said_symbols, shorten, vocabulary
+from rt_vla_ros.sim.instructions import PICK_PHRASINGS, matches, names_kind, phrase, said_symbols, shorten, vocabulary
 from rt_vla_ros.sim.objects import ALL_KINDS, ObjectKind, PlacedObject, SceneLayout
 from rt_vla_ros.sim.suites import Suite, find_suite, triple
 from rt_vla_ros.sim.word_suites import MEANINGS, ON_SYMBOL, WordMeaning, synonyms
@@ -44,6 +44,12 @@ class Scene:
     def target(self) -> ObjectKind:
         """What the instruction names."""
         return self.layout.objects[self.task.target].kind
+
+    @property
+    def instructions(self) -> list[str]:
+        """The task's, then one to pick up each of the objects."""
+        each = (phrase(PICK_PHRASINGS[0], item.kind) for item in self.layout.objects)
+        return list(dict.fromkeys([self.task.instruction, *each]))
 
 
 def make_scene(suite: str, seed: int, instruction: str = "") -> Scene:

@@ -47,7 +47,7 @@ CAMERAS = ("front", "wrist", "overview")  # the last one is for display: the who
 
 @dataclass(frozen=True)
 class Pose:
-    """Position [m], shape (3,), and unit quaternion x, y, z, w, shape (4,), in the base frame."""
+    """Position [m], shape (3,), and unit quaternion x, y, z, w, shape (4,), in the base frame or one that is named."""
 
     position: Vector
     quaternion: Vector
@@ -343,6 +343,21 @@ class TabletopSim:
         """Camera matrix K [px] of a picture of this size, shape (3, 3): square pixels, no distortion."""
         focal = height / 2 / np.tan(np.deg2rad(self.model.cam_fovy[self.camera_id(camera)]) / 2)
         return np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
+
+    def camera_mount(self, camera: str) -> tuple[str, Pose]:
+        """The TF frame on which a camera is fixed, and the pose of its optical frame in that one.
+
+        The optical frame's axes are those of REP-103: x to the right of the picture, y down, z into it.
+        """
+        number = self.camera_id(camera)
+        position, axes = self.data.cam_xpos[number], self.data.cam_xmat[number].reshape(3, 3) * (1.0, -1.0, -1.0)
+        frame = self._links[0][1]
+        if self.model.cam_bodyid[number] == self.model.site_bodyid[self._site]:
+            frame, turn = self.arm.tool_frame, self.ee_rotation.T
+            position, axes = turn @ (position - self.ee_position), turn @ axes
+        quat = np.empty(4)
+        mujoco.mju_mat2Quat(quat, np.ascontiguousarray(axes).ravel())
+        return frame, Pose(np.array(position, np.float64), np.roll(quat, -1))
 
     def camera_id(self, camera: str) -> int:
         """MuJoCo's number of a camera. Raises ValueError for an unknown name."""

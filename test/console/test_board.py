@@ -9,11 +9,10 @@ from dataclasses import replace
 import pytest
 
 from rt_vla_ros.console.board import (
-    ELSEWHERE,
     FORGET,
-    HISTORY,
     LONGEST,
     MOST_NODES,
+    MOST_SUGGESTIONS,
     RELEASE_FIRST,
     ActionHeard,
     Board,
@@ -26,7 +25,7 @@ from rt_vla_ros.console.board import (
 from rt_vla_ros.console.state_word import SILENCE, PolicyHeard
 from rt_vla_ros.control.status import State
 
-ACTION = ActionHeard(0.5, 1.0, 0.04, "", "base", 0.0, False, ((0.0, 0.0, 0.0), (0.01, 0.0, 0.0)))
+ACTION = ActionHeard(0.5, 1.0, 0.04, "", "base", (0.0,), False, False, ((0.0, 0.0, 0.0), (0.01, 0.0, 0.0)))
 
 
 @pytest.fixture
@@ -89,21 +88,22 @@ def test_numbers_that_are_none_are_none(board: Board) -> None:
     assert shown["answers"][0]["took"] is None
 
 
-def test_an_instruction_that_is_repeated_by_the_topic_is_there_once(board: Board) -> None:
-    board.instructed("lift it", here=False)
-    board.instructed("lift it", here=False)
-    board.instructed("lift it")
-    assert [one["outcome"] for one in board.snapshot(0.0)["history"]] == ["", ELSEWHERE]
+def test_what_nodes_know_is_offered_while_they_speak(board: Board) -> None:
+    board.known("/unheard", ["never heard of"])
+    board.node("/policy_node", NodeHeard(0, "", 1.0))
+    board.known("/policy_node", ["wave", *(f"pick {number}" for number in range(2 * MOST_SUGGESTIONS))])
+    offered = board.snapshot(1.0)["suggestions"]
+    assert offered[:3] == ["wave", "pick 0", "pick 1"]
+    assert len(offered) == MOST_SUGGESTIONS
+    assert board.snapshot(1.01 + FORGET)["suggestions"] == ["wave"]
 
 
-def test_an_instruction_is_told_its_end(board: Board) -> None:
-    board.instructed("lift it")
-    board.concluded("lift it", "Lifted.", good=True)
-    board.instructed("lift it")
-    assert [(one["outcome"], one["good"]) for one in board.snapshot(0.0)["history"]] == [("", None), ("Lifted.", True)]
-    for number in range(HISTORY + 3):
-        board.instructed(str(number))
-    assert [one["text"] for one in board.snapshot(0.0)["history"]] == [str(14 - number) for number in range(HISTORY)]
+def test_a_stop_that_a_chunk_tells_of_ends_what_the_topic_began(board: Board) -> None:
+    board.instructed("lift it", here=False)
+    board.action(replace(ACTION, latency=0.0, terminate=True, plan="The instruction is empty: stop."), 0.4)
+    board.action(replace(ACTION, latency=0.0, terminate=True, plan="And again."), 0.5)
+    (run,) = board.snapshot(0.5)["runs"]
+    assert (run["text"], run["who"], run["outcome"]) == ("lift it", "topic", "The instruction is empty: stop.")
 
 
 def test_answers_find_their_questions(board: Board) -> None:

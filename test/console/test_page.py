@@ -117,7 +117,7 @@ class Room:
 
     def serve(self, port: int = 0) -> None:
         log = self.folder / f"console_{time.monotonic_ns()}.log"
-        arguments = ("-p", f"port:={port}", "-p", f"suggestions:=[{INSTRUCTION}]")
+        arguments = ("-p", f"port:={port}")
         self.console = self.graph.start("rt_vla_ros.nodes.console_node", "--ros-args", *arguments, log=log)
         found = until(lambda: re.search(r"The page is at (\S+)", log.read_text()), log.read_text, START_UP)
         self.url = found[1]
@@ -208,16 +208,25 @@ def take_up(page: Any) -> None:
 def test_an_instruction_is_carried_out_and_the_page_says_done(room: Room, page: Any) -> None:
     word(page, "Ready")
     shot(page, "ready")
+    page.wait_for_function(
+        f"() => [...document.querySelectorAll('#known option')].some((one) => one.value === '{INSTRUCTION}')"
+    )
     page.wait_for_function("() => Number(document.querySelector('.camera')?.dataset.number) > 2")
     instruct(page)
     word(page, "Moving")
+    page.wait_for_selector(".camera[data-drawn=true]")  # what it is told, in the picture
     until(lambda: room.watcher.moves, "the arm is told nothing")
     page.wait_for_function("() => /[0-9]/.test(document.querySelector('#plots b').textContent)")
     shot(page, "moving")
     word(page, "Done")
-    page.wait_for_selector("#history .outcome.good")
+    page.wait_for_selector("#runs .outcome.good")
     shot(page, "done")
-    assert page.inner_text("#history .again") == INSTRUCTION
+    assert page.inner_text("#runs .again") == INSTRUCTION
+    page.click("#runs .play")
+    page.wait_for_function("() => Number(document.getElementById('player').dataset.played) > 3")
+    assert INSTRUCTION in page.inner_text("#clip-caption")
+    shot(page, "clip")
+    page.click("#clip-close")
 
 
 def test_stop_stands_still_at_once_and_stays_until_release(room: Room, page: Any) -> None:
@@ -347,8 +356,8 @@ def test_text_of_others_is_never_markup(room: Room, page: Any) -> None:
     until(lambda: room.watcher.instructions.get_subscription_count() > 0)
     page.evaluate("document.title = ''")
     room.watcher.instructions.publish(String(data=f"{HOSTILE} pick"))
-    page.wait_for_function("text => document.getElementById('history').textContent.includes(text)", arg=HOSTILE)
-    assert page.locator("#history img, #history script, #known img").count() == 0
+    page.wait_for_function("text => document.getElementById('runs').textContent.includes(text)", arg=HOSTILE)
+    assert page.locator("#runs img, #runs script, #known img").count() == 0
     assert page.title() not in ("1", "2")
     page.click("#cancel")
 
@@ -384,7 +393,7 @@ def test_everything_has_a_name_and_can_be_reached_by_keys(page: Any) -> None:
     assert nameless == []
     page.locator("body").click(position={"x": 2, "y": 300})
     reached = set()
-    for _ in range(25):
+    for _ in range(80):  # the last runs have buttons, too
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id"))
     assert {"stop", "instruction", "go", "cancel", "arm-stick", "speed", "question"} <= reached

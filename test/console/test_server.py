@@ -251,8 +251,8 @@ def test_with_a_certificate_all_is_encrypted(tmp_path: Path) -> None:
 def test_the_state_is_told_again_and_again_and_text_stays_text(served: Served) -> None:
     served.board.instructed(HOSTILE)
     page = served.open()
-    told = state(page, lambda message: message["state"]["history"])
-    assert told["state"]["history"][0]["text"] == HOSTILE.replace("\ud800", "?")
+    told = state(page, lambda message: message["state"]["runs"])
+    assert told["state"]["runs"][0]["text"] == HOSTILE.replace("\ud800", "?")
     served.board.smoother(SmootherHeard(State.STOPPED, HOSTILE), time.monotonic())
     assert state(page, lambda message: message["state"]["stopped"])["state"]["word"] == "Stopped"
 
@@ -479,3 +479,19 @@ def test_a_server_that_is_closed_closes_its_pages(served: Served) -> None:
         with pytest.raises(ConnectionClosed):
             list(one)
     assert not served.web.alive
+
+
+def test_a_clip_is_read_by_who_has_logged_in(serve: Any) -> None:
+    served = serve(token=TOKEN)
+    served.board.instructed("lift it")
+    served.board.runs.picture(b"JPEG")
+    number = served.board.snapshot(0.0)["runs"][0]["number"]
+    assert served.get(f"/clips/{number}").status == 403
+    assert served.get(f"/clips/{number}", Host="evil.example").status == 421
+    origin = f"http://{served.host}"
+    cookie = served.get("/login", "POST", TOKEN, Origin=origin).getheader("Set-Cookie").partition(";")[0]
+    clip = served.get(f"/clips/{number}", Cookie=cookie)
+    assert (clip.status, clip.text[2:]) == (200, '{"times": [0.0], "sizes": [4]}JPEG')
+    assert clip.getheader("Cross-Origin-Resource-Policy") == "same-origin"
+    assert served.get("/clips/77", Cookie=cookie).status == 404
+    assert served.get(f"/clips/{number}", "POST", Cookie=cookie).status == 405

@@ -5,12 +5,25 @@ from __future__ import annotations
 import pytest
 from support.cards import card
 
-from rt_vla_ros.nodes.camera_topics import camera_topics, missing_camera
+from rt_vla_ros.nodes.camera_topics import camera_info_topic, camera_topics, missing_camera
 from rt_vla_ros.nodes.start_error import StartError
 
 
 def test_the_first_camera_is_on_image_and_others_have_their_names() -> None:
     assert camera_topics(["front", "wrist"]) == {"front": "image", "wrist": "wrist_image"}
+
+
+@pytest.mark.parametrize(
+    ("images", "info"),
+    [
+        ("image", "camera_info"),
+        ("/cell/color/image_raw/compressed", "/cell/color/camera_info"),
+        ("/cell/image_rect", "/cell/camera_info"),
+        ("/cell/wrist_image", "/cell/wrist_camera_info"),
+    ],
+)
+def test_the_calibration_is_beside_the_images(images: str, info: str) -> None:
+    assert camera_info_topic(images) == info
 
 
 @pytest.mark.parametrize("names", [[], ["front", "front"], ["a/b"], [""], ["1st"]])

@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import Quaternion, TransformStamped, TwistStamped, Vector3
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rt_vla_ros.msg import ControllerStatus
+from rt_vla_ros.msg import ActionChunk, ControllerStatus, EndEffectorStep
 from rt_vla_ros.srv import Ask, StartEpisode
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Bool, Empty, Float64, Header, String
 from std_srvs.srv import SetBool, Trigger
 from support.node_bench import NEWEST, NodeBench
+from tf2_ros import StaticTransformBroadcaster
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -210,8 +212,8 @@ def test_without_a_policy_an_instruction_moves_nothing_and_says_why(make: Any) -
 def test_an_instruction_from_elsewhere_is_shown_and_a_request_can_be_ended(make: Any) -> None:
     bench, page = make()
     bench.publisher(String, "instruction").publish(String(data="wave\n twice"))
-    bench.until(lambda: page.state["history"])
-    assert page.state["history"][0]["text"] == "wave twice"
+    bench.until(lambda: page.state["runs"])
+    assert page.state["runs"][0]["text"] == "wave twice"
     heard = bench.listen(String, "instruction")
     bench.until(lambda: bench.world.count_publishers("/instruction") > 1)
     assert answer(bench, page, kind="cancel")[0]
@@ -291,6 +293,68 @@ def test_cameras_are_heard_only_while_somebody_looks(make: Any) -> None:
     assert pictures[0].endswith(b"\xff\xd9")
     bench.until(lambda: page.state["cameras"]["front"]["problem"] == "")
     bench.until(lambda: not images.get_subscription_count())
+
+
+@contextlib.contextmanager
+def looking(page: OpenPage) -> Iterator[None]:
+    """Somebody looks at the cameras, and takes no picture."""
+    origin, where = f"http://localhost:{page.address[1]}", f"ws://localhost:{page.address[1]}/look"
+    with connect(where, sock=socket.create_connection(page.address), origin=origin):
+        yield
+
+
+def placed(child: str, parent: str, position: tuple[float, ...], turn: tuple[float, ...]) -> TransformStamped:
+    """A transform. turn: quaternion x, y, z, w."""
+    message = TransformStamped(header=Header(frame_id=parent), child_frame_id=child)
+    message.transform.translation = Vector3(**dict(zip("xyz", position, strict=True)))
+    message.transform.rotation = Quaternion(**dict(zip("xyzw", turn, strict=True)))
+    return message
+
+
+def test_the_way_of_a_chunk_is_drawn_into_the_picture_of_a_camera(make: Any) -> None:
+    """The camera looks straight down from 1 m above the tool, the top of its picture to the robot's front."""
+    bench, page = make()
+    diagnostics = bench.publisher(DiagnosticArray, "/diagnostics")
+    policy = DiagnosticStatus(level=b"\x00", name="/policy_node", message="It waits.")
+    step = EndEffectorStep(translation=Vector3(x=0.1, y=0.2), gripper=1.0)
+    chunk = ActionChunk(header=Header(frame_id="base"), steps=[step], latency=Duration(nanosec=1))
+    matrix = [50.0, 0.0, 50.0, 0.0, 50.0, 25.0, 0.0, 0.0, 1.0]
+    info = CameraInfo(header=Header(frame_id="camera"), width=100, height=50, k=matrix)
+    with looking(page):
+        actions, infos = bench.publisher(ActionChunk, "action"), bench.publisher(CameraInfo, "camera_info", NEWEST)
+        fixed = StaticTransformBroadcaster(bench.world)
+        camera: dict[str, Any] = {}
+
+        def told(sentence: str) -> bool:
+            diagnostics.publish(DiagnosticArray(status=[policy]))
+            actions.publish(chunk)
+            camera.update(page.state["cameras"]["front"])
+            return sentence in camera.get("undrawn", "")
+
+        bench.until(lambda: told("set their parameter tip_frame"))
+        policy.values = [KeyValue(key="tip_frame", value="tool")]
+        bench.until(lambda: told("TF does not say where the tool goes"))
+        fixed.sendTransform(placed("tool", "base", (0.4, 0.0, 0.2), (0.0, 0.0, 0.0, 1.0)))
+        bench.until(lambda: told("No camera_info has come on /camera_info"))
+        infos.publish(info)
+        bench.until(lambda: told("TF does not say where the camera is"))
+        half = 0.5**0.5
+        fixed.sendTransform(placed("camera", "base", (0.4, 0.0, 1.2), (half, -half, 0.0, 0.0)))
+        bench.until(lambda: told("") and camera["path"] is not None)
+    assert camera["path"] == [[0.5, 0.5], [0.4, 0.4]]  # to the left, and ahead
+    bench.until(lambda: bench.world.count_subscribers("/camera_info") == 0)
+
+
+def test_instructions_that_nodes_know_are_offered(make: Any) -> None:
+    bench, page = make("-p", "console_node:suggestions:=[wave]")
+    diagnostics = bench.publisher(DiagnosticArray, "/diagnostics")
+    for texts in ('["lift it", 7, ""]', "no JSON", '{"a": 1}'):
+        sim = DiagnosticStatus(level=b"\x00", name="/sim_arm_node", message=texts)
+        sim.values = [KeyValue(key="instructions", value=texts)]
+        diagnostics.publish(DiagnosticArray(status=[sim]))
+        expected = ["wave", "lift it"] if "lift" in texts else ["wave"]
+        bench.until(lambda texts=texts: any(one["message"] == texts for one in page.state["nodes"]))
+        assert page.state["suggestions"] == expected
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from support.chunks import ChunkPolicy, chunk_card
 
-from rt_vla_ros.nodes.diagnostics import Level, Report
+from rt_vla_ros.nodes.diagnostics import MOST_LISTED, Level, Report
 from rt_vla_ros.nodes.policy_health import ENOUGH_STEPS, PolicyHealth, longest_decision
 
 
@@ -49,3 +51,17 @@ def test_it_is_said_whether_the_arm_pauses() -> None:
         "execute_steps": 1,
         "chunk_s": 0.8,
     }
+
+
+class TablePolicy(ChunkPolicy):
+    """Knows certain instructions only."""
+
+    instructions = tuple(f"pick {number}" for number in range(2 * MOST_LISTED))
+
+
+def test_instructions_that_a_policy_knows_are_told_to_pages() -> None:
+    health = PolicyHealth(0.5, {"front": "image"})
+    health.ready(TablePolicy(chunk_card(horizon=1, execute_steps=1)), 0)
+    listed = health.report(None, running=False, text="").values["instructions"]
+    assert json.loads(str(listed)) == list(TablePolicy.instructions[:MOST_LISTED])
+    assert "instructions" not in report(1, 1, 0.1).values

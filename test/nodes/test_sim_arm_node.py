@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from geometry_msgs.msg import TwistStamped
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from rt_vla_ros.srv import ResetScene, TaskOutcome
 from sensor_msgs.msg import CameraInfo, Image, JointState
@@ -99,6 +100,7 @@ def test_it_shows_what_its_camera_sees(rig: Rig) -> None:
     stamps = [nanoseconds(image.header.stamp) for image in rig.images]
     assert np.median(np.diff(stamps)) == pytest.approx(1e8, rel=0.3)
     assert (infos[-1].width, infos[-1].k[2]) == (96, 48)
+    assert infos[-1].header.frame_id == rig.images[-1].header.frame_id == "front_camera_optical_frame"
 
 
 def test_joint_states_and_transforms_are_those_of_the_arm(rig: Rig) -> None:
@@ -116,6 +118,24 @@ def test_joint_states_and_transforms_are_those_of_the_arm(rig: Rig) -> None:
     x, y, z, w = turn.x, turn.y, turn.z, turn.w
     down = np.array([2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)])
     np.testing.assert_allclose(down, rig.sim.ee_rotation[:, 2], atol=0.01)
+
+
+def test_where_its_cameras_are_is_told_again_with_each_scene(rig: Rig) -> None:
+    lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    mounts = rig.bench.listen(TFMessage, "/tf_static", lasting)
+
+    def position() -> list[float]:
+        found = [one for one in mounts[-1].transforms if one.child_frame_id == "front_camera_optical_frame"]
+        at = found[0].transform.translation
+        assert found[0].header.frame_id == "panda_link0"
+        return [at.x, at.y, at.z]
+
+    rig.bench.until(lambda: mounts)
+    np.testing.assert_allclose(position(), rig.sim.data.camera("front").xpos)
+    before = position()
+    rig.bench.call(ResetScene, "sim_arm_node/reset_scene", suite="train-looks", seed=3)
+    rig.bench.until(lambda: position() != before)
+    np.testing.assert_allclose(position(), rig.sim.data.camera("front").xpos)
 
 
 def test_the_gripper_closes(rig: Rig) -> None:

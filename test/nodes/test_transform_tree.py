@@ -85,6 +85,11 @@ def test_transforms_are_composed_along_the_tree(heard: Heard) -> None:
     assert "does not exist" in str(heard.at("nothing"))
 
 
+def test_the_root_is_above_all_frames(heard: Heard) -> None:
+    assert {heard.tree.root(frame) for frame in ("/tip", "link", "camera", "base")} == {"base"}
+    assert heard.tree.root("unheard") == "unheard"
+
+
 def test_a_static_transform_has_no_age(heard: Heard) -> None:
     heard.now_ns += 86_400 * SECOND
     assert heard.at("camera") == (-1.0, 0.0)

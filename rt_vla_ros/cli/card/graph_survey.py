@@ -23,10 +23,10 @@ from rt_vla_ros.cli.card.survey import (
     CameraSeen,
     JointsSeen,
     Survey,
-    camera_base,
 )
 from rt_vla_ros.cli.doctor.camera_watch import ENOUGH, CameraWatch
 from rt_vla_ros.cli.doctor.graph_look import GraphLook, on_graph
+from rt_vla_ros.nodes.camera_topics import camera_info_topic
 from rt_vla_ros.nodes.conversions import nanoseconds, seconds
 from rt_vla_ros.nodes.pictures import check_picture, rgb_from_picture
 from rt_vla_ros.recording.transform_streams import TransformStreams
@@ -97,8 +97,7 @@ class _Infos:
 
     def __init__(self, look: GraphLook, topic: str) -> None:
         self.last: Any = None
-        path = f"{camera_base(topic).rpartition('/')[0]}/camera_info"
-        look.node.create_subscription(CameraInfo, path, self._on_info, _newest())
+        look.node.create_subscription(CameraInfo, camera_info_topic(topic), self._on_info, _newest())
 
     def _on_info(self, message: CameraInfo) -> None:
         self.last = message

@@ -1,5 +1,6 @@
 // Live pictures, newest only: the next one is sent when this one is drawn. On each, what the arm is commanded.
 import { $, make, setText } from "./dom.js";
+import { drawInset, drawPath } from "./overlay.js";
 
 const RETRY = 1000; // ms
 const FADED = 1.5; // age of an action that is not drawn any more [s]
@@ -48,6 +49,7 @@ export class Cameras {
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", `Camera ${name}`);
       canvas.width = canvas.height = 96;
+      overlay.setAttribute("aria-hidden", "true");
       frame.append(canvas, overlay, problem);
       const caption = make("figcaption");
       figure.append(frame, caption);
@@ -66,61 +68,25 @@ export class Cameras {
       setText(view.caption, [name, rate, age].filter(Boolean).join(", "));
       setText(view.problem, camera.problem ?? "");
       view.problem.hidden = !camera.problem;
+      view.action = camera.problem ? null : this.action;
+      view.path = camera.path;
+      view.frame.title = view.action && !view.path ? (camera.undrawn ?? "") : "";
+      view.figure.dataset.drawn = String(Boolean(view.action && view.path));
       this.draw(view);
     }
   }
 
-  draw({ overlay }) {
+  draw({ overlay, action, path }) {
     const scale = devicePixelRatio || 1;
     const [width, height] = [overlay.clientWidth, overlay.clientHeight];
     overlay.width = Math.round(width * scale);
     overlay.height = Math.round(height * scale);
     const pen = overlay.getContext("2d");
     pen.scale(scale, scale);
-    if (!this.action || this.action.way.length < 2) return;
+    if (!action || action.way.length < 2) return;
     const colour = getComputedStyle(document.documentElement).getPropertyValue("--command");
-    inset(pen, height, this.action, colour);
+    if (path) drawPath(pen, [width, height], action, path, colour);
+    else drawInset(pen, height, action, colour);
   }
 }
 
-// From above, as somebody behind the arm sees it: forward is up, left is left. Beside it, up and down.
-function inset(pen, height, action, colour) {
-  const side = 76;
-  const [left, top] = [8, height - side - 8];
-  const end = action.way.at(-1);
-  const most = Math.max(0.01, ...action.way.flatMap((point) => point.map(Math.abs)));
-  const unit = (side / 2 - 6) / most;
-  pen.fillStyle = "rgb(0 0 0 / 62%)";
-  pen.fillRect(left, top, side + 74, side);
-  const [x, y] = [left + side / 2, top + side / 2];
-  pen.strokeStyle = "rgb(255 255 255 / 30%)";
-  pen.lineWidth = 1;
-  pen.beginPath();
-  pen.moveTo(left + 4, y);
-  pen.lineTo(left + side - 4, y);
-  pen.moveTo(x, top + 4);
-  pen.lineTo(x, top + side - 4);
-  pen.moveTo(left + side, top + 4);
-  pen.lineTo(left + side, top + side - 4);
-  pen.stroke();
-  line(pen, action.way.map((point) => [x - point[1] * unit, y - point[0] * unit]), colour);
-  line(pen, [[left + side, y], [left + side, y - end[2] * unit]], colour);
-  pen.fillStyle = "#fff";
-  pen.font = "11px system-ui, sans-serif";
-  const word = action.gripper < 0 ? "" : action.gripper > 0.5 ? "close" : "open";
-  const rows = ["x", "y", "z"].map((name, axis) => `${name} ${(end[axis] * 100).toFixed(1)} cm`);
-  [...rows, word].forEach((text, row) => pen.fillText(text, left + side + 10, top + 18 + 16 * row));
-}
-
-function line(pen, points, colour) {
-  pen.strokeStyle = pen.fillStyle = colour;
-  pen.lineWidth = 3;
-  pen.lineJoin = "round";
-  pen.beginPath();
-  points.forEach(([x, y], index) => (index ? pen.lineTo(x, y) : pen.moveTo(x, y)));
-  pen.stroke();
-  const [x, y] = points.at(-1);
-  pen.beginPath();
-  pen.arc(x, y, 4, 0, 2 * Math.PI);
-  pen.fill();
-}

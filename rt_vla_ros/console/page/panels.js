@@ -1,11 +1,13 @@
-// The lists: instructions, answers, diagnostics; and the recorder.
+// The lists: suggestions, runs, answers, diagnostics; and the recorder.
 import { $, fill, make, setText } from "./dom.js";
+import { Runs } from "./runs.js";
 
 const LEVELS = ["OK", "WARN", "ERROR", "STALE"];
 
 export class Panels {
   constructor(link, tell) {
     this.link = link;
+    this.runs = new Runs(tell);
     const on = (id, message) => $(id).addEventListener("click", async () => tell(await link.ask(message())));
     on("record-start", () => ({ kind: "record_start", text: $("instruction").value.trim() }));
     on("record-success", () => ({ kind: "record_stop", success: true }));
@@ -16,7 +18,8 @@ export class Panels {
   }
 
   update(state, controls) {
-    this.history(state.history, state.suggestions);
+    this.suggestions(state.suggestions, state.runs);
+    this.runs.update(state.runs);
     this.answers(state.answers);
     this.nodes(state.nodes);
     this.recorder(state.recorder, state.offers, controls);
@@ -25,23 +28,8 @@ export class Panels {
     $("plan").hidden = !plan;
   }
 
-  history(history, suggestions) {
-    fill($("history"), history, () =>
-      history.map((one) => {
-        const item = make("li");
-        const again = make("button", "again", one.text);
-        again.type = "button";
-        again.title = "Put it into the box";
-        again.addEventListener("click", () => {
-          $("instruction").value = one.text;
-          $("instruction").focus();
-        });
-        const mark = one.good === null ? "open" : one.good ? "good" : "bad";
-        item.append(again, make("span", `outcome ${mark}`, one.outcome || "not over yet"));
-        return item;
-      }),
-    );
-    const known = [...new Set([...suggestions, ...history.map((one) => one.text)])];
+  suggestions(suggestions, runs) {
+    const known = [...new Set([...suggestions, ...runs.map((one) => one.text)])];
     fill($("known"), known, () =>
       known.map((text) => {
         const option = make("option");
@@ -49,6 +37,7 @@ export class Panels {
         return option;
       }),
     );
+    $("instruction").placeholder = known.length ? `such as: ${known[0]}` : "what the arm shall do";
   }
 
   answers(answers) {

@@ -159,6 +159,11 @@ class RT1Policy:
         return getattr(self._encoder, "known", "") or WARM_UP_INSTRUCTION
 
     @property
+    def instructions(self) -> Sequence[str]:
+        """See policies.policy.ListedPolicy."""
+        return tuple(getattr(self._encoder, "instructions", ()))
+
+    @property
     def warm_up_runs(self) -> int:
         """Steps after which every kind of step has been made once: until the window rolls."""
         return self.model.config.time_sequence_length + 1

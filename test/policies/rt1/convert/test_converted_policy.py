@@ -16,7 +16,7 @@ from rt_vla_ros.language.encoder import InstructionError
 from rt_vla_ros.language.instruction_table import TABLE_FILE, InstructionTable
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
-from rt_vla_ros.policies.policy import WarmUpPolicy
+from rt_vla_ros.policies.policy import ListedPolicy, WarmUpPolicy
 from rt_vla_ros.policies.rt1.modeling import RT1Model
 
 OPTIONS = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
@@ -51,6 +51,12 @@ def test_it_warms_up_with_what_it_knows(converted: Path) -> None:
     policy = load_policy(str(converted), device="cpu")
     assert isinstance(policy, WarmUpPolicy)
     assert policy.warm_up_instruction == "open the drawer"
+
+
+def test_it_says_which_instructions_it_knows(converted: Path) -> None:
+    policy = load_policy(str(converted), device="cpu")
+    assert isinstance(policy, ListedPolicy)
+    assert list(policy.instructions) == ["open the drawer"]
     assert policy.warm_up_runs == 3
 
 
