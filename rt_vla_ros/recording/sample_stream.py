@@ -44,7 +44,7 @@ class SampleStream(Generic[_T]):
         """
         self.audit.heard(stamp_ns, now_ns)
         if abs(stamp_ns - now_ns) > OTHER_CLOCK_NS:
-            self.audit.other_clock += 1
+            self.audit.heard_of_other_clock()
             return None
         back = None
         if self._stamps and stamp_ns == self._stamps[-1] and not self.audit.steady:

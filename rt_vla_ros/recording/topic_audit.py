@@ -25,7 +25,7 @@ class TopicAudit:
         self.messages = self.disordered = self.other_clock = self.unusable = 0
         self.refusal = ""
         self._first_ns = self._last_ns = 0
-        self._offset_ns = 0
+        self._offset_ns = self._other_ns = 0
         self._gap_ns = self._gap_at_ns = 0
         self._lead_ns = 0
         self._intervals: deque[int] = deque(maxlen=RECENT)
@@ -45,6 +45,11 @@ class TopicAudit:
             self._intervals.append(interval)
         self._last_ns = max(stamp_ns, self._last_ns) if self.messages else stamp_ns
         self.messages += 1
+
+    def heard_of_other_clock(self) -> None:
+        """The message that has come last is stamped by another clock."""
+        self.other_clock += 1
+        self._other_ns = self._offset_ns
 
     def used(self, stamp_ns: int, time_ns: int) -> None:
         """The message of this stamp is the one of a frame at `time_ns`."""
@@ -81,9 +86,9 @@ class TopicAudit:
     def trouble(self) -> str:
         """Why nothing of this topic could be used, in a part of a sentence; empty where that is not known."""
         if self.other_clock:
-            ahead = "ahead of" if self._offset_ns > 0 else "behind"
+            ahead = "ahead of" if self._other_ns > 0 else "behind"
             return (
-                f"its stamps are {abs(self._offset_ns) / 1e9:,.0f} s {ahead} the recorder's clock, which is another "
+                f"its stamps are {abs(self._other_ns) / 1e9:,.0f} s {ahead} the recorder's clock, which is another "
                 "clock: have all nodes use_sim_time alike?"
             )
         return self.refusal

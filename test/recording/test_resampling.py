@@ -132,6 +132,13 @@ def test_a_camera_on_another_clock_is_told_and_waited_for() -> None:
         "900 s behind the recorder's clock, which is another clock: have all nodes use_sim_time"
         in resampler.lacking()[0]
     )
+    robot.image_offset_ns = 0  # what comes now is of the recorder's clock, and not what is told of
+    _, moments = robot.record(1.0)
+    robot.streams.put_picture("front", robot.now_ns + 60 * SECOND, 0, robot.now_ns)
+    list(robot.run(1.0))
+    assert (
+        "1 messages were dropped: its stamps are 60 s ahead" in robot.streams.pictures["front"].audit.problems("x")[0]
+    )
 
 
 def test_a_clock_that_jumps_back_ends_the_episode() -> None:
