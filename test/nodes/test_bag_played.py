@@ -1,4 +1,4 @@
-"""A bag that is played into the graph and recorded there gives what `rt-vla data from-bag` makes of it, in processes."""
+"""A bag that is played into the graph and recorded gives what `rt-vla data from-bag` makes of it, in processes."""
 
 from __future__ import annotations
 
