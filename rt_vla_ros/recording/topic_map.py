@@ -201,7 +201,7 @@ def topic_map_file(path: Path) -> Path:
     )
 
 
-OTHER_NODES = ("policy_node", "smoother_node", "sim_arm_node", "bridge_node")
+OTHER_NODES = ("policy_node", "smoother_node", "sim_arm_node", "bridge_node", "console_node")
 """Nodes whose sections may stand in the same file."""
 NODE_ONLY = ("card", "out", "codec", "instruction", "use_sim_time", "autostart")
 """Parameters of recorder_node that may stand in the same file."""
