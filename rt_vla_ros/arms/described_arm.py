@@ -12,7 +12,7 @@ from rt_vla_ros.arms.chain import MOVES, TURNS, ChainError, check_links, end_of,
 
 FINGERS = re.compile(r"finger|gripper|knuckle|jaw", re.IGNORECASE)
 """What names of a gripper's joints and links have in them."""
-TIPS = ("tcp", "tool0", "tool_center", "ee_link", "end_effector", "hand", "flange")
+TIPS = ("tcp", "tool0", "tool_center", "ee_link", "link_ee", "end_effector", "hand", "flange")
 """What names of tips have in them, the likeliest first."""
 MOST_LINKS = 2000
 BASES = re.compile(r"(base_link|link_?0)$")

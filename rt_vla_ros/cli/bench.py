@@ -2,7 +2,8 @@
 
 `rt-vla bench rt1` times RT-1's networks, `rt-vla bench rt2` vision-language models, `rt-vla bench rt2-training` how
 fast one learns; `rt-vla bench rt2-weights` counts how many actions int8 and int4 weights change. `rt-vla bench batch`
-times several robots on one network, `rt-vla bench arm` the solver of the inverse kinematics.
+times several robots on one network, `rt-vla bench serve` a policy server, `rt-vla bench arm` the solver of the inverse
+kinematics, `rt-vla bench bag` the conversion of a bag.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     serve.add_argument("--robots", default="1,2,4,8", metavar="N,...", help="how many at a time; 1,2,4,8")
     serve.add_argument("--seconds", type=float, default=10.0, metavar="S", help="of each; 10")
     serve.set_defaults(measure=_serve, bounded=("seconds",))
+    _bag_arguments(what.add_parser("bag", help="converts a bag with two VGA cameras: is it faster than playing it?"))
     for one in what.choices.values():
         one.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures there")
 
@@ -117,6 +119,14 @@ def _weights_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(measure=_weights, bounded=("prompts",))
 
 
+def _bag_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--seconds", type=float, default=60.0, metavar="S", help="of the bag; 60")
+    add("--codecs", nargs="+", action="extend", metavar="CODEC", help="of the videos; default: all that are there")
+    add("--raw", action="store_true", help="images as they are (60 s: 3.2 GiB) in place of JPEG")
+    parser.set_defaults(measure=_bag, bounded=("seconds",))
+
+
 def run(args: argparse.Namespace) -> int:
     """0; raises CliError where nothing can be measured."""
     for name in args.bounded:
@@ -155,6 +165,17 @@ def _arm(args: argparse.Namespace) -> Any:
     from rt_vla_ros.benchmarks.arm_solver import measure, table
 
     figures = measure(args.requests, args.solver_python)
+    print(table(figures))
+    return figures
+
+
+def _bag(args: argparse.Namespace) -> Any:
+    from rt_vla_ros.benchmarks.bag_conversion import encoders, measure, table
+
+    there = encoders()
+    for name in args.codecs or ():
+        _check_name("is no codec", name, there)
+    figures = measure(args.seconds, args.codecs or there, partial(print, flush=True), raw=args.raw)
     print(table(figures))
     return figures
 

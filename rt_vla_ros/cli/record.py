@@ -47,7 +47,7 @@ FAREWELL = 0.5  # for the answer to who ended the last episode [s]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--topics", type=Path, required=True, metavar="FILE", help="the topic map: which topic is which camera ...")
+    add("--topics", type=Path, required=True, metavar="YAML", help="the topic map: a file, or the directory of one")
     add("--card", type=Path, required=True, metavar="CARD", help="the action card, or a directory that has one")
     add("--out", type=Path, required=True, metavar="DIR", help="the dataset: new, or to be continued")
     add("--episodes", type=positive_int, metavar="N", help="end when the dataset has so many; default: go on")

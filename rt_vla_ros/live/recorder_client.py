@@ -22,7 +22,10 @@ class RecorderClient:
 
         self._session, self._request, self.log = session, StartEpisode.Request, folder / "recorder.log"
         arguments = ("--ros-args", "-r", f"__ns:={namespace}", "-p", "use_sim_time:=true")
+        opened, closed = ArmDescription.gripper_range
         settings = {"card": folder, "out": out.resolve(), "tip_frame": ArmDescription.tool_frame}
+        settings |= {"gripper_joint": ArmDescription.gripper_joint_name}
+        settings |= {"gripper_joint_open": opened, "gripper_joint_closed": closed}
         words = [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
         graph.start("rt_vla_ros.nodes.recorder_node", *arguments, *words, log=self.log)
         client = session.node.create_client

@@ -9,6 +9,7 @@ from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
 from rt_vla_ros.nodes.gripper_parameters import GRIPPER_PARAMETERS
 from rt_vla_ros.nodes.parameters import Parameter
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
+from rt_vla_ros.nodes.recorder_parameters import RECORDER_PARAMETERS
 from rt_vla_ros.nodes.ros2_control_parameters import ROS2_CONTROL_BRIDGE_PARAMETERS
 from rt_vla_ros.nodes.servo_bridge_parameters import SERVO_BRIDGE_PARAMETERS
 from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
@@ -18,6 +19,7 @@ OPTIONAL_TABLES: dict[str, Sequence[Parameter]] = {
     "ros2_control_bridge_node": ROS2_CONTROL_BRIDGE_PARAMETERS,
     "gripper_bridge_node": GRIPPER_PARAMETERS,
     "console_node": CONSOLE_PARAMETERS,
+    "recorder_node": RECORDER_PARAMETERS,
 }
 _TABLES: dict[str, Sequence[Parameter]] = {
     "policy_node": POLICY_PARAMETERS,

@@ -18,6 +18,7 @@ from rt_vla_ros.data.lerobot_writer import LeRobotWriter
 from rt_vla_ros.nodes.conversions import seconds
 from rt_vla_ros.nodes.diagnostics import Diagnostics, Level, Report
 from rt_vla_ros.nodes.instruction_action import RESULTS_KEPT, DeferredServer
+from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.pictures import rgb_from_picture
 from rt_vla_ros.nodes.recorder_parameters import RECORDER_PARAMETERS
@@ -46,7 +47,7 @@ class RecorderNode(ProgramNode):
     def __init__(self, **options: Any) -> None:
         """options: see rclpy.node.Node. Raises StartError."""
         super().__init__("recorder_node", **options)
-        settings = declare(self, RECORDER_PARAMETERS)
+        settings = declare(self, RECORDER_PARAMETERS, **tables_of_others("recorder_node"))
         self._instruction = settings["instruction"]
         self.recorder = _make_recorder(settings)
         self.last, self.ended = "", 0

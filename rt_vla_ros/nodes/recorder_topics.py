@@ -65,9 +65,13 @@ class RecorderTopics:
         self._put_transform(transform, "/tf_static", None)
 
     def _heard_ns(self, stamp_ns: int) -> int:
-        """When a message is heard. There is one simulated clock: a stamp from the future has overtaken /clock."""
+        """When a message is heard. There is one simulated clock: a stamp from the future has overtaken /clock.
+
+        Also the first one of all, before which that clock is 0.
+        """
         now_ns = self._clock()
-        return stamp_ns if self._simulated and 0 < stamp_ns - now_ns < JUMP_NS else now_ns
+        overtaken = now_ns == 0 or 0 < stamp_ns - now_ns < JUMP_NS
+        return stamp_ns if self._simulated and overtaken else now_ns
 
     def _put_transform(self, message: TransformStamped, topic: str, stamp_ns: int | None) -> None:
         at, turn = message.transform.translation, message.transform.rotation

@@ -6,6 +6,10 @@ the period where that is shorter: cameras are not punctual, and one as fast as t
 millisecond, so that frames repeat images. A frame has of each camera and each joint the newest sample whose stamp is no
 later than its time, and the tip's pose interpolated between the transforms around it. It is decided once everything has
 a sample from its time or later, or `PATIENCE_NS` after it: what comes later than that is too late.
+
+What is too old at a frame ends the episode, and so does a gap in TF. A time in which everything that frames are made of
+paused together does not count for that, up to half a second of it: one topic is lost where others go on; where none
+does, the computer stood still. It is told of.
 """
 
 from __future__ import annotations
@@ -173,12 +177,16 @@ class Resampler:
         found = []
         for stream, max_age_ns in self._needed():
             newest = stream.at(time_ns)
-            if newest is None or time_ns - newest[0] > max_age_ns:
+            if newest is None or self._is_stale(newest[0], time_ns, max_age_ns):
                 trouble = f" ({stream.audit.trouble})" if stream.audit.trouble else ""
                 silent = "nothing" if newest is None else f"nothing for {(time_ns - newest[0]) / SECOND:.2f} s"
                 return f"{stream.name} has said {silent}{trouble}"
             found.append((stream, *newest))
         return found
+
+    def _is_stale(self, stamp_ns: int, time_ns: int, max_age_ns: int) -> bool:
+        age_ns = time_ns - stamp_ns
+        return age_ns > max_age_ns and age_ns - self._streams.stood_still(stamp_ns, time_ns) > max_age_ns
 
     def _poses(self, time_ns: int) -> tuple[Placement, Vector] | str:
         """The tip's pose, and the axes of the actions as a quaternion, in the base frame."""

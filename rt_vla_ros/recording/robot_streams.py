@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.data.episode import COMMANDERS
 from rt_vla_ros.observations.robot_state import closedness
-from rt_vla_ros.recording.sample_stream import SampleStream
+from rt_vla_ros.recording.sample_stream import SECOND, SampleStream
 from rt_vla_ros.recording.topic_audit import TopicAudit
 from rt_vla_ros.recording.topic_map import TopicMap
 from rt_vla_ros.recording.transform_streams import Placement, TransformStreams
 
 Vector = NDArray[np.float64]
+STANDSTILL_NS = SECOND // 2
+"""So much of a pause of everything is overlooked."""
 
 
 class TwistSample(NamedTuple):
@@ -46,7 +49,7 @@ class RobotStreams:
         if topics.gripper_joint:
             names["gripper"] = None
         self.readings = {name: SampleStream[Vector](_title(name, topics)) for name in names}
-        self.transforms = TransformStreams(topics.max_state_age)
+        self.transforms = TransformStreams(topics.max_state_age, self.stood_still)
         self.twists = SampleStream[TwistSample](f"the topic {topics.twist_topic!r}")
         self.grippers = SampleStream[float](f"the topic {topics.gripper_topic!r}")
         self.instructions = SampleStream[str](f"the topic {topics.instruction_topic!r}")
@@ -71,6 +74,18 @@ class RobotStreams:
         frames = (self.tip, self.axes)
         found = [one for frame in frames for one in self.transforms.streams(self.base, frame)]
         return list({id(one): one for one in found}.values())
+
+    def stood_still(self, first_ns: int, last_ns: int) -> int:
+        """How much of a time [ns] says nothing against the topics, as all that frames are made of were silent together.
+
+        Then it was the computer that stood still. At most STANDSTILL_NS of it.
+        """
+        needed = [*self.pictures.values(), *self.readings.values(), *self.moving()]
+        common = common_pauses([one.pauses for one in needed], (first_ns, last_ns))
+        silent_ns = min(sum(last - first for first, last in common), STANDSTILL_NS)
+        audit = next(iter(self.pictures.values())).audit
+        audit.bridged_ns = max(audit.bridged_ns, silent_ns)
+        return silent_ns
 
     def audits(self) -> list[tuple[str, TopicAudit]]:
         """What was counted of each topic that is used, as it is now."""
@@ -157,3 +172,12 @@ def _title(reading: str, topics: TopicMap) -> str:
         return f"the topic {topics.state_topic!r}"
     joint = topics.gripper_joint if reading == "gripper" else reading.partition(":")[2]
     return f"the joint {joint!r} in {topics.joint_states!r}"
+
+
+def common_pauses(pauses: Iterable[Collection[tuple[int, int]]], within: tuple[int, int]) -> list[tuple[int, int]]:
+    """The stretches in which all pause. pauses: of each, first and last stamp [ns]."""
+    common = [within]
+    for of_one in pauses:
+        overlaps = [(max(a, c), min(b, d)) for a, b in common for c, d in of_one]
+        common = [(first, last) for first, last in overlaps if first < last]
+    return common

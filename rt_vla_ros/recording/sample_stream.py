@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import deque
 from typing import Generic, TypeVar
 
 from rt_vla_ros.recording.topic_audit import TopicAudit
@@ -15,12 +16,18 @@ JUMP_NS = SECOND
 """A stamp this far before the last one means that the clock was set back, and not that two messages overtook."""
 KEEP_NS = 4 * SECOND
 MOST = 10_000
+PAUSE_NS = SECOND // 10
+"""A shorter time without a sample is none to speak of."""
+UNUSUAL = 1.5
+"""So many usual intervals without a sample are a pause."""
+PAUSES = 16  # that are remembered
 
 
 class SampleStream(Generic[_T]):
     """Samples in the order of their stamps [ns]. What no longer holds 4 s before the newest one is forgotten.
 
-    name: for sentences, such as "camera 'front'". audit: what was counted since the last `begin`.
+    name: for sentences, such as "camera 'front'". audit: what was counted since the last `begin`. pauses: the last ones
+    between two samples that were unusually long, first and last stamp of each.
     """
 
     def __init__(self, name: str, *, steady: bool = False) -> None:
@@ -28,6 +35,7 @@ class SampleStream(Generic[_T]):
         self.name, self.audit = name, TopicAudit(steady=steady)
         self._stamps: list[int] = []
         self._values: list[_T] = []
+        self.pauses: deque[tuple[int, int]] = deque(maxlen=PAUSES)
 
     def __len__(self) -> int:
         return len(self._stamps)
@@ -44,7 +52,7 @@ class SampleStream(Generic[_T]):
         """
         self.audit.heard(stamp_ns, now_ns)
         if abs(stamp_ns - now_ns) > OTHER_CLOCK_NS:
-            self.audit.other_clock += 1
+            self.audit.heard_of_other_clock()
             return None
         back = None
         if self._stamps and stamp_ns == self._stamps[-1] and not self.audit.steady:
@@ -57,6 +65,8 @@ class SampleStream(Generic[_T]):
                 return None
             back = f"the stamps of {self.name} jumped back by {jump_ns / SECOND:.1f} s: was its clock set back?"
             self.forget_all()
+        elif self._stamps and self._is_pause(stamp_ns - self._stamps[-1]):
+            self.pauses.append((self._stamps[-1], stamp_ns))
         self._stamps.append(stamp_ns)
         self._values.append(value)
         outdated = max(bisect_left(self._stamps, stamp_ns - KEEP_NS) - 1, len(self._stamps) - MOST)
@@ -64,9 +74,13 @@ class SampleStream(Generic[_T]):
             del self._stamps[:outdated], self._values[:outdated]
         return back
 
+    def _is_pause(self, interval_ns: int) -> bool:
+        return interval_ns >= PAUSE_NS and 0 < UNUSUAL * self.audit.usual_ns <= interval_ns
+
     def forget_all(self) -> None:
         """Nothing of before counts any more."""
         self._stamps, self._values = [], []
+        self.pauses.clear()
 
     def forget(self, before_ns: int) -> None:
         """Only the newest sample of those up to this time is still wanted."""

@@ -17,15 +17,17 @@ class TopicAudit:
     """Counts of the messages of one topic. Times in [ns].
 
     steady: whether every message counts, as a camera's do. disordered: came after a newer one. other_clock: stamped by
-    another clock. unusable: could not be used, for `refusal`, a sentence.
+    another clock. unusable: could not be used, for `refusal`, a sentence. bridged_ns: the longest time for which this
+    topic and all others said nothing, and the episode went on all the same [ns].
     """
 
     def __init__(self, *, steady: bool = False) -> None:
         self.steady = steady
+        self.bridged_ns = 0
         self.messages = self.disordered = self.other_clock = self.unusable = 0
         self.refusal = ""
         self._first_ns = self._last_ns = 0
-        self._offset_ns = 0
+        self._offset_ns = self._other_ns = 0
         self._gap_ns = self._gap_at_ns = 0
         self._lead_ns = 0
         self._intervals: deque[int] = deque(maxlen=RECENT)
@@ -45,6 +47,11 @@ class TopicAudit:
             self._intervals.append(interval)
         self._last_ns = max(stamp_ns, self._last_ns) if self.messages else stamp_ns
         self.messages += 1
+
+    def heard_of_other_clock(self) -> None:
+        """The message that has come last is stamped by another clock."""
+        self.other_clock += 1
+        self._other_ns = self._offset_ns
 
     def used(self, stamp_ns: int, time_ns: int) -> None:
         """The message of this stamp is the one of a frame at `time_ns`."""
@@ -67,9 +74,14 @@ class TopicAudit:
         return 1e9 * (self.messages - 1) / span if span > 0 else 0.0
 
     @property
+    def usual_ns(self) -> float:
+        """The median interval between two messages [ns]; 0 while few have come."""
+        return statistics.median(self._intervals) if len(self._intervals) > 4 else 0.0
+
+    @property
     def missing(self) -> int:
         """About how many messages did not come, by the usual interval between two; 0 while few have come."""
-        usual = statistics.median(self._intervals) if len(self._intervals) > 4 else 0
+        usual = self.usual_ns
         return max(0, round((self._last_ns - self._first_ns) / usual) + 1 - self.messages) if usual else 0
 
     @property
@@ -81,9 +93,9 @@ class TopicAudit:
     def trouble(self) -> str:
         """Why nothing of this topic could be used, in a part of a sentence; empty where that is not known."""
         if self.other_clock:
-            ahead = "ahead of" if self._offset_ns > 0 else "behind"
+            ahead = "ahead of" if self._other_ns > 0 else "behind"
             return (
-                f"its stamps are {abs(self._offset_ns) / 1e9:,.0f} s {ahead} the recorder's clock, which is another "
+                f"its stamps are {abs(self._other_ns) / 1e9:,.0f} s {ahead} the recorder's clock, which is another "
                 "clock: have all nodes use_sim_time alike?"
             )
         return self.refusal
@@ -101,6 +113,11 @@ class TopicAudit:
                 f"{name}: about {self.missing} of {self.messages + self.missing} messages are missing; the longest "
                 f"gap is {self._gap_ns / 1e9:.2f} s, {at:.1f} s after its first message."
             )
+        if self.bridged_ns:
+            found.append(
+                f"{name}: for {self.bridged_ns / 1e9:.2f} s it and all others said nothing, so the computer stood "
+                "still; the frames of that time repeat an image, and what the arm did is taken to be even."
+            )
         if self._lead_ns > AHEAD_NS and self._uses and not self.other_clock:
             found.append(
                 f"{name}: stamps lie up to {self._lead_ns / 1e9:.2f} s in the future; its clock is not in step."
@@ -117,6 +134,7 @@ class TopicAudit:
             "oldest": round(self._oldest_ns / 1e9, 4),
             "missing": self.missing,
             "repeated": round(self.repeated, 4),
+            "bridged": round(self.bridged_ns / 1e9, 4),
             "disordered": self.disordered,
             "other_clock": self.other_clock,
             "unusable": self.unusable,

@@ -16,6 +16,8 @@ from rt_vla_ros.action_space.card import BASE_ROLES, ActionCard
 ACTIONS_FROM = ("tf", "commands")
 COMMANDED_BY = ("", "human", "policy", "expert")
 COMPRESSED = "/compressed"
+TOPICS_FILE = "topics.yaml"
+"""As `rt-vla card init` names it."""
 
 
 class TopicMapError(ValueError):
@@ -162,10 +164,11 @@ class TopicMap:
     def load(cls, path: Path) -> TopicMap:
         """Reads a YAML file: its `ros__parameters` but for those of other nodes, or plain entries.
 
-        Raises TopicMapError, OSError.
+        path: the file, or the directory of one, see `topic_map_file`. Raises TopicMapError, OSError.
         """
+        path = topic_map_file(path)
         try:
-            data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise TopicMapError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
         if not isinstance(data, dict):
@@ -185,7 +188,20 @@ class TopicMap:
             raise TopicMapError(f"{path}: {error}") from error
 
 
-OTHER_NODES = ("policy_node", "smoother_node", "sim_arm_node", "bridge_node")
+def topic_map_file(path: Path) -> Path:
+    """path: a topic map, or the directory in which it is `topics.yaml`. Raises TopicMapError for one without."""
+    if not path.is_dir():
+        return path
+    if (path / TOPICS_FILE).is_file():
+        return path / TOPICS_FILE
+    there = ", ".join(sorted(one.name for one in path.iterdir() if one.suffix in (".yaml", ".yml"))) or "none"
+    raise TopicMapError(
+        f"{path} is a directory without {TOPICS_FILE}: name the topic map's file, as `rt-vla card init` writes it. "
+        f"YAML files in it: {there}."
+    )
+
+
+OTHER_NODES = ("policy_node", "smoother_node", "sim_arm_node", "bridge_node", "console_node")
 """Nodes whose sections may stand in the same file."""
 NODE_ONLY = ("card", "out", "codec", "instruction", "use_sim_time", "autostart")
 """Parameters of recorder_node that may stand in the same file."""

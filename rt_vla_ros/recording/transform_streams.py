@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -35,9 +36,12 @@ class _Link(NamedTuple):
 class TransformStreams:
     """The transforms of every frame. Between two of a frame it is interpolated, along a straight line and one turn."""
 
-    def __init__(self, max_gap: float) -> None:
-        """max_gap: transforms of a frame farther apart than this say nothing of what is between [s]."""
-        self._max_gap_ns = round(max_gap * SECOND)
+    def __init__(self, max_gap: float, stood_still: Callable[[int, int], int] = lambda _first_ns, _last_ns: 0) -> None:
+        """max_gap: transforms of a frame farther apart than this say nothing of what is between [s].
+
+        stood_still: how much of a time between two stamps does not count for that [ns].
+        """
+        self._max_gap_ns, self._stood_still = round(max_gap * SECOND), stood_still
         self._links: dict[str, _Link] = {}
 
     @property
@@ -117,7 +121,7 @@ class TransformStreams:
         if before is None or after is None:
             return f"TF has no transform of {frame!r} {'from before' if before is None else 'after'} that moment"
         gap_ns = after[0] - before[0]
-        if gap_ns > self._max_gap_ns:
+        if gap_ns > self._max_gap_ns and gap_ns - self._stood_still(before[0], after[0]) > self._max_gap_ns:
             return f"TF has a gap of {gap_ns / SECOND:.2f} s in the transforms of {frame!r}"
         return interpolate(before[1], after[1], (time_ns - before[0]) / gap_ns)
 

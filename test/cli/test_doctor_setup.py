@@ -147,6 +147,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ("gripper_bridge_node", "max_efort: 5.0", "Did you mean 'max_effort'?"),
         ("servo_bridge_node", "check_servo_parameters: 0", "must be bool"),
         ("ros2_control_bridge_node", "command_interface: effort", "expected one of position, velocity"),
+        ("recorder_node", "codec: gif", "expected one of lossless, h264, av1"),
+        ("recorder_node", "max_state_age: 0", "Write it with a decimal point"),
+        ("recorder_node", "tip_frme: tool0", "Did you mean 'tip_frame'?"),
         ("*", "use_sim_time: true", "nothing in these files publishes /clock"),
     ],
 )

@@ -38,6 +38,21 @@ def test_small_videos_show_about_the_same(codec: str, name: str, stored: str, tm
         LeRobotWriter(tmp_path / "set", CARD, with_scene=True)
 
 
+@pytest.mark.parametrize("codec", ["h264", "av1"])
+def test_the_lerobot_package_reads_small_videos(codec: str, tmp_path: Path) -> None:
+    package = pytest.importorskip("lerobot.datasets.lerobot_dataset", exc_type=ImportError)
+    writer = LeRobotWriter(tmp_path / "set", CARD, with_scene=True, codec=codec)
+    for seed in range(2):
+        writer.add(smooth(seed))
+    writer.commit()
+    found = package.LeRobotDataset("someone/some", root=tmp_path / "set", video_backend="pyav")
+    ours = [image for one in LeRobotDataset(tmp_path / "set") for image in one.images["front"]]
+    assert len(found) == len(ours) == 12
+    for item, image in zip(found, ours, strict=True):  # two ways from YUV to RGB
+        pixels = item["observation.images.front"].permute(1, 2, 0).numpy() * 255
+        assert np.abs(pixels - image).max() <= 4
+
+
 def test_they_take_even_sizes_only(tmp_path: Path) -> None:
     odd = replace(CARD, cameras=(replace(CARD.cameras[0], width=33),))
     with pytest.raises(DatasetError, match="has 33x32 pixels; the codec 'av1' halves the colours and takes even sizes"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from rclpy.node import Node
 
 from rt_vla_ros.control.limits import Limits
 from rt_vla_ros.nodes.control_parameters import SMOOTHER_PARAMETERS
+from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare, is_safety
 from rt_vla_ros.nodes.policy_parameters import POLICY_PARAMETERS
 from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
@@ -113,3 +115,9 @@ def test_limits_walls_and_timeouts_are_safety_settings() -> None:
     declared = {parameter.name for parameter in (*SMOOTHER_PARAMETERS, *POLICY_PARAMETERS)}
     assert limits | others <= {name for name in declared if is_safety(name)}
     assert not any(is_safety(name) for name in ("policy", "device", "cameras", "command_rate", "frame_id"))
+
+
+def test_every_node_of_the_package_has_its_parameters_in_the_tables() -> None:
+    nodes = {path.name for path in (Path(__file__).parents[2] / "scripts").glob("*_node")}
+    assert set(tables_of_others("")) == nodes
+    assert {parameter.name for parameter in tables_of_others("")["recorder_node"]} >= {"card", "out", "tip_frame"}

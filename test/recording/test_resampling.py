@@ -104,6 +104,42 @@ def test_a_gap_in_tf_ends_the_episode_before_it() -> None:
     assert moments[-1].time_ns < gone
 
 
+@pytest.mark.parametrize(("frames", "camera_rate"), [(5.0, 30.0), (5.0, 10.0), (30.0, 30.0)])
+def test_a_computer_that_stood_still_for_a_moment_ends_no_episode(frames: float, camera_rate: float) -> None:
+    robot = RecordedRobot(replace(CARD, control_rate=frames), camera_rate=camera_rate)
+    resampler, moments = robot.record(2.0)
+    robot.stand_still(0.33)  # and max_state_age is 0.25 s
+    moments += list(robot.run(2.0, resampler))
+    assert resampler.over is None
+    assert np.diff([one.time_ns for one in moments]).max() <= SECOND / frames + 1
+    np.testing.assert_allclose([one.displacement[0] for one in moments[1:]], 0.1 / frames, atol=1e-9)
+    problems = [text for name, audit in robot.streams.audits() for text in audit.problems(name)]
+    assert sum("said nothing, so the computer stood still" in text for text in problems) == 1
+    assert robot.streams.pictures["front"].audit.to_dict()["bridged"] == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize("lost", [{"tf"}, {"joints"}, {"tf", "joints"}])
+@pytest.mark.parametrize("camera_rate", [3.0, 10.0, 30.0])
+def test_what_is_lost_while_a_camera_goes_on_ends_the_episode(lost: set[str], camera_rate: float) -> None:
+    robot = RecordedRobot(topics=replace(MAP, max_image_age=1.0), camera_rate=camera_rate)
+    resampler, _ = robot.record(3.0)
+    robot.silent |= lost
+    list(robot.run(0.5, resampler))
+    robot.silent -= lost
+    list(robot.run(2.0, resampler))
+    assert resampler.over is not None
+    assert robot.streams.pictures["front"].audit.bridged_ns == 0
+
+
+def test_a_computer_that_stood_still_for_long_ends_the_episode() -> None:
+    robot = RecordedRobot()
+    resampler, _ = robot.record(2.0)
+    robot.stand_still(1.5)
+    list(robot.run(2.0, resampler))
+    assert resampler.over is not None
+    assert resampler.resume_ns is not None
+
+
 def test_a_camera_slower_than_the_frames_repeats_its_images() -> None:
     robot = RecordedRobot(camera_rate=3.0)
     resampler, moments = robot.record(4.0)
@@ -131,6 +167,13 @@ def test_a_camera_on_another_clock_is_told_and_waited_for() -> None:
     assert (
         "900 s behind the recorder's clock, which is another clock: have all nodes use_sim_time"
         in resampler.lacking()[0]
+    )
+    robot.image_offset_ns = 0  # what comes now is of the recorder's clock, and not what is told of
+    _, moments = robot.record(1.0)
+    robot.streams.put_picture("front", robot.now_ns + 60 * SECOND, 0, robot.now_ns)
+    list(robot.run(1.0))
+    assert (
+        "1 messages were dropped: its stamps are 60 s ahead" in robot.streams.pictures["front"].audit.problems("x")[0]
     )
 
 

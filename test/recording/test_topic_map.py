@@ -26,6 +26,14 @@ recorder_node:
 """
 
 
+def test_a_directory_stands_for_the_map_that_card_init_wrote(tmp_path: Path) -> None:
+    (tmp_path / "topics.yaml").write_text(FILE)
+    assert TopicMap.load(tmp_path) == TopicMap.load(tmp_path / "topics.yaml")
+    (tmp_path / "topics.yaml").rename(tmp_path / "robot.yaml")
+    with pytest.raises(TopicMapError, match=r"a directory without topics\.yaml: .*YAML files in it: robot\.yaml\."):
+        TopicMap.load(tmp_path)
+
+
 def test_a_parameter_file_is_a_topic_map(tmp_path: Path) -> None:
     path = tmp_path / "topics.yaml"
     path.write_text(FILE)

@@ -10,12 +10,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 from PIL import Image as Pillow
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 SECOND = 1_000_000_000
 BEGIN = 1_700_000_000 * SECOND
+FOREVER = QosTime(2147483647, 0)
+LATCHED = Qos(
+    QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, FOREVER, FOREVER,
+    QosLiveliness.AUTOMATIC, FOREVER, False,
+)  # fmt: skip
+"""As /tf_static is offered."""
 
 
 class Said(NamedTuple):
@@ -48,6 +55,10 @@ def transform(child: str, parent: str, stamp_ns: int, x: float) -> Any:
 
 def text(words: str) -> Any:
     return made("std_msgs/msg/String", data=words)
+
+
+def number(value: float) -> Any:
+    return made("std_msgs/msg/Float64", data=value)
 
 
 def pixels(number: int, size: int) -> np.ndarray[Any, Any]:
@@ -119,7 +130,10 @@ def write(
     with writer:
         for one in said:
             if one.topic not in connections:
-                connections[one.topic] = writer.add_connection(one.topic, one.kind, typestore=STORE)
+                offered = [LATCHED] if one.topic == "/tf_static" else []
+                connections[one.topic] = writer.add_connection(
+                    one.topic, one.kind, typestore=STORE, offered_qos_profiles=offered
+                )
             writer.write(connections[one.topic], one.time_ns, STORE.serialize_cdr(one.message, one.kind))
     return path
 

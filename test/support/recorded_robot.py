@@ -65,6 +65,12 @@ class RecordedRobot:
         self.position = self.position + self.velocity / 100
         self.quaternion = multiply(rotation(self.turn / 100), self.quaternion)
 
+    def stand_still(self, seconds: float) -> None:
+        """The computer does nothing, and the arm moves on; an image that was due meanwhile comes after that."""
+        self.now_ns += round(seconds * SECOND)
+        self.position = self.position + self.velocity * seconds
+        self.image_stamp_ns = max(self.image_stamp_ns, self.now_ns)
+
     def run(self, seconds: float, resampler: Resampler | None = None) -> Iterator[Moment]:
         """The moments that are decided meanwhile."""
         for _ in range(round(seconds * 100)):

@@ -87,6 +87,8 @@ def _play_once(
     start_ns = bag.start_time + round(args.start_offset * 1e9)
     end_ns = None if args.playback_duration is None else start_ns + round(args.playback_duration * 1e9)
     began = time.monotonic()
+    if clock is not None:
+        clock.tell(start_ns)  # before anything that is stamped by it
 
     def wait_for(stamp_ns: int) -> None:
         at = began + (stamp_ns - start_ns) / 1e9 / args.rate

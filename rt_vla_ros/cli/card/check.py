@@ -21,14 +21,14 @@ from rt_vla_ros.cli.card.guesses import guess_topics
 from rt_vla_ros.cli.card.options import add_card, open_card
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.recording.card_file import CONFIRM
-from rt_vla_ros.recording.topic_map import TopicMap
+from rt_vla_ros.recording.topic_map import TopicMap, topic_map_file
 from zenoh_ros.commands.errors import CliError
 from zenoh_ros.wire.printable import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_card(parser)
-    parser.add_argument("--topics", type=Path, metavar="YAML", help="which topic feeds what; see `rt-vla card init`")
+    parser.add_argument("--topics", type=Path, metavar="YAML", help="which topic feeds what, as `card init` wrote it")
     parser.add_argument("--strict", action="store_true", help="a warning fails, too")
 
 
@@ -36,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 where they fit, 1 where not."""
     card, whence = open_card(args.card)
-    topics = TopicMap.load(args.topics) if args.topics is not None else None
+    topics_file = topic_map_file(args.topics) if args.topics is not None else None
+    topics = TopicMap.load(topics_file) if topics_file is not None else None
     ros.ensure()
     from rt_vla_ros.cli.card.graph_survey import survey_graph
 
@@ -48,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
             entries = {}
         topics = replace(TopicMap.from_dict(entries), cameras=guess_cameras(card, survey) or ("none=none",))
     found = compare(card, topics, survey)
-    if args.topics is not None:
-        found += unconfirmed(args.topics.read_text(encoding="utf-8"))
-    files = {"card": Path(whence), "topics": args.topics}
+    if topics_file is not None:
+        found += unconfirmed(topics_file.read_text(encoding="utf-8"))
+    files = {"card": Path(whence), "topics": topics_file}
     for one in found:
         mark = " !!! " if one.severity == ERROR else "  ?  "
         print(printable(f"{mark}{one.code} {one.severity}: {one.sentence} Change {_place(one, files)}."))

@@ -30,6 +30,8 @@ SLIDING, TURNING = (0.04, 0.0), (0.0, 0.8)
 """Where most such grippers are open and closed [m], [rad]."""
 SHARED = ("base_frame", "tip_frame", "gripper_joint", "gripper_joint_open", "gripper_joint_closed")
 """Entries that are parameters of policy_node, too."""
+CAMERA_FRAMES = re.compile(r"camera|optical|(^|[_/])cam([_/\d]|$)", re.IGNORECASE)
+POINTS = 3  # of TIPS, that name a point and no part
 GROUNDS = ("map", "odom", "world")
 FLOAT_KIND, NUMBERS_KIND = "std_msgs/msg/Float64", "std_msgs/msg/Float64MultiArray"
 
@@ -190,26 +192,41 @@ def _cameras(survey: Survey, given: Mapping[str, str] | None, found: Guesses) ->
 
 
 def _guess_frames(survey: Survey, found: Guesses) -> None:
-    chains = []
-    for frame in survey.moving:
-        if FINGERS.search(frame) is None:
-            chains.append([frame, *(one for one in survey.above(frame) if one in survey.moving)])
-    chain = max(chains, key=lambda one: (len(one), one[0]), default=None)
-    if chain is None:
+    chains = {
+        frame: chain for frame in survey.parents if (chain := _moving_chain(survey, frame)) and _may_be_tip(frame)
+    }
+    last = max(
+        (frame for frame in chains if frame in survey.moving), key=lambda one: (len(chains[one]), one), default=""
+    )
+    named = sorted(filter(_tip_rank, chains), key=lambda one: (_tip_rank(one), -len(chains[one]), one))
+    tip = next(iter(named), last)
+    if not tip:
         found.entries |= {"base_frame": "base_link", "tip_frame": "tool0"}
         found.doubts["base_frame"] = found.doubts["tip_frame"] = "TF told nothing: is a robot_state_publisher running?"
         return
-    tops = [frame for frame in chain if survey.parents[frame] not in GROUNDS]
-    base = survey.parents[(tops or chain)[-1]]
-    still = [frame for frame in survey.parents if frame not in survey.moving and chain[0] in survey.above(frame)]
-    fixed = [frame for frame in still if not any(up in survey.moving for up in _up_to(survey, frame, chain[0]))]
-    named = [frame for word in TIPS for frame in sorted(fixed) if word in frame.lower()]
-    found.entries |= {"base_frame": base, "tip_frame": named[0] if named else chain[0]}
+    tops = [frame for frame in chains[tip] if survey.parents[frame] not in GROUNDS]
+    found.entries |= {"base_frame": survey.parents[(tops or chains[tip])[-1]], "tip_frame": tip}
     found.doubts["base_frame"] = "it is where the chain of moving frames begins."
-    others = ", ".join(sorted({chain[0], *fixed} - {found.entries["tip_frame"]})[:8])
-    found.doubts["tip_frame"] = "it is where the chain of moving frames ends" + (
-        f"; else: {others}." if others else "."
-    )
+    why = "it moves and is named as tips are" if named else "it is where the chain of moving frames ends"
+    below = sorted(frame for frame in chains if frame not in survey.moving and last in survey.above(frame))
+    others = list(dict.fromkeys(one for one in (*named, last, *below) if one and one != tip))
+    found.doubts["tip_frame"] = f"{why}; else: {', '.join(others[:8])}." if others else f"{why}."
+
+
+def _moving_chain(survey: Survey, frame: str) -> list[str]:
+    """A frame and those above it, of them those that move; empty where it stands still."""
+    return [one for one in (frame, *survey.above(frame)) if one in survey.moving]
+
+
+def _may_be_tip(frame: str) -> bool:
+    """No camera's frame, and no finger's; a gripper's may be, where it is named as the point between the fingers."""
+    return CAMERA_FRAMES.search(frame) is None and (FINGERS.search(frame) is None or 0 < _tip_rank(frame) <= POINTS)
+
+
+def _tip_rank(frame: str) -> int:
+    """From 1 on for names of tips, the likeliest first; 0 for others."""
+    words = enumerate((rf"(?<![a-z]){word}(?![a-z])" for word in TIPS), 1)  # no hand is in a handle
+    return next((rank for rank, word in words if re.search(word, frame.lower())), 0)
 
 
 def _read_description(survey: Survey, found: Guesses) -> None:
@@ -233,11 +250,6 @@ def _read_description(survey: Survey, found: Guesses) -> None:
     found.doubts["tip_frame"] = f"by the robot's description it is the end {chain}" + (
         f"; else: {others}." if others else "."
     )
-
-
-def _up_to(survey: Survey, frame: str, last: str) -> list[str]:
-    above = survey.above(frame)
-    return [frame, *above[: above.index(last)]]
 
 
 def _guess_gripper(survey: Survey, joints: str | None, found: Guesses) -> None:

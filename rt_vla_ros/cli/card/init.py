@@ -18,10 +18,9 @@ from rt_vla_ros.action_space.card import CARD_FILE
 from rt_vla_ros.cli.card.guesses import guess_card, guess_topics, topic_map_text
 from rt_vla_ros.cli.card.options import camera_pair
 from rt_vla_ros.cli.main import refused
+from rt_vla_ros.recording.topic_map import TOPICS_FILE
 from zenoh_ros.commands.errors import CliError
 from zenoh_ros.wire.printable import printable
-
-TOPICS_FILE = "topics.yaml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bags", type=Path, nargs="+", metavar="BAG", help="a bag's directory, or a file .mcap or .db3")
     parser.add_argument("--card", type=Path, required=True, metavar="CARD", help="the action card: a file or directory")
-    parser.add_argument("--topics", type=Path, required=True, metavar="YAML", help="the topic map of the robot")
+    parser.add_argument("--topics", type=Path, required=True, metavar="YAML", help="the topic map: file or directory")
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=Path, metavar="DATA", help="the new dataset; nothing is there yet")
     target.add_argument("--dry-run", action="store_true", help="say what would be made of it, and keep nothing")

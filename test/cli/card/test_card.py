@@ -93,6 +93,32 @@ def test_what_is_guessed(tmp_path: Path) -> None:
     assert TopicMap.load(path) == TopicMap.from_dict(topics.entries)
 
 
+SIMULATED = ("panda_link1", "panda_link8", "panda_hand", "robotiq_85_base_link", "panda_hand_tcp")
+
+
+@pytest.mark.parametrize(
+    ("chain", "loose", "tip", "said"),
+    [
+        # As the simulated arm has it: every link beside the others.
+        ((), SIMULATED, "panda_hand_tcp", "it moves and is named as tips are; else: panda_hand, robotiq_85_base_link."),
+        (("j1", "j2", "wrist_camera_optical_frame"), (), "j2", "it is where the chain of moving frames ends."),
+        (
+            ("j1", "tool0", "gripper_tcp", "left_finger"),
+            (),
+            "gripper_tcp",
+            "it moves and is named as tips are; else: tool0.",
+        ),
+        (("j1", "j2", "j3"), ("handle",), "j3", "it is where the chain of moving frames ends."),
+    ],
+)
+def test_the_tip_by_tf_alone(chain: tuple[str, ...], loose: tuple[str, ...], tip: str, said: str) -> None:
+    parents = dict(zip(chain, ("base", *chain), strict=False)) | dict.fromkeys(loose, "base")
+    graph = survey(parents=parents, moving=frozenset(parents), ages={})
+    topics = guess_topics(graph)
+    assert (topics.entries["base_frame"], topics.entries["tip_frame"]) == ("base", tip)
+    assert topics.doubts["tip_frame"] == said
+
+
 def described(urdf: str) -> Survey:
     """Of a Panda whose robot_state_publisher says so."""
     robot = ET.fromstring(urdf)
@@ -245,12 +271,13 @@ def test_init_and_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     words = ["--cameras", f"eye={FRONT}", "--rate", "5"]
     assert main(["card", "init", "--from-graph", "--out", str(out), *words]) == 0
     said = capsys.readouterr().out
-    assert "topics.yaml: tip_frame: it is where the chain of moving frames ends; else: wrist." in said
+    assert "topics.yaml: tip_frame: it moves and is named as tips are; else: wrist." in said
     assert main(["card", "init", "--from-graph", "--out", str(out)]) == 2
     assert "is there already" in capsys.readouterr().err
-    check = ["card", "check", str(out), "--topics", str(out / "topics.yaml")]
+    check = ["card", "check", str(out), "--topics", str(out)]
     assert main(check) == 0
     said = capsys.readouterr().out
+    assert f"Change this line in {out / 'topics.yaml'}:" in said
     assert "C302 warning: Nobody has confirmed a guess: it is where the chain of moving frames begins." in said
     assert "fits this graph: 0 errors" in said
     assert main([*check, "--strict"]) == 1

@@ -11,16 +11,10 @@ from typing import Any, cast
 
 import pytest
 from rosbags.highlevel import AnyReader
-from rosbags.interfaces import (
-    Qos,
-    QosDurability,
-    QosHistory,
-    QosLiveliness,
-    QosReliability,
-    QosTime,
-)
+from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from support.bags import LATCHED
 
 from rt_vla_ros import ros
 
@@ -34,11 +28,6 @@ from zenoh_ros.commands.values import interface  # noqa: E402
 from zenoh_ros.wire.qos import DurabilityPolicy, QosProfile  # noqa: E402
 from zenoh_ros.wire.session import Session  # noqa: E402
 
-FOREVER = QosTime(2147483647, 0)
-LATCHED = Qos(
-    QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, FOREVER, FOREVER,
-    QosLiveliness.AUTOMATIC, FOREVER, False,
-)  # fmt: skip
 START = 1_700_000_000_000_000_000  # [ns]
 PUMP = "string name\nfloat64 pressure\n"
 
