@@ -19,9 +19,15 @@ from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.policies.shared import SharedPolicy
 
 STEPS_PER_IMAGE = 4
-COLUMNS = (("batch_size", "batch"), ("alone_ms", "one by one [ms]"), ("batched_ms", "batched [ms]"))
-COLUMNS += (("times_as_many", "times as many"), ("actions_per_second", "actions/s"), ("actions", "actions"))
-COLUMNS += (("differing", "differing"),)
+COLUMNS = {
+    "batch_size": "batch",
+    "alone_ms": "one by one [ms]",
+    "batched_ms": "batched [ms]",
+    "times_as_many": "times as many",
+    "actions_per_second": "actions/s",
+    "actions": "actions",
+    "differing": "differing",
+}
 
 
 def measure(
@@ -54,8 +60,8 @@ def measure(
 
 def table(figures: dict[str, Any]) -> str:
     """The figures as text."""
-    rows = [[title for _, title in COLUMNS]]
-    rows += [[str(row[key]) for key, _ in COLUMNS] for row in figures["batches"]]
+    rows = [list(COLUMNS.values())]
+    rows += [[str(row[key]) for key in COLUMNS] for row in figures["batches"]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     threads = f"{figures['threads']} threads of {figures['cpus']} CPUs"
@@ -75,8 +81,8 @@ def _robots(shared: SharedPolicy, size: int, repeats: int) -> dict[str, Any]:
             replace(pictures[(number + step // STEPS_PER_IMAGE) % len(pictures)], stamp=step * shared.card.period)
             for number in range(size)
         ]
-        one, wanted = _timed(lambda seen=seen: [_act(shared, [pair])[0] for pair in zip(alone, seen, strict=True)])
-        many, found = _timed(lambda seen=seen: _act(shared, list(zip(together, seen, strict=True))))
+        one, wanted = _timed(lambda pairs: [_act(shared, [pair])[0] for pair in pairs], alone, seen)
+        many, found = _timed(lambda pairs: _act(shared, pairs), together, seen)
         if step >= 0:
             single.append(one)
             batch.append(many)
@@ -100,7 +106,14 @@ def _act(shared: SharedPolicy, requests: Sequence[tuple[Policy, Observation]]) -
     return [one for one in found if isinstance(one, ActionChunk)]
 
 
-def _timed(work: Callable[[], list[ActionChunk]]) -> tuple[float, list[ActionChunk]]:
+Pairs = list[tuple[Policy, Observation]]
+
+
+def _timed(
+    work: Callable[[Pairs], list[ActionChunk]], robots: Sequence[Policy], seen: Sequence[Observation]
+) -> tuple[float, list[ActionChunk]]:
+    """Seconds, and what came of it."""
+    pairs = list(zip(robots, seen, strict=True))
     started = time.perf_counter()
-    chunks = work()
+    chunks = work(pairs)
     return time.perf_counter() - started, chunks

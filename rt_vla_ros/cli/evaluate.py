@@ -106,7 +106,8 @@ def run(args: argparse.Namespace) -> int:
     if args.episodes_needed is not None:
         return say_episodes_needed(args.episodes_needed)
     if args.compare is not None:
-        return compare_evaluations(*args.compare, args.out)
+        first, second = args.compare
+        return compare_evaluations(first, second, args.out)
     if args.dataset is not None:
         return _on_dataset(args)
     if args.part is not None:

@@ -34,7 +34,8 @@ class Films:
             buffer = self._buffers[len(factors)] = factors.clone()
         else:
             buffer.copy_(factors)
-        parts = iter(buffer.split([size for film in self._films for size in (film.channels,) * 2], dim=1))
+        sizes = [size for film in self._films for size in (film.channels,) * 2]
+        parts = iter(torch.split(buffer, sizes, dim=1))
         for film, scale, shift in zip(self._films, parts, parts, strict=True):
             film.fixed = scale[:, :, None, None], shift[:, :, None, None]
         self._set = factors

@@ -74,7 +74,7 @@ class PlainSteps:
         """
         with self._films.fixed(factors.repeat_interleave(images.shape[1], dim=0)):
             tokens = self.model.image_tokens(images.flatten(0, 1), factors)
-        return self.model.observation_tokens(tokens.unflatten(0, images.shape[:2]), states)
+        return self.model.observation_tokens(tokens.reshape(*images.shape[:2], *tokens.shape[1:]), states)
 
     def newest(self, windows: Tensor, chosen: Tensor | None) -> Tensor:
         """Logits of the newest step, (B, D, V).
@@ -112,7 +112,7 @@ def steps_together(robots: Sequence[PlainSteps], images: Tensor, states: Tensor 
     assert len(factors) == len(robots), "begin comes first"
     observed = network.observed(images, states, factors[0] if len(factors) == 1 else torch.cat(factors))
     lengths: dict[int, list[int]] = {}
-    for place, (robot, tokens) in enumerate(zip(robots, observed.split(1), strict=True)):
+    for place, (robot, tokens) in enumerate(zip(robots, torch.split(observed, 1), strict=True)):
         robot._tokens.append(tokens.clone())  # not a part of everyone's, and what a CUDA graph writes is overwritten
         lengths.setdefault(len(robot._tokens), []).append(place)
     sees_actions = network.model.config.action_embedding == "previous"

@@ -92,7 +92,7 @@ class BatchSession:
             raise BatchError(
                 f"its language model takes more than is known here: {', '.join(unknown) or 'no embeddings'}"
             )
-        embedded, mask, positions = (given.get(name) for name in KNOWN)
+        embedded, mask, positions = given["inputs_embeds"], given.get("attention_mask"), given.get("position_ids")
         if mask is not None and not (isinstance(mask, Tensor) and mask.shape[-2:] == (embedded.shape[1],) * 2):
             raise BatchError("its language model takes masks of its own")
         if positions is None:
