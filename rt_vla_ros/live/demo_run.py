@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from rt_vla_ros.action_space.chunk import EndEffectorStep
 from rt_vla_ros.evaluation.lettering import one_line
 from rt_vla_ros.evaluation.record import QuestionRecord, Trajectory
+from rt_vla_ros.live.held_port import BOTH, HeldPort
 from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.live.question_asker import QuestionAsker
 from rt_vla_ros.progress import Progress
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "/rt_vla_demo"
 PAGE_PORT = 8767
+ANY_PORT = 20  # times that another one is tried
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,13 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
         *(f"suite:={scene.suite}", f"seed:={scene.seed}", f"instruction:={scene.task.instruction}"),
         *(f"cameras:={cameras}", f"plan:={str(settings.plan).lower()}"),
     )
-    if settings.console:
-        port = _page_port()
-        arguments += ("console:=true", f"console_port:={port}")
-        progress.line(f"The page: http://localhost:{port}/")
-    launched = graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *arguments, log=log)
-    with GraphSession(NAMESPACE, launched, progress) as session:
+    with contextlib.ExitStack() as running:
+        if settings.console:
+            port = running.enter_context(page_port()).number
+            arguments += ("console:=true", f"console_port:={port}")
+            progress.line(f"The page: http://localhost:{port}/")
+        launched = graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *arguments, log=log)
+        session = running.enter_context(GraphSession(NAMESPACE, launched, progress))
         asker = QuestionAsker(
             settings.questions, session.ask, lambda: session.trajectory.time, lambda asked: _tell(asked, progress)
         )
@@ -97,11 +99,11 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
             return DemoOutcome(False, "error", str(failure), trajectory.time, trajectory, details)
 
 
-def _page_port() -> int:
-    """The usual one, or any that is free where somebody else listens there."""
-    for port in (PAGE_PORT, 0):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as probe:
-            return int(probe.getsockname()[1])
+def page_port(usual: int = PAGE_PORT) -> HeldPort:
+    """The usual one, or any that is free where somebody else listens there. Raises CliError."""
+    for port in (usual, *[0] * ANY_PORT):
+        with contextlib.suppress(OSError):  # one that is free at one address may be taken at the other
+            return HeldPort(port, BOTH)
     raise CliError("no port is free on localhost.")
 
 
