@@ -63,7 +63,7 @@ def _pages(bench: BenchGraph, port: int, count: int) -> Iterator[list[float]]:
         return
     log = bench.log.with_name("viewers")
     log.write_bytes(b"")
-    process = bench.graph.start("rt_vla_ros.live.console_viewers", str(port), str(count), log=log)
+    process = bench.graph.start("rt_vla_ros.console.viewers", str(port), str(count), log=log)
     try:
         await_said(process, log, "(ready)")
         yield shown
@@ -75,7 +75,7 @@ def _pages(bench: BenchGraph, port: int, count: int) -> Iterator[list[float]]:
 
 
 def await_said(process: subprocess.Popen[bytes], log: Path, pattern: str, begin: int = 0) -> str:
-    """What the pattern's group is in what a process says, behind `begin` [bytes]. Raises RuntimeError where it is not."""
+    """The pattern's group in what a process says, behind `begin` [bytes]. Raises RuntimeError where it is not said."""
     deadline = time.monotonic() + START_UP
     while True:
         ended = process.poll() is not None

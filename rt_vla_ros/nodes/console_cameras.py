@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import cv2
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
@@ -89,6 +88,8 @@ class ConsoleCameras:
 
     def _encode(self, camera: str, message: Picture) -> bytes:
         """Raises ValueError."""
+        import cv2  # which cv_bridge needs as well, and which has been opened by now
+
         pixels = rgb_from_picture(message, camera)
         height, width = pixels.shape[:2]
         most = self._settings["picture_width"]
@@ -96,9 +97,8 @@ class ConsoleCameras:
             size = (most, max(1, round(height * most / width)))
             pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         small = width < SMALL  # the page shows its pixels
-        sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444 if small else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
-        quality = 95 if small else self._settings["jpeg_quality"]
         # OpenCV, unlike Pillow, lets the other threads run meanwhile: the page's stick, and its stop.
-        options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
-        _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
-        return bytes(jpeg)
+        options = [cv2.IMWRITE_JPEG_QUALITY, 95 if small else self._settings["jpeg_quality"]]
+        if small and hasattr(cv2, "IMWRITE_JPEG_SAMPLING_FACTOR"):  # of OpenCV 4.7
+            options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+        return bytes(cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)[1])

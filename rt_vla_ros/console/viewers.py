@@ -1,4 +1,4 @@
-"""Pages that take the pictures and the state as a browser does: `python -m rt_vla_ros.live.console_viewers PORT COUNT`.
+"""Pages that take the pictures and the state as a browser does: `python -m rt_vla_ros.console.viewers PORT COUNT`.
 
 It says "ready" when each of them was shown a picture; at SIGTERM it says how many pictures a second they were shown on
 average, and ends.
@@ -12,8 +12,7 @@ import json
 import signal
 import sys
 import time
-
-from websockets.asyncio.client import ClientConnection, connect
+from typing import Any
 
 HEARTBEAT = 0.1  # of a page [s]
 
@@ -44,7 +43,9 @@ async def _go_on(tasks: list[asyncio.Task[None]], what: object) -> None:
         raise RuntimeError("the console closed a page")
 
 
-def _open(port: int, path: str) -> connect:
+def _open(port: int, path: str) -> Any:
+    from websockets.asyncio.client import connect  # of websockets 13; the server does with older ones
+
     return connect(f"ws://localhost:{port}/{path}", origin=f"http://localhost:{port}", compression=None)  # type: ignore[arg-type]
 
 
@@ -56,7 +57,7 @@ async def _say(port: int) -> None:
         beats.cancel()
 
 
-async def _beat(page: ClientConnection) -> None:
+async def _beat(page: Any) -> None:
     with contextlib.suppress(Exception):
         while True:
             await page.send('{"kind": "heartbeat"}')
