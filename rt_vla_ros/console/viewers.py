@@ -12,6 +12,7 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 HEARTBEAT = 0.1  # of a page [s]
@@ -34,10 +35,10 @@ async def view(port: int, count: int) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _go_on(tasks: list[asyncio.Task[None]], what: object) -> None:
+async def _go_on(tasks: list[asyncio.Task[None]], what: Awaitable[Any]) -> None:
     """Raises what a page raises, which is not to end by itself."""
-    waited = asyncio.ensure_future(what)  # type: ignore[arg-type]
-    ended, _ = await asyncio.wait({waited, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    waited = asyncio.ensure_future(what)
+    ended, _ = await asyncio.wait({*tasks, waited}, return_when=asyncio.FIRST_COMPLETED)
     for task in ended - {waited}:
         task.result()
         raise RuntimeError("the console closed a page")

@@ -83,7 +83,7 @@ def await_said(process: subprocess.Popen[bytes], log: Path, pattern: str, begin:
         if (found := re.search(pattern, said)) is not None:
             return found[1]
         if ended or time.monotonic() > deadline:
-            raise RuntimeError(f"{' '.join(map(str, process.args[2:4]))} did not say {pattern!r}: {said[-2000:]}")
+            raise RuntimeError(f"A process did not say {pattern!r}, but: {said[-2000:]}")
         time.sleep(0.02)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
@@ -90,7 +91,7 @@ class ConsoleCameras:
         """Raises ValueError."""
         import cv2  # which cv_bridge needs as well, and which has been opened by now
 
-        pixels = rgb_from_picture(message, camera)
+        pixels: NDArray[Any] = rgb_from_picture(message, camera)
         height, width = pixels.shape[:2]
         most = self._settings["picture_width"]
         if width > most:
