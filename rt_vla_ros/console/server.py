@@ -21,10 +21,10 @@ from rt_vla_ros.console.access import COOKIE, PageAccess
 from rt_vla_ros.console.assets import HEADERS, PUBLIC, Asset, read_assets
 from rt_vla_ros.console.board import Board
 from rt_vla_ros.console.frames import FrameHub
-from rt_vla_ros.console.private_file import LONGEST_TOKEN
 from rt_vla_ros.console.requests import FOR_ALL, BadRequest, PageRequest, Reply, read_request
 from rt_vla_ros.console.seat import Seat
 from rt_vla_ros.console.stick import PageStick
+from rt_vla_ros.token_file import LONGEST_TOKEN
 
 PERIOD = 0.1  # between two states [s]
 GONE = 10.0  # a page from which nothing comes, or which takes nothing, for so long is disconnected [s]
@@ -135,7 +135,7 @@ class PageServer:
         """Pictures of one of the last runs, see Runs.clip."""
         if (refusal := self._rules.refuse_host(request.headers.get("host"))) is not None:
             return _plain(refusal, 421)
-        if not self._rules.is_known(request.cookies):
+        if not self._is_known(request):
             return _plain("Log in first.", 403)
         clip = self._board.runs.clip(request.path_params["number"])
         return _plain("There is no such clip.", 404) if clip is None else _send(Asset(clip, CLIP))

@@ -11,7 +11,7 @@ from rclpy.clock import Clock, ClockType
 
 from rt_vla_ros.console.access import PageAccess, own_names
 from rt_vla_ros.console.board import Board
-from rt_vla_ros.console.private_file import FileWatch, read_token, refuse_shared
+from rt_vla_ros.console.private_file import FileWatch, read_token
 from rt_vla_ros.console.stick import PageStick
 from rt_vla_ros.nodes.console_cameras import ConsoleCameras
 from rt_vla_ros.nodes.console_link import ConsoleLink, full_name
@@ -23,6 +23,7 @@ from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
 from rt_vla_ros.nodes.start_error import StartError
+from rt_vla_ros.token_file import refuse_shared
 
 CHECK_PERIOD = 0.5  # of what there is to be done things, and of the server [s]
 WITHOUT_SERVER = (

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rt_vla_ros.console.private_file import FileWatch, read_token, refuse_shared
+from rt_vla_ros.console.private_file import FileWatch, read_token
+from rt_vla_ros.token_file import refuse_shared
 
 TOKEN = "a token of more than 16"
 
