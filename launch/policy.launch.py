@@ -104,6 +104,13 @@ ARGUMENTS = (
         "of a further one on `NAME_image`; empty: front",
     ),
     DeclareLaunchArgument(
+        "image_transport",
+        default_value="",
+        choices=["", "raw", "compressed"],
+        description="How the cameras' images come, to the policy and to the page: raw, or compressed (JPEG, PNG) on "
+        "the topic's /compressed; empty: raw",
+    ),
+    DeclareLaunchArgument(
         "device", default_value="", description="cpu, cuda, cuda:1 ...; empty: a GPU if there is one"
     ),
     DeclareLaunchArgument(
@@ -150,6 +157,11 @@ ARGUMENTS = (
     ),
     DeclareLaunchArgument(
         "console_port", default_value="", description="Port of that page on localhost; empty: 8767; 0: any that is free"
+    ),
+    DeclareLaunchArgument(
+        "console_cameras",
+        default_value="",
+        description="Names of the cameras that the page shows, with commas between, as `cameras`; empty: those",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes; empty: none"),
     DeclareLaunchArgument(
@@ -335,6 +347,7 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
         context,
         policy=str,
         cameras=list,
+        image_transport=str,
         device=str,
         weights=str,
         threads=int,
@@ -382,7 +395,7 @@ def policy_and_smoother(context: LaunchContext) -> list[Node]:
 
 def console(context: LaunchContext) -> list[Node]:
     """The page; the arm needs it for nothing."""
-    port = LaunchConfiguration("console_port").perform(context)
+    port, cameras = (LaunchConfiguration(name).perform(context) for name in ("console_port", "console_cameras"))
     return [
         Node(
             package=PACKAGE,
@@ -390,7 +403,8 @@ def console(context: LaunchContext) -> list[Node]:
             name="console_node",
             output="screen",
             parameters=[
-                *chosen_parameters(context, cameras=list),
+                *chosen_parameters(context, cameras=list, image_transport=str),
+                *([{"cameras": cameras.split(",")}] if cameras else []),
                 *([{"port": int(port) if port.isdecimal() else port}] if port else []),
             ],
             on_exit=[LogInfo(msg="The console has ended; the other nodes stay.")],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 from rt_vla_ros.os_error import in_words
@@ -10,19 +12,42 @@ SHORTEST_TOKEN = 16  # [characters]
 LONGEST_TOKEN = 256  # [characters]
 
 
+def refuse_shared(path: str | Path) -> str | None:
+    """Why a file with a secret is not used, in a sentence; None where it may be.
+
+    The rule is that of ssh for its keys: what this user owns, nobody else may read. A file of somebody else is theirs
+    to look after. Raises OSError.
+    """
+    status = os.stat(path)
+    open_to = stat.S_IMODE(status.st_mode) & 0o077
+    if not open_to or not hasattr(os, "getuid") or status.st_uid != os.getuid():
+        return None
+    mode = stat.S_IMODE(status.st_mode)
+    return f"Others may read or write {path} (mode {mode:04o}), and it holds a secret: `chmod 600 {path}`."
+
+
+def header_token(path: str) -> str:
+    """As `token_of`, for a token that is sent in the header of a request."""
+    token = token_of(path)
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError(f"The token in {path} has other characters than letters, digits and signs, or spaces in it.")
+    return token
+
+
 def token_of(path: str) -> str:
-    """Raises ValueError, with a sentence, for a file that cannot be read or has no such token."""
+    """Raises ValueError, with a sentence, for a file that cannot be read, that others may read, or without a token."""
     try:
+        refusal = refuse_shared(Path(path).expanduser())
         with Path(path).expanduser().open(encoding="utf-8") as file:
             token = file.read(4 * LONGEST_TOKEN).strip()
     except OSError as error:
         raise ValueError(f"The token cannot be read: {in_words(error)}") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"The token in {path} is no text.") from error
+    if refusal is not None:
+        raise ValueError(refusal)
     if not SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN:
         raise ValueError(
             f"The token in {path} has {len(token)} characters, expected {SHORTEST_TOKEN} to {LONGEST_TOKEN}."
         )
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise ValueError(f"The token in {path} has other characters than letters, digits and signs, or spaces in it.")
     return token

@@ -49,10 +49,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.serial)
 
 
-# Beside a ROS 2 these come from pip, for the simulated arm, for an arm's kinematics, for datasets, for int8 and for the
-# console only: without them their tests are skipped there. Everywhere else they are installed with the tests.
+# Beside a ROS 2 these come from pip, for the simulated arm, for an arm's kinematics, for datasets, for int8, for keys
+# and for the console only: without them their tests are skipped there. Everywhere else they come with the tests.
 _OPTIONAL_WITH_ROS2 = (
-    *("av", "google_crc32c", "mujoco", "pinocchio", "pyarrow", "torchao"),
+    *("av", "cryptography", "google_crc32c", "mujoco", "pinocchio", "pyarrow", "torchao"),
     *("playwright", "starlette", "uvicorn", "websockets"),
 )
 

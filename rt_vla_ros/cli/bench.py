@@ -25,7 +25,7 @@ UNTRAINED = "rt2-untrained"
 NUMBER_TYPES = ("auto", "float32", "bfloat16")
 LONGEST_SOAK = 1440  # [min]
 MOST_ROBOTS = 64
-MOST = {"seconds": 3600, "repeats": 1000, "images": 10_000, "prompts": 10_000, "requests": 1_000_000}
+MOST = {"seconds": 3600, "repeats": 1000, "images": 10_000, "prompts": 10_000, "requests": 1_000_000, "viewers": 16}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     node.add_argument("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="whose inference is measured too")
     node.add_argument("--seconds", type=float, default=30.0, metavar="S", help="duration of the measurement; 30")
     node.set_defaults(measure=_node, bounded=("seconds",))
+    console = what.add_parser("console", help="the same with none, one and more pages of the console open, in turn")
+    console.add_argument("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="that acts meanwhile; rt1-mini")
+    console.add_argument("--viewers", type=int, default=3, metavar="N", help="pages that are open at most; 3")
+    console.add_argument("--seconds", type=float, default=15.0, metavar="S", help="of each round; 15")
+    console.add_argument("--repeats", type=int, default=4, metavar="N", help="of the rounds; 4")
+    console.set_defaults(measure=_console, bounded=("viewers", "seconds", "repeats"))
     faults = what.add_parser("faults", help="kills, stops and damages the nodes and times the simulated arm")
     faults.add_argument("--repeats", type=int, default=20, metavar="N", help="of each fault; 20")
     faults.add_argument("--only", nargs="+", action="extend", default=[], metavar="FAULT", help="these alone")
@@ -158,6 +164,17 @@ def _serve(args: argparse.Namespace) -> Any:
 
     figures = measure(args.policy, [int(word) for word in words], args.seconds, partial(print, file=sys.stderr))
     print(table(figures))
+    return figures
+
+
+def _console(args: argparse.Namespace) -> Any:
+    find_checkpoint(args.policy)
+    from rt_vla_ros.benchmarks.console_cost import table
+    from rt_vla_ros.live.console_cost_run import measure
+
+    tell = partial(print, file=sys.stderr, flush=True)
+    figures = measure(args.policy, args.viewers, args.seconds, args.repeats, tell)
+    print(table(figures["rows"]))
     return figures
 
 

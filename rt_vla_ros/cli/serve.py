@@ -28,7 +28,7 @@ from rt_vla_ros.cli.main import refused, signals_to
 from rt_vla_ros.policies.checkpoint.resolve import REMOTE, WEIGHTS, check_name, resolve
 from rt_vla_ros.policies.remote.address import DEFAULT_PORT
 from rt_vla_ros.policies.threads import wait_passively
-from rt_vla_ros.token_file import token_of
+from rt_vla_ros.token_file import header_token
 from zenoh_ros.commands.errors import CliError
 from zenoh_ros.commands.numbers import nonnegative_int, positive_int
 
@@ -84,7 +84,7 @@ def _checked(args: argparse.Namespace) -> str | None:
         raise ValueError(f"--max-wait is {args.max_wait:g} ms, expected 0 to 1000.")
     if bool(args.certificate) != bool(args.key) or (args.client_ca and not args.certificate):
         raise ValueError("--certificate and --key belong together, and --client-ca needs both.")
-    token = token_of(args.token_file) if args.token_file else None
+    token = header_token(args.token_file) if args.token_file else None
     check_listening(args.host, token, args.client_ca)
     return token
 

@@ -3,58 +3,16 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
-import secrets
 import socket
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from rt_vla_ros.os_error import in_words
+from rt_vla_ros.console.logins import Attempts, Logins
+from rt_vla_ros.console.loopback import is_address, is_loopback
 
 COOKIE = "rt_vla_console"
-SHORTEST_TOKEN = 16  # [characters]
-LONGEST_TOKEN = 256  # [characters]
-MOST_LOGINS = 32  # kept at a time; the oldest one is forgotten
-# Of wrong tokens: so many at once, and one more for each PAUSE [s].
-MOST_ATTEMPTS, PAUSE = 5, 2.0
-HOW_TO_LISTEN = (
-    "Outside localhost the page demands a token. Write one into a file that only you can read, e.g. "
-    "`(umask 077; python3 -c 'import secrets; print(secrets.token_urlsafe(24))' > console_token)`, and give its path "
-    "as the parameter 'token_file'. With 'certificate' and 'key' (PEM files) the page comes over HTTPS: without them "
-    "everybody on the network can read the token."
-)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address, or the name localhost, is that of this machine alone."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def read_token(host: str, token_file: str) -> str | None:
-    """The token that is demanded; None where none is. host: the address that the server listens on.
-
-    Raises ValueError, with a sentence, where one is needed and missing, and where it is too short or too long.
-    """
-    if not token_file:
-        if is_loopback(host):
-            return None
-        raise ValueError(f"The page would listen on {host!r}. {HOW_TO_LISTEN}")
-    try:
-        token = Path(token_file).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ValueError(f"The token cannot be read: {in_words(error)}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"The token in {token_file} is no text.") from error
-    if not SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN:
-        raise ValueError(
-            f"The token in {token_file} has {len(token)} characters, expected {SHORTEST_TOKEN} to {LONGEST_TOKEN}."
-        )
-    return token
 
 
 def own_names() -> set[str]:
@@ -65,17 +23,18 @@ def own_names() -> set[str]:
 
 @dataclass
 class PageAccess:
-    """Whom the server answers.
+    """Whom the server answers. Times are of a steady clock [s].
 
-    names: of this machine, besides localhost and addresses. token: None where none is demanded. encrypted: HTTPS.
+    names: of this machine, besides localhost and addresses. token: None where none is demanded; empty where one is that
+    nobody has. encrypted: HTTPS.
     """
 
     names: Collection[str] = ()
     token: str | None = None
     encrypted: bool = False
-    _logins: dict[str, None] = field(default_factory=dict)
-    _attempts: float = 0.0
-    _attempted: float = 0.0
+    _logins: Logins = field(default_factory=Logins)
+    _attempts: Attempts = field(default_factory=Attempts)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def refuse_host(self, host: str | None) -> str | None:
         """Why a request with this Host header is not answered, in a sentence; None where it is.
@@ -88,7 +47,7 @@ class PageAccess:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             name = ""
-        if is_loopback(name) or _is_address(name) or name in {one.lower() for one in self.names}:
+        if is_loopback(name) or is_address(name) or name in {one.lower() for one in self.names}:
             return None
         return (
             "The page does not answer to this name. Open it by an address or by localhost, or add the name to the "
@@ -102,32 +61,26 @@ class PageAccess:
             return None
         return "Only the page of this server may talk to it."
 
-    def log_in(self, given: str, at: float) -> str | None:
-        """The secret of a new login; None where the token is wrong, or too many were. at: of a steady clock [s]."""
-        self._attempts = max(0.0, self._attempts - (at - self._attempted) / PAUSE)
-        self._attempted = at
-        if self.token is None or self._attempts > MOST_ATTEMPTS - 1:
-            return None
-        if not hmac.compare_digest(given.encode(), self.token.encode()):
-            self._attempts += 1
-            return None
-        secret = secrets.token_urlsafe(32)
-        self._logins[secret] = None
-        if len(self._logins) > MOST_LOGINS:
-            self._logins.pop(next(iter(self._logins)))
-        return secret
+    def log_in(self, given: str, address: str, at: float) -> str | None:
+        """The secret of a new login; None where the token is wrong, or too many were.
 
-    def is_known(self, cookies: Mapping[str, str]) -> bool:
-        """Whether a request comes from who has logged in, or nobody needs to."""
-        if self.token is None:
-            return True
-        given = cookies.get(COOKIE, "").encode()
-        return any(hmac.compare_digest(given, secret.encode()) for secret in self._logins)
+        address: from which it comes; wrong ones from others do not count.
+        """
+        with self._lock:
+            if not self.token or self._attempts.must_wait(address, at):
+                return None
+            if not hmac.compare_digest(given.encode(), self.token.encode()):
+                self._attempts.failed(address, at)
+                return None
+            return self._logins.begin(at)
 
+    def change_token(self, token: str) -> None:
+        """From any thread. All logins end."""
+        with self._lock:
+            self.token = token
+            self._logins.end_all()
 
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+    def is_known(self, cookies: Mapping[str, str], at: float) -> bool:
+        """Whether a request comes from who has logged in, or nobody needs to. A login that is used goes on."""
+        with self._lock:
+            return self.token is None or self._logins.use(cookies.get(COOKIE, ""), at)

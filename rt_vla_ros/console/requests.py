@@ -11,6 +11,7 @@ from rt_vla_ros.console.stick import AXES, LET_GO, StickState
 from rt_vla_ros.runtime.instruction_gate import LONGEST_TEXT
 
 LONGEST_MESSAGE = 16_384  # [bytes]
+LATEST_TIME = 1e12  # that a page may tell, 31 years [ms]
 # What anybody may say who sees the page; everything else, only the page that controls.
 FOR_ALL = ("heartbeat", "stop", "take_control")
 TEXTS = {"instruct": "instruction", "ask": "question", "record_start": "instruction"}
@@ -36,8 +37,11 @@ class PageRequest:
     stick: StickState = LET_GO
 
     def trip(self, at: float) -> float:
-        """How long a word takes to the page and back, as far as this one tells [s]. at: when it came."""
-        return at - self.echo - self.kept if self.echo else math.inf
+        """How long a word takes to the page and back, as far as this one tells [s]; infinite where it tells nothing.
+
+        at: when it came.
+        """
+        return max(0.0, at - self.echo - self.kept) if 0 < self.echo <= at else math.inf
 
 
 class Reply(NamedTuple):
@@ -69,7 +73,7 @@ def read_request(message: str) -> PageRequest:
         raise BadRequest("'number' is no whole number.")
     text = _text(data, TEXTS[kind], empty=kind == "record_start") if kind in TEXTS else ""
     flag = _flag(data, FLAGS[kind]) if kind in FLAGS else False
-    echo, kept = (_number(data, name, 0.0) / 1000 for name in ("echo", "kept"))
+    echo, kept = (_number(data, name, 0.0, (0.0, LATEST_TIME)) / 1000 for name in ("echo", "kept"))
     return PageRequest(kind, number, echo, kept, text, flag, _stick(data) if kind == "stick" else LET_GO)
 
 
@@ -91,25 +95,28 @@ def _flag(data: dict[str, Any], name: str) -> bool:
     return bool(data[name])
 
 
-def _number(data: dict[str, Any], name: str, default: float | None) -> float:
+def _number(data: dict[str, Any], name: str, default: float | None, within: tuple[float, float]) -> float:
+    """Every number of a page but `number` is read here: it is finite, and within the bounds."""
     value = data.get(name, default)
-    try:
-        number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(_float(value)):
         raise BadRequest(f"'{name}' is no finite number.")
-    return number
+    low, high = within
+    if not low <= value <= high:
+        raise BadRequest(f"'{name}' is not within {low:g} ... {high:g}.")
+    return float(value)
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # of a whole number
+        return math.inf
 
 
 def _stick(data: dict[str, Any]) -> StickState:
     held, axes = _flag(data, "held"), data.get("axes")
     if not isinstance(axes, list) or len(axes) != AXES:
         raise BadRequest(f"'axes' is no list of {AXES} numbers.")
-    values = tuple(_number({"axes": value}, "axes", None) for value in axes)
-    if any(abs(value) > 1 for value in values):
-        raise BadRequest("'axes' has a number that is not within -1 ... 1.")
-    gripper = None if data.get("gripper") is None else _number(data, "gripper", None)
-    if gripper is not None and not 0 <= gripper <= 1:
-        raise BadRequest("'gripper' is not within 0 ... 1.")
+    values = tuple(_number({"axes": value}, "axes", None, (-1.0, 1.0)) for value in axes)
+    gripper = None if data.get("gripper") is None else _number(data, "gripper", None, (0.0, 1.0))
     return StickState(held, values, gripper)

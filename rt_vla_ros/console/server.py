@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import secrets
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -16,18 +17,20 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from rt_vla_ros.console.access import COOKIE, LONGEST_TOKEN, PageAccess
+from rt_vla_ros.console.access import COOKIE, PageAccess
 from rt_vla_ros.console.assets import HEADERS, PUBLIC, Asset, read_assets
 from rt_vla_ros.console.board import Board
 from rt_vla_ros.console.frames import FrameHub
 from rt_vla_ros.console.requests import FOR_ALL, BadRequest, PageRequest, Reply, read_request
 from rt_vla_ros.console.seat import Seat
 from rt_vla_ros.console.stick import PageStick
+from rt_vla_ros.token_file import LONGEST_TOKEN
 
 PERIOD = 0.1  # between two states [s]
 GONE = 10.0  # a page from which nothing comes, or which takes nothing, for so long is disconnected [s]
 MOST_PAGES = 16
 MOST_WAITING = 32  # requests of a page without an answer
+LOGIN_PERIOD = 0.5  # between two looks at whether a page is still logged in [s]
 LATEST = 2.0  # that a request may take to the page and back, other than a stop [s]
 LONGEST_LOGIN = 4 * LONGEST_TOKEN  # [bytes]
 # Of a WebSocket that is closed, by RFC 6455.
@@ -39,6 +42,7 @@ TOO_LATE = (
     f"Not done: to the page and back took more than {LATEST:g} s, and what is asked that late may no longer be meant. "
     "Ask again."
 )
+LOGGED_OUT = "The login has ended."
 FULL = f"{MOST_PAGES} pages are open, which is as many as this server takes."
 
 
@@ -106,7 +110,7 @@ class PageServer:
             state = self._board.snapshot(at)
             state["pages"] = len(self._pages)
             state["stick"] = {"armed": self._stick.armed, "held": self._stick.held, "problem": self._stick.problem}
-            self._state = json.dumps(state, separators=(",", ":"), allow_nan=False)
+            self._state = _json(state)
             due, self._next = self._next, asyncio.Event()
             due.set()
             await asyncio.sleep(PERIOD)
@@ -116,13 +120,13 @@ class PageServer:
     async def _page(self, request: Request) -> Response:
         if (refusal := self._rules.refuse_host(request.headers.get("host"))) is not None:
             return _plain(refusal, 421)
-        return _send(self._assets["index.html" if self._rules.is_known(request.cookies) else "login.html"])
+        return _send(self._assets["index.html" if self._is_known(request) else "login.html"])
 
     async def _file(self, request: Request) -> Response:
         if (refusal := self._rules.refuse_host(request.headers.get("host"))) is not None:
             return _plain(refusal, 421)
         name = request.path_params["name"]
-        if name not in PUBLIC and not self._rules.is_known(request.cookies):
+        if name not in PUBLIC and not self._is_known(request):
             return _plain("Log in first.", 403)
         asset = self._assets.get(name)
         return _plain("There is no such file.", 404) if asset is None else _send(asset)
@@ -131,7 +135,7 @@ class PageServer:
         """Pictures of one of the last runs, see Runs.clip."""
         if (refusal := self._rules.refuse_host(request.headers.get("host"))) is not None:
             return _plain(refusal, 421)
-        if not self._rules.is_known(request.cookies):
+        if not self._is_known(request):
             return _plain("Log in first.", 403)
         clip = self._board.runs.clip(request.path_params["number"])
         return _plain("There is no such clip.", 404) if clip is None else _send(Asset(clip, CLIP))
@@ -144,7 +148,8 @@ class PageServer:
             given += part
             if len(given) > LONGEST_LOGIN:
                 return _plain("That is no token.", 413)
-        secret = self._rules.log_in(given.decode(errors="replace"), self._clock())
+        address = request.client.host if request.client else ""
+        secret = self._rules.log_in(given.decode(errors="replace"), address, self._clock())
         if secret is None:
             return _plain("That is not the token, or there were too many attempts: wait some seconds.", 403)
         answer = _plain("Logged in.", 200)
@@ -156,9 +161,18 @@ class PageServer:
         host = request.headers.get("host")
         return self._rules.refuse_host(host) or self._rules.refuse_origin(request.headers.get("origin"), host)
 
+    def _is_known(self, request: HTTPConnection) -> bool:
+        return self._rules.is_known(request.cookies, self._clock())
+
+    async def _until_logged_out(self, socket: WebSocket) -> None:
+        """A page that is open is in use; where its login has ended all the same, it is closed."""
+        while self._is_known(socket):
+            await asyncio.sleep(LOGIN_PERIOD)
+        await socket.close(POLICY_VIOLATION, LOGGED_OUT)
+
     async def _admit(self, socket: WebSocket) -> bool:
         """A refused WebSocket is closed before it is opened: the page sees a 403."""
-        if self._refuse(socket) is None and self._rules.is_known(socket.cookies):
+        if self._refuse(socket) is None and self._is_known(socket):
             await socket.accept()
             return True
         await socket.close(POLICY_VIOLATION)
@@ -177,7 +191,7 @@ class PageServer:
         self._seat.join(page, self._clock())
         talk = _Talk(socket, page)
         try:
-            await _first_to_end(self._hear(talk), self._tell(talk))
+            await _first_to_end(self._hear(talk), self._tell(talk), self._until_logged_out(socket))
         finally:
             self._pages.discard(page)
             if self._seat.leave(page):
@@ -190,7 +204,7 @@ class PageServer:
             await self._next.wait()
             you: dict[str, Any] = {"controls": self._seat.holder == talk.page, "taken": self._seat.holder is not None}
             you |= {"told": round(1000 * self._clock(), 3), "trip": talk.trip}
-            await talk.send(f'{{"kind":"state","you":{json.dumps(you)},"state":{self._state}}}')
+            await talk.send(f'{{"kind":"state","you":{_json(you)},"state":{self._state}}}')
 
     async def _hear(self, talk: _Talk) -> None:
         while True:
@@ -199,16 +213,17 @@ class PageServer:
             try:
                 request = read_request(message)
             except BadRequest as error:
-                await talk.send(json.dumps({"kind": "refused", "sentence": str(error)}))
+                await talk.send(_json({"kind": "refused", "sentence": str(error)}))
                 continue
             self._seat.hear(talk.page, at)
             if request.kind == "heartbeat":
-                talk.trip = round(1000 * request.trip(at), 1) if request.echo else None
+                trip = request.trip(at)
+                talk.trip = round(1000 * trip, 1) if trip < math.inf else None
             elif request.kind == "stick":
                 if self._seat.holder == talk.page:
                     self._stick.say(request.stick, at, trip=request.trip(at))
             elif talk.waiting >= MOST_WAITING and request.kind != "stop":
-                await talk.send(json.dumps({"kind": "refused", "sentence": "Too many requests wait for an answer."}))
+                await talk.send(_json({"kind": "refused", "sentence": "Too many requests wait for an answer."}))
             else:
                 # What was asked is done though its page is gone by then: a stop above all.
                 task = asyncio.create_task(self._answer(talk, request, request.trip(at)))
@@ -223,7 +238,7 @@ class PageServer:
             talk.waiting -= 1
         answer = {"kind": "answer", "number": request.number, "ok": ok, "sentence": sentence}
         with contextlib.suppress(Exception):  # the page is gone
-            await talk.send(json.dumps(answer))
+            await talk.send(_json(answer))
 
     async def _do(self, page: str, request: PageRequest, trip: float) -> Reply:
         """trip: of the request [s]: what waited in a connection that hung must not move the arm when it arrives."""
@@ -254,7 +269,7 @@ class PageServer:
         self._viewers += 1
         try:
             with self._frames.viewer():
-                await _first_to_end(self._show(socket))
+                await _first_to_end(self._show(socket), self._until_logged_out(socket))
         finally:
             self._viewers -= 1
 
@@ -269,7 +284,7 @@ class PageServer:
                     return  # it is gone, or says something before it was shown anything
                 frame = newest.result()
                 seen[frame.camera] = frame.number
-                head = json.dumps({"camera": frame.camera, "number": frame.number}).encode()
+                head = _json({"camera": frame.camera, "number": frame.number}).encode()
                 sending = socket.send_bytes(struct.pack(">H", len(head)) + head + frame.jpeg)
                 await asyncio.wait_for(sending, GONE)
                 if (await asyncio.wait_for(said, GONE))["type"] == "websocket.disconnect":
@@ -306,6 +321,11 @@ async def _first_to_end(*parts: Any) -> None:
     for error in ended:
         if isinstance(error, Exception) and not isinstance(error, _GONE):
             raise error
+
+
+def _json(data: Any) -> str:
+    """Raises ValueError for a number that JSON does not know: no page could read it."""
+    return json.dumps(data, separators=(",", ":"), allow_nan=False)
 
 
 def _send(asset: Asset) -> Response:

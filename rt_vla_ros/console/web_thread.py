@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import ssl
@@ -13,6 +14,7 @@ import uvicorn
 import websockets  # noqa: F401  # without it uvicorn serves the page, but none of its connections
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from rt_vla_ros.console.loopback import is_loopback
 from rt_vla_ros.console.requests import LONGEST_MESSAGE
 from rt_vla_ros.os_error import in_words
 
@@ -20,6 +22,9 @@ MOST_CONNECTIONS = 256  # more would take the files of the process, which the no
 IDLE = 5  # a connection on which nothing is asked is closed [s]
 SLOWEST_REQUEST = 10  # one whose head has not come by then is closed: who sends a byte a second would stay for ever [s]
 FAREWELL = 1.0  # the server gets to end by itself [s]
+MOST_TRIES = 20  # for a port that is free at all addresses of a host
+# An address that this machine does not have, as ::1 where IPv6 is switched off.
+_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 class _BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
@@ -72,8 +77,8 @@ class WebThread:
 
         Raises ValueError, with a sentence, where it cannot listen.
         """
-        self._socket = _listen(host, port)
-        self.port = int(self._socket.getsockname()[1])
+        self._sockets = _listen(host, port)
+        self.port = int(self._sockets[0].getsockname()[1])
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -81,6 +86,7 @@ class WebThread:
             server_header=False,
             date_header=False,
             lifespan="on",
+            proxy_headers=False,  # anybody can write them, and whose tokens were wrong is told by the address
             http=_BoundedProtocol,
             timeout_keep_alive=IDLE,
             ws_max_size=longest_message,
@@ -94,12 +100,12 @@ class WebThread:
         try:
             config.load()
         except OSError as error:  # and ssl.SSLError
-            self._socket.close()
+            _close(self._sockets)
             why = str(error) if isinstance(error, ssl.SSLError) else in_words(error)
             raise ValueError(f"The certificate {certificate!r} with the key {key!r} cannot be used: {why}") from error
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._socket]}, name="web server", daemon=True
+            target=self._server.run, kwargs={"sockets": self._sockets}, name="web server", daemon=True
         )
 
     def start(self) -> None:
@@ -117,26 +123,57 @@ class WebThread:
         if self._thread.is_alive():
             self._thread.join(FAREWELL)
             self._server.force_exit = True
-        self._socket.close()
+        _close(self._sockets)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        there = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        # Of several (localhost) the one of IPv4: a browser tries all of them, and what tries one tries this one.
-        family, kind, protocol, _, address = min(there, key=lambda one: one[0] != socket.AF_INET)
-        listener = socket.socket(family, kind, protocol)
+def _listen(host: str, port: int) -> list[socket.socket]:
+    """One for each address of the host: a browser that tries the other one of localhost must not meet another page."""
+    for tries in reversed(range(1 if port else MOST_TRIES)):
+        listening: list[socket.socket] = []
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(64)
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise ValueError(
-            f"The page cannot listen on {host!r}, port {port} ({why}): is the port taken, by another console? Give "
-            "another one as the parameter 'port'."
-        ) from error
+            addresses = _addresses(host)
+            for address in addresses:
+                try:
+                    listening.append(_listener(*address, listening[0].getsockname()[1] if listening else port))
+                except OSError as error:
+                    if error.errno not in _NOT_HERE or (address == addresses[-1] and not listening):
+                        raise
+            return listening
+        except OSError as error:
+            _close(listening)
+            if tries and error.errno == errno.EADDRINUSE:
+                continue  # the port that is free at one address is taken at another
+            why = error.strerror or str(error)
+            raise ValueError(
+                f"Nothing can be served on {host!r}, port {port} ({why}): is the port taken, by another process? Give "
+                "another one as the parameter 'port'."
+            ) from error
+    raise AssertionError("unreachable")
+
+
+def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
+    """Those of IPv4 first. Raises OSError."""
+    there = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = dict.fromkeys((family, str(address[0])) for family, _, _, _, address in there)
+    # What needs no token must not be reached from elsewhere, whatever a file of hosts says.
+    inside = [one for one in found if not is_loopback(host) or is_loopback(one[1])]
+    if not inside:
+        raise OSError(errno.EADDRNOTAVAIL, "it is no address of this machine alone")
+    return sorted(inside, key=lambda one: one[0] != socket.AF_INET)
+
+
+def _listener(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(64)
+    except OSError:
+        listener.close()
+        raise
     return listener
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for one in sockets:
+        one.close()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import rclpy
 from geometry_msgs.msg import TwistStamped
@@ -47,22 +48,30 @@ class BenchListener(Node):  # type: ignore[misc]
             self.times.accepted.setdefault(stamp, convert.nanoseconds(message.header.stamp))
 
 
-def listen(namespace: str, seconds: float, alive: Callable[[], bool]) -> PathTimes:
-    """The times recorded in `seconds` [s] after a warm-up. Raises RuntimeError if no message arrives."""
+@contextlib.contextmanager
+def listening(namespace: str, alive: Callable[[], bool]) -> Iterator[Callable[[float], PathTimes]]:
+    """Gives an instruction and waits for commands; then a function that records for so long [s].
+
+    Raises RuntimeError if no message arrives.
+    """
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = BenchListener(namespace)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+
+    def record(seconds: float) -> PathTimes:
+        node.times = PathTimes()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            executor.spin_once(timeout_sec=0.1)
+        return node.times
+
     try:
         _until(executor, lambda: node.instructions.get_subscription_count() > 0, alive)
         node.instructions.publish(String(data="measure"))
         _until(executor, lambda: len(node.times.accepted) > 3 and len(node.times.echoes) > 3, alive)
-        for duration in (WARM_UP, seconds):
-            node.times = PathTimes()
-            end = time.monotonic() + duration
-            while time.monotonic() < end:
-                executor.spin_once(timeout_sec=0.1)
-        return node.times
+        record(WARM_UP)
+        yield record
     finally:
         executor.shutdown()
         node.destroy_node()

@@ -1,12 +1,15 @@
-"""The benchmark of the way from a camera image to a velocity command: its processes, on a graph of their own."""
+"""The benchmarks of the way from a camera image to a velocity command: their processes, on a graph of their own."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from rt_vla_ros import ros
 from rt_vla_ros.action_space.frames import BASE_LINK
@@ -14,35 +17,62 @@ from rt_vla_ros.live.private_graph import PrivateGraph
 from zenoh_ros.commands.errors import CliError
 
 NAMESPACE = "/rt_vla_bench"
+TO_NAMESPACE = ("--ros-args", "-r", f"__ns:={NAMESPACE}")
+
+
+class BenchGraph(NamedTuple):
+    """log: what the processes say. record: records for so long [s]; the PathTimes."""
+
+    graph: PrivateGraph
+    log: Path
+    record: Callable[[float], Any]
 
 
 def measure(policy: str, seconds: float) -> dict[str, object]:
     """Runs the processes and listens for `seconds` [s]; the figures. Raises CliError where nothing can be measured."""
+    from rt_vla_ros.benchmarks.node_path import summary
+
+    begin = time.time()
+    with running(policy) as (_, _, record):
+        from rt_vla_ros.live.bench_listener import COMMAND_RATE
+
+        figures = summary(record(seconds), 1 / COMMAND_RATE)
+    return {**about(policy, seconds, begin), **figures}
+
+
+@contextlib.contextmanager
+def running(policy: str) -> Iterator[BenchGraph]:
+    """Camera, policy, smoother and the minimal pair, with commands that arrive.
+
+    Raises CliError where nothing can be measured; a RuntimeError or ValueError of what is done meanwhile becomes one
+    too, with what the processes said.
+    """
     with PrivateGraph() as graph, tempfile.TemporaryDirectory(prefix="rt-vla-bench-") as folder:
         try:
             ros.ensure()
         except ImportError as error:
             raise CliError(str(error)) from error
-        from rt_vla_ros.benchmarks.node_path import summary
-        from rt_vla_ros.live.bench_listener import COMMAND_RATE, listen
+        from rt_vla_ros.live.bench_listener import listening
 
         log = Path(folder) / "log"
-        to_namespace = ("--ros-args", "-r", f"__ns:={NAMESPACE}")
         nodes = "rt_vla_ros.live.bench_nodes"
         name = str(policy).replace("'", "''")
         parameters = ("-p", f"policy:='{name}'", "-p", f"frame_id:={BASE_LINK}")
         processes = [
-            graph.start(nodes, "camera", *to_namespace, log=log),
-            graph.start(nodes, "echo", *to_namespace, log=log),
-            graph.start(nodes, "policy", *to_namespace, *parameters, log=log),
-            graph.start("rt_vla_ros.nodes.smoother_node", *to_namespace, log=log),
+            graph.start(nodes, "camera", *TO_NAMESPACE, log=log),
+            graph.start(nodes, "echo", *TO_NAMESPACE, log=log),
+            graph.start(nodes, "policy", *TO_NAMESPACE, *parameters, log=log),
+            graph.start("rt_vla_ros.nodes.smoother_node", *TO_NAMESPACE, log=log),
         ]
-        begin = time.time()
         try:
-            times = listen(NAMESPACE, seconds, lambda: all(process.poll() is None for process in processes))
-            figures = summary(times, 1 / COMMAND_RATE)
+            with listening(NAMESPACE, lambda: all(process.poll() is None for process in processes)) as record:
+                yield BenchGraph(graph, log, record)
         except (RuntimeError, ValueError) as error:
             output = log.read_text(errors="replace").strip()
             raise CliError(f"{error}\n{output[-2000:]}") from error
-    about = {"policy": Path(policy).name, "seconds": seconds, "unix_time": round(begin), "cpus": os.cpu_count()}
-    return {**about, "machine": platform.machine(), "python": platform.python_version(), **figures}
+
+
+def about(policy: str, seconds: float, begin: float) -> dict[str, object]:
+    """What was measured, and on what. begin: Unix time [s]."""
+    measured = {"policy": Path(policy).name, "seconds": seconds, "unix_time": round(begin), "cpus": os.cpu_count()}
+    return {**measured, "machine": platform.machine(), "python": platform.python_version()}

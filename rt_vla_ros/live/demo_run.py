@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from rt_vla_ros.action_space.chunk import EndEffectorStep
 from rt_vla_ros.evaluation.lettering import one_line
 from rt_vla_ros.evaluation.record import QuestionRecord, Trajectory
+from rt_vla_ros.live.held_port import BOTH, HeldPort
 from rt_vla_ros.live.private_graph import PrivateGraph
 from rt_vla_ros.live.question_asker import QuestionAsker
 from rt_vla_ros.progress import Progress
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "/rt_vla_demo"
 PAGE_PORT = 8767
+ANY_PORT = 20  # times that another one is tried
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,13 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
         *(f"cameras:={cameras}", f"plan:={str(settings.plan).lower()}"),
         *(f"{name}:={value}" for name, value in settings.remote.items()),
     )
-    if settings.console:
-        port = _page_port()
-        arguments += ("console:=true", f"console_port:={port}")
-        progress.line(f"The page: http://localhost:{port}/")
-    launched = graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *arguments, log=log)
-    with GraphSession(NAMESPACE, launched, progress) as session:
+    with contextlib.ExitStack() as running:
+        if settings.console:
+            port = running.enter_context(page_port()).number
+            arguments += ("console:=true", f"console_port:={port}")
+            progress.line(f"The page: http://localhost:{port}/")
+        launched = graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *arguments, log=log)
+        session = running.enter_context(GraphSession(NAMESPACE, launched, progress))
         asker = QuestionAsker(
             settings.questions, session.ask, lambda: session.trajectory.time, lambda asked: _tell(asked, progress)
         )
@@ -100,11 +102,11 @@ def perform(settings: DemoSettings, graph: PrivateGraph, progress: Progress) -> 
             return DemoOutcome(False, "error", str(failure), trajectory.time, trajectory, details)
 
 
-def _page_port() -> int:
-    """The usual one, or any that is free where somebody else listens there."""
-    for port in (PAGE_PORT, 0):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as probe:
-            return int(probe.getsockname()[1])
+def page_port(usual: int = PAGE_PORT) -> HeldPort:
+    """The usual one, or any that is free where somebody else listens there. Raises CliError."""
+    for port in (usual, *[0] * ANY_PORT):
+        with contextlib.suppress(OSError):  # one that is free at one address may be taken at the other
+            return HeldPort(port, BOTH)
     raise CliError("no port is free on localhost.")
 
 

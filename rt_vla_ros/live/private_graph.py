@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from rt_vla_ros.live.held_port import HeldPort
 from rt_vla_ros.parent_process import ends_with_this_process
 
 GRACE = 4.5  # time that processes get to end by themselves [s]
@@ -42,14 +42,8 @@ class PrivateGraph:
     """
 
     def __init__(self) -> None:
-        # Until it is closed, the system gives this socket's port to nobody who wants just any. On Linux the graph's
-        # router can listen there all the same: this socket does not, and both allow the address's reuse.
-        self._port = socket.socket()
-        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._port.bind(("127.0.0.1", 0))
-        self.variables = _variables(self._port.getsockname()[1])
-        if sys.platform != "linux":  # elsewhere the router could not listen there
-            self._port.close()
+        self._port = HeldPort()
+        self.variables = _variables(self._port.number)
         self._home = tempfile.TemporaryDirectory(prefix="rt-vla-ros-home-", ignore_cleanup_errors=True)
         self.variables["ROS_HOME"] = self._home.name  # where a stop is kept: one of another run would hold this one up
         self._before, self._processes = dict[str, str | None](), list[subprocess.Popen[bytes]]()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from typing import Any, NoReturn
 
 from rclpy.clock import Clock, ClockType
 
-from rt_vla_ros.console.access import PageAccess, own_names, read_token
+from rt_vla_ros.console.access import PageAccess, own_names
 from rt_vla_ros.console.board import Board
+from rt_vla_ros.console.private_file import FileWatch, read_token
 from rt_vla_ros.console.stick import PageStick
 from rt_vla_ros.nodes.console_cameras import ConsoleCameras
 from rt_vla_ros.nodes.console_link import ConsoleLink, full_name
@@ -21,6 +23,7 @@ from rt_vla_ros.nodes.parameter_tables import tables_of_others
 from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
 from rt_vla_ros.nodes.start_error import StartError
+from rt_vla_ros.token_file import refuse_shared
 
 CHECK_PERIOD = 0.5  # of what there is to be done things, and of the server [s]
 WITHOUT_SERVER = (
@@ -37,7 +40,9 @@ class ConsoleNode(ProgramNode):
         super().__init__("console_node")
         settings: dict[str, Any] = declare(self, CONSOLE_PARAMETERS, **tables_of_others("console_node"))
         names = {name: full_name(self, settings[name]) for name in ("smoother", "policy", "recorder")}
-        rules = _access_rules(settings)
+        self._settings, self._token_problem = settings, ""
+        self._token_file = FileWatch(settings["token_file"])  # before it is read
+        rules = self._rules = _access_rules(settings)
         self._board = Board([text for text in settings["suggestions"] if text])
         self._cameras = ConsoleCameras(self, self._board, settings)
         self._listener = ConsoleListener(self, self._board, self._cameras.path, names)
@@ -75,9 +80,24 @@ class ConsoleNode(ProgramNode):
     def _check(self) -> None:
         self._board.offers(self._link.offers())
         self.failure = self._page.failure if self._web.alive else "The web server has ended by itself."
+        if self._settings["token_file"] and self._token_file.changed():
+            self._read_token_again()
+
+    def _read_token_again(self) -> None:
+        """Whoever knew the old one has to log in anew."""
+        try:
+            token, self._token_problem = read_token(self._settings["host"], self._settings["token_file"]) or "", ""
+        except ValueError as error:
+            token, self._token_problem = "", f"Nobody can log in. {error}"
+        if token != self._rules.token:
+            self._rules.change_token(token)
+            self.get_logger().info("The token has changed: all logins have ended.")
 
     def _report(self) -> Report:
-        return Report(Level.OK, f"The page is at {self.url}", {"pictures_encoded": self._cameras.frames.encoded})
+        values = {"pictures_encoded": self._cameras.frames.encoded}
+        if self._token_problem:
+            return Report(Level.WARN, self._token_problem, values)
+        return Report(Level.OK, f"The page is at {self.url}", values)
 
 
 def _access_rules(settings: dict[str, Any]) -> PageAccess:
@@ -88,6 +108,10 @@ def _access_rules(settings: dict[str, Any]) -> PageAccess:
         token = read_token(settings["host"], settings["token_file"])
     except ValueError as error:
         raise StartError(str(error)) from error
+    with contextlib.suppress(OSError):  # the server says that it cannot be read
+        key = settings["key"] or settings["certificate"]
+        if key and (refusal := refuse_shared(key)) is not None:
+            raise StartError(refusal)
     names = own_names() | {name.lower() for name in settings["host_names"] if name}
     return PageAccess(names, token, bool(settings["certificate"]))
 

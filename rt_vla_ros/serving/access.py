@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 
-from rt_vla_ros.console.access import is_loopback
+from rt_vla_ros.console.loopback import is_loopback
 
 HOW_TO_LISTEN = (
     "Outside localhost a policy server demands a token or certificates. Write a token into a file that only you can "

@@ -32,6 +32,20 @@ def test_the_whole_way_is_measured_and_written_down(tmp_path: Path) -> None:
     assert f"path : plain pair = {figures['path_to_plain_pair']} : 1" in done.stdout
 
 
+@pytest.mark.slow
+def test_pages_that_are_open_are_measured_beside_none(tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    command = [sys.executable, "-m", "rt_vla_ros.cli", "bench", "console", "--policy", "rt1-untrained"]
+    options = ["--viewers", "2", "--seconds", "1", "--repeats", "1", "--out", str(out)]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=ROOT, timeout=250)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(out.read_text())["rows"]
+    assert [row["viewers"] for row in rows] == [0, 1, 2]
+    assert [row["pictures"] > 0 for row in rows] == [False, True, True]
+    assert rows[0]["ratios"] == [1.0]
+    assert all(row["total"]["median"] > row["path"]["median"] > 0 for row in rows)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

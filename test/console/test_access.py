@@ -1,12 +1,12 @@
-"""Whom the page answers: names, origins, the token."""
+"""Whom the page answers: names, origins, logins."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from rt_vla_ros.console.access import COOKIE, MOST_LOGINS, PageAccess, is_loopback, own_names, read_token
+from rt_vla_ros.console.access import COOKIE, PageAccess, own_names
+from rt_vla_ros.console.logins import IDLE, MOST_ADDRESSES, MOST_LOGINS, Attempts
+from rt_vla_ros.console.loopback import is_loopback, subscriber
 
 TOKEN = "a token of more than 16"
 
@@ -21,26 +21,6 @@ def test_this_machine_alone_is_loopback(host: str) -> None:
 )
 def test_everything_else_is_not(host: str) -> None:
     assert not is_loopback(host)
-
-
-def test_localhost_needs_no_token_and_everything_else_says_how() -> None:
-    assert read_token("127.0.0.1", "") is None
-    with pytest.raises(ValueError, match=r"'0\.0\.0\.0'.*token_file.*certificate"):
-        read_token("0.0.0.0", "")
-
-
-def test_a_token_is_read_from_its_file_and_a_short_one_refused(tmp_path: Path) -> None:
-    file = tmp_path / "token"
-    file.write_text(f"{TOKEN}\n")
-    assert read_token("0.0.0.0", str(file)) == TOKEN
-    file.write_text("short")
-    with pytest.raises(ValueError, match="has 5 characters, expected 16"):
-        read_token("localhost", str(file))
-    with pytest.raises(ValueError, match="cannot be read"):
-        read_token("localhost", str(tmp_path / "none"))
-    file.write_bytes(b"\xff" * 20)
-    with pytest.raises(ValueError, match="is no text"):
-        read_token("localhost", str(file))
 
 
 @pytest.mark.parametrize(
@@ -74,29 +54,81 @@ def test_an_encrypted_page_has_another_origin() -> None:
 
 def test_a_login_is_known_by_its_cookie_and_not_by_the_token() -> None:
     rules = PageAccess(token=TOKEN)
-    secret = rules.log_in(TOKEN, 0.0)
+    secret = rules.log_in(TOKEN, "10.0.0.1", 0.0)
     assert secret is not None
-    assert rules.is_known({COOKIE: secret})
-    assert not rules.is_known({COOKIE: TOKEN})
-    assert not rules.is_known({COOKIE: "ü"})
-    assert not rules.is_known({})
-    assert PageAccess().is_known({})
+    assert rules.is_known({COOKIE: secret}, 0.0)
+    assert not rules.is_known({COOKIE: TOKEN}, 0.0)
+    assert not rules.is_known({COOKIE: "ü"}, 0.0)
+    assert not rules.is_known({}, 0.0)
+    assert PageAccess().is_known({}, 0.0)
 
 
-def test_after_some_wrong_tokens_the_right_one_has_to_wait() -> None:
+def test_after_some_wrong_tokens_the_right_one_of_that_address_has_to_wait() -> None:
     rules = PageAccess(token=TOKEN)
     for _ in range(5):
-        assert rules.log_in("wrong", 10.0) is None
-    assert rules.log_in(TOKEN, 10.0) is None
-    assert rules.log_in(TOKEN, 13.0) is not None
+        assert rules.log_in("wrong", "10.0.0.1", 10.0) is None
+    assert rules.log_in(TOKEN, "10.0.0.1", 10.0) is None
+    assert rules.log_in(TOKEN, "10.0.0.2", 10.0) is not None
+    assert rules.log_in(TOKEN, "10.0.0.1", 13.0) is not None
 
 
-def test_old_logins_are_forgotten() -> None:
+def test_who_guesses_from_many_addresses_fills_no_memory_and_keeps_nobody_out() -> None:
+    rules, guesses = PageAccess(token=TOKEN), Attempts()
+    for number in range(5 * MOST_ADDRESSES):
+        address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        guesses.failed(address, 1.0)
+        assert rules.log_in("wrong", address, 1.0) is None
+    assert len(guesses._made) == MOST_ADDRESSES
+    assert rules.log_in(TOKEN, "192.168.1.4", 1.0) is not None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:10.0.0.1", "10.0.0.1", True),
+        ("10.0.0.1", "10.0.0.2", False),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("", "", True),
+    ],
+)
+def test_whoever_has_many_addresses_counts_once(one: str, other: str, same: bool) -> None:
+    assert (subscriber(one) == subscriber(other)) is same
+
+
+def test_the_login_that_was_not_used_for_the_longest_time_is_forgotten() -> None:
     rules = PageAccess(token=TOKEN)
-    first = rules.log_in(TOKEN, 0.0)
-    for _ in range(MOST_LOGINS):
-        last = rules.log_in(TOKEN, 0.0)
+    first, second = (rules.log_in(TOKEN, "", 0.0) for _ in range(2))
     assert first is not None
-    assert last is not None
-    assert not rules.is_known({COOKIE: first})
-    assert rules.is_known({COOKIE: last})
+    assert second is not None
+    assert rules.is_known({COOKIE: first}, 1.0)
+    for _ in range(MOST_LOGINS - 1):
+        rules.log_in(TOKEN, "", 2.0)
+    assert not rules.is_known({COOKIE: second}, 3.0)
+    assert rules.is_known({COOKIE: first}, 3.0)
+
+
+def test_a_login_ends_where_it_is_not_used_and_goes_on_where_it_is() -> None:
+    rules = PageAccess(token=TOKEN)
+    used, idle = (rules.log_in(TOKEN, "", 0.0) or "" for _ in range(2))
+    assert rules.is_known({COOKIE: used}, IDLE)
+    assert rules.is_known({COOKIE: used}, 2 * IDLE)
+    assert not rules.is_known({COOKIE: idle}, 2 * IDLE)
+
+
+def test_another_token_ends_all_logins() -> None:
+    rules = PageAccess(token=TOKEN)
+    secret = rules.log_in(TOKEN, "", 0.0) or ""
+    rules.change_token("another one of more than 16")
+    assert not rules.is_known({COOKIE: secret}, 0.0)
+    assert rules.log_in(TOKEN, "", 0.0) is None
+    assert rules.log_in("another one of more than 16", "", 0.0) is not None
+
+
+def test_where_the_token_cannot_be_read_nobody_logs_in() -> None:
+    rules = PageAccess(token=TOKEN)
+    rules.change_token("")
+    for given in ("", TOKEN):
+        assert rules.log_in(given, "", 0.0) is None
+    assert not rules.is_known({}, 0.0)

@@ -30,7 +30,9 @@ def test_what_the_page_says_is_read() -> None:
 
 def test_the_way_there_and_back_is_told_by_what_comes_back() -> None:
     assert say(kind="heartbeat", echo=1500, kept=20).trip(1.56) == pytest.approx(0.04)
-    assert say(kind="heartbeat").trip(1.56) == math.inf
+    assert say(kind="heartbeat", echo=1500, kept=90).trip(1.56) == 0.0
+    for echo in (0, 1600):  # none, and one that is still to come
+        assert say(kind="heartbeat", echo=echo).trip(1.56) == math.inf
 
 
 def test_half_a_character_is_replaced() -> None:
@@ -47,17 +49,21 @@ def test_half_a_character_is_replaced() -> None:
         ({"kind": "stop", "number": True}, "'number' is no whole number"),
         ({"kind": "stop", "echo": "now"}, "'echo' is no finite number"),
         ({"kind": "stop", "kept": 10**400}, "'kept' is no finite number"),
+        ({"kind": "stop", "echo": 1.7e308}, "'echo' is not within 0 ... 1e\\+12"),
+        ({"kind": "stop", "kept": -1}, "'kept' is not within 0 "),
+        ({"kind": "stop", "echo": float("inf")}, "'echo' is no finite number"),
         ({"kind": "instruct"}, "'text' is no text"),
         ({"kind": "instruct", "text": " \n"}, "The instruction is empty"),
         ({"kind": "ask", "text": "a" * (LONGEST_TEXT + 1)}, "The question has 1001 characters, at most 1000 are taken"),
         ({"kind": "record_stop", "success": 1}, "'success' is neither true nor false"),
         ({"kind": "arm_stick"}, "'armed' is neither true nor false"),
         ({**STICK, "axes": [0] * 5}, "'axes' is no list of 6 numbers"),
-        ({**STICK, "axes": [0, 0, 0, 0, 0, 1.01]}, "'axes' has a number that is not within"),
+        ({**STICK, "axes": [0, 0, 0, 0, 0, 1.01]}, "'axes' is not within -1 ... 1"),
         ({**STICK, "axes": [0, 0, 0, 0, 0, None]}, "'axes' is no finite number"),
         ({**STICK, "axes": [0, 0, 0, 0, 0, float("nan")]}, "'axes' is no finite number"),
         ({**STICK, "held": None}, "'held' is neither true nor false"),
-        ({**STICK, "gripper": 2}, "'gripper' is not within"),
+        ({**STICK, "gripper": 2}, "'gripper' is not within 0 ... 1"),
+        ({**STICK, "gripper": float("nan")}, "'gripper' is no finite number"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(fields: dict[str, Any], problem: str) -> None:

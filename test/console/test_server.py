@@ -16,11 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -55,7 +50,7 @@ class Served:
     """A console that is served on a free port."""
 
     def __init__(self, rules: PageAccess, certificate: str = "", key: str = "") -> None:
-        self.board, self.stick, self.link = Board(), PageStick(), PlayedLink()
+        self.rules, self.board, self.stick, self.link = rules, Board(), PageStick(), PlayedLink()
         self.watched: list[bool] = []
         self.failed: list[tuple[str, str]] = []
         self.frames = FrameHub(encode, self.watched.append, lambda *why: self.failed.append(why), 50.0)
@@ -208,6 +203,12 @@ def test_without_the_token_there_is_only_the_login(serve: Callable[..., Served])
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:
     """Of localhost, signed by itself, with its key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+    from cryptography.x509.oid import NameOID
+
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "console")])
     begin = datetime.now(timezone.utc) - timedelta(days=1)
     certificate = (
@@ -221,6 +222,35 @@ def write_certificate(folder: Path) -> tuple[Path, Path]:
     paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
     paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return paths
+
+
+def test_a_page_is_closed_when_its_login_ends(serve: Callable[..., Served]) -> None:
+    served = serve(token=TOKEN)
+    answer = served.get("/login", "POST", TOKEN, Origin=f"http://{served.host}")
+    secret = answer.headers["set-cookie"].partition(";")[0]
+    page, looking = served.open(Cookie=secret), served.open("/look", Cookie=secret)
+    state(page)
+    served.rules.change_token("another one of more than 16")
+    for one in (page, looking):
+        with pytest.raises(ConnectionClosed, match="The login has ended"):
+            list(one)
+    assert served.get("/main.js", Cookie=secret).status == 403
+
+
+def test_wrong_tokens_make_no_other_address_wait(serve: Callable[..., Served]) -> None:
+    served = serve(token=TOKEN)
+
+    def log_in(given: str, address: str, **headers: str) -> int:
+        connection = HTTPConnection(served.host, timeout=PATIENCE, source_address=(address, 0))
+        connection.request("POST", "/login", given, {"Origin": f"http://{served.host}", **headers})
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    for number in range(6):
+        assert log_in("wrong", "127.0.0.3", **{"X-Forwarded-For": f"10.0.0.{number}"}) == 403
+    assert log_in(TOKEN, "127.0.0.3", **{"X-Forwarded-For": "10.0.0.9"}) == 403
+    assert log_in(TOKEN, "127.0.0.4") == 200
 
 
 def test_with_a_certificate_all_is_encrypted(tmp_path: Path) -> None:
@@ -265,6 +295,19 @@ def test_heartbeats_tell_how_long_the_way_is(served: Served) -> None:
     while told["you"]["trip"] is None:
         told = json.loads(page.recv(PATIENCE))
     assert 3000 < told["you"]["trip"] < 1000 * PATIENCE
+
+
+@pytest.mark.parametrize("number", ["1.7e308", "-1.7e308", "1e400", "NaN", "Infinity", "9007199254740993", "-1", "0"])
+@pytest.mark.parametrize("name", ["echo", "kept"])
+def test_no_number_of_a_page_makes_what_it_is_told_unreadable(served: Served, name: str, number: str) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    page = served.open()
+    fields = {"echo": repr(1000 * time.monotonic()), "kept": "0", name: number}
+    page.send(f'{{"kind": "heartbeat", "echo": {fields["echo"]}, "kept": {fields["kept"]}}}')
+    for _ in range(3):
+        json.loads(page.recv(PATIENCE), parse_constant=refuse)
 
 
 def test_one_page_controls_and_the_others_watch_but_may_stop(served: Served) -> None:

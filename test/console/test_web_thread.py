@@ -15,12 +15,12 @@ def test_a_port_that_is_taken_is_named() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ValueError, match=f"cannot listen on '127.0.0.1', port {port} .*'port'"):
+        with pytest.raises(ValueError, match=f"can be served on '127.0.0.1', port {port} .*'port'"):
             WebThread(None, "127.0.0.1", port)
 
 
 def test_an_address_that_is_not_this_machines_is_named() -> None:
-    with pytest.raises(ValueError, match=r"cannot listen on '192\.0\.2\.1'"):
+    with pytest.raises(ValueError, match=r"can be served on '192\.0\.2\.1'"):
         WebThread(None, "192.0.2.1", 0)
 
 
@@ -32,12 +32,46 @@ def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:
             WebThread(None, "127.0.0.1", 0, str(path))
 
 
-def test_of_a_names_addresses_it_listens_on_that_of_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
-    def both(host: str, port: int, **_: object) -> list[object]:
-        kinds = (socket.AF_INET6, ("::1", port, 0, 0)), (socket.AF_INET, ("127.0.0.1", port))
-        return [(family, socket.SOCK_STREAM, 0, "", address) for family, address in kinds]
+def resolved(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """As a file of hosts says."""
 
-    monkeypatch.setattr(socket, "getaddrinfo", both)
+    def given(_host: str, _port: object, **_: object) -> list[object]:
+        families = [socket.AF_INET6 if ":" in one else socket.AF_INET for one in addresses]
+        return [(family, socket.SOCK_STREAM, 0, "", (one, 0)) for family, one in zip(families, addresses, strict=True)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", given)
+
+
+def test_it_listens_at_all_addresses_of_a_name_on_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved(monkeypatch, "127.0.0.2", "127.0.0.1")
     thread = WebThread(None, "localhost", 0)
-    with thread._socket as listening:
-        assert listening.getsockname()[0] == "127.0.0.1"
+    names = [one.getsockname() for one in thread._sockets]
+    assert sorted(names) == [("127.0.0.1", thread.port), ("127.0.0.2", thread.port)]
+    thread.close()
+
+
+def test_a_port_that_is_taken_at_one_address_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved(monkeypatch, "127.0.0.1", "127.0.0.2")
+    with socket.create_server(("127.0.0.2", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ValueError, match="is the port taken"):
+            WebThread(None, "localhost", port)
+        with socket.create_server(("127.0.0.1", port)):
+            pass  # and nothing was left behind at the other one
+
+
+def test_an_address_that_this_machine_lacks_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved(monkeypatch, "2001:db8::1", "127.0.0.1")
+    thread = WebThread(None, "lab", 0)
+    assert [one.getsockname()[0] for one in thread._sockets] == ["127.0.0.1"]
+    thread.close()
+
+
+def test_what_is_called_localhost_and_is_elsewhere_is_not_listened_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved(monkeypatch, "0.0.0.0", "127.0.0.1")
+    thread = WebThread(None, "localhost", 0)
+    assert [one.getsockname()[0] for one in thread._sockets] == ["127.0.0.1"]
+    thread.close()
+    resolved(monkeypatch, "0.0.0.0")
+    with pytest.raises(ValueError, match="no address of this machine alone"):
+        WebThread(None, "localhost", 0)

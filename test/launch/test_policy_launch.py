@@ -98,6 +98,14 @@ def test_the_page_is_served_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) 
     assert planned.parameters["policy_node"]["cameras"] == ["front", "wrist"]
 
 
+def test_policy_and_page_hear_the_same_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"console": "true", "cameras": "front", "console_cameras": "front,table", "image_transport": "compressed"}
+    planned = Planned(monkeypatch, arm="none", **given)
+    images = {"image_transport": "compressed", "use_sim_time": False}
+    assert planned.parameters["policy_node"] == {**images, "cameras": ["front"]}
+    assert planned.parameters["console_node"] == {**images, "cameras": ["front", "table"]}
+
+
 def test_with_servo_the_velocities_go_to_servo_and_a_bridge_watches_it(monkeypatch: pytest.MonkeyPatch) -> None:
     planned = Planned(monkeypatch, arm="servo", servo="running", servo_node="/left/servo_node", namespace="lab")
     assert planned.code == 0

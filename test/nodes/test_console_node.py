@@ -27,6 +27,7 @@ from tf2_ros import StaticTransformBroadcaster
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from rt_vla_ros.console.access import COOKIE
 from rt_vla_ros.control.status import State
 from rt_vla_ros.nodes.console_link import ConsoleLink
 from rt_vla_ros.nodes.console_node import ConsoleNode
@@ -377,11 +378,38 @@ def test_what_cannot_be_is_refused_at_the_start(
 
 def test_outside_localhost_it_serves_with_a_token(make_bench: Callable[..., NodeBench], tmp_path: Path) -> None:
     file = tmp_path / "token"
+    file.touch(0o600)
     file.write_text("a token of more than 16")
     arguments = ("port:=0", "host:=0.0.0.0", f"token_file:={file}")
     bench = make_bench(*(word for one in arguments for word in ("-p", f"console_node:{one}")))
     node = bench.add(ConsoleNode())
     bench.until_diagnostics("console_node", 0, node.url)
+    secret = node._rules.log_in("a token of more than 16", "", time.monotonic())
+    file.write_text("another one of more than 16")
+    bench.until(lambda: node._rules.token == "another one of more than 16")
+    assert not node._rules.is_known({COOKIE: secret}, time.monotonic())
+    file.write_text("short")
+    bench.until_diagnostics("console_node", 1, f"Nobody can log in. The token in {file} has 5 characters")
+    assert node._rules.log_in("short", "", time.monotonic()) is None
+    file.write_text("a third one of more than 16")
+    bench.until_diagnostics("console_node", 0, node.url)
+
+
+def test_secrets_that_others_may_read_are_refused_at_the_start(
+    make_bench: Callable[..., NodeBench], tmp_path: Path
+) -> None:
+    token, key = tmp_path / "token", tmp_path / "key.pem"
+    for file, mode in ((token, 0o644), (key, 0o600)):
+        file.write_text("a token of more than 16")
+        file.chmod(mode)
+    arguments = ("port:=0", f"token_file:={token}", f"certificate:={key}", f"key:={key}")
+    make_bench(*(word for one in arguments for word in ("-p", f"console_node:{one}")))
+    with pytest.raises(StartError, match=f"Others may read or write {token}"):
+        ConsoleNode()
+    token.chmod(0o600)
+    key.chmod(0o640)
+    with pytest.raises(StartError, match=f"Others may read or write {key}"):
+        ConsoleNode()
 
 
 def test_a_port_that_is_taken_is_refused_at_the_start(make_bench: Callable[..., NodeBench]) -> None:

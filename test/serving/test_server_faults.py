@@ -108,6 +108,8 @@ def test_a_wrong_token_is_refused_and_the_right_one_is_not(serve: Serve, tmp_pat
     right, wrong = tmp_path / "right", tmp_path / "wrong"
     right.write_text(f"{TOKEN}\n")
     wrong.write_text("another-token-of-more-than-16")
+    for file in (right, wrong):
+        file.chmod(0o600)
     with pytest.raises(PolicyLostError, match="demands another token than the one in remote_token_file"):
         remote(server, replace(ROBOT, token_file=str(wrong)))
     with pytest.raises(PolicyLostError, match="demands a token, and has got none"):

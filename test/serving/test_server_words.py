@@ -21,7 +21,7 @@ from rt_vla_ros.serving.access import check_listening, said_of_listening
 from rt_vla_ros.serving.fleet_table import fleet_line, fleet_table
 from rt_vla_ros.serving.metrics import FleetMetrics, quantile
 from rt_vla_ros.serving.prometheus_text import prometheus_text
-from rt_vla_ros.token_file import token_of
+from rt_vla_ros.token_file import header_token
 
 
 @pytest.mark.parametrize(
@@ -80,10 +80,11 @@ def test_outside_localhost_a_token_or_certificates_are_needed() -> None:
 def test_a_token_that_is_none_is_refused(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text(text)
+    path.chmod(0o600)
     with pytest.raises(ValueError, match=said):
-        token_of(str(path))
+        header_token(str(path))
     with pytest.raises(ValueError, match="there is no such file"):
-        token_of(str(tmp_path / "none"))
+        header_token(str(tmp_path / "none"))
 
 
 def test_the_differences_of_two_cards_are_named_by_their_places() -> None:

@@ -20,7 +20,7 @@ from rt_vla_ros.policies.remote.address import RemoteAddress
 from rt_vla_ros.policies.remote.handshake import Hello, Welcome
 from rt_vla_ros.policies.remote.settings import RemoteSettings
 from rt_vla_ros.policies.remote.wire import MessageKind, RemoteMessage, RemoteWireError, pack, unpack
-from rt_vla_ros.token_file import token_of
+from rt_vla_ros.token_file import header_token
 
 OPENING = 3.0  # a server that does not answer for so long is not there [s]
 PING, PONG = 1.0, 3.0  # how often the connection is tried, and how long it may be silent then [s]
@@ -150,7 +150,7 @@ def _shut(connection: ClientConnection) -> None:
 
 
 def _open(address: RemoteAddress, settings: RemoteSettings) -> ClientConnection:
-    headers = {"Authorization": f"Bearer {token_of(settings.token_file)}"} if settings.token_file else {}
+    headers = {"Authorization": f"Bearer {header_token(settings.token_file)}"} if settings.token_file else {}
     tls = _trust(settings)
     url = f"{'ws' if tls is None else 'wss'}://{address.place}/robot"
     try:

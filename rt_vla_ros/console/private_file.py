@@ -1,0 +1,48 @@
+"""The file with the page's token, and whether it has changed."""
+
+from __future__ import annotations
+
+import os
+
+from rt_vla_ros.console.loopback import is_loopback
+from rt_vla_ros.token_file import token_of
+
+HOW_TO_LISTEN = (
+    "Outside localhost the page demands a token. Write one into a file that only you can read, e.g. "
+    "`(umask 077; python3 -c 'import secrets; print(secrets.token_urlsafe(24))' > console_token)`, and give its path "
+    "as the parameter 'token_file'. With 'certificate' and 'key' (PEM files) the page comes over HTTPS: without them "
+    "everybody on the network can read the token."
+)
+
+
+def read_token(host: str, token_file: str) -> str | None:
+    """The token that is demanded; None where none is. host: the address that the server listens on.
+
+    Raises ValueError, with a sentence, where one is needed and missing, where others may read it, and where it is too
+    short or too long.
+    """
+    if not token_file:
+        if is_loopback(host):
+            return None
+        raise ValueError(f"The page would listen on {host!r}. {HOW_TO_LISTEN}")
+    return token_of(token_file)
+
+
+class FileWatch:
+    """Tells when a file is another one, or was written: by its status, so that looking costs nothing."""
+
+    def __init__(self, path: str) -> None:
+        self._path, self._seen = path, _status(path)
+
+    def changed(self) -> bool:
+        """Since it was last asked."""
+        before, self._seen = self._seen, _status(self._path)
+        return self._seen != before
+
+
+def _status(path: str) -> tuple[int, ...]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ()
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
