@@ -305,13 +305,15 @@ class Controller:
             self._newest = self._ended = None
 
     def reset(self, *, still: bool = False) -> None:
-        """Brakes and forgets everything but a latched stop, also that a human took over.
+        """Brakes and forgets everything but a latched stop, and that a human took over: it is no `resume`.
 
         still: what was demanded so far was told nobody, as in a dry run; there is nothing to brake.
         """
-        self._taken_over = False
         if self._state is not State.STOPPED:
-            self._halt(State.IDLE, "Reset; no action has come since.")
+            if self._taken_over:
+                self._halt(State.HUMAN, f"Reset. {TAKEN_OVER}")
+            else:
+                self._halt(State.IDLE, "Reset; no action has come since.")
         known_from = -math.inf if self._last is None else self._last
         for motion in self._motions:
             motion.freeze(known_from) if still else motion.forget(known_from)

@@ -20,14 +20,13 @@ class JoyCommand(NamedTuple):
     """What a joystick says.
 
     held: the deadman. velocity: linear [m/s] and angular [rad/s], shape (6,); NaN where an axis is. gripper: 0 open ...
-    1 closed; None: as it is. resume, stop: the button has just been pressed.
+    1 closed; None: as it is. resume: the button has just been pressed.
     """
 
     held: bool
     velocity: NDArray[np.float64]
     gripper: float | None
     resume: bool
-    stop: bool
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,11 @@ class JoyMap:
             f"The joystick has {axes} axes and {buttons} buttons, and the map needs {most_axes} and {most_buttons}: is "
             "it the map of another one?"
         )
+
+    def stops(self, buttons: Sequence[int]) -> bool:
+        """Whether the button that stops is down, as far as there is one."""
+        number = self.buttons.get("stop")
+        return number is not None and number < len(buttons) and bool(buttons[number])
 
     def velocity(self, axes: Sequence[float]) -> NDArray[np.float64]:
         """Linear [m/s] and angular [rad/s], shape (6,)."""
@@ -81,7 +85,7 @@ class JoyReader:
         held = down["deadman"]
         velocity = self.map.velocity(axes) if held else np.zeros(6)
         resume = pressed.get("resume", False) and not held
-        return JoyCommand(held, velocity, self._gripper(pressed) if held else None, resume, down.get("stop", False))
+        return JoyCommand(held, velocity, self._gripper(pressed) if held else None, resume)
 
     def _gripper(self, pressed: Mapping[str, bool]) -> float | None:
         if pressed.get("gripper_toggle"):

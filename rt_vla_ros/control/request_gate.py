@@ -63,12 +63,26 @@ class RequestGate:
         return None
 
     def waited(self, now: float) -> float:
-        """For how long the running request has waited to begin [s], because its actions could not be accepted."""
+        """For how long the running request has waited to begin [s], because its actions could not be accepted.
+
+        See `wait` for what does not count.
+        """
         return 0.0 if self._running is None or self.followed else max(0.0, now - self._began)
+
+    def wait(self, now: float) -> None:
+        """Until now [s] nobody could act, as while a human commanded: that time does not count."""
+        self._began = self._heard = now
 
     def refused(self, most: int) -> list[tuple[RequestKey, str]]:
         """The newest requests that are over, and why; not those of publishers without a name."""
         return [(request, why) for request, why in self._over.items() if request.publisher][-most:]
+
+    def bar(self, request: RequestKey, sentence: str) -> str:
+        """A request that may not move the arm: it is over, be it that another one runs. Returns the sentence."""
+        self._end(request, sentence)
+        if self._running == request:
+            self.done()
+        return sentence
 
     def end(self, sentence: str) -> None:
         """The running request is over; its actions are refused with this sentence from now on."""

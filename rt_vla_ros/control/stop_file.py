@@ -1,4 +1,4 @@
-"""A latched stop on disk, so that it outlives the process that latched it."""
+"""A latched stop, and that a human took over, on disk, so that they outlive the process that knew of them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,22 @@ LARGEST = 65_536
 
 def stop_folder(domain: int) -> Path:
     """Where the stops of a ROS domain's nodes are kept: in $ROS_HOME, or ~/.ros."""
-    home = os.path.expanduser(os.environ.get("ROS_HOME") or "~/.ros")
-    return Path(home, "rt_vla_ros", "stopped", str(domain))
+    return _folder("stopped", domain)
 
 
 def stop_path(domain: int, node_name: str) -> Path:
-    """The file of a node. node_name: fully qualified, "/left/smoother_node"."""
+    """The file of a node's stop. node_name: fully qualified, "/left/smoother_node"."""
     return stop_folder(domain) / f"{node_name.strip('/')}.json"
+
+
+def takeover_path(domain: int, node_name: str) -> Path:
+    """The file that is there while a human has taken a node's arm over. node_name: as of `stop_path`."""
+    return _folder("taken_over", domain) / f"{node_name.strip('/')}.json"
+
+
+def _folder(kind: str, domain: int) -> Path:
+    home = os.path.expanduser(os.environ.get("ROS_HOME") or "~/.ros")
+    return Path(home, "rt_vla_ros", kind, str(domain))
 
 
 def stopped_nodes(domain: int) -> dict[str, str]:
@@ -33,10 +42,13 @@ def stopped_nodes(domain: int) -> dict[str, str]:
 
 
 class StopFile:
-    """A file that is there while the stop is latched; it says why and since when."""
+    """A file that is there while the stop is latched; it says why and since when.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    what: that it is the file of, for the sentences.
+    """
+
+    def __init__(self, path: Path, what: str = "stop") -> None:
+        self.path, self._what = path, what
         self._unflushed = False
 
     def read(self) -> str | None:
@@ -55,7 +67,7 @@ class StopFile:
                 content = json.loads(file.read(LARGEST))
             told = f"{content['reason']} (since {content['time']})"
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return f"The file of the stop, {self.path}, is damaged."
+            return f"The file of the {self._what}, {self.path}, is damaged."
         return told
 
     def prepare(self) -> None:

@@ -70,7 +70,9 @@ class Takeover:
         """stop: latches a stop with a reason; by default the controller's own."""
         self._controller, self._settings, self._stop = controller, settings, stop or controller.stop
         self._held_at: float | None = None  # when the deadman was last heard to be held; None: it is not
-        self._ready = settings.deadman == MOTION  # whether it was let go since the start, a stop or a fault
+        self._ready = False  # whether it was let go since the start, a stop or a fault
+        self._began: float | None = None  # the first tick
+        self._quiet = True  # no stick has said anything yet
         self._commanding = False
         self._twist: tuple[HumanTwist, float] | None = None  # and when it came
         self._gripper: float | None = None
@@ -95,9 +97,9 @@ class Takeover:
 
         Returns why it cannot be used, in a sentence, else None.
         """
-        moves = _moves(twist.velocity)
+        moves, self._quiet = _moves(twist.velocity), False
         by_motion = self._settings.deadman == MOTION
-        problem = _refuse(twist, self._settings.timeout)
+        problem = self.refuse(twist)
         if problem is not None:
             if self.held or (by_motion and moves):
                 self.lose(problem)
@@ -107,6 +109,10 @@ class Takeover:
         self._ready = self._ready or (by_motion and not self.held)
         self._twist = (twist, at)
         return None
+
+    def refuse(self, twist: HumanTwist) -> str | None:
+        """Why what came with this twist cannot be used, in a sentence, else None."""
+        return _refuse(twist, self._settings.timeout)
 
     def gripper(self, closedness: float) -> str | None:
         """0 open ... 1 closed; counts while the deadman is held. Why it cannot be used, in a sentence, else None."""
@@ -177,7 +183,12 @@ class Takeover:
 
     def _look_at_motion(self, at: float) -> None:
         """A stick that is its own deadman is let go where it has been at rest for the time-out."""
-        if self._settings.deadman != MOTION or self._held_at is None:
+        if self._settings.deadman != MOTION:
+            return
+        self._began = at if self._began is None else self._began
+        if self._quiet and at - self._began > self._settings.timeout:
+            self._ready = True  # many a stick says nothing at rest
+        if self._held_at is None:
             return
         resting = self._twist is not None and not _moves(self._twist[0].velocity)
         if resting and at - self._held_at > self._settings.timeout:
@@ -209,9 +220,14 @@ def _refuse(twist: HumanTwist, timeout: float) -> str | None:
     if not math.isfinite(twist.age):
         return "a twist's stamp is no time."
     if not abs(twist.age) <= timeout:
+        if twist.stamp == 0:
+            return (
+                "a twist has no stamp (header.stamp is zero), so nobody knows how old it is. What has no stamps is for "
+                "the topic teleop_twist_unstamped."
+            )
         where = "old" if twist.age > 0 else "in the future"
         return (
             f"a twist's stamp is {abs(twist.age):.3g} s {where}, more than teleop_timeout ({timeout:g} s): are the "
-            "clocks in step? What has no stamps is for the topic teleop_twist_unstamped."
+            "clocks in step?"
         )
     return None

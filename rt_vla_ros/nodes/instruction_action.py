@@ -84,8 +84,8 @@ class Goal:
     looks: int = 0
     faulty: int = 0  # looks in a row at which the diagnostics told an error
     braking: int = 0  # looks since the request is over
-    path: float | None = None  # as the smoother counts it [m]
-    moved: float = UNKNOWN
+    began: dict[bool, float] = field(default_factory=dict)  # of SmootherWatch's paths [m]
+    moved: dict[bool, float] = field(default_factory=lambda: {True: UNKNOWN, False: UNKNOWN})  # by a human or not [m]
     stamp_ns: int | None = None  # of the image behind the last action
     feedback: ExecuteInstruction.Feedback = field(
         default_factory=lambda: ExecuteInstruction.Feedback(confidence=UNKNOWN)
@@ -169,8 +169,8 @@ class InstructionAction:
         self.over(Result.REPLACED, f"Another goal took its place: {instruction!r}.")
         if self._goal is not None:
             self._finish(self._goal)
-        goal = Goal(handle, nanoseconds(handle.request.time_limit), self._now_ns(), path=self._smoother.path)
-        goal.moved = UNKNOWN if goal.path is None else 0.0
+        goal = Goal(handle, nanoseconds(handle.request.time_limit), self._now_ns())
+        self._measure_paths(goal)
         handle.execute()
         with self._lock:
             self._goal = goal
@@ -211,16 +211,18 @@ class InstructionAction:
                 self._finish(goal)
 
     def _measure(self, goal: Goal) -> None:
-        """A clock and a path that begin anew count on."""
+        """A clock that begins anew counts on."""
         now_ns = self._now_ns()
         if goal.ending is None and self._smoother.waits_for is None:
             goal.elapsed_ns += max(0, now_ns - goal.last_ns)
         goal.last_ns = now_ns
-        path = self._smoother.path
-        if path is not None:
-            before = 0.0 if goal.path is None or path < goal.path else goal.path
-            goal.moved = max(0.0, goal.moved) + (0.0 if goal.path is None else path - before)
-            goal.path = path
+        self._measure_paths(goal)
+
+    def _measure_paths(self, goal: Goal) -> None:
+        for human in goal.moved:
+            path = self._smoother.path(human=human)
+            if path is not None:
+                goal.moved[human] = path - goal.began.setdefault(human, path)
 
     def _judge(self, goal: Goal) -> None:
         if goal.limit_ns and goal.elapsed_ns >= goal.limit_ns:
@@ -253,7 +255,7 @@ class InstructionAction:
     def _tell(self, goal: Goal) -> None:
         with self._lock:
             feedback = goal.feedback
-            feedback.distance = goal.moved
+            feedback.distance = goal.moved[False]
             if goal.ending is None:  # after that the policy does not act again
                 feedback.waits_for = self._smoother.waits_for or self._requests.awaited() or ""
             feedback.image_age = UNKNOWN if goal.stamp_ns is None else (goal.last_ns - goal.stamp_ns) / NANOSECONDS
@@ -265,7 +267,7 @@ class InstructionAction:
         self._tell(goal)
         with self._lock:
             self._goal = None
-        result = Result(outcome=outcome, sentence=sentence, distance=goal.moved)
+        result = Result(outcome=outcome, sentence=sentence, distance=goal.moved[False], human_distance=goal.moved[True])
         result.duration.sec, result.duration.nanosec = divmod(goal.elapsed_ns, NANOSECONDS)
         handle = goal.handle
         ending = {Result.SUCCEEDED: handle.succeed, Result.CANCELED: handle.canceled}.get(outcome, handle.abort)

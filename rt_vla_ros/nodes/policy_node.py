@@ -431,6 +431,7 @@ class PolicyNode(ManagedNode):
         frame_id = self._settings["frame_id"] or chunk.frame_id
         message = convert.chunk_message(chunk, stamp_ns, frame_id, latency_ns)
         message.stop, message.publisher, message.request = latched, self._publisher, self._request
+        message.smoother_session = self._smoother.session
         self._actions.publish(message)
 
     def _say(self, steps: tuple[EndEffectorStep, ...], sentence: str, *, latched: bool = False) -> None:

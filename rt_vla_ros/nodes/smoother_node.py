@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 import time
 from typing import Any, NoReturn
 
@@ -28,14 +29,17 @@ from rt_vla_ros.nodes.parameters import declare
 from rt_vla_ros.nodes.running import ProgramNode, end_process, run
 from rt_vla_ros.nodes.sources import Sources
 from rt_vla_ros.nodes.stop_latch import StopLatch
+from rt_vla_ros.nodes.takeover_memory import TakeoverMemory
 from rt_vla_ros.nodes.teleop import make_teleop
 from rt_vla_ros.nodes.tip_position import TipPosition, make_tip_position
 from rt_vla_ros.nodes.transform_tree import TransformTree
 from rt_vla_ros.nodes.velocity_topic import VelocityTopic, arm_velocity, base_velocity
 
 ANOTHER = "give another instruction, or call the policy's ~/restart."
+ANOTHER_SESSION = f"The request began before this start of the smoother: {ANOTHER}"
 # How often it is looked whether there still is a policy [s], by the node's clock.
 POLICY_CHECK_PERIOD = 0.05
+RESUMED = "the policy's next action on a fresh image moves the arm"
 RIVAL = 10.0  # for how long a refused publisher is named [s]
 LONGEST_WAIT = 3.0  # of a request for what it may not begin without [s]; after that nobody expects it to begin
 REFUSED_TOLD = 8  # requests that are over, in controller_status
@@ -53,11 +57,14 @@ class SmootherNode(ProgramNode):
         self.transforms = TransformTree(self, self._now_ns)
         self._controller: Controller = make_controller(settings, self._refuse_frame)
         self._latch = StopLatch(self, self._controller)
+        self._takeovers = TakeoverMemory(self, self._controller)
+        self._session = 1 + secrets.randbelow(2**64 - 1)
         self._tip: TipPosition | None = make_tip_position(self.transforms, settings)
         self._gate = RequestGate(settings["action_timeout"])
         self._rival: tuple[float, str] | None = None  # when an action was last refused for its publisher, and why
         self._conditions = Guards(self, self.transforms, settings)
-        self._teleop = make_teleop(self, self._controller, self.transforms, settings, self._stop, self._on_human)
+        human = (self._stop, self._on_human, lambda: self._resume()[1])
+        self._teleop = make_teleop(self, self._controller, self.transforms, settings, *human)
         self._gripper: float | None = None
         self._terminated = False
         self._early: ChunkMsg | None = None
@@ -148,6 +155,8 @@ class SmootherNode(ProgramNode):
             self._controller.refuse(unnamed, convert.stamp_seconds(message.header.stamp))
             return False
         active, moves = self._controller.state in ACTIVE, convert.moves(message)
+        if moves and message.smoother_session not in (0, self._session):
+            self._gate.bar(request, ANOTHER_SESSION)
         refused = self._gate.refuse(request, now, active=active, begins=not moves)
         if refused is not None:
             self._controller.refused += 1
@@ -180,10 +189,7 @@ class SmootherNode(ProgramNode):
         if sending != self._sending:
             self._sending = sending
             self._stand_still(now_ns)
-            taken_over = self._controller.awaits_resume
             self._controller.reset(still=True)  # it was told nothing so far, or is told nothing more
-            if taken_over:
-                self._controller.take_over()
         self._look_for_human()
         command = self._controller.tick(convert.seconds(now_ns))
         self._commanding = sending and command.commanding
@@ -209,9 +215,11 @@ class SmootherNode(ProgramNode):
         """What waits of the policy is dropped where a human takes over."""
         if self._teleop is not None:
             self._teleop.tick(lambda: self._conditions.denied(human=True))
+        self._takeovers.keep()
         if self._controller.awaits_resume:
             self._early = None
             self._first.drop()
+            self._gate.wait(convert.seconds(self._now_ns()))
 
     def _on_human(self) -> None:
         """In simulated time a command counts when it comes, as an action does: the next tick may wait for it."""
@@ -268,6 +276,7 @@ class SmootherNode(ProgramNode):
             dry_run=self._dry_run,
             commanded_distance=self._travel.distance,
             commanded_angle=self._travel.angle,
+            session=self._session,
             speed_scale=controller.limits.speed_scale,
         )
         status.header.stamp = convert.time_message(now_ns)
@@ -331,6 +340,8 @@ class SmootherNode(ProgramNode):
     def _on_release(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         was_stopped = self._controller.state is State.STOPPED
         response.success, response.message = True, self._latch.release()
+        if was_stopped and not self._controller.awaits_resume:
+            response.message = self._outlook(response.message)
         if was_stopped:  # else a request that is over stays so
             self._gate.reset()
             self._conditions.released()
@@ -338,14 +349,26 @@ class SmootherNode(ProgramNode):
         return response
 
     def _on_resume(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        taken_over, now = self._controller.awaits_resume, convert.seconds(self._now_ns())
-        refusal = self._controller.resume(now) if self._teleop is None else self._teleop.resume()
-        response.success = refusal is None
-        response.message = refusal or (
-            "the policy's next action on a fresh image moves the arm" if taken_over else "no human had taken over"
-        )
+        response.success, response.message = self._resume()
         self._tell()
         return response
+
+    def _resume(self) -> tuple[bool, str]:
+        """Whether the policy may act again, as far as the human is concerned, and what there is to say of it."""
+        taken_over, now = self._controller.awaits_resume, convert.seconds(self._now_ns())
+        refusal = self._controller.resume(now) if self._teleop is None else self._teleop.resume()
+        if refusal is not None:
+            return False, refusal
+        self._takeovers.keep()
+        return True, self._outlook(RESUMED) if taken_over else "no human had taken over"
+
+    def _outlook(self, told: str) -> str:
+        """What was told, and what keeps the next action from moving the arm all the same."""
+        unheard = self._arm.unheard(moves=True)
+        dry = "It is a dry run: the arm is told nothing." if self._dry_run else None
+        found = (self._denied(), self._tip and self._tip.problem, unheard and unheard[1], dry)
+        reasons = list(dict.fromkeys(reason for reason in found if reason))
+        return f"{told}, once this is put right: {' '.join(reasons)}" if reasons else told
 
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._controller.reset()
@@ -355,7 +378,10 @@ class SmootherNode(ProgramNode):
         self._tell()
         response.success = self._controller.state is not State.STOPPED
         release = self.resolve_service_name("~/release")
-        response.message = "everything forgotten" if response.success else f"stopped: call {release} first"
+        told = "everything forgotten"
+        if self._controller.awaits_resume:
+            told += f", except that a human took over: {self.resolve_service_name('~/resume')} gives the arm back"
+        response.message = told if response.success else f"stopped: call {release} first"
         return response
 
     def _report(self) -> Report:
@@ -368,8 +394,8 @@ class SmootherNode(ProgramNode):
             level, message = Level.ERROR, self._tip.problem
         if level is Level.OK and self._teleop is not None and self._teleop.trouble is not None:
             level, message = Level.WARN, self._teleop.trouble
-        if level is Level.OK and self._latch.problem is not None:
-            level, message = Level.WARN, self._latch.problem
+        if level is Level.OK and (problem := self._latch.problem or self._takeovers.problem) is not None:
+            level, message = Level.WARN, problem
         if level is Level.OK and (unheard := self._nobody_listens()) is not None:
             level, message = unheard
         if level is Level.OK and (several := self._sources.several()):

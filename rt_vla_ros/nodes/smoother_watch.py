@@ -36,7 +36,9 @@ STILL = 3
 class SmootherWatch:
     """Listens to `controller_status`. Not thread-safe, except `wait_until_known`.
 
-    stopped: called when a stop is heard of, with the reason. lost: called when a smoother that was there is gone.
+    stopped: called when a stop is heard of, with the reason. lost: called when a smoother that was there is gone, or
+    was started again so fast that nobody missed it.
+    session: of the smoother, see ControllerStatus; 0 where nobody says, or several do.
     taken_over: called when a human took over, with True, and when the policy may act again, with False.
     heard: called with each status.
     """
@@ -55,10 +57,13 @@ class SmootherWatch:
         self._on_taken_over, self._on_heard, self._taken_over = taken_over, heard, False
         self._status: ControllerStatus | None = None
         self._reason = ""
+        self.session = 0
         self._lost = False
         self._silent = 0  # checks since the last status
         self._still = 0  # statuses in a row without a command
         self._waiting: list[tuple[Future[bool], int]] = []  # for a stop to be taken; and how many checks ago
+        self._paths: dict[bool, float] = {True: 0.0, False: 0.0}  # by a human, by the policy [m]
+        self._counted: float | None = None  # the smoother's own count, when it was last heard [m]
         self._ways: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)  # time of a tick [ns], way until then [m]
         self._known, self._started = threading.Event(), time.monotonic()
         lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -135,11 +140,22 @@ class SmootherWatch:
         faulty = self._status is not None and not self._lost and self._status.state == ControllerStatus.FAULT
         return self._reason if faulty else None
 
-    @property
-    def path(self) -> float | None:
-        """How far the arm was told to go since the smoother's start [m], without turns; None where unknown."""
-        distance = math.nan if self._status is None or self._lost else self._status.commanded_distance
-        return float(distance) if math.isfinite(distance) else None
+    def path(self, *, human: bool) -> float | None:
+        """How far the arm was told to go so far [m], without turns; None where unknown. It only grows.
+
+        human: while a human had taken over, else by the policy.
+        """
+        known = self._status is not None and not self._lost and math.isfinite(self._status.commanded_distance)
+        return self._paths[human] if known else None
+
+    def _add_path(self, status: ControllerStatus) -> None:
+        """A smoother that was started again counts anew."""
+        distance, before = status.commanded_distance, self._counted
+        if not math.isfinite(distance):
+            return
+        self._counted = distance
+        if self._status is not None and before is not None:
+            self._paths[self._status.awaits_resume] += distance - before if distance >= before else distance
 
     @property
     def stands_still(self) -> bool:
@@ -162,7 +178,9 @@ class SmootherWatch:
         return self._status is not None and self._status.state == ControllerStatus.STOPPED
 
     def _on_status(self, status: ControllerStatus) -> None:
+        self._meet(status.session)
         was_stopped, self._reason = self._is_stopped, status.reason[:LONGEST_REASON]
+        self._add_path(status)
         self._status, self._lost, self._silent = status, False, 0
         follows = status.commanding or status.state in (ControllerStatus.MOVING, ControllerStatus.HOLDING)
         self._still = 0 if follows else self._still + 1
@@ -176,6 +194,18 @@ class SmootherWatch:
             if not was_stopped:
                 self._on_stopped(self._reason)
         self._on_heard(status)
+
+    def _meet(self, session: int) -> None:
+        """A smoother that was started again knows nothing of a request that ran; nor does the human who had taken over.
+
+        Until the request is over, its actions still say for whom they are.
+        """
+        if session != self.session and self._smoothers.several():
+            session = 0
+        if session and self.session and session != self.session:
+            self._ways.clear()
+            self._on_lost()
+        self.session = session
 
     def _check(self) -> None:
         self._silent += 1

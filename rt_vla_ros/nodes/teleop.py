@@ -32,7 +32,10 @@ STOP_BUTTON = "The stop button of the joystick was pressed."
 
 
 class Teleop:
-    """Feeds a Takeover. stop: latches a stop with a reason. heard: called after each command that came."""
+    """Feeds a Takeover. stop: latches a stop with a reason. heard: called after each command that came.
+
+    resume: gives the arm back, as the service does, and says what came of it.
+    """
 
     def __init__(
         self,
@@ -42,8 +45,10 @@ class Teleop:
         values: Mapping[str, Any],
         stop: Callable[[str], object],
         heard: Callable[[], None],
+        resume: Callable[[], str],
     ) -> None:
         """values: the smoother's parameters. Raises StartError."""
+        self._resume = resume
         self._node, self._controller, self._tree, self._stop, self._heard = node, controller, tree, stop, heard
         self._workspace_frame = values["workspace_frame"].lstrip("/")
         self._default_frame = values["teleop_frame"].lstrip("/") or self._workspace_frame or BASE_LINK
@@ -52,18 +57,19 @@ class Teleop:
         self._simulated = bool(node.get_parameter("use_sim_time").value)
         self._reader = JoyReader(read_joy_map(_joy_map(values["joy_map"]))) if values["joy_map"] else None
         self._misfit: str | None = None  # of a joystick and its map
-        qos = QoSProfile(depth=10)
         newest = QoSProfile(depth=1)  # what waited while this process was held up would be too old
         twists = node.create_subscription(TwistStamped, "teleop_twist", self._on_twist, newest)
         unstamped = node.create_subscription(Twist, "teleop_twist_unstamped", self._on_unstamped, newest)
         sticks, switches = [twists.topic_name, unstamped.topic_name], list[str]()
         if settings.deadman == TOPIC:
-            switches.append(node.create_subscription(Bool, "teleop_deadman", self._on_deadman, qos).topic_name)
+            switches.append(node.create_subscription(Bool, "teleop_deadman", self._on_deadman, newest).topic_name)
         if self._reader is not None:
-            joy = node.create_subscription(Joy, "joy", self._on_joy, qos).topic_name
+            joy = node.create_subscription(Joy, "joy", self._on_joy, newest).topic_name
+            # A press that stops counts however short and old it is.
+            node.create_subscription(Joy, "joy", self._on_stop_button, QoSProfile(depth=50))
             sticks, switches = [*sticks, joy], [*switches, joy]
         # After the deadman's: an executor calls them in this order where both have come.
-        node.create_subscription(Float64, "teleop_gripper", self._on_gripper, qos)
+        node.create_subscription(Float64, "teleop_gripper", self._on_gripper, newest)
         self._sources = {"The human's velocities": Sources(node, *sticks), "The deadman": Sources(node, *switches)}
         self._rivals: str | None = None
         node.create_timer(CHECK_PERIOD, self._look_for_others, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -125,19 +131,23 @@ class Teleop:
             self._drop("joy", self._misfit)
             return
         command = self._reader.read(message.axes, message.buttons)
-        if command.stop and self._controller.state is not State.STOPPED:
-            self._stop(STOP_BUTTON)
         self._takeover.hold(command.held, self._at())
         stamp = stamp_seconds(message.header.stamp)
+        twist = HumanTwist(command.velocity, self._reader.map.frame_id, stamp, self._now() - stamp)
         if command.held:
-            twist = HumanTwist(command.velocity, self._reader.map.frame_id, stamp, self._now() - stamp)
             self._take("joy", twist)
             if command.gripper is not None:
                 self._takeover.gripper(command.gripper)
+        elif command.resume and (stale := self._takeover.refuse(twist)) is not None:
+            self._drop("joy", stale)
         elif command.resume:
-            told = self.resume()
-            self._node.get_logger().info(told or "Resumed by the joystick: the policy's next action moves the arm.")
+            self._node.get_logger().info(f"The joystick's button: {self._resume()}.")
             self._heard()
+
+    def _on_stop_button(self, message: Joy) -> None:
+        assert self._reader is not None
+        if self._reader.map.stops(message.buttons) and self._controller.state is not State.STOPPED:
+            self._stop(STOP_BUTTON)
 
     def _take(self, topic: str, twist: HumanTwist) -> None:
         self._drop(topic, self._takeover.twist(twist, self._at()))
@@ -164,12 +174,13 @@ def make_teleop(
     values: Mapping[str, Any],
     stop: Callable[[str], object],
     heard: Callable[[], None],
+    resume: Callable[[], str],
 ) -> Teleop | None:
     """None where teleop_timeout is 0. See Teleop. Raises StartError."""
     if values["teleop_timeout"] == 0:
         return None
     try:
-        return Teleop(node, controller, tree, values, stop, heard)
+        return Teleop(node, controller, tree, values, stop, heard, resume)
     except (ValueError, OSError) as error:
         raise StartError(f"The smoother's parameters make no sense: {error}.") from error
 

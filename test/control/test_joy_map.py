@@ -50,13 +50,18 @@ def test_a_button_counts_once_and_not_where_it_was_down_from_the_start() -> None
     assert [reader.read(REST, pressed(*names)).gripper for names in presses] == [1, None, None, 0, None, 1, 0]
 
 
-def test_resume_counts_with_the_deadman_let_go_alone_and_stop_always() -> None:
+def test_resume_counts_with_the_deadman_let_go_alone() -> None:
     reader = JoyReader(MAP)
     reader.read(REST, HELD)
     assert not reader.read(REST, pressed("resume")).resume
     reader.read(REST, pressed(held=False))
     assert reader.read(REST, pressed("resume", held=False)).resume
-    assert JoyReader(MAP).read(REST, pressed("stop", held=False)).stop
+
+
+def test_stop_counts_always_and_where_the_rest_does_not_fit() -> None:
+    assert MAP.stops(pressed("stop", held=False))
+    assert not MAP.stops(pressed(held=True))
+    assert not MAP.stops([1])
 
 
 def test_a_joystick_with_too_few_axes_or_buttons_is_named() -> None:

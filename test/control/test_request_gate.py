@@ -24,6 +24,23 @@ def test_the_one_whose_request_runs_is_followed_and_others_are_refused_and_named
     assert gate.running == A
 
 
+def test_a_time_in_which_nobody_could_act_does_not_count_and_keeps_who_was_in_charge() -> None:
+    gate = RequestGate(1.0)
+    refuse(gate, A, 1.0)
+    assert gate.waited(3.0) == 2.0
+    for now in (3.0, 5.0, 60.0):
+        gate.wait(now)
+    assert gate.waited(60.5) == 0.5
+    assert refuse(gate, B, 60.5, active=False) is not None
+
+
+def test_a_request_that_is_barred_is_over_and_another_one_begins() -> None:
+    gate = RequestGate(1.0)
+    gate.bar(A, "It began before.")
+    assert refuse(gate, A) == "It began before."
+    assert refuse(gate, A._replace(number=2)) is None
+
+
 def test_a_request_that_was_refused_once_does_not_begin_by_itself_later() -> None:
     gate = RequestGate(1.0)
     refuse(gate, A)

@@ -321,6 +321,17 @@ def test_a_stick_that_is_its_own_deadman_is_let_go_at_rest() -> None:
     assert cell.run(0.5)[-1].state is State.STOPPED
 
 
+def test_a_stick_that_is_deflected_since_before_the_start_does_not_count() -> None:
+    cell = Cell(deadman=MOTION)
+    cell.held, cell.policy, cell.velocity = None, None, FORWARD
+    assert not any(speed(c) for c in cell.run(0.5))
+    assert "hold it again" in cell.controller.reason
+    cell.velocity = (0.0,) * 6
+    cell.run(0.3)
+    cell.velocity = FORWARD
+    assert speed(cell.run(0.3)[-1])
+
+
 def test_a_stick_that_is_its_own_deadman_and_says_nonsense_stops_a_policy_too() -> None:
     cell = Cell(deadman=MOTION)
     cell.held, cell.age = None, 3.0
@@ -364,13 +375,18 @@ def test_it_is_not_resumed_while_the_deadman_is_held(cell: Cell) -> None:
     assert "let go of the deadman first" in str(cell.controller.resume(cell.now))
 
 
-def test_a_reset_forgets_that_a_human_took_over(cell: Cell) -> None:
+def test_a_reset_does_not_give_the_arm_back(cell: Cell) -> None:
     cell.take()
     cell.run(0.1)
+    cell.controller.reset()
+    cell.run(0.5)
+    assert cell.controller.commander == ""  # the deadman must be held anew
     cell.let_go()
     cell.run(0.1)
     cell.controller.reset()
-    assert not cell.controller.awaits_resume
+    assert cell.controller.awaits_resume
+    assert {c.state for c in cell.run(0.5)} == {State.HUMAN}
+    assert cell.human.resume(cell.now) is None
     assert cell.run(0.5)[-1].state is State.MOVING
 
 

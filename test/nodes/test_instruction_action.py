@@ -360,6 +360,24 @@ def test_a_smoother_that_counts_anew_is_counted_on(rig: Rig, asker: Asker) -> No
     assert asker.feedback[-1].distance == 0.375
 
 
+def test_what_a_human_moves_is_no_distance_of_the_goal(rig: Rig, asker: Asker) -> None:
+    result = asker.begin()
+    rig.until_action()
+    rig.smoother.tell(commanded_distance=0.25)
+    rig.bench.until(lambda: asker.feedback and asker.feedback[-1].distance == 0.25)
+    rig.smoother.tell(awaits_resume=True, state=ControllerStatus.HUMAN, commander="human")
+    rig.bench.until(lambda: asker.feedback[-1].waits_for)
+    rig.smoother.tell(commanded_distance=0.75)
+    rig.bench.until(lambda: rig.node._smoother.path(human=True) == 0.5)
+    rig.smoother.tell(awaits_resume=False, state=ControllerStatus.IDLE, commander="")
+    rig.bench.until(lambda: not asker.feedback[-1].waits_for)
+    rig.smoother.tell(commanded_distance=0.875)
+    rig.bench.until(lambda: asker.feedback and asker.feedback[-1].distance == 0.375)
+    rig.say("")
+    asker.end(result)
+    assert (result.result().result.distance, result.result().result.human_distance) == (0.375, 0.5)
+
+
 def test_the_end_of_the_node_is_told(rig: Rig, asker: Asker) -> None:
     result = asker.begin()
     rig.until_action()

@@ -36,7 +36,7 @@ def test_a_stop_outlives_a_kill_and_a_ctrl_c_until_it_is_released(bench: NodeBen
     node = bench.add(SmootherNode())
     assert first_state(bench, node) == State.STOPPED
     bench.until_diagnostics("smoother_node", WARN, "Stopped before this start. The stop service was called. (since 2")
-    assert bench.call(Trigger, "smoother_node/release").message == "the next action moves the arm"
+    assert bench.call(Trigger, "smoother_node/release").message.startswith("the next action moves the arm")
     bench.kill(node)
     assert first_state(bench, bench.add(SmootherNode())) == State.IDLE
 
@@ -84,7 +84,7 @@ def test_where_nothing_can_be_written_a_stop_is_one_and_it_is_said_that_it_will_
     assert answer.success
     assert "stopped until /smoother_node/release is called. A stop will not survive a restart" in answer.message
     assert first_state(bench, node) == State.STOPPED
-    assert bench.call(Trigger, "smoother_node/release").message == "the next action moves the arm"
+    assert bench.call(Trigger, "smoother_node/release").message.startswith("the next action moves the arm")
 
 
 def test_every_node_of_every_domain_has_its_own_file(monkeypatch: pytest.MonkeyPatch) -> None:

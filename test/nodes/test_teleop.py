@@ -16,7 +16,7 @@ from std_msgs.msg import Bool, Float64
 from std_srvs.srv import Trigger
 from support.node_bench import NodeBench
 from support.played_human import PlayedHuman
-from support.smoother_rig import Rig, SimulatedTimeRig, transform, velocity
+from support.smoother_rig import Rig, SimulatedTimeRig, publish_frames, transform, velocity
 from tf2_ros import StaticTransformBroadcaster
 
 from rt_vla_ros.control.status import State
@@ -282,6 +282,34 @@ def test_a_gamepad_that_is_lost_is_a_latched_stop(pad_rig: Rig, fault: str) -> N
     assert "is lost" in rig.until_state(State.STOPPED).reason
 
 
+def test_a_press_that_is_old_does_not_give_the_arm_back(pad_rig: Rig) -> None:
+    rig, pad = pad_rig, Gamepad(pad_rig)
+    pad.buttons[4] = 1
+    rig.until_state(State.HUMAN)
+    pad.buttons[4] = 0
+    rig.bench.until(lambda: rig.statuses[-1].commander == "")
+    pad.age, pad.buttons[7] = 30.0, 1
+    rig.bench.spin_for(0.2)
+    assert rig.statuses[-1].awaits_resume
+    assert rig.node.messages_dropped
+    pad.age, pad.buttons[7] = 0.0, 0
+    rig.bench.spin_for(0.1)
+    pad.buttons[7] = 1
+    rig.until_state(State.IDLE)
+
+
+def test_what_waited_while_the_smoother_was_held_up_is_not_done_one_by_one(pad_rig: Rig) -> None:
+    rig, pad = pad_rig, Gamepad(pad_rig)
+    pad.timer.cancel()
+    for button in (4, 4, 0, 7, 0, 6, 0):  # of what came meanwhile, only the last and a stop count
+        pad.buttons = [0] * 11
+        pad.buttons[button] = 1
+        pad._say()
+    time.sleep(0.05)
+    assert rig.until_state(State.STOPPED).reason == "The stop button of the joystick was pressed."
+    assert not rig.statuses[-1].awaits_resume
+
+
 def test_a_joystick_that_does_not_fit_its_map_is_named(pad_rig: Rig) -> None:
     pad = Gamepad(pad_rig)
     pad.axes = [0.0, 0.0]
@@ -303,8 +331,53 @@ def test_a_dry_run_does_not_give_the_arm_back(rig: Rig) -> None:
     rig.node.set_parameters([Parameter("dry_run", value=True)])
     rig.bench.until(lambda: rig.statuses[-1].dry_run)
     assert rig.statuses[-1].awaits_resume
-    rig.bench.call(Trigger, "smoother_node/reset")
-    rig.bench.until(lambda: not rig.statuses[-1].awaits_resume)
+    assert "except that a human took over" in rig.bench.call(Trigger, "smoother_node/reset").message
+    rig.bench.spin_for(0.1)
+    assert rig.statuses[-1].awaits_resume
+
+
+def test_a_resume_says_what_is_still_in_the_way(make_bench: Callable[..., NodeBench]) -> None:
+    given = ("smoother_node:teleop_timeout:=1.0", "smoother_node:deadman_timeout:=0.5", "smoother_node:dry_run:=true")
+    rig = Rig(make_bench(*(word for one in given for word in ("-p", one))))
+    human = PlayedHuman(rig.bench)
+    human.held = True
+    rig.until_state(State.HUMAN)
+    human.held = False
+    rig.bench.until(lambda: rig.statuses[-1].commander == "")
+    rig.bench.spin_for(0.2)
+    answer = resume(rig)
+    assert answer.success
+    assert answer.message.startswith(
+        "the policy's next action on a fresh image moves the arm, once this is put right: "
+    )
+    assert "The deadman switch is not held" in answer.message
+    assert "It is a dry run" in answer.message
+    rig.bench.call(Trigger, "smoother_node/stop")
+    assert ", once this is put right: The deadman switch" in rig.bench.call(Trigger, "smoother_node/release").message
+
+
+def test_a_takeover_outlives_a_smoother_that_is_killed(rig: Rig) -> None:
+    human = PlayedHuman(rig.bench)
+    human.held = True
+    rig.until_state(State.HUMAN)
+    human.held = False
+    rig.bench.until(lambda: rig.statuses[-1].commander == "")
+    session = rig.statuses[-1].session
+    rig.bench.kill(rig.node)
+    rig.statuses.clear()
+    rig.node = rig.bench.add(SmootherNode())
+    publish_frames(rig.bench, rig.node)
+    rig.bench.until(lambda: rig.statuses)
+    status = rig.statuses[0]
+    assert (status.awaits_resume, status.session != session) == (True, True)
+    assert status.reason.startswith("A human took over before this start. (since 2")
+    rig.bench.until(lambda: rig.policy.get_subscription_count())
+    rig.act()
+    rig.bench.spin_for(0.2)
+    assert {status.state for status in rig.statuses} == {State.HUMAN}
+    assert resume(rig).success
+    rig.act()
+    rig.until_state(State.MOVING)
 
 
 def test_in_simulated_time_a_command_counts_when_it_comes(make_bench: Callable[..., NodeBench]) -> None:
