@@ -95,7 +95,11 @@ class RemoteConnection:
 
     def close(self) -> None:
         """Ends it, without waiting for the other side."""
-        self._lose("The connection was closed.")
+        self.lose("The connection was closed.")
+
+    def lose(self, sentence: str) -> None:
+        """The same; sentence: why."""
+        self._lose(sentence)
         _shut(self._socket)
 
     def _send(self, data: bytes) -> None:
