@@ -136,7 +136,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         why = error.strerror or str(error)
         raise ValueError(
-            f"The page cannot listen on {host!r}, port {port} ({why}): is the port taken, by another console? Give "
-            "another one as the parameter 'port'."
+            f"The web server cannot listen on {host!r}, port {port} ({why}): is the port taken? Give another one, as "
+            "the parameter 'port' of a console or --port of a command."
         ) from error
     return listener
