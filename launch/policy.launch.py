@@ -238,10 +238,19 @@ def chosen_parameters(context: LaunchContext, **types: type) -> list:
         list: lambda text: text.split(","),
         bool: lambda text: text == "true",
         int: lambda text: int(text) if text.isdecimal() else text,  # the node refuses it, in a sentence
+        float: number_or_text,
         str: str,
     }
     given = {name: read[types[name]](text) for name, text in texts.items() if text}
     return [*([file] if file else []), *([given] if given else [])]
+
+
+def number_or_text(text: str) -> float | str:
+    """The node refuses what is no number, in a sentence."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def policy_ended(event: ProcessExited, context: LaunchContext) -> list:

@@ -214,6 +214,7 @@ class PolicyNode(ManagedNode):
         self._instruction_gate.close()
         self._say(STOP, told)
         self._smoother.await_standstill()
+        self._health.end()  # what was wrong before would hide why it failed
         self._health.problem(told, lasting=True)
 
     def on_load_failed(self, sentence: str) -> None:

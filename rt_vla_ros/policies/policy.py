@@ -23,6 +23,10 @@ class PolicyLostError(ValueError):
     """
 
 
+class PolicyLateError(ValueError):
+    """There is no decision for this observation in time; the message says why. The next one may have one."""
+
+
 @runtime_checkable
 class Policy(Protocol):
     """Turns what the cameras see and a sentence into actions; keeps its own history between calls."""

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from rt_vla_ros.action_space.decoder import DecodingError
-from rt_vla_ros.policies.policy import Policy, PolicyLostError
+from rt_vla_ros.policies.policy import Policy, PolicyLateError, PolicyLostError
 from rt_vla_ros.runtime.frame_buffer import Frame, FrameBuffer
 from rt_vla_ros.runtime.policy_stepper import DueFrames, PolicyDecision, PolicyStepper
 from rt_vla_ros.runtime.warm_up import Warm, warm_up
 
 Message = TypeVar("Message")
+LONGEST_LOSS = 10.0
+"""A policy that is lost or late for longer ends the request [s]: nobody expects an arm to move by itself long after."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class RunnerListener(Protocol):
         """The frames could not be used, so there is no action; the request goes on."""
 
     def on_policy_lost(self, sentence: str) -> None:
-        """What was decided before is not to be followed any more; the request goes on when the policy is back."""
+        """What was decided before is not to be followed any more; the request goes on when the policy is back soon."""
 
     def on_request_failed(self, sentence: str) -> None:
         """The running request cannot be carried out and is over."""
@@ -80,6 +82,7 @@ class PolicyRunner(Generic[Message]):
         self._not_before_ns = 0  # older frames are not acted on
         self._end_ns: tuple[int, int] | None = None  # when the policy said that the request ends, and when it does
         self._begun_ns: int | None = None  # of the step in the making
+        self._missed: tuple[float, str] | None = None  # since when the policy cannot decide, of a steady clock; why
         self._stepper: PolicyStepper[Message] | None = None
         self._thread = threading.Thread(target=self._work, name="policy", daemon=True)
 
@@ -111,7 +114,7 @@ class PolicyRunner(Generic[Message]):
     def request(self, instruction: str) -> None:
         """Carries out an instruction from the next frames on, in place of the one before."""
         with self._changed:
-            self._instruction, self._end_ns = instruction, None
+            self._instruction, self._end_ns, self._missed = instruction, None, None
             self._request += 1
             self._requested_ns = time.monotonic_ns()
             if self._stepper is not None:
@@ -136,7 +139,7 @@ class PolicyRunner(Generic[Message]):
     def go_on(self) -> None:
         """The request goes on as if it began now: without a history, and from frames that are taken from now on."""
         with self._changed:
-            self._suspended, self._not_before_ns = False, self._clock()
+            self._suspended, self._not_before_ns, self._missed = False, self._clock(), None
             self._requested_ns = time.monotonic_ns()
             if self._stepper is not None:
                 self._stepper.restart()
@@ -204,8 +207,27 @@ class PolicyRunner(Generic[Message]):
                     continue
                 if due is not None:
                     return due
-            self._changed.wait()
+            self._changed.wait(self._give_up())
         return None
+
+    def _give_up(self) -> float | None:
+        """With the lock held: ends a request whose policy was missed for too long; else how long it still may be [s].
+
+        None where it is not missed.
+        """
+        if self._missed is None or self._instruction is None or self._suspended:
+            return None
+        since, why = self._missed
+        left = since + LONGEST_LOSS - time.monotonic()
+        if left > 0:
+            return left
+        why = f"The policy could not decide for more than {LONGEST_LOSS:g} s, so the request does not go on. {why}"
+        self._end(self._request, ValueError(why))
+        return None
+
+    def _miss(self, why: str) -> None:
+        """With the lock held: the policy has not decided. why: a sentence."""
+        self._missed = (time.monotonic() if self._missed is None else self._missed[0]), why
 
     def _act(
         self,
@@ -244,6 +266,8 @@ class PolicyRunner(Generic[Message]):
         except ValueError as error:
             with self._changed:
                 if request == self._request:
+                    if isinstance(error, PolicyLateError):
+                        self._miss(_sentence(error))
                     self._listener.on_frames_rejected(_sentence(error))
             return
         except Exception as error:
@@ -255,6 +279,7 @@ class PolicyRunner(Generic[Message]):
             if request == self._request:
                 self._end_ns, self._not_before_ns = None, self._clock()
                 stepper.restart()
+                self._miss(_sentence(error))
                 self._listener.on_policy_lost(_sentence(error))
 
     def _tell(self, request: int, step: PolicyStep) -> bool:
@@ -263,8 +288,10 @@ class PolicyRunner(Generic[Message]):
         An action that cannot be told must not end the thread: nobody would learn why nothing comes any more.
         """
         with self._changed:
+            self._give_up()
             if request != self._request:
                 return False
+            self._missed = None
             chunk = step.decision.chunk
             end = chunk.terminates_at
             if end == 0:

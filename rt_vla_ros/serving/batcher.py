@@ -27,7 +27,7 @@ class Batcher(Generic[T]):
 
     - A session has at most one request that waits; a newer one takes its place.
     - A batch is due when it is full, when every robot that has asked lately waits, when the oldest request has waited
-      for `max_wait`, or when a deadline leaves no more time.
+      for `max_wait` or for as long as one batch instead of two would save, or when a deadline leaves no more time.
     - Whose turn was the longest time ago comes first, so that no robot is passed over.
     - A request is late when its deadline has passed, or when by the shortest of the last batches it cannot be met. The
       estimate is not believed for ever: after a second without a batch the next request is tried.
@@ -89,7 +89,7 @@ class Batcher(Generic[T]):
         if len(self._waiting) >= self.max_batch or all(session in self._waiting for session in active):
             return now
         requests = self._waiting.values()
-        patience = min(one.arrival for one in requests) + self.max_wait
+        patience = min(one.arrival for one in requests) + self._worth(len(active))
         return min(patience, min(one.deadline for one in requests) - self.expected(len(self._waiting)))
 
     def take(self, now: float) -> list[WaitingRequest[T]]:
@@ -119,6 +119,13 @@ class Batcher(Generic[T]):
         """What a batch of this size takes at least [s]: by the nearest size that is not larger; 0 where none is."""
         known = max((one for one in self._durations if one <= size), default=None)
         return 0.0 if known is None else min(self._durations[known])
+
+    def _worth(self, active: int) -> float:
+        """How long to wait for the robots that are missing [s]: no longer than it saves to decide for all at once."""
+        waiting = len(self._waiting)
+        whole = min(max(active, waiting), self.max_batch)
+        apart = self.expected(waiting) + self.expected(whole - waiting)
+        return min(self.max_wait, max(apart - self.expected(whole), 0.0)) if self._durations else self.max_wait
 
     def _probes(self, now: float) -> bool:
         return self._ready_at is None and now - self._computed_at > PROBE

@@ -189,6 +189,16 @@ def test_every_way_to_hold_weights_can_be_chosen(monkeypatch: pytest.MonkeyPatch
     assert Planned(monkeypatch, arm="none", weights="int2").code != 0
 
 
+@pytest.mark.parametrize(("text", "value"), [("60.0", 60.0), ("1", 1.0), ("soon", "soon")])
+def test_the_budget_of_a_policy_server_is_a_number_with_a_fraction(
+    text: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = Planned(monkeypatch, arm="none", policy="remote:gpu-box", remote_budget=text, remote_jpeg="90")
+    budget = planned.parameters["policy_node"]["remote_budget"]
+    assert (budget, type(budget)) == (value, type(value))
+    assert planned.parameters["policy_node"]["remote_jpeg"] == 90
+
+
 def test_arguments_become_parameters_of_their_type(monkeypatch: pytest.MonkeyPatch) -> None:
     planned = Planned(
         monkeypatch,

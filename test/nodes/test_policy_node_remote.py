@@ -13,6 +13,7 @@ from support.policy_rig import PlayedPolicy, Rig
 from support.policy_server import RunningServer
 
 from rt_vla_ros.policies.policy import Policy
+from rt_vla_ros.runtime import policy_runner
 
 CUBE = "pick up the red cube"
 OK, ERROR = 0, 2
@@ -89,6 +90,29 @@ def test_the_same_model_that_is_back_moves_the_arm_by_a_fresh_image(
     assert stamp.sec * 10**9 + stamp.nanosec > gone
     assert next(iter(action.tokens)) == 1  # a new history
     rig.bench.until_diagnostics("policy_node", OK, "Carrying out the instruction.")
+
+
+def test_a_server_that_stays_away_ends_the_request_and_its_return_moves_nothing(
+    make_bench: Callable[..., NodeBench], start: Callable[..., RunningServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy_runner, "LONGEST_LOSS", 0.5)
+    server = start()
+    rig = remote_rig(make_bench, server)
+    rig.say(CUBE)
+    rig.until_action()
+    server.close()
+    show_until(rig, lambda: any(step.terminate for step in rig.actions[-1].steps))
+    assert "could not decide for more than 0.5 s" in rig.actions[-1].plan
+    rig.bench.until(lambda: "could not decide" in rig.bench.diagnostics["/policy_node"][1])
+    count = len(rig.actions)
+    start(server.port)
+    for _ in range(5):
+        rig.show()
+        rig.bench.until(lambda at=rig.stamp_ns: rig.now_ns() > at + 200_000_000)
+    assert len(rig.actions) == count
+    monkeypatch.setattr(policy_runner, "LONGEST_LOSS", 10.0)
+    rig.say("pick up the blue cube")
+    assert rig.until_action().steps
 
 
 def test_a_server_that_is_late_moves_nothing_and_the_request_goes_on(

@@ -16,7 +16,8 @@ from support.scripted_policy import ConstantPolicy
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import DecodingError
 from rt_vla_ros.observations.observation import Observation
-from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy, PolicyLostError
+from rt_vla_ros.policies.policy import WARM_UP_INSTRUCTION, WARM_UP_RUNS, Policy, PolicyLateError, PolicyLostError
+from rt_vla_ros.runtime import policy_runner
 from rt_vla_ros.runtime.frame_buffer import Frame
 from rt_vla_ros.runtime.policy_runner import PolicyRunner, PolicyStep
 from rt_vla_ros.runtime.policy_stepper import PolicyStepper
@@ -557,4 +558,59 @@ def test_a_policy_that_is_lost_when_a_request_begins_is_asked_again(desk: Desk) 
     (step,) = desk.listener.wait("step")
     assert isinstance(step, PolicyStep)
     assert step.stamp_ns == 1400 * MS
+    assert desk.listener.all("failed") == []
+
+
+@pytest.mark.parametrize("error", [PolicyLostError("The server is gone."), PolicyLateError("The server is late.")])
+def test_a_policy_that_stays_away_ends_the_request_though_no_image_comes(
+    desk: Desk, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy_runner, "LONGEST_LOSS", 0.1)
+    desk.start()
+    desk.runner.request("first")
+    desk.policy.error = error
+    desk.show(1000)
+    (why,) = desk.listener.wait("failed")
+    assert str(why).startswith("The policy could not decide for more than 0.1 s")
+    assert str(why).endswith(str(error))
+    assert not desk.runner.running
+    desk.policy.error = None
+    desk.runner.request("second")
+    desk.show(1400)
+    desk.listener.wait("step")
+
+
+def test_a_decision_that_takes_longer_than_a_policy_may_be_lost_is_not_acted_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.start()
+    desk.runner.request("first")
+    desk.policy.error = PolicyLostError("The server is gone.")
+    desk.show(1000)
+    desk.listener.wait("lost")
+    desk.policy.error = None
+    desk.policy.inside.clear()
+    desk.policy.gate.clear()
+    desk.show(1200)
+    assert desk.policy.inside.wait(PATIENCE)
+    monkeypatch.setattr(policy_runner, "LONGEST_LOSS", 0.0)
+    desk.policy.gate.set()
+    desk.listener.wait("failed")
+    assert desk.listener.all("step") == []
+
+
+def test_a_policy_that_is_back_soon_has_the_whole_time_again_at_the_next_loss(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.start()
+    desk.runner.request("first")
+    desk.policy.error = PolicyLostError("The server is gone.")
+    desk.show(1000)
+    desk.listener.wait("lost")
+    desk.policy.error = None
+    desk.show(1200)
+    desk.listener.wait("step")
+    monkeypatch.setattr(policy_runner, "LONGEST_LOSS", 0.0)
+    desk.show(1400)
+    desk.listener.wait("step", 2)
     assert desk.listener.all("failed") == []

@@ -57,9 +57,25 @@ def test_a_deadline_ends_the_wait_for_others() -> None:
     for session in "ab":
         made.put(session, "1", 0.0, FAR)
     made.take(0.0)
-    made.done(1, 0.02, 0.02)
+    made.done(1, 0.04, 0.04)
     made.put("a", "2", 0.1, 0.15)
-    assert made.due(0.1) == pytest.approx(0.13)
+    assert made.due(0.1) == pytest.approx(0.11)
+
+
+@pytest.mark.parametrize(
+    ("together", "waited"),
+    [(0.010, 0.005), (0.017, 0.003), (0.025, 0.0)],
+    ids=["as long as one", "a little less than two", "longer than two"],
+)
+def test_others_are_waited_for_no_longer_than_a_batch_with_them_saves(together: float, waited: float) -> None:
+    made = batcher()
+    for size, took in ((1, 0.010), (2, together)):
+        for session in "ab"[:size]:
+            made.put(session, "1", 0.0, FAR)
+        made.take(0.0)
+        made.done(size, took, 0.1)
+    made.put("a", "2", 0.5, FAR)
+    assert made.due(0.5) == pytest.approx(0.5 + waited)
 
 
 def test_a_newer_request_of_a_session_takes_the_place_of_the_older_one() -> None:

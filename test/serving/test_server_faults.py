@@ -426,3 +426,21 @@ def test_a_server_that_is_killed_amid_a_request_is_lost_at_once() -> None:
         assert time.monotonic() - killed[0] < 2.0
         with pytest.raises(PolicyLostError, match="No policy server answers"):
             policy.act(view(stamp=1.0))
+
+
+def test_a_server_that_falls_silent_is_lost_before_another_connection_is_tried(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Across a cut network each try takes seconds, in which the arm would still move."""
+    policy = remote(server, replace(ROBOT, budget=0.1))
+    policy.reset("go")
+    tried: list[object] = []
+    monkeypatch.setattr(policy, "_open", lambda: tried.append(None))
+    monkeypatch.setattr(policy._begun, "_send", lambda _data: None)
+    began, sentences = time.monotonic(), list[str]()
+    while not sentences or "said nothing" not in sentences[-1]:
+        assert time.monotonic() < began + PATIENCE
+        with pytest.raises((PolicyLostError, RemoteLateError)) as error:
+            policy.act(view())
+        sentences.append(str(error.value))
+    assert tried == []

@@ -95,7 +95,11 @@ class RemoteConnection:
 
     def close(self) -> None:
         """Ends it, without waiting for the other side."""
-        self._lose("The connection was closed.")
+        self.lose("The connection was closed.")
+
+    def lose(self, sentence: str) -> None:
+        """The same; sentence: why."""
+        self._lose(sentence)
         _shut(self._socket)
 
     def _send(self, data: bytes) -> None:
@@ -187,13 +191,14 @@ def _refused(address: RemoteAddress, settings: RemoteSettings, status: int) -> s
 
 
 def _unreachable(address: RemoteAddress, encrypted: bool, error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        return f"No policy server that is trusted answers at {address.place}: {error.reason or error}. See remote_ca."
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"No policy server that is trusted answers at {address.place}: {error.verify_message}. See remote_ca."
     if isinstance(error, OSError) and not isinstance(error, TimeoutError):
         reason = error.strerror or str(error)
     else:
         reason = "no answer" if isinstance(error, TimeoutError) else str(error)
-    cure = "" if encrypted else ", and without TLS (else say remote_ca)"
+    # TLS 1.3 tells who comes without a certificate only after it let him in.
+    cure = ", and does it take remote_certificate" if encrypted else ", and without TLS (else say remote_ca)"
     return f"No policy server answers at {address.place} ({reason}): does `rt-vla serve` run there{cure}?"
 
 

@@ -17,7 +17,7 @@ from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import DecodingError
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.observations.scaled_state import check_state
-from rt_vla_ros.policies.policy import PolicyLostError
+from rt_vla_ros.policies.policy import PolicyLateError, PolicyLostError
 from rt_vla_ros.policies.remote import meta_fields as read
 from rt_vla_ros.policies.remote.address import RemoteAddress
 from rt_vla_ros.policies.remote.chunk_wire import chunk_from_meta
@@ -33,7 +33,7 @@ LONGEST_RESET, LONGEST_ANSWER = 10.0, 120.0  # [s]
 TRIPS = 8  # of which the shortest counts
 
 
-class RemoteLateError(ValueError):
+class RemoteLateError(PolicyLateError):
     """The answer did not come in time, or could not: nothing is done by it. The next one may."""
 
 
@@ -75,7 +75,10 @@ class RemotePolicy:
 
     def reset(self, instruction: str) -> None:
         """See policies.policy.Policy. Raises PolicyLostError too."""
-        self._instruction, self._begun = instruction, None
+        self._instruction = instruction
+        if self._begun is not None and self._silence(self._begun) > self.budget + SILENCE:
+            self._begun.close()
+        self._begun = None
         self._begin(self._connected())
 
     def act(self, observation: Observation) -> ActionChunk:
@@ -88,6 +91,7 @@ class RemotePolicy:
         if self._instruction is None:
             raise RuntimeError("The policy has no instruction yet; call reset(instruction) first.")
         meta, body = self._encoded(observation)
+        self._tell_loss()
         connection = self._connected()
         if self._begun is not connection:
             self._begin(connection)
@@ -107,6 +111,9 @@ class RemotePolicy:
                 f"The policy server at {self._address.place} has not answered within {self.budget:.3g} s "
                 "(remote_budget): nothing is done by what may still come."
             ) from error
+        except PolicyLostError:
+            self._begun = None
+            raise
         self._owed = None
         return self._chunk(answer, time.monotonic() - asked)
 
@@ -138,11 +145,24 @@ class RemotePolicy:
         self._explain(answer, MessageKind.DONE)
         self._begun, self._owed = connection, None
 
+    def _tell_loss(self) -> None:
+        """Raises PolicyLostError, once, where the connection is lost or silent: to try a new one takes seconds."""
+        if self._begun is None:
+            return
+        silence = self._silence(self._begun)
+        if silence > self.budget + SILENCE:
+            self._begun.lose(f"The policy server at {self._address.place} has said nothing for {silence:.1f} s.")
+        sentence = self._begun.lost
+        if sentence is not None:
+            self._begun = self._owed = None
+            raise PolicyLostError(sentence)
+
+    def _silence(self, connection: RemoteConnection) -> float:
+        """For how long an answer has been missing, and nothing else has been heard either [s]."""
+        return 0.0 if self._owed is None else min(time.monotonic() - self._owed, connection.silence)
+
     def _connected(self) -> RemoteConnection:
         """The connection; a new one where the last was lost. Raises PolicyLostError and ValueError."""
-        owed = self._owed
-        if owed is not None and min(time.monotonic() - owed, self._link.silence) > self.budget + SILENCE:
-            self._link.close()
         return self._link.get(self._open)
 
     def _open(self) -> RemoteConnection:
@@ -187,11 +207,6 @@ class _ServerLink:
     def __init__(self, connection: RemoteConnection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
-
-    @property
-    def silence(self) -> float:
-        """How long nothing has been heard [s]."""
-        return self._connection.silence
 
     def get(self, make: Callable[[], RemoteConnection]) -> RemoteConnection:
         """The connection. Raises what `make` raises."""
