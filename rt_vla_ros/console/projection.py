@@ -13,6 +13,7 @@ Array = NDArray[np.float64]
 NEAREST = 0.01  # in front of the camera; what is nearer, or behind it, is not in the picture [m]
 SAME_SHAPE = 0.02  # part by which the sides of a picture may differ from those that were calibrated
 PLUMB_BOB = "plumb_bob"
+FISHEYES = ("equidistant", "fisheye")  # which bend rays with all coefficients zero, too
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def calibrated(
     bent = np.zeros(5) if rectified else np.array(distortion, np.float64)
     if not np.isfinite(camera).all() or camera[0, 0] <= 0 or camera[1, 1] <= 0 or min(size) <= 0:
         return f"Its camera_info has no calibration ({'p' if rectified else 'k'} is not set): calibrate the camera."
-    if bent.any() and (model != PLUMB_BOB or len(bent) != 5 or not np.isfinite(bent).all()):
+    other = bent.any() and (model != PLUMB_BOB or len(bent) != 5 or not np.isfinite(bent).all())
+    if other or (model in FISHEYES and not rectified):
         return (
             f"Its camera_info has {len(bent)} coefficients of the distortion model {model[:40]!r}, expected "
             f"{PLUMB_BOB} with 5: show its rectified pictures, the topic image_rect of image_proc."

@@ -63,6 +63,8 @@ class ConsolePath:
             self._tree.destroy()
         self._tree, self._subscriptions, self._way = None, [], ""
         self._infos.clear()
+        for camera in self._topics:  # whoever looks next must not see this one's way
+            self._board.camera(camera, path=None, undrawn="")
 
     def tip(self, node: str, frame: str) -> None:
         """A node says what the TF frame of the tool is; empty: it does not know."""

@@ -344,6 +344,7 @@ def test_the_way_of_a_chunk_is_drawn_into_the_picture_of_a_camera(make: Any) -> 
         bench.until(lambda: told("") and camera["path"] is not None)
     assert camera["path"] == [[0.5, 0.5], [0.4, 0.4]]  # to the left, and ahead
     bench.until(lambda: bench.world.count_subscribers("/camera_info") == 0)
+    bench.until(lambda: page.state["cameras"]["front"]["path"] is None)  # it is not that of the next chunk
 
 
 def test_instructions_that_nodes_know_are_offered(make: Any) -> None:

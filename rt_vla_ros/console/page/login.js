@@ -4,6 +4,8 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const token = document.getElementById("token").value.trim();
   const answer = await fetch("login", { method: "POST", body: token }).catch(() => null);
-  if (answer?.ok) location.reload();
-  else document.getElementById("answer").textContent = answer ? await answer.text() : "The server does not answer.";
+  if (answer?.ok) return location.reload();
+  const said = document.getElementById("answer");
+  said.textContent = answer ? await answer.text() : "The server does not answer.";
+  said.classList.add("bad");
 });

@@ -19,7 +19,8 @@ export function drawPath(pen, [width, height], action, path, colour) {
     if (index > 1 && word(grips[index - 1]) !== word(grips[index - 2])) circle(pen, point, 10, null, "#fff");
   });
   const end = points.at(-1);
-  if (end) label(pen, word(grips.at(-1) ?? -1), [end[0] + 10, end[1] + 4]);
+  const beside = end && end[0] > width - 50 ? -44 : 10; // a word at the edge would be cut off
+  if (end) label(pen, word(grips.at(-1) ?? -1), [end[0] + beside, end[1] + 4]);
   label(pen, `${inCentimetres(action.way).join("  ")} cm`, [8, height - 10]);
 }
 
@@ -82,6 +83,6 @@ export function drawInset(pen, height, action, colour) {
   }
   pen.fillStyle = "#fff";
   pen.font = FONT;
-  const rows = [...inCentimetres(action.way).map((one) => `${one} cm`), word(action.grips[0] ?? -1)];
+  const rows = [...inCentimetres(action.way).map((one) => `${one} cm`), word(action.grips.at(-1) ?? -1)];
   rows.forEach((text, row) => pen.fillText(text, left + side + 10, top + 18 + 16 * row));
 }

@@ -56,7 +56,7 @@ export class Plots {
     pen.scale(scale, scale);
     const points = this.samples.map((one) => [one.at, one.values[index]]);
     const known = points.map((point) => point[1]).filter((one) => typeof one === "number");
-    const top = plot.top ?? niceTop(Math.max(...known, 0));
+    const top = plot.top ?? niceTop(1.05 * Math.max(...known, 0));
     const now = performance.now();
     pen.strokeStyle = grid;
     pen.strokeRect(0.5, 0.5, width - 1, height - 1);
