@@ -22,6 +22,7 @@ DISCOVERY = 3.0  # until a smoother is found [s]
 ANSWER = 2.0  # until it says that it is stopped [s]
 LATER = 0.5  # for which it is looked for further ones, of which the graph tells later [s]
 KIND = "std_srvs/srv/Trigger"
+LACKING = "No smoother_node was found on this graph: NOTHING WAS STOPPED. Use the emergency stop."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
         node = rclpy.create_node("rt_vla_stop")
         broadcast = node.create_publisher(Empty, "stop", 1)
         if not args.key:
-            return stop_smoothers(node, found(node))
-        names = found(node)
+            return stop_smoothers(node, found(node, LACKING))
+        names = found(node, LACKING)
         print(f"The space bar stops {' and '.join(names)}; q ends this program and stops nothing.", flush=True)
         with raw_keys("--key") as keys:
             while not {"q", "\x03", END} & (pressed := set(keys.within(None))):
@@ -63,12 +64,12 @@ def smoothers(node: Node) -> list[str]:
     )
 
 
-def found(node: Node) -> list[str]:
-    """The same, once there is one. Raises CliError where none comes."""
+def found(node: Node, lacking: str) -> list[str]:
+    """The same, once there is one. Raises CliError with the sentence `lacking` where none comes."""
     deadline = time.monotonic() + DISCOVERY
     while not (names := smoothers(node)):
         if time.monotonic() > deadline:
-            raise CliError("No smoother_node was found on this graph: NOTHING WAS STOPPED. Use the emergency stop.")
+            raise CliError(lacking)
         rclpy.spin_once(node, timeout_sec=0.05)
     return names
 

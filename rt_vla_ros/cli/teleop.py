@@ -35,6 +35,7 @@ from zenoh_ros.wire.printable import printable
 
 PERIOD = 0.05  # between two messages [s]
 CALLBACKS = 4  # between two messages
+LACKING = "no smoother_node was found on this graph: start it first (`rt-vla run smoother_node`)."
 LISTENER = 2.0  # until somebody listens [s]
 MOVES = 0.2  # for how long a key moves the arm, where it is not repeated [s]
 HOLDS = 1.0  # for how long after the last key the deadman is held [s]
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         if args.use_sim_time:
             node.set_parameters([Parameter("use_sim_time", value=True)])
         desk = Desk(node, args)
-        names = found(node)
+        names = found(node, LACKING)
         desk.wait_for_listener()
         print(f"{' and '.join(names)} obeys these keys as long as each is held:\n{HELP}", flush=True)
         try:

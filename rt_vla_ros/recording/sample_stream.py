@@ -50,10 +50,10 @@ class SampleStream(Generic[_T]):
         One of another clock, or older than the last, is only counted. Of two of one time the later one counts, as where
         a simulated time stands still; of a steady topic that is the same message again.
         """
-        self.audit.heard(stamp_ns, now_ns)
         if abs(stamp_ns - now_ns) > OTHER_CLOCK_NS:
-            self.audit.heard_of_other_clock()
+            self.audit.heard_of_other_clock(stamp_ns, now_ns)
             return None
+        self.audit.heard(stamp_ns, now_ns)
         back = None
         if self._stamps and stamp_ns == self._stamps[-1] and not self.audit.steady:
             self._values[-1] = value

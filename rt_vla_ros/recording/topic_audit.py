@@ -27,7 +27,7 @@ class TopicAudit:
         self.messages = self.disordered = self.other_clock = self.unusable = 0
         self.refusal = ""
         self._first_ns = self._last_ns = 0
-        self._offset_ns = self._other_ns = 0
+        self._other_ns = 0
         self._gap_ns = self._gap_at_ns = 0
         self._lead_ns = 0
         self._intervals: deque[int] = deque(maxlen=RECENT)
@@ -35,23 +35,27 @@ class TopicAudit:
         self._used_ns: int | None = None
 
     def heard(self, stamp_ns: int, now_ns: int) -> None:
-        """A message of this stamp has come."""
-        self._offset_ns = stamp_ns - now_ns
-        self._lead_ns = max(self._lead_ns, self._offset_ns)
-        if not self.messages:
+        """A message of this stamp has come, of the recorder's clock."""
+        self._lead_ns = max(self._lead_ns, stamp_ns - now_ns)
+        if not self._own:
             self._first_ns = stamp_ns
         elif stamp_ns > self._last_ns:
             interval = stamp_ns - self._last_ns
             if interval > self._gap_ns:
                 self._gap_ns, self._gap_at_ns = interval, self._last_ns
             self._intervals.append(interval)
-        self._last_ns = max(stamp_ns, self._last_ns) if self.messages else stamp_ns
+        self._last_ns = max(stamp_ns, self._last_ns) if self._own else stamp_ns
         self.messages += 1
 
-    def heard_of_other_clock(self) -> None:
-        """The message that has come last is stamped by another clock."""
+    def heard_of_other_clock(self, stamp_ns: int, now_ns: int) -> None:
+        """One of another clock: its stamp says nothing of rate and gaps."""
+        self.messages += 1
         self.other_clock += 1
-        self._other_ns = self._offset_ns
+        self._other_ns = stamp_ns - now_ns
+
+    @property
+    def _own(self) -> int:
+        return self.messages - self.other_clock
 
     def used(self, stamp_ns: int, time_ns: int) -> None:
         """The message of this stamp is the one of a frame at `time_ns`."""
@@ -71,7 +75,7 @@ class TopicAudit:
     def rate(self) -> float:
         """[Hz], 0 before there are two messages."""
         span = self._last_ns - self._first_ns
-        return 1e9 * (self.messages - 1) / span if span > 0 else 0.0
+        return 1e9 * (self._own - 1) / span if span > 0 else 0.0
 
     @property
     def usual_ns(self) -> float:
@@ -82,7 +86,7 @@ class TopicAudit:
     def missing(self) -> int:
         """About how many messages did not come, by the usual interval between two; 0 while few have come."""
         usual = self.usual_ns
-        return max(0, round((self._last_ns - self._first_ns) / usual) + 1 - self.messages) if usual else 0
+        return max(0, round((self._last_ns - self._first_ns) / usual) + 1 - self._own) if usual else 0
 
     @property
     def repeated(self) -> float:

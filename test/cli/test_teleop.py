@@ -71,6 +71,18 @@ def rig(ros_graph: Any) -> Iterator[Rig]:
     bench.close()
 
 
+def test_without_a_smoother_it_says_what_to_start(ros_graph: Any) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(COMMAND, stdin=theirs, stderr=subprocess.PIPE, text=True, timeout=60)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 2
+    assert "start it first" in done.stderr
+    assert "STOPPED" not in done.stderr  # nobody asked for that
+
+
 def test_keys_take_over_stop_and_give_back(rig: Rig) -> None:
     ours, theirs = pty.openpty()
     with subprocess.Popen(COMMAND, stdin=theirs, stdout=subprocess.PIPE, text=True) as process:
