@@ -145,8 +145,8 @@ def _listen(host: str, port: int) -> list[socket.socket]:
                 continue  # the port that is free at one address is taken at another
             why = error.strerror or str(error)
             raise ValueError(
-                f"Nothing can be served on {host!r}, port {port} ({why}): is the port taken, by another process? Give "
-                "another one as the parameter 'port'."
+                f"The web server cannot listen on {host!r}, port {port} ({why}): is the port taken? Give another one, "
+                "as the parameter 'port' of a console or --port of a command."
             ) from error
     raise AssertionError("unreachable")
 

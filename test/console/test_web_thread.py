@@ -15,12 +15,12 @@ def test_a_port_that_is_taken_is_named() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ValueError, match=f"can be served on '127.0.0.1', port {port} .*'port'"):
+        with pytest.raises(ValueError, match=f"cannot listen on '127.0.0.1', port {port} .*'port'"):
             WebThread(None, "127.0.0.1", port)
 
 
 def test_an_address_that_is_not_this_machines_is_named() -> None:
-    with pytest.raises(ValueError, match=r"can be served on '192\.0\.2\.1'"):
+    with pytest.raises(ValueError, match=r"cannot listen on '192\.0\.2\.1'"):
         WebThread(None, "192.0.2.1", 0)
 
 
