@@ -14,6 +14,7 @@ from rt_vla_ros.control.takeover import DEADMEN, TakeoverSettings
 from rt_vla_ros.control.walls import NO_BOX, boxes_of
 from rt_vla_ros.nodes.parameters import Parameter
 from rt_vla_ros.nodes.start_error import StartError
+from rt_vla_ros.nodes.velocity_rivals import ALLOW_OTHER_VELOCITIES
 
 _limits, _settings, _takeover = Limits(), ControllerSettings(), TakeoverSettings()
 _gripper = _settings.gripper
@@ -55,6 +56,7 @@ _SETTINGS = (
 SMOOTHER_PARAMETERS = (
     Parameter("command_rate", 50.0, "Velocities per second [Hz].", low=20.0, high=500.0),
     Parameter("dry_run", False, "Everything but commands: the arm is told nothing.", read_only=False),
+    ALLOW_OTHER_VELOCITIES,
     Parameter("require_arm_status", False, "Nothing moves unless the arm's bridge says on arm_status: ready."),
     Parameter("deadman_timeout", 0.0, "How long a true on deadman lets the policy act; 0: off [s].", low=0.0, high=2.0),
     Parameter(

@@ -12,6 +12,7 @@ from rt_vla_ros.nodes.arm_watch import ArmWatch
 from rt_vla_ros.nodes.deadman import Deadman
 from rt_vla_ros.nodes.following import make_following
 from rt_vla_ros.nodes.transform_tree import TransformTree
+from rt_vla_ros.nodes.velocity_rivals import VelocityRivals
 
 
 class Guards:
@@ -19,6 +20,8 @@ class Guards:
 
     def __init__(self, node: Node, tree: TransformTree, values: Mapping[str, Any]) -> None:
         """values: the smoother's parameters. Raises StartError."""
+        base = ("base_twist_cmds",) if values["drive_base"] else ()
+        self._rivals = VelocityRivals(node, "delta_twist_cmds", *base)
         self._arm = ArmWatch(node) if values["require_arm_status"] else None
         timeout = values["deadman_timeout"]
         self._deadman = Deadman(node, timeout) if timeout > 0 else None
@@ -30,7 +33,7 @@ class Guards:
 
     def denied(self, *, human: bool = False) -> str | None:
         """Why nothing may move now, in a sentence. human: by a human, who holds a deadman of teleoperation instead."""
-        for guard in (None if human else self._deadman, self._arm):
+        for guard in (self._rivals, None if human else self._deadman, self._arm):
             if guard is not None and (problem := guard.problem) is not None:
                 return problem
         return None if self._following is None else self._following.look()

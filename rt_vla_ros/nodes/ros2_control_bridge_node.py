@@ -26,6 +26,7 @@ from rt_vla_ros.nodes.ros2_control_parameters import ROS2_CONTROL_BRIDGE_PARAMET
 from rt_vla_ros.nodes.running import end_process, run
 from rt_vla_ros.nodes.start_error import StartError
 from rt_vla_ros.nodes.transform_tree import TransformTree, rotation_of
+from rt_vla_ros.nodes.velocity_rivals import VelocityRivals
 
 Floats = NDArray[np.float64]
 STATUS_PERIOD = 0.05  # [s]
@@ -58,6 +59,7 @@ class Ros2ControlBridgeNode(ManagedNode):
         self._ticked = time.monotonic()
         self._ready: bool | None = None
         self._tree = TransformTree(self, self._now_ns)
+        self._rivals = VelocityRivals(self, "delta_twist_cmds")
         manager = s["controller_manager"].rstrip("/")
         self._watch = ControllerWatch(
             self,
@@ -150,7 +152,7 @@ class Ros2ControlBridgeNode(ManagedNode):
             return
         now = self._now()
         twist = self._fresh_twist(now)
-        problem = self.refusal or self._watch.problem
+        problem = self.refusal or self._rivals.problem or self._watch.problem
         if isinstance(twist, str):
             problem, twist = problem or twist, None
         self._command(self.commander.tick(now, twist, problem))
@@ -199,7 +201,7 @@ class Ros2ControlBridgeNode(ManagedNode):
             return f"No robot description has come on {topic!r}: does the robot_state_publisher run?"
         if time.monotonic() - self._ticked > CLOCK_STANDS:
             return "The node's clock stands still (use_sim_time): does the simulator run?"
-        return self._watch.problem or self.commander.reason
+        return self._rivals.problem or self._watch.problem or self.commander.reason
 
     def _publish_status(self) -> None:
         reason = self._reason()

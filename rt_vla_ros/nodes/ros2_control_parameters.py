@@ -8,11 +8,13 @@ from typing import Any
 from rt_vla_ros.arms.joint_commander import CommanderSettings
 from rt_vla_ros.nodes.managed import AUTOSTART
 from rt_vla_ros.nodes.parameters import Parameter
+from rt_vla_ros.nodes.velocity_rivals import ALLOW_OTHER_VELOCITIES
 
 _defaults = CommanderSettings()
 
 ROS2_CONTROL_BRIDGE_PARAMETERS = (
     AUTOSTART,
+    ALLOW_OTHER_VELOCITIES,
     Parameter("controller", "forward_position_controller", "Name of the joint group controller."),
     Parameter(
         "command_interface",

@@ -25,6 +25,7 @@ from rt_vla_ros.nodes.servo_bridge_parameters import SERVO_BRIDGE_PARAMETERS
 from rt_vla_ros.nodes.servo_pause import PausePlan
 from rt_vla_ros.nodes.servo_watch import ServoWatch
 from rt_vla_ros.nodes.start_error import StartError
+from rt_vla_ros.nodes.velocity_rivals import VelocityRivals
 
 LOOK_PERIOD = 0.02  # [s]
 LOOKS_PER_STATUS = 2  # arm_status comes at 25 Hz, and at once where something changed
@@ -58,6 +59,7 @@ class ServoBridgeNode(ManagedNode):
         topic = self.resolve_topic_name(f"{servo}/status")
         self._watch, self._plan, self._link = ServoWatch(topic), PausePlan(), ServoLink(self, servo, topic)
         self._checks = ServoChecks(self, servo, smoother) if settings["check_servo_parameters"] else None
+        self._rivals = VelocityRivals(self, f"{servo}/delta_twist_cmds")
         self._state, self._commanding, self._commander = int(State.IDLE), False, ""
         self._looks = self._smoother_silent = 0
         self._told: tuple[bool, str] | None = None
@@ -116,7 +118,7 @@ class ServoBridgeNode(ManagedNode):
 
     def _pause_or_wake(self, now: float) -> None:
         """A Servo that is silent though it was woken may have been paused by a person: who did that wakes it."""
-        pause = self._plan.wants_pause(now)
+        pause = self._plan.wants_pause(now) or self._rivals.problem is not None
         if self.is_open and not self._watch.is_silent and self._link.is_there and self._link.pause.wanted is not pause:
             self._link.pause.ask(pause, now)
 
@@ -147,8 +149,8 @@ class ServoBridgeNode(ManagedNode):
 
     def _problem(self, now: float) -> str | None:
         """Why a velocity that comes now is not carried out, in a sentence."""
-        if self.refusal is not None:
-            return self.refusal
+        if (told := self.refusal or self._rivals.problem) is not None:
+            return told
         settings = self._checks and self._checks.problem(now)
         if (problem := self._link.problem(now)) is not None and (not settings or not self._link.is_there):
             return problem

@@ -22,6 +22,7 @@ from rt_vla_ros.nodes.sim_arm_parameters import sim_arm_parameters
 from rt_vla_ros.nodes.sim_frames import SimFrames
 from rt_vla_ros.nodes.sim_publishers import SimPublishers
 from rt_vla_ros.nodes.start_error import StartError
+from rt_vla_ros.nodes.velocity_rivals import VelocityRivals
 from rt_vla_ros.sim import SUITES, Outcome, TabletopSim
 from rt_vla_ros.sim.pacing import LockStep, StepStatus, WallPace
 from rt_vla_ros.sim.world import STEP_NS, SimWorld
@@ -42,6 +43,7 @@ class SimArmNode(ProgramNode):
         self._own_clock = self._settings["publish_clock"] or self._settings["lock_step"]
         self._outputs = SimPublishers(self, self._world.sim, self._cameras, clock=self._own_clock)
         self._frames = SimFrames(self, self._world.sim, self._stamp_ns)
+        self._rivals = VelocityRivals(self, "delta_twist_cmds")
         self._twist: tuple[int, Twist] | None = None
         self._unresolved: TwistStamped | None = None  # lock step waits for it
         self._gripper: float | None = None
@@ -103,6 +105,8 @@ class SimArmNode(ProgramNode):
             self._lock_step.repeat()
 
     def _fresh_twist(self) -> Twist | None:
+        if self._rivals.problem is not None:
+            self._twist = None
         if self._twist is None:
             return None
         stamp_ns, twist = self._twist
@@ -152,6 +156,8 @@ class SimArmNode(ProgramNode):
     # In --------------------------------------------------------------------------------------------------------------
 
     def _on_twist(self, message: TwistStamped) -> None:
+        if self._rivals.problem is not None:
+            return
         stamp_ns, no_time = convert.nanoseconds(message.header.stamp), convert.refuse_stamp(message.header.stamp)
         twist = no_time or self._frames.resolve(convert.twist_from_message(message))
         # Its frame may be one of which this node has yet to hear; in lock step nobody sends the velocity again.
@@ -226,6 +232,8 @@ class SimArmNode(ProgramNode):
         level, message = Level.OK, self._message
         if factor is not None and factor < 0.9:
             level, message = Level.WARN, "The simulation runs slower than real time: this machine is too slow."
+        if self._rivals.problem is not None:
+            level, message = Level.ERROR, self._rivals.problem
         values = {
             "instruction": self._world.scene.task.instruction,
             "seconds": round(self._world.sim.time, 2),

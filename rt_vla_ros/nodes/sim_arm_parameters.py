@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rt_vla_ros.nodes.parameters import Parameter
+from rt_vla_ros.nodes.velocity_rivals import ALLOW_OTHER_VELOCITIES
 
 POLICY_WITH_SIM_ARM: dict[str, bool | int | float | str] = {
     "max_frozen_way": 0.0,
@@ -19,6 +20,7 @@ that is blocked shows them the same image again and again."""
 def sim_arm_parameters(suites: tuple[str, ...] = ()) -> tuple[Parameter, ...]:
     """suites: those there are."""
     return (
+        ALLOW_OTHER_VELOCITIES,
         Parameter("suite", "pick-colours", "Name of the suite of scenes.", choices=suites),
         Parameter("seed", 0, "The scene is a function of suite, seed and instruction.", low=0, high=2**53),
         Parameter("instruction", "", 'Such as "pick up the red cube": the object that it names is put on the table.'),

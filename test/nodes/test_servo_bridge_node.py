@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import rclpy
+from geometry_msgs.msg import TwistStamped
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 from support.node_bench import NodeBench
@@ -224,3 +225,11 @@ def test_a_failing_callback_is_told(rig: ServoRig, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(rig.node._link, "look_at_graph", fail)
     rig.until_said("The bridge to Servo has a fault")
+
+
+def test_a_servo_that_two_publish_velocities_for_is_paused_and_both_are_named(rig: ServoRig) -> None:
+    rig.until_ready()
+    for name in ("smoother", "teleop_tool"):
+        rig.bench.add(rclpy.create_node(name)).create_publisher(TwistStamped, "/servo_node/delta_twist_cmds", 10)
+    rig.until_said("come from 2 publishers, /smoother and /teleop_tool, and nothing moves until there is one")
+    rig.bench.until(lambda: rig.node._link.pause.taken is True)

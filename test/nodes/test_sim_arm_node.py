@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from geometry_msgs.msg import TwistStamped
+from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from rt_vla_ros.srv import ResetScene, TaskOutcome
 from sensor_msgs.msg import CameraInfo, Image, JointState
@@ -20,6 +21,7 @@ from rt_vla_ros.nodes.sim_arm_node import SimArmNode
 from rt_vla_ros.nodes.start_error import StartError
 
 UP = 0.1
+ERROR = 2
 
 
 class Rig:
@@ -174,3 +176,10 @@ def test_parameters_that_make_no_sense_are_refused(
     make_bench("-p", f"sim_arm_node:{argument}")
     with pytest.raises(StartError, match=words):
         SimArmNode()
+
+
+def test_where_two_publish_velocities_it_stands_still_and_names_them(rig: Rig) -> None:
+    rig.bench.add(Node("old_smoother")).create_publisher(TwistStamped, "delta_twist_cmds", 10)
+    sentence = "Velocities on '/delta_twist_cmds' come from 2 publishers, /old_smoother and /world, and nothing moves"
+    rig.bench.until_diagnostics("sim_arm_node", ERROR, sentence)
+    assert abs(rig.rise()) < 0.002

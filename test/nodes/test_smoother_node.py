@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import TransformStamped
+from geometry_msgs.msg import TransformStamped, TwistStamped
 from rclpy.clock import ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -321,6 +321,39 @@ def test_in_simulated_time_an_action_that_overtook_the_clock_waits_for_it(
     act(30)
     rig.tell(16)
     rig.bench.until(lambda: "s in the future: the clocks of camera and controller differ." in rig.statuses[-1].reason)
+
+
+def test_an_action_for_a_smoother_of_before_is_refused_and_told(rig: Rig) -> None:
+    stamp = rig.decide(action(), publisher="/p#1", request=1, smoother_session=rig.statuses[-1].session + 1)
+    rig.bench.until(lambda: rig.statuses[-1].refused)
+    assert rig.statuses[-1].refused[-1].reason.startswith("The request began before this start of the smoother: ")
+    assert (rig.statuses[-1].state, stamp > 0) == (State.IDLE, True)
+    rig.decide(action(), publisher="/p#1", request=2, smoother_session=rig.statuses[-1].session)
+    rig.until_state(State.MOVING)
+
+
+@pytest.mark.parametrize("name", ["teleop_tool", "smoother_node"])
+def test_another_publisher_of_velocities_ends_the_motion_and_is_named(rig: Rig, name: str) -> None:
+    rig.act(period=2.0)
+    rig.until_state(State.MOVING)
+    other = rig.bench.add(Node(name))
+    other.create_publisher(TwistStamped, "delta_twist_cmds", 10)
+    reason = rig.until_state(State.FAULT).reason
+    assert reason.startswith("Velocities on '/delta_twist_cmds' come from 2 publishers, /smoother_node and ")
+    assert f"/{name}, and nothing moves" in reason
+    rig.until_still()
+    rig.bench.kill(other)
+    rig.bench.until(lambda: rig.node._conditions.denied() is None)
+    rig.act()
+    rig.until_state(State.MOVING)
+
+
+def test_another_publisher_of_velocities_can_be_allowed(make_bench: Callable[..., NodeBench]) -> None:
+    rig = Rig(make_bench("-p", "smoother_node:allow_other_velocities:=true"))
+    rig.bench.add(Node("other")).create_publisher(TwistStamped, "delta_twist_cmds", 10)
+    rig.bench.spin_for(0.3)
+    rig.act()
+    rig.until_state(State.MOVING)
 
 
 def test_its_last_word_is_to_stand_still(rig: Rig) -> None:

@@ -234,6 +234,22 @@ def test_a_policy_whose_smoother_is_gone_says_so_and_ends_its_request(rig: Rig) 
     rig.bench.until(rig.moved)
 
 
+def test_a_smoother_that_was_started_again_at_once_does_not_take_the_request_up(rig: Rig) -> None:
+    rig.say(PICK)
+    rig.bench.until(rig.moved)
+    rig.bench.kill(rig.smoother)
+    rig.twists.clear()
+    rig.statuses.clear()
+    rig.smoother = rig.bench.add(SmootherNode())  # before anybody missed it
+    said = "The request was ended: the smoother, which followed its actions, was gone."
+    rig.bench.until_diagnostics("policy_node", ERROR, said)
+    rig.settle()
+    rig.say_with_pauses()
+    assert rig.moved() == 0
+    assert rig.bench.call(Trigger, "policy_node/restart").success
+    rig.bench.until(rig.moved)
+
+
 def test_the_result_of_a_canceled_goal_comes_when_the_arm_stands_still(rig: Rig) -> None:
     client = ActionClient(rig.bench.world, ExecuteInstruction, "policy_node/execute")
     rig.bench.until(client.server_is_ready)
