@@ -267,9 +267,7 @@ class InstructionAction:
         self._tell(goal)
         with self._lock:
             self._goal = None
-        result = Result(
-            outcome=outcome, sentence=sentence, distance=goal.moved[False], human_distance=goal.moved[True]
-        )
+        result = Result(outcome=outcome, sentence=sentence, distance=goal.moved[False], human_distance=goal.moved[True])
         result.duration.sec, result.duration.nanosec = divmod(goal.elapsed_ns, NANOSECONDS)
         handle = goal.handle
         ending = {Result.SUCCEEDED: handle.succeed, Result.CANCELED: handle.canceled}.get(outcome, handle.abort)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import rclpy
+from geometry_msgs.msg import TwistStamped
 from support.node_bench import NodeBench
 from support.played_ros2_control import BridgeRig, tip_poses
 
