@@ -175,18 +175,20 @@ class Motion:
             wanted = self._steered if close else self._planned + missing * (self._ema.gain(interval) * interval)
         first = None
         if position is not None:
-            position = position + self._jerk.pending[:3]  # where it is led by what was planned
-            wanted = self._behind_wall(wanted, position, interval, now)
-            first = self._limits.keep_inside(self._planned, position, interval)
+            led = position + self._jerk.pending[:3]  # where it is led by what was planned
+            wanted = self._behind_wall(wanted, led, interval, now)
+            first = self._limits.keep_inside(self._planned, led, interval)
         self._planned = self._limits.approach(wanted, self._planned, interval, first)
         if self._halted:
             self._jerk.reset(self._planned)
             self.velocity = self._planned
         else:
-            gentle = self._jerk.velocity(self._planned, interval)
+            gentle, told = self._jerk.velocity(self._planned, interval), self.velocity
             # An average over ticks that are not punctual may change faster than what it is of.
             within = self._limits.within_reach(gentle, self.velocity, interval)
             self.velocity = gentle if within else self._limits.approach(gentle, self.velocity, interval)
+            if position is not None and self._limits.forbidden_boxes and any(self._jerk.durations):
+                self._keep_out(gentle, told, position, interval, now)
 
     def come_due(self, last: float, now: float) -> None:
         """Adds up what is demanded until `now` [s]; the last tick was at `last`. Steps from `now` on are untouched."""
@@ -227,6 +229,21 @@ class Motion:
             self._owe(np.where(held, inside / self._ema.gain(interval), self._ema.owed), now)
         self.walled = bool(held.any())
         return inside
+
+    def _keep_out(self, gentle: Vector, told: Vector, position: Vector, interval: float, now: float) -> None:
+        """An average of places around a box's corner may lie inside: there it brakes at the acceleration limit.
+
+        What was planned for later is dropped.
+        """
+        inside = self._limits.keep_inside(gentle, position, interval, told)
+        if np.array_equal(inside, gentle):
+            return
+        first = self._limits.keep_inside(told, position, interval)
+        self.velocity = self._planned = self._limits.approach(inside, told, interval, first)
+        pending = self._jerk.pending
+        self._jerk.reset(self.velocity)
+        self._demanded.correct(now, self._jerk.pending - pending)
+        self.walled = True
 
     def _owe(self, owed: Vector, at: float) -> None:
         """Another displacement (6,) is owed than what came due and is not done.

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import rclpy
+from geometry_msgs.msg import TwistStamped
 from support.node_bench import NodeBench
 from support.played_ros2_control import BridgeRig, tip_poses
 
@@ -81,6 +83,19 @@ def test_faults_on_the_graph_stop_the_arm_and_say_why(make_bench: Benches) -> No
         rig.until_not_ready(words)
         rig.bench.until(lambda: not rig.arm.commands[-1].any(), "it is not told to stand still")
         rig.until_ready()
+
+
+def test_velocities_of_two_publishers_move_nothing_and_both_are_named(make_bench: Benches) -> None:
+    rig = make(make_bench, "velocity")
+    rig.until_ready()
+    rig.drive(0.1, 0, 0, 0, 0, 0)
+    other = rig.bench.add(rclpy.create_node("old_smoother"))
+    other.create_publisher(TwistStamped, "delta_twist_cmds", 10)
+    rig.bench.until(lambda: rig.send(0.1, 0, 0, 0, 0, 0) or not rig.statuses[-1].ready, "it goes on")
+    rig.until_not_ready("come from 2 publishers, /old_smoother and /world, and nothing moves until there is one")
+    rig.bench.until(lambda: not rig.arm.commands[-1].any(), "it is not told to stand still")
+    rig.bench.kill(other)
+    rig.until_ready()
 
 
 @pytest.mark.parametrize("age", [0.15, -0.15, 3600.0, -3600.0])

@@ -334,7 +334,7 @@ def test_an_action_for_a_smoother_of_before_is_refused_and_told(rig: Rig) -> Non
 
 @pytest.mark.parametrize("name", ["teleop_tool", "smoother_node"])
 def test_another_publisher_of_velocities_ends_the_motion_and_is_named(rig: Rig, name: str) -> None:
-    rig.act(period=2.0)
+    rig.act(period=2.0, publisher="/p#1", request=1)
     rig.until_state(State.MOVING)
     other = rig.bench.add(Node(name))
     other.create_publisher(TwistStamped, "delta_twist_cmds", 10)
@@ -344,7 +344,7 @@ def test_another_publisher_of_velocities_ends_the_motion_and_is_named(rig: Rig, 
     rig.until_still()
     rig.bench.kill(other)
     rig.bench.until(lambda: rig.node._conditions.denied() is None)
-    rig.decide(action(), request=2)
+    rig.act(publisher="/p#1", request=2)
     rig.until_state(State.MOVING)
 
 
