@@ -28,7 +28,7 @@ def test_a_press_that_nobody_answers_does_not_end_the_program(
         raise CliError("/smoother_node did not say that it is stopped.")
 
     monkeypatch.setattr(stop, "rclpy", MagicMock())
-    monkeypatch.setattr(stop, "found", lambda _node: ["/smoother_node"])
+    monkeypatch.setattr(stop, "found", lambda _node, _lacking: ["/smoother_node"])
     monkeypatch.setattr(stop, "smoothers", lambda _node: [])
     monkeypatch.setattr(stop, "stop_smoothers", silent)
     left = iter([" ", "x", " ", "q"])

@@ -316,16 +316,15 @@ def test_every_figure_of_the_last_minute_is_plotted(show: Any) -> None:
     page.wait_for_function(
         "() => [...document.querySelectorAll('.plot b')].every((one) => /[0-9]/.test(one.textContent))"
     )
-    lines = page.evaluate(
+    page.wait_for_function(  # a line needs two samples
         """() => { const ink = document.createElement('canvas').getContext('2d');
         ink.fillStyle = getComputedStyle(document.documentElement).getPropertyValue('--c0');
         const [r, g, b] = [1, 3, 5].map((at) => parseInt(ink.fillStyle.slice(at, at + 2), 16));
-        return [...document.querySelectorAll('.plot canvas')].map((canvas) => {
+        return [...document.querySelectorAll('.plot canvas')].every((canvas) => {
           const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
           let found = 0;
           for (let at = 0; at < data.length; at += 4)
             found += [r, g, b].every((one, index) => Math.abs(data[at + index] - one) < 40) && data[at + 3] > 90;
-          return found; }); }"""
+          return found > 0; }); }"""
     )
-    assert all(lines), lines
     page.close()

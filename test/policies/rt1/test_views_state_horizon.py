@@ -212,8 +212,11 @@ def test_a_policy_gives_a_chunk_of_the_cards_steps(decoding: str) -> None:
 
 def test_the_cards_order_and_ranges_are_what_the_network_gets() -> None:
     made, taken = policy(), []
-    step = made._steps.step
-    made._steps.step = lambda images, state: (taken.append((images, state)), step(images, state))[1]  # type: ignore[method-assign]
+    seen = made._steps.observed
+    made._steps.observed = lambda images, states, factors: (  # type: ignore[method-assign]
+        taken.append((images[0], states)),
+        seen(images, states, factors),
+    )[1]
     for state in ((0.2, 3.0), (0.35, 0.0), (0.9, -7.0)):
         made.act(observed(3, state))
     np.testing.assert_array_equal(taken[0][0].numpy(), np.stack([picture(3), picture(103)]))
