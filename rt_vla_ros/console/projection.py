@@ -59,6 +59,9 @@ class Pinhole:
         return min(turns, default=np.inf)
 
 
+LARGEST = 1e6  # distortion coefficient, which is about 1 for a wide lens; with more the polynomial overflows
+
+
 def calibrated(
     size: tuple[int, int],
     matrix: Sequence[float],
@@ -78,9 +81,13 @@ def calibrated(
     flat = np.asarray(projection, np.float64).reshape(3, 4)[:, :3] if rectified else matrix
     camera = np.array(flat, np.float64).reshape(3, 3)
     bent = np.zeros(5) if rectified else np.array(distortion, np.float64)
-    if not np.isfinite(camera).all() or camera[0, 0] <= 0 or camera[1, 1] <= 0 or min(size) <= 0:
+    if min(size) <= 0:
+        return f"Its camera_info is of {size[0]} x {size[1]} pixels: its driver does not say how large pictures are."
+    if not np.isfinite(camera).all() or camera[0, 0] <= 0 or camera[1, 1] <= 0:
         return f"Its camera_info has no calibration ({'p' if rectified else 'k'} is not set): calibrate the camera."
-    other = bent.any() and (model != PLUMB_BOB or len(bent) != 5 or not np.isfinite(bent).all())
+    if not (np.abs(bent) < LARGEST).all():
+        return f"Its camera_info has distortion coefficients that no lens has ({bent[:5]}): calibrate the camera."
+    other = bent.any() and (model != PLUMB_BOB or len(bent) != 5)
     if other or (model in FISHEYES and not rectified):
         return (
             f"Its camera_info has {len(bent)} coefficients of the distortion model {model[:40]!r}, expected "
