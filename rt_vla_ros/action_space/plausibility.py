@@ -176,7 +176,8 @@ def check_moves(card: ActionCard, uses: Sequence[DimensionUse]) -> None:
         used = "; ".join(f"{use.dimension.name!r} ({_span(use.dimension)}) up to {use.largest:.3g}" for use in moving)
         raise ImplausibleActionsError(
             f"The recorded actions never leave the bin of 0: {used}. Learned from them, the robot would stand "
-            "still. Convert the recorded actions to the card's units, or correct the card."
+            "still. Did the arm move when they were recorded? If it did, convert the recorded actions to the card's "
+            "units, or correct the card."
         )
 
 

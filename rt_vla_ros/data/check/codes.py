@@ -114,7 +114,9 @@ CODES: dict[str, CheckCode] = {
     ),
     "speed": CheckCode(ERROR, "The actions are faster than any arm.", "Convert the actions to the card's units."),
     "no-motion": CheckCode(
-        ERROR, "The actions never leave the bin of 0.", "Convert the actions, or correct the card's range."
+        ERROR,
+        "The actions never leave the bin of 0.",
+        "If the arm moved, convert the actions, or correct the card's range.",
     ),
     "gripper-values": CheckCode(
         ERROR,
