@@ -50,9 +50,8 @@ def show_until(rig: Rig, condition: Callable[[], bool]) -> None:
     raise AssertionError("It did not come to that.")
 
 
-def test_a_server_that_is_lost_makes_the_arm_hold_and_the_same_model_goes_on(
-    make_bench: Callable[..., NodeBench], start: Callable[..., RunningServer]
-) -> None:
+def lost(make_bench: Callable[..., NodeBench], start: Callable[..., RunningServer]) -> tuple[RunningServer, Rig]:
+    """A robot that acted, and was told to hold because its server has gone."""
     server = start()
     rig = remote_rig(make_bench, server)
     rig.say(CUBE)
@@ -60,6 +59,13 @@ def test_a_server_that_is_lost_makes_the_arm_hold_and_the_same_model_goes_on(
     assert rig.until_action().steps
     server.close()
     show_until(rig, lambda: not rig.actions[-1].steps)
+    return server, rig
+
+
+def test_a_server_that_is_lost_makes_the_arm_hold_and_the_same_model_goes_on(
+    make_bench: Callable[..., NodeBench], start: Callable[..., RunningServer]
+) -> None:
+    server, rig = lost(make_bench, start)
     held = len(rig.actions)
     assert "policy server" in rig.actions[-1].plan
     rig.bench.until(lambda: rig.bench.diagnostics["/policy_node"][0] == ERROR)
@@ -76,13 +82,7 @@ def test_a_server_that_is_lost_makes_the_arm_hold_and_the_same_model_goes_on(
 def test_the_same_model_that_is_back_moves_the_arm_by_a_fresh_image(
     make_bench: Callable[..., NodeBench], start: Callable[..., RunningServer]
 ) -> None:
-    server = start()
-    rig = remote_rig(make_bench, server)
-    rig.say(CUBE)
-    rig.until_action()
-    rig.until_action()
-    server.close()
-    show_until(rig, lambda: not rig.actions[-1].steps)
+    server, rig = lost(make_bench, start)
     gone = rig.now_ns()
     start(server.port)
     action = rig.until_action()
