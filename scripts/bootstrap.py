@@ -33,7 +33,10 @@ from typing import Any, NoReturn
 CHECKOUT = Path(__file__).resolve().parents[1]
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 NEEDS_PICTURES = ("demo", "test", "launch", "evaluate", "collect", "train")
-EXTRAS = {"test": ["test"], "collect": ["train"], "keys": ["keys"], "train": ["train"]}  # what a command needs besides
+# What a command needs besides.
+EXTRAS = {"test": ["test"], "collect": ["train"], "keys": ["keys"], "serve": ["serve"], "train": ["train"]}
+BENCH_EXTRAS = {"console": "console", "serve": "serve"}
+REMOTE = re.compile(r"(--policy=|policy:=)?remote:")  # a policy that a server decides for
 CONSOLE_WORDS = {"--console", "console:=true", "console_node"}  # where the page in the browser is asked for
 SPACE_NEEDED = 3 * 2**30  # the environment with the CPU build, and pip's cache of it [bytes]
 
@@ -350,7 +353,14 @@ def overview(arguments: Sequence[str]) -> int | None:
 
 def needed_extras(arguments: Sequence[str]) -> list[str]:
     """What a command line needs besides the libraries that all need."""
-    return [*EXTRAS.get(arguments[0], []), *(["console"] if CONSOLE_WORDS & set(arguments) else [])]
+    extras = list(EXTRAS.get(arguments[0], []))
+    if arguments[0] == "bench":
+        extras += [BENCH_EXTRAS[word] for word in arguments[1:2] if word in BENCH_EXTRAS]
+    if CONSOLE_WORDS & set(arguments):
+        extras.append("console")
+    if any(REMOTE.match(word) for word in arguments):
+        extras.append("remote")
+    return extras
 
 
 def start(arguments: Sequence[str]) -> int:

@@ -179,6 +179,13 @@ def test_extras_may_ask_for_other_extras(monkeypatch: pytest.MonkeyPatch, machin
         ("launch policy.launch.py console:=false", []),
         ("run rt_vla_ros console_node", ["console"]),
         ("train rt1", ["train"]),
+        ("serve rt1-mini", ["serve"]),
+        ("bench serve --robots 1", ["serve"]),
+        ("bench console", ["console"]),
+        ("bench node", []),
+        ("evaluate --policy remote:localhost", ["remote"]),
+        ("launch policy.launch.py policy:=remote:gpu-box/rt1-mini", ["remote"]),
+        ("demo --policy=remote:localhost --console", ["console", "remote"]),
     ],
 )
 def test_a_command_line_names_the_extras_that_it_needs(line: str, extras: list[str]) -> None:

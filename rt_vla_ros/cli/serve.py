@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _checked(args: argparse.Namespace) -> str | None:
     """The token. Raises ValueError and CliError for what can be known to be wrong before anything is loaded."""
-    try:
-        from rt_vla_ros.serving.access import check_listening
-    except ImportError as error:
-        needed = "the policy server needs starlette, uvicorn and websockets: pip install 'rt_vla_ros[serve]'"
-        raise CliError(f"{needed} ({error}).") from error
+    from rt_vla_ros.serving.access import check_listening
+
+    if missing := [name for name in ("starlette", "uvicorn", "websockets") if find_spec(name) is None]:
+        raise CliError(f"The policy server needs {', '.join(missing)}: pip install 'rt_vla_ros[serve]'.")
     for name in args.checkpoints:
         check_name(name)
     if not args.port <= 65535:

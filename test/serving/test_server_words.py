@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rt_vla_ros.action_space.card_differences import card_differences
+from rt_vla_ros.cli import serve
+from rt_vla_ros.cli.main import main
 from rt_vla_ros.cli.serve import FleetScreen
 from rt_vla_ros.policies.checkpoint.errors import ServerDecidesError, UnknownPolicyError
 from rt_vla_ros.policies.checkpoint.resolve import check_name, resolve
@@ -159,3 +163,22 @@ def test_a_robot_cannot_write_on_the_terminal_by_its_name() -> None:
 
 def test_quantiles_of_nothing_are_none() -> None:
     assert (quantile([], 0.5), quantile([1.0], 0.99)) == (None, 1.0)
+
+
+def test_without_its_libraries_the_server_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(serve, "find_spec", lambda name: None if name == "uvicorn" else True)
+    assert main(["serve", "rt1-mini"]) == 2
+    assert "The policy server needs uvicorn: pip install 'rt_vla_ros[serve]'." in capsys.readouterr().err
+
+
+def test_without_websockets_a_remote_policy_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['websockets'] = None\n"
+        "from rt_vla_ros.cli.main import main; sys.exit(main(['evaluate', '--policy', 'remote:localhost']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "needs websockets: pip install 'rt_vla_ros[remote]'" in done.stderr
+    assert "Traceback" not in done.stderr

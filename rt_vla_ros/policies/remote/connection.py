@@ -11,7 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+try:
+    from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+except ImportError as error:
+    raise ImportError(
+        f"A policy that a server decides for needs websockets: pip install 'rt_vla_ros[remote]' ({error})."
+    ) from error
 from websockets.sync.client import ClientConnection, connect
 
 from rt_vla_ros.os_error import in_words
