@@ -28,6 +28,7 @@ ROWS = (
         "parent_process.py",
         "progress.py",
         "protocol_buffers.py",
+        "style",
         "svg.py",
     ),
     ("token_file.py",),

@@ -1,9 +1,11 @@
-"""The files of the page, as they lie beside this module: read once, known by name, nothing else is served."""
+"""The files of the page, its own and the stylesheet of all pages: read once, known by name, nothing else is served."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple
+
+from rt_vla_ros.style.sheets import BASE
 
 FOLDER = Path(__file__).parent / "page"
 TYPES = {
@@ -26,7 +28,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 # What is needed to log in is no secret.
-PUBLIC = ("login.html", "login.js", "console.css", "icon.svg")
+PUBLIC = ("login.html", "login.js", "base.css", "console.css", "icon.svg")
 
 
 class Asset(NamedTuple):
@@ -38,4 +40,5 @@ class Asset(NamedTuple):
 
 def read_assets() -> dict[str, Asset]:
     """All files of the page by their names."""
-    return {path.name: Asset(path.read_bytes(), TYPES[path.suffix]) for path in FOLDER.iterdir() if path.is_file()}
+    files = [BASE, *(path for path in FOLDER.iterdir() if path.is_file())]
+    return {path.name: Asset(path.read_bytes(), TYPES[path.suffix]) for path in files}

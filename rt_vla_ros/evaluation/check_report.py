@@ -31,7 +31,8 @@ def write_check_report(path: Path, checked: CheckedSet) -> None:
 def _summary(checked: CheckedSet) -> str:
     opened, counts = checked.opened, checked.counts()
     words = ", ".join(
-        f'<span class="{name}">{count} {name}{"s" * (count != 1)}</span>' for name, count in counts.items()
+        f'<span class="count {name if count else "none"}">{count} {name}{"s" * (count != 1)}</span>'
+        for name, count in counts.items()
     )
     frames = sum(map(len, opened.episodes))
     cameras = ", ".join(opened.cameras) or "no camera that can be read"
@@ -46,9 +47,9 @@ def _finding(finding: DataFinding, episodes: int) -> str:
     if finding.episodes and len(finding.episodes) < episodes:
         where = f" <span class=soft>In {episode_list(finding.episodes, 24)}.</span>"
     return (
-        f'<p><span class="badge {finding.severity}">{finding.severity}</span> <code>{escape(finding.code)}</code> '
-        f"{escape(CODES[finding.code].meaning)}<br>{escape(finding.sentence)}{where}<br><b>What to do:</b> "
-        f"{escape(finding.advice)}</p>"
+        f'<section class="finding {finding.severity}"><h3><span class=badge>{finding.severity}</span> '
+        f"<code>{escape(finding.code)}</code> {escape(CODES[finding.code].meaning)}</h3>"
+        f"<p>{escape(finding.sentence)}{where}</p><p><b>What to do:</b> {escape(finding.advice)}</p></section>"
     )
 
 
@@ -78,9 +79,9 @@ def _episode(checked: CheckedSet, episode: RecordedEpisode, codes: list[str]) ->
                 image = next(iter(pictures.read(episode.number, step, 1)))
             except (DatasetError, StopIteration):
                 continue
-            caption = f"{camera}, {episode.stamps[step]:.1f} s"
+            caption = escape(f"{camera}, {episode.stamps[step]:.1f} s")
             source = image_uri(image, SIDE)
-            yield f'<figure><img src="{source}" alt=""><figcaption>{escape(caption)}</figcaption></figure>'
+            yield f'<figure><img src="{source}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
     yield "</div>"
     if opened.card is not None and count:
         yield f"<details {'open' * bool(codes)}><summary>Curves</summary><div class=grid>"

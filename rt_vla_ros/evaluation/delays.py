@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rt_vla_ros.svg import COLOURS, GRID, curve, picture, text
+from rt_vla_ros.svg import COLOURS, curve, grid_line, picture, text
 
 WIDTH, HEIGHT = 860, 300  # [px]
 TOP, BOTTOM, LEFT, PANEL, GAP = 34, 44, 52, 300, 70  # [px]; PANEL: width of one
@@ -71,7 +71,7 @@ class _Panel:
 
     def __init__(self, left: float, right: float, most: float) -> None:
         self._left, self._right = left, right
-        self._step = _round_step(most)
+        self._step = round_step(most)
         self._top = self._step * math.ceil(most / self._step - 1e-9)
 
     def _at(self, delay: float, value: float) -> tuple[float, float]:
@@ -85,9 +85,9 @@ class _Panel:
         lines = [text(self._left, 20, title, "start"), text(self._left + PANEL / 2, HEIGHT - 8, "delay [s]")]
         for number in range(round(self._top / self._step) + 1):
             _, y = self._at(0.0, number * self._step)
-            lines.append(f'<path d="M{self._left} {y:.1f}h{PANEL}" stroke="{GRID}"/>')
+            lines.append(grid_line(f"M{self._left} {y:.1f}h{PANEL}"))
             lines.append(text(self._left - 6, y + 4, form.format(number * self._step), "end"))
-        across = _round_step(self._right)
+        across = round_step(self._right)
         for number in range(int(self._right / across + 1e-9) + 1):
             lines.append(text(self._at(number * across, 0.0)[0], HEIGHT - 26, f"{number * across:.3g}"))
         return lines
@@ -99,7 +99,7 @@ class _Panel:
         )
 
 
-def _round_step(most: float) -> float:
+def round_step(most: float) -> float:
     """1, 2 or 5 times a power of ten, with three to seven of them in `most`."""
     power = float(10 ** math.floor(math.log10(most)))
     return next(power * part for part in (0.2, 0.5, 1.0, 2.0) if most <= 7 * power * part)

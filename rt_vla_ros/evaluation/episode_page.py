@@ -20,9 +20,9 @@ SIDE = 320  # of an image [px]
 MOST_IMAGES = 600  # of a camera; of longer episodes every second, third ... is shown
 WHO = {"human": 1, "policy": 0, "expert": 2}  # colours
 CONTROLS = (
-    '<div class=row style="position:sticky;top:0;background:var(--back);padding:.4rem 0;z-index:1">'
+    '<div class="row player">'
     "<button id=play type=button>Play</button><input id=step type=range min=0 value=0 step=1 "
-    'style="flex:1;min-width:8rem" aria-label="time step"><output id=now style="min-width:8rem"></output></div>'
+    'aria-label="time step"><output id=now></output></div>'
 )
 SCRIPT = """
 'use strict';
@@ -90,7 +90,12 @@ def episode_page(opened: OpenedSet, episode: RecordedEpisode) -> str:
         "who": who,
     }
     body = [f"<h1>{escape(title)}</h1>", _facts(opened, episode, every), *_problems(opened, episode, failures)]
-    body += ["<p><b id=said></b> <span class=soft id=who></span></p>", CONTROLS, _strip(who), "<div class=row>"]
+    body += [
+        "<p><b id=said></b> <span class=soft id=who></span></p>",
+        CONTROLS,
+        _strip(who),
+        "<div class=watch><div class=row>",
+    ]
     for camera in images:
         name = escape(camera)
         body.append(f'<figure><img data-camera="{name}" alt="{name}"><figcaption>{name}</figcaption></figure>')
@@ -98,7 +103,7 @@ def episode_page(opened: OpenedSet, episode: RecordedEpisode) -> str:
     body += [
         "<div class=grid>",
         *[curves(one.names, one.columns, seconds, one.title, str(i)) for i, one in enumerate(groups)],
-        "</div>",
+        "</div></div>",
     ]
     body += [*_audit(opened, episode), embedded_json("episode", data)]
     return page(title, body, SCRIPT)

@@ -1,4 +1,4 @@
-"""A self-contained HTML page, in light and in dark: what the reports of datasets are made of."""
+"""A self-contained HTML page, in light and in dark: what all reports are made of."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -15,28 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1a202c; --soft: #566173; --line: #cbd5e0; --back: #fff; --field: #f4f6f9;
---error: #b3261e; --warning: #9a5b00; --note: #2b6cb0; --c0: #2b6cb0; --c1: #c05621; --c2: #2f855a; --c3: #6b46c1;
---c4: #b83280; --c5: #0e7490; --c6: #78621a; --c7: #64748b }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #a3adbd; --line: #3b4454; --back: #14171c;
---field: #1e232b; --error: #ff8a80; --warning: #f6b04d; --note: #7db7f0; --c0: #7db7f0; --c1: #f59b67; --c2: #6fcf97;
---c3: #b79cf2; --c4: #f08cc4; --c5: #5cc8de; --c6: #d8bd62; --c7: #a3b1c6 } }
-* { box-sizing: border-box }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); max-width: 1100px;
-margin: 1.5rem auto; padding: 0 1rem; overflow-wrap: anywhere }
-h1 { font-size: 1.4rem } h2 { font-size: 1.15rem; margin-top: 2rem; border-top: 1px solid var(--line);
-padding-top: .8rem } .soft { color: var(--soft) } svg { max-width: 100%; height: auto; display: block }
-.badge { display: inline-block; min-width: 5.2rem; font-weight: 600 } .error { color: var(--error) }
-.warning { color: var(--warning) } .note { color: var(--note) }
-code, pre { background: var(--field); padding: .1rem .3rem;
-border-radius: 3px } pre { white-space: pre-wrap; padding: .6rem } .row { display: flex; flex-wrap: wrap; gap: .8rem }
-figure { margin: 0 } figcaption { font-size: .85rem; color: var(--soft) } img { max-width: 100%; border-radius: 4px;
-image-rendering: auto } .grid { display: grid; gap: 1rem;
-grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)) } img[data-camera] { width: min(320px, 44vw) }
-img { min-width: 96px }
-.legend span { margin-right: .9rem; white-space: nowrap; font-variant-numeric: tabular-nums }
-"""
+from rt_vla_ros.style.sheets import report_style
+
+_NUMBER = re.compile(r"(none|[-+]?[\d.,]+%?)( (of|to) [\d.,]+%?)?")
+
+
+class Markup(str):
+    """HTML, which is written as it is; any other text is escaped."""
 
 
 def page(title: str, body: Iterable[str], script: str = "") -> str:
@@ -45,8 +31,42 @@ def page(title: str, body: Iterable[str], script: str = "") -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>{''.join(body)}{code}</body></html>\n"
+        f"<title>{escape(title)}</title><style>{report_style()}</style></head><body><main>{''.join(body)}</main>{code}</body></html>\n"
     )
+
+
+def table(name: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Columns of numbers to the right, others to the left; where it is too wide it scrolls. name: for who hears it.
+
+    rows: as long as the header each; the first cell names the row.
+    """
+    numbers = [bool(rows) and all(_NUMBER.fullmatch(str(row[i])) for row in rows) for i in range(len(header))]
+
+    def cell(value: object, tag: str, column: int) -> str:
+        inside = value if isinstance(value, Markup) else escape(str(value))
+        kind = f' class="number{" none" * (inside == "0")}"' if numbers[column] else ""
+        return f"<{tag}{kind}>{inside}</{tag.partition(' ')[0]}>"
+
+    head = "".join(cell(one, "th scope=col", i) for i, one in enumerate(header))
+    body = "".join(
+        f"<tr>{''.join(cell(one, 'td' if i else 'th scope=row', i) for i, one in enumerate(row))}</tr>" for row in rows
+    )
+    return _wide(name, f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def facts(name: str, rows: Iterable[tuple[str, str]]) -> str:
+    """Names and what they are, a row each."""
+    body = "".join(f"<tr><th scope=row>{escape(what)}</th><td>{escape(value)}</td></tr>" for what, value in rows)
+    return _wide(name, f"<table class=facts><tbody>{body}</tbody></table>")
+
+
+def drawing(name: str, svg: str, *, wide: bool = False) -> str:
+    """A figure with its name above it. wide: too fine for a narrow window, in which it scrolls."""
+    return f"<figure><figcaption>{escape(name)}</figcaption>{_wide(name, svg) if wide else svg}</figure>"
+
+
+def _wide(name: str, inside: str) -> str:
+    return f'<div class=wide tabindex=0 role=region aria-label="{escape(name)}">{inside}</div>'
 
 
 def write_page(path: Path, text: str) -> None:
@@ -110,12 +130,11 @@ def curves(names: Sequence[str], columns: NDArray[np.float64], seconds: float, t
     ]
     cursor = f'<line class="cursor" x1="{left}" x2="{left}" y1="{top}" y2="{height - bottom}" stroke="var(--ink)"/>'
     legend = "".join(
-        f'<span style="color:var(--c{number % 8})">{escape(one)} <b class="value"></b></span>'
-        for number, one in enumerate(names)
+        f'<span class="c{number % 8}">{escape(one)} <b class="value"></b></span>' for number, one in enumerate(names)
     )
     return (
         f'<figure class="curves" data-name="{escape(name)}" data-left="{left}" data-right="{width - right}">'
         f"<figcaption>{escape(title)}</figcaption>"
-        f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="{escape(title)}" font-size="11" '
-        f'fill="var(--soft)">{"".join(parts)}{cursor if name else ""}</svg><div class="legend">{legend}</div></figure>'
+        f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="{escape(title)}" font-size="11"'
+        f'>{"".join(parts)}{cursor if name else ""}</svg><div class="legend">{legend}</div></figure>'
     )

@@ -7,8 +7,9 @@ import re
 import pytest
 
 from rt_vla_ros.console.assets import FOLDER, HEADERS, PUBLIC, TYPES, read_assets
+from rt_vla_ros.style.sheets import BASE
 
-FILES = sorted(FOLDER.iterdir())
+FILES = [BASE, *sorted(FOLDER.iterdir())]
 
 
 def test_all_files_are_served_with_their_type() -> None:

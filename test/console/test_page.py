@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import threading
 import time
@@ -15,15 +14,9 @@ from typing import Any
 
 import mujoco  # noqa: F401  # of the simulated arm, a process of its own
 import pytest
+from support.browser import PHONE, chromium, shot
 
 from rt_vla_ros import ros
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-if not CHROMIUM:
-    pytest.skip(
-        "NO BROWSER: the page is not tested. Install it with `sudo apt install chromium`.", allow_module_level=True
-    )
 
 ros.ensure()
 
@@ -38,10 +31,6 @@ from rt_vla_ros.data.lerobot import LeRobotDataset  # noqa: E402
 from rt_vla_ros.live.private_graph import PrivateGraph  # noqa: E402
 
 pytestmark = pytest.mark.slow
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"),
-    "--no-first-run",
-)
 WORD = "document.getElementById('word').textContent"
 INSTRUCTION = "pick up the red cube"
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,9 +38,7 @@ START_UP = 120.0  # of five processes on a busy machine [s]
 PATIENCE = 60.0  # [s]
 STOP_TIME = 1.0  # from the press to a velocity of zero, on a busy machine [s]; docs/console.md has what was measured
 STOPS = int(os.environ.get("RT_VLA_STOPS", "3"))  # presses of STOP that are timed
-SHOTS = os.environ.get("RT_VLA_SHOTS", "")  # a folder into which screenshots are written
 HOSTILE = '"><img src=x onerror="document.title=1"><script>document.title=2</script>'
-PHONE = {"width": 390, "height": 844}
 GAMEPAD = """() => {
   const pad = { connected: true, mapping: "standard", id: "Played gamepad", index: 0, axes: [0, 0, 0, 0],
     buttons: Array.from({ length: 17 }, () => ({ pressed: false, value: 0 })) };
@@ -148,11 +135,6 @@ def until(
     return value
 
 
-def shot(page: Any, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
-
-
 def word(page: Any, *words: str) -> None:
     page.wait_for_function(f"words => words.includes({WORD})", arg=list(words))
 
@@ -160,7 +142,7 @@ def word(page: Any, *words: str) -> None:
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     folder = tmp_path_factory.mktemp("console")
-    with PrivateGraph() as graph, playwright.sync_playwright() as player:
+    with PrivateGraph() as graph, chromium() as browser:
         arguments = ("arm:=sim", f"instruction:={INSTRUCTION}", "seed:=0")
         graph.start("rt_vla_ros.cli", "launch", "policy.launch.py", *arguments, log=folder / "launch.log")
         recorder = ("--params-file", str(ROOT / "config/recorder_sim.yaml"), "-p", "cameras:=[front=image]")
@@ -168,7 +150,6 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
         log = folder / "recorder.log"
         graph.start("rt_vla_ros.nodes.recorder_node", "--ros-args", *recorder, *card, log=log)
         watcher = Watcher()
-        browser = player.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
             room = Room(graph, folder, browser, watcher)
             room.serve()
@@ -177,7 +158,6 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
             first.close()
             yield room
         finally:
-            browser.close()
             watcher.close()
 
 

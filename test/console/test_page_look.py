@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.browser import CONTRAST, DESKTOP, PHONE, chromium, faults, shot
 
 from rt_vla_ros.console.access import PageAccess
 from rt_vla_ros.console.board import ActionHeard, Board, Exchange, NodeHeard, RecorderHeard, SmootherHeard
@@ -25,24 +23,13 @@ from rt_vla_ros.console.stick import PageStick
 from rt_vla_ros.console.web_thread import WebThread
 from rt_vla_ros.control.status import State
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-if not CHROMIUM:
-    pytest.skip(
-        "NO BROWSER: the page's look is not tested. Install it with `sudo apt install chromium`.",
-        allow_module_level=True,
-    )
-
 pytestmark = pytest.mark.slow
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
-SHOTS = os.environ.get("RT_VLA_SHOTS", "")  # a folder into which screenshots are written
 PATIENCE = 30_000.0  # [ms]
 TOKEN = "a token of more than 16"
 HOSTILE = '"><img src=x onerror="document.title=1"><script>document.title=2</script>'
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 PATH = [[0.3, 0.3], [0.45, 0.5], [0.6, 0.55], [0.7, 0.7]]
 WAY = ((0.0, 0.0, 0.0), (0.02, 0.01, -0.01), (0.04, 0.01, -0.02), (0.05, 0.02, -0.04))
-COMMAND = np.array([255, 122, 26])  # --command of console.css
+COMMAND = np.array([255, 122, 26])  # --command of base.css
 
 
 def jpeg(brightness: int = 60) -> bytes:
@@ -137,10 +124,8 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -154,31 +139,6 @@ def show(browser: Any) -> Iterator[Callable[..., Shown]]:
     yield make
     for one in made:
         one.close()
-
-
-def shot(page: Any, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / f"look_{name}.png"), full_page=True)
-
-
-ALL_RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-CONTRAST = {"type": "rule", "values": ["color-contrast"]}
-
-
-def faults(page: Any, rules: dict[str, Any] = ALL_RULES) -> list[str]:
-    """What the real axe-core finds serious or worse."""
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright",
-        reason="NO AXE: accessibility is not tested. pip install axe-playwright-python",
-    )
-    found = axe.Axe().run(page, options={"runOnly": rules})
-    assert found.response["passes"], "axe looked at nothing"
-    return [
-        f"{one['impact']}: {one['help']}: {node['html'][:120]} {node['failureSummary']}"
-        for one in found.response["violations"]
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    ]
 
 
 TONES = {State.HUMAN: "human", State.TERMINATED: "calm", State.MOVING: "busy", State.STOPPED: "bad"}
@@ -197,14 +157,14 @@ def test_axe_finds_no_serious_fault(show: Any, scheme: str) -> None:
     for shown.state, tone in TONES.items():
         page.wait_for_function("tone => document.getElementById('state').dataset.tone === tone", arg=tone)
         found += faults(page, CONTRAST)
-    shot(page, f"{scheme}")
+    shot(page, f"look_{scheme}")
     page.set_viewport_size(PHONE)
     found += faults(page)
-    shot(page, f"{scheme}_phone")
+    shot(page, f"look_{scheme}_phone")
     shown.close()
     page.wait_for_selector("body.lost")
     found += faults(page, CONTRAST)
-    shot(page, f"{scheme}_lost")
+    shot(page, f"look_{scheme}_lost")
     page.close()
     assert not found, "\n".join(sorted(set(found)))
 
@@ -217,7 +177,7 @@ def test_axe_finds_no_serious_fault_before_the_login(show: Any, scheme: str) -> 
     page.fill("#token", "wrong")
     page.click("button")
     page.wait_for_function("() => document.getElementById('answer').textContent.includes('not the token')")
-    shot(page, f"login_{scheme}")
+    shot(page, f"look_login_{scheme}")
     found += faults(page)
     page.fill("#token", TOKEN)
     page.click("button")
@@ -258,7 +218,7 @@ def test_the_way_is_drawn_into_the_picture_where_it_is_known(show: Any) -> None:
     assert page.locator(".frame").nth(1).get_attribute("title") == "Why"
     assert drawn_at(page, 1, [[0.1, 0.9]])[..., 3].min() > 0  # the inset
     assert drawn_at(page, 2, PATH)[..., 3].max() == 0  # where there is no picture there is no way
-    shot(page, "way")
+    shot(page, "look_way")
     assert shown.errors == []
     page.close()
 
@@ -282,7 +242,7 @@ def test_a_clip_of_a_run_is_played_and_one_that_nobody_watched_says_so(show: Any
     middle = "document.getElementById('clip').getContext('2d').getImageData(160, 120, 1, 1).data[0]"
     assert abs(page.evaluate(middle) - 200) < 8
     assert page.inner_text("#clip-caption").startswith("lift the cube: 0.5 s")
-    shot(page, "clip")
+    shot(page, "look_clip")
     page.click("#clip-close")
     page.wait_for_selector("#player", state="hidden")
     assert shown.errors == []

@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from rt_vla_ros.evaluation.record import EpisodeRecord
-from rt_vla_ros.evaluation.report import plot_bars, plot_histogram, plot_rate, write_report
+from rt_vla_ros.evaluation.report import write_report
+from rt_vla_ros.evaluation.report_plots import plot_bars, plot_histogram, plot_interval, plot_rate
 from rt_vla_ros.evaluation.summary import summarize
 
 VOID = {"meta"}
@@ -63,7 +64,7 @@ def test_a_report_is_whole_and_nothing_in_it_is_taken_for_html(tmp_path: Path) -
     assert "Episodes that failed: 2" in page
     assert "33.3%" in page
     assert "<h2>pick-any, delay 0.4 s:" in page
-    assert page.count("Success against delay") == 1
+    assert page.count("<figcaption>Success against delay") == 1
     assert page.count("<video") == 1
 
 
@@ -72,6 +73,7 @@ def test_plots_are_well_formed_even_of_very_little() -> None:
         plot_rate([1.0], [0.2], [1.0], 7),
         plot_histogram([0.0, 0.0], [0], "ms", "<nothing>"),
         plot_bars(["red cube"], [0], [1]),
+        plot_interval(0.0, 0.0, 1.0),
     ]
     for plot in plots:
         assert ElementTree.fromstring(plot).tag == "svg"

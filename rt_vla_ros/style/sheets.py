@@ -1,0 +1,14 @@
+"""The stylesheets, as they lie beside this module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+BASE = FOLDER / "base.css"  # colours, type and what all pages have
+REPORT = FOLDER / "report.css"  # of a page that is read from top to bottom
+
+
+def report_style() -> str:
+    """All of a report, to be put into it: it is one file."""
+    return BASE.read_text(encoding="utf-8") + REPORT.read_text(encoding="utf-8")
