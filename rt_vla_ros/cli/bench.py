@@ -40,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     console.add_argument("--viewers", type=int, default=3, metavar="N", help="pages that are open at most; 3")
     console.add_argument("--seconds", type=float, default=15.0, metavar="S", help="of each round; 15")
     console.add_argument("--repeats", type=int, default=4, metavar="N", help="of the rounds; 4")
+    times = "in place of that: N times each in a real Chromium, STOP and lost connections while the arm moves"
+    console.add_argument("--in-browser", type=int, default=0, metavar="N", help=times)
     console.set_defaults(measure=_console, bounded=("viewers", "seconds", "repeats"))
     faults = what.add_parser("faults", help="kills, stops and damages the nodes and times the simulated arm")
     faults.add_argument("--repeats", type=int, default=20, metavar="N", help="of each fault; 20")
@@ -168,12 +170,25 @@ def _serve(args: argparse.Namespace) -> Any:
 
 
 def _console(args: argparse.Namespace) -> Any:
+    if args.in_browser:
+        return _in_browser(args.in_browser)
     find_checkpoint(args.policy)
     from rt_vla_ros.benchmarks.console_cost import table
     from rt_vla_ros.live.console_cost_run import measure
 
     tell = partial(print, file=sys.stderr, flush=True)
     figures = measure(args.policy, args.viewers, args.seconds, args.repeats, tell)
+    print(table(figures["rows"]))
+    return figures
+
+
+def _in_browser(repeats: int) -> Any:
+    if not 1 <= repeats <= MOST["repeats"]:
+        raise CliError(f"--in-browser is {repeats}, expected 1 to {MOST['repeats']}.")
+    from rt_vla_ros.benchmarks.console_times import table
+    from rt_vla_ros.live.console_times_run import measure
+
+    figures = measure(repeats, partial(print, file=sys.stderr, flush=True))
     print(table(figures["rows"]))
     return figures
 

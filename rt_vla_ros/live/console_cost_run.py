@@ -27,7 +27,7 @@ def measure(policy: str, viewers: int, seconds: float, repeats: int, tell: Calla
     """
     begin, rounds, counts = time.time(), list[CostRound](), sorted({0, 1, viewers})
     with running(policy) as bench:
-        console, port = start_console(bench.graph, bench.log)
+        console, port = start_console(bench.graph, bench.log, *TO_NAMESPACE[1:])
         for repeat in range(repeats):
             # There and back again, so that what else the machine does falls on all alike.
             for count in counts if repeat % 2 == 0 else reversed(counts):
@@ -37,10 +37,15 @@ def measure(policy: str, viewers: int, seconds: float, repeats: int, tell: Calla
     return {**about(policy, seconds, begin), "repeats": repeats, "rows": rows}
 
 
-def start_console(graph: PrivateGraph, log: Path, port: int = 0) -> tuple[subprocess.Popen[bytes], int]:
-    """The console's process and its port. Raises RuntimeError where it serves no page."""
+def start_console(
+    graph: PrivateGraph, log: Path, *arguments: str, port: int = 0
+) -> tuple[subprocess.Popen[bytes], int]:
+    """The console's process and its port. arguments: of ROS, for its node. Raises RuntimeError where it serves no page.
+
+    port: 0 for any.
+    """
     begin = log.stat().st_size if log.exists() else 0
-    console = graph.start("rt_vla_ros.nodes.console_node", *TO_NAMESPACE, "-p", f"port:={port}", log=log)
+    console = graph.start("rt_vla_ros.nodes.console_node", "--ros-args", *arguments, "-p", f"port:={port}", log=log)
     return console, int(await_said(console, log, r"The page is at http://localhost:(\d+)/", begin))
 
 

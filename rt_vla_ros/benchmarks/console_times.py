@@ -1,0 +1,45 @@
+"""How soon the page in a browser stops the arm, and how soon it says that nobody hears it. Works on times alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any, NamedTuple
+
+
+class Trial(NamedTuple):
+    """still: from what happened to a velocity of zero [s]. said: until the page said so [s]; None: it does not."""
+
+    still: float
+    said: float | None = None
+
+
+def summary(trials: Mapping[str, Sequence[Trial]]) -> list[dict[str, Any]]:
+    """A row for each of what happened: median and largest [ms]."""
+    return [
+        {
+            "what": what,
+            "trials": len(many),
+            "still": _of([one.still for one in many]),
+            "said": _of([one.said for one in many if one.said is not None]),
+        }
+        for what, many in trials.items()
+    ]
+
+
+def _of(seconds: Sequence[float]) -> dict[str, int] | None:
+    """[ms]."""
+    return {"median": round(1000 * median(seconds)), "largest": round(1000 * max(seconds))} if seconds else None
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The summary as text."""
+    lines = ["what happens                     trials  velocity zero [ms]   the page says so [ms]"]
+    lines.append(f"{'':40}{'median  largest':>18}{'median  largest':>24}")
+    for row in rows:
+        figures = [
+            ("-", "-") if one is None else (one["median"], one["largest"]) for one in (row["still"], row["said"])
+        ]
+        (still, stills), (said, saids) = figures
+        lines.append(f"{row['what']:32}{row['trials']:7}{still:>10}{stills:>9}{said:>15}{saids:>9}")
+    return "\n".join(lines)
