@@ -32,6 +32,16 @@ def _of(seconds: Sequence[float]) -> dict[str, int] | None:
     return {"median": round(1000 * median(seconds)), "largest": round(1000 * max(seconds))} if seconds else None
 
 
+def sentence(row: Mapping[str, Any]) -> str:
+    """A row of the summary, as soon as there is one."""
+    said = f"; the page says so after {_pair(row['said'])}" if row["said"] else ""
+    return f"{row['what']}, {row['trials']} times: velocity zero after {_pair(row['still'])}{said}"
+
+
+def _pair(figures: Mapping[str, int]) -> str:
+    return f"{figures['median']} ms in the median, {figures['largest']} ms at most"
+
+
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The summary as text."""
     lines = ["what happens                     trials  velocity zero [ms]   the page says so [ms]"]

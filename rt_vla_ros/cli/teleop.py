@@ -39,6 +39,7 @@ LACKING = "no smoother_node was found on this graph: start it first (`rt-vla run
 LISTENER = 2.0  # until somebody listens [s]
 MOVES = 0.2  # for how long a key moves the arm, where it is not repeated [s]
 HOLDS = 1.0  # for how long after the last key the deadman is held [s]
+RESTARTED = f"The smoother was started anew: touch no key for {HOLDS:g} s, then it obeys again."
 FASTER, SLOWEST, FASTEST = 1.25, 0.1, 10.0  # of the speed that was given
 DIRECTIONS = dict(zip("wsadrfouikjl", [(axis, sign) for axis in range(6) for sign in (1, -1)], strict=True))
 HELP = """\
@@ -130,6 +131,7 @@ class Desk:
         node.create_subscription(ControllerStatus, f"{space}/controller_status", self._on_status, lasting)
         self._resumes: list[Any] = []
         self._space = space
+        self._session = 0  # of the smoother; 0: it has not said one
 
     def wait_for_listener(self) -> None:
         """Raises CliError where none comes."""
@@ -200,5 +202,8 @@ class Desk:
         self._progress.line(printable(future.result().message))
 
     def _on_status(self, status: ControllerStatus) -> None:
+        if self._session and status.session and status.session != self._session:
+            self._progress.line(RESTARTED)
+        self._session = status.session or self._session
         state = State(status.state).name if status.state in list(State) else str(status.state)
         self._progress.update(printable(f"{state}: {status.reason}"))

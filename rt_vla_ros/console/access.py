@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from rt_vla_ros.console.logins import Attempts, Logins
+from rt_vla_ros.console.attempts import Attempts
+from rt_vla_ros.console.logins import Logins
 from rt_vla_ros.console.loopback import is_address, is_loopback
 
 COOKIE = "rt_vla_console"
@@ -70,7 +71,7 @@ class PageAccess:
             if not self.token or self._attempts.must_wait(address, at):
                 return None
             if not hmac.compare_digest(given.encode(), self.token.encode()):
-                self._attempts.failed(address, at)
+                self._attempts.failed(address, given, at)
                 return None
             return self._logins.begin(at)
 

@@ -1,4 +1,4 @@
-"""Points in space into a camera's picture: the pinhole with the plumb_bob distortion of sensor_msgs/CameraInfo."""
+"""Points in space into a camera's picture: the pinhole with the polynomial distortions of sensor_msgs/CameraInfo."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
 NEAREST = 0.01  # in front of the camera; what is nearer, or behind it, is not in the picture [m]
 SAME_SHAPE = 0.02  # part by which the sides of a picture may differ from those that were calibrated
-PLUMB_BOB = "plumb_bob"
+COEFFICIENTS = {"plumb_bob": 5, "rational_polynomial": 8}  # by the distortion models that are projected with
 FISHEYES = ("equidistant", "fisheye")  # which bend rays with all coefficients zero, too
 
 
 @dataclass(frozen=True)
 class Pinhole:
-    """matrix: K [px], shape (3, 3). origin, size: of what is seen in that, x and y [px]. distortion: k1 k2 p1 p2 k3."""
+    """matrix: K [px], shape (3, 3). origin, size: of what is seen in that, x and y [px].
+
+    distortion: k1 k2 p1 p2 k3 k4 k5 k6, the last three 0 in the plumb_bob model.
+    """
 
     matrix: Array
     origin: Array
@@ -41,9 +45,10 @@ class Pinhole:
 
     def _distorted(self, rays: Array, squares: Array) -> Array:
         """See REP-104 and https://docs.opencv.org/4.x/d9/d0c/group__calib3d.html."""
-        k1, k2, p1, p2, k3 = self.distortion
+        p1, p2 = self.distortion[2:4]
         x, y = rays.T
-        radial = 1 + squares * (k1 + squares * (k2 + squares * k3))
+        above, below = self._radial()
+        radial = above(squares) / below(squares)
         return np.column_stack(
             [
                 x * radial + 2 * p1 * x * y + p2 * (squares + 2 * x**2),
@@ -51,10 +56,18 @@ class Pinhole:
             ]
         )
 
+    def _radial(self) -> tuple[Polynomial, Polynomial]:
+        """What the radius is multiplied by, above and below the line, in the square of the radius."""
+        k1, k2, _, _, k3, k4, k5, k6 = self.distortion
+        return Polynomial([1.0, k1, k2, k3]), Polynomial([1.0, k4, k5, k6])
+
     def _widest(self) -> float:
-        """The square of the radius up to which the distorted radius grows; beyond it the polynomial folds back."""
-        k1, k2, _, _, k3 = self.distortion
-        roots = np.roots([7 * k3, 5 * k2, 3 * k1, 1.0])  # of its derivative, in the square of the radius
+        """The square of the radius up to which the distorted radius grows; beyond it the model folds back."""
+        above, below = self._radial()
+        square = Polynomial([0.0, 1.0])
+        # Of the derivative of radius * above / below by the radius, what is above the line; and the poles.
+        grows = above * below + 2 * square * (above.deriv() * below - above * below.deriv())
+        roots = np.concatenate([grows.trim().roots(), below.trim().roots()])
         turns = [float(root.real) for root in roots if abs(root.imag) < 1e-9 and root.real > 0]
         return min(turns, default=np.inf)
 
@@ -80,22 +93,26 @@ def calibrated(
     """
     flat = np.asarray(projection, np.float64).reshape(3, 4)[:, :3] if rectified else matrix
     camera = np.array(flat, np.float64).reshape(3, 3)
-    bent = np.zeros(5) if rectified else np.array(distortion, np.float64)
+    bent = np.zeros(8) if rectified else np.array(distortion, np.float64)
     if min(size) <= 0:
         return f"Its camera_info is of {size[0]} x {size[1]} pixels: its driver does not say how large pictures are."
     if not np.isfinite(camera).all() or camera[0, 0] <= 0 or camera[1, 1] <= 0:
         return f"Its camera_info has no calibration ({'p' if rectified else 'k'} is not set): calibrate the camera."
     if not (np.abs(bent) < LARGEST).all():
-        return f"Its camera_info has distortion coefficients that no lens has ({bent[:5]}): calibrate the camera."
-    other = bent.any() and (model != PLUMB_BOB or len(bent) != 5)
+        return f"Its camera_info has distortion coefficients that no lens has ({bent[:8]}): calibrate the camera."
+    other = bent.any() and len(bent) != COEFFICIENTS.get(model)
     if other or (model in FISHEYES and not rectified):
+        expected = " or ".join(f"{name} with {count}" for name, count in COEFFICIENTS.items())
         return (
             f"Its camera_info has {len(bent)} coefficients of the distortion model {model[:40]!r}, expected "
-            f"{PLUMB_BOB} with 5: show its rectified pictures, the topic image_rect of image_proc."
+            f"{expected}: show its rectified pictures, the topic image_rect of image_proc."
         )
     x, y, width, height = region
     seen = np.array([width, height] if width and height else size, np.float64)
-    return Pinhole(camera, np.array([x, y], np.float64), seen, bent if bent.any() else np.zeros(5))
+    coefficients = np.zeros(8)
+    if bent.any():
+        coefficients[: len(bent)] = bent
+    return Pinhole(camera, np.array([x, y], np.float64), seen, coefficients)
 
 
 def refuse_shape(camera: Pinhole, width: int, height: int) -> str | None:

@@ -10,6 +10,7 @@ LATE = 0.3  # that a word may take to the page and back [s]
 AXES = 6
 LOST = "Nothing came from the page for more than 0.3 s while the stick was held: it was let go."
 SLOW = "The connection is slow: to the page and back takes more than 0.3 s, so the stick was let go."
+RESTARTED = "The smoother was started anew while the stick was held: it was let go."
 AGAIN = "Let go of the stick and hold it again."
 
 
@@ -60,7 +61,7 @@ class PageStick:
                 self.problem = AGAIN
 
     def let_go(self, why: str) -> None:
-        """It is let go for a page that is gone."""
+        """It is let go for a page that is gone, or where who followed it is."""
         with self._lock:
             self._lose(why)
 

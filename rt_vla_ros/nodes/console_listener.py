@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
@@ -28,9 +28,20 @@ SHOWN = ("instruction", "median_step_ms", "inference_ms", "image_age_ms", "horiz
 class ConsoleListener:
     """Subscribes to what policy, smoother and recorder say."""
 
-    def __init__(self, node: GuardedNode, board: Board, path: ConsolePath, names: Mapping[str, str]) -> None:
-        """path: is told of actions and of the tool. names: full names of the nodes `smoother`, `policy`, `recorder`."""
-        self._board, self._path = board, path
+    def __init__(
+        self,
+        node: GuardedNode,
+        board: Board,
+        path: ConsolePath,
+        names: Mapping[str, str],
+        restarted: Callable[[], None],
+    ) -> None:
+        """path: is told of actions and of the tool. names: full names of the nodes `smoother`, `policy`, `recorder`.
+
+        restarted: is called where another smoother speaks than before, or the same one was started anew.
+        """
+        self._board, self._path, self._restarted = board, path, restarted
+        self._session = 0  # of the smoother; 0: nobody has said one
         self._smoother, self._policy, self._recorder = names["smoother"], names["policy"], names["recorder"]
         for name in (self._policy, self._smoother):  # whoever speaks first: the policy's tool counts
             path.tip(name, "")
@@ -41,6 +52,9 @@ class ConsoleListener:
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
 
     def _on_status(self, message: ControllerStatus) -> None:
+        if message.session and self._session and message.session != self._session:
+            self._restarted()
+        self._session = message.session or self._session
         names = ("state", "reason", "commander", "awaits_resume", "dry_run", "speed_scale")
         self._board.smoother(SmootherHeard(**{name: getattr(message, name) for name in names}), time.monotonic())
 

@@ -12,7 +12,7 @@ from rclpy.clock import Clock, ClockType
 from rt_vla_ros.console.access import PageAccess, own_names
 from rt_vla_ros.console.board import Board
 from rt_vla_ros.console.private_file import FileWatch, read_token
-from rt_vla_ros.console.stick import PageStick
+from rt_vla_ros.console.stick import RESTARTED, PageStick
 from rt_vla_ros.nodes.console_cameras import ConsoleCameras
 from rt_vla_ros.nodes.console_link import ConsoleLink, full_name
 from rt_vla_ros.nodes.console_listener import ConsoleListener
@@ -45,9 +45,9 @@ class ConsoleNode(ProgramNode):
         rules = self._rules = _access_rules(settings)
         self._board = Board([text for text in settings["suggestions"] if text])
         self._cameras = ConsoleCameras(self, self._board, settings)
-        self._listener = ConsoleListener(self, self._board, self._cameras.path, names)
-        self._link = ConsoleLink(self, self._board, names)
         stick = PageStick()
+        self._listener = ConsoleListener(self, self._board, self._cameras.path, names, lambda: stick.let_go(RESTARTED))
+        self._link = ConsoleLink(self, self._board, names)
         self._stick = StickPublisher(self, stick, settings["linear_speed"], settings["angular_speed"])
         self._web = self._serve(rules, stick, settings)
         self.url = f"{'https' if rules.encrypted else 'http'}://{_reached_by(settings['host'])}:{self._web.port}/"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import time
+from collections.abc import Callable
 
+from rt_vla_ros.console.attempts import Attempts
 from rt_vla_ros.console.loopback import is_loopback
 
 HOW_TO_LISTEN = (
@@ -30,18 +33,27 @@ def said_of_listening(host: str, token: str | None, client_ca: str, certificate:
 
 
 class RobotAccess:
-    """token: that is demanded; None where none is."""
+    """A token, and who has guessed at it."""
 
-    def __init__(self, token: str | None) -> None:
-        self._token = token
+    def __init__(self, token: str | None, clock: Callable[[], float] = time.monotonic) -> None:
+        """token: that is demanded; None where none is. clock: steady [s]."""
+        self._token, self._clock, self._attempts = token, clock, Attempts()
 
-    def status(self, authorization: str | None, origin: str | None) -> int:
+    def status(self, authorization: str | None, origin: str | None, address: str) -> int:
         """HTTP status of the answer to who comes with these headers: 200, or that of a refusal.
 
-        Pages in a browser, which say their origin, are never answered: they could be anybody's.
+        Pages in a browser, which say their origin, are never answered: they could be anybody's. address: from which
+        it comes: after some wrong tokens, 429 for a while.
         """
         if origin is not None:
             return 403
-        if self._token is None or hmac.compare_digest((authorization or "").encode(), f"Bearer {self._token}".encode()):
+        if self._token is None:
             return 200
+        if not authorization:
+            return 401
+        if self._attempts.must_wait(address, at := self._clock()):
+            return 429
+        if hmac.compare_digest(authorization.encode(), f"Bearer {self._token}".encode()):
+            return 200
+        self._attempts.failed(address, authorization, at)
         return 401

@@ -104,16 +104,16 @@ class PolicyServer:
 
     def _status(self, connection: HTTPConnection) -> int:
         headers = connection.headers
-        return self._access.status(headers.get("authorization"), headers.get("origin"))
+        return self._access.status(headers.get("authorization"), headers.get("origin"), _address(connection))
 
     async def _robot(self, socket: WebSocket) -> None:
-        address = socket.client.host if socket.client is not None else ""
+        address = _address(socket)
         status = self._status(socket)
         full = self._addresses.total() >= self._limits.robots
         if status == 200 and (full or self._addresses[address] >= self._limits.robots_of_address):
             status = 503
         if status != 200:
-            self._metrics.turn_away({401: "token", 403: "origin", 503: "full"}[status])
+            self._metrics.turn_away({401: "token", 403: "origin", 429: "token", 503: "full"}[status])
             await socket.send_denial_response(_plain("Not this time.", status))
             return
         self._addresses[address] += 1
@@ -177,6 +177,10 @@ class PolicyServer:
         there = ", ".join(self._policies)
         wanted = f"There is no policy {name!r} here" if name else "This server has several policies"
         raise RemoteWireError(f"{wanted}: name one of {there}, as in remote:HOST/NAME.")
+
+
+def _address(connection: HTTPConnection) -> str:
+    return connection.client.host if connection.client is not None else ""
 
 
 async def _refuse(socket: WebSocket, sentence: str) -> None:

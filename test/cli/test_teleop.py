@@ -16,10 +16,12 @@ from rt_vla_ros import ros
 
 ros.ensure()
 
+from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
+from rt_vla_ros.msg import ControllerStatus  # noqa: E402
 from support.node_bench import NodeBench  # noqa: E402
 from support.smoother_rig import Rig, velocity  # noqa: E402
 
-from rt_vla_ros.cli.teleop import DIRECTIONS, HELP, HOLDS, MOVES, KeyStick  # noqa: E402
+from rt_vla_ros.cli.teleop import DIRECTIONS, HELP, HOLDS, MOVES, RESTARTED, KeyStick  # noqa: E402
 from rt_vla_ros.control.status import State  # noqa: E402
 
 COMMAND = [sys.executable, "-m", "rt_vla_ros.cli", "teleop"]
@@ -101,6 +103,8 @@ def test_keys_take_over_stop_and_give_back(rig: Rig) -> None:
         rig.bench.until(lambda: not rig.statuses[-1].awaits_resume)
         press(" ")
         rig.until_state(State.STOPPED)
+        lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        rig.bench.publisher(ControllerStatus, "controller_status", lasting).publish(ControllerStatus(session=1))
         rig.bench.spin_for(0.5)
         press("q")
         rig.bench.until(lambda: process.poll() is not None)
@@ -110,5 +114,6 @@ def test_keys_take_over_stop_and_give_back(rig: Rig) -> None:
     os.close(theirs)
     assert process.returncode == 0
     assert "/smoother_node obeys these keys" in said
+    assert RESTARTED in said
     assert "the policy's next action on a fresh image moves the arm" in said
     assert "stopped until /smoother_node/release is called" in said

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rt_vla_ros.console.access import COOKIE, PageAccess, own_names
-from rt_vla_ros.console.logins import IDLE, MOST_ADDRESSES, MOST_LOGINS, Attempts
+from rt_vla_ros.console.attempts import MOST_ADDRESSES, Attempts
+from rt_vla_ros.console.logins import IDLE, MOST_LOGINS
 from rt_vla_ros.console.loopback import is_loopback, subscriber
 
 TOKEN = "a token of more than 16"
@@ -65,18 +66,25 @@ def test_a_login_is_known_by_its_cookie_and_not_by_the_token() -> None:
 
 def test_after_some_wrong_tokens_the_right_one_of_that_address_has_to_wait() -> None:
     rules = PageAccess(token=TOKEN)
-    for _ in range(5):
-        assert rules.log_in("wrong", "10.0.0.1", 10.0) is None
+    for number in range(5):
+        assert rules.log_in(f"wrong {number}", "10.0.0.1", 10.0) is None
     assert rules.log_in(TOKEN, "10.0.0.1", 10.0) is None
     assert rules.log_in(TOKEN, "10.0.0.2", 10.0) is not None
     assert rules.log_in(TOKEN, "10.0.0.1", 13.0) is not None
+
+
+def test_the_same_wrong_token_again_is_no_new_guess() -> None:
+    rules = PageAccess(token=TOKEN)
+    for _ in range(50):
+        assert rules.log_in("an old one", "10.0.0.1", 10.0) is None
+    assert rules.log_in(TOKEN, "10.0.0.1", 10.0) is not None
 
 
 def test_who_guesses_from_many_addresses_fills_no_memory_and_keeps_nobody_out() -> None:
     rules, guesses = PageAccess(token=TOKEN), Attempts()
     for number in range(5 * MOST_ADDRESSES):
         address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
-        guesses.failed(address, 1.0)
+        guesses.failed(address, "wrong", 1.0)
         assert rules.log_in("wrong", address, 1.0) is None
     assert len(guesses._made) == MOST_ADDRESSES
     assert rules.log_in(TOKEN, "192.168.1.4", 1.0) is not None

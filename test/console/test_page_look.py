@@ -186,6 +186,32 @@ def test_axe_finds_no_serious_fault_before_the_login(show: Any, scheme: str) -> 
     assert not found, "\n".join(sorted(set(found)))
 
 
+def test_the_page_says_what_to_do_next_and_offers_nothing_that_cannot_be_done(show: Any) -> None:
+    shown = show()
+    shown.begin()
+    shown.board.camera("late", topic="/late_image", problem="", path=None, undrawn="")
+    page = shown.open()
+    page.wait_for_function("() => document.querySelectorAll('.camera').length === 4")
+    page.wait_for_selector(".camera[data-number]")
+    said = page.locator(".waiting:visible").all_inner_texts()
+    assert said == ["No picture yet on /late_image.", "No picture yet on /wrist_image."]
+    page.click("#arm-stick")
+    page.wait_for_selector("#sticks:visible")
+    page.wait_for_function("() => document.getElementById('held').textContent === 'let go'")
+    page.keyboard.down("Shift")
+    page.wait_for_function("() => document.getElementById('held').textContent.startsWith('held, but the arm does not')")
+    page.keyboard.up("Shift")
+    shown.state = State.STOPPED
+    page.wait_for_function("() => document.getElementById('reason').textContent.endsWith('Press Release to go on.')")
+    page.wait_for_selector("#release:enabled")
+    shot(page, "look_stopped")
+    shown.close()
+    page.wait_for_selector("body.lost")
+    assert page.locator("#release").is_disabled()
+    assert page.locator("#stop").is_enabled()
+    page.close()
+
+
 def drawn_at(page: Any, camera: int, points: list[list[float]]) -> np.ndarray:
     """The 5 x 5 pixels around points of a camera's picture that are drawn over it, RGBA, shape (points, 25, 4)."""
     pixels = page.evaluate(

@@ -16,6 +16,7 @@ from rt_vla_ros.sim import TabletopSim, make_scene
 MATRIX = (500.0, 0.0, 310.0, 0.0, 480.0, 250.0, 0.0, 0.0, 1.0)
 PROJECTION = (400.0, 0.0, 320.0, 0.0, 0.0, 400.0, 240.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 BENT = (-0.28, 0.07, 0.001, -0.0005, 0.01)
+RATIONAL = (0.45, -2.6, 0.0005, -0.0002, 1.45, 0.34, -2.4, 1.4)  # as of a depth camera's colour lens
 
 
 def pinhole(**given: Any) -> Pinhole:
@@ -25,14 +26,15 @@ def pinhole(**given: Any) -> Pinhole:
     return camera
 
 
-@pytest.mark.parametrize("distortion", [BENT, (0.0,) * 5, ()])
+@pytest.mark.parametrize("distortion", [BENT, RATIONAL, (0.0,) * 5, ()])
 def test_it_projects_as_opencv_does(distortion: tuple[float, ...]) -> None:
-    points = np.random.default_rng(0).uniform((-0.6, -0.5, 0.8), (0.6, 0.5, 3.0), (200, 3))
+    points = np.random.default_rng(0).uniform((-0.4, -0.35, 0.8), (0.4, 0.35, 3.0), (200, 3))
+    model = "rational_polynomial" if len(distortion) == 8 else "plumb_bob"
     expected, _ = cv2.projectPoints(
         points, np.zeros(3), np.zeros(3), np.array(MATRIX).reshape(3, 3), np.array(distortion or (0.0,) * 5)
     )
     np.testing.assert_allclose(
-        pinhole(distortion=distortion).project(points) * (640, 480), expected[:, 0], atol=1e-9, rtol=0
+        pinhole(distortion=distortion, model=model).project(points) * (640, 480), expected[:, 0], atol=1e-9, rtol=0
     )
 
 
@@ -44,6 +46,13 @@ def test_what_is_behind_the_camera_is_left_out() -> None:
 def test_where_the_distortion_folds_back_there_is_no_point() -> None:
     rays = np.array([[0.5, 0.0, 1.0], [4.0, 0.0, 1.0]])
     there = pinhole(distortion=(-0.3, 0.0, 0.0, 0.0, 0.0)).project(rays)
+    np.testing.assert_array_equal(np.isnan(there).any(axis=1), [False, True])
+
+
+def test_behind_a_pole_of_the_distortion_there_is_no_point() -> None:
+    rays = np.array([[0.5, 0.0, 1.0], [1.5, 0.0, 1.0]])
+    lens = (0.0, 0.0, 0.0, 0.0, 0.0, -0.5, 0.0, 0.0)  # below the line: 1 - r^2 / 2
+    there = pinhole(distortion=lens, model="rational_polynomial").project(rays)
     np.testing.assert_array_equal(np.isnan(there).any(axis=1), [False, True])
 
 
@@ -59,6 +68,7 @@ def test_a_part_of_the_picture_and_rectified_pictures() -> None:
     ("given", "words"),
     [
         ({"model": "equidistant", "distortion": (0.1,) * 4}, "4 coefficients of the distortion model 'equidistant'"),
+        ({"model": "rational_polynomial"}, "5 coefficients of the distortion model 'rational_polynomial', expected"),
         ({"model": "equidistant", "distortion": (0.0,) * 4}, "4 coefficients of the distortion model 'equidistant'"),
         ({"distortion": (0.1, float("nan"), 0.0, 0.0, 0.0)}, "distortion coefficients that no lens has"),
         ({"distortion": (1e308, 1.0, 0.0, 0.0, 0.0)}, "distortion coefficients that no lens has"),

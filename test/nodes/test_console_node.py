@@ -269,6 +269,27 @@ def test_a_page_that_falls_silent_lets_the_stick_go(make: Any) -> None:
     bench.until(lambda: "was let go" in page.state["stick"]["problem"])
 
 
+def test_a_smoother_that_was_started_anew_lets_the_stick_go(make: Any) -> None:
+    bench, page = make()
+    deadman = bench.listen(Bool, "teleop_deadman")
+    lasting = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    statuses = bench.publisher(ControllerStatus, "controller_status", lasting)
+    assert answer(bench, page, kind="arm_stick", armed=True)[0]
+    let_go(bench, page)
+    page.stick = {"held": True, "axes": [1, 0, 0, 0, 0, 0]}
+
+    def told(session: int, what: Callable[[], object]) -> object:
+        publish_status(bench, statuses, state=State.HUMAN, reason="why", session=session)
+        return what()
+
+    bench.until(lambda: told(5, lambda: page.state["word"] == "Human" and deadman and deadman[-1].data))
+    bench.until(lambda: told(6, lambda: "The smoother was started anew" in page.state["stick"]["problem"]))
+    bench.until(lambda: not deadman[-1].data)
+    let_go(bench, page)
+    page.stick = {"held": True, "axes": [1, 0, 0, 0, 0, 0]}
+    bench.until(lambda: told(6, lambda: deadman[-1].data))
+
+
 def test_cameras_are_heard_only_while_somebody_looks(make: Any) -> None:
     bench, page = make()
     assert bench.world.count_subscribers("/image") == 0

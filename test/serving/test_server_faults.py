@@ -27,6 +27,7 @@ from websockets.sync.client import ClientConnection, connect
 from rt_vla_ros.action_space.card import CameraSpec
 from rt_vla_ros.action_space.state import StateDimension
 from rt_vla_ros.console import web_thread
+from rt_vla_ros.console.attempts import MOST_ATTEMPTS
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy
 from rt_vla_ros.policies.policy import Policy, PolicyLostError
@@ -36,6 +37,7 @@ from rt_vla_ros.policies.remote.policy import RemoteLateError, RemotePolicy
 from rt_vla_ros.policies.remote.settings import RemoteSettings
 from rt_vla_ros.policies.remote.wire import HEADER, MAGIC, VERSION, MessageKind, RemoteMessage, pack, unpack
 from rt_vla_ros.serving import server as server_module
+from rt_vla_ros.serving.access import RobotAccess
 from rt_vla_ros.serving.server import RobotLimits
 
 Serve = Callable[..., RunningServer]
@@ -121,6 +123,37 @@ def test_a_wrong_token_is_refused_and_the_right_one_is_not(serve: Serve, tmp_pat
         with closing(HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)) as http:
             http.request("GET", "/metrics", headers=headers)
             assert http.getresponse().status == status
+
+
+def test_who_guesses_tokens_has_to_wait_and_no_other_address_does() -> None:
+    now = 10.0
+    access = RobotAccess(TOKEN, lambda: now)
+
+    def status(token: str, address: str = "10.0.0.1") -> int:
+        return access.status(f"Bearer {token}", None, address)
+
+    assert [status("an old one") for _ in range(50)] == [401] * 50  # which a robot tries again and again
+    assert status(TOKEN) == 200
+    assert [status(f"guess {number}") for number in range(5)] == [401, 401, 401, 401, 429]
+    assert (status(TOKEN), status(TOKEN, "10.0.0.2")) == (429, 200)
+    assert access.status(None, None, "10.0.0.1") == 401  # which is no guess
+    now = 13.0
+    assert status(TOKEN) == 200
+
+
+def test_a_robot_whose_address_has_to_wait_says_so(serve: Serve, tmp_path: Path) -> None:
+    server, wrong = serve({"counting": counting()}, share=SharedCounting, token=TOKEN), tmp_path / "wrong"
+    wrong.touch(mode=0o600)
+
+    def refusal(number: int) -> str:
+        wrong.write_text(f"a-wrong-token-with-the-number-{number}")
+        with pytest.raises(PolicyLostError) as refused:
+            remote(server, replace(ROBOT, token_file=str(wrong)))
+        return str(refused.value)
+
+    said = [refusal(number) for number in range(MOST_ATTEMPTS + 2)]
+    assert "demands another token" in said[0]
+    assert "has got several wrong tokens from this machine's address" in said[-1]
 
 
 def test_a_page_in_a_browser_is_not_answered(server: RunningServer) -> None:

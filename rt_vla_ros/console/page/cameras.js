@@ -34,6 +34,7 @@ export class Cameras {
     view.canvas.getContext("2d").drawImage(picture, 0, 0);
     picture.close();
     view.number = head.number;
+    view.waiting.hidden = true;
     view.figure.dataset.number = head.number;
     this.draw(view);
     if (socket.readyState === WebSocket.OPEN) socket.send("{}");
@@ -45,16 +46,17 @@ export class Cameras {
       const frame = make("div", "frame");
       const canvas = make("canvas", "picture");
       const overlay = make("canvas", "overlay");
+      const waiting = make("p", "waiting");
       const problem = make("p", "problem");
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", `Camera ${name}`);
       canvas.width = canvas.height = 96;
       overlay.setAttribute("aria-hidden", "true");
-      frame.append(canvas, overlay, problem);
+      frame.append(canvas, overlay, waiting, problem);
       const caption = make("figcaption");
       figure.append(frame, caption);
       $("cameras").append(figure);
-      this.views.set(name, { figure, frame, canvas, overlay, problem, caption });
+      this.views.set(name, { figure, frame, canvas, overlay, waiting, problem, caption });
     }
     return this.views.get(name);
   }
@@ -68,6 +70,8 @@ export class Cameras {
       setText(view.caption, [name, rate, age].filter(Boolean).join(", "));
       setText(view.problem, camera.problem ?? "");
       view.problem.hidden = !camera.problem;
+      setText(view.waiting, `No picture yet on ${camera.topic}.`);
+      view.waiting.hidden = view.number !== undefined || Boolean(camera.problem);
       view.action = camera.problem ? null : this.action;
       view.path = camera.path;
       view.frame.title = view.action && !view.path ? (camera.undrawn ?? "") : "";

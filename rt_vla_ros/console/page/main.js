@@ -11,6 +11,8 @@ const plots = new Plots();
 const cameras = new Cameras();
 const stick = new Stick(link, tell, stop);
 const panels = new Panels(link, tell);
+const RELEASE = "Press Release to go on.";
+const RELEASED_ELSEWHERE = "The page that controls can release it.";
 let notSent = "";
 
 function tell(answer) {
@@ -33,7 +35,7 @@ link.addEventListener("state", ({ detail: { you, state } }) => {
   notSent = "";
   $("state").dataset.tone = state.tone;
   setText($("word"), state.word);
-  setText($("reason"), state.reason);
+  setText($("reason"), state.stopped ? `${state.reason} ${you.controls ? RELEASE : RELEASED_ELSEWHERE}` : state.reason);
   document.title = `${state.word} – console`;
   const smoother = state.smoother;
   const facts = [state.policy?.name, smoother?.commander ? `commanded by the ${smoother.commander}` : ""];
@@ -52,7 +54,7 @@ link.addEventListener("state", ({ detail: { you, state } }) => {
   $("new-scene").disabled = !controls;
   plots.add(state);
   cameras.update(state);
-  stick.update(state.stick, controls);
+  stick.update(state.stick, controls, smoother?.commander === "human");
   panels.update(state, controls);
   showConnection();
 });
@@ -74,6 +76,10 @@ function showConnection() {
   const trip = link.roundTrip === null ? "" : ` ${Math.round(link.roundTrip)} ms`;
   setText($("connection"), condition === "lost" ? `no connection${seconds}` : `${condition}${trip}`);
   $("connection").dataset.condition = condition;
+  if (condition === "lost") { // nothing but STOP looks as if it could be pressed
+    $("release").disabled = true;
+    $("take-control").hidden = true;
+  }
   const lost = "No connection to the console: what is shown is old, and nothing that is pressed here arrives.";
   const slow = "The connection is slow: what is shown is late, and so is what is pressed.";
   const alarm = condition === "lost" ? lost + notSent : condition === "slow" ? slow : "";

@@ -3,8 +3,10 @@ import { $, isTyping, setText } from "./dom.js";
 import { readGamepad } from "./gamepad.js";
 
 const PERIOD = 50; // ms
+const FOLLOWS = 500; // within which the arm follows a stick that is held [ms]
 const KEYS = { w: [0, 1], s: [0, -1], a: [1, 1], d: [1, -1], r: [2, 1], f: [2, -1], u: [3, -1], o: [3, 1],
   i: [4, 1], k: [4, -1], j: [5, 1], l: [5, -1] };
+const NOT_FOLLOWED = "held, but the arm does not follow: let go and hold again";
 const REST = () => [0, 0, 0, 0, 0, 0];
 
 export class Stick {
@@ -13,7 +15,7 @@ export class Stick {
     this.tell = tell;
     this.stop = stop;
     this.armed = false;
-    this.said = false;
+    this.unfollowed = 0; // since when it is held and not followed
     this.gripper = null;
     this.keys = new Set();
     this.shift = false;
@@ -42,16 +44,19 @@ export class Stick {
     this.tell(answer);
   }
 
-  // The server says whether the stick counts.
-  update(state, controls) {
+  // The server says whether the stick counts, the smoother whether the arm follows it.
+  update(state, controls, followed) {
     this.armed = state.armed && controls;
     if (!this.armed) this.forget();
     const button = $("arm-stick");
     setText(button, this.armed ? "Put the stick away" : "Take over");
     button.setAttribute("aria-pressed", String(this.armed));
     $("sticks").hidden = !this.armed;
-    setText($("held"), !this.armed ? "" : state.held ? "held: you command" : state.problem || "let go");
-    $("held").classList.toggle("on", this.armed && state.held);
+    const at = performance.now();
+    if (!state.held || followed) this.unfollowed = at;
+    const held = followed ? "held: you command" : at - this.unfollowed > FOLLOWS ? NOT_FOLLOWED : "held";
+    setText($("held"), !this.armed ? "" : state.held ? held : state.problem || "let go");
+    $("held").classList.toggle("on", this.armed && state.held && followed);
     this.draw();
   }
 

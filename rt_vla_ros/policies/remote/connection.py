@@ -190,6 +190,11 @@ def _refused(address: RemoteAddress, settings: RemoteSettings, status: int) -> s
         )
         cure = "" if settings.token_file else ": give the path of a file with it as remote_token_file"
         return f"The policy server at {address.place} demands {given}{cure}."
+    if status == 429:
+        return (
+            f"The policy server at {address.place} has got several wrong tokens from this machine's address: it looks "
+            "at none for some seconds."
+        )
     if status == 503:
         return f"The policy server at {address.place} has as many robots as it takes."
     return f"What listens at {address.place} is no policy server: it answers with the HTTP status {status}."
