@@ -23,6 +23,7 @@ from zenoh_ros.commands.numbers import positive_int
 
 UNTRAINED = "rt2-untrained"
 NUMBER_TYPES = ("auto", "float32", "bfloat16")
+COST = ("rt1-mini", 3, 15.0, 4)  # defaults of `bench console`: policy, pages, duration of a round [s], rounds
 LONGEST_SOAK = 1440  # [min]
 MOST_ROBOTS = 64
 MOST = {"seconds": 3600, "repeats": 1000, "images": 10_000, "prompts": 10_000, "requests": 1_000_000, "viewers": 16}
@@ -36,10 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     node.add_argument("--seconds", type=float, default=30.0, metavar="S", help="duration of the measurement; 30")
     node.set_defaults(measure=_node, bounded=("seconds",))
     console = what.add_parser("console", help="the same with none, one and more pages of the console open, in turn")
-    console.add_argument("--policy", default="rt1-mini", metavar="PATH_OR_NAME", help="that acts meanwhile; rt1-mini")
-    console.add_argument("--viewers", type=int, default=3, metavar="N", help="pages that are open at most; 3")
-    console.add_argument("--seconds", type=float, default=15.0, metavar="S", help="of each round; 15")
-    console.add_argument("--repeats", type=int, default=4, metavar="N", help="of the rounds; 4")
+    policy, viewers, seconds, repeats = COST
+    console.add_argument("--policy", default=policy, metavar="PATH_OR_NAME", help="that acts meanwhile; rt1-mini")
+    console.add_argument("--viewers", type=int, default=viewers, metavar="N", help="pages that are open at most; 3")
+    console.add_argument("--seconds", type=float, default=seconds, metavar="S", help="of each round; 15")
+    console.add_argument("--repeats", type=int, default=repeats, metavar="N", help="of the rounds; 4")
     times = "in place of that: N times each in a real Chromium, STOP and lost connections while the arm moves"
     console.add_argument("--in-browser", type=int, default=0, metavar="N", help=times)
     console.set_defaults(measure=_console, bounded=("viewers", "seconds", "repeats"))
@@ -171,6 +173,8 @@ def _serve(args: argparse.Namespace) -> Any:
 
 def _console(args: argparse.Namespace) -> Any:
     if args.in_browser:
+        if (args.policy, args.viewers, args.seconds, args.repeats) != COST:
+            raise CliError("--in-browser measures something else: leave out the other options.")
         return _in_browser(args.in_browser)
     find_checkpoint(args.policy)
     from rt_vla_ros.benchmarks.console_cost import table

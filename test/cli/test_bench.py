@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rt_vla_ros.cli.main import main
+from rt_vla_ros.live.browser_process import NAMES
 from rt_vla_ros.live.private_graph import PrivateGraph
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,10 +48,26 @@ def test_pages_that_are_open_are_measured_beside_none(tmp_path: Path) -> None:
     assert all(row["total"]["median"] > row["path"]["median"] > 0 for row in rows)
 
 
+@pytest.mark.slow
+def test_stop_and_lost_connections_are_measured_in_a_browser(tmp_path: Path) -> None:
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+    if not any(map(shutil.which, NAMES)):
+        pytest.skip("NO BROWSER: install it with `sudo apt install chromium`.")
+    out = tmp_path / "bench.json"
+    command = [sys.executable, "-m", "rt_vla_ros.cli", "bench", "console", "--in-browser", "1", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=280)
+    assert done.returncode == 0, done.stderr
+    rows = {row["what"]: row for row in json.loads(out.read_text())["rows"]}
+    assert len(rows) == 5
+    assert all(0 < row["still"]["largest"] < 5000 for row in rows.values())
+    assert [what for what, row in rows.items() if row["said"]] == ["the console is killed", "the console is silent"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["rt1", "--reference-python", "python3"], "--reference-python is for --reference DIR"),
+        (["console", "--in-browser", "3", "--viewers", "2"], "--in-browser measures something else"),
         (["rt2-weights", "--shape", "openvla-cpu", "--policy", "x"], "--shape is in place of a checkpoint"),
         (["rt2-weights", "--shape", "openvla-cpu", "--trust-remote-code"], "--shape is in place of a checkpoint"),
     ],
