@@ -93,12 +93,12 @@ class _ConsoleBench:
 
     def _free(self, page: Any) -> None:
         """Whatever stopped it, and whoever had it."""
+        if page.locator("#take-control").is_visible():  # the browser before is not gone for the console yet
+            page.click("#take-control")
+        page.wait_for_selector("#arm-stick:enabled")
         if page.evaluate(WORD) == "Stopped":
             page.click("#release:enabled")
             self._await_word(page, *READY)
-        if page.locator("#take-control").is_visible():
-            page.click("#take-control")
-        page.wait_for_selector("#arm-stick:enabled")
 
     def _await_word(self, page: Any, *words: str, longest: float = PATIENCE) -> None:
         page.wait_for_function(f"words => words.includes({WORD})", arg=list(words), timeout=1000 * longest)
