@@ -17,7 +17,10 @@ from rt_vla_ros.parent_process import ends_with_this_process
 from zenoh_ros.commands.errors import CliError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ("--headless", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run")
+FLAGS = (
+    *("--headless", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"),
+    "--disable-renderer-backgrounding",  # which would give the page less of the processor
+)
 PATIENCE = 60_000.0  # [ms]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
 import rclpy
 from geometry_msgs.msg import TwistStamped
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 from rt_vla_ros.srv import ResetScene
@@ -65,5 +66,6 @@ class VelocityWatch:
         self.speeds.append((time.time(), max(map(abs, values))))
 
     def _spin(self) -> None:
-        while not self._over:
-            self._executor.spin_once(timeout_sec=0.05)
+        with contextlib.suppress(ExternalShutdownException):  # this process was interrupted
+            while not self._over:
+                self._executor.spin_once(timeout_sec=0.05)
