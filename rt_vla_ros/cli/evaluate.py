@@ -28,9 +28,10 @@ from rt_vla_ros.cli.main import refused
 from rt_vla_ros.cli.remote_options import add_remote_options, launch_arguments, patient, remote_settings
 from rt_vla_ros.evaluation.baselines import ABLATIONS, BLACK_IMAGES, EXPERT, AblatedPolicy, ExpertPolicy
 from rt_vla_ros.evaluation.delays import by_suite, delay_plot, delay_table
+from rt_vla_ros.evaluation.players import DirectPlayer, Player
 from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
 from rt_vla_ros.evaluation.report import run_title, write_report
-from rt_vla_ros.evaluation.rollout import LONGEST_DELAY, DirectPlayer, Player, check_delay
+from rt_vla_ros.evaluation.rollout import LONGEST_DELAY, check_delay
 from rt_vla_ros.evaluation.suite_run import SuiteRun
 from rt_vla_ros.evaluation.summary import Log, compare, read_logs
 from rt_vla_ros.os_error import in_words
