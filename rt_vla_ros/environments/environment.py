@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.control.status import Command
@@ -42,11 +43,14 @@ class Ending:
 class Environment(Protocol):
     """A world with a robot and tasks, in simulated time that passes in steps of tick_ns [ns].
 
-    outcomes: all words for how an episode may end, but `environment_failed`.
+    outcomes: all words for how an episode may end, but `environment_failed`. about: what a report says of it.
     """
 
     tick_ns: int
     outcomes: tuple[str, ...]
+
+    @property
+    def about(self) -> Mapping[str, Any]: ...
 
     def refuse(self, card: ActionCard) -> None:
         """Raises ActionCardError, with everything that it cannot serve, for a policy of another card."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,12 @@ class ForeignEnvironment:
     def _describe(self) -> dict[str, Any]:
         return dict(self._process.ask("describe", most=START_TIME, **self._benchmark.describe)[0])
 
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """Under `environment`: its name, versions and choices, on which the results depend."""
+        one = self._benchmark
+        return {"environment": {"name": one.name, "versions": self.versions, "protocol": list(one.protocol)}}
+
     def refuse(self, card: ActionCard) -> None:
         """See Environment."""
         refuse_card(card, self._benchmark.card, self._benchmark.name)
@@ -96,12 +103,9 @@ class ForeignEnvironment:
 
         They go to the environment as they are, without card or tokens: what our own path is compared with.
         """
-        actions = list[Values]()
-        while not self.ended:
-            action = self._process.ask("expert")[0]["action"]
-            actions.append(self._native.values(action))
-            self._step(np.asarray(action, np.float64))
-        return actions, self._succeeded
+        answer = self._process.ask("expert", most=START_TIME)[0]
+        self._left = 0
+        return [self._native.values(action) for action in answer["actions"]], bool(answer["success"])
 
     def _step(self, action: Values) -> None:
         answer, _ = self._process.ask("do", action=action.tolist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
@@ -79,7 +80,7 @@ class EnvironmentProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         variables = {key: value for key, value in os.environ.items() if key not in OURS}
         variables["MUJOCO_GL"] = choose_library()
-        self._said = tempfile.TemporaryFile()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _end
         self._process = subprocess.Popen(
             [str(self._python), "-c", BOOTSTRAP, str(PACKAGE), self._kind],
             stdin=subprocess.PIPE,
@@ -116,10 +117,8 @@ class EnvironmentProcess:
             process.kill()
             process.wait()
         process.stdout.close()
-        try:
+        with contextlib.suppress(OSError):
             process.stdin.close()
-        except OSError:
-            pass
         self._said.seek(0)
         lines = self._said.read().decode(errors="replace").strip().splitlines()
         self._said.close()

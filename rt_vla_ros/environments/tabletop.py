@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from rt_vla_ros.action_space.card import BASE_ROLES, ActionCard, ActionCardError
 from rt_vla_ros.action_space.frames import BASE_LINK
 from rt_vla_ros.control.status import Command
@@ -29,6 +33,7 @@ class TabletopEnvironment:
 
     tick_ns = 20_000_000
     outcomes = tuple(outcome.value for outcome in Outcome)
+    about: Mapping[str, Any] = MappingProxyType({})
     ended = False  # only the policy and the time limit end an episode
 
     def __init__(self, sim: TabletopSim) -> None:

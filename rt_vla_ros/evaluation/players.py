@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from rt_vla_ros.environments.environment import FAILED, Ending, Environment, EnvironmentFailure, LaidTask
 from rt_vla_ros.environments.tabletop import TabletopEnvironment
@@ -22,10 +22,14 @@ RENDER_RATE = Fraction(5, 2)  # frames of a video per simulated second
 
 
 class Player(Protocol):
-    """Runs episodes of one policy, one after the other. outcomes: the words for how an episode may end."""
+    """Runs episodes of one policy, one after the other. outcomes: the words for how an episode may end.
+
+    about: what a report says of the environment."""
 
     @property
     def outcomes(self) -> tuple[str, ...]: ...
+    @property
+    def about(self) -> Mapping[str, Any]: ...
 
     def play(self, suite: str, seed: int) -> tuple[EpisodeRecord, Trajectory]:
         """One episode, from the reset to the outcome."""
@@ -72,6 +76,11 @@ class DirectPlayer:
     def outcomes(self) -> tuple[str, ...]:
         """See Player."""
         return self._environment.outcomes
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What a report says of the environment."""
+        return self._environment.about
 
     def play(self, suite: str, seed: int) -> tuple[EpisodeRecord, Trajectory]:
         """See Player. Where the environment's process crashes or hangs, the record says so."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import ActionDecoder
+from rt_vla_ros.action_space.tokenizer import ActionTokenizer
 from rt_vla_ros.environments.exact_follower import ExactFollower
 from rt_vla_ros.environments.foreign import ForeignEnvironment
 from rt_vla_ros.evaluation.rollout import play_episode
@@ -18,17 +19,22 @@ from rt_vla_ros.observations.image import Pixels
 from rt_vla_ros.observations.observation import Observation
 
 LONGEST = 500  # steps of a chunk
+RANDOM = 5  # every so many episodes random tokens are played: they take all the steps that there are
 
 
 @dataclass(frozen=True)
 class PlumbingRow:
-    """Successes of so many episodes of a task: natively, replayed through tokens and card, and of random tokens."""
+    """Successes of so many episodes of a task: natively, replayed through tokens and card, and of random tokens.
+
+    random_episodes: how many of the episodes were played with random tokens, too.
+    """
 
     task: str
     episodes: int
-    expert: int
-    replayed: int
-    random: int
+    expert: int = 0
+    replayed: int = 0
+    random: int = 0
+    random_episodes: int = 0
 
 
 class TokenPolicy:
@@ -66,23 +72,31 @@ class Unseen(ForeignEnvironment):
 def check_plumbing(
     environment: ForeignEnvironment, card: ActionCard, task: str, seeds: range, on_episode: Callable[[str], None]
 ) -> PlumbingRow:
-    """Each seed three times: the environment's expert, its actions replayed as tokens, and random tokens.
+    """Each seed: the environment's expert, its actions replayed as tokens, and for one in five random tokens.
 
     card: the environment's own. on_episode: hears how far it is.
     """
-    decoder, counts = ActionDecoder(card), [0, 0, 0]
+    tokenizer, row = ActionTokenizer(card), PlumbingRow(task, len(seeds))
     for number, seed in enumerate(seeds):
         environment.lay(task, seed)
         actions, success = environment.play_natively()
-        tokens = [decoder.tokenizer.encode(values) for values in actions]
-        rng = np.random.default_rng([seed, 11])
-        noise = list(rng.integers(card.bins, size=(LONGEST, len(card.dimensions))))
-        played = (TokenPolicy(card, tokens), TokenPolicy(card, noise))
-        results = [success, *(_play(environment, policy, task, seed) for policy in played)]
-        counts = [count + result for count, result in zip(counts, results, strict=True)]
-        expert, replayed, random = counts
-        on_episode(f"{task} {number + 1}/{len(seeds)}: expert {expert}, replayed {replayed}, random {random}")
-    return PlumbingRow(task, len(seeds), *counts)
+        replayed = _play(environment, TokenPolicy(card, [tokenizer.encode(values) for values in actions]), task, seed)
+        row = replace(row, expert=row.expert + success, replayed=row.replayed + replayed)
+        if number % RANDOM == 0:
+            rng = np.random.default_rng([seed, 11])
+            noise = TokenPolicy(card, list(rng.integers(card.bins, size=(LONGEST, len(card.dimensions)))))
+            by_chance = _play(environment, noise, task, seed)
+            row = replace(row, random=row.random + by_chance, random_episodes=row.random_episodes + 1)
+        on_episode(f"  {number + 1}/{len(seeds)}  {plumbing_sentence(row)}")
+    return row
+
+
+def plumbing_sentence(row: PlumbingRow) -> str:
+    """The row in words."""
+    return (
+        f"{row.task}: expert {row.expert}, replayed through our actions {row.replayed}, "
+        f"random tokens {row.random} of {row.random_episodes}"
+    )
 
 
 def _play(environment: ForeignEnvironment, policy: TokenPolicy, task: str, seed: int) -> bool:
@@ -92,7 +106,7 @@ def _play(environment: ForeignEnvironment, policy: TokenPolicy, task: str, seed:
 
 
 def _still(card: ActionCard, last: NDArray[np.int64]) -> NDArray[np.int64]:
-    tokenizer = ActionDecoder(card).tokenizer
+    tokenizer = ActionTokenizer(card)
     values = tokenizer.decode(last)
     for at, dimension in enumerate(card.dimensions):
         if dimension.role.startswith(("translation_", "rotation_")):

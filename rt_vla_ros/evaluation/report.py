@@ -81,11 +81,12 @@ def _overview(results: Sequence[Mapping[str, Any]]) -> str:
         for result in results
     ]
     header = ["suite", "episodes", "success", "95% interval", *names, "median s", "median ms", "p99 ms"]
+    own = "at the end the named object, and no other, was held 5 cm above the table for a second."
+    success = "what the environment itself calls so." if results[0].get("environment") else own
     note = (
-        "<p>Success: at the end the named object, and no other, was held 5 cm above the table for a second. The "
-        "interval is Wilson's 95% confidence interval of the rate. Median s: simulated time of the episodes that "
-        "succeeded. Latency [ms]: of one decision of the policy. Delay: from an image to the moment at which what was "
-        "decided on it takes effect.</p>"
+        f"<p>Success: {success} The interval is Wilson's 95% confidence interval of the rate. Median s: simulated time "
+        "of the episodes that succeeded. Latency [ms]: of one decision of the policy. Delay: from an image to the "
+        "moment at which what was decided on it takes effect.</p>"
     )
     return _table(header, rows) + note
 
@@ -140,11 +141,22 @@ def _provenance(result: Mapping[str, Any]) -> str:
     rows = [
         ["checkpoint (SHA-256 of its weights)", result["checkpoint_sha256"] or "none: created in memory"],
         ["mode", "through ROS, in lock step" if result["through_ros"] else "in the simulator, without ROS"],
+        *_environment_rows(result.get("environment")),
         ["ablation", result["ablation"] or "none"],
         *([["plan", "asked for, in words before each action"]] if result["plan"] else []),
         *([name, version] for name, version in result["versions"].items()),
     ]
     return f"<h2>How this was measured</h2><pre>{escape(result['command'])}</pre>{_table(['', ''], rows)}"
+
+
+def _environment_rows(environment: Mapping[str, Any] | None) -> list[list[str]]:
+    if environment is None:
+        return []
+    versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
+    return [
+        ["environment", f"{environment['name']} ({versions})"],
+        *(["as it has it", one] for one in environment["protocol"]),
+    ]
 
 
 # Plots as SVG: the report needs neither a plotting library nor further files ------------------------------------------

@@ -86,7 +86,7 @@ def _parameters(card: ActionCard, period: float, options: Mapping[str, object]) 
 class RosPlayer:
     """See evaluation.players.Player."""
 
-    outcomes = TabletopEnvironment.outcomes
+    outcomes, about = TabletopEnvironment.outcomes, TabletopEnvironment.about
 
     def __init__(self, session: GraphSession, period: float) -> None:
         """period: from one decision of the policy to the next [s]."""

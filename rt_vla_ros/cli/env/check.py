@@ -2,9 +2,9 @@
 
 rt-vla env check metaworld:MT10 --episodes 10 --out check.json
 
-Each start is played three times: by the benchmark's own scripted expert without our code; by its recorded actions as
-tokens of an action card, through the steps in SI units that every policy's actions take; and by random tokens. The
-second must succeed in 9 of 10 episodes in which the first does.
+Each start is played by the benchmark's own scripted expert without our code; by its recorded actions as
+tokens of an action card, through the steps in SI units that every policy's actions take; and, one in five, by random
+tokens. The second must succeed in 9 of 10 episodes in which the first does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rt_vla_ros.cli.main import refused
 from rt_vla_ros.environments.environment import EnvironmentFailure
 from rt_vla_ros.environments.installs import version_note
 from rt_vla_ros.environments.opening import METAWORLD, EnvironmentChoice
-from rt_vla_ros.evaluation.plumbing import Unseen, check_plumbing
+from rt_vla_ros.evaluation.plumbing import Unseen, check_plumbing, plumbing_sentence
 from rt_vla_ros.out_file import check_out, write_json
 from rt_vla_ros.progress import Progress
 from zenoh_ros.commands.errors import CliError
@@ -50,9 +50,7 @@ def run(args: argparse.Namespace) -> int:
         for task in tasks:
             row = check_plumbing(environment, choice.own_card(), task, seeds, progress.update)
             rows.append(row)
-            progress.line(
-                f"{task}: of {row.episodes} the expert {row.expert}, replayed {row.replayed}, random {row.random}"
-            )
+            progress.line(f"{plumbing_sentence(row)}; {row.episodes} episodes")
     finally:
         environment.close()
     write_json(args.out, {"versions": environment.versions, "rows": [asdict(row) for row in rows]})

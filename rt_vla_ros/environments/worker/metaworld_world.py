@@ -70,6 +70,10 @@ class World:
         return {"success": success, "ended": success or bool(truncated), "tells": True}
 
     def on_expert(self) -> dict[str, Any]:
-        """What the package's scripted expert does in the state of now, within the action's range."""
-        action = np.clip(self._expert.get_action(self._seen), -1.0, 1.0)
-        return {"action": [float(value) for value in action]}
+        """The package's scripted expert until the episode ends; its actions within the action's range."""
+        actions, done = [], {"success": False, "ended": False}
+        while not done["ended"]:
+            action = np.clip(self._expert.get_action(self._seen), -1.0, 1.0)
+            actions.append([float(value) for value in action])
+            done = self.on_do(actions[-1])
+        return {"actions": actions, "success": done["success"]}
