@@ -87,10 +87,11 @@ def install(name: str, extra: Sequence[str], say: Callable[[str], None]) -> Path
     wanted = [*recipe.requirements, *extra]
     say(f"Installing {', '.join(wanted)} into {place}")
     python = str(place / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
     try:
-        _run([sys.executable, "-m", "venv", str(place)])
-        _run([python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *wanted])
-        listed = _run([python, "-m", "pip", "list", "--disable-pip-version-check", "--format", "json"])
+        _run([sys.executable, "-m", "venv", "--without-pip", str(place)])
+        _run([*pip, "install", "--quiet", *wanted])
+        listed = _run([*pip, "list", "--format", "json"])
         versions = {str(one["name"]): str(one["version"]) for one in json.loads(listed)}
         (place / STAMP).write_text(json.dumps(versions, indent=2) + "\n", encoding="utf-8")
     except BaseException:  # Ctrl-C, too: half an environment is of no use

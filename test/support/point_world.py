@@ -51,7 +51,7 @@ class WithoutSuccess(PointWorld):
         return seen, reward, near, truncated, {}
 
 
-gymnasium.register("Point-v0", PointWorld, max_episode_steps=100)
+gymnasium.register("Point-v0", PointWorld, max_episode_steps=20)
 gymnasium.register("Endless-v0", PointWorld)
 gymnasium.register("Silent-v0", WithoutSuccess, max_episode_steps=5)
 gymnasium.register("Buttons-v0", lambda **_: _Buttons(), max_episode_steps=5)
