@@ -6,11 +6,14 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from support.scripted_policy import ConstantPolicy
 
+from rt_vla_ros.environments.exact_follower import ExactFollower
 from rt_vla_ros.environments.installs import installed
 from rt_vla_ros.environments.metaworld import metaworld_card
 from rt_vla_ros.environments.opening import EnvironmentChoice
 from rt_vla_ros.environments.serving_check import refuse_card
+from rt_vla_ros.evaluation.players import DirectPlayer
 from rt_vla_ros.evaluation.plumbing import Unseen, check_plumbing
 
 TASK = "metaworld:drawer-open-v3"
@@ -39,6 +42,18 @@ def test_the_same_seed_is_the_same_picture_the_right_way_up() -> None:
     assert (image != other).any()
     # The floor, which is grey and dark, is below; the light wall is above.
     assert image[:16].mean() > image[-16:].mean() + 30
+
+
+@needs_metaworld
+def test_a_policy_that_sees_its_images_is_judged_by_meta_world() -> None:
+    policy = ConstantPolicy(frame_id="world", gripper=0.0)
+    policy.card = metaworld_card((32, 32), 2.0)
+    environment = EnvironmentChoice(TASK).open(policy.card)
+    with closing(DirectPlayer(policy, environment, ExactFollower(environment.tick_ns))) as player:
+        record, trajectory = player.play(TASK, 0)
+    # 500 steps of 12.5 ms, a decision every 0.5 s.
+    assert (record.outcome, record.seconds, record.steps) == ("timeout", 6.25, 13)
+    assert trajectory.images[0][1].shape == (32, 32, 3)
 
 
 def test_a_policy_at_10_hz_with_its_card_is_served() -> None:
