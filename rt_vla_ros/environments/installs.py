@@ -19,7 +19,9 @@ STAMP = "installed.json"  # written last: without it an installation is none
 
 @dataclass(frozen=True)
 class Recipe:
-    """summary: of `rt-vla env list`. requirements: for pip. package, version: with which the figures were made."""
+    """summary: of `rt-vla env list`. requirements: for pip. package, version: with which the figures were made,
+    empty where there are none.
+    """
 
     summary: str
     requirements: tuple[str, ...]
@@ -38,7 +40,7 @@ RECIPES = {
         "any environment of Gymnasium with images and a Box of actions (gymnasium:ID)",
         ("gymnasium==1.4.0",),
         "gymnasium",
-        "1.4.0",
+        "",
     ),
 }
 
@@ -71,7 +73,7 @@ def version_note(name: str, versions: dict[str, str]) -> str:
     """A sentence where another version runs than the figures of this project were made with; else empty."""
     recipe = RECIPES[name]
     found = versions.get(recipe.package, "none")
-    if found == recipe.version:
+    if recipe.version in ("", found):
         return ""
     return (
         f"{recipe.package} {found} runs here, docs/evaluation.md is about {recipe.version}: figures may differ. "
