@@ -43,7 +43,7 @@ def chosen(args: argparse.Namespace, usual_suite: str) -> EnvironmentChoice | No
             raise ValueError(f"{', '.join(given)} is for environments of others, not for {TABLETOP}.")
         return None
     choice = EnvironmentChoice(args.env, args.env_python, args.env_card, args.instruction, args.env_timeout)
-    tick = choice.tasks and choice.own_card().period
+    tasks, tick = choice.tasks, choice.own_card().period
     if args.env_python is None:
         python_of(choice.kind)
     elif not args.env_python.is_file():
@@ -51,7 +51,7 @@ def chosen(args: argparse.Namespace, usual_suite: str) -> EnvironmentChoice | No
     if choice.kind != GYMNASIUM and (args.instruction or args.env_card):
         raise ValueError(f"--instruction and --env-card are for {GYMNASIUM}; {choice.kind} has its own.")
     if args.suite != usual_suite:
-        raise ValueError(f"--suite is for {TABLETOP}; the tasks of {choice.kind} stand behind --env {choice.kind}:.")
+        raise ValueError(f"--suite is for {TABLETOP}; here the tasks are {', '.join(tasks)}, as --env says.")
     if args.through_ros or args.policy == EXPERT:
         raise ValueError(f"{'--through-ros' if args.through_ros else EXPERT} is for {TABLETOP} alone.")
     if args.ablation not in (None, BLACK_IMAGES):

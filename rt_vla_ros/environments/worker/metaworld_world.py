@@ -71,7 +71,8 @@ class World:
 
     def on_expert(self) -> dict[str, Any]:
         """The package's scripted expert until the episode ends; its actions within the action's range."""
-        actions, done = [], {"success": False, "ended": False}
+        actions: list[list[float]] = []
+        done = {"success": False, "ended": False}
         while not done["ended"]:
             action = np.clip(self._expert.get_action(self._seen), -1.0, 1.0)
             actions.append([float(value) for value in action])
