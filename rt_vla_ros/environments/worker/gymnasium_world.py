@@ -13,7 +13,7 @@ from rt_vla_ros.environments.worker.main import image_answer
 WORDS = ("is_success", "success")
 
 
-class World:
+class GymnasiumWorld:
     """The image is the observation where that is one, an entry of it named like the camera, or else `render()`."""
 
     def __init__(self) -> None:

@@ -14,7 +14,10 @@ from typing import Any
 
 from rt_vla_ros.environments.worker.pipe import pack, receive
 
-KINDS = {"metaworld": "metaworld_world", "gymnasium": "gymnasium_world"}
+KINDS = {
+    "metaworld": ("metaworld_world", "MetaWorldWorld"),
+    "gymnasium": ("gymnasium_world", "GymnasiumWorld"),
+}
 
 
 def main(kind: str) -> None:
@@ -31,7 +34,8 @@ def main(kind: str) -> None:
         body = b""
         try:
             if world is None:
-                world = importlib.import_module(f"rt_vla_ros.environments.worker.{KINDS[kind]}").World()
+                module, name = KINDS[kind]
+                world = getattr(importlib.import_module(f"rt_vla_ros.environments.worker.{module}"), name)()
             answer = getattr(world, f"on_{request.pop('op')}")(**request)
             if isinstance(answer, tuple):
                 answer, body = answer

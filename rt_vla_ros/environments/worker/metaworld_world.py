@@ -14,7 +14,7 @@ from rt_vla_ros.environments.worker.main import image_answer
 STARTS = 50  # that MT1 draws from one seed
 
 
-class World:
+class MetaWorldWorld:
     """One task at a time, in the benchmark's own steps of 12.5 ms.
 
     Seeds 0 to 49 are the 50 starts that MT1 draws from its seed 0, 50 to 99 those from its seed 1, and so on.
