@@ -92,7 +92,8 @@ class ForeignEnvironment:
     def see(self, camera: str) -> Pixels:
         """See Environment."""
         answer, body = self._process.ask("see", camera=camera)
-        return np.frombuffer(body, np.uint8).reshape(answer["shape"])
+        image: Pixels = np.frombuffer(body, np.uint8).reshape(answer["shape"])
+        return image
 
     def do(self, command: Command) -> None:
         """See Environment."""

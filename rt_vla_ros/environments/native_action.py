@@ -42,9 +42,11 @@ class NativeActions:
         self._gripper = self._gripper if command.gripper is None else command.gripper
         step = EndEffectorStep(command.linear * self._tick, command.angular * self._tick, self._gripper)
         share = (self._tokenizer.from_step(step) - self._from) / self._span
-        return np.clip(self._low + share * (self._high - self._low), self._low, self._high)
+        native: Values = np.clip(self._low + share * (self._high - self._low), self._low, self._high)
+        return native
 
     def values(self, action: ArrayLike) -> Values:
         """An action vector (D,) -> the values (D,) that the card speaks of, within its ranges."""
         share = (np.asarray(action, np.float64) - self._low) / (self._high - self._low)
-        return self._from + np.clip(share, 0.0, 1.0) * self._span
+        values: Values = self._from + np.clip(share, 0.0, 1.0) * self._span
+        return values
