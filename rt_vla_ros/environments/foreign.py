@@ -52,7 +52,7 @@ class Benchmark:
 class ForeignEnvironment:
     """See Environment."""
 
-    outcomes = (SUCCESS, STOPPED_EARLY, TIMEOUT)
+    outcomes: tuple[str, ...] = (SUCCESS, STOPPED_EARLY, TIMEOUT)
 
     def __init__(self, benchmark: Benchmark, process: EnvironmentProcess) -> None:
         """Starts the process, which is closed with it. Raises EnvironmentRefusal, EnvironmentFailure, ValueError."""
