@@ -40,6 +40,7 @@ ROWS = (
     ("sim", "recording"),
     ("ros.py", "policies"),
     ("runtime",),
+    ("environments",),
     ("console", "evaluation"),
     ("training", "nodes", "serving"),
     ("benchmarks",),

@@ -95,7 +95,7 @@ def _take_signals() -> None:
 
 def checked(args: argparse.Namespace) -> DemoSettings:
     """The settings, checked before anything starts. Raises CliError."""
-    from rt_vla_ros.evaluation.rollout import check_table_arm
+    from rt_vla_ros.environments.tabletop import check_table_arm
     from rt_vla_ros.sim import make_scene
 
     with refused(ValueError):

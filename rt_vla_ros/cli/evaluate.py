@@ -1,7 +1,8 @@
-"""Evaluate a policy in the simulator: its success rate over many episodes.
+"""Evaluate a policy in a simulator, our own or a benchmark's: its success rate over many episodes.
 
 rt-vla evaluate --policy rt1-mini --suite pick-colours --episodes 200 --seed 0 --out evaluation/pick-colours
 rt-vla evaluate --policy rt1-mini --suite all --episodes 200 --seed 0 --out evaluation
+rt-vla evaluate --policy runs/mine/checkpoint --env metaworld:reach-v3 --episodes 50    # see rt-vla env --help
 rt-vla evaluate --policy runs/mine/checkpoint --dataset data/expert                 # its error on recorded frames
 
 Writes evaluation.json, report.html, episodes.jsonl and videos. The same command again resumes the evaluation.
@@ -24,13 +25,17 @@ from typing import Any
 from rt_vla_ros import ros
 from rt_vla_ros.cli.evaluate_compare import Against, add_compare_options, compare_evaluations, say_episodes_needed
 from rt_vla_ros.cli.evaluate_dataset import add_dataset_options, evaluate_dataset
+from rt_vla_ros.cli.evaluate_env import OF_ENVIRONMENTS, add_env_options, chosen, env_player, env_words
 from rt_vla_ros.cli.main import refused
 from rt_vla_ros.cli.remote_options import add_remote_options, launch_arguments, patient, remote_settings
+from rt_vla_ros.environments.environment import EnvironmentFailure
+from rt_vla_ros.environments.opening import TABLETOP, EnvironmentChoice
 from rt_vla_ros.evaluation.baselines import ABLATIONS, BLACK_IMAGES, EXPERT, AblatedPolicy, ExpertPolicy
 from rt_vla_ros.evaluation.delays import by_suite, delay_plot, delay_table
+from rt_vla_ros.evaluation.players import DirectPlayer, Player
 from rt_vla_ros.evaluation.provenance import checkpoint_hash, versions
 from rt_vla_ros.evaluation.report import run_title, write_report
-from rt_vla_ros.evaluation.rollout import LONGEST_DELAY, DirectPlayer, Player, check_delay
+from rt_vla_ros.evaluation.rollout import LONGEST_DELAY, check_delay
 from rt_vla_ros.evaluation.suite_run import SuiteRun
 from rt_vla_ros.evaluation.summary import Log, compare, read_logs
 from rt_vla_ros.os_error import in_words
@@ -56,8 +61,11 @@ OF_CHECKPOINTS = {
     "trust_remote_code": False,
 }
 OF_OUT = {"videos": 3, "overwrite": False}
+USUAL_SUITE = "pick-colours"
 OF_SUITES = {
-    "suite": "pick-colours",
+    "env": TABLETOP,
+    **OF_ENVIRONMENTS,
+    "suite": USUAL_SUITE,
     "seed": 0,
     "delay": (0.0,),
     "through_ros": False,
@@ -94,13 +102,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--trust-remote-code", action="store_true", help="run Python code of the checkpoint")
     add("--videos", type=int, metavar="N", help="record the first N successes and N failures (3)")
     add("--overwrite", action="store_true", help="start over where the directory holds an evaluation")
+    add_env_options(parser)
     add_compare_options(parser)
     add_dataset_options(parser)
     add_remote_options(parser)
     parser.set_defaults(**OF_SUITES)
 
 
-@refused(ValueError, ImportError)
+@refused(ValueError, ImportError, EnvironmentFailure)
 def run(args: argparse.Namespace) -> int:
     """0 when the evaluation was made, whatever the result; 1 where --compare-with found a difference."""
     if args.episodes_needed is not None:
@@ -114,14 +123,16 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--part is for --dataset DIR.")
     args.episodes = EPISODES if args.episodes is None else args.episodes
     try:
-        suites = _checked(args)
+        choice = chosen(args, USUAL_SUITE)
+        suites = _checked(args, choice)
         seeds, reference = range(args.seed, args.seed + args.episodes), None
         if args.compare_with is not None:
             reference = read_logs(args.compare_with / RESULT, suites, seeds)
         against = _against(args, suites, seeds)
         about = _about(args)
         progress, results, videos = Progress(), list[dict[str, Any]](), dict[str, list[Path]]()
-        with _player(args, progress) as player:
+        with _player(args, choice, progress) as player:
+            about |= player.about
             for suite, delay in product(suites, args.delay):
                 if isinstance(player, DirectPlayer):
                     player.delay = delay
@@ -156,10 +167,10 @@ def _on_dataset(args: argparse.Namespace) -> int:
     return evaluate_dataset(args, lambda: _load(args))
 
 
-def _checked(args: argparse.Namespace) -> list[str]:
-    """The suites. Raises ValueError for what can be known to be wrong before anything starts."""
+def _checked(args: argparse.Namespace, choice: EnvironmentChoice | None) -> list[str]:
+    """The suites, or a benchmark's tasks. Raises ValueError for what is known to be wrong before anything starts."""
     names = EVALUATION_SUITES if args.suite == "all" else args.suite.split(",")
-    suites = [find_suite(name.strip()).name for name in names]
+    suites = [find_suite(name.strip()).name for name in names] if choice is None else choice.tasks
     if len(set(suites)) < len(suites):
         raise ValueError(f"--suite {args.suite} names a suite twice.")
     if args.episodes < 1:
@@ -216,7 +227,7 @@ def _directory(args: argparse.Namespace, suites: Sequence[str], suite: str, dela
     """Where one run's files are: a directory of its own where there are several."""
     if args.out is None:
         return None
-    out: Path = args.out / suite if len(suites) > 1 else args.out
+    out: Path = args.out / suite.replace(":", "-") if len(suites) > 1 else args.out
     return out / f"delay_{delay:g}" if len(args.delay) > 1 else out
 
 
@@ -253,7 +264,8 @@ def _about(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _command(args: argparse.Namespace) -> str:
-    words = ["rt-vla", "evaluate", "--policy", args.policy, "--suite", args.suite]
+    words = ["rt-vla", "evaluate", "--policy", args.policy]
+    words += ["--suite", args.suite] if args.env == TABLETOP else env_words(args)
     words += ["--episodes", str(args.episodes), "--seed", str(args.seed)]
     for name in ("ablation", "decoding", "against", "out"):
         value = getattr(args, name)
@@ -269,7 +281,7 @@ def _command(args: argparse.Namespace) -> str:
 
 
 @contextmanager
-def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
+def _player(args: argparse.Namespace, choice: EnvironmentChoice | None, progress: Progress) -> Iterator[Player]:
     if args.through_ros:
         ros.ensure()
         from rt_vla_ros.live.evaluate_through_ros import ros_player  # imports rclpy
@@ -284,7 +296,9 @@ def _player(args: argparse.Namespace, progress: Progress) -> Iterator[Player]:
         with ros_player(checkpoint.reference, card, options, progress, server) as player:
             yield player
         return
-    with closing(DirectPlayer(_load(args), **{name: getattr(args, name) for name in THRESHOLDS})) as direct:
+    policy, thresholds = _load(args), {name: getattr(args, name) for name in THRESHOLDS}
+    made = DirectPlayer(policy, **thresholds) if choice is None else env_player(choice, policy, progress, **thresholds)
+    with closing(made) as direct:
         yield direct
 
 

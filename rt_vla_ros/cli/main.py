@@ -64,6 +64,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "router": CommandEntry("zenoh_ros.commands.router", "the graph's router, for other hosts; says whom it refuses"),
     "keys": CommandEntry("zenoh_ros.commands.keys", "certificates for the graph: create, add, renew, show, restrict"),
     "evaluate": CommandEntry("rt_vla_ros.cli.evaluate", "how often a policy does what it is told, in the simulator"),
+    "env": CommandEntry("rt_vla_ros.cli.env", "benchmarks of others: list, install, remove, check, card"),
     "collect": CommandEntry("rt_vla_ros.cli.collect", "play episodes in the simulator and write a dataset"),
     "record": CommandEntry("rt_vla_ros.cli.record", "record episodes from a running robot into a dataset", True),
     "data": CommandEntry("rt_vla_ros.cli.data", "datasets: check, show, convert, merge, split, correct"),

@@ -13,16 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.environments.environment import STOPPED_EARLY, SUCCESS, Ending, LaidTask
 from rt_vla_ros.json_lines import cut_unfinished, read_rows
-from rt_vla_ros.sim.judge import Outcome
-from rt_vla_ros.sim.scenes import Scene
 
 SAME_TIME = 1e-6  # simulated time is a sum of steps [s]
 
 
 @dataclass(frozen=True)
 class EpisodeRecord:
-    """One episode. task: the named object. outcome: a value of Outcome. latencies: per action [ms]. actions: SHA-256.
+    """One episode. task: the named object, or a benchmark's task. outcome: value of its ending.
+
+    latencies: per action [ms]. actions: SHA-256.
 
     seconds: simulated time until terminate or the time limit. terminated: whether the policy ended it.
     refusal: why the controller refused an action, the last time that it did; empty where it never did.
@@ -45,29 +46,30 @@ class EpisodeRecord:
     @property
     def success(self) -> bool:
         """Whether the outcome is success."""
-        return self.outcome == Outcome.SUCCESS.value
+        return self.outcome == SUCCESS
 
 
 def make_record(
-    scene: Scene,
-    outcome: Outcome,
+    task: LaidTask,
+    ending: Ending,
     actions: Sequence[tuple[ActionChunk, float]],
     *,
     seconds: float,
     terminated: bool,
     refusal: str,
+    ended_by_itself: bool = False,
 ) -> EpisodeRecord:
-    """The record of an episode of `scene`. actions: each with its latency [s]; the rest as in EpisodeRecord."""
+    """actions: each with its latency [s]. ended_by_itself: by the environment; the rest as in EpisodeRecord."""
     ended = "The policy terminated." if terminated else "The time limit was reached."
-    if outcome is Outcome.STOPPED_EARLY:
+    if ending.value == STOPPED_EARLY or ended_by_itself:
         ended = ""  # its sentence says so
     refused = f"An action was refused: {refusal}" if refusal else ""
     return EpisodeRecord(
-        seed=scene.seed,
-        instruction=scene.task.instruction,
-        task=scene.target.name,
-        outcome=outcome.value,
-        reason=" ".join(filter(None, (outcome.sentence, ended, refused))),
+        seed=task.seed,
+        instruction=task.instruction,
+        task=task.name,
+        outcome=ending.value,
+        reason=" ".join(filter(None, (ending.sentence, ended, refused))),
         steps=len(actions),
         seconds=seconds,
         terminated=terminated,

@@ -128,6 +128,15 @@ def draw_run(run: Trajectory, scene: Scene, verdict: str, *, success: bool, rate
         sim.close()
 
 
+def draw_images(run: Trajectory, instruction: str, verdict: str, *, success: bool) -> Iterator[Pixels]:
+    """All frames of a run of which the policy's images are all that is known; none where it saw none."""
+    chunks = [(time, (chunk, latency)) for time, chunk, latency in run.actions]
+    for number, (time, image) in enumerate(run.images):
+        chunk, latency = newest(chunks, time) or (None, 0.0)
+        said = verdict if number == len(run.images) - 1 else ""
+        yield draw_frame(FrameContent(time, image, image, chunk, latency, said, success), instruction)
+
+
 def key_frames(frames: Sequence[Pixels], count: int = 6) -> list[Pixels]:
     """`count` evenly spaced frames, with the first and the last."""
     chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)

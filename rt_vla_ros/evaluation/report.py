@@ -60,10 +60,12 @@ def _overview(results: Sequence[Mapping[str, Any]]) -> str:
     ]
     header = ["suite", "success", "0 to 100%", "95% interval", "episodes", *(name.replace("_", " ") for name in kinds)]
     header += ["time [s]", "latency [ms]", "p99 [ms]"]
+    own = "at the end the named object, and no other, was held 5 cm above the table for a second."
+    success = "as the environment itself defines it." if results[0].get("environment") else own
     note = (
-        "<p class=soft>Success: at the end the named object, and no other, was held 5 cm above the table for a "
-        "second. The interval is Wilson's 95% confidence interval of the rate. Time: simulated, the median of the "
-        "episodes that succeeded. Latency: of one decision of the policy, the median. Delay: from an image to the "
+        f"<p class=soft>Success: {success} The interval is Wilson's 95% confidence interval of the rate. Time: "
+        "simulated, the median of the episodes that succeeded. Latency: of one decision of the policy, the median. "
+        "Delay: from an image to the "
         "moment at which what was decided on it takes effect.</p>"
     )
     return table("Results", header, rows) + note
@@ -127,8 +129,19 @@ def _video(path: Path) -> str:
 def _provenance(result: Mapping[str, Any]) -> str:
     rows = [
         ("checkpoint (SHA-256 of its weights)", result["checkpoint_sha256"] or "none: created in memory"),
+        *_environment_rows(result.get("environment")),
         ("ablation", result["ablation"] or "none"),
         *([("plan", "asked for, in words before each action")] if result["plan"] else []),
         *result["versions"].items(),
     ]
     return f"<h2>How this was measured</h2><pre>{escape(result['command'])}</pre>{facts('How this was measured', rows)}"
+
+
+def _environment_rows(environment: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    if environment is None:
+        return []
+    versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
+    return [
+        ("environment", f"{environment['name']} ({versions})"),
+        *(("protocol of the benchmark", one) for one in environment["protocol"]),
+    ]

@@ -1,4 +1,4 @@
-"""Episodes in the simulator without ROS, in the very steps that the nodes take in lock-step."""
+"""Episodes in an environment without ROS; on our own table in the very steps that the nodes take in lock-step."""
 
 from __future__ import annotations
 
@@ -11,25 +11,22 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rt_vla_ros.action_space.card import BASE_ROLES, ActionCard, ActionCardError
 from rt_vla_ros.action_space.chunk import ActionChunk
-from rt_vla_ros.action_space.frames import BASE_LINK, refuse_frame
+from rt_vla_ros.action_space.frames import refuse_frame
 from rt_vla_ros.control.controller import Controller, ControllerSettings
-from rt_vla_ros.control.status import State
-from rt_vla_ros.evaluation.baselines import PrivilegedPolicy
-from rt_vla_ros.evaluation.record import EpisodeRecord, Trajectory, make_record
+from rt_vla_ros.control.status import Command, State
+from rt_vla_ros.environments.environment import Environment, LaidTask
+from rt_vla_ros.environments.tabletop import TabletopEnvironment
+from rt_vla_ros.evaluation.record import EpisodeRecord, make_record
 from rt_vla_ros.observations.image import Pixels, fit_image
 from rt_vla_ros.observations.robot_state import StateError
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.runtime.frame_buffer import Frame
 from rt_vla_ros.runtime.policy_stepper import PolicyStepper
-from rt_vla_ros.sim.judge import settle
 from rt_vla_ros.sim.pacing import steps_per_action
-from rt_vla_ros.sim.robot_state import SimState
 from rt_vla_ros.sim.scenes import Scene
 from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD, TabletopSim
 
-TICK_NANOSECONDS = 20_000_000
 MAX_IMAGE_AGE = 0.5  # [s]; no image is older here than the moment it is looked at
 LONGEST_DELAY = ControllerSettings().max_action_age
 
@@ -46,7 +43,7 @@ class RolloutStep:
 
 def check_delay(delay: float) -> float:
     """Returns it. Raises ValueError for what is no multiple of 20 ms from 0 to LONGEST_DELAY [s]."""
-    if not (0 <= delay <= LONGEST_DELAY and round(delay * 1e9) % TICK_NANOSECONDS == 0):
+    if not (0 <= delay <= LONGEST_DELAY and round(delay * 1e9) % TabletopEnvironment.tick_ns == 0):
         raise ValueError(
             f"A delay of {delay:g} s cannot be simulated: expected a multiple of {CONTROL_PERIOD:g} s from 0 to "
             f"{LONGEST_DELAY:g} s, the controller's max_action_age."
@@ -54,14 +51,21 @@ def check_delay(delay: float) -> float:
     return delay
 
 
-def check_table_arm(card: ActionCard) -> None:
-    """Raises ActionCardError for actions that the simulated arm cannot carry out: it stands on a table."""
-    if card.moves_base:
-        names = ", ".join(one.name for one in card.dimensions if one.role in BASE_ROLES)
-        raise ActionCardError(
-            f"The actions move a mobile base ({names}), and the simulated arm has none. Compare the policy with "
-            "recorded episodes (rt-vla evaluate --dataset DIR), or give these dimensions of its card the role 'unused'."
-        )
+class Follower(Protocol):
+    """What carries out a policy's actions: the robot's Controller, or what a benchmark does with them."""
+
+    @property
+    def state(self) -> State:
+        """TERMINATED once a step that terminates came due."""
+
+    def reset(self) -> None:
+        """An episode begins."""
+
+    def accept(self, chunk: ActionChunk, *, stamp: float, now: float) -> str | None:
+        """Takes over an action on an image of `stamp` [s]; the sentence why it was refused, else None."""
+
+    def tick(self, now: float) -> Command:
+        """What to do in the tick that ends at `now` [s]."""
 
 
 def rollout(
@@ -87,39 +91,72 @@ def rollout(
     Simulated time starts at 0 and is a multiple of 20 ms. Raises ValueError for an impossible delay or actions that
     move a base, and what the policy raises.
     """
-    check_table_arm(policy.card)
-    sim.reset(scene.layout)
-    controller.reset()
-    policy.reset(scene.task.instruction)
+    environment = TabletopEnvironment(sim)
+    environment.refuse(policy.card)
+    check_delay(delay)
+    return play_episode(
+        policy,
+        environment,
+        environment.lay_scene(scene),
+        controller,
+        delay=delay,
+        max_steps=max_steps,
+        min_confidence=min_confidence,
+        min_legal_probability=min_legal_probability,
+        on_step=on_step,
+        on_period=on_period,
+    )
+
+
+def play_episode(
+    policy: Policy,
+    environment: Environment,
+    task: LaidTask,
+    follower: Follower,
+    *,
+    delay: float = 0.0,
+    max_steps: int | None = None,
+    min_confidence: float = 0.0,
+    min_legal_probability: float = 0.0,
+    on_step: Callable[[RolloutStep], None] | None = None,
+    on_period: Callable[[float], None] | None = None,
+) -> EpisodeRecord:
+    """An episode of a task that was just laid in an environment that serves the policy; see `rollout`.
+
+    Simulated time starts at 0 and is a multiple of the environment's tick. Raises what the environment raises, too.
+    """
+    follower.reset()
+    policy.reset(task.instruction)
     stepper = PolicyStepper(
         policy,
         _fit,
         max_image_age=MAX_IMAGE_AGE,
         min_confidence=min_confidence,
         min_legal_probability=min_legal_probability,
-        states=SimState(sim, policy.card) if policy.card.state else None,
+        states=environment.states(policy.card),
     )
-    decisions = _Decisions(stepper, sim, controller, check_delay(delay), on_step)
-    period = steps_per_action(policy.card.period)
+    decisions, tick = _Decisions(stepper, environment, follower, delay, on_step), environment.tick_ns
+    period = steps_per_action(policy.card.period, tick)
     between = policy.card.execute_steps * period
-    ticks, end = 0, scene.task.time_limit - CONTROL_PERIOD / 2 if max_steps is None else _stamp(max_steps * between)
-    while not _terminated(controller) and _stamp(ticks) < end:
+    ticks, end = 0, task.time_limit - tick / 2e9 if max_steps is None else _stamp(max_steps * between, tick)
+    while not _terminated(follower) and not environment.ended and _stamp(ticks, tick) < end:
         for _ in range(between):
+            if environment.ended:
+                break
             if on_period is not None and ticks % period == 0:
-                on_period(_stamp(ticks))
+                on_period(_stamp(ticks, tick))
             decisions.look(ticks)
-            if _terminated(controller):
+            if _terminated(follower):
                 break
             ticks += 1
-            command = controller.tick(_stamp(ticks))
-            sim.command(command.linear, command.angular, command.frame_id or BASE_LINK)
-            if command.gripper is not None:
-                sim.command_gripper(command.gripper)
-            sim.step(CONTROL_PERIOD)
-    terminated = _terminated(controller)
-    outcome = settle(sim, scene.task, terminated=terminated)
-    made, refusal = decisions.made, decisions.refusal
-    return make_record(scene, outcome, made, seconds=_stamp(ticks), terminated=terminated, refusal=refusal)
+            environment.do(follower.tick(_stamp(ticks, tick)))
+    terminated = _terminated(follower)
+    ending = environment.outcome(terminated=terminated)
+    made, refusal, seconds = decisions.made, decisions.refusal, _stamp(ticks, tick)
+    by_itself = environment.ended
+    return make_record(
+        task, ending, made, seconds=seconds, terminated=terminated, refusal=refusal, ended_by_itself=by_itself
+    )
 
 
 class _Decisions:
@@ -131,15 +168,16 @@ class _Decisions:
     def __init__(
         self,
         stepper: PolicyStepper[Pixels],
-        sim: TabletopSim,
-        controller: Controller,
+        environment: Environment,
+        follower: Follower,
         delay: float,
         on_step: Callable[[RolloutStep], None] | None,
     ) -> None:
         card = stepper.policy.card
-        self._stepper, self._sim, self._controller, self._on_step = stepper, sim, controller, on_step
-        self._delay = round(delay / CONTROL_PERIOD)  # [ticks], as all times here
-        self._between = card.execute_steps * steps_per_action(card.period)
+        self._stepper, self._environment, self._follower, self._on_step = stepper, environment, follower, on_step
+        self._tick = environment.tick_ns
+        self._delay = round(delay * 1e9 / self._tick)  # [ticks], as all times here
+        self._between = card.execute_steps * steps_per_action(card.period, self._tick)
         self._next = 0  # when the next one is due
         self._arrival = 0  # when the last one is there
         self._under_way: RolloutStep | None = None
@@ -149,7 +187,7 @@ class _Decisions:
     def look(self, ticks: int) -> None:
         """Hands over what is there by now, and begins with what is due."""
         self._hand_over(ticks)
-        if self._under_way is None and ticks >= self._next and not _terminated(self._controller):
+        if self._under_way is None and ticks >= self._next and not _terminated(self._follower):
             self._under_way = self._decide(ticks)
             self._next, self._arrival = ticks + self._between, ticks + self._delay
             self._hand_over(ticks)
@@ -158,13 +196,13 @@ class _Decisions:
         step = self._under_way
         if step is not None and ticks >= self._arrival:
             self._under_way = None
-            self.refusal = self._controller.accept(step.chunk, stamp=step.stamp, now=_stamp(ticks)) or self.refusal
+            self.refusal = self._follower.accept(step.chunk, stamp=step.stamp, now=self._time(ticks)) or self.refusal
 
     def _decide(self, ticks: int) -> RolloutStep | None:
         """None while the robot's state cannot be used: as with the nodes, there is no action then."""
-        stepper, stamp_ns = self._stepper, ticks * TICK_NANOSECONDS
+        stepper, stamp_ns = self._stepper, ticks * self._tick
         for camera in stepper.policy.card.cameras:
-            stepper.buffer.put(camera.name, Frame(self._sim.render(camera.name), stamp_ns, stamp_ns))
+            stepper.buffer.put(camera.name, Frame(self._environment.see(camera.name), stamp_ns, stamp_ns))
         due = stepper.take(stamp_ns)
         assert due is not None, "images of this moment from all cameras are due"
         started = time.perf_counter()
@@ -175,11 +213,14 @@ class _Decisions:
             return None
         latency = time.perf_counter() - started
         image = due.frames[stepper.policy.card.cameras[0].name].message
-        step = RolloutStep(_stamp(ticks), image, decision.chunk, latency)
+        step = RolloutStep(self._time(ticks), image, decision.chunk, latency)
         self.made.append((step.chunk, latency))
         if self._on_step is not None:
             self._on_step(step)
         return step
+
+    def _time(self, ticks: int) -> float:
+        return _stamp(ticks, self._tick)
 
 
 def make_controller(sim: TabletopSim) -> Controller:
@@ -187,59 +228,14 @@ def make_controller(sim: TabletopSim) -> Controller:
     return Controller(refuse_frame=partial(refuse_frame, known=sim.frames))
 
 
-class Player(Protocol):
-    """Runs episodes of one policy, one after the other: in this process, or somewhere else."""
-
-    def play(self, scene: Scene) -> tuple[EpisodeRecord, Trajectory]:
-        """One episode, from the reset to the outcome."""
-
-
-class DirectPlayer:
-    """Simulator and policy in this process, without ROS, in the same steps as the nodes in lock step.
-
-    delay: of the episodes that are played from now on, see rollout [s].
-    """
-
-    def __init__(self, policy: Policy, *, min_confidence: float = 0.0, min_legal_probability: float = 0.0) -> None:
-        """min_confidence, min_legal_probability: as in the policy node."""
-        self.delay = 0.0
-        camera = policy.card.cameras[0]
-        self._policy = policy
-        self._rollout = partial(rollout, min_confidence=min_confidence, min_legal_probability=min_legal_probability)
-        self._sim = TabletopSim(size=(camera.width, camera.height))
-        self._controller = make_controller(self._sim)
-
-    def play(self, scene: Scene) -> tuple[EpisodeRecord, Trajectory]:
-        """See Player."""
-        trajectory, delay = Trajectory(), self.delay
-
-        def on_period(time: float) -> None:
-            trajectory.states.append((time, self._sim.data.qpos.copy()))
-
-        def on_step(step: RolloutStep) -> None:
-            trajectory.images.append((step.stamp, step.image))
-            trajectory.actions.append((step.stamp + delay, step.chunk, delay or step.latency))
-
-        if isinstance(self._policy, PrivilegedPolicy):
-            self._policy.set_scene(scene, self._sim)
-        record = self._rollout(
-            self._policy, scene, self._sim, self._controller, delay=delay, on_step=on_step, on_period=on_period
-        )
-        return record, trajectory
-
-    def close(self) -> None:
-        """Release the graphics memory."""
-        self._sim.close()
-
-
-def _terminated(controller: Controller) -> bool:
-    return controller.state is State.TERMINATED
+def _terminated(follower: Follower) -> bool:
+    return follower.state is State.TERMINATED
 
 
 def _fit(policy: Policy, camera: str, image: Pixels) -> Pixels:
     return fit_image(image, next(spec for spec in policy.card.cameras if spec.name == camera))
 
 
-def _stamp(ticks: int) -> float:
+def _stamp(ticks: int, tick_ns: int) -> float:
     """As a ROS stamp of whole nanoseconds becomes a float [s]."""
-    return ticks * TICK_NANOSECONDS / 1e9
+    return ticks * tick_ns / 1e9

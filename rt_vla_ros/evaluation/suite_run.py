@@ -1,4 +1,4 @@
-"""The episodes of one suite: run, recorded, displayed, and a few of them on video."""
+"""The episodes of one suite or of one task of a benchmark: run, recorded, displayed, and a few of them on video."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from rt_vla_ros.evaluation.players import Player
 from rt_vla_ros.evaluation.record import EpisodeRecord, Journal, Trajectory
-from rt_vla_ros.evaluation.replay import draw_run, write_clip
+from rt_vla_ros.evaluation.replay import write_clip
 from rt_vla_ros.evaluation.report import run_title
-from rt_vla_ros.evaluation.rollout import Player
 from rt_vla_ros.evaluation.summary import summarize
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.runtime.confidence_gate import THRESHOLDS, legal_doubt
-from rt_vla_ros.sim.scenes import Scene, make_scene
 
 JOURNAL, VIDEOS = "episodes.jsonl", "videos"
-RENDER_RATE, PLAYBACK_RATE = Fraction(5, 2), Fraction(5)  # frames per second, simulated and of the video
+PLAYBACK_RATE = Fraction(5)  # frames per second of the video
 LAST_FRAME_REPEATS = 5
 DEPENDS_ON = ("policy", "checkpoint_sha256", "through_ros", "ablation", "decoding", "weights")
-WHERE_GIVEN = (*THRESHOLDS, "delay", "plan")
+WHERE_GIVEN = (*THRESHOLDS, "delay", "plan", "environment")
 """As DEPENDS_ON, but named only where it is not the usual: a directory of an earlier version can be resumed."""
 
 
@@ -41,7 +40,7 @@ class SuiteRun:
     @property
     def summary(self) -> dict[str, Any]:
         """See summarize."""
-        return summarize(self.records)
+        return summarize(self.records, self._player.outcomes)
 
     @property
     def videos(self) -> list[Path]:
@@ -65,11 +64,10 @@ class SuiteRun:
         journal = self._open(seeds, overwrite)
         for seed in seeds:
             if (known := None if journal is None else journal.records.get(seed)) is None:
-                scene = make_scene(self._suite, seed)
-                known, trajectory = self._player.play(scene)
+                known, trajectory = self._player.play(self._suite, seed)
                 self._finished += 1
                 self._doubt(known)
-                self._record_video(scene, known, trajectory, videos)
+                self._record_video(known, trajectory, videos)
                 if journal is not None:
                     journal.add(known)
             self.records.append(known)
@@ -91,7 +89,7 @@ class SuiteRun:
             shutil.rmtree(self._out / VIDEOS, ignore_errors=True)
         self._out.mkdir(parents=True, exist_ok=True)
         subject = {"suite": self._suite, **{name: self._about[name] for name in DEPENDS_ON}}
-        subject |= {name: self._about[name] for name in WHERE_GIVEN if self._about[name]}
+        subject |= {name: self._about[name] for name in WHERE_GIVEN if self._about.get(name)}
         journal = Journal(self._out / JOURNAL, subject)
         known = [journal.records[seed] for seed in seeds if seed in journal.records]
         self._recorded.update(record.success for record in known if self._video(record).is_file())
@@ -101,11 +99,11 @@ class SuiteRun:
         assert self._out is not None
         return self._out / VIDEOS / f"{record.outcome}_{record.seed}.mp4"
 
-    def _record_video(self, scene: Scene, record: EpisodeRecord, trajectory: Trajectory, most: int) -> None:
+    def _record_video(self, record: EpisodeRecord, trajectory: Trajectory, most: int) -> None:
         if self._out is None or self._recorded[record.success] >= most:
             return
         self._recorded[record.success] += 1
-        frames = list(draw_run(trajectory, scene, record.reason, success=record.success, rate=RENDER_RATE))
+        frames = list(self._player.draw(self._suite, record, trajectory))
         if frames:
             path = self._video(record)
             path.parent.mkdir(exist_ok=True)

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from rt_vla_ros.evaluation.players import DirectPlayer
 from rt_vla_ros.evaluation.record import EpisodeRecord
-from rt_vla_ros.evaluation.rollout import DirectPlayer
 from rt_vla_ros.json_file import read_object
 from rt_vla_ros.policies.policy import Policy
 from rt_vla_ros.sim.judge import Outcome
-from rt_vla_ros.sim.scenes import make_scene
 
 CONFIDENCE_95 = 1.959964
+TABLETOP = tuple(outcome.value for outcome in Outcome)
 Log = Sequence[Mapping[str, Any]]
 COMPARED = {"seed": int, "outcome": str, "actions": str}
 
@@ -31,7 +31,7 @@ def evaluate(policy: Policy, suite: str, episodes: int, seed: int) -> dict[str, 
     """
     player = DirectPlayer(policy)
     try:
-        records = [player.play(make_scene(suite, number))[0] for number in range(seed, seed + episodes)]
+        records = [player.play(suite, number)[0] for number in range(seed, seed + episodes)]
     finally:
         player.close()
     return {"suite": suite, "seed": seed, **summarize(records)}
@@ -51,20 +51,21 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def summarize(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
+def summarize(records: Sequence[EpisodeRecord], outcomes: Sequence[str] = TABLETOP) -> dict[str, Any]:
     """The figures of evaluation.json; rows: one per task, log: one per episode.
 
+    outcomes: the words that are counted even where no episode ended so.
     Raises ValueError where there is no episode.
     """
     if not records:
         raise ValueError("There is no episode to summarize.")
     return {
-        **_rate(records),
+        **_rate(records, outcomes),
         "refusals": dict(Counter(record.refusal for record in records if record.refusal).most_common()),
         "latency_ms": _latency(records),
         "latency_histogram": _histogram([value for record in records for value in record.latencies]),
         "seconds": _seconds(records),
-        "rows": [_row(task, records) for task in sorted({record.task for record in records})],
+        "rows": [_row(task, records, outcomes) for task in sorted({record.task for record in records})],
         "log": [
             {**{k: v for k, v in asdict(record).items() if k != "latencies"}, "latency_ms": _latency([record])}
             for record in records
@@ -81,11 +82,11 @@ def _seconds(records: Sequence[EpisodeRecord]) -> dict[str, float | None]:
     }
 
 
-def _row(task: str, records: Sequence[EpisodeRecord]) -> dict[str, Any]:
+def _row(task: str, records: Sequence[EpisodeRecord], words: Sequence[str]) -> dict[str, Any]:
     of_task = [record for record in records if record.task == task]
     return {
         "task": task,
-        **_rate(of_task),
+        **_rate(of_task, words),
         "reasons": dict(Counter(record.reason for record in of_task).most_common()),
         "failed_seeds": [record.seed for record in of_task if not record.success],
     }
@@ -98,14 +99,14 @@ def _histogram(values: Sequence[float], bins: int = 24) -> dict[str, list[float]
     return {"edges": [round(float(edge), 3) for edge in edges], "counts": [int(count) for count in counts]}
 
 
-def _rate(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
+def _rate(records: Sequence[EpisodeRecord], words: Sequence[str]) -> dict[str, Any]:
     successes, outcomes = sum(record.success for record in records), Counter(record.outcome for record in records)
     return {
         "episodes": len(records),
         "successes": successes,
         "success_rate": successes / len(records),
         "interval_95": list(wilson_interval(successes, len(records))),
-        "outcomes": {outcome.value: outcomes[outcome.value] for outcome in Outcome},
+        "outcomes": {word: outcomes[word] for word in (*words, *sorted(set(outcomes) - set(words)))},
     }
 
 

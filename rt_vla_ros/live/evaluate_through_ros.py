@@ -13,15 +13,18 @@ import numpy as np
 
 from rt_vla_ros.action_space.card import ActionCard
 from rt_vla_ros.action_space.chunk import ActionChunk
+from rt_vla_ros.environments.environment import Ending, LaidTask
+from rt_vla_ros.environments.tabletop import TabletopEnvironment, check_table_arm
+from rt_vla_ros.evaluation.players import tabletop_frames
 from rt_vla_ros.evaluation.record import SAME_TIME, EpisodeRecord, Trajectory, make_record
-from rt_vla_ros.evaluation.rollout import check_table_arm
 from rt_vla_ros.live.graph_session import GraphSession, RunFailed, tail
 from rt_vla_ros.live.private_graph import PrivateGraph
+from rt_vla_ros.observations.image import Pixels
 from rt_vla_ros.progress import Progress
 from rt_vla_ros.runtime.confidence_gate import THRESHOLDS
 from rt_vla_ros.sim.judge import Outcome
 from rt_vla_ros.sim.pacing import steps_per_action
-from rt_vla_ros.sim.scenes import TIME_LIMIT, Scene
+from rt_vla_ros.sim.scenes import TIME_LIMIT, Scene, make_scene
 from rt_vla_ros.sim.tabletop_sim import CONTROL_PERIOD
 from zenoh_ros.commands.errors import CliError
 
@@ -81,19 +84,26 @@ def _parameters(card: ActionCard, period: float, options: Mapping[str, object]) 
 
 
 class RosPlayer:
-    """See evaluation.rollout.Player."""
+    """See evaluation.players.Player."""
+
+    outcomes, about = TabletopEnvironment.outcomes, TabletopEnvironment.about
 
     def __init__(self, session: GraphSession, period: float) -> None:
         """period: from one decision of the policy to the next [s]."""
         self._session, self._period = session, period
         self._said = ""
 
-    def play(self, scene: Scene) -> tuple[EpisodeRecord, Trajectory]:
+    def play(self, suite: str, seed: int) -> tuple[EpisodeRecord, Trajectory]:
         """From a freshly laid table to the judgement. Raises RunFailed."""
+        scene = make_scene(suite, seed)
         for _ in range(ATTEMPTS):
             if (played := self._attempt(scene)) is not None:
                 return played
         raise RunFailed(f"In {ATTEMPTS} attempts the policy never began with the first image of the scene.")
+
+    def draw(self, suite: str, record: EpisodeRecord, trajectory: Trajectory) -> Iterator[Pixels]:
+        """See Player."""
+        return tabletop_frames(suite, record, trajectory)
 
     def _attempt(self, scene: Scene) -> tuple[EpisodeRecord, Trajectory] | None:
         """None where messages overtook each other so that the policy saw an image of the scene before."""
@@ -116,7 +126,9 @@ class RosPlayer:
             return None
         outcome, refusal = Outcome(verdict.outcome), session.refusal
         made = [(action, latency) for _, action, latency in actions]
-        record = make_record(scene, outcome, made, seconds=seconds, terminated=terminated, refusal=refusal)
+        task = LaidTask(scene.seed, text, scene.target.name, scene.task.time_limit)
+        ending = Ending(outcome.value, outcome.sentence)
+        record = make_record(task, ending, made, seconds=seconds, terminated=terminated, refusal=refusal)
         return record, session.trajectory
 
     def _terminated(self) -> bool:

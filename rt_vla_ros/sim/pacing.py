@@ -39,12 +39,12 @@ class SteppedSimulation(Protocol):
     def advance(self, twist: Twist | None, gripper: float | None) -> None: ...
 
 
-def steps_per_action(period: float) -> int:
-    """How many steps of 20 ms an action with this period [s] lasts: the fewest that it fits in, up to 1 ms.
+def steps_per_action(period: float, step_ns: int = STEP_NS) -> int:
+    """How many steps, of 20 ms, an action with this period [s] lasts: the fewest that it fits in, up to a 20th of one.
 
     With fewer, the next image would come before the policy's next step is due, and time would stand still for good.
     """
-    return max(1, math.ceil(period * 1e9 / STEP_NS - 0.05))
+    return max(1, math.ceil(period * 1e9 / step_ns - 0.05))
 
 
 class LockStep:

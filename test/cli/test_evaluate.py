@@ -15,7 +15,7 @@ import pytest
 from rt_vla_ros.cli.main import main
 from rt_vla_ros.evaluation import suite_run
 from rt_vla_ros.evaluation.baselines import ExpertPolicy
-from rt_vla_ros.evaluation.rollout import DirectPlayer
+from rt_vla_ros.evaluation.players import DirectPlayer
 from rt_vla_ros.policies.checkpoint.resolve import CHECKPOINTS
 from rt_vla_ros.sim.suites import EVALUATION_SUITES
 

@@ -52,6 +52,17 @@ def test_other_seeds_other_conditions_and_the_same_weights(tmp_path: Path, capsy
     assert "Not decided: these episodes do not show that the first or the second" in text
 
 
+def test_other_versions_of_a_benchmark_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    versions = ({"metaworld": "3.0.0", "mujoco": "3.3.0"}, {"metaworld": "3.1.1", "mujoco": "3.3.0"})
+    one, two = (
+        evaluation(tmp_path / name, name, "0101", environment={"versions": own})
+        for name, own in zip("ab", versions, strict=True)
+    )
+    text = said(capsys, "--compare", one, two)
+    assert "metaworld: 3.0.0 first, 3.1.1 second." in text
+    assert "mujoco" not in text
+
+
 def test_several_suites_are_judged_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """6 of 6 differing episodes have p = 0.031, which is not enough for one of two comparisons."""
     folders = []

@@ -13,8 +13,9 @@ from rt_vla_ros.action_space.chunk import ActionChunk
 from rt_vla_ros.action_space.decoder import DecodingError
 from rt_vla_ros.action_space.state import StateDimension
 from rt_vla_ros.control.controller import Controller
+from rt_vla_ros.evaluation.players import DirectPlayer
 from rt_vla_ros.evaluation.record import EpisodeRecord
-from rt_vla_ros.evaluation.rollout import DirectPlayer, RolloutStep, rollout
+from rt_vla_ros.evaluation.rollout import RolloutStep, rollout
 from rt_vla_ros.evaluation.suite_run import SuiteRun
 from rt_vla_ros.observations.observation import Observation
 from rt_vla_ros.policies.load import load_policy

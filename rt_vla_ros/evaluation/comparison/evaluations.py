@@ -30,9 +30,10 @@ class Evaluation:
         return str(next(iter(self.runs.values())).get("policy", self.directory.name))
 
     def conditions(self) -> dict[str, object]:
-        """Those of CONDITIONS that are not the usual ones."""
+        """Those of CONDITIONS that are not the usual ones, and versions of a benchmark."""
         first = next(iter(self.runs.values()))
-        return {name: first[name] for name in CONDITIONS if first.get(name)}
+        versions = dict((first.get("environment") or {}).get("versions", {}))
+        return {name: first[name] for name in CONDITIONS if first.get(name)} | versions
 
 
 def read_evaluation(directory: Path) -> Evaluation:

@@ -1,0 +1,60 @@
+"""Check that nothing is lost between tokens and an environment's actions.
+
+rt-vla env check metaworld:MT10 --episodes 10 --out check.json
+
+Each start is played by the benchmark's own scripted expert without our code; by its recorded actions as
+tokens of an action card, through the steps in SI units that every policy's actions take; and, one in five, by random
+tokens. The second must succeed in 9 of 10 episodes in which the first does.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from rt_vla_ros.cli.main import refused
+from rt_vla_ros.environments.environment import EnvironmentFailure
+from rt_vla_ros.environments.installs import version_note
+from rt_vla_ros.environments.opening import METAWORLD, EnvironmentChoice
+from rt_vla_ros.evaluation.plumbing import Unseen, check_plumbing, plumbing_sentence
+from rt_vla_ros.out_file import check_out, write_json
+from rt_vla_ros.progress import Progress
+from zenoh_ros.commands.errors import CliError
+from zenoh_ros.commands.numbers import nonnegative_int, positive_int
+
+ENOUGH = 0.9  # of the expert's successes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("env", metavar="metaworld:TASK", help="a task, several separated by commas, MT10 or MT50")
+    parser.add_argument("--episodes", type=positive_int, default=10, help="per task (default 10)")
+    parser.add_argument("--seed", type=nonnegative_int, default=0, help="of the first episode (default 0)")
+    parser.add_argument("--env-python", type=Path, metavar="PATH", help="a Python that has it; else the installed one")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+
+
+@refused(ValueError, EnvironmentFailure)
+def run(args: argparse.Namespace) -> int:
+    """0 where the replayed actions succeed often enough in every task, else 1."""
+    choice, progress = EnvironmentChoice(args.env, args.env_python), Progress()
+    tasks = choice.tasks
+    if choice.kind != METAWORLD:
+        raise CliError(f"{args.env} has no expert of its own; the check is for {METAWORLD}.")
+    check_out(args.out)
+    environment = choice.open(None, Unseen)
+    try:
+        if note := version_note(choice.kind, environment.versions):
+            progress.line(note)
+        rows, seeds = [], range(args.seed, args.seed + args.episodes)
+        for task in tasks:
+            row = check_plumbing(environment, choice.own_card(), task, seeds, progress.update)
+            rows.append(row)
+            progress.line(f"{plumbing_sentence(row)}; {row.episodes} episodes")
+    finally:
+        environment.close()
+    write_json(args.out, {"versions": environment.versions, "rows": [asdict(row) for row in rows]})
+    bad = [row.task for row in rows if row.replayed < ENOUGH * row.expert]
+    if bad:
+        progress.line(f"Something is lost on the way in {', '.join(bad)}.")
+    return 1 if bad else 0

@@ -1,0 +1,29 @@
+"""The environments that there are, and which are installed."""
+
+from __future__ import annotations
+
+import argparse
+
+from rt_vla_ros.cli.main import refused
+from rt_vla_ros.environments.installs import RECIPES, folder, installed, version_note
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """None."""
+
+
+@refused(ValueError)
+def run(args: argparse.Namespace) -> int:
+    """Always 0."""
+    print("tabletop    our own simulated table, its tasks are the suites; always there")
+    for name, recipe in RECIPES.items():
+        versions = installed(name)
+        print(f"{name:<11} {recipe.summary}")
+        if versions is None:
+            print(f"            not installed: rt-vla env install {name}")
+        else:
+            told = ", ".join(f"{one} {versions[one]}" for one in (recipe.package, "mujoco", "numpy") if one in versions)
+            print(f"            {told}; in {folder() / name}")
+            if note := version_note(name, versions):
+                print(f"            {note}")
+    return 0

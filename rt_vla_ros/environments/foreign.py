@@ -1,0 +1,139 @@
+"""A benchmark in a process of its own as an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.control.status import Command
+from rt_vla_ros.environments.environment import (
+    STOPPED_EARLY,
+    SUCCESS,
+    TIMEOUT,
+    Ending,
+    EnvironmentRefusal,
+    LaidTask,
+)
+from rt_vla_ros.environments.native_action import NativeActions, Values
+from rt_vla_ros.environments.process import START_TIME, EnvironmentProcess
+from rt_vla_ros.environments.serving_check import refuse_card
+from rt_vla_ros.observations.image import Pixels
+from rt_vla_ros.runtime.policy_stepper import StateSource
+
+SENTENCES = {
+    SUCCESS: "The environment says success.",
+    STOPPED_EARLY: "The policy terminated before the environment said success.",
+    TIMEOUT: "The environment's steps were used up, or it ended the episode, without success.",
+}
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What is known of an environment before it runs.
+
+    card: of its own actions, a step each, and its cameras. protocol: its choices, a sentence each, for the report.
+    sentences: a task's instruction, where the environment has none. instruction: of every task, where it is given.
+    describe: what the worker is asked first.
+    """
+
+    name: str
+    kind: str
+    card: ActionCard
+    protocol: tuple[str, ...]
+    sentences: dict[str, str]
+    instruction: str
+    describe: dict[str, Any]
+
+
+class ForeignEnvironment:
+    """See Environment."""
+
+    outcomes: tuple[str, ...] = (SUCCESS, STOPPED_EARLY, TIMEOUT)
+
+    def __init__(self, benchmark: Benchmark, process: EnvironmentProcess) -> None:
+        """Starts the process, which is closed with it. Raises EnvironmentRefusal, EnvironmentFailure, ValueError."""
+        self._benchmark, self._process = benchmark, process
+        self.tick_ns = round(benchmark.card.period * 1e9)
+        about = self._describe()
+        self.versions: dict[str, str] = dict(about["versions"])
+        self._native = NativeActions(benchmark.card, about["low"], about["high"], self.tick_ns)
+        self._tells = False
+
+    def _describe(self) -> dict[str, Any]:
+        return dict(self._process.ask("describe", most=START_TIME, **self._benchmark.describe)[0])
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """Under `environment`: its name, versions and choices, on which the results depend."""
+        one = self._benchmark
+        return {"environment": {"name": one.name, "versions": self.versions, "protocol": list(one.protocol)}}
+
+    def refuse(self, card: ActionCard) -> None:
+        """See Environment."""
+        refuse_card(card, self._benchmark.card, self._benchmark.name)
+
+    def lay(self, task: str, seed: int) -> LaidTask:
+        """See Environment. After a crash the process is started again."""
+        if not self._process.runs:
+            self._describe()
+        own = task.partition(":")[2]
+        answer, _ = self._process.ask("lay", most=START_TIME, task=own, seed=seed)
+        self._native.reset()
+        self._left, self._succeeded, self._over = int(answer["steps"]), False, False
+        given = self._benchmark.instruction or self._benchmark.sentences.get(own) or str(answer["instruction"])
+        if not given:
+            raise EnvironmentRefusal(f"{task} has no sentence of its own: say what to do by --instruction.")
+        return LaidTask(seed, given, task, self._left * self.tick_ns / 1e9)
+
+    def see(self, camera: str) -> Pixels:
+        """See Environment."""
+        answer, body = self._process.ask("see", camera=camera)
+        image: Pixels = np.frombuffer(body, np.uint8).reshape(answer["shape"])
+        return image
+
+    def do(self, command: Command) -> None:
+        """See Environment."""
+        self._step(self._native.of_command(command))
+
+    def play_natively(self) -> tuple[list[Values], bool]:
+        """The package's own expert until the episode ends: its actions (D,) as the card speaks of them, and success.
+
+        They go to the environment as they are, without card or tokens: what our own path is compared with.
+        """
+        answer = self._process.ask("expert", most=START_TIME)[0]
+        self._left = 0
+        return [self._native.values(action) for action in answer["actions"]], bool(answer["success"])
+
+    def _step(self, action: Values) -> None:
+        answer, _ = self._process.ask("do", action=action.tolist())
+        self._left -= 1
+        self._succeeded = self._succeeded or bool(answer["success"])
+        self._over = bool(answer["ended"])
+        self._tells = self._tells or bool(answer["tells"])
+
+    @property
+    def ended(self) -> bool:
+        """At the first success, when the environment says so, and when its steps are used up."""
+        return self._over or self._left <= 0
+
+    def states(self, card: ActionCard) -> StateSource | None:
+        """None: a policy that takes a state is refused."""
+        return None
+
+    def outcome(self, *, terminated: bool) -> Ending:
+        """Raises EnvironmentRefusal where the environment never tells about success."""
+        if self.ended and not self._tells:
+            raise EnvironmentRefusal(
+                f"{self._benchmark.name} never says whether an episode succeeded: its info has neither 'is_success' "
+                "nor 'success'."
+            )
+        word = SUCCESS if self._succeeded else STOPPED_EARLY if terminated else TIMEOUT
+        return Ending(word, SENTENCES[word])
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.close()

@@ -1,0 +1,99 @@
+"""From the words of `--env` to tasks and an environment that runs."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from rt_vla_ros.action_space.card import ActionCard, ActionCardError
+from rt_vla_ros.environments.environment import EnvironmentRefusal
+from rt_vla_ros.environments.foreign import Benchmark, ForeignEnvironment
+from rt_vla_ros.environments.installs import python_of
+from rt_vla_ros.environments.metaworld import SENTENCES, metaworld_benchmark, metaworld_card, tasks_of
+from rt_vla_ros.environments.process import ANSWER_TIME, EnvironmentProcess
+from rt_vla_ros.json_file import read_object
+
+TABLETOP, METAWORLD, GYMNASIUM = "tabletop", "metaworld", "gymnasium"
+FORMS = f"{TABLETOP}, {METAWORLD}:TASK (or several, MT10, MT50), {GYMNASIUM}:ID"
+PROTOCOL_OF_GYMNASIUM = (
+    "the environment's own max_episode_steps; an episode ends at its first success, which its info says",
+    "the seed of an episode is that of reset()",
+    "the image is the observation, an entry of it with the camera's name, or render()",
+    "an action of the policy in equal parts over the steps of its period, without smoothing and limits",
+)
+
+
+@dataclass(frozen=True)
+class EnvironmentChoice:
+    """What the user asked for. card: of a Gymnasium environment. python: instead of the installed one's."""
+
+    env: str
+    python: Path | None = None
+    card: Path | None = None
+    instruction: str = ""
+    answer_time: float = ANSWER_TIME
+
+    @property
+    def kind(self) -> str:
+        """The word before the colon."""
+        return self.env.partition(":")[0]
+
+    @property
+    def tasks(self) -> list[str]:
+        """As they are named in results, such as metaworld:reach-v3. Raises EnvironmentRefusal for unknown words."""
+        kind, _, rest = self.env.partition(":")
+        if kind not in (METAWORLD, GYMNASIUM) or not rest:
+            near = difflib.get_close_matches(kind, (TABLETOP, METAWORLD, GYMNASIUM), n=1)
+            hint = f" Did you mean {near[0]}?" if near and near[0] != kind else ""
+            raise EnvironmentRefusal(f"--env is {self.env!r}, expected {FORMS}.{hint}")
+        if kind == GYMNASIUM:
+            return [self.env]
+        names = tasks_of(rest)
+        for name in names:
+            if name not in SENTENCES:
+                close = difflib.get_close_matches(name, [*SENTENCES, "MT10", "MT50"], n=3, cutoff=0.4)
+                known = f"Did you mean {', '.join(close)}?" if close else f"There is {', '.join(SENTENCES)}."
+                raise EnvironmentRefusal(f"Meta-World has no task {name!r}. {known}")
+        if len(set(names)) < len(names):
+            raise EnvironmentRefusal(f"--env {self.env} names a task twice.")
+        return [f"{kind}:{name}" for name in names]
+
+    def own_card(self) -> ActionCard:
+        """Of the environment's own actions and cameras. Raises EnvironmentRefusal, ActionCardError."""
+        if self.kind == METAWORLD:
+            return metaworld_card()
+        if self.card is None:
+            raise EnvironmentRefusal(
+                f"Nobody but you knows what the actions of {self.env} mean: give its action card by --env-card FILE "
+                "(docs/evaluation.md shows one)."
+            )
+        try:
+            return ActionCard.from_dict(read_object(self.card, ActionCardError))
+        except ActionCardError as error:
+            raise ActionCardError(f"{self.card}: {error}") from error
+
+    def open(
+        self, policy: ActionCard | None, made: type[ForeignEnvironment] = ForeignEnvironment
+    ) -> ForeignEnvironment:
+        """policy: of the one that will act; None: nothing is seen. Starts the process. Raises ValueError, see there."""
+        python = self.python or python_of(self.kind)
+        benchmark = self._benchmark(policy)
+        process = EnvironmentProcess(python, self.kind, self.kind, self.answer_time)
+        try:
+            return made(benchmark, process)
+        except BaseException:
+            process.close()
+            raise
+
+    @property
+    def protocol(self) -> tuple[str, ...]:
+        """What is done as the environment has it, a sentence each."""
+        return metaworld_benchmark((1, 1)).protocol if self.kind == METAWORLD else PROTOCOL_OF_GYMNASIUM
+
+    def _benchmark(self, policy: ActionCard | None) -> Benchmark:
+        if self.kind == METAWORLD:
+            camera = None if policy is None else policy.cameras[0]
+            return metaworld_benchmark((16, 16) if camera is None else (camera.width, camera.height))
+        ident, own = self.env.partition(":")[2], self.own_card()
+        return Benchmark(self.env, GYMNASIUM, own, self.protocol, {}, self.instruction, {"task": ident})

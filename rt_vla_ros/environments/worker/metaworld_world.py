@@ -1,0 +1,80 @@
+"""Meta-World in its own process: the benchmark's own tasks, starts and success; and its scripted experts."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from rt_vla_ros.environments.worker.main import image_answer
+
+STARTS = 50  # that MT1 draws from one seed
+
+
+class MetaWorldWorld:
+    """One task at a time, in the benchmark's own steps of 12.5 ms.
+
+    Seeds 0 to 49 are the 50 starts that MT1 draws from its seed 0, 50 to 99 those from its seed 1, and so on.
+    """
+
+    def __init__(self) -> None:
+        warnings.filterwarnings("ignore", message="Constant")  # an expert's action beyond the range
+        self._metaworld = importlib.import_module("metaworld")
+        self._experts = importlib.import_module("metaworld.policies").ENV_POLICY_MAP
+        self._benchmarks: dict[tuple[str, int], Any] = {}
+        self._env: Any = None
+        self._made: tuple[Any, ...] = ()
+        self._size = (480, 480)
+
+    def on_describe(self, size: list[int]) -> dict[str, Any]:
+        """size: width and height of images [px]."""
+        self._size = (size[0], size[1])
+        names = ("metaworld", "mujoco", "gymnasium", "numpy")
+        return {
+            "versions": {name: version(name) for name in names},
+            "low": [-1.0] * 4,
+            "high": [1.0] * 4,
+        }
+
+    def on_lay(self, task: str, seed: int) -> dict[str, Any]:
+        """The same start for the same seed."""
+        if task not in self._experts:
+            raise ValueError(f"this version has no task {task!r}, only {', '.join(sorted(self._experts))}")
+        draw, number = divmod(seed, STARTS)
+        if (task, draw) not in self._benchmarks:
+            self._benchmarks[task, draw] = self._metaworld.MT1(task, seed=draw)
+        benchmark = self._benchmarks[task, draw]
+        if self._made != (task, self._size):
+            if self._env is not None:
+                self._env.close()
+            width, height = self._size
+            kind = benchmark.train_classes[task]
+            self._env = kind(render_mode="rgb_array", camera_name="corner2", width=width, height=height)
+            self._made = (task, self._size)
+        self._env.set_task(benchmark.train_tasks[number])
+        self._seen, _ = self._env.reset()
+        self._expert = self._experts[task]()
+        return {"steps": int(self._env.max_path_length), "instruction": ""}
+
+    def on_see(self, camera: str) -> tuple[dict[str, Any], bytes]:
+        """The benchmark's camera hangs upside down: turned by 180 degrees."""
+        return image_answer(np.ascontiguousarray(self._env.render()[::-1, ::-1]))
+
+    def on_do(self, action: list[float]) -> dict[str, Any]:
+        """One step."""
+        self._seen, _, _, truncated, info = self._env.step(np.asarray(action, np.float32))
+        success = bool(info["success"])
+        return {"success": success, "ended": success or bool(truncated), "tells": True}
+
+    def on_expert(self) -> dict[str, Any]:
+        """The package's scripted expert until the episode ends; its actions within the action's range."""
+        actions: list[list[float]] = []
+        done = {"success": False, "ended": False}
+        while not done["ended"]:
+            action = np.clip(self._expert.get_action(self._seen), -1.0, 1.0)
+            actions.append([float(value) for value in action])
+            done = self.on_do(actions[-1])
+        return {"actions": actions, "success": done["success"]}

@@ -1,0 +1,127 @@
+"""`rt-vla evaluate --env` and `rt-vla env`, on a small environment of Gymnasium in its own process."""
+
+from __future__ import annotations
+
+import html
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rt_vla_ros.action_space.card import ActionCard
+from rt_vla_ros.cli.main import main
+from rt_vla_ros.environments import installs
+from rt_vla_ros.environments.metaworld import MT10, SENTENCES
+from rt_vla_ros.policies.tabletop_card import tabletop_card
+
+SUPPORT = Path(__file__).resolve().parents[1] / "support"
+
+
+@pytest.fixture
+def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Of a command that evaluates an untrained policy in the point world."""
+    monkeypatch.chdir(SUPPORT)
+    monkeypatch.setenv("RT_VLA_ENVS", str(tmp_path / "envs"))
+    card = tabletop_card("point world")
+    dimensions = tuple(one for one in card.dimensions if one.role != "terminate")
+    path = tmp_path / "point_card.json"
+    path.write_text(json.dumps(replace(card, dimensions=dimensions, control_rate=10.0).to_dict()))
+    own = ["--env", "gymnasium:point_world:Point-v0", "--env-card", str(path), "--env-python", sys.executable]
+    return ["evaluate", "--policy", "rt1-untrained", *own, "--videos", "1"]
+
+
+def test_an_evaluation_is_recorded_resumed_and_reported(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "out")]
+    # The second seed's process crashes.
+    assert main([*words, *out, "--seed", "1000", "--episodes", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "1 environment_failed" in said
+    data = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert set(data["outcomes"]) == {"success", "stopped_early", "timeout", "environment_failed"}
+    assert data["suite"] == "gymnasium:point_world:Point-v0"
+    assert data["environment"]["versions"]["gymnasium"]
+    assert "--env gymnasium:point_world:Point-v0" in data["command"]
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "The process of gymnasium ended by itself (exit code 3)" in report
+    assert all(choice in html.unescape(report) for choice in data["environment"]["protocol"])
+    first = (tmp_path / "out" / "episodes.jsonl").read_text()
+    assert main([*words, *out, "--seed", "1000", "--episodes", "2"]) == 0
+    assert (tmp_path / "out" / "episodes.jsonl").read_text() == first, "nothing was played again"
+    assert list((tmp_path / "out" / "videos").iterdir())
+
+
+def test_what_cannot_be_served_or_does_not_go_together_is_refused(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metaworld = ["evaluate", "--policy", "rt1-mini", "--env"]
+    cases = [
+        ([*metaworld, "metaworld:reach-v3"], "metaworld is not installed: rt-vla env install metaworld"),
+        ([*metaworld, "metaworld:drawer-opn"], "no task 'drawer-opn'. Did you mean drawer-open-v3"),
+        ([*metaworld, "metawrld:reach-v3"], "expected tabletop, metaworld:TASK"),
+        ([*metaworld, "tabletop", "--env-card", "x"], "--env-card is for environments of others"),
+        ([*metaworld, "gymnasium:X-v0", "--env-python", sys.executable], "give its action card by --env-card"),
+        ([*words, "--suite", "unseen"], "--suite is for tabletop"),
+        ([*words, "--through-ros"], "--through-ros is for tabletop alone"),
+        ([*words, "--delay", "0.02"], "no multiple of the environment's step of 0.1 s"),
+        ([*words, "--ablation", "other-instruction"], "needs the names of other objects"),
+        ([*words[:-2], "--env-python", str(tmp_path / "none")], "there is no"),
+    ]
+    for given, sentence in cases:
+        videos = [word for word in given if word not in ("--videos", "1")]
+        assert main(videos) == 2, given
+        assert sentence in capsys.readouterr().err
+
+
+def test_all_that_a_policy_lacks_is_said_at_once(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(words[words.index("--env-card") + 1])
+    card = ActionCard.from_dict(json.loads(path.read_text()))
+    camera = replace(card.cameras[0], name="overhead")
+    path.write_text(json.dumps(replace(card, cameras=(camera,), frame_id="world").to_dict()))
+    assert main(words[:-2]) == 2
+    refused = capsys.readouterr().err
+    assert "frame_id is 'panda_link0', here it is 'world'; it sees the camera 'front', here is 'overhead'" in refused
+
+
+def test_environments_are_listed_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RT_VLA_ENVS", str(tmp_path))
+    assert main(["env", "list"]) == 0
+    assert "not installed: rt-vla env install metaworld" in capsys.readouterr().out
+    (tmp_path / "metaworld").mkdir()
+    (tmp_path / "metaworld" / installs.STAMP).write_text('{"metaworld": "3.0.0", "numpy": "2.4.6"}')
+    assert main(["env", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert f"metaworld 3.0.0, numpy 2.4.6; in {tmp_path / 'metaworld'}" in listed
+    assert "metaworld 3.0.0 runs here, docs/evaluation.md is about 3.1.1: figures may differ." in listed
+    assert main(["env", "remove", "metaworld"]) == 0
+    assert not (tmp_path / "metaworld").exists()
+    assert main(["env", "remove", "metaworld"]) == 0
+    assert "metaworld is not in" in capsys.readouterr().out
+
+
+def test_an_installation_that_fails_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RT_VLA_ENVS", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    assert main(["env", "install", "gymnasium"]) == 2
+    assert "The environment could not be made:" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_card_of_meta_world_is_one_that_it_serves(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["env", "card", "metaworld:reach-v3", "--rate", "10", "--image-size", "96"]) == 0
+    card = ActionCard.from_dict(json.loads(capsys.readouterr().out))
+    assert (card.control_rate, card.cameras[0].width, card.dimensions[0].high) == (10.0, 96, 0.08)
+    assert main(["env", "card", "metaworld:reach-v3", "--rate", "30"]) == 2
+    assert "expected a whole part of 80 Hz" in capsys.readouterr().err
+
+
+def test_every_task_of_meta_world_has_a_sentence_of_its_own() -> None:
+    assert len(SENTENCES) == len(set(SENTENCES.values())) == 50
+    assert set(MT10) < set(SENTENCES)

@@ -1,0 +1,60 @@
+"""Meta-World itself, where `rt-vla env install metaworld` has installed it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import numpy as np
+import pytest
+from support.scripted_policy import ConstantPolicy
+
+from rt_vla_ros.environments.exact_follower import ExactFollower
+from rt_vla_ros.environments.installs import installed
+from rt_vla_ros.environments.metaworld import metaworld_card
+from rt_vla_ros.environments.opening import EnvironmentChoice
+from rt_vla_ros.environments.serving_check import refuse_card
+from rt_vla_ros.evaluation.players import DirectPlayer
+from rt_vla_ros.evaluation.plumbing import Unseen, check_plumbing
+
+TASK = "metaworld:drawer-open-v3"
+needs_metaworld = pytest.mark.skipif(
+    installed("metaworld") is None, reason="Meta-World is not installed: rt-vla env install metaworld"
+)
+
+
+@needs_metaworld
+def test_the_expert_succeeds_through_our_actions() -> None:
+    choice = EnvironmentChoice(TASK)
+    with closing(choice.open(None, Unseen)) as environment:
+        row = check_plumbing(environment, choice.own_card(), TASK, range(1), lambda said: None)
+    assert (row.expert, row.replayed, row.random) == (1, 1, 0)
+
+
+@needs_metaworld
+def test_the_same_seed_is_the_same_picture_the_right_way_up() -> None:
+    with closing(EnvironmentChoice(TASK).open(metaworld_card((64, 64)))) as environment:
+        assert environment.lay(TASK, 3).instruction == "open the drawer"
+        image = environment.see("corner2")
+        environment.lay(TASK, 4)
+        other = environment.see("corner2")
+        environment.lay(TASK, 3)
+        np.testing.assert_array_equal(environment.see("corner2"), image)
+    assert (image != other).any()
+    # The plain wall is above, the tiled floor and what stands on it below.
+    assert image[:8].std() < 5 < image[-8:].std()
+
+
+@needs_metaworld
+def test_a_policy_that_sees_its_images_is_judged_by_meta_world() -> None:
+    policy = ConstantPolicy(frame_id="world", gripper=0.0, period=0.5)
+    policy.card = metaworld_card((32, 32), 2.0)
+    environment = EnvironmentChoice(TASK).open(policy.card)
+    with closing(DirectPlayer(policy, environment, ExactFollower(environment.tick_ns))) as player:
+        record, trajectory = player.play(TASK, 0)
+    # 500 steps of 12.5 ms, a decision every 0.5 s.
+    assert (record.outcome, record.seconds, record.steps) == ("timeout", 6.25, 13)
+    assert trajectory.images[0][1].shape == (32, 32, 3)
+
+
+def test_a_policy_at_10_hz_with_its_card_is_served() -> None:
+    refuse_card(metaworld_card((96, 96), 10.0), metaworld_card(), "Meta-World")
