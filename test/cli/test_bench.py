@@ -49,9 +49,9 @@ def test_pages_that_are_open_are_measured_beside_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["rt1", "--reference-python", "python3"], "--reference-python is for --reference DIR"),
-        (["rt2-weights", "--shape", "openvla-cpu", "--policy", "x"], "--shape is in place of a checkpoint"),
-        (["rt2-weights", "--shape", "openvla-cpu", "--trust-remote-code"], "--shape is in place of a checkpoint"),
+        (["rt1", "--reference-python", "python3"], "--reference-python needs --reference DIR"),
+        (["rt2-weights", "--shape", "openvla-cpu", "--policy", "x"], "--shape replaces the checkpoint"),
+        (["rt2-weights", "--shape", "openvla-cpu", "--trust-remote-code"], "--shape replaces the checkpoint"),
     ],
 )
 def test_an_option_without_effect_is_refused(

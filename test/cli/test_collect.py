@@ -78,7 +78,7 @@ def test_a_policy_acts_and_the_expert_labels(tmp_path: Path) -> None:
         (["--noise", "2"], "noise is 2.0, expected 0 to 1."),
         (["--seed", "70000"], "The seed is 70000, expected 0 to 65535."),
         (["--device", "cpu"], "--device is for a policy that acts; name one with --policy."),
-        (["--expert-share", "0.5"], "--expert-share is for a policy that acts; name one with --policy."),
+        (["--expert-share", "0.5"], "--expert-share needs a policy; give one with --policy."),
         (["--episodes", "0"], "expected a whole number, 1 or more"),
     ],
 )

@@ -144,7 +144,7 @@ def test_raw_messages_are_kept_beside_it(
     existing = tmp_path / "existing"
     existing.mkdir()
     assert main(["record", *given, "--bag", str(existing)]) == 2
-    assert f"The bag {existing} could not be begun; nothing was recorded." in capfd.readouterr().err
+    assert f"Could not start the bag {existing}; nothing was recorded." in capfd.readouterr().err
     assert not (tmp_path / "set").exists()
     monkeypatch.setattr(RecordingSession, "_is_done", lambda _self: True)
     assert main(["record", *given, "--bag", str(tmp_path / "bag")]) == 0

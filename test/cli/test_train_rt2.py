@@ -74,7 +74,7 @@ def test_a_gpu_that_the_trainer_would_not_take_is_refused(
     monkeypatch.setattr("rt_vla_ros.cli.train_rt2_mini.find_device", torch.device)
     command = ["train", "rt2", "--recipe", "rt2-mini", "--device", "cuda:1", "--out", str(tmp_path / "run")]
     assert main(command) == 2
-    assert "say CUDA_VISIBLE_DEVICES=1 before the command" in capsys.readouterr().err
+    assert "set CUDA_VISIBLE_DEVICES=1 instead" in capsys.readouterr().err
 
 
 def test_web_data_beside_robot_data(robot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

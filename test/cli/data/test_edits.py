@@ -15,7 +15,7 @@ from rt_vla_ros.cli.main import main
 def test_ranges_of_episodes() -> None:
     assert episode_numbers("3,7-9, 1 - 2") == {1, 2, 3, 7, 8, 9}
     for text in ("", "a", "3-", "-3", "9-7", "1,,2", "0-9999999", "1.5", "0-500000"):
-        with pytest.raises(argparse.ArgumentTypeError, match="numbers from 0 on, such as 3,7-9"):
+        with pytest.raises(argparse.ArgumentTypeError, match="episode numbers from 0, e.g. 3,7-9"):
             episode_numbers(text)
 
 
@@ -61,9 +61,9 @@ def test_idle_ends_are_told_and_cut(tmp_path: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("merge DATA --out x", "name two datasets or more, each once"),
-        ("merge DATA DATA/. --out x", "name two datasets or more, each once"),
-        ("drop DATA --out x", "say which episodes to drop: --episodes 3,7-9, --failed, or both"),
+        ("merge DATA --out x", "give two or more datasets, each once"),
+        ("merge DATA DATA/. --out x", "give two or more datasets, each once"),
+        ("drop DATA --out x", "no episodes to drop given: use --episodes 3,7-9, --failed, or both"),
         ("split DATA --by share --out x", "--share goes with --by share, and only with it"),
         ("split DATA --by success --episodes 1 --out x", "--episodes goes with --by episodes, and only with it"),
         ("drop DATA --episodes 1 --out x", "DATA is no dataset in the LeRobot format"),
