@@ -15,7 +15,7 @@ from rt_vla_ros.cli.main import main
 def test_ranges_of_episodes() -> None:
     assert episode_numbers("3,7-9, 1 - 2") == {1, 2, 3, 7, 8, 9}
     for text in ("", "a", "3-", "-3", "9-7", "1,,2", "0-9999999", "1.5", "0-500000"):
-        with pytest.raises(argparse.ArgumentTypeError, match="episode numbers from 0, e.g. 3,7-9"):
+        with pytest.raises(argparse.ArgumentTypeError, match=r"episode numbers from 0, e\.g\. 3,7-9"):
             episode_numbers(text)
 
 
