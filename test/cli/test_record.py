@@ -56,7 +56,7 @@ def test_keys_begin_and_end_episodes(
         assert main(["record", *given, "--instruction", "lift it"]) == 0
     out, err = capfd.readouterr()
     assert (
-        "Keys: s: start, y: stop, success, n: stop, no success, d: discard, Y or N: label the last one anew, q: end."
+        "Keys: s: start, y: stop (success), n: stop (failure), d: discard, Y/N: relabel the last episode, q: quit."
         in out
     )
     assert out.count("No episode is being recorded.") == 2

@@ -187,7 +187,7 @@ def test_nothing_is_overwritten_and_a_dry_run_keeps_nothing(robot: Path, capsys:
     said = capsys.readouterr().out
     assert "episode 0, 10 frames, success." in said
     assert "the camera 'front': 20 messages, 10.0 Hz" in said
-    assert "1 episodes would be made" in said
+    assert "1 episodes would be converted" in said
     assert convert(robot, bag) == 0
     assert convert(robot, bag) == 2
     assert "already exists: choose another directory, or use --append." in capsys.readouterr().err
@@ -252,7 +252,7 @@ def test_a_full_disk_keeps_what_is_whole(
     assert not [*robot.rglob("*.part")]
     left[0] = 100
     assert convert(robot, robot / "first", robot / "second", "--append") == 0
-    assert "1 episodes are new in " in (said := capsys.readouterr().out)
+    assert "1 episodes added to " in (said := capsys.readouterr().out)
     assert "; 1 already present" in said
     assert len(list(LeRobotDataset(robot / "set"))) == 2
     left[0] = 2
@@ -280,7 +280,7 @@ def test_what_kill_9_interrupted_is_added_once(robot: Path, capsys: pytest.Captu
     found = [json.loads(one.audit)["origin"] for one in LeRobotDataset(robot / "set")]
     assert len({(one["fingerprint"], one["begin_ns"]) for one in found}) == len(found) == 12
     assert convert(robot, *reversed(given), "--append") == 0
-    assert "0 episodes are new in " in capsys.readouterr().out
+    assert "0 episodes added to " in capsys.readouterr().out
 
 
 def test_other_parts_of_a_known_bag_are_added(robot: Path) -> None:
