@@ -64,7 +64,9 @@ def test_a_node_that_does_not_answer_is_given_up_after_the_time_limit(capfd: pyt
     assert lines == [
         "No feedback from the policy node for 2 s: it is loading or hangs; Ctrl-C cancels.",
     ]
-    assert "/demo/taker/execute did not answer within 3 s; it may or may not have accepted the goal; stop the arm: " in err
+    assert (
+        "/demo/taker/execute did not answer within 3 s; it may or may not have accepted the goal; stop the arm: " in err
+    )
 
 
 def test_a_policy_node_is_waited_for_as_long_as_the_time_limit(

@@ -123,7 +123,10 @@ def test_weights_that_mean_nothing_are_refused(
         (["rt1", "--data", "x", "--base", "small"], "--base is an option of rt-vla train rt2."),
         (["rt2", "--base", "small", "--weights", "1", "2"], "--weights is an option of rt-vla train rt1."),
         (["rt1", "--data", "x", "--share", "x=0.5"], "--share is an option of rt-vla train rt2."),
-        (["rt1", "--recipe", "rt1-mini", "--weights", "1", "--commanders", "human"], "--weights, --commanders requires"),
+        (
+            ["rt1", "--recipe", "rt1-mini", "--weights", "1", "--commanders", "human"],
+            "--weights, --commanders requires",
+        ),
         (["rt1", "--recipe", "rt1-minni"], "there is no recipe 'rt1-minni'. Did you mean 'rt1-mini'?"),
         (
             ["rt1", "--recipe", "rt1-mini", "--validation", "0.2", "--cache-frames"],
