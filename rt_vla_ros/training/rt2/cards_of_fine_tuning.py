@@ -23,8 +23,8 @@ tags: [robotics, rt-2, vision-language-action]{front}
 # {name}
 
 An RT-2: a vision-language model ({trained:,} of {parameters:,} weights trained, {method}) that writes actions as tokens
-of text and still answers questions. It sees {cameras} and the instruction. It was fine-tuned from `{base}`, whose licence
-applies.
+of text and still answers questions. It sees {cameras} and the instruction. It was fine-tuned from `{base}`, whose
+licence applies.
 
 ## Results
 
@@ -116,8 +116,8 @@ def forgetting_table(rows: Sequence[Mapping[str, Any]]) -> str:
     every = -(-len(asked) // 10)
     shown = [row for i, row in enumerate(asked) if i % every == 0 or i == len(asked) - 1]
     lines = [
-        f"Accuracy on {shown[-1]['vqa_questions']} held-out questions with short answers: free generation, and restricted "
-        "to the set's answers.",
+        f"Accuracy on {shown[-1]['vqa_questions']} held-out questions with short answers: free generation, and "
+        "restricted to the set's answers.",
         "",
         "| step | free | restricted |",
         "|---|---|---|",
