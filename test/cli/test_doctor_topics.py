@@ -204,7 +204,7 @@ def test_another_transport_two_policies_and_nobody_who_listens(look: World) -> N
     )
     assert "Nobody listens to /action: start the smoother node, or compare the remaps." in said
     for part, topic in (("arm", "/delta_twist_cmds"), ("base", "/base_twist_cmds")):
-        assert f"Nobody listens to the velocities on {topic}: start the {part}'s driver, or remap the topic." in said
+        assert f"No subscriber of the velocities on {topic}: start the {part}'s driver, or remap the topic." in said
 
 
 STATE = (
