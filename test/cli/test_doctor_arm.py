@@ -82,7 +82,7 @@ def test_a_setup_for_a_first_run_is_fine(look: Look) -> None:
     assert [sentence for fine, sentence in found if not fine] == []
     assert not any("The base" in sentence for _, sentence in found)
     said = " ".join(sentence for _, sentence in found)
-    for part in ("says that the arm is ready", "0.06 m/s", "6 of 6 walls", "follow_time 0.4", "is not stopped"):
+    for part in ("reports ready", "0.06 m/s", "6 of 6 walls", "follow_time 0.4", "is not stopped"):
         assert part in said
 
 

@@ -77,9 +77,9 @@ def test_good_files_are_fine(tmp_path: Path, texts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("a: {", "is no ROS parameter file, and no node starts with it: not YAML"),
-        ("policy_node: {max_image_age: 0.3}", "is no ROS parameter file"),
-        ("[" * 20000, "is no ROS parameter file"),
+        ("a: {", "is not a valid ROS parameter file, and no node starts with it: not YAML"),
+        ("policy_node: {max_image_age: 0.3}", "is not a valid ROS parameter file"),
+        ("[" * 20000, "is not a valid ROS parameter file"),
         (section("/**", "dry_run: [1, true]"), "a list needs items of one type"),
         ("# nothing", "no section is for a node of this package (none); write /**/policy_node or /**/smoother_node."),
         (section("camera", "a: 1"), "no section is for a node of this package (camera)"),
@@ -444,7 +444,7 @@ def mobile(**changes: Any) -> ActionCard:
             False,
             "Actions move a mobile base (wheels_x, turn), and drive_base is false: they are",
         ),
-        (make_card(), "drive_base: true", True, "drive_base is set, and no dimension of the card moves a base"),
+        (make_card(), "drive_base: true", True, "drive_base is set, but no dimension of the card moves a base"),
         (
             mobile(),
             "drive_base: true, max_base_translation: 0.3",

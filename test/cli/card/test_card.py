@@ -101,14 +101,14 @@ SIMULATED = ("panda_link1", "panda_link8", "panda_hand", "robotiq_85_base_link",
     [
         # As the simulated arm has it: every link beside the others.
         ((), SIMULATED, "panda_hand_tcp", "it moves and is named as tips are; else: panda_hand, robotiq_85_base_link."),
-        (("j1", "j2", "wrist_camera_optical_frame"), (), "j2", "it is where the chain of moving frames ends."),
+        (("j1", "j2", "wrist_camera_optical_frame"), (), "j2", "the chain of moving frames ends there."),
         (
             ("j1", "tool0", "gripper_tcp", "left_finger"),
             (),
             "gripper_tcp",
             "it moves and is named as tips are; else: tool0.",
         ),
-        (("j1", "j2", "j3"), ("handle",), "j3", "it is where the chain of moving frames ends."),
+        (("j1", "j2", "j3"), ("handle",), "j3", "the chain of moving frames ends there."),
     ],
 )
 def test_the_tip_by_tf_alone(chain: tuple[str, ...], loose: tuple[str, ...], tip: str, said: str) -> None:
@@ -148,7 +148,7 @@ def test_the_description_of_the_robot_is_read() -> None:
     assert card.state[7].high == pytest.approx(1.5, abs=0.1)  # [m]; a Panda reaches 0.855 m about its shoulder
     notes = " ".join(card.notes)
     assert "TO CONFIRM: the joints of the state, their order and ranges are those of the robot's description." in notes
-    assert "take tip_x to tip_rz out of the state if it shall not." in notes
+    assert "otherwise remove tip_x to tip_rz from the state." in notes
 
 
 def test_a_description_that_does_not_fit_is_told_and_not_used() -> None:
@@ -273,7 +273,7 @@ def test_init_and_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     said = capsys.readouterr().out
     assert "topics.yaml: tip_frame: it moves and is named as tips are; else: wrist." in said
     assert main(["card", "init", "--from-graph", "--out", str(out)]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     check = ["card", "check", str(out), "--topics", str(out)]
     assert main(check) == 0
     said = capsys.readouterr().out
