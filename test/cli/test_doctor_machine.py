@@ -37,7 +37,7 @@ def test_the_exit_code_says_whether_all_is_well(
     assert capsys.readouterr().out == "  ok  Good.\n\nEverything is here.\n"
     monkeypatch.setattr(machine, "LOOKS", (fine, bad))
     assert main(["doctor"]) == 1
-    assert " !!!  Bad: do this.\n\n1 of these want looking at.\n" in capsys.readouterr().out
+    assert " !!!  Bad: do this.\n\n1 problems found.\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("version", "fine"), [((3, 9, 1), False), ((3, 10, 0), True), ((3, 15, 0), False)])
