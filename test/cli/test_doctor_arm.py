@@ -110,10 +110,10 @@ def test_an_arm_that_is_not_ready_says_why(look: Look) -> None:
 
 def test_a_bridge_that_is_missing_is_named(look: Look) -> None:
     wrong = " ".join(sentence for fine, sentence in look(*GOOD) if not fine)
-    assert "Nothing comes on /arm_status: nothing will move." in wrong
+    assert "No messages on /arm_status: nothing will move." in wrong
 
 
 def test_without_a_smoother_nothing_holds_the_arm(ros_graph: Any) -> None:
     assert [(one.fine, one.sentence.split(":")[0]) for one in arm.look_at_arm("/smoother_node")] == [
-        (False, "No /smoother_node runs")
+        (False, "No /smoother_node is running")
     ]

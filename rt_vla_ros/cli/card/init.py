@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
             raise CliError(f"{path} already exists; choose another directory, or move it away.")
     if args.rate is not None and not (args.rate.is_integer() and args.rate >= 1):
         raise CliError(
-            f"--rate is {args.rate:g}, expected an integer: datasets need a whole number of frames per second."
+            f"--rate is {args.rate:g}, expected 1, 2, 3 ...: datasets need a whole number of frames per second."
         )
     names = [name for name, _ in args.cameras or ()]
     twice = next((name for name in names if names.count(name) > 1), None)
