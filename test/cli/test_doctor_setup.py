@@ -77,11 +77,11 @@ def test_good_files_are_fine(tmp_path: Path, texts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("a: {", "is not a valid ROS parameter file, and no node starts with it: not YAML"),
+        ("a: {", "is not a valid ROS parameter file; no node starts with it: not YAML"),
         ("policy_node: {max_image_age: 0.3}", "is not a valid ROS parameter file"),
         ("[" * 20000, "is not a valid ROS parameter file"),
         (section("/**", "dry_run: [1, true]"), "a list needs items of one type"),
-        ("# nothing", "no section is for a node of this package (none); write /**/policy_node or /**/smoother_node."),
+        ("# nothing", "no section is for a node of this package (none); use /**/policy_node or /**/smoother_node."),
         (section("camera", "a: 1"), "no section is for a node of this package (camera)"),
         (section("/**/smother_node", "dry_run: true"), "the section '/**/smother_node' is not for /smoother_node"),
     ],
@@ -200,8 +200,7 @@ def test_the_values_of_every_robot_are_checked(tmp_path: Path) -> None:
 def test_nodes_of_two_namespaces_do_not_meet(tmp_path: Path) -> None:
     text = section("/left/policy_node", "device: cpu") + section("/right/smoother_node", "command_rate: 60.0")
     assert problems(tmp_path, text) == [
-        "/left/policy_node and /right/smoother_node are in different namespaces: their topics meet only where they are "
-        "remapped."
+        "/left/policy_node and /right/smoother_node are in different namespaces: their topics connect only with remaps."
     ]
 
 
@@ -442,7 +441,7 @@ def mobile(**changes: Any) -> ActionCard:
             mobile(),
             "device: cpu",
             False,
-            "Actions move a mobile base (wheels_x, turn), and drive_base is false: they are",
+            "Actions move a mobile base (wheels_x, turn), but drive_base is false: they are",
         ),
         (make_card(), "drive_base: true", True, "drive_base is set, but no dimension of the card moves a base"),
         (

@@ -165,7 +165,8 @@ def test_an_empty_graph_says_what_to_start_and_ends(
         "No /policy_node on the graph (there is no node at all): start it.",
         "No /smoother_node on the graph (there is no node at all): start it.",
         "No publisher on /image: start the camera, or remap the topic to the camera's.",
-        "use_sim_time is true but /clock has no publisher: no node acts. Start the simulation, or remove the parameter.",
+        "use_sim_time is true but /clock has no publisher: no node acts. Start the simulation, or remove the "
+        "parameter.",
         "No publisher on /action: start the policy node, or check the remaps.",
         "TF does not know the frame 'panda_link0' of the actions: no transform has been heard",
     ):
