@@ -152,7 +152,7 @@ def test_the_description_of_the_robot_is_read() -> None:
     assert [(one.low, one.high) for one in card.state[:4:3]] == [(-2.8973, 2.8973), (-3.0718, -0.0698)]
     assert card.state[7].high == pytest.approx(1.5, abs=0.1)  # [m]; a Panda reaches 0.855 m about its shoulder
     notes = " ".join(card.notes)
-    assert "TO CONFIRM: the joints of the state, their order and ranges are those of the robot's description." in notes
+    assert "TO CONFIRM: joints of the state, their order and ranges are from the robot's description." in notes
     assert "otherwise remove tip_x to tip_rz from the state." in notes
 
 
@@ -286,7 +286,7 @@ def test_init_and_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     assert main(check) == 0
     said = capsys.readouterr().out
     assert f"Change this line in {out / 'topics.yaml'}:" in said
-    assert "C302 warning: Nobody has confirmed a guess: it is where the chain of moving frames begins." in said
+    assert "C302 warning: Unconfirmed guess: the chain of moving frames starts there." in said
     assert "fits this graph: 0 errors" in said
     assert main([*check, "--strict"]) == 1
     data = json.loads((out / "action_card.json").read_text())
