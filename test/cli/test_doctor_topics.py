@@ -176,7 +176,7 @@ def test_an_empty_graph_says_what_to_start_and_ends(
 @pytest.mark.parametrize(
     ("camera", "sentence"),
     [
-        ({"ahead": 3600.0}, "in the future: put the clocks of both hosts in step"),
+        ({"ahead": 3600.0}, "in the future: synchronize the clocks of both hosts"),
         ({"ahead": -2.0}, "s old, more than max_image_age"),
         ({"ahead": None}, "all images have the same timestamp: the camera is frozen."),
         ({"encoding": "32FC1"}, "/cell/image: The image's encoding is '32FC1'"),
